@@ -1,0 +1,16 @@
+/** Tests run on the TypeScript sources as ES modules; swc only strips the types. */
+export default {
+  testMatch: ["<rootDir>/packages/*/**/*.test.ts", "<rootDir>/scripts/**/*.test.mjs"],
+  testPathIgnorePatterns: ["/node_modules/", "/dist/"],
+  modulePathIgnorePatterns: ["/dist/"],
+  extensionsToTreatAsEsm: [".ts"],
+  testEnvironment: "<rootDir>/scripts/jest-environment.cjs",
+  transform: {
+    "^.+\\.ts$": ["@swc/jest", { jsc: { target: "es2022", parser: { syntax: "typescript" } }, module: { type: "es6" } }],
+  },
+  moduleNameMapper: {
+    "^@tfjs-diffusion/(schedulers|core)$": "<rootDir>/packages/$1/src/index.ts",
+    "^(\\.{1,2}/.*)\\.js$": "$1",
+  },
+  testTimeout: 60_000,
+};

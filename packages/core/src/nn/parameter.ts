@@ -1,0 +1,96 @@
+import * as tf from "@tensorflow/tfjs";
+import type { NoiseSource } from "@tfjs-diffusion/schedulers";
+
+/** How a parameter lies on disk (PyTorch's order) against how it lies in memory (TensorFlow's order). */
+export type DiskLayout =
+  /** [out, in] on disk, [in, out] in memory. */
+  | "linear"
+  /** OIHW on disk, HWIO in memory. */
+  | "conv2d"
+  /** The same in both. */
+  | "same";
+
+/** Draws the first value of a parameter; `shape` is the shape in memory. The caller owns the result. */
+export type Initializer = (shape: number[], noise: NoiseSource) => tf.Tensor;
+
+/** Thrown when a network is used before it has weights. */
+export class MissingWeightsError extends Error {
+  override name = "MissingWeightsError";
+}
+
+/**
+ * One learnable tensor of a layer. It knows its shape from the start and its value only once
+ * {@link assign} has been called, so a network of any size can be built, and its keys listed, without memory.
+ */
+export class Parameter {
+  #variable: tf.Variable | undefined;
+
+  constructor(
+    /** Shape in memory. */
+    readonly shape: number[],
+    readonly initializer: Initializer,
+    readonly layout: DiskLayout = "same",
+  ) {}
+
+  /** Shape on disk, in PyTorch's order. */
+  get diskShape(): number[] {
+    return this.layout === "same" ? [...this.shape] : DISK_AXES[this.layout].map((axis) => this.shape[axis]!);
+  }
+
+  get isAllocated(): boolean {
+    return this.#variable !== undefined;
+  }
+
+  /** The value. Throws {@link MissingWeightsError} before the first {@link assign}. */
+  get value(): tf.Variable {
+    if (!this.#variable) {
+      throw new MissingWeightsError(
+        "This network has no weights yet: call its initialize(noise), or build it with loadModel(folder).",
+      );
+    }
+    return this.#variable;
+  }
+
+  /** Sets the value; borrows `value`, which has the shape in memory. */
+  assign(value: tf.Tensor): void {
+    tf.util.assertShapesMatch(value.shape, this.shape, "Parameter.assign: ");
+    if (this.#variable) this.#variable.assign(value);
+    else this.#variable = tf.tidy(() => tf.variable(value));
+  }
+
+  /** Sets the value from a tensor in PyTorch's order; borrows `value`. */
+  assignFromDisk(value: tf.Tensor): void {
+    tf.tidy(() => this.assign(this.layout === "same" ? value : value.transpose(MEMORY_AXES[this.layout])));
+  }
+
+  /** The value in PyTorch's order; the caller owns it. */
+  toDisk(): tf.Tensor {
+    return this.layout === "same" ? this.value.clone() : this.value.transpose(DISK_AXES[this.layout]);
+  }
+
+  dispose(): void {
+    this.#variable?.dispose();
+    this.#variable = undefined;
+  }
+}
+
+const DISK_AXES = { linear: [1, 0], conv2d: [3, 2, 0, 1] };
+const MEMORY_AXES = { linear: [1, 0], conv2d: [2, 3, 1, 0] };
+
+/**
+ * Every parameter below `module`, with its path: fields are named as in public checkpoints, so the paths
+ * are the checkpoint's keys (`down_blocks.0.resnets.1.conv1.weight`). Arrays count from 0, holes keep their number.
+ */
+export function* namedParameters(module: object, prefix = ""): Generator<[name: string, parameter: Parameter]> {
+  for (const [field, value] of Object.entries(module)) {
+    if (value instanceof Parameter) yield [prefix + field, value];
+    else if (Array.isArray(value) || isLayer(value)) yield* namedParameters(value, `${prefix}${field}.`);
+  }
+}
+
+/** A layer is an instance of a class of ours; plain objects (configs) and tensors are not walked into. */
+function isLayer(value: unknown): value is object {
+  if (typeof value !== "object" || value === null || value instanceof tf.Tensor) return false;
+  const prototype = Object.getPrototypeOf(value);
+  return prototype !== Object.prototype && prototype !== null && !ArrayBuffer.isView(value);
+}
