@@ -1,1 +1,5 @@
-export {};
+export { AdamW, type AdamWOptions, type AdamWState } from "./training/adamw.js";
+export { ParameterBuckets } from "./training/buckets.js";
+export { Ema } from "./training/ema.js";
+export { clipGradients, globalNorm, parameterGradients } from "./training/gradients.js";
+export { warmupCosine } from "./training/learning-rate.js";

@@ -1,0 +1,124 @@
+import * as tf from "@tensorflow/tfjs";
+import { keepAll, ParameterBuckets } from "./buckets.js";
+
+export interface AdamWOptions {
+  /** Memory of the mean of the gradients, in [0, 1). Default 0.9. */
+  beta1?: number;
+  /** Memory of the mean of their squares, in [0, 1). Default 0.999. */
+  beta2?: number;
+  /** Keeps the division finite; added outside the square root. Default 1e-8. */
+  eps?: number;
+  /** Share of a parameter that decays a step, in units of the learning rate. Default 0.01. */
+  weightDecay?: number;
+}
+
+/** What must be kept to go on exactly where a run stopped. */
+export interface AdamWState {
+  /** Updates made so far. */
+  readonly steps: number;
+  readonly moment1: Map<string, Float32Array>;
+  readonly moment2: Map<string, Float32Array>;
+}
+
+/**
+ * Adam with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2, without its schedule multiplier),
+ * equal to `torch.optim.AdamW` up to rounding:
+ * ```
+ * p <- p (1 - lr decay)
+ * m <- beta1 m + (1 - beta1) g
+ * v <- beta2 v + (1 - beta2) g^2
+ * p <- p - lr / (1 - beta1^n) * m / (sqrt(v) / sqrt(1 - beta2^n) + eps)
+ * ```
+ * Every parameter decays, as in PyTorch. It owns the moments; the parameters belong to the model.
+ */
+export class AdamW {
+  readonly options: Readonly<Required<AdamWOptions>>;
+  readonly #buckets: ParameterBuckets;
+  readonly #ownsBuckets: boolean;
+  #steps = 0;
+  #moment1: tf.Tensor[];
+  #moment2: tf.Tensor[];
+
+  constructor(parameters: ReadonlyMap<string, tf.Variable> | ParameterBuckets, options: AdamWOptions = {}) {
+    this.options = checkedOptions(options);
+    this.#ownsBuckets = !(parameters instanceof ParameterBuckets);
+    this.#buckets = parameters instanceof ParameterBuckets ? parameters : new ParameterBuckets(parameters);
+    this.#moment1 = keepAll(this.#buckets.zeros());
+    this.#moment2 = keepAll(this.#buckets.zeros());
+  }
+
+  /** Updates made so far: n of the formula. */
+  get steps(): number {
+    return this.#steps;
+  }
+
+  /** Updates every parameter. Borrows `gradients`, by parameter name; a name left out counts as gradient zero. */
+  step(gradients: Readonly<Record<string, tf.Tensor>>, learningRate: number): void {
+    const joined = this.#buckets.join(gradients);
+    try {
+      this.update(joined, learningRate);
+    } finally {
+      tf.dispose(joined);
+    }
+  }
+
+  /** {@link step} with gradients already joined by the {@link ParameterBuckets} this was made with; borrows them. */
+  update(gradients: readonly tf.Tensor[], learningRate: number): void {
+    const { beta1, beta2, eps, weightDecay } = this.options;
+    const n = this.#steps + 1;
+    const values = this.#buckets.values;
+    const updated = tf.tidy(() => {
+      const root = Math.sqrt(1 - beta2 ** n);
+      const keep = tf.scalar(1 - learningRate * weightDecay);
+      const fresh1 = tf.scalar(1 - beta1);
+      const keep2 = tf.scalar(beta2);
+      const fresh2 = tf.scalar(1 - beta2);
+      const epsilon = tf.scalar(eps * root);
+      const rate = tf.scalar((learningRate * root) / (1 - beta1 ** n));
+      return gradients.map((g, i) =>
+        tf.tidy(() => {
+          const m = this.#moment1[i]!.add(g.sub(this.#moment1[i]!).mul(fresh1));
+          const v = this.#moment2[i]!.mul(keep2).add(g.square().mul(fresh2));
+          const p = values[i]!.mul(keep).sub(m.div(v.sqrt().add(epsilon)).mul(rate));
+          return { m, v, p };
+        }),
+      );
+    });
+    tf.dispose([this.#moment1, this.#moment2]);
+    this.#moment1 = keepAll(updated.map(({ m }) => m));
+    this.#moment2 = keepAll(updated.map(({ v }) => v));
+    this.#buckets.assign(updated.map(({ p }) => p));
+    this.#steps = n;
+  }
+
+  async state(): Promise<AdamWState> {
+    return {
+      steps: this.#steps,
+      moment1: await this.#buckets.read(this.#moment1),
+      moment2: await this.#buckets.read(this.#moment2),
+    };
+  }
+
+  load({ steps, moment1, moment2 }: AdamWState): void {
+    tf.dispose([this.#moment1, this.#moment2]);
+    this.#steps = steps;
+    this.#moment1 = keepAll(this.#buckets.fromArrays(moment1));
+    this.#moment2 = keepAll(this.#buckets.fromArrays(moment2));
+  }
+
+  dispose(): void {
+    tf.dispose([this.#moment1, this.#moment2]);
+    if (this.#ownsBuckets) this.#buckets.dispose();
+  }
+}
+
+function checkedOptions({ beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weightDecay = 0.01 }: AdamWOptions) {
+  for (const [name, beta] of Object.entries({ beta1, beta2 })) {
+    if (!(beta >= 0 && beta < 1)) throw new RangeError(`AdamW: ${name} is ${beta}; it must be in [0, 1), such as 0.9.`);
+  }
+  if (!(eps > 0 && eps < Infinity)) throw new RangeError(`AdamW: eps is ${eps}; it must be positive, such as 1e-8.`);
+  if (!(weightDecay >= 0 && weightDecay < Infinity)) {
+    throw new RangeError(`AdamW: weightDecay is ${weightDecay}; it must be 0 (none) or more, such as 0.01.`);
+  }
+  return { beta1, beta2, eps, weightDecay };
+}

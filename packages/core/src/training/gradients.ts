@@ -1,0 +1,48 @@
+import * as tf from "@tensorflow/tfjs";
+
+/**
+ * The value of `loss` and its gradient for every parameter, by the parameter's name.
+ * A parameter that the loss does not depend on is left out. The caller owns the tensors.
+ */
+export function parameterGradients(
+  loss: () => tf.Scalar,
+  parameters: ReadonlyMap<string, tf.Variable>,
+): { loss: tf.Scalar; gradients: Record<string, tf.Tensor> } {
+  const nameOf = new Map([...parameters].map(([name, variable]) => [variable.name, name]));
+  const { value, grads } = tf.variableGrads(loss, [...parameters.values()]);
+  const gradients: Record<string, tf.Tensor> = {};
+  for (const [variable, gradient] of Object.entries(grads)) {
+    if (gradient) gradients[nameOf.get(variable)!] = gradient;
+  }
+  return { loss: value, gradients };
+}
+
+/** Length of all tensors together, taken as one vector; the caller owns it. */
+export function globalNorm(tensors: readonly tf.Tensor[]): tf.Scalar {
+  return tf.tidy(() => tf.addN(tensors.map((tensor) => tensor.square().sum())).sqrt() as tf.Scalar);
+}
+
+/**
+ * Factor that shortens a gradient of length `norm` to `maxNorm`, and 1 for one that is short enough
+ * (`torch.nn.utils.clip_grad_norm_`, with its 1e-6 in the denominator).
+ */
+export function clipFactor(norm: number, maxNorm: number): number {
+  if (!(maxNorm > 0)) throw new RangeError(`Gradients cannot be clipped to length ${maxNorm}: give a positive number, such as 1.`);
+  return Math.min(1, maxNorm / (norm + 1e-6));
+}
+
+/**
+ * Gradients scaled together so that their global norm is at most `maxNorm`, and the norm they had.
+ * Borrows `gradients`; the caller owns the result.
+ */
+export function clipGradients(
+  gradients: Readonly<Record<string, tf.Tensor>>,
+  maxNorm: number,
+): { gradients: Record<string, tf.Tensor>; norm: number } {
+  const norm = tf.tidy(() => globalNorm(Object.values(gradients)).dataSync()[0]!);
+  const factor = clipFactor(norm, maxNorm);
+  const clipped = tf.tidy(() =>
+    Object.fromEntries(Object.entries(gradients).map(([name, gradient]) => [name, gradient.mul(factor)])),
+  );
+  return { gradients: clipped, norm };
+}
