@@ -1,0 +1,54 @@
+/**
+ * What `npm start`, `npm test` and the others do: install what the task needs, build, run.
+ *
+ * `npm start` must be quick and must work with the few packages that running needs, so it builds without type
+ * checking; every other task installs the tools too and builds with it.
+ */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { install, InstallError } from "./install.mjs";
+import { node, root } from "./run.mjs";
+
+const examples = join(root, "packages", "examples", "dist");
+
+/** Each task gets the arguments that followed `--` on npm's command line and returns an exit code. */
+const tasks = {
+  start: { needs: "run", run: (args) => program("src/cli/main.js", args) },
+  test: { needs: "all", run: (args) => node(["--experimental-vm-modules", "--no-warnings", "node_modules/jest/bin/jest.js", ...args]) },
+  lint: { needs: "all", run: (args) => node(["scripts/lint.mjs", ...args]) },
+  docs: { needs: "all", run: (args) => node(["scripts/docs.mjs", ...args]) },
+  bench: { needs: "all", run: (args) => program("bench/main.js", args) },
+  "train:faces": { needs: "run", run: (args) => program("train/faces.js", args) },
+};
+
+export async function main([name, ...args]) {
+  const task = tasks[name];
+  if (!task) {
+    console.error(`There is no task "${name}": the tasks are ${Object.keys(tasks).join(", ")}.`);
+    process.exit(1);
+  }
+  process.chdir(root);
+  try {
+    await install(task.needs);
+  } catch (error) {
+    if (!(error instanceof InstallError)) throw error;
+    console.error(error.message);
+    process.exit(1);
+  }
+  process.exitCode = (await build(task.needs)) || (await task.run(args));
+}
+
+/** Compiles what is newer than its output; with nothing to do this takes a second. */
+function build(level) {
+  return node(["node_modules/typescript/bin/tsc", "-b", ...(level === "run" ? ["--noCheck"] : [])]);
+}
+
+/** Runs a compiled program in this very process, so that Ctrl-C and its exit code are its own. */
+async function program(path, args) {
+  const file = join(examples, path);
+  if (!existsSync(file)) throw new Error(`${file} was not built: is its source packages/examples/${path.replace(/js$/, "ts")} there?`);
+  process.argv = [process.execPath, file, ...args];
+  await import(pathToFileURL(file).href);
+  return process.exitCode ?? 0;
+}
