@@ -1,0 +1,52 @@
+import { keyedRandom, type RandomNumbers } from "@tfjs-diffusion/schedulers";
+import type { Face } from "./attributes.js";
+import { caption, type Caption, type CaptionStyle } from "./caption.js";
+import { FACE_SIZE, renderFace } from "./render.js";
+import { sampleFace, sampleHeldOutFace, sampleTrainFace } from "./sample.js";
+
+/** "train" and "seen" hold no held-out combination (different pictures), "held-out" always one, "any" may. */
+export type Split = "train" | "seen" | "held-out" | "any";
+
+const SAMPLERS: Record<Split, (random: RandomNumbers) => Face> = {
+  train: sampleTrainFace,
+  seen: sampleTrainFace,
+  "held-out": sampleHeldOutFace,
+  any: sampleFace,
+};
+
+export interface FaceBatch {
+  /** [indices.length, 16, 16, 3], row by row, in [-1, 1]. */
+  readonly pixels: Float32Array;
+  readonly faces: Face[];
+  readonly captions: Caption[];
+}
+
+/** One picture and its caption: a pure function of (seed, split, index), so a data set needs no file. */
+export function faceExample(
+  index: number,
+  { seed, split, style = "mixed" }: { seed: number; split: Split; style?: CaptionStyle },
+): { face: Face; pixels: Uint8Array; caption: Caption } {
+  if (!Number.isSafeInteger(index) || index < 0) {
+    throw new RangeError(`faceExample: index is ${index}; it must be a whole number from 0.`);
+  }
+  const face = SAMPLERS[split](keyedRandom(seed, split, index, "face"));
+  return {
+    face,
+    pixels: renderFace(face, keyedRandom(seed, split, index, "picture")),
+    caption: caption(face, keyedRandom(seed, split, index, "caption"), style),
+  };
+}
+
+/** The examples at the given indices, ready for `tf.tensor4d(pixels, [n, 16, 16, 3])`. */
+export function faceBatch(
+  indices: Iterable<number>,
+  options: { seed: number; split: Split; style?: CaptionStyle },
+): FaceBatch {
+  const examples = Array.from(indices, (index) => faceExample(index, options));
+  const size = FACE_SIZE * FACE_SIZE * 3;
+  const pixels = new Float32Array(examples.length * size);
+  examples.forEach((example, i) => pixels.set(Float32Array.from(example.pixels, toSigned), i * size));
+  return { pixels, faces: examples.map(({ face }) => face), captions: examples.map(({ caption }) => caption) };
+}
+
+const toSigned = (byte: number) => byte / 127.5 - 1;

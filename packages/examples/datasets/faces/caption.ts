@@ -1,0 +1,225 @@
+import type { RandomNumbers } from "@tfjs-diffusion/schedulers";
+import { ATTRIBUTE_NAMES, visible, type Attribute, type Face } from "./attributes.js";
+import { pick } from "./sample.js";
+import * as words from "./words.js";
+
+/**
+ * How much a caption says. "full": all that can be seen. "short": one to three topics, as people type.
+ * "mixed": the training mixture, 35 % full, 30 % short, and the rest with each topic mentioned or not.
+ */
+export type CaptionStyle = "full" | "short" | "mixed";
+
+/** How something is said, apart from what: the same wording serves a face and its hard negative. */
+export interface Wording {
+  /** What may be mentioned; {@link captionWith} leaves out what the face does not show. */
+  readonly mention: ReadonlySet<Attribute>;
+  /** For each attribute, a number in [0, 1) that picks the word for its value, … */
+  readonly synonym: Readonly<Record<Attribute, number>>;
+  /** … the noun it belongs to ("shirt" or "sweater"), … */
+  readonly noun: Readonly<Record<Attribute, number>>;
+  /** … how it is put ("a smiling man" or "a man with a smile"), … */
+  readonly form: Readonly<Record<Attribute, number>>;
+  /** … and where it comes among the others. */
+  readonly order: Readonly<Record<Attribute, number>>;
+  readonly frame: "sentence" | "background first" | "tags";
+  /** "with glasses, wearing a hat" rather than "with glasses and a hat". */
+  readonly wearing: boolean;
+  /** "without a hat" rather than "with no hat". */
+  readonly without: boolean;
+  readonly person: string;
+}
+
+export interface Caption {
+  readonly text: string;
+  /** The attributes whose values the text gives, in the order of ATTRIBUTES. */
+  readonly mentioned: Attribute[];
+  readonly wording: Wording;
+}
+
+/** Attributes that one phrase speaks of together, the noun first. */
+const TOPICS: readonly (readonly Attribute[])[] = [
+  ["hair", "hairColor"],
+  ["hat", "hatColor"],
+  ["eyewear"],
+  ["beard"],
+  ["mouth"],
+  ["skin"],
+  ["shirt", "shirtColor"],
+  ["background"],
+];
+
+/** Describes a face in words; equal faces and random numbers give equal captions. */
+export function caption(face: Face, random: RandomNumbers, style: CaptionStyle): Caption {
+  const wording: Wording = {
+    mention: drawMention(face, random, style),
+    synonym: drawEach(random),
+    noun: drawEach(random),
+    form: drawEach(random),
+    order: drawEach(random),
+    frame: pick(["sentence", "sentence", "sentence", "sentence", "background first", "tags"] as const, random),
+    wearing: random.uniform() < 0.3,
+    without: random.uniform() < 0.3,
+    person: usually(words.PERSON_NOUNS, random.uniform()),
+  };
+  return { ...captionWith(face, wording), wording };
+}
+
+function drawEach(random: RandomNumbers): Record<Attribute, number> {
+  return Object.fromEntries(ATTRIBUTE_NAMES.map((name) => [name, random.uniform()])) as Record<Attribute, number>;
+}
+
+/** What to mention, drawn again while none of it can be seen (the hair colour of a bald head). */
+function drawMention(face: Face, random: RandomNumbers, style: CaptionStyle): ReadonlySet<Attribute> {
+  for (;;) {
+    const mention = new Set(whatToMention(face, random, style));
+    if (ATTRIBUTE_NAMES.some((name) => isMentioned(name, face, mention))) return mention;
+  }
+}
+
+function whatToMention(face: Face, random: RandomNumbers, style: CaptionStyle): Attribute[] {
+  const dice = style === "mixed" ? random.uniform() : 0;
+  if (style === "full" || dice >= 0.65) return [...ATTRIBUTE_NAMES];
+  const isAbsent = ([first]: readonly Attribute[]) => ["none", "no"].includes(face[first!]);
+  if (style === "short" || dice < 0.3) {
+    const topics = [...TOPICS];
+    const count = 1 + random.integer(3);
+    const chosen: (readonly Attribute[])[] = [];
+    while (chosen.length < count) {
+      const [topic] = topics.splice(random.integer(topics.length), 1);
+      if (!isAbsent(topic!) || random.uniform() < 0.3) chosen.push(topic!);
+    }
+    return chosen.flatMap((topic) => thin(topic, 0.2, random));
+  }
+  return TOPICS.filter((topic) => random.uniform() < (isAbsent(topic) ? 0.4 : 0.75)).flatMap((topic) =>
+    thin(topic, 0.15, random),
+  );
+}
+
+/** Of a topic with two attributes, leaves out each with probability `share` (never both). */
+function thin(topic: readonly Attribute[], share: number, random: RandomNumbers): Attribute[] {
+  const dice = random.uniform();
+  return topic.filter((_, i) => topic.length === 1 || dice < i * share || dice >= (i + 1) * share);
+}
+
+/** Puts a face into given words: what {@link caption} gave for another face, say, of which this is the hard negative. */
+export function captionWith(face: Face, wording: Wording): { text: string; mentioned: Attribute[] } {
+  const mentioned = ATTRIBUTE_NAMES.filter((name) => isMentioned(name, face, wording.mention));
+  const phrases = TOPICS.filter((topic) => isSpokenOf(topic, face, mentioned))
+    .sort(([a], [b]) => wording.order[a!] - wording.order[b!])
+    .map(([topic]) => ({ topic, ...describe(topic!, face, new Set(mentioned), wording) }));
+  if (wording.frame === "tags" && phrases.length > 0) {
+    return { text: phrases.map(({ text, lacking }) => spaced(lacking ? "no" : "", text)).join(", "), mentioned };
+  }
+
+  const adjectives = phrases.filter(({ adjective }) => adjective).map(({ text }) => text);
+  const things = phrases.filter(({ topic, adjective }) => !adjective && topic !== "background");
+  const clauses = [withArticle(spaced(...adjectives, wording.person)), ...sayThings(things, wording)];
+  const background = phrases.find(({ topic }) => topic === "background");
+  if (!background) return { text: clauses.join(" "), mentioned };
+  const place = `${usually(["on", "in front of", "against"], wording.form.background)} ${withArticle(background.text)}`;
+  const text = wording.frame === "background first" ? `${place}, ${clauses.join(" ")}` : spaced(...clauses, place);
+  return { text, mentioned };
+}
+
+/** "with a beard and a red hat", "wearing a red hat", "with no hat", "without a hat or glasses". */
+function sayThings(things: readonly (Phrase & { topic: Attribute })[], { wearing, without }: Wording): string[] {
+  const isWorn = ({ topic, lacking }: (typeof things)[number]) =>
+    wearing && !lacking && ["hat", "eyewear", "shirt"].includes(topic);
+  const isWithout = ({ lacking }: Phrase) => without && lacking;
+  const lists: [string, string, Phrase[]][] = [
+    ["with", "and", things.filter((thing) => !isWorn(thing) && !isWithout(thing))],
+    ["wearing", "and", things.filter(isWorn)],
+    ["without", "or", things.filter(isWithout)],
+  ];
+  return lists.flatMap(([preposition, conjunction, list]) => {
+    if (list.length === 0) return [];
+    const parts = list.map(({ text, countable, lacking }) => {
+      if (lacking && preposition === "with") return `no ${text}`;
+      return countable ? withArticle(text) : text;
+    });
+    const [last] = parts.splice(-1);
+    return [spaced(preposition, parts.join(", "), parts.length > 0 ? conjunction : "", last!)];
+  });
+}
+
+/** The colour of a bald head's hair can only be told as its beard's. */
+function isMentioned(name: Attribute, face: Face, mention: ReadonlySet<Attribute>): boolean {
+  if (!mention.has(name) || !(name in visible(face))) return false;
+  return name !== "hairColor" || face.hair !== "bald" || mention.has("beard");
+}
+
+/** Whether a topic's phrase speaks of a mentioned attribute. */
+const isSpokenOf = (topic: readonly Attribute[], face: Face, mentioned: readonly Attribute[]) =>
+  topic.some((name) => mentioned.includes(name) && !(name === "hairColor" && face.hair === "bald"));
+
+interface Phrase {
+  readonly text: string;
+  /** Stands before the person ("smiling"); otherwise follows "with" ("long hair"). */
+  readonly adjective?: boolean;
+  /** Takes "a" in a sentence. */
+  readonly countable?: boolean;
+  /** Names something that the face does not have. */
+  readonly lacking?: boolean;
+}
+
+function describe(topic: Attribute, face: Face, mentioned: ReadonlySet<Attribute>, wording: Wording): Phrase {
+  const say = <A extends Attribute>(name: A, table: Record<Face[A], readonly string[]>) =>
+    mentioned.has(name) ? usually(table[face[name]], wording.synonym[name]) : "";
+  const form = wording.form[topic];
+  switch (topic) {
+    case "background":
+      return {
+        text: `${say("background", words.BACKGROUND_WORDS)} ${usually(words.BACKGROUND_NOUNS, wording.noun.background)}`,
+      };
+    case "skin":
+      return form < 0.6 && wording.frame !== "tags"
+        ? { text: say("skin", words.SKIN_WORDS), adjective: true }
+        : { text: `${say("skin", words.SKIN_WORDS)} skin` };
+    case "mouth":
+      return form < 0.8
+        ? { text: say("mouth", words.MOUTH_ADJECTIVES), adjective: true }
+        : { text: words.MOUTH_THINGS[face.mouth], countable: true };
+    case "hair": {
+      const style = say("hair", words.HAIR_WORDS);
+      const color = face.hair === "bald" ? "" : say("hairColor", words.HAIR_COLOR_WORDS);
+      if (style === "bald") return form < 0.8 ? { text: "bald", adjective: true } : { text: "hair", lacking: true };
+      if (face.hair === "pigtails" && style) return { text: spaced(color, style) };
+      if (style === "mohawk" && form < 0.7) return { text: spaced(color, "mohawk"), countable: true };
+      return { text: form < 0.85 ? spaced(style, color, "hair") : spaced(color, style, "hair") };
+    }
+    case "hat":
+      if (face.hat === "none") return { text: "hat", countable: true, lacking: true };
+      return {
+        text: spaced(say("hatColor", words.HAT_COLOR_WORDS), say("hat", words.HAT_WORDS) || "hat"),
+        countable: true,
+      };
+    case "eyewear":
+      return { text: say("eyewear", words.EYEWEAR_WORDS), lacking: face.eyewear === "none" };
+    case "beard": {
+      if (face.beard === "no") {
+        return form < 0.8
+          ? { text: "beard", countable: true, lacking: true }
+          : { text: "clean shaven", adjective: true };
+      }
+      const color = face.hair === "bald" ? say("hairColor", words.HAIR_COLOR_WORDS) : "";
+      return form < 0.7 || color
+        ? { text: spaced(color, "beard"), countable: true }
+        : { text: "bearded", adjective: true };
+    }
+    default: {
+      const pattern = say("shirt", words.SHIRT_WORDS);
+      const color = say("shirtColor", words.SHIRT_COLOR_WORDS);
+      const noun = usually(words.SHIRT_NOUNS, wording.noun.shirt);
+      return { text: form < 0.8 ? spaced(pattern, color, noun) : spaced(color, pattern, noun), countable: true };
+    }
+  }
+}
+
+/** The first of the words six times in ten, otherwise one of the rest; `u` is uniform in [0, 1). */
+function usually(options: readonly string[], u: number): string {
+  if (options.length === 1 || u < 0.6) return options[0]!;
+  return options[1 + Math.floor(((u - 0.6) / 0.4) * (options.length - 1))]!;
+}
+
+const spaced = (...parts: string[]) => parts.filter(Boolean).join(" ");
+const withArticle = (text: string) => `${/^[aeiou]/.test(text) ? "an" : "a"} ${text}`;

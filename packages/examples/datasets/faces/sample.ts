@@ -1,0 +1,111 @@
+import type { RandomNumbers } from "@tfjs-diffusion/schedulers";
+import { ATTRIBUTES, HIDDEN_BY_HAT, visible, type Attribute, type Face } from "./attributes.js";
+
+/**
+ * Draws any face. Values are equally likely, but for hats (three faces in five wear one) and for the hair styles
+ * that a hat would hide, which are twice as likely on a bare head so that all styles come out near even.
+ */
+export function sampleFace(random: RandomNumbers): Face {
+  const hat = random.uniform() < 0.4 ? "none" : pick(["beanie", "cap", "fedora"] as const, random);
+  const hair = pick(hat === "none" ? BARE_HEAD : UNDER_A_HAT, random);
+  return {
+    background: pick(ATTRIBUTES.background, random),
+    skin: pick(ATTRIBUTES.skin, random),
+    hair,
+    hairColor: pick(ATTRIBUTES.hairColor, random),
+    hat,
+    hatColor: pick(ATTRIBUTES.hatColor, random),
+    eyewear: pick(ATTRIBUTES.eyewear, random),
+    beard: pick(ATTRIBUTES.beard, random),
+    mouth: pick(ATTRIBUTES.mouth, random),
+    shirt: pick(ATTRIBUTES.shirt, random),
+    shirtColor: pick(ATTRIBUTES.shirtColor, random),
+  };
+}
+
+const BARE_HEAD = [...ATTRIBUTES.hair, ...HIDDEN_BY_HAT];
+const UNDER_A_HAT = ATTRIBUTES.hair.filter((hair) => !HIDDEN_BY_HAT.includes(hair));
+
+/** Pairs of attribute values that never meet in a training picture. */
+const HELD_OUT_PAIRS: readonly [Attribute, Attribute, readonly (readonly [string, string])[]][] = [
+  ["hatColor", "hairColor", pairs("red+blue blue+ginger green+pink purple+blonde white+black black+green")],
+  [
+    "shirtColor",
+    "background",
+    pairs("red+green blue+orange green+pink yellow+purple white+black black+yellow purple+blue orange+white"),
+  ],
+  ["hair", "hairColor", pairs("mohawk+green pigtails+pink spiky+blue long+blonde short+ginger")],
+];
+
+function pairs(text: string): [string, string][] {
+  return text.split(" ").map((pair) => pair.split("+") as [string, string]);
+}
+
+/** Whether the picture shows a combination that is held out of training to measure composition. */
+export function isHeldOut(face: Face): boolean {
+  const seen = visible(face);
+  return HELD_OUT_PAIRS.some(([first, second, held]) => held.some(([a, b]) => seen[first] === a && seen[second] === b));
+}
+
+/** A face that shows no held-out combination. */
+export const sampleTrainFace = (random: RandomNumbers): Face => sampleUntil((face) => !isHeldOut(face), random);
+
+/** A face that shows at least one held-out combination. */
+export const sampleHeldOutFace = (random: RandomNumbers): Face => sampleUntil(isHeldOut, random);
+
+function sampleUntil(accept: (face: Face) => boolean, random: RandomNumbers): Face {
+  for (;;) {
+    const face = sampleFace(random);
+    if (accept(face)) return face;
+  }
+}
+
+/** Two colours that a reader of captions must bind to the right part: exchanging them makes the hardest negatives. */
+const EXCHANGES: readonly (readonly [Attribute, Attribute])[] = [
+  ["hatColor", "hairColor"],
+  ["shirtColor", "background"],
+  ["hatColor", "shirtColor"],
+  ["hairColor", "shirtColor"],
+  ["hairColor", "background"],
+  ["hatColor", "background"],
+];
+
+/**
+ * A hard negative: the same face but for one of the attributes `among` (by default, of the visible ones), or, half of
+ * the time where that is possible, with two colours exchanged between parts. The result differs in what it shows.
+ */
+export function swapOneAttribute(
+  face: Face,
+  random: RandomNumbers,
+  among: readonly Attribute[] = Object.keys(visible(face)) as Attribute[],
+): Face {
+  const exchanges = EXCHANGES.filter(
+    ([a, b]) => among.includes(a) && among.includes(b) && face[a] !== face[b] && knows(a, face[b]) && knows(b, face[a]),
+  );
+  if (exchanges.length > 0 && random.uniform() < 0.5) {
+    const [a, b] = pick(exchanges, random);
+    return { ...face, [a]: face[b], [b]: face[a] };
+  }
+  const changes = among.flatMap((name) =>
+    (ATTRIBUTES[name] as readonly string[])
+      .filter((value) => value !== face[name])
+      .map((value) => makeDrawable({ ...face, [name]: value } as Face, among))
+      .filter((changed) => changed !== undefined),
+  );
+  if (changes.length === 0) {
+    throw new RangeError(`swapOneAttribute: no attribute among [${among.join(", ")}] can change; name a visible one.`);
+  }
+  return pick(changes, random);
+}
+
+const knows = (attribute: Attribute, value: string) => (ATTRIBUTES[attribute] as readonly string[]).includes(value);
+
+/** A hat put on spiky hair makes it short hair, unless the hair style must stay: then there is no such face. */
+function makeDrawable(face: Face, fixed: readonly Attribute[]): Face | undefined {
+  if (face.hat === "none" || !HIDDEN_BY_HAT.includes(face.hair)) return face;
+  return fixed.includes("hair") ? undefined : { ...face, hair: "short" };
+}
+
+export function pick<T>(values: readonly T[], random: RandomNumbers): T {
+  return values[random.integer(values.length)]!;
+}
