@@ -1,3 +1,4 @@
+import { describe, expect, it } from "@jest/globals";
 import { createAvatar } from "@dicebear/core";
 import * as pixelArt from "@dicebear/pixel-art";
 import { Resvg } from "@resvg/resvg-js";

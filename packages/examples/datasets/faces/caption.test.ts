@@ -1,3 +1,4 @@
+import { describe, expect, it } from "@jest/globals";
 import { keyedRandom } from "@tfjs-diffusion/schedulers";
 import { ATTRIBUTE_NAMES, ATTRIBUTES, visible, type Attribute, type Face } from "./attributes.js";
 import { caption, captionWith, type CaptionStyle } from "./caption.js";

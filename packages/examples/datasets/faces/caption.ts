@@ -37,7 +37,9 @@ export interface Caption {
 }
 
 /** Attributes that one phrase speaks of together, the noun first. */
-const TOPICS: readonly (readonly Attribute[])[] = [
+type Topic = readonly [Attribute, ...Attribute[]];
+
+const TOPICS: readonly Topic[] = [
   ["hair", "hairColor"],
   ["hat", "hatColor"],
   ["eyewear"],
@@ -79,11 +81,11 @@ function drawMention(face: Face, random: RandomNumbers, style: CaptionStyle): Re
 function whatToMention(face: Face, random: RandomNumbers, style: CaptionStyle): Attribute[] {
   const dice = style === "mixed" ? random.uniform() : 0;
   if (style === "full" || dice >= 0.65) return [...ATTRIBUTE_NAMES];
-  const isAbsent = ([first]: readonly Attribute[]) => ["none", "no"].includes(face[first!]);
+  const isAbsent = ([first]: Topic) => ["none", "no"].includes(face[first]);
   if (style === "short" || dice < 0.3) {
     const topics = [...TOPICS];
     const count = 1 + random.integer(3);
-    const chosen: (readonly Attribute[])[] = [];
+    const chosen: Topic[] = [];
     while (chosen.length < count) {
       const [topic] = topics.splice(random.integer(topics.length), 1);
       if (!isAbsent(topic!) || random.uniform() < 0.3) chosen.push(topic!);
@@ -96,7 +98,7 @@ function whatToMention(face: Face, random: RandomNumbers, style: CaptionStyle): 
 }
 
 /** Of a topic with two attributes, leaves out each with probability `share` (never both). */
-function thin(topic: readonly Attribute[], share: number, random: RandomNumbers): Attribute[] {
+function thin(topic: Topic, share: number, random: RandomNumbers): Attribute[] {
   const dice = random.uniform();
   return topic.filter((_, i) => topic.length === 1 || dice < i * share || dice >= (i + 1) * share);
 }
@@ -105,8 +107,8 @@ function thin(topic: readonly Attribute[], share: number, random: RandomNumbers)
 export function captionWith(face: Face, wording: Wording): { text: string; mentioned: Attribute[] } {
   const mentioned = ATTRIBUTE_NAMES.filter((name) => isMentioned(name, face, wording.mention));
   const phrases = TOPICS.filter((topic) => isSpokenOf(topic, face, mentioned))
-    .sort(([a], [b]) => wording.order[a!] - wording.order[b!])
-    .map(([topic]) => ({ topic, ...describe(topic!, face, new Set(mentioned), wording) }));
+    .sort(([a], [b]) => wording.order[a] - wording.order[b])
+    .map(([topic]) => ({ topic, ...describe(topic, face, new Set(mentioned), wording) }));
   if (wording.frame === "tags" && phrases.length > 0) {
     return { text: phrases.map(({ text, lacking }) => spaced(lacking ? "no" : "", text)).join(", "), mentioned };
   }
@@ -149,7 +151,7 @@ function isMentioned(name: Attribute, face: Face, mention: ReadonlySet<Attribute
 }
 
 /** Whether a topic's phrase speaks of a mentioned attribute. */
-const isSpokenOf = (topic: readonly Attribute[], face: Face, mentioned: readonly Attribute[]) =>
+const isSpokenOf = (topic: Topic, face: Face, mentioned: readonly Attribute[]) =>
   topic.some((name) => mentioned.includes(name) && !(name === "hairColor" && face.hair === "bald"));
 
 interface Phrase {

@@ -1,3 +1,4 @@
+import { describe, expect, it } from "@jest/globals";
 import { keyedRandom } from "@tfjs-diffusion/schedulers";
 import { faceBatch, faceExample } from "./batch.js";
 import type { Face } from "./attributes.js";

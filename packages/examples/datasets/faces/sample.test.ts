@@ -1,3 +1,4 @@
+import { describe, expect, it } from "@jest/globals";
 import { keyedRandom } from "@tfjs-diffusion/schedulers";
 import { ATTRIBUTE_NAMES, ATTRIBUTES, InvalidFaceError, requireFace, visible, type Face } from "./attributes.js";
 import { isHeldOut, sampleFace, sampleHeldOutFace, sampleTrainFace, swapOneAttribute } from "./sample.js";

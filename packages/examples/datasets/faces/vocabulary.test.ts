@@ -1,3 +1,4 @@
+import { describe, expect, it } from "@jest/globals";
 import { keyedRandom } from "@tfjs-diffusion/schedulers";
 import { caption } from "./caption.js";
 import { sampleFace } from "./sample.js";
