@@ -1,0 +1,41 @@
+/** Names that {@link useBackend} takes, best first. */
+export const BACKEND_NAMES = ["node-gpu", "node", "webgpu", "webgl", "wasm", "cpu"] as const;
+
+export type BackendName = (typeof BACKEND_NAMES)[number];
+
+export interface BackendOptions {
+  /**
+   * Threads of the wasm backend; default: one per core, at most 4 (the pool's own limit). It is fixed when the
+   * backend first starts. In a browser, more than one needs a cross-origin isolated page.
+   */
+  threads?: number;
+  /**
+   * Where a browser fetches `tfjs-backend-wasm*.wasm` from: a folder URL ending in `/`, or a URL for each of the
+   * three files. Default: beside the script. In Node the files of the installed package are used.
+   */
+  wasmPaths?: string | Record<WasmFile, string>;
+}
+
+export type WasmFile =
+  | "tfjs-backend-wasm.wasm"
+  | "tfjs-backend-wasm-simd.wasm"
+  | "tfjs-backend-wasm-threaded-simd.wasm";
+
+/** One way to run TensorFlow.js. */
+export interface Candidate {
+  readonly name: BackendName;
+  /**
+   * Loads the code and registers the backend, without making it the current one.
+   * Rejects with an Error that says in one sentence why it cannot be had here and what would help.
+   */
+  load(options: BackendOptions): Promise<LoadedBackend>;
+}
+
+export interface LoadedBackend {
+  /** The name TensorFlow.js knows it by. */
+  readonly registeredAs: string;
+  /** What a user may want to know of it ("2 threads"; "1 thread: ..."). */
+  readonly detail?: string;
+  /** Runs once the backend is the current one: kernels that need it live. */
+  afterStart?(): Promise<void> | void;
+}

@@ -1,0 +1,103 @@
+import * as tf from "@tensorflow/tfjs";
+import type { Candidate, LoadedBackend } from "./candidate.js";
+import { importInNode, isNode, requireFrom } from "./node-only.js";
+import { quietly } from "./quiet.js";
+
+/** TensorFlow's C library on the processor: the fastest way to train without a graphics card. */
+export const nodeCandidate: Candidate = { name: "node", load: () => loadNative("@tensorflow/tfjs-node") };
+
+/** TensorFlow's C library on an NVIDIA card. */
+export const nodeGpuCandidate: Candidate = { name: "node-gpu", load: () => loadNative("@tensorflow/tfjs-node-gpu") };
+
+type NativePackage = "@tensorflow/tfjs-node" | "@tensorflow/tfjs-node-gpu";
+
+let loaded: NativePackage | undefined;
+
+async function loadNative(packageName: NativePackage): Promise<LoadedBackend> {
+  if (!isNode) throw new Error("needs Node, and this is a browser.");
+  if (loaded && loaded !== packageName) {
+    throw new Error(`${loaded} is loaded already, and a process can hold only one of the two.`);
+  }
+  if (!loaded) {
+    const entry = await findPackage(packageName);
+    await restoreRemovedUtil();
+    await quietly(() => requireNative(entry));
+    loaded = packageName;
+  }
+  return { registeredAs: "tensorflow" };
+}
+
+/**
+ * Where the binding is: below the folder that `TFJS_NODE_MODULE` names, else installed beside this package,
+ * else in the cache that `scripts/native-backend.mjs` fills. Returns the path of the package's main file.
+ */
+async function findPackage(packageName: NativePackage): Promise<string> {
+  const given = process.env["TFJS_NODE_MODULE"];
+  if (given) {
+    const found = await resolveBelow(given, packageName);
+    if (found) return found;
+    if (packageName === "@tensorflow/tfjs-node") {
+      throw new Error(`TFJS_NODE_MODULE is ${given}, and ${given}/node_modules/${packageName} is not there.`);
+    }
+  }
+  const found = (await resolveFrom(import.meta.url, packageName)) ?? (await resolveBelow(await nativeCache(), packageName));
+  if (found) return found;
+  throw new Error(`${packageName} is not installed (${INSTALL_HINT[packageName]}).`);
+}
+
+const INSTALL_HINT: Record<NativePackage, string> = {
+  "@tensorflow/tfjs-node": "npm install @tensorflow/tfjs-node, or see docs on the native backend",
+  "@tensorflow/tfjs-node-gpu": "npm install @tensorflow/tfjs-node-gpu; it needs an NVIDIA card with CUDA",
+};
+
+async function resolveBelow(folder: string, packageName: string): Promise<string | undefined> {
+  const path = await importInNode<typeof import("node:path")>("node:path");
+  return resolveFrom(path.resolve(folder, "index.js"), packageName);
+}
+
+async function resolveFrom(file: string, packageName: string): Promise<string | undefined> {
+  const require = await requireFrom(file);
+  try {
+    return require.resolve(packageName);
+  } catch {
+    return undefined;
+  }
+}
+
+/** `$XDG_CACHE_HOME/tfjs-diffusion/native`, by default below `~/.cache` (below `%LOCALAPPDATA%` on Windows). */
+async function nativeCache(): Promise<string> {
+  const { homedir } = await importInNode<typeof import("node:os")>("node:os");
+  const path = await importInNode<typeof import("node:path")>("node:path");
+  const { XDG_CACHE_HOME, LOCALAPPDATA } = process.env;
+  const caches = XDG_CACHE_HOME || (process.platform === "win32" && LOCALAPPDATA) || path.join(homedir(), ".cache");
+  return path.join(caches, "tfjs-diffusion", "native");
+}
+
+/** Node 23 removed two functions of `util` that tfjs-node 4.22 still calls. */
+async function restoreRemovedUtil(): Promise<void> {
+  const util = (await requireFrom())("node:util") as Record<string, unknown>;
+  util["isNullOrUndefined"] ??= (value: unknown) => value === null || value === undefined;
+  util["isArray"] ??= Array.isArray;
+}
+
+/**
+ * Loads the binding onto our copy of TensorFlow.js. Installed elsewhere, it brings a copy of its own; so its name
+ * for that copy is made to mean ours. Where the module cache is read-only (Jest) two copies are loaded: they
+ * share the engine, the kernels and the gradients, which live on the global object.
+ */
+async function requireNative(entry: string): Promise<void> {
+  const ours = await requireFrom();
+  const theirs = await requireFrom(entry);
+  const ourFile = ours.resolve("@tensorflow/tfjs");
+  ours(ourFile);
+  const ourModule = ours.cache[ourFile];
+  if (ourModule) theirs.cache[theirs.resolve("@tensorflow/tfjs")] = ourModule;
+  try {
+    theirs(entry);
+  } catch (error) {
+    throw new Error(`${entry} does not load: ${error instanceof Error ? error.message.split("\n")[0] : String(error)}`);
+  }
+  if (!tf.engine().registryFactory["tensorflow"]) {
+    throw new Error(`${entry} loads, but onto another copy of TensorFlow.js.`);
+  }
+}

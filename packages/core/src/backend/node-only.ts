@@ -1,0 +1,16 @@
+/** True in Node (also inside Jest), false in browsers and in workers of browsers. */
+export const isNode: boolean = typeof process !== "undefined" && typeof process.versions?.node === "string";
+
+/**
+ * Imports a module that exists in Node alone. The name is not a literal, so a bundler for the browser
+ * neither follows nor includes it; call it only where {@link isNode}.
+ */
+export function importInNode<T>(name: string): Promise<T> {
+  return import(/* webpackIgnore: true */ /* @vite-ignore */ name) as Promise<T>;
+}
+
+/** `require` as seen from `file` (a path or file URL), by default from this package. */
+export async function requireFrom(file: string | URL = import.meta.url): Promise<NodeJS.Require> {
+  const { createRequire } = await importInNode<typeof import("node:module")>("node:module");
+  return createRequire(file);
+}

@@ -1,0 +1,18 @@
+import * as tf from "@tensorflow/tfjs";
+
+/** Runs `load` without TensorFlow.js's own notes on the console (a second copy of it notes every kernel it meets). */
+export async function quietly<T>(load: () => T | Promise<T>): Promise<T> {
+  const isTest = tf.env().getBool("IS_TEST");
+  tf.env().set("IS_TEST", true);
+  try {
+    return await load();
+  } finally {
+    tf.env().set("IS_TEST", isTest);
+  }
+}
+
+/** Drops the advertisement that the cpu backend prints in Node when it first holds a tensor. */
+export function silenceBanner(): void {
+  const cpu = tf.findBackend("cpu") as unknown as { firstUse?: boolean } | null;
+  if (cpu) cpu.firstUse = false;
+}

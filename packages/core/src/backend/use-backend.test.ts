@@ -1,0 +1,48 @@
+import { describe, expect, it } from "@jest/globals";
+import * as tf from "@tensorflow/tfjs";
+import { BackendUnavailableError, useBackend } from "./use-backend.js";
+
+describe("useBackend", () => {
+  it("refuses an unknown name and lists the known ones", async () => {
+    await expect(useBackend("cuda")).rejects.toThrow(/unknown name; the backends are node-gpu, node,/);
+  });
+
+  it("says why a backend that was asked for cannot be had", async () => {
+    const refusal = useBackend("webgl");
+    await expect(refusal).rejects.toBeInstanceOf(BackendUnavailableError);
+    await expect(refusal).rejects.toThrow('useBackend("webgl"): needs a browser.');
+  });
+
+  it("starts wasm, computes on it, and can be asked again", async () => {
+    expect(await useBackend("wasm")).toMatchObject({ name: "wasm", passedOver: [] });
+    expect(await useBackend("wasm")).toMatchObject({ name: "wasm" });
+    expect(tf.getBackend()).toBe("wasm");
+    expect(tf.tidy(() => tf.tensor([1, 2, 3]).square().sum().dataSync()[0])).toBe(14);
+  });
+
+  it("leaves the process's handlers of uncaught errors as they were", async () => {
+    const before = process.rawListeners("uncaughtException").length;
+    await useBackend("wasm");
+    expect(process.rawListeners("uncaughtException")).toHaveLength(before);
+  });
+
+  it("prints nothing of TensorFlow.js's own on cpu", async () => {
+    const warnings: unknown[] = [];
+    const { warn } = console;
+    console.warn = (...message) => void warnings.push(message);
+    try {
+      expect(await useBackend("cpu")).toMatchObject({ name: "cpu" });
+      tf.tidy(() => tf.zeros([1]).dataSync());
+    } finally {
+      console.warn = warn;
+    }
+    expect(warnings).toEqual([]);
+  });
+
+  it("without a name takes the first that loads and accounts for every better one", async () => {
+    const { name, passedOver } = await useBackend();
+    const order = ["node-gpu", "node", "webgpu", "webgl", "wasm"];
+    expect(passedOver.map((other) => other.name)).toEqual(order.slice(0, order.indexOf(name)));
+    for (const { reason } of passedOver) expect(reason).toMatch(/\.$/);
+  });
+});

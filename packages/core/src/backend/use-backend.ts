@@ -1,0 +1,72 @@
+import * as tf from "@tensorflow/tfjs";
+import { BACKEND_NAMES, type BackendName, type BackendOptions, type Candidate } from "./candidate.js";
+import { cpuCandidate, webglCandidate, webgpuCandidate } from "./browser.js";
+import { nodeCandidate, nodeGpuCandidate } from "./native.js";
+import { silenceBanner } from "./quiet.js";
+import { wasmCandidate } from "./wasm.js";
+
+/** Thrown when the backend asked for cannot be had, or none can. */
+export class BackendUnavailableError extends Error {
+  override name = "BackendUnavailableError";
+}
+
+export interface ChosenBackend {
+  name: BackendName;
+  /** What a user may want to know of it, such as its threads. */
+  detail?: string;
+  /** The better ones that do not run here, best first, and why. */
+  passedOver: { name: BackendName; reason: string }[];
+}
+
+/** Best first: native code, the graphics card, WebAssembly, plain JavaScript. */
+const CANDIDATES: Candidate[] = [
+  nodeGpuCandidate,
+  nodeCandidate,
+  webgpuCandidate,
+  webglCandidate,
+  wasmCandidate,
+  cpuCandidate,
+];
+
+/**
+ * Makes TensorFlow.js run on the backend `name`, or, without a name, on the best that loads here.
+ * Also completes the backend with the kernels that training needs. Call it once, before the first tensor.
+ *
+ * `name` is one of {@link BACKEND_NAMES}; "tensorflow", the name TensorFlow.js gives the native one, means "node".
+ *
+ * Throws RangeError for an unknown name and {@link BackendUnavailableError} where the named one cannot be had.
+ */
+export async function useBackend(name?: string, options: BackendOptions = {}): Promise<ChosenBackend> {
+  const candidates = name === undefined ? CANDIDATES : [candidateNamed(name)];
+  silenceBanner();
+  const passedOver: ChosenBackend["passedOver"] = [];
+  for (const candidate of candidates) {
+    try {
+      const detail = await start(candidate, options);
+      return { name: candidate.name, ...(detail === undefined ? {} : { detail }), passedOver };
+    } catch (error) {
+      passedOver.push({ name: candidate.name, reason: error instanceof Error ? error.message : String(error) });
+    }
+  }
+  const reasons = passedOver.map(({ name, reason }) => `${name}: ${reason}`).join("\n");
+  throw new BackendUnavailableError(
+    name === undefined ? `No backend of TensorFlow.js runs here.\n${reasons}` : `useBackend("${name}"): ${passedOver[0]!.reason}`,
+  );
+}
+
+function candidateNamed(name: string): Candidate {
+  const wanted = name === "tensorflow" ? "node" : name;
+  const candidate = CANDIDATES.find((candidate) => candidate.name === wanted);
+  if (!candidate) {
+    throw new RangeError(`useBackend("${name}"): unknown name; the backends are ${BACKEND_NAMES.join(", ")}.`);
+  }
+  return candidate;
+}
+
+async function start(candidate: Candidate, options: BackendOptions): Promise<string | undefined> {
+  const { registeredAs, detail, afterStart } = await candidate.load(options);
+  if (!(await tf.setBackend(registeredAs))) throw new Error("it loads, but does not start.");
+  await tf.ready();
+  await afterStart?.();
+  return detail;
+}
