@@ -18,7 +18,7 @@ const HAIR_PARTS: Record<Exclude<Face["hair"], "bald">, readonly string[]> = {
 const SHORT_UNDER_HAT = ["short17"];
 
 const HAT_PARTS: Record<Exclude<Face["hat"], "none">, readonly string[]> = {
-  beanie: ["variant01", "variant03"],
+  beanie: ["variant03", "variant08"],
   cap: ["variant02", "variant07"],
   fedora: ["variant06"],
 };
