@@ -18,7 +18,7 @@ const HAIR_PARTS: Record<Exclude<Face["hair"], "bald">, readonly string[]> = {
 const SHORT_UNDER_HAT = ["short17"];
 
 const HAT_PARTS: Record<Exclude<Face["hat"], "none">, readonly string[]> = {
-  beanie: ["variant03", "variant08"],
+  beanie: ["variant03", "variant05"],
   cap: ["variant02", "variant07"],
   fedora: ["variant06"],
 };
@@ -28,7 +28,7 @@ const EYEWEAR_PARTS: Record<Exclude<Face["eyewear"], "none">, readonly string[]>
 };
 const BEARD_PARTS = ["variant02", "variant03", "variant05"];
 const MOUTH_PARTS: Record<Face["mouth"], readonly string[]> = {
-  smiling: ["happy06", "happy09", "happy12"],
+  smiling: ["happy09", "happy12"],
   frowning: ["sad01", "sad09"],
   surprised: ["happy01"],
 };
