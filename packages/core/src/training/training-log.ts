@@ -1,0 +1,60 @@
+import { importInNode } from "../backend/node-only.js";
+
+/** One line of the log. */
+export interface LogRow {
+  readonly step: number;
+  readonly loss: number;
+  readonly gradientNorm: number;
+  readonly learningRate: number;
+  readonly imagesPerSecond: number;
+}
+
+const HEADER = "step,loss,gradient_norm,learning_rate,images_per_second\n";
+
+/**
+ * A training log as CSV (Node only): one row a step, none missing and none twice, however often a run is killed and resumed.
+ * That holds because rows are on the disk before the checkpoint of their step is, and a resumed run
+ * first drops the rows after its checkpoint.
+ */
+export class TrainingLog {
+  #waiting: string[] = [];
+  #flushedAt = -Infinity;
+
+  constructor(readonly path: string) {}
+
+  /** Keeps the header and the whole rows up to `step`: what comes later will be written again. */
+  async rewind(step: number): Promise<void> {
+    const fs = await importInNode<typeof import("node:fs/promises")>("node:fs/promises");
+    const { dirname } = await importInNode<typeof import("node:path")>("node:path");
+    await fs.mkdir(dirname(this.path), { recursive: true });
+    const text = await fs.readFile(this.path, "utf8").catch(() => "");
+    const rows = text.split("\n").slice(1, -1);
+    const kept = rows.filter((row) => Number.parseInt(row, 10) <= step);
+    const wanted = HEADER + kept.map((row) => row + "\n").join("");
+    if (wanted === text) return;
+    await fs.writeFile(`${this.path}.unfinished`, wanted);
+    await fs.rename(`${this.path}.unfinished`, this.path);
+  }
+
+  /** Adds a row; rows reach the file about once a second. */
+  async add({ step, loss, gradientNorm, learningRate, imagesPerSecond }: LogRow): Promise<void> {
+    // Nine digits tell every float32 from its neighbours.
+    const numbers = [loss, gradientNorm, learningRate].map((value) => String(Number(value.toPrecision(9))));
+    this.#waiting.push(`${step},${numbers.join(",")},${imagesPerSecond.toPrecision(4)}\n`);
+    if (performance.now() - this.#flushedAt > 1000) await this.flush();
+  }
+
+  /** Appends the waiting rows in one write and, with `sync`, waits until the disk has them. */
+  async flush({ sync = false } = {}): Promise<void> {
+    const fs = await importInNode<typeof import("node:fs/promises")>("node:fs/promises");
+    const file = await fs.open(this.path, "a");
+    try {
+      if (this.#waiting.length > 0) await file.appendFile(this.#waiting.join(""));
+      this.#waiting = [];
+      if (sync) await file.sync();
+    } finally {
+      await file.close();
+    }
+    this.#flushedAt = performance.now();
+  }
+}
