@@ -1,0 +1,9 @@
+import type * as tf from "@tensorflow/tfjs";
+
+/** Where random tensors come from: a stream, each call goes on where the last stopped. The caller owns the results. */
+export interface NoiseSource {
+  /** Standard normal numbers. */
+  normal(shape: number[]): tf.Tensor;
+  /** Uniform numbers in [0, 1). */
+  uniform(shape: number[]): tf.Tensor;
+}
