@@ -17,9 +17,7 @@ export interface BackendOptions {
 }
 
 export type WasmFile =
-  | "tfjs-backend-wasm.wasm"
-  | "tfjs-backend-wasm-simd.wasm"
-  | "tfjs-backend-wasm-threaded-simd.wasm";
+  "tfjs-backend-wasm.wasm" | "tfjs-backend-wasm-simd.wasm" | "tfjs-backend-wasm-threaded-simd.wasm";
 
 /** One way to run TensorFlow.js. */
 export interface Candidate {

@@ -40,7 +40,8 @@ async function findPackage(packageName: NativePackage): Promise<string> {
       throw new Error(`TFJS_NODE_MODULE is ${given}, and ${given}/node_modules/${packageName} is not there.`);
     }
   }
-  const found = (await resolveFrom(import.meta.url, packageName)) ?? (await resolveBelow(await nativeCache(), packageName));
+  const found =
+    (await resolveFrom(import.meta.url, packageName)) ?? (await resolveBelow(await nativeCache(), packageName));
   if (found) return found;
   throw new Error(`${packageName} is not installed (${INSTALL_HINT[packageName]}).`);
 }
@@ -73,11 +74,11 @@ async function nativeCache(): Promise<string> {
   return path.join(caches, "tfjs-diffusion", "native");
 }
 
-/** Node 23 removed two functions of `util` that tfjs-node 4.22 still calls. */
+/** tfjs-node 4.22 calls two functions of `util` that Node 22 warns about and Node 23 removed. */
 async function restoreRemovedUtil(): Promise<void> {
   const util = (await requireFrom())("node:util") as Record<string, unknown>;
-  util["isNullOrUndefined"] ??= (value: unknown) => value === null || value === undefined;
-  util["isArray"] ??= Array.isArray;
+  util["isNullOrUndefined"] = (value: unknown) => value === null || value === undefined;
+  util["isArray"] = Array.isArray;
 }
 
 /**
@@ -95,7 +96,10 @@ async function requireNative(entry: string): Promise<void> {
   try {
     theirs(entry);
   } catch (error) {
-    throw new Error(`${entry} does not load: ${error instanceof Error ? error.message.split("\n")[0] : String(error)}`);
+    throw new Error(
+      `${entry} does not load: ${error instanceof Error ? error.message.split("\n")[0] : String(error)}`,
+      { cause: error },
+    );
   }
   if (!tf.engine().registryFactory["tensorflow"]) {
     throw new Error(`${entry} loads, but onto another copy of TensorFlow.js.`);

@@ -3,7 +3,7 @@ import { BACKEND_NAMES, type BackendName, type BackendOptions, type Candidate } 
 import { cpuCandidate, webglCandidate, webgpuCandidate } from "./browser.js";
 import { nodeCandidate, nodeGpuCandidate } from "./native.js";
 import { silenceBanner } from "./quiet.js";
-import { wasmCandidate } from "./wasm.js";
+import { wasmCandidate } from "./wasm/candidate.js";
 
 /** Thrown when the backend asked for cannot be had, or none can. */
 export class BackendUnavailableError extends Error {
@@ -50,7 +50,9 @@ export async function useBackend(name?: string, options: BackendOptions = {}): P
   }
   const reasons = passedOver.map(({ name, reason }) => `${name}: ${reason}`).join("\n");
   throw new BackendUnavailableError(
-    name === undefined ? `No backend of TensorFlow.js runs here.\n${reasons}` : `useBackend("${name}"): ${passedOver[0]!.reason}`,
+    name === undefined
+      ? `No backend of TensorFlow.js runs here.\n${reasons}`
+      : `useBackend("${name}"): ${passedOver[0]!.reason}`,
   );
 }
 

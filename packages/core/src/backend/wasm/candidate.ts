@@ -1,6 +1,6 @@
-import * as tf from "@tensorflow/tfjs";
-import type { BackendOptions, Candidate, LoadedBackend } from "./candidate.js";
-import { isNode, requireFrom } from "./node-only.js";
+import type { BackendOptions, Candidate, LoadedBackend } from "../candidate.js";
+import { isNode, requireFrom } from "../node-only.js";
+import { completeWasmBackend } from "./register.js";
 
 /** WebAssembly with SIMD: runs everywhere, the default where nothing faster is installed. */
 export const wasmCandidate: Candidate = { name: "wasm", load: loadWasm };
@@ -11,7 +11,13 @@ async function loadWasm(options: BackendOptions): Promise<LoadedBackend> {
   if (options.wasmPaths !== undefined) wasm.setWasmPaths(options.wasmPaths);
   else if (isNode) wasm.setWasmPaths(await installedFolder());
   const listeners = isNode ? keepProcessListeners() : undefined;
-  return { registeredAs: "wasm", afterStart: () => listeners?.() };
+  return {
+    registeredAs: "wasm",
+    afterStart: () => {
+      listeners?.();
+      return completeWasmBackend();
+    },
+  };
 }
 
 async function installedFolder(): Promise<string> {

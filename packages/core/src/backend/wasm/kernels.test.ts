@@ -1,0 +1,282 @@
+import { beforeAll, describe, expect, it } from "@jest/globals";
+import * as tf from "@tensorflow/tfjs";
+import fc from "fast-check";
+import { computeOn, largestDifference, sumTolerance, uniformValues, type Values } from "../testing/compare.js";
+import { useBackend } from "../use-backend.js";
+
+beforeAll(async () => void (await useBackend("wasm")));
+
+type Compute = (...tensors: tf.Tensor[]) => tf.Tensor | tf.Tensor[];
+
+/** The largest difference between a computation on wasm and the same, or `reference`, on cpu. */
+async function wasmAgainstCpu(inputs: Values[], compute: Compute, reference = compute) {
+  const wasm = await computeOn("wasm", inputs, compute);
+  const cpu = await computeOn("cpu", inputs, reference);
+  return Math.max(...wasm.map((values, i) => largestDifference(values, cpu[i]!)));
+}
+
+const upTo = (max: number) => fc.integer({ min: 1, max });
+const runs = { numRuns: 150, seed: 1 };
+
+/** A convolution that has an output: sizes odd and even, strides and filters not square, every form of padding. */
+const convolutions = fc
+  .record({
+    batch: upTo(4),
+    height: upTo(13),
+    width: upTo(13),
+    inChannels: upTo(11),
+    outChannels: upTo(19),
+    filter: fc.tuple(upTo(4), upTo(4)),
+    strides: fc.tuple(upTo(3), upTo(3)),
+    pad: fc.oneof(
+      fc.constantFrom("same" as const, "valid" as const),
+      fc
+        .tuple(fc.nat(3), fc.nat(3), fc.nat(3), fc.nat(3))
+        .map(([top, bottom, left, right]): tf.backend_util.ExplicitPadding => [
+          [0, 0],
+          [top, bottom],
+          [left, right],
+          [0, 0],
+        ]),
+    ),
+    seed: fc.nat(),
+  })
+  .map(({ batch, height, width, inChannels, outChannels, filter, ...rest }) => ({
+    ...rest,
+    inShape: [batch, height, width, inChannels] as [number, number, number, number],
+    filterShape: [...filter, inChannels, outChannels] as [number, number, number, number],
+  }))
+  .filter(({ inShape, filterShape, strides, pad }) => {
+    const { outHeight, outWidth } = tf.backend_util.computeConv2DInfo(inShape, filterShape, strides, 1, pad);
+    return outHeight > 0 && outWidth > 0;
+  });
+
+describe("convolution gradients on wasm", () => {
+  it("equal the cpu backend's for random shapes, strides and paddings", async () => {
+    await fc.assert(
+      fc.asyncProperty(convolutions, async ({ inShape, filterShape, strides, pad, seed }) => {
+        const info = tf.backend_util.computeConv2DInfo(inShape, filterShape, strides, 1, pad);
+        const inputs = [
+          uniformValues(inShape, seed),
+          uniformValues(filterShape, seed + 1),
+          uniformValues(info.outShape, seed + 2),
+        ];
+        const difference = await wasmAgainstCpu(inputs, (x, filter, dy) => {
+          const attributes = { strides, pad, dataFormat: "NHWC" };
+          return [
+            tf
+              .engine()
+              .runKernel(tf.Conv2DBackpropFilter, { x: x!, dy: dy! }, { ...attributes, filterShape }) as tf.Tensor,
+            tf
+              .engine()
+              .runKernel(
+                tf.Conv2DBackpropInput,
+                { dy: dy!, filter: filter! },
+                { ...attributes, inputShape: inShape },
+              ) as tf.Tensor,
+          ];
+        });
+        const pixels = info.batchSize * info.outHeight * info.outWidth;
+        const taps = info.filterHeight * info.filterWidth * info.outChannels;
+        expect(difference).toBeLessThanOrEqual(sumTolerance(Math.max(pixels, taps)));
+      }),
+      runs,
+    );
+  });
+
+  it("are the finite differences of a convolution computed in float64", async () => {
+    await fc.assert(
+      fc.asyncProperty(convolutions, async ({ inShape, filterShape, strides, pad, seed }) => {
+        const info = tf.backend_util.computeConv2DInfo(inShape, filterShape, strides, 1, pad);
+        const [x, filter, dy] = [
+          uniformValues(inShape, seed),
+          uniformValues(filterShape, seed + 1),
+          uniformValues(info.outShape, seed + 2),
+        ];
+        const loss = (a: tf.Tensor, b: tf.Tensor) =>
+          tf
+            .conv2d(a as tf.Tensor4D, b as tf.Tensor4D, strides, pad)
+            .mul(tf.tensor(dy.values, dy.shape))
+            .sum();
+        const [dx, dFilter] = await computeOn("wasm", [x, filter], (a, b) => tf.grads(loss)([a!, b!]));
+        const { max, abs } = Math;
+        const reference = (input: Float64Array, weights: Float64Array) =>
+          convolutionDotProduct(info, input, weights, dy.values);
+        for (const [moved, gradient] of [
+          [0, dx!],
+          [1, dFilter!],
+        ] as const) {
+          const at = [x, filter].map(({ values }) => Float64Array.from(values)) as [Float64Array, Float64Array];
+          const element = seed % gradient.values.length;
+          const start = at[moved][element]!;
+          const ends = [-0.5, 0.5].map((step) => {
+            at[moved][element] = start + step;
+            return reference(...at);
+          });
+          // The loss is linear in either argument: a step of 1 makes the difference exact but for float32's own error.
+          const slope = ends[1]! - ends[0]!;
+          expect(abs(gradient.values[element]! - slope)).toBeLessThanOrEqual(
+            sumTolerance(max(x.values.length, filter.values.length)),
+          );
+        }
+      }),
+      { numRuns: 60, seed: 2 },
+    );
+  });
+
+  it("equal the cpu backend's where a picture spans several strips of rows", async () => {
+    const inputs = [uniformValues([2, 37, 41, 5], 3), uniformValues([2, 37, 41, 9], 4)];
+    const difference = await wasmAgainstCpu(
+      inputs,
+      (x, dy) =>
+        tf.engine().runKernel(
+          tf.Conv2DBackpropFilter,
+          { x: x!, dy: dy! },
+          {
+            strides: 1,
+            pad: "same",
+            dataFormat: "NHWC",
+            filterShape: [3, 3, 5, 9],
+          },
+        ) as tf.Tensor,
+    );
+    expect(difference).toBeLessThanOrEqual(sumTolerance(2 * 37 * 41));
+  });
+
+  it("refuse dilation and channels-first data in words", async () => {
+    await tf.setBackend("wasm");
+    tf.tidy(() => {
+      const x = tf.ones<tf.Rank.R4>([1, 8, 8, 2]);
+      const filter = tf.ones<tf.Rank.R4>([3, 3, 2, 2]);
+      const dilated = (f: tf.Tensor4D) => tf.conv2d(x, f, 1, "same", "NHWC", 2).sum().asScalar();
+      expect(() => tf.grad(dilated as (f: tf.Tensor) => tf.Tensor)(filter)).toThrow(/dilation/);
+      const attributes = { strides: 1, pad: "same", dataFormat: "NCHW", filterShape: [3, 3, 8, 8] };
+      expect(() => tf.engine().runKernel(tf.Conv2DBackpropFilter, { x, dy: x }, attributes)).toThrow("must be NHWC");
+    });
+  });
+});
+
+type ConvInfo = ReturnType<typeof tf.backend_util.computeConv2DInfo>;
+
+/** sum(conv2d(input, filter) * dy) in float64, written from the definition. */
+function convolutionDotProduct(
+  info: ConvInfo,
+  input: Float64Array,
+  filter: Float64Array,
+  dy: ArrayLike<number>,
+): number {
+  let sum = 0;
+  let at = 0;
+  for (let b = 0; b < info.batchSize; b++)
+    for (let y = 0; y < info.outHeight; y++)
+      for (let x = 0; x < info.outWidth; x++)
+        for (let o = 0; o < info.outChannels; o++, at++)
+          for (let ky = 0; ky < info.filterHeight; ky++)
+            for (let kx = 0; kx < info.filterWidth; kx++) {
+              const row = y * info.strideHeight + ky - info.padInfo.top;
+              const column = x * info.strideWidth + kx - info.padInfo.left;
+              if (row < 0 || row >= info.inHeight || column < 0 || column >= info.inWidth) continue;
+              const from = ((b * info.inHeight + row) * info.inWidth + column) * info.inChannels;
+              const tap = (ky * info.filterWidth + kx) * info.inChannels;
+              for (let i = 0; i < info.inChannels; i++) {
+                sum += input[from + i]! * filter[(tap + i) * info.outChannels + o]! * dy[at]!;
+              }
+            }
+  return sum;
+}
+
+describe("batched matMul on wasm", () => {
+  const sizes = fc.record({
+    m: upTo(21),
+    n: upTo(21),
+    k: upTo(40),
+    seed: fc.nat(),
+    transposeA: fc.boolean(),
+    transposeB: fc.boolean(),
+  });
+  const batches = fc
+    .array(fc.tuple(upTo(3), fc.constantFrom("both", "a", "b")), { maxLength: 3 })
+    .chain((axes) => fc.tuple(fc.nat(axes.length), fc.constant(axes)))
+    .map(([dropped, axes]) => ({
+      a: axes.map(([size, has]) => (has === "b" ? 1 : size)).slice(dropped),
+      b: axes.map(([size, has]) => (has === "a" ? 1 : size)),
+    }));
+
+  it("equals the cpu backend's for random shapes, transpositions and broadcasts", async () => {
+    await fc.assert(
+      fc.asyncProperty(sizes, batches, async ({ m, n, k, seed, transposeA, transposeB }, batch) => {
+        const a = uniformValues([...batch.a, ...(transposeA ? [k, m] : [m, k])], seed);
+        const b = uniformValues([...batch.b, ...(transposeB ? [n, k] : [k, n])], seed + 1);
+        const full = tf.broadcast_util.assertAndGetBroadcastShape(batch.a, batch.b);
+        // The cpu backend is wrong where each operand is broadcast along an axis of its own, so it is given the copies.
+        const copied = (x: tf.Tensor) => x.broadcastTo([...full, ...x.shape.slice(-2)]);
+        const difference = await wasmAgainstCpu(
+          [a, b],
+          (x, y) => tf.matMul(x!, y!, transposeA, transposeB),
+          (x, y) => tf.matMul(copied(x!), copied(y!), transposeA, transposeB),
+        );
+        expect(difference).toBeLessThanOrEqual(sumTolerance(k));
+      }),
+      runs,
+    );
+  });
+
+  it("equals the cpu backend's where the depth takes several blocks", async () => {
+    for (const k of [511, 512, 513, 1100]) {
+      const difference = await wasmAgainstCpu([uniformValues([2, 7, k], k), uniformValues([2, 13, k], k + 1)], (x, y) =>
+        tf.matMul(x!, y!, false, true),
+      );
+      expect(difference).toBeLessThanOrEqual(sumTolerance(k));
+    }
+  });
+
+  it("has for gradients the products with the other factor transposed", async () => {
+    const [a, b, dy] = [uniformValues([2, 5, 7], 1), uniformValues([2, 7, 6], 2), uniformValues([2, 5, 6], 3)];
+    const loss = (x: tf.Tensor, y: tf.Tensor) => tf.matMul(x, y).mul(tf.tensor(dy.values, dy.shape)).sum();
+    const difference = await wasmAgainstCpu([a, b], (x, y) => tf.grads(loss)([x!, y!]));
+    expect(difference).toBeLessThanOrEqual(sumTolerance(7));
+  });
+
+  it("names both shapes when they do not fit", async () => {
+    await tf.setBackend("wasm");
+    tf.tidy(() => {
+      const attributes = { transposeA: false, transposeB: true };
+      const run = () =>
+        tf.engine().runKernel(tf.BatchMatMul, { a: tf.ones([2, 3, 4]), b: tf.ones([2, 4, 3]) }, attributes);
+      expect(run).toThrow("[2,3,4] has 4 columns, [2,4,3] transposed has 3 rows");
+    });
+  });
+});
+
+describe("sum of segments on wasm", () => {
+  it("equals the cpu backend's for random ids, some outside the range", async () => {
+    const cases = fc.record({
+      rows: upTo(20),
+      rest: fc.array(upTo(5), { maxLength: 2 }),
+      numSegments: upTo(7),
+      seed: fc.nat(),
+    });
+    await fc.assert(
+      fc.asyncProperty(cases, async ({ rows, rest, numSegments, seed }) => {
+        const x = uniformValues([rows, ...rest], seed);
+        const ids = Int32Array.from(
+          uniformValues([rows], seed + 1).values,
+          (u) => Math.floor(((u + 1) / 2) * (numSegments + 2)) - 1,
+        );
+        const difference = await wasmAgainstCpu([x, { shape: [rows], values: ids }], (t, i) =>
+          tf.unsortedSegmentSum(t!, i as tf.Tensor1D, numSegments),
+        );
+        expect(difference).toBeLessThanOrEqual(sumTolerance(rows));
+      }),
+      runs,
+    );
+  });
+
+  it("is the gradient of gather: every row counts how often it was taken", async () => {
+    const taken = { shape: [4], values: Int32Array.of(2, 0, 2, 2) };
+    const [gradient] = await computeOn("wasm", [uniformValues([3, 2], 1), taken], (table, ids) =>
+      tf.grad((t) => tf.gather(t, ids as tf.Tensor1D).sum())(table!),
+    );
+    expect([...gradient!.values]).toEqual([1, 1, 0, 0, 3, 3]);
+  });
+});

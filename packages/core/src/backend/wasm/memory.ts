@@ -1,0 +1,46 @@
+import type { DataId, KernelBackend, TensorInfo } from "@tensorflow/tfjs";
+
+/** What the kernels here use of `BackendWasm`, which TensorFlow.js does not type for outsiders. */
+export interface WasmBackend extends KernelBackend {
+  wasm: {
+    asm: { memory: WebAssembly.Memory };
+    HEAPU8: Uint8Array;
+    HEAPF32: Float32Array;
+    HEAP32: Int32Array;
+    _malloc(bytes: number): number;
+    _free(address: number): void;
+  };
+  dataIdMap: { get(dataId: DataId): { memoryOffset: number } };
+  makeOutput(shape: number[], dtype: "float32" | "int32"): TensorInfo;
+}
+
+/** Where the values of `tensor` begin in the backend's memory, in bytes. */
+export function addressOf(backend: WasmBackend, tensor: TensorInfo): number {
+  return backend.dataIdMap.get(tensor.dataId).memoryOffset;
+}
+
+/** Lends `bytes` of the backend's memory to `use`. Throws RangeError where there is not that much left. */
+export function withScratch<T>({ wasm }: WasmBackend, bytes: number, use: (address: number) => T): T {
+  const address = wasm._malloc(bytes) >>> 0;
+  if (address === 0)
+    throw new RangeError(`The wasm backend has no ${bytes} bytes left; use a smaller batch or picture.`);
+  try {
+    return use(address);
+  } finally {
+    wasm._free(address);
+  }
+}
+
+/** The values of a float32 tensor in place; valid until the backend next allocates. */
+export function floatsOf(backend: WasmBackend, tensor: TensorInfo): Float32Array {
+  return new Float32Array(backend.wasm.HEAPU8.buffer, addressOf(backend, tensor), sizeOf(tensor));
+}
+
+/** The values of an int32 tensor in place; valid until the backend next allocates. */
+export function integersOf(backend: WasmBackend, tensor: TensorInfo): Int32Array {
+  return new Int32Array(backend.wasm.HEAPU8.buffer, addressOf(backend, tensor), sizeOf(tensor));
+}
+
+function sizeOf({ shape }: TensorInfo): number {
+  return shape.reduce((product, size) => product * size, 1);
+}

@@ -1,0 +1,40 @@
+import * as tf from "@tensorflow/tfjs";
+import { conv2DBackpropFilter, conv2DBackpropInput } from "./conv2d-gradients.js";
+import { batchMatMul } from "./mat-mul.js";
+import type { WasmBackend } from "./memory.js";
+import { unsortedSegmentSum } from "./segment-sum.js";
+import { loadSimd, type SimdKernels } from "./simd.js";
+
+/** Our kernels for the wasm backend, by the name TensorFlow.js calls them; `stock` is the one it brings, if any. */
+const KERNELS: Record<string, (simd: SimdKernels, stock: tf.KernelFunc) => tf.KernelFunc> = {
+  [tf.Conv2DBackpropFilter]: conv2DBackpropFilter,
+  [tf.Conv2DBackpropInput]: () => conv2DBackpropInput,
+  [tf.UnsortedSegmentSum]: () => unsortedSegmentSum,
+  [tf.BatchMatMul]: batchMatMul,
+};
+
+/** Backends that are complete already: `useBackend("wasm")` may be called again. */
+const completed = new WeakSet<object>();
+const stockKernels = new Map<string, tf.KernelConfig | undefined>();
+
+/** Gives the running wasm backend the kernels that it lacks, or has only in a slow form. */
+export async function completeWasmBackend(): Promise<void> {
+  const backend = tf.backend() as WasmBackend;
+  if (completed.has(backend)) return;
+  const simd = await loadSimd(backend);
+  for (const [kernelName, build] of Object.entries(KERNELS)) {
+    const found = tf.getKernel(kernelName, "wasm");
+    if (!stockKernels.has(kernelName)) stockKernels.set(kernelName, found);
+    const stock = stockKernels.get(kernelName);
+    if (found) tf.unregisterKernel(kernelName, "wasm");
+    const kernelFunc = build(simd, stock?.kernelFunc ?? missing(kernelName));
+    tf.registerKernel({ ...stock, kernelName, backendName: "wasm", kernelFunc });
+  }
+  completed.add(backend);
+}
+
+function missing(kernelName: string): tf.KernelFunc {
+  return () => {
+    throw new Error(`@tensorflow/tfjs-backend-wasm has no kernel ${kernelName}; version 4.22 is expected.`);
+  };
+}

@@ -1,0 +1,65 @@
+import { simdBinary } from "./simd-binary.js";
+import type { WasmBackend } from "./memory.js";
+
+/** The functions of `packages/core/assembly`; addresses are in bytes, sizes and strides in elements. */
+export interface SimdKernels {
+  matMulScratch(): number;
+  batchMatMul(
+    a: number,
+    aBatch: number,
+    aRow: number,
+    aColumn: number,
+    b: number,
+    bBatch: number,
+    bRow: number,
+    bColumn: number,
+    c: number,
+    batch: number,
+    m: number,
+    n: number,
+    depth: number,
+    scratch: number,
+  ): void;
+  conv2dFilterGradientScratch(
+    inWidth: number,
+    inChannels: number,
+    outHeight: number,
+    outWidth: number,
+    outChannels: number,
+    filterHeight: number,
+    filterWidth: number,
+    strideY: number,
+  ): number;
+  conv2dFilterGradient(
+    input: number,
+    batch: number,
+    inHeight: number,
+    inWidth: number,
+    inChannels: number,
+    dy: number,
+    outHeight: number,
+    outWidth: number,
+    outChannels: number,
+    gradient: number,
+    filterHeight: number,
+    filterWidth: number,
+    strideY: number,
+    strideX: number,
+    top: number,
+    left: number,
+    scratch: number,
+  ): void;
+}
+
+/** Loads our SIMD code onto the memory of a running backend, so that it reads and writes tensors in place. */
+export async function loadSimd({ wasm }: WasmBackend): Promise<SimdKernels> {
+  const { memory } = wasm.asm;
+  const shared = typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer;
+  const bytes = bytesOf(shared ? simdBinary.shared : simdBinary.single);
+  const { instance } = await WebAssembly.instantiate(bytes, { env: { memory } });
+  return instance.exports as unknown as SimdKernels;
+}
+
+function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+}
