@@ -1,5 +1,24 @@
 export { AdamW, type AdamWOptions, type AdamWState } from "./training/adamw.js";
 export { ParameterBuckets } from "./training/buckets.js";
+export { checkpointFile, type CheckpointStore } from "./training/checkpoint-file.js";
+export { dropConditions } from "./training/condition-dropout.js";
+export { dataOrder } from "./training/data-order.js";
+export {
+  denoisingLoss,
+  type DenoisingLossOptions,
+  type ForwardProcess,
+  minSnrWeights,
+  type PredictionType,
+} from "./training/denoising-loss.js";
+export {
+  CheckpointMismatchError,
+  CheckpointWriteError,
+  DamagedCheckpointError,
+  NonFiniteError,
+  TrainingInterruptedError,
+} from "./training/errors.js";
+export { stopOnInterrupt } from "./training/interrupt.js";
+export { type BatchContext, train, type TrainingStep, type TrainOptions, type WithEma } from "./training/train.js";
 export { Ema } from "./training/ema.js";
 export { clipGradients, globalNorm, parameterGradients } from "./training/gradients.js";
 export { warmupCosine } from "./training/learning-rate.js";

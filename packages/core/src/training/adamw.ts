@@ -40,7 +40,7 @@ export class AdamW {
   #moment2: tf.Tensor[];
 
   constructor(parameters: ReadonlyMap<string, tf.Variable> | ParameterBuckets, options: AdamWOptions = {}) {
-    this.options = checkedOptions(options);
+    this.options = checkedAdamWOptions(options);
     this.#ownsBuckets = !(parameters instanceof ParameterBuckets);
     this.#buckets = parameters instanceof ParameterBuckets ? parameters : new ParameterBuckets(parameters);
     this.#moment1 = keepAll(this.#buckets.zeros());
@@ -112,7 +112,8 @@ export class AdamW {
   }
 }
 
-function checkedOptions({ beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weightDecay = 0.01 }: AdamWOptions) {
+/** Fills in the defaults; throws a RangeError for what is out of range. */
+export function checkedAdamWOptions({ beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weightDecay = 0.01 }: AdamWOptions = {}): Required<AdamWOptions> {
   for (const [name, beta] of Object.entries({ beta1, beta2 })) {
     if (!(beta >= 0 && beta < 1)) throw new RangeError(`AdamW: ${name} is ${beta}; it must be in [0, 1), such as 0.9.`);
   }

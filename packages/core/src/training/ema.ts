@@ -18,7 +18,7 @@ export class Ema {
     /** In [0, 1): 0.999 averages over about the last thousand steps. */
     readonly decay: number,
   ) {
-    if (!(decay >= 0 && decay < 1)) throw new RangeError(`Ema: decay is ${decay}; it must be in [0, 1), such as 0.999.`);
+    checkDecay(decay);
     this.#ownsBuckets = !(parameters instanceof ParameterBuckets);
     this.#buckets = parameters instanceof ParameterBuckets ? parameters : new ParameterBuckets(parameters);
     this.#average = keepAll(this.#buckets.values.map((value) => value.clone()));
@@ -67,4 +67,8 @@ export class Ema {
     tf.dispose(this.#average);
     if (this.#ownsBuckets) this.#buckets.dispose();
   }
+}
+
+export function checkDecay(decay: number): void {
+  if (!(decay >= 0 && decay < 1)) throw new RangeError(`Ema: decay is ${decay}; it must be in [0, 1), such as 0.999.`);
 }

@@ -1,0 +1,12 @@
+import type { RandomNumbers } from "@tfjs-diffusion/schedulers";
+
+/**
+ * Classifier-free guidance's training trick (Ho & Salimans 2022, algorithm 1): each condition is replaced by
+ * `empty` with the given probability, so that one network learns to draw with and without it.
+ */
+export function dropConditions<T>(conditions: readonly T[], empty: T, probability: number, random: RandomNumbers): T[] {
+  if (!(probability >= 0 && probability <= 1)) {
+    throw new RangeError(`dropConditions: probability is ${probability}; it must be in [0, 1], such as 0.1.`);
+  }
+  return conditions.map((condition) => (random.uniform() < probability ? empty : condition));
+}

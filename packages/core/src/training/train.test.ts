@@ -1,0 +1,345 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
+import * as tf from "@tensorflow/tfjs";
+import { keyedNoise, type KeyedNoise } from "@tfjs-diffusion/schedulers";
+import { checkpointFile, type CheckpointStore } from "./checkpoint-file.js";
+import {
+  CheckpointMismatchError,
+  CheckpointWriteError,
+  DamagedCheckpointError,
+  NonFiniteError,
+  TrainingInterruptedError,
+} from "./errors.js";
+import { TinyTraining } from "./testing/tiny-training.js";
+import { train, type TrainingStep, type TrainOptions } from "./train.js";
+
+let folder: string;
+let file: string;
+let tiny: TinyTraining;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "train-"));
+  file = join(folder, "run", "checkpoint.safetensors");
+  tiny = new TinyTraining();
+});
+afterEach(() => {
+  tiny.dispose();
+  rmSync(folder, { recursive: true });
+});
+
+/** Trains to the end, or until `stopAfter` steps, as a process would that ends there. */
+async function run(training: TinyTraining, changes: Partial<TrainOptions> = {}, stopAfter = Infinity) {
+  const steps: TrainingStep[] = [];
+  for await (const step of train(training.options(changes))) {
+    steps.push(step);
+    if (step.step === stopAfter) break;
+  }
+  return steps;
+}
+
+/** Another process's copy of the same training. */
+async function elsewhere<T>(body: (training: TinyTraining) => Promise<T>): Promise<T> {
+  const copy = new TinyTraining();
+  try {
+    return await body(copy);
+  } finally {
+    copy.dispose();
+  }
+}
+
+describe("train", () => {
+  it("learns: the loss falls by a factor of five", async () => {
+    const steps = await run(tiny, { steps: 300 });
+    const mean = (part: TrainingStep[]) => part.reduce((sum, { loss }) => sum + loss, 0) / part.length;
+    expect(mean(steps.slice(-20))).toBeLessThan(mean(steps.slice(0, 20)) / 5);
+  });
+
+  it("yields step, loss, gradient norm, learning rate and speed of every step, counted from 1", async () => {
+    const steps = await run(tiny, { steps: 3 });
+    expect(steps.map(({ step }) => step)).toEqual([1, 2, 3]);
+    expect(steps[1]!.learningRate).toBe(0.02 / Math.sqrt(2));
+    for (const { loss, gradientNorm, imagesPerSecond } of steps) {
+      expect(loss).toBeGreaterThan(0);
+      expect(gradientNorm).toBeGreaterThan(0);
+      expect(imagesPerSecond).toBeGreaterThan(0);
+    }
+  });
+
+  it("draws the same numbers for the same seed, 0 included, and others for another", async () => {
+    const losses = (seed: number) => elsewhere(async (copy) => (await run(copy, { seed, steps: 3 })).map(({ loss }) => loss));
+    expect(await losses(0)).toEqual(await losses(0));
+    expect(await losses(1)).not.toEqual(await losses(0));
+  });
+
+  it("averages the gradients of accumulated batches: twice 8 samples step like once 16", async () => {
+    const quiet = { ...keyedNoise(0), normal: (shape: number[]) => tf.zeros(shape) } as KeyedNoise;
+    const half = (firstSample: number) => tiny.loss({ step: 1, firstSample, noise: quiet });
+    const both: TrainOptions["loss"] = ({ firstSample }) => half(firstSample).add(half(firstSample + 8)).div(2);
+    const start = tiny.values();
+    const [whole] = await run(tiny, { steps: 1, batchSize: 16, loss: both });
+    const expected = tiny.values();
+
+    tf.tidy(() => tiny.parameters.forEach((p, name) => p.assign(tf.tensor(start[name]!, p.shape))));
+    const [parts] = await run(tiny, { steps: 1, batchSize: 8, accumulate: 2, loss: ({ firstSample }) => half(firstSample) });
+    expect(parts!.loss).toBeCloseTo(whole!.loss, 6);
+    expect(parts!.gradientNorm).toBeCloseTo(whole!.gradientNorm, 5);
+    for (const [name, values] of Object.entries(tiny.values())) {
+      values.forEach((value, k) => expect(value).toBeCloseTo(expected[name]![k]!, 5));
+    }
+  });
+
+  it("lends the averaged weights to whoever asks after a step", async () => {
+    for await (const { step, withEma } of train(tiny.options({ steps: 5 }))) {
+      const own = tiny.values();
+      const averaged = await withEma(() => tiny.values());
+      if (step === 5) expect(averaged).not.toEqual(own);
+      expect(tiny.values()).toEqual(own);
+    }
+  });
+
+  it("lets timers run between steps, so that Ctrl-C is heard", async () => {
+    let ticks = 0;
+    const timer = setInterval(() => ticks++, 1);
+    await run(tiny, { steps: 100 });
+    clearInterval(timer);
+    expect(ticks).toBeGreaterThan(2);
+  });
+});
+
+describe("train with a checkpoint", () => {
+  const checkpoint = () => ({ to: file, every: 3 });
+
+  it("goes on bit for bit after any stop: weights, averages, moments, losses", async () => {
+    const whole = await elsewhere(async (copy) => {
+      const steps = await run(copy, { checkpoint: { ...checkpoint(), to: join(folder, "whole") } });
+      return { losses: steps.map(({ loss, gradientNorm }) => [loss, gradientNorm]), values: copy.values() };
+    });
+    const resumed = new Map<number, number[]>();
+    for (const stopAfter of [1, 4, 5, 13, Infinity]) {
+      await elsewhere(async (copy) => {
+        const steps = await run(copy, { checkpoint: checkpoint() }, stopAfter);
+        for (const { step, loss, gradientNorm } of steps) resumed.set(step, [loss, gradientNorm]);
+        if (stopAfter === Infinity) expect(copy.values()).toEqual(whole.values);
+      });
+    }
+    expect([...resumed.values()]).toEqual(whole.losses);
+    expect(readFileSync(file).equals(readFileSync(join(folder, "whole")))).toBe(true);
+  });
+
+  it("calls onCheckpoint at each checkpoint, and again when a finished run is started again", async () => {
+    const reached: number[] = [];
+    const onCheckpoint: TrainOptions["onCheckpoint"] = ({ step }) => void reached.push(step);
+    await run(tiny, { steps: 7, checkpoint: checkpoint(), onCheckpoint });
+    expect(reached).toEqual([3, 6, 7]);
+    expect(await run(tiny, { steps: 7, checkpoint: checkpoint(), onCheckpoint })).toEqual([]);
+    expect(reached).toEqual([3, 6, 7, 7]);
+  });
+
+  it("saves and says so when a signal stops it, and goes on from there", async () => {
+    const controller = new AbortController();
+    const steps: number[] = [];
+    const interrupted = async () => {
+      for await (const { step } of train(tiny.options({ checkpoint: checkpoint(), signal: controller.signal }))) {
+        steps.push(step);
+        if (step === 4) controller.abort();
+      }
+    };
+    await expect(interrupted()).rejects.toThrow(TrainingInterruptedError);
+    expect(steps).toEqual([1, 2, 3, 4]);
+    expect((await run(tiny, { checkpoint: checkpoint() })).map(({ step }) => step)[0]).toBe(5);
+  });
+
+  it("refuses a checkpoint of other settings, names what differs, and leaves it", async () => {
+    await run(tiny, { checkpoint: { ...checkpoint(), settings: { data: "faces", sizes: [8, 16] } } });
+    const bytes = readFileSync(file);
+    const again = (changes: Partial<TrainOptions>, settings = { data: "faces", sizes: [8, 16] }) =>
+      run(tiny, { checkpoint: { ...checkpoint(), settings }, ...changes });
+    await expect(again({ seed: 6 })).rejects.toThrow(CheckpointMismatchError);
+    await expect(again({ seed: 6 })).rejects.toThrow("seed: was 5, now 6");
+    await expect(again({ optimizer: { beta2: 0.99 } })).rejects.toThrow("optimizer.beta2: was 0.999, now 0.99");
+    await expect(again({ schedule: 0.1 })).rejects.toThrow("learningRate.step 1: was 0.02, now 0.1");
+    await expect(again({}, { data: "faces", sizes: [8, 32] })).rejects.toThrow("settings.sizes: was [8,16], now [8,32]");
+    tiny.parameters.delete("in.bias");
+    await expect(again({})).rejects.toThrow("parameters.in.bias: was [24], now null");
+    expect(readFileSync(file).equals(bytes)).toBe(true);
+  });
+
+  it("notices any flipped byte, cut or empty file, and leaves it and the one before it", async () => {
+    await run(tiny, { steps: 6, checkpoint: checkpoint() });
+    const good = readFileSync(file);
+    const before = readFileSync(`${file}.previous`);
+    const again = () => run(tiny, { steps: 6, checkpoint: checkpoint() });
+    const positions = Array.from({ length: 60 }, (_, k) => Math.floor((k * (good.length - 1)) / 59));
+    for (const position of [...positions, 0, 7, 8, 9, 40, 80, 120]) {
+      const bad = Buffer.from(good);
+      bad[position]! ^= 0x10;
+      writeFileSync(file, bad);
+      await expect(again()).rejects.toThrow(DamagedCheckpointError);
+      expect(readFileSync(file).equals(bad)).toBe(true);
+    }
+    for (const length of [0, 7, 100, good.length - 1]) {
+      writeFileSync(file, good.subarray(0, length));
+      await expect(again()).rejects.toThrow(/is damaged.*\.previous/);
+    }
+    expect(readFileSync(`${file}.previous`).equals(before)).toBe(true);
+    writeFileSync(file, before);
+    expect((await again()).map(({ step }) => step)).toEqual([4, 5, 6]);
+    expect(readFileSync(file).equals(good)).toBe(true);
+  });
+
+  it("keeps the last good checkpoint when the store fails with a full disk", async () => {
+    let stored: Uint8Array | undefined;
+    let full = false;
+    const store: CheckpointStore = {
+      name: "memory",
+      read: async () => stored,
+      write: async (bytes) => {
+        if (full) throw Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
+        stored = bytes;
+      },
+    };
+    const attempt = async () => {
+      for await (const { step } of train(tiny.options({ checkpoint: { to: store, every: 3 } }))) full = step >= 5;
+    };
+    await expect(attempt()).rejects.toThrow("ENOSPC");
+    full = false;
+    expect((await run(tiny, { checkpoint: { to: store, every: 3 } }))[0]!.step).toBe(4);
+  });
+
+  const itOnLinux = existsSync("/dev/full") ? it : it.skip;
+  itOnLinux("reports a full disk with what to do, and leaves the last good file", async () => {
+    await run(tiny, { checkpoint: checkpoint() }, 4);
+    const good = readFileSync(file);
+    symlinkSync("/dev/full", `${file}.unfinished`);
+    const failure = run(tiny, { checkpoint: checkpoint() });
+    await expect(failure).rejects.toThrow(CheckpointWriteError);
+    await expect(failure).rejects.toThrow(/ENOSPC.*untouched.*Make room/);
+    expect(readFileSync(file).equals(good)).toBe(true);
+    expect((await run(tiny, { checkpoint: checkpoint() }))[0]!.step).toBe(4);
+  });
+
+  it("replaces a file only as a whole, and keeps the one before it", async () => {
+    const store = checkpointFile(file);
+    expect(await store.read()).toBeUndefined();
+    await store.write(new Uint8Array([1]));
+    await store.write(new Uint8Array([2]));
+    await store.write(new Uint8Array([3]));
+    expect([...(await store.read())!]).toEqual([3]);
+    expect([...readFileSync(`${file}.previous`)]).toEqual([2]);
+    expect(existsSync(`${file}.unfinished`)).toBe(false);
+  });
+});
+
+describe("train's log", () => {
+  const log = () => join(folder, "logs", "log.csv");
+  const rows = () => readFileSync(log(), "utf8").trimEnd().split("\n");
+  const withoutSpeed = () => rows().map((row) => row.split(",").slice(0, 4).join(","));
+
+  it("has one row a step, the same after stops as without", async () => {
+    await elsewhere((copy) => run(copy, { log: log() }));
+    const whole = withoutSpeed();
+    expect(whole[0]).toBe("step,loss,gradient_norm,learning_rate");
+    expect(whole.slice(1).map((row) => Number(row.split(",")[0]))).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
+    rmSync(log());
+    for (const stopAfter of [2, 5, 11, 11, Infinity]) {
+      await elsewhere((copy) => run(copy, { log: log(), checkpoint: { to: file, every: 3 } }, stopAfter));
+    }
+    expect(withoutSpeed()).toEqual(whole);
+  });
+
+  it("keeps every digit of a float32 loss", async () => {
+    const steps = await run(tiny, { log: log(), steps: 5 });
+    expect(rows().slice(1).map((row) => Math.fround(Number(row.split(",")[1])))).toEqual(steps.map(({ loss }) => loss));
+  });
+
+  it("drops a row that was cut in the middle", async () => {
+    await run(tiny, { log: log(), checkpoint: { to: file, every: 3 } }, 4);
+    writeFileSync(log(), readFileSync(log(), "utf8") + "5,0.12");
+    await run(tiny, { log: log(), checkpoint: { to: file, every: 3 } });
+    expect(rows()).toHaveLength(21);
+  });
+});
+
+describe("train's failures", () => {
+  it("names the step, the parameter whose gradient is not finite, and the remedy, and keeps the weights", async () => {
+    let before = tiny.values();
+    const loss: TrainOptions["loss"] = (context) => {
+      const bias = tiny.parameters.get("in.bias")!;
+      // The square root of zero has a finite value and an infinite gradient.
+      return context.step === 4 ? tiny.loss(context).add(bias.sub(bias).abs().sqrt().mul(bias).sum()) : tiny.loss(context);
+    };
+    const attempt = async () => {
+      for await (const _ of train(tiny.options({ loss }))) before = tiny.values();
+    };
+    const failure = await attempt().catch((error: unknown) => error as NonFiniteError);
+    expect(failure).toBeInstanceOf(NonFiniteError);
+    expect(failure).toMatchObject({ step: 4, parameter: "in.bias" });
+    expect((failure as Error).message).toMatch(/step 4.*in\.bias is the first of 1 parameters \(of 4\) whose gradient.*Lower the learning rate \(now 0\.01\)/);
+    expect(tiny.values()).toEqual(before);
+  });
+
+  it("names the parameter that is not finite itself", async () => {
+    tf.tidy(() => tiny.parameters.get("middle.weight")!.assign(tf.fill([24, 24], NaN)));
+    await expect(run(tiny)).rejects.toMatchObject({ step: 1, parameter: "middle.weight" });
+  });
+
+  it("stops on a loss that is not finite though all gradients are", async () => {
+    const loss: TrainOptions["loss"] = (context) => tiny.loss(context).add(tf.scalar(Infinity));
+    await expect(run(tiny, { loss })).rejects.toThrow(/the loss is Infinity. Every single parameter and gradient is finite/);
+  });
+
+  it("never overwrites a checkpoint with numbers that are not finite", async () => {
+    const checkpoint = { to: file, every: 1 };
+    const loss: TrainOptions["loss"] = (context) => (context.step === 3 ? tiny.loss(context).mul(NaN) : tiny.loss(context));
+    await expect(run(tiny, { checkpoint, loss })).rejects.toThrow(NonFiniteError);
+    expect((await run(tiny, { checkpoint }))[0]!.step).toBe(3);
+  });
+
+  it.each<[Partial<TrainOptions>, string]>([
+    [{ steps: 0 }, "steps is 0"],
+    [{ batchSize: 1.5 }, "batchSize is 1.5"],
+    [{ accumulate: -1 }, "accumulate is -1"],
+    [{ seed: NaN }, "seed is NaN"],
+    [{ gradientClip: 0 }, "gradientClip is 0"],
+    [{ emaDecay: 1 }, "decay is 1"],
+    [{ optimizer: { beta1: 2 } }, "beta1 is 2"],
+    [{ checkpoint: { to: "x", every: 0 } }, "checkpoint.every is 0"],
+    [{ parameters: new Map() }, "no parameters to train"],
+    [{ schedule: () => NaN }, "learning rate NaN"],
+  ])("refuses %o before any step", async (changes, message) => {
+    const before = tf.memory().numTensors;
+    await expect(run(tiny, changes)).rejects.toThrow(message);
+    await expect(run(tiny, changes)).rejects.toThrow(RangeError);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+});
+
+describe("train's memory", () => {
+  const failing: TrainOptions["loss"] = (context) => {
+    if (context.step === 3) throw new Error("no more data");
+    return tiny.loss(context);
+  };
+
+  it("does not grow over 1,000 steps", async () => {
+    const counts = new Set<string>();
+    for await (const { step } of train(tiny.options({ steps: 1000, accumulate: 2 }))) {
+      if (step > 1) counts.add(`${tf.memory().numTensors} tensors, ${tf.memory().numBytes} bytes`);
+    }
+    expect(counts.size).toBe(1);
+  });
+
+  it.each<[string, () => Promise<unknown>]>([
+    ["the last step", () => run(tiny)],
+    ["the caller leaves the loop", () => run(tiny, {}, 3)],
+    ["an exception in the loss", () => expect(run(tiny, { loss: failing })).rejects.toThrow("no more data")],
+    ["a loss that is not finite", () => expect(run(tiny, { loss: (context) => tiny.loss(context).mul(NaN) })).rejects.toThrow()],
+    ["an abort", () => expect(run(tiny, { signal: AbortSignal.abort() })).rejects.toThrow(TrainingInterruptedError)],
+  ])("is given back after %s", async (_, body) => {
+    const before = tf.memory();
+    await body();
+    const after = tf.memory();
+    expect(after.numTensors).toBe(before.numTensors);
+    expect(after.numBytes).toBe(before.numBytes);
+  });
+});
