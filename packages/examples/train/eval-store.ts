@@ -1,0 +1,34 @@
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+
+/**
+ * Results of a long measurement in one JSON file, written after each of them, so that it can be stopped and go on.
+ * Results of another `subject` (another model, say) are not taken up.
+ */
+export class ResultStore {
+  readonly #results: Record<string, unknown> = {};
+
+  constructor(
+    readonly path: string,
+    readonly subject: string,
+  ) {
+    if (!existsSync(path)) return;
+    const stored = JSON.parse(readFileSync(path, "utf8")) as { subject: string; results: Record<string, unknown> };
+    if (stored.subject === subject) this.#results = stored.results;
+  }
+
+  /** The result stored as `key`, or, if there is none yet, the one that `measure` gives. */
+  async once<T>(key: string, measure: () => Promise<T>): Promise<T> {
+    if (!(key in this.#results)) {
+      this.#results[key] = await measure();
+      this.#write();
+    }
+    return this.#results[key] as T;
+  }
+
+  #write(): void {
+    mkdirSync(dirname(this.path), { recursive: true });
+    writeFileSync(`${this.path}.new`, JSON.stringify({ subject: this.subject, results: this.#results }, null, 1));
+    renameSync(`${this.path}.new`, this.path);
+  }
+}
