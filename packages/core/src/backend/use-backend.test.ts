@@ -14,7 +14,9 @@ describe("useBackend", () => {
   });
 
   it("starts wasm, computes on it, and can be asked again", async () => {
-    expect(await useBackend("wasm")).toMatchObject({ name: "wasm", passedOver: [] });
+    // Jest's context cannot share memory with threads (node-threads.test.ts arranges that it can).
+    const detail = "1 thread (no shared memory in this JavaScript context)";
+    expect(await useBackend("wasm", { threads: 2 })).toEqual({ name: "wasm", detail, passedOver: [] });
     expect(await useBackend("wasm")).toMatchObject({ name: "wasm" });
     expect(tf.getBackend()).toBe("wasm");
     expect(tf.tidy(() => tf.tensor([1, 2, 3]).square().sum().dataSync()[0])).toBe(14);

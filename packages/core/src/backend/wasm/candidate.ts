@@ -1,42 +1,92 @@
+import * as tf from "@tensorflow/tfjs";
 import type { BackendOptions, Candidate, LoadedBackend } from "../candidate.js";
 import { isNode, requireFrom } from "../node-only.js";
+import { quietly } from "../quiet.js";
+import { startThreadsInNode } from "./node-threads.js";
 import { completeWasmBackend } from "./register.js";
 
 /** WebAssembly with SIMD: runs everywhere, the default where nothing faster is installed. */
 export const wasmCandidate: Candidate = { name: "wasm", load: loadWasm };
 
+/** The pool of the threaded binary holds no more. */
+const MAX_THREADS = 4;
+
+/** What was started: it cannot be changed afterwards without losing every tensor. */
+let started: { threads: number; detail: string } | undefined;
+
 async function loadWasm(options: BackendOptions): Promise<LoadedBackend> {
   if (typeof WebAssembly === "undefined") throw new Error("this JavaScript engine has no WebAssembly.");
-  const wasm = await import("@tensorflow/tfjs-backend-wasm");
-  if (options.wasmPaths !== undefined) wasm.setWasmPaths(options.wasmPaths);
-  else if (isNode) wasm.setWasmPaths(await installedFolder());
-  const listeners = isNode ? keepProcessListeners() : undefined;
-  return {
-    registeredAs: "wasm",
-    afterStart: () => {
-      listeners?.();
-      return completeWasmBackend();
-    },
-  };
+  const { threads } = options;
+  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= MAX_THREADS)) {
+    throw new RangeError(`threads must be a whole number from 1 to ${MAX_THREADS}, not ${threads}.`);
+  }
+  if (!started || !tf.engine().registry["wasm"]) started = await start(options);
+  else if (threads !== undefined && threads !== started.threads) {
+    throw new Error(`it runs already, on ${started.detail}; the number of threads is fixed when it first starts.`);
+  }
+  return { registeredAs: "wasm", detail: started.detail, afterStart: completeWasmBackend };
 }
 
+async function start({ threads, wasmPaths }: BackendOptions): Promise<{ threads: number; detail: string }> {
+  const wasm = await import("@tensorflow/tfjs-backend-wasm");
+  if (!isNode) {
+    if (wasmPaths !== undefined) wasm.setWasmPaths(wasmPaths);
+    if (threads !== undefined) wasm.setThreadsCount(threads);
+    if (threads === 1) tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false);
+    if (!(await tf.setBackend("wasm"))) throw new Error("its binary did not load: say where it is with wasmPaths.");
+    return describe(wasm.getThreadsCount(), crossOriginIsolated ? undefined : "the page is not cross-origin isolated");
+  }
+  const folder = await installedFolder();
+  wasm.setWasmPaths(wasmPaths ?? folder);
+  return withoutNewProcessListeners(async () => {
+    const { availableParallelism } = (await requireFrom())("node:os") as typeof import("node:os");
+    const wanted = threads ?? Math.min(MAX_THREADS, availableParallelism());
+    let reason: string | undefined;
+    if (wanted > 1) {
+      try {
+        requireSharedMemory();
+        await quietly(() => startThreadsInNode(wasm, folder, wanted));
+        return describe(wanted);
+      } catch (error) {
+        reason = error instanceof Error ? error.message : String(error);
+      }
+    }
+    if (!(await tf.setBackend("wasm"))) throw new Error("its binary did not start.");
+    return describe(1, reason);
+  });
+}
+
+/** Throws where shared WebAssembly memory is not what the loader takes for it, as in a `node:vm` context (Jest). */
+function requireSharedMemory(): void {
+  const { buffer } = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+  if (!(buffer instanceof SharedArrayBuffer)) throw new Error("no shared memory in this JavaScript context");
+}
+
+function describe(threads: number, reason?: string): { threads: number; detail: string } {
+  if (threads > 1) return { threads, detail: `${threads} threads` };
+  return { threads, detail: reason ? `1 thread (${reason})` : "1 thread" };
+}
+
+/** Where the installed package keeps its binaries. */
 async function installedFolder(): Promise<string> {
   const file = (await requireFrom()).resolve("@tensorflow/tfjs-backend-wasm/package.json");
   return file.replace(/package\.json$/, "dist/");
 }
 
 /**
- * The wasm loader adds process-wide handlers that rethrow every uncaught error, which hides where it came from.
- * Returns a function that removes whatever handlers were added since this call.
+ * Removes the process-wide handlers that are added while `run` runs: the wasm loader's rethrow every uncaught error,
+ * which hides where it came from.
  */
-function keepProcessListeners(): () => void {
+async function withoutNewProcessListeners<T>(run: () => Promise<T>): Promise<T> {
   const events = ["uncaughtException", "unhandledRejection"] as const;
   const before = new Set(events.flatMap((event) => process.rawListeners(event)));
-  return () => {
+  try {
+    return await run();
+  } finally {
     for (const event of events) {
       for (const listener of process.rawListeners(event)) {
         if (!before.has(listener)) process.removeListener(event, listener as () => void);
       }
     }
-  };
+  }
 }

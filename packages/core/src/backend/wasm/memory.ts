@@ -3,15 +3,20 @@ import type { DataId, KernelBackend, TensorInfo } from "@tensorflow/tfjs";
 /** What the kernels here use of `BackendWasm`, which TensorFlow.js does not type for outsiders. */
 export interface WasmBackend extends KernelBackend {
   wasm: {
-    asm: { memory: WebAssembly.Memory };
-    HEAPU8: Uint8Array;
-    HEAPF32: Float32Array;
-    HEAP32: Int32Array;
+    /** The single-threaded binary exports its memory, the threaded one is given it. */
+    asm: { memory?: WebAssembly.Memory };
+    wasmMemory?: WebAssembly.Memory;
     _malloc(bytes: number): number;
     _free(address: number): void;
   };
   dataIdMap: { get(dataId: DataId): { memoryOffset: number } };
   makeOutput(shape: number[], dtype: "float32" | "int32"): TensorInfo;
+}
+
+export function memoryOf({ wasm }: WasmBackend): WebAssembly.Memory {
+  const memory = wasm.asm.memory ?? wasm.wasmMemory;
+  if (!memory) throw new Error("@tensorflow/tfjs-backend-wasm does not show its memory; version 4.22 does.");
+  return memory;
 }
 
 /** Where the values of `tensor` begin in the backend's memory, in bytes. */
@@ -33,12 +38,12 @@ export function withScratch<T>({ wasm }: WasmBackend, bytes: number, use: (addre
 
 /** The values of a float32 tensor in place; valid until the backend next allocates. */
 export function floatsOf(backend: WasmBackend, tensor: TensorInfo): Float32Array {
-  return new Float32Array(backend.wasm.HEAPU8.buffer, addressOf(backend, tensor), sizeOf(tensor));
+  return new Float32Array(memoryOf(backend).buffer, addressOf(backend, tensor), sizeOf(tensor));
 }
 
 /** The values of an int32 tensor in place; valid until the backend next allocates. */
 export function integersOf(backend: WasmBackend, tensor: TensorInfo): Int32Array {
-  return new Int32Array(backend.wasm.HEAPU8.buffer, addressOf(backend, tensor), sizeOf(tensor));
+  return new Int32Array(memoryOf(backend).buffer, addressOf(backend, tensor), sizeOf(tensor));
 }
 
 function sizeOf({ shape }: TensorInfo): number {

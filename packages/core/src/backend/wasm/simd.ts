@@ -1,5 +1,5 @@
 import { simdBinary } from "./simd-binary.js";
-import type { WasmBackend } from "./memory.js";
+import { memoryOf, type WasmBackend } from "./memory.js";
 
 /** The functions of `packages/core/assembly`; addresses are in bytes, sizes and strides in elements. */
 export interface SimdKernels {
@@ -52,8 +52,8 @@ export interface SimdKernels {
 }
 
 /** Loads our SIMD code onto the memory of a running backend, so that it reads and writes tensors in place. */
-export async function loadSimd({ wasm }: WasmBackend): Promise<SimdKernels> {
-  const { memory } = wasm.asm;
+export async function loadSimd(backend: WasmBackend): Promise<SimdKernels> {
+  const memory = memoryOf(backend);
   const shared = typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer;
   const bytes = bytesOf(shared ? simdBinary.shared : simdBinary.single);
   const { instance } = await WebAssembly.instantiate(bytes, { env: { memory } });

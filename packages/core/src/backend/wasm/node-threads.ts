@@ -1,0 +1,77 @@
+import * as tf from "@tensorflow/tfjs";
+import { requireFrom } from "../node-only.js";
+
+type WasmPackage = typeof import("@tensorflow/tfjs-backend-wasm");
+type Message = { cmd?: string } | undefined;
+
+/** A pool that has not come up by now never will: a worker died without a word. */
+const START_LIMIT_MS = 20_000;
+
+/**
+ * Starts the threaded wasm binary of `@tensorflow/tfjs-backend-wasm` 4.22 in Node, where it does not start by itself:
+ *
+ * - its loader runs `new Worker(url)` with a `blob:` URL, and the worker runs `readFileSync` on a Blob; Node can open
+ *   neither. While the pool starts, workers are made from the source text and pointed at the installed file instead;
+ * - it allows no more threads than half of `os.cpus()`; while it starts, enough of them are reported.
+ *
+ * The workers do not keep the process alive. Rejects, with everything put back as it was, where the pool does not start.
+ */
+export async function startThreadsInNode(wasm: WasmPackage, folder: string, threads: number): Promise<void> {
+  const require = await requireFrom();
+  const script = `${folder}../wasm-out/tfjs-backend-wasm-threaded-simd.js`;
+  const { wasmWorkerContents } = require(script.replace(/js$/, "worker.js")) as { wasmWorkerContents: string };
+  // The CommonJS objects, as the loader sees them: unlike an ES namespace they can be changed.
+  const workerThreads = require("node:worker_threads") as typeof import("node:worker_threads");
+  const os = require("node:os") as typeof import("node:os");
+  const { Worker } = workerThreads;
+  const workers: InstanceType<typeof Worker>[] = [];
+
+  class PoolWorker extends Worker {
+    constructor() {
+      // The loader's own text has lost one level of escapes, as tfjs's locateFile also knows.
+      super(wasmWorkerContents.replace(/\n/g, "\\n"), { eval: true });
+      workers.push(this);
+    }
+    override postMessage(message: Message, transfer?: Parameters<InstanceType<typeof Worker>["postMessage"]>[1]) {
+      super.postMessage(message?.cmd === "load" ? { ...message, urlOrBlob: script } : message, transfer);
+    }
+  }
+
+  const { cpus } = os;
+  const globalWorker = Object.getOwnPropertyDescriptor(globalThis, "Worker");
+  const reported = Array.from({ length: 2 * threads }, () => cpus()[0]!);
+  try {
+    workerThreads.Worker = PoolWorker as unknown as typeof Worker;
+    os.cpus = () => reported;
+    tf.env().set("WASM_HAS_SIMD_SUPPORT", true);
+    tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", true);
+    wasm.setThreadsCount(threads);
+    await startBefore(START_LIMIT_MS);
+    if (wasm.getThreadsCount() !== threads)
+      throw new Error(`the pool has ${wasm.getThreadsCount()} threads, not ${threads}`);
+  } catch (error) {
+    tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false);
+    await Promise.all(workers.map((worker) => worker.terminate()));
+    if (tf.engine().registry["wasm"]) tf.removeBackend("wasm");
+    throw error;
+  } finally {
+    os.cpus = cpus;
+    workerThreads.Worker = Worker;
+    if (globalWorker) Object.defineProperty(globalThis, "Worker", globalWorker);
+    else delete (globalThis as { Worker?: unknown }).Worker;
+    for (const worker of workers) worker.unref();
+  }
+}
+
+/** Makes wasm the current backend. Rejects after `limit` ms, or where a worker fails. */
+async function startBefore(limit: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`the pool did not start within ${limit / 1000} s`)), limit);
+  });
+  try {
+    if (!(await Promise.race([tf.setBackend("wasm"), late]))) throw new Error("the threaded binary did not start");
+  } finally {
+    clearTimeout(timer);
+  }
+}
