@@ -1,0 +1,62 @@
+import { chapterTitle, type Cell } from "./cells.js";
+import { escapeHtml, plainText, tableHtml, type Output } from "./output.js";
+import type { Run } from "./run.js";
+
+/** A VitePress page and the pictures it shows, by their paths beside it. */
+export interface Page {
+  readonly markdown: string;
+  readonly files: ReadonlyMap<string, string | Uint8Array>;
+}
+
+/** An executed chapter as a page: its Markdown, its code, and under each piece of code what it showed. */
+export function renderPage(name: string, { cells, outputs }: Run): Page {
+  const files = new Map<string, string | Uint8Array>();
+  const plots: string[] = [];
+
+  function renderCell(cell: Cell, k: number): string {
+    if (cell.kind === "markdown") return cell.text;
+    const code = ["```ts", cell.source, "```"].join("\n");
+    const shown = outputs[k]!.map((output, j) => renderOutput(output, `${k}-${j + 1}`));
+    const parts = [code, ...(shown.length > 0 ? [`<div class="cell-output">\n\n${shown.join("\n\n")}\n\n</div>`] : [])];
+    return cell.solution ? `::: details Solution\n${parts.join("\n\n")}\n:::` : parts.join("\n\n");
+  }
+
+  function renderOutput(output: Output, id: string): string {
+    const figure = (className: string, content: string, caption: string) =>
+      `<figure class="${className}">${content}<figcaption v-pre>${escapeHtml(caption)}</figcaption></figure>`;
+    switch (output.kind) {
+      case "text":
+        return `<pre v-pre class="text">${escapeHtml(output.text).replace(/\n/g, "&#10;")}</pre>`;
+      case "check":
+        return `<p v-pre class="check ${output.passed ? "passed" : "open"}">${escapeHtml(plainText(output))}</p>`;
+      case "table":
+        return `<div v-pre>${tableHtml(output)}</div>`;
+      case "image": {
+        const path = `./${name}/${id}.png`;
+        files.set(path, output.png);
+        return figure("picture", `<img src="${path}" alt="${escapeHtml(output.caption)}">`, output.caption);
+      }
+      case "plot": {
+        const path = `./${name}/${id}.svg`;
+        files.set(path, output.svg);
+        // Inside the page, not beside it, so that its lines take the page's text colour, light or dark.
+        const variable = `plot${plots.length}`;
+        plots.push(`import ${variable} from ${JSON.stringify(`${path}?raw`)};`);
+        return figure("plot", `<div v-html="${variable}"></div>`, output.caption);
+      }
+    }
+  }
+
+  const body = cells.map(renderCell).join("\n\n");
+  const script = plots.length > 0 ? `\n\n<script setup>\n${plots.join("\n")}\n</script>` : "";
+  return { markdown: `---\ntitle: ${JSON.stringify(chapterTitle(cells))}\n---\n\n${body}\n\n${footer(name)}${script}\n`, files };
+}
+
+function footer(name: string): string {
+  return [
+    '<p class="chapter-source">',
+    `This page is the file <code>packages/examples/chapters/${name}.ts</code>, executed when the site was built.`,
+    `Take it as a <a href="./${name}.ipynb" target="_self" download>Jupyter notebook</a>.`,
+    "</p>",
+  ].join("\n");
+}

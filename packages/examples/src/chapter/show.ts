@@ -1,0 +1,63 @@
+import { format } from "node:util";
+import * as Plot from "@observablehq/plot";
+import { encodePng, imageGrid, toUnit } from "@tfjs-diffusion/core";
+import * as tf from "@tensorflow/tfjs";
+import { parseHTML } from "linkedom";
+import { ChapterError } from "./errors.js";
+import { emit } from "./sink.js";
+
+/** Shows text and values, formatted as by `console.log`. */
+export function show(...values: unknown[]): void {
+  emit({ kind: "text", text: format(...values) });
+}
+
+/**
+ * Shows rows of numbers and words under the names of their fields.
+ *
+ * @param options.digits how many significant digits a number keeps
+ */
+export function table(
+  rows: readonly Readonly<Record<string, number | string>>[],
+  { caption, digits = 4 }: { caption: string; digits?: number },
+): void {
+  const columns = Object.keys(rows[0] ?? {});
+  if (columns.length === 0) throw new ChapterError(`table "${caption}": there is no row, or no column, to show.`);
+  const cell = (value: number | string | undefined) => (typeof value === "number" ? formatNumber(value, digits) : (value ?? ""));
+  emit({ kind: "table", columns, rows: rows.map((row) => columns.map((name) => cell(row[name]))), caption });
+}
+
+/** A number with so many significant digits, and no zeros after them: 0.25, 1.2e-7, 1000. */
+export function formatNumber(value: number, digits = 4): string {
+  return Number.isFinite(value) ? String(Number(value.toPrecision(digits))) : String(value);
+}
+
+const { document } = parseHTML("<!doctype html><html><head></head><body></body></html>");
+
+/** Draws a plot (https://observablehq.com/plot). Name series on the plot itself: a legend would not be part of it. */
+export function plot({ caption, ...options }: Plot.PlotOptions & { caption: string }): void {
+  const figure = Plot.plot({ width: 680, height: 360, ...options, document });
+  if (figure.tagName.toLowerCase() !== "svg") {
+    throw new ChapterError(`plot "${caption}": a title or legend makes it more than one drawing; use Plot.text and the caption.`);
+  }
+  figure.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+  emit({ kind: "plot", svg: figure.outerHTML, caption });
+}
+
+/**
+ * Shows pictures side by side.
+ *
+ * @param pictures [B, H, W, 3] in [-1, 1]; what lies outside is clipped. The caller keeps it.
+ * @param options.columns pictures a row; all in one row unless given
+ * @param options.scale screen pixels for a picture's pixel, a whole number
+ */
+export async function image(
+  pictures: tf.Tensor4D,
+  { caption, columns = pictures.shape[0], scale = 4 }: { caption: string; columns?: number; scale?: number },
+): Promise<void> {
+  const sheet = tf.tidy(() => imageGrid(toUnit(pictures).clipByValue(0, 1), { columns, gap: 2, scale }));
+  try {
+    emit({ kind: "image", png: await encodePng(sheet), caption });
+  } finally {
+    sheet.dispose();
+  }
+}
