@@ -43,7 +43,9 @@ describe("AdamW", () => {
   }
 
   function stepOn(optimizer: AdamW, g: number[], lr: number): void {
-    tf.tidy(() => optimizer.step({ "a.weight": tf.tensor2d(g.slice(0, 4), [2, 2]), "a.bias": tf.tensor1d(g.slice(4)) }, lr));
+    tf.tidy(() =>
+      optimizer.step({ "a.weight": tf.tensor2d(g.slice(0, 4), [2, 2]), "a.bias": tf.tensor1d(g.slice(4)) }, lr),
+    );
   }
 
   const valuesOf = (parameters: Map<string, tf.Variable>) => [...parameters.values()].flatMap((p) => [...p.dataSync()]);
@@ -63,7 +65,9 @@ describe("AdamW", () => {
         stepOn(optimizer, g, 0.05);
         const expected = referenceAdamW(START, GRADIENTS.slice(0, i + 1), 0.05, options);
         // Float32 rounds each of some ten operations by 6e-8: 1e-6 relative, on parameters and steps of order 1.
-        valuesOf(parameters).forEach((p, k) => expect(Math.abs(p - expected[k]!)).toBeLessThan(1e-6 * (1 + Math.abs(expected[k]!))));
+        valuesOf(parameters).forEach((p, k) =>
+          expect(Math.abs(p - expected[k]!)).toBeLessThan(1e-6 * (1 + Math.abs(expected[k]!))),
+        );
       }
     });
   }
@@ -110,7 +114,10 @@ describe("AdamW", () => {
     const optimizer = new AdamW(parameters, { weightDecay: 0.5 });
     owned.push(optimizer);
     tf.tidy(() => optimizer.step({ "a.weight": tf.ones([2, 2]) }, 0.1));
-    parameters.get("a.bias")!.dataSync().forEach((p, k) => expect(p).toBeCloseTo(START[4 + k]! * 0.95, 6));
+    parameters
+      .get("a.bias")!
+      .dataSync()
+      .forEach((p, k) => expect(p).toBeCloseTo(START[4 + k]! * 0.95, 6));
   });
 
   it("holds two numbers a parameter and frees them, and each step leaves no other tensor", () => {

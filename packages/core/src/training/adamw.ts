@@ -113,7 +113,12 @@ export class AdamW {
 }
 
 /** Fills in the defaults; throws a RangeError for what is out of range. */
-export function checkedAdamWOptions({ beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weightDecay = 0.01 }: AdamWOptions = {}): Required<AdamWOptions> {
+export function checkedAdamWOptions({
+  beta1 = 0.9,
+  beta2 = 0.999,
+  eps = 1e-8,
+  weightDecay = 0.01,
+}: AdamWOptions = {}): Required<AdamWOptions> {
   for (const [name, beta] of Object.entries({ beta1, beta2 })) {
     if (!(beta >= 0 && beta < 1)) throw new RangeError(`AdamW: ${name} is ${beta}; it must be in [0, 1), such as 0.9.`);
   }

@@ -59,7 +59,8 @@ export class ParameterBuckets {
    */
   join(tensors: Readonly<Record<string, tf.Tensor>>): tf.Tensor[] {
     for (const name of Object.keys(tensors)) {
-      if (!this.parameters.has(name)) throw new RangeError(`There is no parameter ${JSON.stringify(name)} among those being trained.`);
+      if (!this.parameters.has(name))
+        throw new RangeError(`There is no parameter ${JSON.stringify(name)} among those being trained.`);
     }
     return this.#buckets.map(({ names, shape }) =>
       tf.tidy(() => {
@@ -67,7 +68,9 @@ export class ParameterBuckets {
         names.forEach((name, i) =>
           tf.util.assertShapesMatch(parts[i]!.shape, this.parameters.get(name)!.shape, `Parameter ${name}: `),
         );
-        return parts.length === 1 ? parts[0]!.clone() : tf.concat1d(parts.map((part) => part.reshape([-1]) as tf.Tensor1D));
+        return parts.length === 1
+          ? parts[0]!.clone()
+          : tf.concat1d(parts.map((part) => part.reshape([-1]) as tf.Tensor1D));
       }),
     );
   }

@@ -35,7 +35,9 @@ export async function decodeCheckpoint(bytes: Uint8Array): Promise<Checkpoint> {
     throw new DamagedCheckpointError("its contents do not match their SHA-256 checksum");
   }
   if (metadata.format !== FORMAT) {
-    throw new CheckpointMismatchError(`its format is ${JSON.stringify(metadata.format)}, this version reads ${JSON.stringify(FORMAT)}`);
+    throw new CheckpointMismatchError(
+      `its format is ${JSON.stringify(metadata.format)}, this version reads ${JSON.stringify(FORMAT)}`,
+    );
   }
   return { step: Number(metadata.step), settings: JSON.parse(metadata.settings!) as Json, tensors: file.tensors };
 }
@@ -50,7 +52,12 @@ export function canonicalJson(value: Json): string {
 }
 
 /** Which settings differ, as `path: was x, now y`. */
-export function settingsDifferences(was: Json | undefined, now: Json | undefined, path = "", found: string[] = []): string[] {
+export function settingsDifferences(
+  was: Json | undefined,
+  now: Json | undefined,
+  path = "",
+  found: string[] = [],
+): string[] {
   if (isRecord(was) && isRecord(now)) {
     for (const key of new Set([...Object.keys(was), ...Object.keys(now)])) {
       settingsDifferences(was[key], now[key], path ? `${path}.${key}` : key, found);

@@ -5,10 +5,12 @@ import { keyedRandom, permutation } from "@tfjs-diffusion/schedulers";
  * The answer depends on nothing but `seed`, `size` and i, so a resumed run needs no memory of where it was.
  */
 export function dataOrder(seed: number, size: number): (i: number) => number {
-  if (!Number.isInteger(size) || size < 1) throw new RangeError(`dataOrder: ${size} samples; give a whole number from 1.`);
+  if (!Number.isInteger(size) || size < 1)
+    throw new RangeError(`dataOrder: ${size} samples; give a whole number from 1.`);
   let shuffled: { epoch: number; order: Uint32Array } = { epoch: -1, order: new Uint32Array() };
   return (i) => {
-    if (!Number.isSafeInteger(i) || i < 0) throw new RangeError(`dataOrder: there is no sample number ${i}; count from 0.`);
+    if (!Number.isSafeInteger(i) || i < 0)
+      throw new RangeError(`dataOrder: there is no sample number ${i}; count from 0.`);
     const epoch = Math.floor(i / size);
     if (epoch !== shuffled.epoch) shuffled = { epoch, order: permutation(size, keyedRandom(seed, "epoch", epoch)) };
     return shuffled.order[i % size]!;

@@ -39,13 +39,25 @@ export function denoisingLoss<Image extends tf.Tensor = tf.Tensor4D>(options: De
   return tf.tidy(() => {
     const epsilon = noise.at("epsilon").normal(x0.shape);
     const target =
-      predictionType === "epsilon" ? epsilon : predictionType === "sample" ? x0 : scheduler.velocity(x0, epsilon, timesteps);
+      predictionType === "epsilon"
+        ? epsilon
+        : predictionType === "sample"
+          ? x0
+          : scheduler.velocity(x0, epsilon, timesteps);
     const prediction = model(scheduler.addNoise(x0, epsilon, timesteps) as Image, timesteps);
-    tf.util.assertShapesMatch(prediction.shape, x0.shape, "denoisingLoss: the network's prediction against the pictures: ");
+    tf.util.assertShapesMatch(
+      prediction.shape,
+      x0.shape,
+      "denoisingLoss: the network's prediction against the pictures: ",
+    );
     const squares = prediction.sub(target).square();
     if (minSnrGamma === undefined) return squares.mean() as tf.Scalar;
 
-    const weights = minSnrWeights(timesteps.map((t) => scheduler.alphaBar[t]!), predictionType, minSnrGamma);
+    const weights = minSnrWeights(
+      timesteps.map((t) => scheduler.alphaBar[t]!),
+      predictionType,
+      minSnrGamma,
+    );
     const perPicture = squares.mean(squares.shape.slice(1).map((_, axis) => axis + 1));
     return perPicture.mul(tf.tensor1d(weights)).mean() as tf.Scalar;
   });
@@ -68,5 +80,7 @@ export function minSnrWeights(alphaBar: readonly number[], predictionType: Predi
 
 function checkedPredictionType(type: string): PredictionType {
   if (type === "epsilon" || type === "sample" || type === "v_prediction") return type;
-  throw new RangeError(`denoisingLoss: prediction_type ${JSON.stringify(type)} is not known; it can be "epsilon", "sample" or "v_prediction".`);
+  throw new RangeError(
+    `denoisingLoss: prediction_type ${JSON.stringify(type)} is not known; it can be "epsilon", "sample" or "v_prediction".`,
+  );
 }

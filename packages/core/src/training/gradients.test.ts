@@ -28,7 +28,11 @@ describe("clipGradients", () => {
       const { gradients, norm } = clipGradients(makeGradients(), 1.3);
       expect(norm).toBe(13);
       expect(gradients.a!.dataSync()[0]).toBeCloseTo(0.3, 6);
-      expect([...gradients.b!.dataSync()].map((value) => value.toFixed(6))).toEqual(["0.000000", "0.400000", "1.200000"]);
+      expect([...gradients.b!.dataSync()].map((value) => value.toFixed(6))).toEqual([
+        "0.000000",
+        "0.400000",
+        "1.200000",
+      ]);
     });
   });
 

@@ -27,7 +27,8 @@ export function globalNorm(tensors: readonly tf.Tensor[]): tf.Scalar {
  * (`torch.nn.utils.clip_grad_norm_`, with its 1e-6 in the denominator).
  */
 export function clipFactor(norm: number, maxNorm: number): number {
-  if (!(maxNorm > 0)) throw new RangeError(`Gradients cannot be clipped to length ${maxNorm}: give a positive number, such as 1.`);
+  if (!(maxNorm > 0))
+    throw new RangeError(`Gradients cannot be clipped to length ${maxNorm}: give a positive number, such as 1.`);
   return Math.min(1, maxNorm / (norm + 1e-6));
 }
 

@@ -28,6 +28,8 @@ describe("warmupCosine", () => {
     expect(() => warmupCosine({ learningRate: 0, warmupSteps: 1, totalSteps: 2 })).toThrow("learningRate is 0");
     expect(() => warmupCosine({ learningRate: 1, warmupSteps: 3, totalSteps: 2 })).toThrow("3 warm-up steps of 2");
     expect(() => warmupCosine({ learningRate: 1, warmupSteps: 0.5, totalSteps: 2 })).toThrow(RangeError);
-    expect(() => warmupCosine({ learningRate: 1, warmupSteps: 0, totalSteps: 2, finalFraction: 2 })).toThrow("finalFraction is 2");
+    expect(() => warmupCosine({ learningRate: 1, warmupSteps: 0, totalSteps: 2, finalFraction: 2 })).toThrow(
+      "finalFraction is 2",
+    );
   });
 });

@@ -17,7 +17,12 @@ export function warmupCosine({
   if (!(learningRate > 0 && learningRate < Infinity)) {
     throw new RangeError(`warmupCosine: learningRate is ${learningRate}; it must be positive, such as 1e-3.`);
   }
-  if (!Number.isInteger(warmupSteps) || !Number.isInteger(totalSteps) || warmupSteps < 0 || totalSteps < Math.max(1, warmupSteps)) {
+  if (
+    !Number.isInteger(warmupSteps) ||
+    !Number.isInteger(totalSteps) ||
+    warmupSteps < 0 ||
+    totalSteps < Math.max(1, warmupSteps)
+  ) {
     throw new RangeError(
       `warmupCosine: ${warmupSteps} warm-up steps of ${totalSteps} steps; both must be whole, and the warm-up no longer than the run.`,
     );

@@ -21,12 +21,17 @@ export function encodeSafetensors(tensors: Tensors, metadata: Readonly<Record<st
   return bytes;
 }
 
-export function decodeSafetensors(bytes: Uint8Array): { tensors: Map<string, { shape: number[]; data: Float32Array }>; metadata: Record<string, string> } {
+export function decodeSafetensors(bytes: Uint8Array): {
+  tensors: Map<string, { shape: number[]; data: Float32Array }>;
+  metadata: Record<string, string>;
+} {
   if (bytes.byteLength < 8) throw new Error("it is shorter than 8 bytes");
   const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
   const start = 8 + length;
   if (start > bytes.byteLength) throw new Error("it ends before its header does");
-  const { __metadata__: metadata = {}, ...header } = JSON.parse(new TextDecoder().decode(bytes.subarray(8, start))) as Record<string, never>;
+  const { __metadata__: metadata = {}, ...header } = JSON.parse(
+    new TextDecoder().decode(bytes.subarray(8, start)),
+  ) as Record<string, never>;
   const tensors = new Map<string, { shape: number[]; data: Float32Array }>();
   for (const [name, entry] of Object.entries(header)) {
     const { shape, data_offsets } = entry as { shape: number[]; data_offsets: [number, number] };

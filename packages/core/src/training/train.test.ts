@@ -67,7 +67,8 @@ describe("train", () => {
   });
 
   it("draws the same numbers for the same seed, 0 included, and others for another", async () => {
-    const losses = (seed: number) => elsewhere(async (copy) => (await run(copy, { seed, steps: 3 })).map(({ loss }) => loss));
+    const losses = (seed: number) =>
+      elsewhere(async (copy) => (await run(copy, { seed, steps: 3 })).map(({ loss }) => loss));
     expect(await losses(0)).toEqual(await losses(0));
     expect(await losses(1)).not.toEqual(await losses(0));
   });
@@ -75,13 +76,21 @@ describe("train", () => {
   it("averages the gradients of accumulated batches: twice 8 samples step like once 16", async () => {
     const quiet = { ...keyedNoise(0), normal: (shape: number[]) => tf.zeros(shape) } as KeyedNoise;
     const half = (firstSample: number) => tiny.loss({ step: 1, firstSample, noise: quiet });
-    const both: TrainOptions["loss"] = ({ firstSample }) => half(firstSample).add(half(firstSample + 8)).div(2);
+    const both: TrainOptions["loss"] = ({ firstSample }) =>
+      half(firstSample)
+        .add(half(firstSample + 8))
+        .div(2);
     const start = tiny.values();
     const [whole] = await run(tiny, { steps: 1, batchSize: 16, loss: both });
     const expected = tiny.values();
 
     tf.tidy(() => tiny.parameters.forEach((p, name) => p.assign(tf.tensor(start[name]!, p.shape))));
-    const [parts] = await run(tiny, { steps: 1, batchSize: 8, accumulate: 2, loss: ({ firstSample }) => half(firstSample) });
+    const [parts] = await run(tiny, {
+      steps: 1,
+      batchSize: 8,
+      accumulate: 2,
+      loss: ({ firstSample }) => half(firstSample),
+    });
     expect(parts!.loss).toBeCloseTo(whole!.loss, 6);
     expect(parts!.gradientNorm).toBeCloseTo(whole!.gradientNorm, 5);
     for (const [name, values] of Object.entries(tiny.values())) {
@@ -159,7 +168,9 @@ describe("train with a checkpoint", () => {
     await expect(again({ seed: 6 })).rejects.toThrow("seed: was 5, now 6");
     await expect(again({ optimizer: { beta2: 0.99 } })).rejects.toThrow("optimizer.beta2: was 0.999, now 0.99");
     await expect(again({ schedule: 0.1 })).rejects.toThrow("learningRate.step 1: was 0.02, now 0.1");
-    await expect(again({}, { data: "faces", sizes: [8, 32] })).rejects.toThrow("settings.sizes: was [8,16], now [8,32]");
+    await expect(again({}, { data: "faces", sizes: [8, 32] })).rejects.toThrow(
+      "settings.sizes: was [8,16], now [8,32]",
+    );
     tiny.parameters.delete("in.bias");
     await expect(again({})).rejects.toThrow("parameters.in.bias: was [24], now null");
     expect(readFileSync(file).equals(bytes)).toBe(true);
@@ -250,7 +261,11 @@ describe("train's log", () => {
 
   it("keeps every digit of a float32 loss", async () => {
     const steps = await run(tiny, { log: log(), steps: 5 });
-    expect(rows().slice(1).map((row) => Math.fround(Number(row.split(",")[1])))).toEqual(steps.map(({ loss }) => loss));
+    expect(
+      rows()
+        .slice(1)
+        .map((row) => Math.fround(Number(row.split(",")[1]))),
+    ).toEqual(steps.map(({ loss }) => loss));
   });
 
   it("drops a row that was cut in the middle", async () => {
@@ -267,7 +282,9 @@ describe("train's failures", () => {
     const loss: TrainOptions["loss"] = (context) => {
       const bias = tiny.parameters.get("in.bias")!;
       // The square root of zero has a finite value and an infinite gradient.
-      return context.step === 4 ? tiny.loss(context).add(bias.sub(bias).abs().sqrt().mul(bias).sum()) : tiny.loss(context);
+      return context.step === 4
+        ? tiny.loss(context).add(bias.sub(bias).abs().sqrt().mul(bias).sum())
+        : tiny.loss(context);
     };
     const attempt = async () => {
       for await (const _ of train(tiny.options({ loss }))) before = tiny.values();
@@ -275,7 +292,9 @@ describe("train's failures", () => {
     const failure = await attempt().catch((error: unknown) => error as NonFiniteError);
     expect(failure).toBeInstanceOf(NonFiniteError);
     expect(failure).toMatchObject({ step: 4, parameter: "in.bias" });
-    expect((failure as Error).message).toMatch(/step 4.*in\.bias is the first of 1 parameters \(of 4\) whose gradient.*Lower the learning rate \(now 0\.01\)/);
+    expect((failure as Error).message).toMatch(
+      /step 4.*in\.bias is the first of 1 parameters \(of 4\) whose gradient.*Lower the learning rate \(now 0\.01\)/,
+    );
     expect(tiny.values()).toEqual(before);
   });
 
@@ -286,12 +305,15 @@ describe("train's failures", () => {
 
   it("stops on a loss that is not finite though all gradients are", async () => {
     const loss: TrainOptions["loss"] = (context) => tiny.loss(context).add(tf.scalar(Infinity));
-    await expect(run(tiny, { loss })).rejects.toThrow(/the loss is Infinity. Every single parameter and gradient is finite/);
+    await expect(run(tiny, { loss })).rejects.toThrow(
+      /the loss is Infinity. Every single parameter and gradient is finite/,
+    );
   });
 
   it("never overwrites a checkpoint with numbers that are not finite", async () => {
     const checkpoint = { to: file, every: 1 };
-    const loss: TrainOptions["loss"] = (context) => (context.step === 3 ? tiny.loss(context).mul(NaN) : tiny.loss(context));
+    const loss: TrainOptions["loss"] = (context) =>
+      context.step === 3 ? tiny.loss(context).mul(NaN) : tiny.loss(context);
     await expect(run(tiny, { checkpoint, loss })).rejects.toThrow(NonFiniteError);
     expect((await run(tiny, { checkpoint }))[0]!.step).toBe(3);
   });
@@ -333,7 +355,10 @@ describe("train's memory", () => {
     ["the last step", () => run(tiny)],
     ["the caller leaves the loop", () => run(tiny, {}, 3)],
     ["an exception in the loss", () => expect(run(tiny, { loss: failing })).rejects.toThrow("no more data")],
-    ["a loss that is not finite", () => expect(run(tiny, { loss: (context) => tiny.loss(context).mul(NaN) })).rejects.toThrow()],
+    [
+      "a loss that is not finite",
+      () => expect(run(tiny, { loss: (context) => tiny.loss(context).mul(NaN) })).rejects.toThrow(),
+    ],
     ["an abort", () => expect(run(tiny, { signal: AbortSignal.abort() })).rejects.toThrow(TrainingInterruptedError)],
   ])("is given back after %s", async (_, body) => {
     const before = tf.memory();

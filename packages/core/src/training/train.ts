@@ -101,7 +101,9 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainingStep
         await save();
         throw new TrainingInterruptedError(
           `Training stopped after step ${run.step} of ${steps}. ` +
-            (store ? `It is saved in ${store.name}: run again to go on.` : "Nothing is saved: no checkpoint was asked for."),
+            (store
+              ? `It is saved in ${store.name}: run again to go on.`
+              : "Nothing is saved: no checkpoint was asked for."),
           run.step,
         );
       }
@@ -130,9 +132,11 @@ function checkOptions(options: TrainOptions): void {
   const { steps, batchSize, accumulate = 1, gradientClip, checkpoint, seed, optimizer, emaDecay } = options;
   const counts = { steps, batchSize, accumulate, ...(checkpoint && { "checkpoint.every": checkpoint.every }) };
   for (const [name, count] of Object.entries(counts)) {
-    if (!Number.isInteger(count) || count < 1) throw new RangeError(`train: ${name} is ${count}; it must be a whole number from 1.`);
+    if (!Number.isInteger(count) || count < 1)
+      throw new RangeError(`train: ${name} is ${count}; it must be a whole number from 1.`);
   }
-  if (!Number.isSafeInteger(seed)) throw new RangeError(`train: seed is ${seed}; it must be a whole number, such as 0.`);
+  if (!Number.isSafeInteger(seed))
+    throw new RangeError(`train: seed is ${seed}; it must be a whole number, such as 0.`);
   if (gradientClip !== undefined && !(gradientClip > 0)) {
     throw new RangeError(`train: gradientClip is ${gradientClip}; it must be positive, such as 1, or left out.`);
   }

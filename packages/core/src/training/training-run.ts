@@ -38,7 +38,9 @@ export class TrainingRun {
     const step = this.step + 1;
     const learningRate = this.#learningRate(step);
     if (!(learningRate >= 0 && learningRate < Infinity)) {
-      throw new RangeError(`train: the schedule gives step ${step} the learning rate ${learningRate}; it must be 0 or more.`);
+      throw new RangeError(
+        `train: the schedule gives step ${step} the learning rate ${learningRate}; it must be 0 or more.`,
+      );
     }
     let { loss, gradients } = this.#batchGradients(step);
     try {
@@ -74,7 +76,10 @@ export class TrainingRun {
       for (let part = 0; part < accumulate; part++) {
         const firstSample = ((step - 1) * accumulate + part) * batchSize;
         const noise = this.noise.at(step, part);
-        const { loss, gradients } = parameterGradients(() => this.options.loss({ step, firstSample, noise }), parameters);
+        const { loss, gradients } = parameterGradients(
+          () => this.options.loss({ step, firstSample, noise }),
+          parameters,
+        );
         const joined = this.#buckets.join(gradients);
         tf.dispose(gradients);
         total = total ? total.add<tf.Scalar>(loss) : loss;
@@ -119,7 +124,8 @@ export class TrainingRun {
             `Put the one before it in its place to go on from there (a file's is ${store.name}.previous), or move it away to start again.`,
         );
       }
-      if (error instanceof CheckpointMismatchError) throw new CheckpointMismatchError(`The checkpoint ${store.name} cannot be used: ${error.message}.`);
+      if (error instanceof CheckpointMismatchError)
+        throw new CheckpointMismatchError(`The checkpoint ${store.name} cannot be used: ${error.message}.`);
       throw error;
     });
     const differences = settingsDifferences(checkpoint.settings, this.#settings());
@@ -147,7 +153,8 @@ export class TrainingRun {
     };
     const tensors = new Map<string, { shape: number[]; data: Float32Array }>();
     for (const [prefix, arrays] of Object.entries(parts)) {
-      for (const [name, data] of arrays) tensors.set(prefix + name, { shape: this.options.parameters.get(name)!.shape, data });
+      for (const [name, data] of arrays)
+        tensors.set(prefix + name, { shape: this.options.parameters.get(name)!.shape, data });
     }
     return { step: this.step, settings: this.#settings(), tensors };
   }

@@ -28,9 +28,18 @@ export class TinyTraining {
     const weight = (name: string) => this.parameters.get(name)!;
     const positions = Array.from({ length: 8 }, (_, j) => this.order(firstSample + j) / 25 - 1);
     const x = tf.tensor2d(positions, [8, 1]);
-    const target = x.mul(3).sin().add(noise.normal([8, 1]).mul(0.01));
+    const target = x
+      .mul(3)
+      .sin()
+      .add(noise.normal([8, 1]).mul(0.01));
     const hidden = x.matMul(weight("in.weight")).add(weight("in.bias")).tanh();
-    return hidden.matMul(weight("middle.weight")).tanh().matMul(weight("out.weight")).sub(target).square().mean() as tf.Scalar;
+    return hidden
+      .matMul(weight("middle.weight"))
+      .tanh()
+      .matMul(weight("out.weight"))
+      .sub(target)
+      .square()
+      .mean() as tf.Scalar;
   };
 
   options(changes: Partial<TrainOptions> = {}): TrainOptions {

@@ -1,0 +1,179 @@
+import { describe, expect, it } from "@jest/globals";
+import * as tf from "@tensorflow/tfjs";
+import { keyedNoise } from "@tfjs-diffusion/schedulers";
+import { denoisingLoss, type ForwardProcess, minSnrWeights, type PredictionType } from "./denoising-loss.js";
+
+/** Four noise levels, from almost clean to pure noise, and the forward process written out for them. */
+const ALPHA_BAR = [0.99, 0.8, 0.3, 0];
+
+function makeScheduler(prediction_type?: string): ForwardProcess {
+  const mix = (a: tf.Tensor, b: tf.Tensor, timesteps: number[], sign: number) =>
+    tf.tidy(() => {
+      const column = (f: (alphaBar: number) => number) =>
+        tf.tensor(
+          timesteps.map((t) => f(ALPHA_BAR[t]!)),
+          [timesteps.length, ...a.shape.slice(1).map(() => 1)],
+        );
+      return a
+        .mul(column((alphaBar) => Math.sqrt(alphaBar)))
+        .add(b.mul(column((alphaBar) => sign * Math.sqrt(1 - alphaBar))));
+    });
+  return {
+    config: { prediction_type },
+    alphaBar: ALPHA_BAR,
+    addNoise: (x0, noise, timesteps) => mix(x0, noise, timesteps, 1),
+    velocity: (x0, noise, timesteps) => mix(noise, x0, timesteps, -1),
+  };
+}
+
+const makePictures = () => keyedNoise(1).normal([64, 2, 2, 3]) as tf.Tensor4D;
+
+describe("denoisingLoss", () => {
+  /** What a network that knows the picture would answer, from the noisy picture and its level. */
+  const oracle = (x0: tf.Tensor4D, type: PredictionType) => (noisy: tf.Tensor4D, timesteps: number[]) =>
+    tf.tidy(() => {
+      const column = (f: (alphaBar: number) => number) =>
+        tf.tensor4d(
+          timesteps.map((t) => f(ALPHA_BAR[t]!)),
+          [timesteps.length, 1, 1, 1],
+        );
+      const signal = column((a) => Math.sqrt(a));
+      const spread = column((a) => Math.sqrt(1 - a));
+      const epsilon = noisy.sub(x0.mul(signal)).div(spread);
+      return type === "sample" ? x0.clone() : type === "epsilon" ? epsilon : epsilon.mul(signal).sub(x0.mul(spread));
+    });
+
+  for (const type of ["epsilon", "sample", "v_prediction"] as const) {
+    it(`is zero for a network that knows the answer, and not for one that answers zero (${type})`, () => {
+      tf.tidy(() => {
+        const x0 = makePictures();
+        const shared = { scheduler: makeScheduler(type), x0, noise: keyedNoise(7) };
+        // epsilon = (x_t - sqrt(alphaBar) x0) / sqrt(1 - alphaBar) loses a factor of 10 of float32's 6e-8 at alphaBar = 0.99: squared, below 1e-11.
+        expect(denoisingLoss({ ...shared, model: oracle(x0, type) }).dataSync()[0]).toBeLessThan(1e-11);
+        expect(denoisingLoss({ ...shared, model: (noisy) => tf.zerosLike(noisy) }).dataSync()[0]).toBeGreaterThan(0.5);
+      });
+    });
+  }
+
+  it("asks for the noise when the config names no prediction type", () => {
+    tf.tidy(() => {
+      const x0 = makePictures();
+      const loss = denoisingLoss({
+        scheduler: makeScheduler(),
+        x0,
+        noise: keyedNoise(7),
+        model: oracle(x0, "epsilon"),
+      });
+      expect(loss.dataSync()[0]).toBeLessThan(1e-11);
+    });
+  });
+
+  it("visits every timestep, depends on nothing but its noise, and draws another set for another stream", () => {
+    tf.tidy(() => {
+      const draw = (step: number) => {
+        let seen: number[] = [];
+        const model = (noisy: tf.Tensor4D, timesteps: number[]) => ((seen = timesteps), tf.zerosLike(noisy));
+        const loss = denoisingLoss({
+          scheduler: makeScheduler(),
+          x0: makePictures(),
+          noise: keyedNoise(7).at(step),
+          model,
+        });
+        return { seen, loss: loss.dataSync()[0] };
+      };
+      expect(new Set(draw(1).seen)).toEqual(new Set([0, 1, 2, 3]));
+      expect(draw(1)).toEqual(draw(1));
+      expect(draw(2).seen).not.toEqual(draw(1).seen);
+    });
+  });
+
+  it("weighs each picture's error by its noise level when minSnrGamma is given", () => {
+    tf.tidy(() => {
+      let levels: number[] = [];
+      const noise = keyedNoise(3);
+      const x0 = makePictures();
+      const model = (noisy: tf.Tensor4D, timesteps: number[]) => ((levels = timesteps), tf.zerosLike(noisy));
+      const loss = denoisingLoss({
+        scheduler: makeScheduler("sample"),
+        x0,
+        noise,
+        model,
+        minSnrGamma: 2,
+      }).dataSync()[0]!;
+      const squares = x0.square().mean([1, 2, 3]).dataSync();
+      const expected =
+        levels.reduce((sum, t, i) => sum + Math.min(2, ALPHA_BAR[t]! / (1 - ALPHA_BAR[t]!)) * squares[i]!, 0) / 64;
+      expect(loss).toBeCloseTo(expected, 5);
+    });
+  });
+
+  it("has the gradient that finite differences have", () => {
+    tf.tidy(() => {
+      const lossAt = (gain: tf.Scalar) =>
+        denoisingLoss({
+          scheduler: makeScheduler("v_prediction"),
+          x0: makePictures(),
+          noise: keyedNoise(3),
+          model: (noisy) => noisy.mul(gain),
+          minSnrGamma: 5,
+        });
+      const gradient = tf
+        .grad((gain: tf.Tensor) => lossAt(gain as tf.Scalar))(tf.scalar(0.3))
+        .dataSync()[0]!;
+      const at = (gain: number) => lossAt(tf.scalar(gain)).dataSync()[0]!;
+      // The loss is quadratic in the gain, so the central difference is exact; float32 leaves 1e-7 / 0.2.
+      expect(Math.abs(gradient - (at(0.4) - at(0.2)) / 0.2)).toBeLessThan(3e-6);
+    });
+  });
+
+  it("leaves behind its result alone", () => {
+    const x0 = makePictures();
+    const before = tf.memory().numTensors;
+    for (const minSnrGamma of [undefined, 5]) {
+      denoisingLoss({
+        scheduler: makeScheduler(),
+        x0,
+        noise: keyedNoise(3),
+        model: (noisy) => noisy.clone(),
+        minSnrGamma,
+      }).dispose();
+    }
+    expect(tf.memory().numTensors).toBe(before);
+    x0.dispose();
+  });
+
+  it("refuses an unknown prediction type and a network that answers in another shape", () => {
+    tf.tidy(() => {
+      const shared = { x0: makePictures(), noise: keyedNoise(3) };
+      const model = (noisy: tf.Tensor4D) => noisy.slice([0, 0, 0, 0], [64, 2, 2, 1]);
+      expect(() => denoisingLoss({ ...shared, model, scheduler: makeScheduler("flow") })).toThrow(
+        'prediction_type "flow" is not known',
+      );
+      expect(() => denoisingLoss({ ...shared, model, scheduler: makeScheduler() })).toThrow(
+        "the network's prediction against the pictures",
+      );
+    });
+  });
+});
+
+describe("minSnrWeights", () => {
+  it("weighs the same error of x0 the same, however the network says it", () => {
+    // With x_t fixed, an error d of x0 is an error d sqrt(snr) of epsilon and d sqrt(snr + 1) of v.
+    const [a] = [0.95];
+    const snr = a / (1 - a);
+    const [ofX0] = minSnrWeights([a], "sample");
+    expect(minSnrWeights([a], "epsilon")[0]! * snr).toBeCloseTo(ofX0!, 12);
+    expect(minSnrWeights([a], "v_prediction")[0]! * (snr + 1)).toBeCloseTo(ofX0!, 12);
+    expect(ofX0).toBe(5);
+  });
+
+  it("is finite from the clean picture to pure noise", () => {
+    expect(minSnrWeights([1, 0], "epsilon")).toEqual([0, 1]);
+    expect(minSnrWeights([1, 0], "sample", 3)).toEqual([3, 0]);
+    expect(minSnrWeights([1, 0], "v_prediction")).toEqual([0, 0]);
+  });
+
+  it("refuses a gamma that is not positive", () => {
+    expect(() => minSnrWeights([0.5], "epsilon", 0)).toThrow(RangeError);
+  });
+});

@@ -1,0 +1,122 @@
+import { execFileSync, spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { keyedRandom } from "@tfjs-diffusion/schedulers";
+
+/** Kills of one test run. `KILLS=1000 npm run jest -- packages/core/src/training/kill.test.ts` is the long form, for a night. */
+const KILLS = Number(process.env.KILLS ?? 30);
+const SEED = Number(process.env.KILL_SEED ?? 0);
+
+const ROOT = resolve(import.meta.dirname, "../../../..");
+let folder: string;
+let script: string;
+let expected: ReturnType<typeof results>;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "kill-"));
+  script = join(folder, "killed-run.mjs");
+  // One plain JavaScript file, so that a process starts in a quarter of a second.
+  const options = {
+    entryPoints: [join(import.meta.dirname, "testing/killed-run.ts")],
+    outfile: script,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    target: "node20",
+    logLevel: "error",
+    mainFields: ["module", "main"],
+    alias: { "@tfjs-diffusion/schedulers": join(ROOT, "packages/schedulers/src/index.ts") },
+    banner: { js: "import { createRequire as r } from 'node:module'; const require = r(import.meta.url);" },
+  };
+  const build = `import { build } from "esbuild"; await build(${JSON.stringify(options)});`;
+  execFileSync(process.execPath, ["--input-type=module", "--eval", build], { cwd: ROOT, stdio: "inherit" });
+
+  const whole = newRun("whole");
+  expect(await start(whole)).toMatchObject({ code: 0, steps: 120 });
+  expected = results(whole);
+  expect(expected.rows).toHaveLength(121);
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function newRun(name: string): string {
+  mkdirSync(join(folder, name));
+  return join(folder, name);
+}
+
+interface End {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  /** Steps this process finished. */
+  steps: number;
+  errors: string;
+}
+
+interface Moment {
+  /** Milliseconds after the first step. */
+  killAfter?: number;
+  signal?: NodeJS.Signals;
+  /** Or: in the middle of which file operation. */
+  killAt?: number;
+}
+
+/** Runs the training in `run`, and ends it at a moment if one is given. */
+function start(run: string, { killAfter, signal = "SIGKILL", killAt }: Moment = {}): Promise<End> {
+  return new Promise((done, fail) => {
+    const env = { ...process.env, ...(killAt !== undefined && { KILL_AT: String(killAt) }) };
+    const child = spawn(process.execPath, [script, run], { env, stdio: ["ignore", "pipe", "pipe"] });
+    let [output, errors] = ["", ""];
+    child.stdout.on("data", (data: Buffer) => {
+      if (output === "" && killAfter !== undefined) setTimeout(() => child.kill(signal), killAfter);
+      output += data.toString();
+    });
+    child.stderr.on("data", (data: Buffer) => (errors += data.toString()));
+    child.on("error", fail);
+    child.on("close", (code, signal) => done({ code, signal, steps: output.split("\n").length - 1, errors }));
+  });
+}
+
+/** Weights, averages, moments and settings, byte by byte, and each step's loss, gradient norm and learning rate. */
+function results(run: string) {
+  const log = readFileSync(join(run, "log.csv"), "utf8").trimEnd().split("\n");
+  return {
+    checkpoint: readFileSync(join(run, "checkpoint.safetensors")).toString("base64"),
+    rows: log.map((row) => row.split(",").slice(0, 4).join(",")),
+  };
+}
+
+describe("a training that is killed", () => {
+  it(
+    `ends with the bytes of one that is not, after SIGKILL at ${KILLS} random moments`,
+    async () => {
+      const random = keyedRandom(SEED, "kills");
+      let kills = 0;
+      for (let round = 0; kills < KILLS; round++) {
+        const run = newRun(`killed-${round}`);
+        for (let finished = false; !finished;) {
+          const moment = kills % 2 === 0 ? { killAfter: random.uniform() * 60 } : { killAt: 1 + random.integer(60) };
+          const end = await start(run, kills < KILLS ? moment : {});
+          if (end.code) throw new Error(`After ${kills} kills the training failed:\n${end.errors}`);
+          finished = end.code === 0;
+          if (!finished) kills++;
+        }
+        expect(results(run)).toEqual(expected);
+        rmSync(run, { recursive: true });
+      }
+      expect(kills).toBe(KILLS);
+    },
+    60_000 + KILLS * 3_000,
+  );
+
+  const itWithSignals = process.platform === "win32" ? it.skip : it;
+  itWithSignals("saves and exits with 130 on Ctrl-C, and goes on from the very step", async () => {
+    const run = newRun("interrupted");
+    const end = await start(run, { killAfter: 20, signal: "SIGINT" });
+    expect(end).toMatchObject({ code: 130, signal: null });
+    expect(end.steps).toBeLessThan(120);
+    expect(end.errors).toContain(`Training stopped after step ${end.steps} of 120. It is saved in`);
+    expect(await start(run)).toMatchObject({ code: 0, steps: 120 - end.steps });
+    expect(results(run)).toEqual(expected);
+  });
+});
