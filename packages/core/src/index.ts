@@ -25,3 +25,9 @@ export { warmupCosine } from "./training/learning-rate.js";
 
 export { BACKEND_NAMES, type BackendName, type BackendOptions } from "./backend/candidate.js";
 export { BackendUnavailableError, type ChosenBackend, useBackend } from "./backend/use-backend.js";
+
+export type { CLIPConfig, CLIPTextConfig, CLIPVisionConfig } from "./models/clip-config.js";
+export { CLIPModel, type CLIPOutput } from "./models/clip-model.js";
+export { CLIPTextModel, CLIPTextModelWithProjection, type CLIPTextOptions, type CLIPTextOutput } from "./models/clip-text-model.js";
+export { CLIPVisionModelWithProjection, type CLIPVisionOutput } from "./models/clip-vision-model.js";
+export { Model } from "./models/model.js";

@@ -1,0 +1,138 @@
+import * as tf from "@tensorflow/tfjs";
+import { causalBias, maskToBias } from "../nn/attention.js";
+import { Embedding } from "../nn/embedding.js";
+import { normal } from "../nn/initializers.js";
+import { LayerNorm } from "../nn/layer-norm.js";
+import { Linear } from "../nn/linear.js";
+import { requireTensor } from "./checks.js";
+import { type CLIPTextConfig, clipTextConfig } from "./clip-config.js";
+import { CLIPEncoder } from "./clip-encoder.js";
+import { ModelInputError } from "./errors.js";
+import { Model } from "./model.js";
+
+export interface CLIPTextOptions {
+  /** [B, L], 1 = a token, 0 = padding that is not attended to. Default: all tokens are, as in Stable Diffusion. */
+  attentionMask?: tf.Tensor2D;
+}
+
+export interface CLIPTextOutput {
+  /** [B, L, C], after the final layer norm. */
+  lastHiddenState: tf.Tensor3D;
+  /** [B, C], the last hidden state at the end-of-text token. */
+  pooled: tf.Tensor2D;
+  /** [B, L, C] each: the embeddings, then the state after each layer, without the final layer norm. */
+  hiddenStates: tf.Tensor3D[];
+}
+
+class CLIPTextEmbeddings {
+  readonly token_embedding: Embedding;
+  readonly position_embedding: Embedding;
+
+  constructor({ vocab_size, max_position_embeddings, hidden_size, initializer_factor }: CLIPTextConfig) {
+    const init = normal(0.02 * initializer_factor);
+    this.token_embedding = new Embedding(vocab_size, hidden_size, init);
+    this.position_embedding = new Embedding(max_position_embeddings, hidden_size, init);
+  }
+
+  forward(ids: tf.Tensor2D): tf.Tensor3D {
+    const positions = this.position_embedding.weight.value.slice(0, ids.shape[1]);
+    return this.token_embedding.forward(ids).add(positions);
+  }
+}
+
+/** The causal transformer over tokens that all of CLIP's text models share. */
+export class CLIPTextTransformer {
+  readonly embeddings: CLIPTextEmbeddings;
+  readonly encoder: CLIPEncoder;
+  readonly final_layer_norm: LayerNorm;
+  readonly #config: CLIPTextConfig;
+  readonly #className: string;
+
+  constructor(className: string, config: CLIPTextConfig) {
+    this.#className = className;
+    this.#config = config;
+    this.embeddings = new CLIPTextEmbeddings(config);
+    this.encoder = new CLIPEncoder(config);
+    this.final_layer_norm = new LayerNorm(config.hidden_size, config.layer_norm_eps);
+  }
+
+  forward(ids: tf.Tensor2D, { attentionMask }: CLIPTextOptions = {}): CLIPTextOutput {
+    this.#check(ids, attentionMask);
+    const causal = causalBias(ids.shape[1]);
+    const hiddenStates = this.encoder.forward(
+      this.embeddings.forward(ids),
+      attentionMask ? causal.add(maskToBias(attentionMask)) : causal,
+    );
+    const lastHiddenState = this.final_layer_norm.forward(hiddenStates[hiddenStates.length - 1]!);
+    return { lastHiddenState, pooled: this.#pool(lastHiddenState, ids), hiddenStates };
+  }
+
+  /** The state at the end-of-text token, picked by a product with ones and zeros (gather over two axes has no gradient). */
+  #pool(states: tf.Tensor3D, ids: tf.Tensor2D): tf.Tensor2D {
+    const { eos_token_id } = this.#config;
+    const end = eos_token_id === 2 ? ids.argMax(1) : ids.equal(eos_token_id).toInt().argMax(1);
+    const picked = tf.oneHot(end.toInt() as tf.Tensor1D, ids.shape[1]).toFloat().expandDims(1);
+    return tf.matMul(picked, states).squeeze([1]);
+  }
+
+  #check(ids: tf.Tensor2D, attentionMask: tf.Tensor2D | undefined): void {
+    const { max_position_embeddings: longest } = this.#config;
+    requireTensor(this.#className, "ids", ids, { shape: [null, null], axes: "[batch, tokens]", dtype: "int32" });
+    if (ids.shape[1] > longest) {
+      throw new ModelInputError(
+        `${this.#className}: texts of ${ids.shape[1]} tokens were given, this model reads at most ${longest}. ` +
+          `Encode them with { maxLength: ${longest} }.`,
+      );
+    }
+    if (attentionMask) {
+      requireTensor(this.#className, "attentionMask", attentionMask, { shape: ids.shape, axes: "[batch, tokens]", dtype: "any" });
+    }
+  }
+}
+
+/**
+ * CLIP's text tower (Radford et al. 2021): what Stable Diffusion reads its prompts with.
+ *
+ * forward: int32 ids [B, L] -> {@link CLIPTextOutput}; the caller owns all of it. Throws ModelInputError on other shapes.
+ */
+export class CLIPTextModel extends Model {
+  readonly config: CLIPTextConfig;
+  readonly text_model: CLIPTextTransformer;
+
+  constructor(config: Partial<CLIPTextConfig> = {}) {
+    super();
+    this.config = clipTextConfig("CLIPTextModel", config);
+    this.text_model = new CLIPTextTransformer("CLIPTextModel", this.config);
+  }
+
+  forward(ids: tf.Tensor2D, options?: CLIPTextOptions): CLIPTextOutput {
+    return tf.tidy(() => this.text_model.forward(ids, options) as CLIPTextOutput & tf.TensorContainerObject);
+  }
+}
+
+/** The text tower with the projection into the space that texts share with pictures. */
+export class CLIPTextModelWithProjection extends Model {
+  readonly config: CLIPTextConfig;
+  readonly text_model: CLIPTextTransformer;
+  readonly text_projection: Linear;
+
+  constructor(config: Partial<CLIPTextConfig> = {}) {
+    super();
+    this.config = clipTextConfig("CLIPTextModelWithProjection", config);
+    this.text_model = new CLIPTextTransformer("CLIPTextModelWithProjection", this.config);
+    this.text_projection = projection(this.config, this.config.projection_dim);
+  }
+
+  /** As CLIPTextModel's, and `textEmbeds` [B, projection_dim], not normalised. */
+  forward(ids: tf.Tensor2D, options?: CLIPTextOptions): CLIPTextOutput & { textEmbeds: tf.Tensor2D } {
+    return tf.tidy(() => {
+      const output = this.text_model.forward(ids, options);
+      return { ...output, textEmbeds: this.text_projection.forward(output.pooled) } as CLIPTextOutput & { textEmbeds: tf.Tensor2D } & tf.TensorContainerObject;
+    });
+  }
+}
+
+/** The linear map, without bias, from a tower's width into the shared space. */
+export function projection({ hidden_size, initializer_factor }: { hidden_size: number; initializer_factor: number }, width: number): Linear {
+  return new Linear(hidden_size, width, { bias: false, weightInit: normal(initializer_factor / Math.sqrt(hidden_size)) });
+}
