@@ -31,3 +31,7 @@ export { CLIPModel, type CLIPOutput } from "./models/clip-model.js";
 export { CLIPTextModel, CLIPTextModelWithProjection, type CLIPTextOptions, type CLIPTextOutput } from "./models/clip-text-model.js";
 export { CLIPVisionModelWithProjection, type CLIPVisionOutput } from "./models/clip-vision-model.js";
 export { Model } from "./models/model.js";
+export { ModelConfigError, ModelInputError } from "./models/errors.js";
+export type { UNet2DConditionConfig } from "./models/unet-2d-condition-config.js";
+export { UNet2DConditionModel, type UNet2DConditionInputs } from "./models/unet-2d-condition.js";
+export { MissingWeightsError, Parameter } from "./nn/parameter.js";

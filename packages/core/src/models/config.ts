@@ -1,0 +1,64 @@
+import { ModelConfigError } from "./errors.js";
+
+/** Keys of public config files that say nothing about the maths. */
+const HARMLESS = new Set([
+  "architectures",
+  "dtype",
+  "torch_dtype",
+  "transformers_version",
+  "model_type",
+  "sample_size",
+  "dropout",
+  "attention_dropout",
+  "upcast_attention",
+]);
+
+/** For keys of which only some values are built: the values that are. */
+export type SupportedValues<Config> = { readonly [Key in keyof Config]?: readonly Config[Key][] };
+
+/**
+ * Fills a config file up with defaults. A key that is not known is refused, since it may change the result, unless it
+ * is switched off (null or false), private (`_…`) or known to be harmless; harmless keys are kept, so that
+ * a saved config says what the loaded one said.
+ */
+export function resolveConfig<Config extends object>(
+  className: string,
+  given: Partial<Config>,
+  defaults: Config,
+  supported: SupportedValues<Config> = {},
+): Config {
+  for (const [key, value] of Object.entries(given)) {
+    const isKnown = key in defaults || key.startsWith("_") || HARMLESS.has(key);
+    if (!isKnown && value !== null && value !== false && value !== undefined) {
+      throw new ModelConfigError(
+        `${className}: the config key "${key}" (${JSON.stringify(value)}) is not known here, and may change the result. ` +
+          "Remove it if it does not matter to this model.",
+      );
+    }
+  }
+  const config = { ...defaults, ...definedEntries(given) } as Config;
+  for (const [key, values] of Object.entries(supported) as [keyof Config & string, readonly unknown[]][]) {
+    if (!values.some((value) => JSON.stringify(value) === JSON.stringify(config[key]))) {
+      throw new ModelConfigError(
+        `${className}: ${key} = ${JSON.stringify(config[key])} is not supported; ` +
+          `supported: ${values.map((value) => JSON.stringify(value)).join(", ")}.`,
+      );
+    }
+  }
+  return config;
+}
+
+function definedEntries(given: object): object {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
+
+/** One value a level: repeats a single value, checks the length of a list. */
+export function perLevel<T>(className: string, key: string, value: T | readonly T[], levels: number): T[] {
+  if (!Array.isArray(value)) return Array<T>(levels).fill(value as T);
+  if (value.length !== levels) {
+    throw new ModelConfigError(
+      `${className}: ${key} has ${value.length} entries, but down_block_types and block_out_channels have ${levels}; one a level is needed.`,
+    );
+  }
+  return [...value];
+}

@@ -1,0 +1,37 @@
+import * as tf from "@tensorflow/tfjs";
+import type { NoiseSource } from "@tfjs-diffusion/schedulers";
+import { namedParameters, type Parameter } from "../nn/parameter.js";
+
+/**
+ * A network with a public config and named weights. Building one allocates nothing: the weights come from
+ * {@link initialize}, or from a folder by `loadModel`.
+ */
+export abstract class Model {
+  /** The config file's content, with every default filled in. */
+  abstract readonly config: object;
+
+  /** Every parameter by its name on disk, whether or not it has a value yet. */
+  namedParameters(): Map<string, Parameter> {
+    return new Map(namedParameters(this));
+  }
+
+  /** The values by their names on disk; they stay the model's. Throws MissingWeightsError before there are any. */
+  parameters(): Map<string, tf.Variable> {
+    return new Map([...namedParameters(this)].map(([name, parameter]) => [name, parameter.value]));
+  }
+
+  /**
+   * Draws random weights, each from the distribution its original library gives an untrained layer,
+   * in the order of {@link namedParameters}; the same noise gives the same weights.
+   */
+  initialize(noise: NoiseSource): void {
+    for (const parameter of this.namedParameters().values()) {
+      tf.tidy(() => parameter.assign(parameter.initializer(parameter.shape, noise)));
+    }
+  }
+
+  /** Frees the weights. The model can be given new ones. */
+  dispose(): void {
+    for (const parameter of this.namedParameters().values()) parameter.dispose();
+  }
+}

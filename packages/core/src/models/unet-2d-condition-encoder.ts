@@ -1,0 +1,290 @@
+import * as tf from "@tensorflow/tfjs";
+import { activation } from "../nn/activations.js";
+import { maskToBias } from "../nn/attention.js";
+import { Conv2d } from "../nn/conv2d.js";
+import { Embedding } from "../nn/embedding.js";
+import { Linear } from "../nn/linear.js";
+import type { ResnetBlockOptions } from "../nn/resnet-block.js";
+import {
+  AddedKeyValueAttention,
+  SelfAttention2D,
+  type SelfAttention2DOptions,
+  Transformer2DModel,
+} from "../nn/spatial-attention.js";
+import { TimestepEmbedding, timestepSinusoid } from "../nn/time-embedding.js";
+import { refuseTensor, requireTensor } from "./checks.js";
+import { ModelConfigError } from "./errors.js";
+import { Model } from "./model.js";
+import { timestepVector } from "./timestep-vector.js";
+import { type ConditionLevel, conditionLevels, type UNet2DConditionConfig } from "./unet-2d-condition-config.js";
+import { type AttentionFactory, type Conditioning, DownBlock, MidBlock } from "./unet-blocks.js";
+
+/** What a conditional UNet may read besides latents, time and text; which of them it needs is in its config. */
+export interface ConditionInputs {
+  /** Pooled text, [B, any], for `addition_embed_type: "text_time"` (SDXL). */
+  textEmbeds?: tf.Tensor2D;
+  /** [B, n] numbers: original height and width, crop top and left, target height and width (SDXL). */
+  timeIds?: tf.Tensor2D;
+  /** int32 [B] for a table of classes; [B] for "timestep"; else a float vector [B, n]. */
+  classLabels?: tf.Tensor;
+  /** LCM's embedded guidance scale, [B, time_cond_proj_dim]. */
+  timestepCond?: tf.Tensor2D;
+  /** 1 where the context may be read, 0 where not, [B, L]. */
+  encoderAttentionMask?: tf.Tensor2D;
+}
+
+/** The way down of a conditional UNet and its middle: what a ControlNet copies. */
+export abstract class ConditionEncoder extends Model {
+  readonly config: UNet2DConditionConfig;
+  readonly conv_in: Conv2d;
+  readonly time_embedding: TimestepEmbedding;
+  readonly class_embedding?: Embedding | TimestepEmbedding | Linear;
+  readonly add_embedding?: TimestepEmbedding;
+  readonly encoder_hid_proj?: Linear;
+  readonly down_blocks: DownBlock[];
+  readonly mid_block?: MidBlock;
+  protected readonly levels: readonly ConditionLevel[];
+  readonly #timeChannels: number;
+
+  /** `name` stands in error messages. */
+  constructor(
+    readonly name: string,
+    config: UNet2DConditionConfig,
+  ) {
+    super();
+    this.config = config;
+    this.levels = conditionLevels(name, config);
+    const first = this.levels[0]!.channels;
+    const last = this.levels.at(-1)!;
+    this.#timeChannels = config.time_embedding_dim ?? first * 4;
+    const act = activation(config.act_fn);
+    this.conv_in = new Conv2d(config.in_channels, first, { kernel: config.conv_in_kernel });
+    this.time_embedding = new TimestepEmbedding(first, this.#timeChannels, act, config.time_cond_proj_dim);
+    this.class_embedding = this.#classEmbedding(first);
+    if (config.addition_embed_type === "text_time") {
+      const width = this.#required("projection_class_embeddings_input_dim", "addition_embed_type text_time");
+      this.#required("addition_time_embed_dim", "addition_embed_type text_time");
+      this.add_embedding = new TimestepEmbedding(width, this.#timeChannels);
+    }
+    if (config.encoder_hid_dim !== null) {
+      this.encoder_hid_proj = new Linear(config.encoder_hid_dim, this.levels[0]!.contextChannels);
+    }
+    this.down_blocks = this.levels.map((level, i) => {
+      const isResnet = level.downType === "ResnetDownsampleBlock2D" || level.downType === "SimpleCrossAttnDownBlock2D";
+      return new DownBlock(i === 0 ? first : this.levels[i - 1]!.channels, level.channels, {
+        layers: level.layers,
+        resnet: this.resnetOptions(),
+        attention: this.attentionFactory(level, level.downType, level.downTransformers),
+        resampling: i === this.levels.length - 1 ? null : isResnet ? "resnet" : "conv",
+        padding: config.downsample_padding,
+      });
+    });
+    if (config.mid_block_type !== null) {
+      this.mid_block = new MidBlock(last.channels, {
+        layers: config.mid_block_type === "UNetMidBlock2D" ? 0 : 1,
+        resnet: { ...this.resnetOptions(), outputScale: config.mid_block_scale_factor },
+        attention: this.attentionFactory(
+          { ...last, onlyCrossAttention: this.#midOnlyCrossAttention() },
+          config.mid_block_type,
+          last.downTransformers,
+        ),
+      });
+    }
+  }
+
+  protected resnetOptions(): ResnetBlockOptions {
+    const { config } = this;
+    return {
+      groups: config.norm_num_groups,
+      eps: config.norm_eps,
+      timeChannels: this.#timeChannels * (config.class_embeddings_concat ? 2 : 1),
+      timeScaleShift: config.resnet_time_scale_shift,
+      act: activation(config.act_fn),
+    };
+  }
+
+  /** The attention layers of a block, by the block's name in the config. */
+  protected attentionFactory(
+    level: ConditionLevel,
+    blockType: string,
+    transformers: number | number[],
+  ): AttentionFactory {
+    const { contextChannels, headSetting, onlyCrossAttention } = level;
+    const { norm_num_groups: groups, norm_eps: eps, use_linear_projection: linearProjection } = this.config;
+    if (/^(CrossAttn|UNetMidBlock2DCrossAttn)/.test(blockType)) {
+      return (channels, i) => {
+        const layers = Array.isArray(transformers) ? (transformers[i] ?? transformers.at(-1)!) : transformers;
+        // Unlike the other blocks, the middle one always has self-attention (diffusers does not hand it the flag).
+        const onlyCross = onlyCrossAttention && blockType !== "UNetMidBlock2DCrossAttn";
+        const heads = headSetting ?? 1;
+        return new Transformer2DModel(channels, {
+          heads,
+          layers,
+          groups,
+          contextChannels,
+          onlyCrossAttention: onlyCross,
+          linearProjection,
+        });
+      };
+    }
+    const options = (channels: number): SelfAttention2DOptions => ({
+      heads: channels / (headSetting ?? channels),
+      groups,
+      eps,
+    });
+    if (/SimpleCrossAttn/.test(blockType)) {
+      return (channels) =>
+        new AddedKeyValueAttention(channels, { ...options(channels), eps: 1e-5, contextChannels, onlyCrossAttention });
+    }
+    return blockType.startsWith("Attn") ? (channels) => new SelfAttention2D(channels, options(channels)) : undefined;
+  }
+
+  /** Checks every input against the config; throws ModelInputError. */
+  protected checkInputs(x: tf.Tensor4D, context: tf.Tensor3D, inputs: ConditionInputs): void {
+    const { config, name } = this;
+    requireTensor(name, "x", x, {
+      shape: [null, null, null, config.in_channels],
+      axes: "[B, H, W, C]",
+      hint: "Images of a latent model go through the VAE first; an inpainting model takes latents, mask and masked latents joined.",
+    });
+    const batch = x.shape[0];
+    requireTensor(name, "context", context, {
+      shape: [batch, null, config.encoder_hid_dim ?? this.levels[0]!.contextChannels],
+      axes: "[B, L, C]",
+      hint: "It is the text encoder's hidden states, one row of tokens for each image.",
+    });
+    if (this.add_embedding) {
+      const { textEmbeds, timeIds } = inputs;
+      requireTensor(name, "textEmbeds", textEmbeds, { shape: [batch, null], axes: "[B, C]" });
+      requireTensor(name, "timeIds", timeIds, { shape: [batch, null], axes: "[B, n]", dtype: "any" });
+      const width = textEmbeds!.shape[1] + timeIds!.shape[1] * config.addition_time_embed_dim!;
+      requireTensor(name, "textEmbeds", textEmbeds, {
+        shape: [batch, textEmbeds!.shape[1] + config.projection_class_embeddings_input_dim! - width],
+        axes: "[B, C]",
+        hint: `With timeIds of ${timeIds!.shape[1]} numbers, ${config.addition_time_embed_dim} features each.`,
+      });
+    } else {
+      refuseTensor(name, "textEmbeds", inputs.textEmbeds, "addition_embed_type");
+      refuseTensor(name, "timeIds", inputs.timeIds, "addition_embed_type");
+    }
+    this.#checkClassLabels(batch, inputs.classLabels);
+    if (inputs.timestepCond) {
+      if (config.time_cond_proj_dim === null) {
+        refuseTensor(name, "timestepCond", inputs.timestepCond, "time_cond_proj_dim");
+      }
+      requireTensor(name, "timestepCond", inputs.timestepCond, {
+        shape: [batch, config.time_cond_proj_dim],
+        axes: "[B, C]",
+      });
+    }
+    if (inputs.encoderAttentionMask) {
+      requireTensor(name, "encoderAttentionMask", inputs.encoderAttentionMask, {
+        shape: [batch, context.shape[1]],
+        axes: "[B, L]",
+        dtype: "any",
+      });
+    }
+  }
+
+  /** Everything the blocks read: time, class and text vectors in one embedding; context and its mask. */
+  protected conditioning(
+    x: tf.Tensor4D,
+    t: number | tf.Tensor1D,
+    context: tf.Tensor3D,
+    inputs: ConditionInputs,
+  ): Conditioning {
+    const { config } = this;
+    const sinusoid = timestepSinusoid(timestepVector(this.name, t, x.shape[0]), this.levels[0]!.channels, {
+      flipSinToCos: config.flip_sin_to_cos,
+      freqShift: config.freq_shift,
+    });
+    let embedding: tf.Tensor2D = this.time_embedding.forward(sinusoid, inputs.timestepCond);
+    if (config.timestep_post_act) embedding = activation(config.timestep_post_act)(embedding);
+    if (inputs.classLabels) {
+      const vector = this.#embedClass(inputs.classLabels);
+      embedding = config.class_embeddings_concat
+        ? tf.concat([embedding.tile<tf.Tensor2D>([x.shape[0] / embedding.shape[0], 1]), vector], 1)
+        : embedding.add<tf.Tensor2D>(vector);
+    }
+    if (this.add_embedding) embedding = embedding.add<tf.Tensor2D>(this.#embedAddition(inputs));
+    if (config.time_embedding_act_fn) embedding = activation(config.time_embedding_act_fn)(embedding);
+    return {
+      time: activation(config.act_fn)(embedding),
+      context: this.encoder_hid_proj ? this.encoder_hid_proj.forward(context) : context,
+      contextBias: inputs.encoderAttentionMask && maskToBias(inputs.encoderAttentionMask),
+    };
+  }
+
+  /** The way down and the middle: every level's results, from the finest, and the middle's. */
+  protected encode(h: tf.Tensor4D, conditioning: Conditioning): { skips: tf.Tensor4D[]; middle: tf.Tensor4D } {
+    const skips = [h];
+    for (const block of this.down_blocks) skips.push(...block.forward(skips.at(-1)!, conditioning));
+    const last = skips.at(-1)!;
+    return { skips, middle: this.mid_block ? this.mid_block.forward(last, conditioning) : last };
+  }
+
+  #classEmbedding(sinusoidWidth: number): Embedding | TimestepEmbedding | Linear | undefined {
+    const { config } = this;
+    const act = activation(config.act_fn);
+    const projectionWidth = () =>
+      this.#required("projection_class_embeddings_input_dim", `class_embed_type ${config.class_embed_type}`);
+    switch (config.class_embed_type) {
+      case "timestep":
+        return new TimestepEmbedding(sinusoidWidth, this.#timeChannels, act);
+      case "projection":
+        return new TimestepEmbedding(projectionWidth(), this.#timeChannels);
+      case "simple_projection":
+        return new Linear(projectionWidth(), this.#timeChannels);
+      case "identity":
+        return undefined;
+      case null:
+        return config.num_class_embeds === null
+          ? undefined
+          : new Embedding(config.num_class_embeds, this.#timeChannels);
+    }
+  }
+
+  #embedClass(labels: tf.Tensor): tf.Tensor2D {
+    const { config, class_embedding: embedding } = this;
+    if (embedding instanceof Embedding) return embedding.forward(labels) as tf.Tensor2D;
+    if (!embedding) return labels as tf.Tensor2D;
+    if (config.class_embed_type !== "timestep") return embedding.forward(labels as tf.Tensor2D);
+    const sinusoid = timestepSinusoid(labels as tf.Tensor1D, this.levels[0]!.channels, {
+      flipSinToCos: config.flip_sin_to_cos,
+      freqShift: config.freq_shift,
+    });
+    return embedding.forward(sinusoid);
+  }
+
+  /** SDXL: [pooled text | the sinusoid of each time id]. */
+  #embedAddition({ textEmbeds, timeIds }: ConditionInputs): tf.Tensor2D {
+    const { config } = this;
+    const [batch, count] = timeIds!.shape;
+    const sinusoids = timestepSinusoid(timeIds!.reshape([batch * count]), config.addition_time_embed_dim!, {
+      flipSinToCos: config.flip_sin_to_cos,
+      freqShift: config.freq_shift,
+    });
+    return this.add_embedding!.forward(tf.concat([textEmbeds!, sinusoids.reshape<tf.Tensor2D>([batch, -1])], 1));
+  }
+
+  #checkClassLabels(batch: number, labels: tf.Tensor | undefined): void {
+    const { config, name } = this;
+    const type = config.class_embed_type;
+    if (type === null && config.num_class_embeds === null) return refuseTensor(name, "classLabels", labels, "class_embed_type");
+    if (type === null) return requireTensor(name, "classLabels", labels, { shape: [batch], axes: "[B]", dtype: "int32" });
+    if (type === "timestep") return requireTensor(name, "classLabels", labels, { shape: [batch], axes: "[B]", dtype: "any" });
+    const width = type === "identity" ? this.#timeChannels : config.projection_class_embeddings_input_dim;
+    requireTensor(name, "classLabels", labels, { shape: [batch, width], axes: "[B, C]" });
+  }
+
+  #midOnlyCrossAttention(): boolean {
+    const { only_cross_attention: only, mid_block_only_cross_attention: mid } = this.config;
+    return mid ?? (typeof only === "boolean" ? only : false);
+  }
+
+  #required(key: keyof UNet2DConditionConfig & string, because: string): number {
+    const value = this.config[key];
+    if (typeof value === "number") return value;
+    throw new ModelConfigError(`${this.name}: ${because} needs ${key}, which is ${JSON.stringify(value)}; give a number.`);
+  }
+}

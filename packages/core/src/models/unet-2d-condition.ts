@@ -1,0 +1,81 @@
+import * as tf from "@tensorflow/tfjs";
+import { activation } from "../nn/activations.js";
+import { Conv2d } from "../nn/conv2d.js";
+import { GroupNorm } from "../nn/group-norm.js";
+import { ModelInputError } from "./errors.js";
+import { resolveConditionConfig, type UNet2DConditionConfig } from "./unet-2d-condition-config.js";
+import { ConditionEncoder, type ConditionInputs } from "./unet-2d-condition-encoder.js";
+import { UpBlock } from "./unet-blocks.js";
+
+export interface UNet2DConditionInputs extends ConditionInputs {
+  /** A ControlNet's results: one to add to each feature map that the way down keeps, from the finest. */
+  downResiduals?: readonly tf.Tensor4D[];
+  midResidual?: tf.Tensor4D;
+}
+
+/**
+ * The denoiser of Stable Diffusion (Rombach et al. 2022) and its relatives: a UNet (Ronneberger et al. 2015) of residual
+ * and attention blocks that reads noisy latents, the time and the text. SD1, SD2, SDXL, LCM, inpainting, the 4x upscaler
+ * and unCLIP's decoder differ in their config only.
+ *
+ * forward: x [B, H, W, in_channels], t a number or [B], context [B, L, cross_attention_dim] -> [B, H, W, out_channels];
+ * H and W may be any size, also odd.
+ */
+export class UNet2DConditionModel extends ConditionEncoder {
+  readonly up_blocks: UpBlock[];
+  readonly conv_norm_out: GroupNorm;
+  readonly conv_out: Conv2d;
+
+  constructor(config: Partial<UNet2DConditionConfig> = {}) {
+    super("UNet2DConditionModel", resolveConditionConfig(config));
+    const { norm_num_groups: groups, norm_eps: eps, out_channels, conv_out_kernel: kernel } = this.config;
+    const levels = this.levels;
+    const first = levels[0]!.channels;
+    this.up_blocks = levels
+      .map((level, i) => {
+        const inChannels = (levels[i + 1] ?? level).channels;
+        const finer = (levels[i - 1] ?? level).channels;
+        const isResnet = level.upType === "ResnetUpsampleBlock2D" || level.upType === "SimpleCrossAttnUpBlock2D";
+        // The last skip of a level is what the finer one handed down.
+        const skipChannels = [...Array<number>(level.layers).fill(level.channels), finer];
+        return new UpBlock(inChannels, level.channels, skipChannels, {
+          resnet: this.resnetOptions(),
+          attention: this.attentionFactory(level, level.upType, level.upTransformers),
+          resampling: i === 0 ? null : isResnet ? "resnet" : "conv",
+        });
+      })
+      .reverse();
+    this.conv_norm_out = new GroupNorm(groups, first, eps);
+    this.conv_out = new Conv2d(first, out_channels, { kernel });
+  }
+
+  /** Borrows its arguments; the caller owns the result. Throws ModelInputError before any work. */
+  forward(
+    x: tf.Tensor4D,
+    t: number | tf.Tensor1D,
+    context: tf.Tensor3D,
+    inputs: UNet2DConditionInputs = {},
+  ): tf.Tensor4D {
+    this.checkInputs(x, context, inputs);
+    return tf.tidy(() => {
+      const conditioning = this.conditioning(x, t, context, inputs);
+      const input = this.config.center_input_sample ? x.mul<tf.Tensor4D>(2).sub<tf.Tensor4D>(1) : x;
+      const { skips, middle } = this.encode(this.conv_in.forward(input), conditioning);
+      this.#addResiduals(skips, inputs.downResiduals);
+      let h = inputs.midResidual ? middle.add<tf.Tensor4D>(inputs.midResidual) : middle;
+      for (const block of this.up_blocks) h = block.forward(h, conditioning, skips);
+      return this.conv_out.forward(activation(this.config.act_fn)(this.conv_norm_out.forward(h)));
+    });
+  }
+
+  #addResiduals(skips: tf.Tensor4D[], residuals: readonly tf.Tensor4D[] | undefined): void {
+    if (!residuals) return;
+    if (residuals.length !== skips.length) {
+      throw new ModelInputError(
+        `${this.name}: ${residuals.length} downResiduals were given, and this UNet keeps ${skips.length} feature maps. ` +
+          "Take a ControlNet that was made for this UNet.",
+      );
+    }
+    for (const [i, residual] of residuals.entries()) skips[i] = skips[i]!.add(residual);
+  }
+}

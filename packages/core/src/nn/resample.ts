@@ -1,0 +1,35 @@
+import * as tf from "@tensorflow/tfjs";
+import { Conv2d } from "./conv2d.js";
+
+/** Repeats pixels so that the result has `height` x `width`. [B, H, W, C] -> [B, height, width, C]. */
+export function nearestResize(x: tf.Tensor4D, height = 2 * x.shape[1], width = 2 * x.shape[2]): tf.Tensor4D {
+  return tf.image.resizeNearestNeighbor(x, [height, width]);
+}
+
+/** Halves height and width with a strided convolution; odd sizes are rounded up. */
+export class Downsample2D {
+  readonly conv: Conv2d;
+
+  /** `padding` 0 is not "no padding": it pads one zero to the right and bottom, as the autoencoder and DDPM do. */
+  constructor(channels: number, padding = 1) {
+    this.conv = new Conv2d(channels, channels, { stride: 2, padding: padding === 0 ? [0, 1] : padding });
+  }
+
+  forward(x: tf.Tensor4D): tf.Tensor4D {
+    return this.conv.forward(x);
+  }
+}
+
+/** Doubles height and width, or brings them to a given size, by repeating pixels; then a convolution. */
+export class Upsample2D {
+  readonly conv: Conv2d;
+
+  constructor(channels: number) {
+    this.conv = new Conv2d(channels, channels);
+  }
+
+  /** `size` [height, width]: that of the features it will be joined with, which is odd where the way down rounded up. */
+  forward(x: tf.Tensor4D, _time?: tf.Tensor2D, size?: [number, number]): tf.Tensor4D {
+    return this.conv.forward(nearestResize(x, size?.[0], size?.[1]));
+  }
+}

@@ -1,0 +1,58 @@
+import * as tf from "@tensorflow/tfjs";
+import { type Activation, silu } from "./activations.js";
+import { Linear } from "./linear.js";
+
+export interface SinusoidOptions {
+  /** true: [cos, sin], as in Stable Diffusion; false: [sin, cos], as in DDPM. */
+  flipSinToCos?: boolean;
+  /** Moves the lowest frequency: it is 10000^(-(half-1)/(half-shift)). */
+  freqShift?: number;
+}
+
+/**
+ * Sinusoidal position encoding of timesteps (Vaswani et al. 2017, section 3.5).
+ *
+ * timesteps [B], any numeric dtype, may be fractional -> [B, features]; an odd `features` ends in a zero column.
+ */
+export function timestepSinusoid(
+  timesteps: tf.Tensor1D,
+  features: number,
+  { flipSinToCos = true, freqShift = 0 }: SinusoidOptions = {},
+): tf.Tensor2D {
+  return tf.tidy(() => {
+    const half = Math.floor(features / 2);
+    const frequencies = Array.from({ length: half }, (_, k) => Math.exp((-Math.log(10000) * k) / (half - freqShift)));
+    const angles = timesteps.toFloat().expandDims(1).mul(tf.tensor2d(frequencies, [1, half]));
+    const waves = [angles.sin(), angles.cos()];
+    if (flipSinToCos) waves.reverse();
+    if (features % 2 === 1) waves.push(tf.zeros([timesteps.shape[0], 1]));
+    return tf.concat(waves, 1) as tf.Tensor2D;
+  });
+}
+
+/**
+ * Two linear layers that turn a sinusoid, a class vector or a pooled text vector into what the residual blocks read.
+ *
+ * forward: [B, inFeatures] -> [B, outFeatures]; `condition` [B, conditionFeatures] is added in first (LCM's guidance scale).
+ */
+export class TimestepEmbedding {
+  readonly linear_1: Linear;
+  readonly linear_2: Linear;
+  readonly cond_proj?: Linear;
+
+  constructor(
+    inFeatures: number,
+    outFeatures: number,
+    readonly act: Activation = silu,
+    conditionFeatures?: number | null,
+  ) {
+    this.linear_1 = new Linear(inFeatures, outFeatures);
+    this.linear_2 = new Linear(outFeatures, outFeatures);
+    if (conditionFeatures) this.cond_proj = new Linear(conditionFeatures, inFeatures, { bias: false });
+  }
+
+  forward(x: tf.Tensor2D, condition?: tf.Tensor2D): tf.Tensor2D {
+    const input = condition && this.cond_proj ? x.add<tf.Tensor2D>(this.cond_proj.forward(condition)) : x;
+    return this.linear_2.forward(this.act(this.linear_1.forward(input)));
+  }
+}

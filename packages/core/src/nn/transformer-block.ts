@@ -1,0 +1,67 @@
+import * as tf from "@tensorflow/tfjs";
+import { Attention } from "./attention.js";
+import { FeedForward, type FeedForwardActivation } from "./feed-forward.js";
+import { LayerNorm } from "./layer-norm.js";
+
+export interface TransformerBlockOptions {
+  /** Width of the context of the second attention; null for a block without one. */
+  contextChannels?: number | null;
+  /** The first attention, too, reads the context and not the tokens. */
+  onlyCrossAttention?: boolean;
+  attentionBias?: boolean;
+  activation?: FeedForwardActivation;
+}
+
+/** What a transformer block reads besides its tokens. */
+export interface TransformerContext {
+  /** [B, L, contextChannels]. */
+  context?: tf.Tensor3D;
+  /** Added to the scores of attention to the context, [B, 1, 1, L]. */
+  contextBias?: tf.Tensor;
+  /** Added to the scores of self-attention, broadcast to [B, heads, N, N]. */
+  selfBias?: tf.Tensor;
+}
+
+/**
+ * Self-attention, attention to the context, feed-forward; each on normalised tokens and added back (pre-norm).
+ *
+ * forward: [B, N, channels] -> the same shape.
+ */
+export class BasicTransformerBlock {
+  readonly norm1: LayerNorm;
+  readonly attn1: Attention;
+  readonly norm2?: LayerNorm;
+  readonly attn2?: Attention;
+  readonly norm3: LayerNorm;
+  readonly ff: FeedForward;
+
+  constructor(
+    channels: number,
+    heads: number,
+    { contextChannels = null, onlyCrossAttention = false, attentionBias, activation }: TransformerBlockOptions = {},
+  ) {
+    const firstContext = onlyCrossAttention ? contextChannels : null;
+    this.norm1 = new LayerNorm(channels);
+    this.attn1 = new Attention(channels, heads, { contextChannels: firstContext, bias: attentionBias });
+    if (contextChannels !== null) {
+      this.norm2 = new LayerNorm(channels);
+      this.attn2 = new Attention(channels, heads, { contextChannels, bias: attentionBias });
+    }
+    this.norm3 = new LayerNorm(channels);
+    this.ff = new FeedForward(channels, activation);
+    this.#onlyCrossAttention = onlyCrossAttention;
+  }
+
+  readonly #onlyCrossAttention: boolean;
+
+  forward(x: tf.Tensor3D, { context, contextBias, selfBias }: TransformerContext = {}): tf.Tensor3D {
+    const first = this.norm1.forward(x);
+    let y: tf.Tensor3D = this.#onlyCrossAttention
+      ? x.add(this.attn1.forward(first, context, contextBias))
+      : x.add(this.attn1.forward(first, first, selfBias));
+    if (this.norm2 && this.attn2) {
+      y = y.add(this.attn2.forward(this.norm2.forward(y), context, contextBias));
+    }
+    return y.add(this.ff.forward(this.norm3.forward(y)));
+  }
+}
