@@ -1,0 +1,9 @@
+/** A pipeline was asked for something it cannot do: the message says what was given, what it takes, and what to do. */
+export class PipelineOptionError extends RangeError {
+  override name = "PipelineOptionError";
+}
+
+/** A folder does not hold the parts of the pipeline it was opened as, or they do not fit each other. */
+export class PipelineFolderError extends Error {
+  override name = "PipelineFolderError";
+}

@@ -1,0 +1,123 @@
+import { parseArgs } from "node:util";
+import { BACKEND_NAMES } from "@tfjs-diffusion/core";
+import { SAMPLERS } from "./samplers.js";
+
+/** Thrown for a command line that cannot be followed; the message says what to write instead. */
+export class UsageError extends Error {
+  override name = "UsageError";
+}
+
+/** What to draw, and how. */
+export interface DrawArguments {
+  /** None: the sentences of the contact sheet. */
+  prompts: string[];
+  negative: string;
+  guidance: number;
+  steps: number;
+  seed: number;
+  /** Pictures of each prompt. */
+  count: number;
+  /** undefined: the model's own. */
+  sampler: string | undefined;
+  /** undefined: the best that loads. */
+  backend: string | undefined;
+  /** A file ending in .png, or a folder. */
+  out: string | undefined;
+}
+
+export const HELP = `Draws faces from sentences.
+
+  npm start                                      a sheet of examples
+  npm start -- "a face with curly red hair"      what you ask for; several sentences give a row each
+
+  --negative TEXT   what to draw away from
+  --guidance N      how strongly to follow the sentence (default 3; 1 is not at all beyond what was learned)
+  --steps N         steps from noise to picture (default 20)
+  --seed N          the same seed draws the same faces (default 0)
+  --count N         pictures of each sentence (default 4)
+  --sampler NAME    ${SAMPLERS.join(", ")} (default: the model's own)
+  --backend NAME    ${BACKEND_NAMES.join(", ")} (default: the best that loads here)
+  --out PATH        a .png file, or a folder (default out/)
+  --words           list the words the model knows
+  --help            this text
+
+  npm start -- backends                          what TensorFlow.js can run on here, and how fast
+`;
+
+/** The most that is sensible in one picture file, and the most steps that the noise schedule has. */
+const MOST = { count: 1000, steps: 1000 };
+
+/**
+ * Reads the words after `npm start --`.
+ *
+ * @throws UsageError for an unknown option, or a value out of its range
+ */
+export function readDrawArguments(args: string[]): DrawArguments | "help" | "words" {
+  const { values, positionals } = parse(args);
+  if (values.help) return "help";
+  if (values.words) return "words";
+  return {
+    prompts: sentences(positionals),
+    negative: values.negative,
+    guidance: number("guidance", values.guidance, "a number"),
+    steps: whole("steps", values.steps, 1, MOST.steps),
+    seed: whole("seed", values.seed, 0, Number.MAX_SAFE_INTEGER),
+    count: whole("count", values.count, 1, MOST.count),
+    sampler: oneOf("sampler", values.sampler, SAMPLERS),
+    backend: oneOf("backend", values.backend, [...BACKEND_NAMES, "tensorflow"]),
+    out: values.out,
+  };
+}
+
+function parse(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        negative: { type: "string", default: "" },
+        guidance: { type: "string", default: "3" },
+        steps: { type: "string", default: "20" },
+        seed: { type: "string", default: "0" },
+        count: { type: "string", default: "4" },
+        sampler: { type: "string" },
+        backend: { type: "string" },
+        out: { type: "string" },
+        words: { type: "boolean", default: false },
+        help: { type: "boolean", short: "h", default: false },
+      },
+    });
+  } catch (error) {
+    throw new UsageError((error as Error).message); // parseArgs throws nothing else, and says what was wrong.
+  }
+}
+
+/** Words that came without quotation marks are one sentence. */
+function sentences(positionals: string[]): string[] {
+  const given = positionals.map((text) => text.trim());
+  if (given.includes("")) throw new UsageError("The sentence is empty; write what to draw, or nothing for a sheet of examples.");
+  const isUnquoted = given.length > 1 && given.every((text) => !text.includes(" "));
+  return isUnquoted ? [given.join(" ")] : given;
+}
+
+function number(option: string, text: string, expected: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value)) throw wrong(option, text, expected);
+  return value;
+}
+
+function whole(option: string, text: string, least: number, most: number): number {
+  const expected = `a whole number from ${least} to ${most}`;
+  const value = number(option, text, expected);
+  if (!Number.isSafeInteger(value) || value < least || value > most) throw wrong(option, text, expected);
+  return value;
+}
+
+function oneOf(option: string, text: string | undefined, names: readonly string[]): string | undefined {
+  if (text !== undefined && !names.includes(text)) throw wrong(option, text, `one of ${names.join(", ")}`);
+  return text;
+}
+
+function wrong(option: string, text: string, expected: string): UsageError {
+  return new UsageError(`--${option} ${text}: expected ${expected}.`);
+}

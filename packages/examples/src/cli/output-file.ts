@@ -1,0 +1,39 @@
+import { accessSync, constants, mkdirSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+
+/** Thrown where a picture cannot be written. */
+export class OutputError extends Error {
+  override name = "OutputError";
+}
+
+/**
+ * The file a drawing goes to, in a folder that is there and may be written to: asked before the work, not after it.
+ *
+ * @param out a file ending in .png, or a folder; undefined for `out/` in the current folder
+ * @param prompts name the file, where `out` does not
+ * @throws OutputError
+ */
+export function outputFile(out: string | undefined, prompts: readonly string[]): string {
+  // npm runs scripts in the package's folder; a path on the command line is meant from where npm was called.
+  const path = out === undefined ? resolve("out") : resolve(process.env.INIT_CWD ?? ".", out);
+  const isFile = path.toLowerCase().endsWith(".png") && !isFolder(path);
+  const file = isFile ? path : join(path, `${fileName(prompts)}.png`);
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    accessSync(dirname(file), constants.W_OK);
+    if (isFolder(file)) throw new Error("it is a folder");
+  } catch (error) {
+    throw new OutputError(`${file} cannot be written: ${(error as Error).message}. Give another place with --out.`);
+  }
+  return file;
+}
+
+/** The first sentence with hyphens for all that is not a letter or a number, not longer than file systems like. */
+function fileName(prompts: readonly string[]): string {
+  const words = (prompts[0] ?? "examples").toLowerCase().match(/[a-z0-9]+/g) ?? ["picture"];
+  return words.join("-").slice(0, 80);
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}

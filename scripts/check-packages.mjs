@@ -1,0 +1,62 @@
+/**
+ * Packs what would be published, has publint and attw judge it, installs it with npm into an empty folder, and uses it
+ * there from plain JavaScript and from TypeScript under both modern module resolutions.
+ */
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pnpm } from "./install.mjs";
+import { readmeCode } from "./readme.mjs";
+import { node, npmScript, root } from "./run.mjs";
+
+const folder = mkdtempSync(join(tmpdir(), "packed packages "));
+try {
+  const tarballs = await pack(["schedulers", "core"]);
+  for (const tarball of tarballs) {
+    await must("publint", ["node_modules/publint/src/cli.js", tarball, "--strict"]);
+    await must("attw", ["node_modules/@arethetypeswrong/cli/dist/index.js", tarball, "--profile", "esm-only"]);
+  }
+  await useFromOutside(tarballs);
+  console.log("The packed packages install with npm and work from JavaScript and TypeScript.");
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+async function pack(names) {
+  const packed = join(folder, "tarballs");
+  mkdirSync(packed);
+  for (const name of names) {
+    const code = await pnpm(["--dir", join("packages", name), "pack", "--pack-destination", packed]);
+    if (code !== 0) throw new Error(`pnpm pack of ${name} ended with ${code}.`);
+  }
+  return readdirSync(packed).map((file) => join(packed, file));
+}
+
+async function useFromOutside(tarballs) {
+  const app = join(folder, "app");
+  mkdirSync(app);
+  const { dependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  const write = (name, content) => writeFileSync(join(app, name), content);
+  write("package.json", JSON.stringify({ name: "app", private: true, type: "module" }));
+  const others = ["@tensorflow/tfjs", "@types/node", "typescript"].map((name) => `${name}@${dependencies[name]}`);
+  await must("npm install", [npmScript("npm"), "install", "--no-audit", "--no-fund", ...tarballs, ...others], app);
+
+  const [example] = readmeCode("js");
+  write("use.ts", `${example}\nconst typed: string = name;\nconsole.log(typed);\n`);
+  for (const [module, moduleResolution] of [
+    ["nodenext", "nodenext"],
+    ["esnext", "bundler"],
+  ]) {
+    const options = { module, moduleResolution, target: "es2022", strict: true, skipLibCheck: true, types: ["node"], noEmit: true };
+    write("tsconfig.json", JSON.stringify({ compilerOptions: options, files: ["use.ts"] }));
+    await must(`TypeScript under ${moduleResolution}`, ["node_modules/typescript/bin/tsc", "-p", "."], app);
+  }
+  write("use.js", example);
+  symlinkSync(join(root, "packages"), join(app, "packages"), "junction"); // The example opens the model by its path here.
+  await must("plain JavaScript", ["use.js"], app);
+}
+
+async function must(what, args, cwd = root) {
+  const code = await node(args, { cwd });
+  if (code !== 0) throw new Error(`${what} ended with ${code}.`);
+}
