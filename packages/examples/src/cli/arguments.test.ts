@@ -1,0 +1,74 @@
+import { describe, expect, it } from "@jest/globals";
+import { UsageError, readDrawArguments } from "./arguments.js";
+
+describe("The command line", () => {
+  it("without words asks for the examples, with every option at its default", () => {
+    expect(readDrawArguments([])).toEqual({
+      prompts: [],
+      negative: "",
+      guidance: 3,
+      steps: 20,
+      seed: 0,
+      count: 4,
+      sampler: undefined,
+      backend: undefined,
+      out: undefined,
+    });
+  });
+
+  it("takes every option, before and after the sentence", () => {
+    const args = "--steps 10 --guidance=-1.5 --seed 7 --count 2 --sampler ddpm --backend cpu --out x.png --negative hat";
+    expect(readDrawArguments([...args.split(" "), "a face"])).toEqual({
+      prompts: ["a face"],
+      negative: "hat",
+      guidance: -1.5,
+      steps: 10,
+      seed: 7,
+      count: 2,
+      sampler: "ddpm",
+      backend: "cpu",
+      out: "x.png",
+    });
+    expect(readDrawArguments(["a face", ...args.split(" ")])).toEqual(readDrawArguments([...args.split(" "), "a face"]));
+  });
+
+  const promptsOf = (...args: string[]) => (readDrawArguments(args) as { prompts: string[] }).prompts;
+
+  it("takes several quoted sentences as several prompts", () => {
+    expect(promptsOf("a bald man", "a red hat")).toEqual(["a bald man", "a red hat"]);
+  });
+
+  it("takes words without quotation marks as one sentence", () => {
+    expect(promptsOf("a", "red", "hat")).toEqual(["a red hat"]);
+    expect(promptsOf("hat")).toEqual(["hat"]);
+  });
+
+  it("shows help and words whatever else is asked", () => {
+    expect(readDrawArguments(["-h"])).toBe("help");
+    expect(readDrawArguments(["a face", "--steps", "x", "--help"])).toBe("help");
+    expect(readDrawArguments(["--words"])).toBe("words");
+  });
+
+  it.each([
+    [["--steps", "0"], /--steps 0: expected a whole number from 1 to 1000/],
+    [["--steps", "2.5"], /--steps 2.5/],
+    [["--steps", "1001"], /--steps 1001/],
+    [["--steps", "ten"], /--steps ten/],
+    [["--steps", ""], /--steps : expected/],
+    [["--count", "0"], /--count 0/],
+    [["--count", "1e9"], /--count 1e9/],
+    [["--seed=-1"], /--seed -1: expected a whole number from 0/],
+    [["--seed", "9007199254740993"], /--seed/],
+    [["--guidance", "strong"], /--guidance strong: expected a number/],
+    [["--guidance", "Infinity"], /--guidance Infinity/],
+    [["--sampler", "magic"], /--sampler magic: expected one of .*ddim/],
+    [["--backend", "abacus"], /--backend abacus: expected one of .*wasm/],
+    [["--size", "512"], /--size/],
+    [["--steps"], /--steps/],
+    [[""], /empty/],
+    [["a hat", "  "], /empty/],
+  ])("refuses %j with a UsageError that says what it takes", (args, message) => {
+    expect(() => readDrawArguments(args)).toThrow(UsageError);
+    expect(() => readDrawArguments(args)).toThrow(message);
+  });
+});
