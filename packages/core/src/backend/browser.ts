@@ -23,6 +23,3 @@ export const webglCandidate: Candidate = {
     return { registeredAs: "webgl" };
   },
 };
-
-/** Plain JavaScript: always there, about 30 times slower than wasm; for checking the others. */
-export const cpuCandidate: Candidate = { name: "cpu", load: async () => ({ registeredAs: "cpu" }) };

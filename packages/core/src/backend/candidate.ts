@@ -35,5 +35,5 @@ export interface LoadedBackend {
   /** What a user may want to know of it ("2 threads"; "1 thread: ..."). */
   readonly detail?: string;
   /** Runs once the backend is the current one: kernels that need it live. */
-  afterStart?(): Promise<void> | void;
+  readonly afterStart?: () => Promise<void> | void;
 }

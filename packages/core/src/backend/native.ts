@@ -1,3 +1,5 @@
+import type * as Os from "node:os";
+import type * as Path from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import type { Candidate, LoadedBackend } from "./candidate.js";
 import { importInNode, isNode, requireFrom } from "./node-only.js";
@@ -52,7 +54,7 @@ const INSTALL_HINT: Record<NativePackage, string> = {
 };
 
 async function resolveBelow(folder: string, packageName: string): Promise<string | undefined> {
-  const path = await importInNode<typeof import("node:path")>("node:path");
+  const path = await importInNode<typeof Path>("node:path");
   return resolveFrom(path.resolve(folder, "index.js"), packageName);
 }
 
@@ -67,8 +69,8 @@ async function resolveFrom(file: string, packageName: string): Promise<string | 
 
 /** `$XDG_CACHE_HOME/tfjs-diffusion/native`, by default below `~/.cache` (below `%LOCALAPPDATA%` on Windows). */
 async function nativeCache(): Promise<string> {
-  const { homedir } = await importInNode<typeof import("node:os")>("node:os");
-  const path = await importInNode<typeof import("node:path")>("node:path");
+  const { homedir } = await importInNode<typeof Os>("node:os");
+  const path = await importInNode<typeof Path>("node:path");
   const { XDG_CACHE_HOME, LOCALAPPDATA } = process.env;
   const caches = XDG_CACHE_HOME || (process.platform === "win32" && LOCALAPPDATA) || path.join(homedir(), ".cache");
   return path.join(caches, "tfjs-diffusion", "native");

@@ -1,3 +1,5 @@
+import type Module from "node:module";
+
 /** True in Node (also inside Jest), false in browsers and in workers of browsers. */
 export const isNode: boolean = typeof process !== "undefined" && typeof process.versions?.node === "string";
 
@@ -11,6 +13,6 @@ export function importInNode<T>(name: string): Promise<T> {
 
 /** `require` as seen from `file` (a path or file URL), by default from this package. */
 export async function requireFrom(file: string | URL = import.meta.url): Promise<NodeJS.Require> {
-  const { createRequire } = await importInNode<typeof import("node:module")>("node:module");
+  const { createRequire } = await importInNode<typeof Module>("node:module");
   return createRequire(file);
 }

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { BACKEND_NAMES, type BackendName, type BackendOptions, type Candidate } from "./candidate.js";
-import { cpuCandidate, webglCandidate, webgpuCandidate } from "./browser.js";
+import { webglCandidate, webgpuCandidate } from "./browser.js";
+import { cpuCandidate } from "./cpu.js";
 import { nodeCandidate, nodeGpuCandidate } from "./native.js";
 import { silenceBanner } from "./quiet.js";
 import { wasmCandidate } from "./wasm/candidate.js";

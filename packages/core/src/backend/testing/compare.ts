@@ -35,7 +35,7 @@ export async function computeOn(
     return (Array.isArray(returned) ? returned : [returned]).map((tensor) => ({
       shape: tensor.shape,
       values: tensor.dataSync() as Float32Array,
-    })) as unknown as tf.TensorContainerArray;
+    }));
   }) as unknown as Values[];
   if (tf.memory().numTensors !== before)
     throw new Error(`${tf.memory().numTensors - before} tensors leaked on ${registeredAs}`);

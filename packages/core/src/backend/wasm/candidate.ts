@@ -1,3 +1,4 @@
+import type * as Os from "node:os";
 import * as tf from "@tensorflow/tfjs";
 import type { BackendOptions, Candidate, LoadedBackend } from "../candidate.js";
 import { isNode, requireFrom } from "../node-only.js";
@@ -39,7 +40,7 @@ async function start({ threads, wasmPaths }: BackendOptions): Promise<{ threads:
   const folder = await installedFolder();
   wasm.setWasmPaths(wasmPaths ?? folder);
   return withoutNewProcessListeners(async () => {
-    const { availableParallelism } = (await requireFrom())("node:os") as typeof import("node:os");
+    const { availableParallelism } = (await requireFrom())("node:os") as typeof Os;
     const wanted = threads ?? Math.min(MAX_THREADS, availableParallelism());
     let reason: string | undefined;
     if (wanted > 1) {

@@ -66,12 +66,12 @@ describe("convolution gradients on wasm", () => {
           return [
             tf
               .engine()
-              .runKernel(tf.Conv2DBackpropFilter, { x: x!, dy: dy! }, { ...attributes, filterShape }) as tf.Tensor,
+              .runKernel(tf.Conv2DBackpropFilter, { x: x, dy: dy }, { ...attributes, filterShape }) as tf.Tensor,
             tf
               .engine()
               .runKernel(
                 tf.Conv2DBackpropInput,
-                { dy: dy!, filter: filter! },
+                { dy: dy, filter: filter },
                 { ...attributes, inputShape: inShape },
               ) as tf.Tensor,
           ];
@@ -98,7 +98,7 @@ describe("convolution gradients on wasm", () => {
             .conv2d(a as tf.Tensor4D, b as tf.Tensor4D, strides, pad)
             .mul(tf.tensor(dy.values, dy.shape))
             .sum();
-        const [dx, dFilter] = await computeOn("wasm", [x, filter], (a, b) => tf.grads(loss)([a!, b!]));
+        const [dx, dFilter] = await computeOn("wasm", [x, filter], (a, b) => tf.grads(loss)([a, b]));
         const { max, abs } = Math;
         const reference = (input: Float64Array, weights: Float64Array) =>
           convolutionDotProduct(info, input, weights, dy.values);
@@ -131,7 +131,7 @@ describe("convolution gradients on wasm", () => {
       (x, dy) =>
         tf.engine().runKernel(
           tf.Conv2DBackpropFilter,
-          { x: x!, dy: dy! },
+          { x: x, dy: dy },
           {
             strides: 1,
             pad: "same",
@@ -212,8 +212,8 @@ describe("batched matMul on wasm", () => {
         const copied = (x: tf.Tensor) => x.broadcastTo([...full, ...x.shape.slice(-2)]);
         const difference = await wasmAgainstCpu(
           [a, b],
-          (x, y) => tf.matMul(x!, y!, transposeA, transposeB),
-          (x, y) => tf.matMul(copied(x!), copied(y!), transposeA, transposeB),
+          (x, y) => tf.matMul(x, y, transposeA, transposeB),
+          (x, y) => tf.matMul(copied(x), copied(y), transposeA, transposeB),
         );
         expect(difference).toBeLessThanOrEqual(sumTolerance(k));
       }),
@@ -224,7 +224,7 @@ describe("batched matMul on wasm", () => {
   it("equals the cpu backend's where the depth takes several blocks", async () => {
     for (const k of [511, 512, 513, 1100]) {
       const difference = await wasmAgainstCpu([uniformValues([2, 7, k], k), uniformValues([2, 13, k], k + 1)], (x, y) =>
-        tf.matMul(x!, y!, false, true),
+        tf.matMul(x, y, false, true),
       );
       expect(difference).toBeLessThanOrEqual(sumTolerance(k));
     }
@@ -233,7 +233,7 @@ describe("batched matMul on wasm", () => {
   it("has for gradients the products with the other factor transposed", async () => {
     const [a, b, dy] = [uniformValues([2, 5, 7], 1), uniformValues([2, 7, 6], 2), uniformValues([2, 5, 6], 3)];
     const loss = (x: tf.Tensor, y: tf.Tensor) => tf.matMul(x, y).mul(tf.tensor(dy.values, dy.shape)).sum();
-    const difference = await wasmAgainstCpu([a, b], (x, y) => tf.grads(loss)([x!, y!]));
+    const difference = await wasmAgainstCpu([a, b], (x, y) => tf.grads(loss)([x, y]));
     expect(difference).toBeLessThanOrEqual(sumTolerance(7));
   });
 
@@ -264,7 +264,7 @@ describe("sum of segments on wasm", () => {
           (u) => Math.floor(((u + 1) / 2) * (numSegments + 2)) - 1,
         );
         const difference = await wasmAgainstCpu([x, { shape: [rows], values: ids }], (t, i) =>
-          tf.unsortedSegmentSum(t!, i as tf.Tensor1D, numSegments),
+          tf.unsortedSegmentSum(t, i as tf.Tensor1D, numSegments),
         );
         expect(difference).toBeLessThanOrEqual(sumTolerance(rows));
       }),
@@ -275,7 +275,7 @@ describe("sum of segments on wasm", () => {
   it("is the gradient of gather: every row counts how often it was taken", async () => {
     const taken = { shape: [4], values: Int32Array.of(2, 0, 2, 2) };
     const [gradient] = await computeOn("wasm", [uniformValues([3, 2], 1), taken], (table, ids) =>
-      tf.grad((t) => tf.gather(t, ids as tf.Tensor1D).sum())(table!),
+      tf.grad((t) => tf.gather(t, ids as tf.Tensor1D).sum())(table),
     );
     expect([...gradient!.values]).toEqual([1, 1, 0, 0, 3, 3]);
   });

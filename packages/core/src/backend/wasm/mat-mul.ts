@@ -18,8 +18,8 @@ export function batchMatMul(simd: SimdKernels, stock: tf.KernelFunc): tf.KernelF
     if (isPlain || a.dtype !== "float32" || b.dtype !== "float32") return stock(call);
     if (left.columns !== right.rows) {
       throw new Error(
-        `matMul: [${a.shape}]${transposeA ? " transposed" : ""} has ${left.columns} columns, ` +
-          `[${b.shape}]${transposeB ? " transposed" : ""} has ${right.rows} rows; they must be equal.`,
+        `matMul: [${a.shape.join()}]${transposeA ? " transposed" : ""} has ${left.columns} columns, ` +
+          `[${b.shape.join()}]${transposeB ? " transposed" : ""} has ${right.rows} rows; they must be equal.`,
       );
     }
     const c = backend.makeOutput([...batch, left.rows, right.columns], "float32");

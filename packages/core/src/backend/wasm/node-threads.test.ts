@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { createRequire } from "node:module";
+import type * as Os from "node:os";
+import type * as WorkerThreads from "node:worker_threads";
 import * as tf from "@tensorflow/tfjs";
 import { computeOn, largestDifference, sumTolerance, uniformValues } from "../testing/compare.js";
 import { useBackend } from "../use-backend.js";
@@ -9,7 +11,7 @@ const seen = globalThis.SharedArrayBuffer;
 const { buffer } = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
 
 beforeAll(() => {
-  globalThis.SharedArrayBuffer = Object.getPrototypeOf(buffer).constructor as typeof SharedArrayBuffer;
+  globalThis.SharedArrayBuffer = buffer.constructor as typeof SharedArrayBuffer;
 });
 afterAll(() => {
   tf.removeBackend("wasm"); // ends the pool
@@ -24,12 +26,13 @@ describe("wasm with threads in Node", () => {
 
   it("starts a pool of two and leaves Node's own objects as they were", async () => {
     const require = createRequire(import.meta.url);
-    const { Worker } = require("node:worker_threads");
-    const { cpus } = require("node:os");
+    const workerThreads = require("node:worker_threads") as typeof WorkerThreads;
+    const os = require("node:os") as typeof Os;
+    const [Worker, cpus] = [workerThreads.Worker, os.cpus];
     const hadWorker = "Worker" in globalThis;
     expect(await useBackend("wasm", { threads: 2 })).toMatchObject({ name: "wasm", detail: "2 threads" });
-    expect(require("node:worker_threads").Worker).toBe(Worker);
-    expect(require("node:os").cpus).toBe(cpus);
+    expect(workerThreads.Worker).toBe(Worker);
+    expect(os.cpus).toBe(cpus);
     expect("Worker" in globalThis).toBe(hadWorker);
   });
 
@@ -43,8 +46,8 @@ describe("wasm with threads in Node", () => {
           .sum(),
       )([x, filter]);
     const [wasm, cpu] = [
-      await computeOn("wasm", inputs, (x, f) => gradients(x!, f!)),
-      await computeOn("cpu", inputs, (x, f) => gradients(x!, f!)),
+      await computeOn("wasm", inputs, (x, f) => gradients(x, f)),
+      await computeOn("cpu", inputs, (x, f) => gradients(x, f)),
     ];
     // dy = 2y is up to about 2 * 3 * sqrt(108)/3 large, 20; the sums run over 512 pixels and 180 taps.
     for (const [i, values] of wasm.entries()) {

@@ -1,7 +1,9 @@
+import type * as Os from "node:os";
+import type * as WorkerThreads from "node:worker_threads";
+import type * as WasmPackage from "@tensorflow/tfjs-backend-wasm";
 import * as tf from "@tensorflow/tfjs";
 import { requireFrom } from "../node-only.js";
 
-type WasmPackage = typeof import("@tensorflow/tfjs-backend-wasm");
 type Message = { cmd?: string } | undefined;
 
 /** A pool that has not come up by now never will: a worker died without a word. */
@@ -16,13 +18,13 @@ const START_LIMIT_MS = 20_000;
  *
  * The workers do not keep the process alive. Rejects, with everything put back as it was, where the pool does not start.
  */
-export async function startThreadsInNode(wasm: WasmPackage, folder: string, threads: number): Promise<void> {
+export async function startThreadsInNode(wasm: typeof WasmPackage, folder: string, threads: number): Promise<void> {
   const require = await requireFrom();
   const script = `${folder}../wasm-out/tfjs-backend-wasm-threaded-simd.js`;
   const { wasmWorkerContents } = require(script.replace(/js$/, "worker.js")) as { wasmWorkerContents: string };
   // The CommonJS objects, as the loader sees them: unlike an ES namespace they can be changed.
-  const workerThreads = require("node:worker_threads") as typeof import("node:worker_threads");
-  const os = require("node:os") as typeof import("node:os");
+  const workerThreads = require("node:worker_threads") as typeof WorkerThreads;
+  const os = require("node:os") as typeof Os;
   const { Worker } = workerThreads;
   const workers: InstanceType<typeof Worker>[] = [];
 
@@ -41,7 +43,7 @@ export async function startThreadsInNode(wasm: WasmPackage, folder: string, thre
   const globalWorker = Object.getOwnPropertyDescriptor(globalThis, "Worker");
   const reported = Array.from({ length: 2 * threads }, () => cpus()[0]!);
   try {
-    workerThreads.Worker = PoolWorker as unknown as typeof Worker;
+    workerThreads.Worker = PoolWorker;
     os.cpus = () => reported;
     tf.env().set("WASM_HAS_SIMD_SUPPORT", true);
     tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", true);

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { replaceKernel } from "../replace-kernel.js";
 import { conv2DBackpropFilter, conv2DBackpropInput } from "./conv2d-gradients.js";
 import { batchMatMul } from "./mat-mul.js";
 import type { WasmBackend } from "./memory.js";
@@ -15,7 +16,6 @@ const KERNELS: Record<string, (simd: SimdKernels, stock: tf.KernelFunc) => tf.Ke
 
 /** Backends that are complete already: `useBackend("wasm")` may be called again. */
 const completed = new WeakSet<object>();
-const stockKernels = new Map<string, tf.KernelConfig | undefined>();
 
 /** Gives the running wasm backend the kernels that it lacks, or has only in a slow form. */
 export async function completeWasmBackend(): Promise<void> {
@@ -23,18 +23,7 @@ export async function completeWasmBackend(): Promise<void> {
   if (completed.has(backend)) return;
   const simd = await loadSimd(backend);
   for (const [kernelName, build] of Object.entries(KERNELS)) {
-    const found = tf.getKernel(kernelName, "wasm");
-    if (!stockKernels.has(kernelName)) stockKernels.set(kernelName, found);
-    const stock = stockKernels.get(kernelName);
-    if (found) tf.unregisterKernel(kernelName, "wasm");
-    const kernelFunc = build(simd, stock?.kernelFunc ?? missing(kernelName));
-    tf.registerKernel({ ...stock, kernelName, backendName: "wasm", kernelFunc });
+    replaceKernel("wasm", kernelName, (stock) => build(simd, stock));
   }
   completed.add(backend);
-}
-
-function missing(kernelName: string): tf.KernelFunc {
-  return () => {
-    throw new Error(`@tensorflow/tfjs-backend-wasm has no kernel ${kernelName}; version 4.22 is expected.`);
-  };
 }
