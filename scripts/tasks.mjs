@@ -18,7 +18,7 @@ const tasks = {
   test: { needs: "all", run: (args) => node(["--experimental-vm-modules", "--no-warnings", "node_modules/jest/bin/jest.js", ...args]) },
   lint: { needs: "all", run: (args) => node(["scripts/lint.mjs", ...args]) },
   docs: { needs: "all", run: (args) => node(["scripts/docs.mjs", ...args]) },
-  bench: { needs: "all", run: (args) => program("bench/main.js", args) },
+  bench: { needs: "all", run: (args) => program("bench/train-step.js", args) },
   "train:faces": { needs: "run", run: (args) => program("train/faces.js", args) },
 };
 
