@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { jest } from "@jest/globals";
+import { beforeAll, describe, expect, it } from "@jest/globals";
 import { useBackend } from "../backend/use-backend.js";
 import { fill, Golden, readConfig } from "../testing/fixture.js";
 import type { UNet2DConditionConfig } from "./unet-2d-condition-config.js";

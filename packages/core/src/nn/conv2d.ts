@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { torchDefault } from "./initializers.js";
+import { affine } from "./linear.js";
 import { type Initializer, Parameter } from "./parameter.js";
 
 export interface Conv2dOptions {
@@ -39,7 +40,8 @@ export class Conv2d {
   }
 
   forward(x: tf.Tensor4D): tf.Tensor4D {
-    const y = this.#isPointwise ? this.#multiply(x) : this.#convolve(x);
+    if (this.#isPointwise) return this.#multiply(x);
+    const y = this.#convolve(x);
     return this.bias ? y.add(this.bias.value) : y;
   }
 
@@ -50,8 +52,7 @@ export class Conv2d {
   /** A 1x1 convolution is a matrix product over pixels, and faster as one. */
   #multiply(x: tf.Tensor4D): tf.Tensor4D {
     const weight = this.weight.value.reshape([this.inChannels, this.outChannels]);
-    const product = tf.matMul(x.reshape([-1, this.inChannels]), weight);
-    return product.reshape([...x.shape.slice(0, 3), this.outChannels]) as tf.Tensor4D;
+    return affine(x, weight, this.bias?.value) as tf.Tensor4D;
   }
 
   #convolve(x: tf.Tensor4D): tf.Tensor4D {

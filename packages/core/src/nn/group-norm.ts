@@ -43,29 +43,31 @@ function normalise(x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor, groups: num
   const batch = x.shape[0]!;
   const channels = x.shape[x.rank - 1]!;
   const flat = [batch, -1, channels];
-  const size = x.size / batch / groups;
-  /** The mean over each group, from sums over space [B, C]; back at every channel, [B, 1, C]. */
-  const groupMean = (sums: tf.Tensor): tf.Tensor => {
-    const grouped = sums.reshape([batch, groups, -1]).sum(2, true);
-    const spread = groups === channels ? grouped : grouped.tile([1, 1, channels / groups]);
-    return spread.reshape([batch, 1, channels]).mul(1 / size);
+  const pixels = x.size / batch / channels;
+  /** Means over space [B, C] -> means over each group, back at every channel, [B, 1, C]. */
+  const groupMean = (means: tf.Tensor): tf.Tensor => {
+    if (groups === channels) return means.expandDims(1);
+    const grouped = means.reshape([batch, groups, -1]).mean(2, true);
+    return grouped.tile([1, 1, channels / groups]).reshape([batch, 1, channels]);
   };
   return customGradient(
     [x, weight, bias],
     (x, w, b) => {
-      const pixels = x.reshape(flat);
-      const c = pixels.sub(groupMean(pixels.sum(1)));
-      const inverse = groupMean(c.square().sum(1)).add(eps).rsqrt();
-      return { value: c.mul(inverse.mul(w)).add(b).reshape(x.shape), saved: [c, inverse, w] };
+      const flatX = x.reshape(flat);
+      const c = flatX.sub(groupMean(flatX.mean(1)));
+      const inverse = groupMean(c.square().mean(1)).add(eps).rsqrt();
+      const scale = inverse.mul(w);
+      return { value: c.mul(scale).add(b).reshape(x.shape), saved: [c, inverse, scale] };
     },
-    (dy, [c, inverse, w]) => {
+    (dy, [c, inverse, scale]) => {
       const d = dy.reshape(flat);
-      const sum = d.sum(1);
-      const projection = d.mul(c).sum(1).mul(inverse.squeeze([1]));
-      const mean = groupMean(sum.mul(w)).mul(inverse);
-      const slope = groupMean(projection.mul(w)).mul(inverse.square());
-      const dx = d.mul(inverse.mul(w)).sub(c.mul(slope).add(mean));
-      return [dx.reshape(x.shape), projection.sum(0), sum.sum(0)];
+      const sum = d.sum(1, true);
+      const projection = d.mul(c).sum(1, true);
+      const share = scale.mul(1 / pixels);
+      const mean = groupMean(sum.mul(share));
+      const slope = groupMean(projection.mul(share)).mul(inverse.square());
+      const dx = d.mul(scale).sub(c.mul(slope).add(mean));
+      return [dx.reshape(x.shape), projection.mul(inverse).sum([0, 1]), sum.sum([0, 1])];
     },
   );
 }

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { customGradient } from "./custom-gradient.js";
 import { torchDefault } from "./initializers.js";
 import { type Initializer, Parameter } from "./parameter.js";
 
@@ -28,10 +29,31 @@ export class Linear {
   }
 
   forward<T extends tf.Tensor>(x: T): T {
-    // One plain matrix product: with a batch dimension, the gradient of a broadcast weight is slow or missing.
-    const rows = x.rank === 2 ? x : x.reshape([-1, this.inFeatures]);
-    const product = tf.matMul(rows, this.weight.value);
-    const y = this.bias ? product.add(this.bias.value) : product;
-    return (x.rank === 2 ? y : y.reshape([...x.shape.slice(0, -1), this.outFeatures])) as T;
+    return affine(x, this.weight.value, this.bias?.value) as T;
   }
+}
+
+/**
+ * x W + b on the last axis of x: [..., in], [in, out], [out] -> [..., out]. One plain matrix product: with a batch
+ * dimension, the gradient of a weight is slow or missing. The gradient is written out: half the operations.
+ */
+export function affine(x: tf.Tensor, weight: tf.Tensor, bias?: tf.Tensor): tf.Tensor {
+  const [inFeatures, outFeatures] = weight.shape as [number, number];
+  const toRows = (x: tf.Tensor, features: number) => (x.rank === 2 ? x : x.reshape([-1, features]));
+  const fromRows = (rows: tf.Tensor, features: number) =>
+    x.rank === 2 ? rows : rows.reshape([...x.shape.slice(0, -1), features]);
+  const inputs: [tf.Tensor, tf.Tensor, tf.Tensor?] = bias ? [x, weight, bias] : [x, weight];
+  return customGradient(
+    inputs,
+    (x, weight, bias) => {
+      const rows = toRows(x, inFeatures);
+      const product = tf.matMul(rows, weight);
+      return { value: fromRows(bias ? product.add(bias) : product, outFeatures), saved: [rows, weight] };
+    },
+    (dy, [rows, weight]) => {
+      const d = toRows(dy, outFeatures);
+      const gradients = [fromRows(tf.matMul(d, weight, false, true), inFeatures), tf.matMul(rows, d, true)];
+      return bias ? [...gradients, d.sum(0)] : gradients;
+    },
+  );
 }

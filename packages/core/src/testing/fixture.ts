@@ -1,7 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { expect } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import type { Model } from "../models/model.js";
+import type { Parameter } from "../nn/parameter.js";
 
 /** Golden data of `packages/core/fixtures`; each folder's meta.json says what made it. */
 const FIXTURES = new URL("../../fixtures/", import.meta.url);
@@ -33,12 +35,20 @@ export async function readConfig<Config>(folder: string): Promise<Config> {
   return JSON.parse(await readFile(fileURLToPath(new URL(`${folder}/config.json`, FIXTURES)), "utf8")) as Config;
 }
 
-/** A stored tensor as ours: pictures come as NCHW and become NHWC. */
-export function toTensor({ dtype, shape, data }: StoredTensor): tf.Tensor {
-  return tf.tidy(() => {
-    const tensor = tf.tensor(data, shape, dtype === "I32" ? "int32" : "float32");
-    return shape.length === 4 ? tensor.transpose([0, 2, 3, 1]) : tensor;
-  });
+/** A stored tensor as it lies on disk. */
+function onDisk({ dtype, shape, data }: StoredTensor): tf.Tensor {
+  return tf.tensor(data, shape, dtype === "I32" ? "int32" : "float32");
+}
+
+/** A gradient or other tensor in the shape of a parameter, in PyTorch's order. */
+function toDiskOrder({ layout }: Parameter, value: tf.Tensor): tf.Tensor {
+  if (layout === "same") return value.clone();
+  return value.transpose(layout === "linear" ? [1, 0] : [3, 2, 0, 1]);
+}
+
+/** The entries of `errors` that are not below `tolerance`, so that a failing test shows them all. */
+export function above(tolerance: number, errors: Map<string, number>): [string, number][] {
+  return [...errors].filter(([, error]) => !(error < tolerance));
 }
 
 /** A fixture's inputs and expected results, by name. */
@@ -57,15 +67,28 @@ export class Golden {
     return [...this.stored.keys()].filter((name) => name.startsWith(prefix));
   }
 
+  /** An input or activation as ours: pictures are stored as NCHW and become NHWC. */
   tensor<T extends tf.Tensor = tf.Tensor>(name: string): T {
-    const stored = this.stored.get(name);
-    if (!stored) throw new Error(`The fixture has no ${name}; it has ${[...this.stored.keys()].join(", ")}.`);
-    return toTensor(stored) as T;
+    return tf.tidy(() => {
+      const tensor = onDisk(this.#stored(name));
+      return (tensor.rank === 4 ? tensor.transpose([0, 2, 3, 1]) : tensor) as T;
+    });
   }
 
-  /** rms(got - expected) / rms(expected), the measure that the fixtures' noise floors are given in. */
+  /** How far an activation is off, as rms(got - expected) / rms(expected): the measure of the fixtures' noise floors. */
   error(name: string, got: tf.Tensor): number {
     return tf.tidy(() => relativeRms(got, this.tensor(name)));
+  }
+
+  /** The same for a tensor that belongs to a parameter, given in our order and stored in PyTorch's. */
+  parameterError(name: string, parameter: Parameter, got: tf.Tensor): number {
+    return tf.tidy(() => relativeRms(toDiskOrder(parameter, got), onDisk(this.#stored(name))));
+  }
+
+  #stored(name: string): StoredTensor {
+    const stored = this.stored.get(name);
+    if (!stored) throw new Error(`The fixture has no ${name}; it has ${[...this.stored.keys()].join(", ")}.`);
+    return stored;
   }
 }
 

@@ -1,0 +1,91 @@
+import { beforeAll, describe, expect, it } from "@jest/globals";
+import * as tf from "@tensorflow/tfjs";
+import { useBackend } from "../backend/use-backend.js";
+import { above, fill, Golden, readConfig } from "../testing/fixture.js";
+import type { CLIPConfig, CLIPTextConfig, CLIPVisionConfig } from "./clip-config.js";
+import { CLIPModel } from "./clip-model.js";
+import { CLIPTextModel, CLIPTextModelWithProjection } from "./clip-text-model.js";
+import { CLIPVisionModelWithProjection } from "./clip-vision-model.js";
+
+// 10 times the difference between PyTorch's own float32 and float64 (meta.json: 4e-7 forward, 1.3e-6 for gradients).
+const FORWARD = 1e-5;
+const GRADIENT = 5e-5;
+
+describe("CLIP", () => {
+  beforeAll(async () => {
+    await useBackend("wasm");
+  });
+
+  for (const folder of ["clip_text_quickgelu", "clip_text_gelu"]) {
+    it(`reads text as transformers does on ${folder}: every state, and the pooled one`, async () => {
+      const model = new CLIPTextModel(await readConfig<Partial<CLIPTextConfig>>(folder));
+      await fill(model, `${folder}/model.safetensors`);
+      const golden = await Golden.read(folder);
+      const got = model.forward(golden.tensor("in.input_ids"));
+      expect(golden.error("out.last_hidden_state", got.lastHiddenState)).toBeLessThan(FORWARD);
+      expect(golden.error("out.pooler_output", got.pooled)).toBeLessThan(FORWARD);
+      expect(golden.names("out.hidden")).toHaveLength(got.hiddenStates.length);
+      for (const [i, state] of got.hiddenStates.entries()) {
+        expect(golden.error(`out.hidden${i}`, state)).toBeLessThan(FORWARD);
+      }
+      const skipped = model.text_model.final_layer_norm.forward(got.hiddenStates.at(-2)!);
+      expect(golden.error("out.clip_skip2", skipped)).toBeLessThan(FORWARD);
+      if (golden.has("in.attention_mask")) {
+        const masked = model.forward(golden.tensor("in.input_ids"), { attentionMask: golden.tensor<tf.Tensor2D>("in.attention_mask") });
+        expect(golden.error("out.masked_last_hidden_state", masked.lastHiddenState)).toBeLessThan(FORWARD);
+      }
+    });
+  }
+
+  it("projects the pooled text as transformers does on clip_text_proj", async () => {
+    const model = new CLIPTextModelWithProjection(await readConfig<Partial<CLIPTextConfig>>("clip_text_proj"));
+    await fill(model, "clip_text_proj/model.safetensors");
+    const golden = await Golden.read("clip_text_proj");
+    const got = model.forward(golden.tensor("in.input_ids"));
+    expect(golden.error("out.text_embeds", got.textEmbeds)).toBeLessThan(FORWARD);
+    expect(golden.error("out.last_hidden_state", got.lastHiddenState)).toBeLessThan(FORWARD);
+  });
+
+  it("sees pictures as transformers does on clip_vision_proj", async () => {
+    const model = new CLIPVisionModelWithProjection(await readConfig<Partial<CLIPVisionConfig>>("clip_vision_proj"));
+    await fill(model, "clip_vision_proj/model.safetensors");
+    const golden = await Golden.read("clip_vision_proj");
+    const got = model.forward(golden.tensor("in.pixel_values"));
+    expect(golden.error("out.image_embeds", got.imageEmbeds)).toBeLessThan(FORWARD);
+    expect(golden.error("out.last_hidden_state", got.lastHiddenState)).toBeLessThan(FORWARD);
+    for (const [i, state] of got.hiddenStates.entries()) {
+      expect(golden.error(`out.hidden${i}`, state)).toBeLessThan(FORWARD);
+    }
+  });
+
+  for (const backend of ["wasm", "cpu"]) {
+    it(`has transformers' logits, contrastive loss and gradient of every parameter, on ${backend}`, async () => {
+      await useBackend(backend);
+      const model = new CLIPModel(await readConfig<Partial<CLIPConfig>>("clip_joint"));
+      await fill(model, "clip_joint/model.safetensors");
+      const golden = await Golden.read("clip_joint");
+      const [ids, pixels] = [golden.tensor<tf.Tensor2D>("in.input_ids"), golden.tensor<tf.Tensor4D>("in.pixel_values")];
+      const got = model.forward(ids, pixels);
+      expect(golden.error("out.logits_per_image", got.logitsPerImage)).toBeLessThan(FORWARD);
+      expect(golden.error("out.logits_per_text", got.logitsPerText)).toBeLessThan(FORWARD);
+      expect(golden.error("out.text_embeds", got.textEmbeds)).toBeLessThan(FORWARD);
+      expect(golden.error("out.image_embeds", got.imageEmbeds)).toBeLessThan(FORWARD);
+      expect(golden.error("out.loss", got.loss)).toBeLessThan(FORWARD);
+
+      const parameters = [...model.namedParameters()];
+      const { grads } = tf.variableGrads(
+        () => model.forward(ids, pixels).loss,
+        parameters.map(([, parameter]) => parameter.value),
+      );
+      expect(golden.names("grad.").sort()).toEqual(parameters.map(([name]) => `grad.${name}`).sort());
+      const errors = new Map<string, number>();
+      for (const [name, parameter] of parameters) {
+        const gradient = grads[parameter.value.name]!;
+        // The softmax ignores what is added to every key, so a key bias has gradient 0: only rounding noise is left.
+        if (name.endsWith("k_proj.bias")) expect(gradient.abs().max().dataSync()[0]).toBeLessThan(1e-6);
+        else errors.set(name, golden.parameterError(`grad.${name}`, parameter, gradient));
+      }
+      expect(above(GRADIENT, errors)).toEqual([]);
+    });
+  }
+});
