@@ -64,16 +64,14 @@ describe("convolution gradients on wasm", () => {
         const difference = await wasmAgainstCpu(inputs, (x, filter, dy) => {
           const attributes = { strides, pad, dataFormat: "NHWC" };
           return [
+            tf.engine().runKernel<tf.Tensor>(tf.Conv2DBackpropFilter, { x: x, dy: dy }, { ...attributes, filterShape }),
             tf
               .engine()
-              .runKernel(tf.Conv2DBackpropFilter, { x: x, dy: dy }, { ...attributes, filterShape }) as tf.Tensor,
-            tf
-              .engine()
-              .runKernel(
+              .runKernel<tf.Tensor>(
                 tf.Conv2DBackpropInput,
                 { dy: dy, filter: filter },
                 { ...attributes, inputShape: inShape },
-              ) as tf.Tensor,
+              ),
           ];
         });
         const pixels = info.batchSize * info.outHeight * info.outWidth;
@@ -126,19 +124,17 @@ describe("convolution gradients on wasm", () => {
 
   it("equal the cpu backend's where a picture spans several strips of rows", async () => {
     const inputs = [uniformValues([2, 37, 41, 5], 3), uniformValues([2, 37, 41, 9], 4)];
-    const difference = await wasmAgainstCpu(
-      inputs,
-      (x, dy) =>
-        tf.engine().runKernel(
-          tf.Conv2DBackpropFilter,
-          { x: x, dy: dy },
-          {
-            strides: 1,
-            pad: "same",
-            dataFormat: "NHWC",
-            filterShape: [3, 3, 5, 9],
-          },
-        ) as tf.Tensor,
+    const difference = await wasmAgainstCpu(inputs, (x, dy) =>
+      tf.engine().runKernel<tf.Tensor>(
+        tf.Conv2DBackpropFilter,
+        { x: x, dy: dy },
+        {
+          strides: 1,
+          pad: "same",
+          dataFormat: "NHWC",
+          filterShape: [3, 3, 5, 9],
+        },
+      ),
     );
     expect(difference).toBeLessThanOrEqual(sumTolerance(2 * 37 * 41));
   });
@@ -151,7 +147,9 @@ describe("convolution gradients on wasm", () => {
       const dilated = (f: tf.Tensor4D) => tf.conv2d(x, f, 1, "same", "NHWC", 2).sum().asScalar();
       expect(() => tf.grad(dilated as (f: tf.Tensor) => tf.Tensor)(filter)).toThrow(/dilation/);
       const attributes = { strides: 1, pad: "same", dataFormat: "NCHW", filterShape: [3, 3, 8, 8] };
-      expect(() => tf.engine().runKernel(tf.Conv2DBackpropFilter, { x, dy: x }, attributes)).toThrow("must be NHWC");
+      expect(() => tf.engine().runKernel<tf.Tensor>(tf.Conv2DBackpropFilter, { x, dy: x }, attributes)).toThrow(
+        "must be NHWC",
+      );
     });
   });
 });
@@ -242,7 +240,7 @@ describe("batched matMul on wasm", () => {
     tf.tidy(() => {
       const attributes = { transposeA: false, transposeB: true };
       const run = () =>
-        tf.engine().runKernel(tf.BatchMatMul, { a: tf.ones([2, 3, 4]), b: tf.ones([2, 4, 3]) }, attributes);
+        tf.engine().runKernel<tf.Tensor>(tf.BatchMatMul, { a: tf.ones([2, 3, 4]), b: tf.ones([2, 4, 3]) }, attributes);
       expect(run).toThrow("[2,3,4] has 4 columns, [2,4,3] transposed has 3 rows");
     });
   });
