@@ -40,7 +40,8 @@ export function parseCells(text: string, file = "chapter"): Cell[] {
     function uncomment(text: string, i: number): string {
       if (text.trim() === "") return "";
       const comment = /^\/\/(?: (.*))?$/.exec(text);
-      if (!comment) throw fail(line + 1 + i, "a Markdown cell holds lines that begin with `// `; code needs its own `// %%`.");
+      if (!comment)
+        throw fail(line + 1 + i, "a Markdown cell holds lines that begin with `// `; code needs its own `// %%`.");
       return comment[1] ?? "";
     }
   });
@@ -71,5 +72,8 @@ export function markCells(text: string, cells: readonly Cell[], enter: (cell: nu
 }
 
 function trimBlankLines(lines: readonly string[]): string {
-  return lines.join("\n").replace(/^(?:[ \t]*\n)+/, "").trimEnd();
+  return lines
+    .join("\n")
+    .replace(/^(?:[ \t]*\n)+/, "")
+    .trimEnd();
 }

@@ -9,15 +9,23 @@ import { emit } from "./sink.js";
  */
 export function check(name: string, got: number, want: number, tolerance: number): void {
   if (!(tolerance >= 0 && tolerance < Infinity)) {
-    throw new RangeError(`check "${name}": the tolerance is ${tolerance}; it must be a number from 0, the largest difference that is right.`);
+    throw new RangeError(
+      `check "${name}": the tolerance is ${tolerance}; it must be a number from 0, the largest difference that is right.`,
+    );
   }
   const difference = Math.abs(got - want);
   const passed = got === want || difference <= tolerance;
   if (!passed) {
-    throw new CheckError(`${name}: got ${got}, want ${want}; they differ by ${formatNumber(difference)}, more than ${tolerance}.`);
+    throw new CheckError(
+      `${name}: got ${got}, want ${want}; they differ by ${formatNumber(difference)}, more than ${tolerance}.`,
+    );
   }
   const margin = tolerance === 0 ? "exactly" : `± ${formatNumber(tolerance, 2)}`;
-  emit({ kind: "check", passed, text: `${name}: got ${formatNumber(got, 6)}, want ${formatNumber(want, 6)} ${margin}` });
+  emit({
+    kind: "check",
+    passed,
+    text: `${name}: got ${formatNumber(got, 6)}, want ${formatNumber(want, 6)} ${margin}`,
+  });
 }
 
 /** Stands where the reader's answer goes. */

@@ -1,7 +1,12 @@
 /** Something a chapter shows. How it looks in a terminal, a page or a notebook is decided there, not here. */
 export type Output =
   | { readonly kind: "text"; readonly text: string }
-  | { readonly kind: "table"; readonly columns: readonly string[]; readonly rows: readonly (readonly string[])[]; readonly caption: string }
+  | {
+      readonly kind: "table";
+      readonly columns: readonly string[];
+      readonly rows: readonly (readonly string[])[];
+      readonly caption: string;
+    }
   | { readonly kind: "plot"; readonly svg: string; readonly caption: string }
   | { readonly kind: "image"; readonly png: Uint8Array; readonly caption: string }
   | { readonly kind: "check"; readonly passed: boolean; readonly text: string };
@@ -31,7 +36,8 @@ function textTable(columns: readonly string[], rows: readonly (readonly string[]
 
 /** A table, a check or a picture's caption as HTML. */
 export function tableHtml(output: Extract<Output, { kind: "table" }>): string {
-  const row = (tag: string, cells: readonly string[]) => `<tr>${cells.map((cell) => `<${tag}>${escapeHtml(cell)}</${tag}>`).join("")}</tr>`;
+  const row = (tag: string, cells: readonly string[]) =>
+    `<tr>${cells.map((cell) => `<${tag}>${escapeHtml(cell)}</${tag}>`).join("")}</tr>`;
   return (
     `<table><caption>${escapeHtml(output.caption)}</caption>` +
     `<thead>${row("th", output.columns)}</thead><tbody>${output.rows.map((cells) => row("td", cells)).join("")}</tbody></table>`

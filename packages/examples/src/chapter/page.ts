@@ -49,7 +49,10 @@ export function renderPage(name: string, { cells, outputs }: Run): Page {
 
   const body = cells.map(renderCell).join("\n\n");
   const script = plots.length > 0 ? `\n\n<script setup>\n${plots.join("\n")}\n</script>` : "";
-  return { markdown: `---\ntitle: ${JSON.stringify(chapterTitle(cells))}\n---\n\n${body}\n\n${footer(name)}${script}\n`, files };
+  return {
+    markdown: `---\ntitle: ${JSON.stringify(chapterTitle(cells))}\n---\n\n${body}\n\n${footer(name)}${script}\n`,
+    files,
+  };
 }
 
 function footer(name: string): string {

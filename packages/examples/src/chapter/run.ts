@@ -32,7 +32,9 @@ export function chapterNames(): string[] {
 export function findChapter(wanted: string): string {
   const names = chapterNames();
   const plain = wanted.replace(/^.*[\\/]/, "").replace(/\.[jt]s$/, "");
-  const name = names.find((name) => name === plain || (/^\d+$/.test(plain) && Number(name.slice(0, 2)) === Number(plain)));
+  const name = names.find(
+    (name) => name === plain || (/^\d+$/.test(plain) && Number(name.slice(0, 2)) === Number(plain)),
+  );
   if (!name) throw new ChapterError(`There is no chapter "${wanted}". The chapters are ${names.join(", ")}.`);
   return name;
 }
@@ -59,7 +61,13 @@ export async function runChapter(name: string): Promise<Run> {
 
   const program = join(COMPILED, `${name}.cells.js`);
   if (!existsSync(COMPILED)) throw new ChapterError(`${COMPILED} is missing: build first, with npx tsc -b.`);
-  writeFileSync(program, transpile(markCells(text, cells, (cell) => `enterCell(${cell})`), file));
+  writeFileSync(
+    program,
+    transpile(
+      markCells(text, cells, (cell) => `enterCell(${cell})`),
+      file,
+    ),
+  );
   process.setSourceMapsEnabled(true);
   try {
     await import(pathToFileURL(program).href);

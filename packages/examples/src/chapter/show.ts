@@ -22,7 +22,8 @@ export function table(
 ): void {
   const columns = Object.keys(rows[0] ?? {});
   if (columns.length === 0) throw new ChapterError(`table "${caption}": there is no row, or no column, to show.`);
-  const cell = (value: number | string | undefined) => (typeof value === "number" ? formatNumber(value, digits) : (value ?? ""));
+  const cell = (value: number | string | undefined) =>
+    typeof value === "number" ? formatNumber(value, digits) : (value ?? "");
   emit({ kind: "table", columns, rows: rows.map((row) => columns.map((name) => cell(row[name]))), caption });
 }
 
@@ -37,7 +38,9 @@ const { document } = parseHTML("<!doctype html><html><head></head><body></body><
 export function plot({ caption, ...options }: Plot.PlotOptions & { caption: string }): void {
   const figure = Plot.plot({ width: 680, height: 360, ...options, document });
   if (figure.tagName.toLowerCase() !== "svg") {
-    throw new ChapterError(`plot "${caption}": a title or legend makes it more than one drawing; use Plot.text and the caption.`);
+    throw new ChapterError(
+      `plot "${caption}": a title or legend makes it more than one drawing; use Plot.text and the caption.`,
+    );
   }
   figure.setAttribute("xmlns", "http://www.w3.org/2000/svg");
   emit({ kind: "plot", svg: figure.outerHTML, caption });

@@ -20,7 +20,10 @@ export function redirectOutput(next: Sink): void {
  *
  * @param print receives one output's text
  */
-export function terminalSink(chapter = basename(process.argv[1] ?? "chapter").replace(/\.[jt]s$/, ""), print: (text: string) => void = console.log): Sink {
+export function terminalSink(
+  chapter = basename(process.argv[1] ?? "chapter").replace(/\.[jt]s$/, ""),
+  print: (text: string) => void = console.log,
+): Sink {
   const folder = join(process.cwd(), "out", "chapters", chapter);
   let count = 0;
   return (output) => {

@@ -1,0 +1,47 @@
+import { existsSync, readFileSync } from "node:fs";
+import { defineConfig, type DefaultTheme } from "vitepress";
+
+/** A sidebar that `scripts/docs.mjs` wrote; none while its pages are not there. */
+function generated(file: string): DefaultTheme.SidebarItem[] {
+  const url = new URL(`../${file}`, import.meta.url);
+  return existsSync(url) ? JSON.parse(readFileSync(url, "utf8")) : [];
+}
+
+const guide: DefaultTheme.SidebarItem[] = [
+  {
+    text: "Guide",
+    items: [
+      { text: "Getting started", link: "/getting-started" },
+      { text: "Backends", link: "/backends" },
+      { text: "Training", link: "/training" },
+      { text: "Writing a chapter", link: "/writing-a-chapter" },
+      { text: "Decisions", link: "/decisions" },
+    ],
+  },
+  { text: "Chapters", items: generated("chapters/sidebar.json") },
+];
+
+export default defineConfig({
+  title: "tfjs-diffusion",
+  description: "Diffusion models from scratch in TypeScript on TensorFlow.js: read them, run them, train them.",
+  // A site that is not at the root of its host says where it is: DOCS_BASE=/tfjs-diffusion/ npm run docs
+  base: process.env.DOCS_BASE ?? "/",
+  cleanUrls: false,
+  lastUpdated: false,
+  markdown: { math: true },
+  // Formulas and API tables make large pages, not slow ones.
+  vite: { build: { chunkSizeWarningLimit: 2000 } },
+  themeConfig: {
+    nav: [
+      { text: "Getting started", link: "/getting-started" },
+      { text: "Chapters", link: generated("chapters/sidebar.json")[0]?.link ?? "/", activeMatch: "/chapters/" },
+      { text: "API", link: "/api/", activeMatch: "/api/" },
+    ],
+    sidebar: {
+      "/api/": generated("api/typedoc-sidebar.json"),
+      "/": guide,
+    },
+    outline: [2, 3],
+    search: { provider: "local" },
+  },
+});

@@ -1,0 +1,4 @@
+import DefaultTheme from "vitepress/theme";
+import "./chapter.css";
+
+export default DefaultTheme;

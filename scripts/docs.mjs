@@ -1,0 +1,65 @@
+/**
+ * Builds the site: executes the chapters into pages and notebooks, writes the API reference, lets VitePress make HTML.
+ *
+ *     npm run docs                everything, into docs/.vitepress/dist
+ *     npm run docs -- --dev       the same pages in VitePress's development server, which follows edits of docs/*.md
+ *     npm run docs -- --chapters  the chapters alone
+ *
+ * Nothing here needs a network.
+ */
+import { execFileSync } from "node:child_process";
+import { copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { node, root } from "./run.mjs";
+
+const docs = join(root, "docs");
+const pages = join(docs, "chapters");
+const site = join(docs, ".vitepress", "dist");
+const compiled = join(root, "packages", "examples", "dist");
+const chapterTool = join(compiled, "src", "chapter", "main.js");
+
+async function run(what, args) {
+  console.error(what);
+  const code = await node(args);
+  if (code !== 0) {
+    console.error(`${what} ended with ${code}; its messages are above.`);
+    process.exit(code);
+  }
+}
+
+async function renderChapters() {
+  rmSync(pages, { recursive: true, force: true });
+  const chapters = JSON.parse(execFileSync(process.execPath, [chapterTool, "list"], { encoding: "utf8" }));
+  for (const { name, title } of chapters)
+    await run(`Chapter ${name}: ${title}`, ["--no-warnings", chapterTool, "render", name, pages]);
+  const sidebar = chapters.map(({ name, title }, i) => ({ text: `${i + 1}. ${title}`, link: `/chapters/${name}` }));
+  mkdirSync(pages, { recursive: true });
+  writeFileSync(join(pages, "sidebar.json"), JSON.stringify(sidebar));
+  return chapters;
+}
+
+async function renderApi() {
+  rmSync(join(docs, "api"), { recursive: true, force: true });
+  await run("API reference", ["node_modules/typedoc/bin/typedoc", "--logLevel", "Warn"]);
+}
+
+const options = process.argv.slice(2);
+const known = ["--dev", "--chapters"];
+const unknown = options.find((option) => !known.includes(option));
+if (unknown) {
+  console.error(`npm run docs: there is no option ${unknown}; the options are ${known.join(" and ")}.`);
+  process.exit(1);
+}
+
+const chapters = await renderChapters();
+if (options.includes("--chapters")) process.exit(0);
+await renderApi();
+const vitepress = "node_modules/vitepress/bin/vitepress.js";
+if (options.includes("--dev")) {
+  process.exitCode = await node([vitepress, "dev", "docs"]);
+} else {
+  await run("VitePress", [vitepress, "build", "docs"]);
+  for (const { name } of chapters)
+    copyFileSync(join(compiled, "chapters", `${name}.ipynb`), join(site, "chapters", `${name}.ipynb`));
+  console.log(`The site is in ${relative(root, site)}. Look at it with: npx vitepress preview docs`);
+}
