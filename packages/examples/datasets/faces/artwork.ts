@@ -78,10 +78,10 @@ function readPaths(options: Record<string, unknown>): Path[] {
   for (const [, closing, tag, text] of svg.matchAll(/<(\/?)(path|g|mask)\b([^>]*)>/g)) {
     if (closing) groups.pop();
     else {
-      const own = Object.fromEntries(
-        [...text!.matchAll(/([\w-]+)="([^"]*)"/g)].map(([, name, value]) => [name, value]),
+      const own: Record<string, string> = Object.fromEntries(
+        Array.from(text!.matchAll(/([\w-]+)="([^"]*)"/g), ([, name, value]) => [name!, value!]),
       );
-      const inherited = { ...groups.at(-1), ...own } as Record<string, string>;
+      const inherited = { ...groups.at(-1), ...own };
       if (tag !== "path")
         groups.push(tag === "g" && own.mask?.includes("beard") ? { ...inherited, hidden: "yes" } : inherited);
       else if (!inherited.hidden) {

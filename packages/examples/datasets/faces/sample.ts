@@ -89,7 +89,7 @@ export function swapOneAttribute(
   const changes = among.flatMap((name) =>
     (ATTRIBUTES[name] as readonly string[])
       .filter((value) => value !== face[name])
-      .map((value) => makeDrawable({ ...face, [name]: value } as Face, among))
+      .map((value) => makeDrawable({ ...face, [name]: value }, among))
       .filter((changed) => changed !== undefined),
   );
   if (changes.length === 0) {

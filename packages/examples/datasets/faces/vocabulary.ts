@@ -16,8 +16,9 @@ export const CONTEXT_LENGTH = 40;
 
 /** Every word that a caption can hold, sorted. */
 export function captionWords(): string[] {
-  const texts = Object.values(words).flatMap((table) => (Array.isArray(table) ? table : Object.values(table).flat()));
-  return [...new Set((texts as string[]).flatMap((text) => text.split(" ")))].sort();
+  const tables: object[] = Object.values(words);
+  const texts = tables.flatMap((table) => Object.values<string | readonly string[]>({ ...table }).flat());
+  return [...new Set(texts.flatMap((text) => text.split(" ")))].sort();
 }
 
 /**
@@ -29,7 +30,7 @@ export function vocabulary(): Vocabulary {
   const merges: [string, string][] = [];
   for (let pair = commonestPair(spellings); pair; pair = commonestPair(spellings)) {
     merges.push(pair);
-    spellings = spellings.map((spelling) => merge(spelling, pair!));
+    spellings = spellings.map((spelling) => merge(spelling, pair));
   }
   const bytes = byteSymbols();
   const tokens = [
