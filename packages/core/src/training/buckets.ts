@@ -23,7 +23,7 @@ export class ParameterBuckets {
 
   constructor(
     readonly parameters: ReadonlyMap<string, tf.Variable>,
-    bucketSize = 65536,
+    bucketSize = 2 ** 17,
   ) {
     if (parameters.size === 0) throw new RangeError("There are no parameters to train: the map given is empty.");
     for (const [name, { dtype }] of parameters) {
@@ -62,7 +62,7 @@ export class ParameterBuckets {
       if (!this.parameters.has(name))
         throw new RangeError(`There is no parameter ${JSON.stringify(name)} among those being trained.`);
     }
-    return this.#buckets.map(({ names, shape }) =>
+    return this.#buckets.map(({ names }) =>
       tf.tidy(() => {
         const parts = names.map((name) => tensors[name] ?? tf.zeros(this.parameters.get(name)!.shape));
         names.forEach((name, i) =>

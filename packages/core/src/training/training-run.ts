@@ -42,7 +42,8 @@ export class TrainingRun {
         `train: the schedule gives step ${step} the learning rate ${learningRate}; it must be 0 or more.`,
       );
     }
-    let { loss, gradients } = this.#batchGradients(step);
+    const { loss, gradients: raw } = this.#batchGradients(step);
+    let gradients = raw;
     try {
       const [lossValue, norm] = await readOnce([loss, globalNorm(gradients)]);
       if (!Number.isFinite(lossValue) || !Number.isFinite(norm)) {
