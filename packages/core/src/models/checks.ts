@@ -20,7 +20,8 @@ export function requireTensor(
 ): void {
   const expected = `${axes} = [${shape.map((size) => size ?? "any").join(", ")}]${dtype === "any" ? "" : ` ${dtype}`}`;
   const advice = hint ? ` ${hint}` : "";
-  if (!tensor) throw new ModelInputError(`${model}: ${name} is missing; this config needs it, as ${expected}.${advice}`);
+  if (!tensor)
+    throw new ModelInputError(`${model}: ${name} is missing; this config needs it, as ${expected}.${advice}`);
   const fits =
     tensor.rank === shape.length &&
     shape.every((size, axis) => size === null || size === tensor.shape[axis]) &&
@@ -35,6 +36,8 @@ export function requireTensor(
 /** Throws a {@link ModelInputError} if a tensor is given that the config has no use for. */
 export function refuseTensor(model: string, name: string, tensor: tf.Tensor | undefined, key: string): void {
   if (tensor) {
-    throw new ModelInputError(`${model}: ${name} was given, but the config's ${key} is null, so it would be ignored. Leave it out.`);
+    throw new ModelInputError(
+      `${model}: ${name} was given, but the config's ${key} is null, so it would be ignored. Leave it out.`,
+    );
   }
 }

@@ -45,7 +45,13 @@ export interface CLIPConfig {
   initializer_factor: number;
 }
 
-const TOWER = { hidden_act: "quick_gelu", layer_norm_eps: 1e-5, projection_dim: 512, initializer_range: 0.02, initializer_factor: 1 } as const;
+const TOWER = {
+  hidden_act: "quick_gelu",
+  layer_norm_eps: 1e-5,
+  projection_dim: 512,
+  initializer_range: 0.02,
+  initializer_factor: 1,
+} as const;
 
 const TEXT_DEFAULTS: CLIPTextConfig = {
   ...TOWER,

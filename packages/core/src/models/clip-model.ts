@@ -50,7 +50,9 @@ export class CLIPModel extends Model {
     return tf.tidy(() => {
       const textEmbeds = unit(this.text_projection.forward(this.text_model.forward(ids).pooled));
       const imageEmbeds = unit(this.visual_projection.forward(this.vision_model.forward(pixels).pooled));
-      const logitsPerText = tf.matMul(textEmbeds, imageEmbeds, false, true).mul(this.logit_scale.value.exp()) as tf.Tensor2D;
+      const logitsPerText = tf
+        .matMul(textEmbeds, imageEmbeds, false, true)
+        .mul(this.logit_scale.value.exp()) as tf.Tensor2D;
       const logitsPerImage = logitsPerText.transpose() as tf.Tensor2D;
       const isPaired = ids.shape[0] === pixels.shape[0];
       const loss = isPaired ? contrastiveLoss(logitsPerText) : tf.scalar(NaN);

@@ -71,7 +71,10 @@ export class CLIPTextTransformer {
   #pool(states: tf.Tensor3D, ids: tf.Tensor2D): tf.Tensor2D {
     const { eos_token_id } = this.#config;
     const end = eos_token_id === 2 ? ids.argMax(1) : ids.equal(eos_token_id).toInt().argMax(1);
-    const picked = tf.oneHot(end.toInt() as tf.Tensor1D, ids.shape[1]).toFloat().expandDims(1);
+    const picked = tf
+      .oneHot(end.toInt() as tf.Tensor1D, ids.shape[1])
+      .toFloat()
+      .expandDims(1);
     return tf.matMul(picked, states).squeeze([1]);
   }
 
@@ -85,7 +88,11 @@ export class CLIPTextTransformer {
       );
     }
     if (attentionMask) {
-      requireTensor(this.#className, "attentionMask", attentionMask, { shape: ids.shape, axes: "[batch, tokens]", dtype: "any" });
+      requireTensor(this.#className, "attentionMask", attentionMask, {
+        shape: ids.shape,
+        axes: "[batch, tokens]",
+        dtype: "any",
+      });
     }
   }
 }
@@ -127,12 +134,20 @@ export class CLIPTextModelWithProjection extends Model {
   forward(ids: tf.Tensor2D, options?: CLIPTextOptions): CLIPTextOutput & { textEmbeds: tf.Tensor2D } {
     return tf.tidy(() => {
       const output = this.text_model.forward(ids, options);
-      return { ...output, textEmbeds: this.text_projection.forward(output.pooled) } as CLIPTextOutput & { textEmbeds: tf.Tensor2D } & tf.TensorContainerObject;
+      return { ...output, textEmbeds: this.text_projection.forward(output.pooled) } as CLIPTextOutput & {
+        textEmbeds: tf.Tensor2D;
+      } & tf.TensorContainerObject;
     });
   }
 }
 
 /** The linear map, without bias, from a tower's width into the shared space. */
-export function projection({ hidden_size, initializer_factor }: { hidden_size: number; initializer_factor: number }, width: number): Linear {
-  return new Linear(hidden_size, width, { bias: false, weightInit: normal(initializer_factor / Math.sqrt(hidden_size)) });
+export function projection(
+  { hidden_size, initializer_factor }: { hidden_size: number; initializer_factor: number },
+  width: number,
+): Linear {
+  return new Linear(hidden_size, width, {
+    bias: false,
+    weightInit: normal(initializer_factor / Math.sqrt(hidden_size)),
+  });
 }

@@ -26,10 +26,23 @@ class CLIPVisionEmbeddings {
   readonly patch_embedding: Conv2d;
   readonly position_embedding: Embedding;
 
-  constructor({ image_size, patch_size, num_channels, hidden_size: width, initializer_range, initializer_factor }: CLIPVisionConfig) {
+  constructor({
+    image_size,
+    patch_size,
+    num_channels,
+    hidden_size: width,
+    initializer_range,
+    initializer_factor,
+  }: CLIPVisionConfig) {
     const small = normal(initializer_range * initializer_factor);
     this.class_embedding = new Parameter([width], normal(initializer_factor / Math.sqrt(width)));
-    this.patch_embedding = new Conv2d(num_channels, width, { kernel: patch_size, stride: patch_size, padding: 0, bias: false, weightInit: small });
+    this.patch_embedding = new Conv2d(num_channels, width, {
+      kernel: patch_size,
+      stride: patch_size,
+      padding: 0,
+      bias: false,
+      weightInit: small,
+    });
     this.position_embedding = new Embedding((image_size / patch_size) ** 2 + 1, width, small);
   }
 
@@ -55,7 +68,9 @@ export class CLIPVisionTransformer {
   constructor(className: string, config: CLIPVisionConfig) {
     const { image_size, patch_size, hidden_size, layer_norm_eps } = config;
     if (image_size % patch_size !== 0) {
-      throw new ModelConfigError(`${className}: image_size ${image_size} is not a multiple of patch_size ${patch_size}.`);
+      throw new ModelConfigError(
+        `${className}: image_size ${image_size} is not a multiple of patch_size ${patch_size}.`,
+      );
     }
     this.#className = className;
     this.#config = config;
@@ -101,7 +116,9 @@ export class CLIPVisionModelWithProjection extends Model {
   forward(pixels: tf.Tensor4D): CLIPVisionOutput & { imageEmbeds: tf.Tensor2D } {
     return tf.tidy(() => {
       const output = this.vision_model.forward(pixels);
-      return { ...output, imageEmbeds: this.visual_projection.forward(output.pooled) } as CLIPVisionOutput & { imageEmbeds: tf.Tensor2D } & tf.TensorContainerObject;
+      return { ...output, imageEmbeds: this.visual_projection.forward(output.pooled) } as CLIPVisionOutput & {
+        imageEmbeds: tf.Tensor2D;
+      } & tf.TensorContainerObject;
     });
   }
 }

@@ -31,7 +31,9 @@ describe("CLIP", () => {
       const skipped = model.text_model.final_layer_norm.forward(got.hiddenStates.at(-2)!);
       expect(golden.error("out.clip_skip2", skipped)).toBeLessThan(FORWARD);
       if (golden.has("in.attention_mask")) {
-        const masked = model.forward(golden.tensor("in.input_ids"), { attentionMask: golden.tensor<tf.Tensor2D>("in.attention_mask") });
+        const masked = model.forward(golden.tensor("in.input_ids"), {
+          attentionMask: golden.tensor<tf.Tensor2D>("in.attention_mask"),
+        });
         expect(golden.error("out.masked_last_hidden_state", masked.lastHiddenState)).toBeLessThan(FORWARD);
       }
     });

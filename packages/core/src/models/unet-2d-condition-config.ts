@@ -3,18 +3,10 @@ import { perLevel, resolveConfig, type SupportedValues } from "./config.js";
 import { ModelConfigError } from "./errors.js";
 
 export type ConditionDownBlockType =
-  | "DownBlock2D"
-  | "CrossAttnDownBlock2D"
-  | "AttnDownBlock2D"
-  | "ResnetDownsampleBlock2D"
-  | "SimpleCrossAttnDownBlock2D";
+  "DownBlock2D" | "CrossAttnDownBlock2D" | "AttnDownBlock2D" | "ResnetDownsampleBlock2D" | "SimpleCrossAttnDownBlock2D";
 
 export type ConditionUpBlockType =
-  | "UpBlock2D"
-  | "CrossAttnUpBlock2D"
-  | "AttnUpBlock2D"
-  | "ResnetUpsampleBlock2D"
-  | "SimpleCrossAttnUpBlock2D";
+  "UpBlock2D" | "CrossAttnUpBlock2D" | "AttnUpBlock2D" | "ResnetUpsampleBlock2D" | "SimpleCrossAttnUpBlock2D";
 
 export type ConditionMidBlockType = "UNetMidBlock2DCrossAttn" | "UNetMidBlock2DSimpleCrossAttn" | "UNetMidBlock2D";
 

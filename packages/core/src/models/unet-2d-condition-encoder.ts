@@ -270,9 +270,12 @@ export abstract class ConditionEncoder extends Model {
   #checkClassLabels(batch: number, labels: tf.Tensor | undefined): void {
     const { config, name } = this;
     const type = config.class_embed_type;
-    if (type === null && config.num_class_embeds === null) return refuseTensor(name, "classLabels", labels, "class_embed_type");
-    if (type === null) return requireTensor(name, "classLabels", labels, { shape: [batch], axes: "[B]", dtype: "int32" });
-    if (type === "timestep") return requireTensor(name, "classLabels", labels, { shape: [batch], axes: "[B]", dtype: "any" });
+    if (type === null && config.num_class_embeds === null)
+      return refuseTensor(name, "classLabels", labels, "class_embed_type");
+    if (type === null)
+      return requireTensor(name, "classLabels", labels, { shape: [batch], axes: "[B]", dtype: "int32" });
+    if (type === "timestep")
+      return requireTensor(name, "classLabels", labels, { shape: [batch], axes: "[B]", dtype: "any" });
     const width = type === "identity" ? this.#timeChannels : config.projection_class_embeddings_input_dim;
     requireTensor(name, "classLabels", labels, { shape: [batch, width], axes: "[B, C]" });
   }
@@ -285,6 +288,8 @@ export abstract class ConditionEncoder extends Model {
   #required(key: keyof UNet2DConditionConfig & string, because: string): number {
     const value = this.config[key];
     if (typeof value === "number") return value;
-    throw new ModelConfigError(`${this.name}: ${because} needs ${key}, which is ${JSON.stringify(value)}; give a number.`);
+    throw new ModelConfigError(
+      `${this.name}: ${because} needs ${key}, which is ${JSON.stringify(value)}; give a number.`,
+    );
   }
 }

@@ -32,12 +32,25 @@ describe("UNet2DConditionModel", () => {
     await useBackend(process.env["TEST_BACKEND"] ?? "wasm");
   });
 
-  for (const folder of ["unet_sd1", "unet_sd2", "unet_sdxl", "unet_lcm", "unet_masked", "unet_inpaint9", "unclip_decoder"]) {
+  for (const folder of [
+    "unet_sd1",
+    "unet_sd2",
+    "unet_sdxl",
+    "unet_lcm",
+    "unet_masked",
+    "unet_inpaint9",
+    "unclip_decoder",
+  ]) {
     it(`equals diffusers on ${folder}, at every stored timestep`, async () => {
       const unet = await load(folder);
       const golden = await Golden.read(folder);
       for (const t of golden.tensor("in.timesteps").dataSync()) {
-        const got = unet.forward(golden.tensor("in.sample"), t, golden.tensor("in.encoder_hidden_states"), optionalInputs(golden));
+        const got = unet.forward(
+          golden.tensor("in.sample"),
+          t,
+          golden.tensor("in.encoder_hidden_states"),
+          optionalInputs(golden),
+        );
         expect(golden.error(`out.t${t}`, got)).toBeLessThan(FORWARD);
       }
       unet.dispose();

@@ -14,8 +14,8 @@ export const quickGelu: Activation = (x) => sigmoidGated(x, 1.702);
 function sigmoidGated<T extends tf.Tensor>(x: T, a: number): T {
   const times = (x: tf.Tensor) => (a === 1 ? x : x.mul(a));
   return customGradient(
-    [x as tf.Tensor],
-    (x) => {
+    [x],
+    () => {
       const s = times(x).sigmoid();
       const value = x.mul(s);
       return { value, saved: [s, value] };
@@ -27,8 +27,8 @@ function sigmoidGated<T extends tf.Tensor>(x: T, a: number): T {
 /** Exact GELU: x Phi(x), with Phi the standard normal distribution function (not the tanh approximation). */
 export const gelu: Activation = <T extends tf.Tensor>(x: T): T =>
   customGradient(
-    [x as tf.Tensor],
-    (x) => {
+    [x],
+    () => {
       const phi = x.mul(Math.SQRT1_2).erf().mul(0.5).add(0.5);
       return { value: x.mul(phi), saved: [x, phi] };
     },

@@ -27,11 +27,11 @@ export class LayerNorm {
 }
 
 /** As in GroupNorm, with one group a token: dL/dx = (w d - E[w d] - h E[w d h]) / s, h = (x - mean) / s. */
-function normalise(x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor, eps: number): tf.Tensor {
+function normalise(x: tf.Tensor, w: tf.Tensor, b: tf.Tensor, eps: number): tf.Tensor {
   const rows = [-1, x.shape[x.rank - 1]!];
   return customGradient(
-    [x, weight, bias],
-    (x, w, b) => {
+    [x, w, b],
+    () => {
       const tokens = x.reshape(rows);
       const c = tokens.sub(tokens.mean(1, true));
       const inverse = c.square().mean(1, true).add(eps).rsqrt();

@@ -42,10 +42,9 @@ export function affine(x: tf.Tensor, weight: tf.Tensor, bias?: tf.Tensor): tf.Te
   const toRows = (x: tf.Tensor, features: number) => (x.rank === 2 ? x : x.reshape([-1, features]));
   const fromRows = (rows: tf.Tensor, features: number) =>
     x.rank === 2 ? rows : rows.reshape([...x.shape.slice(0, -1), features]);
-  const inputs: [tf.Tensor, tf.Tensor, tf.Tensor?] = bias ? [x, weight, bias] : [x, weight];
   return customGradient(
-    inputs,
-    (x, weight, bias) => {
+    bias ? [x, weight, bias] : [x, weight],
+    () => {
       const rows = toRows(x, inFeatures);
       const product = tf.matMul(rows, weight);
       return { value: fromRows(bias ? product.add(bias) : product, outFeatures), saved: [rows, weight] };

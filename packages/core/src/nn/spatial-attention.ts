@@ -86,12 +86,7 @@ export class SelfAttention2D implements SpatialAttention {
 
   forward(x: tf.Tensor4D): tf.Tensor4D {
     const tokens = toTokens(this.group_norm ? this.group_norm.forward(x) : x);
-    const mixed = attend(
-      this.to_q.forward(tokens),
-      this.to_k.forward(tokens),
-      this.to_v.forward(tokens),
-      this.#heads,
-    );
+    const mixed = attend(this.to_q.forward(tokens), this.to_k.forward(tokens), this.to_v.forward(tokens), this.#heads);
     const y = x.add<tf.Tensor4D>(this.to_out[0].forward(mixed).reshape(x.shape));
     return this.#outputScale === 1 ? y : y.mul(1 / this.#outputScale);
   }

@@ -22,7 +22,10 @@ export function timestepSinusoid(
   return tf.tidy(() => {
     const half = Math.floor(features / 2);
     const frequencies = Array.from({ length: half }, (_, k) => Math.exp((-Math.log(10000) * k) / (half - freqShift)));
-    const angles = timesteps.toFloat().expandDims(1).mul(tf.tensor2d(frequencies, [1, half]));
+    const angles = timesteps
+      .toFloat()
+      .expandDims(1)
+      .mul(tf.tensor2d(frequencies, [1, half]));
     const waves = [angles.sin(), angles.cos()];
     if (flipSinToCos) waves.reverse();
     if (features % 2 === 1) waves.push(tf.zeros([timesteps.shape[0], 1]));

@@ -24,10 +24,19 @@ export async function readTensors(path: string): Promise<Map<string, StoredTenso
   >;
   delete header["__metadata__"];
   return new Map(
-    Object.entries(header).map(([name, { dtype, shape, data_offsets: [from, to] }]) => {
-      const content = new Uint8Array(bytes.subarray(start + from, start + to)).buffer;
-      return [name, { dtype, shape, data: dtype === "I32" ? new Int32Array(content) : new Float32Array(content) }];
-    }),
+    Object.entries(header).map(
+      ([
+        name,
+        {
+          dtype,
+          shape,
+          data_offsets: [from, to],
+        },
+      ]) => {
+        const content = new Uint8Array(bytes.subarray(start + from, start + to)).buffer;
+        return [name, { dtype, shape, data: dtype === "I32" ? new Int32Array(content) : new Float32Array(content) }];
+      },
+    ),
   );
 }
 
