@@ -24,9 +24,10 @@ export interface Candidate {
   readonly name: BackendName;
   /**
    * Loads the code and registers the backend, without making it the current one.
+   * `isAskedFor`: the user named it; otherwise it may decline where a later candidate would be faster.
    * Rejects with an Error that says in one sentence why it cannot be had here and what would help.
    */
-  load(options: BackendOptions): Promise<LoadedBackend>;
+  load(options: BackendOptions, isAskedFor: boolean): Promise<LoadedBackend>;
 }
 
 export interface LoadedBackend {

@@ -1,9 +1,10 @@
 import * as tf from "@tensorflow/tfjs";
 import { BACKEND_NAMES, type BackendName, type BackendOptions, type Candidate } from "./candidate.js";
-import { webglCandidate, webgpuCandidate } from "./browser.js";
 import { cpuCandidate } from "./cpu.js";
 import { nodeCandidate, nodeGpuCandidate } from "./native.js";
 import { silenceBanner } from "./quiet.js";
+import { webglCandidate } from "./webgl.js";
+import { webgpuCandidate } from "./webgpu.js";
 import { wasmCandidate } from "./wasm/candidate.js";
 
 /** Thrown when the backend asked for cannot be had, or none can. */
@@ -43,7 +44,7 @@ export async function useBackend(name?: string, options: BackendOptions = {}): P
   const passedOver: ChosenBackend["passedOver"] = [];
   for (const candidate of candidates) {
     try {
-      const detail = await start(candidate, options);
+      const detail = await start(candidate, options, name !== undefined);
       return { name: candidate.name, ...(detail === undefined ? {} : { detail }), passedOver };
     } catch (error) {
       passedOver.push({ name: candidate.name, reason: error instanceof Error ? error.message : String(error) });
@@ -66,8 +67,8 @@ function candidateNamed(name: string): Candidate {
   return candidate;
 }
 
-async function start(candidate: Candidate, options: BackendOptions): Promise<string | undefined> {
-  const { registeredAs, detail, afterStart } = await candidate.load(options);
+async function start(candidate: Candidate, options: BackendOptions, isAskedFor: boolean): Promise<string | undefined> {
+  const { registeredAs, detail, afterStart } = await candidate.load(options, isAskedFor);
   if (!(await tf.setBackend(registeredAs))) throw new Error("it loads, but does not start.");
   await tf.ready();
   await afterStart?.();

@@ -1,0 +1,75 @@
+import type Url from "node:url";
+import * as tf from "@tensorflow/tfjs";
+import type { Candidate } from "./candidate.js";
+import { importInNode, isNode, requireFrom } from "./node-only.js";
+
+/** What is used here of WebGPU, which TypeScript's library does not type in full. */
+interface Gpu {
+  requestAdapter(options?: { powerPreference: "high-performance" }): Promise<{ info?: AdapterInfo } | null>;
+}
+
+interface AdapterInfo {
+  vendor: string;
+  architecture: string;
+  description: string;
+  isFallbackAdapter?: boolean;
+}
+
+/**
+ * The graphics card through WebGPU: in a browser that has it, and in Node through the npm package `webgpu` (Dawn).
+ * Needs `@tensorflow/tfjs-backend-webgpu`: in Node it is found where installed, a page imports it itself.
+ */
+export const webgpuCandidate: Candidate = {
+  name: "webgpu",
+  load: async (_, isAskedFor) => {
+    if (isNode) await provideWebgpuInNode();
+    const { gpu } = (globalThis as { navigator?: { gpu?: Gpu } }).navigator ?? {};
+    if (!gpu) throw new Error("this browser has no navigator.gpu (it needs a secure page, https or localhost).");
+    const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
+    if (!adapter) throw new Error("no graphics card with a WebGPU driver was found.");
+    if (isSoftware(adapter.info) && !isAskedFor) {
+      throw new Error(`its driver draws on the processor (${adapter.info?.description}), which is slower than wasm.`);
+    }
+    await loadCode();
+    return { registeredAs: "webgpu", detail: adapter.info?.description || adapter.info?.vendor };
+  },
+};
+
+function isSoftware(info: AdapterInfo | undefined): boolean {
+  if (!info) return false;
+  return (
+    info.isFallbackAdapter === true || /swiftshader|llvmpipe|lavapipe/i.test(`${info.architecture} ${info.description}`)
+  );
+}
+
+/** Gives Node the globals of WebGPU, from the npm package `webgpu`. */
+async function provideWebgpuInNode(): Promise<void> {
+  if ((globalThis as { navigator?: { gpu?: Gpu } }).navigator?.gpu) return;
+  const { create, globals } = await importInstalled<{ create(flags: string[]): Gpu; globals: object }>("webgpu");
+  Object.assign(globalThis, globals);
+  // Node 20 has no navigator; later ones have one that can be added to.
+  if (!("navigator" in globalThis))
+    Object.defineProperty(globalThis, "navigator", { value: { userAgent: "Node.js" }, configurable: true });
+  Object.defineProperty(globalThis.navigator, "gpu", { value: create([]), configurable: true });
+}
+
+async function loadCode(): Promise<void> {
+  if (tf.engine().registryFactory["webgpu"]) return;
+  if (!isNode) {
+    throw new Error('its code is not loaded: add import "@tensorflow/tfjs-backend-webgpu" before useBackend().');
+  }
+  await importInstalled("@tensorflow/tfjs-backend-webgpu");
+}
+
+/** Imports an optional package, of either module system, from where this one is installed. */
+async function importInstalled<T>(packageName: string): Promise<T> {
+  const require = await requireFrom();
+  const { pathToFileURL } = await importInNode<typeof Url>("node:url");
+  let file: string;
+  try {
+    file = require.resolve(packageName);
+  } catch {
+    throw new Error(`${packageName} is not installed (npm install webgpu @tensorflow/tfjs-backend-webgpu).`);
+  }
+  return importInNode<T>(pathToFileURL(file).href);
+}
