@@ -2,7 +2,7 @@ import { describe, expect, it } from "@jest/globals";
 import { keyedRandom } from "@tfjs-diffusion/schedulers";
 import { ATTRIBUTE_NAMES, type Face } from "../datasets/faces/index.js";
 import { promptsOf } from "./eval-prompts.js";
-import { judge, score } from "./eval-score.js";
+import { confusions, judge, packReading, score, scorePairs, unpackReading } from "./eval-score.js";
 
 const FACE: Face = {
   background: "blue",
@@ -28,6 +28,26 @@ describe("a verdict", () => {
   it("counts the colour of a hat that is not there as wrong", () => {
     const { hatColor: _, ...bareheaded } = { ...FACE, hat: "none" } as const;
     expect(judge({ face: FACE, mentioned: ["hatColor"] }, bareheaded)).toBe("-----0-----");
+  });
+});
+
+describe("mistakes", () => {
+  it("are counted by what was asked and what was drawn, commonest first", () => {
+    const prompt = { face: FACE, mentioned: ["hat", "hatColor", "beard"] as const };
+    const bare = { ...FACE, hat: "none", hatColor: undefined } as const;
+    expect(confusions([prompt, prompt, prompt], [FACE, bare, { ...bare, hat: "beanie" }])).toEqual([
+      { attribute: "hatColor", asked: "red", drawn: "nothing", count: 2 },
+      { attribute: "hat", asked: "cap", drawn: "none", count: 1 },
+      { attribute: "hat", asked: "cap", drawn: "beanie", count: 1 },
+    ]);
+  });
+});
+
+describe("a packed reading", () => {
+  it("comes out as it went in, with what is not shown left out", () => {
+    const { hatColor: _, ...shown } = FACE;
+    expect(unpackReading(packReading(shown))).toEqual(shown);
+    expect(packReading(shown)).toHaveLength(ATTRIBUTE_NAMES.length);
   });
 });
 
@@ -65,11 +85,30 @@ describe("scores", () => {
   });
 });
 
+describe("the score of held-out pairs", () => {
+  const bound: Face = { ...FACE, hatColor: "red", hairColor: "blue" };
+  const prompt = { face: bound, mentioned: ["hatColor", "hairColor"] as const };
+  it("counts a pair only when both are as asked", () => {
+    const swapped: Face = { ...bound, hatColor: "blue", hairColor: "green" };
+    const half: Face = { ...bound, hairColor: "black" };
+    expect(scorePairs([prompt, prompt, prompt, prompt], [[bound, swapped, half, bound]], keyedRandom(0))?.share).toBe(
+      0.5,
+    );
+  });
+  it("is not there when no prompt asks for a pair", () => {
+    expect(scorePairs([{ ...prompt, mentioned: ["hatColor"] }], [[bound]], keyedRandom(0))).toBeUndefined();
+    expect(
+      scorePairs([{ face: FACE, mentioned: ["hatColor", "hairColor"] }], [[FACE]], keyedRandom(0)),
+    ).toBeUndefined();
+  });
+});
+
 describe("prompts", () => {
   it("that choose a setting are not those that report it", () => {
-    const texts = (purpose: "choosing" | "reporting") =>
-      promptsOf({ purpose, split: "seen", style: "full" }, 200).map(({ text }) => text);
-    expect(texts("choosing").filter((text) => texts("reporting").includes(text))).toEqual([]);
+    const [choosing, reporting] = (["choosing", "reporting"] as const).map((purpose) =>
+      promptsOf({ purpose, split: "seen", style: "full" }, 200).map(({ text }) => text),
+    );
+    expect(choosing!.filter((text) => reporting!.includes(text))).toEqual([]);
   });
 
   it("are the same whenever they are asked for", () => {

@@ -1,10 +1,10 @@
 import type { RandomNumbers } from "@tfjs-diffusion/schedulers";
-import { ATTRIBUTE_NAMES, type Attribute, type Face } from "../datasets/faces/index.js";
+import { ATTRIBUTE_NAMES, ATTRIBUTES, heldOutPairs, type Attribute, type Face } from "../datasets/faces/index.js";
 import type { Prompt } from "./eval-prompts.js";
 
 /**
  * How one picture answers its prompt, one character an attribute in the order of ATTRIBUTES:
- * "1" as asked, "0" not, "-" not mentioned. Text, so that a thousand of them are a readable file.
+ * "1" as asked, "0" not, "-" not mentioned.
  */
 export type Verdict = string;
 
@@ -13,6 +13,49 @@ export function judge({ face, mentioned }: Pick<Prompt, "face" | "mentioned">, r
   return ATTRIBUTE_NAMES.map((name) => (mentioned.includes(name) ? Number(reading[name] === face[name]) : "-")).join(
     "",
   );
+}
+
+/** A mistake, and how often it was made. */
+export interface Confusion {
+  readonly attribute: Attribute;
+  readonly asked: string;
+  /** "nothing" where the picture does not show the attribute. */
+  readonly drawn: string;
+  readonly count: number;
+}
+
+/** The commonest mistakes, most frequent first. */
+export function confusions(
+  prompts: readonly Pick<Prompt, "face" | "mentioned">[],
+  readings: readonly Partial<Face>[],
+  most = 8,
+): Confusion[] {
+  const counts = new Map<string, number>();
+  prompts.forEach(({ face, mentioned }, i) => {
+    for (const name of mentioned.filter((name) => readings[i]![name] !== face[name])) {
+      const key = [name, face[name], readings[i]![name] ?? "nothing"].join(" ");
+      counts.set(key, (counts.get(key) ?? 0) + 1);
+    }
+  });
+  const ordered = [...counts].sort(([, m], [, n]) => n - m).slice(0, most);
+  return ordered.map(([key, count]) => {
+    const [attribute, asked, drawn] = key.split(" ") as [Attribute, string, string];
+    return { attribute, asked, drawn, count };
+  });
+}
+
+/** A reading in eleven characters, the number of each attribute's value or "-": a thousand make a small file. */
+export function packReading(reading: Partial<Face>): string {
+  return ATTRIBUTE_NAMES.map((name) => {
+    const value: string | undefined = reading[name];
+    return value === undefined ? "-" : (ATTRIBUTES[name] as readonly string[]).indexOf(value);
+  }).join("");
+}
+
+/** What {@link packReading} packed. */
+export function unpackReading(packed: string): Partial<Face> {
+  const shown = ATTRIBUTE_NAMES.map((name, at) => [name, ATTRIBUTES[name][Number(packed[at])]] as const);
+  return Object.fromEntries(shown.filter(([, value]) => value !== undefined));
 }
 
 /** A share, with the bounds of its 95 % confidence interval. */
@@ -32,20 +75,15 @@ export interface Scores {
 
 /**
  * Scores of pictures drawn for prompts, `verdicts[k][i]` being the k-th sampling seed's for prompt i. Intervals come
- * from the bootstrap over prompts (Efron 1979): a prompt's attributes and seeds are not independent, so they stay
- * together. Bounds are the percentiles 2.5 and 97.5 of the resampled shares.
+ * from the bootstrap over prompts: a prompt's attributes and seeds are not independent, so they stay together.
  */
-export function score(verdicts: readonly (readonly Verdict[])[], random: RandomNumbers, resamples = 1000): Scores {
-  const prompts = verdicts[0]!.map((_, i) => countRow(verdicts.map((seed) => seed[i]!)));
-  const shares = sharesOf(prompts);
-  const resampled = Array.from({ length: resamples }, () =>
-    sharesOf(prompts.map(() => prompts[random.integer(prompts.length)]!)),
-  );
-  const [mean, allRight, ...attributes] = shares.map((share, statistic): Estimate => {
-    const sorted = resampled.map((row) => row[statistic]!).sort((a, b) => a - b);
-    const percentile = (p: number) => sorted[Math.min(resamples - 1, Math.floor(p * resamples))]!;
-    return { share, low: percentile(0.025), high: percentile(0.975) };
-  });
+export function score(verdicts: readonly (readonly Verdict[])[], random: RandomNumbers): Scores {
+  const marks = ofPrompts(verdicts).map((own) => [
+    own.join(""),
+    own.map((verdict) => (verdict.includes("0") ? "0" : "1")).join(""),
+    ...ATTRIBUTE_NAMES.map((_, at) => own.map((verdict) => verdict[at]!).join("")),
+  ]);
+  const [mean, allRight, ...attributes] = estimates(marks, random);
   const named = ATTRIBUTE_NAMES.map((name, at) => [name, attributes[at]!] as const);
   return {
     mean: mean!,
@@ -54,15 +92,45 @@ export function score(verdicts: readonly (readonly Verdict[])[], random: RandomN
   };
 }
 
-/** One prompt's counts over its pictures, [right, asked] for each statistic: all attributes, whole pictures, each attribute. */
-function countRow(verdicts: readonly Verdict[]): number[] {
-  const count = (marks: string) => [marks.split("1").length - 1, marks.replaceAll("-", "").length];
-  const whole = verdicts.map((verdict) => (verdict.includes("0") ? "0" : "1")).join("");
-  const perAttribute = ATTRIBUTE_NAMES.map((_, at) => verdicts.map((verdict) => verdict[at]!).join(""));
-  return [verdicts.join(""), whole, ...perAttribute].flatMap(count);
+/**
+ * Of the pairs that were held out of training and are asked for, how many are drawn with both as asked: the measure of
+ * composition. Undefined where no prompt asks for one.
+ */
+export function scorePairs(
+  prompts: readonly Pick<Prompt, "face" | "mentioned">[],
+  readings: readonly (readonly Partial<Face>[])[],
+  random: RandomNumbers,
+): Estimate | undefined {
+  const marks = prompts.map(({ face, mentioned }, i) => {
+    const pairs = heldOutPairs(face).filter((pair) => pair.every((name) => mentioned.includes(name)));
+    const isRight = (reading: Partial<Face>, pair: Attribute[]) => pair.every((name) => reading[name] === face[name]);
+    return [readings.flatMap((ofSeed) => pairs.map((pair) => Number(isRight(ofSeed[i]!, pair)))).join("")];
+  });
+  return marks.some(([own]) => own !== "") ? estimates(marks, random)[0] : undefined;
 }
 
-/** For each statistic, the ratio of the summed counts. */
+/** From a list of verdicts for each seed to one for each prompt. */
+const ofPrompts = (verdicts: readonly (readonly Verdict[])[]) =>
+  verdicts[0]!.map((_, i) => verdicts.map((ofSeed) => ofSeed[i]!));
+
+/**
+ * For each statistic, the share of ones among the marks "0" and "1" of all prompts, `marks[prompt][statistic]`, with the
+ * percentiles 2.5 and 97.5 of that share over resampled prompts (Efron 1979).
+ */
+function estimates(marks: readonly string[][], random: RandomNumbers, resamples = 1000): Estimate[] {
+  const count = (text: string) => [text.split("1").length - 1, text.replaceAll("-", "").length];
+  const prompts = marks.map((statistics) => statistics.flatMap(count));
+  const resampled = Array.from({ length: resamples }, () =>
+    sharesOf(prompts.map(() => prompts[random.integer(prompts.length)]!)),
+  );
+  return sharesOf(prompts).map((share, statistic) => {
+    const sorted = resampled.map((row) => row[statistic]!).sort((a, b) => a - b);
+    const percentile = (p: number) => sorted[Math.min(resamples - 1, Math.floor(p * resamples))]!;
+    return { share, low: percentile(0.025), high: percentile(0.975) };
+  });
+}
+
+/** For each statistic, the ratio of the sums of its two counts. */
 function sharesOf(prompts: readonly number[][]): number[] {
   const sums = new Float64Array(prompts[0]!.length);
   for (const row of prompts) for (let i = 0; i < sums.length; i++) sums[i]! += row[i]!;

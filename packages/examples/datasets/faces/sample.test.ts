@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import { keyedRandom } from "@tfjs-diffusion/schedulers";
 import { ATTRIBUTE_NAMES, ATTRIBUTES, InvalidFaceError, requireFace, visible, type Face } from "./attributes.js";
-import { isHeldOut, sampleFace, sampleHeldOutFace, sampleTrainFace, swapOneAttribute } from "./sample.js";
+import { heldOutPairs, isHeldOut, sampleFace, sampleHeldOutFace, sampleTrainFace, swapOneAttribute } from "./sample.js";
 
 const FACE: Face = {
   background: "blue",
@@ -81,6 +81,20 @@ describe("held-out combinations", () => {
     { hair: "short", hairColor: "ginger" },
   ])("include %j", (part) => {
     expect(isHeldOut({ ...FACE, ...part })).toBe(true);
+  });
+  it("are told apart", () => {
+    const both: Face = {
+      ...FACE,
+      hat: "none",
+      hair: "spiky",
+      hairColor: "blue",
+      shirtColor: "red",
+      background: "green",
+    };
+    expect(heldOutPairs(both)).toEqual([
+      ["shirtColor", "background"],
+      ["hair", "hairColor"],
+    ]);
   });
   it("do not count colours that cannot be seen", () => {
     expect(isHeldOut({ ...FACE, hat: "none", hatColor: "red", hairColor: "blue" })).toBe(false);

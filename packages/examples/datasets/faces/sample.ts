@@ -41,11 +41,16 @@ function pairs(text: string): [string, string][] {
   return text.split(" ").map((pair) => pair.split("+") as [string, string]);
 }
 
-/** Whether the picture shows a combination that is held out of training to measure composition. */
-export function isHeldOut(face: Face): boolean {
+/** The pairs of attributes by which a face is held out of training, as far as they can be seen; usually none. */
+export function heldOutPairs(face: Face): [Attribute, Attribute][] {
   const seen = visible(face);
-  return HELD_OUT_PAIRS.some(([first, second, held]) => held.some(([a, b]) => seen[first] === a && seen[second] === b));
+  return HELD_OUT_PAIRS.filter(([first, second, held]) =>
+    held.some(([a, b]) => seen[first] === a && seen[second] === b),
+  ).map(([first, second]) => [first, second]);
 }
+
+/** Whether the picture shows a combination that is held out of training to measure composition. */
+export const isHeldOut = (face: Face): boolean => heldOutPairs(face).length > 0;
 
 /** A face that shows no held-out combination. */
 export const sampleTrainFace = (random: RandomNumbers): Face => sampleUntil((face) => !isHeldOut(face), random);
