@@ -1,10 +1,13 @@
-import { describe, expect, it } from "@jest/globals";
-import { mkdtempSync } from "node:fs";
+import { afterAll, describe, expect, it } from "@jest/globals";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ResultStore } from "./eval-store.js";
 
-const newFile = () => join(mkdtempSync(join(tmpdir(), "eval-store-")), "deep", "results.json");
+const folder = mkdtempSync(join(tmpdir(), "eval-store-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+let files = 0;
+const newFile = () => join(folder, String(files++), "results.json");
 const fail = () => Promise.reject(new Error("measured again"));
 
 describe("stored results", () => {
