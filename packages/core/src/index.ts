@@ -37,3 +37,5 @@ export { UNet2DConditionModel, type UNet2DConditionInputs } from "./models/unet-
 export { MissingWeightsError, Parameter } from "./nn/parameter.js";
 export { Conv2d, type Conv2dOptions } from "./nn/conv2d.js";
 export { Linear, type LinearOptions } from "./nn/linear.js";
+export type { UNet2DConfig } from "./models/unet-2d-config.js";
+export { type UNet2DInputs, UNet2DModel } from "./models/unet-2d.js";

@@ -1,4 +1,4 @@
-import type * as tf from "@tensorflow/tfjs";
+import * as tf from "@tensorflow/tfjs";
 import { ModelInputError } from "./errors.js";
 
 /** What a forward function expects of one of its tensors; null: any size. */
@@ -40,4 +40,16 @@ export function refuseTensor(model: string, name: string, tensor: tf.Tensor | un
       `${model}: ${name} was given, but the config's ${key} is null, so it would be ignored. Leave it out.`,
     );
   }
+}
+
+/** Throws a {@link ModelInputError} unless `t` is a finite number or a tensor of 1 or `batch` timesteps. */
+export function checkTimestep(model: string, t: number | tf.Tensor1D, batch: number): void {
+  if (typeof t === "number" ? Number.isFinite(t) : t.rank === 1 && (t.size === batch || t.size === 1)) return;
+  const given = typeof t === "number" ? String(t) : `a tensor [${t.shape.join(", ")}]`;
+  throw new ModelInputError(`${model}: t is ${given}; expected a finite number or a tensor [B] with B = ${batch}.`);
+}
+
+/** Timesteps as a tensor: a number becomes one of size 1, which the caller owns. */
+export function timestepVector(t: number | tf.Tensor1D): tf.Tensor1D {
+  return typeof t === "number" ? tf.tensor1d([t]) : t;
 }

@@ -12,10 +12,9 @@ import {
   Transformer2DModel,
 } from "../nn/spatial-attention.js";
 import { TimestepEmbedding, timestepSinusoid } from "../nn/time-embedding.js";
-import { refuseTensor, requireTensor } from "./checks.js";
+import { checkTimestep, refuseTensor, requireTensor, timestepVector } from "./checks.js";
 import { ModelConfigError } from "./errors.js";
 import { Model } from "./model.js";
-import { timestepVector } from "./timestep-vector.js";
 import { type ConditionLevel, conditionLevels, type UNet2DConditionConfig } from "./unet-2d-condition-config.js";
 import { type AttentionFactory, type Conditioning, DownBlock, MidBlock } from "./unet-blocks.js";
 
@@ -140,7 +139,7 @@ export abstract class ConditionEncoder extends Model {
   }
 
   /** Checks every input against the config; throws ModelInputError. */
-  protected checkInputs(x: tf.Tensor4D, context: tf.Tensor3D, inputs: ConditionInputs): void {
+  protected checkInputs(x: tf.Tensor4D, t: number | tf.Tensor1D, context: tf.Tensor3D, inputs: ConditionInputs): void {
     const { config, name } = this;
     requireTensor(name, "x", x, {
       shape: [null, null, null, config.in_channels],
@@ -148,6 +147,7 @@ export abstract class ConditionEncoder extends Model {
       hint: "Images of a latent model go through the VAE first; an inpainting model takes latents, mask and masked latents joined.",
     });
     const batch = x.shape[0];
+    checkTimestep(name, t, batch);
     requireTensor(name, "context", context, {
       shape: [batch, null, config.encoder_hid_dim ?? this.levels[0]!.contextChannels],
       axes: "[B, L, C]",
@@ -194,7 +194,7 @@ export abstract class ConditionEncoder extends Model {
     inputs: ConditionInputs,
   ): Conditioning {
     const { config } = this;
-    const sinusoid = timestepSinusoid(timestepVector(this.name, t, x.shape[0]), this.levels[0]!.channels, {
+    const sinusoid = timestepSinusoid(timestepVector(t), this.levels[0]!.channels, {
       flipSinToCos: config.flip_sin_to_cos,
       freqShift: config.freq_shift,
     });

@@ -1,24 +1,34 @@
-import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, it } from "@jest/globals";
+import * as tf from "@tensorflow/tfjs";
 import { useBackend } from "../backend/use-backend.js";
-import { fill, Golden, readConfig } from "../testing/fixture.js";
+import type { Transformer2DModel } from "../nn/spatial-attention.js";
+import { above, fill, Golden, readConfig } from "../testing/fixture.js";
+import { gradientErrors, gradientsByName } from "../testing/gradients.js";
+import { numbered, record } from "../testing/record.js";
+import { ModelInputError } from "./errors.js";
 import type { UNet2DConditionConfig } from "./unet-2d-condition-config.js";
 import { UNet2DConditionModel, type UNet2DConditionInputs } from "./unet-2d-condition.js";
 
-// Tolerances: 10 times the difference between PyTorch's own float32 and float64 (meta.json: 6e-7 to 1e-6 forward,
-// 3e-6 for gradients).
+// 10 times the difference between PyTorch's own float32 and float64 (meta.json: 6e-7 to 1e-6 forward, 3e-6 for gradients).
 const FORWARD = 1e-5;
 const GRADIENT = 5e-5;
 
 async function load(folder: string): Promise<UNet2DConditionModel> {
-  const unet = new UNet2DConditionModel(await readConfig<UNet2DConditionConfig>(folder));
+  const unet = new UNet2DConditionModel(await readConfig<Partial<UNet2DConditionConfig>>(folder));
   await fill(unet, `${folder}/diffusion_pytorch_model.safetensors`);
   return unet;
 }
 
-function optionalInputs(golden: Golden): UNet2DConditionInputs {
+interface Inputs extends UNet2DConditionInputs {
+  x: tf.Tensor4D;
+  context: tf.Tensor3D;
+}
+
+function inputsOf(golden: Golden): Inputs {
   const optional = <T extends tf.Tensor>(name: string) => (golden.has(name) ? golden.tensor<T>(name) : undefined);
   return {
+    x: golden.tensor("in.sample"),
+    context: golden.tensor("in.encoder_hidden_states"),
     textEmbeds: optional("in.text_embeds"),
     timeIds: optional("in.time_ids"),
     timestepCond: optional("in.timestep_cond"),
@@ -27,33 +37,90 @@ function optionalInputs(golden: Golden): UNet2DConditionInputs {
   };
 }
 
+function recordAll(unet: UNet2DConditionModel): Map<string, tf.Tensor> {
+  const level = unet.down_blocks.findIndex(({ attentions }) => attentions);
+  const attention = unet.down_blocks[level]?.attentions?.[0] as Transformer2DModel | undefined;
+  const block = attention?.transformer_blocks?.[0];
+  return record({
+    time_embedding: unet.time_embedding,
+    add_embedding: unet.add_embedding,
+    conv_in: unet.conv_in,
+    ...numbered("down", unet.down_blocks),
+    mid: unet.mid_block,
+    ...numbered("up", unet.up_blocks),
+    first_attention: attention,
+    first_attention_attn1: block?.attn1,
+    first_attention_attn2: block?.attn2,
+    first_attention_ff: block?.ff,
+  });
+}
+
+const FOLDERS = ["unet_sd1", "unet_sd2", "unet_sdxl", "unet_lcm", "unet_masked", "unet_inpaint9", "unclip_decoder"];
+
 describe("UNet2DConditionModel", () => {
   beforeAll(async () => {
-    await useBackend(process.env["TEST_BACKEND"] ?? "wasm");
+    await useBackend("wasm");
   });
 
-  for (const folder of [
-    "unet_sd1",
-    "unet_sd2",
-    "unet_sdxl",
-    "unet_lcm",
-    "unet_masked",
-    "unet_inpaint9",
-    "unclip_decoder",
-  ]) {
-    it(`equals diffusers on ${folder}, at every stored timestep`, async () => {
-      const unet = await load(folder);
-      const golden = await Golden.read(folder);
-      for (const t of golden.tensor("in.timesteps").dataSync()) {
-        const got = unet.forward(
-          golden.tensor("in.sample"),
-          t,
-          golden.tensor("in.encoder_hidden_states"),
-          optionalInputs(golden),
-        );
-        expect(golden.error(`out.t${t}`, got)).toBeLessThan(FORWARD);
-      }
-      unet.dispose();
-    });
-  }
+  it.each(FOLDERS)("equals diffusers on %s: results at every timestep, and inside", async (folder) => {
+    const unet = await load(folder);
+    const golden = await Golden.read(folder);
+    const { x, context, ...inputs } = inputsOf(golden);
+    const errors = new Map<string, number>();
+    const recorded = recordAll(unet);
+    for (const [i, t] of golden.tensor("in.timesteps").dataSync().entries()) {
+      // Each image's own time, then one number for all.
+      const time = i === 0 ? (tf.fill([x.shape[0]], t) as tf.Tensor1D) : t;
+      errors.set(`t = ${t}`, golden.error(`out.t${t}`, unet.forward(x, time, context, inputs)));
+      if (i > 0) continue;
+      for (const name of golden.names("hook.")) errors.set(name, golden.error(name, recorded.get(name.slice(5))!));
+    }
+    expect(above(FORWARD, errors)).toEqual([]);
+  });
+
+  it.each(["unet_sd1", "unet_sd2"])("takes sizes that do not halve evenly, on %s", async (folder) => {
+    const unet = await load(folder);
+    const golden = await Golden.read(folder);
+    const [t] = golden.tensor("in.timesteps").dataSync();
+    const got = unet.forward(golden.tensor("in.odd_sample"), t!, golden.tensor("in.encoder_hidden_states"));
+    expect(golden.error("out.odd", got)).toBeLessThan(FORWARD);
+  });
+
+  it("is unmasked on unclip_decoder without a mask", async () => {
+    const unet = await load("unclip_decoder");
+    const golden = await Golden.read("unclip_decoder");
+    const { x, context, classLabels } = inputsOf(golden);
+    const [t] = golden.tensor("in.timesteps").dataSync();
+    expect(golden.error("out.nomask", unet.forward(x, t!, context, { classLabels }))).toBeLessThan(FORWARD);
+  });
+
+  it("has diffusers' gradient of every parameter and of the text", async () => {
+    const unet = await load("unet_sd1");
+    const golden = await Golden.read("unet_sd1");
+    const [x, noise] = [golden.tensor<tf.Tensor4D>("in.sample"), golden.tensor<tf.Tensor4D>("in.noise")];
+    const [t, context] = [
+      golden.tensor<tf.Tensor1D>("in.t_batch"),
+      golden.tensor<tf.Tensor3D>("in.encoder_hidden_states"),
+    ];
+    const lossFor = (context: tf.Tensor3D) =>
+      tf.tidy(() => unet.forward(x, t, context).sub(noise).square().mean() as tf.Scalar);
+    const { loss, gradients } = gradientsByName(unet, () => lossFor(context));
+    expect(golden.error("out.loss", loss)).toBeLessThan(FORWARD);
+    expect(above(GRADIENT, gradientErrors(unet, golden, gradients))).toEqual([]);
+    const contextGradient = tf.grad((context) => lossFor(context as tf.Tensor3D))(context);
+    expect(golden.error("gradin.encoder_hidden_states", contextGradient)).toBeLessThan(GRADIENT);
+  });
+
+  it("leaves nothing behind but its result", async () => {
+    const before = tf.memory().numTensors;
+    const unet = await load("unet_sd1");
+    const golden = await Golden.read("unet_sd1");
+    const { x, context } = inputsOf(golden);
+    const loaded = tf.memory().numTensors;
+    const result = unet.forward(x, 7, context);
+    expect(tf.memory().numTensors).toBe(loaded + 1);
+    tf.dispose([result, x, context]);
+    unet.dispose();
+    expect(tf.memory().numTensors).toBe(before);
+  });
 });

@@ -56,7 +56,7 @@ export class UNet2DConditionModel extends ConditionEncoder {
     context: tf.Tensor3D,
     inputs: UNet2DConditionInputs = {},
   ): tf.Tensor4D {
-    this.checkInputs(x, context, inputs);
+    this.checkInputs(x, t, context, inputs);
     return tf.tidy(() => {
       const conditioning = this.conditioning(x, t, context, inputs);
       const input = this.config.center_input_sample ? x.mul<tf.Tensor4D>(2).sub<tf.Tensor4D>(1) : x;
