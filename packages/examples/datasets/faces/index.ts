@@ -1,5 +1,13 @@
-export * from "./attributes.js";
-export * from "./batch.js";
+export {
+  ATTRIBUTE_NAMES,
+  ATTRIBUTES,
+  InvalidFaceError,
+  requireFace,
+  visible,
+  type Attribute,
+  type Face,
+} from "./attributes.js";
+export { faceBatch, faceExample, type FaceBatch, type Split } from "./batch.js";
 export { caption, captionWith, type Caption, type CaptionStyle, type Wording } from "./caption.js";
 export { FACE_SIZE, renderFace } from "./render.js";
 export { heldOutPairs, isHeldOut, sampleFace, sampleHeldOutFace, sampleTrainFace, swapOneAttribute } from "./sample.js";
