@@ -11,10 +11,11 @@ import { node, npmScript, root } from "./run.mjs";
 
 const folder = mkdtempSync(join(tmpdir(), "packed packages "));
 try {
+  await must("tsc", ["node_modules/typescript/bin/tsc", "-b"]);
   const tarballs = await pack(["schedulers", "core"]);
   for (const tarball of tarballs) {
     await must("publint", ["node_modules/publint/src/cli.js", tarball, "--strict"]);
-    await must("attw", ["node_modules/@arethetypeswrong/cli/dist/index.js", tarball, "--profile", "esm-only"]);
+    await must("attw", ["node_modules/@arethetypeswrong/cli/dist/index.js", tarball, "--profile", "esm-only", "--quiet"]);
   }
   await useFromOutside(tarballs);
   console.log("The packed packages install with npm and work from JavaScript and TypeScript.");
