@@ -16,7 +16,16 @@ import * as tf from "@tensorflow/tfjs";
 import { useBackend } from "@tfjs-diffusion/core";
 import { DDPMScheduler, keyedNoise } from "@tfjs-diffusion/schedulers";
 import { faceBatch } from "../datasets/faces/index.js";
-import { check, exercise, image, plot, show, table, todo, type Answer } from "../src/chapter/index.js";
+import {
+  check,
+  exercise,
+  image,
+  plot,
+  show,
+  table,
+  todo,
+  type Answer,
+} from "../src/chapter/index.js";
 
 await useBackend("wasm");
 const noise = keyedNoise(2026);
@@ -28,9 +37,9 @@ const noise = keyedNoise(2026);
 // %%
 const album = faceBatch([0, 1, 2, 3, 4, 5], { seed: 7, split: "seen" });
 const faces = tf.tensor4d(album.pixels, [6, 16, 16, 3]);
-const x0 = faces.slice([4, 0, 0, 0], [1, 16, 16, 3]);
-await image(faces, { caption: "Six faces. The fifth is our x₀.", scale: 6 });
-show(`Our face: "${album.captions[4]!.text}"`);
+const x0 = faces.slice([5, 0, 0, 0], [1, 16, 16, 3]);
+await image(faces, { caption: "Six faces. The sixth is our x₀.", scale: 6 });
+show(`Our face: "${album.captions[5]!.text}"`);
 
 // %% [markdown]
 // ## One layer
@@ -52,7 +61,11 @@ const T = 1000;
 const betas = Array.from({ length: T }, (_, t) => 0.0001 + ((0.02 - 0.0001) * t) / (T - 1));
 
 const addLayer = (x: tf.Tensor4D, t: number, source = noise) =>
-  tf.tidy(() => x.mul(Math.sqrt(1 - betas[t]!)).add<tf.Tensor4D>(source.normal(x.shape).mul(Math.sqrt(betas[t]!))));
+  tf.tidy(() =>
+    x
+      .mul(Math.sqrt(1 - betas[t]!))
+      .add<tf.Tensor4D>(source.normal(x.shape).mul(Math.sqrt(betas[t]!))),
+  );
 
 // %% [markdown]
 // (The paper counts its layers from 1, the program from 0: `betas[0]` is $\beta_1$.)
@@ -66,10 +79,12 @@ for (let t = 0; t < T; t++) {
   const next = addLayer(x, t);
   x.dispose();
   x = next;
-  if ([25, 50, 100, 150, 200, 300, 400, 600, 1000].includes(t + 1)) photographs.push(x.clone());
+  if ([25, 50, 100, 150, 200, 300, 400, 600, 1000].includes(t + 1))
+    photographs.push(x.clone());
 }
 await image(tf.concat(photographs), {
-  caption: "One step at a time: after 0, 25, 50, 100, 150, 200, 300, 400, 600 and 1000 layers.",
+  caption:
+    "One step at a time: after 0, 25, 50, 100, 150, 200, 300, 400, 600 and 1000 layers.",
 });
 
 // %% [markdown]
@@ -98,7 +113,11 @@ await image(tf.concat(photographs), {
 // $\bar\alpha$, which the library's scheduler holds.
 
 // %%
-const scheduler = new DDPMScheduler({ beta_schedule: "linear", beta_start: 0.0001, beta_end: 0.02 });
+const scheduler = new DDPMScheduler({
+  beta_schedule: "linear",
+  beta_start: 0.0001,
+  beta_end: 0.02,
+});
 const alphaBar = scheduler.alphaBar;
 
 let share = 1; // of the picture
@@ -136,7 +155,12 @@ const { mean, variance: spread } = tf.moments(stack, 0);
 const rms = (y: tf.Tensor) => Math.sqrt(tf.tidy(() => y.square().mean().dataSync()[0]!));
 const errorOfMean = rms(mean.sub(x0.squeeze([0]).mul(Math.sqrt(a))));
 
-check("error of the mean, in standard errors", errorOfMean / Math.sqrt((1 - a) / copies), 1, 4 * 0.026);
+check(
+  "error of the mean, in standard errors",
+  errorOfMean / Math.sqrt((1 - a) / copies),
+  1,
+  4 * 0.026,
+);
 // 64 draws around their own mean: one degree of freedom less.
 check(
   "variance around the mean",
@@ -157,7 +181,8 @@ const jumps = scheduler.addNoise(
   depths,
 ) as tf.Tensor4D;
 await image(jumps, {
-  caption: "In one jump, to the same depths. Other noise, but the same picture in it, as faint as before.",
+  caption:
+    "In one jump, to the same depths. Other noise, but the same picture in it, as faint as before.",
 });
 
 // %% [markdown]
@@ -173,7 +198,9 @@ await image(jumps, {
 const pixels = Array.from(x0.dataSync());
 function bitsLeft(alphaBar: number): number {
   const sigma2 = 1 - alphaBar;
-  const nats = pixels.map((pixel) => 0.5 * (sigma2 + alphaBar * pixel ** 2 - 1 - Math.log(sigma2)));
+  const nats = pixels.map(
+    (pixel) => 0.5 * (sigma2 + alphaBar * pixel ** 2 - 1 - Math.log(sigma2)),
+  );
   return nats.reduce((sum, value) => sum + value, 0) / Math.LN2;
 }
 table(
@@ -208,7 +235,11 @@ check(
 // %%
 const schedules = {
   linear: alphaBar,
-  "scaled linear": new DDPMScheduler({ beta_schedule: "scaled_linear", beta_start: 0.00085, beta_end: 0.012 }).alphaBar,
+  "scaled linear": new DDPMScheduler({
+    beta_schedule: "scaled_linear",
+    beta_start: 0.00085,
+    beta_end: 0.012,
+  }).alphaBar,
   cosine: new DDPMScheduler({ beta_schedule: "squaredcos_cap_v2" }).alphaBar,
 };
 const curves = Object.entries(schedules).flatMap(([schedule, levels]) =>
@@ -219,7 +250,8 @@ const curves = Object.entries(schedules).flatMap(([schedule, levels]) =>
     snr: levels[10 * i]! / (1 - levels[10 * i]!),
   })),
 );
-const line = (y: string) => Plot.line(curves, { x: "t", y, stroke: "schedule", strokeWidth: 2 });
+const line = (y: string) =>
+  Plot.line(curves, { x: "t", y, stroke: "schedule", strokeWidth: 2 });
 const names = (at: Record<string, [t: number, y: number]>) =>
   Plot.text(Object.entries(at), {
     x: (d) => d[1][0],
@@ -235,12 +267,22 @@ plot({
   x: { label: "layers t", grid: true },
   y: { label: "ᾱ", grid: true, domain: [0, 1] },
   color: colors,
-  marks: [line("share"), names({ linear: [175, 0.6], "scaled linear": [600, 0.25], cosine: [560, 0.52] })],
+  marks: [
+    line("share"),
+    names({ linear: [175, 0.6], "scaled linear": [600, 0.25], cosine: [560, 0.52] }),
+  ],
 });
 plot({
   caption: "The same as signal-to-noise ratio, on a logarithmic scale.",
   x: { label: "layers t", grid: true },
-  y: { label: "SNR", grid: true, type: "log", domain: [1e-5, 1e4], clamp: true, tickFormat: "~g" },
+  y: {
+    label: "SNR",
+    grid: true,
+    type: "log",
+    domain: [1e-5, 1e4],
+    clamp: true,
+    tickFormat: "~g",
+  },
   color: colors,
   marks: [
     Plot.ruleY([1], { strokeDasharray: "4 4" }),
@@ -259,11 +301,16 @@ const everyHundred = [0, 99, 199, 299, 399, 499, 599, 699, 799, 899];
 const sameNoise = noise.at("schedules").normal([1, 16, 16, 3]);
 const rows = Object.values(schedules).map((levels) =>
   tf.concat(
-    everyHundred.map((t) => x0.mul(Math.sqrt(levels[t]!)).add<tf.Tensor4D>(sameNoise.mul(Math.sqrt(1 - levels[t]!)))),
+    everyHundred.map((t) =>
+      x0
+        .mul(Math.sqrt(levels[t]!))
+        .add<tf.Tensor4D>(sameNoise.mul(Math.sqrt(1 - levels[t]!))),
+    ),
   ),
 );
 await image(tf.concat(rows), {
-  caption: "Linear, scaled linear, cosine (top to bottom), after 1, 100, 200, … 900 layers.",
+  caption:
+    "Linear, scaled linear, cosine (top to bottom), after 1, 100, 200, … 900 layers.",
   columns: everyHundred.length,
 });
 
@@ -294,7 +341,12 @@ exercise("one layer for two", oneLayer, 1 - 0.9 * 0.8, 1e-9);
 
 // %%
 const crossing: Answer = todo;
-exercise("layers until SNR < 1", crossing, alphaBar.findIndex((share) => share < 0.5) + 1, 0);
+exercise(
+  "layers until SNR < 1",
+  crossing,
+  alphaBar.findIndex((share) => share < 0.5) + 1,
+  0,
+);
 
 // %% solution
 // More noise than picture: 1 - ᾱ > ᾱ, so ᾱ < 1/2. Walk until then; t layers end at index t - 1.

@@ -13,7 +13,15 @@ import * as tf from "@tensorflow/tfjs";
 import { useBackend } from "@tfjs-diffusion/core";
 import { DDPMScheduler, keyedNoise } from "@tfjs-diffusion/schedulers";
 import { faceBatch } from "../datasets/faces/index.js";
-import { check, exercise, image, plot, table, todo, type Answer } from "../src/chapter/index.js";
+import {
+  check,
+  exercise,
+  image,
+  plot,
+  table,
+  todo,
+  type Answer,
+} from "../src/chapter/index.js";
 
 await useBackend("wasm");
 const noise = keyedNoise(2027);
@@ -43,10 +51,16 @@ const { alphaBar } = scheduler;
 // %%
 const posteriorMean = (x: number, a: number) => Math.tanh((Math.sqrt(a) * x) / (1 - a));
 
-const density = (x: number, mean: number, variance: number) => Math.exp(-((x - mean) ** 2) / (2 * variance));
+const density = (x: number, mean: number, variance: number) =>
+  Math.exp(-((x - mean) ** 2) / (2 * variance));
 const plus = density(0.4, Math.sqrt(0.5), 0.5);
 const minus = density(0.4, -Math.sqrt(0.5), 0.5);
-check("Bayes against tanh, at x = 0.4", (plus - minus) / (plus + minus), posteriorMean(0.4, 0.5), 1e-12);
+check(
+  "Bayes against tanh, at x = 0.4",
+  (plus - minus) / (plus + minus),
+  posteriorMean(0.4, 0.5),
+  1e-12,
+);
 
 // %% [markdown]
 // Nobody needs to know Bayes to find this. Make 200,000 pairs (clean, noisy), sort them into bins by the noisy number, and take
@@ -76,12 +90,20 @@ const learned = shares.flatMap((a) => {
     seen: count[bin]!,
   }));
 });
-const colors = { domain: shares.map((a) => `ᾱ = ${a}`), range: ["#2f9e58", "#c2410c", "#d99a06", "#4269d0"] };
+const colors = {
+  domain: shares.map((a) => `ᾱ = ${a}`),
+  range: ["#2f9e58", "#c2410c", "#d99a06", "#4269d0"],
+};
 const exact = shares.flatMap((a) =>
-  Array.from({ length: 201 }, (_, i) => ({ a: `ᾱ = ${a}`, x: i / 50 - 2, guess: posteriorMean(i / 50 - 2, a) })),
+  Array.from({ length: 201 }, (_, i) => ({
+    a: `ᾱ = ${a}`,
+    x: i / 50 - 2,
+    guess: posteriorMean(i / 50 - 2, a),
+  })),
 );
 plot({
-  caption: "The best guess: the formula (lines) and the means over 200,000 pairs (dots), for four depths of noise.",
+  caption:
+    "The best guess: the formula (lines) and the means over 200,000 pairs (dots), for four depths of noise.",
   x: { label: "noisy x", grid: true },
   y: { label: "guess", grid: true },
   color: colors,
@@ -92,12 +114,8 @@ plot({
       { x: "x", y: "guess", fill: "a", r: 3 },
     ),
     Plot.text(
-      shares.map((a, i) => ({
-        a: `ᾱ = ${a}`,
-        x: [-0.05, 0.2, 0.75, 1.5][i],
-        y: posteriorMean([-0.05, 0.2, 0.75, 1.5][i]!, a),
-      })),
-      { x: "x", y: "y", text: "a", fill: "a", dx: 8, dy: 10, textAnchor: "start", fontSize: 13 },
+      shares.map((a, i) => ({ a: `ᾱ = ${a}`, x: 1.2, y: -0.4 - 0.12 * i })),
+      { x: "x", y: "y", text: "a", fill: "a", textAnchor: "start", fontSize: 14 },
     ),
   ],
 });
@@ -119,7 +137,10 @@ plot({
 
 // %%
 const K = 64;
-const album = tf.tensor2d(faceBatch(Array(K).keys(), { seed: 7, split: "train" }).pixels, [K, 768]);
+const album = tf.tensor2d(faceBatch(Array(K).keys(), { seed: 7, split: "train" }).pixels, [
+  K,
+  768,
+]);
 
 /** Chances of the album's faces, [B, K], for noisy pictures [B, 768] at share `a`. */
 const chances = (x: tf.Tensor2D, a: number): tf.Tensor2D =>
@@ -133,7 +154,8 @@ const chances = (x: tf.Tensor2D, a: number): tf.Tensor2D =>
       .div(2 * (1 - a));
     return tf.softmax(logits as tf.Tensor2D);
   });
-const best = (x: tf.Tensor2D, a: number): tf.Tensor2D => tf.tidy(() => tf.matMul(chances(x, a), album));
+const best = (x: tf.Tensor2D, a: number): tf.Tensor2D =>
+  tf.tidy(() => tf.matMul(chances(x, a), album));
 
 // %%
 const depths = [100, 300, 500, 700, 800, 900, 999];
@@ -166,7 +188,10 @@ const suspects = (t: number) =>
     const entropy = w.mul(w.add(1e-30).log()).sum(1).neg();
     return entropy.exp().mean().dataSync()[0]!;
   });
-const certainty = Array.from({ length: 50 }, (_, i) => ({ t: 20 * i + 19, suspects: suspects(20 * i + 19) }));
+const certainty = Array.from({ length: 50 }, (_, i) => ({
+  t: 20 * i + 19,
+  suspects: suspects(20 * i + 19),
+}));
 plot({
   caption: "How many of the 64 faces still come into question, on average.",
   x: { label: "t", grid: true },
@@ -178,7 +203,12 @@ plot({
 });
 check("suspects at t = 19", certainty[0]!.suspects, 1, 1e-4);
 const lastGuess = best(noise.at("end").normal([1, 768]) as tf.Tensor2D, alphaBar[999]!);
-check("guess at t = 999, from the album's mean", lastGuess.sub(album.mean(0)).abs().max().dataSync()[0]!, 0, 0.02);
+check(
+  "guess at t = 999, from the album's mean",
+  lastGuess.sub(album.mean(0)).abs().max().dataSync()[0]!,
+  0,
+  0.02,
+);
 
 // %% [markdown]
 // All that must be decided is decided in one stretch of time, and it is decided between *faces*, not between pixels. A
@@ -199,10 +229,18 @@ const rivals = {
 } satisfies Record<string, (x: tf.Tensor2D, a: number) => tf.Tensor>;
 
 /** Mean squared error per number, over `rounds` noisy copies of the album. */
-function errorOf(denoise: (x: tf.Tensor2D, a: number) => tf.Tensor, t: number, rounds = 8): number {
+function errorOf(
+  denoise: (x: tf.Tensor2D, a: number) => tf.Tensor,
+  t: number,
+  rounds = 8,
+): number {
   return tf.tidy(() => {
     const clean = tf.tile(album, [rounds, 1]);
-    const x = scheduler.addNoise(clean, noise.at("rivals", t).normal(clean.shape), Array<number>(K * rounds).fill(t));
+    const x = scheduler.addNoise(
+      clean,
+      noise.at("rivals", t).normal(clean.shape),
+      Array<number>(K * rounds).fill(t),
+    );
     return denoise(x as tf.Tensor2D, alphaBar[t]!)
       .sub(clean)
       .square()
@@ -212,14 +250,18 @@ function errorOf(denoise: (x: tf.Tensor2D, a: number) => tf.Tensor, t: number, r
 }
 const contest = [700, 850, 900, 940, 980].map((t) => ({
   t,
-  ...(Object.fromEntries(Object.entries(rivals).map(([name, rival]) => [name, errorOf(rival, t)])) as Record<
-    keyof typeof rivals,
-    number
-  >),
+  ...(Object.fromEntries(
+    Object.entries(rivals).map(([name, rival]) => [name, errorOf(rival, t)]),
+  ) as Record<keyof typeof rivals, number>),
 }));
 table(contest, { caption: "Mean squared error of five denoisers", digits: 3 });
 for (const { t, best, ...others } of contest.slice(1)) {
-  check(`smallest error at t = ${t} is the best guess's`, Math.min(best, ...Object.values(others)), best, 0);
+  check(
+    `smallest error at t = ${t} is the best guess's`,
+    Math.min(best, ...Object.values(others)),
+    best,
+    0,
+  );
 }
 
 // %% [markdown]
@@ -245,7 +287,8 @@ const sides = tf.tidy(() => {
   const R = rivals["likeliest face"](x, alphaBar[t]!);
   const perDraw = (y: tf.Tensor) => y.mean(1).dataSync() as Float32Array;
   const cross = perDraw(clean.sub(D).mul(D.sub(R)).mul(2));
-  const meanOf = (values: Float32Array) => values.reduce((sum, value) => sum + value, 0) / values.length;
+  const meanOf = (values: Float32Array) =>
+    values.reduce((sum, value) => sum + value, 0) / values.length;
   const standardError = Math.sqrt(meanOf(cross.map((value) => value ** 2)) / cross.length);
   return {
     left: meanOf(perDraw(clean.sub(R).square())),
@@ -279,8 +322,18 @@ const xt = scheduler.addNoise(x0, epsilon, eight);
 const v = scheduler.velocity(x0, epsilon, eight);
 const largest = (y: tf.Tensor) => y.abs().max().dataSync()[0]!;
 // Numbers up to 5, in single precision (2⁻²⁴ of them is lost at each operation): a few millionths.
-check("√ᾱ x_t − √(1−ᾱ) v is the picture", largest(xt.mul(share).sub(v.mul(rest)).sub(x0)), 0, 3e-6);
-check("√(1−ᾱ) x_t + √ᾱ v is the noise", largest(xt.mul(rest).add(v.mul(share)).sub(epsilon)), 0, 3e-6);
+check(
+  "√ᾱ x_t − √(1−ᾱ) v is the picture",
+  largest(xt.mul(share).sub(v.mul(rest)).sub(x0)),
+  0,
+  3e-6,
+);
+check(
+  "√(1−ᾱ) x_t + √ᾱ v is the noise",
+  largest(xt.mul(rest).add(v.mul(share)).sub(epsilon)),
+  0,
+  3e-6,
+);
 
 // %% [markdown]
 // The optimum is one, but the *errors* on the way there do not weigh the same. A mistake of $\delta$ in $\hat x_0$ is a mistake
@@ -298,9 +351,19 @@ const errors = tf.tidy(() => {
   const guessedV = guessedNoise.mul(Math.sqrt(a)).sub(guess.mul(Math.sqrt(1 - a)));
   const trueV = scheduler.velocity(album, epsilon, Array<number>(K).fill(t));
   const mse = (y: tf.Tensor, want: tf.Tensor) => y.sub(want).square().mean().dataSync()[0]!;
-  return { x0: mse(guess, album), epsilon: mse(guessedNoise, epsilon), v: mse(guessedV, trueV), snr: a / (1 - a) };
+  return {
+    x0: mse(guess, album),
+    epsilon: mse(guessedNoise, epsilon),
+    v: mse(guessedV, trueV),
+    snr: a / (1 - a),
+  };
 });
-check("squared error in ε, over that in x₀", errors.epsilon / errors.x0, errors.snr, 1e-4 * errors.snr);
+check(
+  "squared error in ε, over that in x₀",
+  errors.epsilon / errors.x0,
+  errors.snr,
+  1e-4 * errors.snr,
+);
 check("squared error in v, over that in x₀", errors.v / errors.x0, errors.snr + 1, 1e-4);
 
 // %% [markdown]
@@ -316,9 +379,17 @@ const prices = Array.from({ length: 100 }, (_, i) => 10 * i + 5).flatMap((t) => 
   ];
 });
 plot({
-  caption: "What a squared error of 1 in the picture costs, when the loss is taken in each language.",
+  caption:
+    "What a squared error of 1 in the picture costs, when the loss is taken in each language.",
   x: { label: "t", grid: true },
-  y: { label: "price", grid: true, type: "log", domain: [1e-3, 1e3], clamp: true, tickFormat: "~g" },
+  y: {
+    label: "price",
+    grid: true,
+    type: "log",
+    domain: [1e-3, 1e3],
+    clamp: true,
+    tickFormat: "~g",
+  },
   color: { domain: ["x₀", "ε", "v"], range: ["#4269d0", "#c2410c", "#2f9e58"] },
   marks: [
     Plot.line(prices, { x: "t", y: "price", stroke: "language", strokeWidth: 2 }),
@@ -361,7 +432,9 @@ const bestGuess: Answer = todo;
 exercise(
   "best guess",
   bestGuess,
-  ((p) => 3 * p - (1 - p))(1 / (1 + Math.exp(((0.7 - 3 * Math.SQRT1_2) ** 2 - (0.7 + Math.SQRT1_2) ** 2) / 1))),
+  ((p) => 3 * p - (1 - p))(
+    1 / (1 + Math.exp(((0.7 - 3 * Math.SQRT1_2) ** 2 - (0.7 + Math.SQRT1_2) ** 2) / 1)),
+  ),
   1e-6,
 );
 

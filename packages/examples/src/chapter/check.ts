@@ -1,5 +1,5 @@
 import { CheckError } from "./errors.js";
-import { formatNumber } from "./show.js";
+import { formatNumber } from "./output.js";
 import { emit } from "./sink.js";
 
 /**

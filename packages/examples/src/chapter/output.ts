@@ -34,7 +34,7 @@ function textTable(columns: readonly string[], rows: readonly (readonly string[]
   return [caption, line(columns), widths.map((width) => "-".repeat(width)).join("  "), ...rows.map(line)].join("\n");
 }
 
-/** A table, a check or a picture's caption as HTML. */
+/** A table as HTML. */
 export function tableHtml(output: Extract<Output, { kind: "table" }>): string {
   const row = (tag: string, cells: readonly string[]) =>
     `<tr>${cells.map((cell) => `<${tag}>${escapeHtml(cell)}</${tag}>`).join("")}</tr>`;
@@ -46,4 +46,9 @@ export function tableHtml(output: Extract<Output, { kind: "table" }>): string {
 
 export function escapeHtml(text: string): string {
   return text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/"/g, "&quot;");
+}
+
+/** A number with so many significant digits, and no zeros after them: 0.25, 1.2e-7, 1000. */
+export function formatNumber(value: number, digits = 4): string {
+  return Number.isFinite(value) ? String(Number(value.toPrecision(digits))) : String(value);
 }

@@ -4,6 +4,7 @@ import { encodePng, imageGrid, toUnit } from "@tfjs-diffusion/core";
 import * as tf from "@tensorflow/tfjs";
 import { parseHTML } from "linkedom";
 import { ChapterError } from "./errors.js";
+import { formatNumber } from "./output.js";
 import { emit } from "./sink.js";
 
 /** Shows text and values, formatted as by `console.log`. */
@@ -25,11 +26,6 @@ export function table(
   const cell = (value: number | string | undefined) =>
     typeof value === "number" ? formatNumber(value, digits) : (value ?? "");
   emit({ kind: "table", columns, rows: rows.map((row) => columns.map((name) => cell(row[name]))), caption });
-}
-
-/** A number with so many significant digits, and no zeros after them: 0.25, 1.2e-7, 1000. */
-export function formatNumber(value: number, digits = 4): string {
-  return Number.isFinite(value) ? String(Number(value.toPrecision(digits))) : String(value);
 }
 
 const { document } = parseHTML("<!doctype html><html><head></head><body></body></html>");

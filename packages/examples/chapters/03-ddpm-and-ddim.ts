@@ -1,0 +1,408 @@
+// %% [markdown]
+// # DDPM and DDIM
+//
+// **We own a machine that looks at noise and says which picture it might hide. How do we make it draw?**
+//
+// Hand it pure noise and ask: it answers with the mean of all pictures, a grey blur. That is the honest answer, and a poor
+// picture. The trick of all diffusion models is not to *go* where it points, but to take a small step *towards* it, and then
+// to ask again. After the step there is a little less noise, so the next answer is a little less of a blur. The blur makes up its
+// mind on the way.
+//
+// This chapter derives two ways to take that step. Then it draws: first with the exact denoiser of
+// [chapter 2](./02-the-best-denoiser.md), where we can check everything, and in the end with a network that was trained.
+
+// %%
+import * as Plot from "@observablehq/plot";
+import * as tf from "@tensorflow/tfjs";
+import { useBackend } from "@tfjs-diffusion/core";
+import {
+  DDIMScheduler,
+  DDPMScheduler,
+  keyedNoise,
+  type NoiseSource,
+  type Plan,
+} from "@tfjs-diffusion/schedulers";
+import { faceBatch } from "../datasets/faces/index.js";
+import {
+  check,
+  exercise,
+  image,
+  plot,
+  table,
+  todo,
+  type Answer,
+} from "../src/chapter/index.js";
+
+await useBackend("wasm");
+const noise = keyedNoise(2028);
+const config = {
+  beta_schedule: "squaredcos_cap_v2",
+  prediction_type: "sample",
+  clip_sample: false,
+  timestep_spacing: "trailing",
+} as const;
+const ddpm = new DDPMScheduler(config);
+const { alphaBar } = ddpm;
+const T = alphaBar.length;
+
+// %% [markdown]
+// (`prediction_type: "sample"` says that our denoiser answers with the picture $x_0$; `clip_sample` would cut its answers to
+// $[-1, 1]$, which ours never leave; `"trailing"` lets every plan, however short, begin at the noisiest depth.)
+//
+// ## One step back, if we knew the picture
+//
+// Forwards, $x_t$ comes from $x_{t-1}$ by a known Gaussian step. Backwards it does not: many $x_{t-1}$ could have led here. But
+// if somebody told us $x_0$, Bayes would do the rest. The chance of $x_{t-1}$ is the chance of getting there from $x_0$, times the
+// chance of going on to $x_t$:
+//
+// $$ q(x_{t-1} \mid x_t, x_0) \;\propto\; \underbrace{\mathcal N\bigl(x_{t-1};\, \sqrt{\bar\alpha_{t-1}}\,x_0,\, 1-\bar\alpha_{t-1}\bigr)}_{\text{from } x_0 \text{ to here}} \;\cdot\;
+//    \underbrace{\mathcal N\bigl(x_t;\, \sqrt{\alpha_t}\,x_{t-1},\, \beta_t\bigr)}_{\text{from here to } x_t} $$
+//
+// A product of two Gaussians is a Gaussian. Complete the square, and its mean and variance are
+//
+// $$ \tilde\mu = \frac{\sqrt{\bar\alpha_{t-1}}\,\beta_t}{1-\bar\alpha_t}\, x_0 + \frac{\sqrt{\alpha_t}\,(1-\bar\alpha_{t-1})}{1-\bar\alpha_t}\, x_t, \qquad
+//    \tilde\beta_t = \frac{1-\bar\alpha_{t-1}}{1-\bar\alpha_t}\,\beta_t . $$
+//
+// Do not believe it: multiply the two bells on a fine grid, and take the mean and the variance of what comes out.
+
+// %%
+/** Mean's weights for x₀ and x_t, and the variance, of the step from level `a` to the less noisy level `b`. */
+function posterior(a: number, b: number) {
+  const alpha = a / b;
+  return {
+    ofPicture: (Math.sqrt(b) * (1 - alpha)) / (1 - a),
+    ofNoisy: (Math.sqrt(alpha) * (1 - b)) / (1 - a),
+    variance: ((1 - b) / (1 - a)) * (1 - alpha),
+  };
+}
+
+const [a, b] = [alphaBar[500]!, alphaBar[480]!];
+const [picture, noisy] = [0.8, -0.3];
+let [mass, first, second] = [0, 0, 0];
+for (let y = -8; y <= 8; y += 0.001) {
+  const fromPicture = Math.exp(-((y - Math.sqrt(b) * picture) ** 2) / (2 * (1 - b)));
+  const toNoisy = Math.exp(-((noisy - Math.sqrt(a / b) * y) ** 2) / (2 * (1 - a / b)));
+  mass += fromPicture * toNoisy;
+  first += y * fromPicture * toNoisy;
+  second += y ** 2 * fromPicture * toNoisy;
+}
+const formula = posterior(a, b);
+check(
+  "mean, by brute force",
+  first / mass,
+  formula.ofPicture * picture + formula.ofNoisy * noisy,
+  1e-9,
+);
+check(
+  "variance, by brute force",
+  second / mass - (first / mass) ** 2,
+  formula.variance,
+  1e-9,
+);
+
+// %% [markdown]
+// ## DDPM: put the guess in its place
+//
+// Nobody tells us $x_0$. So [Ho, Jain and Abbeel](https://arxiv.org/abs/2006.11239) put the best guess there, $D(x_t, t)$, and draw from the
+// Gaussian:
+//
+// $$ x_{t-1} = \tilde\mu\bigl(x_t, D(x_t, t)\bigr) + \sqrt{\tilde\beta_t}\; z, \qquad z \sim \mathcal N(0, 1). $$
+//
+// The thinner the layers, the nearer this is to the exact way back, and in the limit it is exact, whatever the pictures are. Here is
+// the denoiser of chapter 2 for a world of 64 faces.
+
+// %%
+const K = 64;
+const album = tf.tensor2d(faceBatch(Array(K).keys(), { seed: 7, split: "train" }).pixels, [
+  K,
+  768,
+]);
+
+function best(x: tf.Tensor2D, t: number): tf.Tensor2D {
+  return tf.tidy(() => {
+    const means = album.mul<tf.Tensor2D>(Math.sqrt(alphaBar[t]!));
+    const logits = tf
+      .matMul(x, means, false, true)
+      .mul(2)
+      .sub(means.square().sum(1))
+      .div(2 * (1 - alphaBar[t]!));
+    return tf.matMul(tf.softmax(logits as tf.Tensor2D), album);
+  });
+}
+
+// %% [markdown]
+// And here is a sampler. A *plan* lists the depths to visit, from the noisiest down; `plan.step` takes one step. This loop
+// is all there is, for every method in this library.
+
+// %%
+function draw(
+  plan: Plan,
+  start: tf.Tensor2D,
+  source: NoiseSource,
+  watch?: (x: tf.Tensor2D, t: number) => void,
+): tf.Tensor2D {
+  let state = plan.start(start);
+  for (const [i, t] of plan.timesteps.entries()) {
+    watch?.(state.x as tf.Tensor2D, t);
+    state = tf.tidy(() =>
+      plan.step(state, best(plan.scaleInput(state.x, i) as tf.Tensor2D, t), i, source),
+    );
+  }
+  return state.x as tf.Tensor2D;
+}
+
+// %% [markdown]
+// Is `plan.step` really the formula above? Give both the same noise.
+
+// %%
+const thousand = ddpm.plan(T);
+const before = noise.at("step").normal([4, 768]) as tf.Tensor2D;
+const index = 499; // of 1000 steps: from t = 500 to t = 499
+const after = thousand.step(
+  thousand.resume(before, index),
+  best(before, 500),
+  index,
+  noise.at("step", "z"),
+).x;
+const { ofPicture, ofNoisy, variance } = posterior(alphaBar[500]!, alphaBar[499]!);
+const byHand = best(before, 500)
+  .mul(ofPicture)
+  .add(before.mul(ofNoisy))
+  .add(noise.at("step", "z").normal([4, 768]).mul(Math.sqrt(variance)));
+const largest = (y: tf.Tensor) => y.abs().max().dataSync()[0]!;
+check(
+  "plan.step against the formula, largest difference",
+  largest(after.sub(byHand)),
+  0,
+  3e-6,
+);
+
+// %% [markdown]
+// Now draw, in a thousand steps. We watch one of eight pictures: above what the sampler holds, below what the denoiser thinks it
+// will become.
+
+// %%
+const watched = [999, 950, 900, 860, 820, 780, 700, 500, 250, 0];
+const held: tf.Tensor2D[] = [];
+const thought: tf.Tensor2D[] = [];
+const drawn = draw(
+  thousand,
+  noise.at("start").normal([8, 768]) as tf.Tensor2D,
+  noise.at("ddpm"),
+  (x, t) => {
+    if (!watched.includes(t)) return;
+    held.push(x.slice([0, 0], [1, 768]));
+    thought.push(best(x, t).slice([0, 0], [1, 768]));
+  },
+);
+const asPictures = (x: tf.Tensor) => x.reshape<tf.Tensor4D>([-1, 16, 16, 3]);
+await image(asPictures(tf.concat([...held, ...thought])), {
+  caption: `One picture on its way, at t = ${watched.join(", ")}. Above: x. Below: the best guess.`,
+  columns: watched.length,
+});
+await image(asPictures(drawn), { caption: "All eight, finished.", scale: 5 });
+
+// %% [markdown]
+// The guess is a blur, then a choice, and the noise follows. Once the choice is made the rest is cleaning up.
+//
+// What did we draw? *Exactly* faces of the album, to the last digit:
+
+// %%
+/** For each picture, the root mean square distance to each face of the album, [B, K]. */
+const distances = (x: tf.Tensor2D, faces = album) =>
+  tf.tidy(() =>
+    tf.stack(tf.unstack(x).map((row) => faces.sub(row).square().mean(1).sqrt())),
+  ) as tf.Tensor2D;
+const named = (x: tf.Tensor2D) =>
+  Array.from(tf.tidy(() => distances(x).argMin(1).dataSync()));
+check("distance from the nearest face, at most", largest(distances(drawn).min(1)), 0, 1e-5);
+
+// %% [markdown]
+// ## DDIM: the same guess, no dice
+//
+// DDPM throws dice at each step. Is that needed? [Song, Meng and Ermon (2021)](https://arxiv.org/abs/2010.02502) noticed that the denoiser was only ever trained on
+// pairs $(x_0, x_t)$. It never saw two depths of the same walk. So we may walk in any way, as long as at each depth we arrive at
+// the right *mixture*: a share $\sqrt{\bar\alpha}$ of picture and $\sqrt{1-\bar\alpha}$ of noise. The simplest way: split $x_t$ into
+// the guessed picture and the guessed noise, and mix the very same two again, with less noise.
+//
+// $$ \hat\varepsilon = \frac{x_t - \sqrt{\bar\alpha_t}\,\hat x_0}{\sqrt{1-\bar\alpha_t}}, \qquad
+//    x_{s} = \sqrt{\bar\alpha_{s}}\,\hat x_0 + \sqrt{1-\bar\alpha_{s}-\sigma^2}\;\hat\varepsilon + \sigma z . $$
+//
+// With $\sigma = 0$ there are no dice: the start decides the picture. And $s$ need not be $t - 1$. It may be far away.
+// With $\sigma^2 = \tilde\beta$, called $\eta = 1$, we are back at DDPM, which is worth a check: both formulas give the same weights.
+
+// %%
+const { ofPicture: w0, ofNoisy: wt, variance: sigma2 } = posterior(a, b);
+check(
+  "weight of x_t in DDIM with η = 1",
+  Math.sqrt(1 - b - sigma2) / Math.sqrt(1 - a),
+  wt,
+  1e-12,
+);
+check(
+  "weight of x₀ in DDIM with η = 1",
+  Math.sqrt(b) - (Math.sqrt(1 - b - sigma2) * Math.sqrt(a)) / Math.sqrt(1 - a),
+  w0,
+  1e-12,
+);
+
+// %%
+const ddim = new DDIMScheduler(config);
+const starts = noise.at("start").normal([64, 768]) as tf.Tensor2D;
+const finest = named(draw(ddim.plan(500), starts, noise));
+const agreement = [1, 2, 5, 10, 20, 50, 100].map((steps) => {
+  const x = draw(ddim.plan(steps), starts, noise);
+  const y = draw(ddpm.plan(steps), starts, noise.at("dice", steps));
+  const share = (names: number[]) =>
+    names.filter((name, i) => name === finest[i]).length / 64;
+  return {
+    steps,
+    "DDIM: same face as with 500": share(named(x)),
+    "DDIM: distance from a face": distances(x).min(1).mean().dataSync()[0]!,
+    "DDPM: same face": share(named(y)),
+    "DDPM: distance from a face": distances(y).min(1).mean().dataSync()[0]!,
+  };
+});
+table(agreement, {
+  caption: "64 pictures from the same 64 starts, in more and more steps",
+  digits: 2,
+});
+check(
+  "DDIM in 100 steps: share that agrees with 500",
+  agreement.at(-1)!["DDIM: same face as with 500"],
+  1,
+  0.06,
+);
+
+// %% [markdown]
+// With DDIM the start *is* the picture, in another form: more steps only develop it more faithfully. Five already end at a face, and
+// with fifty it is nearly always the right one.
+// With DDPM the dice decide: from the same start it draws one face today and another tomorrow. One step of either is the blur
+// from which we set out.
+//
+// Is the lottery fair? 64 faces, and each should come up as often as any other. We draw 512 and count: $\chi^2$ should be
+// near its 63 degrees of freedom, give or take $\sqrt{2\cdot 63} = 11.2$. Four of these are our tolerance.
+
+// %%
+const many = named(
+  draw(ddim.plan(50), noise.at("lottery").normal([512, 768]) as tf.Tensor2D, noise),
+);
+const counts = Array.from(
+  { length: K },
+  (_, k) => many.filter((name) => name === k).length,
+);
+const chiSquare = counts.reduce(
+  (sum, count) => sum + (count - 512 / K) ** 2 / (512 / K),
+  0,
+);
+check("χ² of the lottery", chiSquare, 63, 4 * Math.sqrt(2 * 63));
+
+// %% [markdown]
+// ## How many steps does it take?
+//
+// In the world of 64 faces the end is always a face, so errors hide. Take a smoother world, in which the way can be
+// computed with pencil and paper: pictures are numbers from $\mathcal N(0, s^2)$. Then $x_t$ is Gaussian too, with variance
+// $\bar\alpha s^2 + 1 - \bar\alpha$, the best guess is a straight line, and the walk without dice just rescales: whoever starts at two
+// standard deviations ends at two standard deviations.
+//
+// $$ D(x) = \frac{\sqrt{\bar\alpha}\,s^2}{\bar\alpha s^2 + 1 - \bar\alpha}\,x, \qquad x_{\text{end}} = \frac{s}{\sqrt{\bar\alpha_T s^2 + 1 - \bar\alpha_T}}\; x_{\text{start}} . $$
+
+// %%
+const s = 0.5;
+function gaussianError(steps: number): number {
+  const plan = ddim.plan(steps);
+  let state = plan.start(tf.tensor1d([1]));
+  for (const [i, t] of plan.timesteps.entries()) {
+    const gain =
+      (Math.sqrt(alphaBar[t]!) * s ** 2) / (alphaBar[t]! * s ** 2 + 1 - alphaBar[t]!);
+    state = plan.step(state, state.x.mul(gain), i, noise);
+  }
+  return Math.abs(
+    state.x.dataSync()[0]! -
+      s / Math.sqrt(alphaBar[T - 1]! * s ** 2 + 1 - alphaBar[T - 1]!),
+  );
+}
+const convergence = [1, 2, 4, 5, 8, 10, 20, 25, 40, 50, 100, 125, 200].map((steps) => ({
+  steps,
+  error: gaussianError(steps),
+}));
+plot({
+  caption: "Error of DDIM at the end of the walk. The dashed line falls like 1 / steps.",
+  x: { label: "steps", type: "log", grid: true, tickFormat: "~g" },
+  y: { label: "error", type: "log", grid: true, tickFormat: "~g" },
+  marks: [
+    Plot.line(
+      [1, 200].map((steps) => ({ steps, error: 0.5 / steps })),
+      { x: "steps", y: "error", stroke: "gray", strokeDasharray: "4 4" },
+    ),
+    Plot.line(convergence, { x: "steps", y: "error", stroke: "#4269d0", strokeWidth: 2 }),
+    Plot.dot(convergence, { x: "steps", y: "error", fill: "#4269d0" }),
+  ],
+});
+check(
+  "order of convergence, from 20 to 200 steps",
+  Math.log10(gaussianError(20) / gaussianError(200)),
+  1,
+  0.1,
+);
+
+// %% [markdown]
+// Twice the steps, half the error: DDIM is a method of *first order*, like Euler's. It is one: the walk without dice solves a
+// differential equation. Better solvers need fewer steps; they are the subject of a later chapter.
+//
+// ## Exercises
+//
+// Replace `todo` by a number, or by code that computes one, and run the chapter again: `npm run chapter 3`.
+//
+// **1.** How large is $\tilde\beta$ in the very last step of DDPM, the one that ends at $x_0$?
+
+// %%
+const lastVariance: Answer = todo;
+exercise("variance of the last step", lastVariance, posterior(alphaBar[0]!, 1).variance, 0);
+
+// %% solution
+// The last step goes to level ᾱ = 1, so the factor 1 - ᾱ vanishes: no dice, and x₀ is the denoiser's answer.
+check("variance of the last step", posterior(alphaBar[0]!, 1).variance, 0, 0);
+
+// %% [markdown]
+// **2.** In the world $\mathcal N(0, s^2)$ with $s = 0.5$, what is the least number of DDIM steps, among the divisors of 1000,
+// that brings the error below 0.01?
+
+// %%
+const leastSteps: Answer = todo;
+exercise(
+  "steps for an error below 0.01",
+  leastSteps,
+  convergence.find(({ error }) => error < 0.01)!.steps,
+  0,
+);
+
+// %% solution
+// First order: error × steps hardly changes, so one run tells about all others. Then look at the divisors near there.
+const predicted = (gaussianError(100) * 100) / 0.01;
+const divisors = [1, 2, 4, 5, 8, 10, 20, 25, 40, 50, 100, 125, 200].filter(
+  (steps) => steps > 0.8 * predicted,
+);
+check(
+  "steps for an error below 0.01",
+  divisors.find((steps) => gaussianError(steps) < 0.01)!,
+  convergence.find(({ error }) => error < 0.01)!.steps,
+  0,
+);
+
+// %% [markdown]
+// **3.** Draw with DDIM in a single step, from all 64 starts. What is the root mean square distance between the results and the mean
+// face of the album?
+
+// %%
+const fromMeanFace: Answer = todo;
+exercise("distance of one step from the mean face", fromMeanFace, 0, 0.02);
+
+// %% solution
+const oneStep = draw(ddim.plan(1), starts, noise);
+check(
+  "distance of one step from the mean face",
+  Math.sqrt(oneStep.sub(album.mean(0)).square().mean().dataSync()[0]!),
+  0,
+  0.02,
+);

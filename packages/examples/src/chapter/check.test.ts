@@ -1,0 +1,59 @@
+import { beforeEach, describe, expect, it } from "@jest/globals";
+import { check, exercise, todo } from "./check.js";
+import { CheckError } from "./errors.js";
+import type { Output } from "./output.js";
+import { redirectOutput } from "./sink.js";
+
+let shown: Output[];
+beforeEach(() => {
+  shown = [];
+  redirectOutput((output) => shown.push(output));
+});
+
+describe("check", () => {
+  it("shows both numbers and the tolerance", () => {
+    check("pi", 3.14159, Math.PI, 1e-5);
+    expect(shown).toEqual([{ kind: "check", passed: true, text: "pi: got 3.14159, want 3.14159 ± 0.00001" }]);
+  });
+
+  it("lets a difference of the tolerance pass, and not a little more", () => {
+    expect(() => check("edge", 1.5, 1, 0.5)).not.toThrow();
+    expect(() => check("edge", 1.5000001, 1, 0.5)).toThrow(CheckError);
+  });
+
+  it("names both numbers where it fails, and shows nothing", () => {
+    expect(() => check("sum", 5, 4, 0.1)).toThrow("sum: got 5, want 4; they differ by 1, more than 0.1.");
+    expect(shown).toEqual([]);
+  });
+
+  it.each([
+    [NaN, 1],
+    [1, NaN],
+    [Infinity, 1],
+    [-Infinity, Infinity],
+  ])("fails for got %p, want %p", (got, want) => {
+    expect(() => check("number", got, want, 1e9)).toThrow(CheckError);
+  });
+
+  it.each([NaN, -1, Infinity])("refuses the tolerance %p, with which everything or nothing would pass", (tolerance) => {
+    expect(() => check("number", 1, 1, tolerance)).toThrow(RangeError);
+  });
+});
+
+describe("exercise", () => {
+  it("passes over an answer that is still to do", () => {
+    exercise("half", todo, 0.5, 0);
+    expect(shown).toEqual([{ kind: "check", passed: false, text: "half: your turn" }]);
+  });
+
+  it("accepts the right answer", () => {
+    exercise("half", 0.5, 0.5, 0);
+    expect(shown).toEqual([{ kind: "check", passed: true, text: "half: 0.5 is right" }]);
+  });
+
+  it("refuses a wrong answer with a hint that does not give the right one away", () => {
+    expect(() => exercise("half", 0.25, 0.5, 0.1)).toThrow("half: 0.25 is not it yet (it is too small).");
+    expect(() => exercise("half", 2, 0.5, 0.1)).toThrow("too large");
+    expect(() => exercise("half", NaN, 0.5, 0.1)).toThrow("not a number");
+  });
+});

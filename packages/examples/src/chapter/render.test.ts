@@ -1,0 +1,100 @@
+import { describe, expect, it } from "@jest/globals";
+import { parseCells } from "./cells.js";
+import { renderNotebook } from "./notebook.js";
+import type { Output } from "./output.js";
+import { renderPage } from "./page.js";
+
+const OUTPUTS: Output[] = [
+  { kind: "text", text: "1 < 2 & {{ x }}\n\nlast" },
+  { kind: "check", passed: true, text: "sum: got 4, want 4 exactly" },
+  { kind: "table", columns: ["a<b", "c"], rows: [["1", "2"]], caption: "Numbers" },
+  { kind: "plot", svg: '<svg xmlns="http://www.w3.org/2000/svg"></svg>', caption: "A line" },
+  { kind: "image", png: Uint8Array.of(137, 80, 78, 71), caption: 'A "face"' },
+];
+const run = {
+  cells: parseCells(
+    "// %% [markdown]\n// # Title\n//\n// [next](./02-more.md)\n\n// %%\nconst x = 1;\nconst y = 2;\n\n// %% solution\nx;\n",
+  ),
+  outputs: [[], OUTPUTS, [OUTPUTS[1]!]],
+};
+
+describe("renderPage", () => {
+  const { markdown, files } = renderPage("01-title", run);
+
+  it("puts each cell's outputs under its code", () => {
+    const order = [
+      "# Title",
+      "const x = 1;",
+      "1 &lt; 2",
+      "sum: got 4",
+      "a&lt;b",
+      "plot0",
+      "1-5.png",
+      "details Solution",
+    ];
+    const places = order.map((text) => markdown.indexOf(text));
+    expect(places).toEqual([...places].sort((a, b) => a - b));
+    expect(places).not.toContain(-1);
+  });
+
+  it("keeps text out of the reach of HTML, Markdown and Vue", () => {
+    expect(markdown).toContain('<pre v-pre class="text">1 &lt; 2 &amp; {{ x }}&#10;&#10;last</pre>');
+    expect(markdown).toContain('alt="A &quot;face&quot;"');
+  });
+
+  it("gives every picture it shows a file beside it", () => {
+    expect([...files.keys()]).toEqual(["./01-title/1-4.svg", "./01-title/1-5.png"]);
+    expect(markdown).toContain('import plot0 from "./01-title/1-4.svg?raw";');
+  });
+
+  it("folds solutions away", () => {
+    expect(markdown).toMatch(/::: details Solution\n```ts\nx;\n```\n\n<div class="cell-output">[^]*<\/div>\n:::/);
+  });
+
+  it("has the chapter's title as its own", () => {
+    expect(markdown).toMatch(/^---\ntitle: "Title"\n---\n/);
+  });
+});
+
+interface Notebook {
+  nbformat: number;
+  nbformat_minor: number;
+  metadata: { kernelspec: object; language_info: { name: string } };
+  cells: {
+    id: string;
+    cell_type: string;
+    source: string[];
+    metadata: object;
+    execution_count?: number;
+    outputs?: Record<string, unknown>[];
+  }[];
+}
+
+describe("renderNotebook", () => {
+  const notebook = JSON.parse(JSON.stringify(renderNotebook(run))) as Notebook;
+
+  it("is nbformat 4.5: cells with an id, code cells with a count and outputs, Markdown cells without", () => {
+    expect([notebook.nbformat, notebook.nbformat_minor]).toEqual([4, 5]);
+    for (const cell of notebook.cells) expect(cell.id).toMatch(/^[a-zA-Z0-9-_]{1,64}$/);
+    expect(new Set(notebook.cells.map(({ id }) => id)).size).toBe(3);
+    expect(notebook.cells.map(({ execution_count }) => execution_count)).toEqual([undefined, 1, 2]);
+    expect(notebook.cells.map(({ outputs }) => outputs?.length)).toEqual([undefined, 5, 1]);
+  });
+
+  it("keeps every line of the source, with its line end", () => {
+    expect(notebook.cells[1]!.source).toEqual(["const x = 1;\n", "const y = 2;"]);
+  });
+
+  it("links to the next chapter's notebook, not to its page", () => {
+    expect(notebook.cells[0]!.source.at(-1)).toBe("[next](./02-more.ipynb)");
+  });
+
+  it("prints text and draws pictures, with words for those who cannot draw", () => {
+    const [text, , table, plot, image] = notebook.cells[1]!.outputs!;
+    expect(text).toEqual({ output_type: "stream", name: "stdout", text: ["1 < 2 & {{ x }}\n", "\n", "last\n"] });
+    expect(table).toMatchObject({ output_type: "display_data", metadata: {} });
+    expect(table!["data"]).toHaveProperty(["text/plain"], "Numbers\na<b  c\n---  -\n  1  2");
+    expect(Object.keys(plot!["data"] as object)).toEqual(["image/svg+xml", "text/plain"]);
+    expect(image!["data"]).toEqual({ "image/png": "iVBORw==", "text/plain": '[A "face"]' });
+  });
+});
