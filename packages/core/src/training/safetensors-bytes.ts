@@ -35,7 +35,7 @@ export function decodeSafetensors(bytes: Uint8Array): {
   const tensors = new Map<string, { shape: number[]; data: Float32Array }>();
   for (const [name, entry] of Object.entries(header)) {
     const { shape, data_offsets } = entry as { shape: number[]; data_offsets: [number, number] };
-    const part = bytes.slice(start + data_offsets[0], start + data_offsets[1]);
+    const part = Uint8Array.prototype.slice.call(bytes, start + data_offsets[0], start + data_offsets[1]);
     if (part.byteLength !== data_offsets[1] - data_offsets[0]) throw new Error(`it ends before ${name} does`);
     tensors.set(name, { shape, data: new Float32Array(part.buffer) });
   }
