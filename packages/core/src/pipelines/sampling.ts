@@ -40,11 +40,11 @@ export async function* sample({
 }): AsyncGenerator<SamplingStep, void, undefined> {
   signal?.throwIfAborted();
   const total = plan.timesteps.length;
-  let state = tf.tidy(start);
+  let state = tidyState(start);
   try {
     for (let index = first; index < total; index++) {
       const timestep = plan.timesteps[index]!;
-      const next = tf.tidy(() => {
+      const next = tidyState(() => {
         const output = denoise(plan.scaleInput(state.x, index) as tf.Tensor4D, timestep);
         return plan.step(state, output, index, noise);
       });
@@ -55,7 +55,7 @@ export async function* sample({
       yield { index, total, timestep, x: state.x as tf.Tensor4D };
     }
   } finally {
-    tf.dispose(state);
+    tf.dispose(tensorsOf(state));
   }
 }
 
@@ -63,6 +63,11 @@ export async function* sample({
 function disposeUnless(kept: State, old: State): void {
   const living = new Set(tensorsOf(kept));
   for (const tensor of tensorsOf(old)) if (!living.has(tensor)) tensor.dispose();
+}
+
+/** `tf.tidy` for a state: its type does not say so, but it is an object of tensors and lists of them. */
+function tidyState(work: () => State): State {
+  return tf.tidy(work as unknown as () => tf.TensorContainer) as unknown as State;
 }
 
 function tensorsOf(state: State): tf.Tensor[] {

@@ -1,0 +1,55 @@
+import * as tf from "@tensorflow/tfjs";
+import type { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip-text-model.js";
+import type { CLIPTokenizer } from "../text/tokenizer.js";
+
+/** The networks that read a prompt. */
+export interface TextEncoders {
+  readonly tokenizer: CLIPTokenizer;
+  /** Its last hidden states are what the UNet's cross-attention looks at. */
+  readonly textEncoder: CLIPTextModel;
+  /** Its projected sentence vector is added to the UNet's time embedding, where the UNet takes one. */
+  readonly textEncoder2?: CLIPTextModelWithProjection;
+}
+
+/** What the UNet gets to know of N prompts. The caller owns the tensors. */
+export type TextConditioning = {
+  /** One state a token: [N, L, C]. */
+  context: tf.Tensor3D;
+  /** One vector a prompt: [N, D]. */
+  pooled: tf.Tensor2D | undefined;
+};
+
+/** Reads the prompts, all of them at once; each is cut or padded to the number of tokens the encoder has places for. */
+export function encodePrompts(prompts: string[], { tokenizer, textEncoder, textEncoder2 }: TextEncoders): TextConditioning {
+  const read = (maxLength: number) =>
+    tf.tensor2d(
+      prompts.map((prompt) => tokenizer.encode(prompt, { maxLength })),
+      [prompts.length, maxLength],
+      "int32",
+    );
+  return tf.tidy(() => ({
+    context: textEncoder.forward(read(textEncoder.config.max_position_embeddings)).lastHiddenState,
+    pooled: textEncoder2?.forward(read(textEncoder2.config.max_position_embeddings)).textEmbeds,
+  }));
+}
+
+/** Each prompt `count` times in a row: [N, ...] -> [N count, ...]. Borrows its argument. */
+export function repeatPrompts({ context, pooled }: TextConditioning, count: number): TextConditioning {
+  return tf.tidy(() => ({ context: repeatRows(context, count), pooled: pooled && repeatRows(pooled, count) }));
+}
+
+/** Both sets of prompts in one batch, `a` first. Borrows its arguments. */
+export function joinPrompts(a: TextConditioning, b: TextConditioning): TextConditioning {
+  return tf.tidy(() => ({
+    context: tf.concat([a.context, b.context]),
+    pooled: a.pooled && b.pooled && tf.concat([a.pooled, b.pooled]),
+  }));
+}
+
+function repeatRows<T extends tf.Tensor>(x: T, count: number): T {
+  const [rows = 0, ...rest] = x.shape;
+  return x
+    .expandDims(1)
+    .tile([1, count, ...rest.map(() => 1)])
+    .reshape<T>([rows * count, ...rest]);
+}

@@ -1,0 +1,95 @@
+import type * as tf from "@tensorflow/tfjs";
+import type { NoiseSource, Scheduler } from "@tfjs-diffusion/schedulers";
+import { PipelineOptionError } from "./errors.js";
+import type { TextToImageStep } from "./text-to-image.js";
+
+export interface TextToImageOptions {
+  /** What to draw; several prompts are drawn in one batch. */
+  prompt: string | string[];
+  /** What to draw away from, one for all prompts or one for each. Default "": away from a picture of anything. */
+  negativePrompt?: string | string[];
+  /** Steps of the sampler, default 20; most samplers call the network once a step. */
+  numInferenceSteps?: number;
+  /** How strongly to follow the prompt, default 3; at 1 or below guidance is off and a step costs half. */
+  guidanceScale?: number;
+  /** 0 to 1, default 0: how much of the contrast that guidance adds is taken back (Lin et al. 2024). */
+  guidanceRescale?: number;
+  /** The same seed draws the same pictures on every backend, but for rounding. Default 0, a seed like any other. */
+  seed?: number;
+  /** Pictures of each prompt, default 1; they follow each other in the result. */
+  numImages?: number;
+  /** Another sampler than the folder's. */
+  scheduler?: Scheduler;
+  /** Noise to start from, standard normal, [prompts x numImages, H, W, 3]; borrowed. Default: drawn from `noise`. */
+  latents?: tf.Tensor4D;
+  /** Where random numbers come from, default `keyedNoise(seed)`. */
+  noise?: NoiseSource;
+  /** Ends the work between two steps, with the signal's reason. */
+  signal?: AbortSignal;
+  /** Called after every step; the step's tensors are lent for the call. */
+  onStep?: (step: TextToImageStep) => void;
+}
+
+/** The numbers and words of {@link TextToImageOptions}, checked, with their defaults. */
+export interface CheckedOptions {
+  prompts: string[];
+  /** One, or as many as there are prompts. */
+  negativePrompts: string[];
+  steps: number;
+  guidanceScale: number;
+  guidanceRescale: number;
+  seed: number;
+  numImages: number;
+  /** Of the start, [prompts x numImages, H, W, C]. */
+  shape: [number, number, number, number];
+}
+
+/**
+ * Fills in the defaults.
+ *
+ * @param picture the height, width and channels that the network was trained on
+ * @throws PipelineOptionError for what is out of its range, naming the range
+ */
+export function checkOptions(options: TextToImageOptions, picture: [number, number, number]): CheckedOptions {
+  const { negativePrompt = "", numInferenceSteps = 20, guidanceScale = 3, guidanceRescale = 0, seed = 0, numImages = 1 } = options;
+  const prompts = [options.prompt].flat();
+  const negativePrompts = [negativePrompt].flat();
+  requireText("prompt", prompts);
+  requireText("negativePrompt", negativePrompts);
+  if (negativePrompts.length !== 1 && negativePrompts.length !== prompts.length) {
+    throw new PipelineOptionError(
+      `negativePrompt: ${negativePrompts.length} for ${prompts.length} prompts; give one for all, or one for each.`,
+    );
+  }
+  requireWhole("numInferenceSteps", numInferenceSteps, 1);
+  requireWhole("numImages", numImages, 1);
+  requireWhole("seed", seed, 0);
+  require(Number.isFinite(guidanceScale), "guidanceScale", guidanceScale, "a finite number (1 or less: no guidance)");
+  require(guidanceRescale >= 0 && guidanceRescale <= 1, "guidanceRescale", guidanceRescale, "a number from 0 to 1");
+
+  const batch = prompts.length * numImages;
+  const { latents } = options;
+  const channels = picture[2];
+  if (latents && (latents.rank !== 4 || latents.shape[0] !== batch || latents.shape[3] !== channels)) {
+    throw new PipelineOptionError(
+      `latents: [${latents.shape.join(", ")}]; expected [${batch}, height, width, ${channels}], a row for each of ` +
+        `${prompts.length} prompts x ${numImages} images.`,
+    );
+  }
+  const shape = latents?.shape ?? ([batch, ...picture] as CheckedOptions["shape"]);
+  return { prompts, negativePrompts, steps: numInferenceSteps, guidanceScale, guidanceRescale, seed, numImages, shape };
+}
+
+function requireText(option: string, values: unknown[]): void {
+  if (values.length === 0) throw new PipelineOptionError(`${option}: an empty list; give at least one.`);
+  const wrong = values.find((value) => typeof value !== "string");
+  if (wrong !== undefined || values.includes(undefined)) require(false, option, wrong, "a string, or a list of strings");
+}
+
+function requireWhole(option: string, value: number, least: number): void {
+  require(Number.isSafeInteger(value) && value >= least, option, value, `a whole number, ${least} or more`);
+}
+
+function require(condition: boolean, option: string, value: unknown, expected: string): asserts condition {
+  if (!condition) throw new PipelineOptionError(`${option}: ${String(value)}; expected ${expected}.`);
+}
