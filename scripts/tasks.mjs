@@ -17,6 +17,7 @@ const tasks = {
   start: { needs: "run", run: (args) => program("src/cli/main.js", args) },
   test: { needs: "all", run: (args) => node(["--experimental-vm-modules", "--no-warnings", "node_modules/jest/bin/jest.js", ...args]) },
   lint: { needs: "all", run: (args) => node(["scripts/lint.mjs", ...args]) },
+  chapter: { needs: "all", run: (args) => program("src/chapter/main.js", args) },
   docs: { needs: "all", run: (args) => node(["scripts/docs.mjs", ...args]) },
   bench: { needs: "all", run: (args) => program("bench/train-step.js", args) },
   "train:faces": { needs: "run", run: (args) => program("train/faces.js", args) },
