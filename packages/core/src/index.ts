@@ -8,7 +8,6 @@ export {
   type DenoisingLossOptions,
   type ForwardProcess,
   minSnrWeights,
-  type PredictionType,
 } from "./training/denoising-loss.js";
 export {
   CheckpointMismatchError,
@@ -39,3 +38,10 @@ export { Conv2d, type Conv2dOptions } from "./nn/conv2d.js";
 export { Linear, type LinearOptions } from "./nn/linear.js";
 export type { UNet2DConfig } from "./models/unet-2d-config.js";
 export { type UNet2DInputs, UNet2DModel } from "./models/unet-2d.js";
+export type { AutoencoderKLConfig } from "./models/autoencoder-kl-config.js";
+export {
+  AutoencoderKL,
+  type AutoencoderOptions,
+  klToStandardNormal,
+  type LatentDistribution,
+} from "./models/autoencoder-kl.js";

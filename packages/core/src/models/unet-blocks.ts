@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import type { Conv2d } from "../nn/conv2d.js";
 import { Downsample2D, Upsample2D } from "../nn/resample.js";
 import { ResnetBlock2D, type ResnetBlockOptions } from "../nn/resnet-block.js";
 import type { SpatialAttention } from "../nn/spatial-attention.js";
@@ -24,7 +25,8 @@ export interface BlockOptions {
 }
 
 /** A layer that changes the resolution. */
-interface Resampler {
+export interface Resampler {
+  readonly conv?: Conv2d;
   forward(x: tf.Tensor4D, time?: tf.Tensor2D, size?: [number, number]): tf.Tensor4D;
 }
 
@@ -58,8 +60,11 @@ export class DownBlock {
     const results: tf.Tensor4D[] = [];
     let h = x;
     for (const [i, resnet] of this.resnets.entries()) {
-      h = resnet.forward(h, conditioning.time);
-      if (this.attentions) h = this.attentions[i]!.forward(h, conditioning);
+      const input = h;
+      h = tf.tidy(() => {
+        const y = resnet.forward(input, conditioning.time);
+        return this.attentions ? this.attentions[i]!.forward(y, conditioning) : y;
+      });
       results.push(h);
     }
     if (this.downsamplers) results.push(this.downsamplers[0].forward(h, conditioning.time));
@@ -78,12 +83,14 @@ export class MidBlock {
   }
 
   forward(x: tf.Tensor4D, conditioning: Conditioning): tf.Tensor4D {
-    let h = this.resnets[0]!.forward(x, conditioning.time);
-    for (const [i, resnet] of this.resnets.slice(1).entries()) {
-      if (this.attentions) h = this.attentions[i]!.forward(h, conditioning);
-      h = resnet.forward(h, conditioning.time);
-    }
-    return h;
+    return tf.tidy(() => {
+      let h = this.resnets[0]!.forward(x, conditioning.time);
+      for (const [i, resnet] of this.resnets.slice(1).entries()) {
+        if (this.attentions) h = this.attentions[i]!.forward(h, conditioning);
+        h = resnet.forward(h, conditioning.time);
+      }
+      return h;
+    });
   }
 }
 
@@ -115,14 +122,18 @@ export class UpBlock {
 
   /** Takes its skips off the end of `skips`; the next level's skip gives the size to grow to. */
   forward(x: tf.Tensor4D, conditioning: Conditioning, skips: tf.Tensor4D[] = []): tf.Tensor4D {
-    let h = x;
-    for (const [i, resnet] of this.resnets.entries()) {
-      const skip = skips.pop();
-      h = resnet.forward(skip ? tf.concat([h, skip], 3) : h, conditioning.time);
-      if (this.attentions) h = this.attentions[i]!.forward(h, conditioning);
-    }
-    if (!this.upsamplers) return h;
-    const next = skips.at(-1);
-    return this.upsamplers[0].forward(h, conditioning.time, next && [next.shape[1], next.shape[2]]);
+    return tf.tidy(() => {
+      let h = x;
+      for (const [i, resnet] of this.resnets.entries()) {
+        const [input, skip] = [h, skips.pop()];
+        h = tf.tidy(() => {
+          const y = resnet.forward(skip ? tf.concat([input, skip], 3) : input, conditioning.time);
+          return this.attentions ? this.attentions[i]!.forward(y, conditioning) : y;
+        });
+      }
+      if (!this.upsamplers) return h;
+      const next = skips.at(-1);
+      return this.upsamplers[0].forward(h, conditioning.time, next && [next.shape[1], next.shape[2]]);
+    });
   }
 }

@@ -82,14 +82,10 @@ export class Attention {
   }
 
   forward(x: tf.Tensor3D, context: tf.Tensor3D = x, bias?: tf.Tensor): tf.Tensor3D {
-    const mixed = attend(
-      this.to_q.forward(x),
-      this.to_k.forward(context),
-      this.to_v.forward(context),
-      this.heads,
-      bias,
-    );
-    return this.to_out[0].forward(mixed);
+    return tf.tidy(() => {
+      const [q, k, v] = [this.to_q.forward(x), this.to_k.forward(context), this.to_v.forward(context)];
+      return this.to_out[0].forward(attend(q, k, v, this.heads, bias));
+    });
   }
 }
 

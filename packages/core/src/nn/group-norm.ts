@@ -31,6 +31,35 @@ export class GroupNorm {
   forward<T extends tf.Tensor>(x: T): T {
     return normalise(x, this.weight.value, this.bias.value, this.groups, this.eps) as T;
   }
+
+  /** Measures a picture that lies in parts [B, h, W, C]; the caller owns the result. */
+  statistics(parts: readonly tf.Tensor4D[]): GroupStatistics {
+    return tf.tidy(() => {
+      const pixels = parts.reduce((sum, part) => sum + part.shape[1] * part.shape[2], 0);
+      const meanOf = (f: (part: tf.Tensor4D) => tf.Tensor) => {
+        const sums = parts.map((part) => tf.tidy(() => f(part).sum([1, 2])));
+        return groupMean(tf.addN(sums).mul(1 / pixels), this.groups);
+      };
+      const mean = meanOf((part) => part);
+      const variance = meanOf((part) => part.sub(mean.expandDims(1)).square());
+      return { mean, inverse: variance.add(this.eps).rsqrt() };
+    });
+  }
+
+  /** Normalises one part [B, h, W, C] of the picture that `statistics` were measured of; the caller owns the result. */
+  apply(part: tf.Tensor4D, { mean, inverse }: GroupStatistics): tf.Tensor4D {
+    return tf.tidy(() => {
+      const scale = inverse.mul(this.weight.value).expandDims(1);
+      return part.sub(mean.expandDims(1)).mul(scale).add(this.bias.value) as tf.Tensor4D;
+    });
+  }
+}
+
+/** What a normalisation measures of a whole picture, spread over the channels: each [B, 1, C]. */
+export interface GroupStatistics {
+  mean: tf.Tensor;
+  /** 1 / standard deviation. */
+  inverse: tf.Tensor;
 }
 
 /**
@@ -44,18 +73,12 @@ function normalise(x: tf.Tensor, w: tf.Tensor, b: tf.Tensor, groups: number, eps
   const channels = x.shape[x.rank - 1]!;
   const flat = [batch, -1, channels];
   const pixels = x.size / batch / channels;
-  /** Means over space, of B x C numbers -> means over each group, back at every channel, [B, 1, C]. */
-  const groupMean = (means: tf.Tensor): tf.Tensor => {
-    if (groups === channels) return means.reshape([batch, 1, channels]);
-    const grouped = means.reshape([batch, groups, -1]).mean(2, true);
-    return grouped.tile([1, 1, channels / groups]).reshape([batch, 1, channels]);
-  };
   return customGradient(
     [x, w, b],
     () => {
       const flatX = x.reshape(flat);
-      const c = flatX.sub(groupMean(flatX.mean(1)));
-      const inverse = groupMean(c.square().mean(1)).add(eps).rsqrt();
+      const c = flatX.sub(groupMean(flatX.mean(1), groups));
+      const inverse = groupMean(c.square().mean(1), groups).add(eps).rsqrt();
       const scale = inverse.mul(w);
       return { value: c.mul(scale).add(b).reshape(x.shape), saved: [c, inverse, scale] };
     },
@@ -64,10 +87,19 @@ function normalise(x: tf.Tensor, w: tf.Tensor, b: tf.Tensor, groups: number, eps
       const sum = d.sum(1, true);
       const projection = d.mul(c).sum(1, true);
       const share = scale.mul(1 / pixels);
-      const mean = groupMean(sum.mul(share));
-      const slope = groupMean(projection.mul(share)).mul(inverse.square());
+      const mean = groupMean(sum.mul(share), groups);
+      const slope = groupMean(projection.mul(share), groups).mul(inverse.square());
       const dx = d.mul(scale).sub(c.mul(slope).add(mean));
       return [dx.reshape(x.shape), projection.mul(inverse).sum([0, 1]), sum.sum([0, 1])];
     },
   );
+}
+
+/** Means over space, [B, C] or [B, 1, C] -> means over each group, back at every channel, [B, 1, C]. */
+function groupMean(means: tf.Tensor, groups: number): tf.Tensor {
+  const batch = means.shape[0]!;
+  const channels = means.size / batch;
+  if (groups === channels) return means.reshape([batch, 1, channels]);
+  const grouped = means.reshape([batch, groups, -1]).mean(2, true);
+  return grouped.tile([1, 1, channels / groups]).reshape([batch, 1, channels]);
 }

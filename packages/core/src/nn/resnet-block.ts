@@ -49,11 +49,13 @@ export class ResnetBlock2D {
 
   forward(x: tf.Tensor4D, time?: tf.Tensor2D, size?: [number, number]): tf.Tensor4D {
     const { act, outputScale } = this.#options;
-    const input = this.#resample(x, size);
-    let h = this.conv1.forward(this.#resample(act(this.norm1.forward(x)), size));
-    h = this.conv2.forward(act(this.#normWithTime(h, time)));
-    const y = (this.conv_shortcut ? this.conv_shortcut.forward(input) : input).add<tf.Tensor4D>(h);
-    return outputScale === 1 ? y : y.mul(1 / outputScale);
+    return tf.tidy(() => {
+      const input = this.#resample(x, size);
+      let h = this.conv1.forward(this.#resample(act(this.norm1.forward(x)), size));
+      h = this.conv2.forward(act(this.#normWithTime(h, time)));
+      const y = (this.conv_shortcut ? this.conv_shortcut.forward(input) : input).add<tf.Tensor4D>(h);
+      return outputScale === 1 ? y : y.mul(1 / outputScale);
+    });
   }
 
   #normWithTime(h: tf.Tensor4D, time?: tf.Tensor2D): tf.Tensor4D {

@@ -48,9 +48,11 @@ export class Transformer2DModel implements SpatialAttention {
   }
 
   forward(x: tf.Tensor4D, conditioning: TransformerContext): tf.Tensor4D {
-    let tokens = toTokens(this.proj_in.forward(this.norm.forward(x)));
-    for (const block of this.transformer_blocks) tokens = block.forward(tokens, conditioning);
-    return x.add(this.proj_out.forward(tokens.reshape(x.shape)));
+    return tf.tidy(() => {
+      let tokens = toTokens(this.proj_in.forward(this.norm.forward(x)));
+      for (const block of this.transformer_blocks) tokens = block.forward(tokens, conditioning);
+      return x.add(this.proj_out.forward(tokens.reshape(x.shape)));
+    });
   }
 }
 
@@ -85,10 +87,12 @@ export class SelfAttention2D implements SpatialAttention {
   }
 
   forward(x: tf.Tensor4D): tf.Tensor4D {
-    const tokens = toTokens(this.group_norm ? this.group_norm.forward(x) : x);
-    const mixed = attend(this.to_q.forward(tokens), this.to_k.forward(tokens), this.to_v.forward(tokens), this.#heads);
-    const y = x.add<tf.Tensor4D>(this.to_out[0].forward(mixed).reshape(x.shape));
-    return this.#outputScale === 1 ? y : y.mul(1 / this.#outputScale);
+    return tf.tidy(() => {
+      const tokens = toTokens(this.group_norm ? this.group_norm.forward(x) : x);
+      const [q, k, v] = [this.to_q.forward(tokens), this.to_k.forward(tokens), this.to_v.forward(tokens)];
+      const y = x.add<tf.Tensor4D>(this.to_out[0].forward(attend(q, k, v, this.#heads)).reshape(x.shape));
+      return this.#outputScale === 1 ? y : y.mul(1 / this.#outputScale);
+    });
   }
 }
 
@@ -124,23 +128,18 @@ export class AddedKeyValueAttention implements SpatialAttention {
   }
 
   forward(x: tf.Tensor4D, { context, contextBias }: TransformerContext): tf.Tensor4D {
-    const tokens = toTokens(this.group_norm.forward(x));
-    const join = (fromContext: Linear, fromTokens?: Linear) => {
-      const added = fromContext.forward(context!);
-      return fromTokens ? tf.concat([added, fromTokens.forward(tokens)], 1) : added;
-    };
-    const ownKeys = this.to_k ? tokens.shape[1] : 0;
-    const bias =
-      contextBias &&
-      tf.pad(contextBias, [
-        [0, 0],
-        [0, 0],
-        [0, 0],
-        [0, ownKeys],
-      ]);
-    const keys = join(this.add_k_proj, this.to_k);
-    const values = join(this.add_v_proj, this.to_v);
-    const mixed = attend(this.to_q.forward(tokens), keys, values, this.#heads, bias);
-    return x.add(this.to_out[0].forward(mixed).reshape(x.shape));
+    return tf.tidy(() => {
+      const tokens = toTokens(this.group_norm.forward(x));
+      const join = (fromContext: Linear, fromTokens?: Linear) => {
+        const added = fromContext.forward(context!);
+        return fromTokens ? tf.concat([added, fromTokens.forward(tokens)], 1) : added;
+      };
+      const keys = join(this.add_k_proj, this.to_k);
+      const values = join(this.add_v_proj, this.to_v);
+      const unmasked: [number, number] = [0, keys.shape[1] - context!.shape[1]];
+      const bias = contextBias && tf.pad(contextBias, [[0, 0], [0, 0], [0, 0], unmasked]);
+      const mixed = attend(this.to_q.forward(tokens), keys, values, this.#heads, bias);
+      return x.add(this.to_out[0].forward(mixed).reshape(x.shape));
+    });
   }
 }

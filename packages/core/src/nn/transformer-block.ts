@@ -55,13 +55,15 @@ export class BasicTransformerBlock {
   readonly #onlyCrossAttention: boolean;
 
   forward(x: tf.Tensor3D, { context, contextBias, selfBias }: TransformerContext = {}): tf.Tensor3D {
-    const first = this.norm1.forward(x);
-    let y: tf.Tensor3D = this.#onlyCrossAttention
-      ? x.add(this.attn1.forward(first, context, contextBias))
-      : x.add(this.attn1.forward(first, first, selfBias));
-    if (this.norm2 && this.attn2) {
-      y = y.add(this.attn2.forward(this.norm2.forward(y), context, contextBias));
-    }
-    return y.add(this.ff.forward(this.norm3.forward(y)));
+    return tf.tidy(() => {
+      const first = this.norm1.forward(x);
+      let y: tf.Tensor3D = this.#onlyCrossAttention
+        ? x.add(this.attn1.forward(first, context, contextBias))
+        : x.add(this.attn1.forward(first, first, selfBias));
+      if (this.norm2 && this.attn2) {
+        y = y.add(this.attn2.forward(this.norm2.forward(y), context, contextBias));
+      }
+      return y.add(this.ff.forward(this.norm3.forward(y)));
+    });
   }
 }

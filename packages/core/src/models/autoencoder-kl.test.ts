@@ -1,0 +1,80 @@
+import { beforeAll, describe, expect, it } from "@jest/globals";
+import * as tf from "@tensorflow/tfjs";
+import { useBackend } from "../backend/use-backend.js";
+import { above, fill, Golden, readConfig, relativeRms } from "../testing/fixture.js";
+import { gradientErrors, gradientsByName } from "../testing/gradients.js";
+import { numbered, record } from "../testing/record.js";
+import { AutoencoderKL, klToStandardNormal } from "./autoencoder-kl.js";
+import type { AutoencoderKLConfig } from "./autoencoder-kl-config.js";
+
+// 10 times the difference between PyTorch's own float32 and float64 (meta.json: 9e-7 forward, 4e-6 for gradients).
+const FORWARD = 1e-5;
+const GRADIENT = 5e-5;
+
+async function load(): Promise<AutoencoderKL> {
+  const vae = new AutoencoderKL(await readConfig<Partial<AutoencoderKLConfig>>("vae_basic"));
+  await fill(vae, "vae_basic/diffusion_pytorch_model.safetensors");
+  return vae;
+}
+
+describe("AutoencoderKL", () => {
+  beforeAll(async () => {
+    await useBackend("wasm");
+  });
+
+  it("equals diffusers: distribution, divergence, pictures, and inside", async () => {
+    const vae = await load();
+    const golden = await Golden.read("vae_basic");
+    const recorded = record({
+      encoder_conv_in: vae.encoder.conv_in,
+      ...numbered("enc_down", vae.encoder.down_blocks),
+      encoder_mid: vae.encoder.mid_block,
+      decoder_mid: vae.decoder.mid_block,
+      ...numbered("dec_up", vae.decoder.up_blocks),
+    });
+    const distribution = vae.encode(golden.tensor("in.image"));
+    const decoded = vae.decode(golden.tensor("out.sample"));
+    const errors = new Map([
+      ["mean", golden.error("out.mean", distribution.mean)],
+      ["logvar", golden.error("out.logvar", distribution.logvar)],
+      ["kl", golden.error("out.kl", klToStandardNormal(distribution))],
+      ["decoded", golden.error("out.decoded", decoded)],
+    ]);
+    for (const name of golden.names("hook.")) errors.set(name, golden.error(name, recorded.get(name.slice(5))!));
+    const scaled = golden.tensor<tf.Tensor4D>("in.latents").div<tf.Tensor4D>(vae.config.scaling_factor);
+    errors.set("decoded_in_latents", golden.error("out.decoded_in_latents", vae.decode(scaled)));
+    expect(above(FORWARD, errors)).toEqual([]);
+  });
+
+  it("has PyTorch's gradient of every parameter", async () => {
+    const vae = await load();
+    const golden = await Golden.read("vae_basic");
+    const [image, noise] = [golden.tensor<tf.Tensor4D>("in.image"), golden.tensor<tf.Tensor4D>("in.noise")];
+    const { loss, gradients } = gradientsByName(vae, () => {
+      const distribution = vae.encode(image);
+      const sample = distribution.mean.add<tf.Tensor4D>(distribution.logvar.mul(0.5).exp().mul(noise));
+      const reconstruction = vae.decode(sample).sub(image).square().mean();
+      return reconstruction.add(klToStandardNormal(distribution).mean().mul(1e-6)) as tf.Scalar;
+    });
+    expect(golden.error("out.loss", loss)).toBeLessThan(FORWARD);
+    expect(above(GRADIENT, gradientErrors(vae, golden, gradients))).toEqual([]);
+  });
+
+  it.each([1, 2, 3, 5])(
+    "gives the same in bands of %i latent rows as in one piece, and leaves nothing behind",
+    async (bandRows) => {
+      const vae = await load();
+      const image = tf.randomUniform([2, 22, 12, 3], -1, 1, "float32", 1) as tf.Tensor4D;
+      const whole = vae.encode(image);
+      const decoded = vae.decode(whole.mean);
+      const before = tf.memory().numTensors;
+      const inBands = vae.encode(image, { bandRows });
+      const decodedInBands = vae.decode(whole.mean, { bandRows, oneByOne: true });
+      expect(tf.memory().numTensors).toBe(before + 3);
+      // Float32 sums in another order: as far apart as PyTorch is from float64.
+      expect(relativeRms(inBands.mean, whole.mean)).toBeLessThan(2e-6);
+      expect(relativeRms(inBands.logvar, whole.logvar)).toBeLessThan(2e-6);
+      expect(relativeRms(decodedInBands, decoded)).toBeLessThan(2e-6);
+    },
+  );
+});
