@@ -1,2 +1,14 @@
+export { DDIMScheduler, type DDIMConfig } from "./ddim.js";
+export { DDPMScheduler, type DDPMConfig, type VarianceType } from "./ddpm.js";
+export { SchedulerConfigError } from "./errors.js";
+export { diffuse, posterior, velocityOf } from "./forward.js";
+export { schedulerFromConfig, schedulerNames } from "./from-config.js";
 export { keyedNoise, keyedRandom, permutation, type KeyedNoise, type RandomNumbers } from "./keyed-noise.js";
 export type { NoiseSource } from "./noise.js";
+export { predict, type Prediction, type PredictionType } from "./prediction.js";
+export { replayNoise } from "./replay-noise.js";
+export { torchNoise } from "./torch-noise.js";
+export { alphaBars, betas, type BetaSchedule, rescaleZeroTerminalSnr, type ScheduleConfig, sigmaOf, snrOf } from "./schedule.js";
+export type { Plan, PlanRequest, Scheduler, State, StepOptions } from "./scheduler.js";
+export { spacedTimesteps, type TimestepSpacing } from "./spacing.js";
+export { dynamicThreshold, limitX0 } from "./thresholding.js";

@@ -1,0 +1,50 @@
+import { SchedulerConfigError } from "./errors.js";
+
+export type TimestepSpacing = "leading" | "trailing" | "linspace";
+
+/**
+ * Which of the T trained timesteps to visit in n steps, from the noisiest (Lin et al. 2024, table 2): "leading" counts whole
+ * strides from 0 and adds `offset`, "trailing" counts them back from T, "linspace" spreads them from T - 1 to 0.
+ */
+export function spacedTimesteps(spacing: TimestepSpacing, n: number, T: number, offset: number): number[] {
+  const range = Array.from({ length: n }, (_, i) => i);
+  switch (spacing) {
+    case "leading":
+      return range.map((i) => (n - 1 - i) * Math.floor(T / n) + offset);
+    case "trailing":
+      return range.map((i) => roundHalfEven(T - i * (T / n)) - 1);
+    case "linspace":
+      return range.map((i) => (n === 1 ? 0 : roundHalfEven(((n - 1 - i) * (T - 1)) / (n - 1))));
+    default:
+      throw new SchedulerConfigError(
+        `timestep_spacing ${JSON.stringify(spacing)} is not known; known: leading, trailing, linspace.`,
+      );
+  }
+}
+
+/** Throws RangeError unless n steps can be spread over T trained timesteps. */
+export function requireStepCount(n: number, T: number): void {
+  if (!Number.isInteger(n) || n < 1 || n > T) {
+    throw new RangeError(
+      `plan(${n}): the number of steps must be a whole number from 1 to ${T}, the number of training timesteps. ` +
+        "Fewer steps draw faster, more draw finer; 20 to 50 are usual.",
+    );
+  }
+}
+
+/** Throws RangeError unless the timesteps fall and lie in 0 to T - 1. */
+export function requireTimesteps(timesteps: readonly number[], T: number): void {
+  const bad = timesteps.findIndex((t, i) => !Number.isInteger(t) || t < 0 || t >= T || (i > 0 && t >= timesteps[i - 1]!));
+  if (timesteps.length === 0 || bad >= 0) {
+    throw new RangeError(
+      `plan({ timesteps }): ${timesteps.length === 0 ? "the list is empty" : `entry ${bad} is ${timesteps[bad]}`}; ` +
+        `give whole numbers from ${T - 1} down to 0, each smaller than the one before.`,
+    );
+  }
+}
+
+/** Rounds halves to the even neighbour, as numpy does. */
+export function roundHalfEven(x: number): number {
+  const rounded = Math.round(x);
+  return Math.abs(x % 1) === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;
+}
