@@ -252,14 +252,8 @@ const curves = Object.entries(schedules).flatMap(([schedule, levels]) =>
 );
 const line = (y: string) =>
   Plot.line(curves, { x: "t", y, stroke: "schedule", strokeWidth: 2 });
-const names = (at: Record<string, [t: number, y: number]>) =>
-  Plot.text(Object.entries(at), {
-    x: (d) => d[1][0],
-    y: (d) => d[1][1],
-    text: (d) => d[0],
-    fill: (d) => d[0],
-    fontSize: 13,
-  });
+const names = (labels: { schedule: string; t: number; y: number }[]) =>
+  Plot.text(labels, { x: "t", y: "y", text: "schedule", fill: "schedule", fontSize: 13 });
 const colors = { domain: Object.keys(schedules), range: ["#4269d0", "#d97706", "#2f9e58"] };
 
 plot({
@@ -269,7 +263,11 @@ plot({
   color: colors,
   marks: [
     line("share"),
-    names({ linear: [175, 0.6], "scaled linear": [600, 0.25], cosine: [560, 0.52] }),
+    names([
+      { schedule: "linear", t: 175, y: 0.6 },
+      { schedule: "scaled linear", t: 600, y: 0.25 },
+      { schedule: "cosine", t: 560, y: 0.52 },
+    ]),
   ],
 });
 plot({
@@ -287,7 +285,11 @@ plot({
   marks: [
     Plot.ruleY([1], { strokeDasharray: "4 4" }),
     line("snr"),
-    names({ linear: [640, 4e-3], "scaled linear": [250, 0.9], cosine: [450, 6] }),
+    names([
+      { schedule: "linear", t: 640, y: 4e-3 },
+      { schedule: "scaled linear", t: 250, y: 0.9 },
+      { schedule: "cosine", t: 450, y: 6 },
+    ]),
   ],
 });
 

@@ -281,7 +281,7 @@ const sides = tf.tidy(() => {
   const x = scheduler.addNoise(
     clean,
     noise.at("sides").normal(clean.shape),
-    Array<number>(clean.shape[0]!).fill(t),
+    Array<number>(clean.shape[0]).fill(t),
   ) as tf.Tensor2D;
   const D = best(x, alphaBar[t]!);
   const R = rivals["likeliest face"](x, alphaBar[t]!);

@@ -248,6 +248,8 @@ check(
 
 // %%
 const ddim = new DDIMScheduler(config);
+const distanceFromFace = (x: tf.Tensor2D) =>
+  Number(distances(x).min(1).mean().dataSync()[0]!.toFixed(4));
 const starts = noise.at("start").normal([64, 768]) as tf.Tensor2D;
 const finest = named(draw(ddim.plan(500), starts, noise));
 const agreement = [1, 2, 5, 10, 20, 50, 100].map((steps) => {
@@ -258,9 +260,9 @@ const agreement = [1, 2, 5, 10, 20, 50, 100].map((steps) => {
   return {
     steps,
     "DDIM: same face as with 500": share(named(x)),
-    "DDIM: distance from a face": distances(x).min(1).mean().dataSync()[0]!,
+    "DDIM: distance from a face": distanceFromFace(x),
     "DDPM: same face": share(named(y)),
-    "DDPM: distance from a face": distances(y).min(1).mean().dataSync()[0]!,
+    "DDPM: distance from a face": distanceFromFace(y),
   };
 });
 table(agreement, {

@@ -9,6 +9,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { chapterTitle } from "./cells.js";
+import { CheckError } from "./errors.js";
 import { renderNotebook } from "./notebook.js";
 import { renderPage } from "./page.js";
 import { chapterNames, COMPILED, findChapter, readCells, runChapter } from "./run.js";
@@ -26,14 +27,25 @@ async function render(name: string, folder: string): Promise<void> {
   writeFileSync(join(COMPILED, `${name}.ipynb`), `${JSON.stringify(renderNotebook(run), null, 1)}\n`);
 }
 
+/** Prints what the chapter shows; a number that is wrong ends it with the chapter's line, without the tool's own. */
+async function runInTerminal(name: string): Promise<void> {
+  redirectOutput(terminalSink(name));
+  process.setSourceMapsEnabled(true);
+  try {
+    await import(pathToFileURL(join(COMPILED, `${name}.js`)).href);
+  } catch (error) {
+    if (!(error instanceof CheckError)) throw error;
+    const line = /\d\d-[\w-]+\.ts:\d+/.exec(error.stack ?? "")?.[0] ?? name;
+    console.error(`✗ ${error.message}\n  in ${line}`);
+    process.exitCode = 1;
+  }
+}
+
 const [command = "1", ...args] = process.argv.slice(2);
 if (command === "list") {
   console.log(JSON.stringify(chapterNames().map((name) => ({ name, title: chapterTitle(readCells(name)) }))));
 } else if (command === "render") {
   await render(findChapter(args[0] ?? ""), args[1] ?? "docs/chapters");
 } else {
-  const name = findChapter(command);
-  redirectOutput(terminalSink(name));
-  process.setSourceMapsEnabled(true);
-  await import(pathToFileURL(join(COMPILED, `${name}.js`)).href);
+  await runInTerminal(findChapter(command));
 }
