@@ -58,7 +58,10 @@ show(`Our face: "${album.captions[5]!.text}"`);
 
 // %%
 const T = 1000;
-const betas = Array.from({ length: T }, (_, t) => 0.0001 + ((0.02 - 0.0001) * t) / (T - 1));
+const betas = Array.from(
+  { length: T },
+  (_, t) => 0.0001 + ((0.02 - 0.0001) * t) / (T - 1),
+);
 
 const addLayer = (x: tf.Tensor4D, t: number, source = noise) =>
   tf.tidy(() =>
@@ -127,7 +130,12 @@ for (const beta of betas) {
   variance = (1 - beta) * variance + beta;
 }
 // The scheduler keeps its betas in single precision, as the public checkpoints do: 7 digits.
-check("picture's share after 1000 layers", share, Math.sqrt(alphaBar[T - 1]!), 1e-7);
+check(
+  "picture's share after 1000 layers",
+  share,
+  Math.sqrt(alphaBar[T - 1]!),
+  1e-7,
+);
 check("noise's variance after 1000 layers", variance, 1 - alphaBar[T - 1]!, 1e-9);
 check("squares of both shares", share ** 2 + variance, 1, 1e-12);
 
@@ -152,7 +160,8 @@ for (let t = 0; t < depth; t++) {
 }
 const a = alphaBar[depth - 1]!;
 const { mean, variance: spread } = tf.moments(stack, 0);
-const rms = (y: tf.Tensor) => Math.sqrt(tf.tidy(() => y.square().mean().dataSync()[0]!));
+const rms = (y: tf.Tensor) =>
+  Math.sqrt(tf.tidy(() => y.square().mean().dataSync()[0]!));
 const errorOfMean = rms(mean.sub(x0.squeeze([0]).mul(Math.sqrt(a))));
 
 check(
@@ -242,6 +251,8 @@ const schedules = {
   }).alphaBar,
   cosine: new DDPMScheduler({ beta_schedule: "squaredcos_cap_v2" }).alphaBar,
 };
+
+// %% folded
 const curves = Object.entries(schedules).flatMap(([schedule, levels]) =>
   Array.from({ length: T / 10 }, (_, i) => ({
     schedule,
@@ -253,8 +264,17 @@ const curves = Object.entries(schedules).flatMap(([schedule, levels]) =>
 const line = (y: string) =>
   Plot.line(curves, { x: "t", y, stroke: "schedule", strokeWidth: 2 });
 const names = (labels: { schedule: string; t: number; y: number }[]) =>
-  Plot.text(labels, { x: "t", y: "y", text: "schedule", fill: "schedule", fontSize: 13 });
-const colors = { domain: Object.keys(schedules), range: ["#4269d0", "#d97706", "#2f9e58"] };
+  Plot.text(labels, {
+    x: "t",
+    y: "y",
+    text: "schedule",
+    fill: "schedule",
+    fontSize: 13,
+  });
+const colors = {
+  domain: Object.keys(schedules),
+  range: ["#4269d0", "#d97706", "#2f9e58"],
+};
 
 plot({
   caption: "The picture's share ᾱ of the variance.",
@@ -355,7 +375,12 @@ exercise(
 let layers = 0;
 let left = 1;
 while (left >= 0.5) left *= 1 - betas[layers++]!;
-check("layers until SNR < 1", layers, alphaBar.findIndex((share) => share < 0.5) + 1, 0);
+check(
+  "layers until SNR < 1",
+  layers,
+  alphaBar.findIndex((share) => share < 0.5) + 1,
+  0,
+);
 
 // %% [markdown]
 // **3.** Somebody forgets the paling: $x_t = x_{t-1} + \sqrt{\beta_t}\,\varepsilon_t$. What is the variance of the noise after

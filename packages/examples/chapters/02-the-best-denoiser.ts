@@ -49,7 +49,8 @@ const { alphaBar } = scheduler;
 // $$ D(x) = \tanh\!\left( \frac{\sqrt{\bar\alpha}\; x}{1 - \bar\alpha} \right) . $$
 
 // %%
-const posteriorMean = (x: number, a: number) => Math.tanh((Math.sqrt(a) * x) / (1 - a));
+const posteriorMean = (x: number, a: number) =>
+  Math.tanh((Math.sqrt(a) * x) / (1 - a));
 
 const density = (x: number, mean: number, variance: number) =>
   Math.exp(-((x - mean) ** 2) / (2 * variance));
@@ -90,6 +91,8 @@ const learned = shares.flatMap((a) => {
     seen: count[bin]!,
   }));
 });
+
+// %% folded
 const colors = {
   domain: shares.map((a) => `ᾱ = ${a}`),
   range: ["#2f9e58", "#c2410c", "#d99a06", "#4269d0"],
@@ -137,10 +140,10 @@ plot({
 
 // %%
 const K = 64;
-const album = tf.tensor2d(faceBatch(Array(K).keys(), { seed: 7, split: "train" }).pixels, [
-  K,
-  768,
-]);
+const album = tf.tensor2d(
+  faceBatch(Array(K).keys(), { seed: 7, split: "train" }).pixels,
+  [K, 768],
+);
 
 /** Chances of the album's faces, [B, K], for noisy pictures [B, 768] at share `a`. */
 const chances = (x: tf.Tensor2D, a: number): tf.Tensor2D =>
@@ -161,13 +164,18 @@ const best = (x: tf.Tensor2D, a: number): tf.Tensor2D =>
 const depths = [100, 300, 500, 700, 800, 900, 999];
 const subject = album.slice([5, 0], [1, 768]);
 const oneNoise = noise.at("one face").normal([1, 768]) as tf.Tensor2D;
-const seen = depths.map((t) => scheduler.addNoise(subject, oneNoise, [t]) as tf.Tensor2D);
+const seen = depths.map(
+  (t) => scheduler.addNoise(subject, oneNoise, [t]) as tf.Tensor2D,
+);
 const guessed = depths.map((t, i) => best(seen[i]!, alphaBar[t]!));
-await image(tf.concat([...seen, ...guessed]).reshape([2 * depths.length, 16, 16, 3]), {
-  caption: `Above: a face at t = ${depths.join(", ")}. Below: the best guess at it.`,
-  columns: depths.length,
-  scale: 5,
-});
+await image(
+  tf.concat([...seen, ...guessed]).reshape([2 * depths.length, 16, 16, 3]),
+  {
+    caption: `Above: a face at t = ${depths.join(", ")}. Below: the best guess at it.`,
+    columns: depths.length,
+    scale: 5,
+  },
+);
 
 // %% [markdown]
 // Astonishing: at $t = 700$ nobody would call that a face, and the guess is perfect. A picture has 768 numbers, and they all
@@ -197,12 +205,20 @@ plot({
   x: { label: "t", grid: true },
   y: { label: "suspects", grid: true, domain: [0, 64] },
   marks: [
-    Plot.line(certainty, { x: "t", y: "suspects", stroke: "#4269d0", strokeWidth: 2 }),
+    Plot.line(certainty, {
+      x: "t",
+      y: "suspects",
+      stroke: "#4269d0",
+      strokeWidth: 2,
+    }),
     Plot.ruleY([1], { strokeDasharray: "4 4" }),
   ],
 });
 check("suspects at t = 19", certainty[0]!.suspects, 1, 1e-4);
-const lastGuess = best(noise.at("end").normal([1, 768]) as tf.Tensor2D, alphaBar[999]!);
+const lastGuess = best(
+  noise.at("end").normal([1, 768]) as tf.Tensor2D,
+  alphaBar[999]!,
+);
 check(
   "guess at t = 999, from the album's mean",
   lastGuess.sub(album.mean(0)).abs().max().dataSync()[0]!,
@@ -289,10 +305,13 @@ const sides = tf.tidy(() => {
   const cross = perDraw(clean.sub(D).mul(D.sub(R)).mul(2));
   const meanOf = (values: Float32Array) =>
     values.reduce((sum, value) => sum + value, 0) / values.length;
-  const standardError = Math.sqrt(meanOf(cross.map((value) => value ** 2)) / cross.length);
+  const standardError = Math.sqrt(
+    meanOf(cross.map((value) => value ** 2)) / cross.length,
+  );
   return {
     left: meanOf(perDraw(clean.sub(R).square())),
-    right: meanOf(perDraw(clean.sub(D).square())) + meanOf(perDraw(D.sub(R).square())),
+    right:
+      meanOf(perDraw(clean.sub(D).square())) + meanOf(perDraw(D.sub(R).square())),
     standardError,
   };
 });
@@ -345,12 +364,17 @@ const errors = tf.tidy(() => {
   const t = 900;
   const a = alphaBar[t]!;
   const epsilon = noise.at("languages").normal([K, 768]);
-  const x = scheduler.addNoise(album, epsilon, Array<number>(K).fill(t)) as tf.Tensor2D;
+  const x = scheduler.addNoise(
+    album,
+    epsilon,
+    Array<number>(K).fill(t),
+  ) as tf.Tensor2D;
   const guess = rivals["likeliest face"](x, a);
   const guessedNoise = x.sub(guess.mul(Math.sqrt(a))).div(Math.sqrt(1 - a));
   const guessedV = guessedNoise.mul(Math.sqrt(a)).sub(guess.mul(Math.sqrt(1 - a)));
   const trueV = scheduler.velocity(album, epsilon, Array<number>(K).fill(t));
-  const mse = (y: tf.Tensor, want: tf.Tensor) => y.sub(want).square().mean().dataSync()[0]!;
+  const mse = (y: tf.Tensor, want: tf.Tensor) =>
+    y.sub(want).square().mean().dataSync()[0]!;
   return {
     x0: mse(guess, album),
     epsilon: mse(guessedNoise, epsilon),
@@ -364,12 +388,17 @@ check(
   errors.snr,
   1e-4 * errors.snr,
 );
-check("squared error in v, over that in x₀", errors.v / errors.x0, errors.snr + 1, 1e-4);
+check(
+  "squared error in v, over that in x₀",
+  errors.v / errors.x0,
+  errors.snr + 1,
+  1e-4,
+);
 
 // %% [markdown]
 // So the choice of a language is a choice of which depths a network is to care about:
 
-// %%
+// %% folded
 const prices = Array.from({ length: 100 }, (_, i) => 10 * i + 5).flatMap((t) => {
   const snr = alphaBar[t]! / (1 - alphaBar[t]!);
   return [
@@ -433,14 +462,17 @@ exercise(
   "best guess",
   bestGuess,
   ((p) => 3 * p - (1 - p))(
-    1 / (1 + Math.exp(((0.7 - 3 * Math.SQRT1_2) ** 2 - (0.7 + Math.SQRT1_2) ** 2) / 1)),
+    1 /
+      (1 +
+        Math.exp(((0.7 - 3 * Math.SQRT1_2) ** 2 - (0.7 + Math.SQRT1_2) ** 2) / 1)),
   ),
   1e-6,
 );
 
 // %% solution
 // Both chances have the same variance, 1 - ᾱ = 0.5, so that the exponents are -(x - √ᾱ m)².
-const chanceOf = (picture: number) => Math.exp(-((0.7 - Math.sqrt(0.5) * picture) ** 2));
+const chanceOf = (picture: number) =>
+  Math.exp(-((0.7 - Math.sqrt(0.5) * picture) ** 2));
 const p = chanceOf(3) / (chanceOf(3) + chanceOf(-1));
 check("best guess", 3 * p - 1 * (1 - p), 0.9598, 0.0001);
 

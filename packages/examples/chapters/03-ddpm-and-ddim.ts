@@ -80,8 +80,12 @@ const [a, b] = [alphaBar[500]!, alphaBar[480]!];
 const [picture, noisy] = [0.8, -0.3];
 let [mass, first, second] = [0, 0, 0];
 for (let y = -8; y <= 8; y += 0.001) {
-  const fromPicture = Math.exp(-((y - Math.sqrt(b) * picture) ** 2) / (2 * (1 - b)));
-  const toNoisy = Math.exp(-((noisy - Math.sqrt(a / b) * y) ** 2) / (2 * (1 - a / b)));
+  const fromPicture = Math.exp(
+    -((y - Math.sqrt(b) * picture) ** 2) / (2 * (1 - b)),
+  );
+  const toNoisy = Math.exp(
+    -((noisy - Math.sqrt(a / b) * y) ** 2) / (2 * (1 - a / b)),
+  );
   mass += fromPicture * toNoisy;
   first += y * fromPicture * toNoisy;
   second += y ** 2 * fromPicture * toNoisy;
@@ -113,10 +117,10 @@ check(
 
 // %%
 const K = 64;
-const album = tf.tensor2d(faceBatch(Array(K).keys(), { seed: 7, split: "train" }).pixels, [
-  K,
-  768,
-]);
+const album = tf.tensor2d(
+  faceBatch(Array(K).keys(), { seed: 7, split: "train" }).pixels,
+  [K, 768],
+);
 
 function best(x: tf.Tensor2D, t: number): tf.Tensor2D {
   return tf.tidy(() => {
@@ -145,7 +149,12 @@ function draw(
   for (const [i, t] of plan.timesteps.entries()) {
     watch?.(state.x as tf.Tensor2D, t);
     state = tf.tidy(() =>
-      plan.step(state, best(plan.scaleInput(state.x, i) as tf.Tensor2D, t), i, source),
+      plan.step(
+        state,
+        best(plan.scaleInput(state.x, i) as tf.Tensor2D, t),
+        i,
+        source,
+      ),
     );
   }
   return state.x as tf.Tensor2D;
@@ -215,7 +224,12 @@ const distances = (x: tf.Tensor2D, faces = album) =>
   ) as tf.Tensor2D;
 const named = (x: tf.Tensor2D) =>
   Array.from(tf.tidy(() => distances(x).argMin(1).dataSync()));
-check("distance from the nearest face, at most", largest(distances(drawn).min(1)), 0, 1e-5);
+check(
+  "distance from the nearest face, at most",
+  largest(distances(drawn).min(1)),
+  0,
+  1e-5,
+);
 
 // %% [markdown]
 // ## DDIM: the same guess, no dice
@@ -316,7 +330,8 @@ function gaussianError(steps: number): number {
   let state = plan.start(tf.tensor1d([1]));
   for (const [i, t] of plan.timesteps.entries()) {
     const gain =
-      (Math.sqrt(alphaBar[t]!) * s ** 2) / (alphaBar[t]! * s ** 2 + 1 - alphaBar[t]!);
+      (Math.sqrt(alphaBar[t]!) * s ** 2) /
+      (alphaBar[t]! * s ** 2 + 1 - alphaBar[t]!);
     state = plan.step(state, state.x.mul(gain), i, noise);
   }
   return Math.abs(
@@ -324,12 +339,17 @@ function gaussianError(steps: number): number {
       s / Math.sqrt(alphaBar[T - 1]! * s ** 2 + 1 - alphaBar[T - 1]!),
   );
 }
-const convergence = [1, 2, 4, 5, 8, 10, 20, 25, 40, 50, 100, 125, 200].map((steps) => ({
-  steps,
-  error: gaussianError(steps),
-}));
+const convergence = [1, 2, 4, 5, 8, 10, 20, 25, 40, 50, 100, 125, 200].map(
+  (steps) => ({
+    steps,
+    error: gaussianError(steps),
+  }),
+);
+
+// %% folded
 plot({
-  caption: "Error of DDIM at the end of the walk. The dashed line falls like 1 / steps.",
+  caption:
+    "Error of DDIM at the end of the walk. The dashed line falls like 1 / steps.",
   x: { label: "steps", type: "log", grid: true, tickFormat: "~g" },
   y: { label: "error", type: "log", grid: true, tickFormat: "~g" },
   marks: [
@@ -337,10 +357,17 @@ plot({
       [1, 200].map((steps) => ({ steps, error: 0.5 / steps })),
       { x: "steps", y: "error", stroke: "gray", strokeDasharray: "4 4" },
     ),
-    Plot.line(convergence, { x: "steps", y: "error", stroke: "#4269d0", strokeWidth: 2 }),
+    Plot.line(convergence, {
+      x: "steps",
+      y: "error",
+      stroke: "#4269d0",
+      strokeWidth: 2,
+    }),
     Plot.dot(convergence, { x: "steps", y: "error", fill: "#4269d0" }),
   ],
 });
+
+// %%
 check(
   "order of convergence, from 20 to 200 steps",
   Math.log10(gaussianError(20) / gaussianError(200)),
@@ -360,7 +387,12 @@ check(
 
 // %%
 const lastVariance: Answer = todo;
-exercise("variance of the last step", lastVariance, posterior(alphaBar[0]!, 1).variance, 0);
+exercise(
+  "variance of the last step",
+  lastVariance,
+  posterior(alphaBar[0]!, 1).variance,
+  0,
+);
 
 // %% solution
 // The last step goes to level ᾱ = 1, so the factor 1 - ᾱ vanishes: no dice, and x₀ is the denoiser's answer.

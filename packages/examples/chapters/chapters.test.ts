@@ -1,6 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { execFile } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -41,9 +47,9 @@ describe.each(chapters)("chapter %s", (name) => {
       cells: { cell_type: string; outputs?: unknown[] }[];
     };
     expect(notebook.cells[0]!.cell_type).toBe("markdown");
-    expect(notebook.cells.flatMap(({ outputs = [] }) => outputs).length).toBeGreaterThan(
-      pictures.length,
-    );
+    expect(
+      notebook.cells.flatMap(({ outputs = [] }) => outputs).length,
+    ).toBeGreaterThan(pictures.length);
   }, 120_000);
 });
 

@@ -1,10 +1,14 @@
 import { ChapterError } from "./errors.js";
 
+/** What a page folds away until it is asked for: nothing, the code, or the code and what it shows. */
+export type Folded = "nothing" | "code" | "all";
+
 /** A piece of a chapter between two `// %%` lines. `line` is the marker's own line, from 1. */
 export type Cell =
   | { readonly kind: "markdown"; readonly line: number; readonly text: string }
-  | { readonly kind: "code"; readonly line: number; readonly source: string; readonly solution: boolean };
+  | { readonly kind: "code"; readonly line: number; readonly source: string; readonly folded: Folded };
 
+const FOLDED: Record<string, Folded> = { "": "nothing", folded: "code", solution: "all" };
 const MARKER = /^\/\/ %%(?: (.*))?$/;
 
 /**
@@ -12,7 +16,8 @@ const MARKER = /^\/\/ %%(?: (.*))?$/;
  *
  *     // %% [markdown]       comment lines follow; without their `// ` they are Markdown
  *     // %%                  code follows
- *     // %% solution         code that the page keeps folded until it is asked for
+ *     // %% folded           code that matters less than what it shows, such as that of a plot
+ *     // %% solution         code of which nothing shall be seen before the reader asks for it
  *
  * @throws ChapterError with the file's line for text outside of a cell, an unknown marker, code in a Markdown cell,
  * or a chapter that does not open with a title
@@ -31,10 +36,10 @@ export function parseCells(text: string, file = "chapter"): Cell[] {
     const line = start + 1;
     if (marker === "[markdown]") {
       cells.push({ kind: "markdown", line, text: trimBlankLines(body.map(uncomment)) });
-    } else if (marker === "" || marker === "solution") {
-      cells.push({ kind: "code", line, source: trimBlankLines(body), solution: marker === "solution" });
+    } else if (Object.hasOwn(FOLDED, marker)) {
+      cells.push({ kind: "code", line, source: trimBlankLines(body), folded: FOLDED[marker]! });
     } else {
-      throw fail(line, `unknown cell "${marker}"; write // %%, // %% solution or // %% [markdown].`);
+      throw fail(line, `unknown cell "${marker}"; write // %%, // %% folded, // %% solution or // %% [markdown].`);
     }
 
     function uncomment(text: string, i: number): string {

@@ -17,8 +17,16 @@ export function renderPage(name: string, { cells, outputs }: Run): Page {
     if (cell.kind === "markdown") return cell.text;
     const code = ["```ts", cell.source, "```"].join("\n");
     const shown = outputs[k]!.map((output, j) => renderOutput(output, `${k}-${j + 1}`));
-    const parts = [code, ...(shown.length > 0 ? [`<div class="cell-output">\n\n${shown.join("\n\n")}\n\n</div>`] : [])];
-    return cell.solution ? `::: details Solution\n${parts.join("\n\n")}\n:::` : parts.join("\n\n");
+    const results = shown.length > 0 ? [`<div class="cell-output">\n\n${shown.join("\n\n")}\n\n</div>`] : [];
+    const fold = (title: string, parts: string[]) => `::: details ${title}\n${parts.join("\n\n")}\n:::`;
+    switch (cell.folded) {
+      case "nothing":
+        return [code, ...results].join("\n\n");
+      case "code":
+        return [fold("Code", [code]), ...results].join("\n\n");
+      case "all":
+        return fold("Solution", [code, ...results]);
+    }
   }
 
   function renderOutput(output: Output, id: string): string {

@@ -13,9 +13,9 @@ const OUTPUTS: Output[] = [
 ];
 const run = {
   cells: parseCells(
-    "// %% [markdown]\n// # Title\n//\n// [next](./02-more.md)\n\n// %%\nconst x = 1;\nconst y = 2;\n\n// %% solution\nx;\n",
+    "// %% [markdown]\n// # Title\n//\n// [next](./02-more.md)\n\n// %%\nconst x = 1;\nconst y = 2;\n\n// %% solution\nx;\n\n// %% folded\ny;\n",
   ),
-  outputs: [[], OUTPUTS, [OUTPUTS[1]!]],
+  outputs: [[], OUTPUTS, [OUTPUTS[1]!], [OUTPUTS[1]!]],
 };
 
 describe("renderPage", () => {
@@ -51,6 +51,10 @@ describe("renderPage", () => {
     expect(markdown).toMatch(/::: details Solution\n```ts\nx;\n```\n\n<div class="cell-output">[^]*<\/div>\n:::/);
   });
 
+  it("folds away the code of a folded cell, and not what it shows", () => {
+    expect(markdown).toMatch(/::: details Code\n```ts\ny;\n```\n:::\n\n<div class="cell-output">/);
+  });
+
   it("has the chapter's title as its own", () => {
     expect(markdown).toMatch(/^---\ntitle: "Title"\n---\n/);
   });
@@ -76,9 +80,9 @@ describe("renderNotebook", () => {
   it("is nbformat 4.5: cells with an id, code cells with a count and outputs, Markdown cells without", () => {
     expect([notebook.nbformat, notebook.nbformat_minor]).toEqual([4, 5]);
     for (const cell of notebook.cells) expect(cell.id).toMatch(/^[a-zA-Z0-9-_]{1,64}$/);
-    expect(new Set(notebook.cells.map(({ id }) => id)).size).toBe(3);
-    expect(notebook.cells.map(({ execution_count }) => execution_count)).toEqual([undefined, 1, 2]);
-    expect(notebook.cells.map(({ outputs }) => outputs?.length)).toEqual([undefined, 5, 1]);
+    expect(new Set(notebook.cells.map(({ id }) => id)).size).toBe(4);
+    expect(notebook.cells.map(({ execution_count }) => execution_count)).toEqual([undefined, 1, 2, 3]);
+    expect(notebook.cells.map(({ outputs }) => outputs?.length)).toEqual([undefined, 5, 1, 1]);
   });
 
   it("keeps every line of the source, with its line end", () => {
