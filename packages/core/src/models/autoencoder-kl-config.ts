@@ -48,16 +48,16 @@ const DEFAULTS: AutoencoderKLConfig = {
   mid_block_add_attention: true,
 };
 
-const SUPPORTED: SupportedValues<AutoencoderKLConfig> = { act_fn: activationNames };
+const SUPPORTED: SupportedValues<AutoencoderKLConfig> = {
+  down_block_types: ["DownEncoderBlock2D"],
+  up_block_types: ["UpDecoderBlock2D"],
+  act_fn: activationNames,
+};
 
 export function resolveAutoencoderConfig(given: Partial<AutoencoderKLConfig>): AutoencoderKLConfig {
   const config = resolveConfig("AutoencoderKL", given, DEFAULTS, SUPPORTED);
-  const levels = config.block_out_channels.length;
   for (const key of ["down_block_types", "up_block_types"] as const) {
-    const only = key === "down_block_types" ? "DownEncoderBlock2D" : "UpDecoderBlock2D";
-    for (const type of perLevel("AutoencoderKL", key, config[key] as string[], levels)) {
-      resolveConfig("AutoencoderKL", { [key]: type }, { [key]: only }, { [key]: [only] });
-    }
+    perLevel("AutoencoderKL", key, config[key] as string[], config.block_out_channels.length);
   }
   return config;
 }

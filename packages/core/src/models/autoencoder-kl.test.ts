@@ -54,7 +54,7 @@ describe("AutoencoderKL", () => {
       const distribution = vae.encode(image);
       const sample = distribution.mean.add<tf.Tensor4D>(distribution.logvar.mul(0.5).exp().mul(noise));
       const reconstruction = vae.decode(sample).sub(image).square().mean();
-      return reconstruction.add(klToStandardNormal(distribution).mean().mul(1e-6)) as tf.Scalar;
+      return reconstruction.add<tf.Scalar>(klToStandardNormal(distribution).mean().mul(1e-6));
     });
     expect(golden.error("out.loss", loss)).toBeLessThan(FORWARD);
     expect(above(GRADIENT, gradientErrors(vae, golden, gradients))).toEqual([]);
@@ -64,7 +64,7 @@ describe("AutoencoderKL", () => {
     "gives the same in bands of %i latent rows as in one piece, and leaves nothing behind",
     async (bandRows) => {
       const vae = await load();
-      const image = tf.randomUniform([2, 22, 12, 3], -1, 1, "float32", 1) as tf.Tensor4D;
+      const image = tf.randomUniform<tf.Rank.R4>([2, 22, 12, 3], -1, 1, "float32", 1);
       const whole = vae.encode(image);
       const decoded = vae.decode(whole.mean);
       const before = tf.memory().numTensors;

@@ -182,7 +182,7 @@ export class AutoencoderKL extends Model {
 
 /** KL(N(mean, exp(logvar)) || N(0, 1)) of each item, summed over its latents: [B] (Kingma & Welling 2014, appendix B). */
 export function klToStandardNormal({ mean, logvar }: LatentDistribution): tf.Tensor1D {
-  return tf.tidy(() => mean.square().add(logvar.exp()).sub(1).sub(logvar).sum([1, 2, 3]).mul(0.5) as tf.Tensor1D);
+  return tf.tidy(() => mean.square().add(logvar.exp()).sub(1).sub(logvar).sum([1, 2, 3]).mul<tf.Tensor1D>(0.5));
 }
 
 function checkBandRows(rows: number | undefined): void {
@@ -193,5 +193,5 @@ function checkBandRows(rows: number | undefined): void {
 /** f of the whole batch, or of one item at a time. */
 function perItem(x: tf.Tensor4D, oneByOne: boolean | undefined, f: (x: tf.Tensor4D) => tf.Tensor4D): tf.Tensor4D {
   if (!oneByOne || x.shape[0] === 1) return tf.tidy(() => f(x));
-  return tf.tidy(() => tf.concat((tf.split(x, x.shape[0]) as tf.Tensor4D[]).map((item) => tf.tidy(() => f(item)))));
+  return tf.tidy(() => tf.concat(tf.split<tf.Tensor4D>(x, x.shape[0]).map((item) => tf.tidy(() => f(item)))));
 }

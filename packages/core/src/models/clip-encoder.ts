@@ -1,4 +1,4 @@
-import * as tf from "@tensorflow/tfjs";
+import type * as tf from "@tensorflow/tfjs";
 import { type Activation, activation, type ActivationName } from "../nn/activations.js";
 import { attend, requireHeads } from "../nn/attention.js";
 import { normal, zeros } from "../nn/initializers.js";
@@ -78,7 +78,7 @@ class CLIPEncoderLayer {
   }
 
   forward(x: tf.Tensor3D, bias?: tf.Tensor): tf.Tensor3D {
-    const attended = x.add(this.self_attn.forward(this.layer_norm1.forward(x), bias)) as tf.Tensor3D;
+    const attended = x.add<tf.Tensor3D>(this.self_attn.forward(this.layer_norm1.forward(x), bias));
     return attended.add(this.mlp.forward(this.layer_norm2.forward(attended)));
   }
 }

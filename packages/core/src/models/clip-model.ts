@@ -52,11 +52,11 @@ export class CLIPModel extends Model {
       const imageEmbeds = unit(this.visual_projection.forward(this.vision_model.forward(pixels).pooled));
       const logitsPerText = tf
         .matMul(textEmbeds, imageEmbeds, false, true)
-        .mul(this.logit_scale.value.exp()) as tf.Tensor2D;
-      const logitsPerImage = logitsPerText.transpose() as tf.Tensor2D;
+        .mul<tf.Tensor2D>(this.logit_scale.value.exp());
+      const logitsPerImage = logitsPerText.transpose<tf.Tensor2D>();
       const isPaired = ids.shape[0] === pixels.shape[0];
       const loss = isPaired ? contrastiveLoss(logitsPerText) : tf.scalar(NaN);
-      return { logitsPerImage, logitsPerText, textEmbeds, imageEmbeds, loss } as CLIPOutput & tf.TensorContainerObject;
+      return { logitsPerImage, logitsPerText, textEmbeds, imageEmbeds, loss };
     });
   }
 }
@@ -71,6 +71,6 @@ export function contrastiveLoss(logits: tf.Tensor2D): tf.Scalar {
   return tf.tidy(() => {
     const pairs = tf.eye(logits.shape[0]);
     const picked = tf.logSoftmax(logits).add(tf.logSoftmax(logits.transpose())).mul(pairs).sum();
-    return picked.mul(-0.5 / logits.shape[0]) as tf.Scalar;
+    return picked.mul<tf.Scalar>(-0.5 / logits.shape[0]);
   });
 }

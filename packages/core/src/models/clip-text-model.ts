@@ -134,9 +134,7 @@ export class CLIPTextModelWithProjection extends Model {
   forward(ids: tf.Tensor2D, options?: CLIPTextOptions): CLIPTextOutput & { textEmbeds: tf.Tensor2D } {
     return tf.tidy(() => {
       const output = this.text_model.forward(ids, options);
-      return { ...output, textEmbeds: this.text_projection.forward(output.pooled) } as CLIPTextOutput & {
-        textEmbeds: tf.Tensor2D;
-      } & tf.TensorContainerObject;
+      return { ...output, textEmbeds: this.text_projection.forward(output.pooled) };
     });
   }
 }

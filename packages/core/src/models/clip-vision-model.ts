@@ -90,7 +90,7 @@ export class CLIPVisionTransformer {
     const hiddenStates = this.encoder.forward(this.pre_layrnorm.forward(this.embeddings.forward(pixels)));
     const lastHiddenState = hiddenStates[hiddenStates.length - 1]!;
     const [batch, , width] = lastHiddenState.shape;
-    const first = lastHiddenState.slice([0, 0, 0], [batch, 1, width]).reshape([batch, width]) as tf.Tensor2D;
+    const first = lastHiddenState.slice([0, 0, 0], [batch, 1, width]).reshape<tf.Tensor2D>([batch, width]);
     return { lastHiddenState, pooled: this.post_layernorm.forward(first), hiddenStates };
   }
 }
@@ -116,9 +116,7 @@ export class CLIPVisionModelWithProjection extends Model {
   forward(pixels: tf.Tensor4D): CLIPVisionOutput & { imageEmbeds: tf.Tensor2D } {
     return tf.tidy(() => {
       const output = this.vision_model.forward(pixels);
-      return { ...output, imageEmbeds: this.visual_projection.forward(output.pooled) } as CLIPVisionOutput & {
-        imageEmbeds: tf.Tensor2D;
-      } & tf.TensorContainerObject;
+      return { ...output, imageEmbeds: this.visual_projection.forward(output.pooled) };
     });
   }
 }

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
-import * as tf from "@tensorflow/tfjs";
+import type * as tf from "@tensorflow/tfjs";
 import { useBackend } from "../backend/use-backend.js";
 import { above, fill, Golden, readConfig } from "../testing/fixture.js";
 import { gradientErrors, gradientsByName } from "../testing/gradients.js";

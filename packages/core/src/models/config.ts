@@ -13,8 +13,10 @@ const HARMLESS = new Set([
   "upcast_attention",
 ]);
 
-/** For keys of which only some values are built: the values that are. */
-export type SupportedValues<Config> = { readonly [Key in keyof Config]?: readonly Config[Key][] };
+/** For keys of which only some values are built: the values that are; for a list, those of its items. */
+export type SupportedValues<Config> = {
+  readonly [Key in keyof Config]?: readonly (Config[Key] extends readonly (infer Item)[] ? Item : Config[Key])[];
+};
 
 /**
  * Fills a config file up with defaults. A key that is not known is refused, since it may change the result, unless it
@@ -36,11 +38,12 @@ export function resolveConfig<Config extends object>(
       );
     }
   }
-  const config = { ...defaults, ...definedEntries(given) } as Config;
+  const config = { ...defaults, ...definedEntries(given) };
   for (const [key, values] of Object.entries(supported) as [keyof Config & string, readonly unknown[]][]) {
-    if (!values.some((value) => JSON.stringify(value) === JSON.stringify(config[key]))) {
+    for (const value of [config[key]].flat()) {
+      if (values.includes(value)) continue;
       throw new ModelConfigError(
-        `${className}: ${key} = ${JSON.stringify(config[key])} is not supported; ` +
+        `${className}: ${key} = ${JSON.stringify(value)} is not supported; ` +
           `supported: ${values.map((value) => JSON.stringify(value)).join(", ")}.`,
       );
     }

@@ -121,6 +121,20 @@ const DEFAULTS: UNet2DConditionConfig = {
 };
 
 const SUPPORTED: SupportedValues<UNet2DConditionConfig> = {
+  down_block_types: [
+    "DownBlock2D",
+    "CrossAttnDownBlock2D",
+    "AttnDownBlock2D",
+    "ResnetDownsampleBlock2D",
+    "SimpleCrossAttnDownBlock2D",
+  ],
+  up_block_types: [
+    "UpBlock2D",
+    "CrossAttnUpBlock2D",
+    "AttnUpBlock2D",
+    "ResnetUpsampleBlock2D",
+    "SimpleCrossAttnUpBlock2D",
+  ],
   mid_block_type: ["UNetMidBlock2DCrossAttn", "UNetMidBlock2DSimpleCrossAttn", "UNetMidBlock2D", null],
   act_fn: activationNames,
   time_embedding_act_fn: [...activationNames, null],

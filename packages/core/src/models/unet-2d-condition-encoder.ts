@@ -285,7 +285,7 @@ export abstract class ConditionEncoder extends Model {
     return mid ?? (typeof only === "boolean" ? only : false);
   }
 
-  #required(key: keyof UNet2DConditionConfig & string, because: string): number {
+  #required(key: keyof UNet2DConditionConfig, because: string): number {
     const value = this.config[key];
     if (typeof value === "number") return value;
     throw new ModelConfigError(

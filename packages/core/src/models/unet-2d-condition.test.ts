@@ -5,7 +5,6 @@ import type { Transformer2DModel } from "../nn/spatial-attention.js";
 import { above, fill, Golden, readConfig } from "../testing/fixture.js";
 import { gradientErrors, gradientsByName } from "../testing/gradients.js";
 import { numbered, record } from "../testing/record.js";
-import { ModelInputError } from "./errors.js";
 import type { UNet2DConditionConfig } from "./unet-2d-condition-config.js";
 import { UNet2DConditionModel, type UNet2DConditionInputs } from "./unet-2d-condition.js";
 
@@ -70,7 +69,7 @@ describe("UNet2DConditionModel", () => {
     const recorded = recordAll(unet);
     for (const [i, t] of golden.tensor("in.timesteps").dataSync().entries()) {
       // Each image's own time, then one number for all.
-      const time = i === 0 ? (tf.fill([x.shape[0]], t) as tf.Tensor1D) : t;
+      const time = i === 0 ? tf.fill<tf.Rank.R1>([x.shape[0]], t) : t;
       errors.set(`t = ${t}`, golden.error(`out.t${t}`, unet.forward(x, time, context, inputs)));
       if (i > 0) continue;
       for (const name of golden.names("hook.")) errors.set(name, golden.error(name, recorded.get(name.slice(5))!));
@@ -103,7 +102,7 @@ describe("UNet2DConditionModel", () => {
       golden.tensor<tf.Tensor3D>("in.encoder_hidden_states"),
     ];
     const lossFor = (context: tf.Tensor3D) =>
-      tf.tidy(() => unet.forward(x, t, context).sub(noise).square().mean() as tf.Scalar);
+      tf.tidy(() => unet.forward(x, t, context).sub(noise).square().mean<tf.Scalar>());
     const { loss, gradients } = gradientsByName(unet, () => lossFor(context));
     expect(golden.error("out.loss", loss)).toBeLessThan(FORWARD);
     expect(above(GRADIENT, gradientErrors(unet, golden, gradients))).toEqual([]);

@@ -57,25 +57,25 @@ export class UNet2DConditionModel extends ConditionEncoder {
     inputs: UNet2DConditionInputs = {},
   ): tf.Tensor4D {
     this.checkInputs(x, t, context, inputs);
+    const { downResiduals } = inputs;
+    if (downResiduals) this.#checkResiduals(downResiduals);
     return tf.tidy(() => {
       const conditioning = this.conditioning(x, t, context, inputs);
       const input = this.config.center_input_sample ? x.mul<tf.Tensor4D>(2).sub<tf.Tensor4D>(1) : x;
-      const { skips, middle } = this.encode(this.conv_in.forward(input), conditioning);
-      this.#addResiduals(skips, inputs.downResiduals);
+      const { skips: own, middle } = this.encode(this.conv_in.forward(input), conditioning);
+      const skips = own.map((skip, i): tf.Tensor4D => (downResiduals ? skip.add(downResiduals[i]!) : skip));
       let h = inputs.midResidual ? middle.add<tf.Tensor4D>(inputs.midResidual) : middle;
       for (const block of this.up_blocks) h = block.forward(h, conditioning, skips);
       return this.conv_out.forward(activation(this.config.act_fn)(this.conv_norm_out.forward(h)));
     });
   }
 
-  #addResiduals(skips: tf.Tensor4D[], residuals: readonly tf.Tensor4D[] | undefined): void {
-    if (!residuals) return;
-    if (residuals.length !== skips.length) {
-      throw new ModelInputError(
-        `${this.name}: ${residuals.length} downResiduals were given, and this UNet keeps ${skips.length} feature maps. ` +
-          "Take a ControlNet that was made for this UNet.",
-      );
-    }
-    for (const [i, residual] of residuals.entries()) skips[i] = skips[i]!.add(residual);
+  #checkResiduals(residuals: readonly tf.Tensor4D[]): void {
+    const kept = this.down_blocks.reduce((sum, block) => sum + block.resnets.length + (block.downsamplers ? 1 : 0), 1);
+    if (residuals.length === kept) return;
+    throw new ModelInputError(
+      `${this.name}: ${residuals.length} downResiduals were given, and this UNet keeps ${kept} feature maps. ` +
+        "Take a ControlNet that was made for this UNet.",
+    );
   }
 }

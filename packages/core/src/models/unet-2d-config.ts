@@ -76,6 +76,8 @@ const DEFAULTS: UNet2DConfig = {
 
 const SUPPORTED: SupportedValues<UNet2DConfig> = {
   time_embedding_type: ["positional"],
+  down_block_types: ["DownBlock2D", "AttnDownBlock2D", "ResnetDownsampleBlock2D"],
+  up_block_types: ["UpBlock2D", "AttnUpBlock2D", "ResnetUpsampleBlock2D"],
   mid_block_type: ["UNetMidBlock2D", null],
   downsample_type: ["conv", "resnet"],
   upsample_type: ["conv", "resnet"],

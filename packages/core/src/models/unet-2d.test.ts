@@ -41,7 +41,7 @@ describe("UNet2DModel", () => {
       const errors = new Map<string, number>();
       for (const [i, t] of golden.tensor("in.timesteps").dataSync().entries()) {
         // Each image's own time, then one number for all.
-        const time = i === 0 ? (tf.fill([x.shape[0]], t) as tf.Tensor1D) : t;
+        const time = i === 0 ? tf.fill<tf.Rank.R1>([x.shape[0]], t) : t;
         errors.set(`t = ${t}`, golden.error(`out.t${t}`, unet.forward(x, time, { classLabels })));
         if (i > 0) continue;
         for (const name of golden.names("hook.")) errors.set(name, golden.error(name, recorded.get(name.slice(5))!));
@@ -68,7 +68,7 @@ async function trainAndCompare(golden: Golden, steps: number): Promise<number[]>
   const unet = await load("unet2d_basic");
   const [x, noise] = [golden.tensor<tf.Tensor4D>("in.x_t"), golden.tensor<tf.Tensor4D>("in.noise")];
   const t = golden.tensor<tf.Tensor1D>("in.t_batch");
-  const lossNow = () => unet.forward(x, t).sub(noise).square().mean() as tf.Scalar;
+  const lossNow = () => unet.forward(x, t).sub(noise).square().mean<tf.Scalar>();
   const learningRate = 1e-3;
   const optimizer = new AdamW(unet.parameters(), { weightDecay: 0.01 });
   const losses: number[] = [];

@@ -22,7 +22,7 @@ export function attend(
 ): tf.Tensor3D {
   const [batch, length, channels] = q.shape;
   const split = (x: tf.Tensor3D) =>
-    x.reshape([batch, x.shape[1], heads, channels / heads]).transpose([0, 2, 1, 3]) as tf.Tensor4D;
+    x.reshape([batch, x.shape[1], heads, channels / heads]).transpose<tf.Tensor4D>([0, 2, 1, 3]);
   const queries = split(q.mul(1 / Math.sqrt(channels / heads)));
   const keys = split(k);
   const values = split(v);
@@ -97,7 +97,7 @@ export function requireHeads(channels: number, heads: number): void {
 
 /** Turns a mask [B, L], 1 = attend and 0 = ignore, into a bias on scores, [B, 1, 1, L]. */
 export function maskToBias(mask: tf.Tensor2D): tf.Tensor4D {
-  return tf.tidy(() => mask.toFloat().mul(-MASKED).add(MASKED).expandDims(1).expandDims(1) as tf.Tensor4D);
+  return tf.tidy(() => mask.toFloat().mul(-MASKED).add(MASKED).expandDims(1).expandDims<tf.Tensor4D>(1));
 }
 
 /** The bias [1, 1, length, length] that lets a token see itself and the tokens before it. */
@@ -105,6 +105,6 @@ export function causalBias(length: number): tf.Tensor4D {
   return tf.tidy(() => {
     const positions = tf.range(0, length);
     const ahead = positions.expandDims(1).less(positions.expandDims(0));
-    return ahead.toFloat().mul(MASKED).expandDims(0).expandDims(0) as tf.Tensor4D;
+    return ahead.toFloat().mul(MASKED).expandDims(0).expandDims<tf.Tensor4D>(0);
   });
 }

@@ -19,6 +19,6 @@ export class Embedding {
   }
 
   forward(ids: tf.Tensor): tf.Tensor {
-    return tf.gather(this.weight.value, ids as tf.Tensor1D);
+    return tf.gather(this.weight.value, ids);
   }
 }

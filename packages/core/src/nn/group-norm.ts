@@ -50,7 +50,7 @@ export class GroupNorm {
   apply(part: tf.Tensor4D, { mean, inverse }: GroupStatistics): tf.Tensor4D {
     return tf.tidy(() => {
       const scale = inverse.mul(this.weight.value).expandDims(1);
-      return part.sub(mean.expandDims(1)).mul(scale).add(this.bias.value) as tf.Tensor4D;
+      return part.sub(mean.expandDims(1)).mul(scale).add<tf.Tensor4D>(this.bias.value);
     });
   }
 }
@@ -69,7 +69,7 @@ export interface GroupStatistics {
  * as tf.moments over both, and its automatic gradient.
  */
 function normalise(x: tf.Tensor, w: tf.Tensor, b: tf.Tensor, groups: number, eps: number): tf.Tensor {
-  const batch = x.shape[0]!;
+  const batch = x.shape[0];
   const channels = x.shape[x.rank - 1]!;
   const flat = [batch, -1, channels];
   const pixels = x.size / batch / channels;
@@ -97,7 +97,7 @@ function normalise(x: tf.Tensor, w: tf.Tensor, b: tf.Tensor, groups: number, eps
 
 /** Means over space, [B, C] or [B, 1, C] -> means over each group, back at every channel, [B, 1, C]. */
 function groupMean(means: tf.Tensor, groups: number): tf.Tensor {
-  const batch = means.shape[0]!;
+  const batch = means.shape[0];
   const channels = means.size / batch;
   if (groups === channels) return means.reshape([batch, 1, channels]);
   const grouped = means.reshape([batch, groups, -1]).mean(2, true);

@@ -1,4 +1,4 @@
-import * as tf from "@tensorflow/tfjs";
+import type * as tf from "@tensorflow/tfjs";
 import { customGradient } from "./custom-gradient.js";
 import { ones, zeros } from "./initializers.js";
 import { Parameter } from "./parameter.js";

@@ -91,6 +91,6 @@ export function* namedParameters(module: object, prefix = ""): Generator<[name: 
 /** A layer is an instance of a class of ours; plain objects (configs) and tensors are not walked into. */
 function isLayer(value: unknown): value is object {
   if (typeof value !== "object" || value === null || value instanceof tf.Tensor) return false;
-  const prototype = Object.getPrototypeOf(value);
+  const prototype = Object.getPrototypeOf(value) as unknown;
   return prototype !== Object.prototype && prototype !== null && !ArrayBuffer.isView(value);
 }

@@ -60,7 +60,7 @@ export class ResnetBlock2D {
 
   #normWithTime(h: tf.Tensor4D, time?: tf.Tensor2D): tf.Tensor4D {
     if (!this.time_emb_proj || !time) return this.norm2.forward(h);
-    const projected = this.time_emb_proj.forward(time).expandDims(1).expandDims(1) as tf.Tensor4D;
+    const projected = this.time_emb_proj.forward(time).expandDims(1).expandDims<tf.Tensor4D>(1);
     if (this.#options.timeScaleShift === "default") return this.norm2.forward(h.add(projected));
     const [scale, shift] = tf.split(projected, 2, -1) as [tf.Tensor4D, tf.Tensor4D];
     return this.norm2.forward(h).mul(scale.add(1)).add(shift);

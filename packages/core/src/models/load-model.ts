@@ -1,0 +1,40 @@
+import { readConfig, readModelFolder } from "../weights/model-folder.js";
+import { ModelConfigError } from "./errors.js";
+import type { Model } from "./model.js";
+import { MODEL_CLASSES } from "./model-classes.js";
+
+export interface LoadModelOptions {
+  /** Which of several sets of weights: "fp16" for `diffusion_pytorch_model.fp16.safetensors`. */
+  variant?: string;
+}
+
+/**
+ * Builds the network that a folder's `config.json` names (`_class_name` as diffusers writes it, `architectures` as transformers does)
+ * and fills it with the folder's safetensors weights.
+ *
+ * @throws ModelConfigError for a class that is not known; WeightsFormatError, WeightsMismatchError for files that do not fit
+ */
+export async function loadModel(folder: string, { variant }: LoadModelOptions = {}): Promise<Model> {
+  const config = await readConfig(folder);
+  const model = modelFromConfig(config, folder);
+  try {
+    await readModelFolder(folder, model.namedParameters(), variant);
+  } catch (error) {
+    model.dispose();
+    throw error;
+  }
+  return model;
+}
+
+/** The network of a config, without weights: nothing is allocated. */
+export function modelFromConfig(config: Readonly<Record<string, unknown>>, from = "The config"): Model {
+  const name = config._class_name ?? (config.architectures as string[] | undefined)?.[0];
+  const Class = typeof name === "string" && Object.hasOwn(MODEL_CLASSES, name) ? MODEL_CLASSES[name] : undefined;
+  if (!Class) {
+    throw new ModelConfigError(
+      `${from}: ${name === undefined ? "no _class_name or architectures names the network" : `${JSON.stringify(name)} is not a known network`}; ` +
+        `known: ${Object.keys(MODEL_CLASSES).join(", ")}.`,
+    );
+  }
+  return new Class({ ...config });
+}
