@@ -23,7 +23,7 @@ const PARTS = {
   scheduler: {},
 } satisfies Record<string, PartRequirement>;
 
-const SCHEDULER_FILE = "scheduler_config.json";
+const SCHEDULER_FILE = "scheduler/scheduler_config.json";
 
 export interface TextToImageStep {
   /** Counts from 0 to `total` - 1. */
@@ -64,7 +64,7 @@ export class TextToImagePipeline {
     };
     try {
       return new TextToImagePipeline({
-        scheduler: schedulerFromConfig(JSON.parse(await readText(joinPath(folder, "scheduler", SCHEDULER_FILE)))),
+        scheduler: schedulerFromConfig(JSON.parse(await readText(joinPath(folder, SCHEDULER_FILE)))),
         tokenizer: await CLIPTokenizer.fromFolder(joinPath(folder, "tokenizer")),
         textEncoder: await load<CLIPTextModel>("text_encoder"),
         textEncoder2: present.has("text_encoder_2") ? await load<CLIPTextModelWithProjection>("text_encoder_2") : undefined,
@@ -83,7 +83,7 @@ export class TextToImagePipeline {
     await textEncoder.save(joinPath(folder, "text_encoder"));
     await textEncoder2?.save(joinPath(folder, "text_encoder_2"));
     await tokenizer.save(joinPath(folder, "tokenizer"));
-    await writeText(joinPath(folder, "scheduler", SCHEDULER_FILE), toJson(scheduler.config));
+    await writeText(joinPath(folder, SCHEDULER_FILE), toJson(scheduler.config));
     // Last, so that a folder with an index is a whole one.
     await writeText(joinPath(folder, MODEL_INDEX), toJson(modelIndex(this.parts)));
   }
