@@ -45,3 +45,24 @@ export {
   klToStandardNormal,
   type LatentDistribution,
 } from "./models/autoencoder-kl.js";
+
+export { decodePng, encodePng, ImageError } from "./image/png.js";
+export { type GridOptions, imageGrid } from "./image/grid.js";
+export { toUnit } from "./image/to-unit.js";
+export { loadModel, type LoadModelOptions, modelFromConfig } from "./models/load-model.js";
+export { PlatformError } from "./platform.js";
+export { CLIPTokenizer, type EncodeOptions, TokenizerFilesError, type TokenizerParts } from "./text/tokenizer.js";
+export type { BytesFrom } from "./weights/byte-source.js";
+export type { Dtype, NumberArray } from "./weights/dtypes.js";
+export { WeightsFormatError, WeightsMismatchError } from "./weights/errors.js";
+export type { SaveOptions } from "./weights/model-folder.js";
+export { parametersToTensors, readParameters } from "./weights/parameters.js";
+export {
+  encodeSafetensors,
+  openSafetensors,
+  type SafetensorsFile,
+  type TensorsToWrite,
+  type TensorToWrite,
+  writeSafetensors,
+} from "./weights/safetensors.js";
+export type { TensorInfo } from "./weights/safetensors-header.js";

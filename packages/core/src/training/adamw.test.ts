@@ -80,12 +80,16 @@ describe("AdamW", () => {
     const folder = join(import.meta.dirname, "../../fixtures/unet2d_basic");
     const read = (name: string) => decodeSafetensors(readFileSync(join(folder, name))).tensors;
     const [start, recorded] = [read("diffusion_pytorch_model.safetensors"), read("io.safetensors")];
-    const parameters = new Map([...start].map(([name, { data, shape }]) => [name, tf.variable(tf.tensor(data, shape))]));
+    const parameters = new Map(
+      [...start].map(([name, { data, shape }]) => [name, tf.variable(tf.tensor(data, shape))]),
+    );
     const optimizer = new AdamW(parameters);
     owned.push(optimizer, ...parameters.values());
     tf.tidy(() => {
       const gradientOf = (name: string) => recorded.get(`grad.${name}`)!;
-      const gradients = [...start.keys()].map((name) => [name, tf.tensor(gradientOf(name).data, gradientOf(name).shape)]);
+      const gradients = [...start.keys()].map(
+        (name) => [name, tf.tensor(gradientOf(name).data, gradientOf(name).shape)] as const,
+      );
       optimizer.step(Object.fromEntries(gradients), 1e-3);
     });
     for (const [name, parameter] of parameters) {

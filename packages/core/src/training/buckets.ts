@@ -70,7 +70,7 @@ export class ParameterBuckets {
         );
         return parts.length === 1
           ? parts[0]!.clone()
-          : tf.concat1d(parts.map((part) => part.reshape([-1]) as tf.Tensor1D));
+          : tf.concat1d(parts.map((part) => part.reshape<tf.Tensor1D>([-1])));
       }),
     );
   }

@@ -1,13 +1,13 @@
 import { describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
-import { keyedNoise } from "@tfjs-diffusion/schedulers";
-import { denoisingLoss, type ForwardProcess, minSnrWeights, type PredictionType } from "./denoising-loss.js";
+import { keyedNoise, type PredictionType } from "@tfjs-diffusion/schedulers";
+import { denoisingLoss, type ForwardProcess, minSnrWeights } from "./denoising-loss.js";
 
 /** Four noise levels, from almost clean to pure noise, and the forward process written out for them. */
 const ALPHA_BAR = [0.99, 0.8, 0.3, 0];
 
 function makeScheduler(prediction_type?: string): ForwardProcess {
-  const mix = (a: tf.Tensor, b: tf.Tensor, timesteps: number[], sign: number) =>
+  const mix = (a: tf.Tensor, b: tf.Tensor, timesteps: readonly number[], sign: number) =>
     tf.tidy(() => {
       const column = (f: (alphaBar: number) => number) =>
         tf.tensor(
@@ -19,8 +19,8 @@ function makeScheduler(prediction_type?: string): ForwardProcess {
         .add(b.mul(column((alphaBar) => sign * Math.sqrt(1 - alphaBar))));
     });
   return {
-    config: { prediction_type },
-    alphaBar: ALPHA_BAR,
+    config: { _class_name: "FourLevels", prediction_type },
+    alphaBar: Float64Array.from(ALPHA_BAR),
     addNoise: (x0, noise, timesteps) => mix(x0, noise, timesteps, 1),
     velocity: (x0, noise, timesteps) => mix(noise, x0, timesteps, -1),
   };

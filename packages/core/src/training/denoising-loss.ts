@@ -1,17 +1,8 @@
 import * as tf from "@tensorflow/tfjs";
-import type { KeyedNoise } from "@tfjs-diffusion/schedulers";
+import type { KeyedNoise, PredictionType, Scheduler } from "@tfjs-diffusion/schedulers";
 
-/** What the network is asked for: the noise, the clean picture, or the velocity between them. */
-export type PredictionType = "epsilon" | "sample" | "v_prediction";
-
-/** The part of a scheduler that training needs; DDPMScheduler and its relatives have it. */
-export interface ForwardProcess {
-  readonly config: { readonly prediction_type?: string };
-  /** alphaBar of timesteps 0 to T - 1. */
-  readonly alphaBar: ArrayLike<number>;
-  addNoise(x0: tf.Tensor, noise: tf.Tensor, timesteps: number[]): tf.Tensor;
-  velocity(x0: tf.Tensor, noise: tf.Tensor, timesteps: number[]): tf.Tensor;
-}
+/** The part of a scheduler that training needs. */
+export type ForwardProcess = Pick<Scheduler, "config" | "alphaBar" | "addNoise" | "velocity">;
 
 export interface DenoisingLossOptions<Image extends tf.Tensor = tf.Tensor4D> {
   scheduler: ForwardProcess;
@@ -31,10 +22,10 @@ export interface DenoisingLossOptions<Image extends tf.Tensor = tf.Tensor4D> {
  */
 export function denoisingLoss<Image extends tf.Tensor = tf.Tensor4D>(options: DenoisingLossOptions<Image>): tf.Scalar {
   const { scheduler, model, x0, noise, minSnrGamma } = options;
-  const predictionType = checkedPredictionType(scheduler.config.prediction_type ?? "epsilon");
+  const predictionType = checkedPredictionType(scheduler.config.prediction_type);
   const T = scheduler.alphaBar.length;
   const random = noise.at("timesteps").random();
-  const timesteps = Array.from({ length: x0.shape[0]! }, () => random.integer(T));
+  const timesteps = Array.from({ length: x0.shape[0] }, () => random.integer(T));
 
   return tf.tidy(() => {
     const epsilon = noise.at("epsilon").normal(x0.shape);
@@ -51,7 +42,7 @@ export function denoisingLoss<Image extends tf.Tensor = tf.Tensor4D>(options: De
       "denoisingLoss: the network's prediction against the pictures: ",
     );
     const squares = prediction.sub(target).square();
-    if (minSnrGamma === undefined) return squares.mean() as tf.Scalar;
+    if (minSnrGamma === undefined) return squares.mean<tf.Scalar>();
 
     const weights = minSnrWeights(
       timesteps.map((t) => scheduler.alphaBar[t]!),
@@ -59,7 +50,7 @@ export function denoisingLoss<Image extends tf.Tensor = tf.Tensor4D>(options: De
       minSnrGamma,
     );
     const perPicture = squares.mean(squares.shape.slice(1).map((_, axis) => axis + 1));
-    return perPicture.mul(tf.tensor1d(weights)).mean() as tf.Scalar;
+    return perPicture.mul(tf.tensor1d(weights)).mean<tf.Scalar>();
   });
 }
 
@@ -78,7 +69,7 @@ export function minSnrWeights(alphaBar: readonly number[], predictionType: Predi
   return alphaBar.map((a) => perTarget[predictionType](a / (1 - a)));
 }
 
-function checkedPredictionType(type: string): PredictionType {
+function checkedPredictionType(type: unknown = "epsilon"): PredictionType {
   if (type === "epsilon" || type === "sample" || type === "v_prediction") return type;
   throw new RangeError(
     `denoisingLoss: prediction_type ${JSON.stringify(type)} is not known; it can be "epsilon", "sample" or "v_prediction".`,

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
-import { keyedNoise, type KeyedNoise } from "@tfjs-diffusion/schedulers";
+import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { checkpointFile, type CheckpointStore } from "./checkpoint-file.js";
 import {
   CheckpointMismatchError,
@@ -74,7 +74,7 @@ describe("train", () => {
   });
 
   it("averages the gradients of accumulated batches: twice 8 samples step like once 16", async () => {
-    const quiet = { ...keyedNoise(0), normal: (shape: number[]) => tf.zeros(shape) } as KeyedNoise;
+    const quiet = { ...keyedNoise(0), normal: (shape: number[]) => tf.zeros(shape) };
     const half = (firstSample: number) => tiny.loss({ step: 1, firstSample, noise: quiet });
     const both: TrainOptions["loss"] = ({ firstSample }) =>
       half(firstSample)

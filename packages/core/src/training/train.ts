@@ -1,4 +1,4 @@
-import * as tf from "@tensorflow/tfjs";
+import type * as tf from "@tensorflow/tfjs";
 import { keyedNoise, type KeyedNoise } from "@tfjs-diffusion/schedulers";
 import { type AdamWOptions, checkedAdamWOptions } from "./adamw.js";
 import { checkpointFile, type CheckpointStore } from "./checkpoint-file.js";

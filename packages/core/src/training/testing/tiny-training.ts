@@ -39,7 +39,7 @@ export class TinyTraining {
       .matMul(weight("out.weight"))
       .sub(target)
       .square()
-      .mean() as tf.Scalar;
+      .mean<tf.Scalar>();
   };
 
   options(changes: Partial<TrainOptions> = {}): TrainOptions {

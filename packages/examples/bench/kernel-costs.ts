@@ -1,0 +1,49 @@
+import * as tf from "@tensorflow/tfjs";
+
+type Kernel = Awaited<ReturnType<typeof tf.profile>>["kernels"][number];
+
+export interface KernelCost {
+  name: string;
+  calls: number;
+  milliseconds: number;
+  /** Multiplications and additions of convolutions and matrix products; all else counts as none. */
+  flop: number;
+}
+
+/** Runs `body` once under TensorFlow.js' profiler and sums time and arithmetic by kernel, dearest first. */
+export async function kernelCosts(body: () => tf.TensorContainer): Promise<KernelCost[]> {
+  const { kernels } = await tf.profile(body);
+  const costs = new Map<string, KernelCost>();
+  for (const kernel of kernels) {
+    const cost = costs.get(kernel.name) ?? { name: kernel.name, calls: 0, milliseconds: 0, flop: 0 };
+    cost.calls++;
+    cost.milliseconds += Number(await kernel.kernelTimeMs);
+    cost.flop += flopOf(kernel);
+    costs.set(kernel.name, cost);
+  }
+  return [...costs.values()].sort((a, b) => b.milliseconds - a.milliseconds);
+}
+
+/** 2 operations (multiply, add) for each element of a matrix product's or convolution's inner sum. */
+function flopOf({ name, inputShapes, outputShapes }: Kernel): number {
+  const [first, second] = inputShapes.map((shape) => shape ?? []);
+  const output = outputShapes[0]!;
+  const size = tf.util.sizeFromShape;
+  switch (name) {
+    case "Conv2D":
+    case "FusedConv2D":
+      return 2 * size(output) * size(second!.slice(0, 3));
+    case "Conv2DBackpropInput":
+      return 2 * size(first!) * size(second!.slice(0, 3));
+    case "Conv2DBackpropFilter":
+      return 2 * size(second!) * size(output.slice(0, 3));
+    case "BatchMatMul":
+    case "_FusedMatMul": {
+      const batch = size(output.slice(0, -2));
+      const inner = Math.sqrt((size(first!) * size(second!)) / (size(output) * batch));
+      return 2 * size(output) * inner;
+    }
+    default:
+      return 0;
+  }
+}
