@@ -1,7 +1,13 @@
 import { type ActivationName, activationNames } from "../nn/activations.js";
 import { resolveConfig, type SupportedValues } from "./config.js";
 
-interface CLIPTowerConfig {
+/** What a transformers config says of itself. */
+interface Transformers {
+  architectures?: string[];
+  model_type?: string;
+}
+
+interface CLIPTowerConfig extends Transformers {
   /** Width of the tokens. */
   hidden_size: number;
   /** Width inside the two-layer networks. */
@@ -36,7 +42,7 @@ export interface CLIPVisionConfig extends CLIPTowerConfig {
 }
 
 /** `config.json` of a CLIPModel. */
-export interface CLIPConfig {
+export interface CLIPConfig extends Transformers {
   text_config: Partial<CLIPTextConfig>;
   vision_config: Partial<CLIPVisionConfig>;
   projection_dim: number;

@@ -8,7 +8,7 @@ import { CLIPVisionTransformer } from "./clip-vision-model.js";
 import { Model } from "./model.js";
 
 export interface CLIPOutput {
-  /** [pictures, texts]: cosine similarities times exp(logit_scale). */
+  /** Of pictures with texts, [pictures, texts] of them: cosine similarities times exp(logit_scale). */
   logitsPerImage: tf.Tensor2D;
   /** [texts, pictures]. */
   logitsPerText: tf.Tensor2D;
@@ -36,7 +36,7 @@ export class CLIPModel extends Model {
 
   constructor(config: Partial<CLIPConfig> = {}) {
     super();
-    this.config = clipConfig(config);
+    this.config = { ...clipConfig(config), architectures: ["CLIPModel"], model_type: "clip" };
     const text = clipTextConfig("CLIPModel text_config", this.config.text_config);
     const vision = clipVisionConfig("CLIPModel vision_config", this.config.vision_config);
     this.logit_scale = new Parameter([], constant(this.config.logit_scale_init_value));

@@ -108,7 +108,11 @@ export class CLIPTextModel extends Model {
 
   constructor(config: Partial<CLIPTextConfig> = {}) {
     super();
-    this.config = clipTextConfig("CLIPTextModel", config);
+    this.config = {
+      ...clipTextConfig("CLIPTextModel", config),
+      architectures: ["CLIPTextModel"],
+      model_type: "clip_text_model",
+    };
     this.text_model = new CLIPTextTransformer("CLIPTextModel", this.config);
   }
 
@@ -125,7 +129,11 @@ export class CLIPTextModelWithProjection extends Model {
 
   constructor(config: Partial<CLIPTextConfig> = {}) {
     super();
-    this.config = clipTextConfig("CLIPTextModelWithProjection", config);
+    this.config = {
+      ...clipTextConfig("CLIPTextModelWithProjection", config),
+      architectures: ["CLIPTextModelWithProjection"],
+      model_type: "clip_text_model",
+    };
     this.text_model = new CLIPTextTransformer("CLIPTextModelWithProjection", this.config);
     this.text_projection = projection(this.config, this.config.projection_dim);
   }

@@ -108,7 +108,11 @@ export class CLIPVisionModelWithProjection extends Model {
 
   constructor(config: Partial<CLIPVisionConfig> = {}) {
     super();
-    this.config = clipVisionConfig("CLIPVisionModelWithProjection", config);
+    this.config = {
+      ...clipVisionConfig("CLIPVisionModelWithProjection", config),
+      architectures: ["CLIPVisionModelWithProjection"],
+      model_type: "clip_vision_model",
+    };
     this.vision_model = new CLIPVisionTransformer("CLIPVisionModelWithProjection", this.config);
     this.visual_projection = projection(this.config, this.config.projection_dim);
   }

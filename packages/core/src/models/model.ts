@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import type { NoiseSource } from "@tfjs-diffusion/schedulers";
 import { namedParameters, type Parameter } from "../nn/parameter.js";
+import { saveModelFolder, type SaveOptions } from "../weights/model-folder.js";
 
 /**
  * A network with a public config and named weights. Building one allocates nothing: the weights come from
@@ -28,6 +29,15 @@ export abstract class Model {
     for (const parameter of this.namedParameters().values()) {
       tf.tidy(() => parameter.assign(parameter.initializer(parameter.shape, noise)));
     }
+  }
+
+  /**
+   * Writes the network as diffusers or transformers does, whichever its kind comes from: a folder with `config.json`
+   * and a safetensors file, each written whole or not at all.
+   */
+  async save(folder: string, options?: SaveOptions): Promise<void> {
+    const library = "_class_name" in this.config ? "diffusers" : "transformers";
+    await saveModelFolder(folder, library, this.config, this.namedParameters(), options);
   }
 
   /** Frees the weights. The model can be given new ones. */

@@ -1,0 +1,20 @@
+import { AutoencoderKL } from "./autoencoder-kl.js";
+import { CLIPModel } from "./clip-model.js";
+import { CLIPTextModel, CLIPTextModelWithProjection } from "./clip-text-model.js";
+import { CLIPVisionModelWithProjection } from "./clip-vision-model.js";
+import type { Model } from "./model.js";
+import { UNet2DConditionModel } from "./unet-2d-condition.js";
+import { UNet2DModel } from "./unet-2d.js";
+
+type ModelClass = new (config: Record<string, unknown>) => Model;
+
+/** The networks that a `config.json` can name. */
+export const MODEL_CLASSES: Readonly<Record<string, ModelClass>> = {
+  AutoencoderKL,
+  CLIPModel,
+  CLIPTextModel,
+  CLIPTextModelWithProjection,
+  CLIPVisionModelWithProjection,
+  UNet2DConditionModel,
+  UNet2DModel,
+};

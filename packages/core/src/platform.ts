@@ -1,0 +1,68 @@
+import type * as NodeFiles from "node:fs/promises";
+import { importInNode, isNode } from "./backend/node-only.js";
+
+/** Thrown when something that needs a file system is asked for where there is none, as in a browser. */
+export class PlatformError extends Error {
+  override name = "PlatformError";
+}
+
+/** Node's file functions. `wanted` says what for, in the error where there are none. */
+export async function nodeFiles(wanted: string): Promise<typeof NodeFiles> {
+  if (!isNode) {
+    throw new PlatformError(`${wanted}: there is no file system here. Give the contents (a Blob, a Uint8Array) or a URL instead.`);
+  }
+  return importInNode<typeof NodeFiles>("node:fs/promises");
+}
+
+/** `folder/name/…`; "/" is understood on every system, and in URLs. */
+export function joinPath(folder: string, ...names: string[]): string {
+  return names.reduce((path, name) => (path === "" || /[/\\]$/.test(path) ? path + name : `${path}/${name}`), folder);
+}
+
+export async function readText(path: string): Promise<string> {
+  return (await nodeFiles(`Reading ${path}`)).readFile(path, "utf8");
+}
+
+export async function fileExists(path: string): Promise<boolean> {
+  const { access } = await nodeFiles(`Looking for ${path}`);
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Writes a text file whole or not at all, with the folders it needs. */
+export async function writeText(path: string, text: string): Promise<void> {
+  await writeWhole(path, [new TextEncoder().encode(text)]);
+}
+
+/**
+ * Writes a file whole or not at all: under a temporary name beside it, flushed to the disk, then renamed. What was
+ * there before stays until then, and if anything goes wrong; folders are made as needed.
+ */
+export async function writeWhole(path: string, chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void> {
+  const { mkdir, open, rename, rm } = await nodeFiles(`Writing ${path}`);
+  await mkdir(path.replace(/[^/\\]*$/, "") || ".", { recursive: true });
+  const temporary = `${path}.${process.pid}.${counter++}.partial`;
+  const file = await open(temporary, "w");
+  try {
+    try {
+      for await (const chunk of chunks) await writeAll(file, chunk);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+let counter = 0;
+
+async function writeAll(file: NodeFiles.FileHandle, chunk: Uint8Array): Promise<void> {
+  for (let written = 0; written < chunk.byteLength; ) {
+    written += (await file.write(chunk, written)).bytesWritten;
+  }
+}

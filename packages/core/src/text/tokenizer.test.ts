@@ -1,0 +1,96 @@
+import { beforeAll, describe, expect, it } from "@jest/globals";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gunzipSync } from "node:zlib";
+import { CLIPTokenizer, TokenizerFilesError } from "./tokenizer.js";
+
+interface Case {
+  text: string;
+  ids: number[];
+  full_ids?: number[];
+  ids_tokenizer2_pad0?: number[];
+}
+
+// OpenAI's vocabulary, and what transformers' CLIPTokenizer makes of 300 texts: see tokenizer_cases/meta.json.
+const fixtures = fileURLToPath(new URL("../../fixtures/", import.meta.url));
+const unzipped = async (name: string) => gunzipSync(await readFile(join(fixtures, "tokenizer", `${name}.gz`))).toString("utf8");
+
+describe("CLIPTokenizer with OpenAI's vocabulary", () => {
+  let tokenizer: CLIPTokenizer;
+  let cases: Case[];
+  beforeAll(async () => {
+    const vocab = JSON.parse(await unzipped("vocab.json")) as Record<string, number>;
+    const merges = (await unzipped("merges.txt")).split("\n").slice(1).filter(Boolean);
+    tokenizer = new CLIPTokenizer({ vocab, merges });
+    cases = JSON.parse(await readFile(join(fixtures, "tokenizer_cases/cases.json"), "utf8")) as Case[];
+  });
+
+  it("gives transformers' ids for every case, cut to 77 and padded with the end token", () => {
+    expect(cases).toHaveLength(300);
+    for (const { text, ids } of cases) {
+      expect({ text, ids: tokenizer.encode(text) }).toEqual({ text, ids: [...ids, ...Array<number>(77 - ids.length).fill(49407)] });
+    }
+  });
+
+  it("pads with ! as the second encoders of Stable Diffusion 2 and XL do, and then reads ! as padding in texts too", () => {
+    for (const { text, ids, ids_tokenizer2_pad0: padded } of cases) {
+      const want = padded ?? [...ids, ...Array<number>(77 - ids.length).fill(0)];
+      expect({ text, ids: tokenizer.encode(text, { padToken: "!" }) }).toEqual({ text, ids: want });
+    }
+  });
+
+  it("says what it cut off a text that is too long, and nothing of one that fits", () => {
+    const long = cases.find(({ full_ids }) => full_ids !== undefined)!;
+    const cut: string[] = [];
+    tokenizer.encode(long.text, { onTruncate: (text) => cut.push(text) });
+    expect(cut).toHaveLength(1);
+    expect(tokenizer.tokenize(cut[0]!)).toEqual(tokenizer.tokenize(long.text).slice(75));
+    tokenizer.encode("a short text", { maxLength: 5, onTruncate: (text) => cut.push(text) });
+    expect(cut).toHaveLength(1);
+  });
+
+  it("decodes what it encodes, in lower case with single spaces", () => {
+    const words = "a photo of an astronaut riding a horse on mars";
+    expect(tokenizer.decode(tokenizer.encode(`  A PHOTO of an astronaut\nriding a horse on Mars `))).toBe(words);
+  });
+
+  it("survives a folder: save, fromFolder, the same ids", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "tokenizer "));
+    try {
+      await tokenizer.save(folder);
+      const again = await CLIPTokenizer.fromFolder(folder);
+      for (const { text } of cases.slice(0, 50)) expect(again.encode(text)).toEqual(tokenizer.encode(text));
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it.each([1, 0, 2.5, NaN])("refuses a length of %p", (maxLength) => {
+    expect(() => tokenizer.encode("a", { maxLength })).toThrow(RangeError);
+  });
+
+  it("refuses a pad token that is not in the vocabulary", () => {
+    expect(() => tokenizer.encode("a", { padToken: "<pad>" })).toThrow(/vocabulary has no "<pad>"/);
+  });
+});
+
+describe("A tokenizer folder", () => {
+  it.each([
+    ["no files", {}, /vocab\.json cannot be read/],
+    ["a vocabulary that is no JSON", { "vocab.json": "{" }, /vocab\.json cannot be read/],
+    ["a vocabulary that is a list", { "vocab.json": "[]" }, /it holds no object/],
+    ["no merges", { "vocab.json": "{}" }, /merges\.txt/],
+  ])("with %s is refused", async (_, files, message) => {
+    const folder = await mkdtemp(join(tmpdir(), "tokenizer "));
+    try {
+      for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+      const opened = CLIPTokenizer.fromFolder(folder);
+      await expect(opened).rejects.toThrow(TokenizerFilesError);
+      await expect(opened).rejects.toThrow(message);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+});

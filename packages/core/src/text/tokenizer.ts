@@ -1,0 +1,178 @@
+import { fileExists, joinPath, readText, writeText } from "../platform.js";
+import { BytePairEncoder } from "./byte-pairs.js";
+
+/** Thrown when a tokenizer's files are missing, damaged, or contradict each other. */
+export class TokenizerFilesError extends Error {
+  override name = "TokenizerFilesError";
+}
+
+export interface TokenizerParts {
+  /** Token to id, as in `vocab.json`. */
+  vocab: Readonly<Record<string, number>>;
+  /** Pairs to merge, best first, as the lines of `merges.txt` without its version line. */
+  merges: readonly string[];
+  bosToken?: string;
+  eosToken?: string;
+  /** Fills up to the longest length; also a token of its own where it stands in a text. Default: `eosToken`. */
+  padToken?: string;
+  /** Tokens of an encoded text, start and end included. Default 77. */
+  maxLength?: number;
+}
+
+export interface EncodeOptions {
+  /** Length of the result. Default: the tokenizer's own. */
+  maxLength?: number;
+  /** Token to fill up with. Default: the tokenizer's own. */
+  padToken?: string;
+  /** Called with the end of a text that was too long, as far as it was cut off. */
+  onTruncate?: (cut: string) => void;
+}
+
+/**
+ * CLIP's tokenizer (Radford et al. 2021, section 2.4): lower-cased byte-pair encoding, equal to transformers' token for token.
+ */
+export class CLIPTokenizer {
+  readonly vocab: Readonly<Record<string, number>>;
+  readonly merges: readonly string[];
+  readonly bosToken: string;
+  readonly eosToken: string;
+  readonly padToken: string;
+  readonly maxLength: number;
+  readonly #encoder: BytePairEncoder;
+  readonly #words = new Map<string, readonly number[]>();
+
+  constructor(parts: TokenizerParts) {
+    const { vocab, merges, bosToken = "<|startoftext|>", eosToken = "<|endoftext|>", padToken = eosToken, maxLength = 77 } = parts;
+    this.vocab = vocab;
+    this.merges = merges;
+    this.bosToken = bosToken;
+    this.eosToken = eosToken;
+    this.padToken = padToken;
+    this.maxLength = maxLength;
+    for (const token of [bosToken, eosToken, padToken]) this.#idOf(token);
+    this.#encoder = new BytePairEncoder(vocab, merges, this.#idOf(eosToken));
+  }
+
+  /**
+   * Reads a tokenizer folder as transformers writes it: `vocab.json`, `merges.txt`, and where they are there
+   * `special_tokens_map.json` and `tokenizer_config.json`.
+   *
+   * @throws TokenizerFilesError
+   */
+  static async fromFolder(folder: string): Promise<CLIPTokenizer> {
+    const vocab = await readJson(folder, "vocab.json");
+    const merges = await readText(joinPath(folder, "merges.txt")).catch((error: unknown) => {
+      throw new TokenizerFilesError(`${folder} has no readable merges.txt (${(error as Error).message}).`, { cause: error });
+    });
+    const config = await readOptional(folder, "tokenizer_config.json");
+    const special = { ...config, ...(await readOptional(folder, "special_tokens_map.json")) };
+    return new CLIPTokenizer({
+      vocab: vocab as Record<string, number>,
+      merges: merges.split(/\r?\n/).filter((line, i) => line !== "" && !(i === 0 && line.startsWith("#version"))),
+      bosToken: tokenText(special.bos_token),
+      eosToken: tokenText(special.eos_token),
+      padToken: tokenText(special.pad_token),
+      maxLength: typeof config.model_max_length === "number" && config.model_max_length < 1e6 ? config.model_max_length : undefined,
+    });
+  }
+
+  /** Writes what {@link fromFolder} reads. */
+  async save(folder: string): Promise<void> {
+    const special = { bos_token: this.bosToken, eos_token: this.eosToken, pad_token: this.padToken, unk_token: this.eosToken };
+    const config = { tokenizer_class: "CLIPTokenizer", model_max_length: this.maxLength, ...special };
+    await writeText(joinPath(folder, "vocab.json"), JSON.stringify(this.vocab));
+    await writeText(joinPath(folder, "merges.txt"), ["#version: 0.2", ...this.merges, ""].join("\n"));
+    await writeText(joinPath(folder, "special_tokens_map.json"), `${JSON.stringify(special, null, 2)}\n`);
+    await writeText(joinPath(folder, "tokenizer_config.json"), `${JSON.stringify(config, null, 2)}\n`);
+  }
+
+  /**
+   * A text as ids: start, its tokens, end, and padding up to `maxLength`. What does not fit is cut off before the end token.
+   *
+   * @throws RangeError if `maxLength` leaves no room for start and end, or `padToken` is not in the vocabulary
+   */
+  encode(text: string, { maxLength = this.maxLength, padToken = this.padToken, onTruncate }: EncodeOptions = {}): number[] {
+    if (!Number.isInteger(maxLength) || maxLength < 2) {
+      throw new RangeError(`encode: maxLength is ${maxLength}; it must be a whole number from 2, for the start and the end token.`);
+    }
+    const pad = this.#idOf(padToken);
+    const ids = this.tokenize(text, padToken);
+    const kept = ids.slice(0, maxLength - 2);
+    if (kept.length < ids.length) onTruncate?.(this.decode(ids.slice(kept.length)));
+    const encoded = [this.#idOf(this.bosToken), ...kept, this.#idOf(this.eosToken)];
+    return encoded.concat(Array<number>(maxLength - encoded.length).fill(pad));
+  }
+
+  /** A text's own tokens: no start, no end, nothing cut off. */
+  tokenize(text: string, padToken: string = this.padToken): number[] {
+    const specials = [...new Set([this.bosToken, this.eosToken, padToken])];
+    const ids: number[] = [];
+    for (const part of text.split(new RegExp(`(${specials.map(escaped).join("|")})`))) {
+      if (specials.includes(part)) ids.push(this.#idOf(part));
+      else for (const word of words(normalised(part))) for (const id of this.#encodeWord(word)) ids.push(id);
+    }
+    return ids;
+  }
+
+  /** The text that ids stand for, start, end and padding left out; words come out lower-cased, with single spaces. */
+  decode(ids: readonly number[]): string {
+    const left = new Set([this.bosToken, this.eosToken, this.padToken].map((token) => this.#idOf(token)));
+    return this.#encoder.decode(ids.filter((id) => !left.has(id)));
+  }
+
+  #encodeWord(word: string): readonly number[] {
+    let ids = this.#words.get(word);
+    if (!ids) {
+      ids = this.#encoder.encode(word);
+      if (this.#words.size < MAX_REMEMBERED) this.#words.set(word, ids);
+    }
+    return ids;
+  }
+
+  #idOf(token: string): number {
+    const id = Object.hasOwn(this.vocab, token) ? this.vocab[token] : undefined;
+    if (id === undefined) throw new RangeError(`The tokenizer's vocabulary has no ${JSON.stringify(token)}, which it needs as a special token.`);
+    return id;
+  }
+}
+
+const MAX_REMEMBERED = 50_000;
+
+/** NFC, single spaces, lower case. Letter by letter: JavaScript's own gives a Greek final sigma its other form. */
+function normalised(text: string): string {
+  const spaced = text.normalize("NFC").replace(/\p{White_Space}+/gu, " ");
+  return /^[\x00-\x7f]*$/.test(spaced) ? spaced.toLowerCase() : Array.from(spaced, (letter) => letter.toLowerCase()).join("");
+}
+
+/** CLIP's pattern: English endings, runs of letters, single digits, runs of anything else. */
+function words(text: string): string[] {
+  return text.match(/'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\p{White_Space}\p{L}\p{N}]+/gu) ?? [];
+}
+
+function escaped(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}
+
+/** A special token as config files write it: a text, or an object that holds one. */
+function tokenText(value: unknown): string | undefined {
+  if (typeof value === "string") return value;
+  const content = (value as { content?: unknown } | null | undefined)?.content;
+  return typeof content === "string" ? content : undefined;
+}
+
+async function readJson(folder: string, name: string): Promise<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(await readText(joinPath(folder, name)));
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+    throw new Error("it holds no object");
+  } catch (error) {
+    throw new TokenizerFilesError(
+      `${folder}: ${name} cannot be read (${(error as Error).message}). A tokenizer folder holds vocab.json and merges.txt.`,
+      { cause: error },
+    );
+  }
+}
+
+async function readOptional(folder: string, name: string): Promise<Record<string, unknown>> {
+  return (await fileExists(joinPath(folder, name))) ? readJson(folder, name) : {};
+}

@@ -1,0 +1,107 @@
+import * as tf from "@tensorflow/tfjs";
+import { distance } from "fastest-levenshtein";
+import type { Parameter } from "../nn/parameter.js";
+import type { Dtype } from "./dtypes.js";
+import { WeightsMismatchError } from "./errors.js";
+import { OLD_NAMES } from "./old-names.js";
+import type { SafetensorsFile, TensorToWrite } from "./safetensors.js";
+
+/** The files that hold a network's tensors: one, or several shards. */
+type Files = readonly SafetensorsFile[];
+
+/**
+ * Fills a network's parameters from files. Every name and shape is compared first, so that nothing is filled, or
+ * allocated, unless all of it can be. Names of older versions of the checkpoints' libraries are understood.
+ *
+ * @throws WeightsMismatchError listing every missing, unexpected and wrongly shaped tensor
+ */
+export async function readParameters(files: SafetensorsFile | Files, parameters: ReadonlyMap<string, Parameter>): Promise<void> {
+  const sources = matchNames([files].flat() as SafetensorsFile[], parameters);
+  for (const [name, { file, stored }] of sources) {
+    const parameter = parameters.get(name)!;
+    const numbers = Float32Array.from((await file.read(stored)) as Float32Array);
+    const value = tf.tensor(numbers, parameter.diskShape, "float32");
+    parameter.assignFromDisk(value);
+    value.dispose();
+  }
+}
+
+interface StoredTensor {
+  file: SafetensorsFile;
+  /** Its name in the file. */
+  stored: string;
+}
+
+function matchNames(files: Files, parameters: ReadonlyMap<string, Parameter>): Map<string, StoredTensor> {
+  const found = new Map<string, StoredTensor>();
+  const problems: string[] = [];
+  const unexpected: string[] = [];
+  for (const file of files) {
+    for (const [stored, { shape }] of file.tensors) {
+      const name = presentName(stored, parameters);
+      if (name === null) continue;
+      const parameter = name === undefined ? undefined : parameters.get(name);
+      if (name === undefined || parameter === undefined) unexpected.push(stored);
+      else if (found.has(name)) problems.push(`${stored} and ${found.get(name)!.stored} are both ${name}`);
+      else {
+        found.set(name, { file, stored });
+        if (!sameShape(shape, parameter.diskShape)) {
+          problems.push(`${stored} is [${shape.join(", ")}], the network's is [${parameter.diskShape.join(", ")}]`);
+        }
+      }
+    }
+  }
+  const missing = [...parameters.keys()].filter((name) => !found.has(name));
+  problems.push(...missing.map((name) => `${name} is missing${nearest(name, unexpected)}`));
+  problems.push(...unexpected.map((name) => `${name} is not part of the network${nearest(name, missing)}`));
+  if (problems.length > 0) {
+    const names = files.map(({ name }) => name).join(", ");
+    throw new WeightsMismatchError(
+      `${names}: these are not the weights of this network (${problems.length} differences). Compare its config.json.\n  ${problems.join("\n  ")}`,
+    );
+  }
+  return found;
+}
+
+/** The parameter that a stored name means; null for what needs no parameter, undefined for what is not known. */
+function presentName(stored: string, parameters: ReadonlyMap<string, Parameter>): string | null | undefined {
+  if (parameters.has(stored)) return stored;
+  for (const [old, present] of OLD_NAMES) {
+    if (!old.test(stored)) continue;
+    if (present === null) return null;
+    const name = stored.replace(old, present);
+    if (parameters.has(name)) return name;
+  }
+  return undefined;
+}
+
+/** Equal but for axes of size 1 at the end: old files keep linear layers as 1x1 convolutions. */
+function sameShape(stored: readonly number[], wanted: readonly number[]): boolean {
+  const longer = stored.length > wanted.length ? stored : wanted;
+  return longer.every((size, axis) => size === (stored[axis] ?? 1) && size === (wanted[axis] ?? 1));
+}
+
+const MOST_SUGGESTIONS = 500;
+
+function nearest(name: string, others: readonly string[]): string {
+  if (others.length === 0 || others.length > MOST_SUGGESTIONS) return "";
+  const [best] = [...others].sort((a, b) => distance(name, a) - distance(name, b));
+  return distance(name, best!) <= name.length / 3 ? ` (nearest: ${best})` : "";
+}
+
+/** A network's parameters in the order and layout of the disk, ready for writeSafetensors; "F16" rounds to half precision. */
+export async function parametersToTensors(
+  parameters: ReadonlyMap<string, Parameter>,
+  dtype: Extract<Dtype, "F32" | "F16" | "BF16"> = "F32",
+): Promise<Map<string, TensorToWrite>> {
+  const tensors = new Map<string, TensorToWrite>();
+  for (const [name, parameter] of parameters) {
+    const value = parameter.toDisk();
+    try {
+      tensors.set(name, { dtype, shape: value.shape, data: (await value.data()) as Float32Array });
+    } finally {
+      value.dispose();
+    }
+  }
+  return tensors;
+}

@@ -1,0 +1,114 @@
+import { type Dtype, DTYPE_BYTES, isDtype } from "./dtypes.js";
+import { WeightsFormatError } from "./errors.js";
+import { repeatedKey } from "./repeated-key.js";
+
+export interface TensorInfo {
+  readonly dtype: Dtype;
+  readonly shape: readonly number[];
+}
+
+/** A tensor and where its bytes lie, counted from the end of the header. */
+export interface TensorEntry extends TensorInfo {
+  readonly begin: number;
+  readonly end: number;
+}
+
+export interface SafetensorsHeader {
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tensors: ReadonlyMap<string, TensorEntry>;
+}
+
+/** Largest header that the reference implementation reads. */
+export const MAX_HEADER_BYTES = 100_000_000;
+
+/** Length of the JSON header from a file's first 8 bytes, checked against the file's size. */
+export function headerLength(file: string, first: Uint8Array, fileSize: number): number {
+  if (fileSize < 8 || first.byteLength < 8) {
+    throw new WeightsFormatError(`${file}: ${fileSize} bytes are too few for a safetensors file. It may be an unfinished download.`);
+  }
+  const length = new DataView(first.buffer, first.byteOffset).getBigUint64(0, true);
+  if (length > BigInt(MAX_HEADER_BYTES) || length + 8n > BigInt(fileSize)) {
+    throw new WeightsFormatError(`${file}: ${guessFormat(first) ?? `its header claims ${length} bytes, the file has ${fileSize}. It is damaged or no safetensors file`}.`);
+  }
+  return Number(length);
+}
+
+/** What a file that is not safetensors probably is, from its first bytes. */
+function guessFormat(first: Uint8Array): string | undefined {
+  const text = String.fromCharCode(...first.subarray(0, 8));
+  if (text.startsWith("PK\x03\x04") || first[0] === 0x80) {
+    return "this is a PyTorch pickle (.ckpt, .bin, .pt), which can run any code when opened. Convert it to safetensors, or look for a .safetensors file beside it";
+  }
+  if (text.startsWith("version ")) {
+    return "this is a Git LFS pointer and not the file itself. Run `git lfs pull` in that repository, or download the file";
+  }
+  if (/^\s*<(!|h)/i.test(text)) return "this is a web page, probably an error message of the server. Download the file again";
+  if (text.startsWith("GGUF")) return "this is a GGUF file. Look for the .safetensors file it was made from";
+  return undefined;
+}
+
+/** Reads and checks a header: every rule of the reference implementation (its `Metadata::validate`). */
+export function parseHeader(file: string, json: Uint8Array, dataSize: number): SafetensorsHeader {
+  const fail = (problem: string): never => {
+    throw new WeightsFormatError(`${file}: ${problem}. The file is damaged or was not written as safetensors.`);
+  };
+  let text: string;
+  let parsed: unknown;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(json);
+    parsed = JSON.parse(text);
+  } catch (error) {
+    return fail(`its header is not valid JSON (${(error as Error).message})`);
+  }
+  if (!text.startsWith("{") || !isRecord(parsed)) return fail("its header does not start with {");
+  const repeated = repeatedKey(text);
+  if (repeated !== undefined) fail(`its header names ${JSON.stringify(repeated)} twice`);
+
+  const tensors = new Map<string, TensorEntry>();
+  for (const [name, value] of Object.entries(parsed)) {
+    if (name !== "__metadata__") tensors.set(name, parseEntry(value, (problem) => fail(`tensor ${JSON.stringify(name)} ${problem}`)));
+  }
+  checkLayout(tensors, dataSize, fail);
+  return { metadata: parseMetadata(parsed.__metadata__, fail), tensors };
+}
+
+type Fail = (problem: string) => never;
+
+function parseEntry(value: unknown, fail: Fail): TensorEntry {
+  if (!isRecord(value)) return fail("is not described by an object");
+  const { dtype, shape, data_offsets: offsets } = value;
+  if (!isDtype(dtype)) return fail(`has the dtype ${JSON.stringify(dtype)}, which is not one of ${Object.keys(DTYPE_BYTES).join(", ")}`);
+  if (!isCounts(shape)) return fail(`has the shape ${JSON.stringify(shape)}; whole numbers from 0 are expected`);
+  if (!isCounts(offsets) || offsets.length !== 2) return fail(`has the data_offsets ${JSON.stringify(offsets)}; two whole numbers are expected`);
+  const bytes = shape.reduce((size, count) => size * count, DTYPE_BYTES[dtype]);
+  const [begin, end] = offsets as [number, number];
+  if (!Number.isSafeInteger(bytes)) return fail(`of shape [${shape.join(", ")}] is too large`);
+  if (end - begin !== bytes) return fail(`of ${dtype} [${shape.join(", ")}] needs ${bytes} bytes, its data_offsets give ${end - begin}`);
+  return { dtype, shape, begin, end };
+}
+
+/** Tensors must follow each other from 0 to the end of the file, without a gap and without overlap. */
+function checkLayout(tensors: ReadonlyMap<string, TensorEntry>, dataSize: number, fail: Fail): void {
+  let position = 0;
+  for (const [name, { begin, end }] of [...tensors].sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end)) {
+    if (begin !== position) fail(`tensor ${JSON.stringify(name)} begins at byte ${begin}, where ${position} was expected`);
+    position = end;
+  }
+  if (position !== dataSize) fail(`its tensors need ${position} bytes, the file has ${dataSize} for them`);
+}
+
+function parseMetadata(value: unknown, fail: Fail): Record<string, string> {
+  if (value === undefined || value === null) return {};
+  if (!isRecord(value) || Object.values(value).some((entry) => typeof entry !== "string")) {
+    return fail("its __metadata__ must hold texts only");
+  }
+  return value as Record<string, string>;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isCounts(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((count) => Number.isSafeInteger(count) && (count as number) >= 0);
+}
