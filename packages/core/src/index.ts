@@ -27,7 +27,12 @@ export { BackendUnavailableError, type ChosenBackend, useBackend } from "./backe
 
 export type { CLIPConfig, CLIPTextConfig, CLIPVisionConfig } from "./models/clip-config.js";
 export { CLIPModel, type CLIPOutput } from "./models/clip-model.js";
-export { CLIPTextModel, CLIPTextModelWithProjection, type CLIPTextOptions, type CLIPTextOutput } from "./models/clip-text-model.js";
+export {
+  CLIPTextModel,
+  CLIPTextModelWithProjection,
+  type CLIPTextOptions,
+  type CLIPTextOutput,
+} from "./models/clip-text-model.js";
 export { CLIPVisionModelWithProjection, type CLIPVisionOutput } from "./models/clip-vision-model.js";
 export { Model } from "./models/model.js";
 export { ModelConfigError, ModelInputError } from "./models/errors.js";
@@ -66,3 +71,12 @@ export {
   writeSafetensors,
 } from "./weights/safetensors.js";
 export type { TensorInfo } from "./weights/safetensors-header.js";
+export type { ControlNetConfig } from "./models/controlnet-config.js";
+export { ControlNetModel, type ControlNetOptions, type ControlNetOutput } from "./models/controlnet.js";
+export { PriorTransformer, type PriorInputs, type PriorTransformerConfig } from "./models/prior-transformer.js";
+export {
+  type UnCLIPTextProjConfig,
+  type UnCLIPTextProjInputs,
+  UnCLIPTextProjModel,
+  type UnCLIPTextProjOutput,
+} from "./models/unclip-text-proj.js";

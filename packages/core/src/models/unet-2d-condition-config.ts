@@ -68,7 +68,7 @@ export interface UNet2DConditionConfig {
   addition_embed_type_num_heads: number;
 }
 
-const DEFAULTS: UNet2DConditionConfig = {
+export const CONDITION_DEFAULTS: UNet2DConditionConfig = {
   _class_name: "UNet2DConditionModel",
   sample_size: null,
   in_channels: 4,
@@ -120,7 +120,7 @@ const DEFAULTS: UNet2DConditionConfig = {
   addition_embed_type_num_heads: 64,
 };
 
-const SUPPORTED: SupportedValues<UNet2DConditionConfig> = {
+export const CONDITION_SUPPORTED: SupportedValues<UNet2DConditionConfig> = {
   down_block_types: [
     "DownBlock2D",
     "CrossAttnDownBlock2D",
@@ -169,7 +169,7 @@ export interface ConditionLevel {
 }
 
 export function resolveConditionConfig(given: Partial<UNet2DConditionConfig>): UNet2DConditionConfig {
-  return resolveConfig("UNet2DConditionModel", given, DEFAULTS, SUPPORTED);
+  return resolveConfig("UNet2DConditionModel", given, CONDITION_DEFAULTS, CONDITION_SUPPORTED);
 }
 
 /** Spells out the config's per-level lists, finest level first; throws ModelConfigError if their lengths differ. */

@@ -34,7 +34,6 @@ export interface ConditionInputs {
 
 /** The way down of a conditional UNet and its middle: what a ControlNet copies. */
 export abstract class ConditionEncoder extends Model {
-  readonly config: UNet2DConditionConfig;
   readonly conv_in: Conv2d;
   readonly time_embedding: TimestepEmbedding;
   readonly class_embedding?: Embedding | TimestepEmbedding | Linear;
@@ -48,17 +47,20 @@ export abstract class ConditionEncoder extends Model {
   /** `name` stands in error messages. */
   constructor(
     readonly name: string,
-    config: UNet2DConditionConfig,
+    protected readonly unet: UNet2DConditionConfig,
   ) {
     super();
-    this.config = config;
+    const config = unet;
     this.levels = conditionLevels(name, config);
     const first = this.levels[0]!.channels;
     const last = this.levels.at(-1)!;
     this.#timeChannels = config.time_embedding_dim ?? first * 4;
     const act = activation(config.act_fn);
     this.conv_in = new Conv2d(config.in_channels, first, { kernel: config.conv_in_kernel });
-    this.time_embedding = new TimestepEmbedding(first, this.#timeChannels, act, config.time_cond_proj_dim);
+    this.time_embedding = new TimestepEmbedding(first, this.#timeChannels, {
+      act,
+      conditionFeatures: config.time_cond_proj_dim,
+    });
     this.class_embedding = this.#classEmbedding(first);
     if (config.addition_embed_type === "text_time") {
       const width = this.#required("projection_class_embeddings_input_dim", "addition_embed_type text_time");
@@ -92,7 +94,7 @@ export abstract class ConditionEncoder extends Model {
   }
 
   protected resnetOptions(): ResnetBlockOptions {
-    const { config } = this;
+    const config = this.unet;
     return {
       groups: config.norm_num_groups,
       eps: config.norm_eps,
@@ -109,7 +111,7 @@ export abstract class ConditionEncoder extends Model {
     transformers: number | number[],
   ): AttentionFactory {
     const { contextChannels, headSetting, onlyCrossAttention } = level;
-    const { norm_num_groups: groups, norm_eps: eps, use_linear_projection: linearProjection } = this.config;
+    const { norm_num_groups: groups, norm_eps: eps, use_linear_projection: linearProjection } = this.unet;
     if (/^(CrossAttn|UNetMidBlock2DCrossAttn)/.test(blockType)) {
       return (channels, i) => {
         const layers = Array.isArray(transformers) ? (transformers[i] ?? transformers.at(-1)!) : transformers;
@@ -140,7 +142,7 @@ export abstract class ConditionEncoder extends Model {
 
   /** Checks every input against the config; throws ModelInputError. */
   protected checkInputs(x: tf.Tensor4D, t: number | tf.Tensor1D, context: tf.Tensor3D, inputs: ConditionInputs): void {
-    const { config, name } = this;
+    const { unet: config, name } = this;
     requireTensor(name, "x", x, {
       shape: [null, null, null, config.in_channels],
       axes: "[B, H, W, C]",
@@ -193,7 +195,7 @@ export abstract class ConditionEncoder extends Model {
     context: tf.Tensor3D,
     inputs: ConditionInputs,
   ): Conditioning {
-    const { config } = this;
+    const config = this.unet;
     const sinusoid = timestepSinusoid(timestepVector(t), this.levels[0]!.channels, {
       flipSinToCos: config.flip_sin_to_cos,
       freqShift: config.freq_shift,
@@ -224,13 +226,13 @@ export abstract class ConditionEncoder extends Model {
   }
 
   #classEmbedding(sinusoidWidth: number): Embedding | TimestepEmbedding | Linear | undefined {
-    const { config } = this;
+    const config = this.unet;
     const act = activation(config.act_fn);
     const projectionWidth = () =>
       this.#required("projection_class_embeddings_input_dim", `class_embed_type ${config.class_embed_type}`);
     switch (config.class_embed_type) {
       case "timestep":
-        return new TimestepEmbedding(sinusoidWidth, this.#timeChannels, act);
+        return new TimestepEmbedding(sinusoidWidth, this.#timeChannels, { act });
       case "projection":
         return new TimestepEmbedding(projectionWidth(), this.#timeChannels);
       case "simple_projection":
@@ -245,7 +247,7 @@ export abstract class ConditionEncoder extends Model {
   }
 
   #embedClass(labels: tf.Tensor): tf.Tensor2D {
-    const { config, class_embedding: embedding } = this;
+    const { unet: config, class_embedding: embedding } = this;
     if (embedding instanceof Embedding) return embedding.forward(labels) as tf.Tensor2D;
     if (!embedding) return labels as tf.Tensor2D;
     if (config.class_embed_type !== "timestep") return embedding.forward(labels as tf.Tensor2D);
@@ -258,7 +260,7 @@ export abstract class ConditionEncoder extends Model {
 
   /** SDXL: [pooled text | the sinusoid of each time id]. */
   #embedAddition({ textEmbeds, timeIds }: ConditionInputs): tf.Tensor2D {
-    const { config } = this;
+    const config = this.unet;
     const [batch, count] = timeIds!.shape;
     const sinusoids = timestepSinusoid(timeIds!.reshape([batch * count]), config.addition_time_embed_dim!, {
       flipSinToCos: config.flip_sin_to_cos,
@@ -268,7 +270,7 @@ export abstract class ConditionEncoder extends Model {
   }
 
   #checkClassLabels(batch: number, labels: tf.Tensor | undefined): void {
-    const { config, name } = this;
+    const { unet: config, name } = this;
     const type = config.class_embed_type;
     if (type === null && config.num_class_embeds === null)
       return refuseTensor(name, "classLabels", labels, "class_embed_type");
@@ -281,12 +283,12 @@ export abstract class ConditionEncoder extends Model {
   }
 
   #midOnlyCrossAttention(): boolean {
-    const { only_cross_attention: only, mid_block_only_cross_attention: mid } = this.config;
+    const { only_cross_attention: only, mid_block_only_cross_attention: mid } = this.unet;
     return mid ?? (typeof only === "boolean" ? only : false);
   }
 
   #required(key: keyof UNet2DConditionConfig, because: string): number {
-    const value = this.config[key];
+    const value = this.unet[key];
     if (typeof value === "number") return value;
     throw new ModelConfigError(
       `${this.name}: ${because} needs ${key}, which is ${JSON.stringify(value)}; give a number.`,

@@ -22,12 +22,14 @@ export interface UNet2DConditionInputs extends ConditionInputs {
  * H and W may be any size, also odd.
  */
 export class UNet2DConditionModel extends ConditionEncoder {
+  readonly config: UNet2DConditionConfig;
   readonly up_blocks: UpBlock[];
   readonly conv_norm_out: GroupNorm;
   readonly conv_out: Conv2d;
 
   constructor(config: Partial<UNet2DConditionConfig> = {}) {
     super("UNet2DConditionModel", resolveConditionConfig(config));
+    this.config = this.unet;
     const { norm_num_groups: groups, norm_eps: eps, out_channels, conv_out_kernel: kernel } = this.config;
     const levels = this.levels;
     const first = levels[0]!.channels;

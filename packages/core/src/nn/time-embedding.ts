@@ -33,6 +33,13 @@ export function timestepSinusoid(
   });
 }
 
+export interface TimestepEmbeddingOptions {
+  act?: Activation;
+  /** Width between the two layers; default `outFeatures`. */
+  hiddenFeatures?: number | null;
+  conditionFeatures?: number | null;
+}
+
 /**
  * Two linear layers that turn a sinusoid, a class vector or a pooled text vector into what the residual blocks read.
  *
@@ -42,20 +49,21 @@ export class TimestepEmbedding {
   readonly linear_1: Linear;
   readonly linear_2: Linear;
   readonly cond_proj?: Linear;
+  readonly #act: Activation;
 
   constructor(
     inFeatures: number,
     outFeatures: number,
-    readonly act: Activation = silu,
-    conditionFeatures?: number | null,
+    { act = silu, hiddenFeatures, conditionFeatures }: TimestepEmbeddingOptions = {},
   ) {
-    this.linear_1 = new Linear(inFeatures, outFeatures);
-    this.linear_2 = new Linear(outFeatures, outFeatures);
+    this.linear_1 = new Linear(inFeatures, hiddenFeatures ?? outFeatures);
+    this.linear_2 = new Linear(hiddenFeatures ?? outFeatures, outFeatures);
     if (conditionFeatures) this.cond_proj = new Linear(conditionFeatures, inFeatures, { bias: false });
+    this.#act = act;
   }
 
   forward(x: tf.Tensor2D, condition?: tf.Tensor2D): tf.Tensor2D {
     const input = condition && this.cond_proj ? x.add<tf.Tensor2D>(this.cond_proj.forward(condition)) : x;
-    return this.linear_2.forward(this.act(this.linear_1.forward(input)));
+    return this.linear_2.forward(this.#act(this.linear_1.forward(input)));
   }
 }
