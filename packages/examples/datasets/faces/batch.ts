@@ -29,6 +29,11 @@ export function faceExample(
   if (!Number.isSafeInteger(index) || index < 0) {
     throw new RangeError(`faceExample: index is ${index}; it must be a whole number from 0.`);
   }
+  if (!(split in SAMPLERS)) {
+    throw new RangeError(
+      `faceExample: there is no split "${split}"; the splits are ${Object.keys(SAMPLERS).join(", ")}.`,
+    );
+  }
   const face = SAMPLERS[split](keyedRandom(seed, split, index, "face"));
   return {
     face,

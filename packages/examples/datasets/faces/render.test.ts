@@ -105,4 +105,8 @@ describe("a batch of faces", () => {
   it("refuses an index that is not a whole number", () => {
     expect(() => faceBatch([0.5], options)).toThrow("whole number");
   });
+
+  it("refuses a split that there is not", () => {
+    expect(() => faceBatch([0], { seed: 0, split: "test" as "seen" })).toThrow("train, seen, held-out, any");
+  });
 });
