@@ -3,8 +3,9 @@
 // a sum of outer products of two short rows of channels. Tiles of 4 (ci) x 8 (co) stay in registers while the pixels run.
 // Nothing is unfolded (no im2col): a strip of rows is repacked so that a tile reads both operands in order.
 
+import { addOuterProducts, packColumns, storeTiles, TILE } from "./outer-products";
+
 const FLOAT: usize = 4;
-const TILE: usize = 4 * 8 * FLOAT;
 /** Output pixels of one strip, so that its panels stay in the caches; a strip is at least one row. */
 const STRIP_PIXELS: i32 = 256;
 
@@ -75,14 +76,20 @@ export function conv2dFilterGradient(
       if (inEnd <= inStart) continue;
       const inPixels = (inEnd - inStart) * inWidth;
       const outPixels = (yEnd - y) * outWidth;
-      pack(
+      packColumns(
         input + <usize>((b * inHeight + inStart) * inWidth * inChannels) * FLOAT,
         inPixels,
         inChannels,
         4,
         inputPanels,
       );
-      pack(dy + <usize>((b * outHeight + y) * outWidth * outChannels) * FLOAT, outPixels, outChannels, 8, dyPanels);
+      packColumns(
+        dy + <usize>((b * outHeight + y) * outWidth * outChannels) * FLOAT,
+        outPixels,
+        outChannels,
+        8,
+        dyPanels,
+      );
 
       for (let ky = 0; ky < filterHeight; ky++) {
         // Output rows of the strip whose input row, y*stride + ky - top, exists.
@@ -116,7 +123,7 @@ export function conv2dFilterGradient(
     }
   }
   for (let tap = 0; tap < filterHeight * filterWidth; tap++) {
-    unpackTiles(tiles + <usize>(tap * ci * co) * TILE, inChannels, outChannels, gradient);
+    storeTiles(tiles + <usize>(tap * ci * co) * TILE, inChannels, outChannels, gradient);
     gradient += <usize>(inChannels * outChannels) * FLOAT;
   }
 }
@@ -124,89 +131,4 @@ export function conv2dFilterGradient(
 /** The smallest index >= 0 with index * stride >= from. */
 function firstInside(from: i32, stride: i32): i32 {
   return from <= 0 ? 0 : (from + stride - 1) / stride;
-}
-
-/** [pixels, channels] -> [channels / width, pixels, width], missing channels 0; width is 4 or 8. */
-function pack(from: usize, pixels: i32, channels: i32, width: i32, to: usize): void {
-  const row = <usize>channels * FLOAT;
-  for (let c = 0; c < channels; c += width) {
-    let at = from + <usize>c * FLOAT;
-    const whole = c + width <= channels;
-    for (let p = 0; p < pixels; p++) {
-      if (whole) {
-        v128.store(to, v128.load(at));
-        if (width === 8) v128.store(to, v128.load(at, 16), 16);
-      } else {
-        for (let lane = 0; lane < width; lane++) {
-          store<f32>(to + <usize>lane * FLOAT, c + lane < channels ? load<f32>(at + <usize>lane * FLOAT) : 0);
-        }
-      }
-      at += row;
-      to += <usize>width * FLOAT;
-    }
-  }
-}
-
-/** tile[ci, co] += sum over `rows` x `count` pixels of input[ci] dy[co]. */
-function addOuterProducts(
-  input: usize,
-  inputRow: usize,
-  inputStep: usize,
-  dy: usize,
-  dyRow: usize,
-  rows: i32,
-  count: i32,
-  tile: usize,
-): void {
-  let t00 = v128.load(tile),
-    t01 = v128.load(tile, 16),
-    t10 = v128.load(tile, 32),
-    t11 = v128.load(tile, 48);
-  let t20 = v128.load(tile, 64),
-    t21 = v128.load(tile, 80),
-    t30 = v128.load(tile, 96),
-    t31 = v128.load(tile, 112);
-  for (let row = 0; row < rows; row++) {
-    let x = input;
-    for (let at = dy, end = dy + <usize>count * 32; at < end; at += 32) {
-      const d0 = v128.load(at);
-      const d1 = v128.load(at, 16);
-      let s = v128.load32_splat(x);
-      t00 = f32x4.add(t00, f32x4.mul(s, d0));
-      t01 = f32x4.add(t01, f32x4.mul(s, d1));
-      s = v128.load32_splat(x, 4);
-      t10 = f32x4.add(t10, f32x4.mul(s, d0));
-      t11 = f32x4.add(t11, f32x4.mul(s, d1));
-      s = v128.load32_splat(x, 8);
-      t20 = f32x4.add(t20, f32x4.mul(s, d0));
-      t21 = f32x4.add(t21, f32x4.mul(s, d1));
-      s = v128.load32_splat(x, 12);
-      t30 = f32x4.add(t30, f32x4.mul(s, d0));
-      t31 = f32x4.add(t31, f32x4.mul(s, d1));
-      x += inputStep;
-    }
-    input += inputRow;
-    dy += dyRow;
-  }
-  v128.store(tile, t00);
-  v128.store(tile, t01, 16);
-  v128.store(tile, t10, 32);
-  v128.store(tile, t11, 48);
-  v128.store(tile, t20, 64);
-  v128.store(tile, t21, 80);
-  v128.store(tile, t30, 96);
-  v128.store(tile, t31, 112);
-}
-
-/** [ci / 4, co / 8, 4, 8] -> [ci, co]. */
-function unpackTiles(tiles: usize, inChannels: i32, outChannels: i32, to: usize): void {
-  for (let i = 0; i < inChannels; i += 4) {
-    for (let o = 0; o < outChannels; o += 8) {
-      for (let r = 0; r < min(4, inChannels - i); r++) {
-        const row = to + <usize>((i + r) * outChannels + o) * FLOAT;
-        memory.copy(row, tiles + <usize>r * 32, <usize>min(8, outChannels - o) * FLOAT);
-      }
-      tiles += TILE;
-    }
-  }
 }

@@ -25,7 +25,8 @@ async function loadWasm(options: BackendOptions): Promise<LoadedBackend> {
   else if (threads !== undefined && threads !== started.threads) {
     throw new Error(`it runs already, on ${started.detail}; the number of threads is fixed when it first starts.`);
   }
-  return { registeredAs: "wasm", detail: started.detail, afterStart: completeWasmBackend };
+  const now = started;
+  return { registeredAs: "wasm", detail: now.detail, afterStart: () => completeWasmBackend(now.threads) };
 }
 
 async function start({ threads, wasmPaths }: BackendOptions): Promise<{ threads: number; detail: string }> {

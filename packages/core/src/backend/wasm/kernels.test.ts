@@ -64,6 +64,7 @@ describe("convolution gradients on wasm", () => {
         const difference = await wasmAgainstCpu(inputs, (x, filter, dy) => {
           const attributes = { strides, pad, dataFormat: "NHWC" };
           return [
+            tf.conv2d(x as tf.Tensor4D, filter as tf.Tensor4D, strides, pad),
             tf.engine().runKernel<tf.Tensor>(tf.Conv2DBackpropFilter, { x: x, dy: dy }, { ...attributes, filterShape }),
             tf
               .engine()

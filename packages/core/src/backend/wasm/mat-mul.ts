@@ -4,51 +4,53 @@ import type { SimdKernels } from "./simd.js";
 
 /**
  * tf.matMul: a [..., m, k], b [..., k, n], each transposed in its last two axes where its flag says so,
- * batch axes broadcast -> [..., m, n]. The stock kernel keeps plain 2-D products, which it runs on all threads.
+ * batch axes broadcast -> [..., m, n]. With several threads, plain 2-D products stay with `stock`, which uses them all.
  */
-export function batchMatMul(simd: SimdKernels, stock: tf.KernelFunc): tf.KernelFunc {
+export function batchMatMul(simd: SimdKernels, stock: tf.KernelFunc, threads: number): tf.KernelFunc {
   return (call) => {
     const backend = call.backend as WasmBackend;
-    const { a, b } = call.inputs as { a: tf.TensorInfo; b: tf.TensorInfo };
+    const { a, b } = call.inputs as { a: tf.Tensor; b: tf.Tensor };
     const { transposeA, transposeB } = call.attrs as { transposeA: boolean; transposeB: boolean };
+    if (a.dtype !== "float32" || b.dtype !== "float32") return stock(call);
     const left = matrices(a, transposeA);
     const right = matrices(b, transposeB);
-    const batch = tf.broadcast_util.assertAndGetBroadcastShape(left.batch, right.batch);
-    const isPlain = !transposeA && !transposeB && sizeOf(batch) === 1;
-    if (isPlain || a.dtype !== "float32" || b.dtype !== "float32") return stock(call);
     if (left.columns !== right.rows) {
       throw new Error(
         `matMul: [${a.shape.join()}]${transposeA ? " transposed" : ""} has ${left.columns} columns, ` +
           `[${b.shape.join()}]${transposeB ? " transposed" : ""} has ${right.rows} rows; they must be equal.`,
       );
     }
+    const isPlain = !transposeA && !transposeB && sizeOf(left.batch) * sizeOf(right.batch) === 1;
+    if (isPlain && threads > 1) return stock(call);
+    if (transposeA && transposeB) {
+      // (b a) transposed: rare, and not worth a loop of its own.
+      return tf.tidy(() => tf.matMul(swapLastAxes(a), b, false, true));
+    }
+    const batch = tf.broadcast_util.assertAndGetBroadcastShape(left.batch, right.batch);
     const c = backend.makeOutput([...batch, left.rows, right.columns], "float32");
     if (sizeOf(c.shape) === 0) return c;
-    withScratch(backend, simd.matMulScratch(), (scratch) => {
+    const [m, n, depth] = [left.rows, right.columns, left.columns];
+    const bytes = transposeA ? simd.transposedMatMulScratch(m, n) : simd.batchMatMulScratch(m, n, depth);
+    withScratch(backend, bytes, (scratch) => {
       for (const { aIndex, bIndex, cIndex, count, aStep, bStep } of batchRuns(left.batch, right.batch, batch)) {
-        simd.batchMatMul(
-          addressOf(backend, a) + 4 * aIndex * left.size,
-          aStep * left.size,
-          left.rowStride,
-          left.columnStride,
-          addressOf(backend, b) + 4 * bIndex * right.size,
-          bStep * right.size,
-          right.rowStride,
-          right.columnStride,
-          addressOf(backend, c) + 4 * cIndex * left.rows * right.columns,
-          count,
-          left.rows,
-          right.columns,
-          left.columns,
-          scratch,
-        );
+        const aFrom = addressOf(backend, a) + 4 * aIndex * left.size;
+        const bFrom = addressOf(backend, b) + 4 * bIndex * right.size;
+        const to = addressOf(backend, c) + 4 * cIndex * m * n;
+        const [aBatch, bBatch] = [aStep * left.size, bStep * right.size];
+        if (transposeA) simd.transposedMatMul(aFrom, aBatch, bFrom, bBatch, to, count, m, n, depth, scratch);
+        else simd.batchMatMul(aFrom, aBatch, bFrom, bBatch, Number(transposeB), to, count, m, n, depth, scratch);
       }
     });
     return c;
   };
 }
 
-/** A tensor as a batch of matrices, seen through its transposition; strides in elements. */
+function swapLastAxes(x: tf.Tensor): tf.Tensor {
+  const axes = x.shape.map((_, axis) => axis);
+  return tf.transpose(x, [...axes.slice(0, -2), ...axes.slice(-2).reverse()]);
+}
+
+/** A tensor as a batch of matrices, seen through its transposition. */
 function matrices({ shape }: tf.TensorInfo, transposed: boolean) {
   const [height, width] = shape.slice(-2) as [number, number];
   return {
@@ -56,8 +58,6 @@ function matrices({ shape }: tf.TensorInfo, transposed: boolean) {
     size: height * width,
     rows: transposed ? width : height,
     columns: transposed ? height : width,
-    rowStride: transposed ? 1 : width,
-    columnStride: transposed ? width : 1,
   };
 }
 

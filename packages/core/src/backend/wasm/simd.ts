@@ -2,51 +2,41 @@ import { simdBinary } from "./simd-binary.js";
 import { memoryOf, type WasmBackend } from "./memory.js";
 
 /** The functions of `packages/core/assembly`; addresses are in bytes, sizes and strides in elements. */
+// prettier-ignore
 export interface SimdKernels {
-  matMulScratch(): number;
+  batchMatMulScratch(m: number, n: number, depth: number): number;
   batchMatMul(
-    a: number,
-    aBatch: number,
-    aRow: number,
-    aColumn: number,
-    b: number,
-    bBatch: number,
-    bRow: number,
-    bColumn: number,
-    c: number,
-    batch: number,
-    m: number,
-    n: number,
-    depth: number,
+    a: number, aBatch: number,
+    b: number, bBatch: number, transposed: number,
+    c: number, batch: number, m: number, n: number, depth: number,
+    scratch: number,
+  ): void;
+  transposedMatMulScratch(m: number, n: number): number;
+  transposedMatMul(
+    a: number, aBatch: number, b: number, bBatch: number,
+    c: number, batch: number, m: number, n: number, depth: number,
+    scratch: number,
+  ): void;
+  conv2dScratch(
+    inChannels: number, outHeight: number, outWidth: number, outChannels: number,
+    filterHeight: number, filterWidth: number, strideY: number, strideX: number,
+  ): number;
+  conv2d(
+    input: number, batch: number, inHeight: number, inWidth: number, inChannels: number,
+    filter: number, filterHeight: number, filterWidth: number, turned: number,
+    output: number, outHeight: number, outWidth: number, outChannels: number,
+    strideY: number, strideX: number, top: number, left: number,
     scratch: number,
   ): void;
   conv2dFilterGradientScratch(
-    inWidth: number,
-    inChannels: number,
-    outHeight: number,
-    outWidth: number,
-    outChannels: number,
-    filterHeight: number,
-    filterWidth: number,
-    strideY: number,
+    inWidth: number, inChannels: number, outHeight: number, outWidth: number, outChannels: number,
+    filterHeight: number, filterWidth: number, strideY: number,
   ): number;
   conv2dFilterGradient(
-    input: number,
-    batch: number,
-    inHeight: number,
-    inWidth: number,
-    inChannels: number,
-    dy: number,
-    outHeight: number,
-    outWidth: number,
-    outChannels: number,
-    gradient: number,
-    filterHeight: number,
-    filterWidth: number,
-    strideY: number,
-    strideX: number,
-    top: number,
-    left: number,
+    input: number, batch: number, inHeight: number, inWidth: number, inChannels: number,
+    dy: number, outHeight: number, outWidth: number, outChannels: number,
+    gradient: number, filterHeight: number, filterWidth: number,
+    strideY: number, strideX: number, top: number, left: number,
     scratch: number,
   ): void;
 }

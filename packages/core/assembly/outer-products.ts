@@ -1,0 +1,158 @@
+// The inner loop of all matrix products and convolutions: a sum of outer products of 4 numbers of one operand with
+// 8 of the other. The 32 sums, a tile, stay in registers while the sum runs. Both operands are packed beforehand
+// so that the loop reads each with one pointer.
+
+const FLOAT: usize = 4;
+/** Bytes of one tile, [4, 8]. */
+export const TILE: usize = 4 * 8 * FLOAT;
+
+/**
+ * tile[i, j] += sum over r < rows, k < count of a_rk[i] b_rk[j], where a_rk are the 4 numbers at a + r aRow + k aStep and
+ * b_rk the 8 numbers at b + r bRow + 32 k; all in bytes.
+ */
+export function addOuterProducts(
+  a: usize,
+  aRow: usize,
+  aStep: usize,
+  b: usize,
+  bRow: usize,
+  rows: i32,
+  count: i32,
+  tile: usize,
+): void {
+  let t00 = v128.load(tile);
+  let t01 = v128.load(tile, 16);
+  let t10 = v128.load(tile, 32);
+  let t11 = v128.load(tile, 48);
+  let t20 = v128.load(tile, 64);
+  let t21 = v128.load(tile, 80);
+  let t30 = v128.load(tile, 96);
+  let t31 = v128.load(tile, 112);
+  for (let row = 0; row < rows; row++) {
+    let x = a;
+    for (let at = b, end = b + <usize>count * 32; at < end; at += 32) {
+      const b0 = v128.load(at);
+      const b1 = v128.load(at, 16);
+      let s = v128.load32_splat(x);
+      t00 = f32x4.add(t00, f32x4.mul(s, b0));
+      t01 = f32x4.add(t01, f32x4.mul(s, b1));
+      s = v128.load32_splat(x, 4);
+      t10 = f32x4.add(t10, f32x4.mul(s, b0));
+      t11 = f32x4.add(t11, f32x4.mul(s, b1));
+      s = v128.load32_splat(x, 8);
+      t20 = f32x4.add(t20, f32x4.mul(s, b0));
+      t21 = f32x4.add(t21, f32x4.mul(s, b1));
+      s = v128.load32_splat(x, 12);
+      t30 = f32x4.add(t30, f32x4.mul(s, b0));
+      t31 = f32x4.add(t31, f32x4.mul(s, b1));
+      x += aStep;
+    }
+    a += aRow;
+    b += bRow;
+  }
+  v128.store(tile, t00);
+  v128.store(tile, t01, 16);
+  v128.store(tile, t10, 32);
+  v128.store(tile, t11, 48);
+  v128.store(tile, t20, 64);
+  v128.store(tile, t21, 80);
+  v128.store(tile, t30, 96);
+  v128.store(tile, t31, 112);
+}
+
+/** Bytes of `columns` columns of `depth` numbers, packed in panels of `width` columns. */
+export function panelBytes(columns: i32, depth: i32, width: i32): usize {
+  return <usize>(((columns + width - 1) / width) * width) * <usize>depth * FLOAT;
+}
+
+/** [depth, columns] -> panels [columns / width, depth, width], missing columns 0; width is 4 or 8. */
+export function packColumns(from: usize, depth: i32, columns: i32, width: i32, to: usize): void {
+  const row = <usize>columns * FLOAT;
+  const step = <usize>width * FLOAT;
+  for (let c = 0; c < columns; c += width) {
+    let at = from + <usize>c * FLOAT;
+    const count = min(width, columns - c);
+    for (let k = 0; k < depth; k++) {
+      if (count === width) {
+        v128.store(to, v128.load(at));
+        if (width === 8) v128.store(to, v128.load(at, 16), 16);
+      } else {
+        memory.fill(to, 0, step);
+        for (let lane = 0; lane < count; lane++) {
+          const offset = <usize>lane * FLOAT;
+          store<f32>(to + offset, load<f32>(at + offset));
+        }
+      }
+      at += row;
+      to += step;
+    }
+  }
+}
+
+/**
+ * The same for a matrix that lies transposed: [columns, depth] -> panels [columns / width, depth, width].
+ * The panels begin `panelStride` bytes apart.
+ */
+export function packRows(from: usize, columns: i32, depth: i32, width: i32, to: usize, panelStride: usize): void {
+  const row = <usize>depth * FLOAT;
+  const step = <usize>width * FLOAT;
+  for (let c = 0; c < columns; c += width) {
+    for (let lane = 0; lane < width; lane += 4) {
+      const at = from + <usize>(c + lane) * row;
+      const lanes = max(0, min(4, columns - c - lane));
+      let k = 0;
+      if (lanes === 4) {
+        for (; k + 4 <= depth; k += 4)
+          transpose4(at + <usize>k * FLOAT, row, to + <usize>k * step + <usize>lane * FLOAT, step);
+      }
+      for (; k < depth; k++) {
+        for (let l = 0; l < 4; l++) {
+          const value: f32 = l < lanes ? load<f32>(at + <usize>l * row + <usize>k * FLOAT) : 0;
+          store<f32>(to + <usize>k * step + <usize>(lane + l) * FLOAT, value);
+        }
+      }
+    }
+    to += panelStride;
+  }
+}
+
+/** Turns 4 rows of 4 numbers into 4 columns; rows are `fromRow` and `toRow` bytes apart. */
+export function transpose4(from: usize, fromRow: usize, to: usize, toRow: usize): void {
+  const a = v128.load(from);
+  const b = v128.load(from + fromRow);
+  const c = v128.load(from + 2 * fromRow);
+  const d = v128.load(from + 3 * fromRow);
+  const ab0 = i32x4.shuffle(a, b, 0, 4, 1, 5);
+  const ab1 = i32x4.shuffle(a, b, 2, 6, 3, 7);
+  const cd0 = i32x4.shuffle(c, d, 0, 4, 1, 5);
+  const cd1 = i32x4.shuffle(c, d, 2, 6, 3, 7);
+  v128.store(to, i64x2.shuffle(ab0, cd0, 0, 2));
+  v128.store(to + toRow, i64x2.shuffle(ab0, cd0, 1, 3));
+  v128.store(to + 2 * toRow, i64x2.shuffle(ab1, cd1, 0, 2));
+  v128.store(to + 3 * toRow, i64x2.shuffle(ab1, cd1, 1, 3));
+}
+
+/** Copies the first `rows` x `columns` numbers of a tile to c, whose rows are `cRow` bytes apart. */
+export function storeTile(tile: usize, rows: i32, columns: i32, c: usize, cRow: usize): void {
+  for (let i = 0; i < rows; i++) {
+    if (columns === 8) {
+      v128.store(c, v128.load(tile));
+      v128.store(c, v128.load(tile, 16), 16);
+    } else {
+      for (let j: usize = 0; j < <usize>columns; j++) store<f32>(c + j * FLOAT, load<f32>(tile + j * FLOAT));
+    }
+    tile += 32;
+    c += cRow;
+  }
+}
+
+/** Tiles [rows / 4, columns / 8] -> [rows, columns]. */
+export function storeTiles(tiles: usize, rows: i32, columns: i32, to: usize): void {
+  const row = <usize>columns * FLOAT;
+  for (let i = 0; i < rows; i += 4) {
+    for (let j = 0; j < columns; j += 8) {
+      storeTile(tiles, min(4, rows - i), min(8, columns - j), to + <usize>i * row + <usize>j * FLOAT, row);
+      tiles += TILE;
+    }
+  }
+}

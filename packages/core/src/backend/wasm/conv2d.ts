@@ -1,0 +1,154 @@
+import * as tf from "@tensorflow/tfjs";
+import { addressOf, type WasmBackend, withScratch } from "./memory.js";
+import type { SimdKernels } from "./simd.js";
+
+type Shape4D = [number, number, number, number];
+
+interface ConvAttributes {
+  strides: number | [number, number];
+  pad: "same" | "valid" | number | tf.backend_util.ExplicitPadding;
+  dataFormat: "NHWC" | "NCHW";
+  dimRoundingMode?: "floor" | "round" | "ceil";
+  dilations?: number | [number, number];
+}
+
+/** tf.conv2d: inputs x [B, H, W, Cin], filter [kh, kw, Cin, Cout] -> [B, H', W', Cout]. Dilated ones stay with `stock`. */
+export function conv2D(simd: SimdKernels, stock: tf.KernelFunc): tf.KernelFunc {
+  return (call) => {
+    const { x, filter } = call.inputs as { x: tf.TensorInfo; filter: tf.TensorInfo };
+    const attributes = call.attrs as unknown as ConvAttributes;
+    const isPlain = [attributes.dilations ?? 1].flat().every((dilation) => dilation === 1);
+    if (!isPlain || attributes.dataFormat === "NCHW" || x.dtype !== "float32") return stock(call);
+    const info = convInfo("Conv2D", x.shape, filter.shape, attributes);
+    const { top, left } = info.padInfo;
+    return convolve(simd, call.backend as WasmBackend, x, filter, false, info.outShape, {
+      strides: [info.strideHeight, info.strideWidth],
+      top,
+      left,
+    });
+  };
+}
+
+/**
+ * Gradient of conv2d with respect to its filter.
+ * inputs x [B, H, W, Cin], dy [B, H', W', Cout] -> [kh, kw, Cin, Cout].
+ */
+export function conv2DBackpropFilter(simd: SimdKernels): tf.KernelFunc {
+  return ({ inputs, attrs, backend: untyped }) => {
+    const backend = untyped as WasmBackend;
+    const { x, dy } = inputs as { x: tf.TensorInfo; dy: tf.TensorInfo };
+    const { filterShape, ...rest } = attrs as unknown as ConvAttributes & { filterShape: Shape4D };
+    const info = convInfo("Conv2DBackpropFilter", x.shape, filterShape, rest);
+    const gradient = backend.makeOutput(filterShape, "float32");
+    // prettier-ignore
+    const bytes = simd.conv2dFilterGradientScratch(
+      info.inWidth, info.inChannels, info.outHeight, info.outWidth, info.outChannels,
+      info.filterHeight, info.filterWidth, info.strideHeight,
+    );
+    withScratch(backend, bytes, (scratch) =>
+      // prettier-ignore
+      simd.conv2dFilterGradient(
+        addressOf(backend, x), info.batchSize, info.inHeight, info.inWidth, info.inChannels,
+        addressOf(backend, dy), info.outHeight, info.outWidth, info.outChannels,
+        addressOf(backend, gradient), info.filterHeight, info.filterWidth,
+        info.strideHeight, info.strideWidth, info.padInfo.top, info.padInfo.left,
+        scratch,
+      ),
+    );
+    return gradient;
+  };
+}
+
+/**
+ * Gradient of conv2d with respect to its input: dy, spread out by the stride, convolved with the filter
+ * turned by 180 degrees and its channels swapped.
+ * inputs dy [B, H', W', Cout], filter [kh, kw, Cin, Cout] -> [B, H, W, Cin].
+ */
+export function conv2DBackpropInput(simd: SimdKernels): tf.KernelFunc {
+  return ({ inputs, attrs, backend }) => {
+    const { dy, filter } = inputs as { dy: tf.Tensor4D; filter: tf.Tensor4D };
+    const { inputShape, ...rest } = attrs as unknown as ConvAttributes & { inputShape: Shape4D };
+    const info = convInfo("Conv2DBackpropInput", inputShape, filter.shape, rest);
+    const geometry: Geometry = {
+      strides: [1, 1],
+      top: info.filterHeight - 1 - info.padInfo.top,
+      left: info.filterWidth - 1 - info.padInfo.left,
+    };
+    const run = (spread: tf.TensorInfo) =>
+      convolve(simd, backend as WasmBackend, spread, filter, true, inputShape, geometry);
+    if (info.strideHeight === 1 && info.strideWidth === 1) return run(dy);
+    const spread = spreadOut(dy, info.strideHeight, info.strideWidth);
+    try {
+      return run(spread);
+    } finally {
+      spread.dispose();
+    }
+  };
+}
+
+interface Geometry {
+  strides: [y: number, x: number];
+  /** Rows and columns of zeros before the first; below 0, rows and columns that are skipped. */
+  top: number;
+  left: number;
+}
+
+/** With `turned`, the filter is [kh, kw, Cout, Cin] and turned by 180 degrees. */
+function convolve(
+  simd: SimdKernels,
+  backend: WasmBackend,
+  x: tf.TensorInfo,
+  filter: tf.TensorInfo,
+  turned: boolean,
+  outShape: Shape4D,
+  { strides: [strideY, strideX], top, left }: Geometry,
+): tf.TensorInfo {
+  const [batch, inHeight, inWidth, inChannels] = x.shape as Shape4D;
+  const [filterHeight, filterWidth] = filter.shape as Shape4D;
+  const [, outHeight, outWidth, outChannels] = outShape;
+  const output = backend.makeOutput(outShape, "float32");
+  // prettier-ignore
+  const bytes = simd.conv2dScratch(
+    inChannels, outHeight, outWidth, outChannels, filterHeight, filterWidth, strideY, strideX,
+  );
+  withScratch(backend, bytes, (scratch) =>
+    // prettier-ignore
+    simd.conv2d(
+      addressOf(backend, x), batch, inHeight, inWidth, inChannels,
+      addressOf(backend, filter), filterHeight, filterWidth, turned ? 1 : 0,
+      addressOf(backend, output), outHeight, outWidth, outChannels,
+      strideY, strideX, top, left, scratch,
+    ),
+  );
+  return output;
+}
+
+/** Puts stride - 1 zeros after every row and column: [B, H, W, C] -> [B, H*strideY, W*strideX, C]. */
+function spreadOut(dy: tf.Tensor4D, strideY: number, strideX: number): tf.Tensor4D {
+  const [batch, height, width, channels] = dy.shape;
+  const rowSize = width * strideX * channels;
+  return tf.tidy(() => {
+    const columns = tf.pad(dy.reshape([-1, channels]), [
+      [0, 0],
+      [0, (strideX - 1) * channels],
+    ]);
+    const rows = tf.pad(columns.reshape([-1, rowSize]), [
+      [0, 0],
+      [0, (strideY - 1) * rowSize],
+    ]);
+    return rows.reshape([batch, height * strideY, width * strideX, channels]);
+  });
+}
+
+function convInfo(kernel: string, inShape: number[], filterShape: number[], attributes: ConvAttributes) {
+  const { strides, pad, dimRoundingMode, dataFormat } = attributes;
+  if (dataFormat === "NCHW") throw new Error(`${kernel} on wasm: the data format must be NHWC, not NCHW.`);
+  return tf.backend_util.computeConv2DInfo(
+    inShape as Shape4D,
+    filterShape as Shape4D,
+    strides,
+    1,
+    pad,
+    dimRoundingMode,
+  );
+}
