@@ -80,3 +80,9 @@ export {
   UnCLIPTextProjModel,
   type UnCLIPTextProjOutput,
 } from "./models/unclip-text-proj.js";
+
+export { PipelineFolderError, PipelineOptionError, PipelinePartsError } from "./pipelines/errors.js";
+export { guide } from "./pipelines/guidance.js";
+export { TextToImagePipeline, type TextToImageStep } from "./pipelines/text-to-image.js";
+export type { TextToImageOptions } from "./pipelines/text-to-image-options.js";
+export type { TextToImageParts } from "./pipelines/text-to-image-parts.js";

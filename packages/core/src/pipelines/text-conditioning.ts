@@ -19,17 +19,16 @@ export type TextConditioning = {
   pooled: tf.Tensor2D | undefined;
 };
 
-/** Reads the prompts, all of them at once; each is cut or padded to the number of tokens the encoder has places for. */
+/** Reads the prompts, all of them at once; each is cut or padded to the length that tokenizer and encoder can take. */
 export function encodePrompts(prompts: string[], { tokenizer, textEncoder, textEncoder2 }: TextEncoders): TextConditioning {
-  const read = (maxLength: number) =>
-    tf.tensor2d(
-      prompts.map((prompt) => tokenizer.encode(prompt, { maxLength })),
-      [prompts.length, maxLength],
-      "int32",
-    );
+  const idsFor = (encoder: CLIPTextModel | CLIPTextModelWithProjection) => {
+    const maxLength = Math.min(tokenizer.maxLength, encoder.config.max_position_embeddings);
+    const ids = prompts.map((prompt) => tokenizer.encode(prompt, { maxLength }));
+    return tf.tensor2d(ids, [prompts.length, maxLength], "int32");
+  };
   return tf.tidy(() => ({
-    context: textEncoder.forward(read(textEncoder.config.max_position_embeddings)).lastHiddenState,
-    pooled: textEncoder2?.forward(read(textEncoder2.config.max_position_embeddings)).textEmbeds,
+    context: textEncoder.forward(idsFor(textEncoder)).lastHiddenState,
+    pooled: textEncoder2?.forward(idsFor(textEncoder2)).textEmbeds,
   }));
 }
 
