@@ -1,21 +1,17 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { useBackend } from "../backend/use-backend.js";
-import { above, fill, Golden, readConfig, relativeRms } from "../testing/fixture.js";
+import { above, Golden, loadFixture, relativeRms } from "../testing/fixture.js";
 import { gradientErrors, gradientsByName } from "../testing/gradients.js";
 import { numbered, record } from "../testing/record.js";
-import { AutoencoderKL, klToStandardNormal } from "./autoencoder-kl.js";
-import type { AutoencoderKLConfig } from "./autoencoder-kl-config.js";
+import type { AutoencoderKL } from "./autoencoder-kl.js";
+import { klToStandardNormal } from "./autoencoder-kl.js";
 
 // 10 times the difference between PyTorch's own float32 and float64 (meta.json: 9e-7 forward, 4e-6 for gradients).
 const FORWARD = 1e-5;
 const GRADIENT = 5e-5;
 
-async function load(): Promise<AutoencoderKL> {
-  const vae = new AutoencoderKL(await readConfig<Partial<AutoencoderKLConfig>>("vae_basic"));
-  await fill(vae, "vae_basic/diffusion_pytorch_model.safetensors");
-  return vae;
-}
+const load = (folder = "vae_basic") => loadFixture<AutoencoderKL>(folder);
 
 describe("AutoencoderKL", () => {
   beforeAll(async () => {

@@ -1,12 +1,11 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import type * as tf from "@tensorflow/tfjs";
 import { useBackend } from "../backend/use-backend.js";
-import { above, fill, Golden, readConfig } from "../testing/fixture.js";
+import { above, Golden, loadFixture } from "../testing/fixture.js";
 import { gradientErrors, gradientsByName } from "../testing/gradients.js";
-import type { CLIPConfig, CLIPTextConfig, CLIPVisionConfig } from "./clip-config.js";
-import { CLIPModel } from "./clip-model.js";
-import { CLIPTextModel, CLIPTextModelWithProjection } from "./clip-text-model.js";
-import { CLIPVisionModelWithProjection } from "./clip-vision-model.js";
+import type { CLIPModel } from "./clip-model.js";
+import type { CLIPTextModel, CLIPTextModelWithProjection } from "./clip-text-model.js";
+import type { CLIPVisionModelWithProjection } from "./clip-vision-model.js";
 
 // 10 times the difference between PyTorch's own float32 and float64 (meta.json: 4e-7 forward, 1.3e-6 for gradients).
 const FORWARD = 1e-5;
@@ -19,8 +18,7 @@ describe("CLIP", () => {
 
   for (const folder of ["clip_text_quickgelu", "clip_text_gelu"]) {
     it(`reads text as transformers does on ${folder}: every state, and the pooled one`, async () => {
-      const model = new CLIPTextModel(await readConfig<Partial<CLIPTextConfig>>(folder));
-      await fill(model, `${folder}/model.safetensors`);
+      const model = await loadFixture<CLIPTextModel>(folder);
       const golden = await Golden.read(folder);
       const got = model.forward(golden.tensor("in.input_ids"));
       expect(golden.error("out.last_hidden_state", got.lastHiddenState)).toBeLessThan(FORWARD);
@@ -41,8 +39,7 @@ describe("CLIP", () => {
   }
 
   it("projects the pooled text as transformers does on clip_text_proj", async () => {
-    const model = new CLIPTextModelWithProjection(await readConfig<Partial<CLIPTextConfig>>("clip_text_proj"));
-    await fill(model, "clip_text_proj/model.safetensors");
+    const model = await loadFixture<CLIPTextModelWithProjection>("clip_text_proj");
     const golden = await Golden.read("clip_text_proj");
     const got = model.forward(golden.tensor("in.input_ids"));
     expect(golden.error("out.text_embeds", got.textEmbeds)).toBeLessThan(FORWARD);
@@ -50,8 +47,7 @@ describe("CLIP", () => {
   });
 
   it("sees pictures as transformers does on clip_vision_proj", async () => {
-    const model = new CLIPVisionModelWithProjection(await readConfig<Partial<CLIPVisionConfig>>("clip_vision_proj"));
-    await fill(model, "clip_vision_proj/model.safetensors");
+    const model = await loadFixture<CLIPVisionModelWithProjection>("clip_vision_proj");
     const golden = await Golden.read("clip_vision_proj");
     const got = model.forward(golden.tensor("in.pixel_values"));
     expect(golden.error("out.image_embeds", got.imageEmbeds)).toBeLessThan(FORWARD);
@@ -64,8 +60,7 @@ describe("CLIP", () => {
   for (const backend of ["wasm", "cpu"]) {
     it(`has transformers' logits, contrastive loss and gradient of every parameter, on ${backend}`, async () => {
       await useBackend(backend);
-      const model = new CLIPModel(await readConfig<Partial<CLIPConfig>>("clip_joint"));
-      await fill(model, "clip_joint/model.safetensors");
+      const model = await loadFixture<CLIPModel>("clip_joint");
       const golden = await Golden.read("clip_joint");
       const [ids, pixels] = [golden.tensor<tf.Tensor2D>("in.input_ids"), golden.tensor<tf.Tensor4D>("in.pixel_values")];
       const got = model.forward(ids, pixels);

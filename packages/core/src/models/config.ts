@@ -29,6 +29,13 @@ export function resolveConfig<Config extends object>(
   defaults: Config,
   supported: SupportedValues<Config> = {},
 ): Config {
+  const { _class_name: wanted } = defaults as { _class_name?: string };
+  const { _class_name: named = wanted } = given as { _class_name?: string };
+  if (wanted !== undefined && named !== wanted) {
+    throw new ModelConfigError(
+      `${className}: this is the config of a ${named}; loadModel and modelFromConfig take the class it names.`,
+    );
+  }
   for (const [key, value] of Object.entries(given)) {
     const isKnown = key in defaults || key.startsWith("_") || HARMLESS.has(key);
     if (!isKnown && value !== null && value !== false && value !== undefined) {

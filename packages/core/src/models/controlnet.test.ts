@@ -2,12 +2,10 @@ import { beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { useBackend } from "../backend/use-backend.js";
-import { above, fill, Golden, readConfig } from "../testing/fixture.js";
-import type { ControlNetConfig } from "./controlnet-config.js";
+import { above, Golden, loadFixture } from "../testing/fixture.js";
 import { ControlNetModel } from "./controlnet.js";
 import { ModelInputError } from "./errors.js";
-import type { UNet2DConditionConfig } from "./unet-2d-condition-config.js";
-import { UNet2DConditionModel } from "./unet-2d-condition.js";
+import type { UNet2DConditionModel } from "./unet-2d-condition.js";
 
 // 10 times the difference between PyTorch's own float32 and float64 (meta.json: 7e-7).
 const FORWARD = 1e-5;
@@ -18,10 +16,8 @@ describe("ControlNetModel", () => {
   });
 
   it("equals diffusers, and so does the UNet that adds its residuals", async () => {
-    const net = new ControlNetModel(await readConfig<Partial<ControlNetConfig>>("controlnet"));
-    await fill(net, "controlnet/diffusion_pytorch_model.safetensors");
-    const unet = new UNet2DConditionModel(await readConfig<Partial<UNet2DConditionConfig>>("unet_sd1"));
-    await fill(unet, "unet_sd1/diffusion_pytorch_model.safetensors");
+    const net = await loadFixture<ControlNetModel>("controlnet");
+    const unet = await loadFixture<UNet2DConditionModel>("unet_sd1");
     const golden = await Golden.read("controlnet");
     const [x, context] = [
       golden.tensor<tf.Tensor4D>("in.sample"),

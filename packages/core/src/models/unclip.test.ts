@@ -1,9 +1,11 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { useBackend } from "../backend/use-backend.js";
-import { above, fill, Golden, readConfig } from "../testing/fixture.js";
-import { PriorTransformer, type PriorTransformerConfig } from "./prior-transformer.js";
-import { UnCLIPTextProjModel, type UnCLIPTextProjConfig } from "./unclip-text-proj.js";
+import { above, Golden, loadFixture } from "../testing/fixture.js";
+import type { PriorTransformer } from "./prior-transformer.js";
+import { type PriorTransformerConfig } from "./prior-transformer.js";
+import type { UnCLIPTextProjModel } from "./unclip-text-proj.js";
+import { type UnCLIPTextProjConfig } from "./unclip-text-proj.js";
 
 // Both far above the noise floors of meta.json (3e-7 and 1e-7), and far below any mistake.
 const FORWARD = 1e-5;
@@ -14,8 +16,7 @@ describe("unCLIP", () => {
   });
 
   it("has diffusers' PriorTransformer, masked and causal, or neither", async () => {
-    const prior = new PriorTransformer(await readConfig<Partial<PriorTransformerConfig>>("unclip_prior"));
-    await fill(prior, "unclip_prior/diffusion_pytorch_model.safetensors");
+    const prior = await loadFixture<PriorTransformer>("unclip_prior");
     const golden = await Golden.read("unclip_prior");
     const x = golden.tensor<tf.Tensor2D>("in.hidden_states");
     const inputs = {
@@ -37,8 +38,7 @@ describe("unCLIP", () => {
   });
 
   it.each([false, true])("has diffusers' UnCLIPTextProjModel, with guidance: %s", async (doClassifierFreeGuidance) => {
-    const model = new UnCLIPTextProjModel(await readConfig<Partial<UnCLIPTextProjConfig>>("unclip_text_proj"));
-    await fill(model, "unclip_text_proj/diffusion_pytorch_model.safetensors");
+    const model = await loadFixture<UnCLIPTextProjModel>("unclip_text_proj");
     const golden = await Golden.read("unclip_text_proj");
     const suffix = doClassifierFreeGuidance ? "_cfg" : "";
     const { context, classLabels } = model.forward({

@@ -2,21 +2,17 @@ import { beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { useBackend } from "../backend/use-backend.js";
 import type { Transformer2DModel } from "../nn/spatial-attention.js";
-import { above, fill, Golden, readConfig } from "../testing/fixture.js";
+import { above, Golden, loadFixture } from "../testing/fixture.js";
 import { gradientErrors, gradientsByName } from "../testing/gradients.js";
 import { numbered, record } from "../testing/record.js";
-import type { UNet2DConditionConfig } from "./unet-2d-condition-config.js";
-import { UNet2DConditionModel, type UNet2DConditionInputs } from "./unet-2d-condition.js";
+import type { UNet2DConditionModel } from "./unet-2d-condition.js";
+import { type UNet2DConditionInputs } from "./unet-2d-condition.js";
 
 // 10 times the difference between PyTorch's own float32 and float64 (meta.json: 6e-7 to 1e-6 forward, 3e-6 for gradients).
 const FORWARD = 1e-5;
 const GRADIENT = 5e-5;
 
-async function load(folder: string): Promise<UNet2DConditionModel> {
-  const unet = new UNet2DConditionModel(await readConfig<Partial<UNet2DConditionConfig>>(folder));
-  await fill(unet, `${folder}/diffusion_pytorch_model.safetensors`);
-  return unet;
-}
+const load = (folder: string) => loadFixture<UNet2DConditionModel>(folder);
 
 interface Inputs extends UNet2DConditionInputs {
   x: tf.Tensor4D;

@@ -1,23 +1,18 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { useBackend } from "../backend/use-backend.js";
-import { above, fill, Golden, readConfig } from "../testing/fixture.js";
+import { above, Golden, loadFixture } from "../testing/fixture.js";
 import { gradientErrors, gradientsByName } from "../testing/gradients.js";
 import { numbered, record } from "../testing/record.js";
 import { AdamW } from "../training/adamw.js";
-import type { UNet2DConfig } from "./unet-2d-config.js";
-import { UNet2DModel } from "./unet-2d.js";
+import type { UNet2DModel } from "./unet-2d.js";
 
 // 10 times the difference between PyTorch's own float32 and float64 (meta.json: 8e-7 forward, 5e-6 for gradients, 1.4e-6
 // for parameters after AdamW).
 const FORWARD = 1e-5;
 const GRADIENT = 5e-5;
 
-async function load(folder: string): Promise<UNet2DModel> {
-  const unet = new UNet2DModel(await readConfig<Partial<UNet2DConfig>>(folder));
-  await fill(unet, `${folder}/diffusion_pytorch_model.safetensors`);
-  return unet;
-}
+const load = (folder: string) => loadFixture<UNet2DModel>(folder);
 
 describe("UNet2DModel", () => {
   beforeAll(async () => {

@@ -1,52 +1,32 @@
-import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { expect } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
+import { loadModel } from "../models/load-model.js";
 import type { Model } from "../models/model.js";
 import type { Parameter } from "../nn/parameter.js";
+import { openSafetensors } from "../weights/safetensors.js";
 
 /** Golden data of `packages/core/fixtures`; each folder's meta.json says what made it. */
 const FIXTURES = new URL("../../fixtures/", import.meta.url);
 
+/** Where a folder of fixtures lies. */
+export function fixturePath(folder: string): string {
+  return fileURLToPath(new URL(folder, FIXTURES));
+}
+
+/** The network of a fixture's `config.json`, with the fixture's weights. */
+export async function loadFixture<M extends Model>(folder: string): Promise<M> {
+  return (await loadModel(fixturePath(folder))) as M;
+}
+
 interface StoredTensor {
   dtype: string;
-  shape: number[];
+  shape: readonly number[];
   data: Float32Array | Int32Array;
-}
-
-/** Every tensor of a safetensors file of 32-bit numbers, in PyTorch's layout. */
-export async function readTensors(path: string): Promise<Map<string, StoredTensor>> {
-  const bytes = await readFile(fileURLToPath(new URL(path, FIXTURES)));
-  const start = 8 + Number(bytes.readBigUInt64LE(0));
-  const header = JSON.parse(bytes.toString("utf8", 8, start)) as Record<
-    string,
-    { dtype: string; shape: number[]; data_offsets: [number, number] }
-  >;
-  delete header["__metadata__"];
-  return new Map(
-    Object.entries(header).map(
-      ([
-        name,
-        {
-          dtype,
-          shape,
-          data_offsets: [from, to],
-        },
-      ]) => {
-        const content = new Uint8Array(bytes.subarray(start + from, start + to)).buffer;
-        return [name, { dtype, shape, data: dtype === "I32" ? new Int32Array(content) : new Float32Array(content) }];
-      },
-    ),
-  );
-}
-
-export async function readConfig<Config>(folder: string): Promise<Config> {
-  return JSON.parse(await readFile(fileURLToPath(new URL(`${folder}/config.json`, FIXTURES)), "utf8")) as Config;
 }
 
 /** A stored tensor as it lies on disk. */
 function onDisk({ dtype, shape, data }: StoredTensor): tf.Tensor {
-  return tf.tensor(data, shape, dtype === "I32" ? "int32" : "float32");
+  return tf.tensor(data, [...shape], dtype === "I32" ? "int32" : "float32");
 }
 
 /** A gradient or other tensor in the shape of a parameter, in PyTorch's order. */
@@ -65,7 +45,13 @@ export class Golden {
   constructor(readonly stored: Map<string, StoredTensor>) {}
 
   static async read(folder: string): Promise<Golden> {
-    return new Golden(await readTensors(`${folder}/io.safetensors`));
+    const file = await openSafetensors(fixturePath(`${folder}/io.safetensors`));
+    const stored = new Map<string, StoredTensor>();
+    for (const [name, { dtype, shape }] of file.tensors) {
+      stored.set(name, { dtype, shape, data: (await file.read(name)) as Float32Array | Int32Array });
+    }
+    await file.close();
+    return new Golden(stored);
   }
 
   has(name: string): boolean {
@@ -112,16 +98,4 @@ export function relativeRms(got: tf.Tensor, expected: tf.Tensor): number {
     size += value ** 2;
   });
   return Math.sqrt(difference / size);
-}
-
-/** Fills a model with the weights of a fixture, whose names and shapes must be exactly the model's. */
-export async function fill(model: Model, path: string): Promise<void> {
-  const stored = await readTensors(path);
-  const parameters = model.namedParameters();
-  expect([...stored.keys()].sort()).toEqual([...parameters.keys()].sort());
-  for (const [name, parameter] of parameters) {
-    const { shape, data } = stored.get(name)!;
-    expect([name, ...shape]).toEqual([name, ...parameter.diskShape]);
-    tf.tidy(() => parameter.assignFromDisk(tf.tensor(data, shape)));
-  }
 }
