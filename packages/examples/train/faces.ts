@@ -1,0 +1,50 @@
+/**
+ * Trains the faces model from nothing, in two stages: CLIP learns which picture a caption describes, then the UNet
+ * learns to draw what a caption says.
+ *
+ *   npm run train:faces               the shipped model's settings; about 90 minutes on the native backend
+ *   npm run train:faces -- --quick    a small run that shows the loss fall, in under three minutes
+ *
+ * Ctrl-C saves and stops; started again, it goes on where it was. All that it makes lies in runs/faces (--out):
+ * the model's folder, checkpoints, logs, loss curves and a sheet of pictures.
+ */
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { CLIPTokenizer, stopOnInterrupt, type TrainingStep, useBackend } from "@tfjs-diffusion/core";
+import { writeLossCurve } from "../src/cli/loss-curve.js";
+import { withProgress } from "../src/cli/progress.js";
+import { trainClip } from "./faces/clip.js";
+import { writeFixedParts } from "./faces/folder.js";
+import { SETTINGS } from "./faces/settings.js";
+import { drawSheet } from "./faces/sheet.js";
+import { trainUnet } from "./faces/unet.js";
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: "boolean", default: false },
+    out: { type: "string" },
+    backend: { type: "string" },
+  },
+});
+const settings = SETTINGS[values.quick ? "quick" : "full"];
+const out = values.out ?? join("runs", values.quick ? "faces-quick" : "faces");
+const model = join(out, "model");
+const clipFolder = join(out, "clip");
+
+const { name } = await useBackend(values.backend);
+console.log(`Training on the backend "${name}", into ${out}.`);
+await writeFixedParts(model);
+const tokenizer = await CLIPTokenizer.fromFolder(join(model, "tokenizer"));
+
+await stopOnInterrupt(async (signal) => {
+  const files = (stage: string) => ({ checkpoint: join(out, `${stage}.checkpoint.safetensors`), log: join(out, `${stage}.csv`) });
+  const common = { settings, tokenizer, signal };
+  await run("clip", trainClip({ ...common, ...files("clip"), folder: clipFolder }));
+  await run("unet", trainUnet({ ...common, ...files("unet"), folder: model, clipFolder }));
+  console.log(`The model is in ${model}; what it draws, in ${await drawSheet(model, out)}.`);
+});
+
+async function run(stage: "clip" | "unet", steps: AsyncIterable<TrainingStep>): Promise<void> {
+  for await (const _ of withProgress(steps, { label: stage.padEnd(4), total: settings[stage].steps }));
+  await writeLossCurve(join(out, `${stage}.csv`), join(out, `${stage}.svg`), `${stage}: loss of each step, and its running mean`);
+}

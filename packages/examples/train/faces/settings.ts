@@ -1,0 +1,96 @@
+import type { CLIPConfig, UNet2DConditionConfig } from "@tfjs-diffusion/core";
+import type { DDIMConfig } from "@tfjs-diffusion/schedulers";
+import { CONTEXT_LENGTH, END_OF_TEXT, FACE_SIZE, START_OF_TEXT, vocabulary } from "../../datasets/faces/index.js";
+
+/** How long, and with what, each of the two stages is trained. */
+export interface StageSettings {
+  steps: number;
+  batchSize: number;
+  learningRate: number;
+  warmupSteps: number;
+  weightDecay: number;
+  beta2: number;
+  gradientClip: number;
+  emaDecay: number;
+  /** Steps between checkpoints. */
+  checkpointEvery: number;
+}
+
+export interface FacesSettings {
+  seed: number;
+  /** Pictures in the training set; captions are worded anew each time one is shown. */
+  trainingPictures: number;
+  clip: StageSettings & {
+    /** Pictures of a batch that are hard negatives of each other: all but one differ from the first in one attribute. */
+    groupSize: number;
+  };
+  unet: StageSettings & {
+    /** Share of captions replaced by "", so that the network also learns to draw unconditionally. */
+    captionDropout: number;
+  };
+}
+
+const COMMON = { weightDecay: 0.01, beta2: 0.99, gradientClip: 1 };
+
+export const SETTINGS: Record<"full" | "quick", FacesSettings> = {
+  full: {
+    seed: 0,
+    trainingPictures: 50_000,
+    clip: { ...COMMON, steps: 4000, batchSize: 64, groupSize: 4, learningRate: 1e-3, warmupSteps: 200, emaDecay: 0.995, checkpointEvery: 500 },
+    unet: { ...COMMON, steps: 6200, batchSize: 32, learningRate: 1.5e-3, warmupSteps: 200, captionDropout: 0.1, emaDecay: 0.999, checkpointEvery: 300 },
+  },
+  quick: {
+    seed: 0,
+    trainingPictures: 2000,
+    clip: { ...COMMON, steps: 60, batchSize: 32, groupSize: 4, learningRate: 1e-3, warmupSteps: 10, emaDecay: 0.95, checkpointEvery: 60 },
+    unet: { ...COMMON, steps: 60, batchSize: 16, learningRate: 1.5e-3, warmupSteps: 10, captionDropout: 0.1, emaDecay: 0.95, checkpointEvery: 60 },
+  },
+};
+
+const TEXT_WIDTH = 128;
+
+/** Both text towers have this shape: the frozen one, trained with pictures, and its copy that learns with the UNet. */
+export function clipConfig() {
+  const { vocab } = vocabulary();
+  const tower = { hidden_size: TEXT_WIDTH, intermediate_size: 4 * TEXT_WIDTH, num_attention_heads: 4, hidden_act: "quick_gelu" as const, projection_dim: TEXT_WIDTH };
+  return {
+    projection_dim: TEXT_WIDTH,
+    logit_scale_init_value: 2.6592,
+    text_config: {
+      ...tower,
+      num_hidden_layers: 3,
+      vocab_size: Object.keys(vocab).length,
+      max_position_embeddings: CONTEXT_LENGTH,
+      bos_token_id: vocab[START_OF_TEXT]!,
+      eos_token_id: vocab[END_OF_TEXT]!,
+      pad_token_id: vocab[END_OF_TEXT]!,
+    },
+    vision_config: { ...tower, num_hidden_layers: 3, image_size: FACE_SIZE, patch_size: 4, num_channels: 3 },
+  } satisfies Partial<CLIPConfig>;
+}
+
+/** Colour and detail at 16 x 16 by convolutions alone; words come in at 8 x 8 and 4 x 4. */
+export const UNET_CONFIG = {
+  sample_size: FACE_SIZE,
+  in_channels: 3,
+  out_channels: 3,
+  block_out_channels: [32, 64, 96],
+  layers_per_block: 2,
+  down_block_types: ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+  up_block_types: ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
+  cross_attention_dim: TEXT_WIDTH,
+  attention_head_dim: 4,
+  norm_num_groups: 8,
+  class_embed_type: "projection",
+  projection_class_embeddings_input_dim: TEXT_WIDTH,
+} satisfies Partial<UNet2DConditionConfig>;
+
+export const SCHEDULER_CONFIG = {
+  _class_name: "DDIMScheduler",
+  num_train_timesteps: 1000,
+  beta_schedule: "squaredcos_cap_v2",
+  prediction_type: "v_prediction",
+  clip_sample: true,
+  set_alpha_to_one: true,
+  timestep_spacing: "trailing",
+} satisfies Partial<DDIMConfig> & { _class_name: string };
