@@ -2,11 +2,11 @@ import * as tf from "@tensorflow/tfjs";
 import type { NoiseSource } from "./noise.js";
 
 /** Where a sampler stands between two steps. What it holds is its owner's to dispose of; states may share tensors. */
-export interface State {
+export type State = {
   readonly x: tf.Tensor;
   /** What a method remembers of earlier steps, newest first; empty for those that need nothing. */
-  readonly history: readonly tf.Tensor[];
-}
+  readonly history: tf.Tensor[];
+};
 
 /** A choice of noise levels to visit, with everything about them computed: numbers to print and plot. */
 export interface Plan {
