@@ -3,9 +3,7 @@ import * as tf from "@tensorflow/tfjs";
 import { useBackend } from "../backend/use-backend.js";
 import { above, Golden, loadFixture } from "../testing/fixture.js";
 import type { PriorTransformer } from "./prior-transformer.js";
-import { type PriorTransformerConfig } from "./prior-transformer.js";
 import type { UnCLIPTextProjModel } from "./unclip-text-proj.js";
-import { type UnCLIPTextProjConfig } from "./unclip-text-proj.js";
 
 // Both far above the noise floors of meta.json (3e-7 and 1e-7), and far below any mistake.
 const FORWARD = 1e-5;
