@@ -50,7 +50,7 @@ describe.each(chapters)("chapter %s", (name) => {
     expect(
       notebook.cells.flatMap(({ outputs = [] }) => outputs).length,
     ).toBeGreaterThan(pictures.length);
-  }, 120_000);
+  }, 300_000);
 });
 
 describe("the chapter tool", () => {

@@ -53,7 +53,7 @@ export async function image(
   pictures: tf.Tensor4D,
   { caption, columns = pictures.shape[0], scale = 4 }: { caption: string; columns?: number; scale?: number },
 ): Promise<void> {
-  const sheet = tf.tidy(() => imageGrid(toUnit(pictures).clipByValue(0, 1), { columns, gap: 2, scale }));
+  const sheet = tf.tidy(() => imageGrid(toUnit(pictures), { columns, gap: 1, scale }));
   try {
     emit({ kind: "image", png: await encodePng(sheet), caption });
   } finally {
