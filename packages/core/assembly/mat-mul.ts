@@ -2,16 +2,12 @@
 import { addOuterProducts, packColumns, packRows, panelBytes, storeTile, storeTiles, TILE } from "./outer-products";
 
 const FLOAT: usize = 4;
-/** Bytes of a that are packed and gone through for every panel of b: they stay in the second-level cache. */
+/** Bytes of a that are gone through for every panel of b: they stay in the second-level cache. */
 const BLOCK_BYTES: i32 = 1 << 17;
 
-function blockRows(m: i32, depth: i32): i32 {
-  return min(m, max(4, (BLOCK_BYTES / (4 * max(1, depth))) & ~3));
-}
-
 /** Bytes of scratch that {@link batchMatMul} needs. */
-export function batchMatMulScratch(m: i32, n: i32, depth: i32): usize {
-  return panelBytes(n, depth, 8) + panelBytes(blockRows(m, depth), depth, 4) + TILE;
+export function batchMatMulScratch(n: i32, depth: i32): usize {
+  return panelBytes(n, depth, 8) + TILE;
 }
 
 /**
@@ -31,25 +27,26 @@ export function batchMatMul(
   depth: i32,
   scratch: usize,
 ): void {
-  const block = blockRows(m, depth);
+  const block = max(4, (BLOCK_BYTES / (4 * max(1, depth))) & ~3);
   const aRow = <usize>depth * FLOAT;
   const cRow = <usize>n * FLOAT;
-  const aPanels = scratch + panelBytes(n, depth, 8);
-  const tile = aPanels + panelBytes(block, depth, 4);
+  const tile = scratch + panelBytes(n, depth, 8);
   for (let z = 0; z < batch; z++) {
     if (z === 0 || bBatch > 0) {
       if (transposed) packRows(b, n, depth, 8, scratch, 8 * aRow);
       else packColumns(b, depth, n, 8, scratch);
     }
     for (let start = 0; start < m; start += block) {
-      const rows = min(block, m - start);
-      packRows(a + <usize>start * aRow, rows, depth, 4, aPanels, 4 * aRow);
+      const end = min(m, start + block);
       for (let j = 0; j < n; j += 8) {
-        for (let i = 0; i < rows; i += 4) {
-          memory.fill(tile, 0, TILE);
-          addOuterProducts(aPanels + <usize>i * aRow, 0, 16, scratch + <usize>j * aRow, 0, 1, depth, tile);
-          const corner = c + <usize>(start + i) * cRow + <usize>j * FLOAT;
-          storeTile(tile, min(4, rows - i), min(8, n - j), corner, cRow);
+        const columns = min(8, n - j);
+        for (let i = start; i < end; i += 4) {
+          const rows = min(4, m - i);
+          const corner = c + <usize>i * cRow + <usize>j * FLOAT;
+          const isWhole = rows === 4 && columns === 8;
+          const to = isWhole ? corner : tile;
+          multiplyRows(a + <usize>i * aRow, aRow, rows, scratch + <usize>j * aRow, depth, to, isWhole ? cRow : 32);
+          if (!isWhole) storeTile(tile, rows, columns, corner, cRow);
         }
       }
     }
@@ -57,6 +54,57 @@ export function batchMatMul(
     b += bBatch * FLOAT;
     c += <usize>m * cRow;
   }
+}
+
+/**
+ * Multiplies up to 4 rows of a with a panel of 8 columns: as `addOuterProducts`, but a is read where it lies, since each
+ * of its numbers is used once a panel. Rows of a and c are `aRow` and `cRow` bytes apart.
+ */
+function multiplyRows(a: usize, aRow: usize, rows: i32, panel: usize, depth: i32, c: usize, cRow: usize): void {
+  // A row beyond the edge reads the last one again.
+  let a0 = a;
+  let a1 = a + <usize>min(1, rows - 1) * aRow;
+  let a2 = a + <usize>min(2, rows - 1) * aRow;
+  let a3 = a + <usize>min(3, rows - 1) * aRow;
+  let c00 = f32x4.splat(0);
+  let c01 = c00;
+  let c10 = c00;
+  let c11 = c00;
+  let c20 = c00;
+  let c21 = c00;
+  let c30 = c00;
+  let c31 = c00;
+  for (let end = panel + <usize>depth * 32; panel < end; panel += 32) {
+    const b0 = v128.load(panel);
+    const b1 = v128.load(panel, 16);
+    let s = v128.load32_splat(a0);
+    c00 = f32x4.add(c00, f32x4.mul(s, b0));
+    c01 = f32x4.add(c01, f32x4.mul(s, b1));
+    s = v128.load32_splat(a1);
+    c10 = f32x4.add(c10, f32x4.mul(s, b0));
+    c11 = f32x4.add(c11, f32x4.mul(s, b1));
+    s = v128.load32_splat(a2);
+    c20 = f32x4.add(c20, f32x4.mul(s, b0));
+    c21 = f32x4.add(c21, f32x4.mul(s, b1));
+    s = v128.load32_splat(a3);
+    c30 = f32x4.add(c30, f32x4.mul(s, b0));
+    c31 = f32x4.add(c31, f32x4.mul(s, b1));
+    a0 += FLOAT;
+    a1 += FLOAT;
+    a2 += FLOAT;
+    a3 += FLOAT;
+  }
+  v128.store(c, c00);
+  v128.store(c, c01, 16);
+  c += cRow;
+  v128.store(c, c10);
+  v128.store(c, c11, 16);
+  c += cRow;
+  v128.store(c, c20);
+  v128.store(c, c21, 16);
+  c += cRow;
+  v128.store(c, c30);
+  v128.store(c, c31, 16);
 }
 
 /** Rows of a and b that {@link transposedMatMul} packs at a time. */

@@ -279,3 +279,69 @@ describe("sum of segments on wasm", () => {
     expect([...gradient!.values]).toEqual([1, 1, 0, 0, 3, 3]);
   });
 });
+
+describe("reductions on wasm", () => {
+  const shapes = fc.record({ outer: upTo(5), count: fc.integer({ min: 1, max: 700 }), inner: upTo(9), seed: fc.nat() });
+
+  it("equal the cpu backend's over first, middle and last axes, however long", async () => {
+    await fc.assert(
+      fc.asyncProperty(shapes, fc.boolean(), async ({ outer, count, inner, seed }, keepDims) => {
+        const difference = await wasmAgainstCpu([uniformValues([outer, count, inner], seed)], (x) => [
+          tf.sum(x, 1, keepDims),
+          tf.mean(x, [0, 1], keepDims),
+          tf.sum(x, [1, 2], keepDims),
+          tf.mean(x.reshape([outer, count * inner]), 1, keepDims),
+          tf.sum(x),
+        ]);
+        expect(difference).toBeLessThanOrEqual(sumTolerance(outer * count * inner));
+      }),
+      { numRuns: 40, seed: 4 },
+    );
+  });
+
+  it("sum a million ones to a million: no digit is lost in a long sum", async () => {
+    const ones = { shape: [1_000_000], values: new Float32Array(1_000_000).fill(1.000001) };
+    const [sum] = await computeOn("wasm", [ones], (x) => tf.sum(x));
+    // float32 holds 1.000001 as 1.00000095...; a plain running sum is off by more than 1000 * 2^-24.
+    expect(Math.abs(sum!.values[0]! / 1e6 / Math.fround(1.000001) - 1)).toBeLessThanOrEqual(16 * 2 ** -24);
+  });
+});
+
+describe("softmax on wasm", () => {
+  it("is the softmax of float64 within a few units in the last place, also of scores far apart", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        upTo(4),
+        upTo(70),
+        fc.constantFrom(1, 10, 80, 1e4),
+        fc.nat(),
+        async (rows, count, scale, seed) => {
+          const { shape, values } = uniformValues([rows, count], seed);
+          const scaled = values.map((value) => value * scale);
+          const [result] = await computeOn("wasm", [{ shape, values: scaled }], (x) => tf.softmax(x));
+          for (let row = 0; row < rows; row++) {
+            const scores = Array.from(scaled.subarray(row * count, (row + 1) * count));
+            const largest = Math.max(...scores);
+            // The scores less the largest are rounded to float32 by any softmax in float32, so by the reference too.
+            const powers = scores.map((score) => Math.exp(Math.fround(score - largest)));
+            const total = powers.reduce((sum, power) => sum + power, 0);
+            for (const [i, power] of powers.entries()) {
+              const difference = Math.abs(result!.values[row * count + i]! - power / total);
+              // exp 2 units, the sum's terms and its roundings 4, the two products 1 each; e^-87.3 counts as 0.
+              expect(difference).toBeLessThanOrEqual(8 * 2 ** -23 * (power / total) + 1e-37);
+            }
+          }
+        },
+      ),
+      { numRuns: 60, seed: 5 },
+    );
+  });
+
+  it("passes NaN on and gives scores of -Infinity no weight", async () => {
+    const values = Float32Array.of(0, -Infinity, 1, NaN, 0, 0);
+    const [result] = await computeOn("wasm", [{ shape: [2, 3], values }], (x) => tf.softmax(x));
+    expect(result!.values[1]).toBe(0);
+    expect(result!.values[0]! + result!.values[2]!).toBeCloseTo(1, 6);
+    expect(result!.values[3]).toBeNaN();
+  });
+});

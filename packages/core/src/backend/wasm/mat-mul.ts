@@ -30,7 +30,7 @@ export function batchMatMul(simd: SimdKernels, stock: tf.KernelFunc, threads: nu
     const c = backend.makeOutput([...batch, left.rows, right.columns], "float32");
     if (sizeOf(c.shape) === 0) return c;
     const [m, n, depth] = [left.rows, right.columns, left.columns];
-    const bytes = transposeA ? simd.transposedMatMulScratch(m, n) : simd.batchMatMulScratch(m, n, depth);
+    const bytes = transposeA ? simd.transposedMatMulScratch(m, n) : simd.batchMatMulScratch(n, depth);
     withScratch(backend, bytes, (scratch) => {
       for (const { aIndex, bIndex, cIndex, count, aStep, bStep } of batchRuns(left.batch, right.batch, batch)) {
         const aFrom = addressOf(backend, a) + 4 * aIndex * left.size;

@@ -3,6 +3,7 @@ import { replaceKernel } from "../replace-kernel.js";
 import { conv2D, conv2DBackpropFilter, conv2DBackpropInput } from "./conv2d.js";
 import { batchMatMul } from "./mat-mul.js";
 import type { WasmBackend } from "./memory.js";
+import { reduction, softmax } from "./reduce.js";
 import { unsortedSegmentSum } from "./segment-sum.js";
 import { loadSimd, type SimdKernels } from "./simd.js";
 
@@ -12,6 +13,9 @@ const KERNELS: Record<string, (simd: SimdKernels, stock: tf.KernelFunc, threads:
   [tf.Conv2D]: (simd, stock, threads) => (threads > 1 ? stock : conv2D(simd, stock)),
   [tf.Conv2DBackpropFilter]: conv2DBackpropFilter,
   [tf.Conv2DBackpropInput]: conv2DBackpropInput,
+  [tf.Mean]: reduction(true),
+  [tf.Softmax]: softmax,
+  [tf.Sum]: reduction(false),
   [tf.UnsortedSegmentSum]: () => unsortedSegmentSum,
   [tf.BatchMatMul]: batchMatMul,
 };

@@ -4,7 +4,7 @@ import { memoryOf, type WasmBackend } from "./memory.js";
 /** The functions of `packages/core/assembly`; addresses are in bytes, sizes and strides in elements. */
 // prettier-ignore
 export interface SimdKernels {
-  batchMatMulScratch(m: number, n: number, depth: number): number;
+  batchMatMulScratch(n: number, depth: number): number;
   batchMatMul(
     a: number, aBatch: number,
     b: number, bBatch: number, transposed: number,
@@ -28,6 +28,8 @@ export interface SimdKernels {
     strideY: number, strideX: number, top: number, left: number,
     scratch: number,
   ): void;
+  sumOver(input: number, outer: number, count: number, inner: number, scale: number, output: number): void;
+  softmax(input: number, rows: number, count: number, output: number): void;
   conv2dFilterGradientScratch(
     inWidth: number, inChannels: number, outHeight: number, outWidth: number, outChannels: number,
     filterHeight: number, filterWidth: number, strideY: number,

@@ -1,0 +1,112 @@
+// Sums and softmax over neighbouring numbers.
+
+const FLOAT: usize = 4;
+
+/**
+ * output[o, i] = scale * sum over r < count of input[o, r, i], o < outer, i < inner; all dense.
+ * Every 128 terms are summed apart from the others, which keeps float32's rounding small in long sums.
+ */
+export function sumOver(input: usize, outer: i32, count: i32, inner: i32, scale: f32, output: usize): void {
+  if (inner === 1) {
+    for (let o = 0; o < outer; o++) {
+      store<f32>(output, scale * sumRow(input, count));
+      input += <usize>count * FLOAT;
+      output += FLOAT;
+    }
+    return;
+  }
+  const row = <usize>inner * FLOAT;
+  for (let o = 0; o < outer; o++) {
+    memory.fill(output, 0, row);
+    let i = 0;
+    for (; i + 4 <= inner; i += 4) {
+      let at = input + <usize>i * FLOAT;
+      let sum = f32x4.splat(0);
+      for (let r = 0; r < count; r += 128) {
+        let part = f32x4.splat(0);
+        for (let end = at + <usize>min(128, count - r) * row; at < end; at += row)
+          part = f32x4.add(part, v128.load(at));
+        sum = f32x4.add(sum, part);
+      }
+      v128.store(output + <usize>i * FLOAT, f32x4.mul(sum, f32x4.splat(scale)));
+    }
+    for (; i < inner; i++) {
+      let at = input + <usize>i * FLOAT;
+      let sum: f32 = 0;
+      for (let r = 0; r < count; r += 128) {
+        let part: f32 = 0;
+        for (let end = at + <usize>min(128, count - r) * row; at < end; at += row) part += load<f32>(at);
+        sum += part;
+      }
+      store<f32>(output + <usize>i * FLOAT, scale * sum);
+    }
+    input += <usize>count * row;
+    output += row;
+  }
+}
+
+function sumRow(at: usize, count: i32): f32 {
+  let sum: f32 = 0;
+  const end = at + <usize>count * FLOAT;
+  while (at + 16 <= end) {
+    let lanes = f32x4.splat(0);
+    const stop = min(at + 512, end) - 15;
+    for (; at < stop; at += 16) lanes = f32x4.add(lanes, v128.load(at));
+    sum += f32x4.extract_lane(lanes, 0) + f32x4.extract_lane(lanes, 1);
+    sum += f32x4.extract_lane(lanes, 2) + f32x4.extract_lane(lanes, 3);
+  }
+  for (; at < end; at += FLOAT) sum += load<f32>(at);
+  return sum;
+}
+
+/** output[r] = exp(input[r] - max) / sum of them, for each of `rows` rows of `count` numbers. */
+export function softmax(input: usize, rows: i32, count: i32, output: usize): void {
+  const row = <usize>count * FLOAT;
+  const fours = row & ~15;
+  for (let r = 0; r < rows; r++) {
+    const largest = largestOf(input, count);
+    const shift = f32x4.splat(largest);
+    let at: usize = 0;
+    for (; at < fours; at += 16) v128.store(output + at, exponential(f32x4.sub(v128.load(input + at), shift)));
+    for (; at < row; at += FLOAT) {
+      const value = exponential(f32x4.splat(load<f32>(input + at) - largest));
+      store<f32>(output + at, f32x4.extract_lane(value, 0));
+    }
+    const inverse: f32 = 1 / sumRow(output, count);
+    for (at = 0; at < fours; at += 16) {
+      v128.store(output + at, f32x4.mul(v128.load(output + at), f32x4.splat(inverse)));
+    }
+    for (; at < row; at += FLOAT) store<f32>(output + at, load<f32>(output + at) * inverse);
+    input += row;
+    output += row;
+  }
+}
+
+function largestOf(at: usize, count: i32): f32 {
+  let largest = load<f32>(at);
+  for (let i = 1; i < count; i++) largest = max(largest, load<f32>(at + <usize>i * FLOAT));
+  return largest;
+}
+
+/**
+ * exp(x) for x <= 0, within 2 units in the last place; 0 below -87.3, where float32's normal numbers end.
+ * exp(x) = 2^n exp(r), r = x - n log 2, |r| <= log(2) / 2, exp(r) by its Taylor polynomial of degree 7
+ * (the next term is below 6e-9). NaN stays NaN.
+ */
+function exponential(x: v128): v128 {
+  const n = f32x4.nearest(f32x4.mul(x, f32x4.splat(1.44269504088896341)));
+  // log 2 in two parts, the first with so few digits that n times it is exact (Cody & Waite).
+  let r = f32x4.sub(x, f32x4.mul(n, f32x4.splat(0.693359375)));
+  r = f32x4.sub(r, f32x4.mul(n, f32x4.splat(-2.1219444e-4)));
+  let y = f32x4.splat(1.0 / 5040);
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(1.0 / 720));
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(1.0 / 120));
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(1.0 / 24));
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(1.0 / 6));
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(0.5));
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(1));
+  y = f32x4.add(f32x4.mul(y, r), f32x4.splat(1));
+  const power = i32x4.shl(i32x4.add(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(127)), 23);
+  const value = f32x4.mul(y, power);
+  return v128.andnot(value, f32x4.lt(x, f32x4.splat(-87.3)));
+}
