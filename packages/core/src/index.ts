@@ -26,14 +26,14 @@ export { BACKEND_NAMES, type BackendName, type BackendOptions } from "./backend/
 export { BackendUnavailableError, type ChosenBackend, useBackend } from "./backend/use-backend.js";
 
 export type { CLIPConfig, CLIPTextConfig, CLIPVisionConfig } from "./models/clip-config.js";
-export { CLIPModel, type CLIPOutput } from "./models/clip-model.js";
+export { CLIPModel, type CLIPOutput, contrastiveLoss } from "./models/clip-model.js";
 export {
   CLIPTextModel,
   CLIPTextModelWithProjection,
   type CLIPTextOptions,
   type CLIPTextOutput,
 } from "./models/clip-text-model.js";
-export { CLIPVisionModelWithProjection, type CLIPVisionOutput } from "./models/clip-vision-model.js";
+export { CLIPVisionModel, CLIPVisionModelWithProjection, type CLIPVisionOutput } from "./models/clip-vision-model.js";
 export { Model } from "./models/model.js";
 export { ModelConfigError, ModelInputError } from "./models/errors.js";
 export type { UNet2DConditionConfig } from "./models/unet-2d-condition-config.js";
@@ -57,20 +57,14 @@ export { toUnit } from "./image/to-unit.js";
 export { loadModel, type LoadModelOptions, modelFromConfig } from "./models/load-model.js";
 export { PlatformError } from "./platform.js";
 export { CLIPTokenizer, type EncodeOptions, TokenizerFilesError, type TokenizerParts } from "./text/tokenizer.js";
-export type { BytesFrom } from "./weights/byte-source.js";
 export type { Dtype, NumberArray } from "./weights/dtypes.js";
-export { WeightsFormatError, WeightsMismatchError } from "./weights/errors.js";
+export { WeightsFormatError, WeightsMismatchError, WeightsReadError } from "./weights/errors.js";
 export type { SaveOptions } from "./weights/model-folder.js";
 export { parametersToTensors, readParameters } from "./weights/parameters.js";
-export {
-  encodeSafetensors,
-  openSafetensors,
-  type SafetensorsFile,
-  type TensorsToWrite,
-  type TensorToWrite,
-  writeSafetensors,
-} from "./weights/safetensors.js";
+export type { BytesFrom } from "./weights/open-bytes.js";
+export { openSafetensors, type SafetensorsFile } from "./weights/safetensors.js";
 export type { TensorInfo } from "./weights/safetensors-header.js";
+export { encodeSafetensors, type TensorsToWrite, type TensorToWrite, writeSafetensors } from "./weights/write-safetensors.js";
 export type { ControlNetConfig } from "./models/controlnet-config.js";
 export { ControlNetModel, type ControlNetOptions, type ControlNetOutput } from "./models/controlnet.js";
 export { PriorTransformer, type PriorInputs, type PriorTransformerConfig } from "./models/prior-transformer.js";

@@ -96,6 +96,31 @@ export class CLIPVisionTransformer {
 }
 
 /**
+ * CLIP's vision tower (Dosovitskiy et al. 2021; Radford et al. 2021).
+ *
+ * forward: pixels [B, image_size, image_size, num_channels], normalised as in training -> {@link CLIPVisionOutput}; the
+ * caller owns all of it. Throws ModelInputError on other shapes.
+ */
+export class CLIPVisionModel extends Model {
+  readonly config: CLIPVisionConfig;
+  readonly vision_model: CLIPVisionTransformer;
+
+  constructor(config: Partial<CLIPVisionConfig> = {}) {
+    super();
+    this.config = {
+      ...clipVisionConfig("CLIPVisionModel", config),
+      architectures: ["CLIPVisionModel"],
+      model_type: "clip_vision_model",
+    };
+    this.vision_model = new CLIPVisionTransformer("CLIPVisionModel", this.config);
+  }
+
+  forward(pixels: tf.Tensor4D): CLIPVisionOutput {
+    return tf.tidy(() => ({ ...this.vision_model.forward(pixels) }));
+  }
+}
+
+/**
  * CLIP's vision tower with the projection into the shared space.
  *
  * forward: pixels [B, image_size, image_size, num_channels], normalised as in training -> {@link CLIPVisionOutput} and

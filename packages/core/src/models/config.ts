@@ -29,6 +29,9 @@ export function resolveConfig<Config extends object>(
   defaults: Config,
   supported: SupportedValues<Config> = {},
 ): Config {
+  if (typeof given !== "object" || given === null) {
+    throw new ModelConfigError(`${className}: the config is ${JSON.stringify(given)}; expected an object.`);
+  }
   const { _class_name: wanted } = defaults as { _class_name?: string };
   const { _class_name: named = wanted } = given as { _class_name?: string };
   if (wanted !== undefined && named !== wanted) {
@@ -37,7 +40,7 @@ export function resolveConfig<Config extends object>(
     );
   }
   for (const [key, value] of Object.entries(given)) {
-    const isKnown = key in defaults || key.startsWith("_") || HARMLESS.has(key);
+    const isKnown = Object.hasOwn(defaults, key) || key.startsWith("_") || HARMLESS.has(key);
     if (!isKnown && value !== null && value !== false && value !== undefined) {
       throw new ModelConfigError(
         `${className}: the config key "${key}" (${JSON.stringify(value)}) is not known here, and may change the result. ` +
@@ -46,6 +49,7 @@ export function resolveConfig<Config extends object>(
     }
   }
   const config = { ...defaults, ...definedEntries(given) };
+  for (const [key, value] of Object.entries(config)) requireSizes(className, key, value, defaults[key as keyof Config]);
   for (const [key, values] of Object.entries(supported) as [keyof Config & string, readonly unknown[]][]) {
     for (const value of [config[key]].flat()) {
       if (values.includes(value)) continue;
@@ -56,6 +60,27 @@ export function resolveConfig<Config extends object>(
     }
   }
   return config;
+}
+
+/** Keys that count channels, layers, heads or tokens. */
+const SIZE = /(_channels|_size|_dim|_groups|_heads|_kernel|_embeds|_embeddings|_tokens|_layers|layers_per_block)$/;
+/** More of anything is a mistake, or meant to exhaust the memory. */
+const MOST = 2 ** 20;
+const MOST_LAYERS = 1000;
+
+/** Refuses a size that is not a whole number of a sensible size, or is missing where it must not be. */
+function requireSizes(className: string, key: string, value: unknown, fallback: unknown): void {
+  if (!SIZE.test(key)) return;
+  const [least, most] = key.includes("layers") ? [0, MOST_LAYERS] : [1, MOST];
+  const sizes = [value].flat(2);
+  const isFine = (size: unknown) =>
+    size === null
+      ? fallback === null || key === "attention_head_dim"
+      : typeof size === "number" && Number.isInteger(size) && size >= least && size <= most;
+  if (sizes.length > 0 && sizes.every(isFine)) return;
+  throw new ModelConfigError(
+    `${className}: ${key} = ${JSON.stringify(value)}; expected whole numbers from ${least} to ${most}.`,
+  );
 }
 
 function definedEntries(given: object): object {

@@ -9,7 +9,7 @@ import { fixturePath } from "../testing/fixture.js";
 import { AutoencoderKL } from "./autoencoder-kl.js";
 import { CLIPModel } from "./clip-model.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "./clip-text-model.js";
-import { CLIPVisionModelWithProjection } from "./clip-vision-model.js";
+import { CLIPVisionModel, CLIPVisionModelWithProjection } from "./clip-vision-model.js";
 import { ControlNetModel } from "./controlnet.js";
 import { ModelConfigError } from "./errors.js";
 import { loadModel } from "./load-model.js";
@@ -36,6 +36,7 @@ const MODELS: Model[] = [
   new CLIPModel({ text_config: TEXT, vision_config: VISION, projection_dim: 4 }),
   new CLIPTextModel(TEXT),
   new CLIPTextModelWithProjection(TEXT),
+  new CLIPVisionModel(VISION),
   new CLIPVisionModelWithProjection(VISION),
   new ControlNetModel({ ...UNET, down_block_types: ["CrossAttnDownBlock2D"], cross_attention_dim: 6 }),
   new PriorTransformer({

@@ -1,7 +1,7 @@
 import { AutoencoderKL } from "./autoencoder-kl.js";
 import { CLIPModel } from "./clip-model.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "./clip-text-model.js";
-import { CLIPVisionModelWithProjection } from "./clip-vision-model.js";
+import { CLIPVisionModel, CLIPVisionModelWithProjection } from "./clip-vision-model.js";
 import { ControlNetModel } from "./controlnet.js";
 import type { Model } from "./model.js";
 import { PriorTransformer } from "./prior-transformer.js";
@@ -17,6 +17,7 @@ export const MODEL_CLASSES: Readonly<Record<string, ModelClass>> = {
   CLIPModel,
   CLIPTextModel,
   CLIPTextModelWithProjection,
+  CLIPVisionModel,
   CLIPVisionModelWithProjection,
   ControlNetModel,
   PriorTransformer,

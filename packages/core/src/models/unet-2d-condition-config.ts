@@ -174,7 +174,8 @@ export function resolveConditionConfig(given: Partial<UNet2DConditionConfig>): U
 
 /** Spells out the config's per-level lists, finest level first; throws ModelConfigError if their lengths differ. */
 export function conditionLevels(model: string, config: UNet2DConditionConfig): ConditionLevel[] {
-  const count = config.down_block_types.length;
+  const count = [config.down_block_types].flat().length;
+  if (count === 0) throw new ModelConfigError(`${model}: down_block_types is empty; at least one level is needed.`);
   const each = <T>(key: string, value: T | readonly T[]) => perLevel(model, key, value, count);
   const channels = each("block_out_channels", config.block_out_channels);
   const upTypes = each("up_block_types", config.up_block_types).reverse();
@@ -193,7 +194,7 @@ export function conditionLevels(model: string, config: UNet2DConditionConfig): C
   const upTransformers = reversed
     ? each<number | number[]>("reverse_transformer_layers_per_block", reversed).reverse()
     : transformers;
-  return config.down_block_types.map((downType, i) => ({
+  return each("down_block_types", config.down_block_types).map((downType, i) => ({
     downType,
     upType: upTypes[i]!,
     channels: channels[i]!,

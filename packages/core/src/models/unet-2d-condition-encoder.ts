@@ -5,18 +5,13 @@ import { Conv2d } from "../nn/conv2d.js";
 import { Embedding } from "../nn/embedding.js";
 import { Linear } from "../nn/linear.js";
 import type { ResnetBlockOptions } from "../nn/resnet-block.js";
-import {
-  AddedKeyValueAttention,
-  SelfAttention2D,
-  type SelfAttention2DOptions,
-  Transformer2DModel,
-} from "../nn/spatial-attention.js";
 import { TimestepEmbedding, timestepSinusoid } from "../nn/time-embedding.js";
 import { checkTimestep, refuseTensor, requireTensor, timestepVector } from "./checks.js";
 import { ModelConfigError } from "./errors.js";
 import { Model } from "./model.js";
+import { attentionFactory } from "./unet-2d-condition-attention.js";
 import { type ConditionLevel, conditionLevels, type UNet2DConditionConfig } from "./unet-2d-condition-config.js";
-import { type AttentionFactory, type Conditioning, DownBlock, MidBlock } from "./unet-blocks.js";
+import { type Conditioning, DownBlock, MidBlock } from "./unet-blocks.js";
 
 /** What a conditional UNet may read besides latents, time and text; which of them it needs is in its config. */
 export interface ConditionInputs {
@@ -75,7 +70,7 @@ export abstract class ConditionEncoder extends Model {
       return new DownBlock(i === 0 ? first : this.levels[i - 1]!.channels, level.channels, {
         layers: level.layers,
         resnet: this.resnetOptions(),
-        attention: this.attentionFactory(level, level.downType, level.downTransformers),
+        attention: attentionFactory(config, level, level.downType, level.downTransformers),
         resampling: i === this.levels.length - 1 ? null : isResnet ? "resnet" : "conv",
         padding: config.downsample_padding,
       });
@@ -84,7 +79,8 @@ export abstract class ConditionEncoder extends Model {
       this.mid_block = new MidBlock(last.channels, {
         layers: config.mid_block_type === "UNetMidBlock2D" ? 0 : 1,
         resnet: { ...this.resnetOptions(), outputScale: config.mid_block_scale_factor },
-        attention: this.attentionFactory(
+        attention: attentionFactory(
+          config,
           { ...last, onlyCrossAttention: this.#midOnlyCrossAttention() },
           config.mid_block_type,
           last.downTransformers,
@@ -102,42 +98,6 @@ export abstract class ConditionEncoder extends Model {
       timeScaleShift: config.resnet_time_scale_shift,
       act: activation(config.act_fn),
     };
-  }
-
-  /** The attention layers of a block, by the block's name in the config. */
-  protected attentionFactory(
-    level: ConditionLevel,
-    blockType: string,
-    transformers: number | number[],
-  ): AttentionFactory {
-    const { contextChannels, headSetting, onlyCrossAttention } = level;
-    const { norm_num_groups: groups, norm_eps: eps, use_linear_projection: linearProjection } = this.unet;
-    if (/^(CrossAttn|UNetMidBlock2DCrossAttn)/.test(blockType)) {
-      return (channels, i) => {
-        const layers = Array.isArray(transformers) ? (transformers[i] ?? transformers.at(-1)!) : transformers;
-        // Unlike the other blocks, the middle one always has self-attention (diffusers does not hand it the flag).
-        const onlyCross = onlyCrossAttention && blockType !== "UNetMidBlock2DCrossAttn";
-        const heads = headSetting ?? 1;
-        return new Transformer2DModel(channels, {
-          heads,
-          layers,
-          groups,
-          contextChannels,
-          onlyCrossAttention: onlyCross,
-          linearProjection,
-        });
-      };
-    }
-    const options = (channels: number): SelfAttention2DOptions => ({
-      heads: channels / (headSetting ?? channels),
-      groups,
-      eps,
-    });
-    if (/SimpleCrossAttn/.test(blockType)) {
-      return (channels) =>
-        new AddedKeyValueAttention(channels, { ...options(channels), eps: 1e-5, contextChannels, onlyCrossAttention });
-    }
-    return blockType.startsWith("Attn") ? (channels) => new SelfAttention2D(channels, options(channels)) : undefined;
   }
 
   /** Checks every input against the config; throws ModelInputError. */
@@ -196,10 +156,7 @@ export abstract class ConditionEncoder extends Model {
     inputs: ConditionInputs,
   ): Conditioning {
     const config = this.unet;
-    const sinusoid = timestepSinusoid(timestepVector(t), this.levels[0]!.channels, {
-      flipSinToCos: config.flip_sin_to_cos,
-      freqShift: config.freq_shift,
-    });
+    const sinusoid = this.#sinusoid(timestepVector(t), this.levels[0]!.channels);
     let embedding: tf.Tensor2D = this.time_embedding.forward(sinusoid, inputs.timestepCond);
     if (config.timestep_post_act) embedding = activation(config.timestep_post_act)(embedding);
     if (inputs.classLabels) {
@@ -251,22 +208,20 @@ export abstract class ConditionEncoder extends Model {
     if (embedding instanceof Embedding) return embedding.forward(labels) as tf.Tensor2D;
     if (!embedding) return labels as tf.Tensor2D;
     if (config.class_embed_type !== "timestep") return embedding.forward(labels as tf.Tensor2D);
-    const sinusoid = timestepSinusoid(labels as tf.Tensor1D, this.levels[0]!.channels, {
-      flipSinToCos: config.flip_sin_to_cos,
-      freqShift: config.freq_shift,
-    });
-    return embedding.forward(sinusoid);
+    return embedding.forward(this.#sinusoid(labels as tf.Tensor1D, this.levels[0]!.channels));
   }
 
   /** SDXL: [pooled text | the sinusoid of each time id]. */
   #embedAddition({ textEmbeds, timeIds }: ConditionInputs): tf.Tensor2D {
     const config = this.unet;
     const [batch, count] = timeIds!.shape;
-    const sinusoids = timestepSinusoid(timeIds!.reshape([batch * count]), config.addition_time_embed_dim!, {
-      flipSinToCos: config.flip_sin_to_cos,
-      freqShift: config.freq_shift,
-    });
+    const sinusoids = this.#sinusoid(timeIds!.reshape([batch * count]), config.addition_time_embed_dim!);
     return this.add_embedding!.forward(tf.concat([textEmbeds!, sinusoids.reshape<tf.Tensor2D>([batch, -1])], 1));
+  }
+
+  #sinusoid(t: tf.Tensor1D, features: number): tf.Tensor2D {
+    const { flip_sin_to_cos: flipSinToCos, freq_shift: freqShift } = this.unet;
+    return timestepSinusoid(t, features, { flipSinToCos, freqShift });
   }
 
   #checkClassLabels(batch: number, labels: tf.Tensor | undefined): void {

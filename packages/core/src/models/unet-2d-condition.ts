@@ -3,6 +3,7 @@ import { activation } from "../nn/activations.js";
 import { Conv2d } from "../nn/conv2d.js";
 import { GroupNorm } from "../nn/group-norm.js";
 import { ModelInputError } from "./errors.js";
+import { attentionFactory } from "./unet-2d-condition-attention.js";
 import { resolveConditionConfig, type UNet2DConditionConfig } from "./unet-2d-condition-config.js";
 import { ConditionEncoder, type ConditionInputs } from "./unet-2d-condition-encoder.js";
 import { UpBlock } from "./unet-blocks.js";
@@ -42,7 +43,7 @@ export class UNet2DConditionModel extends ConditionEncoder {
         const skipChannels = [...Array<number>(level.layers).fill(level.channels), finer];
         return new UpBlock(inChannels, level.channels, skipChannels, {
           resnet: this.resnetOptions(),
-          attention: this.attentionFactory(level, level.upType, level.upTransformers),
+          attention: attentionFactory(this.unet, level, level.upType, level.upTransformers),
           resampling: i === 0 ? null : isResnet ? "resnet" : "conv",
         });
       })

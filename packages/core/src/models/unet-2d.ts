@@ -41,8 +41,9 @@ export class UNet2DModel extends Model {
     super();
     const config = resolveUNet2DConfig(given);
     this.config = config;
-    const count = config.down_block_types.length;
-    const channels = perLevel(NAME, "block_out_channels", config.block_out_channels, count);
+    const count = config.block_out_channels.length;
+    const downTypes = perLevel(NAME, "down_block_types", config.down_block_types, count);
+    const channels = config.block_out_channels;
     const upTypes = perLevel(NAME, "up_block_types", config.up_block_types, count);
     const first = channels[0]!;
     this.#timeChannels = config.time_embedding_dim ?? first * 4;
@@ -54,7 +55,7 @@ export class UNet2DModel extends Model {
     } else if (config.class_embed_type === null && config.num_class_embeds !== null) {
       this.class_embedding = new Embedding(config.num_class_embeds, this.#timeChannels);
     }
-    this.down_blocks = config.down_block_types.map((type, i) => {
+    this.down_blocks = downTypes.map((type, i) => {
       const sampling = {
         DownBlock2D: "conv",
         ResnetDownsampleBlock2D: "resnet",
