@@ -1,46 +1,232 @@
-import type { ScheduleConfig } from "./schedule.js";
-import type { TimestepSpacing } from "./spacing.js";
-import type { PredictionType } from "./prediction.js";
-import type { ThresholdingConfig } from "./thresholding.js";
+import { SchedulerConfigError } from "./errors.js";
 
-/** Keys that DDPM, DDIM and their relatives share, as in public `scheduler_config.json` files. */
-export interface CommonConfig extends ScheduleConfig, ThresholdingConfig {
-  prediction_type: PredictionType;
-  timestep_spacing: TimestepSpacing;
-  /** Added to every timestep of the "leading" spacing; Stable Diffusion uses 1. */
-  steps_offset: number;
-  /** Change the betas so that the last noise level is pure noise (Lin et al. 2024). */
-  rescale_betas_zero_snr: boolean;
+/** Reads one value of a config: what it may be, in words, and the test for it. */
+interface Key<Value> {
+  readonly fallback: Value;
+  readonly expected: string;
+  readonly accepts: (value: unknown) => boolean;
 }
 
-export const COMMON_DEFAULTS: CommonConfig = {
-  num_train_timesteps: 1000,
-  beta_start: 0.0001,
-  beta_end: 0.02,
-  beta_schedule: "linear",
-  trained_betas: null,
-  prediction_type: "epsilon",
-  clip_sample: true,
-  clip_sample_range: 1,
-  thresholding: false,
-  dynamic_thresholding_ratio: 0.995,
-  sample_max_value: 1,
-  timestep_spacing: "leading",
-  steps_offset: 0,
-  rescale_betas_zero_snr: false,
-};
+const isNumber = (value: unknown): value is number => typeof value === "number" && !Number.isNaN(value);
+const key = <Value>(fallback: Value, expected: string, accepts: (value: unknown) => boolean): Key<Value> => ({
+  fallback,
+  expected,
+  accepts,
+});
+const flag = (fallback: boolean) => key(fallback, "true or false", (value) => typeof value === "boolean");
+const number = (fallback: number) => key(fallback, "a number", isNumber);
+const positive = (fallback: number) => key(fallback, "a number above 0", (value) => isNumber(value) && value > 0);
+const count = (fallback: number) =>
+  key(fallback, "a whole number from 1", (value) => Number.isSafeInteger(value) && (value as number) >= 1);
+const numberOrNull = key<number | null>(null, "a number or null", (value) => value === null || isNumber(value));
+const oneOf = <const Value extends string>(fallback: NoInfer<Value>, ...values: readonly Value[]): Key<Value> =>
+  key<Value>(fallback, `one of ${values.join(", ")}`, (value) => values.includes(value as Value));
 
 /**
- * A method's config: its own keys, with the given values where there are any. Keys of other methods are left out, so
- * that one `scheduler_config.json` serves every method, each taking what it shares with the one the file was written for.
+ * Every key of a public `scheduler_config.json` that a method here reads, with the value it has where a file is silent
+ * (a method may have a default of its own) and what it may be.
  */
-export function ownConfig<Name extends string, Config extends object>(
-  className: Name,
-  defaults: Config,
-  given: Partial<Config>,
-): Readonly<Config & { _class_name: Name }> {
-  const own = Object.entries(given).filter(([key, value]) => key in defaults && value !== undefined);
-  return Object.freeze({ _class_name: className, ...defaults, ...Object.fromEntries(own) }) as Readonly<
-    Config & { _class_name: Name }
-  >;
+const KEYS = {
+  /** T, the number of noise levels a network is trained on. */
+  num_train_timesteps: count(1000),
+  beta_start: number(0.0001),
+  beta_end: number(0.02),
+  beta_schedule: oneOf("linear", "linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid", "exp", "laplace"),
+  /** The betas themselves; beta_start, beta_end and beta_schedule then say nothing. */
+  trained_betas: key<readonly number[] | null>(
+    null,
+    "a list of numbers from 0 to 1, or null",
+    (value) =>
+      value === null ||
+      (Array.isArray(value) && value.length > 0 && value.every((beta) => isNumber(beta) && beta >= 0 && beta <= 1)),
+  ),
+  /** Change the betas so that the last noise level is pure noise (Lin et al. 2024). */
+  rescale_betas_zero_snr: flag(false),
+  /** What the network's output means; see `PredictionType`. */
+  prediction_type: oneOf("epsilon", "epsilon", "sample", "v_prediction", "flow_prediction"),
+  /** Clip predicted clean samples to clip_sample_range. */
+  clip_sample: flag(false),
+  clip_sample_range: positive(1),
+  /** Dynamic thresholding of predicted clean samples (Saharia et al. 2022). */
+  thresholding: flag(false),
+  dynamic_thresholding_ratio: key(
+    0.995,
+    "a number from 0 to 1",
+    (value) => isNumber(value) && value >= 0 && value <= 1,
+  ),
+  sample_max_value: positive(1),
+  timestep_spacing: oneOf("leading", "leading", "trailing", "linspace"),
+  /** Added to every timestep of the "leading" spacing; Stable Diffusion uses 1. */
+  steps_offset: key(0, "a whole number from 0", (value) => Number.isSafeInteger(value) && (value as number) >= 0),
+  /** End at alphaBar 1 (a clean sample) rather than at that of timestep 0. */
+  set_alpha_to_one: flag(true),
+  /** How much fresh noise a step adds. The learned types read it from the second half of the output's channels. */
+  variance_type: key<VarianceType | null>(
+    "fixed_small",
+    "one of fixed_small, fixed_small_log, fixed_large, fixed_large_log, learned, learned_range, or null",
+    (value) => value === null || VARIANCE_TYPES.includes(value as VarianceType),
+  ),
+  /** PNDM: start with linear multi-step steps, without the Runge-Kutta ones; true for Stable Diffusion. */
+  skip_prk_steps: flag(false),
+  /** Noise levels by Karras et al. 2022, eq. 5. */
+  use_karras_sigmas: flag(false),
+  /** Noise levels evenly spaced in log sigma. */
+  use_exponential_sigmas: flag(false),
+  /** Noise levels by quantiles of the beta distribution (Lee et al. 2024). */
+  use_beta_sigmas: flag(false),
+  /** Noise levels evenly spaced in log signal-to-noise ratio, over the whole trained range (Lu et al. 2022). */
+  use_lu_lambdas: flag(false),
+  /** Noise levels of a flow-matching model: x = (1 - sigma) x0 + sigma epsilon. */
+  use_flow_sigmas: flag(false),
+  /** Moves flow noise levels up, for larger pictures (Esser et al. 2024, eq. 23). */
+  flow_shift: positive(1),
+  /** Range of the Karras, exponential and beta noise levels; null takes the trained one. */
+  sigma_min: numberOrNull,
+  sigma_max: numberOrNull,
+  /** The last noise level: 0, or the least trained one. */
+  final_sigmas_type: oneOf("zero", "zero", "sigma_min"),
+  interpolation_type: oneOf("linear", "linear", "log_linear"),
+  /** What a v_prediction network is told: the timestep, or ln(sigma) / 4. */
+  timestep_type: oneOf("discrete", "discrete", "continuous"),
+  solver_order: key(2, "1, 2 or 3", (value) => value === 1 || value === 2 || value === 3),
+  predictor_order: key(2, "1, 2, 3 or 4", (value) => [1, 2, 3, 4].includes(value as number)),
+  corrector_order: key(2, "1, 2, 3 or 4", (value) => [1, 2, 3, 4].includes(value as number)),
+  /** Which equation a solver integrates; a method reads another method's value as its own default. */
+  algorithm_type: oneOf(
+    "dpmsolver++",
+    "dpmsolver++",
+    "dpmsolver",
+    "sde-dpmsolver++",
+    "sde-dpmsolver",
+    "deis",
+    "data_prediction",
+    "noise_prediction",
+  ),
+  /** How a solver of order 2 or more estimates slopes; a method reads another method's value as its own default. */
+  solver_type: oneOf("midpoint", "midpoint", "heun", "logrho", "bh1", "bh2"),
+  /** Few steps only: lower the order at the end, where high orders are unstable. */
+  lower_order_final: flag(true),
+  /** Make the last step one of first order. */
+  euler_at_final: flag(false),
+  /** Leave out noise levels with log(alpha / sigma) below this; null, as JSON writes minus infinity, leaves out none. */
+  lambda_min_clipped: numberOrNull,
+  /** UniPC: solve for the clean sample rather than for the noise. */
+  predict_x0: flag(true),
+  /** UniPC: steps whose result is not corrected. */
+  disable_corrector: key<readonly number[]>(
+    [],
+    "a list of step numbers",
+    (value) => Array.isArray(value) && value.every((step) => Number.isSafeInteger(step)),
+  ),
+  /** UniPC: predict with another solver. Only null, the published value, is supported. */
+  solver_p: key<null>(null, "null", (value) => value === null),
+  /** SA-Solver: share of noise by timestep. Only null, for 1 from t = 200 to 800 and else 0, is supported. */
+  tau_func: key<null>(null, "null", (value) => value === null),
+  /** LCM and TCD: steps of the sampler that was distilled. */
+  original_inference_steps: count(50),
+  timestep_scaling: positive(10),
+  /** RePaint: share of fresh noise in the part that is painted. */
+  eta: number(0),
+  /** EDM and consistency models: standard deviation of the data. */
+  sigma_data: positive(0.5),
+  sigma_schedule: oneOf("karras", "karras", "exponential"),
+  rho: positive(7),
+  s_noise: number(1),
+  clip_denoised: flag(true),
+  /** Flow matching: as flow_shift. */
+  shift: positive(1),
+  /** Flow matching: the shift comes with the plan, as mu. */
+  use_dynamic_shifting: flag(false),
+  time_shift_type: oneOf("exponential", "exponential", "linear"),
+  base_shift: number(0.5),
+  max_shift: number(1.15),
+  base_image_seq_len: count(256),
+  max_image_seq_len: count(4096),
+  /** Flow matching: stretch the noise levels so that the last is this. */
+  shift_terminal: numberOrNull,
+  invert_sigmas: flag(false),
+  stochastic_sampling: flag(false),
+  /** Score SDE: signal-to-noise ratio of the corrector. */
+  snr: positive(0.15),
+  sampling_eps: positive(1e-5),
+  correct_steps: key(1, "a whole number from 0", (value) => Number.isSafeInteger(value) && (value as number) >= 0),
+  beta_min: number(0.1),
+  beta_max: number(20),
+  /** DPM-Solver SDE: accepted and unused; noise is the plan's `noise` argument. */
+  noise_sampler_seed: numberOrNull,
+} satisfies Record<string, Key<unknown>>;
+
+const VARIANCE_TYPES = [
+  "fixed_small",
+  "fixed_small_log",
+  "fixed_large",
+  "fixed_large_log",
+  "learned",
+  "learned_range",
+] as const;
+export type VarianceType = (typeof VARIANCE_TYPES)[number];
+
+/** Keys of files and of old or other software that say nothing to a sampler. */
+const IGNORED = ["predict_epsilon", "tensor_format", "set_alpha_to_zero", "timestep_values", "timesteps", "skip_type"];
+
+export type ConfigKey = keyof typeof KEYS;
+type AllKeys = { [Name in ConfigKey]: (typeof KEYS)[Name]["fallback"] };
+/** A config with some of the keys. */
+export type ConfigOf<Name extends ConfigKey> = { [K in Name]: AllKeys[K] };
+
+/** What one method's config holds: its keys, and the defaults that are its own. */
+export interface ConfigSpec<Name extends ConfigKey = ConfigKey> {
+  readonly className: string;
+  readonly keys: readonly Name[];
+  readonly defaults: Partial<ConfigOf<Name>>;
+}
+
+/** The betas' keys, which every method on trained timesteps has. */
+export const BETA_KEYS = ["num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas"] as const;
+export const THRESHOLDING_KEYS = ["thresholding", "dynamic_thresholding_ratio", "sample_max_value"] as const;
+export const CLIPPING_KEYS = ["clip_sample", "clip_sample_range"] as const;
+export const SPACING_KEYS = ["timestep_spacing", "steps_offset"] as const;
+export const SIGMA_SCHEDULE_KEYS = ["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"] as const;
+
+/** Every key's value: a method's own, or one that changes nothing where the method has no such key. */
+export type Settings = Readonly<AllKeys>;
+
+/**
+ * A method's config: its own keys, given or by default. Keys of other methods are kept as they are, so that a change of
+ * `_class_name` and back loses nothing; `settings` does not have them.
+ *
+ * @throws SchedulerConfigError on a key that no method knows, and on a value that is not one of its key's
+ */
+export function readConfig<Name extends ConfigKey>(
+  { className, keys, defaults }: ConfigSpec<Name>,
+  given: object,
+): { config: Readonly<ConfigOf<Name> & { _class_name: string }>; settings: Settings } {
+  const config: Record<string, unknown> = { _class_name: className };
+  for (const name of keys) config[name] = Object.hasOwn(defaults, name) ? defaults[name] : KEYS[name].fallback;
+  for (const [name, value] of Object.entries(given)) {
+    if (name.startsWith("_") || IGNORED.includes(name) || value === undefined) continue;
+    requireValue(className, keys, name, value);
+    config[name] = value;
+  }
+  const settings = Object.fromEntries(
+    Object.entries(KEYS).map(([name, { fallback }]) => [name, keys.includes(name as Name) ? config[name] : fallback]),
+  );
+  return {
+    config: Object.freeze(config) as ReturnType<typeof readConfig<Name>>["config"],
+    settings: settings as Settings,
+  };
+}
+
+function requireValue(className: string, keys: readonly string[], name: string, value: unknown): void {
+  if (!Object.hasOwn(KEYS, name)) {
+    throw new SchedulerConfigError(
+      `${className}: ${name} is not a key that any scheduler knows; this one has ${keys.join(", ")}. Take it out, or correct its name.`,
+    );
+  }
+  const { expected, accepts } = KEYS[name as ConfigKey];
+  if (!accepts(value)) {
+    throw new SchedulerConfigError(
+      `${className}: ${name} is ${JSON.stringify(value)}, which is not known here; give ${expected}.`,
+    );
+  }
 }

@@ -1,12 +1,22 @@
 import * as tf from "@tensorflow/tfjs";
-import { COMMON_DEFAULTS, type CommonConfig, ownConfig } from "./config.js";
-import { type DiscreteStep, discretePlan, forwardProcess, requestedTimesteps, trainedAlphaBars } from "./discrete-plan.js";
-import { SchedulerConfigError } from "./errors.js";
+import { combine } from "./combine.js";
+import {
+  BETA_KEYS,
+  CLIPPING_KEYS,
+  type ConfigOf,
+  SPACING_KEYS,
+  THRESHOLDING_KEYS,
+  type VarianceType,
+} from "./config.js";
 import { posterior } from "./forward.js";
-import type { NoiseSource } from "./noise.js";
-import { predict, requirePredictionType } from "./prediction.js";
-import type { Plan, PlanRequest, Scheduler } from "./scheduler.js";
+import { type Call, makePlan } from "./plan.js";
+import { levelOf, predictX0 } from "./prediction.js";
+import { sigmaOf } from "./schedule.js";
+import type { Plan, PlanRequest } from "./scheduler.js";
 import { limitX0 } from "./thresholding.js";
+import { TrainedScheduler } from "./trained.js";
+
+export type { VarianceType };
 
 /** Standard deviation of the noise added in a step, from the posterior's variance and the step's beta. */
 const FIXED_DEVIATIONS = {
@@ -17,73 +27,73 @@ const FIXED_DEVIATIONS = {
   fixed_large: (_: number, beta: number) => Math.sqrt(beta),
   fixed_large_log: (_: number, beta: number) => Math.sqrt(beta),
 };
-const VARIANCE_TYPES = [...Object.keys(FIXED_DEVIATIONS), "learned", "learned_range"];
 
-export type VarianceType = keyof typeof FIXED_DEVIATIONS | "learned" | "learned_range";
+const KEYS = [
+  ...BETA_KEYS, ...CLIPPING_KEYS, ...THRESHOLDING_KEYS, ...SPACING_KEYS,
+  "prediction_type", "variance_type", "rescale_betas_zero_snr",
+] as const; // prettier-ignore
 
-export interface DDPMConfig extends CommonConfig {
-  /** How much fresh noise a step adds. The learned types read it from the second half of the output's channels. */
-  variance_type: VarianceType;
-}
-
-const DEFAULTS: DDPMConfig = { ...COMMON_DEFAULTS, variance_type: "fixed_small" };
+export type DDPMConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**
  * Denoising diffusion probabilistic models (Ho et al. 2020, algorithm 2): each step draws x_s from the Gaussian
  * q(x_s | x_t, x0), with the predicted clean sample for x0.
  */
-export class DDPMScheduler implements Scheduler {
-  readonly config: Scheduler["config"] & Readonly<DDPMConfig>;
-  readonly alphaBar: Float64Array;
-  readonly addNoise: Scheduler["addNoise"];
-  readonly velocity: Scheduler["velocity"];
-
+export class DDPMScheduler extends TrainedScheduler<DDPMConfig> {
   constructor(config: Partial<DDPMConfig> = {}) {
-    this.config = ownConfig("DDPMScheduler", DEFAULTS, config) as typeof this.config;
-    requirePredictionType("DDPMScheduler", this.config.prediction_type);
-    if (!VARIANCE_TYPES.includes(this.config.variance_type)) {
-      throw new SchedulerConfigError(
-        `DDPMScheduler: variance_type ${JSON.stringify(this.config.variance_type)} is not known; known: ${VARIANCE_TYPES.join(", ")}.`,
-      );
-    }
-    this.alphaBar = trainedAlphaBars(this.config);
-    ({ addNoise: this.addNoise, velocity: this.velocity } = forwardProcess(this.alphaBar));
+    super({ className: "DDPMScheduler", keys: KEYS, defaults: { clip_sample: true } }, config);
   }
 
   plan(request: PlanRequest): Plan {
-    const timesteps = requestedTimesteps(request, this.config);
-    const steps = timesteps.map((t, i) => {
-      const next = timesteps[i + 1];
-      return { t, alphaBar: this.alphaBar[t]!, previous: next === undefined ? 1 : this.alphaBar[next]! };
+    return this.planOver(this.visited(request));
+  }
+
+  /** A plan that goes from each timestep to the next, and from the last to a clean sample. */
+  protected planOver(timesteps: readonly number[]): Plan {
+    const bars = [...timesteps.map((t) => this.alphaBar[t]!), 1];
+    return makePlan({
+      timesteps,
+      sigmas: bars.map(sigmaOf),
+      level: (i) => levelOf(bars[i]!),
+      update: (call) => ({ x: this.#update(call, bars[call.i]!, bars[call.i + 1]!, timesteps[call.i] === 0) }),
     });
-    return discretePlan(steps, (x, output, step, noise) => this.#update(x, output, step, noise));
   }
 
   /** x_s = mean of q(x_s | x_t, x0) + deviation z, no noise at timestep 0 (Ho et al. 2020, eq. 7). */
-  #update(x: tf.Tensor, output: tf.Tensor, step: DiscreteStep, noise: NoiseSource): tf.Tensor {
-    return tf.tidy(() => {
-      const [prediction, learned] = this.#splitOutput(output);
-      const x0 = limitX0(predict(this.config.prediction_type, prediction, x, step.alphaBar).x0, this.config);
-      // In float32, as networks' authors sampled them: between neighbours near t = 0 it shows in the fourth digit of beta.
-      const alpha = Math.fround(step.alphaBar / step.previous);
-      const { ofX0, ofXt, variance } = posterior(step.alphaBar, step.previous, alpha);
-      const mean = x0.mul(ofX0).add(x.mul(ofXt));
-      if (step.t === 0) return mean;
-      return mean.add(noise.normal(x.shape).mul(this.#deviation(Math.max(variance, 1e-20), 1 - alpha, learned)));
-    });
+  #update({ x, output, fresh }: Call, bar: number, previousBar: number, last: boolean): tf.Tensor {
+    const [prediction, learned] = this.#splitOutput(output, x);
+    const x0 = limitX0(predictX0(this.settings.prediction_type, prediction, x, levelOf(bar)), this.settings);
+    // In float32, as networks' authors sampled them: between neighbours near t = 0 it shows in the fourth digit of beta.
+    const alpha = Math.fround(bar / previousBar);
+    const { ofX0, ofXt, variance } = posterior(bar, previousBar, alpha);
+    if (last) return combine([ofX0, x0], [ofXt, x]);
+    return combine([ofX0, x0], [ofXt, x], [this.#deviation(Math.max(variance, 1e-20), 1 - alpha, learned), fresh()]);
   }
 
   /** With a learned variance the output has twice the channels: the prediction, then the variance. */
-  #splitOutput(output: tf.Tensor): [prediction: tf.Tensor, learned?: tf.Tensor] {
-    if (this.config.variance_type in FIXED_DEVIATIONS) return [output];
-    return tf.split(output, 2, -1) as [tf.Tensor, tf.Tensor];
+  #splitOutput(output: tf.Tensor, x: tf.Tensor): [prediction: tf.Tensor, learned?: tf.Tensor] {
+    const learns = !Object.hasOwn(FIXED_DEVIATIONS, this.settings.variance_type ?? "");
+    const doubled = output.shape.at(-1) === 2 * (x.shape.at(-1) ?? 0);
+    if (learns !== doubled) {
+      throw new RangeError(
+        `${this.config._class_name}: the output has ${output.shape.at(-1)} channels for ${x.shape.at(-1)} of x, but variance_type is ` +
+          `${this.settings.variance_type}. Learned variances take twice the channels: give the network's whole output, or set variance_type to ` +
+          `${learns ? "fixed_small" : "learned_range"}.`,
+      );
+    }
+    return learns ? (tf.split(output, 2, -1) as [tf.Tensor, tf.Tensor]) : [output];
   }
 
   #deviation(variance: number, beta: number, learned?: tf.Tensor): number | tf.Tensor {
-    if (!learned) return FIXED_DEVIATIONS[this.config.variance_type as keyof typeof FIXED_DEVIATIONS](variance, beta);
-    if (this.config.variance_type === "learned") return learned.sqrt();
+    if (!learned) return FIXED_DEVIATIONS[this.settings.variance_type as keyof typeof FIXED_DEVIATIONS](variance, beta);
+    if (this.settings.variance_type === "learned") return learned.sqrt();
     // Between the two fixed variances, on a logarithmic scale (Nichol & Dhariwal 2021, eq. 15).
     const [low, high] = [Math.log(variance), Math.log(beta)];
-    return learned.add(1).mul((high - low) / 2).add(low).mul(0.5).exp();
+    return learned
+      .add(1)
+      .mul((high - low) / 2)
+      .add(low)
+      .mul(0.5)
+      .exp();
   }
 }

@@ -1,16 +1,17 @@
 import * as tf from "@tensorflow/tfjs";
+import { combine } from "./combine.js";
 
 /**
  * x_t = sqrt(alphaBar) x0 + sqrt(1 - alphaBar) noise, one alphaBar a sample: the closed form of t steps of noising
  * (Ho et al. 2020, eq. 4). x0 and noise [B, ...]; the caller owns the result.
  */
 export function diffuse(x0: tf.Tensor, noise: tf.Tensor, alphaBars: readonly number[]): tf.Tensor {
-  return mix(x0, alphaBars.map(Math.sqrt), noise, alphaBars.map((bar) => Math.sqrt(1 - bar)));
+  return mixPerSample([x0, alphaBars.map(Math.sqrt)], [noise, alphaBars.map((bar) => Math.sqrt(1 - bar))]);
 }
 
 /** v = sqrt(alphaBar) noise - sqrt(1 - alphaBar) x0 (Salimans & Ho 2022, appendix D). */
 export function velocityOf(x0: tf.Tensor, noise: tf.Tensor, alphaBars: readonly number[]): tf.Tensor {
-  return mix(noise, alphaBars.map(Math.sqrt), x0, alphaBars.map((bar) => -Math.sqrt(1 - bar)));
+  return mixPerSample([noise, alphaBars.map(Math.sqrt)], [x0, alphaBars.map((bar) => -Math.sqrt(1 - bar))]);
 }
 
 /**
@@ -30,14 +31,23 @@ export function posterior(
   };
 }
 
-/** a * weightsA + b * weightsB, one weight a sample (or one for all). */
-function mix(a: tf.Tensor, weightsA: readonly number[], b: tf.Tensor, weightsB: readonly number[]): tf.Tensor {
-  tf.util.assertShapesMatch(a.shape, b.shape, "addNoise: the samples and the noise must have one shape: ");
-  const samples = a.shape[0] ?? 1;
-  if (weightsA.length !== 1 && weightsA.length !== samples) {
-    throw new RangeError(`addNoise: ${weightsA.length} timesteps for ${samples} samples; give one for each, or one for all.`);
+/** A tensor [B, ...] with one weight a sample, or one for all. */
+type PerSample = readonly [tensor: tf.Tensor, weights: readonly number[]];
+
+/** The weighted sum of two tensors of one shape. */
+export function mixPerSample([a, weightsOfA]: PerSample, [b, weightsOfB]: PerSample): tf.Tensor {
+  if (!tf.util.arraysEqual(a.shape, b.shape)) {
+    throw new RangeError(
+      `addNoise: the samples are [${a.shape.join(", ")}], the noise is [${b.shape.join(", ")}]; draw it as noise.normal(x0.shape).`,
+    );
   }
-  if (weightsA.length === 1) return tf.tidy(() => a.mul(weightsA[0]!).add(b.mul(weightsB[0]!)));
+  const samples = a.shape[0] ?? 1;
+  if (weightsOfA.length === 1) return combine([weightsOfA[0]!, a], [weightsOfB[0]!, b]);
+  if (weightsOfA.length !== samples) {
+    throw new RangeError(
+      `addNoise: ${weightsOfA.length} timesteps for ${samples} samples; give one for each, or one for all.`,
+    );
+  }
   const column = [samples, ...a.shape.slice(1).map(() => 1)];
-  return tf.tidy(() => a.mul(tf.tensor([...weightsA], column)).add(b.mul(tf.tensor([...weightsB], column))));
+  return tf.tidy(() => combine([tf.tensor([...weightsOfA], column), a], [tf.tensor([...weightsOfB], column), b]));
 }

@@ -27,7 +27,9 @@ export function keyedNoise(seed: number): KeyedNoise {
 
 /** Plain random numbers for a seed and a path: `keyedNoise(seed).at(...path).random()`. */
 export function keyedRandom(seed: number, ...path: readonly (number | string)[]): RandomNumbers {
-  return keyedNoise(seed).at(...path).random();
+  return keyedNoise(seed)
+    .at(...path)
+    .random();
 }
 
 /** A random order of 0 to n - 1 (Fisher & Yates 1938; Durstenfeld 1964). */
@@ -106,7 +108,9 @@ function toUniform53([high, low]: Key): number {
 
 function requireSeed(name: string, seed: number): number {
   if (!Number.isSafeInteger(seed)) {
-    throw new RangeError(`${name}: ${seed} is not a safe whole number. Give one from -(2^53 - 1) to 2^53 - 1, such as 0.`);
+    throw new RangeError(
+      `${name}: ${seed} is not a safe whole number. Give one from -(2^53 - 1) to 2^53 - 1, such as 0.`,
+    );
   }
   return seed;
 }

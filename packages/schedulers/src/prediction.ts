@@ -1,8 +1,66 @@
 import * as tf from "@tensorflow/tfjs";
-import { SchedulerConfigError } from "./errors.js";
+import { combine } from "./combine.js";
 
-/** What a network's output means: the noise, the clean sample, or the velocity between them. */
-export type PredictionType = "epsilon" | "sample" | "v_prediction";
+/**
+ * What a network's output means: the noise, the clean sample, the velocity between them on a circle (Salimans & Ho 2022)
+ * or on a straight line (Lipman et al. 2023).
+ */
+export type PredictionType = "epsilon" | "sample" | "v_prediction" | "flow_prediction";
+
+/** A noise level: x = alpha x0 + sigma epsilon. */
+export interface Level {
+  readonly alpha: number;
+  readonly sigma: number;
+}
+
+/** How much of x and how much of the network's output make up a quantity. */
+export interface Weights {
+  readonly ofX: number;
+  readonly ofOutput: number;
+}
+
+/**
+ * Any one of x0, epsilon, v = (alpha epsilon - sigma x0) / n and u = epsilon - x0, together with x = alpha x0 + sigma epsilon,
+ * gives x0 and epsilon, as a weighted sum of x and it. n^2 = alpha^2 + sigma^2 is 1 where variance is preserved.
+ */
+const CONVERSIONS: Record<PredictionType, (level: Level) => { x0: Weights; epsilon: Weights }> = {
+  epsilon: ({ alpha, sigma }) => ({
+    x0: { ofX: 1 / alpha, ofOutput: -sigma / alpha },
+    epsilon: { ofX: 0, ofOutput: 1 },
+  }),
+  sample: ({ alpha, sigma }) => ({
+    x0: { ofX: 0, ofOutput: 1 },
+    epsilon: { ofX: 1 / sigma, ofOutput: -alpha / sigma },
+  }),
+  v_prediction: ({ alpha, sigma }) => {
+    const n = Math.hypot(alpha, sigma);
+    return {
+      x0: { ofX: alpha / n ** 2, ofOutput: -sigma / n },
+      epsilon: { ofX: sigma / n ** 2, ofOutput: alpha / n },
+    };
+  },
+  flow_prediction: ({ alpha, sigma }) => ({
+    x0: { ofX: 1 / (alpha + sigma), ofOutput: -sigma / (alpha + sigma) },
+    epsilon: { ofX: 1 / (alpha + sigma), ofOutput: alpha / (alpha + sigma) },
+  }),
+};
+
+/** Noise level of a variance-preserving process at alphaBar. */
+export const levelOf = (alphaBar: number): Level => ({ alpha: Math.sqrt(alphaBar), sigma: Math.sqrt(1 - alphaBar) });
+
+/** The clean sample that a network's output implies, at a noise level; the caller owns it. */
+export function predictX0(type: PredictionType, output: tf.Tensor, x: tf.Tensor, level: Level): tf.Tensor {
+  return weigh(CONVERSIONS[type](level).x0, output, x);
+}
+
+/** The noise that a network's output implies, at a noise level; the caller owns it. */
+export function predictEpsilon(type: PredictionType, output: tf.Tensor, x: tf.Tensor, level: Level): tf.Tensor {
+  return weigh(CONVERSIONS[type](level).epsilon, output, x);
+}
+
+function weigh({ ofX, ofOutput }: Weights, output: tf.Tensor, x: tf.Tensor): tf.Tensor {
+  return combine([ofX, x], [ofOutput, output]);
+}
 
 /** A network's output, seen as what it says of the clean sample and of the noise in x. */
 export interface Prediction {
@@ -10,30 +68,8 @@ export interface Prediction {
   epsilon: tf.Tensor;
 }
 
-/**
- * With x = alpha x0 + sigma epsilon and alpha^2 + sigma^2 = 1, any one of x0, epsilon and v = alpha epsilon - sigma x0
- * (Salimans & Ho 2022) gives the others. The caller owns both results.
- */
-const CONVERSIONS: Record<PredictionType, (output: tf.Tensor, x: tf.Tensor, alpha: number, sigma: number) => Prediction> = {
-  epsilon: (output, x, alpha, sigma) => ({ x0: x.sub(output.mul(sigma)).div(alpha), epsilon: output.clone() }),
-  sample: (output, x, alpha, sigma) => ({ x0: output.clone(), epsilon: x.sub(output.mul(alpha)).div(sigma) }),
-  v_prediction: (output, x, alpha, sigma) => ({
-    x0: x.mul(alpha).sub(output.mul(sigma)),
-    epsilon: output.mul(alpha).add(x.mul(sigma)),
-  }),
-};
-
-/** Reads a network's output at noise level alphaBar. */
+/** Reads a network's output at noise level alphaBar of a variance-preserving process. The caller owns both results. */
 export function predict(type: PredictionType, output: tf.Tensor, x: tf.Tensor, alphaBar: number): Prediction {
-  return CONVERSIONS[type](output, x, Math.sqrt(alphaBar), Math.sqrt(1 - alphaBar));
-}
-
-/** Throws SchedulerConfigError unless a method knows what `type` means. */
-export function requirePredictionType(className: string, type: string): PredictionType {
-  if (!Object.hasOwn(CONVERSIONS, type)) {
-    throw new SchedulerConfigError(
-      `${className}: prediction_type ${JSON.stringify(type)} is not known; known: ${Object.keys(CONVERSIONS).join(", ")}.`,
-    );
-  }
-  return type as PredictionType;
+  const level = levelOf(alphaBar);
+  return { x0: predictX0(type, output, x, level), epsilon: predictEpsilon(type, output, x, level) };
 }

@@ -13,7 +13,11 @@ const ramp = Array.from({ length: SIZE }, (_, i) => {
   return (rest * 4 + b) / SIZE;
 });
 const sample = () => tf.tensor(ramp, SHAPE);
-const noise = () => tf.tensor(ramp.map((x) => (SIZE - 1) / SIZE - x), SHAPE);
+const noise = () =>
+  tf.tensor(
+    ramp.map((x) => (SIZE - 1) / SIZE - x),
+    SHAPE,
+  );
 /** diffusers' dummy_model. */
 const network = (x: tf.Tensor, t: number) => x.mul(t / (t + 1));
 
@@ -44,7 +48,13 @@ describe("The loops of diffusers' own tests", () => {
     ["DDIM full_loop_no_noise", DDIM, 10, 0, 172.0067],
     ["DDIM full_loop_with_v_prediction", { ...DDIM, prediction_type: "v_prediction" }, 10, 0, 52.5302],
     ["DDIM full_loop_with_set_alpha_to_one", { ...DDIM, beta_start: 0.01 }, 10, 0, 149.8295],
-    ["DDIM full_loop_with_no_set_alpha_to_one", { ...DDIM, beta_start: 0.01, set_alpha_to_one: false }, 10, 0, 149.0784],
+    [
+      "DDIM full_loop_with_no_set_alpha_to_one",
+      { ...DDIM, beta_start: 0.01, set_alpha_to_one: false },
+      10,
+      0,
+      149.0784,
+    ],
     ["DDIM full_loop_with_noise", DDIM, 10, 8, 354.5418],
   ] as const)("%s", (_, config, steps, first, sum) => {
     expect(Math.abs(loopSum(config, steps, first) - sum)).toBeLessThan(1e-2);

@@ -8,7 +8,9 @@ export function replayNoise(tensors: readonly tf.Tensor[]): NoiseSource {
     const tensor = tensors[next];
     if (!tensor) throw new RangeError(`replayNoise: draw ${next + 1} was asked for, ${tensors.length} were given.`);
     if (!tf.util.arraysEqual(tensor.shape, shape)) {
-      throw new RangeError(`replayNoise: draw ${next + 1} is [${tensor.shape.join(", ")}], [${shape.join(", ")}] was asked for.`);
+      throw new RangeError(
+        `replayNoise: draw ${next + 1} is [${tensor.shape.join(", ")}], [${shape.join(", ")}] was asked for.`,
+      );
     }
     next++;
     return tensor.clone();

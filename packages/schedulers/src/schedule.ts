@@ -28,7 +28,9 @@ const BETAS = {
     betasOf((t) => Math.cos((((t + 0.008) / 1.008) * Math.PI) / 2) ** 2, num_train_timesteps),
   /** A sigmoid from beta_start to beta_end (Xu et al. 2022, GeoDiff). */
   sigmoid: ({ beta_start, beta_end, num_train_timesteps }) =>
-    linspace32(-6, 6, num_train_timesteps).map((x) => f32(f32(f32(1 / (1 + Math.exp(-x))) * (beta_end - beta_start)) + beta_start)),
+    linspace32(-6, 6, num_train_timesteps).map((x) =>
+      f32(f32(f32(1 / (1 + Math.exp(-x))) * (beta_end - beta_start)) + beta_start),
+    ),
   /** alphaBar falls exponentially. */
   exp: ({ num_train_timesteps }) => betasOf((t) => Math.exp(-12 * t), num_train_timesteps),
   /** The log signal-to-noise ratio follows a Laplace distribution (Hang & Gu 2024). */
@@ -48,7 +50,8 @@ export function betas(config: ScheduleConfig): Float64Array {
     throw new SchedulerConfigError(`num_train_timesteps is ${T}; it must be a whole number from 1, usually 1000.`);
   }
   if (trained_betas) {
-    if (trained_betas.length === 0) throw new SchedulerConfigError("trained_betas is empty; give one beta for each training timestep.");
+    if (trained_betas.length === 0)
+      throw new SchedulerConfigError("trained_betas is empty; give one beta for each training timestep.");
     return Float64Array.from(trained_betas, f32);
   }
   if (!Object.hasOwn(BETAS, beta_schedule)) {
@@ -87,7 +90,9 @@ function betasOf(f: (t: number) => number, T: number): Float64Array {
 export function linspace32(start: number, end: number, steps: number): Float64Array {
   const [from, to] = [f32(start), f32(end)];
   const step = steps > 1 ? f32(f32(to - from) / f32(steps - 1)) : 0;
-  return Float64Array.from({ length: steps }, (_, i) => (i < steps / 2 ? f32(from + step * i) : f32(to - step * (steps - 1 - i))));
+  return Float64Array.from({ length: steps }, (_, i) =>
+    i < steps / 2 ? f32(from + step * i) : f32(to - step * (steps - 1 - i)),
+  );
 }
 
 /** Noise level sigma = sqrt((1 - alphaBar) / alphaBar) of x / sqrt(alphaBar), in the convention of Karras et al. 2022. */

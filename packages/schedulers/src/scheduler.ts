@@ -1,7 +1,10 @@
-import * as tf from "@tensorflow/tfjs";
+import type * as tf from "@tensorflow/tfjs";
+import { type ConfigSpec, readConfig, type Settings } from "./config.js";
+import { mixPerSample } from "./forward.js";
 import type { NoiseSource } from "./noise.js";
+import type { Level } from "./prediction.js";
 
-/** Where a sampler stands between two steps. What it holds is its owner's to dispose of; states may share tensors. */
+/** Where a sampler stands between two steps. It owns its tensors: `tf.dispose(state)` is always safe. */
 export type State = {
   readonly x: tf.Tensor;
   /** What a method remembers of earlier steps, newest first; empty for those that need nothing. */
@@ -12,7 +15,7 @@ export type State = {
 export interface Plan {
   /** What the network is told, one number a call. */
   readonly timesteps: readonly number[];
-  /** Noise level before each call, sqrt((1 - alphaBar) / alphaBar), and after the last. */
+  /** Noise level before each step of the method, and after the last: sigma / alpha, or sigma itself for flow matching. */
   readonly sigmas: readonly number[];
   /** Standard deviation of the first x. */
   readonly initNoiseSigma: number;
@@ -20,6 +23,8 @@ export interface Plan {
   start(noise: tf.Tensor): State;
   /** The state before step i, from a sample noised to that level. Borrows it. */
   resume(x: tf.Tensor, i: number): State;
+  /** A clean sample noised to the level before step i, ready for `resume`; the caller owns it. */
+  addNoise(x0: tf.Tensor, noise: tf.Tensor, i: number): tf.Tensor;
   /** What the network is shown of x in call i; the caller owns it. */
   scaleInput(x: tf.Tensor, i: number): tf.Tensor;
   /** The state after step i. Pure: borrows everything, changes nothing but the noise source, which it draws from. */
@@ -28,24 +33,76 @@ export interface Plan {
 
 /** Options of single methods, named as in diffusers; a method ignores what is not its own. */
 export interface StepOptions {
-  /** DDIM: share of fresh noise, 0 (none) to 1 (as much as DDPM). */
+  /** DDIM: share of fresh noise, 0 (none) to 1 (as much as DDPM). TCD: gamma, 0.3 unless given. */
   eta?: number;
   /** DDIM: derive the noise from the clipped clean sample (Nichol et al. 2022, GLIDE). */
   use_clipped_model_output?: boolean;
+  /** Euler and flow Heun: noise that is added before each step (Karras et al. 2022, algorithm 2), where sigma is in [s_tmin, s_tmax]. */
+  s_churn?: number;
+  s_tmin?: number;
+  s_tmax?: number;
+  s_noise?: number;
+  /** LMS: how many slopes to use, 1 to 4. */
+  order?: number;
+  /** RePaint: the picture to keep, and where: mask 1 keeps, 0 paints. */
+  original_image?: tf.Tensor;
+  mask?: tf.Tensor;
 }
 
-/** How many steps, or which timesteps, to plan. */
+/** How many steps, or which timesteps or noise levels, to plan. */
 export type PlanRequest = number | { timesteps: readonly number[] } | { sigmas: readonly number[] };
+
+/** What single methods want to know of a plan, named as in diffusers. */
+export interface PlanOptions {
+  /** Flow matching with use_dynamic_shifting: log of the shift, which depends on the picture's size. */
+  mu?: number;
+  /** RePaint: how far to jump back, and how often each stretch is done. */
+  jump_length?: number;
+  jump_n_sample?: number;
+  /** LCM and TCD: steps of the sampler that was distilled, if not the config's. */
+  original_inference_steps?: number;
+}
 
 /** An immutable sampling method, built from the config of a public `scheduler_config.json`. */
 export interface Scheduler {
   /** Plain JSON that rebuilds this scheduler; `_class_name` names the method. */
   readonly config: { readonly _class_name: string } & Readonly<Record<string, unknown>>;
-  /** alphaBar_t for t = 0 to T - 1. */
+  /** alphaBar_t for t = 0 to T - 1: the share of signal variance, alpha^2 / (alpha^2 + sigma^2). */
   readonly alphaBar: Float64Array;
-  plan(request: PlanRequest): Plan;
+  plan(request: PlanRequest, options?: PlanOptions): Plan;
   /** x_t for each sample of x0 [B, ...], at one timestep a sample or one for all; the caller owns it. */
   addNoise(x0: tf.Tensor, noise: tf.Tensor, timesteps: readonly number[]): tf.Tensor;
   /** The v that a network with v_prediction is trained to give; shapes as in addNoise. */
   velocity(x0: tf.Tensor, noise: tf.Tensor, timesteps: readonly number[]): tf.Tensor;
+}
+
+/** What all schedulers share: a checked config and the forward process at any timestep. */
+export abstract class BaseScheduler<Config extends object> implements Scheduler {
+  readonly config: Scheduler["config"] & Readonly<Config>;
+  abstract readonly alphaBar: Float64Array;
+  protected readonly settings: Settings;
+
+  protected constructor(spec: ConfigSpec, given: object) {
+    const { config, settings } = readConfig(spec, given);
+    this.config = config as unknown as typeof this.config;
+    this.settings = settings;
+  }
+
+  abstract plan(request: PlanRequest, options?: PlanOptions): Plan;
+
+  /** Noise level of a timestep. */
+  protected abstract levelAt(t: number): Level;
+
+  addNoise(x0: tf.Tensor, noise: tf.Tensor, timesteps: readonly number[]): tf.Tensor {
+    const levels = timesteps.map((t) => this.levelAt(t));
+    return mixPerSample([x0, levels.map(({ alpha }) => alpha)], [noise, levels.map(({ sigma }) => sigma)]);
+  }
+
+  velocity(x0: tf.Tensor, noise: tf.Tensor, timesteps: readonly number[]): tf.Tensor {
+    const levels = timesteps.map((t) => this.levelAt(t));
+    return mixPerSample(
+      [noise, levels.map(({ alpha, sigma }) => alpha / Math.hypot(alpha, sigma))],
+      [x0, levels.map(({ alpha, sigma }) => -sigma / Math.hypot(alpha, sigma))],
+    );
+  }
 }

@@ -1,4 +1,5 @@
 import { SchedulerConfigError } from "./errors.js";
+import type { PlanRequest } from "./scheduler.js";
 
 export type TimestepSpacing = "leading" | "trailing" | "linspace";
 
@@ -6,7 +7,14 @@ export type TimestepSpacing = "leading" | "trailing" | "linspace";
  * Which of the T trained timesteps to visit in n steps, from the noisiest (Lin et al. 2024, table 2): "leading" counts whole
  * strides from 0 and adds `offset`, "trailing" counts them back from T, "linspace" spreads them from T - 1 to 0.
  */
-export function spacedTimesteps(spacing: TimestepSpacing, n: number, T: number, offset: number): number[] {
+export function spacedTimesteps(
+  spacing: TimestepSpacing,
+  n: number,
+  T: number,
+  offset: number,
+  linspaceMayBe: "whole" | "fractions" = "whole",
+): number[] {
+  const round = linspaceMayBe === "whole" ? roundHalfEven : (t: number) => t;
   const range = Array.from({ length: n }, (_, i) => i);
   switch (spacing) {
     case "leading":
@@ -14,7 +22,7 @@ export function spacedTimesteps(spacing: TimestepSpacing, n: number, T: number, 
     case "trailing":
       return range.map((i) => roundHalfEven(T - i * (T / n)) - 1);
     case "linspace":
-      return range.map((i) => (n === 1 ? 0 : roundHalfEven(((n - 1 - i) * (T - 1)) / (n - 1))));
+      return range.map((i) => (n === 1 ? 0 : round(((n - 1 - i) * (T - 1)) / (n - 1))));
     default:
       throw new SchedulerConfigError(
         `timestep_spacing ${JSON.stringify(spacing)} is not known; known: leading, trailing, linspace.`,
@@ -23,10 +31,10 @@ export function spacedTimesteps(spacing: TimestepSpacing, n: number, T: number, 
 }
 
 /** Throws RangeError unless n steps can be spread over T trained timesteps. */
-export function requireStepCount(n: number, T: number): void {
-  if (!Number.isInteger(n) || n < 1 || n > T) {
+export function requireStepCount(n: unknown, T: number): asserts n is number {
+  if (typeof n !== "number" || !Number.isInteger(n) || n < 1 || n > T) {
     throw new RangeError(
-      `plan(${n}): the number of steps must be a whole number from 1 to ${T}, the number of training timesteps. ` +
+      `plan(${String(n)}): the number of steps must be a whole number from 1 to ${T}, the number of training timesteps. ` +
         "Fewer steps draw faster, more draw finer; 20 to 50 are usual.",
     );
   }
@@ -34,7 +42,9 @@ export function requireStepCount(n: number, T: number): void {
 
 /** Throws RangeError unless the timesteps fall and lie in 0 to T - 1. */
 export function requireTimesteps(timesteps: readonly number[], T: number): void {
-  const bad = timesteps.findIndex((t, i) => !Number.isInteger(t) || t < 0 || t >= T || (i > 0 && t >= timesteps[i - 1]!));
+  const bad = timesteps.findIndex(
+    (t, i) => !Number.isInteger(t) || t < 0 || t >= T || (i > 0 && t >= timesteps[i - 1]!),
+  );
   if (timesteps.length === 0 || bad >= 0) {
     throw new RangeError(
       `plan({ timesteps }): ${timesteps.length === 0 ? "the list is empty" : `entry ${bad} is ${timesteps[bad]}`}; ` +
@@ -47,4 +57,41 @@ export function requireTimesteps(timesteps: readonly number[], T: number): void 
 export function roundHalfEven(x: number): number {
   const rounded = Math.round(x);
   return Math.abs(x % 1) === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;
+}
+
+/** A request with exactly one of what it may name, or RangeError. */
+export function requireRequest(
+  request: PlanRequest,
+  ...allowed: readonly ("steps" | "timesteps" | "sigmas")[]
+): Request {
+  const given = typeof request === "object" ? request : { steps: request };
+  const named = Object.keys(given) as (keyof typeof given)[];
+  if (named.length !== 1 || !allowed.includes(named[0]!)) {
+    throw new RangeError(
+      `plan: the request has ${named.join(" and ") || "nothing"}; give exactly one of ${allowed.join(", ")}` +
+        `${allowed.includes("steps") ? " (steps as a plain number: plan(20))" : ""}.`,
+    );
+  }
+  return given as Request;
+}
+
+interface Request {
+  readonly steps?: number;
+  readonly timesteps?: readonly number[];
+  readonly sigmas?: readonly number[];
+}
+
+/** Throws RangeError unless the noise levels are finite, fall, and stay above 0 until the last. */
+export function requireSigmas(sigmas: readonly number[]): void {
+  const last = sigmas.length - 1;
+  const bad = sigmas.findIndex(
+    (sigma, i) =>
+      !Number.isFinite(sigma) || sigma < 0 || (i < last && sigma === 0) || (i > 0 && sigma >= sigmas[i - 1]!),
+  );
+  if (sigmas.length < 2 || bad >= 0) {
+    throw new RangeError(
+      `plan({ sigmas }): ${bad < 0 ? `${sigmas.length} noise levels are too few` : `entry ${bad} is ${sigmas[bad]}`}; ` +
+        "give two or more that fall, the last usually 0.",
+    );
+  }
 }

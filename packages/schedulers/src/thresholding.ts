@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 
+/** How to keep predicted clean samples within reach of real ones. */
 export interface ThresholdingConfig {
   clip_sample: boolean;
   clip_sample_range: number;
@@ -31,7 +32,10 @@ export function dynamicThreshold(x0: tf.Tensor, ratio: number, maxValue: number)
     const low = rank(size - below - 1);
     const high = rank(Math.max(size - below - 2, 0));
     const quantile = low.add(high.sub(low).mul(position - below));
-    const s = quantile.maximum(1).minimum(maxValue).reshape([samples, ...x0.shape.slice(1).map(() => 1)]);
+    const s = quantile
+      .maximum(1)
+      .minimum(maxValue)
+      .reshape([samples, ...x0.shape.slice(1).map(() => 1)]);
     return tf.minimum(tf.maximum(x0, s.neg()), s).div(s);
   });
 }

@@ -19,8 +19,13 @@ describe("torchNoise", () => {
   });
 
   it("keeps whole blocks and draws the last 16 anew when the size is no multiple of 16", () => {
-    const [whole, ragged] = tf.tidy(() => [torchNoise(0).normal([32]).dataSync(), torchNoise(0).normal([20]).dataSync()]);
-    expect([...ragged.slice(0, 4)]).toEqual([...SEED_0.slice(0, 4).map((_, i) => tf.tidy(() => torchNoise(0).normal([20]).dataSync())[i]!)]);
+    const [whole, ragged] = tf.tidy(() => [
+      torchNoise(0).normal([32]).dataSync(),
+      torchNoise(0).normal([20]).dataSync(),
+    ]);
+    expect([...ragged.slice(0, 4)]).toEqual([
+      ...SEED_0.slice(0, 4).map((_, i) => tf.tidy(() => torchNoise(0).normal([20]).dataSync())[i]!),
+    ]);
     expect(whole.length).toBe(32);
     expect([...ragged.slice(4)].every(Number.isFinite)).toBe(true);
   });

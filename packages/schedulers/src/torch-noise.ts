@@ -27,7 +27,12 @@ export function torchNoise(seed: number): NoiseSource {
     return radius * Math.cos(2 * Math.PI * u1);
   };
   return {
-    uniform: (shape) => tf.tensor(drawn(shape, () => generator.uniform24()), shape, "float32"),
+    uniform: (shape) =>
+      tf.tensor(
+        drawn(shape, () => generator.uniform24()),
+        shape,
+        "float32",
+      ),
     normal: (shape) => {
       const size = tf.util.sizeFromShape(shape);
       const values = size < BLOCK ? drawn(shape, normalInFloat64) : normalBlocks(size, () => generator.uniform24());

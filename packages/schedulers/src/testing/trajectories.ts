@@ -1,19 +1,24 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs";
+import { schedulerFromConfig } from "../from-config.js";
 import { replayNoise } from "../replay-noise.js";
-import type { Plan } from "../scheduler.js";
+import type { Plan, PlanOptions, StepOptions } from "../scheduler.js";
 
 /** One run of a diffusers scheduler over a known formula in place of a network; arrays are flat, in PyTorch's order. */
 export interface Trajectory {
   config: Record<string, unknown>;
   num_inference_steps: number;
-  step_kwargs: Record<string, unknown>;
-  set_timesteps_kwargs: Record<string, unknown>;
+  step_kwargs: StepOptions;
+  set_timesteps_kwargs: PlanOptions & { timesteps?: number[] };
   noise_floor_relrms: number;
+  init_noise_sigma: number;
   timesteps: number[];
+  sigmas?: number[] | null;
   x_init: number[];
   x_steps: number[][];
   noise?: number[][];
+  original_image?: number[];
+  mask?: number[];
   add_noise?: { x0: number[]; noise: number[]; timesteps: number[]; out: number[] };
   get_velocity?: { timesteps: number[]; out: number[] };
 }
@@ -25,9 +30,19 @@ export interface TrajectoryFile {
   cases: Trajectory[];
 }
 
+const FIXTURES = new URL("../../fixtures/", import.meta.url);
+
+/** The schedulers there are fixtures for. */
+export function fixtureNames(): string[] {
+  return readdirSync(FIXTURES)
+    .filter((file) => file.endsWith("Scheduler.json"))
+    .map((file) => file.replace(".json", ""));
+}
+
 /** Reads a fixture made by diffusers (its origin: fixtures/meta.json and the file's own head). */
 export function readTrajectories(name: string): TrajectoryFile {
-  return JSON.parse(readFileSync(new URL(`../../fixtures/${name}.json`, import.meta.url), "utf8")) as TrajectoryFile;
+  const text = readFileSync(new URL(`${name}.json`, FIXTURES), "utf8").replaceAll("-Infinity", "null");
+  return JSON.parse(text) as TrajectoryFile;
 }
 
 /** NCHW numbers as an NHWC tensor. */
@@ -37,27 +52,76 @@ export function fromTorch(values: readonly number[], [batch, channels, height, w
 
 /** The formula that stands for the network: 0.9 sin(1.3 x + 2.1 t / 1000). */
 export function formula(x: tf.Tensor, t: number): tf.Tensor {
-  return tf.tidy(() => x.mul(1.3).add((2.1 * t) / 1000).sin().mul(0.9));
+  return tf.tidy(() =>
+    x
+      .mul(1.3)
+      .add((2.1 * t) / 1000)
+      .sin()
+      .mul(0.9),
+  );
 }
 
 /** As {@link formula}, followed by as many channels that stand for the learned variance: 0.5 cos(0.7 x + t / 1000). */
 export function formulaWithVariance(x: tf.Tensor, t: number): tf.Tensor {
-  return tf.tidy(() => tf.concat([formula(x, t), x.mul(0.7).add(t / 1000).cos().mul(0.5)], -1));
+  return tf.tidy(() =>
+    tf.concat(
+      [
+        formula(x, t),
+        x
+          .mul(0.7)
+          .add(t / 1000)
+          .cos()
+          .mul(0.5),
+      ],
+      -1,
+    ),
+  );
 }
 
 /** Root mean square of the difference over that of the expected numbers. */
 export function relativeRms(got: tf.Tensor, want: tf.Tensor): number {
-  return tf.tidy(() => tf.sqrt(tf.sum(got.sub(want).square())).div(tf.sqrt(tf.sum(want.square()))).dataSync()[0]!);
+  return tf.tidy(
+    () =>
+      tf
+        .sqrt(tf.sum(got.sub(want).square()))
+        .div(tf.sqrt(tf.sum(want.square())))
+        .dataSync()[0]!,
+  );
+}
+
+/** The plan that a run was made with. */
+export function planOf(name: string, run: Trajectory): Plan {
+  const { timesteps, ...options } = run.set_timesteps_kwargs;
+  return schedulerFromConfig({ ...run.config, _class_name: name }).plan(
+    timesteps ? { timesteps } : run.num_inference_steps,
+    options,
+  );
+}
+
+/** How many calls of the network each entry of a run's lists stands for: the score SDE's corrector calls it, too. */
+function callsPerEntry(run: Trajectory): number {
+  return "snr" in run.config || ("sigma_max" in run.config && run.x_steps.length * 2 <= (run.noise?.length ?? 0))
+    ? run.noise!.length / run.x_steps.length
+    : 1;
+}
+
+/** The timestep of each call of the network. */
+export function callTimesteps(run: Trajectory): number[] {
+  return run.timesteps.flatMap((t) => Array<number>(callsPerEntry(run)).fill(t));
 }
 
 /** Runs a plan over the formula with the stored noise; the relative RMS error after every step. */
-export function trajectoryErrors(plan: Plan, run: Trajectory, shape: readonly number[], network = formula): number[] {
+export function trajectoryErrors(plan: Plan, run: Trajectory, shape: readonly number[]): number[] {
   return tf.tidy(() => {
+    const network = run.config.variance_type === "learned_range" ? formulaWithVariance : formula;
     const noise = replayNoise((run.noise ?? []).map((values) => fromTorch(values, shape)));
+    const [original_image, mask] = [run.original_image, run.mask].map((values) => values && fromTorch(values, shape));
+    const options = { ...run.step_kwargs, ...(mask && { original_image, mask }) } as StepOptions;
+    const calls = callsPerEntry(run);
     let state = plan.resume(fromTorch(run.x_init, shape), 0);
-    return plan.timesteps.map((t, i) => {
-      state = plan.step(state, network(plan.scaleInput(state.x, i), t), i, noise, run.step_kwargs);
-      return relativeRms(state.x, fromTorch(run.x_steps[i]!, shape));
+    return plan.timesteps.flatMap((t, i) => {
+      state = plan.step(state, network(plan.scaleInput(state.x, i), t), i, noise, options);
+      return (i + 1) % calls === 0 ? [relativeRms(state.x, fromTorch(run.x_steps[(i + 1) / calls - 1]!, shape))] : [];
     });
   });
 }

@@ -1,0 +1,55 @@
+import type * as tf from "@tensorflow/tfjs";
+import { combine } from "./combine.js";
+import { BETA_KEYS, CLIPPING_KEYS, type ConfigOf, SIGMA_SCHEDULE_KEYS, SPACING_KEYS } from "./config.js";
+import { makePlan } from "./plan.js";
+import { predictX0 } from "./prediction.js";
+import type { Plan, PlanRequest } from "./scheduler.js";
+import { inputScaleOf, SigmaScheduler } from "./sigma-scheduler.js";
+import { limitX0 } from "./thresholding.js";
+import { requireFirstHalf, repeatInner } from "./two-calls.js";
+
+const KEYS = [...BETA_KEYS, ...CLIPPING_KEYS, ...SPACING_KEYS, ...SIGMA_SCHEDULE_KEYS, "prediction_type"] as const;
+
+export type HeunDiscreteConfig = ConfigOf<(typeof KEYS)[number]>;
+
+/**
+ * Heun's method on the probability flow (Karras et al. 2022, algorithm 1): an Euler step, and then the same step again
+ * with the mean of the slopes at its two ends. Two calls a step, but one for the last.
+ */
+export class HeunDiscreteScheduler extends SigmaScheduler<HeunDiscreteConfig> {
+  constructor(config: Partial<HeunDiscreteConfig> = {}) {
+    const defaults = { timestep_spacing: "linspace", beta_start: 0.00085, beta_end: 0.012 } as const;
+    super({ className: "HeunDiscreteScheduler", keys: KEYS, defaults }, config);
+  }
+
+  plan(request: PlanRequest): Plan {
+    const levels = this.levels(request);
+    const [timesteps, sigmas] = [repeatInner(levels.timesteps, "last too"), repeatInner(levels.sigmas)];
+    const slope = (output: tf.Tensor, x: tf.Tensor, sigma: number) => {
+      const x0 = limitX0(predictX0(this.settings.prediction_type, output, x, this.sigmaLevel(sigma)), this.settings);
+      return combine([1 / sigma, combine([1, x], [-1, x0])]);
+    };
+    return makePlan({
+      timesteps,
+      sigmas,
+      initNoiseSigma: this.initNoiseSigma(sigmas),
+      level: (i) => this.sigmaLevel(sigmas[i]!),
+      inputScale: (i) => inputScaleOf(sigmas[i]!),
+      update: ({ x, history, output, i }) => heunStep({ x, history, i }, slope(output, x, sigmas[i]!), sigmas),
+    });
+  }
+}
+
+/** Call i of Heun's method, with the slope d = dx / dsigma there; every second call ends a step. */
+export function heunStep(
+  { x, history, i }: { x: tf.Tensor; history: readonly tf.Tensor[]; i: number },
+  slope: tf.Tensor,
+  sigmas: readonly number[],
+): { x: tf.Tensor; history: tf.Tensor[] } {
+  if (i % 2 === 0) {
+    return { x: combine([1, x], [sigmas[i + 1]! - sigmas[i]!, slope]), history: [x, slope] };
+  }
+  const [start, slopeThere] = requireFirstHalf(history, 2, i);
+  const half = (sigmas[i]! - sigmas[i - 1]!) / 2;
+  return { x: combine([1, start!], [half, slopeThere!], [half, slope]), history: [] };
+}

@@ -1,0 +1,43 @@
+import { combine } from "./combine.js";
+import { BETA_KEYS, type ConfigOf, SIGMA_SCHEDULE_KEYS, SPACING_KEYS } from "./config.js";
+import { lagrangeIntegrals, powerMoments } from "./lagrange.js";
+import { makePlan } from "./plan.js";
+import { predictX0 } from "./prediction.js";
+import type { Plan, PlanRequest } from "./scheduler.js";
+import { inputScaleOf, SigmaScheduler } from "./sigma-scheduler.js";
+
+const KEYS = [...BETA_KEYS, ...SPACING_KEYS, ...SIGMA_SCHEDULE_KEYS, "prediction_type"] as const;
+
+export type LMSDiscreteConfig = ConfigOf<(typeof KEYS)[number]>;
+
+/**
+ * Linear multi-step: Adams-Bashforth in sigma, on uneven steps. The slopes of up to four last steps are joined by a polynomial,
+ * which is integrated to the next noise level (k-diffusion's `sample_lms`).
+ */
+export class LMSDiscreteScheduler extends SigmaScheduler<LMSDiscreteConfig> {
+  constructor(config: Partial<LMSDiscreteConfig> = {}) {
+    super({ className: "LMSDiscreteScheduler", keys: KEYS, defaults: { timestep_spacing: "linspace" } }, config);
+  }
+
+  plan(request: PlanRequest): Plan {
+    const { timesteps, sigmas } = this.levels(request);
+    return makePlan({
+      timesteps,
+      sigmas,
+      initNoiseSigma: this.initNoiseSigma(sigmas),
+      level: (i) => this.sigmaLevel(sigmas[i]!),
+      inputScale: (i) => inputScaleOf(sigmas[i]!),
+      update: ({ x, history, output, i, options: { order = 4 } }) => {
+        const sigma = sigmas[i]!;
+        const x0 = predictX0(this.settings.prediction_type, output, x, this.sigmaLevel(sigma));
+        const slopes = [combine([1 / sigma, combine([1, x], [-1, x0])]), ...history].slice(0, order);
+        const nodes = slopes.map((_, k) => sigmas[i - k]! - sigma);
+        const weights = lagrangeIntegrals(nodes, powerMoments(slopes.length, sigmas[i + 1]! - sigma));
+        return {
+          x: combine([1, x], ...slopes.map((slope, k) => [weights[k]!, slope] as const)),
+          history: slopes.slice(0, 3),
+        };
+      },
+    });
+  }
+}

@@ -1,0 +1,81 @@
+import * as tf from "@tensorflow/tfjs";
+import { combine } from "./combine.js";
+import type { NoiseSource } from "./noise.js";
+import type { Level } from "./prediction.js";
+import type { Plan, State, StepOptions } from "./scheduler.js";
+
+/** What a method says of a plan; {@link makePlan} adds what all plans share. */
+export interface PlanParts {
+  readonly timesteps: readonly number[];
+  readonly sigmas: readonly number[];
+  readonly initNoiseSigma?: number;
+  /** Noise level of x before call i. */
+  readonly level: (i: number) => Level;
+  /** What x is multiplied with before the network sees it in call i; 1 where nothing is said. */
+  readonly inputScale?: (i: number) => number;
+  /** The method's step: the next x, and what it wants to remember, newest first. Runs in a `tf.tidy`; may return what it got. */
+  readonly update: (call: Call) => { x: tf.Tensor; history?: readonly tf.Tensor[] };
+}
+
+/** What a step is made from. */
+export interface Call {
+  readonly x: tf.Tensor;
+  readonly history: readonly tf.Tensor[];
+  readonly output: tf.Tensor;
+  readonly i: number;
+  /** Fresh standard normal noise of x's shape. */
+  readonly fresh: () => tf.Tensor;
+  readonly noise: NoiseSource;
+  readonly options: StepOptions;
+}
+
+/** A plan from a method's parts: states that own their tensors, steps that are pure, arguments that are checked. */
+export function makePlan(parts: PlanParts): Plan {
+  const { timesteps, sigmas, initNoiseSigma = 1, level, inputScale, update } = parts;
+  const requireStep = (i: number) => {
+    if (!Number.isInteger(i) || i < 0 || i >= timesteps.length) {
+      throw new RangeError(
+        `Step ${i}: this plan has steps 0 to ${timesteps.length - 1}; ask for one of them, or plan more steps.`,
+      );
+    }
+  };
+  return {
+    timesteps,
+    sigmas,
+    initNoiseSigma,
+    start: (noise) => ({ x: combine([initNoiseSigma, noise]), history: [] }),
+    resume: (x, i) => {
+      requireStep(i);
+      return { x: x.clone(), history: [] };
+    },
+    addNoise: (x0, noise, i) => {
+      requireStep(i);
+      const { alpha, sigma } = level(i);
+      return combine([alpha, x0], [sigma, noise]);
+    },
+    scaleInput: (x, i) => {
+      requireStep(i);
+      return combine([inputScale?.(i) ?? 1, x]);
+    },
+    step: ({ x, history }, output, i, noise, options = {}) => {
+      requireStep(i);
+      requireFit(output, x);
+      return tf.tidy((): State => {
+        const next = update({ x, history, output, i, fresh: () => noise.normal(x.shape), noise, options });
+        // Clones share their numbers: each state can be disposed of whole.
+        return { x: next.x.clone(), history: (next.history ?? []).map((tensor) => tensor.clone()) };
+      });
+    },
+  };
+}
+
+/** The output has x's shape, or twice its channels where the network also gives a variance. */
+function requireFit(output: tf.Tensor, x: tf.Tensor): void {
+  const doubled = [...x.shape.slice(0, -1), 2 * (x.shape.at(-1) ?? 1)];
+  if (!tf.util.arraysEqual(output.shape, x.shape) && !tf.util.arraysEqual(output.shape, doubled)) {
+    throw new RangeError(
+      `plan.step: the network's output is [${output.shape.join(", ")}], x is [${x.shape.join(", ")}]. ` +
+        "Give the output for this x, of the same shape (NHWC), or with twice the channels if it holds a learned variance.",
+    );
+  }
+}

@@ -1,0 +1,90 @@
+import type { ConfigSpec } from "./config.js";
+import type { Level } from "./prediction.js";
+import { requestedSigmas, interpolate, timestepOf, trainedSigmas } from "./sigma-schedule.js";
+import type { PlanRequest } from "./scheduler.js";
+import { requireRequest, requireSigmas, requireStepCount, spacedTimesteps } from "./spacing.js";
+import { TrainedScheduler } from "./trained.js";
+
+/** Noise levels to visit, one more than timesteps: the last is where the last step ends. */
+export interface NoiseLevels {
+  readonly timesteps: number[];
+  readonly sigmas: number[];
+}
+
+/**
+ * A scheduler in the coordinates of Karras et al. 2022: x = x0 + sigma epsilon, which the network is shown divided by
+ * sqrt(sigma^2 + 1), the standard deviation it was trained with. Timesteps may be fractions.
+ */
+export abstract class SigmaScheduler<Config extends object> extends TrainedScheduler<Config> {
+  readonly #sigmas: Float64Array;
+
+  protected constructor(spec: ConfigSpec, given: object) {
+    super(spec, given);
+    this.#sigmas = trainedSigmas(this.alphaBar);
+    // Pure noise has no finite sigma; this one is nearly that.
+    if (this.settings.rescale_betas_zero_snr)
+      this.#sigmas[this.#sigmas.length - 1] = Math.sqrt((1 - 2 ** -24) / 2 ** -24);
+  }
+
+  protected override levelAt(t: number): Level {
+    return { alpha: 1, sigma: interpolate(this.#sigmas, t) };
+  }
+
+  protected sigmaLevel(sigma: number): Level {
+    return { alpha: 1, sigma };
+  }
+
+  /** Timestep of a noise level, a fraction in general. */
+  protected timestepOf(sigma: number): number {
+    return Math.fround(timestepOf(sigma, this.#sigmas));
+  }
+
+  /** The least and the largest of sigma's two natural bounds. */
+  protected get trainedRange(): { min: number; max: number } {
+    return { min: this.#sigmas[0]!, max: this.#sigmas.at(-1)! };
+  }
+
+  /** The noise levels of a request, as the config spaces them. */
+  protected levels(request: PlanRequest): NoiseLevels {
+    const { num_train_timesteps: T, timestep_spacing, steps_offset, final_sigmas_type } = this.settings;
+    const { steps, timesteps: named, sigmas: given } = requireRequest(request, "steps", "timesteps", "sigmas");
+    if (given) {
+      requireSigmas(given);
+      return { sigmas: given.map(Math.fround), timesteps: given.slice(0, -1).map((sigma) => this.timestepOf(sigma)) };
+    }
+    if (!named) requireStepCount(steps, T);
+    const spaced = named ? [...named] : spacedTimesteps(timestep_spacing, steps!, T, steps_offset, "fractions");
+    requireFalling(spaced, T);
+    const own = spaced.map((t) => interpolate(this.#sigmas, t));
+    const requested = requestedSigmas(this.settings, own.length, own[0]!, own.at(-1)!);
+    if (requested && named) {
+      throw new RangeError(
+        "plan({ timesteps }): this config computes its own noise levels; give a number of steps, or { sigmas }.",
+      );
+    }
+    const end = final_sigmas_type === "zero" ? 0 : this.trainedRange.min;
+    return {
+      sigmas: [...(requested ?? own), end].map(Math.fround),
+      timesteps: requested ? requested.map((sigma) => this.timestepOf(sigma)) : spaced.map(Math.fround),
+    };
+  }
+
+  /** Standard deviation of the first x. "leading" does not start at pure noise, and so adds the picture's own variance. */
+  protected initNoiseSigma(sigmas: readonly number[]): number {
+    const max = Math.max(...sigmas);
+    return this.settings.timestep_spacing === "leading" ? Math.hypot(max, 1) : max;
+  }
+}
+
+function requireFalling(timesteps: readonly number[], T: number): void {
+  const bad = timesteps.findIndex((t, i) => !(t >= 0 && t <= T - 1) || (i > 0 && t >= timesteps[i - 1]!));
+  if (timesteps.length === 0 || bad >= 0) {
+    throw new RangeError(
+      `plan({ timesteps }): ${bad < 0 ? "the list is empty" : `entry ${bad} is ${timesteps[bad]}`}; ` +
+        `give numbers from ${T - 1} down to 0, each smaller than the one before.`,
+    );
+  }
+}
+
+/** What the network is shown of x = x0 + sigma epsilon: it was trained on variance 1. */
+export const inputScaleOf = (sigma: number): number => 1 / Math.hypot(sigma, 1);

@@ -1,0 +1,36 @@
+import type { ConfigSpec } from "./config.js";
+import { type Level, levelOf } from "./prediction.js";
+import { alphaBars, betas, rescaleZeroTerminalSnr } from "./schedule.js";
+import { BaseScheduler, type PlanRequest } from "./scheduler.js";
+import { requireRequest, requireStepCount, requireTimesteps, spacedTimesteps } from "./spacing.js";
+
+/** A scheduler whose noise levels are the trained timesteps 0 to T - 1 of a variance-preserving process. */
+export abstract class TrainedScheduler<Config extends object> extends BaseScheduler<Config> {
+  readonly alphaBar: Float64Array;
+
+  protected constructor(spec: ConfigSpec, given: object) {
+    super(spec, given);
+    const trained = betas(this.settings);
+    this.alphaBar = alphaBars(this.settings.rescale_betas_zero_snr ? rescaleZeroTerminalSnr(trained) : trained);
+  }
+
+  protected levelAt(t: number): Level {
+    const alphaBar = this.alphaBar[t];
+    if (alphaBar === undefined) {
+      throw new RangeError(
+        `Timestep ${t} is none of the trained ones; give whole numbers from 0 to ${this.alphaBar.length - 1}.`,
+      );
+    }
+    return levelOf(alphaBar);
+  }
+
+  /** The timesteps that a request names or that the config's spacing picks, from the noisiest. */
+  protected visited(request: PlanRequest): number[] {
+    const { num_train_timesteps: T, timestep_spacing, steps_offset } = this.settings;
+    const { steps, timesteps } = requireRequest(request, "steps", "timesteps");
+    if (!timesteps) requireStepCount(steps, T);
+    const visited = timesteps ?? spacedTimesteps(timestep_spacing, steps!, T, steps_offset);
+    requireTimesteps(visited, T);
+    return [...visited];
+  }
+}
