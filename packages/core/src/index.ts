@@ -8,6 +8,7 @@ export {
   type DenoisingLossOptions,
   type ForwardProcess,
   minSnrWeights,
+  type TrainingTarget,
 } from "./training/denoising-loss.js";
 export {
   CheckpointMismatchError,

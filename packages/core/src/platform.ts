@@ -42,7 +42,8 @@ export async function writeText(path: string, text: string): Promise<void> {
  */
 export async function writeWhole(path: string, chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void> {
   const { mkdir, open, rename, rm } = await nodeFiles(`Writing ${path}`);
-  await mkdir(path.replace(/[^/\\]*$/, "") || ".", { recursive: true });
+  const folder = path.replace(/[^/\\]*$/, "") || ".";
+  await mkdir(folder, { recursive: true });
   const temporary = `${path}.${process.pid}.${counter++}.partial`;
   const file = await open(temporary, "w");
   try {
@@ -53,6 +54,7 @@ export async function writeWhole(path: string, chunks: Iterable<Uint8Array> | As
       await file.close();
     }
     await rename(temporary, path);
+    await flushFolder(folder);
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
@@ -60,6 +62,18 @@ export async function writeWhole(path: string, chunks: Iterable<Uint8Array> | As
 }
 
 let counter = 0;
+
+/** A rename is on the disk only once its folder is; Windows neither needs nor allows this. */
+async function flushFolder(path: string): Promise<void> {
+  if (process.platform === "win32") return;
+  const { open } = await nodeFiles(`Writing ${path}`);
+  const folder = await open(path, "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
 
 async function writeAll(file: NodeFiles.FileHandle, chunk: Uint8Array): Promise<void> {
   for (let written = 0; written < chunk.byteLength; ) {

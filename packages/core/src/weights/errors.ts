@@ -7,3 +7,8 @@ export class WeightsFormatError extends Error {
 export class WeightsMismatchError extends Error {
   override name = "WeightsMismatchError";
 }
+
+/** Thrown when a file's bytes cannot be had: it is not there, may not be read, or the connection failed. */
+export class WeightsReadError extends Error {
+  override name = "WeightsReadError";
+}

@@ -2,7 +2,8 @@ import type { Parameter } from "../nn/parameter.js";
 import { fileExists, joinPath, readText, writeText } from "../platform.js";
 import { WeightsFormatError } from "./errors.js";
 import { parametersToTensors, readParameters } from "./parameters.js";
-import { openSafetensors, type SafetensorsFile, writeSafetensors } from "./safetensors.js";
+import { openSafetensors, type SafetensorsFile } from "./safetensors.js";
+import { writeSafetensors } from "./write-safetensors.js";
 
 /** File names, without `.safetensors`: diffusers' and transformers'. */
 const WEIGHT_FILES = { diffusers: "diffusion_pytorch_model", transformers: "model" } as const;

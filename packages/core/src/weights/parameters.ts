@@ -1,10 +1,11 @@
 import * as tf from "@tensorflow/tfjs";
 import { distance } from "fastest-levenshtein";
 import type { Parameter } from "../nn/parameter.js";
-import type { Dtype } from "./dtypes.js";
+import { type Dtype, isFloat, type NumberArray } from "./dtypes.js";
 import { WeightsMismatchError } from "./errors.js";
 import { OLD_NAMES } from "./old-names.js";
-import type { SafetensorsFile, TensorToWrite } from "./safetensors.js";
+import type { SafetensorsFile } from "./safetensors.js";
+import type { TensorToWrite } from "./write-safetensors.js";
 
 /** The files that hold a network's tensors: one, or several shards. */
 type Files = readonly SafetensorsFile[];
@@ -19,11 +20,14 @@ export async function readParameters(files: SafetensorsFile | Files, parameters:
   const sources = matchNames([files].flat() as SafetensorsFile[], parameters);
   for (const [name, { file, stored }] of sources) {
     const parameter = parameters.get(name)!;
-    const numbers = Float32Array.from((await file.read(stored)) as Float32Array);
-    const value = tf.tensor(numbers, parameter.diskShape, "float32");
+    const value = tf.tensor(float32(await file.read(stored)), parameter.diskShape, "float32");
     parameter.assignFromDisk(value);
     value.dispose();
   }
+}
+
+function float32(numbers: NumberArray): Float32Array {
+  return numbers instanceof Float32Array ? numbers : Float32Array.from(numbers as Float64Array);
 }
 
 interface StoredTensor {
@@ -37,7 +41,7 @@ function matchNames(files: Files, parameters: ReadonlyMap<string, Parameter>): M
   const problems: string[] = [];
   const unexpected: string[] = [];
   for (const file of files) {
-    for (const [stored, { shape }] of file.tensors) {
+    for (const [stored, { dtype, shape }] of file.tensors) {
       const name = presentName(stored, parameters);
       if (name === null) continue;
       const parameter = name === undefined ? undefined : parameters.get(name);
@@ -45,6 +49,7 @@ function matchNames(files: Files, parameters: ReadonlyMap<string, Parameter>): M
       else if (found.has(name)) problems.push(`${stored} and ${found.get(name)!.stored} are both ${name}`);
       else {
         found.set(name, { file, stored });
+        if (!isFloat(dtype)) problems.push(`${stored} is of the whole-number type ${dtype}, weights are F32, F16, BF16, F64 or F8`);
         if (!sameShape(shape, parameter.diskShape)) {
           problems.push(`${stored} is [${shape.join(", ")}], the network's is [${parameter.diskShape.join(", ")}]`);
         }
@@ -89,19 +94,27 @@ function nearest(name: string, others: readonly string[]): string {
   return distance(name, best!) <= name.length / 3 ? ` (nearest: ${best})` : "";
 }
 
-/** A network's parameters in the order and layout of the disk, ready for writeSafetensors; "F16" rounds to half precision. */
+/**
+ * A network's parameters in the order and layout of the disk, ready for writeSafetensors, which then fetches one after the
+ * other; "F16" and "BF16" round to that precision.
+ *
+ * @throws MissingWeightsError before there are any
+ */
 export async function parametersToTensors(
   parameters: ReadonlyMap<string, Parameter>,
   dtype: Extract<Dtype, "F32" | "F16" | "BF16"> = "F32",
 ): Promise<Map<string, TensorToWrite>> {
-  const tensors = new Map<string, TensorToWrite>();
-  for (const [name, parameter] of parameters) {
-    const value = parameter.toDisk();
-    try {
-      tensors.set(name, { dtype, shape: value.shape, data: (await value.data()) as Float32Array });
-    } finally {
-      value.dispose();
-    }
+  for (const parameter of parameters.values()) void parameter.value;
+  return new Map(
+    [...parameters].map(([name, parameter]) => [name, { dtype, shape: parameter.diskShape, data: () => diskNumbers(parameter) }]),
+  );
+}
+
+async function diskNumbers(parameter: Parameter): Promise<Float32Array> {
+  const value = parameter.toDisk();
+  try {
+    return (await value.data()) as Float32Array;
+  } finally {
+    value.dispose();
   }
-  return tensors;
 }

@@ -1,6 +1,6 @@
-import { type Dtype, DTYPE_BYTES, isDtype } from "./dtypes.js";
+import { type Dtype, dtypeBytes, DTYPES, isDtype } from "./dtypes.js";
 import { WeightsFormatError } from "./errors.js";
-import { repeatedKey } from "./repeated-key.js";
+import { jsonFlaw } from "./json-flaw.js";
 
 export interface TensorInfo {
   readonly dtype: Dtype;
@@ -21,30 +21,32 @@ export interface SafetensorsHeader {
 /** Largest header that the reference implementation reads. */
 export const MAX_HEADER_BYTES = 100_000_000;
 
-/** Length of the JSON header from a file's first 8 bytes, checked against the file's size. */
+/** Length of the JSON header from a file's first bytes, 8 of them at least where it has so many; checked against the file's size. */
 export function headerLength(file: string, first: Uint8Array, fileSize: number): number {
-  if (fileSize < 8 || first.byteLength < 8) {
+  if (fileSize < 8) {
     throw new WeightsFormatError(`${file}: ${fileSize} bytes are too few for a safetensors file. It may be an unfinished download.`);
   }
   const length = new DataView(first.buffer, first.byteOffset).getBigUint64(0, true);
-  if (length > BigInt(MAX_HEADER_BYTES) || length + 8n > BigInt(fileSize)) {
-    throw new WeightsFormatError(`${file}: ${guessFormat(first) ?? `its header claims ${length} bytes, the file has ${fileSize}. It is damaged or no safetensors file`}.`);
+  if (length > BigInt(MAX_HEADER_BYTES)) throw new WeightsFormatError(`${file}: ${guessFormat(first, length)}.`);
+  if (length + 8n > BigInt(fileSize)) {
+    throw new WeightsFormatError(`${file}: its header should be ${length} bytes long, the file has ${fileSize}. It may be an unfinished download.`);
   }
   return Number(length);
 }
 
 /** What a file that is not safetensors probably is, from its first bytes. */
-function guessFormat(first: Uint8Array): string | undefined {
-  const text = String.fromCharCode(...first.subarray(0, 8));
+function guessFormat(first: Uint8Array, length: bigint): string {
+  const text = String.fromCharCode(...first.subarray(0, 64));
   if (text.startsWith("PK\x03\x04") || first[0] === 0x80) {
     return "this is a PyTorch pickle (.ckpt, .bin, .pt), which can run any code when opened. Convert it to safetensors, or look for a .safetensors file beside it";
   }
-  if (text.startsWith("version ")) {
+  if (text.startsWith("version https://git-lfs")) {
     return "this is a Git LFS pointer and not the file itself. Run `git lfs pull` in that repository, or download the file";
   }
-  if (/^\s*<(!|h)/i.test(text)) return "this is a web page, probably an error message of the server. Download the file again";
+  if (/^\s*<(!|h|\?)/i.test(text)) return "this is a web page, probably an error message of a server. Download the file again";
   if (text.startsWith("GGUF")) return "this is a GGUF file. Look for the .safetensors file it was made from";
-  return undefined;
+  if (/^[\t\n\r\x20-\x7e]+$/.test(text)) return `this is a text file, which begins ${JSON.stringify(text)}. Download the file again`;
+  return `its header should be ${length} bytes long; ${MAX_HEADER_BYTES} are the most there can be. It is damaged or no safetensors file`;
 }
 
 /** Reads and checks a header: every rule of the reference implementation (its `Metadata::validate`). */
@@ -61,8 +63,8 @@ export function parseHeader(file: string, json: Uint8Array, dataSize: number): S
     return fail(`its header is not valid JSON (${(error as Error).message})`);
   }
   if (!text.startsWith("{") || !isRecord(parsed)) return fail("its header does not start with {");
-  const repeated = repeatedKey(text);
-  if (repeated !== undefined) fail(`its header names ${JSON.stringify(repeated)} twice`);
+  const flaw = jsonFlaw(text);
+  if (flaw !== undefined) return fail(`in its header, ${flaw}`);
 
   const tensors = new Map<string, TensorEntry>();
   for (const [name, value] of Object.entries(parsed)) {
@@ -77,12 +79,13 @@ type Fail = (problem: string) => never;
 function parseEntry(value: unknown, fail: Fail): TensorEntry {
   if (!isRecord(value)) return fail("is not described by an object");
   const { dtype, shape, data_offsets: offsets } = value;
-  if (!isDtype(dtype)) return fail(`has the dtype ${JSON.stringify(dtype)}, which is not one of ${Object.keys(DTYPE_BYTES).join(", ")}`);
+  if (!isDtype(dtype)) return fail(`has the dtype ${JSON.stringify(dtype)}, which is not one of ${DTYPES.join(", ")}`);
   if (!isCounts(shape)) return fail(`has the shape ${JSON.stringify(shape)}; whole numbers from 0 are expected`);
   if (!isCounts(offsets) || offsets.length !== 2) return fail(`has the data_offsets ${JSON.stringify(offsets)}; two whole numbers are expected`);
-  const bytes = shape.reduce((size, count) => size * count, DTYPE_BYTES[dtype]);
+  // Once beyond what numbers count exactly it stays infinite: a 0 among the sizes does not hide it.
+  const bytes = shape.reduce((size, count) => (Number.isSafeInteger(size * count) ? size * count : Infinity), dtypeBytes(dtype));
   const [begin, end] = offsets as [number, number];
-  if (!Number.isSafeInteger(bytes)) return fail(`of shape [${shape.join(", ")}] is too large`);
+  if (!Number.isFinite(bytes)) return fail(`of shape [${shape.join(", ")}] is too large`);
   if (end - begin !== bytes) return fail(`of ${dtype} [${shape.join(", ")}] needs ${bytes} bytes, its data_offsets give ${end - begin}`);
   return { dtype, shape, begin, end };
 }
@@ -94,7 +97,8 @@ function checkLayout(tensors: ReadonlyMap<string, TensorEntry>, dataSize: number
     if (begin !== position) fail(`tensor ${JSON.stringify(name)} begins at byte ${begin}, where ${position} was expected`);
     position = end;
   }
-  if (position !== dataSize) fail(`its tensors need ${position} bytes, the file has ${dataSize} for them`);
+  if (position > dataSize) fail(`its tensors need ${position} bytes, the file has ${dataSize} for them: it may be an unfinished download`);
+  if (position < dataSize) fail(`${dataSize - position} bytes at its end belong to no tensor`);
 }
 
 function parseMetadata(value: unknown, fail: Fail): Record<string, string> {

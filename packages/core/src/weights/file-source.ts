@@ -1,0 +1,31 @@
+import { nodeFiles } from "../platform.js";
+import type { ByteSource } from "./byte-source.js";
+import { WeightsFormatError, WeightsReadError } from "./errors.js";
+
+/** One call of the operating system reads no more than this. */
+const MOST_BYTES_A_READ = 2 ** 30;
+
+/** Reads a file part by part (Node). */
+export async function openFile(path: string | URL): Promise<ByteSource> {
+  const name = String(path);
+  const fail = (error: unknown): never => {
+    throw new WeightsReadError(`${name} cannot be read (${(error as Error).message}). Check the path.`, { cause: error });
+  };
+  const { open } = await nodeFiles(`Opening ${name}`);
+  const file = await open(path, "r").catch(fail);
+  const status = await file.stat();
+  if (status.isDirectory()) {
+    await file.close();
+    return fail(new Error("it is a folder"));
+  }
+  const read = async (begin: number, end: number) => {
+    const bytes = new Uint8Array(end - begin);
+    for (let done = 0; done < bytes.byteLength; ) {
+      const { bytesRead } = await file.read(bytes, done, Math.min(bytes.byteLength - done, MOST_BYTES_A_READ), begin + done).catch(fail);
+      if (bytesRead === 0) throw new WeightsFormatError(`${name}: it ended at byte ${begin + done} while being read; has it been cut?`);
+      done += bytesRead;
+    }
+    return bytes;
+  };
+  return { name, size: status.size, read, close: () => file.close() };
+}

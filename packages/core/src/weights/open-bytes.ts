@@ -1,0 +1,21 @@
+import { isNode } from "../backend/node-only.js";
+import { blobSource, type ByteSource, memorySource } from "./byte-source.js";
+import { openFile } from "./file-source.js";
+import { openUrl } from "./url-source.js";
+
+/** A path (Node), an address (https, http, blob, data; file in Node) as text or URL, a Blob or File, or bytes in memory. */
+export type BytesFrom = string | URL | Blob | Uint8Array;
+
+/** @throws WeightsReadError if there is nothing to be read, PlatformError for a path where there are no files */
+export async function openBytes(from: BytesFrom): Promise<ByteSource> {
+  if (from instanceof Blob) return blobSource(from);
+  if (from instanceof Uint8Array) return memorySource(from);
+  if (typeof from === "string" && !isAddress(from)) return openFile(from);
+  const url = new URL(from, globalThis.location?.href);
+  return url.protocol === "file:" ? openFile(url) : openUrl(url);
+}
+
+/** A page of the web has no paths, so text is an address there, perhaps relative to the page. */
+function isAddress(text: string): boolean {
+  return !isNode || /^(https?|blob|data|file):/i.test(text);
+}

@@ -1,0 +1,83 @@
+import { type ByteSource, memorySource } from "./byte-source.js";
+import { WeightsReadError } from "./errors.js";
+
+/** What a server that sends no parts may send whole. */
+const MOST_BYTES_WHOLE = 2 ** 31;
+
+/** Reads a file at an address part by part, where its server can; otherwise the whole of it, once, into memory. */
+export async function openUrl(url: URL): Promise<ByteSource> {
+  const name = shownAddress(url);
+  const first = await fetchRange(url, 0, 8);
+  const total = contentRange(first)?.total;
+  if (total === undefined) {
+    const announced = Number(first.headers.get("content-length") ?? 0);
+    if (announced > MOST_BYTES_WHOLE) {
+      await first.body?.cancel();
+      throw new WeightsReadError(
+        `${name}: the server sends no parts of files (HTTP ranges), and the whole has ${announced} bytes. Download it, and open the file.`,
+      );
+    }
+    return memorySource(await bodyOf(first, name), name);
+  }
+  await bodyOf(first, name); // read to its end, the connection serves again
+  return {
+    name,
+    size: total,
+    read: (begin, end) => (end > begin ? readRange(url, begin, end, total) : Promise.resolve(new Uint8Array())),
+    close: async () => {},
+  };
+}
+
+async function readRange(url: URL, begin: number, end: number, total: number): Promise<Uint8Array<ArrayBuffer>> {
+  const name = shownAddress(url);
+  const response = await fetchRange(url, begin, end);
+  const sent = contentRange(response);
+  const isAsked = sent?.begin === begin && sent.end === end && sent.total === total;
+  if (!isAsked) {
+    await response.body?.cancel();
+    const answer = response.headers.get("content-range") ?? "no content-range";
+    throw new WeightsReadError(
+      `${name}: bytes ${begin} to ${end} of ${total} were asked for, and the server answered ${response.status} with ${answer}. ` +
+        "Has the file changed meanwhile? Open it again.",
+    );
+  }
+  const bytes = await bodyOf(response, name);
+  if (bytes.byteLength !== end - begin) {
+    throw new WeightsReadError(`${name}: ${end - begin} bytes were asked for, ${bytes.byteLength} came. Try again.`);
+  }
+  return bytes;
+}
+
+async function fetchRange(url: URL, begin: number, end: number): Promise<Response> {
+  const name = shownAddress(url);
+  const response = await fetch(url, { headers: { range: `bytes=${begin}-${end - 1}` } }).catch((error: unknown) => {
+    const { message, cause } = error as { message: string; cause?: { message?: string } };
+    const reason = cause?.message || message;
+    throw new WeightsReadError(`${name} cannot be reached (${reason}). Check the address and the connection.`, { cause: error });
+  });
+  if (!response.ok) {
+    await response.body?.cancel();
+    throw new WeightsReadError(`${name}: the server answered ${response.status} ${response.statusText}. Check the address, and that you may read it.`);
+  }
+  return response;
+}
+
+async function bodyOf(response: Response, name: string): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    return new Uint8Array(await response.arrayBuffer());
+  } catch (error) {
+    throw new WeightsReadError(`${name}: the connection broke (${(error as Error).message}). Try again.`, { cause: error });
+  }
+}
+
+/** What part of the file an answer holds, `end` not included; undefined if it holds the whole. */
+function contentRange(response: Response): { begin: number; end: number; total: number } | undefined {
+  const match = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(response.headers.get("content-range") ?? "");
+  if (response.status !== 206 || !match) return undefined;
+  return { begin: Number(match[1]), end: Number(match[2]) + 1, total: Number(match[3]) };
+}
+
+/** An address for messages: without the name, password and query, which may be secret. */
+function shownAddress({ protocol, host, pathname }: URL): string {
+  return protocol === "data:" ? "the given data: address" : protocol === "blob:" ? "the given blob" : `${protocol}//${host}${pathname}`;
+}

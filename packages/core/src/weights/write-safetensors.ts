@@ -1,0 +1,115 @@
+import { writeWhole } from "../platform.js";
+import { type Dtype, dtypeBytes, encodeNumbers, type NumberArray } from "./dtypes.js";
+import { MAX_HEADER_BYTES, type TensorInfo } from "./safetensors-header.js";
+
+/**
+ * A tensor to be written. A Float32Array is rounded where the dtype is F16 or BF16; any other array must hold the bits
+ * (a Uint16Array those of F16). A function is called when the tensor's turn comes, so that not all are in memory at once.
+ */
+export interface TensorToWrite extends TensorInfo {
+  readonly data: NumberArray | (() => NumberArray | Promise<NumberArray>);
+}
+
+/** Tensors by name, as a Map or a plain object. */
+export type TensorsToWrite = ReadonlyMap<string, TensorToWrite> | Readonly<Record<string, TensorToWrite>>;
+
+export type Metadata = Readonly<Record<string, string>>;
+
+/**
+ * Writes a safetensors file (Node), whole or not at all; equal, byte for byte, to what the Python package writes for the
+ * same tensors (with more than one entry in `metadata`, Python's order of those is random).
+ *
+ * @throws TypeError, RangeError for tensors that cannot be written, before anything is
+ */
+export async function writeSafetensors(path: string, tensors: TensorsToWrite, metadata?: Metadata): Promise<void> {
+  await writeWhole(path, safetensorsChunks(tensors, metadata));
+}
+
+/** As {@link writeSafetensors}, in memory. */
+export async function encodeSafetensors(tensors: TensorsToWrite, metadata?: Metadata): Promise<Uint8Array<ArrayBuffer>> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of safetensorsChunks(tensors, metadata)) chunks.push(chunk);
+  const bytes = new Uint8Array(chunks.reduce((size, chunk) => size + chunk.byteLength, 0));
+  let position = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, position);
+    position += chunk.byteLength;
+  }
+  return bytes;
+}
+
+/** The reference implementation's order of dtypes, in which tensors are laid out from the last to the first. */
+const DTYPE_ORDER: readonly Dtype[] = [
+  "BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3", "I16", "U16", "F16", "BF16", "I32", "U32", "F32", "F64", "I64", "U64",
+]; // prettier-ignore
+
+/** The file in order. What can be checked is, before the first chunk. */
+function safetensorsChunks(tensors: TensorsToWrite, metadata: Metadata | undefined): AsyncGenerator<Uint8Array> {
+  const entries: [string, TensorToWrite][] = tensors instanceof Map ? [...tensors] : Object.entries(tensors);
+  for (const [name, tensor] of entries) checkTensor(name, tensor);
+  for (const [key, value] of Object.entries(metadata ?? {})) {
+    requireUnicode(key);
+    if (typeof value !== "string") throw new TypeError(`Metadata ${JSON.stringify(key)} is not text: safetensors files keep nothing else. Use JSON.stringify.`);
+    requireUnicode(value);
+  }
+  const sorted = entries.sort(
+    ([nameA, a], [nameB, b]) => DTYPE_ORDER.indexOf(b.dtype) - DTYPE_ORDER.indexOf(a.dtype) || compareCodePoints(nameA, nameB),
+  );
+  const header = headerBytes(sorted, metadata);
+  return (async function* () {
+    yield header;
+    for (const [name, { dtype, shape, data }] of sorted) {
+      const numbers = typeof data === "function" ? await data() : data;
+      checkSize(name, shape, numbers);
+      yield encodeNumbers(numbers, dtype);
+    }
+  })();
+}
+
+function checkTensor(name: string, { dtype, shape, data }: TensorToWrite): void {
+  requireUnicode(name);
+  if (name === "__metadata__") throw new RangeError('No tensor can have the name "__metadata__": safetensors files use it for something else.');
+  if (!DTYPE_ORDER.includes(dtype)) throw new TypeError(`Tensor ${JSON.stringify(name)} has the dtype ${dtype}; known: ${DTYPE_ORDER.join(", ")}.`);
+  if (typeof data === "function") return;
+  checkSize(name, shape, data);
+  encodeNumbers(data.subarray(0, 0), dtype);
+}
+
+function checkSize(name: string, shape: readonly number[], { length }: NumberArray): void {
+  if (length === sizeOf(shape)) return;
+  throw new RangeError(`Tensor ${JSON.stringify(name)} has ${length} numbers; its shape [${shape.join(", ")}] takes ${sizeOf(shape)}.`);
+}
+
+const sizeOf = (shape: readonly number[]) => shape.reduce((product, count) => product * count, 1);
+
+function requireUnicode(text: string): void {
+  if (/\p{Surrogate}/u.test(text)) throw new RangeError(`${JSON.stringify(text)} holds half a surrogate pair, which UTF-8 cannot write.`);
+}
+
+/** The header's length, and its JSON filled up with spaces to a multiple of 8 bytes. */
+function headerBytes(sorted: readonly [string, TensorToWrite][], metadata: Metadata | undefined): Uint8Array {
+  let position = 0;
+  const described = sorted.map(([name, { dtype, shape }]) => {
+    const begin = position;
+    position += sizeOf(shape) * dtypeBytes(dtype);
+    return `${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: [begin, position] })}`;
+  });
+  const parts = metadata ? [`"__metadata__":${JSON.stringify(metadata)}`, ...described] : described;
+  const json = new TextEncoder().encode(`{${parts.join(",")}}`);
+  const length = Math.ceil(json.byteLength / 8) * 8;
+  if (length > MAX_HEADER_BYTES) throw new RangeError(`The header would have ${length} bytes; ${MAX_HEADER_BYTES} are the most that readers take. Shorten the metadata.`);
+  const bytes = new Uint8Array(8 + length).fill(0x20, 8);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
+  bytes.set(json, 8);
+  return bytes;
+}
+
+/** Order of the UTF-8 bytes, which that of code points is and that of JavaScript's own comparison is not. */
+function compareCodePoints(a: string, b: string): number {
+  const [pointsA, pointsB] = [[...a], [...b]];
+  for (let i = 0; i < Math.min(pointsA.length, pointsB.length); i++) {
+    const difference = pointsA[i]!.codePointAt(0)! - pointsB[i]!.codePointAt(0)!;
+    if (difference !== 0) return difference;
+  }
+  return pointsA.length - pointsB.length;
+}
