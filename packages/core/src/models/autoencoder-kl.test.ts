@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
-import { useBackend } from "../backend/use-backend.js";
+import { useTestBackend } from "../testing/backend.js";
 import { above, Golden, loadFixture, relativeRms } from "../testing/fixture.js";
 import { gradientErrors, gradientsByName } from "../testing/gradients.js";
 import { numbered, record } from "../testing/record.js";
@@ -15,7 +15,7 @@ const load = (folder = "vae_basic") => loadFixture<AutoencoderKL>(folder);
 
 describe("AutoencoderKL", () => {
   beforeAll(async () => {
-    await useBackend("wasm");
+    await useTestBackend();
   });
 
   it("equals diffusers: distribution, divergence, pictures, and inside", async () => {

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
-import { useBackend } from "../backend/use-backend.js";
+import { useTestBackend } from "../testing/backend.js";
 import type { TimestepEmbedding } from "../nn/time-embedding.js";
 import { timestepSinusoid } from "../nn/time-embedding.js";
 import { relativeRms } from "../testing/fixture.js";
@@ -41,7 +41,7 @@ function drawn(unet: UNet2DConditionModel, inputs: UNet2DConditionInputs = {}): 
 }
 
 beforeAll(async () => {
-  await useBackend("wasm");
+  await useTestBackend();
 });
 
 describe("a class or pooled vector", () => {

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
-import { useBackend } from "../backend/use-backend.js";
+import { useTestBackend } from "../testing/backend.js";
 import { above, Golden, loadFixture } from "../testing/fixture.js";
 import { ControlNetModel } from "./controlnet.js";
 import { ModelInputError } from "./errors.js";
@@ -12,7 +12,7 @@ const FORWARD = 1e-5;
 
 describe("ControlNetModel", () => {
   beforeAll(async () => {
-    await useBackend("wasm");
+    await useTestBackend();
   });
 
   it("equals diffusers, and so does the UNet that adds its residuals", async () => {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
-import { useBackend } from "../backend/use-backend.js";
+import { useTestBackend } from "../testing/backend.js";
 import { fixturePath } from "../testing/fixture.js";
 import { AutoencoderKL } from "./autoencoder-kl.js";
 import { CLIPModel } from "./clip-model.js";
@@ -61,7 +61,7 @@ const MODELS: Model[] = [
 describe("loadModel", () => {
   let folder: string;
   beforeAll(async () => {
-    await useBackend("wasm");
+    await useTestBackend();
   });
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), "load model "));

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
-import { useBackend } from "../backend/use-backend.js";
+import { useTestBackend } from "../testing/backend.js";
 import { MissingWeightsError } from "../nn/parameter.js";
 import { AutoencoderKL } from "./autoencoder-kl.js";
 import { CLIPModel } from "./clip-model.js";
@@ -27,7 +27,7 @@ function meanAndDeviation(tensor: tf.Tensor): [number, number] {
 
 describe("Model", () => {
   beforeAll(async () => {
-    await useBackend("wasm");
+    await useTestBackend();
   });
 
   it("draws the same weights from the same noise, and frees them", () => {

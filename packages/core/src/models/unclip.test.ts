@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
-import { useBackend } from "../backend/use-backend.js";
+import { useTestBackend } from "../testing/backend.js";
 import { above, Golden, loadFixture } from "../testing/fixture.js";
 import type { PriorTransformer } from "./prior-transformer.js";
 import type { UnCLIPTextProjModel } from "./unclip-text-proj.js";
@@ -10,7 +10,7 @@ const FORWARD = 1e-5;
 
 describe("unCLIP", () => {
   beforeAll(async () => {
-    await useBackend("wasm");
+    await useTestBackend();
   });
 
   it("has diffusers' PriorTransformer, masked and causal, or neither", async () => {

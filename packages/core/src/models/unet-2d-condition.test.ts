@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
-import { useBackend } from "../backend/use-backend.js";
+import { useTestBackend } from "../testing/backend.js";
 import type { Transformer2DModel } from "../nn/spatial-attention.js";
 import { above, Golden, loadFixture } from "../testing/fixture.js";
 import { gradientErrors, gradientsByName } from "../testing/gradients.js";
@@ -54,7 +54,7 @@ const FOLDERS = ["unet_sd1", "unet_sd2", "unet_sdxl", "unet_lcm", "unet_masked",
 
 describe("UNet2DConditionModel", () => {
   beforeAll(async () => {
-    await useBackend("wasm");
+    await useTestBackend();
   });
 
   it.each(FOLDERS)("equals diffusers on %s: results at every timestep, and inside", async (folder) => {

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { useBackend } from "../backend/use-backend.js";
+import { useTestBackend } from "../testing/backend.js";
 import { above, Golden, loadFixture } from "../testing/fixture.js";
 import { gradientErrors, gradientsByName } from "../testing/gradients.js";
 import { numbered, record } from "../testing/record.js";
@@ -16,7 +17,7 @@ const load = (folder: string) => loadFixture<UNet2DModel>(folder);
 
 describe("UNet2DModel", () => {
   beforeAll(async () => {
-    await useBackend("wasm");
+    await useTestBackend();
   });
 
   it.each(["unet2d_basic", "unet2d_class_scaleshift", "unet2d_ddpm_cifar", "unclip_superres"])(
@@ -54,7 +55,7 @@ describe("UNet2DModel", () => {
   it("has PyTorch's gradients, and its parameters after a step of AdamW, on the cpu backend", async () => {
     await useBackend("cpu");
     await trainAndCompare(await Golden.read("unet2d_basic"), 1);
-    await useBackend("wasm");
+    await useTestBackend();
   });
 });
 

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
-import { useBackend } from "../backend/use-backend.js";
+import { useTestBackend } from "../testing/backend.js";
 import { relativeRms } from "../testing/fixture.js";
 import { type Activation, gelu, quickGelu, silu } from "./activations.js";
 import { attend, causalBias, maskToBias } from "./attention.js";
@@ -41,7 +41,7 @@ const ACTIVATIONS: [string, Activation, (x: number) => number][] = [
 
 describe("layers", () => {
   beforeAll(async () => {
-    await useBackend("wasm");
+    await useTestBackend();
   });
 
   it.each(ACTIVATIONS)("%s is its formula, and its gradient the finite difference of that", (_, f, formula) => {

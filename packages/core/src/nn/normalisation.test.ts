@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
-import { useBackend } from "../backend/use-backend.js";
+import { useTestBackend } from "../testing/backend.js";
 import { relativeRms } from "../testing/fixture.js";
 import { GroupNorm } from "./group-norm.js";
 import { LayerNorm } from "./layer-norm.js";
@@ -51,7 +51,7 @@ function normaliseOver(grouped: number[], axes: number[], eps: number) {
 
 describe("normalisation", () => {
   beforeAll(async () => {
-    await useBackend("wasm");
+    await useTestBackend();
   });
 
   it.each([
