@@ -19,7 +19,7 @@ const tasks = {
   lint: { needs: "all", run: (args) => node(["scripts/lint.mjs", ...args]) },
   chapter: { needs: "all", run: (args) => program("src/chapter/main.js", args) },
   docs: { needs: "all", run: (args) => node(["scripts/docs.mjs", ...args]) },
-  bench: { needs: "all", run: (args) => program("bench/train-step.js", args) },
+  bench: { needs: "all", run: (args) => program("bench/main.js", args) },
   "train:faces": { needs: "run", run: (args) => program("train/faces.js", args) },
 };
 

@@ -5,8 +5,8 @@ export type BackendName = (typeof BACKEND_NAMES)[number];
 
 export interface BackendOptions {
   /**
-   * Threads of the wasm backend; default: one per core, at most 4 (the pool's own limit). It is fixed when the
-   * backend first starts. In a browser, more than one needs a cross-origin isolated page.
+   * Threads of the wasm backend; default in Node: one for every two cores, at most 4 (the pool's own limit). It is
+   * fixed when the backend first starts. In a browser, more than one needs a cross-origin isolated page.
    */
   threads?: number;
   /**

@@ -42,7 +42,8 @@ async function start({ threads, wasmPaths }: BackendOptions): Promise<{ threads:
   wasm.setWasmPaths(wasmPaths ?? folder);
   return withoutNewProcessListeners(async () => {
     const { availableParallelism } = (await requireFrom())("node:os") as typeof Os;
-    const wanted = threads ?? Math.min(MAX_THREADS, availableParallelism());
+    // A pool that shares its cores with others' work waits for itself, and is slower than one thread.
+    const wanted = threads ?? Math.max(1, Math.min(MAX_THREADS, availableParallelism() >> 1));
     let reason: string | undefined;
     if (wanted > 1) {
       try {
