@@ -1,10 +1,9 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
+import { openSafetensors } from "../weights/safetensors.js";
 import { AdamW, type AdamWOptions } from "./adamw.js";
 import { ParameterBuckets } from "./buckets.js";
-import { decodeSafetensors } from "./safetensors-bytes.js";
 
 /** The formula of the class comment in float64: the independent answer. */
 function referenceAdamW(start: number[], gradients: number[][], lr: number, options: Required<AdamWOptions>): number[] {
@@ -75,29 +74,27 @@ describe("AdamW", () => {
     });
   }
 
-  it("makes of every parameter of a UNet what torch.optim.AdamW makes of it, given the same gradients", () => {
+  it("makes of every parameter of a UNet what torch.optim.AdamW makes of it, given the same gradients", async () => {
     // The fixture's meta.json: lr 1e-3, betas (0.9, 0.999), eps 1e-8, weight_decay 1e-2, one step.
     const folder = join(import.meta.dirname, "../../fixtures/unet2d_basic");
-    const read = (name: string) => decodeSafetensors(readFileSync(join(folder, name))).tensors;
-    const [start, recorded] = [read("diffusion_pytorch_model.safetensors"), read("io.safetensors")];
-    const parameters = new Map(
-      [...start].map(([name, { data, shape }]) => [name, tf.variable(tf.tensor(data, shape))]),
-    );
+    const start = await openSafetensors(join(folder, "diffusion_pytorch_model.safetensors"));
+    const recorded = await openSafetensors(join(folder, "io.safetensors"));
+    const parameters = new Map<string, tf.Variable>();
+    const gradients: Record<string, tf.Tensor> = {};
+    for (const [name, { shape }] of start.tensors) {
+      parameters.set(name, tf.variable(tf.tensor((await start.read(name)) as Float32Array, [...shape])));
+      gradients[name] = tf.tensor((await recorded.read(`grad.${name}`)) as Float32Array, [...shape]);
+    }
     const optimizer = new AdamW(parameters);
-    owned.push(optimizer, ...parameters.values());
-    tf.tidy(() => {
-      const gradientOf = (name: string) => recorded.get(`grad.${name}`)!;
-      const gradients = [...start.keys()].map(
-        (name) => [name, tf.tensor(gradientOf(name).data, gradientOf(name).shape)] as const,
-      );
-      optimizer.step(Object.fromEntries(gradients), 1e-3);
-    });
+    owned.push(optimizer, ...parameters.values(), ...Object.values(gradients));
+    optimizer.step(gradients, 1e-3);
     for (const [name, parameter] of parameters) {
-      const expected = recorded.get(`adamw1.${name}`)!.data;
+      const expected = (await recorded.read(`adamw1.${name}`)) as Float32Array;
       const worst = Math.max(...[...parameter.dataSync()].map((value, k) => Math.abs(value - expected[k]!)));
       // Both round numbers of order 1 to float32 three times: 3 x 6e-8.
       expect({ name, close: worst < 2e-7 }).toEqual({ name, close: true });
     }
+    await Promise.all([start.close(), recorded.close()]);
   });
 
   it("moves by the learning rate against the sign of the gradient in its first step, whatever the gradient's size", () => {

@@ -1,4 +1,6 @@
-import { decodeSafetensors, encodeSafetensors } from "./safetensors-bytes.js";
+import { WeightsFormatError } from "../weights/errors.js";
+import { openSafetensors } from "../weights/safetensors.js";
+import { encodeSafetensors } from "../weights/write-safetensors.js";
 import { CheckpointMismatchError, DamagedCheckpointError } from "./errors.js";
 
 /** Everything a run needs to go on as if it had never stopped. */
@@ -19,27 +21,41 @@ const FORMAT = "tfjs-diffusion training checkpoint, version 1";
 export async function encodeCheckpoint({ step, settings, tensors }: Checkpoint): Promise<Uint8Array> {
   const metadata = { format: FORMAT, step: String(step), settings: canonicalJson(settings) };
   const sha256 = await digest(metadata, tensors);
-  return encodeSafetensors(tensors, { ...metadata, sha256 });
+  const described = new Map([...tensors].map(([name, tensor]) => [name, { dtype: "F32", ...tensor } as const]));
+  return encodeSafetensors(described, { ...metadata, sha256 });
 }
 
 /** Reads back {@link encodeCheckpoint}; throws {@link DamagedCheckpointError} if a byte has changed. */
 export async function decodeCheckpoint(bytes: Uint8Array): Promise<Checkpoint> {
-  let file: ReturnType<typeof decodeSafetensors>;
-  try {
-    file = decodeSafetensors(bytes);
-  } catch (error) {
-    throw new DamagedCheckpointError(`it is not a readable safetensors file (${(error as Error).message})`);
-  }
-  const { sha256, ...metadata } = file.metadata;
-  if (sha256 !== (await digest(metadata, file.tensors))) {
+  const { metadata, tensors } = await readTensors(bytes);
+  const { sha256, ...described } = metadata;
+  if (sha256 === undefined) throw new DamagedCheckpointError("it has no checksum, so it is damaged or no checkpoint");
+  if (sha256 !== (await digest(described, tensors))) {
     throw new DamagedCheckpointError("its contents do not match their SHA-256 checksum");
   }
-  if (metadata.format !== FORMAT) {
+  if (described.format !== FORMAT) {
     throw new CheckpointMismatchError(
-      `its format is ${JSON.stringify(metadata.format)}, this version reads ${JSON.stringify(FORMAT)}`,
+      `its format is ${JSON.stringify(described.format)}, this version reads ${JSON.stringify(FORMAT)}`,
     );
   }
-  return { step: Number(metadata.step), settings: JSON.parse(metadata.settings!) as Json, tensors: file.tensors };
+  return { step: Number(described.step), settings: JSON.parse(described.settings!) as Json, tensors };
+}
+
+async function readTensors(
+  bytes: Uint8Array,
+): Promise<Pick<Checkpoint, "tensors"> & { metadata: Record<string, string> }> {
+  try {
+    const file = await openSafetensors(bytes);
+    const tensors = new Map<string, { shape: readonly number[]; data: Float32Array }>();
+    for (const [name, { shape, dtype }] of file.tensors) {
+      if (dtype !== "F32") throw new WeightsFormatError(`tensor ${JSON.stringify(name)} is ${dtype} and not F32`);
+      tensors.set(name, { shape, data: (await file.read(name)) as Float32Array });
+    }
+    return { metadata: { ...file.metadata }, tensors };
+  } catch (error) {
+    if (error instanceof WeightsFormatError) throw new DamagedCheckpointError(error.message);
+    throw error;
+  }
 }
 
 /** JSON with sorted keys and without undefined values: equal settings give equal text. */
@@ -73,9 +89,8 @@ function isRecord(value: Json | undefined): value is { readonly [key: string]: J
 }
 
 async function digest(metadata: Readonly<Record<string, string>>, tensors: Checkpoint["tensors"]): Promise<string> {
-  const { sha256: _, ...described } = metadata;
   const names = [...tensors.keys()].sort();
-  const head = canonicalJson({ described, tensors: names.map((name) => [name, tensors.get(name)!.shape]) });
+  const head = canonicalJson({ metadata, tensors: names.map((name) => [name, tensors.get(name)!.shape]) });
   const parts = [new TextEncoder().encode(head), ...names.map((name) => asBytes(tensors.get(name)!.data))];
   const all = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
   let offset = 0;

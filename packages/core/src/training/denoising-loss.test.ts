@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
-import { keyedNoise, type PredictionType } from "@tfjs-diffusion/schedulers";
-import { denoisingLoss, type ForwardProcess, minSnrWeights } from "./denoising-loss.js";
+import { keyedNoise } from "@tfjs-diffusion/schedulers";
+import { denoisingLoss, type ForwardProcess, minSnrWeights, type TrainingTarget } from "./denoising-loss.js";
 
 /** Four noise levels, from almost clean to pure noise, and the forward process written out for them. */
 const ALPHA_BAR = [0.99, 0.8, 0.3, 0];
@@ -30,7 +30,7 @@ const makePictures = () => keyedNoise(1).normal([64, 2, 2, 3]) as tf.Tensor4D;
 
 describe("denoisingLoss", () => {
   /** What a network that knows the picture would answer, from the noisy picture and its level. */
-  const oracle = (x0: tf.Tensor4D, type: PredictionType) => (noisy: tf.Tensor4D, timesteps: number[]) =>
+  const oracle = (x0: tf.Tensor4D, type: TrainingTarget) => (noisy: tf.Tensor4D, timesteps: number[]) =>
     tf.tidy(() => {
       const column = (f: (alphaBar: number) => number) =>
         tf.tensor4d(

@@ -1,5 +1,8 @@
 import * as tf from "@tensorflow/tfjs";
-import type { KeyedNoise, PredictionType, Scheduler } from "@tfjs-diffusion/schedulers";
+import type { KeyedNoise, Scheduler } from "@tfjs-diffusion/schedulers";
+
+/** What the network is asked for: the noise, the clean picture, or the velocity between them. */
+export type TrainingTarget = "epsilon" | "sample" | "v_prediction";
 
 /** The part of a scheduler that training needs. */
 export type ForwardProcess = Pick<Scheduler, "config" | "alphaBar" | "addNoise" | "velocity">;
@@ -59,7 +62,7 @@ export function denoisingLoss<Image extends tf.Tensor = tf.Tensor4D>(options: De
  * (Hang et al. 2023, section 3.4): min(snr, gamma) on the error of x0, which is min(snr, gamma) / snr
  * on that of epsilon and min(snr, gamma) / (snr + 1) on that of v.
  */
-export function minSnrWeights(alphaBar: readonly number[], predictionType: PredictionType, gamma = 5): number[] {
+export function minSnrWeights(alphaBar: readonly number[], predictionType: TrainingTarget, gamma = 5): number[] {
   if (!(gamma > 0)) throw new RangeError(`minSnrWeights: gamma is ${gamma}; it must be positive, such as 5.`);
   const perTarget = {
     epsilon: (snr: number) => (snr > gamma ? gamma / snr : 1),
@@ -69,7 +72,7 @@ export function minSnrWeights(alphaBar: readonly number[], predictionType: Predi
   return alphaBar.map((a) => perTarget[predictionType](a / (1 - a)));
 }
 
-function checkedPredictionType(type: unknown = "epsilon"): PredictionType {
+function checkedPredictionType(type: unknown = "epsilon"): TrainingTarget {
   if (type === "epsilon" || type === "sample" || type === "v_prediction") return type;
   throw new RangeError(
     `denoisingLoss: prediction_type ${JSON.stringify(type)} is not known; it can be "epsilon", "sample" or "v_prediction".`,

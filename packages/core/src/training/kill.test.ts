@@ -37,7 +37,7 @@ beforeAll(async () => {
   expect(await start(whole)).toMatchObject({ code: 0, steps: 120 });
   expected = results(whole);
   expect(expected.rows).toHaveLength(121);
-});
+}, 300_000);
 afterAll(() => rmSync(folder, { recursive: true }));
 
 function newRun(name: string): string {
@@ -106,17 +106,21 @@ describe("a training that is killed", () => {
       }
       expect(kills).toBe(KILLS);
     },
-    60_000 + KILLS * 3_000,
+    120_000 + KILLS * 6_000,
   );
 
   const itWithSignals = process.platform === "win32" ? it.skip : it;
-  itWithSignals("saves and exits with 130 on Ctrl-C, and goes on from the very step", async () => {
-    const run = newRun("interrupted");
-    const end = await start(run, { killAfter: 20, signal: "SIGINT" });
-    expect(end).toMatchObject({ code: 130, signal: null });
-    expect(end.steps).toBeLessThan(120);
-    expect(end.errors).toContain(`Training stopped after step ${end.steps} of 120. It is saved in`);
-    expect(await start(run)).toMatchObject({ code: 0, steps: 120 - end.steps });
-    expect(results(run)).toEqual(expected);
-  });
+  itWithSignals(
+    "saves and exits with 130 on Ctrl-C, and goes on from the very step",
+    async () => {
+      const run = newRun("interrupted");
+      const end = await start(run, { killAfter: 20, signal: "SIGINT" });
+      expect(end).toMatchObject({ code: 130, signal: null });
+      expect(end.steps).toBeLessThan(120);
+      expect(end.errors).toContain(`Training stopped after step ${end.steps} of 120. It is saved in`);
+      expect(await start(run)).toMatchObject({ code: 0, steps: 120 - end.steps });
+      expect(results(run)).toEqual(expected);
+    },
+    120_000,
+  );
 });

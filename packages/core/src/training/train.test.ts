@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
@@ -222,11 +222,13 @@ describe("train with a checkpoint", () => {
   itOnLinux("reports a full disk with what to do, and leaves the last good file", async () => {
     await run(tiny, { checkpoint: checkpoint() }, 4);
     const good = readFileSync(file);
-    symlinkSync("/dev/full", `${file}.unfinished`);
+    const temporaries = Array.from({ length: 100 }, (_, k) => `${file}.${process.pid}.${k}.partial`);
+    for (const temporary of temporaries) symlinkSync("/dev/full", temporary);
     const failure = run(tiny, { checkpoint: checkpoint() });
     await expect(failure).rejects.toThrow(CheckpointWriteError);
     await expect(failure).rejects.toThrow(/ENOSPC.*untouched.*Make room/);
     expect(readFileSync(file).equals(good)).toBe(true);
+    for (const temporary of temporaries) rmSync(temporary, { force: true });
     expect((await run(tiny, { checkpoint: checkpoint() }))[0]!.step).toBe(4);
   });
 
@@ -238,7 +240,10 @@ describe("train with a checkpoint", () => {
     await store.write(new Uint8Array([3]));
     expect([...(await store.read())!]).toEqual([3]);
     expect([...readFileSync(`${file}.previous`)]).toEqual([2]);
-    expect(existsSync(`${file}.unfinished`)).toBe(false);
+    expect(readdirSync(join(folder, "run")).sort()).toEqual([
+      "checkpoint.safetensors",
+      "checkpoint.safetensors.previous",
+    ]);
   });
 });
 

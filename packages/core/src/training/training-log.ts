@@ -1,4 +1,4 @@
-import { importInNode } from "../backend/node-only.js";
+import { fileExists, nodeFiles, readText, writeText } from "../platform.js";
 
 /** One line of the log. */
 export interface LogRow {
@@ -24,16 +24,11 @@ export class TrainingLog {
 
   /** Keeps the header and the whole rows up to `step`: what comes later will be written again. */
   async rewind(step: number): Promise<void> {
-    const fs = await importInNode<typeof import("node:fs/promises")>("node:fs/promises");
-    const { dirname } = await importInNode<typeof import("node:path")>("node:path");
-    await fs.mkdir(dirname(this.path), { recursive: true });
-    const text = await fs.readFile(this.path, "utf8").catch(() => "");
+    const text = (await fileExists(this.path)) ? await readText(this.path) : "";
     const rows = text.split("\n").slice(1, -1);
     const kept = rows.filter((row) => Number.parseInt(row, 10) <= step);
     const wanted = HEADER + kept.map((row) => row + "\n").join("");
-    if (wanted === text) return;
-    await fs.writeFile(`${this.path}.unfinished`, wanted);
-    await fs.rename(`${this.path}.unfinished`, this.path);
+    if (wanted !== text) await writeText(this.path, wanted);
   }
 
   /** Adds a row; rows reach the file about once a second. */
@@ -46,8 +41,8 @@ export class TrainingLog {
 
   /** Appends the waiting rows in one write and, with `sync`, waits until the disk has them. */
   async flush({ sync = false } = {}): Promise<void> {
-    const fs = await importInNode<typeof import("node:fs/promises")>("node:fs/promises");
-    const file = await fs.open(this.path, "a");
+    const { open } = await nodeFiles(`Writing ${this.path}`);
+    const file = await open(this.path, "a");
     try {
       if (this.#waiting.length > 0) await file.appendFile(this.#waiting.join(""));
       this.#waiting = [];

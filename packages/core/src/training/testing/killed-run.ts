@@ -29,8 +29,8 @@ function dieIn(owner: typeof fs, name: string): void {
     return new Promise(() => {});
   };
 }
-for (const name of ["open", "rename", "link", "rm", "writeFile"]) dieIn(fs, name);
-for (const name of ["writeFile", "appendFile", "sync", "close"]) dieIn(handle, name);
+for (const name of ["open", "rename", "link", "rm"]) dieIn(fs, name);
+for (const name of ["write", "appendFile", "sync", "close"]) dieIn(handle, name);
 syncBuiltinESMExports();
 
 const tiny = new TinyTraining();
