@@ -27,7 +27,7 @@ import {
   type Answer,
 } from "../src/chapter/index.js";
 
-await useBackend("wasm");
+await useBackend("wasm", { threads: 1 });
 const noise = keyedNoise(2026);
 
 // %% [markdown]

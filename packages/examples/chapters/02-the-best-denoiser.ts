@@ -23,7 +23,7 @@ import {
   type Answer,
 } from "../src/chapter/index.js";
 
-await useBackend("wasm");
+await useBackend("wasm", { threads: 1 });
 const noise = keyedNoise(2027);
 const scheduler = new DDPMScheduler({ beta_schedule: "squaredcos_cap_v2" });
 const { alphaBar } = scheduler;

@@ -14,11 +14,12 @@
 // %%
 import * as Plot from "@observablehq/plot";
 import * as tf from "@tensorflow/tfjs";
-import { useBackend } from "@tfjs-diffusion/core";
+import { TextToImagePipeline, useBackend } from "@tfjs-diffusion/core";
 import {
   DDIMScheduler,
   DDPMScheduler,
   keyedNoise,
+  schedulerFromConfig,
   type NoiseSource,
   type Plan,
 } from "@tfjs-diffusion/schedulers";
@@ -32,8 +33,9 @@ import {
   todo,
   type Answer,
 } from "../src/chapter/index.js";
+import { packagePath } from "../src/package-folder.js";
 
-await useBackend("wasm");
+await useBackend("wasm", { threads: 1 });
 const noise = keyedNoise(2028);
 const config = {
   beta_schedule: "squaredcos_cap_v2",
@@ -378,6 +380,148 @@ check(
 // %% [markdown]
 // Twice the steps, half the error: DDIM is a method of *first order*, like Euler's. It is one: the walk without dice solves a
 // differential equation. Better solvers need fewer steps; they are the subject of a later chapter.
+//
+// ## The same walk, with a network
+//
+// An exact denoiser can only draw what is in its album. Now take one that had to *learn*: the network that ships with this
+// library. It has seen 50,000 faces, each with a caption, and was trained as chapter 2 says: noise, ask, squared error, adjust.
+// It answers in the language of $v$, and it reads the sentence along with the picture, so its answer is the mean of all
+// pictures that *this sentence* may mean.
+//
+// `TextToImagePipeline` is the loop from above with that network in it. (It also asks the network a second time, without
+// the sentence, and goes a little further away from that answer: *guidance*, the subject of a later chapter.)
+
+// %%
+const pipeline = await TextToImagePipeline.fromPretrained(
+  packagePath("weights", "faces"),
+);
+const toSigned = (images: tf.Tensor4D) =>
+  images.mul<tf.Tensor4D>(2).sub<tf.Tensor4D>(1);
+
+const film: tf.Tensor4D[] = [];
+const prompt =
+  "a smiling woman with long blonde hair and a red shirt on a blue background";
+for await (const { index, latents } of pipeline.steps({
+  prompt,
+  numInferenceSteps: 20,
+  seed: 3,
+})) {
+  if (index % 2 === 1) film.push(latents.clone());
+}
+await image(tf.concat(film), {
+  caption: `"${prompt}": every second of twenty steps of DDIM.`,
+});
+
+// %% [markdown]
+// The blur makes up its mind, as before; only this time nobody stored the result. Four more sentences, two pictures each:
+
+// %%
+const sentences = [
+  "a bald man with a beard and sunglasses on a yellow background",
+  "a frowning man with a green mohawk and a striped black shirt",
+  "a surprised face with pink pigtails and round glasses",
+  "a happy person wearing a blue baseball cap and a white shirt",
+];
+const { images } = await pipeline.generate({
+  prompt: sentences,
+  numImages: 2,
+  numInferenceSteps: 20,
+  seed: 4,
+});
+await image(toSigned(images), { caption: sentences.join(" · "), scale: 5 });
+
+// %% [markdown]
+// ### Dice or no dice
+//
+// Nothing but the plan has to change to walk with dice. Same sentence, same start, same network:
+
+// %%
+const again = { prompt: sentences[1]!, numImages: 4, seed: 5 };
+const withDice = schedulerFromConfig({
+  ...pipeline.parts.scheduler.config,
+  _class_name: "DDPMScheduler",
+});
+const rows = [
+  await pipeline.generate({ ...again, numInferenceSteps: 10 }),
+  await pipeline.generate({ ...again, numInferenceSteps: 20 }),
+  await pipeline.generate({ ...again, numInferenceSteps: 20, scheduler: withDice }),
+].map(({ images }) => images);
+await image(toSigned(tf.concat(rows)), {
+  caption:
+    "DDIM in 10 steps, DDIM in 20 from the same starts, DDPM in 20 from the same starts.",
+  columns: 4,
+  scale: 5,
+});
+const apart = (x: tf.Tensor, y: tf.Tensor) =>
+  Math.sqrt(x.sub(y).square().mean().dataSync()[0]!);
+table(
+  [
+    {
+      between: "DDIM in 10 steps and in 20",
+      distance: 2 * apart(rows[0]!, rows[1]!),
+    },
+    {
+      between: "DDIM and DDPM, both in 20",
+      distance: 2 * apart(rows[1]!, rows[2]!),
+    },
+  ],
+  { caption: "Root mean square distance, same sentence and starts", digits: 2 },
+);
+
+// %% [markdown]
+// ### Does it remember, or does it invent?
+//
+// The album's denoiser ended on an album face to the last digit. Does the network end on pictures it was trained on? We look for the
+// nearest of 10,000 training pictures to each of the eight above. As a measure of what is near, we do the same for eight *real*
+// pictures that were never trained on.
+
+// %%
+const training = tf.tensor2d(
+  faceBatch(Array(10_000).keys(), { seed: 0, split: "train" }).pixels,
+  [10_000, 768],
+);
+const fresh = tf.tensor2d(
+  faceBatch(Array(8).keys(), { seed: 1, split: "seen" }).pixels,
+  [8, 768],
+);
+const drawnByNetwork = toSigned(images).reshape<tf.Tensor2D>([8, 768]);
+const nearest = distances(drawnByNetwork, training);
+await image(
+  asPictures(tf.concat([drawnByNetwork, tf.gather(training, nearest.argMin(1))])),
+  {
+    caption: "Above: drawn. Below: the training picture that is nearest.",
+    columns: 8,
+    scale: 5,
+  },
+);
+const meanNearest = (x: tf.Tensor2D) =>
+  distances(x, training).min(1).mean().dataSync()[0]!;
+table(
+  [
+    { pictures: "drawn by the network", distance: meanNearest(drawnByNetwork) },
+    { pictures: "real, never trained on", distance: meanNearest(fresh) },
+  ],
+  {
+    caption:
+      "Root mean square distance to the nearest training picture, mean of eight",
+    digits: 2,
+  },
+);
+const copies = nearest.min(1).less(0.02).sum().dataSync()[0]!;
+check("pictures that repeat a training picture", copies, 0, 0);
+pipeline.dispose();
+
+// %% [markdown]
+// It invents: what it draws is about as far from its training pictures as a real new face is. A network that had learned the album by heart would
+// be the *better* denoiser of its training set, and useless. It cannot: 2 million weights do not hold 50,000 pictures. So it must make do with what the
+// pictures have in common: that hats sit on heads, that beards are coloured as the hair is, that a shirt may have stripes.
+//
+// ## What to take along
+//
+// - Do not go where the denoiser points: step towards it, and ask again.
+// - DDPM steps by Bayes' rule, with dice. DDIM mixes the same guess again with less noise, without: the start is the picture.
+// - Both are one family, with $\eta$ between them. DDIM may take large steps, at an error that falls like $1/\text{steps}$.
+// - A perfect denoiser of a training set repeats it. Networks draw something new because they must generalise.
 //
 // ## Exercises
 //
