@@ -49,7 +49,7 @@ async function findPackage(packageName: NativePackage): Promise<string> {
 }
 
 const INSTALL_HINT: Record<NativePackage, string> = {
-  "@tensorflow/tfjs-node": "npm install @tensorflow/tfjs-node, or see docs on the native backend",
+  "@tensorflow/tfjs-node": "npm install @tensorflow/tfjs-node, or docs/backends.md where that fails",
   "@tensorflow/tfjs-node-gpu": "npm install @tensorflow/tfjs-node-gpu; it needs an NVIDIA card with CUDA",
 };
 
