@@ -3,7 +3,15 @@ import prettier from "eslint-config-prettier";
 import globals from "globals";
 import tseslint from "typescript-eslint";
 
-const WRITTEN_BY_TOOLS = ["**/dist/", "docs/.vitepress/cache/", "docs/api/", "docs/chapters/", "out/", "runs/", "coverage/"];
+const WRITTEN_BY_TOOLS = [
+  "**/dist/",
+  "docs/.vitepress/cache/",
+  "docs/api/",
+  "docs/chapters/",
+  "out/",
+  "runs/",
+  "coverage/",
+];
 const ASSEMBLY_SCRIPT = "packages/core/assembly/"; // Looks like TypeScript, and has other types.
 
 export default tseslint.config(

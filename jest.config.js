@@ -6,7 +6,10 @@ export default {
   extensionsToTreatAsEsm: [".ts"],
   testEnvironment: "<rootDir>/scripts/jest-environment.cjs",
   transform: {
-    "^.+\\.ts$": ["@swc/jest", { jsc: { target: "es2022", parser: { syntax: "typescript" } }, module: { type: "es6" } }],
+    "^.+\\.ts$": [
+      "@swc/jest",
+      { jsc: { target: "es2022", parser: { syntax: "typescript" } }, module: { type: "es6" } },
+    ],
   },
   moduleNameMapper: {
     "^@tfjs-diffusion/(schedulers|core)$": "<rootDir>/packages/$1/src/index.ts",

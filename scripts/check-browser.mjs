@@ -22,4 +22,6 @@ const { outputFiles, metafile } = await build({
 const size = outputFiles[0].contents.length;
 const left = Object.values(metafile.outputs).flatMap(({ imports }) => imports.map(({ path }) => path));
 if (left.length > 0) throw new Error(`The bundle still imports ${left.join(", ")}.`);
-console.log(`The browser bundle of schedulers and core stands alone: ${(size / 1e6).toFixed(1)} MB with TensorFlow.js.`);
+console.log(
+  `The browser bundle of schedulers and core stands alone: ${(size / 1e6).toFixed(1)} MB with TensorFlow.js.`,
+);

@@ -15,7 +15,13 @@ try {
   const tarballs = await pack(["schedulers", "core"]);
   for (const tarball of tarballs) {
     await must("publint", ["node_modules/publint/src/cli.js", tarball, "--strict"]);
-    await must("attw", ["node_modules/@arethetypeswrong/cli/dist/index.js", tarball, "--profile", "esm-only", "--quiet"]);
+    await must("attw", [
+      "node_modules/@arethetypeswrong/cli/dist/index.js",
+      tarball,
+      "--profile",
+      "esm-only",
+      "--quiet",
+    ]);
   }
   await useFromOutside(tarballs);
   console.log("The packed packages install with npm and work from JavaScript and TypeScript.");
@@ -48,7 +54,15 @@ async function useFromOutside(tarballs) {
     ["nodenext", "nodenext"],
     ["esnext", "bundler"],
   ]) {
-    const options = { module, moduleResolution, target: "es2022", strict: true, skipLibCheck: true, types: ["node"], noEmit: true };
+    const options = {
+      module,
+      moduleResolution,
+      target: "es2022",
+      strict: true,
+      skipLibCheck: true,
+      types: ["node"],
+      noEmit: true,
+    };
     write("tsconfig.json", JSON.stringify({ compilerOptions: options, files: ["use.ts"] }));
     await must(`TypeScript under ${moduleResolution}`, ["node_modules/typescript/bin/tsc", "-p", "."], app);
   }

@@ -25,7 +25,11 @@ function importsOf(name) {
     const { importedFiles } = ts.preProcessFile(readFileSync(join(folder, file), "utf8"));
     return importedFiles.map(({ fileName }) => [
       file.split(sep).join("/"),
-      fileName.startsWith(".") ? relative(folder, resolve(folder, dirname(file), fileName)).split(sep).join("/") : fileName,
+      fileName.startsWith(".")
+        ? relative(folder, resolve(folder, dirname(file), fileName))
+            .split(sep)
+            .join("/")
+        : fileName,
     ]);
   });
 }
@@ -39,10 +43,13 @@ describe("Imports", () => {
     expect(imports.filter(([, target]) => forbidden.includes(target) || target.startsWith("../"))).toEqual([]);
   });
 
-  it.each(Object.entries(FORBIDDEN_FOLDERS))("of core/src/%s go along nn <- models <- pipelines", (folder, forbidden) => {
-    const imports = importsOf("core").filter(([file]) => file.startsWith(`src/${folder}/`) && !isTest(file));
-    expect(imports.length).toBeGreaterThan(0);
-    const isForbidden = (target) => forbidden.some((other) => target.startsWith(`src/${other}/`));
-    expect(imports.filter(([, target]) => isForbidden(target))).toEqual([]);
-  });
+  it.each(Object.entries(FORBIDDEN_FOLDERS))(
+    "of core/src/%s go along nn <- models <- pipelines",
+    (folder, forbidden) => {
+      const imports = importsOf("core").filter(([file]) => file.startsWith(`src/${folder}/`) && !isTest(file));
+      expect(imports.length).toBeGreaterThan(0);
+      const isForbidden = (target) => forbidden.some((other) => target.startsWith(`src/${other}/`));
+      expect(imports.filter(([, target]) => isForbidden(target))).toEqual([]);
+    },
+  );
 });

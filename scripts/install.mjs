@@ -14,13 +14,17 @@ export class InstallError extends Error {}
 const stampFile = join(root, "node_modules", ".installed.json");
 
 export async function install(needed) {
-  const lockfile = createHash("sha256").update(readFileSync(join(root, "pnpm-lock.yaml"))).digest("hex");
+  const lockfile = createHash("sha256")
+    .update(readFileSync(join(root, "pnpm-lock.yaml")))
+    .digest("hex");
   const stamp = readStamp();
   if (stamp?.lockfile === lockfile && (stamp.level === "all" || stamp.level === needed)) return;
 
   // What is there with its tools keeps them: an install for "run" alone would take them away.
   const level = existsSync(join(root, "node_modules", "jest")) ? "all" : needed;
-  console.error(`Installing packages (${level === "all" ? "with the tools for tests and docs" : "what running needs"}; once) ...`);
+  console.error(
+    `Installing packages (${level === "all" ? "with the tools for tests and docs" : "what running needs"}; once) ...`,
+  );
   const code = await pnpm(["install", "--frozen-lockfile", "--prefer-offline", ...(level === "run" ? ["--prod"] : [])]);
   if (code !== 0) {
     throw new InstallError(
@@ -43,6 +47,7 @@ function readStamp() {
 export function pnpm(args, options) {
   const { packageManager } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   const npx = npmScript("npx");
-  if (!npx) throw new InstallError("npm was not found beside this Node: install Node with npm from https://nodejs.org.");
+  if (!npx)
+    throw new InstallError("npm was not found beside this Node: install Node with npm from https://nodejs.org.");
   return node([npx, "--yes", packageManager, "--config.confirm-modules-purge=false", ...args], options);
 }

@@ -15,7 +15,10 @@ const examples = join(root, "packages", "examples", "dist");
 /** Each task gets the arguments that followed `--` on npm's command line and returns an exit code. */
 const tasks = {
   start: { needs: "run", run: (args) => program("src/cli/main.js", args) },
-  test: { needs: "all", run: (args) => node(["--experimental-vm-modules", "--no-warnings", "node_modules/jest/bin/jest.js", ...args]) },
+  test: {
+    needs: "all",
+    run: (args) => node(["--experimental-vm-modules", "--no-warnings", "node_modules/jest/bin/jest.js", ...args]),
+  },
   lint: { needs: "all", run: (args) => node(["scripts/lint.mjs", ...args]) },
   chapter: { needs: "all", run: (args) => program("src/chapter/main.js", args) },
   docs: { needs: "all", run: (args) => node(["scripts/docs.mjs", ...args]) },
@@ -48,7 +51,8 @@ function build(level) {
 /** Runs a compiled program in this very process, so that Ctrl-C and its exit code are its own. */
 async function program(path, args) {
   const file = join(examples, path);
-  if (!existsSync(file)) throw new Error(`${file} was not built: is its source packages/examples/${path.replace(/js$/, "ts")} there?`);
+  if (!existsSync(file))
+    throw new Error(`${file} was not built: is its source packages/examples/${path.replace(/js$/, "ts")} there?`);
   process.argv = [process.execPath, file, ...args];
   await import(pathToFileURL(file).href);
   return process.exitCode ?? 0;

@@ -17,7 +17,11 @@ describe("Classifier-free guidance", () => {
   afterEach(() => tf.dispose([unconditional, conditional]));
 
   it.each([0, 1, 3, 7.5])("at scale %d is unconditional + scale (conditional - unconditional)", async (scale) => {
-    const [u, c, guided] = [unconditional.dataSync(), conditional.dataSync(), guide(unconditional, conditional, scale).dataSync()];
+    const [u, c, guided] = [
+      unconditional.dataSync(),
+      conditional.dataSync(),
+      guide(unconditional, conditional, scale).dataSync(),
+    ];
     for (const [i, value] of guided.entries()) expect(value).toBeCloseTo(u[i]! + scale * (c[i]! - u[i]!), 5);
   });
 

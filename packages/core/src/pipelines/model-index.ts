@@ -54,7 +54,9 @@ async function readIndex(folder: string): Promise<unknown> {
 /** Part to class. Parts written as [null, null] are absent; keys with other values are not parts. */
 function partClasses(folder: string, index: unknown): Map<string, string> {
   if (typeof index !== "object" || index === null || Array.isArray(index)) {
-    throw new PipelineFolderError(`${folder}: ${MODEL_INDEX} holds no object; expected { "unet": ["diffusers", "…"], … }.`);
+    throw new PipelineFolderError(
+      `${folder}: ${MODEL_INDEX} holds no object; expected { "unet": ["diffusers", "…"], … }.`,
+    );
   }
   const classes = Object.entries(index).flatMap(([part, entry]): [string, string][] =>
     Array.isArray(entry) && typeof entry[1] === "string" ? [[part, entry[1]]] : [],

@@ -34,7 +34,8 @@ describe("The sampling loop", () => {
     return tf.onesLike(input);
   };
   const start = (): State => plan.start(tf.ones([1, 2, 2, 1]));
-  const walk = (options: { first?: number; signal?: AbortSignal } = {}) => sample({ plan, start, denoise, noise, ...options });
+  const walk = (options: { first?: number; signal?: AbortSignal } = {}) =>
+    sample({ plan, start, denoise, noise, ...options });
   const tensors = () => tf.memory().numTensors;
 
   it("asks the network at every timestep of the plan, with its input scaled by the plan", async () => {

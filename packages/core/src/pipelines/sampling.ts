@@ -1,6 +1,8 @@
 import * as tf from "@tensorflow/tfjs";
 import type { NoiseSource, Plan, State } from "@tfjs-diffusion/schedulers";
 
+const { getTensorsInContainer: tensorsIn } = tf.tensor_util;
+
 /** What {@link sample} shows after each step of a plan. */
 export interface SamplingStep {
   /** Counts from 0. */
@@ -40,11 +42,11 @@ export async function* sample({
 }): AsyncGenerator<SamplingStep, void, undefined> {
   signal?.throwIfAborted();
   const total = plan.timesteps.length;
-  let state = tidyState(start);
+  let state = tf.tidy(start);
   try {
     for (let index = first; index < total; index++) {
       const timestep = plan.timesteps[index]!;
-      const next = tidyState(() => {
+      const next = tf.tidy(() => {
         const output = denoise(plan.scaleInput(state.x, index) as tf.Tensor4D, timestep);
         return plan.step(state, output, index, noise);
       });
@@ -55,23 +57,14 @@ export async function* sample({
       yield { index, total, timestep, x: state.x as tf.Tensor4D };
     }
   } finally {
-    tf.dispose(tensorsOf(state));
+    tf.dispose(state);
   }
 }
 
 /** Frees the tensors of `old`, but for those that live on in `kept`. */
 function disposeUnless(kept: State, old: State): void {
-  const living = new Set(tensorsOf(kept));
-  for (const tensor of tensorsOf(old)) if (!living.has(tensor)) tensor.dispose();
-}
-
-/** `tf.tidy` for a state: its type does not say so, but it is an object of tensors and lists of them. */
-function tidyState(work: () => State): State {
-  return tf.tidy(work as unknown as () => tf.TensorContainer) as unknown as State;
-}
-
-function tensorsOf(state: State): tf.Tensor[] {
-  return tf.tensor_util.getTensorsInContainer(state as unknown as tf.TensorContainer);
+  const living = new Set(tensorsIn(kept));
+  for (const tensor of tensorsIn(old)) if (!living.has(tensor)) tensor.dispose();
 }
 
 /** A timer, not an animation frame: a browser stops those in a tab that is not looked at. */

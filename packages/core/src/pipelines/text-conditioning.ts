@@ -20,7 +20,10 @@ export type TextConditioning = {
 };
 
 /** Reads the prompts, all of them at once; each is cut or padded to the length that tokenizer and encoder can take. */
-export function encodePrompts(prompts: string[], { tokenizer, textEncoder, textEncoder2 }: TextEncoders): TextConditioning {
+export function encodePrompts(
+  prompts: string[],
+  { tokenizer, textEncoder, textEncoder2 }: TextEncoders,
+): TextConditioning {
   const idsFor = (encoder: CLIPTextModel | CLIPTextModelWithProjection) => {
     const maxLength = Math.min(tokenizer.maxLength, encoder.config.max_position_embeddings);
     const ids = prompts.map((prompt) => tokenizer.encode(prompt, { maxLength }));

@@ -51,7 +51,14 @@ export interface CheckedOptions {
  * @throws PipelineOptionError for what is out of its range, naming the range
  */
 export function checkOptions(options: TextToImageOptions, picture: [number, number, number]): CheckedOptions {
-  const { negativePrompt = "", numInferenceSteps = 20, guidanceScale = 3, guidanceRescale = 0, seed = 0, numImages = 1 } = options;
+  const {
+    negativePrompt = "",
+    numInferenceSteps = 20,
+    guidanceScale = 3,
+    guidanceRescale = 0,
+    seed = 0,
+    numImages = 1,
+  } = options;
   const prompts = [options.prompt].flat();
   const negativePrompts = [negativePrompt].flat();
   requireText("prompt", prompts);
@@ -83,7 +90,8 @@ export function checkOptions(options: TextToImageOptions, picture: [number, numb
 function requireText(option: string, values: unknown[]): void {
   if (values.length === 0) throw new PipelineOptionError(`${option}: an empty list; give at least one.`);
   const wrong = values.find((value) => typeof value !== "string");
-  if (wrong !== undefined || values.includes(undefined)) require(false, option, wrong, "a string, or a list of strings");
+  if (wrong !== undefined || values.includes(undefined))
+    require(false, option, wrong, "a string, or a list of strings");
 }
 
 function requireWhole(option: string, value: number, least: number): void {

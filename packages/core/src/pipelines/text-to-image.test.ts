@@ -7,6 +7,7 @@ import { keyedNoise, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
 import { useBackend } from "../backend/use-backend.js";
 import { tinyTextToImage } from "../testing/tiny-text-to-image.js";
 import { PipelineFolderError, PipelineOptionError, PipelinePartsError } from "./errors.js";
+import { keepPixelRange } from "./pixel-range.js";
 import { TextToImagePipeline } from "./text-to-image.js";
 import type { TextToImageOptions } from "./text-to-image-options.js";
 
@@ -29,7 +30,10 @@ afterAll(async () => {
 const FEW = { numInferenceSteps: 3 };
 
 /** Draws, and takes the pictures out of the tensors. */
-async function draw(options: TextToImageOptions, by = pipeline): Promise<{ shape: number[]; images: number[]; latents: number[] }> {
+async function draw(
+  options: TextToImageOptions,
+  by = pipeline,
+): Promise<{ shape: number[]; images: number[]; latents: number[] }> {
   const { images, latents } = await by.generate({ ...FEW, ...options });
   const result = { shape: images.shape, images: [...images.dataSync()], latents: [...latents.dataSync()] };
   tf.dispose([images, latents]);
@@ -52,7 +56,11 @@ describe("Text to image", () => {
   });
 
   it("draws the same for the same seed, 0 too, and other pictures for another", async () => {
-    const [first, again, other] = [await draw({ prompt: "a hat", seed: 0 }), await draw({ prompt: "a hat" }), await draw({ prompt: "a hat", seed: 1 })];
+    const [first, again, other] = [
+      await draw({ prompt: "a hat", seed: 0 }),
+      await draw({ prompt: "a hat" }),
+      await draw({ prompt: "a hat", seed: 1 }),
+    ];
     expect(again).toEqual(first);
     expect(distance(first.latents, other.latents)).toBeGreaterThan(0.1);
   });
@@ -89,7 +97,7 @@ describe("Text to image", () => {
     latents.dispose();
   });
 
-  it("takes one step exactly as written out: both predictions, guided, through the scheduler's step", async () => {
+  it("takes one step exactly as written out: both predictions, guided, kept in range, through the scheduler's step", async () => {
     const { unet, textEncoder, textEncoder2, tokenizer, scheduler } = pipeline.parts;
     const noise = keyedNoise(3).normal([1, 8, 8, 3]) as tf.Tensor4D;
     const plan = scheduler.plan(1);
@@ -100,9 +108,16 @@ describe("Text to image", () => {
         return unet.forward(noise, plan.timesteps[0]!, context, { classLabels: textEncoder2!.forward(ids).textEmbeds });
       };
       const [yes, no] = [predict("a hat"), predict("beard")];
-      return plan.step(plan.start(noise), no.add(yes.sub(no).mul(2.5)), 0, keyedNoise(0)).x;
+      const guided = keepPixelRange(no.add<tf.Tensor4D>(yes.sub(no).mul(2.5)), noise, plan.timesteps[0]!, scheduler);
+      return plan.step(plan.start(noise), guided, 0, keyedNoise(0)).x;
     });
-    const got = await draw({ prompt: "a hat", negativePrompt: "beard", guidanceScale: 2.5, numInferenceSteps: 1, latents: noise });
+    const got = await draw({
+      prompt: "a hat",
+      negativePrompt: "beard",
+      guidanceScale: 2.5,
+      numInferenceSteps: 1,
+      latents: noise,
+    });
     expect(distance(got.latents, [...want.dataSync()])).toBeLessThan(ROUNDING);
     tf.dispose([noise, want]);
   });
@@ -110,7 +125,9 @@ describe("Text to image", () => {
   it("is guided away from the empty prompt unless told otherwise", async () => {
     const [given, none] = [await draw({ prompt: "hat", negativePrompt: "" }), await draw({ prompt: "hat" })];
     expect(given).toEqual(none);
-    expect(distance((await draw({ prompt: "hat", negativePrompt: "beard" })).latents, none.latents)).toBeGreaterThan(1e-3);
+    expect(distance((await draw({ prompt: "hat", negativePrompt: "beard" })).latents, none.latents)).toBeGreaterThan(
+      1e-3,
+    );
   });
 
   it("with a negative prompt equal to the prompt, or a scale of 1, is not guided at all", async () => {
@@ -157,19 +174,30 @@ describe("The tensors of text to image", () => {
   });
 
   it("are freed when the steps are left early", async () => {
-    expect(await left(async () => { for await (const _ of pipeline.steps(options)) break; })).toBe(0);
+    expect(
+      await left(async () => {
+        for await (const _ of pipeline.steps(options)) break;
+      }),
+    ).toBe(0);
   });
 
   it("are freed when onStep throws, also after the last step", async () => {
     for (const last of [0, 2]) {
-      const throwing = () => pipeline.generate({ ...options, onStep: ({ index }) => { if (index === last) throw new Error("mine"); } });
+      const throwing = () =>
+        pipeline.generate({
+          ...options,
+          onStep: ({ index }) => {
+            if (index === last) throw new Error("mine");
+          },
+        });
       expect(await left(() => expect(throwing()).rejects.toThrow("mine"))).toBe(0);
     }
   });
 
   it("are freed when it is aborted, which ends it with the signal's reason", async () => {
     const abort = new AbortController();
-    const aborted = () => pipeline.generate({ ...options, signal: abort.signal, onStep: () => abort.abort(new Error("enough")) });
+    const aborted = () =>
+      pipeline.generate({ ...options, signal: abort.signal, onStep: () => abort.abort(new Error("enough")) });
     expect(await left(() => expect(aborted()).rejects.toThrow("enough"))).toBe(0);
     expect(await left(() => expect(aborted()).rejects.toThrow("enough"))).toBe(0); // Aborted before it began.
   });
@@ -181,14 +209,22 @@ describe("Options of text to image", () => {
     ["no prompt", () => ({ prompt: [] }), /prompt: an empty list/],
     ["a prompt that is no text", () => ({ prompt: 7 as never }), /prompt: 7; expected a string/],
     ["a missing prompt", () => ({ prompt: undefined }), /prompt: undefined/],
-    ["two negatives for three prompts", () => ({ prompt: ["a", "b", "c"], negativePrompt: ["x", "y"] }), /2 for 3 prompts/],
+    [
+      "two negatives for three prompts",
+      () => ({ prompt: ["a", "b", "c"], negativePrompt: ["x", "y"] }),
+      /2 for 3 prompts/,
+    ],
     ["no steps", () => ({ numInferenceSteps: 0 }), /numInferenceSteps: 0; expected a whole number, 1 or more/],
     ["half a step", () => ({ numInferenceSteps: 2.5 }), /numInferenceSteps: 2.5/],
     ["no images", () => ({ numImages: 0 }), /numImages: 0/],
     ["a negative seed", () => ({ seed: -1 }), /seed: -1/],
     ["a scale that is not a number", () => ({ guidanceScale: NaN }), /guidanceScale: NaN/],
     ["rescaling by more than all", () => ({ guidanceRescale: 1.1 }), /guidanceRescale: 1.1/],
-    ["latents of another batch", () => ({ latents: latents(2, 8, 8, 3) }), /latents: \[2, 8, 8, 3\]; expected \[1, height, width, 3\]/],
+    [
+      "latents of another batch",
+      () => ({ latents: latents(2, 8, 8, 3) }),
+      /latents: \[2, 8, 8, 3\]; expected \[1, height, width, 3\]/,
+    ],
     ["latents of other channels", () => ({ latents: latents(1, 8, 8, 4) }), /latents/],
   ])("refuse %s before any work, saying what was expected", async (_, options, message) => {
     const asked = { prompt: "hat", ...options() };
@@ -201,24 +237,30 @@ describe("Options of text to image", () => {
 });
 
 describe("The folder of a text-to-image pipeline", () => {
-  it.each([true, false])("is written and read back to draw the same (with a second text encoder: %s)", async (sentence) => {
-    const saved = new TextToImagePipeline(tinyTextToImage({ sentence }));
-    const place = join(folder, String(sentence));
-    await saved.savePretrained(place);
-    const want = await draw({ prompt: "a hat" }, saved);
-    saved.dispose();
-    const before = tf.memory().numTensors;
-    const opened = await TextToImagePipeline.fromPretrained(place);
-    expect(await draw({ prompt: "a hat" }, opened)).toEqual(want);
-    expect(opened.parts.scheduler.config).toEqual(saved.parts.scheduler.config);
-    opened.dispose();
-    expect(tf.memory().numTensors).toBe(before);
-  });
+  it.each([true, false])(
+    "is written and read back to draw the same (with a second text encoder: %s)",
+    async (sentence) => {
+      const saved = new TextToImagePipeline(tinyTextToImage({ sentence }));
+      const place = join(folder, String(sentence));
+      await saved.savePretrained(place);
+      const want = await draw({ prompt: "a hat" }, saved);
+      saved.dispose();
+      const before = tf.memory().numTensors;
+      const opened = await TextToImagePipeline.fromPretrained(place);
+      expect(await draw({ prompt: "a hat" }, opened)).toEqual(want);
+      expect(opened.parts.scheduler.config).toEqual(saved.parts.scheduler.config);
+      opened.dispose();
+      expect(tf.memory().numTensors).toBe(before);
+    },
+  );
 
   async function indexed(name: string, change: (index: Record<string, unknown>) => void): Promise<string> {
     const place = join(folder, name);
     await mkdir(place);
-    const index = JSON.parse(await readFile(join(folder, "true", "model_index.json"), "utf8")) as Record<string, unknown>;
+    const index = JSON.parse(await readFile(join(folder, "true", "model_index.json"), "utf8")) as Record<
+      string,
+      unknown
+    >;
     change(index);
     await writeFile(join(place, "model_index.json"), JSON.stringify(index));
     return place;
@@ -227,7 +269,11 @@ describe("The folder of a text-to-image pipeline", () => {
   it.each<[string, (index: Record<string, unknown>) => void, RegExp]>([
     ["lacks a part", (index) => delete index.unet, /unet is missing.*needs a UNet2DConditionModel/],
     ["has a part switched off", (index) => (index.tokenizer = [null, null]), /tokenizer is missing/],
-    ["has a part of another class", (index) => (index.unet = ["diffusers", "UNet2DModel"]), /unet is a UNet2DModel.*needs a UNet2DConditionModel/],
+    [
+      "has a part of another class",
+      (index) => (index.unet = ["diffusers", "UNet2DModel"]),
+      /unet is a UNet2DModel.*needs a UNet2DConditionModel/,
+    ],
     ["has a part more", (index) => (index.vae = ["diffusers", "AutoencoderKL"]), /no use for vae \(AutoencoderKL\)/],
   ])("is refused when it %s", async (problem, change, message) => {
     const place = await indexed(problem, change);
@@ -261,7 +307,10 @@ describe("The parts of a text-to-image pipeline", () => {
   it("must fit each other: a UNet that takes a sentence vector needs the second text encoder, and no other may have it", () => {
     const [vector, plain] = [tinyTextToImage(), tinyTextToImage({ sentence: false })];
     expect(() => new TextToImagePipeline({ ...vector, textEncoder2: undefined })).toThrow(PipelinePartsError);
-    expect(() => new TextToImagePipeline({ ...plain, textEncoder2: vector.textEncoder2 })).toThrow(/leave textEncoder2 out/);
-    for (const { unet, textEncoder, textEncoder2 } of [vector, plain]) for (const network of [unet, textEncoder, textEncoder2]) network?.dispose();
+    expect(() => new TextToImagePipeline({ ...plain, textEncoder2: vector.textEncoder2 })).toThrow(
+      /leave textEncoder2 out/,
+    );
+    for (const { unet, textEncoder, textEncoder2 } of [vector, plain])
+      for (const network of [unet, textEncoder, textEncoder2]) network?.dispose();
   });
 });

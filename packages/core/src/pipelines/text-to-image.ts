@@ -8,6 +8,7 @@ import type { UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import { joinPath, readText, writeText } from "../platform.js";
 import { CLIPTokenizer } from "../text/tokenizer.js";
 import { guide, needsGuidance } from "./guidance.js";
+import { keepPixelRange } from "./pixel-range.js";
 import { MODEL_INDEX, type PartRequirement, readModelIndex } from "./model-index.js";
 import { sample } from "./sampling.js";
 import { type TextConditioning, encodePrompts, joinPrompts, repeatPrompts } from "./text-conditioning.js";
@@ -67,7 +68,9 @@ export class TextToImagePipeline {
         scheduler: schedulerFromConfig(JSON.parse(await readText(joinPath(folder, SCHEDULER_FILE)))),
         tokenizer: await CLIPTokenizer.fromFolder(joinPath(folder, "tokenizer")),
         textEncoder: await load<CLIPTextModel>("text_encoder"),
-        textEncoder2: present.has("text_encoder_2") ? await load<CLIPTextModelWithProjection>("text_encoder_2") : undefined,
+        textEncoder2: present.has("text_encoder_2")
+          ? await load<CLIPTextModelWithProjection>("text_encoder_2")
+          : undefined,
         unet: await load<UNet2DConditionModel>("unet"),
       });
     } catch (error) {
@@ -110,19 +113,24 @@ export class TextToImagePipeline {
    */
   async *steps(options: TextToImageOptions): AsyncGenerator<TextToImageStep, void, undefined> {
     const { latents, signal } = options;
-    const { prompts, negativePrompts, steps, seed, numImages, shape, ...guidance } = checkOptions(options, pictureShape(this.parts.unet));
+    const { prompts, negativePrompts, steps, seed, numImages, shape, ...guidance } = checkOptions(
+      options,
+      pictureShape(this.parts.unet),
+    );
     signal?.throwIfAborted();
     const guided = needsGuidance(guidance.guidanceScale);
-    const plan = (options.scheduler ?? this.parts.scheduler).plan(steps);
+    const scheduler = options.scheduler ?? this.parts.scheduler;
+    const plan = scheduler.plan(steps);
     const noise = options.noise ?? keyedNoise(seed);
     const conditioning = this.#read(prompts, guided ? negativePrompts : [], numImages);
 
-    const denoise = (x: tf.Tensor4D, t: number) => {
+    const predict = (x: tf.Tensor4D, t: number) => {
       if (!guided) return this.#predict(x, t, conditioning);
       const both = this.#predict(tf.concat([x, x]), t, conditioning);
       const [unconditional, conditional] = tf.split(both, 2) as [tf.Tensor4D, tf.Tensor4D];
       return guide(unconditional, conditional, guidance.guidanceScale, guidance.guidanceRescale);
     };
+    const denoise = (x: tf.Tensor4D, t: number) => keepPixelRange(predict(x, t), x, t, scheduler);
     const start = () => plan.start(latents ?? noise.normal(shape));
     try {
       for await (const { x, ...step } of sample({ plan, start, denoise, noise, signal })) {

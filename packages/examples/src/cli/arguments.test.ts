@@ -17,7 +17,8 @@ describe("The command line", () => {
   });
 
   it("takes every option, before and after the sentence", () => {
-    const args = "--steps 10 --guidance=-1.5 --seed 7 --count 2 --sampler ddpm --backend cpu --out x.png --negative hat";
+    const args =
+      "--steps 10 --guidance=-1.5 --seed 7 --count 2 --sampler ddpm --backend cpu --out x.png --negative hat";
     expect(readDrawArguments([...args.split(" "), "a face"])).toEqual({
       prompts: ["a face"],
       negative: "hat",
@@ -29,7 +30,9 @@ describe("The command line", () => {
       backend: "cpu",
       out: "x.png",
     });
-    expect(readDrawArguments(["a face", ...args.split(" ")])).toEqual(readDrawArguments([...args.split(" "), "a face"]));
+    expect(readDrawArguments(["a face", ...args.split(" ")])).toEqual(
+      readDrawArguments([...args.split(" "), "a face"]),
+    );
   });
 
   const promptsOf = (...args: string[]) => (readDrawArguments(args) as { prompts: string[] }).prompts;

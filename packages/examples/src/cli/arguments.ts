@@ -95,7 +95,8 @@ function parse(args: string[]) {
 /** Words that came without quotation marks are one sentence. */
 function sentences(positionals: string[]): string[] {
   const given = positionals.map((text) => text.trim());
-  if (given.includes("")) throw new UsageError("The sentence is empty; write what to draw, or nothing for a sheet of examples.");
+  if (given.includes(""))
+    throw new UsageError("The sentence is empty; write what to draw, or nothing for a sheet of examples.");
   const isUnquoted = given.length > 1 && given.every((text) => !text.includes(" "));
   return isUnquoted ? [given.join(" ")] : given;
 }

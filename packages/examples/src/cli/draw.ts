@@ -34,8 +34,13 @@ export async function draw(args: DrawArguments): Promise<void> {
 
   const { name, detail } = await useBackend(args.backend);
   const pipeline = await TextToImagePipeline.fromPretrained(packagePath("weights", "faces"));
+  for (const prompt of prompts) pipeline.parts.tokenizer.encode(prompt, { onTruncate: warnOfTruncation });
   const started = performance.now();
-  const images = await drawInBatches(pipeline, prompts.flatMap((prompt) => Array<string>(args.count).fill(prompt)), args);
+  const images = await drawInBatches(
+    pipeline,
+    prompts.flatMap((prompt) => Array<string>(args.count).fill(prompt)),
+    args,
+  );
   const seconds = (performance.now() - started) / 1000;
   pipeline.dispose();
 
@@ -43,15 +48,30 @@ export async function draw(args: DrawArguments): Promise<void> {
   const sheet = imageGrid(images, { columns, gap: GAP, scale: SCALE });
   await writeFile(file, await encodePng(sheet));
   await showInTerminal(images, prompts, args.count);
-  console.log(`Drew ${images.shape[0]} pictures in ${seconds.toFixed(1)} s on ${name}${detail ? ` (${detail})` : ""}: ${file}`);
+  console.log(
+    `Drew ${images.shape[0]} pictures in ${seconds.toFixed(1)} s on ${name}${detail ? ` (${detail})` : ""}: ${file}`,
+  );
   tf.dispose([images, sheet]);
 }
 
-async function drawInBatches(pipeline: TextToImagePipeline, prompts: string[], args: DrawArguments): Promise<tf.Tensor4D> {
-  const batches = Array.from({ length: Math.ceil(prompts.length / BATCH) }, (_, b) => prompts.slice(b * BATCH, (b + 1) * BATCH));
+function warnOfTruncation(cut: string): void {
+  console.error(`The sentence is longer than the model can read; it will not see "${cut}".`);
+}
+
+async function drawInBatches(
+  pipeline: TextToImagePipeline,
+  prompts: string[],
+  args: DrawArguments,
+): Promise<tf.Tensor4D> {
+  const batches = Array.from({ length: Math.ceil(prompts.length / BATCH) }, (_, b) =>
+    prompts.slice(b * BATCH, (b + 1) * BATCH),
+  );
   const abort = new AbortController();
   const stop = () => abort.abort(new DrawingStopped());
-  const bar = new SingleBar({ format: "Drawing {bar} {value}/{total} steps, {eta} s left", noTTYOutput: true }, Presets.shades_classic);
+  const bar = new SingleBar(
+    { format: "Drawing {bar} {value}/{total} steps, {eta_formatted} left", hideCursor: true, noTTYOutput: true },
+    Presets.shades_classic,
+  );
   const done: tf.Tensor4D[] = [];
   process.once("SIGINT", stop);
   bar.start(batches.length * args.steps, 0);

@@ -10,7 +10,10 @@ export interface Pixels {
 export type ColorDepth = 8 | 24;
 
 /** How many colours the terminal shows; undefined where none should be written: a file, a pipe, NO_COLOR, a plain terminal. */
-export function colorDepth(stream: NodeJS.WriteStream = process.stdout, environment = process.env): ColorDepth | undefined {
+export function colorDepth(
+  stream: NodeJS.WriteStream = process.stdout,
+  environment = process.env,
+): ColorDepth | undefined {
   if (!stream.isTTY || environment.NO_COLOR) return undefined;
   const depth = stream.getColorDepth(environment);
   return depth === 8 || depth === 24 ? depth : undefined;

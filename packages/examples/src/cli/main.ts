@@ -19,7 +19,9 @@ async function main(args: string[]): Promise<number> {
       return 2;
     }
     if (error instanceof DrawingStopped) return 130;
-    const isExplained = [BackendUnavailableError, PipelineFolderError, OutputError].some((kind) => error instanceof kind);
+    const isExplained = [BackendUnavailableError, PipelineFolderError, OutputError].some(
+      (kind) => error instanceof kind,
+    );
     if (!isExplained) throw error;
     console.error((error as Error).message);
     return 1;

@@ -23,7 +23,9 @@ describe("The output file", () => {
   });
 
   it("is named after the first sentence in a folder", () => {
-    expect(outputFile("pictures", ["A face, with a RED hat!"])).toBe(join(folder, "pictures", "a-face-with-a-red-hat.png"));
+    expect(outputFile("pictures", ["A face, with a RED hat!"])).toBe(
+      join(folder, "pictures", "a-face-with-a-red-hat.png"),
+    );
     expect(outputFile("pictures", [])).toBe(join(folder, "pictures", "examples.png"));
     expect(outputFile("pictures", ["帽子"])).toBe(join(folder, "pictures", "picture.png"));
     expect(outputFile("pictures", ["hat ".repeat(500)]).length).toBeLessThan(folder.length + 100);

@@ -9,13 +9,14 @@ import { type ColorDepth, type Pixels, colorDepth, halfBlocks } from "./half-blo
  */
 export async function showInTerminal(images: tf.Tensor4D, prompts: readonly string[], count: number): Promise<void> {
   const depth = colorDepth();
-  const columns = Math.floor(((process.stdout.columns ?? 80) + 1) / (images.shape[2] + 1));
+  const columns = Math.floor(((process.stdout.columns || 80) + 1) / (images.shape[2] + 1));
   if (depth === undefined || columns === 0) return;
   const pictures = await toPixels(images);
   for (const [i, prompt] of prompts.entries()) {
     console.log(`\n${prompt}\n`);
     const row = pictures.slice(i * count, (i + 1) * count);
-    for (let first = 0; first < count; first += columns) console.log(`${beside(row.slice(first, first + columns), depth)}\n`);
+    for (let first = 0; first < count; first += columns)
+      console.log(`${beside(row.slice(first, first + columns), depth)}\n`);
   }
 }
 
@@ -31,5 +32,9 @@ async function toPixels(images: tf.Tensor4D): Promise<Pixels[]> {
   const data = Uint8Array.from(await bytes.data());
   bytes.dispose();
   const size = height * width * 3;
-  return Array.from({ length: data.length / size }, (_, i) => ({ width, height, data: data.slice(i * size, (i + 1) * size) }));
+  return Array.from({ length: data.length / size }, (_, i) => ({
+    width,
+    height,
+    data: data.slice(i * size, (i + 1) * size),
+  }));
 }
