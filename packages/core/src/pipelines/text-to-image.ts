@@ -65,7 +65,9 @@ export class TextToImagePipeline {
     };
     try {
       return new TextToImagePipeline({
-        scheduler: schedulerFromConfig(JSON.parse(await readText(joinPath(folder, SCHEDULER_FILE)))),
+        scheduler: schedulerFromConfig(
+          JSON.parse(await readText(joinPath(folder, SCHEDULER_FILE))) as Record<string, unknown>,
+        ),
         tokenizer: await CLIPTokenizer.fromFolder(joinPath(folder, "tokenizer")),
         textEncoder: await load<CLIPTextModel>("text_encoder"),
         textEncoder2: present.has("text_encoder_2")
