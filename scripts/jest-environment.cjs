@@ -5,6 +5,18 @@ const { TestEnvironment } = require("jest-environment-node");
 module.exports = class extends TestEnvironment {
   async setup() {
     await super.setup();
-    Object.assign(this.global, { ArrayBuffer, SharedArrayBuffer, Uint8Array, Uint8ClampedArray, Uint16Array, Uint32Array, Int8Array, Int16Array, Int32Array, Float32Array, Float64Array });
+    Object.assign(this.global, {
+      ArrayBuffer,
+      SharedArrayBuffer,
+      Uint8Array,
+      Uint8ClampedArray,
+      Uint16Array,
+      Uint32Array,
+      Int8Array,
+      Int16Array,
+      Int32Array,
+      Float32Array,
+      Float64Array,
+    });
   }
 };

@@ -65,7 +65,12 @@ export { parametersToTensors, readParameters } from "./weights/parameters.js";
 export type { BytesFrom } from "./weights/open-bytes.js";
 export { openSafetensors, type SafetensorsFile } from "./weights/safetensors.js";
 export type { TensorInfo } from "./weights/safetensors-header.js";
-export { encodeSafetensors, type TensorsToWrite, type TensorToWrite, writeSafetensors } from "./weights/write-safetensors.js";
+export {
+  encodeSafetensors,
+  type TensorsToWrite,
+  type TensorToWrite,
+  writeSafetensors,
+} from "./weights/write-safetensors.js";
 export type { ControlNetConfig } from "./models/controlnet-config.js";
 export { ControlNetModel, type ControlNetOptions, type ControlNetOutput } from "./models/controlnet.js";
 export { PriorTransformer, type PriorInputs, type PriorTransformerConfig } from "./models/prior-transformer.js";

@@ -9,7 +9,9 @@ export class PlatformError extends Error {
 /** Node's file functions. `wanted` says what for, in the error where there are none. */
 export async function nodeFiles(wanted: string): Promise<typeof NodeFiles> {
   if (!isNode) {
-    throw new PlatformError(`${wanted}: there is no file system here. Give the contents (a Blob, a Uint8Array) or a URL instead.`);
+    throw new PlatformError(
+      `${wanted}: there is no file system here. Give the contents (a Blob, a Uint8Array) or a URL instead.`,
+    );
   }
   return importInNode<typeof NodeFiles>("node:fs/promises");
 }
@@ -40,7 +42,10 @@ export async function writeText(path: string, text: string): Promise<void> {
  * Writes a file whole or not at all: under a temporary name beside it, flushed to the disk, then renamed. What was
  * there before stays until then, and if anything goes wrong; folders are made as needed.
  */
-export async function writeWhole(path: string, chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void> {
+export async function writeWhole(
+  path: string,
+  chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): Promise<void> {
   const { mkdir, open, rename, rm } = await nodeFiles(`Writing ${path}`);
   const folder = path.replace(/[^/\\]*$/, "") || ".";
   await mkdir(folder, { recursive: true });
@@ -76,7 +81,7 @@ async function flushFolder(path: string): Promise<void> {
 }
 
 async function writeAll(file: NodeFiles.FileHandle, chunk: Uint8Array): Promise<void> {
-  for (let written = 0; written < chunk.byteLength; ) {
+  for (let written = 0; written < chunk.byteLength;) {
     written += (await file.write(chunk, written)).bytesWritten;
   }
 }

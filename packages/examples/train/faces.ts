@@ -37,7 +37,10 @@ await writeFixedParts(model);
 const tokenizer = await CLIPTokenizer.fromFolder(join(model, "tokenizer"));
 
 await stopOnInterrupt(async (signal) => {
-  const files = (stage: string) => ({ checkpoint: join(out, `${stage}.checkpoint.safetensors`), log: join(out, `${stage}.csv`) });
+  const files = (stage: string) => ({
+    checkpoint: join(out, `${stage}.checkpoint.safetensors`),
+    log: join(out, `${stage}.csv`),
+  });
   const common = { settings, tokenizer, signal };
   await run("clip", trainClip({ ...common, ...files("clip"), folder: clipFolder }));
   await run("unet", trainUnet({ ...common, ...files("unet"), folder: model, clipFolder }));
@@ -46,5 +49,9 @@ await stopOnInterrupt(async (signal) => {
 
 async function run(stage: "clip" | "unet", steps: AsyncIterable<TrainingStep>): Promise<void> {
   for await (const _ of withProgress(steps, { label: stage.padEnd(4), total: settings[stage].steps }));
-  await writeLossCurve(join(out, `${stage}.csv`), join(out, `${stage}.svg`), `${stage}: loss of each step, and its running mean`);
+  await writeLossCurve(
+    join(out, `${stage}.csv`),
+    join(out, `${stage}.svg`),
+    `${stage}: loss of each step, and its running mean`,
+  );
 }

@@ -15,19 +15,43 @@ export interface GridOptions {
 export function imageGrid(images: tf.Tensor4D, options: GridOptions = {}): tf.Tensor3D {
   const [count, , , channels] = images.shape;
   const { columns = Math.ceil(Math.sqrt(count)), gap = 1, scale = 1, background = 1 } = options;
-  for (const [name, value, least] of [["columns", columns, 1], ["gap", gap, 0], ["scale", scale, 1]] as const) {
-    if (!Number.isInteger(value) || value < least) throw new RangeError(`imageGrid: ${name} is ${value}; it must be a whole number from ${least}.`);
+  for (const [name, value, least] of [
+    ["columns", columns, 1],
+    ["gap", gap, 0],
+    ["scale", scale, 1],
+  ] as const) {
+    if (!Number.isInteger(value) || value < least)
+      throw new RangeError(`imageGrid: ${name} is ${value}; it must be a whole number from ${least}.`);
   }
   if (count === 0) throw new RangeError("imageGrid: there is no picture; the tensor's first axis is 0.");
   return tf.tidy(() => {
     const rows = Math.ceil(count / columns);
-    const framed = tf.pad4d(images, [[0, rows * columns - count], [0, gap], [0, gap], [0, 0]], background);
+    const framed = tf.pad4d(
+      images,
+      [
+        [0, rows * columns - count],
+        [0, gap],
+        [0, gap],
+        [0, 0],
+      ],
+      background,
+    );
     const [, height, width] = framed.shape;
     const sheet = framed
       .reshape([rows, columns, height, width, channels])
       .transpose([0, 2, 1, 3, 4])
       .reshape([rows * height, columns * width, channels]) as tf.Tensor3D;
-    const whole = tf.pad3d(sheet, [[gap, 0], [gap, 0], [0, 0]], background);
-    return scale === 1 ? whole : tf.image.resizeNearestNeighbor(whole, [whole.shape[0] * scale, whole.shape[1] * scale]);
+    const whole = tf.pad3d(
+      sheet,
+      [
+        [gap, 0],
+        [gap, 0],
+        [0, 0],
+      ],
+      background,
+    );
+    return scale === 1
+      ? whole
+      : tf.image.resizeNearestNeighbor(whole, [whole.shape[0] * scale, whole.shape[1] * scale]);
   });
 }

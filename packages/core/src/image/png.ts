@@ -10,7 +10,9 @@ export class ImageError extends Error {
 export async function encodePng(image: tf.Tensor): Promise<Uint8Array> {
   const [height, width, channels] = image.shape;
   if (image.rank !== 3 || ![1, 3, 4].includes(channels!) || image.size === 0) {
-    throw new ImageError(`encodePng: the tensor is [${image.shape.join(", ")}]; a picture is [height, width, 1, 3 or 4].`);
+    throw new ImageError(
+      `encodePng: the tensor is [${image.shape.join(", ")}]; a picture is [height, width, 1, 3 or 4].`,
+    );
   }
   const bytes = tf.tidy(() => image.clipByValue(0, 1).mul(255).round());
   try {
@@ -33,7 +35,8 @@ export async function decodePng(bytes: Uint8Array): Promise<tf.Tensor3D> {
   const rgb = new Float32Array(width * height * 3);
   const largest = 2 ** depth - 1;
   for (let pixel = 0; pixel < width * height; pixel++) {
-    const sample = (channel: number) => (palette ? palette[data[pixel]!]![channel]! / 255 : data[pixel * channels + channel]! / largest);
+    const sample = (channel: number) =>
+      palette ? palette[data[pixel]!]![channel]! / 255 : data[pixel * channels + channel]! / largest;
     const isGrey = !palette && channels < 3;
     const alpha = palette ? (palette[data[pixel]!]![3] ?? 255) / 255 : channels % 2 === 0 ? sample(channels - 1) : 1;
     for (let k = 0; k < 3; k++) rgb[pixel * 3 + k] = 1 - alpha + alpha * sample(isGrey ? 0 : k);

@@ -26,14 +26,17 @@ export class BytePairEncoder {
   }
 
   decode(ids: readonly number[]): string {
-    const text = ids.map((id) => this.#tokens.get(id) ?? "").join("").replaceAll(END, " ");
+    const text = ids
+      .map((id) => this.#tokens.get(id) ?? "")
+      .join("")
+      .replaceAll(END, " ");
     const bytes = Array.from(text, (symbol) => SYMBOL_BYTES.get(symbol) ?? 0x20);
     return new TextDecoder().decode(Uint8Array.from(bytes)).trim();
   }
 
   /** Merges the best-ranked pair, everywhere it occurs, until no neighbours are a known pair. */
   #merge(word: string[]): string[] {
-    for (let parts = word; ; ) {
+    for (let parts = word; ;) {
       let best = Infinity;
       let pair: readonly [string, string] | undefined;
       for (let i = 1; i < parts.length; i++) {

@@ -15,7 +15,8 @@ interface Case {
 
 // OpenAI's vocabulary, and what transformers' CLIPTokenizer makes of 300 texts: see tokenizer_cases/meta.json.
 const fixtures = fileURLToPath(new URL("../../fixtures/", import.meta.url));
-const unzipped = async (name: string) => gunzipSync(await readFile(join(fixtures, "tokenizer", `${name}.gz`))).toString("utf8");
+const unzipped = async (name: string) =>
+  gunzipSync(await readFile(join(fixtures, "tokenizer", `${name}.gz`))).toString("utf8");
 
 describe("CLIPTokenizer with OpenAI's vocabulary", () => {
   let tokenizer: CLIPTokenizer;
@@ -30,7 +31,10 @@ describe("CLIPTokenizer with OpenAI's vocabulary", () => {
   it("gives transformers' ids for every case, cut to 77 and padded with the end token", () => {
     expect(cases).toHaveLength(300);
     for (const { text, ids } of cases) {
-      expect({ text, ids: tokenizer.encode(text) }).toEqual({ text, ids: [...ids, ...Array<number>(77 - ids.length).fill(49407)] });
+      expect({ text, ids: tokenizer.encode(text) }).toEqual({
+        text,
+        ids: [...ids, ...Array<number>(77 - ids.length).fill(49407)],
+      });
     }
   });
 

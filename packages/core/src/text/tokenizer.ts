@@ -42,7 +42,14 @@ export class CLIPTokenizer {
   readonly #words = new Map<string, readonly number[]>();
 
   constructor(parts: TokenizerParts) {
-    const { vocab, merges, bosToken = "<|startoftext|>", eosToken = "<|endoftext|>", padToken = eosToken, maxLength = 77 } = parts;
+    const {
+      vocab,
+      merges,
+      bosToken = "<|startoftext|>",
+      eosToken = "<|endoftext|>",
+      padToken = eosToken,
+      maxLength = 77,
+    } = parts;
     this.vocab = vocab;
     this.merges = merges;
     this.bosToken = bosToken;
@@ -62,7 +69,9 @@ export class CLIPTokenizer {
   static async fromFolder(folder: string): Promise<CLIPTokenizer> {
     const vocab = await readJson(folder, "vocab.json");
     const merges = await readText(joinPath(folder, "merges.txt")).catch((error: unknown) => {
-      throw new TokenizerFilesError(`${folder} has no readable merges.txt (${(error as Error).message}).`, { cause: error });
+      throw new TokenizerFilesError(`${folder} has no readable merges.txt (${(error as Error).message}).`, {
+        cause: error,
+      });
     });
     const config = await readOptional(folder, "tokenizer_config.json");
     const special = { ...config, ...(await readOptional(folder, "special_tokens_map.json")) };
@@ -72,13 +81,21 @@ export class CLIPTokenizer {
       bosToken: tokenText(special.bos_token),
       eosToken: tokenText(special.eos_token),
       padToken: tokenText(special.pad_token),
-      maxLength: typeof config.model_max_length === "number" && config.model_max_length < 1e6 ? config.model_max_length : undefined,
+      maxLength:
+        typeof config.model_max_length === "number" && config.model_max_length < 1e6
+          ? config.model_max_length
+          : undefined,
     });
   }
 
   /** Writes what {@link fromFolder} reads. */
   async save(folder: string): Promise<void> {
-    const special = { bos_token: this.bosToken, eos_token: this.eosToken, pad_token: this.padToken, unk_token: this.eosToken };
+    const special = {
+      bos_token: this.bosToken,
+      eos_token: this.eosToken,
+      pad_token: this.padToken,
+      unk_token: this.eosToken,
+    };
     const config = { tokenizer_class: "CLIPTokenizer", model_max_length: this.maxLength, ...special };
     await writeText(joinPath(folder, "vocab.json"), JSON.stringify(this.vocab));
     await writeText(joinPath(folder, "merges.txt"), ["#version: 0.2", ...this.merges, ""].join("\n"));
@@ -91,9 +108,14 @@ export class CLIPTokenizer {
    *
    * @throws RangeError if `maxLength` leaves no room for start and end, or `padToken` is not in the vocabulary
    */
-  encode(text: string, { maxLength = this.maxLength, padToken = this.padToken, onTruncate }: EncodeOptions = {}): number[] {
+  encode(
+    text: string,
+    { maxLength = this.maxLength, padToken = this.padToken, onTruncate }: EncodeOptions = {},
+  ): number[] {
     if (!Number.isInteger(maxLength) || maxLength < 2) {
-      throw new RangeError(`encode: maxLength is ${maxLength}; it must be a whole number from 2, for the start and the end token.`);
+      throw new RangeError(
+        `encode: maxLength is ${maxLength}; it must be a whole number from 2, for the start and the end token.`,
+      );
     }
     const pad = this.#idOf(padToken);
     const ids = this.tokenize(text, padToken);
@@ -131,7 +153,10 @@ export class CLIPTokenizer {
 
   #idOf(token: string): number {
     const id = Object.hasOwn(this.vocab, token) ? this.vocab[token] : undefined;
-    if (id === undefined) throw new RangeError(`The tokenizer's vocabulary has no ${JSON.stringify(token)}, which it needs as a special token.`);
+    if (id === undefined)
+      throw new RangeError(
+        `The tokenizer's vocabulary has no ${JSON.stringify(token)}, which it needs as a special token.`,
+      );
     return id;
   }
 }
@@ -141,7 +166,9 @@ const MAX_REMEMBERED = 50_000;
 /** NFC, single spaces, lower case. Letter by letter: JavaScript's own gives a Greek final sigma its other form. */
 function normalised(text: string): string {
   const spaced = text.normalize("NFC").replace(/\p{White_Space}+/gu, " ");
-  return /^[\x00-\x7f]*$/.test(spaced) ? spaced.toLowerCase() : Array.from(spaced, (letter) => letter.toLowerCase()).join("");
+  return /^[\x00-\x7f]*$/.test(spaced)
+    ? spaced.toLowerCase()
+    : Array.from(spaced, (letter) => letter.toLowerCase()).join("");
 }
 
 /** CLIP's pattern: English endings, runs of letters, single digits, runs of anything else. */

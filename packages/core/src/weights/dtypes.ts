@@ -72,7 +72,9 @@ export function encodeNumbers(data: NumberArray, dtype: Dtype): Uint8Array {
   const bits = data instanceof Float32Array && isSmall(dtype) ? SMALL[dtype](data) : data;
   if (!(bits instanceof BITS[dtype])) {
     const floats = isSmall(dtype) ? " or a Float32Array" : "";
-    throw new TypeError(`A ${data.constructor.name} cannot be written as ${dtype}; give a ${BITS[dtype].name}${floats}.`);
+    throw new TypeError(
+      `A ${data.constructor.name} cannot be written as ${dtype}; give a ${BITS[dtype].name}${floats}.`,
+    );
   }
   return new Uint8Array(bits.buffer, bits.byteOffset, bits.byteLength);
 }

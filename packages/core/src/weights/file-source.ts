@@ -9,7 +9,9 @@ const MOST_BYTES_A_READ = 2 ** 30;
 export async function openFile(path: string | URL): Promise<ByteSource> {
   const name = String(path);
   const fail = (error: unknown): never => {
-    throw new WeightsReadError(`${name} cannot be read (${(error as Error).message}). Check the path.`, { cause: error });
+    throw new WeightsReadError(`${name} cannot be read (${(error as Error).message}). Check the path.`, {
+      cause: error,
+    });
   };
   const { open } = await nodeFiles(`Opening ${name}`);
   const file = await open(path, "r").catch(fail);
@@ -20,9 +22,12 @@ export async function openFile(path: string | URL): Promise<ByteSource> {
   }
   const read = async (begin: number, end: number) => {
     const bytes = new Uint8Array(end - begin);
-    for (let done = 0; done < bytes.byteLength; ) {
-      const { bytesRead } = await file.read(bytes, done, Math.min(bytes.byteLength - done, MOST_BYTES_A_READ), begin + done).catch(fail);
-      if (bytesRead === 0) throw new WeightsFormatError(`${name}: it ended at byte ${begin + done} while being read; has it been cut?`);
+    for (let done = 0; done < bytes.byteLength;) {
+      const { bytesRead } = await file
+        .read(bytes, done, Math.min(bytes.byteLength - done, MOST_BYTES_A_READ), begin + done)
+        .catch(fail);
+      if (bytesRead === 0)
+        throw new WeightsFormatError(`${name}: it ended at byte ${begin + done} while being read; has it been cut?`);
       done += bytesRead;
     }
     return bytes;

@@ -21,10 +21,15 @@ export async function readConfig(folder: string): Promise<Record<string, unknown
   try {
     config = JSON.parse(await readText(path));
   } catch (error) {
-    throw new WeightsFormatError(`${path} cannot be read (${(error as Error).message}). Give a folder with a config.json.`, { cause: error });
+    throw new WeightsFormatError(
+      `${path} cannot be read (${(error as Error).message}). Give a folder with a config.json.`,
+      { cause: error },
+    );
   }
   if (typeof config !== "object" || config === null || Array.isArray(config)) {
-    throw new WeightsFormatError(`${path} holds no object; a config.json as diffusers or transformers write it is expected.`);
+    throw new WeightsFormatError(
+      `${path} holds no object; a config.json as diffusers or transformers write it is expected.`,
+    );
   }
   return config as Record<string, unknown>;
 }
@@ -43,7 +48,11 @@ export async function saveModelFolder(
 }
 
 /** Fills a network from a folder's safetensors file or shards; `variant` picks files such as `model.fp16.safetensors`. */
-export async function readModelFolder(folder: string, parameters: ReadonlyMap<string, Parameter>, variant?: string): Promise<void> {
+export async function readModelFolder(
+  folder: string,
+  parameters: ReadonlyMap<string, Parameter>,
+  variant?: string,
+): Promise<void> {
   const files: SafetensorsFile[] = [];
   try {
     for (const path of await weightFiles(folder, variant)) files.push(await openSafetensors(path));
@@ -76,7 +85,9 @@ async function shardFiles(folder: string, index: string): Promise<string[]> {
   const names = typeof map === "object" && map !== null ? [...new Set(Object.values(map))] : [];
   const bad = names.find((name) => typeof name !== "string" || !/^[^/\\:]+\.safetensors$/.test(name));
   if (names.length === 0 || bad !== undefined) {
-    throw new WeightsFormatError(`${path}: its weight_map ${bad === undefined ? "is empty" : `names ${JSON.stringify(bad)}`}; safetensors files of the same folder are expected.`);
+    throw new WeightsFormatError(
+      `${path}: its weight_map ${bad === undefined ? "is empty" : `names ${JSON.stringify(bad)}`}; safetensors files of the same folder are expected.`,
+    );
   }
   return names.map((name) => joinPath(folder, name as string));
 }

@@ -24,12 +24,16 @@ export const MAX_HEADER_BYTES = 100_000_000;
 /** Length of the JSON header from a file's first bytes, 8 of them at least where it has so many; checked against the file's size. */
 export function headerLength(file: string, first: Uint8Array, fileSize: number): number {
   if (fileSize < 8) {
-    throw new WeightsFormatError(`${file}: ${fileSize} bytes are too few for a safetensors file. It may be an unfinished download.`);
+    throw new WeightsFormatError(
+      `${file}: ${fileSize} bytes are too few for a safetensors file. It may be an unfinished download.`,
+    );
   }
   const length = new DataView(first.buffer, first.byteOffset).getBigUint64(0, true);
   if (length > BigInt(MAX_HEADER_BYTES)) throw new WeightsFormatError(`${file}: ${guessFormat(first, length)}.`);
   if (length + 8n > BigInt(fileSize)) {
-    throw new WeightsFormatError(`${file}: its header should be ${length} bytes long, the file has ${fileSize}. It may be an unfinished download.`);
+    throw new WeightsFormatError(
+      `${file}: its header should be ${length} bytes long, the file has ${fileSize}. It may be an unfinished download.`,
+    );
   }
   return Number(length);
 }
@@ -43,9 +47,11 @@ function guessFormat(first: Uint8Array, length: bigint): string {
   if (text.startsWith("version https://git-lfs")) {
     return "this is a Git LFS pointer and not the file itself. Run `git lfs pull` in that repository, or download the file";
   }
-  if (/^\s*<(!|h|\?)/i.test(text)) return "this is a web page, probably an error message of a server. Download the file again";
+  if (/^\s*<(!|h|\?)/i.test(text))
+    return "this is a web page, probably an error message of a server. Download the file again";
   if (text.startsWith("GGUF")) return "this is a GGUF file. Look for the .safetensors file it was made from";
-  if (/^[\t\n\r\x20-\x7e]+$/.test(text)) return `this is a text file, which begins ${JSON.stringify(text)}. Download the file again`;
+  if (/^[\t\n\r\x20-\x7e]+$/.test(text))
+    return `this is a text file, which begins ${JSON.stringify(text)}. Download the file again`;
   return `its header should be ${length} bytes long; ${MAX_HEADER_BYTES} are the most there can be. It is damaged or no safetensors file`;
 }
 
@@ -68,7 +74,11 @@ export function parseHeader(file: string, json: Uint8Array, dataSize: number): S
 
   const tensors = new Map<string, TensorEntry>();
   for (const [name, value] of Object.entries(parsed)) {
-    if (name !== "__metadata__") tensors.set(name, parseEntry(value, (problem) => fail(`tensor ${JSON.stringify(name)} ${problem}`)));
+    if (name !== "__metadata__")
+      tensors.set(
+        name,
+        parseEntry(value, (problem) => fail(`tensor ${JSON.stringify(name)} ${problem}`)),
+      );
   }
   checkLayout(tensors, dataSize, fail);
   return { metadata: parseMetadata(parsed.__metadata__, fail), tensors };
@@ -81,12 +91,17 @@ function parseEntry(value: unknown, fail: Fail): TensorEntry {
   const { dtype, shape, data_offsets: offsets } = value;
   if (!isDtype(dtype)) return fail(`has the dtype ${JSON.stringify(dtype)}, which is not one of ${DTYPES.join(", ")}`);
   if (!isCounts(shape)) return fail(`has the shape ${JSON.stringify(shape)}; whole numbers from 0 are expected`);
-  if (!isCounts(offsets) || offsets.length !== 2) return fail(`has the data_offsets ${JSON.stringify(offsets)}; two whole numbers are expected`);
+  if (!isCounts(offsets) || offsets.length !== 2)
+    return fail(`has the data_offsets ${JSON.stringify(offsets)}; two whole numbers are expected`);
   // Once beyond what numbers count exactly it stays infinite: a 0 among the sizes does not hide it.
-  const bytes = shape.reduce((size, count) => (Number.isSafeInteger(size * count) ? size * count : Infinity), dtypeBytes(dtype));
+  const bytes = shape.reduce(
+    (size, count) => (Number.isSafeInteger(size * count) ? size * count : Infinity),
+    dtypeBytes(dtype),
+  );
   const [begin, end] = offsets as [number, number];
   if (!Number.isFinite(bytes)) return fail(`of shape [${shape.join(", ")}] is too large`);
-  if (end - begin !== bytes) return fail(`of ${dtype} [${shape.join(", ")}] needs ${bytes} bytes, its data_offsets give ${end - begin}`);
+  if (end - begin !== bytes)
+    return fail(`of ${dtype} [${shape.join(", ")}] needs ${bytes} bytes, its data_offsets give ${end - begin}`);
   return { dtype, shape, begin, end };
 }
 
@@ -94,10 +109,12 @@ function parseEntry(value: unknown, fail: Fail): TensorEntry {
 function checkLayout(tensors: ReadonlyMap<string, TensorEntry>, dataSize: number, fail: Fail): void {
   let position = 0;
   for (const [name, { begin, end }] of [...tensors].sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end)) {
-    if (begin !== position) fail(`tensor ${JSON.stringify(name)} begins at byte ${begin}, where ${position} was expected`);
+    if (begin !== position)
+      fail(`tensor ${JSON.stringify(name)} begins at byte ${begin}, where ${position} was expected`);
     position = end;
   }
-  if (position > dataSize) fail(`its tensors need ${position} bytes, the file has ${dataSize} for them: it may be an unfinished download`);
+  if (position > dataSize)
+    fail(`its tensors need ${position} bytes, the file has ${dataSize} for them: it may be an unfinished download`);
   if (position < dataSize) fail(`${dataSize - position} bytes at its end belong to no tensor`);
 }
 

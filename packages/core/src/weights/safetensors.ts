@@ -28,7 +28,10 @@ export async function openSafetensors(from: BytesFrom): Promise<SafetensorsFile>
     const { metadata, tensors } = parseHeader(source.name, await source.read(8, start), source.size - start);
     const entry = (name: string) => {
       const found = tensors.get(name);
-      if (!found) throw new RangeError(`${source.name} has no tensor ${JSON.stringify(name)}; it has ${[...tensors.keys()].slice(0, 5).join(", ")}, …`);
+      if (!found)
+        throw new RangeError(
+          `${source.name} has no tensor ${JSON.stringify(name)}; it has ${[...tensors.keys()].slice(0, 5).join(", ")}, …`,
+        );
       return found;
     };
     const readBytes = (name: string) => source.read(start + entry(name).begin, start + entry(name).end);

@@ -69,7 +69,8 @@ function bitTable(exponentBits: number, digitBits: number, hasInfinity: boolean)
       if (exponent === top && (hasInfinity || digits === digitsMask)) {
         return ((sign << 31) | 0x7f800000 | (digits << (23 - digitBits))) >>> 0;
       }
-      const size = exponent === 0 ? digits * 2 ** (1 - bias - digitBits) : (1 + digits / 2 ** digitBits) * 2 ** (exponent - bias);
+      const size =
+        exponent === 0 ? digits * 2 ** (1 - bias - digitBits) : (1 + digits / 2 ** digitBits) * 2 ** (exponent - bias);
       return ((sign << 31) | bitsOf(Float32Array.of(size))[0]!) >>> 0;
     });
   };

@@ -52,9 +52,17 @@ describe("A file at an address", () => {
   });
 
   it.each<[string, (part: Part) => { header?: string; body?: Uint8Array }, RegExp]>([
-    ["another part than was asked for", ({ end }) => ({ header: `bytes 0-${end - 1}/${FILE.length}` }), /answered 206 with bytes 0-/],
+    [
+      "another part than was asked for",
+      ({ end }) => ({ header: `bytes 0-${end - 1}/${FILE.length}` }),
+      /answered 206 with bytes 0-/,
+    ],
     ["a file of another size", ({ begin, end }) => ({ header: `bytes ${begin}-${end - 1}/9999` }), /changed meanwhile/],
-    ["fewer bytes than it says", ({ begin, end }) => ({ body: FILE.subarray(begin, end - 4) }), /1200 bytes were asked for, 1196 came/],
+    [
+      "fewer bytes than it says",
+      ({ begin, end }) => ({ body: FILE.subarray(begin, end - 4) }),
+      /1200 bytes were asked for, 1196 came/,
+    ],
   ])("is refused if the server sends %s", async (_, change, message) => {
     const file = await openSafetensors(await serve(rangesBut(TENSOR, change)));
     const read = file.read("x");

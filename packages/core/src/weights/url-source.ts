@@ -53,11 +53,15 @@ async function fetchRange(url: URL, begin: number, end: number): Promise<Respons
   const response = await fetch(url, { headers: { range: `bytes=${begin}-${end - 1}` } }).catch((error: unknown) => {
     const { message, cause } = error as { message: string; cause?: { message?: string } };
     const reason = cause?.message || message;
-    throw new WeightsReadError(`${name} cannot be reached (${reason}). Check the address and the connection.`, { cause: error });
+    throw new WeightsReadError(`${name} cannot be reached (${reason}). Check the address and the connection.`, {
+      cause: error,
+    });
   });
   if (!response.ok) {
     await response.body?.cancel();
-    throw new WeightsReadError(`${name}: the server answered ${response.status} ${response.statusText}. Check the address, and that you may read it.`);
+    throw new WeightsReadError(
+      `${name}: the server answered ${response.status} ${response.statusText}. Check the address, and that you may read it.`,
+    );
   }
   return response;
 }
@@ -66,7 +70,9 @@ async function bodyOf(response: Response, name: string): Promise<Uint8Array<Arra
   try {
     return new Uint8Array(await response.arrayBuffer());
   } catch (error) {
-    throw new WeightsReadError(`${name}: the connection broke (${(error as Error).message}). Try again.`, { cause: error });
+    throw new WeightsReadError(`${name}: the connection broke (${(error as Error).message}). Try again.`, {
+      cause: error,
+    });
   }
 }
 
@@ -79,5 +85,9 @@ function contentRange(response: Response): { begin: number; end: number; total: 
 
 /** An address for messages: without the name, password and query, which may be secret. */
 function shownAddress({ protocol, host, pathname }: URL): string {
-  return protocol === "data:" ? "the given data: address" : protocol === "blob:" ? "the given blob" : `${protocol}//${host}${pathname}`;
+  return protocol === "data:"
+    ? "the given data: address"
+    : protocol === "blob:"
+      ? "the given blob"
+      : `${protocol}//${host}${pathname}`;
 }

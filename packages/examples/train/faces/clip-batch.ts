@@ -1,5 +1,14 @@
 import { keyedRandom, type RandomNumbers } from "@tfjs-diffusion/schedulers";
-import { caption, captionWith, FACE_SIZE, isHeldOut, renderFace, sampleTrainFace, swapOneAttribute, type Face } from "../../datasets/faces/index.js";
+import {
+  caption,
+  captionWith,
+  FACE_SIZE,
+  isHeldOut,
+  renderFace,
+  sampleTrainFace,
+  swapOneAttribute,
+  type Face,
+} from "../../datasets/faces/index.js";
 
 export interface ClipBatch {
   /** [batchSize, 16, 16, 3] in [-1, 1]. */

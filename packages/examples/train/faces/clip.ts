@@ -29,7 +29,8 @@ export async function* trainClip(options: StageOptions): AsyncGenerator<Training
       parameters: clip.parameters(),
       loss: ({ step }) => {
         const { pixels, captions } = clipBatch(settings.seed, step, batchSize, groupSize);
-        return clip.forward(tokenIds(tokenizer, captions), tf.tensor4d(pixels, [batchSize, FACE_SIZE, FACE_SIZE, 3])).loss;
+        return clip.forward(tokenIds(tokenizer, captions), tf.tensor4d(pixels, [batchSize, FACE_SIZE, FACE_SIZE, 3]))
+          .loss;
       },
       checkpoint: { to: checkpoint, every: checkpointEvery, settings: { ...settings.clip } },
       log,
@@ -57,5 +58,9 @@ export function stageTraining(settings: FacesSettings, stage: "clip" | "unet") {
 
 /** Captions as token numbers, [captions, maxLength] int32, padded as the text towers expect. */
 export function tokenIds(tokenizer: CLIPTokenizer, captions: readonly string[]): tf.Tensor2D {
-  return tf.tensor2d(captions.map((text) => tokenizer.encode(text, { maxLength: CONTEXT_LENGTH })), undefined, "int32");
+  return tf.tensor2d(
+    captions.map((text) => tokenizer.encode(text, { maxLength: CONTEXT_LENGTH })),
+    undefined,
+    "int32",
+  );
 }

@@ -36,14 +36,50 @@ export const SETTINGS: Record<"full" | "quick", FacesSettings> = {
   full: {
     seed: 0,
     trainingPictures: 50_000,
-    clip: { ...COMMON, steps: 4000, batchSize: 64, groupSize: 4, learningRate: 1e-3, warmupSteps: 200, emaDecay: 0.995, checkpointEvery: 500 },
-    unet: { ...COMMON, steps: 6200, batchSize: 32, learningRate: 1.5e-3, warmupSteps: 200, captionDropout: 0.1, emaDecay: 0.999, checkpointEvery: 300 },
+    clip: {
+      ...COMMON,
+      steps: 4000,
+      batchSize: 64,
+      groupSize: 4,
+      learningRate: 1e-3,
+      warmupSteps: 200,
+      emaDecay: 0.995,
+      checkpointEvery: 500,
+    },
+    unet: {
+      ...COMMON,
+      steps: 6200,
+      batchSize: 32,
+      learningRate: 1.5e-3,
+      warmupSteps: 200,
+      captionDropout: 0.1,
+      emaDecay: 0.999,
+      checkpointEvery: 300,
+    },
   },
   quick: {
     seed: 0,
     trainingPictures: 2000,
-    clip: { ...COMMON, steps: 60, batchSize: 32, groupSize: 4, learningRate: 1e-3, warmupSteps: 10, emaDecay: 0.95, checkpointEvery: 60 },
-    unet: { ...COMMON, steps: 60, batchSize: 16, learningRate: 1.5e-3, warmupSteps: 10, captionDropout: 0.1, emaDecay: 0.95, checkpointEvery: 60 },
+    clip: {
+      ...COMMON,
+      steps: 60,
+      batchSize: 32,
+      groupSize: 4,
+      learningRate: 1e-3,
+      warmupSteps: 10,
+      emaDecay: 0.95,
+      checkpointEvery: 60,
+    },
+    unet: {
+      ...COMMON,
+      steps: 60,
+      batchSize: 16,
+      learningRate: 1.5e-3,
+      warmupSteps: 10,
+      captionDropout: 0.1,
+      emaDecay: 0.95,
+      checkpointEvery: 60,
+    },
   },
 };
 
@@ -52,7 +88,13 @@ const TEXT_WIDTH = 128;
 /** Both text towers have this shape: the frozen one, trained with pictures, and its copy that learns with the UNet. */
 export function clipConfig() {
   const { vocab } = vocabulary();
-  const tower = { hidden_size: TEXT_WIDTH, intermediate_size: 4 * TEXT_WIDTH, num_attention_heads: 4, hidden_act: "quick_gelu" as const, projection_dim: TEXT_WIDTH };
+  const tower = {
+    hidden_size: TEXT_WIDTH,
+    intermediate_size: 4 * TEXT_WIDTH,
+    num_attention_heads: 4,
+    hidden_act: "quick_gelu" as const,
+    projection_dim: TEXT_WIDTH,
+  };
   return {
     projection_dim: TEXT_WIDTH,
     logit_scale_init_value: 2.6592,

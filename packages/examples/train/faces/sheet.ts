@@ -12,18 +12,29 @@ const COLUMNS = 16;
  * the real pictures of the same captions, none picked: row by row, real above generated. Returns the file's name.
  */
 export async function drawSheet(modelFolder: string, folder: string, rows = 3): Promise<string> {
-  const { pixels, captions } = faceBatch(Array.from({ length: rows * COLUMNS }, (_, i) => i), { seed: 1, split: "held-out", style: "full" });
+  const { pixels, captions } = faceBatch(
+    Array.from({ length: rows * COLUMNS }, (_, i) => i),
+    { seed: 1, split: "held-out", style: "full" },
+  );
   const pipeline = await TextToImagePipeline.fromPretrained(modelFolder);
   const drawn: tf.Tensor4D[] = [];
   try {
     for (let row = 0; row < rows; row++) {
       const prompt = captions.slice(row * COLUMNS, (row + 1) * COLUMNS).map(({ text }) => text);
-      const { images, latents } = await pipeline.generate({ prompt, numInferenceSteps: 20, guidanceScale: 3, noise: keyedNoise(1).at(row) });
+      const { images, latents } = await pipeline.generate({
+        prompt,
+        numInferenceSteps: 20,
+        guidanceScale: 3,
+        noise: keyedNoise(1).at(row),
+      });
       latents.dispose();
       drawn.push(images);
     }
     const sheet = tf.tidy(() => {
-      const real = tf.tensor4d(pixels, [rows * COLUMNS, 16, 16, 3]).add(1).div(2) as tf.Tensor4D;
+      const real = tf
+        .tensor4d(pixels, [rows * COLUMNS, 16, 16, 3])
+        .add(1)
+        .div(2) as tf.Tensor4D;
       const pairs = drawn.flatMap((images, row) => [real.slice([row * COLUMNS, 0, 0, 0], images.shape), images]);
       return imageGrid(tf.concat(pairs), { columns: COLUMNS, gap: 1, scale: 4 });
     });

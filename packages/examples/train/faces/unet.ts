@@ -52,12 +52,17 @@ export async function* trainUnet(options: StageOptions & { clipFolder: string })
         const context = networks.textEncoder.forward(ids).lastHiddenState;
         return denoisingLoss({
           scheduler,
-          model: (noisy, timesteps) => networks.unet.forward(noisy, tf.tensor1d(timesteps), context, { classLabels: pooled }),
+          model: (noisy, timesteps) =>
+            networks.unet.forward(noisy, tf.tensor1d(timesteps), context, { classLabels: pooled }),
           x0: pictures.batch(samples.map(order)),
           noise,
         });
       },
-      checkpoint: { to: checkpoint, every: checkpointEvery, settings: { ...settings.unet, trainingPictures, unet: UNET_CONFIG } },
+      checkpoint: {
+        to: checkpoint,
+        every: checkpointEvery,
+        settings: { ...settings.unet, trainingPictures, unet: UNET_CONFIG },
+      },
       log,
       onCheckpoint: ({ withEma }) => withEma(() => saveNetworks(networks, folder)),
       signal,
@@ -114,7 +119,9 @@ class TrainingPictures {
   batch(indices: readonly number[]): tf.Tensor4D {
     const length = FACE_SIZE * FACE_SIZE * 3;
     const pixels = new Float32Array(indices.length * length);
-    indices.forEach((index, i) => this.#example(index).pixels.forEach((byte, k) => (pixels[i * length + k] = byte / 127.5 - 1)));
+    indices.forEach((index, i) =>
+      this.#example(index).pixels.forEach((byte, k) => (pixels[i * length + k] = byte / 127.5 - 1)),
+    );
     return tf.tensor4d(pixels, [indices.length, FACE_SIZE, FACE_SIZE, 3]);
   }
 
