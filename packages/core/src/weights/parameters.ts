@@ -17,7 +17,7 @@ type Files = readonly SafetensorsFile[];
  * @throws WeightsMismatchError listing every missing, unexpected and wrongly shaped tensor
  */
 export async function readParameters(files: SafetensorsFile | Files, parameters: ReadonlyMap<string, Parameter>): Promise<void> {
-  const sources = matchNames([files].flat() as SafetensorsFile[], parameters);
+  const sources = matchNames([files].flat(), parameters);
   for (const [name, { file, stored }] of sources) {
     const parameter = parameters.get(name)!;
     const value = tf.tensor(float32(await file.read(stored)), parameter.diskShape, "float32");

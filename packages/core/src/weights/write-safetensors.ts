@@ -45,7 +45,7 @@ const DTYPE_ORDER: readonly Dtype[] = [
 
 /** The file in order. What can be checked is, before the first chunk. */
 function safetensorsChunks(tensors: TensorsToWrite, metadata: Metadata | undefined): AsyncGenerator<Uint8Array> {
-  const entries: [string, TensorToWrite][] = tensors instanceof Map ? [...tensors] : Object.entries(tensors);
+  const entries = tensors instanceof Map ? [...(tensors as ReadonlyMap<string, TensorToWrite>)] : Object.entries<TensorToWrite>({ ...tensors });
   for (const [name, tensor] of entries) checkTensor(name, tensor);
   for (const [key, value] of Object.entries(metadata ?? {})) {
     requireUnicode(key);
