@@ -230,3 +230,12 @@ function requireValue(className: string, keys: readonly string[], name: string, 
     );
   }
 }
+
+/** For a method that works with only some of a key's values. */
+export function requireOneOf(className: string, value: string, allowed: readonly string[]): void {
+  if (!allowed.includes(value)) {
+    throw new SchedulerConfigError(
+      `${className}: ${JSON.stringify(value)} is not known here; give one of ${allowed.join(", ")}.`,
+    );
+  }
+}

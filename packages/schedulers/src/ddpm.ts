@@ -4,6 +4,7 @@ import {
   BETA_KEYS,
   CLIPPING_KEYS,
   type ConfigOf,
+  type ConfigSpec,
   SPACING_KEYS,
   THRESHOLDING_KEYS,
   type VarianceType,
@@ -32,6 +33,7 @@ const KEYS = [
   ...BETA_KEYS, ...CLIPPING_KEYS, ...THRESHOLDING_KEYS, ...SPACING_KEYS,
   "prediction_type", "variance_type", "rescale_betas_zero_snr",
 ] as const; // prettier-ignore
+const SPEC = { className: "DDPMScheduler", keys: KEYS, defaults: { clip_sample: true } };
 
 export type DDPMConfig = ConfigOf<(typeof KEYS)[number]>;
 
@@ -40,8 +42,9 @@ export type DDPMConfig = ConfigOf<(typeof KEYS)[number]>;
  * q(x_s | x_t, x0), with the predicted clean sample for x0.
  */
 export class DDPMScheduler extends TrainedScheduler<DDPMConfig> {
-  constructor(config: Partial<DDPMConfig> = {}) {
-    super({ className: "DDPMScheduler", keys: KEYS, defaults: { clip_sample: true } }, config);
+  /** @param spec that of a relative, which has other keys or defaults */
+  constructor(config: Partial<DDPMConfig> = {}, spec: ConfigSpec = SPEC) {
+    super(spec, config);
   }
 
   plan(request: PlanRequest): Plan {
@@ -55,19 +58,37 @@ export class DDPMScheduler extends TrainedScheduler<DDPMConfig> {
       timesteps,
       sigmas: bars.map(sigmaOf),
       level: (i) => levelOf(bars[i]!),
-      update: (call) => ({ x: this.#update(call, bars[call.i]!, bars[call.i + 1]!, timesteps[call.i] === 0) }),
+      update: (call) => ({
+        x: this.#update(
+          call,
+          bars[call.i]!,
+          bars[call.i + 1]!,
+          timesteps[call.i] === 0,
+          this.transition(timesteps[call.i]!, timesteps[call.i + 1] ?? -1),
+        ),
+      }),
     });
   }
 
+  /** alpha and beta of a step, where they are not to be had from the two noise levels. */
+  protected transition(_t: number, _next: number): Transition | undefined {
+    return undefined;
+  }
+
   /** x_s = mean of q(x_s | x_t, x0) + deviation z, no noise at timestep 0 (Ho et al. 2020, eq. 7). */
-  #update({ x, output, fresh }: Call, bar: number, previousBar: number, last: boolean): tf.Tensor {
+  #update(
+    { x, output, fresh }: Call,
+    bar: number,
+    previousBar: number,
+    last: boolean,
+    transition?: Transition,
+  ): tf.Tensor {
     const [prediction, learned] = this.#splitOutput(output, x);
     const x0 = limitX0(predictX0(this.settings.prediction_type, prediction, x, levelOf(bar)), this.settings);
-    // In float32, as networks' authors sampled them: between neighbours near t = 0 it shows in the fourth digit of beta.
-    const alpha = Math.fround(bar / previousBar);
-    const { ofX0, ofXt, variance } = posterior(bar, previousBar, alpha);
+    const { alpha, beta } = transition ?? alphaBetween(bar, previousBar);
+    const { ofX0, ofXt, variance } = posterior(bar, previousBar, alpha, beta);
     if (last) return combine([ofX0, x0], [ofXt, x]);
-    return combine([ofX0, x0], [ofXt, x], [this.#deviation(Math.max(variance, 1e-20), 1 - alpha, learned), fresh()]);
+    return combine([ofX0, x0], [ofXt, x], [this.#deviation(Math.max(variance, 1e-20), beta, learned), fresh()]);
   }
 
   /** With a learned variance the output has twice the channels: the prediction, then the variance. */
@@ -96,4 +117,15 @@ export class DDPMScheduler extends TrainedScheduler<DDPMConfig> {
       .mul(0.5)
       .exp();
   }
+}
+
+interface Transition {
+  readonly alpha: number;
+  readonly beta: number;
+}
+
+/** In float32, as networks' authors sampled them: between neighbours near t = 0 it shows in the fourth digit of beta. */
+function alphaBetween(bar: number, previousBar: number): Transition {
+  const alpha = Math.fround(bar / previousBar);
+  return { alpha, beta: 1 - alpha };
 }

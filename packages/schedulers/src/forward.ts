@@ -16,14 +16,14 @@ export function velocityOf(x0: tf.Tensor, noise: tf.Tensor, alphaBars: readonly 
 
 /**
  * The Gaussian q(x_s | x_t, x0) for s < t: mean = x0 * ofX0 + x_t * ofXt, and its variance
- * (Ho et al. 2020, eq. 7, for neighbours; the same algebra holds for any two levels). `alpha` may be given rounded.
+ * (Ho et al. 2020, eq. 7, for neighbours; the same algebra holds for any two levels). alpha and beta may be given as they were rounded.
  */
 export function posterior(
   alphaBar: number,
   previousAlphaBar: number,
   alpha = alphaBar / previousAlphaBar,
+  beta = 1 - alpha,
 ): { ofX0: number; ofXt: number; variance: number } {
-  const beta = 1 - alpha;
   return {
     ofX0: (Math.sqrt(previousAlphaBar) * beta) / (1 - alphaBar),
     ofXt: (Math.sqrt(alpha) * (1 - previousAlphaBar)) / (1 - alphaBar),

@@ -33,7 +33,7 @@ abstract class MidpointScheduler extends SigmaScheduler<KDPM2DiscreteConfig> {
     const seen = timesteps.map((_, i) => (i % 2 === 0 ? sigmas[i / 2]! : middles[(i - 1) / 2]!));
     return makePlan({
       timesteps,
-      sigmas: repeatInner(sigmas),
+      sigmas: [...repeatInner(sigmas, "last too"), sigmas.at(-1)!],
       initNoiseSigma: this.initNoiseSigma(sigmas),
       level: (i) => this.sigmaLevel(seen[i]!),
       inputScale: (i) => inputScaleOf(seen[i]!),

@@ -1,0 +1,45 @@
+import { combine } from "./combine.js";
+import { BETA_KEYS, CLIPPING_KEYS, type ConfigOf, SPACING_KEYS } from "./config.js";
+import { makePlan } from "./plan.js";
+import { type Level, levelOf, predictEpsilon, predictX0 } from "./prediction.js";
+import { sigmaOf } from "./schedule.js";
+import type { Plan, PlanRequest } from "./scheduler.js";
+import { requireRequest } from "./spacing.js";
+import { limitX0 } from "./thresholding.js";
+import { TrainedScheduler } from "./trained.js";
+
+const KEYS = [
+  ...BETA_KEYS, ...CLIPPING_KEYS, ...SPACING_KEYS, "set_alpha_to_one", "prediction_type", "rescale_betas_zero_snr",
+] as const; // prettier-ignore
+
+export type DDIMInverseConfig = ConfigOf<(typeof KEYS)[number]>;
+
+/** DDIM run backwards: from a picture to the noise that DDIM would draw it from (Song et al. 2021, section 4.3). */
+export class DDIMInverseScheduler extends TrainedScheduler<DDIMInverseConfig> {
+  constructor(config: Partial<DDIMInverseConfig> = {}) {
+    super({ className: "DDIMInverseScheduler", keys: KEYS, defaults: { clip_sample: true } }, config);
+  }
+
+  plan(request: PlanRequest): Plan {
+    const { steps } = requireRequest(request, "steps");
+    const timesteps = this.visited(request).reverse();
+    const T = this.settings.num_train_timesteps;
+    const stride = Math.floor(T / steps!);
+    const clean = this.settings.set_alpha_to_one ? 1 : this.alphaBar[0]!;
+    const bars = timesteps.map((t) => this.alphaBar[Math.min(t - stride, T - 1)] ?? clean);
+    const ends = timesteps.map((t) => this.alphaBar[t]!);
+    return makePlan({
+      timesteps,
+      sigmas: [...bars, ends.at(-1)!].map(sigmaOf),
+      level: (i) => levelOf(bars[i]!),
+      /** The network is told where the step ends, but its output is read where x is. */
+      update: ({ x, output, i }) => {
+        const [from, to]: Level[] = [levelOf(bars[i]!), levelOf(ends[i]!)];
+        const x0 = limitX0(predictX0(this.settings.prediction_type, output, x, from!), this.settings);
+        return {
+          x: combine([to!.alpha, x0], [to!.sigma, predictEpsilon(this.settings.prediction_type, output, x, from!)]),
+        };
+      },
+    });
+  }
+}

@@ -1,0 +1,123 @@
+import type * as tf from "@tensorflow/tfjs";
+import { combine, type Term } from "./combine.js";
+import { type ConfigOf, SPACING_KEYS } from "./config.js";
+import { requireDataPrediction } from "./dpm-algorithm.js";
+import { type Algorithm, exponentialStep, type ExponentialStep } from "./exponential-integrator.js";
+import { type Call, makePlan } from "./plan.js";
+import type { Plan, PlanOptions, PlanRequest } from "./scheduler.js";
+import type { NoiseLevels } from "./sigma-scheduler.js";
+import { DYNAMIC_SHIFT_KEYS, SOLVER_KEYS, type SolverLevel, SolverScheduler } from "./solver-scheduler.js";
+
+const KEYS = [
+  ...SOLVER_KEYS, ...SPACING_KEYS, ...DYNAMIC_SHIFT_KEYS, "solver_order", "algorithm_type", "solver_type", "euler_at_final",
+  "use_lu_lambdas", "final_sigmas_type", "lambda_min_clipped", "variance_type", "rescale_betas_zero_snr",
+] as const; // prettier-ignore
+const DEFAULTS = { timestep_spacing: "linspace", variance_type: null } as const;
+
+export type DPMSolverMultistepConfig = ConfigOf<(typeof KEYS)[number]>;
+
+/**
+ * DPM-Solver and DPM-Solver++ in their multi-step forms (Lu et al. 2022a, 2022b), of orders 1 to 3, and their stochastic forms.
+ * The linear part of the diffusion equation is solved exactly; the network's part is a polynomial through the last outputs.
+ */
+export class DPMSolverMultistepScheduler extends SolverScheduler<DPMSolverMultistepConfig> {
+  readonly #algorithm: Algorithm;
+
+  constructor(config: Partial<DPMSolverMultistepConfig> = {}) {
+    super({ className: "DPMSolverMultistepScheduler", keys: KEYS, defaults: DEFAULTS }, config);
+    this.#algorithm = requireDataPrediction(this.config._class_name, this.settings);
+  }
+
+  plan(request: PlanRequest, options?: PlanOptions): Plan {
+    const { final_sigmas_type } = this.settings;
+    const noiseLevels = this.levels(request, options);
+    return multistepPlan(
+      noiseLevels,
+      noiseLevels.sigmas.map((sigma) => this.solverLevel(sigma)),
+      {
+        ...this.settings,
+        algorithm: this.#algorithm,
+        zeroAtEnd: final_sigmas_type === "zero",
+        outputOf: (call, level) =>
+          this.#algorithm.predicts === "x0" ? this.x0(call, level) : this.epsilon(call, level),
+      },
+    );
+  }
+}
+
+interface Multistep {
+  readonly solver_order: number;
+  readonly solver_type: string;
+  readonly lower_order_final: boolean;
+  readonly euler_at_final: boolean;
+  readonly zeroAtEnd: boolean;
+  readonly algorithm: Algorithm;
+  /** What the method integrates: x0 or epsilon. */
+  readonly outputOf: (call: Call, level: SolverLevel) => tf.Tensor;
+}
+
+/** The multi-step plan over given noise levels; history holds the last outputs. */
+export function multistepPlan(
+  { timesteps, sigmas }: NoiseLevels,
+  levels: readonly SolverLevel[],
+  method: Multistep,
+  extra: { initNoiseSigma?: number; inputScale?: (i: number) => number } = {},
+): Plan {
+  return makePlan({
+    timesteps,
+    sigmas,
+    ...extra,
+    level: (i) => levels[i]!,
+    update: (call) => {
+      const { i, x, history } = call;
+      const outputs = [method.outputOf(call, levels[i]!), ...history].slice(0, method.solver_order);
+      const order = Math.min(outputs.length, multistepOrder(method, i, timesteps.length));
+      const step = exponentialStep(method.algorithm, levels[i]!, levels[i + 1]!);
+      const terms = multistepTerms(step, levels.slice(i + 1 - order, i + 1).reverse(), outputs, method.solver_type);
+      const noise: Term[] = method.algorithm.stochastic ? [[step.ofNoise, call.fresh()]] : [];
+      return { x: combine([step.ofX, x], ...terms, ...noise), history: outputs };
+    },
+  });
+}
+
+/** Order of step i of n: lower at the end where steps are few, and 1 into a noise level of 0, where lambda is infinite. */
+export function multistepOrder(
+  {
+    solver_order,
+    lower_order_final,
+    euler_at_final,
+    zeroAtEnd,
+  }: Omit<Multistep, "algorithm" | "outputOf" | "solver_type">,
+  i: number,
+  n: number,
+): number {
+  const few = lower_order_final && n < 15;
+  if (i === n - 1 && (euler_at_final || few || zeroAtEnd)) return 1;
+  return i === n - 2 && few ? Math.min(solver_order, 2) : solver_order;
+}
+
+/**
+ * Weights of the last outputs m0, m1, m2, at levels s0, s1, s2 (Lu et al. 2022b, algorithm 2; third order: their appendix).
+ * D1 and D2 are the first and second differences of the outputs over lambda, in units of the step h.
+ */
+function multistepTerms(
+  step: ExponentialStep,
+  [s0, s1, s2]: readonly SolverLevel[],
+  outputs: readonly tf.Tensor[],
+  type: string,
+): Term[] {
+  const [m0, m1, m2] = outputs as [tf.Tensor, tf.Tensor, tf.Tensor];
+  if (!s1) return [[step.ofOutput, m0]];
+  const r0 = (s0!.lambda - s1.lambda) / step.h;
+  const slopeOf01 = difference(m0, m1, r0);
+  if (!s2) return [[step.ofOutput, m0], [type === "heun" ? step.ofSlope : step.ofSlopeMidpoint, slopeOf01]]; // prettier-ignore
+  const r1 = (s1.lambda - s2.lambda) / step.h;
+  const slopeOf12 = difference(m1, m2, r1);
+  const slope = combine([1 + r0 / (r0 + r1), slopeOf01], [-r0 / (r0 + r1), slopeOf12]);
+  const curvature = combine([1 / (r0 + r1), slopeOf01], [-1 / (r0 + r1), slopeOf12]);
+  return [[step.ofOutput, m0], [step.ofSlope, slope], [step.ofCurvature, curvature]]; // prettier-ignore
+}
+
+/** (a - b) / r. */
+export const difference = (a: tf.Tensor, b: tf.Tensor, r: number): tf.Tensor =>
+  combine([1 / r, combine([1, a], [-1, b])]);

@@ -1,0 +1,58 @@
+import { adamsBashforth } from "./adams-bashforth.js";
+import { combine } from "./combine.js";
+import type { ConfigOf } from "./config.js";
+import { makePlan } from "./plan.js";
+import { type Level, predictEpsilon, predictX0 } from "./prediction.js";
+import { BaseScheduler, type Plan, type PlanRequest } from "./scheduler.js";
+import { requireRequest, requireStepCount } from "./spacing.js";
+
+const KEYS = ["num_train_timesteps", "trained_betas"] as const;
+
+export type IPNDMConfig = ConfigOf<(typeof KEYS)[number]>;
+
+/**
+ * Improved PNDM: Adams-Bashforth with DDIM's transfer from the first step on (Zhang & Chen 2023, section H; v-diffusion's `iplms`).
+ * Timesteps are angles from 1 to 0, x = cos x0 + sin epsilon, and the network predicts v.
+ */
+export class IPNDMScheduler extends BaseScheduler<IPNDMConfig> {
+  readonly alphaBar: Float64Array;
+
+  constructor(config: Partial<IPNDMConfig> = {}) {
+    super({ className: "IPNDMScheduler", keys: KEYS, defaults: {} }, config);
+    const T = this.settings.num_train_timesteps;
+    this.alphaBar = Float64Array.from({ length: T }, (_, t) => this.levelAt(angleOf(sigmaAt((t + 1) / T))).alpha ** 2);
+  }
+
+  /** A timestep is an angle, in units of a right angle. */
+  protected levelAt(t: number): Level {
+    return { alpha: Math.cos((t * Math.PI) / 2), sigma: Math.sin((t * Math.PI) / 2) };
+  }
+
+  plan(request: PlanRequest): Plan {
+    const { steps } = requireRequest(request, "steps");
+    requireStepCount(steps, this.settings.num_train_timesteps);
+    const betas = this.settings.trained_betas ?? Array.from({ length: steps + 1 }, (_, i) => sigmaAt(1 - i / steps));
+    if (betas.length < steps + 1) {
+      throw new RangeError(
+        `plan(${steps}): trained_betas has ${betas.length} entries; a plan of ${steps} steps needs ${steps + 1}.`,
+      );
+    }
+    const levels = betas.map((sigma) => ({ alpha: Math.sqrt(1 - sigma ** 2), sigma }));
+    return makePlan({
+      timesteps: betas.slice(0, steps).map((sigma) => Math.fround(angleOf(sigma))),
+      sigmas: levels.slice(0, steps + 1).map(({ alpha, sigma }) => sigma / alpha),
+      level: (i) => levels[i]!,
+      update: ({ x, output, i, history }) => {
+        const [s, t] = [levels[i]!, levels[i + 1]!];
+        const slopes = [predictEpsilon("v_prediction", output, x, s), ...history].slice(0, 4);
+        const slope = adamsBashforth(slopes);
+        // At the first level there may be no signal left to divide by.
+        const x0 = predictX0("epsilon", slope, x, { alpha: Math.max(Math.fround(s.alpha), 1e-8), sigma: s.sigma });
+        return { x: combine([t.alpha, x0], [t.sigma, slope]), history: slopes.slice(0, 3) };
+      },
+    });
+  }
+}
+
+const sigmaAt = (share: number): number => Math.sin((share * Math.PI) / 2) ** 2;
+const angleOf = (sigma: number): number => (Math.asin(sigma) / Math.PI) * 2;

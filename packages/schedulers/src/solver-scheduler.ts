@@ -1,0 +1,145 @@
+import type * as tf from "@tensorflow/tfjs";
+import { BETA_KEYS, type ConfigSpec, SIGMA_SCHEDULE_KEYS, THRESHOLDING_KEYS } from "./config.js";
+import { type Level, predictEpsilon, predictX0 } from "./prediction.js";
+import type { PlanOptions, PlanRequest } from "./scheduler.js";
+import { interpolate, requestedSigmas, timestepOf, trainedSigmas } from "./sigma-schedule.js";
+import type { NoiseLevels } from "./sigma-scheduler.js";
+import { requireRequest, requireSigmas, requireStepCount, requireTimesteps, roundHalfEven } from "./spacing.js";
+import { limitX0 } from "./thresholding.js";
+import { timeShift } from "./time-shift.js";
+import { TrainedScheduler } from "./trained.js";
+
+/** Keys of every exponential integrator here. */
+export const SOLVER_KEYS = [
+  ...BETA_KEYS, ...THRESHOLDING_KEYS, ...SIGMA_SCHEDULE_KEYS, "prediction_type", "lower_order_final", "use_flow_sigmas", "flow_shift",
+] as const; // prettier-ignore
+export const DYNAMIC_SHIFT_KEYS = ["use_dynamic_shifting", "time_shift_type"] as const;
+
+/** How a solver's noise levels differ from its relatives'. */
+export interface LevelChoices {
+  /** "linspace" for a solver without the key timestep_spacing. */
+  readonly spacing?: "linspace";
+  /** The last level: as configured, or always the least trained one. */
+  readonly end?: "sigma_min";
+  /** Where flow noise levels start: below 1 by one timestep, or as near as 1e-6. */
+  readonly flowStart?: "near 1";
+}
+
+/** A level with lambda = log(alpha / sigma), half its log signal-to-noise ratio: the clock of the exponential integrators (Lu et al. 2022). */
+export interface SolverLevel extends Level {
+  readonly lambda: number;
+}
+
+/**
+ * A solver of the semi-linear diffusion equation on x = alpha x0 + sigma epsilon. Its noise levels are given by sigma / alpha,
+ * or with use_flow_sigmas by sigma = 1 - alpha.
+ */
+export abstract class SolverScheduler<Config extends object> extends TrainedScheduler<Config> {
+  readonly #sigmas: Float64Array;
+
+  protected constructor(
+    spec: ConfigSpec,
+    given: object,
+    readonly choices: LevelChoices = {},
+  ) {
+    super(spec, given);
+    this.#sigmas = trainedSigmas(this.alphaBar);
+    if (this.settings.rescale_betas_zero_snr)
+      this.#sigmas[this.#sigmas.length - 1] = Math.sqrt((1 - 2 ** -24) / 2 ** -24);
+  }
+
+  protected solverLevel(sigma: number): SolverLevel {
+    const flow = this.settings.use_flow_sigmas;
+    const alpha = flow ? 1 - sigma : 1 / Math.hypot(sigma, 1);
+    const level = { alpha, sigma: flow ? sigma : sigma * alpha };
+    return { ...level, lambda: Math.log(level.alpha / level.sigma) };
+  }
+
+  /** x0, kept within reach where the config asks for that. */
+  protected x0({ output, x }: { output: tf.Tensor; x: tf.Tensor }, level: Level): tf.Tensor {
+    return limitX0(predictX0(this.settings.prediction_type, this.#meanOf(output, x), x, level), this.settings);
+  }
+
+  /** The noise; that of the thresholded x0 where the config asks for that. */
+  protected epsilon(call: { output: tf.Tensor; x: tf.Tensor }, level: Level): tf.Tensor {
+    if (this.settings.thresholding) return predictEpsilon("sample", this.x0(call, level), call.x, level);
+    return predictEpsilon(this.settings.prediction_type, this.#meanOf(call.output, call.x), call.x, level);
+  }
+
+  /** A learned variance, in the second half of the channels, is of no use to a solver. */
+  #meanOf(output: tf.Tensor, x: tf.Tensor): tf.Tensor {
+    return output.shape.at(-1) === x.shape.at(-1) ? output : (output.split(2, -1)[0] as tf.Tensor);
+  }
+
+  protected levels(request: PlanRequest, options: PlanOptions = {}): NoiseLevels {
+    const { num_train_timesteps: T, use_flow_sigmas, final_sigmas_type } = this.settings;
+    const { steps, timesteps: named, sigmas: given } = requireRequest(request, "steps", "timesteps", "sigmas");
+    if (given) {
+      requireSigmas(given);
+      const timesteps = given
+        .slice(0, -1)
+        .map((sigma) => Math.floor(use_flow_sigmas ? sigma * T : this.#timestepOf(sigma)));
+      return { sigmas: given.map(Math.fround), timesteps };
+    }
+    if (named) requireTimesteps(named, T);
+    else requireStepCount(steps, T);
+    const n = named?.length ?? steps!;
+    const own = requestedSigmas(this.settings, n, this.#sigmas.at(-1)!, this.#sigmas[0]!);
+    if (named && (own || use_flow_sigmas)) {
+      throw new RangeError(
+        "plan({ timesteps }): this config computes its own noise levels; give a number of steps, or { sigmas }.",
+      );
+    }
+    const computed = use_flow_sigmas ? (own?.map((sigma) => sigma / (sigma + 1)) ?? this.#flowSigmas(n, options)) : own;
+    const timesteps =
+      computed?.map((sigma) => Math.trunc(use_flow_sigmas ? sigma * T : this.#timestepOf(sigma))) ??
+      named ??
+      this.#spacedTimesteps(n);
+    const sigmas = computed ?? timesteps.map((t) => interpolate(this.#sigmas, t));
+    const least = computed ? computed.at(-1)! : this.#sigmas[0]!;
+    const end = (this.choices.end ?? final_sigmas_type) === "zero" ? 0 : least;
+    return { timesteps: [...timesteps], sigmas: [...sigmas, end].map(Math.fround) };
+  }
+
+  /** Whole timesteps, rounded where noise levels come from Karras or Lu, cut off else: as the networks' users know them. */
+  #timestepOf(sigma: number): number {
+    const { use_karras_sigmas, use_lu_lambdas } = this.settings;
+    const t = timestepOf(sigma, this.#sigmas);
+    return use_karras_sigmas || use_lu_lambdas ? roundHalfEven(t) : t;
+  }
+
+  /** n timesteps whose last step ends beyond them: the linspace and leading spacings are of n + 1. */
+  #spacedTimesteps(n: number): number[] {
+    const { num_train_timesteps: T, timestep_spacing, steps_offset } = this.settings;
+    const noisiest = this.noisiestTimestep();
+    const range = Array.from({ length: n }, (_, i) => i);
+    switch (this.choices.spacing ?? timestep_spacing) {
+      case "linspace":
+        return range.map((i) => roundHalfEven(((n - i) * noisiest) / n));
+      case "leading":
+        return range.map((i) => (n - i) * Math.floor((noisiest + 1) / (n + 1)) + steps_offset);
+      case "trailing":
+        return range.map((i) => roundHalfEven(noisiest + 1 - i * (T / n)) - 1).filter((t) => t >= 0);
+    }
+  }
+
+  /** The noisiest timestep whose lambda is not below lambda_min_clipped. */
+  protected noisiestTimestep(): number {
+    const least = this.settings.lambda_min_clipped ?? -Infinity;
+    return this.#sigmas.reduce((noisiest, sigma, t) => (-Math.log(sigma) >= least ? t : noisiest), 0);
+  }
+
+  protected trainedSigma(t: number): number {
+    return interpolate(this.#sigmas, t);
+  }
+
+  /** Evenly spaced in sigma = 1 - alpha, then shifted (Esser et al. 2024, eq. 23). */
+  #flowSigmas(n: number, { mu }: PlanOptions): number[] {
+    const { num_train_timesteps: T, flow_shift } = this.settings;
+    const nearOne = this.choices.flowStart === "near 1";
+    const even = Array.from({ length: n }, (_, i) => (nearOne ? 1 - (i / n) * (1 - 1 / T) : (1 - 1 / T) * (1 - i / n)));
+    const shifted = timeShift(even, this.settings, flow_shift, mu);
+    if (nearOne && Math.abs(shifted[0]! - 1) < 1e-6) shifted[0] = 1 - 1e-6; // At 1 there is no signal, and no lambda.
+    return shifted;
+  }
+}
