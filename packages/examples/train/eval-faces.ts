@@ -30,6 +30,9 @@ const { values: options } = parseArgs({
     prompts: { type: "string", default: "1000" },
     /** Prompts of each split and style for each setting of the grid. */
     "grid-prompts": { type: "string", default: "200" },
+    /** The grid, as lists: one value each leaves nothing to choose. */
+    guidance: { type: "string", default: "1,3,5,7.5" },
+    steps: { type: "string", default: "20,50" },
     seeds: { type: "string", default: "3" },
     batch: { type: "string", default: "100" },
     /** The seed of the model's training data, for the distance to its pictures. */
@@ -40,13 +43,13 @@ const { values: options } = parseArgs({
 });
 
 const settings: EvaluationSettings = {
-  guidances: options.quick ? [1, 3] : [1, 3, 5, 7.5],
-  steps: options.quick ? [10] : [20, 50],
-  gridPrompts: options.quick ? 10 : Number(options["grid-prompts"]),
-  prompts: options.quick ? 20 : Number(options.prompts),
-  seeds: Array.from({ length: options.quick ? 1 : Number(options.seeds) }, (_, seed) => seed),
-  batch: Number(options.batch),
-  trainingSeed: Number(options["training-seed"]),
+  guidances: options.quick ? [1, 3] : numbers("guidance"),
+  steps: options.quick ? [10] : numbers("steps"),
+  gridPrompts: options.quick ? 10 : numbers("grid-prompts")[0]!,
+  prompts: options.quick ? 20 : numbers("prompts")[0]!,
+  seeds: Array.from({ length: options.quick ? 1 : numbers("seeds")[0]! }, (_, seed) => seed),
+  batch: numbers("batch")[0]!,
+  trainingSeed: numbers("training-seed")[0]!,
   trainingPictures: options.quick ? 1000 : 50_000,
 };
 
@@ -79,6 +82,17 @@ console.log(`\n${markdown}`);
 console.log(`Written to ${options.out}.`);
 classifier.dispose();
 pipeline.dispose();
+
+/** The numbers of an option that lists them with commas. */
+function numbers(
+  name: "guidance" | "steps" | "grid-prompts" | "prompts" | "seeds" | "batch" | "training-seed",
+): number[] {
+  const values = options[name].split(",").map(Number);
+  if (values.every((value) => Number.isFinite(value) && value >= 0)) return values;
+  throw new RangeError(
+    `--${name} is "${options[name]}"; give a number from 0, or several with commas where it lists them.`,
+  );
+}
 
 /** Changes when any file of the folders does: results of other weights are not mixed in. */
 function fingerprint(...folders: string[]): string {
