@@ -3,5 +3,6 @@
 // argument is an address (bytes) or a size (elements), and it allocates nothing: scratch memory is an argument.
 export { batchMatMul, batchMatMulScratch, transposedMatMul, transposedMatMulScratch } from "./mat-mul";
 export { conv2d, conv2dScratch } from "./conv2d";
+export { copyRows } from "./copy";
 export { softmax, sumOver } from "./reduce";
 export { conv2dFilterGradient, conv2dFilterGradientScratch } from "./conv2d-filter-gradient";

@@ -345,3 +345,29 @@ describe("softmax on wasm", () => {
     expect(result!.values[3]).toBeNaN();
   });
 });
+
+describe("split on wasm", () => {
+  it("equals the cpu backend's along any axis, into equal and given sizes", async () => {
+    const parts = fc.array(upTo(5), { minLength: 1, maxLength: 4 });
+    await fc.assert(
+      fc.asyncProperty(
+        upTo(4),
+        upTo(5),
+        parts,
+        fc.constantFrom(0, 1, 2, -1),
+        fc.nat(),
+        async (a, b, sizes, axis, seed) => {
+          const whole = sizes.reduce((sum, size) => sum + size, 0);
+          const shape = axis === 0 ? [whole, a, b] : axis === 1 ? [a, whole, b] : [a, b, whole];
+          const difference = await wasmAgainstCpu([uniformValues(shape, seed)], (x) => [
+            ...tf.split(x, sizes, axis),
+            ...tf.split(x, whole, axis),
+            ...tf.split(x.mul(9).toInt(), sizes, axis),
+          ]);
+          expect(difference).toBe(0);
+        },
+      ),
+      { numRuns: 60, seed: 6 },
+    );
+  });
+});

@@ -6,6 +6,7 @@ import type { WasmBackend } from "./memory.js";
 import { reduction, softmax } from "./reduce.js";
 import { unsortedSegmentSum } from "./segment-sum.js";
 import { loadSimd, type SimdKernels } from "./simd.js";
+import { splitV } from "./split.js";
 
 /** Our kernels for the wasm backend, by the name TensorFlow.js calls them; `stock` is the one it brings, if any. */
 const KERNELS: Record<string, (simd: SimdKernels, stock: tf.KernelFunc, threads: number) => tf.KernelFunc> = {
@@ -15,6 +16,7 @@ const KERNELS: Record<string, (simd: SimdKernels, stock: tf.KernelFunc, threads:
   [tf.Conv2DBackpropInput]: conv2DBackpropInput,
   [tf.Mean]: reduction(true),
   [tf.Softmax]: softmax,
+  [tf.SplitV]: splitV,
   [tf.Sum]: reduction(false),
   [tf.UnsortedSegmentSum]: () => unsortedSegmentSum,
   [tf.BatchMatMul]: batchMatMul,

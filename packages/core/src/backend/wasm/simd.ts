@@ -28,6 +28,7 @@ export interface SimdKernels {
     strideY: number, strideX: number, top: number, left: number,
     scratch: number,
   ): void;
+  copyRows(from: number, fromRow: number, to: number, toRow: number, bytes: number, rows: number): void;
   sumOver(input: number, outer: number, count: number, inner: number, scale: number, output: number): void;
   softmax(input: number, rows: number, count: number, output: number): void;
   conv2dFilterGradientScratch(
