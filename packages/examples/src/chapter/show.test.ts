@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import * as Plot from "@observablehq/plot";
 import * as tf from "@tensorflow/tfjs";
-import { decodePng } from "@tfjs-diffusion/core";
+import { decodePng, useBackend } from "@tfjs-diffusion/core";
 import { ChapterError } from "./errors.js";
 import type { Output } from "./output.js";
 import { image, plot, show, table } from "./show.js";
@@ -9,7 +9,7 @@ import { redirectOutput } from "./sink.js";
 
 let shown: Output[];
 beforeEach(async () => {
-  await tf.setBackend("cpu");
+  await useBackend("cpu");
   shown = [];
   redirectOutput((output) => shown.push(output));
 });
