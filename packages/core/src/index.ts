@@ -61,7 +61,7 @@ export { CLIPTokenizer, type EncodeOptions, TokenizerFilesError, type TokenizerP
 export type { Dtype, NumberArray } from "./weights/dtypes.js";
 export { WeightsFormatError, WeightsMismatchError, WeightsReadError } from "./weights/errors.js";
 export type { SaveOptions } from "./weights/model-folder.js";
-export { parametersToTensors, readParameters } from "./weights/parameters.js";
+export { parametersToTensors, readParameters, type WeightPrecision } from "./weights/parameters.js";
 export type { BytesFrom } from "./weights/open-bytes.js";
 export { openSafetensors, type SafetensorsFile } from "./weights/safetensors.js";
 export type { TensorInfo } from "./weights/safetensors-header.js";

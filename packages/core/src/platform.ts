@@ -33,6 +33,12 @@ export async function fileExists(path: string): Promise<boolean> {
   );
 }
 
+/** The names in a folder; none if it cannot be read. */
+export async function listFolder(path: string): Promise<string[]> {
+  const { readdir } = await nodeFiles(`Looking into ${path}`);
+  return readdir(path).catch(() => []);
+}
+
 /** Writes a text file whole or not at all, with the folders it needs. */
 export async function writeText(path: string, text: string): Promise<void> {
   await writeWhole(path, [new TextEncoder().encode(text)]);

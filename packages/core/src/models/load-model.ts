@@ -1,4 +1,5 @@
 import { readConfig, readModelFolder } from "../weights/model-folder.js";
+import type { WeightPrecision } from "../weights/parameters.js";
 import { ModelConfigError } from "./errors.js";
 import type { Model } from "./model.js";
 import { MODEL_CLASSES } from "./model-classes.js";
@@ -6,6 +7,8 @@ import { MODEL_CLASSES } from "./model-classes.js";
 export interface LoadModelOptions {
   /** Which of several sets of weights: "fp16" for `diffusion_pytorch_model.fp16.safetensors`. */
   variant?: string;
+  /** Rounds the weights to this precision, as a model that was loaded or saved in it has them; they are kept as float32. Default: as stored. */
+  dtype?: WeightPrecision;
 }
 
 /**
@@ -14,11 +17,11 @@ export interface LoadModelOptions {
  *
  * @throws ModelConfigError for a class that is not known; WeightsFormatError, WeightsMismatchError for files that do not fit
  */
-export async function loadModel(folder: string, { variant }: LoadModelOptions = {}): Promise<Model> {
+export async function loadModel(folder: string, options: LoadModelOptions = {}): Promise<Model> {
   const config = await readConfig(folder);
   const model = modelFromConfig(config, folder);
   try {
-    await readModelFolder(folder, model.namedParameters(), variant);
+    await readModelFolder(folder, model.namedParameters(), options);
   } catch (error) {
     model.dispose();
     throw error;

@@ -1,17 +1,21 @@
 import type { Parameter } from "../nn/parameter.js";
-import { fileExists, joinPath, readText, writeText } from "../platform.js";
-import { WeightsFormatError } from "./errors.js";
-import { parametersToTensors, readParameters } from "./parameters.js";
+import { fileExists, joinPath, listFolder, readText, writeText } from "../platform.js";
+import { WeightsFormatError, WeightsReadError } from "./errors.js";
+import { parametersToTensors, readParameters, type WeightPrecision } from "./parameters.js";
 import { openSafetensors, type SafetensorsFile } from "./safetensors.js";
-import { writeSafetensors } from "./write-safetensors.js";
+import { readShardNames, writeShards } from "./shards.js";
 
 /** File names, without `.safetensors`: diffusers' and transformers'. */
 const WEIGHT_FILES = { diffusers: "diffusion_pytorch_model", transformers: "model" } as const;
 export type WeightsLibrary = keyof typeof WEIGHT_FILES;
 
 export interface SaveOptions {
-  /** "F16" halves the file and rounds each weight to 11 binary digits. Default "F32". */
-  dtype?: "F32" | "F16";
+  /** "F16" halves the file and rounds each weight to 11 binary digits, "BF16" to 8. Default "F32". */
+  dtype?: WeightPrecision;
+  /** Marks the file's name, as in `model.fp16.safetensors`, so that two precisions can lie in one folder. */
+  variant?: string;
+  /** Weights of more bytes than this are split into files that are not larger, with an index. Default 10 GB, as diffusers has it. */
+  maxShardBytes?: number;
 }
 
 /** Reads a model folder's `config.json`. */
@@ -21,42 +25,51 @@ export async function readConfig(folder: string): Promise<Record<string, unknown
   try {
     config = JSON.parse(await readText(path));
   } catch (error) {
-    throw new WeightsFormatError(
-      `${path} cannot be read (${(error as Error).message}). Give a folder with a config.json.`,
-      { cause: error },
-    );
+    throw new WeightsFormatError(`${path} cannot be read (${(error as Error).message}). Give a folder with a config.json.`, { cause: error });
   }
   if (typeof config !== "object" || config === null || Array.isArray(config)) {
-    throw new WeightsFormatError(
-      `${path} holds no object; a config.json as diffusers or transformers write it is expected.`,
-    );
+    throw new WeightsFormatError(`${path} holds no object; a config.json as diffusers or transformers write it is expected.`);
   }
   return config as Record<string, unknown>;
 }
 
-/** Writes a network as diffusers' or transformers' save_pretrained does: `config.json` and a safetensors file. */
+/** Writes a network as diffusers' or transformers' save_pretrained does: `config.json` and safetensors files. */
 export async function saveModelFolder(
   folder: string,
   library: WeightsLibrary,
   config: object,
   parameters: ReadonlyMap<string, Parameter>,
-  { dtype = "F32" }: SaveOptions = {},
+  { dtype = "F32", variant, maxShardBytes = 10e9 }: SaveOptions = {},
 ): Promise<void> {
   const tensors = await parametersToTensors(parameters, dtype);
-  await writeSafetensors(joinPath(folder, `${WEIGHT_FILES[library]}.safetensors`), tensors, { format: "pt" });
-  await writeText(joinPath(folder, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
+  await writeShards(folder, { base: WEIGHT_FILES[library], variant, tensors, maxShardBytes });
+  await writeText(joinPath(folder, "config.json"), `${JSON.stringify(sorted(config), null, 2)}\n`);
 }
 
-/** Fills a network from a folder's safetensors file or shards; `variant` picks files such as `model.fp16.safetensors`. */
+/** The same object with its keys in order, as the Python libraries write it. */
+function sorted(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(sorted);
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, entry]) => [key, sorted(entry)]),
+  );
+}
+
+/**
+ * Fills a network from a folder's safetensors file or shards; `variant` picks files such as `model.fp16.safetensors`,
+ * `dtype` rounds the weights.
+ */
 export async function readModelFolder(
   folder: string,
   parameters: ReadonlyMap<string, Parameter>,
-  variant?: string,
+  { variant, dtype }: { variant?: string; dtype?: WeightPrecision } = {},
 ): Promise<void> {
   const files: SafetensorsFile[] = [];
   try {
     for (const path of await weightFiles(folder, variant)) files.push(await openSafetensors(path));
-    await readParameters(files, parameters);
+    await readParameters(files, parameters, { dtype });
   } finally {
     await Promise.all(files.map((file) => file.close()));
   }
@@ -67,27 +80,25 @@ async function weightFiles(folder: string, variant?: string): Promise<string[]> 
   const tried: string[] = [];
   for (const base of Object.values(WEIGHT_FILES)) {
     const single = `${base}${suffix}.safetensors`;
-    const index = `${base}.safetensors.index${suffix}.json`;
     if (await fileExists(joinPath(folder, single))) return [joinPath(folder, single)];
-    if (await fileExists(joinPath(folder, index))) return shardFiles(folder, index);
-    tried.push(single, index);
+    // diffusers and transformers put the variant at the one place or, in older versions, at the other.
+    const indexes = new Set([`${base}.safetensors.index${suffix}.json`, `${single}.index.json`]);
+    for (const index of indexes) {
+      if (await fileExists(joinPath(folder, index))) return readShardNames(folder, index);
+    }
+    tried.push(single, ...indexes);
   }
-  throw new WeightsFormatError(
-    `${folder} has no weights${variant ? ` of the variant "${variant}"` : ""}: looked for ${tried.join(", ")}. ` +
-      "Pickled weights (.bin, .ckpt, .pt) are not read: convert them to safetensors.",
+  throw new WeightsReadError(
+    `${folder} has no weights${variant ? ` of the variant "${variant}"` : ""}: looked for ${tried.join(", ")}.${await whatIsThere(folder)}`,
   );
 }
 
-/** The shards that an index names; they must lie in the same folder. */
-async function shardFiles(folder: string, index: string): Promise<string[]> {
-  const path = joinPath(folder, index);
-  const { weight_map: map } = JSON.parse(await readText(path)) as { weight_map?: unknown };
-  const names = typeof map === "object" && map !== null ? [...new Set(Object.values(map))] : [];
-  const bad = names.find((name) => typeof name !== "string" || !/^[^/\\:]+\.safetensors$/.test(name));
-  if (names.length === 0 || bad !== undefined) {
-    throw new WeightsFormatError(
-      `${path}: its weight_map ${bad === undefined ? "is empty" : `names ${JSON.stringify(bad)}`}; safetensors files of the same folder are expected.`,
-    );
-  }
-  return names.map((name) => joinPath(folder, name as string));
+/** What a folder holds instead of the weights that were looked for, and what to do about it. */
+async function whatIsThere(folder: string): Promise<string> {
+  const names = await listFolder(folder);
+  const variants = new Set(names.flatMap((name) => /^(?:diffusion_pytorch_model|model)\.([^.]+?)(?:-\d+-of-\d+)?\.safetensors$/.exec(name)?.[1] ?? []));
+  if (variants.size > 0) return ` There is the variant ${[...variants].join(", ")}: give { variant: "${[...variants][0]}" }.`;
+  const pickle = names.find((name) => /\.(bin|ckpt|pt|pth)$/.test(name));
+  if (pickle) return ` ${pickle} is a pickle, which can run any code when opened, and is not read: convert it to safetensors.`;
+  return names.length === 0 ? " The folder is empty or not there." : ` It holds ${names.slice(0, 10).join(", ")}.`;
 }

@@ -4,6 +4,7 @@ import type { Parameter } from "../nn/parameter.js";
 import { type Dtype, isFloat, type NumberArray } from "./dtypes.js";
 import { WeightsMismatchError } from "./errors.js";
 import { OLD_NAMES } from "./old-names.js";
+import { bfloat16ToFloat32, float16ToFloat32, float32ToBfloat16, float32ToFloat16 } from "./small-floats.js";
 import type { SafetensorsFile } from "./safetensors.js";
 import type { TensorToWrite } from "./write-safetensors.js";
 
@@ -13,17 +14,30 @@ type Files = readonly SafetensorsFile[];
 /**
  * Fills a network's parameters from files. Every name and shape is compared first, so that nothing is filled, or
  * allocated, unless all of it can be. Names of older versions of the checkpoints' libraries are understood.
+ * `dtype` is the precision that the weights are rounded to; they are kept as float32.
  *
  * @throws WeightsMismatchError listing every missing, unexpected and wrongly shaped tensor
  */
-export async function readParameters(files: SafetensorsFile | Files, parameters: ReadonlyMap<string, Parameter>): Promise<void> {
+export async function readParameters(
+  files: SafetensorsFile | Files,
+  parameters: ReadonlyMap<string, Parameter>,
+  { dtype = "F32" }: { dtype?: WeightPrecision } = {},
+): Promise<void> {
   const sources = matchNames([files].flat(), parameters);
   for (const [name, { file, stored }] of sources) {
     const parameter = parameters.get(name)!;
-    const value = tf.tensor(float32(await file.read(stored)), parameter.diskShape, "float32");
+    const value = tf.tensor(rounded(float32(await file.read(stored)), dtype), parameter.diskShape, "float32");
     parameter.assignFromDisk(value);
     value.dispose();
   }
+}
+
+/** How fine weights are. */
+export type WeightPrecision = Extract<Dtype, "F32" | "F16" | "BF16">;
+
+function rounded(numbers: Float32Array, dtype: WeightPrecision): Float32Array {
+  if (dtype === "F32") return numbers;
+  return dtype === "F16" ? float16ToFloat32(float32ToFloat16(numbers)) : bfloat16ToFloat32(float32ToBfloat16(numbers));
 }
 
 function float32(numbers: NumberArray): Float32Array {
@@ -102,7 +116,7 @@ function nearest(name: string, others: readonly string[]): string {
  */
 export async function parametersToTensors(
   parameters: ReadonlyMap<string, Parameter>,
-  dtype: Extract<Dtype, "F32" | "F16" | "BF16"> = "F32",
+  dtype: WeightPrecision = "F32",
 ): Promise<Map<string, TensorToWrite>> {
   for (const parameter of parameters.values()) void parameter.value;
   return new Map(

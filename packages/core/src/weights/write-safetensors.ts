@@ -45,7 +45,7 @@ const DTYPE_ORDER: readonly Dtype[] = [
 
 /** The file in order. What can be checked is, before the first chunk. */
 function safetensorsChunks(tensors: TensorsToWrite, metadata: Metadata | undefined): AsyncGenerator<Uint8Array> {
-  const entries = tensors instanceof Map ? [...(tensors as ReadonlyMap<string, TensorToWrite>)] : Object.entries<TensorToWrite>({ ...tensors });
+  const entries = isMap(tensors) ? [...tensors] : Object.entries(tensors);
   for (const [name, tensor] of entries) checkTensor(name, tensor);
   for (const [key, value] of Object.entries(metadata ?? {})) {
     requireUnicode(key);
@@ -64,6 +64,10 @@ function safetensorsChunks(tensors: TensorsToWrite, metadata: Metadata | undefin
       yield encodeNumbers(numbers, dtype);
     }
   })();
+}
+
+function isMap(tensors: TensorsToWrite): tensors is ReadonlyMap<string, TensorToWrite> {
+  return tensors instanceof Map;
 }
 
 function checkTensor(name: string, { dtype, shape, data }: TensorToWrite): void {

@@ -1,0 +1,200 @@
+import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import * as tf from "@tensorflow/tfjs";
+import { useBackend } from "../backend/use-backend.js";
+import { Linear } from "../nn/linear.js";
+import { namedParameters, type Parameter } from "../nn/parameter.js";
+import { fixturePath } from "../testing/fixture.js";
+import { loadModel } from "../models/load-model.js";
+import { WeightsFormatError, WeightsMismatchError, WeightsReadError } from "./errors.js";
+import { readModelFolder, saveModelFolder } from "./model-folder.js";
+import { openSafetensors } from "./safetensors.js";
+import { writeShards } from "./shards.js";
+import { type TensorToWrite, writeSafetensors } from "./write-safetensors.js";
+
+// The tiny UNet in six files, as diffusers' save_pretrained(max_shard_size="150KB") writes it: its meta.json.
+const SHARDED = fixturePath("unet_sharded");
+const INDEX = "diffusion_pytorch_model.safetensors.index.json";
+
+let folder: string;
+beforeAll(async () => {
+  await useBackend("wasm");
+});
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "model folder "));
+});
+afterEach(async () => {
+  await rm(folder, { recursive: true });
+});
+
+describe("A model in shards", () => {
+  it("is written as diffusers wrote it, byte for byte", async () => {
+    const names = (await readdir(SHARDED)).filter((name) => name.startsWith("diffusion"));
+    const tensors = new Map<string, TensorToWrite>();
+    for (const name of names.filter((name) => name !== INDEX).sort()) {
+      const file = await openSafetensors(join(SHARDED, name));
+      // Within a file the order is lost; with the largest first, the split falls where it fell.
+      const sizes = [...file.tensors].sort(([, a], [, b]) => tf.util.sizeFromShape([...b.shape]) - tf.util.sizeFromShape([...a.shape]));
+      for (const [tensor, info] of sizes) tensors.set(tensor, { ...info, data: await file.read(tensor) });
+      await file.close();
+    }
+    await writeShards(folder, { base: "diffusion_pytorch_model", tensors, maxShardBytes: 150_000 });
+    expect((await readdir(folder)).sort()).toEqual(names.sort());
+    for (const name of names) {
+      const [got, want] = await Promise.all([readFile(join(folder, name)), readFile(join(SHARDED, name))]);
+      expect([name, got.equals(want)]).toEqual([name, true]);
+    }
+  });
+
+  it("is the same in one file, in half precision, and as a variant beside it", async () => {
+    const before = tf.memory().numTensors;
+    const model = await loadModel(SHARDED);
+    await model.save(folder);
+    await model.save(folder, { dtype: "F16", variant: "fp16" });
+    expect((await readdir(folder)).sort()).toEqual([
+      "config.json",
+      "diffusion_pytorch_model.fp16.safetensors",
+      "diffusion_pytorch_model.safetensors",
+    ]);
+    const [whole, variant, rounded] = await Promise.all([
+      loadModel(folder),
+      loadModel(folder, { variant: "fp16" }),
+      loadModel(folder, { dtype: "F16" }),
+    ]);
+    for (const [name, value] of model.parameters()) {
+      const stored = value.dataSync();
+      expect([name, differences(whole.parameters().get(name)!, stored)]).toEqual([name, 0]);
+      expect([name, differences(rounded.parameters().get(name)!, variant.parameters().get(name)!.dataSync())]).toEqual([name, 0]);
+      const worst = Math.max(...Array.from(variant.parameters().get(name)!.dataSync(), (x, i) => Math.abs(x - stored[i]!) - 2 ** -11 * Math.abs(stored[i]!)));
+      expect(worst).toBeLessThanOrEqual(2 ** -25); // half a step: relative, or of the subnormal numbers
+    }
+    for (const loaded of [model, whole, variant, rounded]) loaded.dispose();
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it("has a tensor that is larger than a file may be in a file of its own", async () => {
+    const parameters = filled(new Linear(4, 4), new Linear(1, 1));
+    await saveModelFolder(folder, "transformers", {}, parameters, { maxShardBytes: 30 });
+    const index = JSON.parse(await readFile(join(folder, "model.safetensors.index.json"), "utf8")) as { weight_map: object };
+    expect(index.weight_map).toEqual({
+      "0.bias": "model-00002-of-00002.safetensors",
+      "0.weight": "model-00001-of-00002.safetensors",
+      "1.bias": "model-00002-of-00002.safetensors",
+      "1.weight": "model-00002-of-00002.safetensors",
+    });
+    const again = filled(new Linear(4, 4), new Linear(1, 1));
+    await readModelFolder(folder, again);
+    for (const parameter of [...parameters.values(), ...again.values()]) parameter.dispose();
+  });
+
+  it.each<[string, unknown, RegExp]>([
+    ["a folder above", { weight_map: { a: "../a.safetensors" } }, /"\.\.\/a\.safetensors"; safetensors files of the same folder/],
+    ["a folder above, as Windows writes it", { weight_map: { a: "..\\a.safetensors" } }, /same folder/],
+    ["an absolute path", { weight_map: { a: "/etc/a.safetensors" } }, /same folder/],
+    ["a drive", { weight_map: { a: "C:a.safetensors" } }, /same folder/],
+    ["an address", { weight_map: { a: "https://evil.example/a.safetensors" } }, /same folder/],
+    ["a path that ends early", { weight_map: { a: "/etc/passwd\0.safetensors" } }, /same folder/],
+    ["a pickle", { weight_map: { a: "model.bin" } }, /same folder/],
+    ["a number", { weight_map: { a: 1 } }, /names 1;/],
+    ["nothing", { weight_map: {} }, /is empty/],
+    ["no map", { metadata: {} }, /has no weight_map/],
+    ["a list instead of an index", [], /has no weight_map/],
+  ])("is refused if its index names %s", async (_, index, message) => {
+    await writeFile(join(folder, "model.safetensors.index.json"), JSON.stringify(index));
+    const read = readModelFolder(folder, filled(new Linear(1, 1)));
+    await expect(read).rejects.toThrow(WeightsFormatError);
+    await expect(read).rejects.toThrow(message);
+  });
+
+  it("is refused if one of its files is not there, or its index is no JSON", async () => {
+    await copyFile(join(SHARDED, "config.json"), join(folder, "config.json"));
+    await copyFile(join(SHARDED, INDEX), join(folder, INDEX));
+    await expect(loadModel(folder)).rejects.toThrow(/diffusion_pytorch_model-0000\d-of-00006.safetensors cannot be read/);
+    await writeFile(join(folder, INDEX), "{");
+    await expect(loadModel(folder)).rejects.toThrow(/index\.json is no JSON/);
+  });
+});
+
+describe("A folder without the weights that are looked for", () => {
+  it.each<[string, string[], string | undefined, RegExp]>([
+    ["holds other variants: they are named", ["model.fp16.safetensors"], undefined, /There is the variant fp16: give \{ variant: "fp16" \}/],
+    ["holds a pickle: it is to be converted", ["pytorch_model.bin"], undefined, /pytorch_model\.bin is a pickle.*convert it/],
+    ["holds something else", ["notes.txt"], "ema", /variant "ema".*It holds notes\.txt/],
+    ["is empty", [], undefined, /empty or not there/],
+  ])("%s", async (_, files, variant, message) => {
+    for (const name of files) await writeFile(join(folder, name), "");
+    const read = readModelFolder(folder, filled(new Linear(1, 1)), { variant });
+    await expect(read).rejects.toThrow(WeightsReadError);
+    await expect(read).rejects.toThrow(message);
+  });
+});
+
+describe("Weights of another network", () => {
+  const tensor = (shape: number[], dtype: "F32" | "I32" = "F32"): TensorToWrite => {
+    const size = shape.reduce((product, count) => product * count, 1);
+    return { dtype, shape, data: dtype === "F32" ? new Float32Array(size) : new Int32Array(size) };
+  };
+
+  it("are refused with all that differs and the nearest names, and nothing is allocated", async () => {
+    const path = join(folder, "model.safetensors");
+    await writeSafetensors(path, {
+      "0.wieght": tensor([3, 2]),
+      "0.bias": tensor([4]),
+      "1.weight": tensor([1, 1], "I32"),
+      "something.else": tensor([1]),
+    });
+    const parameters = new Map(namedParameters([new Linear(2, 3), new Linear(1, 1)]));
+    const before = tf.memory().numTensors;
+    const error = await readModelFolder(folder, parameters).then(
+      () => undefined,
+      (error: unknown) => error as Error,
+    );
+    expect(error).toBeInstanceOf(WeightsMismatchError);
+    expect(error!.message.split("\n").slice(1).map((line) => line.trim())).toEqual([
+      "0.bias is [4], the network's is [3]",
+      "1.weight is of the whole-number type I32, weights are F32, F16, BF16, F64 or F8",
+      "0.weight is missing (nearest: 0.wieght)",
+      "1.bias is missing",
+      "0.wieght is not part of the network (nearest: 0.weight)",
+      "something.else is not part of the network",
+    ]);
+    expect([...parameters.values()].some(({ isAllocated }) => isAllocated)).toBe(false);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it("of float64, and linear layers kept as 1x1 convolutions, are taken", async () => {
+    await writeSafetensors(join(folder, "model.safetensors"), {
+      "0.weight": { dtype: "F64", shape: [1, 2, 1, 1], data: Float64Array.of(0.1, 2) },
+      "0.bias": tensor([1]),
+    });
+    const parameters = new Map(namedParameters([new Linear(2, 1)]));
+    await readModelFolder(folder, parameters);
+    expect([...parameters.get("0.weight")!.value.dataSync()]).toEqual([Math.fround(0.1), 2]);
+    for (const parameter of parameters.values()) parameter.dispose();
+  });
+});
+
+it("A config is written with its keys in order, as Python writes it", async () => {
+  const parameters = filled(new Linear(1, 1));
+  await saveModelFolder(folder, "diffusers", { b: [{ d: 1, c: 2 }], _class_name: "X", a: null }, parameters);
+  expect(await readFile(join(folder, "config.json"), "utf8")).toBe(
+    '{\n  "_class_name": "X",\n  "a": null,\n  "b": [\n    {\n      "c": 2,\n      "d": 1\n    }\n  ]\n}\n',
+  );
+  const file = await openSafetensors(join(folder, "diffusion_pytorch_model.safetensors"));
+  expect(file.metadata).toEqual({ format: "pt" });
+  await file.close();
+  for (const parameter of parameters.values()) parameter.dispose();
+});
+
+/** The parameters of some layers, with values. */
+function filled(...layers: Linear[]): Map<string, Parameter> {
+  const parameters = new Map(namedParameters(layers));
+  for (const parameter of parameters.values()) tf.tidy(() => parameter.assign(tf.ones(parameter.shape)));
+  return parameters;
+}
+
+function differences(got: tf.Variable, want: ArrayLike<number>): number {
+  return got.dataSync().filter((value, i) => !Object.is(value, want[i])).length;
+}
