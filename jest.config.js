@@ -16,4 +16,5 @@ export default {
     "^(\\.{1,2}/.*)\\.js$": "$1",
   },
   testTimeout: 60_000,
+  maxWorkers: "100%", // Tests take one thread each; Jest would leave a core idle.
 };
