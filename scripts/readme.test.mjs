@@ -2,14 +2,14 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, describe, expect, it } from "@jest/globals";
+import { afterAll, describe, expect, it } from "@jest/globals";
 import { readmeCode } from "./readme.mjs";
 import { root } from "./run.mjs";
 
 describe("README", () => {
   const program = join(root, "packages", "examples", "dist", "readme-example.mjs");
   const folder = mkdtempSync(join(tmpdir(), "readme-"));
-  afterEach(() => {
+  afterAll(() => {
     rmSync(program, { force: true });
     rmSync(folder, { recursive: true });
   });
