@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
-import { UsageError, readDrawArguments } from "./arguments.js";
+import { readDrawArguments } from "./arguments.js";
+import { UsageError } from "./usage-error.js";
 
 describe("The command line", () => {
   it("without words asks for the examples, with every option at its default", () => {

@@ -1,11 +1,7 @@
 import { parseArgs } from "node:util";
 import { BACKEND_NAMES } from "@tfjs-diffusion/core";
 import { SAMPLERS } from "./samplers.js";
-
-/** Thrown for a command line that cannot be followed; the message says what to write instead. */
-export class UsageError extends Error {
-  override name = "UsageError";
-}
+import { UsageError } from "./usage-error.js";
 
 /** What to draw, and how. */
 export interface DrawArguments {

@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import * as tf from "@tensorflow/tfjs";
 import { TextToImagePipeline, type TextToImageStep, encodePng, imageGrid, useBackend } from "@tfjs-diffusion/core";
-import { type KeyedNoise, keyedNoise } from "@tfjs-diffusion/schedulers";
+import { type KeyedNoise, type Scheduler, keyedNoise } from "@tfjs-diffusion/schedulers";
 import { Presets, SingleBar } from "cli-progress";
 import { captionWords } from "../../datasets/faces/index.js";
 import { packagePath } from "../package-folder.js";
@@ -35,9 +35,11 @@ export async function draw(args: DrawArguments): Promise<void> {
   const { name, detail } = await useBackend(args.backend);
   const pipeline = await TextToImagePipeline.fromPretrained(packagePath("weights", "faces"));
   for (const prompt of prompts) pipeline.parts.tokenizer.encode(prompt, { onTruncate: warnOfTruncation });
+  const scheduler = samplerNamed(args.sampler, pipeline.parts.scheduler, args.steps);
   const started = performance.now();
   const images = await drawInBatches(
     pipeline,
+    scheduler,
     prompts.flatMap((prompt) => Array<string>(args.count).fill(prompt)),
     args,
   );
@@ -60,6 +62,7 @@ function warnOfTruncation(cut: string): void {
 
 async function drawInBatches(
   pipeline: TextToImagePipeline,
+  scheduler: Scheduler,
   prompts: string[],
   args: DrawArguments,
 ): Promise<tf.Tensor4D> {
@@ -82,7 +85,7 @@ async function drawInBatches(
         negativePrompt: args.negative,
         guidanceScale: args.guidance,
         numInferenceSteps: args.steps,
-        scheduler: samplerNamed(args.sampler, pipeline.parts.scheduler),
+        scheduler,
         noise: noiseOfBatch(args.seed, b),
         signal: abort.signal,
         onStep: ({ index, total }: TextToImageStep) => {

@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 import { BackendUnavailableError, PipelineFolderError } from "@tfjs-diffusion/core";
 import { captionWords } from "../../datasets/faces/index.js";
-import { HELP, UsageError, readDrawArguments } from "./arguments.js";
+import { HELP, readDrawArguments } from "./arguments.js";
 import { printBackends } from "./backends.js";
 import { DrawingStopped, draw } from "./draw.js";
 import { OutputError } from "./output-file.js";
+import { UsageError } from "./usage-error.js";
 
 process.exitCode = await main(process.argv.slice(2));
 

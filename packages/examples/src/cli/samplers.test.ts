@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import { DDIMScheduler, schedulerNames } from "@tfjs-diffusion/schedulers";
 import { SAMPLERS, samplerNamed } from "./samplers.js";
+import { UsageError } from "./usage-error.js";
 
 describe("Samplers on the command line", () => {
   const own = new DDIMScheduler({ beta_schedule: "squaredcos_cap_v2", prediction_type: "v_prediction" });
@@ -11,15 +12,27 @@ describe("Samplers on the command line", () => {
   });
 
   it("keep the model's noise schedule and prediction type", () => {
-    for (const name of SAMPLERS) {
-      const sampler = samplerNamed(name, own);
+    for (const name of ["ddim", "ddpm"]) {
+      const sampler = samplerNamed(name, own, 20);
       expect(sampler.config).toMatchObject({ beta_schedule: "squaredcos_cap_v2", prediction_type: "v_prediction" });
       expect(sampler.alphaBar).toEqual(own.alphaBar);
     }
-    expect(samplerNamed("ddpm", own).config._class_name).toBe("DDPMScheduler");
+    expect(samplerNamed("ddpm", own, 20).config._class_name).toBe("DDPMScheduler");
   });
 
   it("are the model's own where none is named", () => {
-    expect(samplerNamed(undefined, own)).toBe(own);
+    expect(samplerNamed(undefined, own, 20)).toBe(own);
+  });
+
+  it("either work with the model or say why not, as a matter of usage", () => {
+    for (const name of SAMPLERS) {
+      try {
+        expect(samplerNamed(name, own, 20).plan(20).timesteps.length).toBeGreaterThan(0);
+      } catch (error) {
+        expect(error).toBeInstanceOf(UsageError);
+      }
+    }
+    expect(() => samplerNamed("ddim", own, 1001)).toThrow(UsageError);
+    expect(() => samplerNamed(undefined, own, 1001)).toThrow(/--steps 1001 does not work/);
   });
 });

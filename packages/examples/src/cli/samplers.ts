@@ -1,4 +1,5 @@
 import { type Scheduler, schedulerFromConfig, schedulerNames } from "@tfjs-diffusion/schedulers";
+import { UsageError } from "./usage-error.js";
 
 /** DDIMScheduler is called ddim, EulerDiscreteScheduler euler-discrete. */
 function shortName(className: string): string {
@@ -11,7 +12,20 @@ const CLASSES = new Map(schedulerNames.map((className) => [shortName(className),
 /** The names that `--sampler` takes. */
 export const SAMPLERS: readonly string[] = [...CLASSES.keys()];
 
-/** The sampler of that name, on the noise schedule and the prediction type of the model's own. */
-export function samplerNamed(name: string | undefined, own: Scheduler): Scheduler {
-  return name === undefined ? own : schedulerFromConfig({ ...own.config, _class_name: CLASSES.get(name) });
+/**
+ * The sampler of that name, on the noise schedule and the prediction type of the model's own; undefined: the model's own.
+ *
+ * @throws UsageError if it cannot work with that schedule, or not in so many steps
+ */
+export function samplerNamed(name: string | undefined, own: Scheduler, steps: number): Scheduler {
+  try {
+    const sampler = name === undefined ? own : schedulerFromConfig({ ...own.config, _class_name: CLASSES.get(name) });
+    sampler.plan(steps);
+    return sampler;
+  } catch (error) {
+    const asked = name === undefined ? "" : `--sampler ${name} with `;
+    throw new UsageError(`${asked}--steps ${steps} does not work with this model: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
 }
