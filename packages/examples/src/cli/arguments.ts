@@ -31,7 +31,7 @@ export const HELP = `Draws faces from sentences.
   --steps N         steps from noise to picture (default 20)
   --seed N          the same seed draws the same faces (default 0)
   --count N         pictures of each sentence (default 4)
-  --sampler NAME    ${SAMPLERS.join(", ")} (default: the model's own)
+  --sampler NAME    another sampler than the model's own: ${SAMPLERS.join(", ")}
   --backend NAME    ${BACKEND_NAMES.join(", ")} (default: the best that loads here)
   --out PATH        a .png file, or a folder (default out/)
   --words           list the words the model knows

@@ -7,9 +7,16 @@ function shortName(className: string): string {
   return words.toLowerCase();
 }
 
-const CLASSES = new Map(schedulerNames.map((className) => [shortName(className), className]));
+/** For networks that were trained otherwise (flows, EDM, consistency, score SDEs), or for other work than drawing. */
+const NOT_FOR_THIS_MODEL = /FlowMatch|EDM|CMStochastic|LCM|TCD|ScoreSde|UnCLIP|RePaint|Inverse/;
 
-/** The names that `--sampler` takes. */
+const CLASSES = new Map(
+  schedulerNames
+    .filter((className) => !NOT_FOR_THIS_MODEL.test(className))
+    .map((className) => [shortName(className), className]),
+);
+
+/** The names that `--sampler` takes: the methods for a network that removes noise along a DDPM schedule. */
 export const SAMPLERS: readonly string[] = [...CLASSES.keys()];
 
 /**
