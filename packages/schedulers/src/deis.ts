@@ -40,10 +40,7 @@ export class DEISMultistepScheduler extends SolverScheduler<DEISMultistepConfig>
         const [s, t] = [levels[i]!, levels[i + 1]!];
         // By way of x0, so that thresholding works on what it is for.
         const epsilon = predictEpsilon("sample", this.x0(call, s), x, s);
-        const order = Math.min(
-          multistepOrder({ ...this.settings, zeroAtEnd: false }, i, timesteps.length),
-          history.length + 1,
-        );
+        const order = Math.min(multistepOrder(this.settings, i, timesteps.length), history.length + 1);
         const outputs = [epsilon, ...history];
         const nodes = levels
           .slice(i + 1 - order, i + 1)

@@ -23,15 +23,16 @@ export class DPMSolverMultistepInverseScheduler extends SolverScheduler<DPMSolve
   plan(request: PlanRequest): Plan {
     requireRequest(request, "steps");
     const { timesteps, sigmas } = this.#ascending(request);
-    const algorithm: Algorithm =
+    // The way to the noise has none of its own: a stochastic algorithm stands for its deterministic form.
+    const { predicts } =
       ALGORITHMS[this.settings.algorithm_type as keyof typeof ALGORITHMS] ?? ALGORITHMS["dpmsolver++"];
+    const algorithm: Algorithm = { predicts, stochastic: false };
     return multistepPlan(
       { timesteps, sigmas },
       sigmas.map((sigma) => this.solverLevel(sigma)),
       {
         ...this.settings,
         algorithm,
-        zeroAtEnd: false,
         outputOf: (call, level) => (algorithm.predicts === "x0" ? this.x0(call, level) : this.epsilon(call, level)),
       },
     );

@@ -33,7 +33,7 @@ export class DPMSolverSinglestepScheduler extends SolverScheduler<DPMSolverSingl
   plan(request: PlanRequest, options?: PlanOptions): Plan {
     const { timesteps, sigmas } = this.levels(request, options);
     const levels = sigmas.map((sigma) => this.solverLevel(sigma));
-    const orders = this.#orders(timesteps.length);
+    const orders = this.#orders(timesteps.length, sigmas.at(-1) === 0);
     return makePlan({
       timesteps,
       sigmas,
@@ -73,11 +73,10 @@ export class DPMSolverSinglestepScheduler extends SolverScheduler<DPMSolverSingl
   }
 
   /** Order of each step: 1 opens a block. Steps that fill no block, and the last into a noise level of 0, are lower. */
-  #orders(n: number): number[] {
-    const { solver_order: order, lower_order_final, final_sigmas_type } = this.settings;
+  #orders(n: number, zero: boolean): number[] {
+    const { solver_order: order, lower_order_final } = this.settings;
     const block = Array.from({ length: order }, (_, k) => k + 1);
     const orders = Array.from({ length: n }, (_, i) => block[i % order]!);
-    const zero = final_sigmas_type === "zero";
     if ((lower_order_final || zero || n % order !== 0) && n % order === 0 && order > 1) {
       // The last block becomes one of an order less and a step of order 1.
       orders.splice(n - 1, 1, 1);

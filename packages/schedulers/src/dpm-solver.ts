@@ -29,7 +29,6 @@ export class DPMSolverMultistepScheduler extends SolverScheduler<DPMSolverMultis
   }
 
   plan(request: PlanRequest, options?: PlanOptions): Plan {
-    const { final_sigmas_type } = this.settings;
     const noiseLevels = this.levels(request, options);
     return multistepPlan(
       noiseLevels,
@@ -37,7 +36,6 @@ export class DPMSolverMultistepScheduler extends SolverScheduler<DPMSolverMultis
       {
         ...this.settings,
         algorithm: this.#algorithm,
-        zeroAtEnd: final_sigmas_type === "zero",
         outputOf: (call, level) =>
           this.#algorithm.predicts === "x0" ? this.x0(call, level) : this.epsilon(call, level),
       },
@@ -50,7 +48,6 @@ interface Multistep {
   readonly solver_type: string;
   readonly lower_order_final: boolean;
   readonly euler_at_final: boolean;
-  readonly zeroAtEnd: boolean;
   readonly algorithm: Algorithm;
   /** What the method integrates: x0 or epsilon. */
   readonly outputOf: (call: Call, level: SolverLevel) => tf.Tensor;
@@ -71,7 +68,7 @@ export function multistepPlan(
     update: (call) => {
       const { i, x, history } = call;
       const outputs = [method.outputOf(call, levels[i]!), ...history].slice(0, method.solver_order);
-      const order = Math.min(outputs.length, multistepOrder(method, i, timesteps.length));
+      const order = Math.min(outputs.length, multistepOrder(method, i, timesteps.length, sigmas.at(-1) === 0));
       const step = exponentialStep(method.algorithm, levels[i]!, levels[i + 1]!);
       const terms = multistepTerms(step, levels.slice(i + 1 - order, i + 1).reverse(), outputs, method.solver_type);
       const noise: Term[] = method.algorithm.stochastic ? [[step.ofNoise, call.fresh()]] : [];
@@ -86,10 +83,10 @@ export function multistepOrder(
     solver_order,
     lower_order_final,
     euler_at_final,
-    zeroAtEnd,
-  }: Omit<Multistep, "algorithm" | "outputOf" | "solver_type">,
+  }: Pick<Multistep, "solver_order" | "lower_order_final" | "euler_at_final">,
   i: number,
   n: number,
+  zeroAtEnd = false,
 ): number {
   const few = lower_order_final && n < 15;
   if (i === n - 1 && (euler_at_final || few || zeroAtEnd)) return 1;

@@ -114,7 +114,6 @@ export class EDMDPMSolverMultistepScheduler extends EDMScheduler<EDMDPMSolverMul
     const method = {
       ...this.settings,
       algorithm: this.#algorithm,
-      zeroAtEnd: this.settings.final_sigmas_type === "zero",
       outputOf: ({ output, x }: { output: tf.Tensor; x: tf.Tensor }, { sigma }: Level) =>
         this.denoised(output, x, sigma),
     };

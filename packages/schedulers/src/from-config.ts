@@ -4,6 +4,7 @@ import { DDIMScheduler } from "./ddim.js";
 import { DDPMScheduler } from "./ddpm.js";
 import { DEISMultistepScheduler } from "./deis.js";
 import { DPMSolverMultistepInverseScheduler } from "./dpm-solver-inverse.js";
+import { DPMSolverSDEScheduler } from "./dpm-solver-sde.js";
 import { DPMSolverSinglestepScheduler } from "./dpm-solver-singlestep.js";
 import { DPMSolverMultistepScheduler } from "./dpm-solver.js";
 import { EDMDPMSolverMultistepScheduler, EDMEulerScheduler } from "./edm.js";
@@ -35,6 +36,7 @@ const CLASSES: Readonly<Record<string, SchedulerClass>> = {
   DEISMultistepScheduler,
   DPMSolverMultistepInverseScheduler,
   DPMSolverMultistepScheduler,
+  DPMSolverSDEScheduler,
   DPMSolverSinglestepScheduler,
   EDMDPMSolverMultistepScheduler,
   EDMEulerScheduler,

@@ -1,3 +1,4 @@
+export { brownianNoise, type BrownianNoise } from "./brownian.js";
 export { combine, type Term } from "./combine.js";
 export type { ConfigKey, ConfigOf, ConfigSpec, Settings } from "./config.js";
 export { CMStochasticIterativeScheduler, type CMStochasticIterativeConfig } from "./consistency.js";
@@ -6,6 +7,7 @@ export { DDIMScheduler, type DDIMConfig } from "./ddim.js";
 export { DDPMScheduler, type DDPMConfig, type VarianceType } from "./ddpm.js";
 export { DEISMultistepScheduler, type DEISMultistepConfig } from "./deis.js";
 export { DPMSolverMultistepInverseScheduler, type DPMSolverMultistepInverseConfig } from "./dpm-solver-inverse.js";
+export { DPMSolverSDEScheduler, type DPMSolverSDEConfig } from "./dpm-solver-sde.js";
 export { DPMSolverSinglestepScheduler, type DPMSolverSinglestepConfig } from "./dpm-solver-singlestep.js";
 export { DPMSolverMultistepScheduler, type DPMSolverMultistepConfig } from "./dpm-solver.js";
 export {
@@ -25,6 +27,7 @@ export {
 } from "./flow-match.js";
 export { diffuse, posterior, velocityOf } from "./forward.js";
 export { schedulerFromConfig, schedulerNames } from "./from-config.js";
+export { guide, rescaleGuidance } from "./guidance.js";
 export { HeunDiscreteScheduler, type HeunDiscreteConfig } from "./heun.js";
 export { IPNDMScheduler, type IPNDMConfig } from "./ipndm.js";
 export { KDPM2AncestralDiscreteScheduler, KDPM2DiscreteScheduler, type KDPM2DiscreteConfig } from "./kdpm2.js";
@@ -71,3 +74,5 @@ export { dynamicThreshold, limitX0, type ThresholdingConfig } from "./thresholdi
 export { torchNoise } from "./torch-noise.js";
 export { UnCLIPScheduler, type UnCLIPConfig } from "./unclip.js";
 export { UniPCMultistepScheduler, type UniPCMultistepConfig } from "./unipc.js";
+export { type Measurement, measureConvergence, orderOfConvergence, sampleMixture } from "./convergence.js";
+export { type GaussianMixture, mixtureDenoiser } from "./mixture.js";

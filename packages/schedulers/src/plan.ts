@@ -42,6 +42,7 @@ export function makePlan(parts: PlanParts): Plan {
   return {
     timesteps,
     sigmas,
+    levels: timesteps.map((_, i) => level(i)),
     initNoiseSigma,
     start: (noise) => ({ x: combine([initNoiseSigma, noise]), history: [] }),
     resume: (x, i) => {

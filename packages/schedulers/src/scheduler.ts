@@ -17,6 +17,8 @@ export interface Plan {
   readonly timesteps: readonly number[];
   /** Noise level before each step of the method, and after the last: sigma / alpha, or sigma itself for flow matching. */
   readonly sigmas: readonly number[];
+  /** Noise level of x before each call: x = alpha x0 + sigma epsilon. */
+  readonly levels: readonly Level[];
   /** Standard deviation of the first x. */
   readonly initNoiseSigma: number;
   /** The first state, from standard normal noise. Borrows it. */

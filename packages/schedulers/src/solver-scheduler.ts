@@ -76,6 +76,11 @@ export abstract class SolverScheduler<Config extends object> extends TrainedSche
     const { steps, timesteps: named, sigmas: given } = requireRequest(request, "steps", "timesteps", "sigmas");
     if (given) {
       requireSigmas(given);
+      if (this.choices.end && given.at(-1) === 0) {
+        throw new RangeError(
+          `plan({ sigmas }): ${this.config._class_name} cannot step to a noise level of 0; end at a small one, such as 0.03.`,
+        );
+      }
       const timesteps = given
         .slice(0, -1)
         .map((sigma) => Math.floor(use_flow_sigmas ? sigma * T : this.#timestepOf(sigma)));

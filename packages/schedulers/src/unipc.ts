@@ -3,6 +3,7 @@ import { combine, type Term } from "./combine.js";
 import { type ConfigOf, SPACING_KEYS } from "./config.js";
 import { difference } from "./dpm-solver.js";
 import { ALGORITHMS, exponentialStep } from "./exponential-integrator.js";
+import { SchedulerConfigError } from "./errors.js";
 import { solveLinear } from "./linear-system.js";
 import { makePlan } from "./plan.js";
 import type { Plan, PlanOptions, PlanRequest } from "./scheduler.js";
@@ -29,8 +30,17 @@ export class UniPCMultistepScheduler extends SolverScheduler<UniPCMultistepConfi
     const { solver_order, lower_order_final, disable_corrector, predict_x0 } = this.settings;
     const { timesteps, sigmas } = this.levels(request, options);
     const levels = sigmas.map((sigma) => this.solverLevel(sigma));
+    if (!predict_x0 && sigmas.at(-1) === 0) {
+      throw new SchedulerConfigError(
+        "UniPCMultistepScheduler: with predict_x0 false it cannot step to a noise level of 0, where epsilon means nothing. " +
+          "Set final_sigmas_type to sigma_min, or predict_x0 to true.",
+      );
+    }
     const orderAt = (i: number, known: number) =>
-      Math.min(lower_order_final ? Math.min(solver_order, timesteps.length - i) : solver_order, known);
+      // Into a noise level of 0 lambda is infinite, and no slope over it can be had.
+      sigmas[i + 1] === 0
+        ? 1
+        : Math.min(lower_order_final ? Math.min(solver_order, timesteps.length - i) : solver_order, known);
     return makePlan({
       timesteps,
       sigmas,
