@@ -14,6 +14,7 @@ export interface GridOptions {
 /** Pictures [B, H, W, C] side by side as one, [rows, columns, C]; the caller owns the result. */
 export function imageGrid(images: tf.Tensor4D, options: GridOptions = {}): tf.Tensor3D {
   const [count, , , channels] = images.shape;
+  if (count === 0) throw new RangeError("imageGrid: there is no picture; the tensor's first axis is 0.");
   const { columns = Math.ceil(Math.sqrt(count)), gap = 1, scale = 1, background = 1 } = options;
   for (const [name, value, least] of [
     ["columns", columns, 1],
@@ -23,7 +24,6 @@ export function imageGrid(images: tf.Tensor4D, options: GridOptions = {}): tf.Te
     if (!Number.isInteger(value) || value < least)
       throw new RangeError(`imageGrid: ${name} is ${value}; it must be a whole number from ${least}.`);
   }
-  if (count === 0) throw new RangeError("imageGrid: there is no picture; the tensor's first axis is 0.");
   return tf.tidy(() => {
     const rows = Math.ceil(count / columns);
     const framed = tf.pad4d(
@@ -40,7 +40,7 @@ export function imageGrid(images: tf.Tensor4D, options: GridOptions = {}): tf.Te
     const sheet = framed
       .reshape([rows, columns, height, width, channels])
       .transpose([0, 2, 1, 3, 4])
-      .reshape([rows * height, columns * width, channels]) as tf.Tensor3D;
+      .reshape<tf.Tensor3D>([rows * height, columns * width, channels]);
     const whole = tf.pad3d(
       sheet,
       [

@@ -17,7 +17,7 @@ export async function encodePng(image: tf.Tensor): Promise<Uint8Array> {
   const bytes = tf.tidy(() => image.clipByValue(0, 1).mul(255).round());
   try {
     const data = Uint8Array.from(await bytes.data());
-    return encode({ width: width!, height: height!, channels: channels as 1 | 3 | 4, data });
+    return encode({ width: width!, height: height, channels: channels, data });
   } finally {
     bytes.dispose();
   }

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
-import { CLIPTokenizer, TokenizerFilesError } from "./tokenizer.js";
+import { CLIPTokenizer } from "./tokenizer.js";
+import { TokenizerFilesError } from "./tokenizer-files.js";
 
 interface Case {
   text: string;
@@ -71,6 +72,34 @@ describe("CLIPTokenizer with OpenAI's vocabulary", () => {
     }
   });
 
+  it.each(["pairs", "texts"])(
+    "is the same from transformers 5's tokenizer.json, its merges written as %s",
+    async (written) => {
+      const folder = await mkdtemp(join(tmpdir(), "tokenizer "));
+      try {
+        const merges = tokenizer.merges.map((merge) => (written === "pairs" ? merge.split(" ") : merge));
+        await writeFile(
+          join(folder, "tokenizer.json"),
+          JSON.stringify({ model: { type: "BPE", vocab: tokenizer.vocab, merges } }),
+        );
+        const again = await CLIPTokenizer.fromFolder(folder);
+        for (const { text } of cases.slice(0, 50)) expect(again.encode(text)).toEqual(tokenizer.encode(text));
+      } finally {
+        await rm(folder, { recursive: true });
+      }
+    },
+  );
+
+  it("encodes 10,000 prompts in a second of processor time", () => {
+    const rates = Array.from({ length: 5 }, () => {
+      const before = process.cpuUsage();
+      for (let i = 0; i < 2000; i++) tokenizer.encode(cases[i % cases.length]!.text);
+      const { user, system } = process.cpuUsage(before);
+      return (2000 / (user + system)) * 1e6;
+    });
+    expect(Math.max(...rates)).toBeGreaterThan(10_000);
+  });
+
   it.each([1, 0, 2.5, NaN])("refuses a length of %p", (maxLength) => {
     expect(() => tokenizer.encode("a", { maxLength })).toThrow(RangeError);
   });
@@ -85,7 +114,10 @@ describe("A tokenizer folder", () => {
     ["no files", {}, /vocab\.json cannot be read/],
     ["a vocabulary that is no JSON", { "vocab.json": "{" }, /vocab\.json cannot be read/],
     ["a vocabulary that is a list", { "vocab.json": "[]" }, /it holds no object/],
+    ["an empty vocabulary", { "vocab.json": "{}", "merges.txt": "" }, /vocabulary is empty/],
+    ["an id that is no number", { "vocab.json": '{"a":"1"}', "merges.txt": "" }, /gives "a" the id "1"/],
     ["no merges", { "vocab.json": "{}" }, /merges\.txt/],
+    ["a tokenizer of another kind", { "tokenizer.json": '{"model":{"type":"Unigram"}}' }, /not of a byte-pair model/],
   ])("with %s is refused", async (_, files, message) => {
     const folder = await mkdtemp(join(tmpdir(), "tokenizer "));
     try {

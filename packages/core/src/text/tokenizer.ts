@@ -1,10 +1,6 @@
-import { fileExists, joinPath, readText, writeText } from "../platform.js";
+import { joinPath, writeText } from "../platform.js";
 import { BytePairEncoder } from "./byte-pairs.js";
-
-/** Thrown when a tokenizer's files are missing, damaged, or contradict each other. */
-export class TokenizerFilesError extends Error {
-  override name = "TokenizerFilesError";
-}
+import { readTokenizerFolder } from "./tokenizer-files.js";
 
 export interface TokenizerParts {
   /** Token to id, as in `vocab.json`. */
@@ -61,31 +57,13 @@ export class CLIPTokenizer {
   }
 
   /**
-   * Reads a tokenizer folder as transformers writes it: `vocab.json`, `merges.txt`, and where they are there
-   * `special_tokens_map.json` and `tokenizer_config.json`.
+   * Reads a tokenizer folder as transformers writes it: `vocab.json` and `merges.txt`, or `tokenizer.json` from version 5 on,
+   * and where they are there `special_tokens_map.json` and `tokenizer_config.json`.
    *
    * @throws TokenizerFilesError
    */
   static async fromFolder(folder: string): Promise<CLIPTokenizer> {
-    const vocab = await readJson(folder, "vocab.json");
-    const merges = await readText(joinPath(folder, "merges.txt")).catch((error: unknown) => {
-      throw new TokenizerFilesError(`${folder} has no readable merges.txt (${(error as Error).message}).`, {
-        cause: error,
-      });
-    });
-    const config = await readOptional(folder, "tokenizer_config.json");
-    const special = { ...config, ...(await readOptional(folder, "special_tokens_map.json")) };
-    return new CLIPTokenizer({
-      vocab: vocab as Record<string, number>,
-      merges: merges.split(/\r?\n/).filter((line, i) => line !== "" && !(i === 0 && line.startsWith("#version"))),
-      bosToken: tokenText(special.bos_token),
-      eosToken: tokenText(special.eos_token),
-      padToken: tokenText(special.pad_token),
-      maxLength:
-        typeof config.model_max_length === "number" && config.model_max_length < 1e6
-          ? config.model_max_length
-          : undefined,
-    });
+    return new CLIPTokenizer(await readTokenizerFolder(folder));
   }
 
   /** Writes what {@link fromFolder} reads. */
@@ -166,7 +144,7 @@ const MAX_REMEMBERED = 50_000;
 /** NFC, single spaces, lower case. Letter by letter: JavaScript's own gives a Greek final sigma its other form. */
 function normalised(text: string): string {
   const spaced = text.normalize("NFC").replace(/\p{White_Space}+/gu, " ");
-  return /^[\x00-\x7f]*$/.test(spaced)
+  return /^\p{ASCII}*$/u.test(spaced)
     ? spaced.toLowerCase()
     : Array.from(spaced, (letter) => letter.toLowerCase()).join("");
 }
@@ -178,28 +156,4 @@ function words(text: string): string[] {
 
 function escaped(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-}
-
-/** A special token as config files write it: a text, or an object that holds one. */
-function tokenText(value: unknown): string | undefined {
-  if (typeof value === "string") return value;
-  const content = (value as { content?: unknown } | null | undefined)?.content;
-  return typeof content === "string" ? content : undefined;
-}
-
-async function readJson(folder: string, name: string): Promise<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(await readText(joinPath(folder, name)));
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-    throw new Error("it holds no object");
-  } catch (error) {
-    throw new TokenizerFilesError(
-      `${folder}: ${name} cannot be read (${(error as Error).message}). A tokenizer folder holds vocab.json and merges.txt.`,
-      { cause: error },
-    );
-  }
-}
-
-async function readOptional(folder: string, name: string): Promise<Record<string, unknown>> {
-  return (await fileExists(joinPath(folder, name))) ? readJson(folder, name) : {};
 }

@@ -36,7 +36,9 @@ describe("A model in shards", () => {
     for (const name of names.filter((name) => name !== INDEX).sort()) {
       const file = await openSafetensors(join(SHARDED, name));
       // Within a file the order is lost; with the largest first, the split falls where it fell.
-      const sizes = [...file.tensors].sort(([, a], [, b]) => tf.util.sizeFromShape([...b.shape]) - tf.util.sizeFromShape([...a.shape]));
+      const sizes = [...file.tensors].sort(
+        ([, a], [, b]) => tf.util.sizeFromShape([...b.shape]) - tf.util.sizeFromShape([...a.shape]),
+      );
       for (const [tensor, info] of sizes) tensors.set(tensor, { ...info, data: await file.read(tensor) });
       await file.close();
     }
@@ -66,8 +68,16 @@ describe("A model in shards", () => {
     for (const [name, value] of model.parameters()) {
       const stored = value.dataSync();
       expect([name, differences(whole.parameters().get(name)!, stored)]).toEqual([name, 0]);
-      expect([name, differences(rounded.parameters().get(name)!, variant.parameters().get(name)!.dataSync())]).toEqual([name, 0]);
-      const worst = Math.max(...Array.from(variant.parameters().get(name)!.dataSync(), (x, i) => Math.abs(x - stored[i]!) - 2 ** -11 * Math.abs(stored[i]!)));
+      expect([name, differences(rounded.parameters().get(name)!, variant.parameters().get(name)!.dataSync())]).toEqual([
+        name,
+        0,
+      ]);
+      const worst = Math.max(
+        ...Array.from(
+          variant.parameters().get(name)!.dataSync(),
+          (x, i) => Math.abs(x - stored[i]!) - 2 ** -11 * Math.abs(stored[i]!),
+        ),
+      );
       expect(worst).toBeLessThanOrEqual(2 ** -25); // half a step: relative, or of the subnormal numbers
     }
     for (const loaded of [model, whole, variant, rounded]) loaded.dispose();
@@ -77,7 +87,9 @@ describe("A model in shards", () => {
   it("has a tensor that is larger than a file may be in a file of its own", async () => {
     const parameters = filled(new Linear(4, 4), new Linear(1, 1));
     await saveModelFolder(folder, "transformers", {}, parameters, { maxShardBytes: 30 });
-    const index = JSON.parse(await readFile(join(folder, "model.safetensors.index.json"), "utf8")) as { weight_map: object };
+    const index = JSON.parse(await readFile(join(folder, "model.safetensors.index.json"), "utf8")) as {
+      weight_map: object;
+    };
     expect(index.weight_map).toEqual({
       "0.bias": "model-00002-of-00002.safetensors",
       "0.weight": "model-00001-of-00002.safetensors",
@@ -90,7 +102,11 @@ describe("A model in shards", () => {
   });
 
   it.each<[string, unknown, RegExp]>([
-    ["a folder above", { weight_map: { a: "../a.safetensors" } }, /"\.\.\/a\.safetensors"; safetensors files of the same folder/],
+    [
+      "a folder above",
+      { weight_map: { a: "../a.safetensors" } },
+      /"\.\.\/a\.safetensors"; safetensors files of the same folder/,
+    ],
     ["a folder above, as Windows writes it", { weight_map: { a: "..\\a.safetensors" } }, /same folder/],
     ["an absolute path", { weight_map: { a: "/etc/a.safetensors" } }, /same folder/],
     ["a drive", { weight_map: { a: "C:a.safetensors" } }, /same folder/],
@@ -111,7 +127,9 @@ describe("A model in shards", () => {
   it("is refused if one of its files is not there, or its index is no JSON", async () => {
     await copyFile(join(SHARDED, "config.json"), join(folder, "config.json"));
     await copyFile(join(SHARDED, INDEX), join(folder, INDEX));
-    await expect(loadModel(folder)).rejects.toThrow(/diffusion_pytorch_model-0000\d-of-00006.safetensors cannot be read/);
+    await expect(loadModel(folder)).rejects.toThrow(
+      /diffusion_pytorch_model-0000\d-of-00006.safetensors cannot be read/,
+    );
     await writeFile(join(folder, INDEX), "{");
     await expect(loadModel(folder)).rejects.toThrow(/index\.json is no JSON/);
   });
@@ -119,8 +137,18 @@ describe("A model in shards", () => {
 
 describe("A folder without the weights that are looked for", () => {
   it.each<[string, string[], string | undefined, RegExp]>([
-    ["holds other variants: they are named", ["model.fp16.safetensors"], undefined, /There is the variant fp16: give \{ variant: "fp16" \}/],
-    ["holds a pickle: it is to be converted", ["pytorch_model.bin"], undefined, /pytorch_model\.bin is a pickle.*convert it/],
+    [
+      "holds other variants: they are named",
+      ["model.fp16.safetensors"],
+      undefined,
+      /There is the variant fp16: give \{ variant: "fp16" \}/,
+    ],
+    [
+      "holds a pickle: it is to be converted",
+      ["pytorch_model.bin"],
+      undefined,
+      /pytorch_model\.bin is a pickle.*convert it/,
+    ],
     ["holds something else", ["notes.txt"], "ema", /variant "ema".*It holds notes\.txt/],
     ["is empty", [], undefined, /empty or not there/],
   ])("%s", async (_, files, variant, message) => {
@@ -152,7 +180,12 @@ describe("Weights of another network", () => {
       (error: unknown) => error as Error,
     );
     expect(error).toBeInstanceOf(WeightsMismatchError);
-    expect(error!.message.split("\n").slice(1).map((line) => line.trim())).toEqual([
+    expect(
+      error!.message
+        .split("\n")
+        .slice(1)
+        .map((line) => line.trim()),
+    ).toEqual([
       "0.bias is [4], the network's is [3]",
       "1.weight is of the whole-number type I32, weights are F32, F16, BF16, F64 or F8",
       "0.weight is missing (nearest: 0.wieght)",

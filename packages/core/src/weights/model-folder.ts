@@ -25,10 +25,15 @@ export async function readConfig(folder: string): Promise<Record<string, unknown
   try {
     config = JSON.parse(await readText(path));
   } catch (error) {
-    throw new WeightsFormatError(`${path} cannot be read (${(error as Error).message}). Give a folder with a config.json.`, { cause: error });
+    throw new WeightsFormatError(
+      `${path} cannot be read (${(error as Error).message}). Give a folder with a config.json.`,
+      { cause: error },
+    );
   }
   if (typeof config !== "object" || config === null || Array.isArray(config)) {
-    throw new WeightsFormatError(`${path} holds no object; a config.json as diffusers or transformers write it is expected.`);
+    throw new WeightsFormatError(
+      `${path} holds no object; a config.json as diffusers or transformers write it is expected.`,
+    );
   }
   return config as Record<string, unknown>;
 }
@@ -96,9 +101,15 @@ async function weightFiles(folder: string, variant?: string): Promise<string[]> 
 /** What a folder holds instead of the weights that were looked for, and what to do about it. */
 async function whatIsThere(folder: string): Promise<string> {
   const names = await listFolder(folder);
-  const variants = new Set(names.flatMap((name) => /^(?:diffusion_pytorch_model|model)\.([^.]+?)(?:-\d+-of-\d+)?\.safetensors$/.exec(name)?.[1] ?? []));
-  if (variants.size > 0) return ` There is the variant ${[...variants].join(", ")}: give { variant: "${[...variants][0]}" }.`;
+  const variants = new Set(
+    names.flatMap(
+      (name) => /^(?:diffusion_pytorch_model|model)\.([^.]+?)(?:-\d+-of-\d+)?\.safetensors$/.exec(name)?.[1] ?? [],
+    ),
+  );
+  if (variants.size > 0)
+    return ` There is the variant ${[...variants].join(", ")}: give { variant: "${[...variants][0]}" }.`;
   const pickle = names.find((name) => /\.(bin|ckpt|pt|pth)$/.test(name));
-  if (pickle) return ` ${pickle} is a pickle, which can run any code when opened, and is not read: convert it to safetensors.`;
+  if (pickle)
+    return ` ${pickle} is a pickle, which can run any code when opened, and is not read: convert it to safetensors.`;
   return names.length === 0 ? " The folder is empty or not there." : ` It holds ${names.slice(0, 10).join(", ")}.`;
 }

@@ -63,7 +63,8 @@ function matchNames(files: Files, parameters: ReadonlyMap<string, Parameter>): M
       else if (found.has(name)) problems.push(`${stored} and ${found.get(name)!.stored} are both ${name}`);
       else {
         found.set(name, { file, stored });
-        if (!isFloat(dtype)) problems.push(`${stored} is of the whole-number type ${dtype}, weights are F32, F16, BF16, F64 or F8`);
+        if (!isFloat(dtype))
+          problems.push(`${stored} is of the whole-number type ${dtype}, weights are F32, F16, BF16, F64 or F8`);
         if (!sameShape(shape, parameter.diskShape)) {
           problems.push(`${stored} is [${shape.join(", ")}], the network's is [${parameter.diskShape.join(", ")}]`);
         }
@@ -120,7 +121,10 @@ export async function parametersToTensors(
 ): Promise<Map<string, TensorToWrite>> {
   for (const parameter of parameters.values()) void parameter.value;
   return new Map(
-    [...parameters].map(([name, parameter]) => [name, { dtype, shape: parameter.diskShape, data: () => diskNumbers(parameter) }]),
+    [...parameters].map(([name, parameter]) => [
+      name,
+      { dtype, shape: parameter.diskShape, data: () => diskNumbers(parameter) },
+    ]),
   );
 }
 

@@ -43,7 +43,14 @@ function expectSame(got: Map<string, TensorToWrite>, want: Map<string, TensorToW
   const bits = (tensors: Map<string, TensorToWrite>) =>
     [...tensors].map(([name, { dtype, shape, data }]) => {
       const { buffer, byteOffset, byteLength } = data as Uint8Array;
-      return { name, dtype, shape, bits: createHash("sha256").update(Buffer.from(buffer, byteOffset, byteLength)).digest("hex") };
+      return {
+        name,
+        dtype,
+        shape,
+        bits: createHash("sha256")
+          .update(Buffer.from(buffer, byteOffset, byteLength))
+          .digest("hex"),
+      };
     });
   expect(bits(got)).toEqual(bits(want));
 }
@@ -71,15 +78,22 @@ describe("Reading", () => {
     const half = tensors.get("half")!.data as Float32Array;
     for (const bits of [0, 1, 0x3ff, 0x400, 0x3c00, 0x7bff, 0x8001, 0xfbff]) {
       const exponent = (bits >> 10) & 31;
-      const value = (exponent === 0 ? (bits & 1023) * 2 ** -24 : (1 + (bits & 1023) / 1024) * 2 ** (exponent - 15)) * (bits >> 15 ? -1 : 1);
+      const value =
+        (exponent === 0 ? (bits & 1023) * 2 ** -24 : (1 + (bits & 1023) / 1024) * 2 ** (exponent - 15)) *
+        (bits >> 15 ? -1 : 1);
       expect(half[bits]).toBe(value);
     }
     expect([half[0x7c00], half[0xfc00], half[0x7e00]]).toEqual([Infinity, -Infinity, NaN]);
     const brain = tensors.get("brain")!.data as Float32Array;
     expect([brain[0x3f80], brain[0xff80], brain[0x7fc0], brain[0x0001]]).toEqual([1, -Infinity, NaN, 2 ** -133]);
     // Back again: quiet NaNs keep their bits, signalling ones (which no arithmetic makes) become quiet.
-    const file = await openSafetensors(await encodeSafetensors({ half: tensors.get("half")!, brain: tensors.get("brain")! }));
-    for (const [name, infinite, quiet] of [["half", 0x7c00, 0x200], ["brain", 0x7f80, 0x40]] as const) {
+    const file = await openSafetensors(
+      await encodeSafetensors({ half: tensors.get("half")!, brain: tensors.get("brain")! }),
+    );
+    for (const [name, infinite, quiet] of [
+      ["half", 0x7c00, 0x200],
+      ["brain", 0x7f80, 0x40],
+    ] as const) {
       const bits = new Uint16Array((await file.readBytes(name)).buffer);
       const wrong = bits.findIndex((found, i) => found !== ((i & 0x7fff) > infinite ? i | quiet : i));
       expect([bits.length, wrong]).toEqual([65536, -1]);
@@ -87,7 +101,13 @@ describe("Reading", () => {
   });
 
   it("reads the two 8-bit floats", async () => {
-    const bytes = fileOf({ a: { dtype: "F8_E4M3", shape: [5], data_offsets: [0, 5] }, b: { dtype: "F8_E5M2", shape: [5], data_offsets: [5, 10] } }, 10);
+    const bytes = fileOf(
+      {
+        a: { dtype: "F8_E4M3", shape: [5], data_offsets: [0, 5] },
+        b: { dtype: "F8_E5M2", shape: [5], data_offsets: [5, 10] },
+      },
+      10,
+    );
     bytes.set([0x38, 0x7e, 0x01, 0xff, 0x80, 0x3c, 0x7b, 0x01, 0x7c, 0xff], bytes.byteLength - 10);
     const file = await openSafetensors(bytes);
     expect([...((await file.read("a")) as Float32Array)]).toEqual([1, 448, 2 ** -9, NaN, -0]);
@@ -102,7 +122,9 @@ describe("Reading", () => {
       const range = ranges ? /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? "") : null;
       if (!range) return void response.end(bytes);
       const [begin, last] = [Number(range[1]), Number(range[2])];
-      response.writeHead(206, { "content-range": `bytes ${begin}-${last}/${bytes.byteLength}` }).end(bytes.subarray(begin, last + 1));
+      response
+        .writeHead(206, { "content-range": `bytes ${begin}-${last}/${bytes.byteLength}` })
+        .end(bytes.subarray(begin, last + 1));
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     try {
@@ -149,7 +171,10 @@ describe("Writing", () => {
     const file = await openSafetensors(golden);
     const tensors: [string, TensorToWrite][] = [];
     for (const [name, info] of file.tensors) {
-      const data = info.dtype === "F16" || info.dtype === "BF16" ? new Uint16Array((await file.readBytes(name)).buffer) : await file.read(name);
+      const data =
+        info.dtype === "F16" || info.dtype === "BF16"
+          ? new Uint16Array((await file.readBytes(name)).buffer)
+          : await file.read(name);
       tensors.unshift([name, { ...info, data }]);
     }
     await file.close();
@@ -163,7 +188,11 @@ describe("Writing", () => {
       [1 + 2 ** -11, 0x3c00], [1 + 3 * 2 ** -11, 0x3c02], [1 + 2 ** -11 + 2 ** -20, 0x3c01],
       [65519.99, 0x7bff], [65520, 0x7c00], [2 ** -25, 0], [2 ** -25 * 1.001, 1], [1.5 * 2 ** -24, 2], [2 ** -14 - 2 ** -25, 0x0400], [-(2 ** -30), 0x8000],
     ]; // prettier-ignore
-    const file = await openSafetensors(await encodeSafetensors({ x: { dtype: "F16", shape: [cases.length], data: Float32Array.from(cases, ([x]) => x) } }));
+    const file = await openSafetensors(
+      await encodeSafetensors({
+        x: { dtype: "F16", shape: [cases.length], data: Float32Array.from(cases, ([x]) => x) },
+      }),
+    );
     expect([...new Uint16Array((await file.readBytes("x")).buffer)]).toEqual(cases.map(([, bits]) => bits));
   });
 
@@ -178,9 +207,17 @@ describe("Writing", () => {
   });
 
   it.each<[string, TensorToWrite | Record<string, TensorToWrite>, RegExp]>([
-    ["whole numbers as floats", { dtype: "F32", shape: [1], data: new Int32Array(1) }, /Int32Array cannot be written as F32; give a Float32Array/],
+    [
+      "whole numbers as floats",
+      { dtype: "F32", shape: [1], data: new Int32Array(1) },
+      /Int32Array cannot be written as F32; give a Float32Array/,
+    ],
     ["floats as whole numbers", { dtype: "I32", shape: [1], data: new Float32Array(1) }, /give a Int32Array/],
-    ["float64 as float16, which would round twice", { dtype: "F16", shape: [1], data: new Float64Array(1) }, /give a Uint16Array or a Float32Array/],
+    [
+      "float64 as float16, which would round twice",
+      { dtype: "F16", shape: [1], data: new Float64Array(1) },
+      /give a Uint16Array or a Float32Array/,
+    ],
     ["a dtype that is none", { dtype: "F7" as Dtype, shape: [1], data: new Uint8Array(1) }, /dtype F7/],
     ["a reserved name", { __metadata__: { dtype: "U8", shape: [0], data: new Uint8Array() } }, /__metadata__/],
     ["half a surrogate pair", { "\ud800": { dtype: "U8", shape: [0], data: new Uint8Array() } }, /UTF-8/],
@@ -210,18 +247,31 @@ describe("Writing", () => {
 
   it("and reading again give back any tensors", async () => {
     const tensor = fc
-      .record({ shape: fc.array(fc.nat(4), { maxLength: 3 }), dtype: fc.constantFrom("F32", "I32", "U8" as const), seed: fc.nat(255) })
+      .record({
+        shape: fc.array(fc.nat(4), { maxLength: 3 }),
+        dtype: fc.constantFrom("F32", "I32", "U8" as const),
+        seed: fc.nat(255),
+      })
       .map(({ shape, dtype, seed }): TensorToWrite => {
         const size = shape.reduce((product, n) => product * n, 1);
         const numbers = Array.from({ length: size }, (_, i) => (i * 37 + seed) % 256);
-        const data = dtype === "F32" ? Float32Array.from(numbers) : dtype === "I32" ? Int32Array.from(numbers) : Uint8Array.from(numbers);
+        const data =
+          dtype === "F32"
+            ? Float32Array.from(numbers)
+            : dtype === "I32"
+              ? Int32Array.from(numbers)
+              : Uint8Array.from(numbers);
         return { dtype, shape, data };
       });
-    const names = fc.string({ unit: "binary", minLength: 1 }).filter((name) => name !== "__metadata__" && !/\p{Surrogate}/u.test(name));
+    const names = fc
+      .string({ unit: "binary", minLength: 1 })
+      .filter((name) => name !== "__metadata__" && !/\p{Surrogate}/u.test(name));
     await fc.assert(
       fc.asyncProperty(fc.dictionary(names, tensor, { noNullPrototype: true, maxKeys: 5 }), async (tensors) => {
         const sorted = Object.entries(tensors).sort(([a], [b]) => (a < b ? -1 : 1));
-        const read = [...(await readAll(await encodeSafetensors(tensors, { format: "pt" })))].sort(([a], [b]) => (a < b ? -1 : 1));
+        const read = [...(await readAll(await encodeSafetensors(tensors, { format: "pt" })))].sort(([a], [b]) =>
+          a < b ? -1 : 1,
+        );
         expectSame(new Map(read), new Map(sorted));
       }),
       { numRuns: 50 },
@@ -234,33 +284,87 @@ const one = (over: object) => ({ a: { dtype: "U8", shape: [4], data_offsets: [0,
 describe("A file is refused, in its own words, when", () => {
   it.each<[string, Uint8Array, RegExp]>([
     ["it is empty", new Uint8Array(), /too few/],
-    ["it is shorter than its header's length", fileOf("{}").subarray(0, 9), /header should be 2 bytes long, the file has 9.*unfinished/],
-    ["its header's length overflows", new Uint8Array(16).fill(255), /header should be 18446744073709551615 bytes long; 100000000 are the most/],
+    [
+      "it is shorter than its header's length",
+      fileOf("{}").subarray(0, 9),
+      /header should be 2 bytes long, the file has 9.*unfinished/,
+    ],
+    [
+      "its header's length overflows",
+      new Uint8Array(16).fill(255),
+      /header should be 18446744073709551615 bytes long; 100000000 are the most/,
+    ],
     ["it is a zip, as PyTorch's are", new TextEncoder().encode("PK\x03\x04 and so on and so on"), /pickle.*Convert/],
     ["it is a bare pickle", Uint8Array.from([0x80, 2, 0x7d, 0x71, 1, 0x28, 0x58, 5, 0]), /pickle/],
-    ["it is a Git LFS pointer", new TextEncoder().encode("version https://git-lfs.github.com/spec/v1\n"), /git lfs pull/],
+    [
+      "it is a Git LFS pointer",
+      new TextEncoder().encode("version https://git-lfs.github.com/spec/v1\n"),
+      /git lfs pull/,
+    ],
     ["it is an error page", new TextEncoder().encode("<!DOCTYPE html><html>"), /web page/],
-    ["it is a server's answer in words", new TextEncoder().encode("Entry not found"), /text file, which begins "Entry not found"/],
+    [
+      "it is a server's answer in words",
+      new TextEncoder().encode("Entry not found"),
+      /text file, which begins "Entry not found"/,
+    ],
     ["its header is no JSON", fileOf("{nonsense"), /not valid JSON/],
     ["its header is not UTF-8", fileOf("{}").map((byte, i) => (i === 9 ? 0xff : byte)), /not valid JSON/],
     ["its header is a list", fileOf([]), /does not start/],
-    ["a name comes twice", fileOf(`{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"a" : {"dtype":"U8","shape":[0],"data_offsets":[0,0]}}`), /"a" stands there twice/],
-    ["a name comes twice, once escaped", fileOf(`{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"\\u0061"${" ".repeat(200)}:{}}`), /twice/],
+    [
+      "a name comes twice",
+      fileOf(
+        `{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"a" : {"dtype":"U8","shape":[0],"data_offsets":[0,0]}}`,
+      ),
+      /"a" stands there twice/,
+    ],
+    [
+      "a name comes twice, once escaped",
+      fileOf(`{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"\\u0061"${" ".repeat(200)}:{}}`),
+      /twice/,
+    ],
     ["a dtype is unknown", fileOf(one({ dtype: "F7" }), 4), /dtype "F7"/],
     ["a dtype is a property of every object", fileOf(one({ dtype: "constructor" }), 4), /dtype/],
     ["a shape is negative", fileOf(one({ shape: [-4] }), 4), /-4 is not written as a whole number/],
     ["a shape is no whole number", fileOf(one({ shape: [4.5] }), 4), /4\.5 is not written as a whole number/],
     ["a size overflows", fileOf(one({ shape: [2 ** 40, 2 ** 40] }), 4), /too large/],
-    ["a size overflows before a zero", fileOf(one({ shape: [2 ** 40, 2 ** 40, 0], data_offsets: [0, 0] })), /too large/],
-    ["a number is written with a point", fileOf(`{"a":{"dtype":"U8","shape":[1.0],"data_offsets":[0,1]}}`, 1), /1\.0 is not written as a whole/],
-    ["a number is written with an exponent", fileOf(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1e0]}}`, 1), /1e0 is not written as a whole/],
-    ["a number is minus zero", fileOf(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[-0,1]}}`, 1), /-0 is not written as a whole/],
-    ["a name is half a surrogate pair", fileOf(`{"\\ud800":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, 1), /half a surrogate/],
+    [
+      "a size overflows before a zero",
+      fileOf(one({ shape: [2 ** 40, 2 ** 40, 0], data_offsets: [0, 0] })),
+      /too large/,
+    ],
+    [
+      "a number is written with a point",
+      fileOf(`{"a":{"dtype":"U8","shape":[1.0],"data_offsets":[0,1]}}`, 1),
+      /1\.0 is not written as a whole/,
+    ],
+    [
+      "a number is written with an exponent",
+      fileOf(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1e0]}}`, 1),
+      /1e0 is not written as a whole/,
+    ],
+    [
+      "a number is minus zero",
+      fileOf(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[-0,1]}}`, 1),
+      /-0 is not written as a whole/,
+    ],
+    [
+      "a name is half a surrogate pair",
+      fileOf(`{"\\ud800":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, 1),
+      /half a surrogate/,
+    ],
     ["metadata comes twice", fileOf(`{"__metadata__":{},"__metadata__":{}}`), /twice/],
     ["offsets are reversed", fileOf(one({ data_offsets: [4, 0] }), 4), /data_offsets/],
     ["offsets do not fit the shape", fileOf(one({ shape: [3] }), 4), /needs 3 bytes/],
-    ["there is a hole", fileOf({ ...one({}), b: { dtype: "U8", shape: [1], data_offsets: [5, 6] } }, 6), /begins at byte 5, where 4/],
-    ["tensors overlap", fileOf({ ...one({}), b: { dtype: "U8", shape: [2], data_offsets: [3, 5] } }, 5), /begins at byte 3, where 4/],
+    [
+      "there is a hole",
+      fileOf({ ...one({}), b: { dtype: "U8", shape: [1], data_offsets: [5, 6] } }, 6),
+      /begins at byte 5, where 4/,
+    ],
+    [
+      "tensors overlap",
+      fileOf({ ...one({}), b: { dtype: "U8", shape: [2], data_offsets: [3, 5] } }, 5),
+      /begins at byte 3, where 4/,
+    ],
     ["it has been cut", fileOf(one({}), 3), /need 4 bytes, the file has 3.*unfinished download/],
     ["bytes are left over", fileOf(one({}), 5), /1 bytes at its end belong to no tensor/],
     ["its metadata holds a number", fileOf({ __metadata__: { a: 1 } }), /texts only/],
@@ -272,7 +376,9 @@ describe("A file is refused, in its own words, when", () => {
 
   it("random bytes or a damaged byte make of it anything but a sound file: never another error", async () => {
     const sound = fileOf(one({}), 4);
-    const damaged = fc.tuple(fc.nat(sound.length - 5), fc.nat(255)).map(([at, byte]) => sound.map((old, i) => (i === at ? byte : old)));
+    const damaged = fc
+      .tuple(fc.nat(sound.length - 5), fc.nat(255))
+      .map(([at, byte]) => sound.map((old, i) => (i === at ? byte : old)));
     await fc.assert(
       fc.asyncProperty(fc.oneof(fc.uint8Array({ maxLength: 1024 }), damaged), async (bytes) => {
         await openSafetensors(bytes).catch((error: unknown) => expect(error).toBeInstanceOf(WeightsFormatError));
@@ -286,14 +392,23 @@ describe("A file is refused, in its own words, when", () => {
     const quotes = `{${'"\\"":1,'.repeat(120)}"z":1}`;
     const zeros = fileOf("");
     new DataView(zeros.buffer).setBigUint64(0, 99_999_999n, true);
-    for (const bytes of [fileOf(nested), fileOf(quotes), fileOf(`{"${"\\\\".repeat(490)}":1}`), fileOf(`{"a":${"9".repeat(900)}}`), zeros]) {
+    for (const bytes of [
+      fileOf(nested),
+      fileOf(quotes),
+      fileOf(`{"${"\\\\".repeat(490)}":1}`),
+      fileOf(`{"a":${"9".repeat(900)}}`),
+      zeros,
+    ]) {
       const costs: { ms: number; bytes: number }[] = [];
       for (let run = 0; run < 5; run++) {
         const before = process.memoryUsage();
         const started = performance.now();
         await expect(openSafetensors(bytes)).rejects.toThrow(WeightsFormatError);
         const after = process.memoryUsage();
-        costs.push({ ms: performance.now() - started, bytes: after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers });
+        costs.push({
+          ms: performance.now() - started,
+          bytes: after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers,
+        });
       }
       // The best of five: a busy machine must not fail it.
       expect(Math.min(...costs.map(({ ms }) => ms))).toBeLessThan(50);
@@ -304,7 +419,8 @@ describe("A file is refused, in its own words, when", () => {
   it("it is hostile and large: many escapes, deep nesting", async () => {
     const escapes = `{"${'\\"'.repeat(300_000)}":1}`;
     const nested = `{"a":${"[".repeat(200_000)}${"]".repeat(200_000)}}`;
-    for (const text of [escapes, nested]) await expect(openSafetensors(fileOf(text))).rejects.toThrow(WeightsFormatError);
+    for (const text of [escapes, nested])
+      await expect(openSafetensors(fileOf(text))).rejects.toThrow(WeightsFormatError);
   });
 });
 

@@ -7,7 +7,7 @@ import { type TensorToWrite, writeSafetensors } from "./write-safetensors.js";
 export async function readShardNames(folder: string, index: string): Promise<string[]> {
   const path = joinPath(folder, index);
   const map = weightMap(path, await readText(path));
-  const names = [...new Set(Object.values(map))];
+  const names = [...new Set<unknown>(Object.values(map))];
   const bad = names.find((name) => typeof name !== "string" || !/^[^/\\:\0]+\.safetensors$/.test(name));
   if (names.length === 0 || bad !== undefined) {
     throw new WeightsFormatError(
@@ -22,7 +22,9 @@ function weightMap(path: string, text: string): object {
     const { weight_map: map } = JSON.parse(text) as { weight_map?: unknown };
     if (typeof map === "object" && map !== null) return map;
   } catch (error) {
-    throw new WeightsFormatError(`${path} is no JSON (${(error as Error).message}). Download it again.`, { cause: error });
+    throw new WeightsFormatError(`${path} is no JSON (${(error as Error).message}). Download it again.`, {
+      cause: error,
+    });
   }
   throw new WeightsFormatError(`${path} has no weight_map, which says what tensor is in what file. Download it again.`);
 }
@@ -40,14 +42,16 @@ export interface Shards {
  * as Python's huggingface_hub splits and names them: in order, each file filled while the next tensor fits.
  */
 export async function writeShards(folder: string, { base, variant, tensors, maxShardBytes }: Shards): Promise<void> {
-  if (!(maxShardBytes > 0)) throw new RangeError(`maxShardBytes is ${maxShardBytes}; a number of bytes above 0 is expected.`);
+  if (!(maxShardBytes > 0))
+    throw new RangeError(`maxShardBytes is ${maxShardBytes}; a number of bytes above 0 is expected.`);
   const suffix = variant ? `.${variant}` : "";
   const shards = split(tensors, maxShardBytes);
   const fileName = (i: number) => {
     const number = (n: number) => String(n).padStart(5, "0");
     return `${base}${suffix}${shards.length === 1 ? "" : `-${number(i + 1)}-of-${number(shards.length)}`}.safetensors`;
   };
-  for (const [i, shard] of shards.entries()) await writeSafetensors(joinPath(folder, fileName(i)), shard, { format: "pt" });
+  for (const [i, shard] of shards.entries())
+    await writeSafetensors(joinPath(folder, fileName(i)), shard, { format: "pt" });
   if (shards.length === 1) return;
   const map = shards.flatMap((shard, i) => [...shard.keys()].map((name) => [name, fileName(i)] as const));
   const index = {

@@ -26,7 +26,10 @@ export async function writeSafetensors(path: string, tensors: TensorsToWrite, me
 }
 
 /** As {@link writeSafetensors}, in memory. */
-export async function encodeSafetensors(tensors: TensorsToWrite, metadata?: Metadata): Promise<Uint8Array<ArrayBuffer>> {
+export async function encodeSafetensors(
+  tensors: TensorsToWrite,
+  metadata?: Metadata,
+): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of safetensorsChunks(tensors, metadata)) chunks.push(chunk);
   const bytes = new Uint8Array(chunks.reduce((size, chunk) => size + chunk.byteLength, 0));
@@ -49,11 +52,15 @@ function safetensorsChunks(tensors: TensorsToWrite, metadata: Metadata | undefin
   for (const [name, tensor] of entries) checkTensor(name, tensor);
   for (const [key, value] of Object.entries(metadata ?? {})) {
     requireUnicode(key);
-    if (typeof value !== "string") throw new TypeError(`Metadata ${JSON.stringify(key)} is not text: safetensors files keep nothing else. Use JSON.stringify.`);
+    if (typeof value !== "string")
+      throw new TypeError(
+        `Metadata ${JSON.stringify(key)} is not text: safetensors files keep nothing else. Use JSON.stringify.`,
+      );
     requireUnicode(value);
   }
   const sorted = entries.sort(
-    ([nameA, a], [nameB, b]) => DTYPE_ORDER.indexOf(b.dtype) - DTYPE_ORDER.indexOf(a.dtype) || compareCodePoints(nameA, nameB),
+    ([nameA, a], [nameB, b]) =>
+      DTYPE_ORDER.indexOf(b.dtype) - DTYPE_ORDER.indexOf(a.dtype) || compareCodePoints(nameA, nameB),
   );
   const header = headerBytes(sorted, metadata);
   return (async function* () {
@@ -72,8 +79,10 @@ function isMap(tensors: TensorsToWrite): tensors is ReadonlyMap<string, TensorTo
 
 function checkTensor(name: string, { dtype, shape, data }: TensorToWrite): void {
   requireUnicode(name);
-  if (name === "__metadata__") throw new RangeError('No tensor can have the name "__metadata__": safetensors files use it for something else.');
-  if (!DTYPE_ORDER.includes(dtype)) throw new TypeError(`Tensor ${JSON.stringify(name)} has the dtype ${dtype}; known: ${DTYPE_ORDER.join(", ")}.`);
+  if (name === "__metadata__")
+    throw new RangeError('No tensor can have the name "__metadata__": safetensors files use it for something else.');
+  if (!DTYPE_ORDER.includes(dtype))
+    throw new TypeError(`Tensor ${JSON.stringify(name)} has the dtype ${dtype}; known: ${DTYPE_ORDER.join(", ")}.`);
   if (typeof data === "function") return;
   checkSize(name, shape, data);
   encodeNumbers(data.subarray(0, 0), dtype);
@@ -81,13 +90,16 @@ function checkTensor(name: string, { dtype, shape, data }: TensorToWrite): void 
 
 function checkSize(name: string, shape: readonly number[], { length }: NumberArray): void {
   if (length === sizeOf(shape)) return;
-  throw new RangeError(`Tensor ${JSON.stringify(name)} has ${length} numbers; its shape [${shape.join(", ")}] takes ${sizeOf(shape)}.`);
+  throw new RangeError(
+    `Tensor ${JSON.stringify(name)} has ${length} numbers; its shape [${shape.join(", ")}] takes ${sizeOf(shape)}.`,
+  );
 }
 
 const sizeOf = (shape: readonly number[]) => shape.reduce((product, count) => product * count, 1);
 
 function requireUnicode(text: string): void {
-  if (/\p{Surrogate}/u.test(text)) throw new RangeError(`${JSON.stringify(text)} holds half a surrogate pair, which UTF-8 cannot write.`);
+  if (/\p{Surrogate}/u.test(text))
+    throw new RangeError(`${JSON.stringify(text)} holds half a surrogate pair, which UTF-8 cannot write.`);
 }
 
 /** The header's length, and its JSON filled up with spaces to a multiple of 8 bytes. */
@@ -101,7 +113,10 @@ function headerBytes(sorted: readonly [string, TensorToWrite][], metadata: Metad
   const parts = metadata ? [`"__metadata__":${JSON.stringify(metadata)}`, ...described] : described;
   const json = new TextEncoder().encode(`{${parts.join(",")}}`);
   const length = Math.ceil(json.byteLength / 8) * 8;
-  if (length > MAX_HEADER_BYTES) throw new RangeError(`The header would have ${length} bytes; ${MAX_HEADER_BYTES} are the most that readers take. Shorten the metadata.`);
+  if (length > MAX_HEADER_BYTES)
+    throw new RangeError(
+      `The header would have ${length} bytes; ${MAX_HEADER_BYTES} are the most that readers take. Shorten the metadata.`,
+    );
   const bytes = new Uint8Array(8 + length).fill(0x20, 8);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
   bytes.set(json, 8);

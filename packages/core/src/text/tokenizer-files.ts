@@ -1,0 +1,90 @@
+import { fileExists, joinPath, readText } from "../platform.js";
+import type { TokenizerParts } from "./tokenizer.js";
+
+/** Thrown when a tokenizer's files are missing, damaged, or contradict each other. */
+export class TokenizerFilesError extends Error {
+  override name = "TokenizerFilesError";
+}
+
+/** What a tokenizer folder says, in either of the forms that transformers writes. */
+export async function readTokenizerFolder(folder: string): Promise<TokenizerParts> {
+  const isNew = !(await fileExists(joinPath(folder, "vocab.json"))) && (await fileExists(joinPath(folder, TOKENIZER_FILE)));
+  const learned = isNew ? await readTokenizerFile(folder) : await readVocabAndMerges(folder);
+  const config = await readOptional(folder, "tokenizer_config.json");
+  const special = { ...config, ...(await readOptional(folder, "special_tokens_map.json")) };
+  const length = config.model_max_length;
+  return {
+    ...learned,
+    bosToken: tokenText(special.bos_token),
+    eosToken: tokenText(special.eos_token),
+    padToken: tokenText(special.pad_token),
+    maxLength: typeof length === "number" && length < NO_LIMIT ? length : undefined,
+  };
+}
+
+/** transformers writes 10^30 for a tokenizer without a longest length. */
+const NO_LIMIT = 1e6;
+
+/** A special token as config files write it: a text, or an object that holds one. */
+function tokenText(value: unknown): string | undefined {
+  if (typeof value === "string") return value;
+  const content = (value as { content?: unknown } | null | undefined)?.content;
+  return typeof content === "string" ? content : undefined;
+}
+
+const TOKENIZER_FILE = "tokenizer.json";
+
+type Learned = Pick<TokenizerParts, "vocab" | "merges">;
+
+async function readVocabAndMerges(folder: string): Promise<Learned> {
+  const vocab = await readJson(folder, "vocab.json");
+  const merges = await readText(joinPath(folder, "merges.txt")).catch((error: unknown) => {
+    throw new TokenizerFilesError(`${folder} has no readable merges.txt (${(error as Error).message}).`, {
+      cause: error,
+    });
+  });
+  return {
+    vocab: checkedVocab(folder, vocab),
+    merges: merges.split(/\r?\n/).filter((line, i) => line !== "" && !(i === 0 && line.startsWith("#version"))),
+  };
+}
+
+/** Merges are pairs there, or, in older files, texts with a space. */
+async function readTokenizerFile(folder: string): Promise<Learned> {
+  const { model } = (await readJson(folder, TOKENIZER_FILE)) as {
+    model?: { type?: unknown; vocab?: unknown; merges?: unknown };
+  };
+  if (model?.type !== "BPE" || !Array.isArray(model.merges)) {
+    throw new TokenizerFilesError(
+      `${folder}: ${TOKENIZER_FILE} is not of a byte-pair model, which CLIP's are. Is it another network's?`,
+    );
+  }
+  const merges = model.merges.map((merge: unknown) => (Array.isArray(merge) ? merge.join(" ") : String(merge)));
+  return { vocab: checkedVocab(folder, model.vocab), merges };
+}
+
+function checkedVocab(folder: string, vocab: unknown): Record<string, number> {
+  const entries = typeof vocab === "object" && vocab !== null ? Object.entries(vocab) : [];
+  const bad = entries.find(([, id]) => !Number.isSafeInteger(id) || (id as number) < 0);
+  if (entries.length > 0 && !bad) return vocab as Record<string, number>;
+  throw new TokenizerFilesError(
+    `${folder}: its vocabulary ${bad ? `gives ${JSON.stringify(bad[0])} the id ${JSON.stringify(bad[1])}` : "is empty"}; tokens with whole numbers from 0 are expected.`,
+  );
+}
+
+async function readJson(folder: string, name: string): Promise<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(await readText(joinPath(folder, name)));
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+    throw new Error("it holds no object");
+  } catch (error) {
+    throw new TokenizerFilesError(
+      `${folder}: ${name} cannot be read (${(error as Error).message}). A tokenizer folder holds vocab.json and merges.txt.`,
+      { cause: error },
+    );
+  }
+}
+
+async function readOptional(folder: string, name: string): Promise<Record<string, unknown>> {
+  return (await fileExists(joinPath(folder, name))) ? readJson(folder, name) : {};
+}
