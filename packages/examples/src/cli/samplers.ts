@@ -8,11 +8,14 @@ function shortName(className: string): string {
 }
 
 /** For networks that were trained otherwise (flows, EDM, consistency, score SDEs), or for other work than drawing. */
-const NOT_FOR_THIS_MODEL = /FlowMatch|EDM|CMStochastic|LCM|TCD|ScoreSde|UnCLIP|RePaint|Inverse/;
+const FOR_OTHER_NETWORKS = /FlowMatch|EDM|CMStochastic|LCM|TCD|IPNDM|ScoreSde|UnCLIP|RePaint|Inverse/;
+
+/** They cannot take the faces model's first step, from a noise level of 20,000 (its cosine schedule's last) to one of about 10. */
+const DIVERGE_HERE = /Heun|KDPM2Ancestral/;
 
 const CLASSES = new Map(
   schedulerNames
-    .filter((className) => !NOT_FOR_THIS_MODEL.test(className))
+    .filter((className) => !FOR_OTHER_NETWORKS.test(className) && !DIVERGE_HERE.test(className))
     .map((className) => [shortName(className), className]),
 );
 
