@@ -8,7 +8,8 @@ export class TokenizerFilesError extends Error {
 
 /** What a tokenizer folder says, in either of the forms that transformers writes. */
 export async function readTokenizerFolder(folder: string): Promise<TokenizerParts> {
-  const isNew = !(await fileExists(joinPath(folder, "vocab.json"))) && (await fileExists(joinPath(folder, TOKENIZER_FILE)));
+  const isNew =
+    !(await fileExists(joinPath(folder, "vocab.json"))) && (await fileExists(joinPath(folder, TOKENIZER_FILE)));
   const learned = isNew ? await readTokenizerFile(folder) : await readVocabAndMerges(folder);
   const config = await readOptional(folder, "tokenizer_config.json");
   const special = { ...config, ...(await readOptional(folder, "special_tokens_map.json")) };
