@@ -46,7 +46,7 @@ describe("order of convergence on an analytic mixture", () => {
     const noise = keyedNoise(0);
     const measured = tf.tidy(() => {
       const first = scheduler.plan({ sigmas: sigmas(1) }).levels[0]!;
-      const x = noise.at("x").normal([64, 2]).mul(first.sigma) as tf.Tensor2D;
+      const x = noise.at("x").normal([64, 2]).mul<tf.Tensor2D>(first.sigma);
       return measureConvergence(scheduler, SMOOTH, x, noise, {
         steps: [12, 24, 48],
         reference: 384,
@@ -67,7 +67,7 @@ describe("stochastic samplers", () => {
       const values = tf.tidy(() => {
         const plan = scheduler.plan(100);
         const noise = keyedNoise(3);
-        const x = noise.at("x").normal([n, 1]).mul(plan.initNoiseSigma) as tf.Tensor2D;
+        const x = noise.at("x").normal([n, 1]).mul<tf.Tensor2D>(plan.initNoiseSigma);
         return [...sampleMixture(plan, data, x, noise).dataSync()];
       });
       const mean = values.reduce((sum, x) => sum + x, 0) / n;

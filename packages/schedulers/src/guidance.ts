@@ -23,7 +23,7 @@ export function rescaleGuidance(guided: tf.Tensor, conditional: tf.Tensor, resca
 /** Standard deviation of each sample, unbiased as PyTorch's, in a shape that broadcasts. */
 function deviation(x: tf.Tensor): tf.Tensor {
   const axes = x.shape.map((_, axis) => axis).slice(1);
-  const size = x.size / x.shape[0]!;
+  const size = x.size / x.shape[0];
   return tf
     .moments(x, axes, true)
     .variance.mul(size / Math.max(size - 1, 1))

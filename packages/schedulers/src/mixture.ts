@@ -31,6 +31,6 @@ export function mixtureDenoiser(
     const distances = x.expandDims(1).sub(centres.mul(alpha)).square().sum(2);
     const shares = logShares.sub(distances.div(2 * variance)).softmax();
     const pull = (alpha * deviation ** 2) / variance;
-    return x.mul(pull).add(tf.matMul(shares as tf.Tensor2D, centres).mul(1 - alpha * pull)) as tf.Tensor2D;
+    return x.mul(pull).add<tf.Tensor2D>(tf.matMul(shares as tf.Tensor2D, centres).mul(1 - alpha * pull));
   });
 }

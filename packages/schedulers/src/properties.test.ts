@@ -6,7 +6,7 @@ import { DDPMScheduler } from "./ddpm.js";
 import { posterior } from "./forward.js";
 import { schedulerFromConfig, schedulerNames } from "./from-config.js";
 import { keyedNoise } from "./keyed-noise.js";
-import { type PredictionType, predictEpsilon, predictX0 } from "./prediction.js";
+import { predictEpsilon, predictX0 } from "./prediction.js";
 import type { Scheduler, State } from "./scheduler.js";
 import { formula, formulaWithVariance, relativeRms } from "./testing/trajectories.js";
 
@@ -50,12 +50,8 @@ describe("prediction types", () => {
         const level = { alpha, sigma };
         // One float32 rounding of x and of the output, divided by alpha or sigma at worst.
         const tolerance = 3e-7 / Math.min(alpha, sigma);
-        expect(Math.abs(predictX0(type as PredictionType, output, x, level).dataSync()[0]! - x0)).toBeLessThan(
-          tolerance,
-        );
-        expect(
-          Math.abs(predictEpsilon(type as PredictionType, output, x, level).dataSync()[0]! - epsilon),
-        ).toBeLessThan(tolerance);
+        expect(Math.abs(predictX0(type, output, x, level).dataSync()[0]! - x0)).toBeLessThan(tolerance);
+        expect(Math.abs(predictEpsilon(type, output, x, level).dataSync()[0]! - epsilon)).toBeLessThan(tolerance);
       });
     }
   });

@@ -1,4 +1,4 @@
-import * as tf from "@tensorflow/tfjs";
+import type * as tf from "@tensorflow/tfjs";
 import { combine } from "./combine.js";
 import type { ConfigOf } from "./config.js";
 import { makePlan } from "./plan.js";
@@ -71,7 +71,7 @@ export class ScoreSdeVeScheduler extends BaseScheduler<ScoreSdeVeConfig> {
 
 /** Mean over the samples of each one's norm. */
 function meanNorm(x: tf.Tensor): tf.Tensor {
-  return x.square().reshape([x.shape[0]!, -1]).sum(1).sqrt().mean();
+  return x.square().reshape([x.shape[0], -1]).sum(1).sqrt().mean();
 }
 
 /** Reverse diffusion of the variance-preserving SDE by Euler-Maruyama (Song et al. 2021b, eq. 6), for a network that gives the noise. */

@@ -72,7 +72,7 @@ export function requireRequest(
         `${allowed.includes("steps") ? " (steps as a plain number: plan(20))" : ""}.`,
     );
   }
-  return given as Request;
+  return given;
 }
 
 interface Request {

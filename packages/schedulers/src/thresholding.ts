@@ -23,7 +23,7 @@ export function limitX0(x0: tf.Tensor, config: ThresholdingConfig): tf.Tensor {
  */
 export function dynamicThreshold(x0: tf.Tensor, ratio: number, maxValue: number): tf.Tensor {
   return tf.tidy(() => {
-    const samples = x0.shape[0]!;
+    const samples = x0.shape[0];
     const size = x0.size / samples;
     const position = ratio * (size - 1);
     const below = Math.floor(position);

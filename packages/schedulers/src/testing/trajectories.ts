@@ -116,7 +116,7 @@ export function trajectoryErrors(plan: Plan, run: Trajectory, shape: readonly nu
     const network = run.config.variance_type === "learned_range" ? formulaWithVariance : formula;
     const noise = replayNoise((run.noise ?? []).map((values) => fromTorch(values, shape)));
     const [original_image, mask] = [run.original_image, run.mask].map((values) => values && fromTorch(values, shape));
-    const options = { ...run.step_kwargs, ...(mask && { original_image, mask }) } as StepOptions;
+    const options = { ...run.step_kwargs, ...(mask && { original_image, mask }) };
     const calls = callsPerEntry(run);
     let state = plan.resume(fromTorch(run.x_init, shape), 0);
     return plan.timesteps.flatMap((t, i) => {
