@@ -204,7 +204,7 @@ describe("The tensors of text to image", () => {
 });
 
 describe("Options of text to image", () => {
-  const latents = (...shape: [number, number, number, number]) => tf.zeros(shape) as tf.Tensor4D;
+  const latents = (...shape: [number, number, number, number]) => tf.zeros<tf.Rank.R4>(shape);
   it.each<[string, () => Partial<TextToImageOptions>, RegExp]>([
     ["no prompt", () => ({ prompt: [] }), /prompt: an empty list/],
     ["a prompt that is no text", () => ({ prompt: 7 as never }), /prompt: 7; expected a string/],
