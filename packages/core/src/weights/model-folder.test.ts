@@ -231,3 +231,17 @@ function filled(...layers: Linear[]): Map<string, Parameter> {
 function differences(got: tf.Variable, want: ArrayLike<number>): number {
   return got.dataSync().filter((value, i) => !Object.is(value, want[i])).length;
 }
+
+it("A config's floats that happen to be whole are written as Python's floats: transformers takes no others", async () => {
+  const config = {
+    initializer_factor: 1,
+    hidden_size: 8,
+    text_config: { layer_norm_eps: 1e-5, initializer_factor: 2 },
+  };
+  await saveModelFolder(folder, "transformers", config, new Map());
+  const text = await readFile(join(folder, "config.json"), "utf8");
+  expect(text).toContain('"initializer_factor": 1.0');
+  expect(text).toContain('"initializer_factor": 2.0');
+  expect(text).toContain('"hidden_size": 8,');
+  expect(JSON.parse(text)).toEqual(config);
+});

@@ -48,7 +48,15 @@ export async function saveModelFolder(
 ): Promise<void> {
   const tensors = await parametersToTensors(parameters, dtype);
   await writeShards(folder, { base: WEIGHT_FILES[library], variant, tensors, maxShardBytes });
-  await writeText(joinPath(folder, "config.json"), `${JSON.stringify(sorted(config), null, 2)}\n`);
+  await writeText(joinPath(folder, "config.json"), configJson(config));
+}
+
+/** Numbers that transformers takes as a Python float only: a 1 that is not written 1.0 it refuses. */
+const FLOAT_KEYS = ["initializer_factor", "initializer_range", "layer_norm_eps"];
+
+function configJson(config: object): string {
+  const whole = new RegExp(`("(?:${FLOAT_KEYS.join("|")})": -?\\d+)(?=,?$)`, "gm");
+  return `${JSON.stringify(sorted(config), null, 2).replace(whole, "$1.0")}\n`;
 }
 
 /** The same object with its keys in order, as the Python libraries write it. */
