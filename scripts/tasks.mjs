@@ -23,7 +23,7 @@ const tasks = {
   chapter: { needs: "all", run: (args) => program("src/chapter/main.js", args) },
   docs: { needs: "all", run: (args) => node(["scripts/docs.mjs", ...args]) },
   bench: { needs: "all", run: (args) => program("bench/main.js", args) },
-  "train:faces": { needs: "run", run: (args) => program("train/faces.js", args) },
+  "train:faces": { needs: "all", run: (args) => program("train/faces.js", args) },
 };
 
 export async function main([name, ...args]) {

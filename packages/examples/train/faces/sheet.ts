@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
-import { encodePng, imageGrid, TextToImagePipeline } from "@tfjs-diffusion/core";
+import { encodePng, imageGrid, TextToImagePipeline, toUnit } from "@tfjs-diffusion/core";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { faceBatch } from "../../datasets/faces/index.js";
 
@@ -31,10 +31,7 @@ export async function drawSheet(modelFolder: string, folder: string, rows = 3): 
       drawn.push(images);
     }
     const sheet = tf.tidy(() => {
-      const real = tf
-        .tensor4d(pixels, [rows * COLUMNS, 16, 16, 3])
-        .add(1)
-        .div(2) as tf.Tensor4D;
+      const real = toUnit(tf.tensor4d(pixels, [rows * COLUMNS, 16, 16, 3]));
       const pairs = drawn.flatMap((images, row) => [real.slice([row * COLUMNS, 0, 0, 0], images.shape), images]);
       return imageGrid(tf.concat(pairs), { columns: COLUMNS, gap: 1, scale: 4 });
     });

@@ -68,7 +68,7 @@ export async function* trainUnet(options: StageOptions & { clipFolder: string })
       signal,
     });
   } finally {
-    for (const network of Object.values(networks)) network.dispose();
+    for (const network of Object.values<Model>({ ...networks })) network.dispose();
   }
 }
 
