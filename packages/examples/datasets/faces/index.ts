@@ -1,6 +1,7 @@
 export {
   ATTRIBUTE_NAMES,
   ATTRIBUTES,
+  HIDDEN_BY_HAT,
   InvalidFaceError,
   requireFace,
   visible,

@@ -122,6 +122,14 @@ describe("a hard negative", () => {
     const exchanged = swaps.filter((swap) => differences(swap).length === 2).length;
     expect(exchanged / swaps.length).toBeGreaterThan(0.2);
   });
+  it("changes a beard as often as one of eight backgrounds: no attribute is asked for too seldom to be learned", () => {
+    const alone = swaps.map(differences).filter(({ length }) => length === 1);
+    for (const name of ["background", "beard", "mouth", "shirt"] as const) {
+      const share = alone.filter(([changed]) => changed === name).length / alone.length;
+      expect(share).toBeGreaterThan(0.07); // one in 9 to 11 visible attributes; 1,400 swaps, standard error 0.008
+      expect(share).toBeLessThan(0.14);
+    }
+  });
   it("is a face that can be drawn, and looks different", () => {
     for (const { face, swapped } of swaps) {
       expect(() => requireFace(swapped)).not.toThrow();

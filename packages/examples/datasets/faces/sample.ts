@@ -76,8 +76,9 @@ const EXCHANGES: readonly (readonly [Attribute, Attribute])[] = [
 ];
 
 /**
- * A hard negative: the same face but for one of the attributes `among` (by default, of the visible ones), or, half of
- * the time where that is possible, with two colours exchanged between parts. The result differs in what it shows.
+ * A hard negative: the same face but for one of the attributes `among` (by default, of the visible ones), each as likely
+ * as the others however few values it has, or, a third of the time where that is possible, with two colours exchanged
+ * between parts. The result differs in what it shows.
  */
 export function swapOneAttribute(
   face: Face,
@@ -87,20 +88,23 @@ export function swapOneAttribute(
   const exchanges = EXCHANGES.filter(
     ([a, b]) => among.includes(a) && among.includes(b) && face[a] !== face[b] && knows(a, face[b]) && knows(b, face[a]),
   );
-  if (exchanges.length > 0 && random.uniform() < 0.5) {
+  if (exchanges.length > 0 && random.uniform() < 1 / 3) {
     const [a, b] = pick(exchanges, random);
     return { ...face, [a]: face[b], [b]: face[a] };
   }
-  const changes = among.flatMap((name) =>
-    (ATTRIBUTES[name] as readonly string[])
-      .filter((value) => value !== face[name])
-      .map((value) => makeDrawable({ ...face, [name]: value }, among))
-      .filter((changed) => changed !== undefined),
-  );
+  const changes = among.map((name) => changesOf(name, face, among)).filter(({ length }) => length > 0);
   if (changes.length === 0) {
     throw new RangeError(`swapOneAttribute: no attribute among [${among.join(", ")}] can change; name a visible one.`);
   }
-  return pick(changes, random);
+  return pick(pick(changes, random), random);
+}
+
+/** The faces that differ from this one in the value of one attribute; `fixed` ones stay as they are. */
+function changesOf(name: Attribute, face: Face, fixed: readonly Attribute[]): Face[] {
+  return (ATTRIBUTES[name] as readonly string[])
+    .filter((value) => value !== face[name])
+    .map((value) => makeDrawable({ ...face, [name]: value }, fixed))
+    .filter((changed) => changed !== undefined);
 }
 
 const knows = (attribute: Attribute, value: string) => (ATTRIBUTES[attribute] as readonly string[]).includes(value);

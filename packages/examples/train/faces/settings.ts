@@ -38,7 +38,7 @@ export const SETTINGS: Record<"full" | "quick", FacesSettings> = {
     trainingPictures: 50_000,
     clip: {
       ...COMMON,
-      steps: 4000,
+      steps: 5000,
       batchSize: 64,
       groupSize: 4,
       learningRate: 1e-3,
@@ -48,8 +48,8 @@ export const SETTINGS: Record<"full" | "quick", FacesSettings> = {
     },
     unet: {
       ...COMMON,
-      steps: 6200,
-      batchSize: 32,
+      steps: 8000,
+      batchSize: 64,
       learningRate: 1.5e-3,
       warmupSteps: 200,
       captionDropout: 0.1,
@@ -107,7 +107,7 @@ export function clipConfig() {
       eos_token_id: vocab[END_OF_TEXT]!,
       pad_token_id: vocab[END_OF_TEXT]!,
     },
-    vision_config: { ...tower, num_hidden_layers: 3, image_size: FACE_SIZE, patch_size: 4, num_channels: 3 },
+    vision_config: { ...tower, num_hidden_layers: 3, image_size: FACE_SIZE, patch_size: 2, num_channels: 3 },
   } satisfies Partial<CLIPConfig>;
 }
 
