@@ -23,6 +23,7 @@ async function loadNative(packageName: NativePackage): Promise<LoadedBackend> {
   if (!loaded) {
     const entry = await findPackage(packageName);
     await restoreRemovedUtil();
+    process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "1"; // what it could do with another processor is of no use to anyone here
     await quietly(() => requireNative(entry));
     loaded = packageName;
   }

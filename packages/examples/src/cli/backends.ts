@@ -15,7 +15,7 @@ export async function printBackends(): Promise<void> {
   console.log(row("backend", "forward", "training", ""));
   for (const name of BACKEND_NAMES) {
     const { speed, note } = await reportBackend(name);
-    console.log(row(name, speed?.forward.toPrecision(2) ?? "-", speed?.training.toPrecision(2) ?? "-", note));
+    console.log(row(name, twoDigits(speed?.forward), twoDigits(speed?.training), note));
   }
 }
 
@@ -63,3 +63,6 @@ async function fastest(compute: () => tf.Tensor[]): Promise<number> {
   }
   return best;
 }
+
+/** Two significant digits, without an exponent. */
+const twoDigits = (value?: number) => (value === undefined ? "-" : String(Number(value.toPrecision(2))));
