@@ -164,11 +164,15 @@ const VARIANCE_TYPES = [
   "learned",
   "learned_range",
 ] as const;
+/**
+ * How much noise a step of DDPM adds (Ho et al. 2020, section 3.2), or that the network says it (Nichol & Dhariwal 2021, eq. 15).
+ */
 export type VarianceType = (typeof VARIANCE_TYPES)[number];
 
 /** Keys of files and of old or other software that say nothing to a sampler. */
 const IGNORED = ["predict_epsilon", "tensor_format", "set_alpha_to_zero", "timestep_values", "timesteps", "skip_type"];
 
+/** Keys that some scheduler's `scheduler_config.json` may have. */
 export type ConfigKey = keyof typeof KEYS;
 type AllKeys = { [Name in ConfigKey]: (typeof KEYS)[Name]["fallback"] };
 /** A config with some of the keys. */

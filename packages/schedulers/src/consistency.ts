@@ -17,6 +17,7 @@ const KEYS = [
 ] as const;
 const DEFAULTS = { num_train_timesteps: 40, sigma_min: 0.002, sigma_max: 80 } as const;
 
+/** Keys of CMStochasticIterativeScheduler's config, all with defaults. */
 export type CMStochasticIterativeConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**

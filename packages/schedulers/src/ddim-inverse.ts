@@ -12,6 +12,7 @@ const KEYS = [
   ...BETA_KEYS, ...CLIPPING_KEYS, ...SPACING_KEYS, "set_alpha_to_one", "prediction_type", "rescale_betas_zero_snr",
 ] as const; // prettier-ignore
 
+/** Keys of DDIMInverseScheduler's config, all with defaults. */
 export type DDIMInverseConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /** DDIM run backwards: from a picture to the noise that DDIM would draw it from (Song et al. 2021, section 4.3). */

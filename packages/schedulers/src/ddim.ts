@@ -12,6 +12,7 @@ const KEYS = [
   "prediction_type", "set_alpha_to_one", "rescale_betas_zero_snr",
 ] as const; // prettier-ignore
 
+/** Keys of DDIMScheduler's config, all with defaults. */
 export type DDIMConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**

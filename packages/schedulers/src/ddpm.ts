@@ -35,6 +35,7 @@ const KEYS = [
 ] as const; // prettier-ignore
 const SPEC = { className: "DDPMScheduler", keys: KEYS, defaults: { clip_sample: true } };
 
+/** Keys of DDPMScheduler's config, all with defaults. */
 export type DDPMConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**

@@ -17,6 +17,7 @@ const KEYS = [
 ] as const;
 const DEFAULTS = { timestep_spacing: "linspace", algorithm_type: "deis", solver_type: "logrho" } as const;
 
+/** Keys of DEISMultistepScheduler's config, all with defaults. */
 export type DEISMultistepConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**

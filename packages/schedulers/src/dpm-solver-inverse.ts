@@ -10,6 +10,7 @@ const KEYS = [
 ] as const; // prettier-ignore
 const DEFAULTS = { timestep_spacing: "linspace", variance_type: null } as const;
 
+/** Keys of DPMSolverMultistepInverseScheduler's config, all with defaults. */
 export type DPMSolverMultistepInverseConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /** DPM-Solver++ run backwards: from a picture to the noise that it would be drawn from (as DDIM inversion, Song et al. 2021, section 4.3). */

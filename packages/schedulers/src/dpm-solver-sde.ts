@@ -12,6 +12,7 @@ import { repeatInner, requireFirstHalf } from "./two-calls.js";
 
 const KEYS = [...BETA_KEYS, "prediction_type", ...SIGMA_SCHEDULE_KEYS, "noise_sampler_seed", ...SPACING_KEYS] as const;
 
+/** Keys of DPMSolverSDEScheduler's config, all with defaults. */
 export type DPMSolverSDEConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**

@@ -14,6 +14,7 @@ const KEYS = [
 ] as const; // prettier-ignore
 const DEFAULTS = { lower_order_final: false, variance_type: null } as const;
 
+/** Keys of DPMSolverSinglestepScheduler's config, all with defaults. */
 export type DPMSolverSinglestepConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**

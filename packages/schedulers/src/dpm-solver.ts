@@ -14,6 +14,7 @@ const KEYS = [
 ] as const; // prettier-ignore
 const DEFAULTS = { timestep_spacing: "linspace", variance_type: null } as const;
 
+/** Keys of DPMSolverMultistepScheduler's config, all with defaults. */
 export type DPMSolverMultistepConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**

@@ -21,7 +21,9 @@ const SOLVER_KEYS = [
   ...KEYS, ...THRESHOLDING_KEYS, "solver_order", "algorithm_type", "solver_type", "lower_order_final", "euler_at_final",
 ] as const; // prettier-ignore
 
+/** Keys of EDMEulerScheduler's config, all with defaults. */
 export type EDMEulerConfig = ConfigOf<(typeof KEYS)[number]>;
+/** Keys of EDMDPMSolverMultistepScheduler's config, all with defaults. */
 export type EDMDPMSolverMultistepConfig = ConfigOf<(typeof SOLVER_KEYS)[number]>;
 
 /**
@@ -42,6 +44,7 @@ abstract class EDMScheduler<Config extends object> extends BaseScheduler<Config>
     return { alpha: 1, sigma: Math.exp(4 * t) };
   }
 
+  /** The noise levels of a request, as the config spaces them. */
   protected levels(request: PlanRequest): NoiseLevels {
     const { num_train_timesteps: T, final_sigmas_type, sigma_min } = this.settings;
     const { steps, sigmas: given } = requireRequest(request, "steps", "sigmas");
@@ -64,6 +67,7 @@ abstract class EDMScheduler<Config extends object> extends BaseScheduler<Config>
     const { sigma_data, sigma_max } = this.settings;
     return {
       initNoiseSigma: Math.hypot(sigma_max!, 1),
+      /** Times x is what the network is shown in call i. */
       inputScale: (i: number) => 1 / Math.hypot(sigmas[i]!, sigma_data),
     };
   }

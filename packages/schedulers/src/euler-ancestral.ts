@@ -8,6 +8,7 @@ import { inputScaleOf, SigmaScheduler } from "./sigma-scheduler.js";
 
 const KEYS = [...BETA_KEYS, ...SPACING_KEYS, "prediction_type", "rescale_betas_zero_snr"] as const;
 
+/** Keys of EulerAncestralDiscreteScheduler's config, all with defaults. */
 export type EulerAncestralDiscreteConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /** Euler steps to below the next noise level, and fresh noise up to it (Song et al. 2021, eq. 47; k-diffusion's `sample_euler_ancestral`). */

@@ -12,6 +12,7 @@ const KEYS = [
   "prediction_type", "interpolation_type", "sigma_min", "sigma_max", "timestep_type", "rescale_betas_zero_snr", "final_sigmas_type",
 ] as const; // prettier-ignore
 
+/** Keys of EulerDiscreteScheduler's config, all with defaults. */
 export type EulerDiscreteConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /** Euler's method on the probability flow (Karras et al. 2022, algorithm 2 without the correction; eq. 5 for the noise levels). */

@@ -16,7 +16,9 @@ const KEYS = [
 ] as const; // prettier-ignore
 const HEUN_KEYS = ["num_train_timesteps", "shift"] as const;
 
+/** Keys of FlowMatchEulerDiscreteScheduler's config, all with defaults. */
 export type FlowMatchEulerDiscreteConfig = ConfigOf<(typeof KEYS)[number]>;
+/** Keys of FlowMatchHeunDiscreteScheduler's config, all with defaults. */
 export type FlowMatchHeunDiscreteConfig = ConfigOf<(typeof HEUN_KEYS)[number]>;
 
 /**

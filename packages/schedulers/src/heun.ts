@@ -10,6 +10,7 @@ import { requireFirstHalf, repeatInner } from "./two-calls.js";
 
 const KEYS = [...BETA_KEYS, ...CLIPPING_KEYS, ...SPACING_KEYS, ...SIGMA_SCHEDULE_KEYS, "prediction_type"] as const;
 
+/** Keys of HeunDiscreteScheduler's config, all with defaults. */
 export type HeunDiscreteConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**

@@ -8,6 +8,7 @@ import { requireRequest, requireStepCount } from "./spacing.js";
 
 const KEYS = ["num_train_timesteps", "trained_betas"] as const;
 
+/** Keys of IPNDMScheduler's config, all with defaults. */
 export type IPNDMConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**

@@ -10,6 +10,7 @@ import { repeatInner, requireFirstHalf } from "./two-calls.js";
 
 const KEYS = [...BETA_KEYS, ...SPACING_KEYS, ...SIGMA_SCHEDULE_KEYS, "prediction_type"] as const;
 
+/** Keys of KDPM2DiscreteScheduler's config, all with defaults. */
 export type KDPM2DiscreteConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**

@@ -14,6 +14,7 @@ const KEYS = [
 ] as const; // prettier-ignore
 const DEFAULTS = { beta_start: 0.00085, beta_end: 0.012, beta_schedule: "scaled_linear" } as const;
 
+/** Keys of LCMScheduler's config, all with defaults. */
 export type LCMConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /** A scheduler for a network that was distilled to jump: it visits some of the timesteps of the sampler that taught it. */

@@ -8,6 +8,7 @@ import { inputScaleOf, SigmaScheduler } from "./sigma-scheduler.js";
 
 const KEYS = [...BETA_KEYS, ...SPACING_KEYS, ...SIGMA_SCHEDULE_KEYS, "prediction_type"] as const;
 
+/** Keys of LMSDiscreteScheduler's config, all with defaults. */
 export type LMSDiscreteConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**

@@ -11,6 +11,7 @@ import { TrainedScheduler } from "./trained.js";
 
 const KEYS = [...BETA_KEYS, "skip_prk_steps", "set_alpha_to_one", "prediction_type", ...SPACING_KEYS] as const;
 
+/** Keys of PNDMScheduler's config, all with defaults. */
 export type PNDMConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /** A call's part in the method: which step it belongs to, and what of that step it is. */

@@ -11,6 +11,7 @@ import { TrainedScheduler } from "./trained.js";
 
 const KEYS = [...BETA_KEYS, "eta", "clip_sample"] as const;
 
+/** Keys of RePaintScheduler's config, all with defaults. */
 export type RePaintConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**

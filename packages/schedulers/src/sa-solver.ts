@@ -11,6 +11,7 @@ const KEYS = [
 ] as const; // prettier-ignore
 const DEFAULTS = { timestep_spacing: "linspace", algorithm_type: "data_prediction", variance_type: null } as const;
 
+/** Keys of SASolverScheduler's config, all with defaults. */
 export type SASolverConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /** Share of noise in the equation that is solved: SDE in the middle, ODE at both ends (Xue et al. 2023, section 6). */

@@ -41,6 +41,7 @@ const BETAS = {
     }, num_train_timesteps),
 } satisfies Record<string, (config: ScheduleConfig) => Float64Array>;
 
+/** Names of the schedules that {@link betas} computes. */
 export type BetaSchedule = keyof typeof BETAS;
 
 /** beta_t for t = 0 to T - 1. Throws SchedulerConfigError on an unknown schedule or a range outside (0, 1). */

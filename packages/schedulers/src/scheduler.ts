@@ -71,6 +71,11 @@ export interface Scheduler {
   readonly config: { readonly _class_name: string } & Readonly<Record<string, unknown>>;
   /** alphaBar_t for t = 0 to T - 1: the share of signal variance, alpha^2 / (alpha^2 + sigma^2). */
   readonly alphaBar: Float64Array;
+  /**
+   * The levels to visit, and the method's steps between them.
+   *
+   * @throws RangeError when the request is not one this method can walk: steps from 1 to T, timesteps and sigmas falling
+   */
   plan(request: PlanRequest, options?: PlanOptions): Plan;
   /** x_t for each sample of x0 [B, ...], at one timestep a sample or one for all; the caller owns it. */
   addNoise(x0: tf.Tensor, noise: tf.Tensor, timesteps: readonly number[]): tf.Tensor;
@@ -90,6 +95,7 @@ export abstract class BaseScheduler<Config extends object> implements Scheduler 
     this.settings = settings;
   }
 
+  /** The levels to visit, and the method's steps between them. Throws RangeError on a request that the method cannot walk. */
   abstract plan(request: PlanRequest, options?: PlanOptions): Plan;
 
   /** Noise level of a timestep. */

@@ -12,7 +12,9 @@ const VE_DEFAULTS = { num_train_timesteps: 2000, sigma_min: 0.01, sigma_max: 134
 const VP_KEYS = ["num_train_timesteps", "beta_min", "beta_max", "sampling_eps"] as const;
 const VP_DEFAULTS = { num_train_timesteps: 2000, sampling_eps: 1e-3 } as const;
 
+/** Keys of ScoreSdeVeScheduler's config, all with defaults. */
 export type ScoreSdeVeConfig = ConfigOf<(typeof VE_KEYS)[number]>;
+/** Keys of ScoreSdeVpScheduler's config, all with defaults. */
 export type ScoreSdeVpConfig = ConfigOf<(typeof VP_KEYS)[number]>;
 
 /**

@@ -26,10 +26,12 @@ export abstract class SigmaScheduler<Config extends object> extends TrainedSched
       this.#sigmas[this.#sigmas.length - 1] = Math.sqrt((1 - 2 ** -24) / 2 ** -24);
   }
 
+  /** Noise level of a timestep, which may be a fraction. */
   protected override levelAt(t: number): Level {
     return { alpha: 1, sigma: interpolate(this.#sigmas, t) };
   }
 
+  /** A noise level in these coordinates: alpha is always 1. */
   protected sigmaLevel(sigma: number): Level {
     return { alpha: 1, sigma };
   }

@@ -48,6 +48,7 @@ export abstract class SolverScheduler<Config extends object> extends TrainedSche
       this.#sigmas[this.#sigmas.length - 1] = Math.sqrt((1 - 2 ** -24) / 2 ** -24);
   }
 
+  /** The level with this sigma / alpha, or with use_flow_sigmas this sigma. */
   protected solverLevel(sigma: number): SolverLevel {
     const flow = this.settings.use_flow_sigmas;
     const alpha = flow ? 1 - sigma : 1 / Math.hypot(sigma, 1);
@@ -71,6 +72,7 @@ export abstract class SolverScheduler<Config extends object> extends TrainedSche
     return output.shape.at(-1) === x.shape.at(-1) ? output : (output.split(2, -1)[0] as tf.Tensor);
   }
 
+  /** The noise levels of a request, as the config spaces them. */
   protected levels(request: PlanRequest, options: PlanOptions = {}): NoiseLevels {
     const { num_train_timesteps: T, use_flow_sigmas, final_sigmas_type } = this.settings;
     const { steps, timesteps: named, sigmas: given } = requireRequest(request, "steps", "timesteps", "sigmas");
@@ -134,6 +136,7 @@ export abstract class SolverScheduler<Config extends object> extends TrainedSche
     return this.#sigmas.reduce((noisiest, sigma, t) => (-Math.log(sigma) >= least ? t : noisiest), 0);
   }
 
+  /** sigma / alpha of a timestep, between trained ones by interpolation. */
   protected trainedSigma(t: number): number {
     return interpolate(this.#sigmas, t);
   }

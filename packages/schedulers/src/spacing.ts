@@ -1,6 +1,7 @@
 import { SchedulerConfigError } from "./errors.js";
 import type { PlanRequest } from "./scheduler.js";
 
+/** How {@link spacedTimesteps} spreads steps over the trained timesteps. */
 export type TimestepSpacing = "leading" | "trailing" | "linspace";
 
 /**

@@ -7,6 +7,7 @@ import { requireRequest, requireStepCount, requireTimesteps, spacedTimesteps } f
 const KEYS = ["num_train_timesteps", "variance_type", ...CLIPPING_KEYS, "prediction_type", "beta_schedule"] as const;
 const DEFAULTS = { variance_type: "fixed_small_log", beta_schedule: "squaredcos_cap_v2", clip_sample: true } as const;
 
+/** Keys of UnCLIPScheduler's config, all with defaults. */
 export type UnCLIPConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /** DDPM as unCLIP samples it (Ramesh et al. 2022): timesteps spread from T - 1 to 0. */

@@ -15,6 +15,7 @@ const KEYS = [
 ] as const; // prettier-ignore
 const DEFAULTS = { timestep_spacing: "linspace", solver_type: "bh2" } as const;
 
+/** Keys of UniPCMultistepScheduler's config, all with defaults. */
 export type UniPCMultistepConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**

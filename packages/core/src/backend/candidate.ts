@@ -1,8 +1,12 @@
 /** Names that {@link useBackend} takes, best first. */
 export const BACKEND_NAMES = ["node-gpu", "node", "webgpu", "webgl", "wasm", "cpu"] as const;
 
+/**
+ * Names that useBackend knows, best first: native code on a graphics card and on the processor, WebGPU, WebGL, WebAssembly, plain JavaScript.
+ */
 export type BackendName = (typeof BACKEND_NAMES)[number];
 
+/** Settings of useBackend; a backend ignores what is not its own. */
 export interface BackendOptions {
   /**
    * Threads of the wasm backend; default in Node: one for every two cores, at most 4 (the pool's own limit). It is

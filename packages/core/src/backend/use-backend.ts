@@ -12,6 +12,7 @@ export class BackendUnavailableError extends Error {
   override name = "BackendUnavailableError";
 }
 
+/** What useBackend took, and why not a better one. */
 export interface ChosenBackend {
   name: BackendName;
   /** What a user may want to know of it, such as its threads. */

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 
+/** Layout of a sheet of pictures. */
 export interface GridOptions {
   /** Pictures a row. Default: as square as it gets. */
   columns?: number;

@@ -13,6 +13,7 @@ import { DownBlock, MidBlock, UpBlock } from "./unet-blocks.js";
 
 const NAME = "AutoencoderKL";
 
+/** How to encode or decode what is too large for memory in one piece; without options all is done at once. */
 export interface AutoencoderOptions {
   /**
    * For large pictures: work on horizontal bands of this many latent rows, so that no tensor is larger than a band.

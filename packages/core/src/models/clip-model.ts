@@ -7,6 +7,7 @@ import { CLIPTextTransformer, projection } from "./clip-text-model.js";
 import { CLIPVisionTransformer } from "./clip-vision-model.js";
 import { Model } from "./model.js";
 
+/** What CLIP says of pictures and texts; the caller owns all of it. */
 export interface CLIPOutput {
   /** Of pictures with texts, [pictures, texts] of them: cosine similarities times exp(logit_scale). */
   logitsPerImage: tf.Tensor2D;
@@ -46,6 +47,11 @@ export class CLIPModel extends Model {
     this.text_projection = projection(text, this.config.projection_dim);
   }
 
+  /**
+   * Compares every text with every picture: int32 ids [texts, L], pixels [pictures, image_size, image_size, num_channels].
+   *
+   * @throws ModelInputError on other shapes, texts that are too long and ids outside the vocabulary
+   */
   forward(ids: tf.Tensor2D, pixels: tf.Tensor4D): CLIPOutput {
     return tf.tidy(() => {
       const textEmbeds = unit(this.text_projection.forward(this.text_model.forward(ids).pooled));

@@ -10,11 +10,13 @@ import { CLIPEncoder } from "./clip-encoder.js";
 import { ModelInputError } from "./errors.js";
 import { Model } from "./model.js";
 
+/** What a text tower may be told besides the token ids. */
 export interface CLIPTextOptions {
   /** [B, L], 1 = a token, 0 = padding that is not attended to. Default: all tokens are, as in Stable Diffusion. */
   attentionMask?: tf.Tensor2D;
 }
 
+/** What a text tower gives for [B, L] ids; C is `hidden_size`. */
 export interface CLIPTextOutput {
   /** [B, L, C], after the final layer norm. */
   lastHiddenState: tf.Tensor3D;
@@ -116,6 +118,11 @@ export class CLIPTextModel extends Model {
     this.text_model = new CLIPTextTransformer("CLIPTextModel", this.config);
   }
 
+  /**
+   * Reads int32 ids [B, L], L up to `max_position_embeddings`, each from 0 to `vocab_size` - 1; the caller owns the result.
+   *
+   * @throws ModelInputError on other shapes, texts that are too long and ids outside the vocabulary
+   */
   forward(ids: tf.Tensor2D, options?: CLIPTextOptions): CLIPTextOutput {
     return tf.tidy(() => this.text_model.forward(ids, options) as CLIPTextOutput & tf.TensorContainerObject);
   }

@@ -12,6 +12,7 @@ import { projection } from "./clip-text-model.js";
 import { ModelConfigError } from "./errors.js";
 import { Model } from "./model.js";
 
+/** What a vision tower gives; C is `hidden_size`. */
 export interface CLIPVisionOutput {
   /** [B, 1 + patches, C], after the last layer, without a layer norm. */
   lastHiddenState: tf.Tensor3D;
@@ -115,6 +116,7 @@ export class CLIPVisionModel extends Model {
     this.vision_model = new CLIPVisionTransformer("CLIPVisionModel", this.config);
   }
 
+  /** Reads pixels [B, image_size, image_size, num_channels]; the caller owns the result. Throws ModelInputError on other shapes. */
   forward(pixels: tf.Tensor4D): CLIPVisionOutput {
     return tf.tidy(() => ({ ...this.vision_model.forward(pixels) }));
   }
@@ -142,6 +144,7 @@ export class CLIPVisionModelWithProjection extends Model {
     this.visual_projection = projection(this.config, this.config.projection_dim);
   }
 
+  /** As CLIPVisionModel's, and `imageEmbeds` [B, projection_dim], not normalised. */
   forward(pixels: tf.Tensor4D): CLIPVisionOutput & { imageEmbeds: tf.Tensor2D } {
     return tf.tidy(() => {
       const output = this.vision_model.forward(pixels);

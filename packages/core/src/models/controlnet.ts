@@ -6,6 +6,7 @@ import { requireTensor } from "./checks.js";
 import { type ControlNetConfig, resolveControlNetConfig, unetConfigOf } from "./controlnet-config.js";
 import { ConditionEncoder, type ConditionInputs } from "./unet-2d-condition-encoder.js";
 
+/** Conditions of the UNet that is steered, and how strongly to steer. */
 export interface ControlNetOptions extends ConditionInputs {
   /** Multiplies every residual. Default 1. */
   scale?: number;

@@ -4,6 +4,7 @@ import { ModelConfigError } from "./errors.js";
 import type { Model } from "./model.js";
 import { MODEL_CLASSES } from "./model-classes.js";
 
+/** Which weights of a folder to load, and how precisely. */
 export interface LoadModelOptions {
   /** Which of several sets of weights: "fp16" for `diffusion_pytorch_model.fp16.safetensors`. */
   variant?: string;

@@ -55,6 +55,7 @@ const DEFAULTS: PriorTransformerConfig = {
   clip_embed_dim: null,
 };
 
+/** What the prior knows of the text. */
 export interface PriorInputs {
   /** Pooled text, [B, embedding_proj_dim]. */
   projEmbedding: tf.Tensor2D;

@@ -28,6 +28,7 @@ const DEFAULTS: UnCLIPTextProjConfig = {
   cross_attention_dim: 1536,
 };
 
+/** The embeddings that unCLIP's decoder is conditioned on; borrowed. */
 export interface UnCLIPTextProjInputs {
   /** CLIP image embeddings, [B, clip_embeddings_dim]. */
   imageEmbeddings: tf.Tensor2D;

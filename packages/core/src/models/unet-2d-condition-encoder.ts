@@ -89,6 +89,7 @@ export abstract class ConditionEncoder extends Model {
     }
   }
 
+  /** What all residual blocks of the network have in common. */
   protected resnetOptions(): ResnetBlockOptions {
     const config = this.unet;
     return {

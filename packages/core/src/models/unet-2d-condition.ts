@@ -8,6 +8,7 @@ import { resolveConditionConfig, type UNet2DConditionConfig } from "./unet-2d-co
 import { ConditionEncoder, type ConditionInputs } from "./unet-2d-condition-encoder.js";
 import { UpBlock } from "./unet-blocks.js";
 
+/** What the UNet reads besides x, t and context; which of it, the config decides. Borrowed. */
 export interface UNet2DConditionInputs extends ConditionInputs {
   /** A ControlNet's results: one to add to each feature map that the way down keeps, from the finest. */
   downResiduals?: readonly tf.Tensor4D[];

@@ -14,6 +14,7 @@ import { DownBlock, MidBlock, UpBlock } from "./unet-blocks.js";
 
 const NAME = "UNet2DModel";
 
+/** What the UNet reads besides x and t, where the config has a `class_embed_type`. Borrowed. */
 export interface UNet2DInputs {
   /** int32 [B] for a table of classes; [B] for "timestep"; a float vector [B, n] for "identity". */
   classLabels?: tf.Tensor;

@@ -3,6 +3,7 @@ import { torchDefault } from "./initializers.js";
 import { affine } from "./linear.js";
 import { type Initializer, Parameter } from "./parameter.js";
 
+/** A convolution's geometry and first values. Default: kernel 3, stride 1, with a bias, PyTorch's initialisation. */
 export interface Conv2dOptions {
   kernel?: number;
   stride?: number;
@@ -39,6 +40,7 @@ export class Conv2d {
     this.#padding = typeof padding === "number" ? [padding, padding] : padding;
   }
 
+  /** [B, H, W, in] -> [B, H', W', out]; H' = floor((H + padding - kernel) / stride) + 1, W' likewise. */
   forward(x: tf.Tensor4D): tf.Tensor4D {
     if (this.#isPointwise) return this.#multiply(x);
     const y = this.#convolve(x);

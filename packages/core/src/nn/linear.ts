@@ -3,6 +3,7 @@ import { customGradient } from "./custom-gradient.js";
 import { torchDefault } from "./initializers.js";
 import { type Initializer, Parameter } from "./parameter.js";
 
+/** Whether there is a bias (default: yes), and the first values. */
 export interface LinearOptions {
   bias?: boolean;
   /** First value of the weight; default PyTorch's. */
@@ -28,6 +29,7 @@ export class Linear {
     if (bias) this.bias = new Parameter([outFeatures], biasInit);
   }
 
+  /** [..., in] -> [..., out]. */
   forward<T extends tf.Tensor>(x: T): T {
     return affine(x, this.weight.value, this.bias?.value) as T;
   }

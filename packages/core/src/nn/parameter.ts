@@ -68,6 +68,7 @@ export class Parameter {
     return this.layout === "same" ? this.value.clone() : this.value.transpose(DISK_AXES[this.layout]);
   }
 
+  /** Frees the value; it can be assigned anew. */
   dispose(): void {
     this.#variable?.dispose();
     this.#variable = undefined;
@@ -89,7 +90,7 @@ export function* namedParameters(module: object, prefix = ""): Generator<[name: 
 }
 
 /** A layer is an instance of a class of ours; plain objects (configs) and tensors are not walked into. */
-function isLayer(value: unknown): value is object {
+export function isLayer(value: unknown): value is object {
   if (typeof value !== "object" || value === null || value instanceof tf.Tensor) return false;
   const prototype = Object.getPrototypeOf(value) as unknown;
   return prototype !== Object.prototype && prototype !== null && !ArrayBuffer.isView(value);

@@ -3,6 +3,7 @@ import type { NoiseSource, Scheduler } from "@tfjs-diffusion/schedulers";
 import { PipelineOptionError } from "./errors.js";
 import type { TextToImageStep } from "./text-to-image.js";
 
+/** What to draw, and how; checked before any work is done, and a PipelineOptionError says what is wrong. */
 export interface TextToImageOptions {
   /** What to draw; several prompts are drawn in one batch. */
   prompt: string | string[];

@@ -26,6 +26,7 @@ const PARTS = {
 
 const SCHEDULER_FILE = "scheduler/scheduler_config.json";
 
+/** What `onStep` is told after each step. */
 export interface TextToImageStep {
   /** Counts from 0 to `total` - 1. */
   readonly index: number;

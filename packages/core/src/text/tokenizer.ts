@@ -2,6 +2,7 @@ import { joinPath, writeText } from "../platform.js";
 import { BytePairEncoder } from "./byte-pairs.js";
 import { readTokenizerFolder } from "./tokenizer-files.js";
 
+/** A byte-pair vocabulary in CLIP's format. */
 export interface TokenizerParts {
   /** Token to id, as in `vocab.json`. */
   vocab: Readonly<Record<string, number>>;
@@ -15,6 +16,7 @@ export interface TokenizerParts {
   maxLength?: number;
 }
 
+/** How to fit a text into a fixed number of tokens. */
 export interface EncodeOptions {
   /** Length of the result. Default: the tokenizer's own. */
   maxLength?: number;

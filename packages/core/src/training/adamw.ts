@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { keepAll, ParameterBuckets } from "./buckets.js";
 
+/** Settings of {@link AdamW}; the names of PyTorch in camel case. */
 export interface AdamWOptions {
   /** Memory of the mean of the gradients, in [0, 1). Default 0.9. */
   beta1?: number;
@@ -91,6 +92,7 @@ export class AdamW {
     this.#steps = n;
   }
 
+  /** A copy of the moments and the step count, for a checkpoint. */
   async state(): Promise<AdamWState> {
     return {
       steps: this.#steps,
@@ -99,6 +101,7 @@ export class AdamW {
     };
   }
 
+  /** Goes on from a state; its names and sizes must be those of the parameters. */
   load({ steps, moment1, moment2 }: AdamWState): void {
     tf.dispose([this.#moment1, this.#moment2]);
     this.#steps = steps;
@@ -106,6 +109,7 @@ export class AdamW {
     this.#moment2 = keepAll(this.#buckets.fromArrays(moment2));
   }
 
+  /** Frees the moments; the parameters stay. */
   dispose(): void {
     tf.dispose([this.#moment1, this.#moment2]);
     if (this.#ownsBuckets) this.#buckets.dispose();

@@ -7,6 +7,7 @@ export interface CheckpointStore {
   readonly name: string;
   /** undefined: there is none. */
   read(): Promise<Uint8Array | undefined>;
+  /** Replaces what is stored, whole or not at all. */
   write(bytes: Uint8Array): Promise<void>;
 }
 

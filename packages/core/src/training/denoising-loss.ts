@@ -7,6 +7,7 @@ export type TrainingTarget = "epsilon" | "sample" | "v_prediction";
 /** The part of a scheduler that training needs. */
 export type ForwardProcess = Pick<Scheduler, "config" | "alphaBar" | "addNoise" | "velocity">;
 
+/** One batch of {@link denoisingLoss}. */
 export interface DenoisingLossOptions<Image extends tf.Tensor = tf.Tensor4D> {
   scheduler: ForwardProcess;
   /** The network: noisy pictures [B, ...] and one timestep a picture to a prediction of the same shape. */

@@ -53,16 +53,19 @@ export class Ema {
     }
   }
 
+  /** A copy of the average, for a checkpoint. */
   async state(): Promise<{ updates: number; average: Map<string, Float32Array> }> {
     return { updates: this.#updates, average: await this.#buckets.read(this.#average) };
   }
 
+  /** Goes on from a state; its names and sizes must be those of the parameters. */
   load({ updates, average }: { updates: number; average: ReadonlyMap<string, Float32Array> }): void {
     tf.dispose(this.#average);
     this.#updates = updates;
     this.#average = keepAll(this.#buckets.fromArrays(average));
   }
 
+  /** Frees the average; the parameters stay. */
   dispose(): void {
     tf.dispose(this.#average);
     if (this.#ownsBuckets) this.#buckets.dispose();

@@ -18,6 +18,7 @@ export interface BatchContext {
   readonly noise: KeyedNoise;
 }
 
+/** A training run. Its checkpoint remembers the settings that decide the result, and refuses to go on with others. */
 export interface TrainOptions {
   /** What is trained; belongs to the caller. */
   parameters: ReadonlyMap<string, tf.Variable>;
@@ -57,6 +58,7 @@ export interface TrainOptions {
 /** Runs `body` while the parameters hold their average; without `emaDecay`, just runs it. */
 export type WithEma = <T>(body: () => T | Promise<T>) => Promise<T>;
 
+/** What {@link train} yields after each step, counted from 1; `learningRate` is the one it was made with. */
 export interface TrainingStep {
   readonly step: number;
   readonly loss: number;

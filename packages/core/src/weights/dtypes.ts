@@ -14,7 +14,9 @@ const BITS = {
   U64: BigUint64Array, U32: Uint32Array, U16: Uint16Array, U8: Uint8Array, BOOL: Uint8Array,
 } as const; // prettier-ignore
 
+/** Number formats of safetensors that are read and written here. */
 export type Dtype = keyof typeof BITS;
+/** Numbers as {@link Dtype}s are decoded: F16 and BF16 to a Float32Array, 64-bit integers to BigInts. */
 export type NumberArray =
   | Float64Array
   | Float32Array

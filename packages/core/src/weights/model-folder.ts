@@ -9,6 +9,7 @@ import { readShardNames, writeShards } from "./shards.js";
 const WEIGHT_FILES = { diffusers: "diffusion_pytorch_model", transformers: "model" } as const;
 export type WeightsLibrary = keyof typeof WEIGHT_FILES;
 
+/** How to write a model folder. */
 export interface SaveOptions {
   /** "F16" halves the file and rounds each weight to 11 binary digits, "BF16" to 8. Default "F32". */
   dtype?: WeightPrecision;

@@ -2,6 +2,7 @@ import { type Dtype, dtypeBytes, DTYPES, isDtype } from "./dtypes.js";
 import { WeightsFormatError } from "./errors.js";
 import { jsonFlaw } from "./json-flaw.js";
 
+/** A tensor as a safetensors header describes it; a scalar has the shape []. */
 export interface TensorInfo {
   readonly dtype: Dtype;
   readonly shape: readonly number[];

@@ -12,6 +12,7 @@ export interface SafetensorsFile {
   read(name: string): Promise<NumberArray>;
   /** A tensor's bytes as they lie in the file, in a buffer of their own. */
   readBytes(name: string): Promise<Uint8Array<ArrayBuffer>>;
+  /** Closes the file; what was read stays. */
   close(): Promise<void>;
 }
 

@@ -7,6 +7,7 @@ import { MAX_HEADER_BYTES, type TensorInfo } from "./safetensors-header.js";
  * (a Uint16Array those of F16). A function is called when the tensor's turn comes, so that not all are in memory at once.
  */
 export interface TensorToWrite extends TensorInfo {
+  /** As many numbers as the shape holds, in row-major order. */
   readonly data: NumberArray | (() => NumberArray | Promise<NumberArray>);
 }
 
