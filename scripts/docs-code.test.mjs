@@ -1,0 +1,66 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import ts from "typescript";
+import { documentedCode } from "./docs-code.mjs";
+import { root } from "./run.mjs";
+
+// Among the compiled examples, from where the packages and the chapters' tools are found.
+const programs = join(root, "packages", "examples", "dist", "docs-code");
+const blocks = documentedCode().map((block, i) => ({ ...block, file: join(programs, `${i}.mts`) }));
+
+const OPTIONS = {
+  module: ts.ModuleKind.NodeNext,
+  moduleResolution: ts.ModuleResolutionKind.NodeNext,
+  target: ts.ScriptTarget.ES2022,
+  strict: true,
+  skipLibCheck: true,
+  noEmit: true,
+  types: ["node"],
+};
+
+describe("The code in README files and in docs", () => {
+  let folder;
+  beforeAll(() => {
+    mkdirSync(programs, { recursive: true });
+    for (const { file, code } of blocks) writeFileSync(file, code);
+    writeFileSync(
+      join(programs, "bundler.d.ts"),
+      'declare module "*?url" { const url: string; export default url; }\n',
+    );
+    folder = mkdtempSync(join(tmpdir(), "docs code "));
+    symlinkSync(join(root, "packages"), join(folder, "packages"), "junction"); // Models are opened by their path here.
+  });
+  afterAll(() => {
+    rmSync(programs, { recursive: true });
+    rmSync(folder, { recursive: true });
+  });
+
+  it("is found", () => {
+    expect(blocks.filter(({ isRun }) => isRun).length).toBeGreaterThan(3);
+    expect(blocks.map(({ where }) => where)).toContainEqual(expect.stringContaining("docs/training.md"));
+  });
+
+  it("has no type errors", () => {
+    const program = ts.createProgram([...blocks.map(({ file }) => file), join(programs, "bundler.d.ts")], OPTIONS);
+    const errors = ts.getPreEmitDiagnostics(program).map(({ file, messageText }) => {
+      const block = blocks.find((block) => file && block.file.endsWith(file.fileName.split("/").at(-1)));
+      return `${block?.where}: ${ts.flattenDiagnosticMessageText(messageText, "\n")}`;
+    });
+    expect(errors).toEqual([]);
+  });
+
+  // The first README's example is run by readme.test.mjs, which looks at what it draws too.
+  const others = blocks.filter(({ isRun, where }) => isRun && !where.startsWith("README.md"));
+  it.each(others.map((block) => [block.where, block]))(
+    "runs as it stands: %s",
+    (_, { file, code }) => {
+      const program = file.replace(/mts$/, "mjs");
+      writeFileSync(program, ts.transpile(code, { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 }));
+      execFileSync(process.execPath, [program], { cwd: folder, stdio: "pipe", timeout: 120_000 });
+    },
+    120_000,
+  );
+});
