@@ -1,0 +1,86 @@
+import * as tf from "@tensorflow/tfjs";
+import { isLayer } from "./parameter.js";
+
+/** Told of every layer's forward pass, the outer before the inner. */
+export interface LayerListener {
+  /** `path` is the layer's place in the checkpoint, as "down_blocks.0.resnets.1.conv1"; "" is the model itself. */
+  enter?(path: string, layer: object): void;
+  /** `output` stays the layer's. Not called where the layer threw. */
+  leave?(path: string, layer: object, output: unknown): void;
+}
+
+/**
+ * Listens to the `forward` of `model` and of every layer in it, until the function that it returns is called.
+ * What no one listens to costs nothing: the layers do not know that they can be heard.
+ */
+export function traceLayers(model: object, listener: LayerListener): () => void {
+  const traced = [...forwardLayers(model)].map(([path, layer]) => listenTo(layer, path, listener));
+  return () => traced.forEach((restore) => restore());
+}
+
+interface ForwardLayer {
+  forward: (...inputs: unknown[]) => unknown;
+}
+
+function* forwardLayers(layer: object, path = ""): Generator<[path: string, layer: ForwardLayer]> {
+  if ("forward" in layer && typeof layer.forward === "function") yield [path, layer as ForwardLayer];
+  for (const [field, value] of Object.entries(layer)) {
+    if (Array.isArray(value) || isLayer(value))
+      yield* forwardLayers(value as object, path ? `${path}.${field}` : field);
+  }
+}
+
+/** Hides the class's method behind one of the object's own; taking that away brings back what was there. */
+function listenTo(layer: ForwardLayer, path: string, listener: LayerListener): () => void {
+  const before = Object.getOwnPropertyDescriptor(layer, "forward");
+  const forward = layer.forward.bind(layer);
+  layer.forward = (...inputs) => {
+    listener.enter?.(path, layer);
+    const output = forward(...inputs);
+    listener.leave?.(path, layer, output);
+    return output;
+  };
+  return () => {
+    if (before) Object.defineProperty(layer, "forward", before);
+    else delete (layer as Partial<ForwardLayer>).forward;
+  };
+}
+
+/** A layer gave NaN or infinity: the innermost, and so the first, that did. */
+export class NonFiniteLayerError extends Error {
+  override name = "NonFiniteLayerError";
+  constructor(
+    message: string,
+    readonly path: string,
+  ) {
+    super(message);
+  }
+}
+
+/**
+ * A debug switch: from now on every layer's output is looked at, and the first that is not finite throws
+ * {@link NonFiniteLayerError}, which names the layer. Reading each output back is slow; the function returned ends it.
+ */
+export function checkLayersFinite(model: object): () => void {
+  return traceLayers(model, {
+    leave(path, layer, output) {
+      for (const tensor of tensorsIn(output)) {
+        const bad = tf.tidy(() => tf.sum(tf.logicalNot(tf.isFinite(tensor)).toInt()).dataSync()[0]!);
+        if (bad === 0) continue;
+        const place = path === "" ? "The model's output" : `The output of ${path} (${layer.constructor.name})`;
+        throw new NonFiniteLayerError(
+          `${place} holds ${bad} values of ${tensor.size} that are NaN or infinite, and no layer inside it does. ` +
+            "Look at its inputs (are they finite, and of the scale the model was trained on?) and at its weights; " +
+            "float16 weights that overflowed are a frequent cause.",
+          path,
+        );
+      }
+    },
+  });
+}
+
+function tensorsIn(output: unknown): tf.Tensor[] {
+  if (output instanceof tf.Tensor) return output.dtype === "float32" ? [output] : [];
+  if (typeof output !== "object" || output === null) return [];
+  return Object.values(output).flatMap(tensorsIn);
+}
