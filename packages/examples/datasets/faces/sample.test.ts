@@ -1,7 +1,15 @@
 import { describe, expect, it } from "@jest/globals";
 import { keyedRandom } from "@tfjs-diffusion/schedulers";
 import { ATTRIBUTE_NAMES, ATTRIBUTES, InvalidFaceError, requireFace, visible, type Face } from "./attributes.js";
-import { heldOutPairs, isHeldOut, sampleFace, sampleHeldOutFace, sampleTrainFace, swapOneAttribute } from "./sample.js";
+import {
+  heldOutPairs,
+  isHeldOut,
+  redrawAttributes,
+  sampleFace,
+  sampleHeldOutFace,
+  sampleTrainFace,
+  swapOneAttribute,
+} from "./sample.js";
 
 const FACE: Face = {
   background: "blue",
@@ -141,6 +149,19 @@ describe("a hard negative", () => {
     for (let i = 0; i < 200; i++) {
       const swapped = swapOneAttribute(FACE, keyedRandom(6, i), ["hatColor", "hairColor"]);
       expect({ ...swapped, hatColor: FACE.hatColor, hairColor: FACE.hairColor }).toEqual(FACE);
+    }
+  });
+});
+
+describe("redrawn attributes", () => {
+  it("take every value, leave the others, and give faces that can be drawn", () => {
+    const faces = Array.from({ length: 400 }, (_, i) => redrawAttributes(FACE, ["hair", "hat"], keyedRandom(7, i)));
+    for (const face of faces) {
+      expect(() => requireFace(face)).not.toThrow();
+      expect({ ...face, hair: FACE.hair, hat: FACE.hat }).toEqual(FACE);
+    }
+    for (const name of ["hair", "hat"] as const) {
+      expect(new Set(faces.map((face) => face[name]))).toEqual(new Set(ATTRIBUTES[name]));
     }
   });
 });

@@ -107,6 +107,16 @@ function changesOf(name: Attribute, face: Face, fixed: readonly Attribute[]): Fa
     .filter((changed) => changed !== undefined);
 }
 
+/** The same face with other values, drawn evenly, for the attributes `among`; it can be drawn if the face could. */
+export function redrawAttributes(face: Face, among: readonly Attribute[], random: RandomNumbers): Face {
+  for (;;) {
+    const changed = { ...face };
+    for (const name of among) Object.assign(changed, { [name]: pick(ATTRIBUTES[name], random) });
+    const drawable = makeDrawable(changed, ["hair"]);
+    if (drawable) return drawable;
+  }
+}
+
 const knows = (attribute: Attribute, value: string) => (ATTRIBUTES[attribute] as readonly string[]).includes(value);
 
 /** A hat put on spiky hair makes it short hair, unless the hair style must stay: then there is no such face. */

@@ -21,7 +21,7 @@ export interface FacesSettings {
   /** Pictures in the training set; captions are worded anew each time one is shown. */
   trainingPictures: number;
   clip: StageSettings & {
-    /** Pictures of a batch that are hard negatives of each other: all but one differ from the first in one attribute. */
+    /** Pictures that are alike in all but a few attributes, and so hard to tell apart; a batch holds several groups. */
     groupSize: number;
   };
   unet: StageSettings & {
@@ -40,7 +40,7 @@ export const SETTINGS: Record<"full" | "quick", FacesSettings> = {
       ...COMMON,
       steps: 5000,
       batchSize: 64,
-      groupSize: 4,
+      groupSize: 8,
       learningRate: 1e-3,
       warmupSteps: 200,
       emaDecay: 0.995,
