@@ -26,7 +26,7 @@ function* forwardLayers(layer: object, path = ""): Generator<[path: string, laye
   if ("forward" in layer && typeof layer.forward === "function") yield [path, layer as ForwardLayer];
   for (const [field, value] of Object.entries(layer)) {
     if (Array.isArray(value) || isLayer(value))
-      yield* forwardLayers(value as object, path ? `${path}.${field}` : field);
+      yield* forwardLayers(value, path ? `${path}.${field}` : field);
   }
 }
 
@@ -80,7 +80,7 @@ export function checkLayersFinite(model: object): () => void {
 }
 
 function tensorsIn(output: unknown): tf.Tensor[] {
-  if (output instanceof tf.Tensor) return output.dtype === "float32" ? [output] : [];
+  if (output instanceof tf.Tensor) return output.dtype === "float32" ? [output as tf.Tensor] : [];
   if (typeof output !== "object" || output === null) return [];
   return Object.values(output).flatMap(tensorsIn);
 }
