@@ -2,12 +2,17 @@ import * as tf from "@tensorflow/tfjs";
 
 type Kernel = Awaited<ReturnType<typeof tf.profile>>["kernels"][number];
 
+/** The profiler's name for an op with a gradient of its own; the kernels inside it are listed beside it. */
+const CUSTOM_GRADIENT = "unnamed scope";
+
 export interface KernelCost {
   name: string;
   calls: number;
   milliseconds: number;
   /** Multiplications and additions of convolutions and matrix products; all else counts as none. */
   flop: number;
+  /** Size of what it made. */
+  bytes: number;
 }
 
 /** Runs `body` once under TensorFlow.js' profiler and sums time and arithmetic by kernel, dearest first. */
@@ -15,10 +20,12 @@ export async function kernelCosts(body: () => tf.TensorContainer): Promise<Kerne
   const { kernels } = await tf.profile(body);
   const costs = new Map<string, KernelCost>();
   for (const kernel of kernels) {
-    const cost = costs.get(kernel.name) ?? { name: kernel.name, calls: 0, milliseconds: 0, flop: 0 };
+    if (kernel.name === CUSTOM_GRADIENT) continue;
+    const cost = costs.get(kernel.name) ?? { name: kernel.name, calls: 0, milliseconds: 0, flop: 0, bytes: 0 };
     cost.calls++;
     cost.milliseconds += Number(await kernel.kernelTimeMs);
     cost.flop += flopOf(kernel);
+    cost.bytes += kernel.bytesAdded;
     costs.set(kernel.name, cost);
   }
   return [...costs.values()].sort((a, b) => b.milliseconds - a.milliseconds);

@@ -38,6 +38,7 @@ export const HELP = `Draws faces from sentences.
   --help            this text
 
   npm start -- backends                          what TensorFlow.js can run on here, and how fast
+  npm start -- profile                           where the time of a network goes; profile --help lists the options
 `;
 
 /** The most that is sensible in one picture file, and the most steps that the noise schedule has. */

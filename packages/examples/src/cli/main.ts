@@ -5,6 +5,7 @@ import { HELP, readDrawArguments } from "./arguments.js";
 import { printBackends } from "./backends.js";
 import { DrawingStopped, draw } from "./draw.js";
 import { OutputError } from "./output-file.js";
+import { profile } from "./profile.js";
 import { UsageError } from "./usage-error.js";
 
 process.exitCode = await main(process.argv.slice(2));
@@ -31,6 +32,7 @@ async function main(args: string[]): Promise<number> {
 
 async function run(args: string[]): Promise<void> {
   if (args[0] === "backends" && args.length === 1) return printBackends();
+  if (args[0] === "profile") return profile(args.slice(1));
   const drawing = readDrawArguments(args);
   if (drawing === "help") console.log(HELP);
   else if (drawing === "words") console.log(captionWords().join(" "));
