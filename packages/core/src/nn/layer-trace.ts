@@ -25,8 +25,7 @@ interface ForwardLayer {
 function* forwardLayers(layer: object, path = ""): Generator<[path: string, layer: ForwardLayer]> {
   if ("forward" in layer && typeof layer.forward === "function") yield [path, layer as ForwardLayer];
   for (const [field, value] of Object.entries(layer)) {
-    if (Array.isArray(value) || isLayer(value))
-      yield* forwardLayers(value, path ? `${path}.${field}` : field);
+    if (Array.isArray(value) || isLayer(value)) yield* forwardLayers(value, path ? `${path}.${field}` : field);
   }
 }
 

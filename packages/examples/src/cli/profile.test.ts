@@ -3,7 +3,7 @@ import * as tf from "@tensorflow/tfjs";
 import { profile } from "./profile.js";
 import { UsageError } from "./usage-error.js";
 
-afterEach(() => jest.restoreAllMocks());
+afterEach(() => void jest.restoreAllMocks());
 
 async function printed(...args: string[]): Promise<string> {
   const log = jest.spyOn(console, "log").mockImplementation(() => undefined);
