@@ -49,7 +49,9 @@ it.each(codes)("ends the process at once at a second %s", async (name, code) => 
 it("returns true from a body that ends, passes other errors on, and listens no longer than the body runs", async () => {
   const before = process.listenerCount("SIGINT");
   expect(await stopOnInterrupt(async () => undefined)).toBe(true);
-  await expect(stopOnInterrupt(() => Promise.reject(new Error("the disk is full")))).rejects.toThrow("the disk is full");
+  await expect(stopOnInterrupt(() => Promise.reject(new Error("the disk is full")))).rejects.toThrow(
+    "the disk is full",
+  );
   expect(process.listenerCount("SIGINT")).toBe(before);
   expect(process.exitCode).toBeUndefined();
 });
