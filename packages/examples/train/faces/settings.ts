@@ -48,7 +48,7 @@ export const SETTINGS: Record<"full" | "quick", FacesSettings> = {
     },
     unet: {
       ...COMMON,
-      steps: 8000,
+      steps: 6000,
       batchSize: 64,
       learningRate: 1.5e-3,
       warmupSteps: 200,
