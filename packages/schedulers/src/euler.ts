@@ -44,10 +44,11 @@ export class EulerDiscreteScheduler extends SigmaScheduler<EulerDiscreteConfig> 
 
   protected override levels(request: PlanRequest): NoiseLevels {
     const levels = super.levels(request);
-    if (this.settings.interpolation_type === "log_linear" && typeof request === "number" && !this.#computesSigmas()) {
+    const given = typeof request === "object" && "sigmas" in request;
+    if (this.settings.interpolation_type === "log_linear" && !given && !this.#computesSigmas()) {
       const { max, min } = this.trainedRange;
-      const [first, ...rest] = exponentialSigmas(request + 1, max, min).map(Math.fround);
-      return { timesteps: levels.timesteps, sigmas: [first!, ...rest, levels.sigmas.at(-1)!] };
+      const spread = exponentialSigmas(levels.timesteps.length + 1, max, min).map(Math.fround);
+      return { timesteps: levels.timesteps, sigmas: [...spread, levels.sigmas.at(-1)!] };
     }
     const continuous = this.settings.timestep_type === "continuous" && this.settings.prediction_type === "v_prediction";
     return continuous

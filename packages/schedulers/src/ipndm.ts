@@ -4,6 +4,7 @@ import type { ConfigOf } from "./config.js";
 import { makePlan } from "./plan.js";
 import { type Level, predictEpsilon, predictX0 } from "./prediction.js";
 import { BaseScheduler, type Plan, type PlanRequest } from "./scheduler.js";
+import { linspace32 } from "./schedule.js";
 import { requireRequest, requireStepCount } from "./spacing.js";
 
 const KEYS = ["num_train_timesteps", "trained_betas"] as const;
@@ -32,15 +33,15 @@ export class IPNDMScheduler extends BaseScheduler<IPNDMConfig> {
   plan(request: PlanRequest): Plan {
     const { steps } = requireRequest(request, "steps");
     requireStepCount(steps, this.settings.num_train_timesteps);
-    const betas = this.settings.trained_betas ?? Array.from({ length: steps + 1 }, (_, i) => sigmaAt(1 - i / steps));
+    const betas = (this.settings.trained_betas ?? [...linspace32(1, 0, steps + 1)].map(sigmaAt)).map(f32);
     if (betas.length < steps + 1) {
       throw new RangeError(
         `plan(${steps}): trained_betas has ${betas.length} entries; a plan of ${steps} steps needs ${steps + 1}.`,
       );
     }
-    const levels = betas.map((sigma) => ({ alpha: Math.sqrt(1 - sigma ** 2), sigma }));
+    const levels = betas.map((sigma) => ({ alpha: f32(Math.sqrt(f32(1 - f32(sigma ** 2)))), sigma }));
     return makePlan({
-      timesteps: betas.slice(0, steps).map((sigma) => Math.fround(angleOf(sigma))),
+      timesteps: betas.slice(0, steps).map((sigma) => f32(angleOf(sigma))),
       sigmas: levels.slice(0, steps + 1).map(({ alpha, sigma }) => sigma / alpha),
       level: (i) => levels[i]!,
       update: ({ x, output, i, history }) => {
@@ -48,12 +49,14 @@ export class IPNDMScheduler extends BaseScheduler<IPNDMConfig> {
         const slopes = [predictEpsilon("v_prediction", output, x, s), ...history].slice(0, 4);
         const slope = adamsBashforth(slopes);
         // At the first level there may be no signal left to divide by.
-        const x0 = predictX0("epsilon", slope, x, { alpha: Math.max(Math.fround(s.alpha), 1e-8), sigma: s.sigma });
+        const x0 = predictX0("epsilon", slope, x, { alpha: Math.max(s.alpha, 1e-8), sigma: s.sigma });
         return { x: combine([t.alpha, x0], [t.sigma, slope]), history: slopes.slice(0, 3) };
       },
     });
   }
 }
 
-const sigmaAt = (share: number): number => Math.sin((share * Math.PI) / 2) ** 2;
+const f32 = Math.fround;
+/** In float32, as published: where alpha is nearly 0, the last digit is multiplied by 1e8. */
+const sigmaAt = (share: number): number => f32(f32(Math.sin(f32((share * Math.PI) / 2))) ** 2);
 const angleOf = (sigma: number): number => (Math.asin(sigma) / Math.PI) * 2;

@@ -32,8 +32,12 @@ export class LMSDiscreteScheduler extends SigmaScheduler<LMSDiscreteConfig> {
         const sigma = sigmas[i]!;
         const x0 = predictX0(this.settings.prediction_type, output, x, this.sigmaLevel(sigma));
         const slopes = [combine([1 / sigma, combine([1, x], [-1, x0])]), ...history].slice(0, order);
-        const nodes = slopes.map((_, k) => sigmas[i - k]! - sigma);
-        const weights = lagrangeIntegrals(nodes, powerMoments(slopes.length, sigmas[i + 1]! - sigma));
+        // Resumed at step i, the slopes before it are missing, and as published their weights are left out, not made up for.
+        const nodes = sigmas
+          .slice(Math.max(0, i + 1 - order), i + 1)
+          .reverse()
+          .map((node) => node - sigma);
+        const weights = lagrangeIntegrals(nodes, powerMoments(nodes.length, sigmas[i + 1]! - sigma));
         return {
           x: combine([1, x], ...slopes.map((slope, k) => [weights[k]!, slope] as const)),
           history: slopes.slice(0, 3),

@@ -1,106 +1,200 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
-import { combine } from "./combine.js";
-import { schedulerFromConfig } from "./from-config.js";
-import { torchNoise } from "./torch-noise.js";
+import { type Loop, runLoop } from "./testing/diffusers-loops.js";
 
 beforeAll(() => tf.setBackend("cpu"));
 
-/** diffusers' SchedulerCommonTest: sample[b, c, h, w] = (((c * 8 + h) * 8 + w) * 4 + b) / 768, the noise is the same backwards. */
-const SHAPE = [4, 3, 8, 8];
-const SIZE = 768;
-const ramp = Array.from({ length: SIZE }, (_, i) => {
-  const [b, rest] = [Math.floor(i / 192), i % 192];
-  return (rest * 4 + b) / SIZE;
-});
-const sample = () => tf.tensor(ramp, SHAPE);
-const noise = () =>
-  tf.tensor(
-    ramp.map((x) => (SIZE - 1) / SIZE - x),
-    SHAPE,
-  );
-/** diffusers' dummy_model. */
-const network = (x: tf.Tensor, t: number) => x.mul(t / (t + 1));
+/**
+ * Every expected number here is from huggingface/diffusers 58eb52c080 (2026-08-23), tests/schedulers/test_scheduler_*.py: the file by
+ * the class, the test by the name. Tolerances are theirs, on the sum of |x| 1e-2, but never less than two units in the last place of
+ * the sum in float32, 2e-7 of it; where they give but a mean of |x|, 1e-3 on that.
+ */
+interface Expected extends Loop {
+  sum?: number;
+  mean?: number;
+  tolerance?: number;
+}
 
-/** The loop of diffusers' tests, from step `first` (then from noised samples), and the sum of |x| at its end. */
-function loopSum(
-  config: Record<string, unknown> & { _class_name: string },
-  steps: number,
-  first = 0,
-  scaledInPlace = false,
-): number {
-  return tf.tidy(() => {
-    const scheduler = schedulerFromConfig(config);
-    const plan = scheduler.plan(steps);
-    const source = torchNoise(0);
-    const start = combine([plan.initNoiseSigma, sample()]);
-    let state = plan.resume(first ? plan.addNoise(start, noise(), first) : start, first);
-    for (let i = first; i < plan.timesteps.length; i++) {
-      const next = tf.tidy(() => {
-        const input = plan.scaleInput(state.x, i);
-        // The loops of the Euler family's tests put the scaled sample in the sample's place.
-        const from = scaledInPlace ? { ...state, x: input } : state;
-        return plan.step(from, network(input, plan.timesteps[i]!), i, source);
-      });
-      tf.dispose(state);
-      state = next;
-    }
-    return Array.from(state.x.dataSync()).reduce((sum, x) => sum + Math.abs(x), 0);
+/** One test for each loop. */
+function loops(name: string, shared: Expected, table: Record<string, Expected>): void {
+  describe(`${name}: the loops of diffusers' own tests`, () => {
+    it.each(Object.entries(table))("%s", (_, own) => {
+      const loop = { ...shared, ...own, config: { ...shared.config, ...own.config } };
+      const got = runLoop(name, loop);
+      if (loop.sum !== undefined) {
+        const tolerance = Math.max(loop.tolerance ?? 1e-2, 2e-7 * loop.sum);
+        expect(Math.abs(got.sum - loop.sum)).toBeLessThan(tolerance);
+      }
+      if (loop.mean !== undefined) {
+        const tolerance = Math.max(loop.tolerance ?? 1e-3, 2e-7 * loop.mean);
+        expect(Math.abs(got.mean - loop.mean)).toBeLessThan(tolerance);
+      }
+    });
   });
 }
 
-// Expected sums: huggingface/diffusers 58eb52c080, tests/schedulers/test_scheduler_*.py, in their words; their tolerance, 1e-2 (2e-7 of the large sums: one in the last place).
-describe("The loops of diffusers' own tests", () => {
-  const DDPM = { _class_name: "DDPMScheduler" };
-  const DDIM = { _class_name: "DDIMScheduler" };
-  it.each([
-    ["DDPM full_loop_no_noise", DDPM, 1000, 0, 258.9606],
-    ["DDPM full_loop_with_v_prediction", { ...DDPM, prediction_type: "v_prediction" }, 1000, 0, 202.0296],
-    ["DDPM full_loop_with_noise", DDPM, 1000, 998, 387.9466],
-    ["DDIM full_loop_no_noise", DDIM, 10, 0, 172.0067],
-    ["DDIM full_loop_with_v_prediction", { ...DDIM, prediction_type: "v_prediction" }, 10, 0, 52.5302],
-    ["DDIM full_loop_with_set_alpha_to_one", { ...DDIM, beta_start: 0.01 }, 10, 0, 149.8295],
-    [
-      "DDIM full_loop_with_no_set_alpha_to_one",
-      { ...DDIM, beta_start: 0.01, set_alpha_to_one: false },
-      10,
-      0,
-      149.0784,
-    ],
-    ["DDIM full_loop_with_noise", DDIM, 10, 8, 354.5418],
-  ] as const)("%s", (_, config, steps, first, sum) => {
-    expect(Math.abs(loopSum(config, steps, first) - sum)).toBeLessThan(1e-2);
-  });
-});
+const v = { prediction_type: "v_prediction" };
+const karras = { use_karras_sigmas: true };
+const alpha = (set_alpha_to_one: boolean) => ({ set_alpha_to_one, beta_start: 0.01 });
 
-describe("The other loops, of 10 steps", () => {
-  const euler = { num_train_timesteps: 1100 };
-  const solver = { solver_order: 2, lower_order_final: false, final_sigmas_type: "sigma_min" };
-  it.each([
-    ["PNDM full_loop_no_noise", "PNDM", {}, 0, 198.1318],
-    ["PNDM full_loop_with_v_prediction", "PNDM", { prediction_type: "v_prediction" }, 0, 67.3986],
-    ["DDIMInverse full_loop_no_noise", "DDIMInverse", {}, 0, 671.6816],
-    ["Euler full_loop_no_noise", "EulerDiscrete", euler, 0, 10.0807],
-    ["Euler full_loop_no_noise_karras", "EulerDiscrete", { ...euler, use_karras_sigmas: true }, 0, 124.52299],
-    ["Euler full_loop_with_noise", "EulerDiscrete", euler, 8, 57062.9297],
-    ["Euler ancestral full_loop_no_noise", "EulerAncestralDiscrete", euler, 0, 152.3192],
-    [
-      "Euler ancestral full_loop_with_v_prediction",
-      "EulerAncestralDiscrete",
-      { ...euler, prediction_type: "v_prediction" },
-      0,
-      108.4439,
-    ],
-    ["Heun full_loop_no_noise", "HeunDiscrete", { ...euler, beta_start: 0.0001, beta_end: 0.02 }, 0, 0.1233],
-    ["LMS full_loop_no_noise", "LMSDiscrete", euler, 0, 1006.388],
-    ["DPM-Solver++ full_loop_no_noise", "DPMSolverMultistep", solver, 0, 0.33014503 * SIZE],
-    ["DPM-Solver++ full_loop_with_noise", "DPMSolverMultistep", solver, 5, 318.4111],
-    ["UniPC full_loop_no_noise", "UniPCMultistep", { final_sigmas_type: "sigma_min" }, 0, 0.24639563 * SIZE],
-    ["LCM full_loop_multistep", "LCM", {}, 0, 197.7616],
-    ["EDM Euler full_loop_no_noise", "EDMEuler", { num_train_timesteps: 256 }, 0, 34.1855],
-  ] as const)("%s", (_, name, config, first, sum) => {
-    const scaledInPlace = /^(Euler|Heun|LMS)/.test(name);
-    const got = loopSum({ _class_name: `${name}Scheduler`, ...config }, 10, first, scaledInPlace);
-    expect(Math.abs(got - sum)).toBeLessThan(Math.max(1e-2, 2e-7 * sum));
-  });
-});
+loops("DDPM", { request: 1000 }, {
+  full_loop_no_noise: { sum: 258.9606, mean: 0.3372 },
+  full_loop_with_v_prediction: { config: v, sum: 202.0296, mean: 0.2631 },
+  full_loop_with_noise: { first: 998, sum: 387.9466, mean: 0.5051 },
+}); // prettier-ignore
+
+loops("DDIM", {}, {
+  full_loop_no_noise: { sum: 172.0067, mean: 0.223967 },
+  full_loop_with_v_prediction: { config: v, sum: 52.5302, mean: 0.0684 },
+  full_loop_with_set_alpha_to_one: { config: alpha(true), sum: 149.8295, mean: 0.1951 },
+  full_loop_with_no_set_alpha_to_one: { config: alpha(false), sum: 149.0784, mean: 0.1941 },
+  full_loop_with_noise: { first: 8, sum: 354.5418, mean: 0.4616 },
+}); // prettier-ignore
+
+loops("DDIMInverse", {}, {
+  full_loop_no_noise: { sum: 671.6816, mean: 0.8746 },
+  full_loop_with_v_prediction: { config: v, sum: 1394.2185, mean: 1.8154 },
+  full_loop_with_set_alpha_to_one: { config: alpha(true), sum: 539.9622, mean: 0.7031 },
+  full_loop_with_no_set_alpha_to_one: { config: alpha(false), sum: 542.6722, mean: 0.7066 },
+}); // prettier-ignore
+
+loops("PNDM", {}, {
+  full_loop_no_noise: { sum: 198.1318, mean: 0.258 },
+  full_loop_with_v_prediction: { config: v, sum: 67.3986, mean: 0.0878 },
+  full_loop_with_set_alpha_to_one: { config: alpha(true), sum: 230.0399, mean: 0.2995 },
+  full_loop_with_no_set_alpha_to_one: { config: alpha(false), sum: 186.9482, mean: 0.2434 },
+}); // prettier-ignore
+
+const T1100 = { num_train_timesteps: 1100, beta_start: 0.0001, beta_end: 0.02 };
+const eulerLike = { config: T1100, style: "scaled in place" } as const;
+
+loops("EulerDiscrete", eulerLike, {
+  full_loop_no_noise: { sum: 10.0807, mean: 0.0131 },
+  full_loop_with_v_prediction: { config: v, sum: 0.0002, mean: 2.2676e-6 },
+  full_loop_device_karras_sigmas: { config: karras, sum: 124.52299499511719, mean: 0.16213932633399963 },
+  full_loop_with_noise: { first: 8, sum: 57062.9297, mean: 74.3007 },
+}); // prettier-ignore
+
+loops("EulerAncestralDiscrete", eulerLike, {
+  full_loop_no_noise: { sum: 152.3192, mean: 0.1983 },
+  full_loop_with_v_prediction: { config: v, sum: 108.4439, mean: 0.1412 },
+  full_loop_with_noise: { first: 8, sum: 56163.0508, mean: 73.129 },
+}); // prettier-ignore
+
+loops("HeunDiscrete", eulerLike, {
+  full_loop_no_noise: { sum: 0.1233, mean: 0.0002 },
+  full_loop_with_v_prediction: { config: v, sum: 4.6934e-7, mean: 6.1112e-10 },
+  full_loop_device_karras_sigmas: { config: karras, sum: 0.00015, mean: 1.9869554535034695e-7 },
+  full_loop_with_noise: { first: 16, sum: 75074.8906, mean: 97.7538 },
+}); // prettier-ignore
+
+loops("LMSDiscrete", eulerLike, {
+  full_loop_no_noise: { sum: 1006.388, mean: 1.31 },
+  full_loop_with_v_prediction: { config: v, sum: 0.0017, mean: 2.2676e-6 },
+  full_loop_device_karras_sigmas: { config: karras, sum: 3812.9927, mean: 4.9648 },
+  full_loop_with_noise: { first: 8, sum: 27663.6895, mean: 36.0204 },
+}); // prettier-ignore
+
+loops("KDPM2Discrete", eulerLike, {
+  full_loop_no_noise: { sum: 20.4125, mean: 0.0266 },
+  full_loop_with_v_prediction: { config: v, sum: 4.6934e-7, mean: 6.1112e-10 },
+  full_loop_with_noise: { first: 16, sum: 70408.4062, mean: 91.6776 },
+}); // prettier-ignore
+
+loops("KDPM2AncestralDiscrete", eulerLike, {
+  full_loop_no_noise: { sum: 13979.9433, mean: 18.203 },
+  full_loop_with_v_prediction: { config: v, sum: 331.8133, mean: 0.432 },
+  full_loop_with_noise: { first: 16, sum: 93087.3437, mean: 121.2074 },
+}); // prettier-ignore
+
+const solver = { solver_order: 2, lower_order_final: false, final_sigmas_type: "sigma_min" };
+const threshold = { thresholding: true, dynamic_thresholding_ratio: 0.87, sample_max_value: 0.5 };
+
+loops("DPMSolverMultistep", { config: solver }, {
+  full_loop_no_noise: { mean: 0.3301 },
+  full_loop_with_noise: { first: 5, sum: 318.4111, mean: 0.4146 },
+  full_loop_no_noise_thres: { config: threshold, mean: 1.1364 },
+  full_loop_with_v_prediction: { config: v, mean: 0.2251 },
+  full_loop_with_karras_and_v_prediction: { config: { ...v, ...karras }, mean: 0.2096 },
+  full_loop_with_lu_and_v_prediction: { config: { ...v, use_lu_lambdas: true }, mean: 0.1554 },
+}); // prettier-ignore
+
+loops("DPMSolverSinglestep", { config: solver }, {
+  full_loop_no_noise: { mean: 0.2791 },
+  full_loop_with_karras: { config: karras, mean: 0.2248 },
+  full_loop_with_v_prediction: { config: v, mean: 0.1453 },
+  full_loop_with_karras_and_v_prediction: { config: { ...v, ...karras }, mean: 0.0649 },
+  full_uneven_loop: { request: 50, first: 3, clean: true, mean: 0.2574 },
+  full_loop_with_noise: { first: 5, sum: 269.2187, mean: 0.3505 },
+}); // prettier-ignore
+
+loops("DPMSolverMultistepInverse", { config: { solver_order: 2, lower_order_final: false } }, {
+  full_loop_no_noise: { mean: 0.7047 },
+  full_loop_no_noise_thres: { config: threshold, mean: 19.8933 },
+  full_loop_with_v_prediction: { config: v, mean: 1.5194 },
+  full_loop_with_karras_and_v_prediction: { config: { ...v, ...karras }, mean: 1.7833, tolerance: 2e-3 },
+}); // prettier-ignore
+
+loops("UniPCMultistep", { config: { final_sigmas_type: "sigma_min" } }, {
+  full_loop_no_noise: { mean: 0.2464 },
+  full_loop_with_karras: { config: karras, mean: 0.2925 },
+  full_loop_with_v_prediction: { config: v, mean: 0.1014 },
+  full_loop_with_karras_and_v_prediction: { config: { ...v, ...karras }, mean: 0.1966 },
+  full_loop_with_noise: { first: 8, sum: 315.5757, mean: 0.4109 },
+}); // prettier-ignore
+
+loops("UniPCMultistep", { config: { final_sigmas_type: "sigma_min" }, shape: [4, 3, 8] }, {
+  "1D: full_loop_no_noise": { mean: 0.2441 },
+  "1D: full_loop_with_karras": { config: karras, mean: 0.2898 },
+  "1D: full_loop_with_v_prediction": { config: v, mean: 0.1014 },
+  "1D: full_loop_with_karras_and_v_prediction": { config: { ...v, ...karras }, mean: 0.1944 },
+  "1D: full_loop_with_noise": { first: 8, sum: 39.087, mean: 0.4072 },
+}); // prettier-ignore
+
+loops("DEISMultistep", { config: { solver_order: 2 } }, {
+  full_loop_no_noise: { mean: 0.23916 },
+  full_loop_with_v_prediction: { config: v, mean: 0.091 },
+  full_loop_with_noise: { first: 8, sum: 315.3016, mean: 0.41054 },
+}); // prettier-ignore
+
+loops("SASolver", { config: T1100 }, {
+  full_loop_device: { sum: 337.394287109375, mean: 0.43931546807289124 },
+  full_loop_with_v_prediction: { config: v, sum: 193.1467742919922, mean: 0.2514931857585907 },
+  full_loop_device_karras_sigmas: { config: karras, sum: 837.2554931640625, mean: 1.0901764631271362 },
+}); // prettier-ignore
+
+loops("LCM", { tolerance: 1e-3 }, {
+  full_loop_onestep: { request: 1, sum: 18.7097, mean: 0.0244 },
+  full_loop_multistep: { sum: 197.7616, mean: 0.2575 },
+}); // prettier-ignore
+
+loops("TCD", { tolerance: 1e-3, options: { eta: 0 } }, {
+  full_loop_onestep_deter: { request: 1, sum: 29.8715, mean: 0.0389 },
+  full_loop_multistep_deter: { sum: 181.204, mean: 0.2359 },
+}); // prettier-ignore
+
+loops("EDMEuler", { config: { num_train_timesteps: 256 }, tolerance: 1e-3 }, {
+  full_loop_no_noise: { sum: 34.1855, mean: 0.044 },
+}); // prettier-ignore
+
+loops("EDMDPMSolverMultistep", { config: solver, style: "raw" }, {
+  full_loop_no_noise: { mean: 0.0001 },
+  full_loop_no_noise_thres: { config: threshold, mean: 0.008 },
+  full_loop_with_v_prediction: { config: v, mean: 0.0092 },
+  full_loop_with_noise: { first: 5, sum: 8.1661, mean: 0.0106 },
+}); // prettier-ignore
+
+loops("UnCLIP", {}, {
+  full_loop: { request: 1000, sum: 252.2682495, mean: 0.3284743 },
+  full_loop_skip_timesteps: { request: 25, sum: 258.2044983, mean: 0.3362038 },
+}); // prettier-ignore
+
+loops("CMStochasticIterative", { config: { num_train_timesteps: 201 } }, {
+  full_loop_no_noise_onestep: { request: 1, sum: 192.7614, mean: 0.251 },
+  full_loop_no_noise_multistep: { request: { timesteps: [106, 0] }, sum: 347.6357, mean: 0.4527 },
+  full_loop_with_noise: { first: 8, sum: 763.9186, mean: 0.9947 },
+}); // prettier-ignore
+
+loops("IPNDM", {}, {
+  full_loop_no_noise: { times: 2, mean: 2540529, tolerance: 10 },
+}); // prettier-ignore

@@ -82,12 +82,16 @@ interface Request {
   readonly sigmas?: readonly number[];
 }
 
-/** Throws RangeError unless the noise levels are finite, fall, and stay above 0 until the last. */
+/** Throws RangeError unless the noise levels are finite, fall, and stay above 0 until the last, which may be as high as the one before. */
 export function requireSigmas(sigmas: readonly number[]): void {
   const last = sigmas.length - 1;
   const bad = sigmas.findIndex(
     (sigma, i) =>
-      !Number.isFinite(sigma) || sigma < 0 || (i < last && sigma === 0) || (i > 0 && sigma >= sigmas[i - 1]!),
+      !Number.isFinite(sigma) ||
+      sigma < 0 ||
+      (i < last && sigma === 0) ||
+      sigma > (sigmas[i - 1] ?? Infinity) ||
+      (i < last && sigma === sigmas[i - 1]),
   );
   if (sigmas.length < 2 || bad >= 0) {
     throw new RangeError(
