@@ -1,7 +1,9 @@
 import * as tf from "@tensorflow/tfjs";
 import { type GaussianMixture, mixtureDenoiser } from "./mixture.js";
 import type { NoiseSource } from "./noise.js";
-import { combine } from "./combine.js";
+import { outputFor, type PredictionType } from "./prediction.js";
+import { exactFlow } from "./probability-flow.js";
+import { replayNoise } from "./replay-noise.js";
 import type { Plan, Scheduler } from "./scheduler.js";
 
 /** A measured error: root mean square distance to a reference, after so many calls of the network. */
@@ -15,12 +17,22 @@ export type Measurement = {
  * Runs a plan with the exact denoiser of a mixture in place of a network, from its first x to its last.
  *
  * @param x the first x, [B, D], at the plan's first noise level; borrowed
+ * @param predicts what the scheduler expects of its network
  * @returns the last x, owned by the caller
  */
-export function sampleMixture(plan: Plan, mixture: GaussianMixture, x: tf.Tensor2D, noise: NoiseSource): tf.Tensor2D {
+export function sampleMixture(
+  plan: Plan,
+  mixture: GaussianMixture,
+  x: tf.Tensor2D,
+  noise: NoiseSource,
+  predicts: PredictionType = "epsilon",
+): tf.Tensor2D {
   let state = plan.resume(x, 0);
-  for (const i of plan.timesteps.keys()) {
-    const next = tf.tidy(() => plan.step(state, exactEpsilon(plan, mixture, state.x as tf.Tensor2D, i), i, noise));
+  for (const [i, level] of plan.levels.entries()) {
+    const next = tf.tidy(() => {
+      const x0 = mixtureDenoiser(mixture, state.x as tf.Tensor2D, level);
+      return plan.step(state, outputFor(predicts, x0, state.x, level), i, noise);
+    });
     tf.dispose(state);
     state = next;
   }
@@ -28,35 +40,46 @@ export function sampleMixture(plan: Plan, mixture: GaussianMixture, x: tf.Tensor
   return state.x as tf.Tensor2D;
 }
 
-/** What a perfect network with prediction_type "epsilon" would answer in call i. */
-function exactEpsilon(plan: Plan, mixture: GaussianMixture, x: tf.Tensor2D, i: number): tf.Tensor {
-  const level = plan.levels[i]!;
-  return combine([1 / level.sigma, x], [-level.alpha / level.sigma, mixtureDenoiser(mixture, x, level)]);
-}
-
 /**
- * How a deterministic sampler's error falls as steps grow, on a mixture: against the same sampler with `reference` steps.
- * The config's prediction_type must be "epsilon".
+ * How a deterministic sampler's error falls as steps grow, on a mixture: against its exact probability flow.
  *
- * @param x the first samples, [B, D]; borrowed
+ * @param noise standard normal numbers, [B, D], scaled to each plan's first noise level; borrowed
+ * @param options.steps how many steps to try
+ * @param options.planOf how to plan them; `scheduler.plan(n)` unless given
+ * @param options.predicts what the scheduler expects of its network
  */
 export function measureConvergence(
   scheduler: Scheduler,
   mixture: GaussianMixture,
-  x: tf.Tensor2D,
-  noise: NoiseSource,
-  { steps = [8, 16, 32, 64], reference = 512, planOf = (n: number) => scheduler.plan(n) } = {},
+  noise: tf.Tensor2D,
+  { steps = [8, 16, 32, 64], planOf = (n: number) => scheduler.plan(n), predicts = "epsilon" as PredictionType } = {},
 ): Measurement[] {
-  const run = (n: number) => sampleMixture(planOf(n), mixture, x, noise);
-  return tf.tidy(() => {
-    const want = run(reference);
-    return steps.map((n) => ({
-      steps: n,
-      calls: planOf(n).timesteps.length,
-      error: run(n).sub(want).square().mean().sqrt().dataSync()[0]!,
-    }));
+  return steps.map((n) => {
+    const plan = planOf(n);
+    return { steps: n, calls: plan.timesteps.length, error: flowError(plan, mixture, noise, predicts) };
   });
 }
+
+/** Root mean square distance, in x / alpha, between a plan's end and the exact flow's, both from the same standard normal numbers. */
+function flowError(plan: Plan, mixture: GaussianMixture, noise: tf.Tensor2D, predicts: PredictionType): number {
+  const [first, end] = [plan.levels[0]!, plan.sigmas.at(-1)!];
+  // x has alpha 1 all along, or keeps its variance; a plan of flow matching ends at 0, where alpha is 1 for all.
+  const alphaAtEnd = first.alpha === 1 ? 1 : 1 / Math.hypot(end, 1);
+  const got = tf.tidy(() => {
+    const x = noise.mul<tf.Tensor2D>(first.sigma);
+    return sampleMixture(plan, mixture, x, SILENCE, predicts).div(alphaAtEnd).arraySync() as number[][];
+  });
+  const start = noise.arraySync();
+  const from = first.sigma / first.alpha;
+  const squares = start.flatMap((row, b) => {
+    const want = exactFlow(mixture, row.map((z) => Math.fround(z * first.sigma) / first.alpha), from, end);
+    return want.map((value, d) => (got[b]![d]! - value) ** 2);
+  }); // prettier-ignore
+  return Math.sqrt(squares.reduce((sum, square) => sum + square, 0) / squares.length);
+}
+
+/** A deterministic sampler draws no noise. */
+const SILENCE = replayNoise([]);
 
 /** Order of convergence: minus the slope of log error over log steps, by least squares. */
 export function orderOfConvergence(measurements: readonly Measurement[]): number {

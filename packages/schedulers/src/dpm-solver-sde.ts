@@ -44,6 +44,8 @@ export class DPMSolverSDEScheduler extends SigmaScheduler<DPMSolverSDEConfig> {
         const x0 = predictX0(this.settings.prediction_type, output, x, this.sigmaLevel(seen[i]!));
         if (next === 0) return { x: eulerStep(x, x0, sigma, 0) };
         const s_noise = call.options.s_noise ?? 1;
+        // The last step has one call, since it usually ends at 0.
+        if (i === timesteps.length - 1) return { x: ancestralMove(x, x0, this.#change(call, sigma, next), s_noise, sigma, next) }; // prettier-ignore
         if (i % 2 === 0) {
           const change = this.#change(call, sigma, middle);
           return { x: ancestralMove(x, x0, change, s_noise, sigma, middle), history: [x, change] };

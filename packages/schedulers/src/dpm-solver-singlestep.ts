@@ -3,7 +3,7 @@ import { combine, type Term } from "./combine.js";
 import type { ConfigOf } from "./config.js";
 import { requireDataPrediction } from "./dpm-algorithm.js";
 import { difference } from "./dpm-solver.js";
-import { type Algorithm, exponentialStep } from "./exponential-integrator.js";
+import { type Algorithm, exponentialStep, type ExponentialStep } from "./exponential-integrator.js";
 import { makePlan } from "./plan.js";
 import type { Plan, PlanOptions, PlanRequest } from "./scheduler.js";
 import { DYNAMIC_SHIFT_KEYS, SOLVER_KEYS, type SolverLevel, SolverScheduler } from "./solver-scheduler.js";
@@ -47,7 +47,7 @@ export class DPMSolverSinglestepScheduler extends SolverScheduler<DPMSolverSingl
         const start = order === 1 ? call.x : history[0]!;
         const outputs = order === 1 ? [output] : [output, ...history.slice(1)];
         const step = exponentialStep(this.#algorithm, levels[i - order + 1]!, levels[i + 1]!);
-        const terms = this.#terms(levels.slice(i - order + 1, i + 1), [...outputs].reverse(), step);
+        const terms = this.#terms(levels.slice(i - order + 1, i + 1), [...outputs].reverse(), step, options?.curvature);
         const noise: Term[] = this.#algorithm.stochastic ? [[step.ofNoise, call.fresh()]] : [];
         return { x: combine([step.ofX, start], ...terms, ...noise), history: [start, ...outputs] };
       },
@@ -58,7 +58,8 @@ export class DPMSolverSinglestepScheduler extends SolverScheduler<DPMSolverSingl
   #terms(
     [s0, s1, s2]: readonly SolverLevel[],
     [m0, m1, m2]: readonly tf.Tensor[],
-    step: ReturnType<typeof exponentialStep>,
+    step: ExponentialStep,
+    curvature: PlanOptions["curvature"],
   ): Term[] {
     const heun = this.settings.solver_type === "heun";
     if (!s1) return [[step.ofOutput, m0!]];
@@ -69,20 +70,16 @@ export class DPMSolverSinglestepScheduler extends SolverScheduler<DPMSolverSingl
     const slopeTo2 = difference(m2!, m0!, r2);
     if (!heun) return [[step.ofOutput, m0!], [step.ofSlope, slopeTo2]]; // prettier-ignore
     const slope = combine([r2 / (r2 - r1), slopeTo1], [-r1 / (r2 - r1), slopeTo2]);
-    const curvature = combine([2 / (r2 - r1), slopeTo2], [-2 / (r2 - r1), slopeTo1]);
-    return [[step.ofOutput, m0!], [step.ofSlope, slope], [step.ofCurvature, curvature]]; // prettier-ignore
+    const curve = combine([2 / (r2 - r1), slopeTo2], [-2 / (r2 - r1), slopeTo1]);
+    const ofCurve = curvature === "exact" ? step.ofCurvature : step.ofCurvaturePublished;
+    return [[step.ofOutput, m0!], [step.ofSlope, slope], [ofCurve, curve]]; // prettier-ignore
   }
 
   /** Order of each step: 1 opens a block. Steps that fill no block, and the last into a noise level of 0, are lower. */
   #orders(n: number, zero: boolean): number[] {
     const { solver_order: order, lower_order_final } = this.settings;
-    const block = Array.from({ length: order }, (_, k) => k + 1);
-    const orders = Array.from({ length: n }, (_, i) => block[i % order]!);
-    if ((lower_order_final || zero || n % order !== 0) && n % order === 0 && order > 1) {
-      // The last block becomes one of an order less and a step of order 1.
-      orders.splice(n - 1, 1, 1);
-    }
-    if (zero) orders[n - 1] = 1;
+    const orders = Array.from({ length: n }, (_, i) => (i % order) + 1);
+    if (zero || (lower_order_final && n % order === 0)) orders[n - 1] = 1;
     return orders;
   }
 }

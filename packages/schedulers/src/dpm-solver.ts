@@ -36,6 +36,7 @@ export class DPMSolverMultistepScheduler extends SolverScheduler<DPMSolverMultis
       noiseLevels.sigmas.map((sigma) => this.solverLevel(sigma)),
       {
         ...this.settings,
+        curvature: options?.curvature,
         algorithm: this.#algorithm,
         outputOf: (call, level) =>
           this.#algorithm.predicts === "x0" ? this.x0(call, level) : this.epsilon(call, level),
@@ -50,6 +51,7 @@ interface Multistep {
   readonly lower_order_final: boolean;
   readonly euler_at_final: boolean;
   readonly algorithm: Algorithm;
+  readonly curvature?: PlanOptions["curvature"];
   /** What the method integrates: x0 or epsilon. */
   readonly outputOf: (call: Call, level: SolverLevel) => tf.Tensor;
 }
@@ -71,7 +73,7 @@ export function multistepPlan(
       const outputs = [method.outputOf(call, levels[i]!), ...history].slice(0, method.solver_order);
       const order = Math.min(outputs.length, multistepOrder(method, i, timesteps.length, sigmas.at(-1) === 0));
       const step = exponentialStep(method.algorithm, levels[i]!, levels[i + 1]!);
-      const terms = multistepTerms(step, levels.slice(i + 1 - order, i + 1).reverse(), outputs, method.solver_type);
+      const terms = multistepTerms(step, levels.slice(i + 1 - order, i + 1).reverse(), outputs, method);
       const noise: Term[] = method.algorithm.stochastic ? [[step.ofNoise, call.fresh()]] : [];
       return { x: combine([step.ofX, x], ...terms, ...noise), history: outputs };
     },
@@ -96,24 +98,25 @@ export function multistepOrder(
 
 /**
  * Weights of the last outputs m0, m1, m2, at levels s0, s1, s2 (Lu et al. 2022b, algorithm 2; third order: their appendix).
- * D1 and D2 are the first and second differences of the outputs over lambda, in units of the step h.
+ * The output's derivatives over lambda, in units of the step h, are those of the polynomial through the outputs.
  */
 function multistepTerms(
   step: ExponentialStep,
   [s0, s1, s2]: readonly SolverLevel[],
   outputs: readonly tf.Tensor[],
-  type: string,
+  { solver_type, curvature }: Pick<Multistep, "solver_type" | "curvature">,
 ): Term[] {
   const [m0, m1, m2] = outputs as [tf.Tensor, tf.Tensor, tf.Tensor];
   if (!s1) return [[step.ofOutput, m0]];
   const r0 = (s0!.lambda - s1.lambda) / step.h;
   const slopeOf01 = difference(m0, m1, r0);
-  if (!s2) return [[step.ofOutput, m0], [type === "heun" ? step.ofSlope : step.ofSlopeMidpoint, slopeOf01]]; // prettier-ignore
+  if (!s2) return [[step.ofOutput, m0], [solver_type === "heun" ? step.ofSlope : step.ofSlopeMidpoint, slopeOf01]]; // prettier-ignore
   const r1 = (s1.lambda - s2.lambda) / step.h;
   const slopeOf12 = difference(m1, m2, r1);
   const slope = combine([1 + r0 / (r0 + r1), slopeOf01], [-r0 / (r0 + r1), slopeOf12]);
-  const curvature = combine([1 / (r0 + r1), slopeOf01], [-1 / (r0 + r1), slopeOf12]);
-  return [[step.ofOutput, m0], [step.ofSlope, slope], [step.ofCurvature, curvature]]; // prettier-ignore
+  const halfCurvature = combine([1 / (r0 + r1), slopeOf01], [-1 / (r0 + r1), slopeOf12]);
+  const ofHalf = curvature === "exact" ? 2 * step.ofCurvature : step.ofCurvaturePublished;
+  return [[step.ofOutput, m0], [step.ofSlope, slope], [ofHalf, halfCurvature]]; // prettier-ignore
 }
 
 /** (a - b) / r. */

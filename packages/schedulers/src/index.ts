@@ -39,6 +39,7 @@ export { PNDMScheduler, type PNDMConfig } from "./pndm.js";
 export {
   type Level,
   levelOf,
+  outputFor,
   predict,
   predictEpsilon,
   predictX0,
@@ -76,3 +77,4 @@ export { UnCLIPScheduler, type UnCLIPConfig } from "./unclip.js";
 export { UniPCMultistepScheduler, type UniPCMultistepConfig } from "./unipc.js";
 export { type Measurement, measureConvergence, orderOfConvergence, sampleMixture } from "./convergence.js";
 export { type GaussianMixture, mixtureDenoiser } from "./mixture.js";
+export { exactFlow } from "./probability-flow.js";

@@ -1,3 +1,4 @@
+import type * as tf from "@tensorflow/tfjs";
 import { combine } from "./combine.js";
 import { BETA_KEYS, type ConfigOf, SIGMA_SCHEDULE_KEYS, SPACING_KEYS } from "./config.js";
 import { eulerStep } from "./euler.js";
@@ -42,11 +43,13 @@ abstract class MidpointScheduler extends SigmaScheduler<KDPM2DiscreteConfig> {
         const k = Math.floor(i / 2);
         const [sigma, { down, up }] = [sigmas[k]!, splits[k]!];
         const x0 = predictX0(this.settings.prediction_type, output, x, this.sigmaLevel(seen[i]!));
+        const withNoise = (moved: tf.Tensor) => (up > 0 ? combine([1, moved], [up, fresh()]) : moved);
+        // The last step has one call, since it usually ends at 0, whose geometric mean with anything is 0.
+        if (i === timesteps.length - 1) return { x: withNoise(eulerStep(x, x0, sigma, down)) };
         if (i % 2 === 0) return { x: eulerStep(x, x0, sigma, middles[k]!), history: [x] };
         const [start] = requireFirstHalf(history, 1, i);
         const slope = combine([1 / middles[k]!, combine([1, x], [-1, x0])]);
-        const moved = combine([1, start!], [down - sigma, slope]);
-        return { x: up > 0 ? combine([1, moved], [up, fresh()]) : moved };
+        return { x: withNoise(combine([1, start!], [down - sigma, slope])) };
       },
     });
   }

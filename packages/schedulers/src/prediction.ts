@@ -62,6 +62,12 @@ function weigh({ ofX, ofOutput }: Weights, output: tf.Tensor, x: tf.Tensor): tf.
   return combine([ofX, x], [ofOutput, output]);
 }
 
+/** What a perfect network of a kind would say of x = alpha x0 + sigma epsilon; the caller owns it. Inverse of {@link predictX0}. */
+export function outputFor(type: PredictionType, x0: tf.Tensor, x: tf.Tensor, level: Level): tf.Tensor {
+  const { ofX, ofOutput } = CONVERSIONS[type](level).x0;
+  return combine([1 / ofOutput, x0], [-ofX / ofOutput, x]);
+}
+
 /** A network's output, seen as what it says of the clean sample and of the noise in x. */
 export interface Prediction {
   x0: tf.Tensor;

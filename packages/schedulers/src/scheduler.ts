@@ -63,6 +63,11 @@ export interface PlanOptions {
   jump_n_sample?: number;
   /** LCM and TCD: steps of the sampler that was distilled, if not the config's. */
   original_inference_steps?: number;
+  /**
+   * DPM-Solver of order 3: how the output's curvature is weighed. "published", the default, as in the papers' code and diffusers, where a
+   * factor 2 of the multi-step form and a sign of the stochastic forms are lost, and with them the third order; "exact" as derived.
+   */
+  curvature?: "published" | "exact";
 }
 
 /** An immutable sampling method, built from the config of a public `scheduler_config.json`. */
