@@ -94,7 +94,7 @@ describe("order of convergence to the exact flow", () => {
     ["DEISMultistep", { solver_order: 1, ...rest }, 1],
     ["DEISMultistep", { solver_order: 2, ...rest }, 2],
     ["DEISMultistep", { solver_order: 3, ...rest }, 3],
-  ])("%s %j: %i", (name, config, order, options) => {
+  ])("%s %j: %i", (name, config, order, ...[options]) => {
     const measured = measuredOrder(make(name, config), [36, 72], sigmas, options);
     expect(Math.abs(measured - order)).toBeLessThan(0.1 * order);
   });
