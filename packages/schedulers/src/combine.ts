@@ -1,16 +1,55 @@
 import * as tf from "@tensorflow/tfjs";
 
+/** A tensor, or a weighted sum that is not computed yet. */
+export type Quantity = tf.Tensor | Sum;
+
+/** A weighted sum that is not computed yet; {@link combine} computes it. */
+export type Sum = readonly Term[];
+
 /** A weight, a number or a tensor that broadcasts, and what it weighs. */
-export type Term = readonly [weight: number | tf.Tensor, tensor: tf.Tensor];
+export type Term = readonly [weight: number | tf.Tensor, quantity: Quantity];
+
+/** A weighted sum, for later: what it is part of may merge with it into fewer operations. */
+export const sum = (...terms: readonly Term[]): Sum => terms;
 
 /**
- * The weighted sum of tensors: what nearly every step of every sampler comes down to. Terms of weight 0 are left out
- * (an infinite or missing value there does no harm), those of weight 1 cost no multiplication. The caller owns the result.
+ * The weighted sum of tensors: what nearly every step of every sampler comes down to. Sums inside it are multiplied out, and the weights
+ * of one tensor added, in float64, so that each tensor is read once, however a method is written down. Terms of weight 0 are left
+ * out (an infinite or missing value there does no harm), those of weight 1 cost no multiplication. The caller owns the result.
  */
 export function combine(...terms: readonly Term[]): tf.Tensor {
   return tf.tidy(() => {
-    const parts = terms.filter(([weight]) => weight !== 0).map(([weight, x]) => (weight === 1 ? x : x.mul(weight)));
-    if (parts.length === 0) return tf.zerosLike(terms[0]![1]);
-    return parts.length === 1 ? parts[0]!.clone() : parts.reduce((sum, part) => sum.add(part));
+    const { weights, products } = multiplyOut(terms);
+    const parts = [...weights]
+      .filter(([, weight]) => weight !== 0)
+      .map(([x, weight]) => (weight === 1 ? x : x.mul(weight)))
+      .concat(products);
+    if (parts.length === 0) return tf.zerosLike([...weights.keys()][0]!);
+    return parts.length === 1 ? parts[0]!.clone() : parts.reduce((total, part) => total.add(part));
   });
 }
+
+/** A quantity's tensor: where it is remembered, or has to go through something that is no sum. */
+export const computed = (quantity: Quantity): tf.Tensor => combine([1, quantity]);
+
+/** Every tensor of a sum with the whole of its weight, and the products of those that tensors weigh. */
+function multiplyOut(terms: Sum): { weights: Map<tf.Tensor, number>; products: tf.Tensor[] } {
+  const weights = new Map<tf.Tensor, number>();
+  const products: tf.Tensor[] = [];
+  const add = (sum: Sum, scale: number) => {
+    for (const [weight, quantity] of sum) {
+      if (typeof weight !== "number") {
+        const product = weight.mul(computed(quantity));
+        products.push(scale === 1 ? product : product.mul(scale));
+      } else if (isSum(quantity)) {
+        if (weight !== 0) add(quantity, scale * weight);
+      } else {
+        weights.set(quantity, (weights.get(quantity) ?? 0) + (weight === 0 ? 0 : scale * weight));
+      }
+    }
+  };
+  add(terms, 1);
+  return { weights, products };
+}
+
+const isSum = (quantity: Quantity): quantity is Sum => Array.isArray(quantity);

@@ -1,4 +1,4 @@
-import { combine } from "./combine.js";
+import { combine, computed, sum } from "./combine.js";
 import type { ConfigOf } from "./config.js";
 import { makePlan } from "./plan.js";
 import type { Level } from "./prediction.js";
@@ -59,9 +59,9 @@ export class CMStochasticIterativeScheduler extends BaseScheduler<CMStochasticIt
         // c_skip and c_out, which make the network the identity at sigma_min (their eq. 5 and appendix C).
         const skip = sigma_data ** 2 / (above ** 2 + sigma_data ** 2);
         const out = (above * sigma_data) / Math.hypot(sigmas[i]!, sigma_data);
-        const jumped = combine([out, output], [skip, x]);
-        const x0 = clip_denoised ? jumped.clipByValue(-1, 1) : jumped;
-        if (visited.length === 1) return { x: x0 };
+        const jumped = sum([out, output], [skip, x]);
+        const x0 = clip_denoised ? computed(jumped).clipByValue(-1, 1) : jumped;
+        if (visited.length === 1) return { x: computed(x0) };
         const next = Math.min(Math.max(sigmas[i + 1]!, sigma_min!), sigma_max!);
         return { x: combine([1, x0], [s_noise * Math.sqrt(Math.max(next ** 2 - sigma_min! ** 2, 0)), fresh()]) };
       },

@@ -52,7 +52,7 @@ export function measureConvergence(
   scheduler: Scheduler,
   mixture: GaussianMixture,
   noise: tf.Tensor2D,
-  { steps = [8, 16, 32, 64], planOf = (n: number) => scheduler.plan(n), predicts = "epsilon" as PredictionType } = {},
+  { steps = [8, 16, 32, 64], planOf = (n: number) => scheduler.plan(n), predicts = "epsilon" } = {},
 ): Measurement[] {
   return steps.map((n) => {
     const plan = planOf(n);

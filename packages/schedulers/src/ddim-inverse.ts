@@ -1,11 +1,11 @@
 import { combine } from "./combine.js";
 import { BETA_KEYS, CLIPPING_KEYS, type ConfigOf, SPACING_KEYS } from "./config.js";
 import { makePlan } from "./plan.js";
-import { type Level, levelOf, predictEpsilon, predictX0 } from "./prediction.js";
+import { type Level, levelOf, epsilonOf, x0Of } from "./prediction.js";
 import { sigmaOf } from "./schedule.js";
 import type { Plan, PlanRequest } from "./scheduler.js";
 import { requireRequest } from "./spacing.js";
-import { limitX0 } from "./thresholding.js";
+import { limited } from "./thresholding.js";
 import { TrainedScheduler } from "./trained.js";
 
 const KEYS = [
@@ -36,9 +36,9 @@ export class DDIMInverseScheduler extends TrainedScheduler<DDIMInverseConfig> {
       /** The network is told where the step ends, but its output is read where x is. */
       update: ({ x, output, i }) => {
         const [from, to]: Level[] = [levelOf(bars[i]!), levelOf(ends[i]!)];
-        const x0 = limitX0(predictX0(this.settings.prediction_type, output, x, from!), this.settings);
+        const x0 = limited(x0Of(this.settings.prediction_type, output, x, from!), this.settings);
         return {
-          x: combine([to!.alpha, x0], [to!.sigma, predictEpsilon(this.settings.prediction_type, output, x, from!)]),
+          x: combine([to!.alpha, x0], [to!.sigma, epsilonOf(this.settings.prediction_type, output, x, from!)]),
         };
       },
     });

@@ -1,10 +1,10 @@
-import { combine } from "./combine.js";
+import { combine, sum } from "./combine.js";
 import { BETA_KEYS, CLIPPING_KEYS, type ConfigOf, SPACING_KEYS, THRESHOLDING_KEYS } from "./config.js";
 import { makePlan } from "./plan.js";
-import { levelOf, predictEpsilon, predictX0 } from "./prediction.js";
+import { epsilonBetween, epsilonOf, levelOf, x0Of } from "./prediction.js";
 import { sigmaOf } from "./schedule.js";
 import type { Plan, PlanRequest } from "./scheduler.js";
-import { limitX0 } from "./thresholding.js";
+import { limited } from "./thresholding.js";
 import { TrainedScheduler } from "./trained.js";
 
 const KEYS = [
@@ -41,13 +41,13 @@ export class DDIMScheduler extends TrainedScheduler<DDIMConfig> {
       update: ({ x, output, i, fresh, options: { eta = 0, use_clipped_model_output = false } }) => {
         const [a, b] = [bars[i]!, nextBars[i]!];
         const { prediction_type } = this.settings;
-        const x0 = limitX0(predictX0(prediction_type, output, x, levelOf(a)), this.settings);
+        const x0 = limited(x0Of(prediction_type, output, x, levelOf(a)), this.settings);
         const epsilon = use_clipped_model_output
-          ? predictEpsilon("sample", x0, x, levelOf(a))
-          : predictEpsilon(prediction_type, output, x, levelOf(a));
+          ? epsilonBetween(x0, x, levelOf(a))
+          : epsilonOf(prediction_type, output, x, levelOf(a));
         const sigma = eta * Math.sqrt(((1 - b) / (1 - a)) * (1 - a / b));
-        const moved = combine([Math.sqrt(b), x0], [Math.sqrt(1 - b - sigma ** 2), epsilon]);
-        return { x: eta > 0 ? combine([1, moved], [sigma, fresh()]) : moved };
+        const moved = sum([Math.sqrt(b), x0], [Math.sqrt(1 - b - sigma ** 2), epsilon]);
+        return { x: eta > 0 ? combine([1, moved], [sigma, fresh()]) : combine([1, moved]) };
       },
     });
   }

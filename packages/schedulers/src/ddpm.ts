@@ -11,10 +11,10 @@ import {
 } from "./config.js";
 import { posterior } from "./forward.js";
 import { type Call, makePlan } from "./plan.js";
-import { levelOf, predictX0 } from "./prediction.js";
+import { levelOf, x0Of } from "./prediction.js";
 import { sigmaOf } from "./schedule.js";
 import type { Plan, PlanRequest } from "./scheduler.js";
-import { limitX0 } from "./thresholding.js";
+import { limited } from "./thresholding.js";
 import { TrainedScheduler } from "./trained.js";
 
 export type { VarianceType };
@@ -85,7 +85,7 @@ export class DDPMScheduler extends TrainedScheduler<DDPMConfig> {
     transition?: Transition,
   ): tf.Tensor {
     const [prediction, learned] = this.#splitOutput(output, x);
-    const x0 = limitX0(predictX0(this.settings.prediction_type, prediction, x, levelOf(bar)), this.settings);
+    const x0 = limited(x0Of(this.settings.prediction_type, prediction, x, levelOf(bar)), this.settings);
     const { alpha, beta } = transition ?? alphaBetween(bar, previousBar);
     const { ofX0, ofXt, variance } = posterior(bar, previousBar, alpha, beta);
     if (last) return combine([ofX0, x0], [ofXt, x]);

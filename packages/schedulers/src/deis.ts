@@ -1,9 +1,9 @@
 import { combine } from "./combine.js";
 import { type ConfigOf, SPACING_KEYS } from "./config.js";
-import { multistepOrder } from "./dpm-solver.js";
+import { lastOutputs, multistepOrder } from "./dpm-solver.js";
 import { exponentialMoments, lagrangeIntegrals } from "./lagrange.js";
 import { makePlan } from "./plan.js";
-import { predictEpsilon } from "./prediction.js";
+import { epsilonBetween } from "./prediction.js";
 import type { Plan, PlanOptions, PlanRequest } from "./scheduler.js";
 import { DYNAMIC_SHIFT_KEYS, SOLVER_KEYS, SolverScheduler } from "./solver-scheduler.js";
 
@@ -40,9 +40,9 @@ export class DEISMultistepScheduler extends SolverScheduler<DEISMultistepConfig>
         const { x, history, i } = call;
         const [s, t] = [levels[i]!, levels[i + 1]!];
         // By way of x0, so that thresholding works on what it is for.
-        const epsilon = predictEpsilon("sample", this.x0(call, s), x, s);
-        const order = Math.min(multistepOrder(this.settings, i, timesteps.length), history.length + 1);
-        const outputs = [epsilon, ...history];
+        const epsilon = epsilonBetween(this.x0(call, s), x, s);
+        const { outputs, remembered } = lastOutputs(this.settings.solver_order, epsilon, history);
+        const order = Math.min(multistepOrder(this.settings, i, timesteps.length), outputs.length);
         const nodes = levels
           .slice(i + 1 - order, i + 1)
           .reverse()
@@ -50,7 +50,7 @@ export class DEISMultistepScheduler extends SolverScheduler<DEISMultistepConfig>
         const integrals = lagrangeIntegrals(nodes, exponentialMoments(order, s.lambda - t.lambda, 1));
         const rho = s.sigma / s.alpha;
         const terms = integrals.map((integral, k) => [t.alpha * rho * integral, outputs[k]!] as const);
-        return { x: combine([t.alpha / s.alpha, x], ...terms), history: outputs.slice(0, this.settings.solver_order) };
+        return { x: combine([t.alpha / s.alpha, x], ...terms), history: remembered };
       },
     });
   }

@@ -1,11 +1,10 @@
 import type * as tf from "@tensorflow/tfjs";
 import { isBrownian } from "./brownian.js";
-import { combine } from "./combine.js";
+import { combine, computed, type Quantity } from "./combine.js";
 import { BETA_KEYS, type ConfigOf, SIGMA_SCHEDULE_KEYS, SPACING_KEYS } from "./config.js";
-import { eulerStep } from "./euler.js";
 import { ancestralSplit } from "./euler-ancestral.js";
 import { type Call, makePlan } from "./plan.js";
-import { predictX0 } from "./prediction.js";
+import { x0Of } from "./prediction.js";
 import type { Plan, PlanRequest } from "./scheduler.js";
 import { inputScaleOf, SigmaScheduler } from "./sigma-scheduler.js";
 import { repeatInner, requireFirstHalf } from "./two-calls.js";
@@ -41,8 +40,8 @@ export class DPMSolverSDEScheduler extends SigmaScheduler<DPMSolverSDEConfig> {
         const { x, output, i } = call;
         const k = Math.floor(i / 2);
         const [sigma, middle, next] = [sigmas[k]!, middles[k]!, sigmas[k + 1]!];
-        const x0 = predictX0(this.settings.prediction_type, output, x, this.sigmaLevel(seen[i]!));
-        if (next === 0) return { x: eulerStep(x, x0, sigma, 0) };
+        const x0 = x0Of(this.settings.prediction_type, output, x, this.sigmaLevel(seen[i]!));
+        if (next === 0) return { x: computed(x0) };
         const s_noise = call.options.s_noise ?? 1;
         // The last step has one call, since it usually ends at 0.
         if (i === timesteps.length - 1) return { x: ancestralMove(x, x0, this.#change(call, sigma, next), s_noise, sigma, next) }; // prettier-ignore
@@ -66,7 +65,7 @@ export class DPMSolverSDEScheduler extends SigmaScheduler<DPMSolverSDEConfig> {
 /** Towards x0, below the next level, and up to it with the path's noise, scaled to variance 1. */
 function ancestralMove(
   x: tf.Tensor,
-  x0: tf.Tensor,
+  x0: Quantity,
   change: tf.Tensor,
   s_noise: number,
   sigma: number,

@@ -1,5 +1,5 @@
 import type * as tf from "@tensorflow/tfjs";
-import { combine, type Term } from "./combine.js";
+import { combine, computed, type Quantity, sum, type Term } from "./combine.js";
 import type { ConfigOf } from "./config.js";
 import { requireDataPrediction } from "./dpm-algorithm.js";
 import { difference } from "./dpm-solver.js";
@@ -41,15 +41,20 @@ export class DPMSolverSinglestepScheduler extends SolverScheduler<DPMSolverSingl
       level: (i) => levels[i]!,
       update: (call) => {
         const { i, history } = call;
-        const output = this.#algorithm.predicts === "x0" ? this.x0(call, levels[i]!) : this.epsilon(call, levels[i]!);
+        const output: Quantity =
+          this.#algorithm.predicts === "x0" ? this.x0(call, levels[i]!) : this.epsilon(call, levels[i]!);
         // History: the block's first x, then its outputs. A resumed run has none and starts a block wherever it is.
         const order = Math.min(orders[i]!, Math.max(1, history.length));
         const start = order === 1 ? call.x : history[0]!;
-        const outputs = order === 1 ? [output] : [output, ...history.slice(1)];
+        const continues = (orders[i + 1] ?? 1) > 1;
+        const outputs = [continues ? computed(output) : output, ...(order === 1 ? [] : history.slice(1))];
         const step = exponentialStep(this.#algorithm, levels[i - order + 1]!, levels[i + 1]!);
         const terms = this.#terms(levels.slice(i - order + 1, i + 1), [...outputs].reverse(), step, options?.curvature);
         const noise: Term[] = this.#algorithm.stochastic ? [[step.ofNoise, call.fresh()]] : [];
-        return { x: combine([step.ofX, start], ...terms, ...noise), history: [start, ...outputs] };
+        return {
+          x: combine([step.ofX, start], ...terms, ...noise),
+          history: continues ? [start, ...(outputs as tf.Tensor[])] : [],
+        };
       },
     });
   }
@@ -57,7 +62,7 @@ export class DPMSolverSinglestepScheduler extends SolverScheduler<DPMSolverSingl
   /** Weights of a block's outputs m0, m1, m2, in the order they were made, at levels s0, s1, s2. */
   #terms(
     [s0, s1, s2]: readonly SolverLevel[],
-    [m0, m1, m2]: readonly tf.Tensor[],
+    [m0, m1, m2]: readonly Quantity[],
     step: ExponentialStep,
     curvature: PlanOptions["curvature"],
   ): Term[] {
@@ -69,8 +74,8 @@ export class DPMSolverSinglestepScheduler extends SolverScheduler<DPMSolverSingl
     const r2 = (s2.lambda - s0!.lambda) / step.h;
     const slopeTo2 = difference(m2!, m0!, r2);
     if (!heun) return [[step.ofOutput, m0!], [step.ofSlope, slopeTo2]]; // prettier-ignore
-    const slope = combine([r2 / (r2 - r1), slopeTo1], [-r1 / (r2 - r1), slopeTo2]);
-    const curve = combine([2 / (r2 - r1), slopeTo2], [-2 / (r2 - r1), slopeTo1]);
+    const slope = sum([r2 / (r2 - r1), slopeTo1], [-r1 / (r2 - r1), slopeTo2]);
+    const curve = sum([2 / (r2 - r1), slopeTo2], [-2 / (r2 - r1), slopeTo1]);
     const ofCurve = curvature === "exact" ? step.ofCurvature : step.ofCurvaturePublished;
     return [[step.ofOutput, m0!], [step.ofSlope, slope], [ofCurve, curve]]; // prettier-ignore
   }

@@ -1,5 +1,5 @@
 import type * as tf from "@tensorflow/tfjs";
-import { combine, type Term } from "./combine.js";
+import { combine, computed, type Quantity, type Sum, sum, type Term } from "./combine.js";
 import { type ConfigOf, SPACING_KEYS } from "./config.js";
 import { requireDataPrediction } from "./dpm-algorithm.js";
 import { type Algorithm, exponentialStep, type ExponentialStep } from "./exponential-integrator.js";
@@ -53,10 +53,10 @@ interface Multistep {
   readonly algorithm: Algorithm;
   readonly curvature?: PlanOptions["curvature"];
   /** What the method integrates: x0 or epsilon. */
-  readonly outputOf: (call: Call, level: SolverLevel) => tf.Tensor;
+  readonly outputOf: (call: Call, level: SolverLevel) => Quantity;
 }
 
-/** The multi-step plan over given noise levels; history holds the last outputs. */
+/** The multi-step plan over given noise levels; history holds the last outputs that the order needs. */
 export function multistepPlan(
   { timesteps, sigmas }: NoiseLevels,
   levels: readonly SolverLevel[],
@@ -70,14 +70,27 @@ export function multistepPlan(
     level: (i) => levels[i]!,
     update: (call) => {
       const { i, x, history } = call;
-      const outputs = [method.outputOf(call, levels[i]!), ...history].slice(0, method.solver_order);
-      const order = Math.min(outputs.length, multistepOrder(method, i, timesteps.length, sigmas.at(-1) === 0));
+      const { outputs, remembered } = lastOutputs(method.solver_order, method.outputOf(call, levels[i]!), history);
       const step = exponentialStep(method.algorithm, levels[i]!, levels[i + 1]!);
+      // Some noise levels end twice at the same: a step of no length, over which nothing has a slope.
+      const highest = step.h === 0 ? 1 : multistepOrder(method, i, timesteps.length, sigmas.at(-1) === 0);
+      const order = Math.min(outputs.length, highest);
       const terms = multistepTerms(step, levels.slice(i + 1 - order, i + 1).reverse(), outputs, method);
       const noise: Term[] = method.algorithm.stochastic ? [[step.ofNoise, call.fresh()]] : [];
-      return { x: combine([step.ofX, x], ...terms, ...noise), history: outputs };
+      return { x: combine([step.ofX, x], ...terms, ...noise), history: remembered };
     },
   });
+}
+
+/** The last outputs, newest first, and those to remember for the next step. What is not remembered need not be computed on its own. */
+export function lastOutputs(
+  order: number,
+  newest: Quantity,
+  history: readonly tf.Tensor[],
+): { outputs: Quantity[]; remembered: tf.Tensor[] } {
+  if (order === 1) return { outputs: [newest], remembered: [] };
+  const outputs = [computed(newest), ...history];
+  return { outputs, remembered: outputs.slice(0, order - 1) };
 }
 
 /** Order of step i of n: lower at the end where steps are few, and 1 into a noise level of 0, where lambda is infinite. */
@@ -103,22 +116,21 @@ export function multistepOrder(
 function multistepTerms(
   step: ExponentialStep,
   [s0, s1, s2]: readonly SolverLevel[],
-  outputs: readonly tf.Tensor[],
+  outputs: readonly Quantity[],
   { solver_type, curvature }: Pick<Multistep, "solver_type" | "curvature">,
 ): Term[] {
-  const [m0, m1, m2] = outputs as [tf.Tensor, tf.Tensor, tf.Tensor];
+  const [m0, m1, m2] = outputs as [Quantity, Quantity, Quantity];
   if (!s1) return [[step.ofOutput, m0]];
   const r0 = (s0!.lambda - s1.lambda) / step.h;
   const slopeOf01 = difference(m0, m1, r0);
   if (!s2) return [[step.ofOutput, m0], [solver_type === "heun" ? step.ofSlope : step.ofSlopeMidpoint, slopeOf01]]; // prettier-ignore
   const r1 = (s1.lambda - s2.lambda) / step.h;
   const slopeOf12 = difference(m1, m2, r1);
-  const slope = combine([1 + r0 / (r0 + r1), slopeOf01], [-r0 / (r0 + r1), slopeOf12]);
-  const halfCurvature = combine([1 / (r0 + r1), slopeOf01], [-1 / (r0 + r1), slopeOf12]);
+  const slope = sum([1 + r0 / (r0 + r1), slopeOf01], [-r0 / (r0 + r1), slopeOf12]);
+  const halfCurvature = sum([1 / (r0 + r1), slopeOf01], [-1 / (r0 + r1), slopeOf12]);
   const ofHalf = curvature === "exact" ? 2 * step.ofCurvature : step.ofCurvaturePublished;
   return [[step.ofOutput, m0], [step.ofSlope, slope], [ofHalf, halfCurvature]]; // prettier-ignore
 }
 
 /** (a - b) / r. */
-export const difference = (a: tf.Tensor, b: tf.Tensor, r: number): tf.Tensor =>
-  combine([1 / r, combine([1, a], [-1, b])]);
+export const difference = (a: Quantity, b: Quantity, r: number): Sum => sum([1 / r, sum([1, a], [-1, b])]);

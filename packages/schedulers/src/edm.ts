@@ -1,5 +1,5 @@
 import type * as tf from "@tensorflow/tfjs";
-import { combine } from "./combine.js";
+import { combine, type Quantity, sum } from "./combine.js";
 import { type ConfigOf, type ConfigSpec, requireOneOf, THRESHOLDING_KEYS } from "./config.js";
 import { multistepPlan } from "./dpm-solver.js";
 import { requireDataPrediction } from "./dpm-algorithm.js";
@@ -11,7 +11,7 @@ import { BaseScheduler, type Plan, type PlanRequest } from "./scheduler.js";
 import { exponentialSigmas, karrasSigmas } from "./sigma-schedule.js";
 import type { NoiseLevels } from "./sigma-scheduler.js";
 import { requireRequest, requireSigmas, requireStepCount } from "./spacing.js";
-import { limitX0 } from "./thresholding.js";
+import { limited } from "./thresholding.js";
 
 const KEYS = [
   "sigma_min", "sigma_max", "sigma_data", "sigma_schedule", "num_train_timesteps", "prediction_type", "rho", "final_sigmas_type",
@@ -73,11 +73,11 @@ abstract class EDMScheduler<Config extends object> extends BaseScheduler<Config>
   }
 
   /** D(x; sigma), the clean sample. */
-  protected denoised(output: tf.Tensor, x: tf.Tensor, sigma: number): tf.Tensor {
+  protected denoised(output: tf.Tensor, x: tf.Tensor, sigma: number): Quantity {
     const { sigma_data: d, prediction_type } = this.settings;
     const sign = prediction_type === "v_prediction" ? -1 : 1;
-    const x0 = combine([d ** 2 / (sigma ** 2 + d ** 2), x], [(sign * sigma * d) / Math.hypot(sigma, d), output]);
-    return limitX0(x0, this.settings);
+    const x0 = sum([d ** 2 / (sigma ** 2 + d ** 2), x], [(sign * sigma * d) / Math.hypot(sigma, d), output]);
+    return limited(x0, this.settings);
   }
 }
 
@@ -96,7 +96,7 @@ export class EDMEulerScheduler extends EDMScheduler<EDMEulerConfig> {
       level: (i) => ({ alpha: 1, sigma: sigmas[i]! }),
       update: (call) => {
         const { x, sigma } = churn(call, sigmas);
-        return { x: eulerStep(x, this.denoised(call.output, x, sigma), sigma, sigmas[call.i + 1]!) };
+        return { x: combine([1, eulerStep(x, this.denoised(call.output, x, sigma), sigma, sigmas[call.i + 1]!)]) };
       },
     });
   }

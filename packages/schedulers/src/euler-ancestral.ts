@@ -2,7 +2,7 @@ import { combine } from "./combine.js";
 import { BETA_KEYS, type ConfigOf, SPACING_KEYS } from "./config.js";
 import { eulerStep } from "./euler.js";
 import { makePlan } from "./plan.js";
-import { predictX0 } from "./prediction.js";
+import { x0Of } from "./prediction.js";
 import type { Plan, PlanRequest } from "./scheduler.js";
 import { inputScaleOf, SigmaScheduler } from "./sigma-scheduler.js";
 
@@ -29,7 +29,7 @@ export class EulerAncestralDiscreteScheduler extends SigmaScheduler<EulerAncestr
       level: (i) => this.sigmaLevel(sigmas[i]!),
       inputScale: (i) => inputScaleOf(sigmas[i]!),
       update: ({ x, output, i, fresh }) => {
-        const x0 = predictX0(this.settings.prediction_type, output, x, this.sigmaLevel(sigmas[i]!));
+        const x0 = x0Of(this.settings.prediction_type, output, x, this.sigmaLevel(sigmas[i]!));
         const { down, up } = ancestralSplit(sigmas[i]!, sigmas[i + 1]!);
         return { x: combine([1, eulerStep(x, x0, sigmas[i]!, down)], [up, fresh()]) };
       },

@@ -1,8 +1,8 @@
 import type * as tf from "@tensorflow/tfjs";
-import { combine } from "./combine.js";
+import { combine, type Quantity, type Sum, sum } from "./combine.js";
 import { BETA_KEYS, type ConfigOf, SIGMA_SCHEDULE_KEYS, SPACING_KEYS } from "./config.js";
 import { type Call, makePlan } from "./plan.js";
-import { predictX0 } from "./prediction.js";
+import { x0Of } from "./prediction.js";
 import type { Plan, PlanRequest, StepOptions } from "./scheduler.js";
 import { exponentialSigmas } from "./sigma-schedule.js";
 import { inputScaleOf, type NoiseLevels, SigmaScheduler } from "./sigma-scheduler.js";
@@ -33,11 +33,11 @@ export class EulerDiscreteScheduler extends SigmaScheduler<EulerDiscreteConfig> 
       update: (call) => {
         const { x, sigma } = churn(call, sigmas);
         // v and x were measured at the level the network saw, which churning has left.
-        const x0 = predictX0(prediction_type, call.output, x, {
+        const x0 = x0Of(prediction_type, call.output, x, {
           alpha: 1,
           sigma: prediction_type === "v_prediction" ? sigmas[call.i]! : sigma,
         });
-        return { x: eulerStep(x, x0, sigma, sigmas[call.i + 1]!) };
+        return { x: combine([1, eulerStep(x, x0, sigma, sigmas[call.i + 1]!)]) };
       },
     });
   }
@@ -61,10 +61,14 @@ export class EulerDiscreteScheduler extends SigmaScheduler<EulerDiscreteConfig> 
   }
 }
 
-/** From sigma to `next` along the slope d = (x - x0) / sigma. */
-export function eulerStep(x: tf.Tensor, x0: tf.Tensor, sigma: number, next: number): tf.Tensor {
-  // (x - x0) first: at large sigma the two weights nearly cancel.
-  return combine([1, x], [(next - sigma) / sigma, combine([1, x], [-1, x0])]);
+/** The slope of the probability flow, dx / dsigma = (x - x0) / sigma (Karras et al. 2022, eq. 3). */
+export function slopeAt(x: tf.Tensor, x0: Quantity, sigma: number): Sum {
+  return sum([1 / sigma, sum([1, x], [-1, x0])]);
+}
+
+/** From sigma to `next` along the slope. */
+export function eulerStep(x: tf.Tensor, x0: Quantity, sigma: number, next: number): Sum {
+  return sum([1, x], [next - sigma, slopeAt(x, x0, sigma)]);
 }
 
 /** Adds fresh noise before a step, which raises sigma by the factor 1 + gamma (Karras et al. 2022, algorithm 2, lines 4 to 6). */

@@ -1,9 +1,9 @@
-import { combine } from "./combine.js";
+import { combine, sum } from "./combine.js";
 import { type ConfigOf, type ConfigSpec, SIGMA_SCHEDULE_KEYS } from "./config.js";
 import { churn } from "./euler.js";
 import { heunStep } from "./heun.js";
 import { makePlan } from "./plan.js";
-import { type Level, predictX0 } from "./prediction.js";
+import { type Level, x0Of } from "./prediction.js";
 import { BaseScheduler, type Plan, type PlanOptions, type PlanRequest } from "./scheduler.js";
 import { requestedSigmas } from "./sigma-schedule.js";
 import { requireRequest, requireStepCount } from "./spacing.js";
@@ -87,7 +87,7 @@ export class FlowMatchEulerDiscreteScheduler extends FlowMatchScheduler<FlowMatc
       update: ({ x, output, i, fresh }) => {
         const [sigma, next] = [sigmas[i]!, sigmas[i + 1]!];
         if (!stochastic_sampling) return { x: combine([1, x], [next - sigma, output]) };
-        const x0 = predictX0("flow_prediction", output, x, { alpha: 1 - sigma, sigma });
+        const x0 = x0Of("flow_prediction", output, x, { alpha: 1 - sigma, sigma });
         return { x: combine([1 - next, x0], [next, fresh()]) };
       },
     });
@@ -111,7 +111,7 @@ export class FlowMatchHeunDiscreteScheduler extends FlowMatchScheduler<FlowMatch
         if (call.i % 2 === 1) return heunStep(call, call.output, sigmas);
         const churned = churn(call, sigmas);
         const raised = sigmas.map((sigma, i) => (i === call.i ? churned.sigma : sigma));
-        return heunStep({ ...call, x: churned.x }, combine([sigmas[call.i]! / churned.sigma, call.output]), raised);
+        return heunStep({ ...call, x: churned.x }, sum([sigmas[call.i]! / churned.sigma, call.output]), raised);
       },
     });
   }

@@ -1,11 +1,12 @@
 import type * as tf from "@tensorflow/tfjs";
-import { combine } from "./combine.js";
+import { combine, computed, type Quantity } from "./combine.js";
 import { BETA_KEYS, CLIPPING_KEYS, type ConfigOf, SIGMA_SCHEDULE_KEYS, SPACING_KEYS } from "./config.js";
+import { slopeAt } from "./euler.js";
 import { makePlan } from "./plan.js";
-import { predictX0 } from "./prediction.js";
+import { x0Of } from "./prediction.js";
 import type { Plan, PlanRequest } from "./scheduler.js";
 import { inputScaleOf, SigmaScheduler } from "./sigma-scheduler.js";
-import { limitX0 } from "./thresholding.js";
+import { limited } from "./thresholding.js";
 import { requireFirstHalf, repeatInner } from "./two-calls.js";
 
 const KEYS = [...BETA_KEYS, ...CLIPPING_KEYS, ...SPACING_KEYS, ...SIGMA_SCHEDULE_KEYS, "prediction_type"] as const;
@@ -27,8 +28,8 @@ export class HeunDiscreteScheduler extends SigmaScheduler<HeunDiscreteConfig> {
     const levels = this.levels(request);
     const [timesteps, sigmas] = [repeatInner(levels.timesteps, "last too"), repeatInner(levels.sigmas)];
     const slope = (output: tf.Tensor, x: tf.Tensor, sigma: number) => {
-      const x0 = limitX0(predictX0(this.settings.prediction_type, output, x, this.sigmaLevel(sigma)), this.settings);
-      return combine([1 / sigma, combine([1, x], [-1, x0])]);
+      const x0 = limited(x0Of(this.settings.prediction_type, output, x, this.sigmaLevel(sigma)), this.settings);
+      return slopeAt(x, x0, sigma);
     };
     return makePlan({
       timesteps,
@@ -44,11 +45,11 @@ export class HeunDiscreteScheduler extends SigmaScheduler<HeunDiscreteConfig> {
 /** Call i of Heun's method, with the slope d = dx / dsigma there; every second call ends a step. */
 export function heunStep(
   { x, history, i }: { x: tf.Tensor; history: readonly tf.Tensor[]; i: number },
-  slope: tf.Tensor,
+  slope: Quantity,
   sigmas: readonly number[],
 ): { x: tf.Tensor; history: tf.Tensor[] } {
   if (i % 2 === 0) {
-    return { x: combine([1, x], [sigmas[i + 1]! - sigmas[i]!, slope]), history: [x, slope] };
+    return { x: combine([1, x], [sigmas[i + 1]! - sigmas[i]!, slope]), history: [x, computed(slope)] };
   }
   const [start, slopeThere] = requireFirstHalf(history, 2, i);
   const half = (sigmas[i]! - sigmas[i - 1]!) / 2;

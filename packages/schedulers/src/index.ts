@@ -1,5 +1,5 @@
 export { brownianNoise, type BrownianNoise } from "./brownian.js";
-export { combine, type Term } from "./combine.js";
+export { combine, type Quantity, type Sum, sum, type Term } from "./combine.js";
 export type { ConfigKey, ConfigOf, ConfigSpec, Settings } from "./config.js";
 export { CMStochasticIterativeScheduler, type CMStochasticIterativeConfig } from "./consistency.js";
 export { DDIMInverseScheduler, type DDIMInverseConfig } from "./ddim-inverse.js";

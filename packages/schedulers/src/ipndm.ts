@@ -1,5 +1,5 @@
 import { adamsBashforth } from "./adams-bashforth.js";
-import { combine } from "./combine.js";
+import { combine, computed } from "./combine.js";
 import type { ConfigOf } from "./config.js";
 import { makePlan } from "./plan.js";
 import { type Level, predictEpsilon, predictX0 } from "./prediction.js";
@@ -47,8 +47,8 @@ export class IPNDMScheduler extends BaseScheduler<IPNDMConfig> {
       update: ({ x, output, i, history }) => {
         const [s, t] = [levels[i]!, levels[i + 1]!];
         const slopes = [predictEpsilon("v_prediction", output, x, s), ...history].slice(0, 4);
-        const slope = adamsBashforth(slopes);
-        // At the first level there may be no signal left to divide by.
+        const slope = computed(adamsBashforth(slopes));
+        // At the first level there may be no signal left to divide by: the difference must be taken before the division.
         const x0 = predictX0("epsilon", slope, x, { alpha: Math.max(s.alpha, 1e-8), sigma: s.sigma });
         return { x: combine([t.alpha, x0], [t.sigma, slope]), history: slopes.slice(0, 3) };
       },

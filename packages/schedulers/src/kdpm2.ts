@@ -1,10 +1,9 @@
-import type * as tf from "@tensorflow/tfjs";
-import { combine } from "./combine.js";
+import { combine, type Quantity, sum } from "./combine.js";
 import { BETA_KEYS, type ConfigOf, SIGMA_SCHEDULE_KEYS, SPACING_KEYS } from "./config.js";
-import { eulerStep } from "./euler.js";
+import { eulerStep, slopeAt } from "./euler.js";
 import { ancestralSplit } from "./euler-ancestral.js";
 import { makePlan } from "./plan.js";
-import { predictX0 } from "./prediction.js";
+import { x0Of } from "./prediction.js";
 import type { Plan, PlanRequest } from "./scheduler.js";
 import { inputScaleOf, type NoiseLevels, SigmaScheduler } from "./sigma-scheduler.js";
 import { repeatInner, requireFirstHalf } from "./two-calls.js";
@@ -42,14 +41,13 @@ abstract class MidpointScheduler extends SigmaScheduler<KDPM2DiscreteConfig> {
       update: ({ x, history, output, i, fresh }) => {
         const k = Math.floor(i / 2);
         const [sigma, { down, up }] = [sigmas[k]!, splits[k]!];
-        const x0 = predictX0(this.settings.prediction_type, output, x, this.sigmaLevel(seen[i]!));
-        const withNoise = (moved: tf.Tensor) => (up > 0 ? combine([1, moved], [up, fresh()]) : moved);
+        const x0 = x0Of(this.settings.prediction_type, output, x, this.sigmaLevel(seen[i]!));
+        const withNoise = (moved: Quantity) => (up > 0 ? combine([1, moved], [up, fresh()]) : combine([1, moved]));
         // The last step has one call, since it usually ends at 0, whose geometric mean with anything is 0.
         if (i === timesteps.length - 1) return { x: withNoise(eulerStep(x, x0, sigma, down)) };
-        if (i % 2 === 0) return { x: eulerStep(x, x0, sigma, middles[k]!), history: [x] };
+        if (i % 2 === 0) return { x: combine([1, eulerStep(x, x0, sigma, middles[k]!)]), history: [x] };
         const [start] = requireFirstHalf(history, 1, i);
-        const slope = combine([1 / middles[k]!, combine([1, x], [-1, x0])]);
-        return { x: withNoise(combine([1, start!], [down - sigma, slope])) };
+        return { x: withNoise(sum([1, start!], [down - sigma, slopeAt(x, x0, middles[k]!)])) };
       },
     });
   }

@@ -1,11 +1,11 @@
-import { combine } from "./combine.js";
+import { combine, sum } from "./combine.js";
 import { BETA_KEYS, CLIPPING_KEYS, type ConfigOf, SPACING_KEYS, THRESHOLDING_KEYS } from "./config.js";
 import { makePlan } from "./plan.js";
-import { levelOf, predictX0 } from "./prediction.js";
+import { levelOf, x0Of } from "./prediction.js";
 import { sigmaOf } from "./schedule.js";
 import type { Plan, PlanOptions, PlanRequest } from "./scheduler.js";
 import { requireRequest, requireStepCount, requireTimesteps } from "./spacing.js";
-import { limitX0 } from "./thresholding.js";
+import { limited } from "./thresholding.js";
 import { TrainedScheduler } from "./trained.js";
 
 const KEYS = [
@@ -61,10 +61,10 @@ export class LCMScheduler extends DistilledScheduler {
       sigmas: [...bars, 1].map(sigmaOf),
       level: (i) => levelOf(bars[i]!),
       update: ({ x, output, i, fresh }) => {
-        const x0 = limitX0(predictX0(this.settings.prediction_type, output, x, levelOf(bars[i]!)), this.settings);
+        const x0 = limited(x0Of(this.settings.prediction_type, output, x, levelOf(bars[i]!)), this.settings);
         const { skip, out } = boundaryWeights(timesteps[i]! * this.settings.timestep_scaling);
-        const denoised = combine([out, x0], [skip, x]);
-        if (i + 1 === timesteps.length) return { x: denoised };
+        const denoised = sum([out, x0], [skip, x]);
+        if (i + 1 === timesteps.length) return { x: combine([1, denoised]) };
         const next = levelOf(bars[i + 1]!);
         return { x: combine([next.alpha, denoised], [next.sigma, fresh()]) };
       },

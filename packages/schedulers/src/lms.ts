@@ -1,8 +1,9 @@
-import { combine } from "./combine.js";
+import { combine, computed } from "./combine.js";
 import { BETA_KEYS, type ConfigOf, SIGMA_SCHEDULE_KEYS, SPACING_KEYS } from "./config.js";
+import { slopeAt } from "./euler.js";
 import { lagrangeIntegrals, powerMoments } from "./lagrange.js";
 import { makePlan } from "./plan.js";
-import { predictX0 } from "./prediction.js";
+import { x0Of } from "./prediction.js";
 import type { Plan, PlanRequest } from "./scheduler.js";
 import { inputScaleOf, SigmaScheduler } from "./sigma-scheduler.js";
 
@@ -30,8 +31,8 @@ export class LMSDiscreteScheduler extends SigmaScheduler<LMSDiscreteConfig> {
       inputScale: (i) => inputScaleOf(sigmas[i]!),
       update: ({ x, history, output, i, options: { order = 4 } }) => {
         const sigma = sigmas[i]!;
-        const x0 = predictX0(this.settings.prediction_type, output, x, this.sigmaLevel(sigma));
-        const slopes = [combine([1 / sigma, combine([1, x], [-1, x0])]), ...history].slice(0, order);
+        const x0 = x0Of(this.settings.prediction_type, output, x, this.sigmaLevel(sigma));
+        const slopes = [computed(slopeAt(x, x0, sigma)), ...history].slice(0, order);
         // Resumed at step i, the slopes before it are missing, and as published their weights are left out, not made up for.
         const nodes = sigmas
           .slice(Math.max(0, i + 1 - order), i + 1)

@@ -1,9 +1,9 @@
 import type * as tf from "@tensorflow/tfjs";
 import { adamsBashforth } from "./adams-bashforth.js";
-import { combine } from "./combine.js";
+import { combine, type Quantity, sum } from "./combine.js";
 import { BETA_KEYS, type ConfigOf, SPACING_KEYS } from "./config.js";
 import { type Call, makePlan } from "./plan.js";
-import { levelOf, predictEpsilon } from "./prediction.js";
+import { levelOf, epsilonOf } from "./prediction.js";
 import { sigmaOf } from "./schedule.js";
 import type { Plan, PlanRequest } from "./scheduler.js";
 import { requireRequest } from "./spacing.js";
@@ -60,9 +60,9 @@ export class PNDMScheduler extends TrainedScheduler<PNDMConfig> {
     if (history.length < 3)
       throw new RangeError(`Step ${i} is inside a Runge-Kutta step; resume at step ${i - stage}.`);
     const [start, mean, ...slopes] = history as [tf.Tensor, tf.Tensor, ...tf.Tensor[]];
-    const sum = combine([1, mean], [stage === 3 ? 1 / 6 : 1 / 3, output]);
-    if (stage === 3) return { x: this.#transfer(start, sum, step), history: slopes };
-    return { x: this.#transfer(start, output, step), history: [start, sum, ...slopes] };
+    const total = combine([1, mean], [stage === 3 ? 1 / 6 : 1 / 3, output]);
+    if (stage === 3) return { x: this.#transfer(start, total, step), history: slopes };
+    return { x: this.#transfer(start, output, step), history: [start, total, ...slopes] };
   }
 
   /** History: the last slopes, newest first; after the first call also, in front, its x. */
@@ -71,16 +71,16 @@ export class PNDMScheduler extends TrainedScheduler<PNDMConfig> {
     if (kind === "retry") {
       if (history.length === 0) return { x }; // Resumed here: there is no step to do again.
       const [start, slope] = history as [tf.Tensor, tf.Tensor];
-      return { x: this.#transfer(start, combine([0.5, output], [0.5, slope]), step), history: [slope] };
+      return { x: this.#transfer(start, sum([0.5, output], [0.5, slope]), step), history: [slope] };
     }
     const slopes = [output, ...history].slice(0, 4);
     return { x: this.#transfer(x, adamsBashforth(slopes), step), history: slopes.slice(0, 3) };
   }
 
   /** DDIM's step along a slope, without 0 / 0 where the levels are equal (Liu et al. 2022, eq. 11). */
-  #transfer(x: tf.Tensor, slope: tf.Tensor, { from, to }: { from: number; to: number }): tf.Tensor {
+  #transfer(x: tf.Tensor, slope: Quantity, { from, to }: { from: number; to: number }): tf.Tensor {
     const [a, b] = [this.#barAt(from), this.#barAt(to)];
-    const epsilon = predictEpsilon(this.settings.prediction_type, slope, x, levelOf(a));
+    const epsilon = epsilonOf(this.settings.prediction_type, slope, x, levelOf(a));
     const divisor = a * Math.sqrt(1 - b) + Math.sqrt(a * (1 - a) * b);
     return combine([Math.sqrt(b / a), x], [-(b - a) / divisor, epsilon]);
   }

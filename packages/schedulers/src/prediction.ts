@@ -1,5 +1,5 @@
 import type * as tf from "@tensorflow/tfjs";
-import { combine } from "./combine.js";
+import { combine, computed, type Quantity, type Sum, sum } from "./combine.js";
 
 /**
  * What a network's output means: the noise, the clean sample, the velocity between them on a circle (Salimans & Ho 2022)
@@ -48,18 +48,33 @@ const CONVERSIONS: Record<PredictionType, (level: Level) => { x0: Weights; epsil
 /** Noise level of a variance-preserving process at alphaBar. */
 export const levelOf = (alphaBar: number): Level => ({ alpha: Math.sqrt(alphaBar), sigma: Math.sqrt(1 - alphaBar) });
 
+/** The clean sample that a network's output implies, at a noise level, not computed yet. */
+export function x0Of(type: PredictionType, output: Quantity, x: tf.Tensor, level: Level): Sum {
+  return weigh(CONVERSIONS[type](level).x0, output, x);
+}
+
+/** The noise that a network's output implies, at a noise level, not computed yet. */
+export function epsilonOf(type: PredictionType, output: Quantity, x: tf.Tensor, level: Level): Sum {
+  return weigh(CONVERSIONS[type](level).epsilon, output, x);
+}
+
+/** The noise in x where a clean sample is known, not computed yet. */
+export function epsilonBetween(x0: Quantity, x: tf.Tensor, { alpha, sigma }: Level): Sum {
+  return sum([1 / sigma, x], [-alpha / sigma, x0]);
+}
+
+function weigh({ ofX, ofOutput }: Weights, output: Quantity, x: tf.Tensor): Sum {
+  return sum([ofX, x], [ofOutput, output]);
+}
+
 /** The clean sample that a network's output implies, at a noise level; the caller owns it. */
 export function predictX0(type: PredictionType, output: tf.Tensor, x: tf.Tensor, level: Level): tf.Tensor {
-  return weigh(CONVERSIONS[type](level).x0, output, x);
+  return computed(x0Of(type, output, x, level));
 }
 
 /** The noise that a network's output implies, at a noise level; the caller owns it. */
 export function predictEpsilon(type: PredictionType, output: tf.Tensor, x: tf.Tensor, level: Level): tf.Tensor {
-  return weigh(CONVERSIONS[type](level).epsilon, output, x);
-}
-
-function weigh({ ofX, ofOutput }: Weights, output: tf.Tensor, x: tf.Tensor): tf.Tensor {
-  return combine([ofX, x], [ofOutput, output]);
+  return computed(epsilonOf(type, output, x, level));
 }
 
 /** What a perfect network of a kind would say of x = alpha x0 + sigma epsilon; the caller owns it. Inverse of {@link predictX0}. */

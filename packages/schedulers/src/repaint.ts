@@ -1,12 +1,12 @@
 import type * as tf from "@tensorflow/tfjs";
-import { combine } from "./combine.js";
+import { combine, sum } from "./combine.js";
 import { BETA_KEYS, type ConfigOf } from "./config.js";
 import { type Call, makePlan } from "./plan.js";
-import { levelOf, predictX0 } from "./prediction.js";
+import { levelOf, x0Of } from "./prediction.js";
 import { betas, sigmaOf } from "./schedule.js";
 import type { Plan, PlanOptions, PlanRequest } from "./scheduler.js";
 import { requireRequest, requireStepCount } from "./spacing.js";
-import { limitX0 } from "./thresholding.js";
+import { limited } from "./thresholding.js";
 import { TrainedScheduler } from "./trained.js";
 
 const KEYS = [...BETA_KEYS, "eta", "clip_sample"] as const;
@@ -55,14 +55,10 @@ export class RePaintScheduler extends TrainedScheduler<RePaintConfig> {
       );
     }
     const z = fresh();
-    const x0 = limitX0(predictX0("epsilon", output, x, levelOf(a)), this.settings);
+    const x0 = limited(x0Of("epsilon", output, x, levelOf(a)), this.settings);
     const deviation = this.settings.eta * Math.sqrt(((1 - b) / (1 - a)) * (1 - a / b));
-    const painted = combine(
-      [Math.sqrt(b), x0],
-      [Math.sqrt(1 - b - deviation ** 2), output],
-      [t > 0 ? deviation : 0, z],
-    );
-    const kept = combine([Math.sqrt(b), original_image], [Math.sqrt(1 - b), z]);
+    const painted = sum([Math.sqrt(b), x0], [Math.sqrt(1 - b - deviation ** 2), output], [t > 0 ? deviation : 0, z]);
+    const kept = sum([Math.sqrt(b), original_image], [Math.sqrt(1 - b), z]);
     return combine([mask, kept], [mask.mul(-1).add(1), painted]);
   }
 

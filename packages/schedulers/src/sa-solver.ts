@@ -1,5 +1,5 @@
 import type * as tf from "@tensorflow/tfjs";
-import { combine } from "./combine.js";
+import { combine, computed } from "./combine.js";
 import { type ConfigOf, SPACING_KEYS } from "./config.js";
 import { exponentialMoments, lagrangeIntegrals } from "./lagrange.js";
 import { makePlan } from "./plan.js";
@@ -38,7 +38,7 @@ export class SASolverScheduler extends SolverScheduler<SASolverConfig> {
       update: (call) => {
         const { i, history, fresh } = call;
         const [start, lastNoise, ...outputs] = history;
-        const output = this.#noisePrediction ? this.epsilon(call, levels[i]!) : this.x0(call, levels[i]!);
+        const output = computed(this.#noisePrediction ? this.epsilon(call, levels[i]!) : this.x0(call, levels[i]!));
         const known = [output, ...outputs];
         let x = call.x;
         if (start) {

@@ -1,11 +1,12 @@
 import type * as tf from "@tensorflow/tfjs";
+import type { Quantity } from "./combine.js";
 import { BETA_KEYS, type ConfigSpec, SIGMA_SCHEDULE_KEYS, THRESHOLDING_KEYS } from "./config.js";
-import { type Level, predictEpsilon, predictX0 } from "./prediction.js";
+import { epsilonBetween, epsilonOf, type Level, x0Of } from "./prediction.js";
 import type { PlanOptions, PlanRequest } from "./scheduler.js";
 import { interpolate, requestedSigmas, timestepOf, trainedSigmas } from "./sigma-schedule.js";
 import type { NoiseLevels } from "./sigma-scheduler.js";
 import { requireRequest, requireSigmas, requireStepCount, requireTimesteps, roundHalfEven } from "./spacing.js";
-import { limitX0 } from "./thresholding.js";
+import { limited } from "./thresholding.js";
 import { timeShift } from "./time-shift.js";
 import { TrainedScheduler } from "./trained.js";
 
@@ -57,14 +58,14 @@ export abstract class SolverScheduler<Config extends object> extends TrainedSche
   }
 
   /** x0, kept within reach where the config asks for that. */
-  protected x0({ output, x }: { output: tf.Tensor; x: tf.Tensor }, level: Level): tf.Tensor {
-    return limitX0(predictX0(this.settings.prediction_type, this.#meanOf(output, x), x, level), this.settings);
+  protected x0({ output, x }: { output: tf.Tensor; x: tf.Tensor }, level: Level): Quantity {
+    return limited(x0Of(this.settings.prediction_type, this.#meanOf(output, x), x, level), this.settings);
   }
 
   /** The noise; that of the thresholded x0 where the config asks for that. */
-  protected epsilon(call: { output: tf.Tensor; x: tf.Tensor }, level: Level): tf.Tensor {
-    if (this.settings.thresholding) return predictEpsilon("sample", this.x0(call, level), call.x, level);
-    return predictEpsilon(this.settings.prediction_type, this.#meanOf(call.output, call.x), call.x, level);
+  protected epsilon(call: { output: tf.Tensor; x: tf.Tensor }, level: Level): Quantity {
+    if (this.settings.thresholding) return epsilonBetween(this.x0(call, level), call.x, level);
+    return epsilonOf(this.settings.prediction_type, this.#meanOf(call.output, call.x), call.x, level);
   }
 
   /** A learned variance, in the second half of the channels, is of no use to a solver. */

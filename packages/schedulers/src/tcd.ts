@@ -1,7 +1,7 @@
-import { combine } from "./combine.js";
+import { combine, sum } from "./combine.js";
 import { DistilledScheduler, type LCMConfig } from "./lcm.js";
 import { makePlan } from "./plan.js";
-import { levelOf, predictEpsilon, predictX0 } from "./prediction.js";
+import { levelOf, epsilonOf, x0Of } from "./prediction.js";
 import { sigmaOf } from "./schedule.js";
 import type { Plan, PlanOptions, PlanRequest } from "./scheduler.js";
 
@@ -27,11 +27,11 @@ export class TCDScheduler extends DistilledScheduler {
         const level = levelOf(this.alphaBar[timesteps[i]!]!);
         const target = this.alphaBar[Math.floor((1 - eta) * ends[i]!)]!;
         const { alpha, sigma } = levelOf(target);
-        const jumped = combine(
-          [alpha, predictX0(this.settings.prediction_type, output, x, level)],
-          [sigma, predictEpsilon(this.settings.prediction_type, output, x, level)],
+        const jumped = sum(
+          [alpha, x0Of(this.settings.prediction_type, output, x, level)],
+          [sigma, epsilonOf(this.settings.prediction_type, output, x, level)],
         );
-        if (eta === 0 || i + 1 === timesteps.length) return { x: jumped };
+        if (eta === 0 || i + 1 === timesteps.length) return { x: combine([1, jumped]) };
         const kept = this.alphaBar[ends[i]!]! / target;
         return { x: combine([Math.sqrt(kept), jumped], [Math.sqrt(1 - kept), fresh()]) };
       },

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { computed, type Quantity } from "./combine.js";
 
 /** How to keep predicted clean samples within reach of real ones. */
 export interface ThresholdingConfig {
@@ -9,11 +10,16 @@ export interface ThresholdingConfig {
   sample_max_value: number;
 }
 
-/** Keeps a predicted clean sample within reach of real ones, as the config asks: not at all, clipped, or thresholded. */
+/** A predicted clean sample within reach of real ones, as the config asks: as it is, clipped, or thresholded. */
+export function limited(x0: Quantity, config: ThresholdingConfig): Quantity {
+  const { dynamic_thresholding_ratio, sample_max_value, clip_sample_range: range } = config;
+  if (config.thresholding) return dynamicThreshold(computed(x0), dynamic_thresholding_ratio, sample_max_value);
+  return config.clip_sample ? computed(x0).clipByValue(-range, range) : x0;
+}
+
+/** Keeps a predicted clean sample within reach of real ones, as the config asks; the caller owns the result. */
 export function limitX0(x0: tf.Tensor, config: ThresholdingConfig): tf.Tensor {
-  if (config.thresholding) return dynamicThreshold(x0, config.dynamic_thresholding_ratio, config.sample_max_value);
-  if (config.clip_sample) return x0.clipByValue(-config.clip_sample_range, config.clip_sample_range);
-  return x0.clone();
+  return tf.tidy(() => computed(limited(x0, config)));
 }
 
 /**

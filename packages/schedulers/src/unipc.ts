@@ -1,5 +1,5 @@
 import type * as tf from "@tensorflow/tfjs";
-import { combine, type Term } from "./combine.js";
+import { combine, computed, type Term } from "./combine.js";
 import { type ConfigOf, SPACING_KEYS } from "./config.js";
 import { difference } from "./dpm-solver.js";
 import { ALGORITHMS, exponentialStep } from "./exponential-integrator.js";
@@ -38,8 +38,8 @@ export class UniPCMultistepScheduler extends SolverScheduler<UniPCMultistepConfi
       );
     }
     const orderAt = (i: number, known: number) =>
-      // Into a noise level of 0 lambda is infinite, and no slope over it can be had.
-      sigmas[i + 1] === 0
+      // Into a noise level of 0 lambda is infinite, and into the same level it stays: no slope over it can be had.
+      sigmas[i + 1] === 0 || sigmas[i + 1] === sigmas[i]
         ? 1
         : Math.min(lower_order_final ? Math.min(solver_order, timesteps.length - i) : solver_order, known);
     return makePlan({
@@ -49,7 +49,7 @@ export class UniPCMultistepScheduler extends SolverScheduler<UniPCMultistepConfi
       update: (call) => {
         const { i } = call;
         const [start, ...outputs] = call.history;
-        const output = predict_x0 ? this.x0(call, levels[i]!) : this.epsilon(call, levels[i]!);
+        const output = computed(predict_x0 ? this.x0(call, levels[i]!) : this.epsilon(call, levels[i]!));
         const correct = start && !disable_corrector.includes(i - 1);
         const x = correct
           ? this.#move(start, [output, ...outputs], levels, i - 1, orderAt(i - 1, outputs.length), "correct")
