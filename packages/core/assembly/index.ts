@@ -4,5 +4,6 @@
 export { batchMatMul, batchMatMulScratch, transposedMatMul, transposedMatMulScratch } from "./mat-mul";
 export { conv2d, conv2dScratch } from "./conv2d";
 export { copyRows } from "./copy";
+export { erf } from "./erf";
 export { softmax, sumOver } from "./reduce";
 export { conv2dFilterGradient, conv2dFilterGradientScratch } from "./conv2d-filter-gradient";

@@ -346,6 +346,48 @@ describe("softmax on wasm", () => {
   });
 });
 
+/** erf(x) = 2 / sqrt(pi) e^(-x^2) sum of 2^n x^(2n+1) / (2n+1)!!, all of whose terms have one sign (DLMF 7.6.2); float64. */
+function erfReference(x: number): number {
+  let [term, sum] = [x, x];
+  for (let n = 1; Math.abs(term) > 1e-17 * Math.abs(sum); n++) sum += term *= (2 * x * x) / (2 * n + 1);
+  return (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * sum;
+}
+
+describe("erf on wasm", () => {
+  it("is the error function within 3e-7, and keeps the digits of small numbers, whatever the count", async () => {
+    await fc.assert(
+      fc.asyncProperty(upTo(70), fc.constantFrom(1e-30, 1e-3, 0.6, 1, 5), fc.nat(), async (count, scale, seed) => {
+        const { shape, values } = uniformValues([count], seed);
+        const x = values.map((value) => value * scale);
+        const [result] = await computeOn("wasm", [{ shape, values: x }], (input) => tf.erf(input));
+        for (const [i, value] of x.entries()) {
+          const expected = erfReference(value);
+          const error = Math.abs(result!.values[i]! - expected);
+          // Below 1/2 seven terms of the series, each rounded once or twice; above, the fit's 1.2e-7 and its roundings.
+          expect(error).toBeLessThanOrEqual(Math.abs(value) < 0.5 ? 4 * 2 ** -23 * Math.abs(expected) : 3e-7);
+        }
+      }),
+      { numRuns: 100, seed: 6 },
+    );
+  });
+
+  it("ends at 1 and -1, is odd, keeps zeros, and passes NaN on", async () => {
+    const values = Float32Array.of(Infinity, -Infinity, 1e20, -1e20, NaN, 0, -0);
+    const [result] = await computeOn("wasm", [{ shape: [7], values }], (x) => tf.erf(x));
+    expect([...result!.values]).toEqual([1, -1, 1, -1, NaN, 0, -0]);
+  });
+
+  it("has the gradient 2 / sqrt(pi) e^(-x^2)", async () => {
+    const x = uniformValues([33], 7);
+    const [gradient] = await computeOn("wasm", [x], (input) => tf.grad((y: tf.Tensor) => tf.erf(y))(input));
+    for (const [i, value] of x.values.entries()) {
+      const step = 1e-5;
+      const slope = (erfReference(value + step) - erfReference(value - step)) / (2 * step);
+      expect(Math.abs(gradient!.values[i]! - slope)).toBeLessThanOrEqual(5e-7);
+    }
+  });
+});
+
 describe("split on wasm", () => {
   it("equals the cpu backend's along any axis, into equal and given sizes", async () => {
     const parts = fc.array(upTo(5), { minLength: 1, maxLength: 4 });

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { replaceKernel } from "../replace-kernel.js";
 import { conv2D, conv2DBackpropFilter, conv2DBackpropInput } from "./conv2d.js";
+import { erf } from "./erf.js";
 import { batchMatMul } from "./mat-mul.js";
 import type { WasmBackend } from "./memory.js";
 import { reduction, softmax } from "./reduce.js";
@@ -14,6 +15,7 @@ const KERNELS: Record<string, (simd: SimdKernels, stock: tf.KernelFunc, threads:
   [tf.Conv2D]: (simd, stock, threads) => (threads > 1 ? stock : conv2D(simd, stock)),
   [tf.Conv2DBackpropFilter]: conv2DBackpropFilter,
   [tf.Conv2DBackpropInput]: conv2DBackpropInput,
+  [tf.Erf]: erf,
   [tf.Mean]: reduction(true),
   [tf.Softmax]: softmax,
   [tf.SplitV]: splitV,

@@ -29,6 +29,7 @@ export interface SimdKernels {
     scratch: number,
   ): void;
   copyRows(from: number, fromRow: number, to: number, toRow: number, bytes: number, rows: number): void;
+  erf(input: number, count: number, output: number): void;
   sumOver(input: number, outer: number, count: number, inner: number, scale: number, output: number): void;
   softmax(input: number, rows: number, count: number, output: number): void;
   conv2dFilterGradientScratch(
