@@ -52,8 +52,9 @@ export function measureConvergence(
   scheduler: Scheduler,
   mixture: GaussianMixture,
   noise: tf.Tensor2D,
-  { steps = [8, 16, 32, 64], planOf = (n: number) => scheduler.plan(n), predicts = "epsilon" } = {},
+  options: { steps?: readonly number[]; planOf?: (n: number) => Plan; predicts?: PredictionType } = {},
 ): Measurement[] {
+  const { steps = [8, 16, 32, 64], planOf = (n: number) => scheduler.plan(n), predicts = "epsilon" } = options;
   return steps.map((n) => {
     const plan = planOf(n);
     return { steps: n, calls: plan.timesteps.length, error: flowError(plan, mixture, noise, predicts) };

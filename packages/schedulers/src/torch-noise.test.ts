@@ -18,16 +18,52 @@ describe("torchNoise", () => {
     want.forEach((value, i) => expect(Math.abs(got[i]! - value)).toBeLessThan(5e-7)); // two units in the last place of 2: its logarithm and cosine are vectorised;
   });
 
-  it("keeps whole blocks and draws the last 16 anew when the size is no multiple of 16", () => {
-    const [whole, ragged] = tf.tidy(() => [
-      torchNoise(0).normal([32]).dataSync(),
-      torchNoise(0).normal([20]).dataSync(),
-    ]);
-    expect([...ragged.slice(0, 4)]).toEqual([
-      ...SEED_0.slice(0, 4).map((_, i) => tf.tidy(() => torchNoise(0).normal([20]).dataSync())[i]!),
-    ]);
-    expect(whole.length).toBe(32);
-    expect([...ragged.slice(4)].every(Number.isFinite)).toBe(true);
+  // torch 2.13.0+cpu: torch.manual_seed(0); torch.randn(20). The last 16 places are drawn again, over what stood there.
+  it("draws the last 16 anew where the size is no multiple of 16", () => {
+    const want = [-1.12583983, -1.1523602, -0.250578582, -0.433878809, 0.598839462, -1.55509508, -0.34136039, 1.85300612,
+      0.468096405, -0.157712445, 1.44366014, 0.266049415, 1.38936615, 1.58633423, 0.946298361, -0.843676746, 0.931826591,
+      1.25900924, 2.00498056, 0.0537369028]; // prettier-ignore
+    const got = tf.tidy(() => torchNoise(0).normal([20]).dataSync());
+    want.forEach((value, i) => expect(Math.abs(got[i]! - value)).toBeLessThan(5e-7));
+  });
+
+  it("uses the lowest 24 bits of the Mersenne twister's words for torch.rand, exactly", () => {
+    const words = [2357136044, 2546248239, 3071714933, 3626093760, 2588848963]; // MT19937, seed 0
+    const got = tf.tidy(() => torchNoise(0).uniform([5]).dataSync());
+    expect([...got]).toEqual(words.map((word) => (word % 2 ** 24) / 2 ** 24));
+    // torch.manual_seed(0); torch.rand(5)
+    const want = [0.49625659, 0.768221796, 0.0884774327, 0.132030487, 0.307422817];
+    want.forEach((value, i) => expect(Math.abs(got[i]! - value)).toBeLessThan(1e-9));
+  });
+
+  // torch.manual_seed(7), then these, one after the other.
+  it("goes through the double path below 16 numbers, which keeps every second normal number for the next call", () => {
+    const draws: ["normal" | "uniform", number[]][] = [
+      ["normal", [-0.146795094, 0.786141276, 0.94682163]],
+      ["normal", [-1.114344, 1.69079018, -0.894827902]],
+      ["uniform", [0.286839008, 0.206319392]],
+      ["normal", [0.0490438677, 0.503563881, -0.0835282281, -0.0234779324, 0.174375355, 2.2983427, 0.95710218, -0.661867559,
+        -0.828452051, 1.40585291, -1.40125084, 1.29733586, 1.64093328, -1.05668414, -0.261586726, -0.25013262, 0.501121461]],
+      ["normal", [-0.780378461]],
+      ["normal", [0.0803963915, 0.571880579, 1.59575927, 2.41298032]],
+    ]; // prettier-ignore
+    const source = torchNoise(7);
+    for (const [kind, want] of draws) {
+      const got = tf.tidy(() => source[kind]([want.length]).dataSync());
+      want.forEach((value, i) => expect(Math.abs(got[i]! - value)).toBeLessThan(5e-7));
+    }
+  });
+
+  it("takes the lowest 32 bits of a seed, as PyTorch does", () => {
+    const draw = (seed: number) => tf.tidy(() => [...torchNoise(seed).normal([2]).dataSync()]);
+    expect(draw(2 ** 32 + 5)).toEqual(draw(5));
+    // torch.manual_seed(2**32 + 5); torch.randn(2)
+    [-0.486780763, -0.603821576].forEach((value, i) => expect(Math.abs(draw(5)[i]! - value)).toBeLessThan(1e-7));
+    // torch.manual_seed(123456789012); torch.randn(16)[:4]
+    const large = tf.tidy(() => torchNoise(123456789012).normal([16]).dataSync());
+    [-0.353359878, -0.263496399, -1.37336195, -3.36067057].forEach((value, i) =>
+      expect(Math.abs(large[i]! - value)).toBeLessThan(1e-6),
+    );
   });
 
   it("frees nothing but its results, and leaves none behind", () => {
