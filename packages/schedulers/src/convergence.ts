@@ -4,7 +4,7 @@ import type { NoiseSource } from "./noise.js";
 import { outputFor, type PredictionType } from "./prediction.js";
 import { exactFlow } from "./probability-flow.js";
 import { replayNoise } from "./replay-noise.js";
-import type { Plan, Scheduler } from "./scheduler.js";
+import type { Plan, Scheduler, StepOptions } from "./scheduler.js";
 
 /** A measured error: root mean square distance to a reference, after so many calls of the network. */
 export type Measurement = {
@@ -26,12 +26,13 @@ export function sampleMixture(
   x: tf.Tensor2D,
   noise: NoiseSource,
   predicts: PredictionType = "epsilon",
+  options?: StepOptions,
 ): tf.Tensor2D {
   let state = plan.resume(x, 0);
   for (const [i, level] of plan.levels.entries()) {
     const next = tf.tidy(() => {
       const x0 = mixtureDenoiser(mixture, state.x as tf.Tensor2D, level);
-      return plan.step(state, outputFor(predicts, x0, state.x, level), i, noise);
+      return plan.step(state, outputFor(predicts, x0, state.x, level), i, noise, options);
     });
     tf.dispose(state);
     state = next;

@@ -9,7 +9,7 @@ const numbers = (draw: () => tf.Tensor) => tf.tidy(() => [...draw().dataSync()])
 
 describe("guide", () => {
   const [unconditional, conditional] = [[1, -2, 0.5], [3, -1, 0.5]]; // prettier-ignore
-  const guided = (scale: number) => numbers(() => guide(tf.tensor(unconditional!), tf.tensor(conditional!), scale));
+  const guided = (scale: number) => numbers(() => guide(tf.tensor(unconditional), tf.tensor(conditional), scale));
 
   it("goes scale times the way from the unconditional output to the conditional one", () => {
     expect(guided(7.5)).toEqual([16, 5.5, 0.5]); // u + 7.5 (c - u)
