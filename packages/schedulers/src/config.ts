@@ -32,7 +32,7 @@ const KEYS = {
   beta_start: number(0.0001),
   beta_end: number(0.02),
   beta_schedule: oneOf("linear", "linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid", "exp", "laplace"),
-  /** The betas themselves; beta_start, beta_end and beta_schedule then say nothing. */
+  /** The betas themselves; num_train_timesteps, beta_start, beta_end and beta_schedule then say nothing. */
   trained_betas: key<readonly number[] | null>(
     null,
     "a list of numbers from 0 to 1, or null",
@@ -212,12 +212,15 @@ export function readConfig<Name extends ConfigKey>(
     requireValue(className, keys, name, value);
     config[name] = value;
   }
-  const settings = Object.fromEntries(
+  const settings: Record<string, unknown> = Object.fromEntries(
     Object.entries(KEYS).map(([name, { fallback }]) => [name, keys.includes(name as Name) ? config[name] : fallback]),
   );
+  if (keys.includes("beta_schedule" as Name) && settings["trained_betas"]) {
+    settings["num_train_timesteps"] = (settings["trained_betas"] as number[]).length;
+  }
   return {
     config: Object.freeze(config) as ReturnType<typeof readConfig<Name>>["config"],
-    settings: settings as Settings,
+    settings: settings as unknown as Settings,
   };
 }
 
@@ -229,17 +232,15 @@ function requireValue(className: string, keys: readonly string[], name: string, 
   }
   const { expected, accepts } = KEYS[name as ConfigKey];
   if (!accepts(value)) {
-    throw new SchedulerConfigError(
-      `${className}: ${name} is ${JSON.stringify(value)}, which is not known here; give ${expected}.`,
-    );
+    throw new SchedulerConfigError(`${className}: ${name} is ${JSON.stringify(value)}; it must be ${expected}.`);
   }
 }
 
 /** For a method that works with only some of a key's values. */
-export function requireOneOf(className: string, value: string, allowed: readonly string[]): void {
+export function requireOneOf(className: string, key: ConfigKey, value: string, allowed: readonly string[]): void {
   if (!allowed.includes(value)) {
     throw new SchedulerConfigError(
-      `${className}: ${JSON.stringify(value)} is not known here; give one of ${allowed.join(", ")}.`,
+      `${className}: ${key} is ${JSON.stringify(value)}; it must be one of ${allowed.join(", ")}.`,
     );
   }
 }

@@ -1,5 +1,6 @@
 import { combine } from "./combine.js";
 import { BETA_KEYS, CLIPPING_KEYS, type ConfigOf, SPACING_KEYS } from "./config.js";
+import { SchedulerConfigError } from "./errors.js";
 import { makePlan } from "./plan.js";
 import { type Level, levelOf, epsilonOf, x0Of } from "./prediction.js";
 import { sigmaOf } from "./schedule.js";
@@ -19,6 +20,13 @@ export type DDIMInverseConfig = ConfigOf<(typeof KEYS)[number]>;
 export class DDIMInverseScheduler extends TrainedScheduler<DDIMInverseConfig> {
   constructor(config: Partial<DDIMInverseConfig> = {}) {
     super({ className: "DDIMInverseScheduler", keys: KEYS, defaults: { clip_sample: true } }, config);
+    const { prediction_type, set_alpha_to_one } = this.settings;
+    if (prediction_type === "sample" && set_alpha_to_one) {
+      throw new SchedulerConfigError(
+        "DDIMInverseScheduler: with set_alpha_to_one it starts from a clean picture, of whose noise a prediction of the sample says " +
+          "nothing. Set set_alpha_to_one to false, or use a network with another prediction_type.",
+      );
+    }
   }
 
   plan(request: PlanRequest): Plan {

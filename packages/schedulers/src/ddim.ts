@@ -1,6 +1,7 @@
 import { combine, sum } from "./combine.js";
 import { BETA_KEYS, CLIPPING_KEYS, type ConfigOf, SPACING_KEYS, THRESHOLDING_KEYS } from "./config.js";
-import { makePlan } from "./plan.js";
+import { posterior } from "./forward.js";
+import { makePlan, requireEta } from "./plan.js";
 import { epsilonBetween, epsilonOf, levelOf, x0Of } from "./prediction.js";
 import { sigmaOf } from "./schedule.js";
 import type { Plan, PlanRequest } from "./scheduler.js";
@@ -39,14 +40,15 @@ export class DDIMScheduler extends TrainedScheduler<DDIMConfig> {
       level: (i) => levelOf(bars[i]!),
       /** x_s = sqrt(a_s) x0 + sqrt(1 - a_s - sigma^2) epsilon + sigma z, with sigma of eq. 16 (Song et al. 2021, eq. 12). */
       update: ({ x, output, i, fresh, options: { eta = 0, use_clipped_model_output = false } }) => {
+        requireEta("DDIMScheduler", eta);
         const [a, b] = [bars[i]!, nextBars[i]!];
         const { prediction_type } = this.settings;
         const x0 = limited(x0Of(prediction_type, output, x, levelOf(a)), this.settings);
         const epsilon = use_clipped_model_output
           ? epsilonBetween(x0, x, levelOf(a))
           : epsilonOf(prediction_type, output, x, levelOf(a));
-        const sigma = eta * Math.sqrt(((1 - b) / (1 - a)) * (1 - a / b));
-        const moved = sum([Math.sqrt(b), x0], [Math.sqrt(1 - b - sigma ** 2), epsilon]);
+        const sigma = eta * Math.sqrt(a < b ? posterior(a, b).variance : 0);
+        const moved = sum([Math.sqrt(b), x0], [Math.sqrt(Math.max(0, 1 - b - sigma ** 2)), epsilon]);
         return { x: eta > 0 ? combine([1, moved], [sigma, fresh()]) : combine([1, moved]) };
       },
     });

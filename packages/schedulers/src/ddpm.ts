@@ -59,6 +59,7 @@ export class DDPMScheduler extends TrainedScheduler<DDPMConfig> {
       timesteps,
       sigmas: bars.map(sigmaOf),
       level: (i) => levelOf(bars[i]!),
+      learnedVariance: true,
       update: (call) => ({
         x: this.#update(
           call,

@@ -36,6 +36,7 @@ export class DEISMultistepScheduler extends SolverScheduler<DEISMultistepConfig>
       timesteps,
       sigmas,
       level: (i) => levels[i]!,
+      learnedVariance: true,
       update: (call) => {
         const { x, history, i } = call;
         const [s, t] = [levels[i]!, levels[i + 1]!];

@@ -1,4 +1,4 @@
-import { type ConfigOf, SPACING_KEYS } from "./config.js";
+import { type ConfigOf, SIGMA_SCHEDULE_KEYS, SPACING_KEYS } from "./config.js";
 import { multistepPlan } from "./dpm-solver.js";
 import { type Algorithm, ALGORITHMS } from "./exponential-integrator.js";
 import type { Plan, PlanRequest } from "./scheduler.js";
@@ -36,14 +36,14 @@ export class DPMSolverMultistepInverseScheduler extends SolverScheduler<DPMSolve
         algorithm,
         outputOf: (call, level) => (algorithm.predicts === "x0" ? this.x0(call, level) : this.epsilon(call, level)),
       },
+      { learnedVariance: true },
     );
   }
 
   /** The levels of the forward plan from the cleanest, with the noisiest once more at the end. */
   #ascending(request: PlanRequest) {
     const down = this.levels(request);
-    const computed =
-      this.settings.use_karras_sigmas || this.settings.use_exponential_sigmas || this.settings.use_beta_sigmas;
+    const computed = ([...SIGMA_SCHEDULE_KEYS, "use_flow_sigmas"] as const).some((key) => this.settings[key]);
     if (computed || this.settings.timestep_spacing === "trailing") {
       const up = down.sigmas.slice(0, -1).reverse();
       return { timesteps: [...down.timesteps].reverse(), sigmas: [...up, up.at(-1)!] };

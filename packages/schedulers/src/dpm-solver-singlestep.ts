@@ -39,6 +39,7 @@ export class DPMSolverSinglestepScheduler extends SolverScheduler<DPMSolverSingl
       timesteps,
       sigmas,
       level: (i) => levels[i]!,
+      learnedVariance: true,
       update: (call) => {
         const { i, history } = call;
         const output: Quantity =

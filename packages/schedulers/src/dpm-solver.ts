@@ -3,7 +3,7 @@ import { combine, computed, type Quantity, type Sum, sum, type Term } from "./co
 import { type ConfigOf, SPACING_KEYS } from "./config.js";
 import { requireDataPrediction } from "./dpm-algorithm.js";
 import { type Algorithm, exponentialStep, type ExponentialStep } from "./exponential-integrator.js";
-import { type Call, makePlan } from "./plan.js";
+import { type Call, makePlan, type PlanParts } from "./plan.js";
 import type { Plan, PlanOptions, PlanRequest } from "./scheduler.js";
 import type { NoiseLevels } from "./sigma-scheduler.js";
 import { DYNAMIC_SHIFT_KEYS, SOLVER_KEYS, type SolverLevel, SolverScheduler } from "./solver-scheduler.js";
@@ -41,6 +41,7 @@ export class DPMSolverMultistepScheduler extends SolverScheduler<DPMSolverMultis
         outputOf: (call, level) =>
           this.#algorithm.predicts === "x0" ? this.x0(call, level) : this.epsilon(call, level),
       },
+      { learnedVariance: true },
     );
   }
 }
@@ -61,7 +62,7 @@ export function multistepPlan(
   { timesteps, sigmas }: NoiseLevels,
   levels: readonly SolverLevel[],
   method: Multistep,
-  extra: { initNoiseSigma?: number; inputScale?: (i: number) => number } = {},
+  extra: Pick<PlanParts, "initNoiseSigma" | "inputScale" | "learnedVariance"> = {},
 ): Plan {
   return makePlan({
     timesteps,

@@ -36,7 +36,7 @@ abstract class EDMScheduler<Config extends object> extends BaseScheduler<Config>
   constructor(spec: ConfigSpec, config: object) {
     super(spec, config);
     const { prediction_type, num_train_timesteps: T } = this.settings;
-    requireOneOf(this.config._class_name, prediction_type, ["epsilon", "v_prediction"]);
+    requireOneOf(this.config._class_name, "prediction_type", prediction_type, ["epsilon", "v_prediction"]);
     this.alphaBar = Float64Array.from(this.#spread(T).reverse(), (sigma) => 1 / (1 + sigma ** 2));
   }
 
@@ -108,8 +108,12 @@ export class EDMDPMSolverMultistepScheduler extends EDMScheduler<EDMDPMSolverMul
 
   constructor(config: Partial<EDMDPMSolverMultistepConfig> = {}) {
     super({ className: "EDMDPMSolverMultistepScheduler", keys: SOLVER_KEYS, defaults: DEFAULTS }, config);
-    requireOneOf(this.config._class_name, this.settings.algorithm_type, ["dpmsolver++", "sde-dpmsolver++", "deis"]);
     this.#algorithm = requireDataPrediction(this.config._class_name, this.settings);
+    if (this.#algorithm.predicts === "epsilon")
+      requireOneOf(this.config._class_name, "algorithm_type", this.settings.algorithm_type, [
+        "dpmsolver++",
+        "sde-dpmsolver++",
+      ]);
   }
 
   plan(request: PlanRequest): Plan {

@@ -11,7 +11,7 @@ export function diffuse(x0: tf.Tensor, noise: tf.Tensor, alphaBars: readonly num
 
 /** v = sqrt(alphaBar) noise - sqrt(1 - alphaBar) x0 (Salimans & Ho 2022, appendix D). */
 export function velocityOf(x0: tf.Tensor, noise: tf.Tensor, alphaBars: readonly number[]): tf.Tensor {
-  return mixPerSample([noise, alphaBars.map(Math.sqrt)], [x0, alphaBars.map((bar) => -Math.sqrt(1 - bar))]);
+  return mixPerSample([x0, alphaBars.map((bar) => -Math.sqrt(1 - bar))], [noise, alphaBars.map(Math.sqrt)]);
 }
 
 /**
@@ -34,7 +34,7 @@ export function posterior(
 /** A tensor [B, ...] with one weight a sample, or one for all. */
 type PerSample = readonly [tensor: tf.Tensor, weights: readonly number[]];
 
-/** The weighted sum of two tensors of one shape. */
+/** The weighted sum of clean samples and noise of their shape. */
 export function mixPerSample([a, weightsOfA]: PerSample, [b, weightsOfB]: PerSample): tf.Tensor {
   if (!tf.util.arraysEqual(a.shape, b.shape)) {
     throw new RangeError(

@@ -72,7 +72,7 @@ export const schedulerNames: readonly string[] = Object.keys(CLASSES);
 export function schedulerFromConfig(
   config: { readonly _class_name?: unknown } & Readonly<Record<string, unknown>>,
 ): Scheduler {
-  const name = config._class_name;
+  const name: unknown = (config as typeof config | null | undefined)?._class_name;
   if (typeof name !== "string" || !Object.hasOwn(CLASSES, name)) {
     throw new SchedulerConfigError(
       `schedulerFromConfig: _class_name is ${JSON.stringify(name) ?? "missing"}; known: ${schedulerNames.join(", ")}.`,

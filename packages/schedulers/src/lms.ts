@@ -30,6 +30,8 @@ export class LMSDiscreteScheduler extends SigmaScheduler<LMSDiscreteConfig> {
       level: (i) => this.sigmaLevel(sigmas[i]!),
       inputScale: (i) => inputScaleOf(sigmas[i]!),
       update: ({ x, history, output, i, options: { order = 4 } }) => {
+        if (![1, 2, 3, 4].includes(order))
+          throw new RangeError(`LMSDiscreteScheduler: order is ${order}; give 1, 2, 3 or 4.`);
         const sigma = sigmas[i]!;
         const x0 = x0Of(this.settings.prediction_type, output, x, this.sigmaLevel(sigma));
         const slopes = [computed(slopeAt(x, x0, sigma)), ...history].slice(0, order);

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { combine } from "./combine.js";
+import { mixPerSample } from "./forward.js";
 import type { NoiseSource } from "./noise.js";
 import type { Level } from "./prediction.js";
 import type { Plan, State, StepOptions } from "./scheduler.js";
@@ -13,6 +14,8 @@ export interface PlanParts {
   readonly level: (i: number) => Level;
   /** What x is multiplied with before the network sees it in call i; 1 where nothing is said. */
   readonly inputScale?: (i: number) => number;
+  /** Whether the output may hold a learned variance, in as many channels again. */
+  readonly learnedVariance?: boolean;
   /** The method's step: the next x, and what it wants to remember, newest first. Runs in a `tf.tidy`; may return what it got. */
   readonly update: (call: Call) => { x: tf.Tensor; history?: readonly tf.Tensor[] };
 }
@@ -31,7 +34,7 @@ export interface Call {
 
 /** A plan from a method's parts: states that own their tensors, steps that are pure, arguments that are checked. */
 export function makePlan(parts: PlanParts): Plan {
-  const { timesteps, sigmas, initNoiseSigma = 1, level, inputScale, update } = parts;
+  const { timesteps, sigmas, initNoiseSigma = 1, level, inputScale, learnedVariance = false, update } = parts;
   const requireStep = (i: number) => {
     if (!Number.isInteger(i) || i < 0 || i >= timesteps.length) {
       throw new RangeError(
@@ -52,7 +55,7 @@ export function makePlan(parts: PlanParts): Plan {
     addNoise: (x0, noise, i) => {
       requireStep(i);
       const { alpha, sigma } = level(i);
-      return combine([alpha, x0], [sigma, noise]);
+      return mixPerSample([x0, [alpha]], [noise, [sigma]]);
     },
     scaleInput: (x, i) => {
       requireStep(i);
@@ -60,7 +63,7 @@ export function makePlan(parts: PlanParts): Plan {
     },
     step: ({ x, history }, output, i, noise, options = {}) => {
       requireStep(i);
-      requireFit(output, x);
+      requireFit(output, x, learnedVariance);
       return tf.tidy((): State => {
         const next = update({ x, history, output, i, fresh: () => noise.normal(x.shape), noise, options });
         // Clones share their numbers: each state can be disposed of whole.
@@ -70,13 +73,20 @@ export function makePlan(parts: PlanParts): Plan {
   };
 }
 
-/** The output has x's shape, or twice its channels where the network also gives a variance. */
-function requireFit(output: tf.Tensor, x: tf.Tensor): void {
-  const doubled = [...x.shape.slice(0, -1), 2 * (x.shape.at(-1) ?? 1)];
-  if (!tf.util.arraysEqual(output.shape, x.shape) && !tf.util.arraysEqual(output.shape, doubled)) {
-    throw new RangeError(
-      `plan.step: the network's output is [${output.shape.join(", ")}], x is [${x.shape.join(", ")}]. ` +
-        "Give the output for this x, of the same shape (NHWC), or with twice the channels if it holds a learned variance.",
-    );
-  }
+/** The output has x's shape, or twice its channels where the method takes a learned variance. */
+function requireFit(output: tf.Tensor, x: tf.Tensor, learnedVariance: boolean): void {
+  if (tf.util.arraysEqual(output.shape, x.shape)) return;
+  const doubled = tf.util.arraysEqual(output.shape, [...x.shape.slice(0, -1), 2 * (x.shape.at(-1) ?? 1)]);
+  if (doubled && learnedVariance) return;
+  throw new RangeError(
+    `plan.step: the network's output is [${output.shape.join(", ")}], x is [${x.shape.join(", ")}]. ` +
+      (doubled
+        ? "This method has no use for a learned variance, in the second half of the channels: give tf.split(output, 2, -1)[0]."
+        : "Give the output for this x, of the same shape, channels last."),
+  );
+}
+
+/** Throws RangeError unless a share of noise is one. */
+export function requireEta(name: string, eta: number): void {
+  if (!(eta >= 0 && eta <= 1)) throw new RangeError(`${name}: eta is ${eta}; give a number from 0 (no noise) to 1.`);
 }

@@ -14,6 +14,9 @@ const KEYS = [...BETA_KEYS, "skip_prk_steps", "set_alpha_to_one", "prediction_ty
 /** Keys of PNDMScheduler's config, all with defaults. */
 export type PNDMConfig = ConfigOf<(typeof KEYS)[number]>;
 
+/** One slope more than the rule looks back on: so long a history says that the run was resumed one call ago. */
+const RESUMED = [0, 1, 2];
+
 /** A call's part in the method: which step it belongs to, and what of that step it is. */
 interface Part {
   readonly kind: "runge-kutta" | "first" | "retry" | "multi-step";
@@ -35,6 +38,11 @@ export class PNDMScheduler extends TrainedScheduler<PNDMConfig> {
     const { steps } = requireRequest(request, "steps");
     const even = this.visited(request);
     const stride = Math.floor(this.settings.num_train_timesteps / steps!);
+    if (!this.settings.skip_prk_steps && steps! < 4) {
+      throw new RangeError(
+        `plan(${steps}): PNDMScheduler starts with three Runge-Kutta steps and needs 4 or more; plan those, or set skip_prk_steps to true.`,
+      );
+    }
     const calls = this.settings.skip_prk_steps ? plmsOnly(even, stride) : withRungeKutta(even, stride);
     const bars = calls.map(({ t }) => this.#barAt(t));
     return makePlan({
@@ -65,13 +73,25 @@ export class PNDMScheduler extends TrainedScheduler<PNDMConfig> {
     return { x: this.#transfer(start, output, step), history: [start, total, ...slopes] };
   }
 
-  /** History: the last slopes, newest first; after the first call also, in front, its x. */
-  #multiStep({ x, output, history }: Call, kind: Part["kind"], step: { from: number; to: number }) {
+  /**
+   * History: the last slopes, newest first; after the first call also, in front, its x. A run that was resumed treats its first two calls
+   * as diffusers does: the second does the first step again, and all later ones lag a step behind their timesteps.
+   */
+  #multiStep(
+    { x, output, history }: Pick<Call, "x" | "output" | "history">,
+    kind: Part["kind"],
+    step: { from: number; to: number },
+  ) {
     if (kind === "first") return { x: this.#transfer(x, output, step), history: [x, output] };
     if (kind === "retry") {
       if (history.length === 0) return { x }; // Resumed here: there is no step to do again.
       const [start, slope] = history as [tf.Tensor, tf.Tensor];
       return { x: this.#transfer(start, sum([0.5, output], [0.5, slope]), step), history: [slope] };
+    }
+    if (history.length === 0) return { x: this.#transfer(x, output, step), history: [x, ...RESUMED.map(() => output)] };
+    if (history.length > RESUMED.length) {
+      const again = { from: 2 * step.from - step.to, to: step.from };
+      return this.#multiStep({ x, output, history: history.slice(0, 2) }, "retry", again);
     }
     const slopes = [output, ...history].slice(0, 4);
     return { x: this.#transfer(x, adamsBashforth(slopes), step), history: slopes.slice(0, 3) };

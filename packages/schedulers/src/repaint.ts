@@ -1,6 +1,7 @@
 import type * as tf from "@tensorflow/tfjs";
 import { combine, sum } from "./combine.js";
 import { BETA_KEYS, type ConfigOf } from "./config.js";
+import { posterior } from "./forward.js";
 import { type Call, makePlan } from "./plan.js";
 import { levelOf, x0Of } from "./prediction.js";
 import { betas, sigmaOf } from "./schedule.js";
@@ -56,8 +57,12 @@ export class RePaintScheduler extends TrainedScheduler<RePaintConfig> {
     }
     const z = fresh();
     const x0 = limited(x0Of("epsilon", output, x, levelOf(a)), this.settings);
-    const deviation = this.settings.eta * Math.sqrt(((1 - b) / (1 - a)) * (1 - a / b));
-    const painted = sum([Math.sqrt(b), x0], [Math.sqrt(1 - b - deviation ** 2), output], [t > 0 ? deviation : 0, z]);
+    const deviation = this.settings.eta * Math.sqrt(a < b ? posterior(a, b).variance : 0);
+    const painted = sum(
+      [Math.sqrt(b), x0],
+      [Math.sqrt(Math.max(0, 1 - b - deviation ** 2)), output],
+      [t > 0 ? deviation : 0, z],
+    );
     const kept = sum([Math.sqrt(b), original_image], [Math.sqrt(1 - b), z]);
     return combine([mask, kept], [mask.mul(-1).add(1), painted]);
   }

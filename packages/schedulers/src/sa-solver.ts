@@ -35,6 +35,7 @@ export class SASolverScheduler extends SolverScheduler<SASolverConfig> {
       timesteps,
       sigmas,
       level: (i) => levels[i]!,
+      learnedVariance: true,
       update: (call) => {
         const { i, history, fresh } = call;
         const [start, lastNoise, ...outputs] = history;

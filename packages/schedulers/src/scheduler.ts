@@ -35,7 +35,7 @@ export interface Plan {
 
 /** Options of single methods, named as in diffusers; a method ignores what is not its own. */
 export interface StepOptions {
-  /** DDIM: share of fresh noise, 0 (none) to 1 (as much as DDPM). TCD: gamma, 0.3 unless given. */
+  /** DDIM: share of fresh noise, 0 (none, and the default) to 1 (as much as DDPM). TCD: gamma, 0 to 1, 0.3 unless given. */
   eta?: number;
   /** DDIM: derive the noise from the clipped clean sample (Nichol et al. 2022, GLIDE). */
   use_clipped_model_output?: boolean;
@@ -114,8 +114,8 @@ export abstract class BaseScheduler<Config extends object> implements Scheduler 
   velocity(x0: tf.Tensor, noise: tf.Tensor, timesteps: readonly number[]): tf.Tensor {
     const levels = timesteps.map((t) => this.levelAt(t));
     return mixPerSample(
-      [noise, levels.map(({ alpha, sigma }) => alpha / Math.hypot(alpha, sigma))],
       [x0, levels.map(({ alpha, sigma }) => -sigma / Math.hypot(alpha, sigma))],
+      [noise, levels.map(({ alpha, sigma }) => alpha / Math.hypot(alpha, sigma))],
     );
   }
 }

@@ -2,7 +2,7 @@ import type { ConfigSpec } from "./config.js";
 import type { Level } from "./prediction.js";
 import { requestedSigmas, interpolate, timestepOf, trainedSigmas } from "./sigma-schedule.js";
 import type { PlanRequest } from "./scheduler.js";
-import { requireRequest, requireSigmas, requireStepCount, spacedTimesteps } from "./spacing.js";
+import { requireRequest, requireSigmas, requireStepCount, requireWithin, spacedTimesteps } from "./spacing.js";
 import { TrainedScheduler } from "./trained.js";
 
 /** Noise levels to visit, one more than timesteps: the last is where the last step ends. */
@@ -54,9 +54,10 @@ export abstract class SigmaScheduler<Config extends object> extends TrainedSched
       requireSigmas(given);
       return { sigmas: given.map(Math.fround), timesteps: given.slice(0, -1).map((sigma) => this.timestepOf(sigma)) };
     }
-    if (!named) requireStepCount(steps, T);
+    if (named) requireFalling(named, T);
+    else requireStepCount(steps, T);
     const spaced = named ? [...named] : spacedTimesteps(timestep_spacing, steps!, T, steps_offset, "fractions");
-    requireFalling(spaced, T);
+    requireWithin(spaced, T, steps_offset);
     const own = spaced.map((t) => interpolate(this.#sigmas, t));
     const requested = requestedSigmas(this.settings, own.length, own[0]!, own.at(-1)!);
     if (requested && named) {

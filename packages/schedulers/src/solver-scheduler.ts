@@ -5,7 +5,14 @@ import { epsilonBetween, epsilonOf, type Level, x0Of } from "./prediction.js";
 import type { PlanOptions, PlanRequest } from "./scheduler.js";
 import { interpolate, requestedSigmas, timestepOf, trainedSigmas } from "./sigma-schedule.js";
 import type { NoiseLevels } from "./sigma-scheduler.js";
-import { requireRequest, requireSigmas, requireStepCount, requireTimesteps, roundHalfEven } from "./spacing.js";
+import {
+  requireRequest,
+  requireSigmas,
+  requireStepCount,
+  requireTimesteps,
+  requireWithin,
+  roundHalfEven,
+} from "./spacing.js";
 import { limited } from "./thresholding.js";
 import { timeShift } from "./time-shift.js";
 import { TrainedScheduler } from "./trained.js";
@@ -75,7 +82,7 @@ export abstract class SolverScheduler<Config extends object> extends TrainedSche
 
   /** The noise levels of a request, as the config spaces them. */
   protected levels(request: PlanRequest, options: PlanOptions = {}): NoiseLevels {
-    const { num_train_timesteps: T, use_flow_sigmas, final_sigmas_type } = this.settings;
+    const { num_train_timesteps: T, use_flow_sigmas, final_sigmas_type, steps_offset } = this.settings;
     const { steps, timesteps: named, sigmas: given } = requireRequest(request, "steps", "timesteps", "sigmas");
     if (given) {
       requireSigmas(given);
@@ -103,6 +110,7 @@ export abstract class SolverScheduler<Config extends object> extends TrainedSche
       computed?.map((sigma) => Math.trunc(use_flow_sigmas ? sigma * T : this.#timestepOf(sigma))) ??
       named ??
       this.#spacedTimesteps(n);
+    if (!computed) requireWithin(timesteps, T, steps_offset);
     const sigmas = computed ?? timesteps.map((t) => interpolate(this.#sigmas, t));
     const least = computed ? computed.at(-1)! : this.#sigmas[0]!;
     const end = (this.choices.end ?? final_sigmas_type) === "zero" ? 0 : least;

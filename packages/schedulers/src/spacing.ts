@@ -35,7 +35,7 @@ export function spacedTimesteps(
 export function requireStepCount(n: unknown, T: number): asserts n is number {
   if (typeof n !== "number" || !Number.isInteger(n) || n < 1 || n > T) {
     throw new RangeError(
-      `plan(${String(n)}): the number of steps must be a whole number from 1 to ${T}, the number of training timesteps. ` +
+      `plan(${JSON.stringify(n) ?? "undefined"}): the number of steps must be a whole number from 1 to ${T}, the number of training timesteps. ` +
         "Fewer steps draw faster, more draw finer; 20 to 50 are usual.",
     );
   }
@@ -54,6 +54,16 @@ export function requireTimesteps(timesteps: readonly number[], T: number): void 
   }
 }
 
+/** Throws RangeError where steps_offset moves the timesteps that a spacing picked beyond the trained ones. */
+export function requireWithin(spaced: readonly number[], T: number, offset: number): void {
+  if (spaced[0]! > T - 1) {
+    throw new RangeError(
+      `plan(${spaced.length}): with steps_offset ${offset} the first timestep is ${spaced[0]}, and the noisiest trained one is ${T - 1}. ` +
+        "Plan fewer steps, or lower steps_offset.",
+    );
+  }
+}
+
 /** Rounds halves to the even neighbour, as numpy does. */
 export function roundHalfEven(x: number): number {
   const rounded = Math.round(x);
@@ -65,7 +75,7 @@ export function requireRequest(
   request: PlanRequest,
   ...allowed: readonly ("steps" | "timesteps" | "sigmas")[]
 ): Request {
-  const given = typeof request === "object" ? request : { steps: request };
+  const given = typeof request === "object" && request !== null ? request : { steps: request };
   const named = Object.keys(given) as (keyof typeof given)[];
   if (named.length !== 1 || !allowed.includes(named[0]!)) {
     throw new RangeError(

@@ -1,6 +1,6 @@
 import { combine, sum } from "./combine.js";
 import { DistilledScheduler, type LCMConfig } from "./lcm.js";
-import { makePlan } from "./plan.js";
+import { makePlan, requireEta } from "./plan.js";
 import { levelOf, epsilonOf, x0Of } from "./prediction.js";
 import { sigmaOf } from "./schedule.js";
 import type { Plan, PlanOptions, PlanRequest } from "./scheduler.js";
@@ -22,8 +22,7 @@ export class TCDScheduler extends DistilledScheduler {
       sigmas: [...timesteps, 0].map((t) => sigmaOf(this.alphaBar[t]!)),
       level: (i) => levelOf(this.alphaBar[timesteps[i]!]!),
       update: ({ x, output, i, fresh, options: { eta = 0.3 } }) => {
-        if (!(eta >= 0 && eta <= 1))
-          throw new RangeError(`TCDScheduler: eta is ${eta}; give a number from 0 (no noise) to 1.`);
+        requireEta("TCDScheduler", eta);
         const level = levelOf(this.alphaBar[timesteps[i]!]!);
         const target = this.alphaBar[Math.floor((1 - eta) * ends[i]!)]!;
         const { alpha, sigma } = levelOf(target);

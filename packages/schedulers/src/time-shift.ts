@@ -22,5 +22,6 @@ export function timeShift(sigmas: readonly number[], settings: Settings, shift: 
   const shifted = sigmas.map((s) => (factor * s) / (1 + (factor - 1) * s));
   if (!shift_terminal) return shifted;
   const stretch = (1 - shifted.at(-1)!) / (1 - shift_terminal);
+  if (stretch === 0) return shifted; // A single step: its one level is pure noise, and stays that.
   return shifted.map((s) => 1 - (1 - s) / stretch);
 }

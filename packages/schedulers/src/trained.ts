@@ -2,7 +2,7 @@ import type { ConfigSpec } from "./config.js";
 import { type Level, levelOf } from "./prediction.js";
 import { alphaBars, betas, rescaleZeroTerminalSnr } from "./schedule.js";
 import { BaseScheduler, type PlanRequest } from "./scheduler.js";
-import { requireRequest, requireStepCount, requireTimesteps, spacedTimesteps } from "./spacing.js";
+import { requireRequest, requireStepCount, requireTimesteps, requireWithin, spacedTimesteps } from "./spacing.js";
 
 /** A scheduler whose noise levels are the trained timesteps 0 to T - 1 of a variance-preserving process. */
 export abstract class TrainedScheduler<Config extends object> extends BaseScheduler<Config> {
@@ -28,9 +28,13 @@ export abstract class TrainedScheduler<Config extends object> extends BaseSchedu
   protected visited(request: PlanRequest): number[] {
     const { num_train_timesteps: T, timestep_spacing, steps_offset } = this.settings;
     const { steps, timesteps } = requireRequest(request, "steps", "timesteps");
-    if (!timesteps) requireStepCount(steps, T);
-    const visited = timesteps ?? spacedTimesteps(timestep_spacing, steps!, T, steps_offset);
-    requireTimesteps(visited, T);
-    return [...visited];
+    if (timesteps) {
+      requireTimesteps(timesteps, T);
+      return [...timesteps];
+    }
+    requireStepCount(steps, T);
+    const spaced = spacedTimesteps(timestep_spacing, steps, T, steps_offset);
+    requireWithin(spaced, T, steps_offset);
+    return spaced;
   }
 }

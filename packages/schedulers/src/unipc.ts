@@ -46,6 +46,7 @@ export class UniPCMultistepScheduler extends SolverScheduler<UniPCMultistepConfi
       timesteps,
       sigmas,
       level: (i) => levels[i]!,
+      learnedVariance: true,
       update: (call) => {
         const { i } = call;
         const [start, ...outputs] = call.history;
