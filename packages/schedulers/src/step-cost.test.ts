@@ -15,9 +15,7 @@ async function costOf(name: string, config: object, options?: StepOptions) {
   const plan = schedulerFromConfig({ _class_name: `${name}Scheduler`, ...config }).plan(10);
   const [x, output, z] = [0.3, 0.2, 0.1].map((value) => tf.fill([1, 8, 8, 3], value)) as [tf.Tensor, tf.Tensor, tf.Tensor]; // prettier-ignore
   const state = plan.resume(x, 4);
-  const { kernels } = await tf.profile(
-    () => plan.step(state, output, 4, replayNoise([z]), options),
-  );
+  const { kernels } = await tf.profile(() => plan.step(state, output, 4, replayNoise([z]), options));
   const size = (shape: number[] | undefined) => tf.util.sizeFromShape(shape ?? []);
   const work = kernels.filter(({ name, outputShapes }) => !FREE.includes(name) && size(outputShapes[0]) === x.size);
   const touched = work
