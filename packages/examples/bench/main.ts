@@ -10,7 +10,7 @@ import { availableParallelism, cpus } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import type { Answer } from "./runner.js";
-import { WORKLOADS } from "./workloads.js";
+import { RATIOS, WORKLOADS } from "./workloads.js";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -28,6 +28,7 @@ interface Runner {
   child: ChildProcess;
   detail: string;
   flop: number;
+  steps?: number;
   best: number;
 }
 
@@ -42,10 +43,18 @@ console.log(
   `${cpus()[0]?.model ?? "?"}, ${availableParallelism()} cores, Node ${process.version}; best of ${rounds}\n`,
 );
 const missing = new Set<string>();
-for (const name of names) await measure(name);
+const bests = new Map<string, Map<string, number>>();
+for (const name of names) bests.set(name, await measure(name));
+for (const [name, other] of RATIOS) {
+  const [own, others] = [bests.get(name), bests.get(other)];
+  if (!own || !others) continue;
+  console.log(`${name}, times ${other}`);
+  for (const [label, best] of own) console.log(`${(best / others.get(label)!).toFixed(2).padStart(6)}  ${label}`);
+}
 for (const reason of missing) console.log(reason);
 
-async function measure(name: string): Promise<void> {
+/** Best milliseconds by runner. */
+async function measure(name: string): Promise<Map<string, number>> {
   const runners: Runner[] = [];
   for (const [backend, threads] of CANDIDATES) {
     const runner = await startRunner(backend, threads, name);
@@ -61,14 +70,15 @@ async function measure(name: string): Promise<void> {
   }
   const reference = runners.find(({ label }) => label === "wasm")?.best ?? NaN;
   console.log(`${name}`);
-  for (const { label, detail, best, flop, child } of runners) {
-    const speed = (flop / best / 1e6).toFixed(1);
+  for (const { label, detail, best, flop, steps, child } of runners) {
+    const speed = steps ? `${(best / steps).toFixed(3)} ms a step` : `${(flop / best / 1e6).toFixed(1)} GFLOP/s`;
     console.log(
-      `  ${label.padEnd(12)}${best.toFixed(2).padStart(9)} ms${speed.padStart(8)} GFLOP/s` +
+      `  ${label.padEnd(12)}${best.toFixed(2).padStart(9)} ms${speed.padStart(16)}` +
         `${(best / reference).toFixed(2).padStart(7)} x wasm on 1 thread  ${detail}`.trimEnd(),
     );
     child.kill();
   }
+  return new Map(runners.map(({ label, detail, best }) => [`${label.padEnd(12)}  ${detail}`, best]));
 }
 
 /** A runner that is ready, or why it cannot be. */
@@ -80,7 +90,7 @@ async function startRunner(backend: string, threads: number, name: string): Prom
   });
   const message = await nextAnswer(child);
   if (message.kind === "ready")
-    return { label: backend, child, detail: message.detail, flop: message.flop, best: Infinity };
+    return { label: backend, child, detail: message.detail, flop: message.flop, steps: message.steps, best: Infinity };
   child.kill();
   return message.kind === "failed" ? `${name}: ${message.reason}` : "no answer";
 }

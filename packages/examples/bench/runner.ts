@@ -7,7 +7,7 @@ import { useBackend } from "@tfjs-diffusion/core";
 import { WORKLOADS } from "./workloads.js";
 
 export type Answer =
-  | { kind: "ready"; detail: string; flop: number }
+  | { kind: "ready"; detail: string; flop: number; steps?: number }
   | { kind: "run"; milliseconds: number }
   | { kind: "failed"; reason: string };
 
@@ -31,7 +31,7 @@ try {
   const begin = performance.now();
   for (let run = 0; run < 3 || performance.now() - begin < WARM_UP_MS; run++) await once();
   process.on("message", () => void once().then((milliseconds) => answer({ kind: "run", milliseconds })));
-  answer({ kind: "ready", detail, flop: workload.flop });
+  answer({ kind: "ready", detail, flop: workload.flop, steps: workload.steps });
 } catch (error) {
   answer({ kind: "failed", reason: (error as Error).message });
 }

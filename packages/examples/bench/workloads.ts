@@ -8,11 +8,14 @@ import {
   UNet2DConditionModel,
 } from "@tfjs-diffusion/core";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
+import { bareLoop, ddpmLoop } from "./sampler.js";
 
 /** Something whose time is measured. */
 export interface Workload {
   /** Multiplications and additions of one run; elementwise work counts as none. */
   flop: number;
+  /** How many steps one run takes, where the time of a step is what counts. */
+  steps?: number;
   /** Does it once. The caller owns the results, and waits for the first. */
   run(): tf.Tensor[];
 }
@@ -71,7 +74,12 @@ export const WORKLOADS: Record<string, () => Workload> = {
   "matMul 1024x512x512": () => product([1024, 512], [512, 512]),
   "matMul, first transposed": () => product([512, 1024], [512, 512], true),
   "matMul 16 x 256x64x256, second transposed": () => product([16, 256, 64], [16, 256, 64], false, true),
+  "sampler: DDPM, 1,000 steps of 8x8x3": ddpmLoop,
+  "sampler: its operations alone": bareLoop,
 };
+
+/** What is told as a ratio, beside the times of both. */
+export const RATIOS = [["sampler: DDPM, 1,000 steps of 8x8x3", "sampler: its operations alone"]] as const;
 
 function build({ config, batch }: Network) {
   const model = new UNet2DConditionModel(config);

@@ -81,7 +81,7 @@ export class PNDMScheduler extends TrainedScheduler<PNDMConfig> {
     { x, output, history }: Pick<Call, "x" | "output" | "history">,
     kind: Part["kind"],
     step: { from: number; to: number },
-  ) {
+  ): { x: tf.Tensor; history?: tf.Tensor[] } {
     if (kind === "first") return { x: this.#transfer(x, output, step), history: [x, output] };
     if (kind === "retry") {
       if (history.length === 0) return { x }; // Resumed here: there is no step to do again.
