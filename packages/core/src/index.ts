@@ -85,6 +85,13 @@ export {
 
 export { PipelineFolderError, PipelineOptionError, PipelinePartsError } from "./pipelines/errors.js";
 export { guide } from "./pipelines/guidance.js";
+export { type Borders, outpaintCanvas, pasteBack } from "./pipelines/inpainting.js";
+export {
+  type StableDiffusionParts,
+  StableDiffusionPipeline,
+  type StableDiffusionStep,
+} from "./pipelines/stable-diffusion.js";
+export type { StableDiffusionOptions } from "./pipelines/stable-diffusion-options.js";
 export { TextToImagePipeline, type TextToImageStep } from "./pipelines/text-to-image.js";
 export type { TextToImageOptions } from "./pipelines/text-to-image-options.js";
 export type { TextToImageParts } from "./pipelines/text-to-image-parts.js";

@@ -33,3 +33,14 @@ function standardDeviation(x: tf.Tensor): tf.Tensor {
   const allButBatch = x.shape.map((_, axis) => axis).slice(1);
   return tf.moments(x, allButBatch, true).variance.sqrt();
 }
+
+/**
+ * The guidance scale as a network that was distilled with guidance reads it (Meng et al. 2023; Luo et al. 2023, section 4.3): sines and
+ * cosines of 1000 (scale - 1), [batch, width]; the caller owns it.
+ */
+export function guidanceEmbedding(scale: number, width: number, batch: number): tf.Tensor2D {
+  const half = Math.floor(width / 2);
+  const angles = Array.from({ length: half }, (_, i) => 1000 * (scale - 1) * 10000 ** (-i / (half - 1)));
+  const row = [...angles.map(Math.sin), ...angles.map(Math.cos), ...Array<number>(width % 2).fill(0)];
+  return tf.tidy(() => tf.tensor2d([row]).tile<tf.Tensor2D>([batch, 1]));
+}

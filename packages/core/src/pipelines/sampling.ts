@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import type { NoiseSource, Plan, State } from "@tfjs-diffusion/schedulers";
+import type { NoiseSource, Plan, State, StepOptions } from "@tfjs-diffusion/schedulers";
 
 const { getTensorsInContainer: tensorsIn } = tf.tensor_util;
 
@@ -24,20 +24,26 @@ export interface SamplingStep {
  * @param start makes the first state, by `plan.start` or `plan.resume`; the generator owns it
  * @param first index of the first step, larger than 0 for a start in the middle
  * @param denoise the network's output for an input already scaled by the plan; its result is owned here
+ * @param mend changes the sample after a step; runs in a tidy
+ * @param stepOptions handed to every `plan.step`
  */
 export async function* sample({
   plan,
   start,
   first = 0,
   denoise,
+  mend = (x) => x,
   noise,
+  stepOptions,
   signal,
 }: {
   plan: Plan;
   start: () => State;
   first?: number;
   denoise: (input: tf.Tensor4D, timestep: number) => tf.Tensor4D;
+  mend?: (x: tf.Tensor4D, index: number) => tf.Tensor4D;
   noise: NoiseSource;
+  stepOptions?: StepOptions;
   signal?: AbortSignal;
 }): AsyncGenerator<SamplingStep, void, undefined> {
   signal?.throwIfAborted();
@@ -48,7 +54,8 @@ export async function* sample({
       const timestep = plan.timesteps[index]!;
       const next = tf.tidy(() => {
         const output = denoise(plan.scaleInput(state.x, index) as tf.Tensor4D, timestep);
-        return plan.step(state, output, index, noise);
+        const stepped = plan.step(state, output, index, noise, stepOptions);
+        return { ...stepped, x: mend(stepped.x as tf.Tensor4D, index) };
       });
       disposeUnless(next, state);
       state = next;

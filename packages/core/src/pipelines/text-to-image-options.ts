@@ -1,6 +1,7 @@
 import type * as tf from "@tensorflow/tfjs";
 import type { NoiseSource, Scheduler } from "@tfjs-diffusion/schedulers";
 import { PipelineOptionError } from "./errors.js";
+import { negativesFor, requireBetween, requireOption, requireWhole, texts } from "./option-checks.js";
 import type { TextToImageStep } from "./text-to-image.js";
 
 /** What to draw, and how; checked before any work is done, and a PipelineOptionError says what is wrong. */
@@ -60,20 +61,18 @@ export function checkOptions(options: TextToImageOptions, picture: [number, numb
     seed = 0,
     numImages = 1,
   } = options;
-  const prompts = [options.prompt].flat();
-  const negativePrompts = [negativePrompt].flat();
-  requireText("prompt", prompts);
-  requireText("negativePrompt", negativePrompts);
-  if (negativePrompts.length !== 1 && negativePrompts.length !== prompts.length) {
-    throw new PipelineOptionError(
-      `negativePrompt: ${negativePrompts.length} for ${prompts.length} prompts; give one for all, or one for each.`,
-    );
-  }
+  const prompts = texts("prompt", options.prompt);
+  const negativePrompts = negativesFor(prompts.length, negativePrompt);
   requireWhole("numInferenceSteps", numInferenceSteps, 1);
   requireWhole("numImages", numImages, 1);
   requireWhole("seed", seed, 0);
-  require(Number.isFinite(guidanceScale), "guidanceScale", guidanceScale, "a finite number (1 or less: no guidance)");
-  require(guidanceRescale >= 0 && guidanceRescale <= 1, "guidanceRescale", guidanceRescale, "a number from 0 to 1");
+  requireOption(
+    Number.isFinite(guidanceScale),
+    "guidanceScale",
+    guidanceScale,
+    "a finite number (1 or less: no guidance)",
+  );
+  requireBetween("guidanceRescale", guidanceRescale, 0, 1);
 
   const batch = prompts.length * numImages;
   const { latents } = options;
@@ -86,19 +85,4 @@ export function checkOptions(options: TextToImageOptions, picture: [number, numb
   }
   const shape = latents?.shape ?? ([batch, ...picture] as CheckedOptions["shape"]);
   return { prompts, negativePrompts, steps: numInferenceSteps, guidanceScale, guidanceRescale, seed, numImages, shape };
-}
-
-function requireText(option: string, values: unknown[]): void {
-  if (values.length === 0) throw new PipelineOptionError(`${option}: an empty list; give at least one.`);
-  const wrong = values.find((value) => typeof value !== "string");
-  if (wrong !== undefined || values.includes(undefined))
-    require(false, option, wrong, "a string, or a list of strings");
-}
-
-function requireWhole(option: string, value: number, least: number): void {
-  require(Number.isSafeInteger(value) && value >= least, option, value, `a whole number, ${least} or more`);
-}
-
-function require(condition: boolean, option: string, value: unknown, expected: string): asserts condition {
-  if (!condition) throw new PipelineOptionError(`${option}: ${String(value)}; expected ${expected}.`);
 }

@@ -1,15 +1,12 @@
 import * as tf from "@tensorflow/tfjs";
-import { keyedNoise, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
+import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { toUnit } from "../image/to-unit.js";
 import type { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip-text-model.js";
-import { loadModel } from "../models/load-model.js";
-import type { Model } from "../models/model.js";
 import type { UNet2DConditionModel } from "../models/unet-2d-condition.js";
-import { joinPath, readText, writeText } from "../platform.js";
-import { CLIPTokenizer } from "../text/tokenizer.js";
 import { guide, needsGuidance } from "./guidance.js";
 import { keepPixelRange } from "./pixel-range.js";
-import { MODEL_INDEX, type PartRequirement, readModelIndex } from "./model-index.js";
+import type { PartRequirement } from "./model-index.js";
+import { PipelineFolder, writePipelineFolder } from "./pipeline-folder.js";
 import { sample } from "./sampling.js";
 import { type TextConditioning, encodePrompts, joinPrompts, repeatPrompts } from "./text-conditioning.js";
 import { type TextToImageOptions, checkOptions } from "./text-to-image-options.js";
@@ -23,8 +20,6 @@ const PARTS = {
   tokenizer: { className: "CLIPTokenizer" },
   scheduler: {},
 } satisfies Record<string, PartRequirement>;
-
-const SCHEDULER_FILE = "scheduler/scheduler_config.json";
 
 /** What `onStep` is told after each step. */
 export interface TextToImageStep {
@@ -57,41 +52,26 @@ export class TextToImagePipeline {
    * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit
    */
   static async fromPretrained(folder: string): Promise<TextToImagePipeline> {
-    const present = await readModelIndex(folder, PARTS);
-    const networks: { dispose(): void }[] = [];
-    const load = async <M extends Model>(part: string) => {
-      const model = (await loadModel(joinPath(folder, part))) as M;
-      networks.push(model);
-      return model;
-    };
-    try {
-      return new TextToImagePipeline({
-        scheduler: schedulerFromConfig(
-          JSON.parse(await readText(joinPath(folder, SCHEDULER_FILE))) as Record<string, unknown>,
-        ),
-        tokenizer: await CLIPTokenizer.fromFolder(joinPath(folder, "tokenizer")),
-        textEncoder: await load<CLIPTextModel>("text_encoder"),
-        textEncoder2: present.has("text_encoder_2")
-          ? await load<CLIPTextModelWithProjection>("text_encoder_2")
-          : undefined,
-        unet: await load<UNet2DConditionModel>("unet"),
-      });
-    } catch (error) {
-      for (const network of networks) network.dispose();
-      throw error;
-    }
+    return PipelineFolder.open(
+      folder,
+      PARTS,
+      {},
+      async (parts) =>
+        new TextToImagePipeline({
+          scheduler: await parts.scheduler(),
+          tokenizer: await parts.tokenizer(),
+          textEncoder: await parts.model<CLIPTextModel>("text_encoder"),
+          textEncoder2: await parts.optionalModel<CLIPTextModelWithProjection>("text_encoder_2"),
+          unet: await parts.model<UNet2DConditionModel>("unet"),
+        }),
+    );
   }
 
   /** Writes what {@link fromPretrained} reads. */
   async savePretrained(folder: string): Promise<void> {
     const { unet, textEncoder, textEncoder2, tokenizer, scheduler } = this.parts;
-    await unet.save(joinPath(folder, "unet"));
-    await textEncoder.save(joinPath(folder, "text_encoder"));
-    await textEncoder2?.save(joinPath(folder, "text_encoder_2"));
-    await tokenizer.save(joinPath(folder, "tokenizer"));
-    await writeText(joinPath(folder, SCHEDULER_FILE), toJson(scheduler.config));
-    // Last, so that a folder with an index is a whole one.
-    await writeText(joinPath(folder, MODEL_INDEX), toJson(modelIndex(this.parts)));
+    const parts = { unet, text_encoder: textEncoder, text_encoder_2: textEncoder2, tokenizer, scheduler };
+    await writePipelineFolder(folder, "TextToImagePipeline", parts);
   }
 
   /** Draws the prompts. The caller owns both tensors: `images` [B, H, W, 3] in [0, 1], and `latents`, the same unclipped. */
@@ -163,20 +143,4 @@ export class TextToImagePipeline {
     const { unet, textEncoder, textEncoder2 } = this.parts;
     for (const network of [unet, textEncoder, textEncoder2]) network?.dispose();
   }
-}
-
-/** `model_index.json`, in the form that diffusers writes. */
-function modelIndex({ scheduler, textEncoder2 }: TextToImageParts): object {
-  return {
-    _class_name: "TextToImagePipeline",
-    scheduler: ["diffusers", scheduler.config._class_name],
-    text_encoder: ["transformers", PARTS.text_encoder.className],
-    ...(textEncoder2 && { text_encoder_2: ["transformers", PARTS.text_encoder_2.className] }),
-    tokenizer: ["transformers", PARTS.tokenizer.className],
-    unet: ["diffusers", PARTS.unet.className],
-  };
-}
-
-function toJson(value: object): string {
-  return `${JSON.stringify(value, null, 2)}\n`;
 }

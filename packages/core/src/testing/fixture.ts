@@ -44,11 +44,11 @@ export function above(tolerance: number, errors: Map<string, number>): [string, 
 export class Golden {
   constructor(readonly stored: Map<string, StoredTensor>) {}
 
-  static async read(folder: string): Promise<Golden> {
-    const file = await openSafetensors(fixturePath(`${folder}/io.safetensors`));
+  static async read(folder: string, name = "io.safetensors"): Promise<Golden> {
+    const file = await openSafetensors(fixturePath(`${folder}/${name}`));
     const stored = new Map<string, StoredTensor>();
-    for (const [name, { dtype, shape }] of file.tensors) {
-      stored.set(name, { dtype, shape, data: (await file.read(name)) as Float32Array | Int32Array });
+    for (const [key, { dtype, shape }] of file.tensors) {
+      stored.set(key, { dtype, shape, data: (await file.read(key)) as Float32Array | Int32Array });
     }
     await file.close();
     return new Golden(stored);

@@ -1,0 +1,52 @@
+import * as tf from "@tensorflow/tfjs";
+import type { NoiseSource } from "@tfjs-diffusion/schedulers";
+import { toUnit } from "../image/to-unit.js";
+import type { AutoencoderKL } from "../models/autoencoder-kl.js";
+
+/** A picture of more latents than this is worked on in bands of this many rows, and one by one: the same result in less memory. */
+const LARGE = 64 * 64;
+const BAND_ROWS = 16;
+
+/**
+ * The space that a latent diffusion model works in: what its autoencoder makes of pictures, shifted and scaled to a standard
+ * deviation of about 1 (Rombach et al. 2022, appendix G: `scaling_factor`).
+ */
+export class LatentSpace {
+  /** Pixels a latent, along each side. */
+  readonly factor: number;
+  readonly channels: number;
+  readonly #scale: number;
+  readonly #shift: number;
+
+  constructor(readonly vae: AutoencoderKL) {
+    const { block_out_channels, latent_channels, scaling_factor, shift_factor } = vae.config;
+    this.factor = 2 ** (block_out_channels.length - 1);
+    this.channels = latent_channels;
+    this.#scale = scaling_factor;
+    this.#shift = shift_factor ?? 0;
+  }
+
+  /** Pictures [B, H, W, 3] in [0, 1] to latents [B, H / factor, W / factor, C], drawn from their distribution; the caller owns them. */
+  encode(images: tf.Tensor4D, noise: NoiseSource): tf.Tensor4D {
+    return tf.tidy(() => {
+      const [, height, width] = images.shape;
+      const { mean, logvar } = this.vae.encode(images.mul<tf.Tensor4D>(2).sub(1), this.#pieces(height, width));
+      const latents = mean.add(logvar.mul(0.5).exp().mul(noise.normal(mean.shape)));
+      return latents.sub(this.#shift).mul(this.#scale);
+    });
+  }
+
+  /** Latents [B, h, w, C] to pictures [B, h factor, w factor, 3] in [0, 1]; the caller owns them. */
+  decode(latents: tf.Tensor4D): tf.Tensor4D {
+    return tf.tidy(() => {
+      const [, height, width] = latents.shape;
+      const z = latents.div<tf.Tensor4D>(this.#scale).add<tf.Tensor4D>(this.#shift);
+      return toUnit(this.vae.decode(z, this.#pieces(height * this.factor, width * this.factor)));
+    });
+  }
+
+  #pieces(height: number, width: number) {
+    const isLarge = height * width > LARGE * this.factor ** 2;
+    return isLarge ? { bandRows: BAND_ROWS, oneByOne: true } : {};
+  }
+}

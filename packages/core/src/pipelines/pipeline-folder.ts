@@ -1,0 +1,103 @@
+import { schedulerFromConfig, type Scheduler } from "@tfjs-diffusion/schedulers";
+import { loadModel, type LoadModelOptions } from "../models/load-model.js";
+import type { Model } from "../models/model.js";
+import { joinPath, readText, writeText } from "../platform.js";
+import { CLIPTokenizer } from "../text/tokenizer.js";
+import { MODEL_INDEX, type PartRequirement, readModelIndex } from "./model-index.js";
+
+const SCHEDULER_FILE = "scheduler_config.json";
+
+/** The parts of a folder in the layout of diffusers, read when asked for. */
+export class PipelineFolder {
+  readonly #networks: Model[] = [];
+
+  private constructor(
+    readonly folder: string,
+    readonly present: ReadonlySet<string>,
+    readonly options: LoadModelOptions,
+  ) {}
+
+  /**
+   * Checks that the folder holds the parts that `required` names, and gives them to `build`; frees what was read if that fails.
+   *
+   * @throws PipelineFolderError if a part is missing, is of another class or has no use in this pipeline
+   */
+  static async open<P>(
+    folder: string,
+    required: Record<string, PartRequirement>,
+    options: LoadModelOptions,
+    build: (folder: PipelineFolder) => Promise<P>,
+  ): Promise<P> {
+    const opened = new PipelineFolder(folder, await readModelIndex(folder, required), options);
+    try {
+      return await build(opened);
+    } catch (error) {
+      for (const network of opened.#networks) network.dispose();
+      throw error;
+    }
+  }
+
+  async model<M extends Model>(part: string): Promise<M> {
+    const model = (await loadModel(joinPath(this.folder, part), this.options)) as M;
+    this.#networks.push(model);
+    return model;
+  }
+
+  /** A network that may be missing. */
+  async optionalModel<M extends Model>(part: string): Promise<M | undefined> {
+    return this.present.has(part) ? this.model<M>(part) : undefined;
+  }
+
+  tokenizer(part = "tokenizer"): Promise<CLIPTokenizer> {
+    return CLIPTokenizer.fromFolder(joinPath(this.folder, part));
+  }
+
+  async scheduler(): Promise<Scheduler> {
+    const config = await readText(joinPath(this.folder, "scheduler", SCHEDULER_FILE));
+    return schedulerFromConfig(JSON.parse(withoutInfinity(config)) as Record<string, unknown>);
+  }
+}
+
+/** What a pipeline is made of, by the names of the subfolders; undefined: absent. */
+export type PipelineParts = Record<string, Model | CLIPTokenizer | Scheduler | undefined>;
+
+/** Writes what {@link PipelineFolder} reads. `others` are entries of the index that name no part. */
+export async function writePipelineFolder(
+  folder: string,
+  className: string,
+  parts: PipelineParts,
+  others: Record<string, unknown> = {},
+): Promise<void> {
+  const index: Record<string, unknown> = { ...others };
+  for (const [name, part] of Object.entries(parts)) {
+    if (part === undefined) continue;
+    if (part instanceof CLIPTokenizer) {
+      await part.save(joinPath(folder, name));
+      index[name] = ["transformers", "CLIPTokenizer"];
+    } else if ("plan" in part) {
+      await writeText(joinPath(folder, name, SCHEDULER_FILE), toJson(part.config));
+      index[name] = ["diffusers", part.config._class_name];
+    } else {
+      await part.save(joinPath(folder, name));
+      index[name] = libraryAndClass(part);
+    }
+  }
+  const sorted = Object.fromEntries(Object.entries(index).sort(([a], [b]) => (a < b ? -1 : 1)));
+  // Last, so that a folder with an index is a whole one.
+  await writeText(joinPath(folder, MODEL_INDEX), toJson({ _class_name: className, ...sorted }));
+}
+
+/** Configs of diffusers say `_class_name`, those of transformers `architectures`. */
+function libraryAndClass({ config }: Model): [string, string] {
+  const { _class_name, architectures } = config as { _class_name?: string; architectures?: string[] };
+  return _class_name === undefined ? ["transformers", architectures![0]!] : ["diffusers", _class_name];
+}
+
+/** Python writes `-Infinity` for DPM-Solver's default `lambda_min_clipped`, which is no JSON; null stands for the default here. */
+function withoutInfinity(json: string): string {
+  return json.replace(/(:\s*)-?(?:Infinity|NaN)(?=\s*[,}])/g, "$1null");
+}
+
+function toJson(value: object): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}

@@ -1,0 +1,53 @@
+import * as tf from "@tensorflow/tfjs";
+import { keyedNoise } from "@tfjs-diffusion/schedulers";
+import type { LatentSpace } from "./latent-space.js";
+
+/** Latents of the picture that the map is measured on, along each side. */
+const SIZE = 16;
+
+/**
+ * The best linear map from a latent to the mean colour of its pixels, [C + 1, 3] with the offset last: a picture of latents for the
+ * price of one small product, 1 / factor as large as the decoded one. Found once, by least squares on what the autoencoder makes
+ * of noise. The caller owns it.
+ */
+export function previewMap(space: LatentSpace): tf.Tensor2D {
+  return tf.tidy(() => {
+    const latents = keyedNoise(0).at("preview").normal([1, SIZE, SIZE, space.channels]) as tf.Tensor4D;
+    const colours = tf.avgPool(space.decode(latents), space.factor, space.factor, "valid").reshape([-1, 3]);
+    const inputs = withOne(latents.reshape([-1, space.channels])).arraySync();
+    return tf.tensor2d(leastSquares(inputs, colours.arraySync() as number[][]));
+  });
+}
+
+/** What latents [B, h, w, C] look like by {@link previewMap}: [B, h, w, 3] in [0, 1]; the caller owns it. */
+export function preview(latents: tf.Tensor4D, map: tf.Tensor2D): tf.Tensor4D {
+  return tf.tidy(() => {
+    const [batch, height, width, channels] = latents.shape;
+    const colours = tf.matMul(withOne(latents.reshape([-1, channels])), map);
+    return colours.clipByValue(0, 1).reshape<tf.Tensor4D>([batch, height, width, 3]);
+  });
+}
+
+function withOne(rows: tf.Tensor): tf.Tensor2D {
+  return tf.concat([rows, tf.ones([rows.shape[0], 1])], 1) as tf.Tensor2D;
+}
+
+/** M of least sum (X M - Y)^2, by the normal equations X'X M = X'Y; a trace of the diagonal is added lest they have no solution. */
+function leastSquares(x: number[][], y: number[][]): number[][] {
+  const columns = x[0]!.length;
+  const product = (i: number, j: (row: number) => number) => x.reduce((sum, row, k) => sum + row[i]! * j(k), 0);
+  const system = Array.from({ length: columns }, (_, i) => [
+    ...Array.from({ length: columns }, (_, j) => product(i, (k) => x[k]![j]!) + (i === j ? 1e-6 * x.length : 0)),
+    ...y[0]!.map((_, j) => product(i, (k) => y[k]![j]!)),
+  ]);
+  // Gauss-Jordan; the matrix is positive definite, so that its diagonal can be divided by.
+  system.forEach((pivotRow, i) => {
+    const pivot = pivotRow[i]!;
+    pivotRow.forEach((value, j) => (pivotRow[j] = value / pivot));
+    system.forEach((row, k) => {
+      const factor = row[i]!;
+      if (k !== i) row.forEach((value, j) => (row[j] = value - factor * pivotRow[j]!));
+    });
+  });
+  return system.map((row) => row.slice(columns));
+}

@@ -1,0 +1,213 @@
+import * as tf from "@tensorflow/tfjs";
+import type { NoiseSource, Scheduler } from "@tfjs-diffusion/schedulers";
+import { PipelineOptionError } from "./errors.js";
+import { negativesFor, requireBetween, requireOption, requireWhole, texts } from "./option-checks.js";
+import type { StableDiffusionStep } from "./stable-diffusion.js";
+
+/**
+ * What to draw, and how; checked before any work is done, and a PipelineOptionError says what is wrong.
+ *
+ * With `image` it is image-to-image: the picture is noised as far as `strength` says and drawn anew from there. With `image` and `mask` it is
+ * inpainting. All tensors are borrowed.
+ */
+export interface StableDiffusionOptions {
+  /** What to draw; several prompts are drawn in one batch. Left out only if `promptEmbeds` is given. */
+  prompt?: string | string[];
+  /** What to draw away from, one for all prompts or one for each. Default "". */
+  negativePrompt?: string | string[];
+  /** States of a text encoder in place of prompts, [prompts, tokens, C]. */
+  promptEmbeds?: tf.Tensor3D;
+  /** The same in place of negative prompts, [1 or prompts, tokens, C]. */
+  negativePromptEmbeds?: tf.Tensor3D;
+  /** Steps of the sampler from pure noise, default 50; with `strength` below 1 only that share of them is done. */
+  numInferenceSteps?: number;
+  /** How strongly to follow the prompt, default 7.5; at 1 or below guidance is off and a step costs half. */
+  guidanceScale?: number;
+  /** 0 to 1, default 0: how much of the contrast that guidance adds is taken back (Lin et al. 2024). */
+  guidanceRescale?: number;
+  /** DDIM's share of fresh noise, 0 to 1. Default: the sampler's. */
+  eta?: number;
+  /** Layers of the text encoder to leave out at its end, default 0; 1 is what many community models were trained with. */
+  clipSkip?: number;
+  /** The same seed draws the same pictures on every backend, but for rounding. Default 0, a seed like any other. */
+  seed?: number;
+  /** Pictures of each prompt, default 1; they follow each other in the result. */
+  numImages?: number;
+  /** In pixels, multiples of the autoencoder's factor (8 for the published models). Default: what the network was trained on. */
+  width?: number;
+  height?: number;
+  /** Another sampler than the pipeline's. */
+  scheduler?: Scheduler;
+  /** Noise to start from, standard normal, [prompts x numImages, height / factor, width / factor, C]. Default: drawn from `noise`. */
+  latents?: tf.Tensor4D;
+  /** Where random numbers come from, default `keyedNoise(seed)`. */
+  noise?: NoiseSource;
+  /** Pictures in [0, 1] to start from, [H, W, 3] or [B, H, W, 3] with B 1 or prompts x numImages. */
+  image?: tf.Tensor3D | tf.Tensor4D;
+  /** What to paint anew, from 0.5 on, and what to keep: [H, W], [H, W, 1] or [B, H, W, 1], of the picture's size. */
+  mask?: tf.Tensor2D | tf.Tensor3D | tf.Tensor4D;
+  /** 0 to 1: how much of the picture is drawn anew. Default 0.8, with a mask 1 (nothing of what was under it shows through). */
+  strength?: number;
+  /** With a mask: put the given picture back outside it, bit for bit; without, all has been through the autoencoder. Default false. */
+  pasteBack?: boolean;
+  /** With `pasteBack`: the width in pixels of the band inside the mask over which the new picture fades in. Default 0. */
+  maskBlur?: number;
+  /** Ends the work between two steps, with the signal's reason. */
+  signal?: AbortSignal;
+  /** Called after every step; the step's tensors are lent for the call. */
+  onStep?: (step: StableDiffusionStep) => void;
+}
+
+/** {@link StableDiffusionOptions}, checked, with their defaults. */
+export interface CheckedOptions {
+  prompts: string[] | tf.Tensor3D;
+  negatives: string[] | tf.Tensor3D;
+  steps: number;
+  guidanceScale: number;
+  guidanceRescale: number;
+  clipSkip: number;
+  seed: number;
+  numImages: number;
+  strength: number;
+  maskBlur: number;
+  /** Of the latents, [prompts x numImages, h, w, C]. */
+  shape: [number, number, number, number];
+  /** [1 or B, H, W, 3]; a view that the caller of the check disposes of. */
+  image: tf.Tensor4D | undefined;
+  mask: tf.Tensor4D | undefined;
+}
+
+/** What the checks must know of the networks. */
+export interface PipelineFacts {
+  /** Height and width in pixels that the network was trained on. */
+  size: [number, number];
+  factor: number;
+  latentChannels: number;
+  /** Width of the text states. */
+  textWidth: number;
+  textLayers: number;
+  /** The network also takes a mask and the picture around it (9 channels): without a mask it cannot draw. */
+  needsMask: boolean;
+}
+
+/** @throws PipelineOptionError for what is out of its range or does not fit, saying what would */
+export function checkStableDiffusionOptions(options: StableDiffusionOptions, facts: PipelineFacts): CheckedOptions {
+  const { numInferenceSteps = 50, guidanceScale = 7.5, guidanceRescale = 0, clipSkip = 0, seed = 0 } = options;
+  const { numImages = 1, mask, image, maskBlur = 0, pasteBack = false, eta = 0 } = options;
+  const { strength = mask ? 1 : 0.8 } = options;
+  requireWhole("numInferenceSteps", numInferenceSteps, 1);
+  requireWhole("numImages", numImages, 1);
+  requireWhole("seed", seed, 0);
+  requireWhole("maskBlur", maskBlur, 0);
+  requireWhole("clipSkip", clipSkip, 0);
+  requireOption(
+    clipSkip < facts.textLayers,
+    "clipSkip",
+    clipSkip,
+    `less than the text encoder's ${facts.textLayers} layers`,
+  );
+  const isFinite = Number.isFinite(guidanceScale);
+  requireOption(isFinite, "guidanceScale", guidanceScale, "a finite number (1 or less: no guidance)");
+  requireBetween("guidanceRescale", guidanceRescale, 0, 1);
+  requireBetween("eta", eta, 0, 1);
+  requireBetween("strength", strength, 0, 1);
+
+  const prompts = checkedPrompts(options, facts);
+  const count = Array.isArray(prompts) ? prompts.length : prompts.shape[0];
+  const negatives = checkedNegatives(options, count, facts);
+  const batch = count * numImages;
+
+  if (mask && !image)
+    throw new PipelineOptionError("mask: given without an image; give the picture to change as image.");
+  if (facts.needsMask && !mask) {
+    throw new PipelineOptionError(
+      "image, mask: missing; this network was trained to fill masked regions and needs both. " +
+        "To draw a whole picture give a mask of ones.",
+    );
+  }
+  if (pasteBack && !mask) throw new PipelineOptionError("pasteBack: given without a mask; there is nothing to keep.");
+  const [height, width] = checkedSize(options, facts);
+  const shape: CheckedOptions["shape"] = [batch, height / facts.factor, width / facts.factor, facts.latentChannels];
+  if (options.latents && options.latents.shape.join() !== shape.join()) {
+    throw new PipelineOptionError(
+      `latents: [${options.latents.shape.join(", ")}]; expected [${shape.join(", ")}]: a row for each picture, ` +
+        `of ${width} x ${height} pixels.`,
+    );
+  }
+  const numbers = { steps: numInferenceSteps, guidanceScale, guidanceRescale, clipSkip, seed, numImages, strength };
+  return {
+    ...{ prompts, negatives, ...numbers, maskBlur, shape },
+    // Views; if the second is refused, the tidy frees the first.
+    ...tf.tidy(() => ({
+      image: image && checkedPictures("image", image, [height, width, 3], batch),
+      mask: mask && checkedPictures("mask", mask, [height, width, 1], batch),
+    })),
+  };
+}
+
+function checkedPrompts({ prompt, promptEmbeds }: StableDiffusionOptions, facts: PipelineFacts) {
+  if ((prompt === undefined) === (promptEmbeds === undefined)) {
+    throw new PipelineOptionError(
+      `prompt, promptEmbeds: ${prompt === undefined ? "neither is" : "both are"} given; give one of them.`,
+    );
+  }
+  return promptEmbeds ? checkedEmbeds("promptEmbeds", promptEmbeds, facts) : texts("prompt", prompt!);
+}
+
+function checkedNegatives(options: StableDiffusionOptions, count: number, facts: PipelineFacts) {
+  const { negativePrompt, negativePromptEmbeds, promptEmbeds } = options;
+  if (!negativePromptEmbeds) return negativesFor(count, negativePrompt ?? "");
+  if (negativePrompt !== undefined) {
+    throw new PipelineOptionError("negativePrompt, negativePromptEmbeds: both are given; give one of them.");
+  }
+  const [rows, tokens] = checkedEmbeds("negativePromptEmbeds", negativePromptEmbeds, facts).shape;
+  const fits = (rows === 1 || rows === count) && (!promptEmbeds || promptEmbeds.shape[1] === tokens);
+  requireOption(
+    fits,
+    "negativePromptEmbeds",
+    `[${negativePromptEmbeds.shape.join(", ")}]`,
+    `1 or ${count} rows, and as many tokens as the prompts have`,
+  );
+  return negativePromptEmbeds;
+}
+
+function checkedEmbeds(option: string, embeds: tf.Tensor3D, { textWidth }: PipelineFacts): tf.Tensor3D {
+  const fits = embeds.rank === 3 && embeds.shape[0] > 0 && embeds.shape[2] === textWidth;
+  requireOption(fits, option, `[${embeds.shape.join(", ")}]`, `[prompts, tokens, ${textWidth}]`);
+  return embeds;
+}
+
+function checkedSize({ width, height, image }: StableDiffusionOptions, { size, factor }: PipelineFacts) {
+  const [rows, columns] = image ? image.shape.slice(-3) : [];
+  const asked = { height: height ?? rows ?? size[0], width: width ?? columns ?? size[1] };
+  for (const [side, pixels] of Object.entries(asked)) {
+    requireOption(
+      Number.isSafeInteger(pixels) && pixels > 0 && pixels % factor === 0,
+      side,
+      pixels,
+      `a multiple of ${factor} pixels${image ? "; cut or resize the picture" : ""}`,
+    );
+  }
+  if (image && (rows !== asked.height || columns !== asked.width)) {
+    throw new PipelineOptionError(
+      `width, height: ${asked.width} x ${asked.height}, but the image has ${columns} x ${rows}; ` +
+        "resize the image, or leave them out.",
+    );
+  }
+  return [asked.height, asked.width] as const;
+}
+
+/** As [1 or batch, ...shape]; axes that are left out in front or behind are added. */
+function checkedPictures(option: string, given: tf.Tensor, shape: [number, number, number], batch: number) {
+  const [height, width, channels] = shape;
+  const isFlat = given.rank === 2 && channels === 1;
+  const [rows = 1, ...rest] = isFlat ? [1, ...given.shape, 1] : given.rank === 3 ? [1, ...given.shape] : given.shape;
+  const fits = rest.length === 3 && rest.join() === shape.join() && (rows === 1 || rows === batch);
+  requireOption(
+    fits,
+    option,
+    `[${given.shape.join(", ")}]`,
+    `[${height}, ${width}, ${channels}], or [1 or ${batch}, ${height}, ${width}, ${channels}]`,
+  );
+  return given.reshape<tf.Tensor4D>([rows, ...shape]);
+}

@@ -1,0 +1,269 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import * as tf from "@tensorflow/tfjs";
+import { replayNoise, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
+import { loadModel } from "../models/load-model.js";
+import type { UNet2DConditionModel } from "../models/unet-2d-condition.js";
+import { useTestBackend } from "../testing/backend.js";
+import { above, fixturePath, Golden } from "../testing/fixture.js";
+import { writeTinyStableDiffusion } from "../testing/stable-diffusion.js";
+import { outpaintCanvas } from "./inpainting.js";
+import { StableDiffusionPipeline } from "./stable-diffusion.js";
+import type { StableDiffusionOptions } from "./stable-diffusion-options.js";
+
+const RUNS = fixturePath("tiny-stable-diffusion-runs");
+const names = readdirSync(RUNS)
+  .filter((name) => name.endsWith(".json"))
+  .map((name) => name.replace(".json", ""));
+
+/** How diffusers drew a run of the fixtures. */
+interface Run {
+  unet: string;
+  scheduler: Record<string, unknown>;
+  call: Record<string, unknown>;
+  callback_timesteps: number[];
+  noise_floor_relrms_f32_vs_f64: { out: number };
+}
+
+let folder: string;
+let pipeline: StableDiffusionPipeline;
+let inpainting: StableDiffusionPipeline;
+
+beforeAll(async () => {
+  await useTestBackend();
+  folder = await mkdtemp(join(tmpdir(), "stable diffusion "));
+  await writeTinyStableDiffusion(folder);
+  pipeline = await StableDiffusionPipeline.fromPretrained(folder);
+  const unet = (await loadModel(fixturePath("tiny-sd-unet-inpaint9"))) as UNet2DConditionModel;
+  inpainting = new StableDiffusionPipeline({ ...pipeline.parts, unet });
+});
+afterAll(async () => {
+  inpainting.parts.unet.dispose();
+  pipeline.dispose();
+  await rm(folder, { recursive: true });
+});
+
+/** The options that ask for what diffusers was asked for. */
+function optionsOf({ call, scheduler }: Run, golden: Golden): StableDiffusionOptions {
+  const given = <T extends tf.Tensor>(name: string) => (golden.has(name) ? golden.tensor<T>(name) : undefined);
+  return {
+    prompt: call.prompt as string | string[],
+    negativePrompt: call.negative_prompt as string | string[],
+    numInferenceSteps: call.num_inference_steps as number,
+    guidanceScale: call.guidance_scale as number,
+    guidanceRescale: call.guidance_rescale as number | undefined,
+    eta: call.eta as number | undefined,
+    clipSkip: call.clip_skip as number | undefined,
+    strength: call.strength as number | undefined,
+    width: call.width as number | undefined,
+    height: call.height as number | undefined,
+    scheduler: schedulerFromConfig(scheduler),
+    latents: given("in.latents"),
+    image: given("in.image"),
+    mask: given("in.mask_image"),
+    noise: replayNoise(golden.names("noise.").map((name) => golden.tensor(name))),
+  };
+}
+
+describe("Stable Diffusion draws what diffusers draws", () => {
+  it.each(names)("%s: at every step, and at the end", async (name) => {
+    const json = readFileSync(join(RUNS, `${name}.json`), "utf8").replaceAll("-Infinity", "null");
+    const run = JSON.parse(json) as Run;
+    const golden = await Golden.read("tiny-stable-diffusion-runs", `${name}.safetensors`);
+    const errors = new Map<string, number>();
+    const timesteps: number[] = [];
+    const by = run.unet === "tiny-sd-unet-inpaint9" ? inpainting : pipeline;
+    const { images, latents } = await by.generate({
+      ...optionsOf(run, golden),
+      onStep: ({ index, timestep, latents }) => {
+        timesteps.push(timestep);
+        errors.set(`out.latents${index}`, golden.error(`out.latents${index}`, latents));
+      },
+    });
+    errors.set("out.image", golden.error("out.image", images));
+    tf.dispose([images, latents]);
+    expect(timesteps).toEqual(run.callback_timesteps.map((t) => expect.closeTo(t, 3)));
+    expect(errors.size).toBe(run.callback_timesteps.length + 1);
+    expect(above(Math.max(2e-5, 10 * run.noise_floor_relrms_f32_vs_f64.out), errors)).toEqual([]);
+  });
+});
+
+const PROMPT = { prompt: "a red cube", width: 32, height: 32, numInferenceSteps: 3 };
+
+/** Draws, and takes the pictures out of the tensors. */
+async function draw(options: StableDiffusionOptions, by = pipeline): Promise<{ shape: number[]; images: number[] }> {
+  const { images, latents } = await by.generate(options);
+  const result = { shape: images.shape, images: [...images.dataSync()] };
+  tf.dispose([images, latents]);
+  return result;
+}
+
+/** A picture of soft stripes, and a mask of its right half. */
+function pictureAndMask(): { image: tf.Tensor3D; mask: tf.Tensor2D } {
+  return tf.tidy(() => {
+    const stripes = tf
+      .range(0, 32 * 32 * 3)
+      .mul(0.01)
+      .sin()
+      .mul(0.4)
+      .add(0.5);
+    const right = tf.range(0, 32).greaterEqual(16).toFloat();
+    return { image: stripes.reshape<tf.Tensor3D>([32, 32, 3]), mask: right.expandDims(0).tile<tf.Tensor2D>([32, 1]) };
+  });
+}
+
+describe("Stable Diffusion", () => {
+  it("draws pictures that are not square, several for a prompt, the same for the same seed", async () => {
+    const wide = { ...PROMPT, width: 40, height: 24, numImages: 2 };
+    const first = await draw({ ...wide, seed: 0 });
+    expect(first.shape).toEqual([2, 24, 40, 3]);
+    expect(await draw({ ...wide, seed: 0 })).toEqual(first);
+    const [one, two] = [first.images.slice(0, 24 * 40 * 3), first.images.slice(24 * 40 * 3)];
+    expect(one).not.toEqual(two);
+    expect((await draw({ ...wide, seed: 1 })).images).not.toEqual(first.images);
+  });
+
+  it("takes a text encoder's states in place of prompts", async () => {
+    const { textEncoder, tokenizer } = pipeline.parts;
+    const [promptEmbeds, negativePromptEmbeds] = ["a red cube", "blurry"].map((text) => {
+      const ids = tf.tensor2d([tokenizer.encode(text)], undefined, "int32");
+      return textEncoder.forward(ids).lastHiddenState;
+    });
+    const { prompt, ...rest } = PROMPT;
+    const said = await draw({ ...rest, prompt, negativePrompt: "blurry" });
+    expect((await draw({ ...rest, promptEmbeds, negativePromptEmbeds })).images).toEqual(said.images);
+  });
+
+  it("shows a preview of every step", async () => {
+    for await (const step of pipeline.steps(PROMPT)) {
+      const small = step.preview();
+      expect(small.shape).toEqual([1, 8, 8, 3]);
+      small.dispose();
+    }
+  });
+
+  it("changes only what the mask covers, bit for bit, when the picture is pasted back", async () => {
+    const { image, mask } = pictureAndMask();
+    for (const [by, maskBlur] of [
+      [pipeline, 0],
+      [pipeline, 4],
+      [inpainting, 3],
+    ] as const) {
+      const { images } = await draw({ ...PROMPT, image, mask, pasteBack: true, maskBlur, seed: 3 }, by);
+      const given = [...image.dataSync()];
+      let changed = 0;
+      images.forEach((value, i) => {
+        const isMasked = Math.floor(i / 3) % 32 >= 16;
+        if (!isMasked) expect(value).toBe(given[i]);
+        else if (value !== given[i]) changed++;
+      });
+      expect(changed).toBeGreaterThan((16 - maskBlur) * 32 * 3 * 0.9);
+    }
+    tf.dispose([image, mask]);
+  });
+
+  it("paints the borders of a larger canvas", async () => {
+    const { image, mask } = pictureAndMask();
+    const canvas = outpaintCanvas(image, { right: 8, top: 4 });
+    expect(canvas.image.shape).toEqual([1, 36, 40, 3]);
+    expect(canvas.mask.sum().dataSync()[0]).toBe(36 * 40 - 32 * 32);
+    const { shape, images } = await draw({ ...PROMPT, width: 40, height: 36, ...canvas, pasteBack: true });
+    expect(shape).toEqual([1, 36, 40, 3]);
+    const at = (row: number, column: number) => images.slice((row * 40 + column) * 3, (row * 40 + column) * 3 + 3);
+    expect(at(4, 0)).toEqual([...image.dataSync().slice(0, 3)]);
+    expect(() => outpaintCanvas(image, { left: 1.5 })).toThrow("left 1.5; give whole numbers of pixels");
+    expect(() => outpaintCanvas(image, {})).toThrow("at least one above 0");
+    tf.dispose([image, mask, canvas.image, canvas.mask]);
+  });
+
+  it("writes a folder that it opens again and that draws the same, and opens the fp16 variant", async () => {
+    const copy = await mkdtemp(join(tmpdir(), "stable diffusion copy "));
+    await pipeline.savePretrained(copy);
+    const drawn = await draw(PROMPT);
+    const again = await StableDiffusionPipeline.fromPretrained(copy);
+    expect((await draw(PROMPT, again)).images).toEqual(drawn.images);
+    again.dispose();
+    const half = await StableDiffusionPipeline.fromPretrained(folder, { variant: "fp16" });
+    const { images } = await draw(PROMPT, half);
+    const largest = Math.max(...images.map((value, i) => Math.abs(value - drawn.images[i]!)));
+    expect(largest).toBeGreaterThan(0);
+    expect(largest).toBeLessThan(0.05); // Weights rounded to 11 binary digits, through three steps.
+    half.dispose();
+    await rm(copy, { recursive: true });
+  });
+
+  it("leaves no tensor behind: drawn, left early, aborted, failed", async () => {
+    const { image, mask } = pictureAndMask();
+    await draw({ ...PROMPT, image, mask });
+    const before = tf.memory().numTensors;
+    for (const kind of [{}, { image }, { image, mask, pasteBack: true }]) {
+      await draw({ ...PROMPT, ...kind });
+      for await (const { index } of pipeline.steps({ ...PROMPT, ...kind })) if (index === 1) break;
+      const abort = new AbortController();
+      const onStep = () => abort.abort(new Error("enough"));
+      await expect(draw({ ...PROMPT, ...kind, signal: abort.signal, onStep })).rejects.toThrow("enough");
+      const failing = () => {
+        throw new Error("mine");
+      };
+      await expect(draw({ ...PROMPT, ...kind, onStep: failing })).rejects.toThrow("mine");
+      for (const part of [pipeline.parts.unet, pipeline.parts.vae, pipeline.parts.textEncoder] as object[]) {
+        for (const method of ["forward", "encode", "decode"]) {
+          if (!(method in part)) continue;
+          Object.assign(part, { [method]: (x: tf.Tensor) => (x.clone(), failing()) });
+          if (method !== "encode" || "image" in kind) {
+            await expect(draw({ ...PROMPT, ...kind })).rejects.toThrow("mine");
+          }
+          delete (part as Record<string, unknown>)[method];
+        }
+      }
+      expect(tf.memory().numTensors).toBe(before);
+    }
+    tf.dispose([image, mask]);
+  });
+
+  it.each<[string, object, string]>([
+    ["no prompt", { prompt: undefined }, "neither is given"],
+    ["an empty list", { prompt: [] }, "an empty list"],
+    ["no steps", { numInferenceSteps: 0 }, "numInferenceSteps: 0; expected a whole number, 1 or more"],
+    ["half a step", { numInferenceSteps: 2.5 }, "numInferenceSteps: 2.5"],
+    ["a guidance that is no number", { guidanceScale: NaN }, "guidanceScale: NaN"],
+    ["an odd width", { width: 30 }, "width: 30; expected a multiple of 4 pixels"],
+    ["a negative seed", { seed: -1 }, "seed: -1"],
+    [
+      "more layers skipped than there are",
+      { clipSkip: 2 },
+      "clipSkip: 2; expected less than the text encoder's 2 layers",
+    ],
+    ["a mask alone", { mask: tf.zeros([32, 32]) }, "mask: given without an image"],
+    [
+      "strength out of range",
+      { image: tf.zeros([32, 32, 3]), strength: 1.1 },
+      "strength: 1.1; expected a number from 0 to 1",
+    ],
+    [
+      "too little strength",
+      { image: tf.zeros([32, 32, 3]), strength: 0.1 },
+      "strength: 0.1 of 3 steps is less than one",
+    ],
+    ["an image of another size", { image: tf.zeros([32, 36, 3]) }, "but the image has 36 x 32"],
+    [
+      "a mask of another size",
+      { image: tf.zeros([32, 32, 3]), mask: tf.zeros([16, 32]) },
+      "mask: [16, 32]; expected [32, 32, 1]",
+    ],
+    ["latents of another shape", { latents: tf.zeros([1, 8, 8, 3]) }, "latents: [1, 8, 8, 3]; expected [1, 8, 8, 4]"],
+    ["negatives that do not fit", { negativePrompt: ["a", "b"] }, "negativePrompt: 2 for 1 prompts"],
+    ["paste back without a mask", { pasteBack: true }, "pasteBack: given without a mask"],
+  ])("refuses %s before any work", async (_, options, message) => {
+    const before = tf.memory().numTensors;
+    await expect(pipeline.generate({ ...PROMPT, ...options })).rejects.toThrow(message);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it("says that an inpainting network needs a picture and a mask", async () => {
+    await expect(inpainting.generate(PROMPT)).rejects.toThrow("trained to fill masked regions and needs both");
+  });
+});
