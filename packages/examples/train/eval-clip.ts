@@ -2,7 +2,7 @@
  * Measures the CLIP of stage one: can it tell which caption belongs to which picture, and which attribute it sees?
  * Retrieval among random pictures is easy and says little; the table by attribute shows what the UNet can be told.
  *
- *   node packages/examples/dist/train/eval-clip.js --clip runs/faces/clip --tokenizer runs/faces/model/tokenizer
+ *   node packages/examples/dist/train/eval-clip.js --clip runs/faces/clip-both --tokenizer runs/faces/model/tokenizer
  */
 import * as tf from "@tensorflow/tfjs";
 import { type CLIPModel, CLIPTokenizer, loadModel, useBackend } from "@tfjs-diffusion/core";
@@ -26,7 +26,7 @@ const RETRIEVAL = 64;
 
 const { values: options } = parseArgs({
   options: {
-    clip: { type: "string", default: "runs/faces/clip" },
+    clip: { type: "string", default: "runs/faces/clip-both" },
     tokenizer: { type: "string", default: "runs/faces/model/tokenizer" },
     /** Held-out pictures, a multiple of 64. */
     pictures: { type: "string", default: "512" },

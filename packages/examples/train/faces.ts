@@ -1,8 +1,8 @@
 /**
- * Trains the faces model from nothing, in two stages: CLIP learns which picture a caption describes, then the UNet
- * learns to draw what a caption says.
+ * Trains the faces model from nothing, in two stages: CLIP learns, in three lessons, which picture a caption describes;
+ * then the UNet learns to draw what a caption says.
  *
- *   npm run train:faces               the shipped model's settings; about 90 minutes on the native backend
+ *   npm run train:faces               the shipped model's settings; about two hours on the native backend
  *   npm run train:faces -- --quick    a small run that shows the loss fall, in under three minutes
  *
  * Ctrl-C saves and stops; started again, it goes on where it was. All that it makes lies in runs/faces (--out):
@@ -13,7 +13,7 @@ import { parseArgs } from "node:util";
 import { CLIPTokenizer, stopOnInterrupt, type TrainingStep, useBackend } from "@tfjs-diffusion/core";
 import { writeLossCurve } from "../src/cli/loss-curve.js";
 import { withProgress } from "../src/cli/progress.js";
-import { trainClip } from "./faces/clip.js";
+import { CLIP_LESSONS, type ClipLesson, trainClip } from "./faces/clip.js";
 import { writeFixedParts } from "./faces/folder.js";
 import { SETTINGS } from "./faces/settings.js";
 import { drawSheet } from "./faces/sheet.js";
@@ -29,7 +29,6 @@ const { values } = parseArgs({
 const settings = SETTINGS[values.quick ? "quick" : "full"];
 const out = values.out ?? join("runs", values.quick ? "faces-quick" : "faces");
 const model = join(out, "model");
-const clipFolder = join(out, "clip");
 
 const { name } = await useBackend(values.backend);
 console.log(`Training on the backend "${name}", into ${out}.`);
@@ -42,13 +41,18 @@ await stopOnInterrupt(async (signal) => {
     log: join(out, `${stage}.csv`),
   });
   const common = { settings, tokenizer, signal };
-  await run("clip", trainClip({ ...common, ...files("clip"), folder: clipFolder }));
-  await run("unet", trainUnet({ ...common, ...files("unet"), folder: model, clipFolder }));
+  let clipFolder: string | undefined;
+  for (const lesson of CLIP_LESSONS) {
+    const folder = join(out, `clip-${lesson}`);
+    await run(lesson, trainClip({ ...common, ...files(lesson), lesson, from: clipFolder, folder }));
+    clipFolder = folder;
+  }
+  await run("unet", trainUnet({ ...common, ...files("unet"), folder: model, clipFolder: clipFolder! }));
   console.log(`The model is in ${model}; what it draws, in ${await drawSheet(model, out)}.`);
 });
 
-async function run(stage: "clip" | "unet", steps: AsyncIterable<TrainingStep>): Promise<void> {
-  for await (const _ of withProgress(steps, { label: stage.padEnd(4), total: settings[stage].steps }));
+async function run(stage: ClipLesson | "unet", steps: AsyncIterable<TrainingStep>): Promise<void> {
+  for await (const _ of withProgress(steps, { label: stage.padEnd(8), total: settings[stage].steps }));
   await writeLossCurve(
     join(out, `${stage}.csv`),
     join(out, `${stage}.svg`),

@@ -1,4 +1,4 @@
-import { keyedRandom, permutation, type RandomNumbers } from "@tfjs-diffusion/schedulers";
+import { type KeyedNoise, keyedRandom, permutation, type RandomNumbers } from "@tfjs-diffusion/schedulers";
 import {
   caption,
   captionWith,
@@ -17,18 +17,29 @@ export interface ClipBatch {
   captions: string[];
 }
 
+export interface ClipBatchOptions {
+  batchSize: number;
+  /** Most pictures of one group. */
+  groupSize: number;
+  /** Every face described in full and in the same words and order, whatever the batch; otherwise, anew for each group. */
+  oneWording: boolean;
+}
+
 /**
- * Pictures and captions for contrastive learning, in groups that are alike in all but a few mentioned attributes.
- * Random pictures are told apart by their colours alone, and then neither tower ever learns what a beard is, because the
- * other does not know it either: CLIP trained on them knew 100 % of skins and no mouth at all.
+ * Pictures and captions for contrastive learning, in groups that are alike in all but a few mentioned attributes: random
+ * pictures can be told apart by their colours alone, and then nothing else is learned.
+ *
+ * @param source the random numbers of this batch
  */
-export function clipBatch(seed: number, step: number, batchSize: number, groupSize: number): ClipBatch {
-  const pixels = new Float32Array(batchSize * FACE_SIZE * FACE_SIZE * 3);
+export function clipBatch(source: KeyedNoise, { batchSize, groupSize, oneWording }: ClipBatchOptions): ClipBatch {
+  const length = FACE_SIZE * FACE_SIZE * 3;
+  const pixels = new Float32Array(batchSize * length);
   const captions: string[] = [];
   while (captions.length < batchSize) {
-    const random = keyedRandom(seed, "clip", step, captions.length);
-    for (const [text, face] of hardGroup(random, Math.min(groupSize, batchSize - captions.length))) {
-      const offset = captions.length * FACE_SIZE * FACE_SIZE * 3;
+    const random = source.at(captions.length).random();
+    const size = Math.min(groupSize, batchSize - captions.length);
+    for (const [text, face] of hardGroup(random, size, oneWording)) {
+      const offset = captions.length * length;
       renderFace(face, random).forEach((byte, i) => (pixels[offset + i] = byte / 127.5 - 1));
       captions.push(text);
     }
@@ -37,14 +48,17 @@ export function clipBatch(seed: number, step: number, batchSize: number, groupSi
 }
 
 /**
- * Up to `size` faces by caption, no two captions the same; a caption of few words leaves room for few. One group in
- * three holds a face and others that differ from it in one attribute each, or in two exchanged colours (which colour
- * belongs to what?); in the rest, the same one to four attributes vary in all.
+ * Up to `size` faces by caption, no two captions the same; a caption of few words leaves room for few. In one group in four
+ * each face differs from the first in one attribute, or in two exchanged colours (which colour belongs to what?); in
+ * the others the same attributes vary from face to face, a single one in half of the groups, two to four in a quarter.
  */
-function hardGroup(random: RandomNumbers, size: number): Map<string, Face> {
+function hardGroup(random: RandomNumbers, size: number, oneWording: boolean): Map<string, Face> {
   const first = sampleTrainFace(random);
-  const { text, mentioned, wording } = caption(first, random, "mixed");
-  const varied = random.uniform() < 1 / 3 ? undefined : someOf(mentioned, 1 + random.integer(4), random);
+  const { text, mentioned, wording } = oneWording
+    ? caption(first, keyedRandom(4, "one wording"), "full")
+    : caption(first, random, "mixed");
+  const kind = random.uniform();
+  const varied = kind < 1 / 4 ? undefined : someOf(mentioned, kind < 3 / 4 ? 1 : 2 + random.integer(3), random);
   const group = new Map([[text, first]]);
   for (let tries = 0; tries < 4 * size && group.size < size; tries++) {
     const face = varied ? redrawAttributes(first, varied, random) : swapOneAttribute(first, random, mentioned);

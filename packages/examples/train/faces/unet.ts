@@ -39,7 +39,7 @@ export async function* trainUnet(options: StageOptions & { clipFolder: string })
   const order = dataOrder(seed, trainingPictures);
   try {
     yield* train({
-      ...stageTraining(settings, "unet"),
+      ...stageTraining(seed, settings.unet),
       parameters: trainedParameters(networks),
       loss: ({ firstSample, noise }) => {
         const samples = Array.from({ length: batchSize }, (_, i) => firstSample + i);
