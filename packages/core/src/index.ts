@@ -85,8 +85,11 @@ export {
 
 export { PipelineFolderError, PipelineOptionError, PipelinePartsError } from "./pipelines/errors.js";
 export { guide } from "./pipelines/guidance.js";
+export { type CheckpointFamily } from "./layouts/families.js";
+export { loadSingleFile, type SingleFileOptions, type SingleFileParts } from "./layouts/single-file.js";
 export { type Borders, outpaintCanvas, pasteBack } from "./pipelines/inpainting.js";
 export {
+  type StableDiffusionFileOptions,
   type StableDiffusionParts,
   StableDiffusionPipeline,
   type StableDiffusionStep,

@@ -4,7 +4,10 @@ import type { AutoencoderKL } from "../models/autoencoder-kl.js";
 import type { CLIPTextModel } from "../models/clip-text-model.js";
 import type { LoadModelOptions } from "../models/load-model.js";
 import type { UNet2DConditionModel } from "../models/unet-2d-condition.js";
-import type { CLIPTokenizer } from "../text/tokenizer.js";
+import { loadSingleFile, type SingleFileOptions } from "../layouts/single-file.js";
+import { joinPath } from "../platform.js";
+import { CLIPTokenizer } from "../text/tokenizer.js";
+import type { BytesFrom } from "../weights/open-bytes.js";
 import { PipelineOptionError, PipelinePartsError } from "./errors.js";
 import { guide, guidanceEmbedding, needsGuidance } from "./guidance.js";
 import { binaryMask, pasteBack } from "./inpainting.js";
@@ -43,6 +46,13 @@ export interface StableDiffusionParts {
   scheduler: Scheduler;
 }
 
+/** What a single file does not say. */
+export interface StableDiffusionFileOptions extends SingleFileOptions {
+  tokenizer?: CLIPTokenizer;
+  /** What the network was trained to predict. Default: "epsilon" for Stable Diffusion 1, "v_prediction" for 2 (whose 512 pixel base has "epsilon"). */
+  predictionType?: "epsilon" | "v_prediction";
+}
+
 /** What `onStep` is told after each step. */
 export interface StableDiffusionStep {
   /** Counts from 0 to `total` - 1. */
@@ -74,13 +84,19 @@ export class StableDiffusionPipeline {
   }
 
   /**
-   * Opens a folder in the layout of diffusers (`model_index.json`, `unet/`, `vae/`, `text_encoder/`, `tokenizer/`, `scheduler/`).
+   * Opens a folder in the layout of diffusers (`model_index.json`, `unet/`, `vae/`, `text_encoder/`, `tokenizer/`, `scheduler/`), or what
+   * ends in `.safetensors`, or is a Blob or bytes, as a single file: see {@link fromSingleFile}.
    *
    * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit
    */
-  static async fromPretrained(folder: string, options: LoadModelOptions = {}): Promise<StableDiffusionPipeline> {
+  static async fromPretrained(
+    from: BytesFrom,
+    options: LoadModelOptions & StableDiffusionFileOptions = {},
+  ): Promise<StableDiffusionPipeline> {
+    if (typeof from !== "string" || /\.(safetensors|ckpt|pt|pth|bin)$/i.test(from))
+      return this.fromSingleFile(from, options);
     return PipelineFolder.open(
-      folder,
+      from,
       PARTS,
       options,
       async (parts) =>
@@ -92,6 +108,42 @@ export class StableDiffusionPipeline {
           unet: await parts.model<UNet2DConditionModel>("unet"),
         }),
     );
+  }
+
+  /**
+   * Opens a checkpoint of Stable Diffusion 1.x or 2.x that is one file (see {@link loadSingleFile}). Such files hold no vocabulary: give a
+   * `tokenizer`, or a `config` folder that has a `tokenizer/`.
+   *
+   * @throws PipelineOptionError without a vocabulary, PipelinePartsError for a file of another family; those of loadSingleFile
+   */
+  static async fromSingleFile(
+    from: BytesFrom,
+    options: StableDiffusionFileOptions = {},
+  ): Promise<StableDiffusionPipeline> {
+    const { config } = options;
+    if (!options.tokenizer && config === undefined) {
+      throw new PipelineOptionError(
+        "tokenizer: missing; a single file holds no vocabulary. Give CLIPTokenizer.fromFolder(a folder with vocab.json and merges.txt), " +
+          "or as config a folder of diffusers for the same kind of model.",
+      );
+    }
+    const tokenizer = options.tokenizer ?? (await CLIPTokenizer.fromFolder(joinPath(config!, "tokenizer")));
+    const { family, unet, vae, textEncoders, schedulerConfig } = await loadSingleFile(from, options);
+    const networks = [unet, vae, ...textEncoders.values()];
+    try {
+      if (family !== "sd1" && family !== "sd2") {
+        throw new PipelinePartsError(
+          `StableDiffusionPipeline: the file is of the family ${family}; this pipeline draws with sd1 and sd2.`,
+        );
+      }
+      const { predictionType: prediction_type = schedulerConfig.prediction_type } = options;
+      const scheduler = schedulerFromConfig({ ...schedulerConfig, prediction_type });
+      const textEncoder = textEncoders.get("text_encoder") as CLIPTextModel;
+      return new StableDiffusionPipeline({ unet, vae, textEncoder, tokenizer, scheduler });
+    } catch (error) {
+      for (const network of networks) network.dispose();
+      throw error;
+    }
   }
 
   /** Writes a folder that {@link fromPretrained} and Python's diffusers open. */

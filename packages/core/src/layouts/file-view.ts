@@ -1,0 +1,65 @@
+import { decodeNumbers, dtypeBytes, type NumberArray } from "../weights/dtypes.js";
+import type { SafetensorsFile } from "../weights/safetensors.js";
+import type { TensorInfo } from "../weights/safetensors-header.js";
+
+/** Where a tensor is found in a file of another layout. */
+export interface Piece {
+  /** Its name there. */
+  stored: string;
+  /** Which third of it along the first axis: OpenCLIP stacks the projections of queries, keys and values. */
+  third?: 0 | 1 | 2;
+  /** Whether the two axes of the matrix are exchanged. */
+  transposed?: boolean;
+}
+
+/**
+ * A file under other names: what `pieces` finds in it, by the names of `pieces`, and what `known` says belongs to the same
+ * network but is not among them, by its own name. Nothing is read before it is asked for.
+ */
+export function viewOf(
+  file: SafetensorsFile,
+  pieces: ReadonlyMap<string, Piece>,
+  known: (stored: string) => boolean = () => false,
+): SafetensorsFile {
+  const used = new Set([...pieces.values()].map(({ stored }) => stored));
+  const others = [...file.tensors.keys()].filter((stored) => known(stored) && !used.has(stored));
+  const all = new Map<string, Piece>([...pieces, ...others.map((stored) => [stored, { stored }] as const)]);
+  const tensors = new Map<string, TensorInfo>();
+  for (const [name, piece] of all) {
+    const info = file.tensors.get(piece.stored);
+    if (info) tensors.set(name, { ...info, shape: shapeOf(piece, info.shape) });
+  }
+  const readBytes = async (name: string): Promise<Uint8Array<ArrayBuffer>> => {
+    const piece = all.get(name);
+    if (!piece) throw new RangeError(`${file.name} has no tensor ${name}.`);
+    const { dtype, shape } = file.tensors.get(piece.stored)!;
+    return pieceOf(piece, await file.readBytes(piece.stored), shape, dtypeBytes(dtype));
+  };
+  return {
+    name: file.name,
+    metadata: file.metadata,
+    tensors,
+    readBytes,
+    read: async (name): Promise<NumberArray> => decodeNumbers(await readBytes(name), tensors.get(name)!.dtype),
+    close: () => file.close(),
+  };
+}
+
+function shapeOf({ third, transposed }: Piece, [first = 1, ...rest]: readonly number[]): number[] {
+  if (third !== undefined) return [first / 3, ...rest];
+  return transposed ? [...rest, first] : [first, ...rest];
+}
+
+function pieceOf({ third, transposed }: Piece, bytes: Uint8Array<ArrayBuffer>, shape: readonly number[], size: number) {
+  if (third !== undefined) return bytes.slice((third * bytes.length) / 3, ((third + 1) * bytes.length) / 3);
+  if (!transposed) return bytes;
+  const [rows, columns] = shape as [number, number];
+  const turned = new Uint8Array(bytes.length);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      const from = (row * columns + column) * size;
+      turned.set(bytes.subarray(from, from + size), (column * rows + row) * size);
+    }
+  }
+  return turned;
+}

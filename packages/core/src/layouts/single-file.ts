@@ -1,0 +1,119 @@
+import { AutoencoderKL } from "../models/autoencoder-kl.js";
+import { modelFromConfig } from "../models/load-model.js";
+import type { Model } from "../models/model.js";
+import { UNet2DConditionModel } from "../models/unet-2d-condition.js";
+import { joinPath } from "../platform.js";
+import { WeightsFormatError } from "../weights/errors.js";
+import { readConfig } from "../weights/model-folder.js";
+import type { BytesFrom } from "../weights/open-bytes.js";
+import { readParameters, type WeightPrecision } from "../weights/parameters.js";
+import { openSafetensors, type SafetensorsFile } from "../weights/safetensors.js";
+import {
+  type CheckpointFamily,
+  checkpointFamily,
+  FAMILIES,
+  type TextEncoderLayout,
+  UNET_PREFIX,
+  VAE_PREFIXES,
+} from "./families.js";
+import { type Piece, viewOf } from "./file-view.js";
+import { ldmUnetName, ldmVaeName } from "./ldm-names.js";
+import { openClipPiece } from "./open-clip.js";
+
+/** How to read a checkpoint that is one file. */
+export interface SingleFileOptions {
+  /**
+   * A folder of diffusers whose `config.json` files say what the networks are, for models that are not of the published sizes. Default: the
+   * family's own sizes.
+   */
+  config?: string;
+  /** Take the averaged weights of the UNet, where the file has them. Default false: the ones that are under the plain names. */
+  ema?: boolean;
+  /** Rounds the weights to this precision; they are kept as float32. Default: as stored. */
+  dtype?: WeightPrecision;
+}
+
+/** The networks of a single file, by the names of a diffusers folder; the caller owns them. */
+export interface SingleFileParts {
+  family: CheckpointFamily;
+  unet: UNet2DConditionModel;
+  vae: AutoencoderKL;
+  /** The text encoders that the family has, `text_encoder` and `text_encoder_2`. */
+  textEncoders: Map<"text_encoder" | "text_encoder_2", Model>;
+  /** As the `scheduler_config.json` of its first publication. */
+  schedulerConfig: Record<string, unknown>;
+}
+
+/**
+ * Opens a checkpoint in the layout of latent diffusion's first code (CompVis, Stability AI): Stable Diffusion 1.x, 2.x and XL as one
+ * `.safetensors` file. Each network is checked whole before any of it is allocated.
+ *
+ * @throws WeightsFormatError for a file of another kind, WeightsMismatchError listing what does not fit
+ */
+export async function loadSingleFile(from: BytesFrom, options: SingleFileOptions = {}): Promise<SingleFileParts> {
+  const file = await openSafetensors(from);
+  const networks: Model[] = [];
+  try {
+    const family = checkpointFamily(file);
+    const layout = FAMILIES[family];
+    const { ema = false, dtype } = options;
+    const build = async <M extends Model>(part: string, model: () => M): Promise<M> => {
+      const built =
+        options.config === undefined
+          ? model()
+          : (modelFromConfig(await readConfig(joinPath(options.config, part)), joinPath(options.config, part)) as M);
+      networks.push(built);
+      return built;
+    };
+    const channels = file.tensors.get(`${UNET_PREFIX}input_blocks.0.0.weight`)?.shape[1] ?? 4;
+    const unet = await build("unet", () => new UNet2DConditionModel({ ...layout.unet, in_channels: channels }));
+    const vae = await build("vae", () => new AutoencoderKL(layout.vae));
+    await readParameters(unetView(file, unet, ema), unet.namedParameters(), { dtype });
+    await readParameters(vaeView(file, vae), vae.namedParameters(), { dtype });
+    const textEncoders: SingleFileParts["textEncoders"] = new Map();
+    for (const [part, encoder] of Object.entries(layout.textEncoders) as ["text_encoder", TextEncoderLayout][]) {
+      const config = { ...encoder.config, architectures: [encoder.className] };
+      const model = await build(part, () => modelFromConfig(config));
+      await readParameters(textView(file, model, encoder), model.namedParameters(), { dtype });
+      textEncoders.set(part, model);
+    }
+    return { family, unet, vae, textEncoders, schedulerConfig: { ...layout.scheduler } };
+  } catch (error) {
+    for (const network of networks) network.dispose();
+    throw error;
+  } finally {
+    await file.close();
+  }
+}
+
+function unetView(file: SafetensorsFile, unet: UNet2DConditionModel, ema: boolean): SafetensorsFile {
+  const names = [...unet.namedParameters().keys()];
+  const plain = (name: string) => UNET_PREFIX + ldmUnetName(name, unet.config);
+  if (!ema) return viewOf(file, piecesOf(names, plain), (stored) => stored.startsWith(UNET_PREFIX));
+  const averaged = (name: string) => `model_ema.${plain(name).slice("model.".length).replaceAll(".", "")}`;
+  if (!file.tensors.has(averaged("conv_in.weight"))) {
+    throw new WeightsFormatError(`${file.name}: holds no averaged weights (model_ema.…). Leave out { ema: true }.`);
+  }
+  return viewOf(file, piecesOf(names, averaged));
+}
+
+function vaeView(file: SafetensorsFile, vae: AutoencoderKL): SafetensorsFile {
+  const isThere = (prefix: string) => [...file.tensors.keys()].some((key) => key.startsWith(prefix));
+  const prefix = VAE_PREFIXES.find(isThere) ?? VAE_PREFIXES[0];
+  const levels = vae.config.block_out_channels.length;
+  const pieces = piecesOf([...vae.namedParameters().keys()], (name) => prefix + ldmVaeName(name, levels));
+  return viewOf(file, pieces, (stored) => stored.startsWith(prefix));
+}
+
+/** Text encoders carry buffers, and OpenCLIP's a layer more than is used: what is not asked for is left. */
+function textView(file: SafetensorsFile, encoder: Model, { prefix, names }: TextEncoderLayout): SafetensorsFile {
+  const pieces = [...encoder.namedParameters().keys()].map((name): [string, Piece] => {
+    const piece = names === "openclip" ? openClipPiece(name) : { stored: name };
+    return [name, { ...piece, stored: prefix + piece.stored }];
+  });
+  return viewOf(file, new Map(pieces));
+}
+
+function piecesOf(names: readonly string[], storedName: (name: string) => string): Map<string, Piece> {
+  return new Map(names.map((name) => [name, { stored: storedName(name) }]));
+}
