@@ -195,6 +195,15 @@ describe("Stable Diffusion", () => {
     await rm(copy, { recursive: true });
   });
 
+  it("draws with a LoRA, and as before without it", async () => {
+    const [before, count] = [await draw(PROMPT), tf.memory().numTensors];
+    await pipeline.loras.load(fixturePath("lora/kohya/pytorch_lora_weights.safetensors"), { scale: 0.8 });
+    expect((await draw(PROMPT)).images).not.toEqual(before.images);
+    pipeline.loras.unload();
+    expect(await draw(PROMPT)).toEqual(before);
+    expect(tf.memory().numTensors).toBe(count);
+  });
+
   it("leaves no tensor behind: drawn, left early, aborted, failed", async () => {
     const { image, mask } = pictureAndMask();
     await draw({ ...PROMPT, image, mask });

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { keyedNoise, type Scheduler, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
+import { LoraSet } from "../adapters/lora.js";
 import type { AutoencoderKL } from "../models/autoencoder-kl.js";
 import type { CLIPTextModel } from "../models/clip-text-model.js";
 import type { LoadModelOptions } from "../models/load-model.js";
@@ -73,6 +74,8 @@ export interface StableDiffusionStep {
  */
 export class StableDiffusionPipeline {
   readonly parts: StableDiffusionParts;
+  /** LoRAs that are mixed into the UNet and the text encoder: `await pipeline.loras.load(file, { scale: 0.8 })`. */
+  readonly loras: LoraSet;
   readonly #space: LatentSpace;
   #previewMap: tf.Tensor2D | undefined;
 
@@ -80,6 +83,7 @@ export class StableDiffusionPipeline {
   constructor(parts: StableDiffusionParts) {
     requireFittingParts(parts);
     this.parts = { ...parts, scheduler: forLatents(parts.scheduler) };
+    this.loras = new LoraSet({ unet: parts.unet, text_encoder: parts.textEncoder });
     this.#space = new LatentSpace(parts.vae);
   }
 
@@ -269,6 +273,7 @@ export class StableDiffusionPipeline {
   /** Frees the weights of all networks. */
   dispose(): void {
     const { unet, vae, textEncoder } = this.parts;
+    this.loras.fuse(); // Frees what it keeps of the old weights.
     for (const network of [unet, vae, textEncoder]) network.dispose();
     this.#previewMap?.dispose();
     this.#previewMap = undefined;

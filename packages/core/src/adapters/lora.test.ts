@@ -1,0 +1,164 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import * as tf from "@tensorflow/tfjs";
+import { keyedNoise } from "@tfjs-diffusion/schedulers";
+import { CLIPTextModel } from "../models/clip-text-model.js";
+import { loadModel } from "../models/load-model.js";
+import type { UNet2DConditionModel } from "../models/unet-2d-condition.js";
+import { useTestBackend } from "../testing/backend.js";
+import { fixturePath, Golden } from "../testing/fixture.js";
+import { writeSafetensors } from "../weights/write-safetensors.js";
+import { LoraSet } from "./lora.js";
+import { LoraModules, loraTensor } from "./lora-names.js";
+
+const file = (form: string) => fixturePath(`lora/${form}/pytorch_lora_weights.safetensors`);
+let unet: UNet2DConditionModel;
+let golden: Golden;
+let loras: LoraSet;
+let folder: string;
+
+beforeAll(async () => {
+  await useTestBackend();
+  unet = (await loadModel(fixturePath("tiny-stable-diffusion/unet"))) as UNet2DConditionModel;
+  golden = await Golden.read("lora");
+  folder = mkdtempSync(join(tmpdir(), "lora "));
+});
+beforeEach(() => {
+  loras = new LoraSet({ unet });
+});
+afterAll(() => {
+  unet.dispose();
+  rmSync(folder, { recursive: true });
+});
+
+/** rms error of the UNet's output against what diffusers computed. */
+function error(expected: string): number {
+  return tf.tidy(() => {
+    const timestep = golden.tensor("in.timestep").dataSync()[0]!;
+    const output = unet.forward(golden.tensor("in.sample"), timestep, golden.tensor("in.encoder_hidden_states"));
+    return golden.error(expected, output);
+  });
+}
+
+const bits = () => [...unet.parameters()].map(([name, value]) => [name, value.dataSync().join()]);
+
+/** Torch's own noise floor is 8e-7; the product of the factors rounds once more. */
+const TOLERANCE = 1e-5;
+
+describe("A LoRA", () => {
+  it.each(["peft", "attn_processor", "kohya"])("in the form of %s changes the UNet as in diffusers", async (form) => {
+    const before = bits();
+    expect(error("out.base")).toBeLessThan(TOLERANCE);
+    await loras.load(file(form));
+    expect(error(`out.${form}.scale1.0`)).toBeLessThan(TOLERANCE);
+    loras.setScale("default", 0.5);
+    expect(error(`out.${form}.scale0.5`)).toBeLessThan(TOLERANCE);
+    loras.setScale("default", 0);
+    expect(bits()).toEqual(before);
+    loras.setScale("default", -3);
+    expect(bits()).not.toEqual(before);
+    loras.unload();
+    expect(bits()).toEqual(before);
+  });
+
+  it("mixes with others, and is taken out in any order to the old bits, without a tensor left", async () => {
+    const before = bits();
+    const count = tf.memory().numTensors;
+    await loras.load(file("peft"), { name: "a", scale: 0.3 });
+    await loras.load(file("kohya"), { name: "b", scale: 0.7 });
+    expect(loras.scales).toEqual({ a: 0.3, b: 0.7 });
+    const both = bits();
+    loras.unload("a");
+    await loras.load(file("peft"), { name: "a", scale: 0.3 });
+    // Summed in another order: the same but for rounding, which a forward pass does not show.
+    expect(bits()).not.toEqual(before);
+    expect(both).not.toEqual(before);
+    loras.unload("b");
+    loras.unload("a");
+    expect(bits()).toEqual(before);
+    expect(tf.memory().numTensors).toBe(count);
+  });
+
+  it("fused stays in, and takes no memory", async () => {
+    const own = (await loadModel(fixturePath("tiny-stable-diffusion/unet"))) as UNet2DConditionModel;
+    const count = tf.memory().numTensors;
+    const set = new LoraSet({ unet: own });
+    await set.load(file("peft"));
+    set.fuse();
+    expect(tf.memory().numTensors).toBe(count);
+    expect(set.scales).toEqual({});
+    await loras.load(file("peft"));
+    const fused = [...own.parameters()].map(([name, value]) => [name, value.dataSync().join()]);
+    expect(fused).toEqual(bits());
+    loras.unload();
+    own.dispose();
+  });
+
+  it("reads PEFT's alpha from the metadata, and changes text encoders too", async () => {
+    const text = new CLIPTextModel({
+      ...{ hidden_size: 8, intermediate_size: 16, num_attention_heads: 2, num_hidden_layers: 1, vocab_size: 20 },
+      max_position_embeddings: 6,
+    });
+    text.initialize(keyedNoise(0));
+    const path = join(folder, "text.safetensors");
+    const module = "text_encoder.text_model.encoder.layers.0.self_attn.q_proj";
+    const ones = (shape: number[]) => ({ dtype: "F32", shape, data: new Float32Array(16).fill(1) }) as const;
+    const tensors = new Map([
+      [`${module}.lora_A.weight`, ones([2, 8])],
+      [`${module}.lora_B.weight`, ones([8, 2])],
+    ]);
+    await writeSafetensors(path, tensors, { lora_adapter_metadata: JSON.stringify({ "text_encoder.lora_alpha": 8 }) });
+    const set = new LoraSet({ text_encoder: text });
+    const weight = text.parameters().get(module.replace("text_encoder.", "") + ".weight")!;
+    const before = weight.dataSync()[5]!;
+    await set.load(path, { scale: 0.5 });
+    // Two ones times two ones is 2; alpha / rank is 4.
+    expect(weight.dataSync()[5]!).toBeCloseTo(before + 0.5 * 4 * 2, 5);
+    set.unload();
+    text.dispose();
+  });
+
+  it("is refused with all that does not fit before a weight changes", async () => {
+    const before = bits();
+    const path = join(folder, "wrong.safetensors");
+    const zeros = (...shape: number[]) =>
+      ({ dtype: "F32", shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)) }) as const;
+    await writeSafetensors(
+      path,
+      new Map([
+        ["unet.mid_block.attentions.0.proj_in.lora_A.weight", zeros(4, 31)],
+        ["unet.mid_block.attentions.0.proj_in.lora_B.weight", zeros(32, 4)],
+        ["unet.mid_block.attentions.0.proj_out.lora_A.weight", zeros(4, 32)],
+        ["unet.nowhere.lora_A.weight", zeros(4, 32)],
+        ["lora_te_text_model_encoder_layers_0_mlp_fc1.lora_up.weight", zeros(4, 32)],
+        ["lora_unet_mid_block_attentions_0_proj_out.hada_w1_a", zeros(4, 32)],
+      ]),
+    );
+    const refusal = await loras.load(path).catch((error: Error) => error.message);
+    expect(refusal).toContain("not a LoRA of these networks (5 problems; LoHa, LoKr and DoRA are not read)");
+    expect(refusal).toContain("[4, 31]");
+    expect(refusal).toContain("unet mid_block.attentions.0.proj_out.weight: its up half is missing");
+    expect(refusal).toContain("unet.nowhere.lora_A.weight changes no module of unet");
+    expect(refusal).toContain("lora_te_text_model_encoder_layers_0_mlp_fc1.lora_up.weight changes no module");
+    await expect(loras.load(file("peft"), { scale: NaN })).rejects.toThrow('LoRA "default": the scale is NaN');
+    expect(() => loras.setScale("none", 1)).toThrow('There is no LoRA "none" in these networks; there is: none.');
+    expect(bits()).toEqual(before);
+  });
+
+  it("of kohya's scripts is also known by the single file's names of blocks, and by all prefixes", () => {
+    const modules = new Map([["unet", new LoraModules(unet)]] as const);
+    const inside = "transformer_blocks.0.attn1.to_q.weight";
+    for (const stored of [
+      "lora_unet_input_blocks_1_1_transformer_blocks_0_attn1_to_q.lora_down.weight",
+      "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q.lora_down.weight",
+      "down_blocks.0.attentions.0.transformer_blocks.0.attn1.processor.to_q_lora.down.weight",
+      "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q.lora.down.weight",
+      "base_model.model.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q.lora_A.default.weight",
+    ]) {
+      const expected = { part: "unet", parameter: `down_blocks.0.attentions.0.${inside}`, role: "down" };
+      expect(loraTensor(stored, modules)).toEqual(expected);
+    }
+  });
+});
