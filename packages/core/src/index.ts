@@ -1,5 +1,6 @@
 export { type LoadLoraOptions, type LoraModels, LoraSet } from "./adapters/lora.js";
 export type { LoraPart } from "./adapters/lora-names.js";
+export { loadTextualInversion, type TextualInversionOptions } from "./adapters/textual-inversion.js";
 export { AdamW, type AdamWOptions, type AdamWState } from "./training/adamw.js";
 export { ParameterBuckets } from "./training/buckets.js";
 export { checkpointFile, type CheckpointStore } from "./training/checkpoint-file.js";

@@ -58,6 +58,12 @@ export class CLIPTextTransformer {
     this.final_layer_norm = new LayerNorm(config.hidden_size, config.layer_norm_eps);
   }
 
+  /** Adds tokens behind the vocabulary, with these vectors [tokens, hidden_size]; borrows them. */
+  addTokens(vectors: tf.Tensor2D): void {
+    this.embeddings.token_embedding.append(vectors);
+    this.#config.vocab_size += vectors.shape[0];
+  }
+
   forward(ids: tf.Tensor2D, { attentionMask }: CLIPTextOptions = {}): CLIPTextOutput {
     this.#check(ids, attentionMask);
     const causal = causalBias(ids.shape[1]);
@@ -87,6 +93,13 @@ export class CLIPTextTransformer {
       throw new ModelInputError(
         `${this.#className}: texts of ${ids.shape[1]} tokens were given, this model reads at most ${longest}. ` +
           `Encode them with { maxLength: ${longest} }.`,
+      );
+    }
+    const { vocab_size } = this.#config;
+    const wrong = ids.dataSync().find((id) => id < 0 || id >= vocab_size);
+    if (wrong !== undefined) {
+      throw new ModelInputError(
+        `${this.#className}: ids hold ${wrong}; this model knows the tokens 0 to ${vocab_size - 1}. Encode texts with its own tokenizer.`,
       );
     }
     if (attentionMask) {

@@ -8,14 +8,23 @@ import { type Initializer, Parameter } from "./parameter.js";
  * forward: int32 ids [...] in 0 .. count - 1 -> [..., features].
  */
 export class Embedding {
-  readonly weight: Parameter;
+  weight: Parameter;
 
   constructor(
-    readonly count: number,
+    count: number,
     readonly features: number,
-    weightInit: Initializer = normal(1),
+    readonly weightInit: Initializer = normal(1),
   ) {
     this.weight = new Parameter([count, features], weightInit);
+  }
+
+  /** Adds vectors [n, features] at the end, in a new parameter; borrows them. */
+  append(vectors: tf.Tensor2D): void {
+    const longer = tf.concat([this.weight.value, vectors]);
+    this.weight.dispose();
+    this.weight = new Parameter(longer.shape, this.weightInit);
+    this.weight.assign(longer);
+    longer.dispose();
   }
 
   forward(ids: tf.Tensor): tf.Tensor {

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { keyedNoise, type Scheduler, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
 import { LoraSet } from "../adapters/lora.js";
+import { loadTextualInversion } from "../adapters/textual-inversion.js";
 import type { AutoencoderKL } from "../models/autoencoder-kl.js";
 import type { CLIPTextModel } from "../models/clip-text-model.js";
 import type { LoadModelOptions } from "../models/load-model.js";
@@ -148,6 +149,11 @@ export class StableDiffusionPipeline {
       for (const network of networks) network.dispose();
       throw error;
     }
+  }
+
+  /** Teaches the text encoder a new word from a file, for use in prompts: see {@link loadTextualInversion}. */
+  async loadTextualInversion(from: BytesFrom, token?: string): Promise<void> {
+    this.parts.tokenizer = await loadTextualInversion(from, { ...this.parts, token });
   }
 
   /** Writes a folder that {@link fromPretrained} and Python's diffusers open. */

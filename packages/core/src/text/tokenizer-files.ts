@@ -19,8 +19,28 @@ export async function readTokenizerFolder(folder: string): Promise<TokenizerPart
     bosToken: tokenText(special.bos_token),
     eosToken: tokenText(special.eos_token),
     padToken: tokenText(special.pad_token),
+    addedTokens: grouped((await readOptional(folder, ADDED_TOKENS_FILE)) as Record<string, number>, learned.vocab),
     maxLength: typeof length === "number" && length < NO_LIMIT ? length : undefined,
   };
+}
+
+/** Where transformers keeps tokens that were added to the vocabulary: `{ token: id }`. */
+export const ADDED_TOKENS_FILE = "added_tokens.json";
+
+/** A word of several vectors is kept as `<t>`, `<t>_1`, `<t>_2`, as diffusers does. Tokens of the vocabulary itself are left out. */
+function grouped(
+  added: Readonly<Record<string, number>>,
+  vocab: Readonly<Record<string, number>>,
+): Record<string, number[]> {
+  const tokens = new Map<string, number[]>();
+  for (const [token, id] of Object.entries(added).sort(([, a], [, b]) => a - b)) {
+    if (Object.hasOwn(vocab, token)) continue;
+    const [, word = "", number] = /^(.+)_(\d+)$/.exec(token) ?? [];
+    const ids = tokens.get(word);
+    if (ids?.length === Number(number)) ids.push(id);
+    else tokens.set(token, [id]);
+  }
+  return Object.fromEntries(tokens);
 }
 
 /** transformers writes 10^30 for a tokenizer without a longest length. */

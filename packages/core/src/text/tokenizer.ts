@@ -1,6 +1,6 @@
 import { joinPath, writeText } from "../platform.js";
 import { BytePairEncoder } from "./byte-pairs.js";
-import { readTokenizerFolder } from "./tokenizer-files.js";
+import { ADDED_TOKENS_FILE, readTokenizerFolder } from "./tokenizer-files.js";
 
 /** A byte-pair vocabulary in CLIP's format. */
 export interface TokenizerParts {
@@ -14,6 +14,8 @@ export interface TokenizerParts {
   padToken?: string;
   /** Tokens of an encoded text, start and end included. Default 77. */
   maxLength?: number;
+  /** Words that were learned later (textual inversion), each with the ids that stand for it, behind the vocabulary's. */
+  addedTokens?: Readonly<Record<string, readonly number[]>>;
 }
 
 /** How to fit a text into a fixed number of tokens. */
@@ -36,6 +38,7 @@ export class CLIPTokenizer {
   readonly eosToken: string;
   readonly padToken: string;
   readonly maxLength: number;
+  readonly addedTokens: Readonly<Record<string, readonly number[]>>;
   readonly #encoder: BytePairEncoder;
   readonly #words = new Map<string, readonly number[]>();
 
@@ -47,6 +50,7 @@ export class CLIPTokenizer {
       eosToken = "<|endoftext|>",
       padToken = eosToken,
       maxLength = 77,
+      addedTokens = {},
     } = parts;
     this.vocab = vocab;
     this.merges = merges;
@@ -54,6 +58,7 @@ export class CLIPTokenizer {
     this.eosToken = eosToken;
     this.padToken = padToken;
     this.maxLength = maxLength;
+    this.addedTokens = addedTokens;
     for (const token of [bosToken, eosToken, padToken]) this.#idOf(token);
     this.#encoder = new BytePairEncoder(vocab, merges, this.#idOf(eosToken));
   }
@@ -66,6 +71,16 @@ export class CLIPTokenizer {
    */
   static async fromFolder(folder: string): Promise<CLIPTokenizer> {
     return new CLIPTokenizer(await readTokenizerFolder(folder));
+  }
+
+  /** The same with one word more, which stands for these ids; texts are searched for it, as it is written, before anything else. */
+  withToken(token: string, ids: readonly number[]): CLIPTokenizer {
+    if (token.trim() === "" || token in this.addedTokens || Object.hasOwn(this.vocab, token)) {
+      throw new RangeError(
+        `The token ${JSON.stringify(token)} ${token.trim() === "" ? "is empty" : "is in the vocabulary already"}; give a new word, such as <my-style>.`,
+      );
+    }
+    return new CLIPTokenizer({ ...this, addedTokens: { ...this.addedTokens, [token]: ids } });
   }
 
   /** Writes what {@link fromFolder} reads. */
@@ -81,6 +96,11 @@ export class CLIPTokenizer {
     await writeText(joinPath(folder, "merges.txt"), ["#version: 0.2", ...this.merges, ""].join("\n"));
     await writeText(joinPath(folder, "special_tokens_map.json"), `${JSON.stringify(special, null, 2)}\n`);
     await writeText(joinPath(folder, "tokenizer_config.json"), `${JSON.stringify(config, null, 2)}\n`);
+    const added = Object.entries(this.addedTokens).flatMap(([token, ids]) =>
+      ids.map((id, i) => [i === 0 ? token : `${token}_${i}`, id] as const),
+    );
+    if (added.length > 0)
+      await writeText(joinPath(folder, ADDED_TOKENS_FILE), JSON.stringify(Object.fromEntries(added)));
   }
 
   /**
@@ -108,9 +128,11 @@ export class CLIPTokenizer {
   /** A text's own tokens: no start, no end, nothing cut off. */
   tokenize(text: string, padToken: string = this.padToken): number[] {
     const specials = [...new Set([this.bosToken, this.eosToken, padToken])];
+    const added = Object.keys(this.addedTokens).sort((a, b) => b.length - a.length);
     const ids: number[] = [];
-    for (const part of text.split(new RegExp(`(${specials.map(escaped).join("|")})`))) {
+    for (const part of text.split(new RegExp(`(${[...specials, ...added].map(escaped).join("|")})`))) {
       if (specials.includes(part)) ids.push(this.#idOf(part));
+      else if (Object.hasOwn(this.addedTokens, part)) ids.push(...this.addedTokens[part]!);
       else for (const word of words(normalised(part))) for (const id of this.#encodeWord(word)) ids.push(id);
     }
     return ids;
@@ -119,7 +141,20 @@ export class CLIPTokenizer {
   /** The text that ids stand for, start, end and padding left out; words come out lower-cased, with single spaces. */
   decode(ids: readonly number[]): string {
     const left = new Set([this.bosToken, this.eosToken, this.padToken].map((token) => this.#idOf(token)));
-    return this.#encoder.decode(ids.filter((id) => !left.has(id)));
+    const later = new Map(
+      Object.entries(this.addedTokens).flatMap(([token, own]) => own.map((id, i) => [id, i ? "" : token])),
+    );
+    const texts: string[] = [];
+    let run: number[] = [];
+    for (const id of ids.filter((id) => !left.has(id))) {
+      const token = later.get(id);
+      if (token === undefined) run.push(id);
+      else {
+        texts.push(this.#encoder.decode(run), token);
+        run = [];
+      }
+    }
+    return [...texts, this.#encoder.decode(run)].filter((text) => text !== "").join(" ");
   }
 
   #encodeWord(word: string): readonly number[] {

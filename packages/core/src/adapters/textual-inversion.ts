@@ -1,0 +1,64 @@
+import * as tf from "@tensorflow/tfjs";
+import type { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip-text-model.js";
+import type { CLIPTokenizer } from "../text/tokenizer.js";
+import { WeightsMismatchError } from "../weights/errors.js";
+import type { BytesFrom } from "../weights/open-bytes.js";
+import { openSafetensors, type SafetensorsFile } from "../weights/safetensors.js";
+
+/** What learns a new word, and which. */
+export interface TextualInversionOptions {
+  tokenizer: CLIPTokenizer;
+  /** Grows by as many tokens as the word has vectors. */
+  textEncoder: CLIPTextModel | CLIPTextModelWithProjection;
+  /** The word, as it will stand in prompts. Default: the name that the file itself gives it. */
+  token?: string;
+}
+
+/** Names that say nothing of the word: AUTOMATIC1111's, and those of SDXL's two encoders. */
+const NAMELESS = new Set(["emb_params", "clip_l", "clip_g"]);
+
+/**
+ * Textual inversion (Gal et al. 2023): a new word for a text encoder, one or several vectors learned from pictures. Reads files of
+ * diffusers (`{ "<token>": vector or vectors }`), of AUTOMATIC1111 (`emb_params`) and SDXL's (`clip_l`, `clip_g`: the one of the encoder's width).
+ *
+ * @returns the tokenizer that knows the word; the one given does not change
+ * @throws WeightsMismatchError if the file has no vectors of the encoder's width; RangeError without a word, or for one that is known
+ */
+export async function loadTextualInversion(
+  from: BytesFrom,
+  { tokenizer, textEncoder, token }: TextualInversionOptions,
+): Promise<CLIPTokenizer> {
+  const file = await openSafetensors(from);
+  try {
+    const { hidden_size: width, vocab_size: first } = textEncoder.config;
+    const stored = vectorsOfWidth(file, width);
+    const word = token ?? (NAMELESS.has(stored) ? undefined : stored);
+    if (word === undefined) {
+      throw new RangeError(`${file.name} does not name its word; give one, such as { token: "<my-style>" }.`);
+    }
+    const numbers = (await file.read(stored)) as Float32Array;
+    const count = numbers.length / width;
+    const taught = tokenizer.withToken(
+      word,
+      Array.from({ length: count }, (_, i) => first + i),
+    );
+    const vectors = tf.tensor2d(Float32Array.from(numbers), [count, width]);
+    textEncoder.text_model.addTokens(vectors);
+    vectors.dispose();
+    return taught;
+  } finally {
+    await file.close();
+  }
+}
+
+function vectorsOfWidth({ name, tensors }: SafetensorsFile, width: number): string {
+  const fitting = [...tensors].filter(
+    ([, { shape }]) => shape.at(-1) === width && shape.length >= 1 && shape.length <= 2,
+  );
+  if (fitting.length === 1) return fitting[0]![0];
+  const found = [...tensors].map(([key, { shape }]) => `${key} [${shape.join(", ")}]`);
+  throw new WeightsMismatchError(
+    `${name}: expected one tensor [${width}] or [n, ${width}], the text encoder's width; it has ${found.slice(0, 5).join(", ") || "none"}` +
+      `${found.length > 5 ? ` and ${found.length - 5} more` : ""}. It was learned with another model, or is no textual inversion.`,
+  );
+}
