@@ -89,6 +89,14 @@ export {
 export { PipelineFolderError, PipelineOptionError, PipelinePartsError } from "./pipelines/errors.js";
 export { guide } from "./pipelines/guidance.js";
 export { type CheckpointFamily } from "./layouts/families.js";
+export {
+  type CheckpointKind,
+  type CheckpointPart,
+  type CheckpointReport,
+  inspectCheckpoint,
+  type PredictionGuess,
+} from "./layouts/inspect.js";
+export type { TensorTally } from "./layouts/tally.js";
 export { loadSingleFile, type SingleFileOptions, type SingleFileParts } from "./layouts/single-file.js";
 export { type Borders, outpaintCanvas, pasteBack } from "./pipelines/inpainting.js";
 export {

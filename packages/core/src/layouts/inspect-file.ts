@@ -1,0 +1,149 @@
+import type { SafetensorsFile } from "../weights/safetensors.js";
+import type { TensorInfo } from "../weights/safetensors-header.js";
+import { type CheckpointFamily, checkpointFamily, FAMILIES, UNET_PREFIX, VAE_PREFIXES } from "./families.js";
+import type { CheckpointPart, CheckpointReport, PredictionGuess } from "./inspect.js";
+import { tally } from "./tally.js";
+
+/** Width of the text states that cross-attention reads, which differs from family to family. */
+const CONTEXT_WIDTHS: Readonly<Record<number, CheckpointFamily>> = {
+  768: "sd1",
+  1024: "sd2",
+  1280: "sdxl-refiner",
+  2048: "sdxl",
+};
+
+/** The family whose UNet reads text states of this width. */
+export function familyOfWidth(width: number | undefined): CheckpointFamily | undefined {
+  return width === undefined ? undefined : CONTEXT_WIDTHS[width];
+}
+
+/** Lone networks by a name that no other has, with the names they go by. */
+const NETWORKS: readonly [RegExp, string][] = [
+  [/(^|\.)(controlnet_cond_embedding|control_model|input_hint_block)\./, "controlnet"],
+  [/^(model\.diffusion_model\.)?(down_blocks|input_blocks)\./, "unet"],
+  [/^(first_stage_model\.|vae\.)?decoder\.(conv_in|up|up_blocks)\./, "vae"],
+  [/^text_model\.|^(text_model\.)?embeddings\.token_embedding|^encoder\.layers\.\d+\.self_attn\./, "text_encoder"],
+];
+const LORA = /^lora_(unet|te\d?)_|[._]lora\.(down|up)\.|\.lora_(A|B|down|up)\.|\.lora_linear_layer\./;
+const EMBEDDING = /^(emb_params|clip_[lg]|<.*>|string_to_param.*|[^.]+)$/;
+
+/** What one safetensors file is, by the names in it. Borrows the file. */
+export async function inspectFile(file: SafetensorsFile): Promise<CheckpointReport> {
+  const names = [...file.tensors.keys()];
+  if (names.some((name) => LORA.test(name))) return loraReport(file);
+  if (names.some((name) => name.startsWith(UNET_PREFIX))) return singleFileReport(file);
+  const network = NETWORKS.find(([pattern]) => names.some((name) => pattern.test(name)));
+  const whole = tally(file.tensors.values());
+  if (network) {
+    const family = familyOfWidth(contextWidth(file.tensors));
+    return { kind: "network", family, parts: [{ name: network[1], ...whole }], notes: [] };
+  }
+  const isEmbedding = (name: string) => EMBEDDING.test(name) && file.tensors.get(name)!.shape.length <= 2;
+  if (names.length > 0 && names.length <= 4 && names.every(isEmbedding)) return embeddingReport(file);
+  return {
+    kind: "unknown",
+    parts: [{ name: "other", ...whole }],
+    notes: [`Tensors such as ${names.slice(0, 3).join(", ")}.`],
+  };
+}
+
+async function singleFileReport(file: SafetensorsFile): Promise<CheckpointReport> {
+  const family = familyOrNone(file);
+  const prefixes: [name: string, prefix: string][] = [
+    ["unet", UNET_PREFIX],
+    ...VAE_PREFIXES.map((prefix): [string, string] => ["vae", prefix]),
+    ...Object.entries(family ? FAMILIES[family].textEncoders : {}).map(([name, { prefix }]): [string, string] => [
+      name,
+      prefix,
+    ]),
+    ["unet (averaged)", "model_ema."],
+  ];
+  const groups = new Map<string, TensorInfo[]>();
+  for (const [stored, info] of file.tensors) {
+    const name = prefixes.find(([, prefix]) => stored.startsWith(prefix))?.[0] ?? "other";
+    const group = groups.get(name);
+    if (group) group.push(info);
+    else groups.set(name, [info]);
+  }
+  const parts = [...groups].map(([name, infos]): CheckpointPart => ({ name, ...tally(infos) }));
+  const notes: string[] = [];
+  if (groups.has("unet (averaged)")) notes.push("It also holds averaged weights of the UNet.");
+  if (!groups.has("vae")) notes.push("It has no autoencoder.");
+  if (!family) notes.push("It has no text encoder of a known family.");
+  const inChannels = file.tensors.get(`${UNET_PREFIX}input_blocks.0.0.weight`)?.shape[1];
+  const prediction = family && (await predictionOf(file, family));
+  const pictureSize = family && pictureSizeOf(family, prediction!);
+  return { kind: "single file", family, parts, prediction, pictureSize, inChannels, notes };
+}
+
+function familyOrNone(file: SafetensorsFile): CheckpointFamily | undefined {
+  try {
+    return checkpointFamily(file);
+  } catch {
+    return familyOfWidth(contextWidth(file.tensors));
+  }
+}
+
+/** `global_step` of Stable Diffusion 2's 512 pixel base, by which diffusers knows it: it alone of its family predicts noise. */
+const SD2_BASE_STEPS = 875_000;
+
+async function predictionOf(file: SafetensorsFile, family: CheckpointFamily): Promise<PredictionGuess> {
+  const key = file.metadata["modelspec.predict_key"] ?? file.metadata["modelspec.prediction_type"];
+  if (key) {
+    const type = /^v/i.test(key) ? "v_prediction" : "epsilon";
+    return { type, certainty: "stated", reason: `its metadata says "${key}"` };
+  }
+  if (file.tensors.has("v_pred"))
+    return { type: "v_prediction", certainty: "stated", reason: "it has the mark v_pred" };
+  const steps = file.tensors.has("global_step") ? Number((await file.read("global_step"))[0]) : undefined;
+  if (family === "sd2" && steps === SD2_BASE_STEPS)
+    return {
+      type: "epsilon",
+      certainty: "guessed",
+      reason: `it was trained for ${steps} steps, as the 512 pixel base was`,
+    };
+  const type = FAMILIES[family].scheduler.prediction_type as string;
+  const doubt = family === "sd2" ? "; its 512 pixel base predicts epsilon and has the same tensors" : "";
+  return { type, certainty: "guessed", reason: `${family} was published so${doubt}` };
+}
+
+function pictureSizeOf(family: CheckpointFamily, { type }: PredictionGuess): number {
+  return family === "sd2" && type === "epsilon" ? 512 : (FAMILIES[family].unet.sample_size as number) * 8;
+}
+
+/** Width of what cross-attention reads, from the first of its key projections. */
+function contextWidth(tensors: SafetensorsFile["tensors"]): number | undefined {
+  for (const [name, { shape }] of tensors) if (/attn2[._]to_k\.weight$/.test(name)) return shape[1];
+  return undefined;
+}
+
+function loraReport({ tensors }: SafetensorsFile): CheckpointReport {
+  const downs = [...tensors].filter(([name]) =>
+    /(lora_A(\.\w+)?|lora_down|lora\.down|layer\.down)\.weight$/.test(name),
+  );
+  const ranks = [...new Set(downs.map(([, { shape }]) => shape[0]))].sort((a, b) => a! - b!);
+  const partOf = (name: string) =>
+    /^(lora_te2_|text_encoder_2\.)/.test(name)
+      ? "text_encoder_2"
+      : /^(lora_te1?_|text_encoder\.)/.test(name)
+        ? "text_encoder"
+        : "unet";
+  const parts = ["unet", "text_encoder", "text_encoder_2"].flatMap((part): CheckpointPart[] => {
+    const infos = [...tensors].filter(([name]) => partOf(name) === part).map(([, info]) => info);
+    return infos.length > 0 ? [{ name: part, ...tally(infos) }] : [];
+  });
+  const width = downs.find(([name]) => /attn2[._](processor\.)?to_k/.test(name))?.[1].shape[1];
+  const notes = [`Changes ${downs.length} layers, at rank ${ranks.join(", ") || "?"}.`];
+  return { kind: "lora", family: familyOfWidth(width), parts, notes };
+}
+
+function embeddingReport({ tensors }: SafetensorsFile): CheckpointReport {
+  const parts = [...tensors].map(([name, info]): CheckpointPart => ({ name, ...tally([info]) }));
+  const described = [...tensors].map(([name, { shape }]) => {
+    const [vectors, width] = shape.length === 1 ? [1, shape[0]] : shape;
+    return `${name}: ${vectors} vector${vectors === 1 ? "" : "s"} of ${width} numbers.`;
+  });
+  const widths = new Set([...tensors.values()].map(({ shape }) => shape.at(-1)));
+  const family = widths.has(1280) ? "sdxl" : familyOfWidth([...widths][0]);
+  return { kind: "textual inversion", family, parts, notes: described };
+}

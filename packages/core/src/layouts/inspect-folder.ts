@@ -1,0 +1,110 @@
+import { fileExists, joinPath, listFolder, readText } from "../platform.js";
+import { WeightsFormatError, WeightsReadError } from "../weights/errors.js";
+import { readConfig } from "../weights/model-folder.js";
+import { openSafetensors } from "../weights/safetensors.js";
+import type { TensorInfo } from "../weights/safetensors-header.js";
+import type { CheckpointPart, CheckpointReport, PredictionGuess } from "./inspect.js";
+import { familyOfWidth } from "./inspect-file.js";
+import { tally } from "./tally.js";
+
+type Config = Record<string, unknown>;
+
+/** What a folder is: a whole pipeline (`model_index.json`) or one network (`config.json`). */
+export async function inspectFolder(folder: string): Promise<CheckpointReport> {
+  if (await fileExists(joinPath(folder, "model_index.json"))) return pipelineReport(folder);
+  if (await fileExists(joinPath(folder, "config.json"))) {
+    const config = await readConfig(folder);
+    const parts = await partsOf(folder, partNameOf(classNameOf(config)), classNameOf(config));
+    return {
+      kind: "model folder",
+      parts,
+      ...unetFacts(config),
+      notes: parts.length === 0 ? [await noWeights(folder)] : [],
+    };
+  }
+  const there = (await listFolder(folder)).slice(0, 10).join(", ") || "nothing";
+  throw new WeightsReadError(
+    `${folder} has no model_index.json and no config.json; it holds ${there}. Give a folder of diffusers, or the file itself.`,
+  );
+}
+
+async function pipelineReport(folder: string): Promise<CheckpointReport> {
+  const index = await readJson(joinPath(folder, "model_index.json"));
+  const report: CheckpointReport = { kind: "pipeline folder", parts: [], notes: [] };
+  if (typeof index._class_name === "string") report.notes.push(`Saved by ${index._class_name}.`);
+  for (const [part, entry] of Object.entries(index)) {
+    // The index must not lead out of the folder; a part is a plain name.
+    if (!Array.isArray(entry) || typeof entry[1] !== "string" || !/^\w+$/.test(part)) continue;
+    const inside = joinPath(folder, part);
+    if (!(await fileExists(inside))) report.notes.push(`${part} (${entry[1]}) is missing.`);
+    else if (await fileExists(joinPath(inside, "config.json"))) {
+      const parts = await partsOf(inside, part, entry[1]);
+      if (parts.length === 0) report.notes.push(`${part}: ${await noWeights(inside)}`);
+      report.parts.push(...parts);
+      if (part === "unet") Object.assign(report, unetFacts(await readConfig(inside)));
+    }
+  }
+  const scheduler = joinPath(folder, "scheduler", "scheduler_config.json");
+  if (await fileExists(scheduler)) report.prediction = statedPrediction(await readJson(scheduler));
+  return report;
+}
+
+/** diffusers leaves out what is at its default, epsilon. */
+function statedPrediction({ prediction_type: type = "epsilon", _class_name: name }: Config): PredictionGuess {
+  return { type: String(type), certainty: "stated", reason: `scheduler_config.json (${String(name)}) says so` };
+}
+
+function unetFacts(config: Config): Pick<CheckpointReport, "family" | "inChannels" | "pictureSize"> {
+  if (config._class_name !== "UNet2DConditionModel") return {};
+  const width = [config.cross_attention_dim].flat()[0];
+  const [size] = [config.sample_size].flat();
+  return {
+    family: familyOfWidth(typeof width === "number" ? width : undefined),
+    inChannels: typeof config.in_channels === "number" ? config.in_channels : 4,
+    pictureSize: typeof size === "number" ? size * 8 : undefined,
+  };
+}
+
+function classNameOf({ _class_name: name, architectures }: Config): string {
+  const known = name ?? [architectures].flat()[0];
+  return typeof known === "string" ? known : "unknown";
+}
+
+function partNameOf(className: string): string {
+  if (className.startsWith("UNet")) return "unet";
+  if (className.startsWith("CLIPText")) return "text_encoder";
+  return className === "AutoencoderKL" ? "vae" : className;
+}
+
+/** `diffusion_pytorch_model.fp16-00001-of-00002.safetensors` in parts. */
+const WEIGHTS_FILE = /^(?:diffusion_pytorch_model|model)(?:\.([^.]+?))?(?:-\d+-of-\d+)?\.safetensors$/;
+
+/** One entry for each set of weights that lies in a folder. */
+async function partsOf(folder: string, name: string, className: string): Promise<CheckpointPart[]> {
+  const sets = new Map<string | undefined, TensorInfo[]>();
+  for (const fileName of await listFolder(folder)) {
+    const match = WEIGHTS_FILE.exec(fileName);
+    if (!match) continue;
+    const file = await openSafetensors(joinPath(folder, fileName));
+    sets.set(match[1], [...(sets.get(match[1]) ?? []), ...file.tensors.values()]);
+    await file.close();
+  }
+  return [...sets].map(([variant, infos]) => ({ name, className, ...(variant && { variant }), ...tally(infos) }));
+}
+
+async function noWeights(folder: string): Promise<string> {
+  const pickle = (await listFolder(folder)).find((name) => /\.(bin|ckpt|pt|pth)$/.test(name));
+  return pickle ? `${pickle} is a pickle, which is not read: convert it to safetensors.` : "no safetensors weights.";
+}
+
+async function readJson(path: string): Promise<Config> {
+  try {
+    const value: unknown = JSON.parse(await readText(path));
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Config;
+    throw new Error("it holds no object");
+  } catch (error) {
+    throw new WeightsFormatError(`${path} cannot be read (${(error as Error).message}). Download it again.`, {
+      cause: error,
+    });
+  }
+}

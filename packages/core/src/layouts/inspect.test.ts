@@ -1,0 +1,198 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import * as tf from "@tensorflow/tfjs";
+import { fixturePath } from "../testing/fixture.js";
+import { writeTinyStableDiffusion } from "../testing/stable-diffusion.js";
+import { encodeSafetensors } from "../weights/write-safetensors.js";
+import { inspectCheckpoint } from "./inspect.js";
+import { ldmUnetName, ldmVaeName } from "./ldm-names.js";
+import { openClipPiece } from "./open-clip.js";
+
+let folder: string;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "inspect "));
+  await writeTinyStableDiffusion(join(folder, "pipeline"));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** A file of headers alone: every shape has a 0 in it, so that thousands of tensors have no bytes. */
+function headerOnly(shapes: Record<string, readonly number[]>, metadata?: Record<string, string>): Uint8Array {
+  const entries = Object.entries(shapes).map(([name, shape]) => [name, { dtype: "F16", shape, data_offsets: [0, 0] }]);
+  const json = Buffer.from(
+    JSON.stringify({ ...(metadata && { __metadata__: metadata }), ...Object.fromEntries(entries) }),
+  );
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(json.length));
+  return Buffer.concat([length, json]);
+}
+
+const KEYS = JSON.parse(gunzipSync(readFileSync(fixturePath("state-dict-keys/keys.json.gz"))).toString()) as Record<
+  string,
+  Record<string, number[]>
+>;
+
+/** All names of a published single file; of the shapes only the second axis, which is what families differ in. */
+function published(unet: string, texts: [prefix: string, keys: string, openClip: boolean][], extra: string[] = []) {
+  const cross = "CrossAttnUpBlock2D";
+  const up_block_types = unet === "sdxl.unet" ? [cross, cross, "UpBlock2D"] : ["UpBlock2D", cross, cross, cross];
+  const layout = { layers_per_block: 2, up_block_types };
+  const emptied = ([, inside = 1]: readonly number[]) => [0, inside];
+  return Object.fromEntries([
+    ...Object.entries(KEYS[unet]!).map(([name, shape]) => [
+      `model.diffusion_model.${ldmUnetName(name, layout)}`,
+      emptied(shape),
+    ]),
+    ...Object.entries(KEYS["vae"]!).map(([name, shape]) => [
+      `first_stage_model.${ldmVaeName(name, 4)}`,
+      emptied(shape),
+    ]),
+    ...texts.flatMap(([prefix, keys, openClip]) =>
+      Object.entries(KEYS[keys]!).map(([name, shape]) => [
+        prefix + (openClip ? openClipPiece(name).stored : name),
+        emptied(shape),
+      ]),
+    ),
+    ...extra.map((name) => [name, [0]]),
+  ]) as Record<string, number[]>;
+}
+
+const CLIP_L = (prefix: string): [string, string, boolean] => [prefix, "clip-l.text", false];
+const FILES = {
+  sd1: published("sd15.unet", [CLIP_L("cond_stage_model.transformer.")], ["model_ema.decay"]),
+  "sd1 inpainting": published("sd15-inpaint.unet", [CLIP_L("cond_stage_model.transformer.")]),
+  sd2: published("sd21.unet", [["cond_stage_model.model.", "sd21.text", true]]),
+  sdxl: published("sdxl.unet", [
+    CLIP_L("conditioner.embedders.0.transformer."),
+    ["conditioner.embedders.1.model.", "sdxl.text_2", true],
+  ]),
+};
+
+describe("Inspecting a checkpoint", () => {
+  it("tells the families of single files apart, and what they predict", async () => {
+    const report = async (name: keyof typeof FILES, metadata?: Record<string, string>) => {
+      const { kind, family, inChannels, pictureSize, prediction } = await inspectCheckpoint(
+        headerOnly(FILES[name], metadata),
+      );
+      return [kind, family, inChannels, pictureSize, prediction?.type, prediction?.certainty];
+    };
+    expect(await report("sd1")).toEqual(["single file", "sd1", 4, 512, "epsilon", "guessed"]);
+    expect(await report("sd1 inpainting")).toEqual(["single file", "sd1", 9, 512, "epsilon", "guessed"]);
+    expect(await report("sd2")).toEqual(["single file", "sd2", 4, 768, "v_prediction", "guessed"]);
+    expect(await report("sdxl")).toEqual(["single file", "sdxl", 4, 1024, "epsilon", "guessed"]);
+    expect((await report("sd2", { "modelspec.predict_key": "epsilon" })).slice(3)).toEqual([512, "epsilon", "stated"]);
+    expect((await report("sdxl", { "modelspec.prediction_type": "v" })).slice(4)).toEqual(["v_prediction", "stated"]);
+    const base = Object.entries(FILES.sd2).map(
+      ([key, shape]) => [key, { dtype: "F16", shape, data: new Float32Array(0) }] as const,
+    );
+    const steps = { dtype: "I64", shape: [], data: BigInt64Array.of(875_000n) } as const;
+    const withSteps = await encodeSafetensors(new Map<string, never>([...base, ["global_step", steps]] as never));
+    expect(await inspectCheckpoint(withSteps)).toMatchObject({ pictureSize: 512, prediction: { type: "epsilon" } });
+    const marked = headerOnly({ ...FILES.sdxl, v_pred: [0] });
+    expect((await inspectCheckpoint(marked)).prediction).toMatchObject({ type: "v_prediction", certainty: "stated" });
+  });
+
+  it("counts what each network of a single file has", async () => {
+    const { parts, notes } = await inspectCheckpoint(headerOnly(FILES.sd1));
+    expect(parts.map(({ name, tensors }) => [name, tensors])).toEqual([
+      ["unet", 686],
+      ["vae", 248],
+      ["text_encoder", 196],
+      ["unet (averaged)", 1],
+    ]);
+    expect(notes).toEqual(["It also holds averaged weights of the UNet."]);
+    const tiny = await inspectCheckpoint(fixturePath("tiny-sd-single-file/tiny-sd.fp16.safetensors"));
+    const unet = tiny.parts.find(({ name }) => name === "unet")!;
+    expect(unet.dtypes).toEqual({ F16: unet.parameters });
+    expect(unet.bytes).toBe(2 * unet.parameters);
+  });
+
+  it("reads a pipeline folder's configs, headers and variants, and allocates nothing", async () => {
+    const before = tf.memory().numTensors;
+    const report = await inspectCheckpoint(join(folder, "pipeline"));
+    expect(tf.memory().numTensors).toBe(before);
+    expect(report).toMatchObject({ kind: "pipeline folder", inChannels: 4, pictureSize: 64 });
+    expect(report.notes).toContain("Saved by StableDiffusionPipeline.");
+    expect(report.prediction).toMatchObject({ type: "epsilon", certainty: "stated" });
+    const sets = report.parts.map(({ name, variant, className }) => [name, variant, className]);
+    for (const name of ["unet", "vae", "text_encoder"]) {
+      expect(
+        sets
+          .filter(([part]) => part === name)
+          .map(([, variant]) => variant)
+          .sort(),
+      ).toEqual(["fp16", undefined]);
+    }
+    expect(sets).toContainEqual(["unet", "fp16", "UNet2DConditionModel"]);
+  });
+
+  it("takes a lone network's folder, in shards too", async () => {
+    const sharded = await inspectCheckpoint(fixturePath("unet_sharded"));
+    expect(sharded).toMatchObject({ kind: "model folder", inChannels: 4 });
+    const whole = await inspectCheckpoint(fixturePath("tiny-stable-diffusion/unet"));
+    const { tensors, parameters } = whole.parts.find(({ variant }) => variant === undefined)!;
+    expect(sharded.parts).toMatchObject([{ name: "unet", tensors, parameters }]);
+  });
+
+  it.each([
+    ["lora/peft/pytorch_lora_weights.safetensors", "lora", "unet", "Changes 48 layers, at rank 4."],
+    ["lora/attn_processor/pytorch_lora_weights.safetensors", "lora", "unet", "Changes 32 layers, at rank 4."],
+    ["lora/kohya/pytorch_lora_weights.safetensors", "lora", "unet", "Changes 73 layers, at rank 4."],
+    [
+      "textual_inversion/learned_embeds.safetensors",
+      "textual inversion",
+      "<cat-toy>",
+      "<cat-toy>: 1 vector of 16 numbers.",
+    ],
+    [
+      "textual_inversion/a1111_style.safetensors",
+      "textual inversion",
+      "emb_params",
+      "emb_params: 3 vectors of 16 numbers.",
+    ],
+    ["controlnet/diffusion_pytorch_model.safetensors", "network", "controlnet", undefined],
+    ["tiny-stable-diffusion/vae/diffusion_pytorch_model.safetensors", "network", "vae", undefined],
+    ["tiny-stable-diffusion/unet/diffusion_pytorch_model.safetensors", "network", "unet", undefined],
+    ["clip_text_gelu/v5_names/model.safetensors", "network", "text_encoder", undefined],
+    ["clip_text_gelu/model.safetensors", "network", "text_encoder", undefined],
+    ["safetensors/golden.safetensors", "unknown", "other", undefined],
+  ])("knows what %s is", async (path, kind, part, note) => {
+    const report = await inspectCheckpoint(fixturePath(path));
+    expect([report.kind, report.parts[0]!.name]).toEqual([kind, part]);
+    if (note) expect(report.notes).toEqual([note]);
+  });
+
+  it("tells a LoRA's and an embedding's family by the width of the text it reads", async () => {
+    const lora = headerOnly({
+      "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k.lora_down.weight": [0, 2048],
+    });
+    expect((await inspectCheckpoint(lora)).family).toBe("sdxl");
+    expect((await inspectCheckpoint(headerOnly({ emb_params: [0, 768] }))).family).toBe("sd1");
+    expect((await inspectCheckpoint(headerOnly({ clip_l: [0, 768], clip_g: [0, 1280] }))).family).toBe("sdxl");
+  });
+
+  it("says what is missing, and what to do with what is none", async () => {
+    const broken = join(folder, "broken");
+    mkdirSync(join(broken, "unet"), { recursive: true });
+    await expect(inspectCheckpoint(broken)).rejects.toThrow(
+      "has no model_index.json and no config.json; it holds unet",
+    );
+    const index = {
+      unet: ["diffusers", "UNet2DConditionModel"],
+      vae: ["diffusers", "AutoencoderKL"],
+      "../x": ["a", "B"],
+    };
+    writeFileSync(join(broken, "model_index.json"), JSON.stringify(index));
+    writeFileSync(join(broken, "unet", "config.json"), "{}");
+    writeFileSync(join(broken, "unet", "diffusion_pytorch_model.bin"), "");
+    expect((await inspectCheckpoint(broken)).notes).toEqual([
+      "unet: diffusion_pytorch_model.bin is a pickle, which is not read: convert it to safetensors.",
+      "vae (AutoencoderKL) is missing.",
+    ]);
+    writeFileSync(join(broken, "model_index.json"), "[]");
+    await expect(inspectCheckpoint(broken)).rejects.toThrow("model_index.json cannot be read (it holds no object)");
+    await expect(inspectCheckpoint(join(folder, "nothing.safetensors"))).rejects.toThrow("Check the path");
+  });
+});
