@@ -12,6 +12,7 @@ const guide: DefaultTheme.SidebarItem[] = [
     text: "Guide",
     items: [
       { text: "Getting started", link: "/getting-started" },
+      { text: "Samplers", link: "/samplers" },
       { text: "Backends", link: "/backends" },
       { text: "Training", link: "/training" },
       { text: "Writing a chapter", link: "/writing-a-chapter" },

@@ -37,16 +37,23 @@ describe("exactFlow", () => {
     const data = { means: [[0.7, -2]], deviation: 0.5 };
     const scale = Math.hypot(0.5, 0.3) / Math.hypot(0.5, 40);
     const [a, b] = exactFlow(data, [30, -11], 40, 0.3) as [number, number];
-    expect(Math.abs(a - (0.7 + (30 - 0.7) * scale))).toBeLessThan(1e-9);
-    expect(Math.abs(b - (-2 + (-11 + 2) * scale))).toBeLessThan(1e-9);
+    expect(Math.abs(a - (0.7 + (30 - 0.7) * scale))).toBeLessThan(1e-8);
+    expect(Math.abs(b - (-2 + (-11 + 2) * scale))).toBeLessThan(1e-8);
     // To a clean sample: 0.5 for the deviation at its end, up to the square of the thousandth where it stops.
     expect(Math.abs(exactFlow(data, [30, -11], 40, 0)[0]! - (0.7 + ((30 - 0.7) * 0.5) / Math.hypot(0.5, 40)))).toBeLessThan(1e-6); // prettier-ignore
+  });
+
+  it("refuses levels that do not fall, and pure noise", () => {
+    const words =
+      "exactFlow: from Infinity to 0; give two noise levels, sigma / alpha, that fall, the first finite, the second from 0.";
+    expect(() => exactFlow(SMOOTH, [1, 1], Infinity, 0)).toThrow(words);
+    expect(() => exactFlow(SMOOTH, [1, 1], 1, 2)).toThrow(RangeError);
   });
 
   it("leads back: there and further is the same as straight there", () => {
     const halfway = exactFlow(SMOOTH, [20, -3], 60, 1.3);
     const [straight, bent] = [exactFlow(SMOOTH, [20, -3], 60, 0.1), exactFlow(SMOOTH, halfway, 1.3, 0.1)];
-    straight.forEach((value, d) => expect(Math.abs(value - bent[d]!)).toBeLessThan(1e-9));
+    straight.forEach((value, d) => expect(Math.abs(value - bent[d]!)).toBeLessThan(1e-8));
   });
 });
 

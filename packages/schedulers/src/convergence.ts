@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { type GaussianMixture, mixtureDenoiser } from "./mixture.js";
 import type { NoiseSource } from "./noise.js";
-import { outputFor, type PredictionType } from "./prediction.js";
+import { type Level, outputFor, type PredictionType } from "./prediction.js";
 import { exactFlow } from "./probability-flow.js";
 import { replayNoise } from "./replay-noise.js";
 import type { Plan, Scheduler, StepOptions } from "./scheduler.js";
@@ -56,27 +56,40 @@ export function measureConvergence(
   options: { steps?: readonly number[]; planOf?: (n: number) => Plan; predicts?: PredictionType } = {},
 ): Measurement[] {
   const { steps = [8, 16, 32, 64], planOf = (n: number) => scheduler.plan(n), predicts = "epsilon" } = options;
+  const flow = new Map<string, number[][]>();
   return steps.map((n) => {
     const plan = planOf(n);
-    return { steps: n, calls: plan.timesteps.length, error: flowError(plan, mixture, noise, predicts) };
+    const [first, end] = [plan.levels[0]!, plan.sigmas.at(-1)!];
+    const key = `${first.alpha} ${first.sigma} ${end}`;
+    const wanted = flow.get(key) ?? exactEnds(first, end, mixture, noise);
+    flow.set(key, wanted);
+    return { steps: n, calls: plan.timesteps.length, error: errorOf(plan, wanted, mixture, noise, predicts) };
   });
 }
 
-/** Root mean square distance, in x / alpha, between a plan's end and the exact flow's, both from the same standard normal numbers. */
-function flowError(plan: Plan, mixture: GaussianMixture, noise: tf.Tensor2D, predicts: PredictionType): number {
+/** Where the exact flow takes normal numbers from one level to a level with that sigma / alpha, in x / alpha. */
+function exactEnds(first: Level, end: number, mixture: GaussianMixture, noise: tf.Tensor2D): number[][] {
+  // In float32, as the samplers' first x is.
+  const starts = noise.arraySync().map((row) => row.map((z) => Math.fround(z * first.sigma) / first.alpha));
+  return starts.map((y) => exactFlow(mixture, y, first.sigma / first.alpha, end));
+}
+
+/** Root mean square distance between a plan's end and the ends wanted, in x / alpha. */
+function errorOf(
+  plan: Plan,
+  wanted: readonly (readonly number[])[],
+  mixture: GaussianMixture,
+  noise: tf.Tensor2D,
+  predicts: PredictionType,
+): number {
   const [first, end] = [plan.levels[0]!, plan.sigmas.at(-1)!];
   // x has alpha 1 all along, or keeps its variance; a plan of flow matching ends at 0, where alpha is 1 for all.
   const alphaAtEnd = first.alpha === 1 ? 1 : 1 / Math.hypot(end, 1);
   const got = tf.tidy(() => {
-    const x = noise.mul<tf.Tensor2D>(first.sigma);
-    return sampleMixture(plan, mixture, x, SILENCE, predicts).div(alphaAtEnd).arraySync() as number[][];
+    const last = sampleMixture(plan, mixture, noise.mul<tf.Tensor2D>(first.sigma), SILENCE, predicts);
+    return last.div<tf.Tensor2D>(alphaAtEnd).arraySync();
   });
-  const start = noise.arraySync();
-  const from = first.sigma / first.alpha;
-  const squares = start.flatMap((row, b) => {
-    const want = exactFlow(mixture, row.map((z) => Math.fround(z * first.sigma) / first.alpha), from, end);
-    return want.map((value, d) => (got[b]![d]! - value) ** 2);
-  }); // prettier-ignore
+  const squares = wanted.flatMap((row, b) => row.map((value, d) => (got[b]![d]! - value) ** 2));
   return Math.sqrt(squares.reduce((sum, square) => sum + square, 0) / squares.length);
 }
 

@@ -1,0 +1,56 @@
+/** What the table of samplers says of a method that cannot be measured. */
+export interface Sampler {
+  /** `_class_name` without "Scheduler". */
+  readonly name: string;
+  /** In the table, with the setting that is measured. */
+  readonly label: string;
+  /** At its line in the chart, if shorter. */
+  readonly short?: string;
+  readonly inChart?: boolean;
+  readonly config?: object;
+  /** For networks that predict a flow, not noise. */
+  readonly flow?: boolean;
+  /** For networks that were distilled to jump: no order of convergence is asked of them. */
+  readonly distilled?: boolean;
+  /** Where a number is not the whole truth. */
+  readonly calls?: string;
+  readonly noise?: string;
+  readonly bestFor: string;
+  readonly paper: string;
+}
+
+const multistep = (solver_order: number) => ({ solver_order, lower_order_final: true });
+
+export const SAMPLERS: readonly Sampler[] = [
+  { name: "DDPM", label: "DDPM", config: { clip_sample: false }, bestFor: "the reference: all 1,000 steps", paper: "Ho et al. 2020" },
+  { name: "DDIM", label: "DDIM", inChart: true, config: { clip_sample: false, timestep_spacing: "trailing" }, noise: "with `eta`", bestFor: "few, repeatable steps; a base for editing", paper: "Song et al. 2021" },
+  { name: "DDIMInverse", label: "DDIMInverse", config: { clip_sample: false }, bestFor: "a picture's noise, to edit it", paper: "Song et al. 2021" },
+  { name: "PNDM", label: "PNDM", inChart: true, config: { skip_prk_steps: true, timestep_spacing: "trailing", set_alpha_to_one: true }, calls: "1", bestFor: "Stable Diffusion 1, as published", paper: "Liu et al. 2022" },
+  { name: "IPNDM", label: "IPNDM", bestFor: "v-diffusion's networks", paper: "Zhang & Chen 2023" },
+  { name: "EulerDiscrete", label: "EulerDiscrete", inChart: true, config: { use_karras_sigmas: true }, noise: "with `s_churn`", bestFor: "SDXL; the simplest that works", paper: "Karras et al. 2022" },
+  { name: "EulerAncestralDiscrete", label: "EulerAncestralDiscrete", bestFor: "variety; forgives its own errors", paper: "Song et al. 2021b; k-diffusion" },
+  { name: "HeunDiscrete", label: "HeunDiscrete", inChart: true, config: { use_karras_sigmas: true }, bestFor: "few errors where calls are cheap", paper: "Karras et al. 2022" },
+  { name: "LMSDiscrete", label: "LMSDiscrete", inChart: true, config: { use_karras_sigmas: true }, bestFor: "many smooth steps", paper: "k-diffusion" },
+  { name: "KDPM2Discrete", label: "KDPM2Discrete", inChart: true, config: { use_karras_sigmas: true }, bestFor: "as Heun", paper: "Karras et al. 2022; k-diffusion" },
+  { name: "KDPM2AncestralDiscrete", label: "KDPM2AncestralDiscrete", bestFor: "as Euler ancestral, finer", paper: "k-diffusion" },
+  { name: "DPMSolverMultistep", label: "DPMSolverMultistep, order 2", short: "DPM-Solver++ 2M", inChart: true, config: { ...multistep(2), use_karras_sigmas: true }, noise: "`sde-` forms", bestFor: "15 to 25 steps of most networks", paper: "Lu et al. 2022b" },
+  { name: "DPMSolverMultistep", label: "DPMSolverMultistep, order 3", short: "DPM-Solver++ 3M", inChart: true, config: { ...multistep(3), use_karras_sigmas: true }, noise: "`sde-` forms", bestFor: "without guidance; see `curvature`", paper: "Lu et al. 2022b" },
+  { name: "DPMSolverMultistepInverse", label: "DPMSolverMultistepInverse", bestFor: "as DDIMInverse, in fewer steps", paper: "Lu et al. 2022b" },
+  { name: "DPMSolverSinglestep", label: "DPMSolverSinglestep, order 2", config: { solver_order: 2 }, noise: "`sde-` form", bestFor: "restarts: needs no history", paper: "Lu et al. 2022a" },
+  { name: "DPMSolverSinglestep", label: "DPMSolverSinglestep, order 3", short: "DPM-Solver++ 3S", inChart: true, config: { solver_order: 3, use_karras_sigmas: true, lower_order_final: true }, noise: "`sde-` form", bestFor: "restarts: needs no history", paper: "Lu et al. 2022a" },
+  { name: "DPMSolverSDE", label: "DPMSolverSDE", bestFor: "detail; best with `brownianNoise`", paper: "Lu et al. 2022b" },
+  { name: "UniPCMultistep", label: "UniPCMultistep, order 2", short: "UniPC", inChart: true, config: { solver_order: 2, use_karras_sigmas: true }, bestFor: "5 to 15 steps", paper: "Zhao et al. 2023" },
+  { name: "DEISMultistep", label: "DEISMultistep, order 3", config: { solver_order: 3 }, bestFor: "networks that predict noise, few steps", paper: "Zhang & Chen 2023" },
+  { name: "SASolver", label: "SASolver", bestFor: "noise in the middle, none at the ends", paper: "Xue et al. 2023" },
+  { name: "EDMEuler", label: "EDMEuler", noise: "with `s_churn`", bestFor: "EDM's networks", paper: "Karras et al. 2022" },
+  { name: "EDMDPMSolverMultistep", label: "EDMDPMSolverMultistep", noise: "`sde-` form", bestFor: "EDM's networks, fewer steps", paper: "Lu et al. 2022b" },
+  { name: "FlowMatchEulerDiscrete", label: "FlowMatchEulerDiscrete", flow: true, noise: "optional", bestFor: "flow-matching networks (SD 3, Flux)", paper: "Lipman et al. 2023; Esser et al. 2024" },
+  { name: "FlowMatchHeunDiscrete", label: "FlowMatchHeunDiscrete", flow: true, noise: "with `s_churn`", bestFor: "the same, finer", paper: "Karras et al. 2022" },
+  { name: "LCM", label: "LCM", distilled: true, bestFor: "distilled networks, 1 to 8 steps", paper: "Luo et al. 2023" },
+  { name: "TCD", label: "TCD", distilled: true, bestFor: "distilled networks, 1 to 8 steps", paper: "Zheng et al. 2024" },
+  { name: "CMStochasticIterative", label: "CMStochasticIterative", distilled: true, bestFor: "consistency models, 1 or 2 steps", paper: "Song et al. 2023" },
+  { name: "UnCLIP", label: "UnCLIP", bestFor: "unCLIP's prior and decoder", paper: "Ramesh et al. 2022" },
+  { name: "ScoreSdeVe", label: "ScoreSdeVe", calls: "`correct_steps` + 1", bestFor: "networks that give the score", paper: "Song et al. 2021b" },
+  { name: "ScoreSdeVp", label: "ScoreSdeVp", bestFor: "continuous VP networks", paper: "Song et al. 2021b" },
+  { name: "RePaint", label: "RePaint", calls: "with its jumps, 10", bestFor: "inpainting with any network", paper: "Lugmayr et al. 2022" },
+]; // prettier-ignore
