@@ -84,7 +84,7 @@ export function targets(faces: readonly Face[]): tf.Tensor2D {
   const hot = new Float32Array(faces.length * logitCount);
   faces.forEach((face, row) => {
     for (const name of Object.keys(visible(face)) as Attribute[]) {
-      const value = (ATTRIBUTES[name] as readonly string[]).indexOf(face[name]);
+      const value = (ATTRIBUTES[name] as readonly (string | undefined)[]).indexOf(face[name]);
       hot[row * logitCount + LOGIT_OFFSETS.get(name)! + value] = 1;
     }
   });

@@ -1,4 +1,7 @@
-/** Every attribute of a face and the values it can take; the order is the order of the classifier's outputs. */
+/**
+ * Every attribute of a face and the values it can take; the order is the order of the classifier's outputs. The last one,
+ * the background's pattern, belongs to the 32 x 32 portraits alone: a background of 16 x 16 has no room for it.
+ */
 export const ATTRIBUTES = {
   background: ["white", "black", "blue", "green", "yellow", "pink", "purple", "orange"],
   skin: ["light", "tan", "dark"],
@@ -11,6 +14,7 @@ export const ATTRIBUTES = {
   mouth: ["smiling", "frowning", "surprised"],
   shirt: ["plain", "striped", "checkered"],
   shirtColor: ["red", "blue", "green", "yellow", "white", "black", "purple", "orange"],
+  pattern: ["plain", "striped", "dotted", "gradient"],
 } as const;
 
 export type Attribute = keyof typeof ATTRIBUTES;
@@ -19,9 +23,19 @@ export type Attribute = keyof typeof ATTRIBUTES;
  * What a picture shows. Colours of absent things are kept (a bald, beardless face has a hair colour too),
  * so that a face is always a full record; {@link visible} says which of them can be seen.
  */
-export type Face = { readonly [A in Attribute]: (typeof ATTRIBUTES)[A][number] };
+export type Face = { readonly [A in Exclude<Attribute, "pattern">]: (typeof ATTRIBUTES)[A][number] } & {
+  readonly pattern?: (typeof ATTRIBUTES)["pattern"][number];
+};
 
-export const ATTRIBUTE_NAMES = Object.keys(ATTRIBUTES) as Attribute[];
+/** The attributes of a 32 x 32 portrait. */
+export const PORTRAIT_ATTRIBUTE_NAMES = Object.keys(ATTRIBUTES) as Attribute[];
+
+/** The attributes of a 16 x 16 face. */
+export const ATTRIBUTE_NAMES = PORTRAIT_ATTRIBUTE_NAMES.filter((name) => name !== "pattern");
+
+/** The attributes that this face has: all, or all but the background's pattern. */
+export const attributesOf = (face: Face): readonly Attribute[] =>
+  face.pattern === undefined ? ATTRIBUTE_NAMES : PORTRAIT_ATTRIBUTE_NAMES;
 
 /** Hair styles that a hat hides, and that a face with a hat therefore never has. */
 export const HIDDEN_BY_HAT: readonly Face["hair"][] = ["spiky", "mohawk"];
@@ -33,8 +47,8 @@ export class InvalidFaceError extends Error {
 
 /** Throws {@link InvalidFaceError} unless every attribute has a known value and the hat leaves the hair style visible. */
 export function requireFace(face: Face): void {
-  for (const attribute of ATTRIBUTE_NAMES) {
-    const values: readonly string[] = ATTRIBUTES[attribute];
+  for (const attribute of attributesOf(face)) {
+    const values: readonly (string | undefined)[] = ATTRIBUTES[attribute];
     if (!values.includes(face[attribute])) {
       throw new InvalidFaceError(
         `A face's ${attribute} is ${JSON.stringify(face[attribute])}; it must be one of ${values.join(", ")}.`,
@@ -53,5 +67,6 @@ export function visible(face: Face): Partial<Face> {
   const unseen: Attribute[] = [];
   if (face.hair === "bald" && face.beard === "no") unseen.push("hairColor");
   if (face.hat === "none") unseen.push("hatColor");
-  return Object.fromEntries(ATTRIBUTE_NAMES.filter((name) => !unseen.includes(name)).map((name) => [name, face[name]]));
+  const seen = attributesOf(face).filter((name) => !unseen.includes(name));
+  return Object.fromEntries(seen.map((name) => [name, face[name]]));
 }

@@ -1,6 +1,7 @@
 import type { RandomNumbers } from "@tfjs-diffusion/schedulers";
-import { ATTRIBUTE_NAMES, visible, type Attribute, type Face } from "./attributes.js";
+import { attributesOf, visible, type Attribute, type Face } from "./attributes.js";
 import { pick } from "./sample.js";
+import { PATTERN_WORDS } from "./portrait-words.js";
 import * as words from "./words.js";
 
 /**
@@ -50,14 +51,19 @@ const TOPICS: readonly Topic[] = [
   ["background"],
 ];
 
+/** A portrait's background has a pattern too. */
+const PORTRAIT_TOPICS: readonly Topic[] = [...TOPICS.slice(0, -1), ["background", "pattern"]];
+
+const topicsOf = (face: Face) => (face.pattern === undefined ? TOPICS : PORTRAIT_TOPICS);
+
 /** Describes a face in words; equal faces and random numbers give equal captions. */
 export function caption(face: Face, random: RandomNumbers, style: CaptionStyle): Caption {
   const wording: Wording = {
     mention: drawMention(face, random, style),
-    synonym: drawEach(random),
-    noun: drawEach(random),
-    form: drawEach(random),
-    order: drawEach(random),
+    synonym: drawEach(face, random),
+    noun: drawEach(face, random),
+    form: drawEach(face, random),
+    order: drawEach(face, random),
     frame: pick(["sentence", "sentence", "sentence", "sentence", "background first", "tags"] as const, random),
     wearing: random.uniform() < 0.3,
     without: random.uniform() < 0.3,
@@ -66,24 +72,24 @@ export function caption(face: Face, random: RandomNumbers, style: CaptionStyle):
   return { ...captionWith(face, wording), wording };
 }
 
-function drawEach(random: RandomNumbers): Record<Attribute, number> {
-  return Object.fromEntries(ATTRIBUTE_NAMES.map((name) => [name, random.uniform()])) as Record<Attribute, number>;
+function drawEach(face: Face, random: RandomNumbers): Record<Attribute, number> {
+  return Object.fromEntries(attributesOf(face).map((name) => [name, random.uniform()])) as Record<Attribute, number>;
 }
 
 /** What to mention, drawn again while none of it can be seen (the hair colour of a bald head). */
 function drawMention(face: Face, random: RandomNumbers, style: CaptionStyle): ReadonlySet<Attribute> {
   for (;;) {
     const mention = new Set(whatToMention(face, random, style));
-    if (ATTRIBUTE_NAMES.some((name) => isMentioned(name, face, mention))) return mention;
+    if (attributesOf(face).some((name) => isMentioned(name, face, mention))) return mention;
   }
 }
 
 function whatToMention(face: Face, random: RandomNumbers, style: CaptionStyle): Attribute[] {
   const dice = style === "mixed" ? random.uniform() : 0;
-  if (style === "full" || dice >= 0.65) return [...ATTRIBUTE_NAMES];
-  const isAbsent = ([first]: Topic) => ["none", "no"].includes(face[first]);
+  if (style === "full" || dice >= 0.65) return [...attributesOf(face)];
+  const isAbsent = ([first]: Topic) => ["none", "no"].includes(face[first] ?? "");
   if (style === "short" || dice < 0.3) {
-    const topics = [...TOPICS];
+    const topics = [...topicsOf(face)];
     const count = 1 + random.integer(3);
     const chosen: Topic[] = [];
     while (chosen.length < count) {
@@ -92,9 +98,9 @@ function whatToMention(face: Face, random: RandomNumbers, style: CaptionStyle): 
     }
     return chosen.flatMap((topic) => thin(topic, 0.2, random));
   }
-  return TOPICS.filter((topic) => random.uniform() < (isAbsent(topic) ? 0.4 : 0.75)).flatMap((topic) =>
-    thin(topic, 0.15, random),
-  );
+  return topicsOf(face)
+    .filter((topic) => random.uniform() < (isAbsent(topic) ? 0.4 : 0.75))
+    .flatMap((topic) => thin(topic, 0.15, random));
 }
 
 /** Of a topic with two attributes, leaves out each with probability `share` (never both). */
@@ -105,8 +111,9 @@ function thin(topic: Topic, share: number, random: RandomNumbers): Attribute[] {
 
 /** Puts a face into given words: what {@link caption} gave for another face, say, of which this is the hard negative. */
 export function captionWith(face: Face, wording: Wording): { text: string; mentioned: Attribute[] } {
-  const mentioned = ATTRIBUTE_NAMES.filter((name) => isMentioned(name, face, wording.mention));
-  const phrases = TOPICS.filter((topic) => isSpokenOf(topic, face, mentioned))
+  const mentioned = attributesOf(face).filter((name) => isMentioned(name, face, wording.mention));
+  const phrases = topicsOf(face)
+    .filter((topic) => isSpokenOf(topic, face, mentioned))
     .sort(([a], [b]) => wording.order[a] - wording.order[b])
     .map(([topic]) => ({ topic, ...describe(topic, face, new Set(mentioned), wording) }));
   if (wording.frame === "tags" && phrases.length > 0) {
@@ -165,14 +172,16 @@ interface Phrase {
 }
 
 function describe(topic: Attribute, face: Face, mentioned: ReadonlySet<Attribute>, wording: Wording): Phrase {
-  const say = <A extends Attribute>(name: A, table: Record<Face[A], readonly string[]>) =>
-    mentioned.has(name) ? usually(table[face[name]], wording.synonym[name]) : "";
+  const say = <A extends Attribute>(name: A, table: Record<NonNullable<Face[A]>, readonly string[]>) =>
+    mentioned.has(name) ? usually(table[face[name]!], wording.synonym[name]) : "";
   const form = wording.form[topic];
   switch (topic) {
-    case "background":
-      return {
-        text: `${say("background", words.BACKGROUND_WORDS)} ${usually(words.BACKGROUND_NOUNS, wording.noun.background)}`,
-      };
+    case "background": {
+      const color = say("background", words.BACKGROUND_WORDS);
+      const pattern = say("pattern", PATTERN_WORDS);
+      const noun = usually(words.BACKGROUND_NOUNS, wording.noun.background);
+      return { text: form < 0.8 ? spaced(pattern, color, noun) : spaced(color, pattern, noun) };
+    }
     case "skin":
       return form < 0.6 && wording.frame !== "tags"
         ? { text: say("skin", words.SKIN_WORDS), adjective: true }

@@ -23,6 +23,11 @@ export function sampleFace(random: RandomNumbers): Face {
   };
 }
 
+/** Draws any portrait: a face before a background whose pattern, too, is as likely as the others. */
+export function samplePortrait(random: RandomNumbers): Face {
+  return { ...sampleFace(random), pattern: pick(ATTRIBUTES.pattern, random) };
+}
+
 const BARE_HEAD = [...ATTRIBUTES.hair, ...HIDDEN_BY_HAT];
 const UNDER_A_HAT = ATTRIBUTES.hair.filter((hair) => !HIDDEN_BY_HAT.includes(hair));
 
@@ -35,6 +40,7 @@ const HELD_OUT_PAIRS: readonly [Attribute, Attribute, readonly (readonly [string
     pairs("red+green blue+orange green+pink yellow+purple white+black black+yellow purple+blue orange+white"),
   ],
   ["hair", "hairColor", pairs("mohawk+green pigtails+pink spiky+blue long+blonde short+ginger")],
+  ["pattern", "background", pairs("striped+pink dotted+orange gradient+green striped+blue dotted+white")],
 ];
 
 function pairs(text: string): [string, string][] {
@@ -52,15 +58,20 @@ export function heldOutPairs(face: Face): [Attribute, Attribute][] {
 /** Whether the picture shows a combination that is held out of training to measure composition. */
 export const isHeldOut = (face: Face): boolean => heldOutPairs(face).length > 0;
 
+/** Draws a face, such as {@link sampleFace} and {@link samplePortrait}. */
+export type FaceSampler = (random: RandomNumbers) => Face;
+
 /** A face that shows no held-out combination. */
-export const sampleTrainFace = (random: RandomNumbers): Face => sampleUntil((face) => !isHeldOut(face), random);
+export const sampleTrainFace = (random: RandomNumbers, sample: FaceSampler = sampleFace): Face =>
+  sampleUntil((face) => !isHeldOut(face), random, sample);
 
 /** A face that shows at least one held-out combination. */
-export const sampleHeldOutFace = (random: RandomNumbers): Face => sampleUntil(isHeldOut, random);
+export const sampleHeldOutFace = (random: RandomNumbers, sample: FaceSampler = sampleFace): Face =>
+  sampleUntil(isHeldOut, random, sample);
 
-function sampleUntil(accept: (face: Face) => boolean, random: RandomNumbers): Face {
+function sampleUntil(accept: (face: Face) => boolean, random: RandomNumbers, sample: FaceSampler): Face {
   for (;;) {
-    const face = sampleFace(random);
+    const face = sample(random);
     if (accept(face)) return face;
   }
 }
@@ -117,7 +128,8 @@ export function redrawAttributes(face: Face, among: readonly Attribute[], random
   }
 }
 
-const knows = (attribute: Attribute, value: string) => (ATTRIBUTES[attribute] as readonly string[]).includes(value);
+const knows = (attribute: Attribute, value: string | undefined) =>
+  (ATTRIBUTES[attribute] as readonly (string | undefined)[]).includes(value);
 
 /** A hat put on spiky hair makes it short hair, unless the hair style must stay: then there is no such face. */
 function makeDrawable(face: Face, fixed: readonly Attribute[]): Face | undefined {

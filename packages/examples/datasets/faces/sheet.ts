@@ -1,21 +1,23 @@
 /**
- * A look at the data: `node packages/examples/dist/datasets/faces/sheet.js [split] [file.png]` draws the first 96
- * pictures of a split (train, seen, held-out or any) and prints the captions of the first eight.
+ * A look at the data: `node packages/examples/dist/datasets/faces/sheet.js [split] [file.png] [faces|portraits]` draws the
+ * first 96 pictures of a split (train, seen, held-out or any) and prints the captions of the first eight.
  */
 import { writeFile } from "node:fs/promises";
 import { argv } from "node:process";
 import * as tf from "@tensorflow/tfjs";
-import { encodePng, imageGrid, useBackend } from "@tfjs-diffusion/core";
-import { faceBatch, FACE_SIZE, type Split } from "./index.js";
+import { encodePng, imageGrid, toUnit, useBackend } from "@tfjs-diffusion/core";
+import { PORTRAITS } from "../portraits/index.js";
+import { faceBatch, FACES, type Split } from "./index.js";
 
-const [split = "train", file = `faces-${split}.png`] = argv.slice(2);
+const [split = "train", file = `faces-${split}.png`, name = "faces"] = argv.slice(2);
+const kind = name === "portraits" ? PORTRAITS : FACES;
 const COUNT = 96;
 
 await useBackend("cpu");
-const { pixels, captions } = faceBatch(Array(COUNT).keys(), { seed: 0, split: split as Split });
+const { pixels, captions } = faceBatch(Array(COUNT).keys(), { seed: 0, split: split as Split, kind });
 const sheet = tf.tidy(() => {
-  const images = tf.tensor4d(pixels, [COUNT, FACE_SIZE, FACE_SIZE, 3]).add<tf.Tensor4D>(1).div<tf.Tensor4D>(2);
-  return imageGrid(images, { columns: 16, gap: 1, scale: 4 });
+  const images = toUnit(tf.tensor4d(pixels, [COUNT, kind.size, kind.size, 3]));
+  return imageGrid(images, { columns: 16, gap: 1, scale: 64 / kind.size });
 });
 await writeFile(file, await encodePng(sheet));
 sheet.dispose();

@@ -1,3 +1,4 @@
+import * as portraitWords from "./portrait-words.js";
 import * as words from "./words.js";
 
 /** A tokenizer in the format of CLIP's `vocab.json` and `merges.txt`. */
@@ -14,9 +15,9 @@ export const END_OF_TEXT = "<|endoftext|>";
 /** Tokens that the longest caption takes, start and end included, rounded up; shorter ones are padded to it. */
 export const CONTEXT_LENGTH = 40;
 
-/** Every word that a caption can hold, sorted. */
-export function captionWords(): string[] {
-  const tables: object[] = Object.values(words);
+/** Every word that a caption can hold, sorted; those of portraits speak of patterns too. */
+export function captionWords(of: "faces" | "portraits" = "faces"): string[] {
+  const tables: object[] = [...Object.values(words), ...(of === "portraits" ? Object.values(portraitWords) : [])];
   const texts = tables.flatMap((table) => Object.values<string | readonly string[]>({ ...table }).flat());
   return [...new Set(texts.flatMap((text) => text.split(" ")))].sort();
 }
@@ -25,8 +26,8 @@ export function captionWords(): string[] {
  * Byte-pair encoding (Sennrich et al. 2016, algorithm 1) trained on the captions' words until each is one token.
  * All single bytes are kept, as in CLIP, so that any text can be encoded; unknown words come out in pieces.
  */
-export function vocabulary(): Vocabulary {
-  let spellings = captionWords().map((word) => [...word.slice(0, -1), `${word.at(-1)}</w>`]);
+export function vocabulary(words: readonly string[] = captionWords()): Vocabulary {
+  let spellings = words.map((word) => [...word.slice(0, -1), `${word.at(-1)}</w>`]);
   const merges: [string, string][] = [];
   for (let pair = commonestPair(spellings); pair; pair = commonestPair(spellings)) {
     merges.push(pair);

@@ -1,6 +1,6 @@
 import type { Face } from "./attributes.js";
 
-type Words<A extends keyof Face> = Record<Face[A], readonly string[]>;
+type Words<A extends Exclude<keyof Face, "pattern">> = Record<Face[A], readonly string[]>;
 
 /** Words for each value, the usual one first. Captions use the first six times in ten. */
 export const BACKGROUND_WORDS: Words<"background"> = {

@@ -1,0 +1,98 @@
+import { describe, expect, it } from "@jest/globals";
+import { keyedRandom } from "@tfjs-diffusion/schedulers";
+import {
+  ATTRIBUTES,
+  caption,
+  captionWords,
+  faceExample,
+  heldOutPairs,
+  InvalidFaceError,
+  PORTRAIT_ATTRIBUTE_NAMES,
+  samplePortrait,
+  sampleTrainFace,
+  swapOneAttribute,
+  visible,
+  vocabulary,
+} from "../faces/index.js";
+import { PORTRAITS, PORTRAIT_SIZE, renderPortrait } from "./index.js";
+
+const portraits = Array.from({ length: 200 }, (_, i) => samplePortrait(keyedRandom(5, i)));
+const options = { seed: 0, kind: PORTRAITS } as const;
+
+describe("A portrait", () => {
+  it("has 32 x 32 x 3 bytes, the same for the same face and random numbers", () => {
+    for (const [i, face] of portraits.entries()) {
+      const pixels = renderPortrait(face, keyedRandom(i));
+      expect(pixels).toHaveLength(PORTRAIT_SIZE * PORTRAIT_SIZE * 3);
+      expect(renderPortrait(face, keyedRandom(i))).toEqual(pixels);
+    }
+  });
+
+  it("differs wherever one visible attribute does, by at least 4 pixels that an eye can tell apart", () => {
+    const differing = (a: Uint8Array, b: Uint8Array) =>
+      new Set([...a.keys()].filter((k) => Math.abs(a[k]! - b[k]!) > 24).map((k) => Math.floor(k / 3))).size;
+    for (const [i, face] of portraits.slice(0, 60).entries()) {
+      for (const name of Object.keys(visible(face)) as (keyof typeof ATTRIBUTES)[]) {
+        const other = swapOneAttribute(face, keyedRandom(i, name), [name]);
+        const pixels = differing(renderPortrait(face, keyedRandom(i)), renderPortrait(other, keyedRandom(i)));
+        expect({ name, from: face[name], to: other[name], ok: pixels >= 4 }).toMatchObject({ ok: true });
+      }
+    }
+  });
+
+  it("is outlined: the figure never touches the background", () => {
+    const face = { ...portraits[0]!, background: "green", pattern: "plain", hair: "bald", hat: "none" } as const;
+    const pixels = renderPortrait(face, keyedRandom(1));
+    const at = (x: number, y: number) => [...pixels.subarray((y * 32 + x) * 3, (y * 32 + x) * 3 + 3)].join();
+    const middle = Array.from({ length: 32 }, (_, x) => at(x, 12));
+    const edge = middle.findIndex((color) => color !== middle[0]);
+    expect(middle[0]).toBe("160,220,152");
+    expect(middle[edge]).toBe("28,22,34");
+  });
+
+  it("without a pattern is refused", () => {
+    const { pattern: _, ...face } = portraits[0]!;
+    expect(() => renderPortrait(face, keyedRandom(0))).toThrow(InvalidFaceError);
+    expect(() => renderPortrait({ ...face, pattern: "wavy" as "plain" }, keyedRandom(0))).toThrow(/plain, striped/);
+  });
+});
+
+describe("The portraits as a data set", () => {
+  it("hold each value of each attribute", () => {
+    for (const name of PORTRAIT_ATTRIBUTE_NAMES) {
+      expect(new Set(portraits.map((face) => face[name]))).toEqual(new Set(ATTRIBUTES[name]));
+    }
+  });
+
+  it("keep pairs of pattern and background out of training, as they do pairs of colours", () => {
+    const pairs = new Set<string>();
+    for (let i = 0; i < 400; i++) {
+      expect(heldOutPairs(sampleTrainFace(keyedRandom(7, i), samplePortrait))).toEqual([]);
+      for (const pair of heldOutPairs(faceExample(i, { ...options, split: "held-out" }).face)) pairs.add(pair.join());
+    }
+    expect([...pairs].sort()).toEqual(
+      ["hair,hairColor", "hatColor,hairColor", "pattern,background", "shirtColor,background"].sort(),
+    );
+  });
+
+  it("say the pattern in full captions, in words that the vocabulary holds whole", () => {
+    const { vocab } = vocabulary(captionWords("portraits"));
+    for (const [i, face] of portraits.entries()) {
+      const { text, mentioned } = caption(face, keyedRandom(i), "full");
+      expect(mentioned).toEqual(Object.keys(visible(face)));
+      expect(
+        text
+          .replaceAll(",", " ,")
+          .split(" ")
+          .filter((word) => !(`${word}</w>` in vocab)),
+      ).toEqual([]);
+      const other = { ...face, pattern: face.pattern === "striped" ? ("dotted" as const) : ("striped" as const) };
+      expect(caption(other, keyedRandom(i), "full").text).not.toBe(text);
+    }
+  });
+
+  it("leave the vocabulary of the 16 x 16 faces as it is", () => {
+    expect(captionWords()).not.toContain("dotted");
+    expect(captionWords("portraits")).toEqual(expect.arrayContaining([...captionWords(), "dotted"]));
+  });
+});
