@@ -1,5 +1,7 @@
+import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
+import type { BrownianNoise } from "./brownian.js";
 import { schedulerFromConfig } from "./from-config.js";
 import type { Plan, Scheduler } from "./scheduler.js";
 import { replayNoise } from "./replay-noise.js";
@@ -187,5 +189,44 @@ describe("ScoreSdeVe", () => {
     });
     expect(Math.abs(sum / 14372758528 - 1)).toBeLessThan(1e-5);
     expect(Math.abs(sum / values.length / 18714530 - 1)).toBeLessThan(1e-5);
+  });
+});
+
+describe("DPMSolverSDE", () => {
+  // Its noise is torchsde's Brownian tree, whose increments are stored (fixtures/torchsde-increments.json says how they were drawn).
+  const stored = JSON.parse(readFileSync(new URL("../fixtures/torchsde-increments.json", import.meta.url), "utf8")) as Record<string, string>; // prettier-ignore
+  const storedPath = (name: string): BrownianNoise => {
+    const bytes = Buffer.from(stored[name]!, "base64");
+    const values = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+    let next = 0;
+    return {
+      ...torchNoise(0),
+      increment: (shape) => tf.tensor(values.slice(next, (next += tf.util.sizeFromShape(shape))), shape),
+    };
+  };
+
+  it.each([
+    ["full_loop_no_noise", {}, "linspace", 162.52383422851562, 0.211619570851326],
+    [
+      "full_loop_with_v_prediction",
+      { prediction_type: "v_prediction" },
+      "linspace",
+      119.8487548828125,
+      0.1560530662536621,
+    ],
+    // Their mean, 0.23003872730981811, is an older one than their sum, 170.3135223388672: within their 1e-2 of it.
+    [
+      "full_loop_device_karras_sigmas",
+      { use_karras_sigmas: true },
+      "karras",
+      170.3135223388672,
+      0.23003872730981811,
+      1e-2,
+    ],
+  ])("%s", (_, config, levels, sum, mean, ...[meanTolerance = 1e-3]) => {
+    const loop = { config: { ...config, num_train_timesteps: 1100, beta_start: 0.0001, beta_end: 0.02 }, style: "scaled in place" } as const; // prettier-ignore
+    const got = runLoop("DPMSolverSDE", { ...loop, noise: storedPath(levels) });
+    expect(Math.abs(got.sum - sum)).toBeLessThan(1e-2);
+    expect(Math.abs(got.mean - mean)).toBeLessThan(meanTolerance);
   });
 });

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { combine } from "../combine.js";
 import { schedulerFromConfig } from "../from-config.js";
+import type { NoiseSource } from "../noise.js";
 import type { PlanRequest, StepOptions } from "../scheduler.js";
 import { torchNoise } from "../torch-noise.js";
 
@@ -13,6 +14,8 @@ export interface Loop {
   /** With `first`: start from the samples as they are. */
   clean?: boolean;
   options?: StepOptions;
+  /** `torch.manual_seed(0)` unless given. */
+  noise?: NoiseSource;
   /** How their test runs the loop. */
   style?: "plain" | "scaled in place" | "raw";
   /** [4, 3, 8, 8] unless given. */
@@ -37,7 +40,7 @@ export function runLoop(name: string, loop: Loop): { sum: number; mean: number; 
   const values = ramp(shape);
   return tf.tidy(() => {
     const plan = schedulerFromConfig({ ...config, _class_name: `${name}Scheduler` }).plan(request);
-    const source = torchNoise(0);
+    const source = loop.noise ?? torchNoise(0);
     const sample = combine([style === "raw" ? 1 : plan.initNoiseSigma, tf.tensor(values, [...shape])]);
     const noise = tf.tensor(values.map((x) => (values.length - 1) / values.length - x), [...shape]); // prettier-ignore
     let state = plan.resume(first && !clean ? plan.addNoise(sample, noise, first) : sample, first);
