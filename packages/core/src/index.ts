@@ -62,6 +62,7 @@ export { toUnit } from "./image/to-unit.js";
 export { loadModel, type LoadModelOptions, modelFromConfig } from "./models/load-model.js";
 export { PlatformError } from "./platform.js";
 export { CLIPTokenizer, type EncodeOptions, type TokenizerParts } from "./text/tokenizer.js";
+export { parsePromptWeights, type WeightedText } from "./text/prompt-weights.js";
 export { TokenizerFilesError } from "./text/tokenizer-files.js";
 export type { Dtype, NumberArray } from "./weights/dtypes.js";
 export { WeightsFormatError, WeightsMismatchError, WeightsReadError } from "./weights/errors.js";

@@ -15,6 +15,8 @@ export interface StableDiffusionOptions {
   prompt?: string | string[];
   /** What to draw away from, one for all prompts or one for each. Default "". */
   negativePrompt?: string | string[];
+  /** Read weights in prompts, `(word:1.3)`, `(word)`, `[word]`: see parsePromptWeights. Default false: brackets are text. */
+  promptWeighting?: boolean;
   /** States of a text encoder in place of prompts, [prompts, tokens, C]. */
   promptEmbeds?: tf.Tensor3D;
   /** The same in place of negative prompts, [1 or prompts, tokens, C]. */

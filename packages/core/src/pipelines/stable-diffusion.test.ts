@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, it, jest } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { replayNoise, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
 import { loadModel } from "../models/load-model.js";
@@ -135,6 +135,33 @@ describe("Stable Diffusion", () => {
     const { prompt, ...rest } = PROMPT;
     const said = await draw({ ...rest, prompt, negativePrompt: "blurry" });
     expect((await draw({ ...rest, promptEmbeds, negativePromptEmbeds })).images).toEqual(said.images);
+  });
+
+  it("weighs words where it is asked to, and reads brackets as text otherwise", async () => {
+    const { textEncoder, tokenizer } = pipeline.parts;
+    const plain = tf.tensor2d([tokenizer.encode("a red cube")], undefined, "int32");
+    const states = textEncoder.forward(plain).lastHiddenState;
+    // Start, a, red, cube, end and padding: the second word counts 1.5 times.
+    const weights = Array.from({ length: 77 }, (_, i) => (i === 2 ? 1.5 : 1));
+    const scaled = states.mul(tf.tensor3d(weights, [1, 77, 1]));
+    const promptEmbeds = scaled.mul<tf.Tensor3D>(states.mean().div(scaled.mean()));
+    const { prompt, ...rest } = PROMPT;
+    const expected = await draw({ ...rest, promptEmbeds });
+    const by = (text: string, promptWeighting: boolean) => draw({ ...rest, prompt: text, promptWeighting });
+    const drawn = await by("a (red:1.5) cube", true);
+    drawn.images.forEach((value, i) => expect(value).toBeCloseTo(expected.images[i]!, 4));
+    expect((await by(prompt, true)).images).toEqual((await by(prompt, false)).images);
+    expect((await by("a (red:1.5) cube", false)).images).not.toEqual(drawn.images);
+  });
+
+  it("says what it cuts off a prompt that is too long", async () => {
+    const warn = jest.spyOn(console, "warn").mockImplementation(() => undefined);
+    const long = `${"red ".repeat(75)}cube on a hill`;
+    const drawn = await draw({ ...PROMPT, prompt: long });
+    expect(warn).toHaveBeenCalledTimes(1);
+    expect(warn.mock.calls[0]![0]).toContain('does not see its end: "cube on a hill"');
+    warn.mockRestore();
+    expect((await draw({ ...PROMPT, prompt: "red ".repeat(75) })).images).toEqual(drawn.images);
   });
 
   it("shows a preview of every step", async () => {

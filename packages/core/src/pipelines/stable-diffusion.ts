@@ -195,7 +195,7 @@ export class StableDiffusionPipeline {
     try {
       const plan = scheduler.plan(checked.steps);
       const first = checked.image ? firstCall(scheduler, checked, plan.timesteps.length) : 0;
-      const { guided, predict, tensors } = this.#conditioned(checked);
+      const { guided, predict, tensors } = this.#conditioned(checked, options.promptWeighting ?? false);
       held.push(...tensors);
       const request = { plan, space: this.#space, shape: checked.shape, noise, latents: options.latents };
       const start = this.#start(request, checked, first);
@@ -231,10 +231,12 @@ export class StableDiffusionPipeline {
   }
 
   /** The network, told what the prompts say; when guided it expects the batch twice, for the negative prompts first. */
-  #conditioned({ prompts, negatives, clipSkip, numImages, guidanceScale, shape: [batch] }: CheckedOptions) {
+  #conditioned(checked: CheckedOptions, weighting: boolean) {
+    const { prompts, negatives, clipSkip, numImages, guidanceScale, shape } = checked;
+    const [batch] = shape;
     const { unet } = this.parts;
     const embeds = (given: string[] | tf.Tensor3D, skip = 0) =>
-      Array.isArray(given) ? encodePrompts(given, this.parts, skip).context : given;
+      Array.isArray(given) ? encodePrompts(given, this.parts, { clipSkip: skip, weighting }).context : given;
     // A network that was distilled with guidance (Meng et al. 2023) is told its scale instead.
     const scaleWidth = unet.config.time_cond_proj_dim;
     const guided = scaleWidth === null && needsGuidance(guidanceScale);

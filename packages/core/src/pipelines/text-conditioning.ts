@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import type { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip-text-model.js";
+import { parsePromptWeights } from "../text/prompt-weights.js";
 import type { CLIPTokenizer } from "../text/tokenizer.js";
 
 /** The networks that read a prompt. */
@@ -19,26 +20,62 @@ export type TextConditioning = {
   pooled: tf.Tensor2D | undefined;
 };
 
+/** How to read prompts. */
+export interface EncodePromptsOptions {
+  /** Take the states of so many layers before the last. */
+  clipSkip?: number;
+  /** Read `(word:1.3)` as weights: see {@link parsePromptWeights}. */
+  weighting?: boolean;
+}
+
 /**
  * Reads the prompts, all of them at once; each is cut or padded to the length that tokenizer and encoder can take, and what is
- * cut is told to the console. `clipSkip` takes the states of so many layers before the last.
+ * cut is told to the console.
  */
 export function encodePrompts(
   prompts: string[],
   { tokenizer, textEncoder, textEncoder2 }: TextEncoders,
-  clipSkip = 0,
+  { clipSkip = 0, weighting = false }: EncodePromptsOptions = {},
 ): TextConditioning {
-  const onTruncate = (cut: string) =>
-    console.warn(`A prompt is too long for the text encoder; it does not see its end: "${cut}".`);
-  const idsFor = (encoder: CLIPTextModel | CLIPTextModelWithProjection) => {
+  const read = (encoder: CLIPTextModel | CLIPTextModelWithProjection) => {
     const maxLength = Math.min(tokenizer.maxLength, encoder.config.max_position_embeddings);
-    const ids = prompts.map((prompt) => tokenizer.encode(prompt, { maxLength, onTruncate }));
-    return tf.tensor2d(ids, [prompts.length, maxLength], "int32");
+    const encoded = prompts.map((prompt) => encodeWeighted(tokenizer, prompt, maxLength, weighting));
+    const [ids, weights] = [encoded.map(({ ids }) => ids), encoded.map(({ weights }) => weights)];
+    return { ids: tf.tensor2d(ids, [prompts.length, maxLength], "int32"), weights };
   };
-  return tf.tidy(() => ({
-    context: tokenStates(textEncoder, idsFor(textEncoder), clipSkip),
-    pooled: textEncoder2?.forward(idsFor(textEncoder2)).textEmbeds,
-  }));
+  return tf.tidy(() => {
+    const { ids, weights } = read(textEncoder);
+    const states = tokenStates(textEncoder, ids, clipSkip);
+    return {
+      context: weighting ? weighted(states, weights) : states,
+      pooled: textEncoder2?.forward(read(textEncoder2).ids).textEmbeds,
+    };
+  });
+}
+
+/** A prompt's ids, start, end and padding included, and the weight of each. */
+function encodeWeighted(tokenizer: CLIPTokenizer, prompt: string, maxLength: number, weighting: boolean) {
+  const pieces = weighting ? parsePromptWeights(prompt) : [{ text: prompt, weight: 1 }];
+  const tokens = pieces.flatMap(({ text, weight }) => tokenizer.tokenize(text).map((id) => ({ id, weight })));
+  const kept = tokens.slice(0, maxLength - 2);
+  if (kept.length < tokens.length) {
+    const cut = tokenizer.decode(tokens.slice(kept.length).map(({ id }) => id));
+    console.warn(
+      `A prompt is too long for the text encoder, which does not see its end: "${cut}". Say it in fewer words.`,
+    );
+  }
+  const [start, ...endAndPadding] = tokenizer.encode("", { maxLength });
+  const rest = endAndPadding.slice(0, maxLength - 1 - kept.length);
+  return {
+    ids: [start!, ...kept.map(({ id }) => id), ...rest],
+    weights: [1, ...kept.map(({ weight }) => weight), ...rest.map(() => 1)],
+  };
+}
+
+/** Each token's state times its weight, drawn back to the mean that the prompt's states had. [N, L, C] */
+function weighted(states: tf.Tensor3D, weights: readonly number[][]): tf.Tensor3D {
+  const scaled = states.mul<tf.Tensor3D>(tf.tensor2d(weights as number[][]).expandDims(2));
+  return scaled.mul(states.mean([1, 2], true).div(scaled.mean([1, 2], true)));
 }
 
 /** The states after the layer that is `clipSkip` before the last, normalised as after the last. */
