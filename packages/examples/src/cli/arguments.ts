@@ -39,6 +39,7 @@ export const HELP = `Draws faces from sentences.
 
   npm start -- backends                          what TensorFlow.js can run on here, and how fast
   npm start -- profile                           where the time of a network goes; profile --help lists the options
+  npm start -- inspect PATH                      what a checkpoint is: file or folder, its family, sizes and number types
 `;
 
 /** The most that is sensible in one picture file, and the most steps that the noise schedule has. */

@@ -1,0 +1,94 @@
+import { parseArgs } from "node:util";
+import { resolve } from "node:path";
+import { type CheckpointPart, type CheckpointReport, inspectCheckpoint } from "@tfjs-diffusion/core";
+import { UsageError } from "./usage-error.js";
+
+export const INSPECT_HELP = `Says what a checkpoint is, without loading it.
+
+  npm start -- inspect PATH    a .safetensors file, its address (https://…), or a folder of diffusers
+
+  --json    the same for programs
+  --help    this text
+`;
+
+/** What to inspect, and how to say it. */
+export interface InspectArguments {
+  from: string;
+  json: boolean;
+}
+
+/**
+ * Reads the words after `npm start -- inspect`.
+ *
+ * @throws UsageError for an unknown option, or not exactly one path
+ */
+export function readInspectArguments(args: string[]): InspectArguments | "help" {
+  const { values, positionals } = parse(args);
+  if (values.help) return "help";
+  const [path, ...others] = positionals;
+  if (!path || others.length > 0)
+    throw new UsageError(
+      `inspect: expected one path, a file or a folder; got ${path ? positionals.join(", ") : "none"}.`,
+    );
+  return { from: path, json: values.json };
+}
+
+function parse(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      allowPositionals: true,
+      options: { json: { type: "boolean", default: false }, help: { type: "boolean", short: "h", default: false } },
+    });
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
+/** Prints what is at a path. */
+export async function inspect(args: string[]): Promise<void> {
+  const wanted = readInspectArguments(args);
+  if (wanted === "help") return console.log(INSPECT_HELP);
+  const report = await inspectCheckpoint(fromCaller(wanted.from));
+  console.log(wanted.json ? JSON.stringify(report, null, 2) : describeReport(report));
+}
+
+/** npm runs scripts in the package's folder; a path on the command line is meant from where npm was called. */
+export function fromCaller(path: string): string {
+  return /^(https?|file|data):/i.test(path) ? path : resolve(process.env.INIT_CWD ?? ".", path);
+}
+
+const FAMILY_NAMES = {
+  sd1: "Stable Diffusion 1",
+  sd2: "Stable Diffusion 2",
+  sdxl: "Stable Diffusion XL",
+  "sdxl-refiner": "Stable Diffusion XL refiner",
+} as const;
+
+/** A report as lines to read. */
+export function describeReport(report: CheckpointReport): string {
+  const { kind, family, prediction, pictureSize, inChannels, parts, notes } = report;
+  const facts = [
+    `${kind}${family ? `, ${FAMILY_NAMES[family]}` : ""}${inChannels === 9 ? ", for inpainting" : ""}`,
+    pictureSize && `made for pictures of ${pictureSize} x ${pictureSize}`,
+    prediction && `predicts ${prediction.type} (${prediction.certainty}: ${prediction.reason})`,
+  ];
+  const width = Math.max(0, ...parts.map((part) => labelOf(part).length));
+  const rows = parts.map((part) => `  ${labelOf(part).padEnd(width)}  ${sizesOf(part)}`);
+  return [...facts.filter(Boolean), ...rows, ...notes].join("\n");
+}
+
+function labelOf({ name, variant }: CheckpointPart): string {
+  return variant ? `${name} (${variant})` : name;
+}
+
+function sizesOf({ tensors, parameters, bytes, dtypes, className }: CheckpointPart): string {
+  const types = Object.keys(dtypes).join(" + ");
+  return `${tensors} tensors, ${scaled(parameters, ["", "K", "M", "G"])} numbers, ${types}, ${scaled(bytes, [" B", " KB", " MB", " GB"])}${className ? `, ${className}` : ""}`;
+}
+
+/** Three digits and a unit of a thousand each: 859.5M. */
+function scaled(value: number, units: readonly string[]): string {
+  const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(value, 1)) / 3)));
+  return `${power === 0 ? value : (value / 1000 ** power).toFixed(1)}${units[power]}`;
+}
