@@ -25,6 +25,7 @@ const tasks = {
   bench: { needs: "all", run: (args) => program("bench/main.js", args) },
   samplers: { needs: "all", run: (args) => program("bench/samplers.js", args) },
   "train:faces": { needs: "all", run: (args) => program("train/faces.js", args) },
+  "train:portraits": { needs: "all", run: (args) => program("train/portraits.js", args) },
 };
 
 export async function main([name, ...args]) {

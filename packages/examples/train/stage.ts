@@ -1,0 +1,40 @@
+import { warmupCosine } from "@tfjs-diffusion/core";
+
+/** How long, and with what, one stage is trained. */
+export interface StageSettings {
+  steps: number;
+  batchSize: number;
+  learningRate: number;
+  warmupSteps: number;
+  weightDecay: number;
+  beta2: number;
+  gradientClip: number;
+  emaDecay: number;
+  /** Steps between checkpoints. */
+  checkpointEvery: number;
+}
+
+/** What every stage is told, whatever it trains. */
+export interface StageFiles {
+  /** Checkpoint file to write, and to go on from. */
+  checkpoint: string;
+  /** Log file: a row a step. */
+  log: string;
+  /** Where the averaged weights go, as a Hugging Face folder. */
+  folder: string;
+  signal?: AbortSignal;
+}
+
+/** What all stages tell the training loop in the same words. */
+export function stageTraining(seed: number, stage: StageSettings) {
+  const { steps, batchSize, learningRate, warmupSteps, weightDecay, beta2, gradientClip, emaDecay } = stage;
+  return {
+    steps,
+    batchSize,
+    seed,
+    optimizer: { weightDecay, beta2 },
+    schedule: warmupCosine({ learningRate, warmupSteps, totalSteps: steps }),
+    gradientClip,
+    emaDecay,
+  };
+}
