@@ -52,38 +52,53 @@ export interface SingleFileParts {
  */
 export async function loadSingleFile(from: BytesFrom, options: SingleFileOptions = {}): Promise<SingleFileParts> {
   const file = await openSafetensors(from);
-  const networks: Model[] = [];
   try {
-    const family = checkpointFamily(file);
-    const layout = FAMILIES[family];
-    const { ema = false, dtype } = options;
-    const build = async <M extends Model>(part: string, model: () => M): Promise<M> => {
-      const built =
-        options.config === undefined
-          ? model()
-          : (modelFromConfig(await readConfig(joinPath(options.config, part)), joinPath(options.config, part)) as M);
-      networks.push(built);
-      return built;
-    };
-    const channels = file.tensors.get(`${UNET_PREFIX}input_blocks.0.0.weight`)?.shape[1] ?? 4;
-    const unet = await build("unet", () => new UNet2DConditionModel({ ...layout.unet, in_channels: channels }));
-    const vae = await build("vae", () => new AutoencoderKL(layout.vae));
-    await readParameters(unetView(file, unet, ema), unet.namedParameters(), { dtype });
-    await readParameters(vaeView(file, vae), vae.namedParameters(), { dtype });
-    const textEncoders: SingleFileParts["textEncoders"] = new Map();
-    for (const [part, encoder] of Object.entries(layout.textEncoders) as ["text_encoder", TextEncoderLayout][]) {
-      const config = { ...encoder.config, architectures: [encoder.className] };
-      const model = await build(part, () => modelFromConfig(config));
-      await readParameters(textView(file, model, encoder), model.namedParameters(), { dtype });
-      textEncoders.set(part, model);
+    const { family, unet, vae, textEncoders, schedulerConfig } = await singleFileParts(file, options);
+    const networks = [unet, vae, ...textEncoders.values()];
+    try {
+      for (const { model, stored } of networks)
+        await readParameters(stored, model.namedParameters(), { dtype: options.dtype });
+    } catch (error) {
+      for (const { model } of networks) model.dispose();
+      throw error;
     }
-    return { family, unet, vae, textEncoders, schedulerConfig: { ...layout.scheduler } };
-  } catch (error) {
-    for (const network of networks) network.dispose();
-    throw error;
+    const encoders = new Map([...textEncoders].map(([part, { model }]) => [part, model] as const));
+    return { family, unet: unet.model, vae: vae.model, textEncoders: encoders, schedulerConfig };
   } finally {
     await file.close();
   }
+}
+
+/** A network without weights, and its tensors in the single file, under its own names. */
+export interface StoredNetwork<M extends Model = Model> {
+  model: M;
+  stored: SafetensorsFile;
+}
+
+/** What a single file holds, with nothing allocated yet. Borrows the file. */
+export async function singleFileParts(file: SafetensorsFile, { config, ema = false }: SingleFileOptions = {}) {
+  const family = checkpointFamily(file);
+  const layout = FAMILIES[family];
+  const build = async <M extends Model>(part: string, standard: () => M): Promise<M> => {
+    if (config === undefined) return standard();
+    const folder = joinPath(config, part);
+    return modelFromConfig(await readConfig(folder), folder) as M;
+  };
+  const in_channels = file.tensors.get(`${UNET_PREFIX}input_blocks.0.0.weight`)?.shape[1] ?? 4;
+  const unet = await build("unet", () => new UNet2DConditionModel({ ...layout.unet, in_channels }));
+  const vae = await build("vae", () => new AutoencoderKL(layout.vae));
+  const textEncoders = new Map<"text_encoder" | "text_encoder_2", StoredNetwork>();
+  for (const [part, encoder] of Object.entries(layout.textEncoders) as ["text_encoder", TextEncoderLayout][]) {
+    const model = await build(part, () => modelFromConfig({ ...encoder.config, architectures: [encoder.className] }));
+    textEncoders.set(part, { model, stored: textView(file, model, encoder) });
+  }
+  return {
+    family,
+    unet: { model: unet, stored: unetView(file, unet, ema) } satisfies StoredNetwork<UNet2DConditionModel>,
+    vae: { model: vae, stored: vaeView(file, vae) } satisfies StoredNetwork<AutoencoderKL>,
+    textEncoders,
+    schedulerConfig: { ...layout.scheduler },
+  };
 }
 
 function unetView(file: SafetensorsFile, unet: UNet2DConditionModel, ema: boolean): SafetensorsFile {

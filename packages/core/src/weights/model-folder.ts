@@ -4,6 +4,7 @@ import { WeightsFormatError, WeightsReadError } from "./errors.js";
 import { parametersToTensors, readParameters, type WeightPrecision } from "./parameters.js";
 import { openSafetensors, type SafetensorsFile } from "./safetensors.js";
 import { readShardNames, writeShards } from "./shards.js";
+import type { TensorToWrite } from "./write-safetensors.js";
 
 /** File names, without `.safetensors`: diffusers' and transformers'. */
 const WEIGHT_FILES = { diffusers: "diffusion_pytorch_model", transformers: "model" } as const;
@@ -45,9 +46,19 @@ export async function saveModelFolder(
   library: WeightsLibrary,
   config: object,
   parameters: ReadonlyMap<string, Parameter>,
-  { dtype = "F32", variant, maxShardBytes = 10e9 }: SaveOptions = {},
+  { dtype = "F32", ...options }: SaveOptions = {},
 ): Promise<void> {
-  const tensors = await parametersToTensors(parameters, dtype);
+  await writeModelFolder(folder, library, config, await parametersToTensors(parameters, dtype), options);
+}
+
+/** The same for tensors that come from anywhere. */
+export async function writeModelFolder(
+  folder: string,
+  library: WeightsLibrary,
+  config: object,
+  tensors: ReadonlyMap<string, TensorToWrite>,
+  { variant, maxShardBytes = 10e9 }: Omit<SaveOptions, "dtype"> = {},
+): Promise<void> {
   await writeShards(folder, { base: WEIGHT_FILES[library], variant, tensors, maxShardBytes });
   await writeText(joinPath(folder, "config.json"), configJson(config));
 }
@@ -80,13 +91,28 @@ export async function readModelFolder(
   parameters: ReadonlyMap<string, Parameter>,
   { variant, dtype }: { variant?: string; dtype?: WeightPrecision } = {},
 ): Promise<void> {
+  const files = await openModelFolder(folder, variant);
+  try {
+    await readParameters(files, parameters, { dtype });
+  } finally {
+    await closeAll(files);
+  }
+}
+
+/** Opens a folder's safetensors file or shards; the caller closes them. */
+export async function openModelFolder(folder: string, variant?: string): Promise<SafetensorsFile[]> {
   const files: SafetensorsFile[] = [];
   try {
     for (const path of await weightFiles(folder, variant)) files.push(await openSafetensors(path));
-    await readParameters(files, parameters, { dtype });
-  } finally {
-    await Promise.all(files.map((file) => file.close()));
+    return files;
+  } catch (error) {
+    await closeAll(files);
+    throw error;
   }
+}
+
+export async function closeAll(files: readonly SafetensorsFile[]): Promise<void> {
+  await Promise.all(files.map((file) => file.close()));
 }
 
 async function weightFiles(folder: string, variant?: string): Promise<string[]> {

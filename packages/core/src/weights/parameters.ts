@@ -40,17 +40,20 @@ function rounded(numbers: Float32Array, dtype: WeightPrecision): Float32Array {
   return dtype === "F16" ? float16ToFloat32(float32ToFloat16(numbers)) : bfloat16ToFloat32(float32ToBfloat16(numbers));
 }
 
-function float32(numbers: NumberArray): Float32Array {
+/** As float32, whatever the numbers were. */
+export function float32(numbers: NumberArray): Float32Array {
   return numbers instanceof Float32Array ? numbers : Float32Array.from(numbers as Float64Array);
 }
 
-interface StoredTensor {
+/** Where a network's tensor is found. */
+export interface StoredTensor {
   file: SafetensorsFile;
   /** Its name in the file. */
   stored: string;
 }
 
-function matchNames(files: Files, parameters: ReadonlyMap<string, Parameter>): Map<string, StoredTensor> {
+/** Where each parameter is found. Throws WeightsMismatchError unless names and shapes all fit. */
+export function matchNames(files: Files, parameters: ReadonlyMap<string, Parameter>): Map<string, StoredTensor> {
   const found = new Map<string, StoredTensor>();
   const problems: string[] = [];
   const unexpected: string[] = [];

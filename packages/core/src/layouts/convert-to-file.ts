@@ -1,0 +1,131 @@
+import { AutoencoderKL } from "../models/autoencoder-kl.js";
+import { modelFromConfig } from "../models/load-model.js";
+import type { Model } from "../models/model.js";
+import { UNet2DConditionModel } from "../models/unet-2d-condition.js";
+import { fileExists, joinPath, readText } from "../platform.js";
+import { tensorsToCopy } from "../weights/copy-tensors.js";
+import { WeightsFormatError } from "../weights/errors.js";
+import { closeAll, openModelFolder, readConfig } from "../weights/model-folder.js";
+import type { WeightPrecision } from "../weights/parameters.js";
+import type { SafetensorsFile } from "../weights/safetensors.js";
+import { type TensorToWrite, writeSafetensors } from "../weights/write-safetensors.js";
+import { type CheckpointFamily, FAMILIES, UNET_PREFIX, VAE_PREFIXES } from "./families.js";
+import type { Piece } from "./file-view.js";
+import { ldmUnetName, ldmVaeName } from "./ldm-names.js";
+import { openClipPiece } from "./open-clip.js";
+
+/** Which weights of the folder to take, and how finely to write them. */
+export interface ToFileOptions {
+  /** Which of several sets of weights: "fp16". */
+  variant?: string;
+  /** Default: as stored. */
+  dtype?: WeightPrecision;
+}
+
+/**
+ * Writes a pipeline folder of diffusers as one file in the layout of latent diffusion's first code, which other programs open: the
+ * inverse of singleFileToFolder. Copied tensor by tensor; all is checked before anything is written. Configs, vocabulary and scheduler have no
+ * place in such a file, but for what the network predicts.
+ *
+ * @throws WeightsFormatError if the parts are of no known family; WeightsMismatchError, WeightsReadError for those that do not fit
+ */
+export async function folderToSingleFile(folder: string, path: string, options: ToFileOptions = {}): Promise<void> {
+  const family = await familyOfFolder(folder);
+  const opened: SafetensorsFile[] = [];
+  try {
+    const tensors = new Map<string, TensorToWrite>();
+    for (const part of ["unet", "vae", ...Object.keys(FAMILIES[family].textEncoders)]) {
+      const inside = joinPath(folder, part);
+      const model = modelFromConfig(await readConfig(inside), inside);
+      const files = await openModelFolder(inside, options.variant);
+      opened.push(...files);
+      const copies = tensorsToCopy(files, model.namedParameters(), options.dtype);
+      for (const [stored, tensor] of gathered(copies, pieceOf(part, model, family))) tensors.set(stored, tensor);
+    }
+    await writeSafetensors(path, tensors, { "modelspec.predict_key": await predictKey(folder) });
+  } finally {
+    await closeAll(opened);
+  }
+}
+
+/** By its text encoders; OpenCLIP's towers alone have the exact GELU. */
+async function familyOfFolder(folder: string): Promise<CheckpointFamily> {
+  const has = (part: string) => fileExists(joinPath(folder, part, "config.json"));
+  const [first, second] = [await has("text_encoder"), await has("text_encoder_2")];
+  if (second) return first ? "sdxl" : "sdxl-refiner";
+  if (first) return (await readConfig(joinPath(folder, "text_encoder"))).hidden_act === "gelu" ? "sd2" : "sd1";
+  throw new WeightsFormatError(
+    `${folder}: no text_encoder/config.json is there. Give the folder of a whole Stable Diffusion pipeline.`,
+  );
+}
+
+/** Where a part's parameters go. */
+function pieceOf(part: string, model: Model, family: CheckpointFamily): (name: string) => Piece {
+  if (model instanceof UNet2DConditionModel)
+    return (name) => ({ stored: UNET_PREFIX + ldmUnetName(name, model.config) });
+  if (model instanceof AutoencoderKL) {
+    const levels = model.config.block_out_channels.length;
+    return (name) => ({ stored: VAE_PREFIXES[0] + ldmVaeName(name, levels) });
+  }
+  const layout = FAMILIES[family].textEncoders[part as "text_encoder"]!;
+  return (name) => {
+    const piece = layout.names === "openclip" ? openClipPiece(name) : { stored: name };
+    return { ...piece, stored: layout.prefix + piece.stored };
+  };
+}
+
+/** The tensors under their other names: stacked where three share one, turned round, or with the axes of a 1x1 convolution. */
+function gathered(
+  copies: ReadonlyMap<string, TensorToWrite>,
+  pieceOf: (name: string) => Piece,
+): Map<string, TensorToWrite> {
+  const stacks = new Map<string, TensorToWrite[]>();
+  const tensors = new Map<string, TensorToWrite>();
+  for (const [name, tensor] of copies) {
+    const { stored, third, transposed } = pieceOf(name);
+    if (third !== undefined) {
+      const thirds = stacks.get(stored) ?? [];
+      thirds[third] = tensor;
+      stacks.set(stored, thirds);
+    } else tensors.set(stored, transposed ? turned(tensor) : asConvolution(stored, tensor));
+  }
+  for (const [stored, thirds] of stacks) tensors.set(stored, stacked(thirds));
+  return tensors;
+}
+
+/** The first code projected with 1x1 convolutions in the autoencoder's attention. */
+function asConvolution(stored: string, tensor: TensorToWrite): TensorToWrite {
+  const isProjection = /\.mid\.attn_1\.(q|k|v|proj_out)\.weight$/.test(stored);
+  return isProjection ? { ...tensor, shape: [...tensor.shape, 1, 1] } : tensor;
+}
+
+function stacked(thirds: readonly TensorToWrite[]): TensorToWrite {
+  const { dtype, shape } = thirds[0]!;
+  const data = async () => {
+    const size = shape.reduce((product, count) => product * count, 1);
+    const all = new Float32Array(3 * size);
+    for (const [i, tensor] of thirds.entries()) all.set(await numbersOf(tensor), i * size);
+    return all;
+  };
+  return { dtype, shape: [3 * shape[0]!, ...shape.slice(1)], data };
+}
+
+function turned(tensor: TensorToWrite): TensorToWrite {
+  const [rows, columns] = tensor.shape as [number, number];
+  const data = async () => {
+    const numbers = await numbersOf(tensor);
+    return Float32Array.from(numbers, (_, i) => numbers[(i % rows) * columns + Math.floor(i / rows)]!);
+  };
+  return { dtype: tensor.dtype, shape: [columns, rows], data };
+}
+
+/** tensorsToCopy gives functions that return float32. */
+async function numbersOf({ data }: TensorToWrite): Promise<Float32Array> {
+  return (data as () => Promise<Float32Array>)();
+}
+
+async function predictKey(folder: string): Promise<string> {
+  const path = joinPath(folder, "scheduler", "scheduler_config.json");
+  const isVelocity = (await fileExists(path)) && /"prediction_type":\s*"v_prediction"/.test(await readText(path));
+  return isVelocity ? "v" : "epsilon";
+}

@@ -1,0 +1,107 @@
+import type { Model } from "../models/model.js";
+import { joinPath, writeText } from "../platform.js";
+import { CLIPTokenizer } from "../text/tokenizer.js";
+import { tensorsToCopy } from "../weights/copy-tensors.js";
+import { WeightsReadError } from "../weights/errors.js";
+import { type SaveOptions, writeModelFolder } from "../weights/model-folder.js";
+import type { BytesFrom } from "../weights/open-bytes.js";
+import { openSafetensors } from "../weights/safetensors.js";
+import { type CheckpointFamily, FAMILIES } from "./families.js";
+import { singleFileParts, type SingleFileOptions } from "./single-file.js";
+
+/** What to write, and what the single file does not say. */
+export interface ToFolderOptions extends SingleFileOptions, Omit<SaveOptions, "dtype"> {
+  /** A folder with CLIP's `vocab.json` and `merges.txt`. Default: the `tokenizer` folders of `config`. */
+  tokenizer?: string;
+  /** What the network was trained to predict. Default: as its family was published. */
+  predictionType?: "epsilon" | "v_prediction";
+}
+
+/** diffusers' class that draws with each family, and what else its index says. */
+const PIPELINES: Readonly<Record<CheckpointFamily, Record<string, unknown> & { _class_name: string }>> = {
+  sd1: { _class_name: "StableDiffusionPipeline", requires_safety_checker: false },
+  sd2: { _class_name: "StableDiffusionPipeline", requires_safety_checker: false },
+  sdxl: { _class_name: "StableDiffusionXLPipeline", force_zeros_for_empty_prompt: true },
+  "sdxl-refiner": { _class_name: "StableDiffusionXLImg2ImgPipeline", requires_aesthetics_score: true },
+};
+/** Parts that diffusers asks for and that can be absent. */
+const ABSENT: Readonly<Record<CheckpointFamily, string[]>> = {
+  sd1: ["safety_checker", "feature_extractor", "image_encoder"],
+  sd2: ["safety_checker", "feature_extractor", "image_encoder"],
+  sdxl: ["feature_extractor", "image_encoder"],
+  "sdxl-refiner": ["text_encoder", "tokenizer"],
+};
+
+/**
+ * Writes a single file (see loadSingleFile) as a folder of diffusers: copied tensor by tensor, so that the memory of one is enough. All is
+ * checked before anything is written, and the index is written last, so that a folder with one is a whole one.
+ *
+ * @throws WeightsReadError without a vocabulary, which single files do not hold; those of loadSingleFile
+ */
+export async function singleFileToFolder(
+  from: BytesFrom,
+  folder: string,
+  options: ToFolderOptions = {},
+): Promise<void> {
+  const { dtype, variant, maxShardBytes } = options;
+  const file = await openSafetensors(from);
+  try {
+    const { family, unet, vae, textEncoders, schedulerConfig } = await singleFileParts(file, options);
+    const networks = Object.entries({ unet, vae, ...Object.fromEntries(textEncoders) });
+    const tensors = networks.map(([, { model, stored }]) => tensorsToCopy([stored], model.namedParameters(), dtype));
+    const tokenizers = await readTokenizers([...textEncoders.keys()], family, options);
+    const index: Record<string, unknown> = { ...PIPELINES[family] };
+    if (index._class_name === "StableDiffusionPipeline" && unet.model.config.in_channels === 9)
+      index._class_name = "StableDiffusionInpaintPipeline";
+    for (const part of ABSENT[family]) index[part] = [null, null];
+    for (const [i, [part, { model }]] of networks.entries()) {
+      const [library, className] = libraryAndClass(model);
+      await writeModelFolder(joinPath(folder, part), library, model.config, tensors[i]!, { variant, maxShardBytes });
+      index[part] = [library, className];
+    }
+    for (const [part, tokenizer] of tokenizers) {
+      await tokenizer.save(joinPath(folder, part));
+      index[part] = ["transformers", "CLIPTokenizer"];
+    }
+    const { predictionType: prediction_type = schedulerConfig.prediction_type } = options;
+    await writeJson(joinPath(folder, "scheduler", "scheduler_config.json"), { ...schedulerConfig, prediction_type });
+    index.scheduler = ["diffusers", schedulerConfig._class_name];
+    await writeJson(joinPath(folder, "model_index.json"), index);
+  } finally {
+    await file.close();
+  }
+}
+
+async function readTokenizers(
+  encoders: readonly ("text_encoder" | "text_encoder_2")[],
+  family: CheckpointFamily,
+  { tokenizer, config }: ToFolderOptions,
+): Promise<Map<string, CLIPTokenizer>> {
+  const tokenizers = new Map<string, CLIPTokenizer>();
+  for (const encoder of encoders) {
+    const part = encoder.replace("text_encoder", "tokenizer");
+    if (tokenizer !== undefined) {
+      const general = await CLIPTokenizer.fromFolder(tokenizer);
+      // OpenCLIP's towers were trained with texts filled up by id 0, whose token is "!".
+      const padToken = FAMILIES[family].textEncoders[encoder]!.names === "openclip" ? "!" : general.padToken;
+      tokenizers.set(part, new CLIPTokenizer({ ...general, padToken }));
+    } else if (config !== undefined) tokenizers.set(part, await CLIPTokenizer.fromFolder(joinPath(config, part)));
+    else {
+      throw new WeightsReadError(
+        "A single file holds no vocabulary. Give as tokenizer a folder with CLIP's vocab.json and merges.txt.",
+      );
+    }
+  }
+  return tokenizers;
+}
+
+/** Configs of diffusers say `_class_name`, those of transformers `architectures`. */
+function libraryAndClass({ config }: Model): ["diffusers" | "transformers", string] {
+  const { _class_name: name, architectures } = config as { _class_name?: string; architectures?: string[] };
+  return name === undefined ? ["transformers", architectures![0]!] : ["diffusers", name];
+}
+
+async function writeJson(path: string, value: object): Promise<void> {
+  const sorted = Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+  await writeText(path, `${JSON.stringify(sorted, null, 2)}\n`);
+}

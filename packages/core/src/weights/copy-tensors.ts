@@ -1,0 +1,31 @@
+import type { Parameter } from "../nn/parameter.js";
+import { float32, matchNames, type WeightPrecision } from "./parameters.js";
+import type { SafetensorsFile } from "./safetensors.js";
+import type { TensorToWrite } from "./write-safetensors.js";
+
+/**
+ * A network's tensors under its own names, ready for writeSafetensors: each is read from the files when its turn comes, so that
+ * networks of any size are copied in the memory of one tensor. The files must stay open until then.
+ *
+ * @param dtype Default: as stored, where it is F32, F16 or BF16, and F32 elsewhere
+ * @throws WeightsMismatchError listing every missing, unexpected and wrongly shaped tensor
+ */
+export function tensorsToCopy(
+  files: readonly SafetensorsFile[],
+  parameters: ReadonlyMap<string, Parameter>,
+  dtype?: WeightPrecision,
+): Map<string, TensorToWrite> {
+  const sources = matchNames(files, parameters);
+  return new Map(
+    [...parameters].map(([name, { diskShape }]) => {
+      const { file, stored } = sources.get(name)!;
+      const kept = file.tensors.get(stored)!.dtype;
+      const data = async () => float32(await file.read(stored));
+      return [name, { dtype: dtype ?? (isPrecision(kept) ? kept : "F32"), shape: diskShape, data }];
+    }),
+  );
+}
+
+function isPrecision(dtype: string): dtype is WeightPrecision {
+  return dtype === "F32" || dtype === "F16" || dtype === "BF16";
+}
