@@ -1,6 +1,14 @@
 import * as tf from "@tensorflow/tfjs";
 import { Conv2d, Linear, Model } from "@tfjs-diffusion/core";
-import { ATTRIBUTE_NAMES, ATTRIBUTES, FACE_SIZE, visible, type Attribute, type Face } from "../datasets/faces/index.js";
+import {
+  ATTRIBUTE_NAMES,
+  ATTRIBUTES,
+  FACES,
+  visible,
+  type Attribute,
+  type Face,
+  type FaceKind,
+} from "../datasets/faces/index.js";
 
 export interface FaceClassifierConfig {
   readonly _class_name: "FaceClassifier";
@@ -8,26 +16,30 @@ export interface FaceClassifierConfig {
   readonly channels: readonly [number, number, number];
   readonly hidden: number;
   /** The attributes and their values, in the order of the logits. */
-  readonly attributes: { readonly [A in Attribute]: readonly string[] };
+  readonly attributes: { readonly [A in Attribute]?: readonly string[] };
+  /** Width and height of the pictures. Default 16. */
+  readonly size?: number;
 }
 
-export const CLASSIFIER_CONFIG: FaceClassifierConfig = {
+/** Of the classifier for one kind of faces. */
+export const classifierConfig = ({ size, attributes }: FaceKind): FaceClassifierConfig => ({
   _class_name: "FaceClassifier",
   channels: [32, 48, 64],
   hidden: 128,
-  attributes: ATTRIBUTES,
-};
+  attributes: Object.fromEntries(attributes.map((name) => [name, ATTRIBUTES[name]])),
+  size,
+});
 
-/** Where each attribute's logits begin, and the number of them all. */
-const LOGIT_OFFSETS = new Map<Attribute, number>();
-let logitCount = 0;
-for (const name of ATTRIBUTE_NAMES) {
-  LOGIT_OFFSETS.set(name, logitCount);
-  logitCount += ATTRIBUTES[name].length;
+/** Where each attribute's logits begin. */
+function logitOffsets(names: readonly Attribute[]): Map<Attribute, number> {
+  let next = 0;
+  return new Map(names.map((name) => [name, (next += ATTRIBUTES[name].length) - ATTRIBUTES[name].length]));
 }
 
+const logitCount = (names: readonly Attribute[]) => names.reduce((sum, name) => sum + ATTRIBUTES[name].length, 0);
+
 /**
- * Reads the attributes off a 16 x 16 face: three convolutions, a hidden layer and one softmax an attribute.
+ * Reads the attributes off a face: three convolutions, a hidden layer and one softmax an attribute.
  * Faces are always centred, so the hidden layer sees where things are.
  */
 export class FaceClassifier extends Model {
@@ -36,18 +48,21 @@ export class FaceClassifier extends Model {
   readonly conv3: Conv2d;
   readonly hidden: Linear;
   readonly heads: Linear;
+  readonly #names: readonly Attribute[];
 
-  constructor(readonly config: FaceClassifierConfig = CLASSIFIER_CONFIG) {
+  constructor(readonly config: FaceClassifierConfig = classifierConfig(FACES)) {
     super();
+    const { size = FACES.size } = config;
+    this.#names = Object.keys(config.attributes) as Attribute[];
     const [first, second, third] = config.channels;
     this.conv1 = new Conv2d(3, first);
     this.conv2 = new Conv2d(first, second, { stride: 2 });
     this.conv3 = new Conv2d(second, third, { stride: 2 });
-    this.hidden = new Linear((FACE_SIZE / 4) ** 2 * third, config.hidden);
-    this.heads = new Linear(config.hidden, logitCount);
+    this.hidden = new Linear((size / 4) ** 2 * third, config.hidden);
+    this.heads = new Linear(config.hidden, logitCount(this.#names));
   }
 
-  /** Pixels [B, 16, 16, 3] in [-1, 1] to logits [B, sum of the numbers of values]. */
+  /** Pixels [B, size, size, 3] in [-1, 1] to logits [B, sum of the numbers of values]. */
   forward(pixels: tf.Tensor4D): tf.Tensor2D {
     return tf.tidy(() => {
       const full = this.conv1.forward(pixels).relu<tf.Tensor4D>();
@@ -63,16 +78,18 @@ export class FaceClassifier extends Model {
     const logits = this.forward(pixels);
     const values = (await logits.data()) as Float32Array;
     logits.dispose();
+    const count = values.length / pixels.shape[0];
     return Array.from({ length: pixels.shape[0] }, (_, row) =>
-      visible(mostLikely(values.subarray(row * logitCount, (row + 1) * logitCount))),
+      visible(mostLikely(values.subarray(row * count, (row + 1) * count), this.#names)),
     );
   }
 }
 
-function mostLikely(logits: Float32Array): Face {
+function mostLikely(logits: Float32Array, names: readonly Attribute[]): Face {
+  const offsets = logitOffsets(names);
   return Object.fromEntries(
-    ATTRIBUTE_NAMES.map((name) => {
-      const offset = LOGIT_OFFSETS.get(name)!;
+    names.map((name) => {
+      const offset = offsets.get(name)!;
       const own = logits.subarray(offset, offset + ATTRIBUTES[name].length);
       return [name, ATTRIBUTES[name][own.indexOf(Math.max(...own))]];
     }),
@@ -80,22 +97,27 @@ function mostLikely(logits: Float32Array): Face {
 }
 
 /** Row by row, 1 at the logit of each visible attribute's value: [faces.length, logits]. The caller owns the result. */
-export function targets(faces: readonly Face[]): tf.Tensor2D {
-  const hot = new Float32Array(faces.length * logitCount);
+export function targets(faces: readonly Face[], names: readonly Attribute[] = ATTRIBUTE_NAMES): tf.Tensor2D {
+  const [offsets, count] = [logitOffsets(names), logitCount(names)];
+  const hot = new Float32Array(faces.length * count);
   faces.forEach((face, row) => {
     for (const name of Object.keys(visible(face)) as Attribute[]) {
       const value = (ATTRIBUTES[name] as readonly (string | undefined)[]).indexOf(face[name]);
-      hot[row * logitCount + LOGIT_OFFSETS.get(name)! + value] = 1;
+      hot[row * count + offsets.get(name)! + value] = 1;
     }
   });
-  return tf.tensor2d(hot, [faces.length, logitCount]);
+  return tf.tensor2d(hot, [faces.length, count]);
 }
 
 /** Mean over pictures of the cross entropies, summed over the attributes that can be seen. */
-export function classificationLoss(logits: tf.Tensor2D, targets: tf.Tensor2D): tf.Scalar {
+export function classificationLoss(
+  logits: tf.Tensor2D,
+  targets: tf.Tensor2D,
+  names: readonly Attribute[] = ATTRIBUTE_NAMES,
+): tf.Scalar {
   return tf.tidy(() => {
-    const logLikelihood = ATTRIBUTE_NAMES.map((name) =>
-      tf.logSoftmax(logits.slice([0, LOGIT_OFFSETS.get(name)!], [-1, ATTRIBUTES[name].length])),
+    const logLikelihood = [...logitOffsets(names)].map(([name, offset]) =>
+      tf.logSoftmax(logits.slice([0, offset], [-1, ATTRIBUTES[name].length])),
     );
     return tf.concat(logLikelihood, 1).mul(targets).sum().div(-logits.shape[0]);
   });

@@ -3,6 +3,7 @@
  *
  *   node packages/examples/dist/train/classifier.js             trains (two minutes on the native backend), then measures
  *   node packages/examples/dist/train/classifier.js --measure   measures the shipped weights
+ *   … --kind portraits                                          the same for the 32 x 32 pictures
  */
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -10,11 +11,10 @@ import * as tf from "@tensorflow/tfjs";
 import { train, useBackend, warmupCosine } from "@tfjs-diffusion/core";
 import { keyedNoise, type KeyedNoise } from "@tfjs-diffusion/schedulers";
 import { SingleBar } from "cli-progress";
-import { ATTRIBUTE_NAMES, FACE_SIZE, faceBatch, visible, type Split } from "../datasets/faces/index.js";
+import { faceBatch, visible, type Split } from "../datasets/faces/index.js";
+import { kindNamed } from "../datasets/kinds.js";
 import { loadClassifier, saveClassifier } from "./classifier-files.js";
-import { classificationLoss, FaceClassifier, targets } from "./classifier-model.js";
-
-const DEFAULT_FOLDER = fileURLToPath(new URL("../../weights/faces-classifier", import.meta.url));
+import { classificationLoss, classifierConfig, FaceClassifier, targets } from "./classifier-model.js";
 
 const { values: options } = parseArgs({
   options: {
@@ -22,9 +22,13 @@ const { values: options } = parseArgs({
     steps: { type: "string", default: "4000" },
     batch: { type: "string", default: "64" },
     backend: { type: "string" },
-    folder: { type: "string", default: DEFAULT_FOLDER },
+    kind: { type: "string", default: "faces" },
+    /** Default: the shipped one of that kind. */
+    folder: { type: "string" },
   },
 });
+const kind = kindNamed(options.kind);
+const folder = options.folder ?? fileURLToPath(new URL(`../../weights/${options.kind}-classifier`, import.meta.url));
 
 /** Pictures of the training and of the measurement come from different seeds, and from no seed of the diffusion model's. */
 const TRAINING_SEED = 101;
@@ -37,7 +41,7 @@ await measureClassifier();
 
 async function trainClassifier(): Promise<void> {
   const [steps, batchSize] = [Number(options.steps), Number(options.batch)];
-  const classifier = new FaceClassifier();
+  const classifier = new FaceClassifier(classifierConfig(kind));
   classifier.initialize(keyedNoise(TRAINING_SEED).at("weights"));
   const bar = new SingleBar({ format: "training [{bar}] {value}/{total} loss {loss} {eta_formatted} left" });
   bar.start(steps, 0, { loss: "" });
@@ -45,9 +49,13 @@ async function trainClassifier(): Promise<void> {
     parameters: classifier.parameters(),
     loss: ({ firstSample, noise }) => {
       const indices = Array.from({ length: batchSize }, (_, i) => firstSample + i);
-      const { pixels, faces } = faceBatch(indices, { seed: TRAINING_SEED, split: "any" });
-      const pictures = tf.tensor4d(pixels, [batchSize, FACE_SIZE, FACE_SIZE, 3]);
-      return classificationLoss(classifier.forward(augment(pictures, noise)), targets(faces));
+      const { pixels, faces } = faceBatch(indices, { seed: TRAINING_SEED, split: "any", kind });
+      const pictures = tf.tensor4d(pixels, [batchSize, kind.size, kind.size, 3]);
+      return classificationLoss(
+        classifier.forward(augment(pictures, noise)),
+        targets(faces, kind.attributes),
+        kind.attributes,
+      );
     },
     steps,
     batchSize,
@@ -59,7 +67,7 @@ async function trainClassifier(): Promise<void> {
   });
   for await (const { step, loss, withEma } of training) {
     bar.update(step, { loss: loss.toFixed(3) });
-    if (step === steps) await withEma(() => saveClassifier(classifier, options.folder));
+    if (step === steps) await withEma(() => saveClassifier(classifier, folder));
   }
   bar.stop();
   classifier.dispose();
@@ -80,11 +88,11 @@ function augment(pictures: tf.Tensor4D, noise: KeyedNoise): tf.Tensor4D {
 }
 
 async function measureClassifier(): Promise<void> {
-  const classifier = await loadClassifier(options.folder);
+  const classifier = await loadClassifier(folder);
   console.log(`\nShare of attributes read right, of those visible, on real pictures that it was not trained on:\n`);
   const columns = await Promise.all((["seen", "held-out"] as const).map((split) => accuracies(classifier, split)));
   console.log(`| attribute | seen combinations | held-out combinations |\n|---|---|---|`);
-  for (const name of [...ATTRIBUTE_NAMES, "mean", "all right"] as const) {
+  for (const name of [...kind.attributes, "mean", "all right"] as const) {
     console.log(`| ${name} | ${columns.map((column) => `${(100 * column[name]!).toFixed(2)} %`).join(" | ")} |`);
   }
   classifier.dispose();
@@ -94,21 +102,23 @@ async function accuracies(classifier: FaceClassifier, split: Split): Promise<Rec
   const right: Record<string, number[]> = { "all right": [] };
   for (let first = 0; first < MEASURED; first += 500) {
     const indices = Array.from({ length: 500 }, (_, i) => first + i);
-    const { pixels, faces } = faceBatch(indices, { seed: MEASURING_SEED, split });
-    const pictures = tf.tensor4d(pixels, [faces.length, FACE_SIZE, FACE_SIZE, 3]);
+    const { pixels, faces } = faceBatch(indices, { seed: MEASURING_SEED, split, kind });
+    const pictures = tf.tensor4d(pixels, [faces.length, kind.size, kind.size, 3]);
     const readings = await classifier.read(pictures);
     pictures.dispose();
     faces.map(visible).forEach((want, i) => {
-      const hits = ATTRIBUTE_NAMES.filter((name) => name in want).map((name) => {
-        const hit = Number(readings[i]![name] === want[name]);
-        (right[name] ??= []).push(hit);
-        return hit;
-      });
+      const hits = kind.attributes
+        .filter((name) => name in want)
+        .map((name) => {
+          const hit = Number(readings[i]![name] === want[name]);
+          (right[name] ??= []).push(hit);
+          return hit;
+        });
       right["all right"]!.push(Math.min(...hits));
     });
   }
   const shares = Object.fromEntries(Object.entries(right).map(([name, hits]) => [name, mean(hits)]));
-  return { ...shares, mean: mean(ATTRIBUTE_NAMES.map((name) => shares[name]!)) };
+  return { ...shares, mean: mean(kind.attributes.map((name) => shares[name]!)) };
 }
 
 function mean(values: readonly number[]): number {

@@ -20,7 +20,7 @@ import {
   HIDDEN_BY_HAT,
   visible,
 } from "../datasets/faces/index.js";
-import { tokenIds } from "./faces/clip.js";
+import { tokenIds } from "./clip.js";
 
 const RETRIEVAL = 64;
 

@@ -13,11 +13,13 @@ import { parseArgs } from "node:util";
 import { CLIPTokenizer, stopOnInterrupt, type TrainingStep, useBackend } from "@tfjs-diffusion/core";
 import { writeLossCurve } from "../src/cli/loss-curve.js";
 import { withProgress } from "../src/cli/progress.js";
-import { CLIP_LESSONS, type ClipLesson, trainClip } from "./faces/clip.js";
-import { writeFixedParts } from "./faces/folder.js";
-import { SETTINGS } from "./faces/settings.js";
+import { FACES } from "../datasets/faces/index.js";
+import { CLIP_LESSONS, type ClipLesson, trainClip } from "./clip.js";
+import { fixedParts } from "./faces/folder.js";
+import { clipConfig, SETTINGS } from "./faces/settings.js";
 import { drawSheet } from "./faces/sheet.js";
 import { trainUnet } from "./faces/unet.js";
+import { writeFixedParts } from "./folder.js";
 
 const { values } = parseArgs({
   options: {
@@ -32,7 +34,7 @@ const model = join(out, "model");
 
 const { name } = await useBackend(values.backend);
 console.log(`Training on the backend "${name}", into ${out}.`);
-await writeFixedParts(model);
+await writeFixedParts(model, fixedParts());
 const tokenizer = await CLIPTokenizer.fromFolder(join(model, "tokenizer"));
 
 await stopOnInterrupt(async (signal) => {
@@ -41,10 +43,11 @@ await stopOnInterrupt(async (signal) => {
     log: join(out, `${stage}.csv`),
   });
   const common = { settings, tokenizer, signal };
+  const clip = { kind: FACES, config: clipConfig() };
   let clipFolder: string | undefined;
   for (const lesson of CLIP_LESSONS) {
     const folder = join(out, `clip-${lesson}`);
-    await run(lesson, trainClip({ ...common, ...files(lesson), lesson, from: clipFolder, folder }));
+    await run(lesson, trainClip({ ...common, ...clip, ...files(lesson), lesson, from: clipFolder, folder }));
     clipFolder = folder;
   }
   await run("unet", trainUnet({ ...common, ...files("unet"), folder: model, clipFolder: clipFolder! }));

@@ -6,11 +6,11 @@ import { writeFile } from "node:fs/promises";
 import { argv } from "node:process";
 import * as tf from "@tensorflow/tfjs";
 import { encodePng, imageGrid, toUnit, useBackend } from "@tfjs-diffusion/core";
-import { PORTRAITS } from "../portraits/index.js";
-import { faceBatch, FACES, type Split } from "./index.js";
+import { kindNamed } from "../kinds.js";
+import { faceBatch, type Split } from "./index.js";
 
 const [split = "train", file = `faces-${split}.png`, name = "faces"] = argv.slice(2);
-const kind = name === "portraits" ? PORTRAITS : FACES;
+const kind = kindNamed(name);
 const COUNT = 96;
 
 await useBackend("cpu");

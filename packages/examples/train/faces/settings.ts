@@ -1,31 +1,13 @@
-import type { CLIPConfig, UNet2DConditionConfig } from "@tfjs-diffusion/core";
+import type { UNet2DConditionConfig } from "@tfjs-diffusion/core";
 import type { DDIMConfig } from "@tfjs-diffusion/schedulers";
-import { CONTEXT_LENGTH, END_OF_TEXT, FACE_SIZE, START_OF_TEXT, vocabulary } from "../../datasets/faces/index.js";
+import { FACE_SIZE, vocabulary } from "../../datasets/faces/index.js";
+import type { ClipSettings } from "../clip.js";
+import { smallClipConfig, TEXT_WIDTH } from "../clip-config.js";
+import type { StageSettings } from "../stage.js";
 
-/** How long, and with what, one stage is trained. */
-export interface StageSettings {
-  steps: number;
-  batchSize: number;
-  learningRate: number;
-  warmupSteps: number;
-  weightDecay: number;
-  beta2: number;
-  gradientClip: number;
-  emaDecay: number;
-  /** Steps between checkpoints. */
-  checkpointEvery: number;
-}
-
-export interface FacesSettings {
-  seed: number;
+export interface FacesSettings extends ClipSettings {
   /** Pictures in the training set of the UNet; captions are worded anew each time one is shown. */
   trainingPictures: number;
-  /** CLIP learns from groups of pictures that are alike in all but a few attributes, and so hard to tell apart. */
-  groupSize: number;
-  /** CLIP's lessons: see CLIP_LESSONS. */
-  pictures: StageSettings;
-  words: StageSettings;
-  both: StageSettings;
   unet: StageSettings & {
     /** Share of captions replaced by "", so that the network also learns to draw unconditionally. */
     captionDropout: number;
@@ -67,35 +49,8 @@ export const SETTINGS: Record<"full" | "quick", FacesSettings> = {
   },
 };
 
-const TEXT_WIDTH = 128;
-
-/** Both text towers have this shape: the frozen one, trained with pictures, and its copy that learns with the UNet. */
-export function clipConfig() {
-  const { vocab } = vocabulary();
-  const tower = {
-    hidden_size: TEXT_WIDTH,
-    intermediate_size: 4 * TEXT_WIDTH,
-    num_attention_heads: 4,
-    hidden_act: "quick_gelu" as const,
-    // Larger than usual, so that a text tower drawn at random already tells captions apart.
-    initializer_factor: 3,
-    projection_dim: TEXT_WIDTH,
-  };
-  return {
-    projection_dim: TEXT_WIDTH,
-    logit_scale_init_value: 2.6592,
-    text_config: {
-      ...tower,
-      num_hidden_layers: 3,
-      vocab_size: Object.keys(vocab).length,
-      max_position_embeddings: CONTEXT_LENGTH,
-      bos_token_id: vocab[START_OF_TEXT]!,
-      eos_token_id: vocab[END_OF_TEXT]!,
-      pad_token_id: vocab[END_OF_TEXT]!,
-    },
-    vision_config: { ...tower, num_hidden_layers: 3, image_size: FACE_SIZE, patch_size: 4, num_channels: 3 },
-  } satisfies Partial<CLIPConfig>;
-}
+/** Of the CLIP of stage one, and of both text towers. */
+export const clipConfig = () => smallClipConfig(vocabulary(), FACE_SIZE);
 
 /** Colour and detail at 16 x 16 by convolutions alone; words come in at 8 x 8 and 4 x 4. */
 export const UNET_CONFIG = {

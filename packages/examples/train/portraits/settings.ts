@@ -1,17 +1,26 @@
-import type { AutoencoderKLConfig } from "@tfjs-diffusion/core";
+import type { AutoencoderKLConfig, UNet2DConditionConfig } from "@tfjs-diffusion/core";
+import type { DDIMConfig } from "@tfjs-diffusion/schedulers";
+import { captionWords, vocabulary } from "../../datasets/faces/index.js";
 import { PORTRAIT_SIZE } from "../../datasets/portraits/index.js";
+import type { ClipSettings } from "../clip.js";
+import { smallClipConfig, TEXT_WIDTH } from "../clip-config.js";
 import type { StageSettings } from "../stage.js";
 import type { AutoencoderWeights } from "./autoencoder-loss.js";
 
-export interface PortraitsSettings {
-  seed: number;
+export interface PortraitsSettings extends ClipSettings {
   /** Pictures in the training set; captions are worded anew each time one is shown. */
   trainingPictures: number;
   vae: StageSettings & { weights: AutoencoderWeights };
+  unet: StageSettings & {
+    /** Share of captions replaced by "", so that the network also learns to draw unconditionally. */
+    captionDropout: number;
+  };
 }
 
 const COMMON = { weightDecay: 0.01, beta2: 0.99, gradientClip: 1 };
 const QUICK = { ...COMMON, steps: 30, warmupSteps: 10, emaDecay: 0.95, checkpointEvery: 60 };
+const LESSON = { ...COMMON, batchSize: 64, learningRate: 1e-3, warmupSteps: 100, emaDecay: 0.98, checkpointEvery: 250 };
+const QUICK_LESSON = { ...QUICK, batchSize: 32, learningRate: 1e-3 };
 const VAE_WEIGHTS = { squared: 1, edges: 0.5, kl: 3e-4 };
 
 export const SETTINGS: Record<"full" | "quick", PortraitsSettings> = {
@@ -28,11 +37,30 @@ export const SETTINGS: Record<"full" | "quick", PortraitsSettings> = {
       checkpointEvery: 200,
       weights: VAE_WEIGHTS,
     },
+    groupSize: 8,
+    pictures: { ...LESSON, steps: 1500 },
+    words: { ...LESSON, steps: 1000 },
+    both: { ...LESSON, steps: 3000, emaDecay: 0.995 },
+    unet: {
+      ...COMMON,
+      steps: 20_000,
+      batchSize: 32,
+      learningRate: 1.5e-3,
+      warmupSteps: 200,
+      captionDropout: 0.1,
+      emaDecay: 0.999,
+      checkpointEvery: 400,
+    },
   },
   quick: {
     seed: 0,
     trainingPictures: 1000,
     vae: { ...QUICK, batchSize: 8, learningRate: 1.5e-3, weights: VAE_WEIGHTS },
+    groupSize: 8,
+    pictures: QUICK_LESSON,
+    words: QUICK_LESSON,
+    both: QUICK_LESSON,
+    unet: { ...QUICK, batchSize: 16, learningRate: 1.5e-3, captionDropout: 0.1 },
   },
 };
 
@@ -46,3 +74,42 @@ export const VAE_CONFIG = {
   layers_per_block: 1,
   norm_num_groups: 8,
 } satisfies Partial<AutoencoderKLConfig>;
+
+/** The vocabulary of the portraits' captions. */
+export const portraitVocabulary = () => vocabulary(captionWords("portraits"));
+
+/** Of the CLIP that learns with pictures, and of both text towers. */
+export const clipConfig = () => smallClipConfig(portraitVocabulary(), PORTRAIT_SIZE);
+
+/** Of the six numbers by which Stable Diffusion XL tells sizes and crops, each becomes so many features. */
+const TIME_ID_WIDTH = 8;
+
+/** What Stable Diffusion XL tells of a picture's size: original size, offset of the crop, size. Here all are alike. */
+export const TIME_IDS: readonly number[] = [PORTRAIT_SIZE, PORTRAIT_SIZE, 0, 0, PORTRAIT_SIZE, PORTRAIT_SIZE];
+
+/** The layout of Stable Diffusion XL (Podell et al. 2023): states of two text towers side by side, and the pooled vector of the second. */
+export const UNET_CONFIG = {
+  sample_size: PORTRAIT_SIZE / 4,
+  in_channels: 4,
+  out_channels: 4,
+  block_out_channels: [96, 128],
+  layers_per_block: 2,
+  down_block_types: ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+  up_block_types: ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D"],
+  cross_attention_dim: 2 * TEXT_WIDTH,
+  attention_head_dim: 4,
+  norm_num_groups: 8,
+  addition_embed_type: "text_time",
+  addition_time_embed_dim: TIME_ID_WIDTH,
+  projection_class_embeddings_input_dim: TEXT_WIDTH + TIME_IDS.length * TIME_ID_WIDTH,
+} satisfies Partial<UNet2DConditionConfig>;
+
+export const SCHEDULER_CONFIG = {
+  _class_name: "DDIMScheduler",
+  num_train_timesteps: 1000,
+  beta_schedule: "squaredcos_cap_v2",
+  prediction_type: "v_prediction",
+  clip_sample: false,
+  set_alpha_to_one: true,
+  timestep_spacing: "trailing",
+} satisfies Partial<DDIMConfig> & { _class_name: string };

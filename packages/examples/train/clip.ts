@@ -1,20 +1,35 @@
 import * as tf from "@tensorflow/tfjs";
-import { CLIPModel, type CLIPTokenizer, loadModel, train, type TrainingStep, warmupCosine } from "@tfjs-diffusion/core";
+import {
+  type CLIPConfig,
+  CLIPModel,
+  type CLIPTokenizer,
+  loadModel,
+  train,
+  type TrainingStep,
+} from "@tfjs-diffusion/core";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
-import { CONTEXT_LENGTH, FACE_SIZE } from "../../datasets/faces/index.js";
+import { CONTEXT_LENGTH, type FaceKind } from "../datasets/faces/index.js";
 import { clipBatch } from "./clip-batch.js";
-import { clipConfig, type FacesSettings, type StageSettings } from "./settings.js";
+import { type StageFiles, type StageSettings, stageTraining } from "./stage.js";
 
-export interface StageOptions {
-  settings: FacesSettings;
+/** CLIP's lessons (see CLIP_LESSONS), and how its pictures are chosen. */
+export interface ClipSettings {
+  seed: number;
+  /** CLIP learns from groups of pictures that are alike in all but a few attributes, and so hard to tell apart. */
+  groupSize: number;
+  pictures: StageSettings;
+  words: StageSettings;
+  both: StageSettings;
+}
+
+export interface ClipOptions extends StageFiles {
+  settings: ClipSettings;
+  kind: FaceKind;
+  config: Partial<CLIPConfig>;
   tokenizer: CLIPTokenizer;
-  /** Checkpoint file to write, and to go on from. */
-  checkpoint: string;
-  /** Log file: a row a step. */
-  log: string;
-  /** Where the averaged weights go at each checkpoint, as a Hugging Face folder. */
-  folder: string;
-  signal?: AbortSignal;
+  lesson: ClipLesson;
+  /** The folder of the lesson before this one; left out for the first. */
+  from?: string;
 }
 
 /**
@@ -34,14 +49,12 @@ export type ClipLesson = (typeof CLIP_LESSONS)[number];
 /** What the names of a lesson's fixed parameters begin with. */
 const FIXED: Record<ClipLesson, string | undefined> = { pictures: "text_", words: "vis", both: undefined };
 
-/** One lesson; `from` is the folder of the lesson before it, left out for the first. */
-export async function* trainClip(
-  options: StageOptions & { lesson: ClipLesson; from?: string },
-): AsyncGenerator<TrainingStep, void> {
-  const { settings, tokenizer, checkpoint, log, folder, signal, lesson, from } = options;
+/** One lesson. */
+export async function* trainClip(options: ClipOptions): AsyncGenerator<TrainingStep, void> {
+  const { settings, kind, config, tokenizer, checkpoint, log, folder, signal, lesson, from } = options;
   const { seed, groupSize } = settings;
   const stage = settings[lesson];
-  const clip = from === undefined ? new CLIPModel(clipConfig()) : ((await loadModel(from)) as CLIPModel);
+  const clip = from === undefined ? new CLIPModel(config) : ((await loadModel(from)) as CLIPModel);
   try {
     if (from === undefined) clip.initialize(keyedNoise(seed).at("clip"));
     const fixed = FIXED[lesson];
@@ -54,10 +67,11 @@ export async function* trainClip(
           batchSize: stage.batchSize,
           groupSize,
           oneWording: lesson === "pictures",
+          kind,
         });
         return clip.forward(
           tokenIds(tokenizer, captions),
-          tf.tensor4d(pixels, [stage.batchSize, FACE_SIZE, FACE_SIZE, 3]),
+          tf.tensor4d(pixels, [stage.batchSize, kind.size, kind.size, 3]),
         ).loss;
       },
       checkpoint: { to: checkpoint, every: stage.checkpointEvery, settings: { ...stage, groupSize } },
@@ -68,20 +82,6 @@ export async function* trainClip(
   } finally {
     clip.dispose();
   }
-}
-
-/** What all stages tell the training loop in the same words. */
-export function stageTraining(seed: number, stage: StageSettings) {
-  const { steps, batchSize, learningRate, warmupSteps, weightDecay, beta2, gradientClip, emaDecay } = stage;
-  return {
-    steps,
-    batchSize,
-    seed,
-    optimizer: { weightDecay, beta2 },
-    schedule: warmupCosine({ learningRate, warmupSteps, totalSteps: steps }),
-    gradientClip,
-    emaDecay,
-  };
 }
 
 /** Captions as token numbers, [captions, maxLength] int32, padded as the text towers expect. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
-import { FACE_SIZE } from "../../datasets/faces/index.js";
+import { FACE_SIZE } from "../datasets/faces/index.js";
 import { clipBatch } from "./clip-batch.js";
 
 const options = { batchSize: 24, groupSize: 8, oneWording: false };

@@ -2,17 +2,17 @@ import { type KeyedNoise, keyedRandom, permutation, type RandomNumbers } from "@
 import {
   caption,
   captionWith,
-  FACE_SIZE,
+  FACES,
   isHeldOut,
   redrawAttributes,
-  renderFace,
   sampleTrainFace,
   swapOneAttribute,
   type Face,
-} from "../../datasets/faces/index.js";
+  type FaceKind,
+} from "../datasets/faces/index.js";
 
 export interface ClipBatch {
-  /** [batchSize, 16, 16, 3] in [-1, 1]. */
+  /** [batchSize, size, size, 3] in [-1, 1]. */
   pixels: Float32Array;
   captions: string[];
 }
@@ -23,6 +23,8 @@ export interface ClipBatchOptions {
   groupSize: number;
   /** Every face described in full and in the same words and order, whatever the batch; otherwise, anew for each group. */
   oneWording: boolean;
+  /** Default: the 16 x 16 faces. */
+  kind?: FaceKind;
 }
 
 /**
@@ -31,16 +33,17 @@ export interface ClipBatchOptions {
  *
  * @param source the random numbers of this batch
  */
-export function clipBatch(source: KeyedNoise, { batchSize, groupSize, oneWording }: ClipBatchOptions): ClipBatch {
-  const length = FACE_SIZE * FACE_SIZE * 3;
+export function clipBatch(source: KeyedNoise, options: ClipBatchOptions): ClipBatch {
+  const { batchSize, groupSize, oneWording, kind = FACES } = options;
+  const length = kind.size * kind.size * 3;
   const pixels = new Float32Array(batchSize * length);
   const captions: string[] = [];
   while (captions.length < batchSize) {
     const random = source.at(captions.length).random();
     const size = Math.min(groupSize, batchSize - captions.length);
-    for (const [text, face] of hardGroup(random, size, oneWording)) {
+    for (const [text, face] of hardGroup(kind, random, size, oneWording)) {
       const offset = captions.length * length;
-      renderFace(face, random).forEach((byte, i) => (pixels[offset + i] = byte / 127.5 - 1));
+      kind.render(face, random).forEach((byte, i) => (pixels[offset + i] = byte / 127.5 - 1));
       captions.push(text);
     }
   }
@@ -52,13 +55,13 @@ export function clipBatch(source: KeyedNoise, { batchSize, groupSize, oneWording
  * each face differs from the first in one attribute, or in two exchanged colours (which colour belongs to what?); in
  * the others the same attributes vary from face to face, a single one in half of the groups, two to four in a quarter.
  */
-function hardGroup(random: RandomNumbers, size: number, oneWording: boolean): Map<string, Face> {
-  const first = sampleTrainFace(random);
+function hardGroup(kind: FaceKind, random: RandomNumbers, size: number, oneWording: boolean): Map<string, Face> {
+  const first = sampleTrainFace(random, kind.sample);
   const { text, mentioned, wording } = oneWording
     ? caption(first, keyedRandom(4, "one wording"), "full")
     : caption(first, random, "mixed");
-  const kind = random.uniform();
-  const varied = kind < 1 / 4 ? undefined : someOf(mentioned, kind < 3 / 4 ? 1 : 2 + random.integer(3), random);
+  const dice = random.uniform();
+  const varied = dice < 1 / 4 ? undefined : someOf(mentioned, dice < 3 / 4 ? 1 : 2 + random.integer(3), random);
   const group = new Map([[text, first]]);
   for (let tries = 0; tries < 4 * size && group.size < size; tries++) {
     const face = varied ? redrawAttributes(first, varied, random) : swapOneAttribute(first, random, mentioned);

@@ -1,0 +1,15 @@
+import { type FaceKind, FACES } from "./faces/index.js";
+import { PORTRAITS } from "./portraits/index.js";
+
+const KINDS: Record<string, FaceKind> = { faces: FACES, portraits: PORTRAITS };
+
+/**
+ * The data set that a script's `--kind` names.
+ *
+ * @throws RangeError for a name that is none
+ */
+export function kindNamed(name: string): FaceKind {
+  const kind = Object.hasOwn(KINDS, name) ? KINDS[name] : undefined;
+  if (kind) return kind;
+  throw new RangeError(`--kind is "${name}"; give one of ${Object.keys(KINDS).join(", ")}.`);
+}

@@ -1,0 +1,79 @@
+import * as tf from "@tensorflow/tfjs";
+import {
+  type AutoencoderKL,
+  type CLIPTokenizer,
+  dataOrder,
+  denoisingLoss,
+  loadModel,
+  train,
+  type TrainingStep,
+} from "@tfjs-diffusion/core";
+import { DDIMScheduler } from "@tfjs-diffusion/schedulers";
+import { PORTRAITS } from "../../datasets/portraits/index.js";
+import { tokenIds } from "../clip.js";
+import { prefixed, trainingCaptions } from "../conditioning.js";
+import { type StageFiles, stageTraining } from "../stage.js";
+import { TrainingPictures } from "../training-pictures.js";
+import { conditioning, newNetworks, type PortraitNetworks, readPart } from "./networks.js";
+import { type PortraitsSettings, SCHEDULER_CONFIG, UNET_CONFIG } from "./settings.js";
+import { TrainingLatents } from "./training-latents.js";
+
+export interface LatentUnetOptions extends StageFiles {
+  settings: PortraitsSettings;
+  tokenizer: CLIPTokenizer;
+  /** Holds the CLIP whose text tower is copied. */
+  clipFolder: string;
+  /** Holds the autoencoder in whose latents the UNet works. */
+  vaeFolder: string;
+}
+
+/** The UNet learns to take noise out of latents, told by two text towers what they show (Rombach et al. 2022; Podell et al. 2023). */
+export async function* trainLatentUnet(options: LatentUnetOptions): AsyncGenerator<TrainingStep, void> {
+  const { settings, tokenizer, checkpoint, log, folder, signal, clipFolder, vaeFolder } = options;
+  const { seed, trainingPictures } = settings;
+  const { batchSize, captionDropout, checkpointEvery } = settings.unet;
+  const pictures = new TrainingPictures(PORTRAITS, seed, trainingPictures);
+  const vae = (await loadModel(vaeFolder)) as AutoencoderKL;
+  const { scaling_factor } = vae.config;
+  const latents = TrainingLatents.encode(vae, pictures);
+  vae.dispose();
+  const networks = await newNetworks(seed, clipFolder);
+  const scheduler = new DDIMScheduler(SCHEDULER_CONFIG);
+  const order = dataOrder(seed, trainingPictures);
+  const { unet, textEncoder } = networks;
+  const learning = readPart(textEncoder).map(([name, variable]) => [`text_encoder.${name}`, variable] as const);
+  try {
+    yield* train({
+      ...stageTraining(seed, settings.unet),
+      parameters: new Map([...prefixed("unet", unet), ...learning]),
+      loss: ({ firstSample, noise }) => {
+        const samples = Array.from({ length: batchSize }, (_, i) => firstSample + i);
+        const faceOf = (sample: number) => pictures.face(order(sample));
+        const ids = tokenIds(tokenizer, trainingCaptions(samples, faceOf, seed, captionDropout));
+        const { context, ...added } = conditioning(networks, ids);
+        return denoisingLoss({
+          scheduler,
+          model: (noisy, timesteps) => unet.forward(noisy, tf.tensor1d(timesteps), context, added),
+          x0: latents.batch(samples.map(order), noise.at("latents")),
+          noise,
+        });
+      },
+      checkpoint: {
+        to: checkpoint,
+        every: checkpointEvery,
+        settings: { ...settings.unet, trainingPictures, unet: UNET_CONFIG, scaling_factor },
+      },
+      log,
+      onCheckpoint: ({ withEma }) => withEma(() => saveNetworks(networks, folder)),
+      signal,
+    });
+  } finally {
+    for (const network of Object.values({ ...networks })) network.dispose();
+  }
+}
+
+async function saveNetworks({ unet, textEncoder, textEncoder2 }: PortraitNetworks, folder: string): Promise<void> {
+  await unet.save(`${folder}/unet`, { dtype: "F16" });
+  await textEncoder.save(`${folder}/text_encoder`, { dtype: "F16" });
+  await textEncoder2.save(`${folder}/text_encoder_2`, { dtype: "F16" });
+}
