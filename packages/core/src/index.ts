@@ -89,6 +89,8 @@ export {
 
 export { PipelineFolderError, PipelineOptionError, PipelinePartsError } from "./pipelines/errors.js";
 export { guide } from "./pipelines/guidance.js";
+export { folderToSingleFile, type ToFileOptions } from "./layouts/convert-to-file.js";
+export { singleFileToFolder, type ToFolderOptions } from "./layouts/convert-to-folder.js";
 export { type CheckpointFamily } from "./layouts/families.js";
 export {
   type CheckpointKind,
