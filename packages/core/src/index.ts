@@ -101,6 +101,7 @@ export {
 } from "./layouts/inspect.js";
 export type { TensorTally } from "./layouts/tally.js";
 export { loadSingleFile, type SingleFileOptions, type SingleFileParts } from "./layouts/single-file.js";
+export type { Control } from "./pipelines/control.js";
 export { type Borders, outpaintCanvas, pasteBack } from "./pipelines/inpainting.js";
 export {
   type StableDiffusionFileOptions,

@@ -40,7 +40,7 @@ export async function* sample({
   plan: Plan;
   start: () => State;
   first?: number;
-  denoise: (input: tf.Tensor4D, timestep: number) => tf.Tensor4D;
+  denoise: (input: tf.Tensor4D, timestep: number, index: number) => tf.Tensor4D;
   mend?: (x: tf.Tensor4D, index: number) => tf.Tensor4D;
   noise: NoiseSource;
   stepOptions?: StepOptions;
@@ -53,7 +53,7 @@ export async function* sample({
     for (let index = first; index < total; index++) {
       const timestep = plan.timesteps[index]!;
       const next = tf.tidy(() => {
-        const output = denoise(plan.scaleInput(state.x, index) as tf.Tensor4D, timestep);
+        const output = denoise(plan.scaleInput(state.x, index) as tf.Tensor4D, timestep, index);
         const stepped = plan.step(state, output, index, noise, stepOptions);
         return { ...stepped, x: mend(stepped.x as tf.Tensor4D, index) };
       });

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import type { NoiseSource, Scheduler } from "@tfjs-diffusion/schedulers";
+import { checkControl, type Control } from "./control.js";
 import { PipelineOptionError } from "./errors.js";
 import { negativesFor, requireBetween, requireOption, requireWhole, texts } from "./option-checks.js";
 import type { StableDiffusionStep } from "./stable-diffusion.js";
@@ -54,6 +55,8 @@ export interface StableDiffusionOptions {
   pasteBack?: boolean;
   /** With `pasteBack`: the width in pixels of the band inside the mask over which the new picture fades in. Default 0. */
   maskBlur?: number;
+  /** A ControlNet and the picture it reads. */
+  control?: Control;
   /** Ends the work between two steps, with the signal's reason. */
   signal?: AbortSignal;
   /** Called after every step; the step's tensors are lent for the call. */
@@ -136,6 +139,7 @@ export function checkStableDiffusionOptions(options: StableDiffusionOptions, fac
         `of ${width} x ${height} pixels.`,
     );
   }
+  if (options.control) checkControl(options.control, shape[1], shape[2]);
   const numbers = { steps: numInferenceSteps, guidanceScale, guidanceRescale, clipSkip, seed, numImages, strength };
   return {
     ...{ prompts, negatives, ...numbers, maskBlur, shape },

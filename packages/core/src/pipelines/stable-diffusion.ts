@@ -11,6 +11,7 @@ import { joinPath } from "../platform.js";
 import { CLIPTokenizer } from "../text/tokenizer.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
 import { PipelineOptionError, PipelinePartsError } from "./errors.js";
+import { controlResiduals } from "./control.js";
 import { guide, guidanceEmbedding, needsGuidance } from "./guidance.js";
 import { binaryMask, pasteBack } from "./inpainting.js";
 import { LatentSpace } from "./latent-space.js";
@@ -195,17 +196,29 @@ export class StableDiffusionPipeline {
     try {
       const plan = scheduler.plan(checked.steps);
       const first = checked.image ? firstCall(scheduler, checked, plan.timesteps.length) : 0;
-      const { guided, predict, tensors } = this.#conditioned(checked, options.promptWeighting ?? false);
-      held.push(...tensors);
+      const { guided, context, timestepCond } = this.#condition(checked, options.promptWeighting ?? false);
+      held.push(context, ...(timestepCond ? [timestepCond] : []));
       const request = { plan, space: this.#space, shape: checked.shape, noise, latents: options.latents };
       const start = this.#start(request, checked, first);
       held.push(...start.tensors);
 
-      const denoise = (x: tf.Tensor4D, t: number) => {
-        const input = start.context ? tf.concat([x, start.context], 3) : x;
-        if (!guided) return predict(input, t);
-        const both = predict(tf.concat([input, input]), t);
-        const [unconditional, conditional] = tf.split(both, 2) as [tf.Tensor4D, tf.Tensor4D];
+      const { control } = options;
+      const denoise = (x: tf.Tensor4D, timestep: number, index: number) => {
+        const batch = guided ? tf.concat([x, x]) : x;
+        const shown = start.context && (guided ? tf.concat([start.context, start.context]) : start.context);
+        const call = {
+          x: batch,
+          timestep,
+          context,
+          isGuided: guided,
+          index: index - first,
+          total: plan.timesteps.length - first,
+        };
+        const residuals = control ? controlResiduals(control, call) : {};
+        const input = shown ? tf.concat([batch, shown], 3) : batch;
+        const output = this.parts.unet.forward(input, timestep, context, { timestepCond, ...residuals });
+        if (!guided) return output;
+        const [unconditional, conditional] = tf.split(output, 2) as [tf.Tensor4D, tf.Tensor4D];
         return guide(unconditional, conditional, checked.guidanceScale, checked.guidanceRescale);
       };
       const stepOptions = eta === undefined ? undefined : { eta };
@@ -230,8 +243,8 @@ export class StableDiffusionPipeline {
     });
   }
 
-  /** The network, told what the prompts say; when guided it expects the batch twice, for the negative prompts first. */
-  #conditioned(checked: CheckedOptions, weighting: boolean) {
+  /** What the network is told; guided, it is asked about the batch twice, for the negative prompts first. */
+  #condition(checked: CheckedOptions, weighting: boolean) {
     const { prompts, negatives, clipSkip, numImages, guidanceScale, shape } = checked;
     const [batch] = shape;
     const { unet } = this.parts;
@@ -247,8 +260,7 @@ export class StableDiffusionPipeline {
       return tf.concat([repeatRows(negative, batch / negative.shape[0]), positive]);
     });
     const timestepCond = scaleWidth === null ? undefined : guidanceEmbedding(guidanceScale, scaleWidth, batch);
-    const predict = (x: tf.Tensor4D, t: number) => unet.forward(x, t, context, { timestepCond });
-    return { guided, predict, tensors: [context, timestepCond ?? []].flat() };
+    return { guided, context, timestepCond };
   }
 
   #decode(latents: tf.Tensor4D, { image, mask, pasteBack: paste, maskBlur }: StableDiffusionOptions): tf.Tensor4D {

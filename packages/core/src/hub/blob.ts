@@ -1,0 +1,201 @@
+import type * as NodeCrypto from "node:crypto";
+import type { FileHandle } from "node:fs/promises";
+import { importInNode } from "../backend/node-only.js";
+import { joinPath, nodeFiles } from "../platform.js";
+import { HubError } from "./errors.js";
+import type { HubFile } from "./listing.js";
+import { type HeldLock, locked, LockLostError } from "./lock.js";
+import { request, retrying, shown } from "./request.js";
+import type { HubSettings } from "./settings.js";
+
+/** Where a file comes from and goes to. */
+export interface BlobRequest {
+  address: string;
+  file: HubFile;
+  /** The model's folder in the cache. */
+  folder: string;
+  /** Where the locks of this model are. */
+  locks: string;
+  signal?: AbortSignal;
+  /** Called with the bytes of the file that are there. */
+  onBytes: (bytes: number) => void;
+}
+
+/** Ends the name of what has come so far; Python's huggingface_hub, which writes `.incomplete`, leaves it alone. */
+const PART = ".tfjs-part";
+
+/**
+ * Sees to it that the file's contents are in the cache, as `blobs/<hash>`: they get that name whole, checked and on the disk, or not at
+ * all. Goes on where an earlier attempt, of this process or another, stopped; processes that want the same file wait for each other.
+ */
+export async function fetchBlob(asked: BlobRequest, settings: HubSettings): Promise<string> {
+  const { file, folder, locks, signal } = asked;
+  const { hex } = file.hash;
+  const blob = joinPath(folder, "blobs", hex);
+  const { mkdir } = await nodeFiles(`Downloading ${file.path}`);
+  if (await hasSize(blob, file.size)) return done(asked, blob);
+  try {
+    await mkdir(joinPath(folder, "blobs"), { recursive: true });
+    await locked(
+      joinPath(locks, `${hex}.tfjs-lock`),
+      async (lock) => {
+        if (!(await hasSize(blob, file.size))) await downloadBlob(asked, blob, lock, settings);
+      },
+      { signal },
+    );
+  } catch (error) {
+    if (error instanceof LockLostError) return fetchBlob(asked, settings);
+    throw onDisk(error, asked);
+  }
+  return done(asked, blob);
+}
+
+/** What the disk refuses, as an error that says which file and what to do. */
+function onDisk(error: unknown, { address, folder }: BlobRequest): unknown {
+  const { code, syscall, message } = error as NodeJS.ErrnoException;
+  if (error instanceof HubError || code === undefined || syscall === undefined) return error;
+  return new HubError(
+    "disk",
+    `${shown(address)} cannot be kept in ${folder} (${message}). Free space there, or set HF_HOME to a folder that can be written.`,
+    { cause: error },
+  );
+}
+
+function done({ file, onBytes }: BlobRequest, blob: string): string {
+  onBytes(file.size);
+  return blob;
+}
+
+async function hasSize(path: string, size: number): Promise<boolean> {
+  const { stat } = await nodeFiles(`Looking for ${path}`);
+  return stat(path).then(
+    (found) => found.isFile() && found.size === size,
+    () => false,
+  );
+}
+
+async function downloadBlob(asked: BlobRequest, blob: string, lock: HeldLock, settings: HubSettings): Promise<void> {
+  const { open, rename } = await nodeFiles(`Downloading ${asked.file.path}`);
+  const part = await open(`${blob}${PART}`, "a+").then(async (file) => {
+    await file.close();
+    return open(`${blob}${PART}`, "r+");
+  });
+  try {
+    const download = await Download.resume(asked, part, lock);
+    // A file that came whole and wrong is asked for once more from its first byte: what was resumed may have been the damage.
+    if (!(await download.run(settings)) && !(await download.run(settings))) {
+      throw new HubError(
+        "damaged",
+        `${shown(asked.address)}: what came is not the file that the hub announced: its ${asked.file.hash.kind} differs from ${asked.file.hash.hex}. ` +
+          "Nothing of it was kept. Try again; if it stays so, a proxy or the hub at HF_ENDPOINT changes files.",
+      );
+    }
+    await part.sync();
+  } finally {
+    await part.close();
+  }
+  await rename(`${blob}${PART}`, blob);
+}
+
+/** A file that is coming: its bytes so far, and their running hash. */
+class Download {
+  #hash!: NodeCrypto.Hash;
+  #size = 0;
+
+  private constructor(
+    readonly asked: BlobRequest,
+    readonly part: FileHandle,
+    readonly lock: HeldLock,
+    readonly createHash: typeof NodeCrypto.createHash,
+  ) {}
+
+  /** Takes over what the part holds already. */
+  static async resume(asked: BlobRequest, part: FileHandle, lock: HeldLock): Promise<Download> {
+    const { createHash } = await importInNode<typeof NodeCrypto>("node:crypto");
+    const download = new Download(asked, part, lock, createHash);
+    await download.#restart(false);
+    if ((await part.stat()).size > asked.file.size) await part.truncate(0);
+    const buffer = new Uint8Array(2 ** 20);
+    for (;;) {
+      asked.signal?.throwIfAborted();
+      const { bytesRead } = await part.read(buffer, 0, buffer.byteLength, download.#size);
+      if (bytesRead === 0) return download;
+      download.#count(buffer.subarray(0, bytesRead));
+    }
+  }
+
+  /** Gets what is missing. True if the whole has the right hash; if not, all of it is thrown away. */
+  async run(settings: HubSettings): Promise<boolean> {
+    const { file, signal } = this.asked;
+    await retrying(
+      settings,
+      signal,
+      async () => {
+        if (this.#size < file.size) await this.#receive(settings);
+      },
+      () => this.#size,
+    );
+    if (this.#hash.digest("hex") === file.hash.hex) return true;
+    await this.#restart(true);
+    return false;
+  }
+
+  /** One connection: from the first missing byte to the last. */
+  async #receive(settings: HubSettings): Promise<void> {
+    const { address, file, signal } = this.asked;
+    const from = this.#size;
+    await request(address, settings, { from, signal }, async (response, body) => {
+      // A server may send the whole where the rest was asked for.
+      const begin =
+        response.status === 206 ? Number(/^bytes (\d+)-/.exec(response.headers.get("content-range") ?? "")?.[1]) : 0;
+      if (begin !== this.#size) await this.#restart(true);
+      if (begin !== 0 && begin !== from) throw wrong(address, `another part of the file than was asked for`);
+      for await (const chunk of body) {
+        if (this.#size + chunk.byteLength > file.size) {
+          await this.#restart(true);
+          throw wrong(address, `more than the ${file.size} bytes that the hub announced`);
+        }
+        await this.#write(chunk);
+      }
+    });
+    if (this.#size < file.size) {
+      throw new HubError(
+        "connection",
+        `${shown(address)}: the connection ended after ${this.#size} of ${file.size} bytes. Start again: what has come is kept.`,
+        { isTemporary: true },
+      );
+    }
+  }
+
+  async #write(chunk: Uint8Array): Promise<void> {
+    this.lock.check();
+    for (let written = 0; written < chunk.byteLength;) {
+      written += (await this.part.write(chunk, written, chunk.byteLength - written, this.#size + written)).bytesWritten;
+    }
+    this.#count(chunk);
+  }
+
+  #count(chunk: Uint8Array): void {
+    this.#hash.update(chunk);
+    this.#size += chunk.byteLength;
+    this.asked.onBytes(this.#size);
+  }
+
+  /** From the first byte; `forget` also what is on the disk. */
+  async #restart(forget: boolean): Promise<void> {
+    const { kind } = this.asked.file.hash;
+    this.#hash = this.createHash(kind === "sha256" ? "sha256" : "sha1");
+    if (kind === "git-sha1") this.#hash.update(`blob ${this.asked.file.size}\0`);
+    this.#size = 0;
+    if (forget) await this.part.truncate(0);
+    this.asked.onBytes(0);
+  }
+}
+
+function wrong(address: string, what: string): HubError {
+  return new HubError(
+    "damaged",
+    `${shown(address)}: the server sent ${what}. Nothing of it was kept. Try again; if it stays so, check HF_ENDPOINT and any proxy.`,
+    { isTemporary: true },
+  );
+}

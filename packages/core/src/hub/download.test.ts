@@ -1,0 +1,394 @@
+import { createHash, randomBytes } from "node:crypto";
+import { lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it, jest } from "@jest/globals";
+import { downloadWith, type HubOptions, type HubProgress } from "./download.js";
+import { HubError, type HubFailure } from "./errors.js";
+import type { HubSettings } from "./settings.js";
+import { COMMIT, FakeHub, type Misbehaviour, sendFile } from "./testing/fake-hub.js";
+
+const WEIGHTS = randomBytes(300_000);
+const CONFIG = '{"_class_name": "UNet2DModel"}';
+const FILES = { "config.json": CONFIG, "diffusion_pytorch_model.safetensors": WEIGHTS, "README.md": "# A model" };
+const WEIGHTS_PATH = "diffusion_pytorch_model.safetensors";
+const TOKEN = "hf_secretsecretsecret";
+
+let hub: FakeHub;
+let settings: HubSettings;
+beforeEach(async () => {
+  hub = await FakeHub.start(FILES);
+  settings = {
+    endpoint: hub.endpoint,
+    cache: await mkdtemp(join(tmpdir(), "hub-")),
+    token: TOKEN,
+    offline: false,
+    timeout: 300,
+    attempts: 3,
+    pause: 1,
+  };
+});
+afterEach(async () => {
+  await hub.stop();
+  await rm(settings.cache, { recursive: true });
+});
+
+const download = (options?: HubOptions) => downloadWith(settings, "owner/name", options);
+const blobs = () => readdir(join(settings.cache, "models--owner--name", "blobs")).catch(() => []);
+
+/** Every file that has its final name is whole and right. */
+async function expectSoundCache(): Promise<void> {
+  const right = hub.entries().flatMap((entry) => {
+    const { oid, lfs } = entry as { oid: string; lfs?: { oid: string } };
+    return [oid, lfs?.oid];
+  });
+  for (const name of await blobs()) {
+    if (name.endsWith(".tfjs-part")) continue;
+    const bytes = await readFile(join(settings.cache, "models--owner--name", "blobs", name));
+    const sha256 = createHash("sha256").update(bytes).digest("hex");
+    const sha1 = createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
+    expect([sha256, sha1]).toContain(name);
+    expect(right).toContain(name);
+  }
+}
+
+/** The error of a download that must fail, checked for what every one of them must be. */
+async function failure(options?: HubOptions): Promise<HubError> {
+  const error = await download(options).catch((error: unknown) => error);
+  expect(error).toBeInstanceOf(HubError);
+  const { message, stack, cause } = error as HubError;
+  expect(message).toContain(hub.endpoint);
+  expect(`${message}${stack}${String(cause)}${JSON.stringify(cause ?? "")}`).not.toContain("secret");
+  await expectSoundCache();
+  return error as HubError;
+}
+
+/** Misbehaves for the weights alone, the first `times` times. */
+const weights =
+  (change: Misbehaviour, times = Infinity): Misbehaviour =>
+  (request, response, context) =>
+    context.path.endsWith(WEIGHTS_PATH) && context.count < times ? change(request, response, context) : false;
+
+describe("A model of the hub", () => {
+  it("lies in the cache as Python's huggingface_hub lays it: blobs by hash, links in a snapshot, a ref last", async () => {
+    const folder = await download();
+    expect(folder).toBe(`${settings.cache}/models--owner--name/snapshots/${COMMIT}`);
+    expect(await readFile(join(folder, WEIGHTS_PATH))).toEqual(WEIGHTS);
+    expect(await readFile(join(folder, "config.json"), "utf8")).toBe(CONFIG);
+    const hash = createHash("sha256").update(WEIGHTS).digest("hex");
+    expect(await readlink(join(folder, WEIGHTS_PATH))).toBe(`../../blobs/${hash}`);
+    expect(await readFile(join(folder, "../../refs/main"), "utf8")).toBe(COMMIT);
+    await expectSoundCache();
+  });
+
+  it("comes without what this library does not read", async () => {
+    expect((await readdir(await download())).sort()).toEqual(["config.json", WEIGHTS_PATH]);
+  });
+
+  it("is not downloaded again", async () => {
+    await download();
+    await download();
+    expect(hub.asked(WEIGHTS_PATH)).toHaveLength(1);
+  });
+
+  it("tells how much of it is there, up to all of it", async () => {
+    const told: HubProgress[] = [];
+    await download({ onProgress: (progress) => void told.push(progress) });
+    const total = CONFIG.length + WEIGHTS.length;
+    expect(told.at(-1)).toEqual({ file: WEIGHTS_PATH, received: total, total });
+    expect(told.map(({ received }) => received)).toEqual(told.map(({ received }) => received).sort((a, b) => a - b));
+  });
+
+  it("replaces a file in the cache that has the wrong size", async () => {
+    const folder = await download();
+    const path = join(folder, await readlink(join(folder, "config.json")));
+    await writeFile(path, "{}");
+    expect(await readFile(join(await download(), "config.json"), "utf8")).toBe(CONFIG);
+  });
+
+  it("is taken from the cache when offline, and by an error when it is not there", async () => {
+    const folder = await download();
+    const before = hub.heard.length;
+    settings.offline = true;
+    expect(await download()).toBe(folder);
+    expect(await download({ revision: COMMIT })).toBe(folder);
+    expect((await failure({ revision: "other" })).failure).toBe("offline");
+    expect(hub.heard).toHaveLength(before);
+  });
+
+  it("is taken from the cache, with a warning, when the hub cannot be reached", async () => {
+    const folder = await download();
+    const warn = jest.spyOn(console, "warn").mockImplementation(() => undefined);
+    hub.misbehave = (request) => void request.destroy() ?? true;
+    expect(await download()).toBe(folder);
+    expect(warn.mock.calls[0]![0]).toMatch(/connection failed .* Taken from the cache/);
+    warn.mockRestore();
+  });
+});
+
+describe("A download that breaks off", () => {
+  it("goes on from the byte where it stopped", async () => {
+    hub.misbehave = weights((_, response, { contents }) => {
+      response.writeHead(200, { "content-length": contents!.length });
+      response.write(contents!.subarray(0, 100_000), () => setTimeout(() => response.destroy(), 20));
+      return true;
+    }, 1);
+    expect(await readFile(join(await download(), WEIGHTS_PATH))).toEqual(WEIGHTS);
+    expect(hub.asked(WEIGHTS_PATH).map(({ range }) => range)).toEqual([undefined, "bytes=100000-"]);
+  });
+
+  it("is kept for the next process when it is aborted, and the reason is what was given", async () => {
+    hub.misbehave = weights((_, response, { contents }) => {
+      response.writeHead(200, { "content-length": contents!.length }).write(contents!.subarray(0, 50_000));
+      return true;
+    }, 1);
+    const stop = new AbortController();
+    const reason = new Error("enough");
+    const onProgress = ({ received }: HubProgress) => received >= 50_000 && stop.abort(reason);
+    await expect(download({ signal: stop.signal, onProgress: onProgress as () => void })).rejects.toBe(reason);
+    await expectSoundCache();
+    expect(await readFile(join(await download(), WEIGHTS_PATH))).toEqual(WEIGHTS);
+    expect(hub.asked(WEIGHTS_PATH).at(-1)!.range).toMatch(/^bytes=[1-9]\d*-$/);
+  });
+
+  it("starts anew where the rest was damaged, or the server sends no parts", async () => {
+    const folder = join(settings.cache, "models--owner--name", "blobs");
+    const part = join(folder, `${createHash("sha256").update(WEIGHTS).digest("hex")}.tfjs-part`);
+    await mkdir(folder, { recursive: true });
+    await writeFile(part, "garbage of a machine that lost power");
+    expect(await readFile(join(await download(), WEIGHTS_PATH))).toEqual(WEIGHTS);
+
+    await rm(settings.cache, { recursive: true });
+    await mkdir(folder, { recursive: true });
+    await writeFile(part, WEIGHTS.subarray(0, 1000));
+    hub.misbehave = weights((_, response, { contents }) => void response.writeHead(200).end(contents) ?? true);
+    expect(await readFile(join(await download(), WEIGHTS_PATH))).toEqual(WEIGHTS);
+  });
+
+  it("fails when the connection always breaks before anything comes", async () => {
+    hub.misbehave = weights((request) => void request.destroy() ?? true);
+    const error = await failure();
+    expect(error.failure).toBe("connection");
+    expect(error.message).toMatch(/what has come is kept/);
+    expect(hub.asked(WEIGHTS_PATH)).toHaveLength(settings.attempts);
+  });
+
+  it("is given up when nothing comes any more, and not while a slow server sends", async () => {
+    hub.misbehave = weights((_, response, { contents }) => {
+      response.writeHead(200, { "content-length": contents!.length }).flushHeaders();
+      return true;
+    });
+    expect((await failure()).message).toMatch(/nothing came for 0.3 seconds/);
+    hub.misbehave = weights((_, response, { contents }) => {
+      response.writeHead(200, { "content-length": contents!.length });
+      let sent = 0;
+      const drip = setInterval(() => {
+        response.write(contents!.subarray(sent, (sent += 30_000)));
+        if (sent >= contents!.length) response.end(() => clearInterval(drip));
+      }, 60);
+      return true;
+    });
+    expect(await readFile(join(await download(), WEIGHTS_PATH))).toEqual(WEIGHTS);
+  });
+});
+
+describe("A hub that lies", () => {
+  it.each<[string, Misbehaviour, HubFailure]>([
+    [
+      "garbage of the right length",
+      (_, response, { contents }) => void response.end(Buffer.alloc(contents!.length, 7)) ?? true,
+      "damaged",
+    ],
+    ["an HTML page", (_, response) => void response.end("<!DOCTYPE html><title>Log in</title>") ?? true, "connection"],
+    [
+      "more than announced",
+      (_, response, { contents }) => void response.end(Buffer.concat([contents!, contents!])) ?? true,
+      "damaged",
+    ],
+    ["nothing", (_, response) => void response.end() ?? true, "connection"],
+    [
+      "a length that is not kept",
+      (_, response, { contents }) => {
+        response.writeHead(200, { "content-length": contents!.length });
+        response.write(contents!.subarray(0, 1000), () => response.destroy());
+        return true;
+      },
+      "connection",
+    ],
+    [
+      "another part than was asked for",
+      (_, response, { contents }) => {
+        response
+          .writeHead(206, { "content-range": `bytes 5-${contents!.length - 1}/${contents!.length}` })
+          .end(contents);
+        return true;
+      },
+      "damaged",
+    ],
+    [
+      "compressed bytes",
+      (_, response, { contents }) => {
+        response.writeHead(200, { "content-encoding": "gzip" }).end(contents);
+        return true;
+      },
+      "connection",
+    ],
+  ])("with %s leaves nothing wrong in the cache", async (_, behaviour, expected) => {
+    hub.misbehave = weights(behaviour);
+    expect((await failure()).failure).toBe(expected);
+    hub.misbehave = () => false;
+    expect(await readFile(join(await download(), WEIGHTS_PATH))).toEqual(WEIGHTS);
+  });
+
+  const file = { type: "file", size: 2, path: "config.json", oid: "0".repeat(40) };
+  it.each<[string, unknown]>([
+    ["a path out of the folder", [{ ...file, path: "../../config.json" }]],
+    ["an absolute path", [{ ...file, path: "/etc/config.json" }]],
+    ["a path of Windows", [{ ...file, path: "C:\\config.json" }]],
+    ["a file without a hash", [{ ...file, oid: undefined }]],
+    ["a hash that is a path", [{ ...file, oid: "../../../../config" }]],
+    ["a file of negative size", [{ ...file, size: -1 }]],
+    ["no list", { error: "none" }],
+    ["entries that are none", [null]],
+  ])("in its listing, with %s, is refused before anything is written", async (_, listing) => {
+    hub.listing = () => listing;
+    expect((await failure()).failure).toBe("damaged");
+    expect(await readdir(settings.cache)).toEqual([]);
+  });
+
+  it("in its listing with pages without end is refused", async () => {
+    hub.misbehave = (_, response, { path }) => {
+      if (!path.includes("/tree/")) return false;
+      const link = `<${hub.endpoint}${path}?cursor=again>; rel="next"`;
+      response.writeHead(200, { link, "content-type": "application/json" }).end("[]");
+      return true;
+    };
+    expect((await failure()).message).toMatch(/more than 500 pages/);
+  });
+
+  it("about the commit, or with no JSON at all, is refused", async () => {
+    hub.misbehave = (_, response) => void response.end('{"sha": "../../.."}') ?? true;
+    expect((await failure()).message).toMatch(/names no commit/);
+    hub.misbehave = (_, response) => void response.end("<!DOCTYPE html>") ?? true;
+    expect((await failure()).message).toMatch(/no listing of a model/);
+  });
+});
+
+describe("A hub that refuses", () => {
+  it.each<[number, HubFailure, RegExp, Record<string, string>?]>([
+    [401, "forbidden", /HF_TOKEN is wrong, has expired/],
+    [403, "forbidden", /accept its conditions/],
+    [404, "not-found", /no such revision/, { "x-error-code": "RevisionNotFound" }],
+    [404, "not-found", /no such model or revision/],
+    [429, "rate-limited", /wait 3600 seconds/, { "retry-after": "3600" }],
+    [429, "rate-limited", /Try later/],
+    [500, "server", /Try later/],
+    [503, "server", /Try later/],
+    [418, "server", /418/],
+  ])("with %d says what to do", async (status, expected, text, headers = {}) => {
+    hub.misbehave = (_, response) => void response.writeHead(status, headers).end(`no ${TOKEN}`) ?? true;
+    const listing = await failure();
+    expect([listing.failure, listing.message]).toEqual([expected, expect.stringMatching(text)]);
+    hub.misbehave = weights(hub.misbehave);
+    expect((await failure()).message).toMatch(text);
+  });
+
+  it("for want of a token asks for one", async () => {
+    settings.token = undefined;
+    hub.misbehave = (_, response) => void response.writeHead(401).end() ?? true;
+    expect((await failure()).message).toMatch(/set HF_TOKEN/);
+  });
+
+  it.each([429, 500, 502, 503])("with %d for a while is asked again", async (status) => {
+    hub.misbehave = weights((_, response) => void response.writeHead(status, { "retry-after": "0" }).end() ?? true, 2);
+    expect(await readFile(join(await download(), WEIGHTS_PATH))).toEqual(WEIGHTS);
+  });
+});
+
+describe("The token", () => {
+  /** A second host, where large files lie. */
+  async function withMirror(use: (address: string, heard: (string | undefined)[]) => Promise<void>): Promise<void> {
+    const heard: (string | undefined)[] = [];
+    const mirror = createServer((request, response) => {
+      heard.push(request.headers.authorization);
+      sendFile(request, response, WEIGHTS);
+    });
+    await new Promise<void>((resolve) => mirror.listen(0, "127.0.0.1", resolve));
+    await use(`http://127.0.0.1:${(mirror.address() as AddressInfo).port}`, heard).finally(() => {
+      mirror.closeAllConnections();
+      mirror.close();
+    });
+  }
+
+  it("goes to the hub with each request", async () => {
+    await download();
+    expect(new Set(hub.heard.map(({ authorization }) => authorization))).toEqual(new Set([`Bearer ${TOKEN}`]));
+  });
+
+  it("does not go along to another host, nor back with it", async () => {
+    await withMirror(async (address, heard) => {
+      hub.misbehave = weights(
+        (_, response) => void response.writeHead(302, { location: `${address}/x?signature=1` }).end() ?? true,
+      );
+      expect(await readFile(join(await download(), WEIGHTS_PATH))).toEqual(WEIGHTS);
+      expect(heard).toEqual([undefined]);
+    });
+  });
+
+  it("does not go to the host of a listing's next page", async () => {
+    await withMirror(async (address, heard) => {
+      hub.misbehave = (_, response, { path }) => {
+        if (!path.includes("/tree/")) return false;
+        response.writeHead(200, { link: `<${address}/more>; rel="next"` }).end("[]");
+        return true;
+      };
+      await failure();
+      expect(heard).toEqual([undefined]);
+    });
+  });
+
+  it.each(["file:///etc/passwd", "ftp://example.org/x", "http://"])(
+    "is safe from a redirect to %s",
+    async (location) => {
+      hub.misbehave = weights((_, response) => void response.writeHead(302, { location }).end() ?? true);
+      expect((await failure()).message).toMatch(/redirects to an address that is not followed/);
+    },
+  );
+
+  it("is safe from redirects in a circle", async () => {
+    hub.misbehave = weights(
+      (request, response) => void response.writeHead(302, { location: request.url! }).end() ?? true,
+    );
+    expect((await failure()).message).toMatch(/redirects, which lead nowhere/);
+  });
+});
+
+describe("A request", () => {
+  it.each(["name", "a/b/c", "../x", "owner/..", "owner/na me", "owner/", "https://host/x", "owner/a--b"])(
+    "for %j is refused: it is no name",
+    async (name) => {
+      await expect(downloadWith(settings, name)).rejects.toThrow(/"owner\/name" is expected/);
+    },
+  );
+
+  it.each(["../x", "", "a b", "refs/../../x", "-x"])("for the revision %j is refused", async (revision) => {
+    await expect(download({ revision })).rejects.toThrow(/is no revision/);
+  });
+
+  it("by several at once downloads each file once, and gives all of them the whole", async () => {
+    const folders = await Promise.all(Array.from({ length: 8 }, () => download()));
+    expect(new Set(folders).size).toBe(1);
+    expect(hub.asked(WEIGHTS_PATH)).toHaveLength(1);
+    expect(await readFile(join(folders[0]!, WEIGHTS_PATH))).toEqual(WEIGHTS);
+    expect((await lstat(join(folders[0]!, WEIGHTS_PATH))).isSymbolicLink()).toBe(true);
+    expect(await readdir(join(settings.cache, ".locks", "models--owner--name"))).toEqual([]);
+  });
+
+  it("says which disk error kept it from the cache", async () => {
+    await writeFile(join(settings.cache, "models--owner--name"), "a file where a folder must be");
+    const error = await failure();
+    expect([error.failure, error.message]).toEqual(["disk", expect.stringMatching(/set HF_HOME/)]);
+  });
+});

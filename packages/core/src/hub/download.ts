@@ -1,0 +1,155 @@
+import { fileExists, joinPath, nodeFiles, readText, writeText } from "../platform.js";
+import { fetchBlob } from "./blob.js";
+import { HubError } from "./errors.js";
+import { type HubFile, type HubRevision, listRevision } from "./listing.js";
+import { progressLine } from "./progress-line.js";
+import { type FileWishes, selectFiles } from "./select-files.js";
+import { type HubSettings, hubSettings } from "./settings.js";
+
+/** How far a download is. */
+export interface HubProgress {
+  /** The file that is coming, as the model names it. */
+  file: string;
+  /** Bytes of all wanted files that are there. */
+  received: number;
+  /** Bytes of all wanted files. */
+  total: number;
+}
+
+/** What to download, and whom to tell. */
+export interface HubOptions extends FileWishes {
+  /** A branch, a tag or a commit. Default "main". */
+  revision?: string;
+  /** Stops the download; what has come is kept for the next one. */
+  signal?: AbortSignal;
+  /** Told of every piece that comes. Default: a line on the terminal, if there is one. */
+  onProgress?: (progress: HubProgress) => void;
+}
+
+/**
+ * Downloads a model of the Hugging Face hub by its name, as far as it is not in the cache yet, and gives the folder where it lies: that
+ * of Python's huggingface_hub (`models--owner--name/snapshots/<commit>`), which shares what is there. In Node alone.
+ *
+ * HF_HOME, HF_HUB_CACHE, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE count as in Python. Every file is checked by size and hash before it
+ * gets its name; what broke off is gone on with; any number of processes may ask for the same at once. If the hub cannot be reached, what is
+ * in the cache is given.
+ *
+ * @throws HubError says why by its `failure`; PlatformError in a browser
+ */
+export async function downloadFromHub(name: string, options: HubOptions = {}): Promise<string> {
+  await nodeFiles(`Downloading ${name}`);
+  return downloadWith(await hubSettings(), name, options);
+}
+
+/** {@link downloadFromHub} with settings that are not the environment's. */
+export async function downloadWith(settings: HubSettings, name: string, options: HubOptions = {}): Promise<string> {
+  const { revision = "main", signal } = options;
+  checkName(name);
+  checkRevision(revision);
+  signal?.throwIfAborted();
+  const folder = joinPath(settings.cache, `models--${name.replace("/", "--")}`);
+  if (settings.offline) return cached(settings, folder, name, revision);
+  let found: HubRevision;
+  try {
+    found = await listRevision(name, revision, settings, signal);
+  } catch (error) {
+    const isAway = error instanceof HubError && ["connection", "server", "rate-limited"].includes(error.failure);
+    if (!isAway) throw error;
+    const there = await cached(settings, folder, name, revision).catch(() => undefined);
+    if (there === undefined) throw error;
+    console.warn(`${error.message} Taken from the cache instead: ${there}.`);
+    return there;
+  }
+  const { commit } = found;
+  const files = selectFiles(found.files, options, `${settings.endpoint}/${name}/tree/${revision}`);
+  const snapshot = joinPath(folder, "snapshots", commit);
+  await fetchAll(files, { settings, name, commit, folder, snapshot, options });
+  // Last, so that a revision that is known by its name is whole.
+  if (revision !== commit) await writeText(joinPath(folder, "refs", revision), commit);
+  return snapshot;
+}
+
+interface Place {
+  settings: HubSettings;
+  name: string;
+  commit: string;
+  folder: string;
+  snapshot: string;
+  options: HubOptions;
+}
+
+async function fetchAll(files: readonly HubFile[], { settings, name, commit, folder, snapshot, options }: Place) {
+  const total = files.reduce((sum, { size }) => sum + size, 0);
+  const line = options.onProgress ? undefined : progressLine(name);
+  const onProgress = options.onProgress ?? line?.show;
+  const locks = joinPath(settings.cache, ".locks", `models--${name.replace("/", "--")}`);
+  let before = 0;
+  try {
+    for (const file of files) {
+      const path = file.path.split("/").map(encodeURIComponent).join("/");
+      const address = `${settings.endpoint}/${name}/resolve/${commit}/${path}`;
+      const onBytes = (bytes: number) => onProgress?.({ file: file.path, received: before + bytes, total });
+      const blob = await fetchBlob({ address, file, folder, locks, signal: options.signal, onBytes }, settings);
+      await point(joinPath(snapshot, file.path), blob, file);
+      before += file.size;
+    }
+  } finally {
+    line?.end();
+  }
+}
+
+/** Makes `path` in a snapshot stand for a blob: a relative link, or a copy where the system allows no links. */
+async function point(path: string, blob: string, { path: inside, hash }: HubFile): Promise<void> {
+  const { copyFile, mkdir, readlink, rename, rm, symlink } = await nodeFiles(`Writing ${path}`);
+  const target = joinPath("../".repeat(inside.split("/").length + 1), "blobs", hash.hex);
+  if ((await readlink(path).catch(() => undefined)) === target) return;
+  await mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
+  const temporary = `${path}.${process.pid}.${Math.random().toString(36).slice(2)}`;
+  try {
+    await symlink(target, temporary).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPERM" && error.code !== "ENOTSUP") throw error;
+      return copyFile(blob, temporary);
+    });
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** The folder of a revision that was downloaded before. */
+async function cached({ cache, endpoint }: HubSettings, folder: string, name: string, revision: string) {
+  const isCommit = /^[0-9a-f]{40}$/.test(revision);
+  const commit = isCommit ? revision : await readText(joinPath(folder, "refs", revision)).catch(() => undefined);
+  const snapshot = commit && /^[0-9a-f]{40}$/.test(commit.trim()) && joinPath(folder, "snapshots", commit.trim());
+  if (snapshot && (await fileExists(snapshot))) return snapshot;
+  throw new HubError(
+    "offline",
+    `${endpoint}/${name}: HF_HUB_OFFLINE is set, and the cache ${cache} does not hold the revision ${revision} of it. ` +
+      "Unset HF_HUB_OFFLINE to download it, or set HF_HOME or HF_HUB_CACHE to the cache that has it.",
+  );
+}
+
+const PART = "[A-Za-z0-9](?:[\\w.-]*[A-Za-z0-9_])?";
+const NAME = new RegExp(`^${PART}/${PART}$`);
+
+/** Whether a text can be a model's name on the hub, "owner/name". */
+export function isHubName(text: string): boolean {
+  return NAME.test(text) && text.length <= 96 && !/--|\.\./.test(text);
+}
+
+function checkName(name: string): void {
+  if (isHubName(name)) return;
+  throw new HubError(
+    "request",
+    `${JSON.stringify(name)} is no name of a model on the hub: "owner/name" is expected, such as "stabilityai/sd-turbo".`,
+  );
+}
+
+function checkRevision(revision: string): void {
+  if (/^[\w][\w.-]*(\/[\w][\w.-]*)*$/.test(revision) && !revision.includes("..")) return;
+  throw new HubError(
+    "request",
+    `${JSON.stringify(revision)} is no revision: give a branch, a tag or a commit's 40 digits.`,
+  );
+}

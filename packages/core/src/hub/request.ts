@@ -1,0 +1,193 @@
+import { HubError } from "./errors.js";
+import type { HubSettings } from "./settings.js";
+
+/** A failure after which the hub is asked again, later. */
+const TEMPORARY = new Set([408, 429, 500, 502, 503, 504]);
+/** Whoever is told to wait longer than this many milliseconds is told so by an error. */
+const LONGEST_WAIT = 60_000;
+const MOST_REDIRECTS = 8;
+
+/** What a request says besides its address. */
+export interface RequestOptions {
+  /** First byte that is wanted, for the rest of a file. */
+  from?: number;
+  signal?: AbortSignal;
+}
+
+/**
+ * Asks for an address once and gives the answer to `read`. The token goes to the hub's own origin only, whatever the answer or a
+ * redirect says. `read` must take the bytes from `body`, which fails when nothing comes for `settings.timeout`.
+ *
+ * @throws HubError for any answer but 2xx, a broken or silent connection; the reason of `signal` when that is aborted
+ */
+export async function request<T>(
+  address: string,
+  settings: HubSettings,
+  { from = 0, signal }: RequestOptions,
+  read: (response: Response, body: AsyncIterable<Uint8Array>) => Promise<T>,
+): Promise<T> {
+  signal?.throwIfAborted();
+  const stop = new AbortController();
+  const abort = () => stop.abort(signal!.reason);
+  signal?.addEventListener("abort", abort, { once: true });
+  const silence = () => stop.abort(new Error(`nothing came for ${settings.timeout / 1000} seconds`));
+  let timer = setTimeout(silence, settings.timeout);
+  const heard = () => {
+    clearTimeout(timer);
+    timer = setTimeout(silence, settings.timeout);
+  };
+  /** Turns whatever the network says into an error of ours. */
+  const failed = (error: unknown): never => {
+    signal?.throwIfAborted();
+    if (error instanceof HubError) throw error;
+    const { message, cause } = error as { message: string; cause?: { message?: string } };
+    const reason = `${cause?.message || message}`;
+    throw new HubError(
+      "connection",
+      `${shown(address)}: the connection failed (${reason}). Check the network and HF_ENDPOINT, and start again: what has come is kept.`,
+      { isTemporary: true },
+    );
+  };
+  async function* body(response: Response): AsyncGenerator<Uint8Array> {
+    const reader = response.body?.getReader();
+    if (!reader) return;
+    for (;;) {
+      const { done, value } = await reader.read().catch(failed);
+      if (done) return;
+      heard();
+      yield value;
+      heard();
+    }
+  }
+  try {
+    const response = await follow(address, settings, from, stop.signal).catch(failed);
+    heard();
+    if (!response.ok) throw refusal(response, address, settings);
+    return await read(response, body(response));
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
+    stop.abort(); // what nobody reads any more need not come
+  }
+}
+
+/** Follows redirects by hand: `fetch` would drop the token for other origins, but says so of no other secret header. */
+async function follow(address: string, settings: HubSettings, from: number, signal: AbortSignal): Promise<Response> {
+  const origin = new URL(settings.endpoint).origin;
+  let url = new URL(address);
+  for (let i = 0; i <= MOST_REDIRECTS; i++) {
+    const headers = new Headers({ "accept-encoding": "identity" }); // compressed bytes have other lengths and places
+    if (from > 0) headers.set("range", `bytes=${from}-`);
+    if (settings.token && url.origin === origin) headers.set("authorization", `Bearer ${settings.token}`);
+    const response = await fetch(url, { headers, signal, redirect: "manual" });
+    const location = response.headers.get("location");
+    if (![301, 302, 303, 307, 308].includes(response.status) || location === null) return response;
+    await response.body?.cancel();
+    const next = URL.canParse(location, url.href) ? new URL(location, url) : undefined;
+    const isAllowed = next?.protocol === "https:" || (next?.protocol === "http:" && url.protocol === "http:");
+    if (!isAllowed) {
+      throw new HubError(
+        "server",
+        `${shown(address)}: the hub redirects to an address that is not followed${next ? ` (${next.protocol}//${next.host})` : ""}. Check HF_ENDPOINT.`,
+      );
+    }
+    url = next!;
+  }
+  throw new HubError(
+    "server",
+    `${shown(address)}: more than ${MOST_REDIRECTS} redirects, which lead nowhere. Check HF_ENDPOINT.`,
+  );
+}
+
+/** An address without what may be secret or long in it. */
+export function shown(address: string): string {
+  const url = new URL(address);
+  return url.origin + url.pathname;
+}
+
+function refusal(response: Response, address: string, settings: HubSettings): HubError {
+  const { status } = response;
+  const at = `${shown(address)}: the hub answered ${status}`;
+  const details = { isTemporary: TEMPORARY.has(status), retryAfter: wait(response.headers.get("retry-after")) };
+  const code = response.headers.get("x-error-code");
+  if (status === 401 && settings.token === undefined) {
+    return new HubError(
+      "forbidden",
+      `${at}. There is no such model, or it is private or gated: check the name, or set HF_TOKEN to a token that may read it (https://huggingface.co/settings/tokens).`,
+    );
+  }
+  if (status === 401) {
+    return new HubError(
+      "forbidden",
+      `${at}: the token in HF_TOKEN is wrong, has expired, or may not read this. Check the name, or make a new token (https://huggingface.co/settings/tokens).`,
+    );
+  }
+  if (status === 403 || code === "GatedRepo") {
+    return new HubError(
+      "forbidden",
+      `${at}. If the model is gated, accept its conditions on its page in a browser; then set HF_TOKEN to a token that may read it.`,
+    );
+  }
+  if (status === 404 || status === 410) {
+    const what = { RevisionNotFound: "revision", EntryNotFound: "file", RepoNotFound: "model" }[code ?? ""];
+    return new HubError(
+      "not-found",
+      `${at}: there is no such ${what ?? "model or revision"}. Check its name, and HF_TOKEN if it is private.`,
+    );
+  }
+  if (status === 429) {
+    const seconds = details.retryAfter === undefined ? "" : ` It asks to wait ${details.retryAfter / 1000} seconds.`;
+    return new HubError(
+      "rate-limited",
+      `${at}: too many requests.${seconds} Try later, or set HF_TOKEN, which allows more.`,
+      { ...details, isTemporary: (details.retryAfter ?? 0) <= LONGEST_WAIT },
+    );
+  }
+  return new HubError("server", `${at}. Try later; what has come is kept. Check HF_ENDPOINT if it stays so.`, details);
+}
+
+/** Milliseconds of a Retry-After header, which gives seconds or a date. */
+function wait(header: string | null): number | undefined {
+  if (header === null) return undefined;
+  const milliseconds = /^\d+$/.test(header.trim()) ? 1000 * Number(header) : Date.parse(header) - Date.now();
+  return Number.isFinite(milliseconds) ? Math.max(0, Math.round(milliseconds)) : undefined;
+}
+
+/**
+ * Repeats what fails for now, after pauses that double. `gained` counts what is kept of failed attempts, in bytes: after
+ * a gain of 1 MiB the counting of failures starts anew.
+ */
+export async function retrying<T>(
+  settings: HubSettings,
+  signal: AbortSignal | undefined,
+  attempt: () => Promise<T>,
+  gained: () => number = () => 0,
+): Promise<T> {
+  let before = gained();
+  for (let failures = 1; ; failures++) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (gained() - before >= 2 ** 20) failures = 1;
+      before = gained();
+      if (!(error instanceof HubError) || !error.isTemporary || failures >= settings.attempts) throw error;
+      await pause(Math.max(error.retryAfter ?? 0, settings.pause * 2 ** (failures - 1)), signal);
+    }
+  }
+}
+
+/** Resolves after so many milliseconds; rejects with the signal's reason as soon as that is aborted. */
+export function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted();
+    const abort = () => {
+      clearTimeout(timer);
+      reject(signal!.reason as Error);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", abort);
+      resolve();
+    }, milliseconds);
+    signal?.addEventListener("abort", abort, { once: true });
+  });
+}

@@ -1,0 +1,73 @@
+import type * as NodeOs from "node:os";
+import { importInNode } from "../backend/node-only.js";
+import { joinPath, readText } from "../platform.js";
+import { HubError } from "./errors.js";
+
+/** Where the hub is, where the cache is, and who asks. */
+export interface HubSettings {
+  /** Address of the hub, without a slash at its end. */
+  endpoint: string;
+  /** Folder of the cache, which Python's huggingface_hub shares. */
+  cache: string;
+  token: string | undefined;
+  offline: boolean;
+  /** A connection that is silent for so many milliseconds is given up. */
+  timeout: number;
+  /** So many failures in a row, without anything gained, and the download fails. */
+  attempts: number;
+  /** Milliseconds before the second attempt; twice as many before the third, and so on. */
+  pause: number;
+}
+
+const DEFAULT_TIMEOUT_SECONDS = 10;
+
+/**
+ * The settings that the environment asks for, by the variables that Python's huggingface_hub knows: HF_HOME, HF_HUB_CACHE, HF_TOKEN,
+ * HF_TOKEN_PATH, HF_ENDPOINT, HF_HUB_OFFLINE, HF_HUB_DOWNLOAD_TIMEOUT (seconds), XDG_CACHE_HOME.
+ *
+ * @throws HubError for an endpoint or a token that cannot be one
+ */
+export async function hubSettings(environment: NodeJS.ProcessEnv = process.env): Promise<HubSettings> {
+  const { homedir } = await importInNode<typeof NodeOs>("node:os");
+  const path = (text: string) => text.replace(/^~(?=$|[/\\])/, () => homedir());
+  const user = environment.XDG_CACHE_HOME || joinPath(homedir(), ".cache");
+  const home = path(environment.HF_HOME || joinPath(user, "huggingface"));
+  const seconds = Number(environment.HF_HUB_DOWNLOAD_TIMEOUT || DEFAULT_TIMEOUT_SECONDS);
+  return {
+    endpoint: checkedEndpoint(environment.HF_ENDPOINT || "https://huggingface.co"),
+    cache: path(environment.HF_HUB_CACHE || environment.HUGGINGFACE_HUB_CACHE || joinPath(home, "hub")),
+    token: checkedToken(
+      environment.HF_TOKEN || (await storedToken(path(environment.HF_TOKEN_PATH || joinPath(home, "token")))),
+    ),
+    offline: /^(1|on|yes|true)$/i.test(environment.HF_HUB_OFFLINE ?? ""),
+    timeout: 1000 * (seconds > 0 ? seconds : DEFAULT_TIMEOUT_SECONDS),
+    attempts: 5,
+    pause: 500,
+  };
+}
+
+/** What `hf auth login` left. */
+function storedToken(path: string): Promise<string | undefined> {
+  return readText(path).catch(() => undefined);
+}
+
+/** A token goes into a header, where other letters are refused with a message that quotes them. */
+function checkedToken(text: string | undefined): string | undefined {
+  const token = text?.trim();
+  if (!token) return undefined;
+  if (/^[\x21-\x7e]+$/.test(token)) return token;
+  throw new HubError(
+    "request",
+    "The token for the hub (HF_TOKEN) holds spaces, line breaks or letters that no token has. Copy it again from https://huggingface.co/settings/tokens.",
+  );
+}
+
+function checkedEndpoint(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isPlain = url && /^https?:$/.test(url.protocol) && !url.username && !url.password && !url.search && !url.hash;
+  if (isPlain) return url.href.replace(/\/+$/, "");
+  throw new HubError(
+    "request",
+    "HF_ENDPOINT must be an address such as https://huggingface.co, without user name, password, ? or #. Correct or unset it.",
+  );
+}

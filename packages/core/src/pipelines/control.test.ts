@@ -1,0 +1,78 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import * as tf from "@tensorflow/tfjs";
+import { schedulerFromConfig } from "@tfjs-diffusion/schedulers";
+import type { ControlNetModel } from "../models/controlnet.js";
+import { loadModel } from "../models/load-model.js";
+import { useTestBackend } from "../testing/backend.js";
+import { above, fixturePath, Golden } from "../testing/fixture.js";
+import { writeTinyStableDiffusion } from "../testing/stable-diffusion.js";
+import { StableDiffusionPipeline } from "./stable-diffusion.js";
+
+const META = JSON.parse(readFileSync(fixturePath("tiny-sd-controlnet/meta.json"), "utf8")) as {
+  scheduler: Record<string, unknown>;
+  calls: Record<string, Record<string, number | boolean>>;
+  noise_floor_relrms_f32_vs_f64: Record<string, number>;
+};
+const OPTIONS = { prompt: "a red cube", negativePrompt: "blurry", numInferenceSteps: 4, width: 32, height: 32 };
+
+let folder: string;
+let pipeline: StableDiffusionPipeline;
+let model: ControlNetModel;
+let golden: Golden;
+
+beforeAll(async () => {
+  await useTestBackend();
+  folder = mkdtempSync(join(tmpdir(), "control "));
+  await writeTinyStableDiffusion(folder);
+  pipeline = await StableDiffusionPipeline.fromPretrained(folder);
+  model = (await loadModel(fixturePath("tiny-sd-controlnet"))) as ControlNetModel;
+  golden = await Golden.read("tiny-sd-controlnet");
+});
+afterAll(() => {
+  pipeline.dispose();
+  model.dispose();
+  rmSync(folder, { recursive: true });
+});
+
+describe("Stable Diffusion with a ControlNet", () => {
+  it.each(Object.entries(META.calls))("draws what diffusers draws: %s", async (name, call) => {
+    const [image, latents] = [golden.tensor<tf.Tensor4D>("in.image"), golden.tensor<tf.Tensor4D>("in.latents")];
+    const before = tf.memory().numTensors;
+    const errors = new Map<string, number>();
+    const drawn = await pipeline.generate({
+      ...OPTIONS,
+      latents,
+      scheduler: schedulerFromConfig(META.scheduler),
+      guidanceScale: (call.guidance_scale as number | undefined) ?? 5,
+      control: {
+        ...{ model, image },
+        scale: call.controlnet_conditioning_scale as number | undefined,
+        start: call.control_guidance_start as number | undefined,
+        end: call.control_guidance_end as number | undefined,
+        guessMode: call.guess_mode as boolean | undefined,
+      },
+      onStep: ({ index, latents }) => {
+        errors.set(`latents${index}`, golden.error(`out.${name}.latents${index}`, latents));
+      },
+    });
+    errors.set("image", golden.error(`out.${name}.image`, drawn.images));
+    tf.dispose([drawn.images, drawn.latents]);
+    expect(errors.size).toBe(5);
+    expect(above(Math.max(2e-5, 10 * META.noise_floor_relrms_f32_vs_f64[name]!), errors)).toEqual([]);
+    expect(tf.memory().numTensors).toBe(before);
+    tf.dispose([image, latents]);
+  });
+
+  it.each<[string, object, string]>([
+    ["a picture of another size", { image: tf.zeros([16, 32, 3]) }, "control.image: [16, 32, 3]; expected [32, 32, 3]"],
+    ["a scale that is no number", { scale: NaN }, "control.scale: NaN"],
+    ["an end before the start", { start: 0.5, end: 0.4 }, "control.end: 0.4; expected a number from 0.5 to 1"],
+  ])("refuses %s before any work", async (_, wrong, message) => {
+    const image = tf.zeros<tf.Rank.R3>([32, 32, 3]);
+    await expect(pipeline.generate({ ...OPTIONS, control: { model, image, ...wrong } })).rejects.toThrow(message);
+    image.dispose();
+  });
+});

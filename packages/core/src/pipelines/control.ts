@@ -1,0 +1,74 @@
+import * as tf from "@tensorflow/tfjs";
+import type { ControlNetModel } from "../models/controlnet.js";
+import type { UNet2DConditionInputs } from "../models/unet-2d-condition.js";
+import { requireBetween, requireOption } from "./option-checks.js";
+
+/** A picture that says where things are (edges, depth, a pose), and the ControlNet that reads it. Borrowed. */
+export interface Control {
+  model: ControlNetModel;
+  /** In [0, 1], [H, W, C] or [1, H, W, C], of the size of what is drawn. */
+  image: tf.Tensor3D | tf.Tensor4D;
+  /** How strongly to follow it, default 1. */
+  scale?: number;
+  /** Shares of the sampling, 0 to 1, between which it is followed. Default 0 and 1: all the time. */
+  start?: number;
+  end?: number;
+  /** Follow the picture where the prompt says nothing: weakly at fine levels, and not at all for the negative prompt. Default false. */
+  guessMode?: boolean;
+}
+
+/** @throws PipelineOptionError before any work; height and width are those of the latents */
+export function checkControl(
+  { model, image, scale = 1, start = 0, end = 1 }: Control,
+  height: number,
+  width: number,
+): void {
+  const { conditioning_embedding_out_channels: widths, conditioning_channels: channels } = model.config;
+  const factor = 2 ** (widths.length - 1);
+  const wanted = [height * factor, width * factor, channels];
+  const [rows, ...rest] = image.rank === 3 ? [1, ...image.shape] : image.shape;
+  requireOption(
+    rows === 1 && rest.join() === wanted.join(),
+    "control.image",
+    `[${image.shape.join(", ")}]`,
+    `[${wanted.join(", ")}]; resize the picture`,
+  );
+  requireOption(Number.isFinite(scale), "control.scale", scale, "a finite number");
+  requireBetween("control.start", start, 0, 1);
+  requireBetween("control.end", end, start, 1);
+}
+
+/** One call of the network. */
+export interface ControlledCall {
+  /** The latents, twice the batch where guidance also asks about the negative prompts, which come first. */
+  x: tf.Tensor4D;
+  timestep: number;
+  context: tf.Tensor3D;
+  isGuided: boolean;
+  index: number;
+  total: number;
+}
+
+/** What the ControlNet adds to the UNet in this call; the caller owns it. */
+export function controlResiduals(
+  control: Control,
+  call: ControlledCall,
+): Pick<UNet2DConditionInputs, "downResiduals" | "midResidual"> {
+  const { model, image, scale = 1, start = 0, end = 1, guessMode = false } = control;
+  const { x, timestep, context, isGuided, index, total } = call;
+  if (index / total < start || (index + 1) / total > end) return {};
+  const onlyPrompted = guessMode && isGuided;
+  const [input, states] = onlyPrompted ? [secondHalf(x), secondHalf(context)] : [x, context];
+  const [height, width, channels] = image.shape.slice(-3) as [number, number, number];
+  const pictures = image
+    .reshape<tf.Tensor4D>([1, height, width, channels])
+    .tile<tf.Tensor4D>([input.shape[0], 1, 1, 1]);
+  const { downResiduals, midResidual } = model.forward(input, timestep, states, pictures, { scale, guessMode });
+  if (!onlyPrompted) return { downResiduals, midResidual };
+  const behindZeros = (residual: tf.Tensor4D) => tf.concat([tf.zerosLike(residual), residual]);
+  return { downResiduals: downResiduals.map(behindZeros), midResidual: behindZeros(midResidual) };
+}
+
+function secondHalf<T extends tf.Tensor>(x: T): T {
+  return tf.split(x, 2)[1] as T;
+}
