@@ -206,7 +206,7 @@ describe("DPMSolverSDE", () => {
   };
 
   it.each<[name: string, config: object, levels: string, sum: number, mean: number, meanTolerance?: number]>([
-    ["full_loop_no_noise", {}, "linspace", 162.52383422851562, 0.211619570851326],
+    ["full_loop_no_noise", {}, "linspace", 162.5238342285156, 0.211619570851326],
     [
       "full_loop_with_v_prediction",
       { prediction_type: "v_prediction" },
