@@ -38,6 +38,11 @@ afterEach(async () => {
 const download = (options?: HubOptions) => downloadWith(settings, "owner/name", options);
 const blobs = () => readdir(join(settings.cache, "models--owner--name", "blobs")).catch(() => []);
 
+/** Compared by hand: Jest takes seconds for so many bytes. */
+async function expectWeights(folder: string): Promise<void> {
+  expect(WEIGHTS.equals(await readFile(join(folder, WEIGHTS_PATH)))).toBe(true);
+}
+
 /** Every file that has its final name is whole and right. */
 async function expectSoundCache(): Promise<void> {
   const right = hub.entries().flatMap((entry) => {
@@ -65,6 +70,14 @@ async function failure(options?: HubOptions): Promise<HubError> {
   return error as HubError;
 }
 
+/** Does this, and nothing that a sound hub does. */
+const always =
+  (act: (...heard: Parameters<Misbehaviour>) => unknown): Misbehaviour =>
+  (...heard) => {
+    act(...heard);
+    return true;
+  };
+
 /** Misbehaves for the weights alone, the first `times` times. */
 const weights =
   (change: Misbehaviour, times = Infinity): Misbehaviour =>
@@ -75,7 +88,7 @@ describe("A model of the hub", () => {
   it("lies in the cache as Python's huggingface_hub lays it: blobs by hash, links in a snapshot, a ref last", async () => {
     const folder = await download();
     expect(folder).toBe(`${settings.cache}/models--owner--name/snapshots/${COMMIT}`);
-    expect(await readFile(join(folder, WEIGHTS_PATH))).toEqual(WEIGHTS);
+    await expectWeights(folder);
     expect(await readFile(join(folder, "config.json"), "utf8")).toBe(CONFIG);
     const hash = createHash("sha256").update(WEIGHTS).digest("hex");
     expect(await readlink(join(folder, WEIGHTS_PATH))).toBe(`../../blobs/${hash}`);
@@ -121,7 +134,7 @@ describe("A model of the hub", () => {
   it("is taken from the cache, with a warning, when the hub cannot be reached", async () => {
     const folder = await download();
     const warn = jest.spyOn(console, "warn").mockImplementation(() => undefined);
-    hub.misbehave = (request) => void request.destroy() ?? true;
+    hub.misbehave = always((request) => request.destroy());
     expect(await download()).toBe(folder);
     expect(warn.mock.calls[0]![0]).toMatch(/connection failed .* Taken from the cache/);
     warn.mockRestore();
@@ -135,8 +148,12 @@ describe("A download that breaks off", () => {
       response.write(contents!.subarray(0, 100_000), () => setTimeout(() => response.destroy(), 20));
       return true;
     }, 1);
-    expect(await readFile(join(await download(), WEIGHTS_PATH))).toEqual(WEIGHTS);
-    expect(hub.asked(WEIGHTS_PATH).map(({ range }) => range)).toEqual([undefined, "bytes=100000-"]);
+    await expectWeights(await download());
+    const [first, second, ...more] = hub.asked(WEIGHTS_PATH).map(({ range }) => range);
+    expect([first, more]).toEqual([undefined, []]);
+    const from = Number(/^bytes=(\d+)-$/.exec(second!)![1]); // what was read before the connection died: the most of it
+    expect(from).toBeGreaterThan(0);
+    expect(from).toBeLessThanOrEqual(100_000);
   });
 
   it("is kept for the next process when it is aborted, and the reason is what was given", async () => {
@@ -147,9 +164,9 @@ describe("A download that breaks off", () => {
     const stop = new AbortController();
     const reason = new Error("enough");
     const onProgress = ({ received }: HubProgress) => received >= 50_000 && stop.abort(reason);
-    await expect(download({ signal: stop.signal, onProgress: onProgress as () => void })).rejects.toBe(reason);
+    await expect(download({ signal: stop.signal, onProgress: onProgress })).rejects.toBe(reason);
     await expectSoundCache();
-    expect(await readFile(join(await download(), WEIGHTS_PATH))).toEqual(WEIGHTS);
+    await expectWeights(await download());
     expect(hub.asked(WEIGHTS_PATH).at(-1)!.range).toMatch(/^bytes=[1-9]\d*-$/);
   });
 
@@ -158,17 +175,17 @@ describe("A download that breaks off", () => {
     const part = join(folder, `${createHash("sha256").update(WEIGHTS).digest("hex")}.tfjs-part`);
     await mkdir(folder, { recursive: true });
     await writeFile(part, "garbage of a machine that lost power");
-    expect(await readFile(join(await download(), WEIGHTS_PATH))).toEqual(WEIGHTS);
+    await expectWeights(await download());
 
     await rm(settings.cache, { recursive: true });
     await mkdir(folder, { recursive: true });
     await writeFile(part, WEIGHTS.subarray(0, 1000));
-    hub.misbehave = weights((_, response, { contents }) => void response.writeHead(200).end(contents) ?? true);
-    expect(await readFile(join(await download(), WEIGHTS_PATH))).toEqual(WEIGHTS);
+    hub.misbehave = weights(always((_, response, { contents }) => response.writeHead(200).end(contents)));
+    await expectWeights(await download());
   });
 
   it("fails when the connection always breaks before anything comes", async () => {
-    hub.misbehave = weights((request) => void request.destroy() ?? true);
+    hub.misbehave = weights(always((request) => request.destroy()));
     const error = await failure();
     expect(error.failure).toBe("connection");
     expect(error.message).toMatch(/what has come is kept/);
@@ -190,7 +207,7 @@ describe("A download that breaks off", () => {
       }, 60);
       return true;
     });
-    expect(await readFile(join(await download(), WEIGHTS_PATH))).toEqual(WEIGHTS);
+    await expectWeights(await download());
   });
 });
 
@@ -198,16 +215,16 @@ describe("A hub that lies", () => {
   it.each<[string, Misbehaviour, HubFailure]>([
     [
       "garbage of the right length",
-      (_, response, { contents }) => void response.end(Buffer.alloc(contents!.length, 7)) ?? true,
+      always((_, response, { contents }) => response.end(Buffer.alloc(contents!.length, 7))),
       "damaged",
     ],
-    ["an HTML page", (_, response) => void response.end("<!DOCTYPE html><title>Log in</title>") ?? true, "connection"],
+    ["an HTML page", always((_, response) => response.end("<!DOCTYPE html><title>Log in</title>")), "connection"],
     [
       "more than announced",
-      (_, response, { contents }) => void response.end(Buffer.concat([contents!, contents!])) ?? true,
+      always((_, response, { contents }) => response.end(Buffer.concat([contents!, contents!]))),
       "damaged",
     ],
-    ["nothing", (_, response) => void response.end() ?? true, "connection"],
+    ["nothing", always((_, response) => response.end()), "connection"],
     [
       "a length that is not kept",
       (_, response, { contents }) => {
@@ -239,7 +256,7 @@ describe("A hub that lies", () => {
     hub.misbehave = weights(behaviour);
     expect((await failure()).failure).toBe(expected);
     hub.misbehave = () => false;
-    expect(await readFile(join(await download(), WEIGHTS_PATH))).toEqual(WEIGHTS);
+    await expectWeights(await download());
   });
 
   const file = { type: "file", size: 2, path: "config.json", oid: "0".repeat(40) };
@@ -265,13 +282,13 @@ describe("A hub that lies", () => {
       response.writeHead(200, { link, "content-type": "application/json" }).end("[]");
       return true;
     };
-    expect((await failure()).message).toMatch(/more than 500 pages/);
+    expect((await failure()).message).toMatch(/more than 100 pages/);
   });
 
   it("about the commit, or with no JSON at all, is refused", async () => {
-    hub.misbehave = (_, response) => void response.end('{"sha": "../../.."}') ?? true;
+    hub.misbehave = always((_, response) => response.end('{"sha": "../../.."}'));
     expect((await failure()).message).toMatch(/names no commit/);
-    hub.misbehave = (_, response) => void response.end("<!DOCTYPE html>") ?? true;
+    hub.misbehave = always((_, response) => response.end("<!DOCTYPE html>"));
     expect((await failure()).message).toMatch(/no listing of a model/);
   });
 });
@@ -288,7 +305,7 @@ describe("A hub that refuses", () => {
     [503, "server", /Try later/],
     [418, "server", /418/],
   ])("with %d says what to do", async (status, expected, text, headers = {}) => {
-    hub.misbehave = (_, response) => void response.writeHead(status, headers).end(`no ${TOKEN}`) ?? true;
+    hub.misbehave = always((_, response) => response.writeHead(status, headers).end(`no ${TOKEN}`));
     const listing = await failure();
     expect([listing.failure, listing.message]).toEqual([expected, expect.stringMatching(text)]);
     hub.misbehave = weights(hub.misbehave);
@@ -297,13 +314,16 @@ describe("A hub that refuses", () => {
 
   it("for want of a token asks for one", async () => {
     settings.token = undefined;
-    hub.misbehave = (_, response) => void response.writeHead(401).end() ?? true;
+    hub.misbehave = always((_, response) => response.writeHead(401).end());
     expect((await failure()).message).toMatch(/set HF_TOKEN/);
   });
 
   it.each([429, 500, 502, 503])("with %d for a while is asked again", async (status) => {
-    hub.misbehave = weights((_, response) => void response.writeHead(status, { "retry-after": "0" }).end() ?? true, 2);
-    expect(await readFile(join(await download(), WEIGHTS_PATH))).toEqual(WEIGHTS);
+    hub.misbehave = weights(
+      always((_, response) => response.writeHead(status, { "retry-after": "0" }).end()),
+      2,
+    );
+    await expectWeights(await download());
   });
 });
 
@@ -330,9 +350,9 @@ describe("The token", () => {
   it("does not go along to another host, nor back with it", async () => {
     await withMirror(async (address, heard) => {
       hub.misbehave = weights(
-        (_, response) => void response.writeHead(302, { location: `${address}/x?signature=1` }).end() ?? true,
+        always((_, response) => response.writeHead(302, { location: `${address}/x?signature=1` }).end()),
       );
-      expect(await readFile(join(await download(), WEIGHTS_PATH))).toEqual(WEIGHTS);
+      await expectWeights(await download());
       expect(heard).toEqual([undefined]);
     });
   });
@@ -352,15 +372,13 @@ describe("The token", () => {
   it.each(["file:///etc/passwd", "ftp://example.org/x", "http://"])(
     "is safe from a redirect to %s",
     async (location) => {
-      hub.misbehave = weights((_, response) => void response.writeHead(302, { location }).end() ?? true);
+      hub.misbehave = weights(always((_, response) => response.writeHead(302, { location }).end()));
       expect((await failure()).message).toMatch(/redirects to an address that is not followed/);
     },
   );
 
   it("is safe from redirects in a circle", async () => {
-    hub.misbehave = weights(
-      (request, response) => void response.writeHead(302, { location: request.url! }).end() ?? true,
-    );
+    hub.misbehave = weights(always((request, response) => response.writeHead(302, { location: request.url! }).end()));
     expect((await failure()).message).toMatch(/redirects, which lead nowhere/);
   });
 });
@@ -381,7 +399,7 @@ describe("A request", () => {
     const folders = await Promise.all(Array.from({ length: 8 }, () => download()));
     expect(new Set(folders).size).toBe(1);
     expect(hub.asked(WEIGHTS_PATH)).toHaveLength(1);
-    expect(await readFile(join(folders[0]!, WEIGHTS_PATH))).toEqual(WEIGHTS);
+    await expectWeights(folders[0]!);
     expect((await lstat(join(folders[0]!, WEIGHTS_PATH))).isSymbolicLink()).toBe(true);
     expect(await readdir(join(settings.cache, ".locks", "models--owner--name"))).toEqual([]);
   });

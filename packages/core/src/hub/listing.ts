@@ -23,7 +23,7 @@ export interface HubRevision {
 /** Answers of the hub's listing larger than this are refused: the largest repositories list 10 MB. */
 const MOST_BYTES = 2 ** 26;
 /** A thousand entries are on a page. */
-const MOST_PAGES = 500;
+const MOST_PAGES = 100;
 
 /** Asks the hub what a revision is and holds. */
 export async function listRevision(
@@ -87,11 +87,8 @@ function checkedFile({ path, size, oid, lfs }: Hub.ListFileEntry, at: string): H
 
 /** Names of files that stay in the folder they are put in, on every system. */
 function isSafePath(path: unknown): path is string {
-  if (typeof path !== "string" || path.length > 1024) return false;
-  // eslint-disable-next-line no-control-regex -- control characters are what it looks for
-  return path
-    .split("/")
-    .every((part) => part !== "" && part !== "." && part !== ".." && !/[\\:\x00-\x1f\x7f]/.test(part));
+  if (typeof path !== "string" || path.length > 1024 || /[\\:\p{Cc}]/u.test(path)) return false;
+  return path.split("/").every((part) => part !== "" && part !== "." && part !== "..");
 }
 
 function nonsense(address: string, what: string): HubError {

@@ -1,3 +1,5 @@
+import { type HubModelOptions, modelFolder } from "../hub/model-source.js";
+import { joinPath } from "../platform.js";
 import { readConfig, readModelFolder } from "../weights/model-folder.js";
 import type { WeightPrecision } from "../weights/parameters.js";
 import { ModelConfigError } from "./errors.js";
@@ -5,20 +7,25 @@ import type { Model } from "./model.js";
 import { MODEL_CLASSES } from "./model-classes.js";
 
 /** Which weights of a folder to load, and how precisely. */
-export interface LoadModelOptions {
+export interface LoadModelOptions extends HubModelOptions {
   /** Which of several sets of weights: "fp16" for `diffusion_pytorch_model.fp16.safetensors`. */
   variant?: string;
   /** Rounds the weights to this precision, as a model that was loaded or saved in it has them; they are kept as float32. Default: as stored. */
   dtype?: WeightPrecision;
+  /** The folder of the network inside the given one, such as "unet" in a pipeline. */
+  subfolder?: string;
 }
 
 /**
  * Builds the network that a folder's `config.json` names (`_class_name` as diffusers writes it, `architectures` as transformers does)
- * and fills it with the folder's safetensors weights.
+ * and fills it with the folder's safetensors weights. "owner/name", where no such folder is, is a model of the Hugging Face hub, which
+ * is downloaded into the cache that Python's libraries use (see downloadFromHub).
  *
- * @throws ModelConfigError for a class that is not known; WeightsFormatError, WeightsMismatchError for files that do not fit
+ * @throws ModelConfigError for a class that is not known; WeightsFormatError, WeightsMismatchError for files that do not fit; HubError for downloads
  */
-export async function loadModel(folder: string, options: LoadModelOptions = {}): Promise<Model> {
+export async function loadModel(from: string, options: LoadModelOptions = {}): Promise<Model> {
+  const { subfolder = "" } = options;
+  const folder = joinPath(await modelFolder(from, options), ...(subfolder === "" ? [] : [subfolder]));
   const config = await readConfig(folder);
   const model = modelFromConfig(config, folder);
   try {
