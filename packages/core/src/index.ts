@@ -103,13 +103,16 @@ export type { TensorTally } from "./layouts/tally.js";
 export { loadSingleFile, type SingleFileOptions, type SingleFileParts } from "./layouts/single-file.js";
 export type { Control } from "./pipelines/control.js";
 export { type Borders, outpaintCanvas, pasteBack } from "./pipelines/inpainting.js";
-export {
-  type StableDiffusionFileOptions,
-  type StableDiffusionParts,
-  StableDiffusionPipeline,
-  type StableDiffusionStep,
-} from "./pipelines/stable-diffusion.js";
+export type { LatentPipelineParts, StableDiffusionStep } from "./pipelines/latent-pipeline.js";
+export type { StableDiffusionFileOptions } from "./pipelines/pipeline-file.js";
+export { type StableDiffusionParts, StableDiffusionPipeline } from "./pipelines/stable-diffusion.js";
 export type { StableDiffusionOptions } from "./pipelines/stable-diffusion-options.js";
+export {
+  type StableDiffusionXLFileOptions,
+  type StableDiffusionXLParts,
+  StableDiffusionXLPipeline,
+} from "./pipelines/stable-diffusion-xl.js";
+export type { PixelPair, StableDiffusionXLOptions } from "./pipelines/stable-diffusion-xl-options.js";
 export { TextToImagePipeline, type TextToImageStep } from "./pipelines/text-to-image.js";
 export type { TextToImageOptions } from "./pipelines/text-to-image-options.js";
 export type { TextToImageParts } from "./pipelines/text-to-image-parts.js";

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import type { ControlNetModel } from "../models/controlnet.js";
+import type { ConditionInputs } from "../models/unet-2d-condition-encoder.js";
 import type { UNet2DConditionInputs } from "../models/unet-2d-condition.js";
 import { requireBetween, requireOption } from "./option-checks.js";
 
@@ -44,6 +45,8 @@ export interface ControlledCall {
   x: tf.Tensor4D;
   timestep: number;
   context: tf.Tensor3D;
+  /** What the UNet is told besides. */
+  inputs: ConditionInputs;
   isGuided: boolean;
   index: number;
   total: number;
@@ -55,20 +58,22 @@ export function controlResiduals(
   call: ControlledCall,
 ): Pick<UNet2DConditionInputs, "downResiduals" | "midResidual"> {
   const { model, image, scale = 1, start = 0, end = 1, guessMode = false } = control;
-  const { x, timestep, context, isGuided, index, total } = call;
+  const { x, timestep, context, inputs, isGuided, index, total } = call;
   if (index / total < start || (index + 1) / total > end) return {};
   const onlyPrompted = guessMode && isGuided;
-  const [input, states] = onlyPrompted ? [secondHalf(x), secondHalf(context)] : [x, context];
+  const told = <T extends tf.Tensor>(all: T) => (onlyPrompted ? (tf.split(all, 2)[1] as T) : all);
+  const [input, states] = [told(x), told(context)];
+  const { textEmbeds, timeIds } = inputs;
   const [height, width, channels] = image.shape.slice(-3) as [number, number, number];
   const pictures = image
     .reshape<tf.Tensor4D>([1, height, width, channels])
     .tile<tf.Tensor4D>([input.shape[0], 1, 1, 1]);
-  const { downResiduals, midResidual } = model.forward(input, timestep, states, pictures, { scale, guessMode });
+  const { downResiduals, midResidual } = model.forward(input, timestep, states, pictures, {
+    ...{ scale, guessMode },
+    textEmbeds: textEmbeds && told(textEmbeds),
+    timeIds: timeIds && told(timeIds),
+  });
   if (!onlyPrompted) return { downResiduals, midResidual };
   const behindZeros = (residual: tf.Tensor4D) => tf.concat([tf.zerosLike(residual), residual]);
   return { downResiduals: downResiduals.map(behindZeros), midResidual: behindZeros(midResidual) };
-}
-
-function secondHalf<T extends tf.Tensor>(x: T): T {
-  return tf.split(x, 2)[1] as T;
 }

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { keyedNoise, type Scheduler } from "@tfjs-diffusion/schedulers";
-import { LoraSet } from "../adapters/lora.js";
+import type { LoraSet } from "../adapters/lora.js";
 import type { AutoencoderKL } from "../models/autoencoder-kl.js";
 import { Model } from "../models/model.js";
 import type { UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
@@ -64,6 +64,11 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
 
   constructor(readonly parts: P) {
     this.#space = new LatentSpace(parts.vae);
+  }
+
+  /** Pixels a latent, along each side. */
+  protected get factor(): number {
+    return this.#space.factor;
   }
 
   /** Width of the text states, and layers of the text encoder. */

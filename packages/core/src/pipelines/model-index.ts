@@ -8,17 +8,24 @@ export interface PartRequirement {
   optional?: boolean;
 }
 
+/** What a folder's index says. */
+export interface ModelIndex {
+  present: ReadonlySet<string>;
+  settings: Readonly<Record<string, unknown>>;
+}
+
 /** The name of the file that names the parts of a diffusers folder: `{ part: [library, class], … }`. */
 export const MODEL_INDEX = "model_index.json";
 
 /**
  * Checks a folder's `model_index.json` against what a pipeline can work with, before anything large is read.
- * Returns the parts of `required` that are there.
+ * Returns the parts of `required` that are there, and the index's entries that are no parts.
  *
  * @throws PipelineFolderError if there is no index, or a part is missing, of another class, or of no known use here
  */
-export async function readModelIndex(folder: string, required: Record<string, PartRequirement>): Promise<Set<string>> {
-  const classes = partClasses(folder, await readIndex(folder));
+export async function readModelIndex(folder: string, required: Record<string, PartRequirement>): Promise<ModelIndex> {
+  const index = await readIndex(folder);
+  const classes = partClasses(folder, index);
   for (const [part, { className, optional = false }] of Object.entries(required)) {
     const found = classes.get(part);
     if (found === undefined && optional) continue;
@@ -36,7 +43,8 @@ export async function readModelIndex(folder: string, required: Record<string, Pa
         `it is made of ${Object.keys(required).join(", ")}. Open the folder with the pipeline it was saved by.`,
     );
   }
-  return new Set(classes.keys());
+  const settings = Object.entries(index as object).filter(([, entry]) => !Array.isArray(entry));
+  return { present: new Set(classes.keys()), settings: Object.fromEntries(settings) };
 }
 
 async function readIndex(folder: string): Promise<unknown> {

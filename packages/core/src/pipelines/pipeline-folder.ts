@@ -14,6 +14,8 @@ export class PipelineFolder {
   private constructor(
     readonly folder: string,
     readonly present: ReadonlySet<string>,
+    /** Entries of the index that are no parts. */
+    readonly settings: Readonly<Record<string, unknown>>,
     readonly options: LoadModelOptions,
   ) {}
 
@@ -28,7 +30,8 @@ export class PipelineFolder {
     options: LoadModelOptions,
     build: (folder: PipelineFolder) => Promise<P>,
   ): Promise<P> {
-    const opened = new PipelineFolder(folder, await readModelIndex(folder, required), options);
+    const { present, settings } = await readModelIndex(folder, required);
+    const opened = new PipelineFolder(folder, present, settings, options);
     try {
       return await build(opened);
     } catch (error) {

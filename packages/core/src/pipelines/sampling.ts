@@ -23,6 +23,7 @@ export interface SamplingStep {
  *
  * @param start makes the first state, by `plan.start` or `plan.resume`; the generator owns it
  * @param first index of the first step, larger than 0 for a start in the middle
+ * @param end index after the last step, default: all steps of the plan
  * @param denoise the network's output for an input already scaled by the plan; its result is owned here
  * @param mend changes the sample after a step; runs in a tidy
  * @param stepOptions handed to every `plan.step`
@@ -31,6 +32,7 @@ export async function* sample({
   plan,
   start,
   first = 0,
+  end = plan.timesteps.length,
   denoise,
   mend = (x) => x,
   noise,
@@ -40,6 +42,7 @@ export async function* sample({
   plan: Plan;
   start: () => State;
   first?: number;
+  end?: number;
   denoise: (input: tf.Tensor4D, timestep: number, index: number) => tf.Tensor4D;
   mend?: (x: tf.Tensor4D, index: number) => tf.Tensor4D;
   noise: NoiseSource;
@@ -50,7 +53,7 @@ export async function* sample({
   const total = plan.timesteps.length;
   let state = tf.tidy(start);
   try {
-    for (let index = first; index < total; index++) {
+    for (let index = first; index < end; index++) {
       const timestep = plan.timesteps[index]!;
       const next = tf.tidy(() => {
         const output = denoise(plan.scaleInput(state.x, index) as tf.Tensor4D, timestep, index);

@@ -3,7 +3,7 @@ import type { NoiseSource, Scheduler } from "@tfjs-diffusion/schedulers";
 import { checkControl, type Control } from "./control.js";
 import { PipelineOptionError } from "./errors.js";
 import { negativesFor, requireBetween, requireOption, requireWhole, texts } from "./option-checks.js";
-import type { StableDiffusionStep } from "./stable-diffusion.js";
+import type { StableDiffusionStep } from "./latent-pipeline.js";
 
 /**
  * What to draw, and how; checked before any work is done, and a PipelineOptionError says what is wrong.
@@ -41,7 +41,10 @@ export interface StableDiffusionOptions {
   height?: number;
   /** Another sampler than the pipeline's. */
   scheduler?: Scheduler;
-  /** Noise to start from, standard normal, [prompts x numImages, height / factor, width / factor, C]. Default: drawn from `noise`. */
+  /**
+   * Noise to start from, standard normal, [prompts x numImages, height / factor, width / factor, C], default: drawn from `noise`; with
+   * `denoisingStart` the latents that another pipeline handed over.
+   */
   latents?: tf.Tensor4D;
   /** Where random numbers come from, default `keyedNoise(seed)`. */
   noise?: NoiseSource;
@@ -51,6 +54,10 @@ export interface StableDiffusionOptions {
   mask?: tf.Tensor2D | tf.Tensor3D | tf.Tensor4D;
   /** 0 to 1: how much of the picture is drawn anew. Default 0.8, with a mask 1 (nothing of what was under it shows through). */
   strength?: number;
+  /** 0 to 1: stop after this share of the way from noise to picture and leave the rest to another pipeline. Default 1. */
+  denoisingEnd?: number;
+  /** 0 to 1: go on from `latents` that another pipeline left at its `denoisingEnd` of this, by the same sampler and number of steps. */
+  denoisingStart?: number;
   /** With a mask: put the given picture back outside it, bit for bit; without, all has been through the autoencoder. Default false. */
   pasteBack?: boolean;
   /** With `pasteBack`: the width in pixels of the band inside the mask over which the new picture fades in. Default 0. */
@@ -74,6 +81,8 @@ export interface CheckedOptions {
   seed: number;
   numImages: number;
   strength: number;
+  denoisingStart: number | undefined;
+  denoisingEnd: number | undefined;
   maskBlur: number;
   /** Of the latents, [prompts x numImages, h, w, C]. */
   shape: [number, number, number, number];
@@ -99,7 +108,7 @@ export interface PipelineFacts {
 export function checkStableDiffusionOptions(options: StableDiffusionOptions, facts: PipelineFacts): CheckedOptions {
   const { numInferenceSteps = 50, guidanceScale = 7.5, guidanceRescale = 0, clipSkip = 0, seed = 0 } = options;
   const { numImages = 1, mask, image, maskBlur = 0, pasteBack = false, eta = 0 } = options;
-  const { strength = mask ? 1 : 0.8 } = options;
+  const { strength = mask ? 1 : 0.8, denoisingStart, denoisingEnd } = options;
   requireWhole("numInferenceSteps", numInferenceSteps, 1);
   requireWhole("numImages", numImages, 1);
   requireWhole("seed", seed, 0);
@@ -116,6 +125,8 @@ export function checkStableDiffusionOptions(options: StableDiffusionOptions, fac
   requireBetween("guidanceRescale", guidanceRescale, 0, 1);
   requireBetween("eta", eta, 0, 1);
   requireBetween("strength", strength, 0, 1);
+
+  checkHandOver(options);
 
   const prompts = checkedPrompts(options, facts);
   const count = Array.isArray(prompts) ? prompts.length : prompts.shape[0];
@@ -142,13 +153,25 @@ export function checkStableDiffusionOptions(options: StableDiffusionOptions, fac
   if (options.control) checkControl(options.control, shape[1], shape[2]);
   const numbers = { steps: numInferenceSteps, guidanceScale, guidanceRescale, clipSkip, seed, numImages, strength };
   return {
-    ...{ prompts, negatives, ...numbers, maskBlur, shape },
+    ...{ prompts, negatives, ...numbers, denoisingStart, denoisingEnd, maskBlur, shape },
     // Views; if the second is refused, the tidy frees the first.
     ...tf.tidy(() => ({
       image: image && checkedPictures("image", image, [height, width, 3], batch),
       mask: mask && checkedPictures("mask", mask, [height, width, 1], batch),
     })),
   };
+}
+
+function checkHandOver({ denoisingStart, denoisingEnd = 1, latents, image }: StableDiffusionOptions): void {
+  requireBetween("denoisingEnd", denoisingEnd, 0, 1);
+  if (denoisingStart === undefined) return;
+  requireBetween("denoisingStart", denoisingStart, 0, denoisingEnd);
+  if (!latents || image) {
+    throw new PipelineOptionError(
+      `denoisingStart: given ${image ? "with an image" : "without latents"}; give the latents that another pipeline left there` +
+        `${image ? ", and no image" : ""}.`,
+    );
+  }
 }
 
 function checkedPrompts({ prompt, promptEmbeds }: StableDiffusionOptions, facts: PipelineFacts) {

@@ -31,6 +31,11 @@ export function startFromNoise({ plan, shape, noise, latents }: StartRequest): S
   return { first: 0, state: () => plan.start(initial), tensors: [initial] };
 }
 
+/** Where another pipeline stopped: the latents as they are. */
+export function startFromLatents({ plan, latents }: StartRequest, first: number): Start {
+  return { first, state: () => plan.resume(latents!.clone(), first), tensors: [] };
+}
+
 /** Image to image (Meng et al. 2022, "SDEdit"): from the picture, noised to the level of the first step. */
 export function startFromImage(request: StartRequest, image: tf.Tensor4D, first: number): Start {
   const { plan, space, shape, noise, latents } = request;

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import type { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip-text-model.js";
+import type { CLIPTextModel, CLIPTextModelWithProjection, CLIPTextOutput } from "../models/clip-text-model.js";
 import { parsePromptWeights } from "../text/prompt-weights.js";
 import type { CLIPTokenizer } from "../text/tokenizer.js";
 
@@ -37,20 +37,55 @@ export function encodePrompts(
   { tokenizer, textEncoder, textEncoder2 }: TextEncoders,
   { clipSkip = 0, weighting = false }: EncodePromptsOptions = {},
 ): TextConditioning {
-  const read = (encoder: CLIPTextModel | CLIPTextModelWithProjection) => {
-    const maxLength = Math.min(tokenizer.maxLength, encoder.config.max_position_embeddings);
-    const encoded = prompts.map((prompt) => encodeWeighted(tokenizer, prompt, maxLength, weighting));
-    const [ids, weights] = [encoded.map(({ ids }) => ids), encoded.map(({ weights }) => weights)];
-    return { ids: tf.tensor2d(ids, [prompts.length, maxLength], "int32"), weights };
-  };
   return tf.tidy(() => {
-    const { ids, weights } = read(textEncoder);
+    const { ids, weights } = readPrompts({ prompts, tokenizer, encoder: textEncoder }, weighting);
     const states = tokenStates(textEncoder, ids, clipSkip);
     return {
       context: weighting ? weighted(states, weights) : states,
-      pooled: textEncoder2?.forward(read(textEncoder2).ids).textEmbeds,
+      pooled: textEncoder2?.forward(readPrompts({ prompts, tokenizer, encoder: textEncoder2 }, weighting).ids)
+        .textEmbeds,
     };
   });
+}
+
+/** A text encoder, what it reads, and the tokenizer of its vocabulary. */
+export interface PromptReader {
+  prompts: string[];
+  tokenizer: CLIPTokenizer;
+  encoder: CLIPTextModel | CLIPTextModelWithProjection;
+}
+
+/**
+ * The same for Stable Diffusion XL: the states before each encoder's last layer, not normalised, side by side, and the last encoder's sentence
+ * vector (Podell et al. 2024, section 2.1).
+ */
+export function encodePromptsXL(
+  readers: readonly PromptReader[],
+  { clipSkip = 0, weighting = false }: EncodePromptsOptions = {},
+): TextConditioning {
+  return tf.tidy(() => {
+    const read = readers.map((reader) => {
+      const { ids, weights } = readPrompts(reader, weighting);
+      const output: CLIPTextOutput & { textEmbeds?: tf.Tensor2D } = reader.encoder.forward(ids);
+      const states = output.hiddenStates.at(-2 - clipSkip)!;
+      return { states: weighting ? weighted(states, weights) : states, pooled: output.textEmbeds };
+    });
+    return {
+      context: tf.concat(
+        read.map(({ states }) => states),
+        2,
+      ),
+      pooled: read.at(-1)!.pooled,
+    };
+  });
+}
+
+/** The token ids [N, L] of the prompts, and the weight of each token. */
+function readPrompts({ prompts, tokenizer, encoder }: PromptReader, weighting: boolean) {
+  const maxLength = Math.min(tokenizer.maxLength, encoder.config.max_position_embeddings);
+  const encoded = prompts.map((prompt) => encodeWeighted(tokenizer, prompt, maxLength, weighting));
+  const [ids, weights] = [encoded.map(({ ids }) => ids), encoded.map(({ weights }) => weights)];
+  return { ids: tf.tensor2d(ids, [prompts.length, maxLength], "int32"), weights };
 }
 
 /** A prompt's ids, start, end and padding included, and the weight of each. */

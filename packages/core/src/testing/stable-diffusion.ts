@@ -12,3 +12,13 @@ export async function writeTinyStableDiffusion(folder: string): Promise<void> {
     await writeFile(join(folder, "tokenizer", name), gunzipSync(packed));
   }
 }
+
+/** Puts the tiny Stable Diffusion XL of the fixtures together in `folder`. */
+export async function writeTinyStableDiffusionXL(folder: string): Promise<void> {
+  const parts = ["scheduler", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "model_index.json"];
+  for (const part of parts) await cp(fixturePath(`tiny-sdxl/${part}`), join(folder, part), { recursive: true });
+  for (const file of ["config.json", "diffusion_pytorch_model.safetensors"]) {
+    await cp(fixturePath(`unet_sdxl/${file}`), join(folder, "unet", file));
+    await cp(fixturePath(`tiny-stable-diffusion/vae/${file}`), join(folder, "vae", file));
+  }
+}

@@ -1,0 +1,65 @@
+import { type Scheduler, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
+import type { CheckpointFamily } from "../layouts/families.js";
+import { loadSingleFile, type SingleFileOptions, type SingleFileParts } from "../layouts/single-file.js";
+import { joinPath } from "../platform.js";
+import { CLIPTokenizer } from "../text/tokenizer.js";
+import type { BytesFrom } from "../weights/open-bytes.js";
+import { PipelineOptionError, PipelinePartsError } from "./errors.js";
+
+/** What a single file does not say. */
+export interface StableDiffusionFileOptions extends SingleFileOptions {
+  /** The vocabulary, which such files do not hold; left out only if `config` is a folder that has it. */
+  tokenizer?: CLIPTokenizer;
+  /** What the network was trained to predict. Default: "epsilon" for Stable Diffusion 1 and XL, "v_prediction" for 2 (whose 512 pixel base has "epsilon"). */
+  predictionType?: "epsilon" | "v_prediction";
+}
+
+/** Whether this is a file of weights, and not a folder. */
+export function isSingleFile(from: BytesFrom): boolean {
+  return typeof from !== "string" || /\.(safetensors|ckpt|pt|pth|bin)$/i.test(from);
+}
+
+/**
+ * Reads the networks of a single file and gives them to `build`; frees them if that fails.
+ *
+ * @throws PipelinePartsError for a file of another family; those of {@link loadSingleFile}
+ */
+export async function openPipelineFile<P>(
+  from: BytesFrom,
+  options: StableDiffusionFileOptions,
+  { pipeline, families }: { pipeline: string; families: readonly CheckpointFamily[] },
+  build: (parts: SingleFileParts, scheduler: Scheduler) => P | Promise<P>,
+): Promise<P> {
+  const parts = await loadSingleFile(from, options);
+  const { family, unet, vae, textEncoders, schedulerConfig } = parts;
+  try {
+    if (!families.includes(family)) {
+      throw new PipelinePartsError(
+        `${pipeline}: the file is of the family ${family}; this pipeline draws with ${families.join(" and ")}.`,
+      );
+    }
+    const { predictionType: prediction_type = schedulerConfig.prediction_type } = options;
+    return await build(parts, schedulerFromConfig({ ...schedulerConfig, prediction_type }));
+  } catch (error) {
+    for (const network of [unet, vae, ...textEncoders.values()]) network.dispose();
+    throw error;
+  }
+}
+
+/**
+ * The tokenizer that goes with a single file.
+ *
+ * @throws PipelineOptionError if it is neither given nor in the `config` folder
+ */
+export async function tokenizerForFile(
+  given: CLIPTokenizer | undefined,
+  config: string | undefined,
+  part: "tokenizer" | "tokenizer_2" = "tokenizer",
+): Promise<CLIPTokenizer> {
+  if (given) return given;
+  if (config !== undefined) return CLIPTokenizer.fromFolder(joinPath(config, part));
+  throw new PipelineOptionError(
+    `${part === "tokenizer" ? part : "tokenizer2"}: missing; a single file holds no vocabulary. Give CLIPTokenizer.fromFolder(a folder with ` +
+      "vocab.json and merges.txt), or as config a folder of diffusers for the same kind of model.",
+  );
+}

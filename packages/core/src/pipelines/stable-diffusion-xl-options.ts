@@ -1,0 +1,118 @@
+import type * as tf from "@tensorflow/tfjs";
+import { PipelineOptionError } from "./errors.js";
+import { requireOption, texts } from "./option-checks.js";
+import type { CheckedOptions, StableDiffusionOptions } from "./stable-diffusion-options.js";
+
+/** Height and width, or top and left, in pixels. */
+export type PixelPair = readonly [number, number];
+
+/**
+ * What Stable Diffusion XL takes besides {@link StableDiffusionOptions}. Guidance is 5 by default.
+ *
+ * The sizes are its micro-conditioning (Podell et al. 2024, section 2.2): it was told of each picture it learned from how large it was before
+ * it was cut to size, and where it was cut. A small `originalSize` gives soft pictures, a crop gives pictures that are cut off.
+ */
+export interface StableDiffusionXLOptions extends StableDiffusionOptions {
+  /** What the second text encoder reads, one for each prompt. Default: the same. */
+  prompt2?: string | string[];
+  /** The same in place of the negative prompts. */
+  negativePrompt2?: string | string[];
+  /** Sentence vectors of the second text encoder, [prompts, D]; needed with `promptEmbeds`. */
+  pooledPromptEmbeds?: tf.Tensor2D;
+  /** The same for `negativePromptEmbeds`. */
+  negativePooledPromptEmbeds?: tf.Tensor2D;
+  /** Height and width it should look to have come from. Default: the picture's. */
+  originalSize?: PixelPair;
+  /** Top and left of the cut. Default [0, 0]: things are centred. */
+  cropsCoordsTopLeft?: PixelPair;
+  /** Height and width after the cut. Default: the picture's. */
+  targetSize?: PixelPair;
+  /** The three for the negative prompts; both sizes or none. Default: those of the prompts. */
+  negativeOriginalSize?: PixelPair;
+  negativeCropsCoordsTopLeft?: PixelPair;
+  negativeTargetSize?: PixelPair;
+  /** For the refiner, which is told of a mark for beauty in place of the target size: 6, and 2.5 for the negative prompts. */
+  aestheticScore?: number;
+  negativeAestheticScore?: number;
+}
+
+/** What is read as prompts by the one and by the other text encoder; as many of each. */
+export interface PromptPair {
+  first: string[];
+  second: string[];
+}
+
+/** The prompts for both encoders. */
+export function promptPair(first: string[], given: string | string[] | undefined, option: string): PromptPair {
+  if (given === undefined) return { first, second: first };
+  const second = texts(option, given);
+  const longest = Math.max(first.length, second.length);
+  const [a, b] = [first, second].map((list) => (list.length === 1 ? Array<string>(longest).fill(list[0]!) : list)) as [
+    string[],
+    string[],
+  ];
+  if (a.length === b.length) return { first: a, second: b };
+  throw new PipelineOptionError(
+    `${option}: ${second.length} for ${first.length} prompts of the first encoder; give one for all, or one for each.`,
+  );
+}
+
+/** @throws PipelineOptionError for sizes that are none, and vectors that are missing or do not fit */
+export function checkXLOptions(options: StableDiffusionXLOptions, { prompts, negatives }: CheckedOptions): void {
+  for (const option of SIZES) {
+    const pair = options[option];
+    const isPair = pair === undefined || (pair.length === 2 && pair.every((n) => Number.isSafeInteger(n) && n >= 0));
+    requireOption(isPair, option, `[${String(pair)}]`, "two whole numbers of pixels, 0 or more");
+  }
+  if ((options.negativeOriginalSize === undefined) !== (options.negativeTargetSize === undefined)) {
+    throw new PipelineOptionError("negativeOriginalSize, negativeTargetSize: only one is given; give both or none.");
+  }
+  for (const option of ["aestheticScore", "negativeAestheticScore"] as const) {
+    const score = options[option];
+    requireOption(score === undefined || Number.isFinite(score), option, score, "a finite number");
+  }
+  checkPooled("prompt", prompts, options.pooledPromptEmbeds);
+  checkPooled("negativePrompt", negatives, options.negativePooledPromptEmbeds);
+}
+
+const SIZES = [
+  "originalSize",
+  "cropsCoordsTopLeft",
+  "targetSize",
+  "negativeOriginalSize",
+  "negativeCropsCoordsTopLeft",
+  "negativeTargetSize",
+] as const;
+
+function checkPooled(kind: string, states: string[] | tf.Tensor3D, pooled: tf.Tensor2D | undefined): void {
+  const [embeds, vectors] =
+    kind === "prompt" ? ["promptEmbeds", "pooledPromptEmbeds"] : ["negativePromptEmbeds", "negativePooledPromptEmbeds"];
+  if (Array.isArray(states)) {
+    if (pooled) throw new PipelineOptionError(`${vectors}: given without ${embeds}; give both or none.`);
+    return;
+  }
+  if (!pooled) throw new PipelineOptionError(`${embeds}: given without ${vectors}; give both or none.`);
+  const rows = states.shape[0];
+  requireOption(
+    pooled.rank === 2 && pooled.shape[0] === rows,
+    vectors,
+    `[${pooled.shape.join(", ")}]`,
+    `${rows} rows, as ${embeds} has`,
+  );
+}
+
+/** The numbers the UNet is told of sizes, for the prompts and for the negative prompts. */
+export function timeIds(
+  options: StableDiffusionXLOptions,
+  size: PixelPair,
+  isRefiner: boolean,
+): { positive: number[]; negative: number[] } {
+  const { originalSize = size, cropsCoordsTopLeft: crop = [0, 0], targetSize = size } = options;
+  const { negativeOriginalSize, negativeTargetSize, negativeCropsCoordsTopLeft = [0, 0] } = options;
+  const { aestheticScore = 6, negativeAestheticScore = 2.5 } = options;
+  const positive = [...originalSize, ...crop];
+  const negative = negativeOriginalSize ? [...negativeOriginalSize, ...negativeCropsCoordsTopLeft] : positive;
+  return isRefiner
+    ? { positive: [...positive, aestheticScore], negative: [...negative, negativeAestheticScore] }
+    : { positive: [...positive, ...targetSize], negative: [...negative, ...(negativeTargetSize ?? targetSize)] };
+}

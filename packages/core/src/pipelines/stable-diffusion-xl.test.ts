@@ -1,0 +1,194 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import * as tf from "@tensorflow/tfjs";
+import { keyedNoise, replayNoise, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
+import type { UNet2DConditionModel } from "../models/unet-2d-condition.js";
+import { UNet2DConditionModel as UNet } from "../models/unet-2d-condition.js";
+import { useTestBackend } from "../testing/backend.js";
+import { above, fixturePath, Golden } from "../testing/fixture.js";
+import { writeTinyStableDiffusionXL } from "../testing/stable-diffusion.js";
+import { StableDiffusionPipeline } from "./stable-diffusion.js";
+import { StableDiffusionXLPipeline } from "./stable-diffusion-xl.js";
+import type { StableDiffusionXLOptions } from "./stable-diffusion-xl-options.js";
+
+const FIXTURE = fixturePath("tiny-sdxl");
+const names = readdirSync(FIXTURE)
+  .filter((name) => name.endsWith(".safetensors"))
+  .map((name) => name.replace(".safetensors", ""));
+
+/** How diffusers drew a run of the fixture. */
+interface Run {
+  scheduler: Record<string, unknown>;
+  call: Record<string, unknown>;
+  callback_timesteps: number[];
+}
+
+let folder: string;
+let pipeline: StableDiffusionXLPipeline;
+
+beforeAll(async () => {
+  await useTestBackend();
+  folder = await mkdtemp(join(tmpdir(), "stable diffusion xl "));
+  await writeTinyStableDiffusionXL(folder);
+  pipeline = await StableDiffusionXLPipeline.fromPretrained(folder);
+});
+afterAll(async () => {
+  pipeline.dispose();
+  await rm(folder, { recursive: true });
+});
+
+const camelCase = (name: string) => name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+
+/** The options that ask for what diffusers was asked for. */
+function optionsOf({ call, scheduler }: Run, golden: Golden): StableDiffusionXLOptions {
+  const given = (name: string) => (golden.has(name) ? golden.tensor<tf.Tensor4D>(name) : undefined);
+  const { num_images_per_prompt: numImages, output_type: _, ...rest } = call;
+  const handed = "denoising_start" in call;
+  return {
+    ...Object.fromEntries(Object.entries(rest).map(([name, value]) => [camelCase(name), value])),
+    ...(numImages !== undefined && { numImages: numImages as number }),
+    ...(handed && { width: 32, height: 32 }),
+    latents: handed ? given("in.image") : given("in.latents"),
+    image: handed ? undefined : given("in.image"),
+    scheduler: schedulerFromConfig(scheduler),
+    noise: replayNoise(golden.names("noise.").map((name) => golden.tensor(name))),
+  };
+}
+
+describe("Stable Diffusion XL draws what diffusers draws", () => {
+  it.each(names)("%s: at every step, and at the end", async (name) => {
+    const run = JSON.parse(readFileSync(join(FIXTURE, `${name}.json`), "utf8").replaceAll("-Infinity", "null")) as Run;
+    const golden = await Golden.read("tiny-sdxl", `${name}.safetensors`);
+    const errors = new Map<string, number>();
+    const timesteps: number[] = [];
+    const { images, latents } = await pipeline.generate({
+      ...optionsOf(run, golden),
+      onStep: ({ index, timestep, latents: x }) => {
+        timesteps.push(timestep);
+        errors.set(`out.latents${index}`, golden.error(`out.latents${index}`, x));
+      },
+    });
+    if (golden.has("out.handed")) errors.set("out.handed", golden.error("out.handed", latents));
+    else errors.set("out.image", golden.error("out.image", images));
+    tf.dispose([images, latents]);
+    expect(timesteps).toEqual(run.callback_timesteps.map((t) => expect.closeTo(t, 3)));
+    expect(errors.size).toBe(run.callback_timesteps.length + 1);
+    // As for the tiny Stable Diffusion's runs, ten times torch's own noise floor.
+    expect(above(2e-5, errors)).toEqual([]);
+  });
+});
+
+const PROMPT = { prompt: "a red cube", width: 32, height: 32, numInferenceSteps: 3 };
+
+/** Draws, and takes the pictures out of the tensors. */
+async function draw(options: StableDiffusionXLOptions, by = pipeline): Promise<number[]> {
+  const { images, latents } = await by.generate(options);
+  const values = [...images.dataSync()];
+  tf.dispose([images, latents]);
+  return values;
+}
+
+describe("Stable Diffusion XL", () => {
+  it("ends as if it had not been divided, when a second pipeline takes over half way", async () => {
+    const options = { ...PROMPT, numInferenceSteps: 8, seed: 5 };
+    const whole = await pipeline.generateLatents(options);
+    const half = await pipeline.generateLatents({ ...options, denoisingEnd: 0.5 });
+    const rest = await pipeline.generateLatents({ ...options, latents: half, denoisingStart: 0.5 });
+    expect([...rest.dataSync()]).toEqual([...whole.dataSync()]);
+    tf.dispose([whole, half, rest]);
+  });
+
+  it("is told of sizes, and of an empty negative prompt otherwise than of none", async () => {
+    const plain = await draw(PROMPT);
+    expect(await draw({ ...PROMPT, originalSize: [32, 32], targetSize: [32, 32] })).toEqual(plain);
+    expect(await draw({ ...PROMPT, originalSize: [16, 16] })).not.toEqual(plain);
+    expect(await draw({ ...PROMPT, negativePrompt: "" })).not.toEqual(plain);
+  });
+
+  it("takes states and sentence vectors in place of prompts", async () => {
+    const { textEncoder, textEncoder2, tokenizer, tokenizer2 } = pipeline.parts;
+    const [a, b] = [tokenizer!, tokenizer2].map((t) => tf.tensor2d([t.encode("a red cube")], undefined, "int32"));
+    const first = textEncoder!.forward(a!);
+    const second = textEncoder2.forward(b!);
+    const promptEmbeds = tf.concat([first.hiddenStates.at(-2)!, second.hiddenStates.at(-2)!], 2);
+    const { prompt, ...rest } = PROMPT;
+    const embeds = { promptEmbeds, pooledPromptEmbeds: second.textEmbeds };
+    expect(await draw({ ...rest, ...embeds })).toEqual(await draw({ ...rest, prompt }));
+    await expect(draw({ ...rest, promptEmbeds })).rejects.toThrow("promptEmbeds: given without pooledPromptEmbeds");
+  });
+
+  it("draws with a refiner, which has one text encoder and is told a mark for beauty", async () => {
+    const { textEncoder2, tokenizer2, vae, scheduler } = pipeline.parts;
+    const config = {
+      ...pipeline.parts.unet.config,
+      cross_attention_dim: 12,
+      projection_class_embeddings_input_dim: 52,
+    };
+    const unet: UNet2DConditionModel = new UNet(config);
+    unet.initialize(keyedNoise(1));
+    const refiner = new StableDiffusionXLPipeline({ unet, vae, scheduler, textEncoder2, tokenizer2 });
+    const ugly = await draw({ ...PROMPT, aestheticScore: 1 }, refiner);
+    expect(ugly).not.toEqual(await draw({ ...PROMPT, aestheticScore: 9 }, refiner));
+    const copy = await mkdtemp(join(tmpdir(), "refiner "));
+    await refiner.savePretrained(copy);
+    const again = await StableDiffusionXLPipeline.fromPretrained(copy);
+    expect(await draw({ ...PROMPT, aestheticScore: 1 }, again)).toEqual(ugly);
+    again.dispose();
+    unet.dispose();
+    await rm(copy, { recursive: true });
+  });
+
+  it("writes the index that diffusers writes, in a folder that draws the same", async () => {
+    const copy = await mkdtemp(join(tmpdir(), "stable diffusion xl copy "));
+    await pipeline.savePretrained(copy);
+    const { _diffusers_version, ...expected } = JSON.parse(
+      readFileSync(join(FIXTURE, "model_index.json"), "utf8"),
+    ) as Record<string, unknown>;
+    expect(JSON.parse(readFileSync(join(copy, "model_index.json"), "utf8"))).toEqual(expected);
+    const again = await StableDiffusionXLPipeline.fromPretrained(copy);
+    expect(await draw(PROMPT, again)).toEqual(await draw(PROMPT));
+    again.dispose();
+    await rm(copy, { recursive: true });
+  });
+
+  it("leaves no tensor behind: drawn, left early, failed", async () => {
+    await draw(PROMPT);
+    const before = tf.memory().numTensors;
+    const image = tf.fill<tf.Rank.R3>([32, 32, 3], 0.5);
+    for (const kind of [{}, { image }, { guidanceScale: 1 }, { negativePrompt: "blue", promptWeighting: true }]) {
+      await draw({ ...PROMPT, ...kind });
+      for await (const { index } of pipeline.steps({ ...PROMPT, ...kind })) if (index === 1) break;
+      const failing = () => {
+        throw new Error("mine");
+      };
+      await expect(draw({ ...PROMPT, ...kind, onStep: failing })).rejects.toThrow("mine");
+    }
+    image.dispose();
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it.each<[string, StableDiffusionXLOptions, string]>([
+    ["half a pixel", { originalSize: [1.5, 2] }, "originalSize: [1.5,2]; expected two whole numbers"],
+    ["one negative size", { negativeTargetSize: [8, 8] }, "only one is given; give both or none"],
+    ["seconds that do not fit", { prompt: ["a", "b"], prompt2: ["a", "b", "c"] }, "prompt2: 3 for 2 prompts"],
+    ["to go on from nothing", { denoisingStart: 0.5 }, "denoisingStart: given without latents"],
+    ["to end past the end", { denoisingEnd: 2 }, "denoisingEnd: 2; expected a number from 0 to 1"],
+    ["to do none of the steps", { denoisingEnd: 0.01 }, "0 to 0.01 holds none of the 3 steps"],
+  ])("refuses %s before any work", async (_, options, message) => {
+    const before = tf.memory().numTensors;
+    await expect(pipeline.generate({ ...PROMPT, ...options })).rejects.toThrow(message);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it("and Stable Diffusion refuse each other's networks", async () => {
+    const { unet, vae, scheduler, textEncoder, tokenizer } = pipeline.parts;
+    const parts = { unet, vae, scheduler, textEncoder: textEncoder!, tokenizer: tokenizer! };
+    expect(() => new StableDiffusionPipeline(parts)).toThrow(
+      "reads text states of 20 numbers; the text encoder makes 8",
+    );
+    await expect(StableDiffusionPipeline.fromPretrained(folder)).rejects.toThrow("has no use for text_encoder_2");
+  });
+});
