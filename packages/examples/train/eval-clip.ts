@@ -3,48 +3,54 @@
  * Retrieval among random pictures is easy and says little; the table by attribute shows what the UNet can be told.
  *
  *   node packages/examples/dist/train/eval-clip.js --clip runs/faces/clip-both --tokenizer runs/faces/model/tokenizer
+ *   npm run eval:clip -- --kind portraits
  */
 import * as tf from "@tensorflow/tfjs";
 import { type CLIPModel, CLIPTokenizer, loadModel, useBackend } from "@tfjs-diffusion/core";
 import { keyedRandom } from "@tfjs-diffusion/schedulers";
 import { parseArgs } from "node:util";
 import {
-  ATTRIBUTE_NAMES,
   ATTRIBUTES,
   type Attribute,
   caption,
   captionWith,
   type Face,
-  FACE_SIZE,
   faceExample,
   HIDDEN_BY_HAT,
   visible,
 } from "../datasets/faces/index.js";
+import { kindNamed } from "../datasets/kinds.js";
 import { tokenIds } from "./clip.js";
 
 const RETRIEVAL = 64;
 
 const { values: options } = parseArgs({
   options: {
-    clip: { type: "string", default: "runs/faces/clip-both" },
-    tokenizer: { type: "string", default: "runs/faces/model/tokenizer" },
+    kind: { type: "string", default: "faces" },
+    /** Default: where `npm run train:<kind>` leaves them. */
+    clip: { type: "string" },
+    tokenizer: { type: "string" },
     /** Held-out pictures, a multiple of 64. */
     pictures: { type: "string", default: "512" },
     backend: { type: "string" },
   },
 });
+const kind = kindNamed(options.kind);
+const run = `runs/${options.kind}`;
 const count = Number(options.pictures);
 if (!(Number.isInteger(count) && count > 0 && count % RETRIEVAL === 0)) {
   throw new RangeError(`--pictures is "${options.pictures}"; give a multiple of ${RETRIEVAL}.`);
 }
 
 const { name: backend } = await useBackend(options.backend);
-const clip = (await loadModel(options.clip)) as CLIPModel;
-const tokenizer = await CLIPTokenizer.fromFolder(options.tokenizer);
+const clip = (await loadModel(options.clip ?? `${run}/clip-both`)) as CLIPModel;
+const tokenizer = await CLIPTokenizer.fromFolder(options.tokenizer ?? `${run}/model/tokenizer`);
 
-const examples = Array.from({ length: count }, (_, i) => faceExample(i, { seed: 1, split: "held-out", style: "full" }));
+const examples = Array.from({ length: count }, (_, i) =>
+  faceExample(i, { seed: 1, split: "held-out", style: "full", kind }),
+);
 const rights = new Map<Attribute, { right: number; chance: number; asked: number }>(
-  ATTRIBUTE_NAMES.map((name) => [name, { right: 0, chance: 0, asked: 0 }]),
+  kind.attributes.map((name) => [name, { right: 0, chance: 0, asked: 0 }]),
 );
 const retrieval = { text: 0, image: 0 };
 
@@ -88,7 +94,7 @@ function similarities(captions: readonly string[], batch: typeof examples): numb
   for (let i = 0; i < captions.length; i += 512) {
     const part = tf.tidy(() => {
       const bytes = tf.stack(
-        batch.map(({ pixels }) => tf.tensor3d(Float32Array.from(pixels), [FACE_SIZE, FACE_SIZE, 3])),
+        batch.map(({ pixels }) => tf.tensor3d(Float32Array.from(pixels), [kind.size, kind.size, 3])),
       );
       const ids = tokenIds(tokenizer, captions.slice(i, i + 512));
       return clip.forward(ids, bytes.div<tf.Tensor4D>(127.5).sub(1)).logitsPerText.arraySync();

@@ -1,8 +1,9 @@
 /**
- * Measures the shipped model of faces: does it draw what is asked, does it compose, does it copy?
+ * Measures a model of faces: does it draw what is asked, does it compose, does it copy?
  *
  *   node packages/examples/dist/train/eval-faces.js           everything; hours on one core, can be stopped and goes on
  *   node packages/examples/dist/train/eval-faces.js --quick   a few prompts, to see that it runs
+ *   … --kind portraits                                        the same for the latent model of 32 x 32
  *
  * First a grid of guidance and steps on prompts kept for choosing, then the best setting on fresh prompts with several
  * sampling seeds. Writes `results.json`, `results.md` and `real-and-generated.png` into `--out`.
@@ -12,20 +13,23 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "n
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { TextToImagePipeline, useBackend } from "@tfjs-diffusion/core";
-import { schedulerFromConfig } from "@tfjs-diffusion/schedulers";
+import { useBackend } from "@tfjs-diffusion/core";
+import { kindNamed } from "../datasets/kinds.js";
 import { loadClassifier } from "./classifier-files.js";
-import { evaluateFaces, type EvaluationSettings, type Sampler } from "./eval-run.js";
+import { evaluateFaces, type EvaluationSettings } from "./eval-run.js";
 import { reportMarkdown } from "./eval-report.js";
+import { openSampler } from "./eval-sampler.js";
 import { ResultStore } from "./eval-store.js";
 
 const WEIGHTS = fileURLToPath(new URL("../../weights/", import.meta.url));
 
 const { values: options } = parseArgs({
   options: {
-    model: { type: "string", default: join(WEIGHTS, "faces") },
-    classifier: { type: "string", default: join(WEIGHTS, "faces-classifier") },
-    out: { type: "string", default: "out/eval-faces" },
+    kind: { type: "string", default: "faces" },
+    /** Default: the shipped ones of that kind. */
+    model: { type: "string" },
+    classifier: { type: "string" },
+    out: { type: "string" },
     /** Fresh prompts of each split and style for the reported setting. */
     prompts: { type: "string", default: "1000" },
     /** Prompts of each split and style for each setting of the grid. */
@@ -42,7 +46,11 @@ const { values: options } = parseArgs({
   },
 });
 
+const model = options.model ?? join(WEIGHTS, options.kind);
+const classifierFolder = options.classifier ?? join(WEIGHTS, `${options.kind}-classifier`);
+const out = options.out ?? `out/eval-${options.kind}`;
 const settings: EvaluationSettings = {
+  kind: kindNamed(options.kind),
   guidances: options.quick ? [1, 3] : numbers("guidance"),
   steps: options.quick ? [10] : numbers("steps"),
   gridPrompts: options.quick ? 10 : numbers("grid-prompts")[0]!,
@@ -54,34 +62,21 @@ const settings: EvaluationSettings = {
 };
 
 const { name: backend } = await useBackend(options.backend);
-const [classifier, pipeline] = await Promise.all([
-  loadClassifier(options.classifier),
-  TextToImagePipeline.fromPretrained(options.model),
-]);
-const scheduler = schedulerFromConfig({ ...pipeline.parts.scheduler.config, _class_name: "DDIMScheduler" });
+const [classifier, sampler] = await Promise.all([loadClassifier(classifierFolder), openSampler(settings.kind, model)]);
 
-const sample: Sampler = async (captions, { guidance, steps, seed }) => {
-  const { images, latents } = await pipeline.generate({
-    prompt: captions,
-    guidanceScale: guidance,
-    numInferenceSteps: steps,
-    seed,
-    scheduler,
-  });
-  latents.dispose();
-  return images;
-};
-
-mkdirSync(options.out, { recursive: true });
-const store = new ResultStore(join(options.out, "results.json"), fingerprint(options.model, options.classifier));
-const results = await evaluateFaces({ sample, classifier, settings, store });
-const markdown = reportMarkdown(results, settings, backend);
-writeFileSync(join(options.out, "results.md"), markdown);
-writeFileSync(join(options.out, "real-and-generated.png"), Buffer.from(results.pictures.sheet, "base64"));
+mkdirSync(out, { recursive: true });
+const store = new ResultStore(join(out, "results.json"), fingerprint(model, classifierFolder));
+const results = await evaluateFaces({ sample: sampler.sample, classifier, settings, store });
+const markdown = reportMarkdown(results, settings, {
+  backend,
+  command: `npm run eval:faces${options.kind === "faces" ? "" : ` -- --kind ${options.kind}`}`,
+});
+writeFileSync(join(out, "results.md"), markdown);
+writeFileSync(join(out, "real-and-generated.png"), Buffer.from(results.pictures.sheet, "base64"));
 console.log(`\n${markdown}`);
-console.log(`Written to ${options.out}.`);
+console.log(`Written to ${out}.`);
 classifier.dispose();
-pipeline.dispose();
+sampler.dispose();
 
 /** The numbers of an option that lists them with commas. */
 function numbers(

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { encodePng, imageGrid } from "@tfjs-diffusion/core";
-import { FACE_SIZE, faceBatch, faceExample, type Attribute, type Face } from "../datasets/faces/index.js";
+import { faceBatch, faceExample, type Attribute, type Face, type FaceKind } from "../datasets/faces/index.js";
 import {
   nearestDistances,
   paletteOf,
@@ -42,12 +42,12 @@ export async function pictureFacts(context: Context, chosen: Setting): Promise<P
   const count = Math.min(PICTURES, settings.prompts);
   return store.once(`pictures, guidance ${chosen.guidance}, steps ${chosen.steps}, ${count} a split`, async () => {
     const prompts = (["seen", "held-out"] as const).flatMap((split) =>
-      promptsOf({ purpose: "reporting", split, style: "full" }, count),
+      promptsOf({ purpose: "reporting", split, style: "full" }, count, settings.kind),
     );
     const pictures = { generated: await drawnBytes(context, prompts, chosen), real: prompts.map(({ real }) => real) };
     const training = Array.from(
       { length: settings.trainingPictures },
-      (_, index) => faceExample(index, { seed: settings.trainingSeed, split: "train" }).pixels,
+      (_, index) => faceExample(index, { seed: settings.trainingSeed, split: "train", kind: settings.kind }).pixels,
     );
     const palette = paletteOf(training.slice(0, CHUNK));
     return {
@@ -59,12 +59,16 @@ export async function pictureFacts(context: Context, chosen: Setting): Promise<P
         generated: shareNearPalette(pictures.generated, palette),
         real: shareNearPalette(pictures.real, palette),
       },
-      sheet: Buffer.from(await pairSheet(pictures)).toString("base64"),
+      sheet: Buffer.from(await pairSheet(pictures, settings.kind.size)).toString("base64"),
     };
   });
 }
 
-async function drawnBytes(context: Context, prompts: readonly Prompt[], setting: Setting): Promise<Uint8Array[]> {
+export async function drawnBytes(
+  context: Context,
+  prompts: readonly Prompt[],
+  setting: Setting,
+): Promise<Uint8Array[]> {
   const bytes: Uint8Array[] = [];
   const texts = prompts.map(({ text }) => text);
   for await (const images of drawn(context, texts, setting, 0, "pictures")) {
@@ -89,8 +93,8 @@ async function nearestQuantiles(pictures: Uint8Array[], training: Uint8Array[]):
   return [quantile(nearest, 0.05), quantile(nearest, 0.5)];
 }
 
-/** Pictures as rows in [-1, 1]: [pictures.length, 768]; the caller owns them. */
-function signedRows(pictures: readonly Uint8Array[]): tf.Tensor2D {
+/** Pictures as rows in [-1, 1]: [pictures.length, pixels * 3]; the caller owns them. */
+export function signedRows(pictures: readonly Uint8Array[]): tf.Tensor2D {
   const size = pictures[0]!.length;
   const values = new Float32Array(pictures.length * size);
   pictures.forEach((bytes, row) => bytes.forEach((byte, i) => (values[row * size + i] = byte / 127.5 - 1)));
@@ -98,14 +102,14 @@ function signedRows(pictures: readonly Uint8Array[]): tf.Tensor2D {
 }
 
 /** Real and generated side by side, unpicked: the first of each split. */
-async function pairSheet({ real, generated }: Pair<Uint8Array[]>): Promise<Uint8Array> {
+async function pairSheet({ real, generated }: Pair<Uint8Array[]>, size: number): Promise<Uint8Array> {
   const half = real.length / 2;
   const perSplit = Math.min(SHEET_PAIRS / 2, half);
   const indices = [0, half].flatMap((start) => Array.from({ length: perSplit }, (_, i) => start + i));
   const pairs = indices.flatMap((i) => [real[i]!, generated[i]!]);
   const sheet = tf.tidy(() => {
-    const images = signedRows(pairs).add(1).div(2).reshape<tf.Tensor4D>([pairs.length, FACE_SIZE, FACE_SIZE, 3]);
-    return imageGrid(images, { columns: 16, gap: 1, scale: 4 });
+    const images = signedRows(pairs).add(1).div(2).reshape<tf.Tensor4D>([pairs.length, size, size, 3]);
+    return imageGrid(images, { columns: 16, gap: 1, scale: 64 / size });
   });
   try {
     return await encodePng(sheet);
@@ -123,10 +127,10 @@ export async function unconditionalFacts(context: Context, { steps }: Setting): 
     for await (const images of drawn(context, texts, { guidance: 1, steps }, 0, "without a prompt")) {
       readings.push(...(await readings01(classifier, images)));
     }
-    const real = (first: number, number: number) => realReadings(classifier, first, number, settings.trainingSeed);
-    const shares = valueShares(readings);
-    const dataShares = valueShares(await real(0, 10 * count));
-    const otherShares = valueShares(await real(10 * count, count));
+    const real = (first: number, number: number) => realReadings(classifier, first, number, settings);
+    const shares = valueShares(readings, settings.kind.attributes);
+    const dataShares = valueShares(await real(0, 10 * count), settings.kind.attributes);
+    const otherShares = valueShares(await real(10 * count, count), settings.kind.attributes);
     const distance = (Object.keys(shares) as Attribute[]).map((name) => [
       name,
       {
@@ -143,13 +147,13 @@ async function realReadings(
   classifier: FaceReader,
   first: number,
   count: number,
-  seed: number,
+  { kind, trainingSeed: seed }: { kind: FaceKind; trainingSeed: number },
 ): Promise<Partial<Face>[]> {
   const readings: Partial<Face>[] = [];
   for (let at = first; at < first + count; at += CHUNK) {
     const indices = Array.from({ length: Math.min(CHUNK, first + count - at) }, (_, i) => at + i);
-    const { pixels } = faceBatch(indices, { seed, split: "train" });
-    const images = tf.tensor4d(pixels, [indices.length, FACE_SIZE, FACE_SIZE, 3]);
+    const { pixels } = faceBatch(indices, { seed, split: "train", kind });
+    const images = tf.tensor4d(pixels, [indices.length, kind.size, kind.size, 3]);
     readings.push(...(await classifier.read(images)));
     images.dispose();
   }

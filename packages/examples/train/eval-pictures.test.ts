@@ -4,6 +4,7 @@ import { useBackend } from "@tfjs-diffusion/core";
 import { faceBatch, faceExample } from "../datasets/faces/index.js";
 import {
   nearestDistances,
+  nearestIndices,
   paletteOf,
   quantile,
   shareNearPalette,
@@ -12,6 +13,14 @@ import {
 } from "./eval-pictures.js";
 
 beforeAll(() => useBackend("wasm"));
+
+describe("the nearest of other pictures", () => {
+  it("is the one with the least sum of squared differences, the first of equals", () => {
+    const pictures = [Uint8Array.of(10, 10), Uint8Array.of(200, 0)];
+    const others = [Uint8Array.of(255, 255), Uint8Array.of(13, 10), Uint8Array.of(10, 7), Uint8Array.of(190, 9)];
+    expect(nearestIndices(pictures, others)).toEqual([1, 3]);
+  });
+});
 
 describe("the distance to the nearest picture", () => {
   it("is the smallest root mean square difference, 1 from black to white", async () => {

@@ -1,9 +1,9 @@
 import * as tf from "@tensorflow/tfjs";
-import { ATTRIBUTE_NAMES, ATTRIBUTES, type Attribute, type Face } from "../datasets/faces/index.js";
+import { ATTRIBUTES, FACES, type Attribute, type Face } from "../datasets/faces/index.js";
 
 /**
  * For each picture, the distance to the most similar of the others: root mean square over pixels and channels, in
- * units of the whole range from black to white. Pictures are flat rows [N, 768] in [-1, 1]; both are borrowed.
+ * units of the whole range from black to white. Pictures are flat rows [N, pixels * 3] in [-1, 1]; both are borrowed.
  */
 export async function nearestDistances(pictures: tf.Tensor2D, others: tf.Tensor2D): Promise<Float32Array> {
   const size = pictures.shape[1];
@@ -20,6 +20,19 @@ export async function nearestDistances(pictures: tf.Tensor2D, others: tf.Tensor2
   const distances = (await nearest.data()) as Float32Array;
   nearest.dispose();
   return distances;
+}
+
+/** For each picture, which of the others is the most similar; pictures are bytes of the same size. */
+export function nearestIndices(pictures: readonly Uint8Array[], others: readonly Uint8Array[]): number[] {
+  return pictures.map((picture) => {
+    let [best, least] = [0, Infinity];
+    others.forEach((other, index) => {
+      let distance = 0;
+      for (let i = 0; i < picture.length && distance < least; i++) distance += (picture[i]! - other[i]!) ** 2;
+      if (distance < least) [best, least] = [index, distance];
+    });
+    return best;
+  });
 }
 
 /** The distinct colours of pictures given as bytes, RGB. */
@@ -51,9 +64,12 @@ export function shareNearPalette(
 }
 
 /** How often each value is shown, of the pictures that show the attribute at all. */
-export function valueShares(readings: readonly Partial<Face>[]): Record<Attribute, Record<string, number>> {
+export function valueShares(
+  readings: readonly Partial<Face>[],
+  names: readonly Attribute[] = FACES.attributes,
+): Record<Attribute, Record<string, number>> {
   return Object.fromEntries(
-    ATTRIBUTE_NAMES.map((name) => {
+    names.map((name) => {
       const shown = readings.filter((face) => name in face);
       const share = (value: string) => shown.filter((face) => face[name] === value).length / shown.length;
       return [name, Object.fromEntries(ATTRIBUTES[name].map((value) => [value, share(value)]))];

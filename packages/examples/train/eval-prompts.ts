@@ -1,4 +1,4 @@
-import { faceExample, type Attribute, type Face } from "../datasets/faces/index.js";
+import { faceExample, FACES, type Attribute, type Face, type FaceKind } from "../datasets/faces/index.js";
 
 /** Prompts that chose a setting never report it: the two purposes draw from different seeds, and training from neither. */
 export type Purpose = "choosing" | "reporting";
@@ -14,16 +14,16 @@ export interface Prompt {
   /** What the text asks for; only the `mentioned` attributes are scored. */
   readonly face: Face;
   readonly mentioned: readonly Attribute[];
-  /** A real picture of that face: 16 * 16 * 3 bytes. */
+  /** A real picture of that face: size * size * 3 bytes. */
   readonly real: Uint8Array;
 }
 
 const SEEDS: Record<Purpose, number> = { choosing: 201, reporting: 202 };
 
 /** The first `count` prompts of a set; the same on every machine. */
-export function promptsOf({ purpose, split, style }: PromptSet, count: number): Prompt[] {
+export function promptsOf({ purpose, split, style }: PromptSet, count: number, kind: FaceKind = FACES): Prompt[] {
   return Array.from({ length: count }, (_, index) => {
-    const { face, caption, pixels } = faceExample(index, { seed: SEEDS[purpose], split, style });
+    const { face, caption, pixels } = faceExample(index, { seed: SEEDS[purpose], split, style, kind });
     return { text: caption.text, face, mentioned: caption.mentioned, real: pixels };
   });
 }

@@ -1,14 +1,18 @@
-import { ATTRIBUTE_NAMES, type Attribute } from "../datasets/faces/index.js";
+import type { Attribute } from "../datasets/faces/index.js";
 import type { CellScores, EvaluationResults, EvaluationSettings } from "./eval-run.js";
 import type { Estimate } from "./eval-score.js";
 
 /** The results as Markdown tables; every table says what was drawn and how often. */
-export function reportMarkdown(results: EvaluationResults, settings: EvaluationSettings, backend: string): string {
+export function reportMarkdown(
+  results: EvaluationResults,
+  settings: EvaluationSettings,
+  { backend, command }: { backend: string; command: string },
+): string {
   const { chosen, grid, reported, pictures, unconditional } = results;
   const setting = `guidance ${chosen.guidance}, DDIM ${chosen.steps} steps`;
   return `# Faces: does the model draw what is asked?
 
-Command: \`node packages/examples/dist/train/eval-faces.js\` (backend ${backend}). A classifier that was trained on real
+Command: \`${command}\` (backend ${backend}). A classifier that was trained on real
 pictures only reads the generated ones. Only attributes that the prompt mentions are scored.
 
 ## Reported: ${setting}, ${settings.prompts} fresh prompts a row, ${settings.seeds.length} sampling seeds
@@ -21,7 +25,7 @@ ${reported.map((cell) => `| ${title(cell)} | ${interval(cell.scores.mean)} | ${i
 
 | attribute | ${reported.map(title).join(" | ")} |
 |---|${reported.map(() => "---|").join("")}
-${ATTRIBUTE_NAMES.map((name) => `| ${name} | ${reported.map(({ scores }) => share(scores.attributes[name])).join(" | ")} |`).join("\n")}
+${settings.kind.attributes.map((name) => `| ${name} | ${reported.map(({ scores }) => share(scores.attributes[name])).join(" | ")} |`).join("\n")}
 
 Commonest mistakes (asked → drawn, times):
 
@@ -51,11 +55,11 @@ and for comparison that of as many real pictures.
 
 | attribute | samples | real | shares of values: samples (data) |
 |---|---|---|---|
-${ATTRIBUTE_NAMES.map((name) => unconditionalRow(name, unconditional)).join("\n")}
+${settings.kind.attributes.map((name) => unconditionalRow(name, unconditional)).join("\n")}
 `;
 }
 
-const percent = (value: number) => `${(100 * value).toFixed(1)} %`;
+export const percent = (value: number) => `${(100 * value).toFixed(1)} %`;
 const share = (estimate: Estimate | undefined) => (estimate ? percent(estimate.share) : "");
 const interval = ({ share, low, high }: Estimate) =>
   `${percent(share)} (${(100 * low).toFixed(1)}–${(100 * high).toFixed(1)})`;

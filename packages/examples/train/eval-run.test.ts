@@ -4,7 +4,7 @@ import { decodePng, useBackend } from "@tfjs-diffusion/core";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { faceExample, visible, type Face } from "../datasets/faces/index.js";
+import { faceExample, FACES, visible, type Face } from "../datasets/faces/index.js";
 import { promptsOf } from "./eval-prompts.js";
 import { reportMarkdown } from "./eval-report.js";
 import {
@@ -20,6 +20,7 @@ import { ResultStore } from "./eval-store.js";
 beforeAll(() => useBackend("wasm"));
 
 const SETTINGS: EvaluationSettings = {
+  kind: FACES,
   guidances: [1, 3],
   steps: [20],
   gridPrompts: 6,
@@ -88,7 +89,7 @@ describe("the evaluation of faces", () => {
     const sheet = await decodePng(Buffer.from(results.pictures.sheet, "base64"));
     expect(sheet.shape[1]).toBeGreaterThanOrEqual(16 * 16 * 4);
     sheet.dispose();
-    const report = reportMarkdown(results, SETTINGS, "wasm");
+    const report = reportMarkdown(results, SETTINGS, { backend: "wasm", command: "a command" });
     expect(report).toContain(
       "| held-out, full | 100.0 % (100.0–100.0) | 100.0 % (100.0–100.0) | 100.0 % (100.0–100.0) |",
     );

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { keyedRandom } from "@tfjs-diffusion/schedulers";
 import { SingleBar } from "cli-progress";
-import type { Face } from "../datasets/faces/index.js";
+import type { Face, FaceKind } from "../datasets/faces/index.js";
 import { pictureFacts, unconditionalFacts, type PictureFacts, type UnconditionalFacts } from "./eval-facts.js";
 import { promptsOf, type Prompt, type PromptSet, type Purpose } from "./eval-prompts.js";
 import {
@@ -17,18 +17,16 @@ import {
 } from "./eval-score.js";
 import type { ResultStore } from "./eval-store.js";
 
-/** Draws one picture a caption: [captions.length, 16, 16, 3] in [0, 1], which the caller owns. */
-export type Sampler = (
-  captions: string[],
-  options: { guidance: number; steps: number; seed: number },
-) => Promise<tf.Tensor4D>;
+/** Draws one picture a caption: [captions.length, size, size, 3] in [0, 1], which the caller owns. */
+export type Sampler = (captions: string[], options: Setting & { seed: number }) => Promise<tf.Tensor4D>;
 
-/** Says what pictures [B, 16, 16, 3] in [-1, 1] show; borrows them. */
+/** Says what pictures [B, size, size, 3] in [-1, 1] show; borrows them. */
 export interface FaceReader {
   read(pixels: tf.Tensor4D): Promise<Partial<Face>[]>;
 }
 
 export interface EvaluationSettings {
+  readonly kind: FaceKind;
   readonly guidances: readonly number[];
   readonly steps: readonly number[];
   readonly gridPrompts: number;
@@ -43,6 +41,8 @@ export interface EvaluationSettings {
 export interface Setting {
   readonly guidance: number;
   readonly steps: number;
+  /** What to draw away from, default "". */
+  readonly negative?: string;
 }
 
 export interface CellScores extends Setting {
@@ -106,7 +106,7 @@ async function scoreCells(
   for (const split of ["seen", "held-out"] as const) {
     for (const style of ["full", "short"] as const) {
       const set = { purpose, split, style };
-      const prompts = promptsOf(set, count);
+      const prompts = promptsOf(set, count, context.settings.kind);
       const readings: Partial<Face>[][] = [];
       for (const seed of seeds) readings.push(await readingsOf(context, set, prompts, setting, seed));
       const verdicts = readings.map((ofSeed) => prompts.map((prompt, i) => judge(prompt, ofSeed[i]!)));
@@ -157,7 +157,7 @@ async function readingsOf(
   return packed.map(unpackReading);
 }
 
-/** Draws the texts with a progress bar: batches [n, 16, 16, 3] in [0, 1], each valid until the next. */
+/** Draws the texts with a progress bar: batches [n, size, size, 3] in [0, 1], each valid until the next. */
 export async function* drawn(
   { sample, settings }: Context,
   texts: readonly string[],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { keyedRandom } from "@tfjs-diffusion/schedulers";
-import { ATTRIBUTE_NAMES, type Face } from "../datasets/faces/index.js";
+import { type Face, PORTRAIT_ATTRIBUTE_NAMES as ATTRIBUTE_NAMES } from "../datasets/faces/index.js";
 import { promptsOf } from "./eval-prompts.js";
 import { confusions, judge, packReading, score, scorePairs, unpackReading } from "./eval-score.js";
 
@@ -21,13 +21,13 @@ const FACE: Face = {
 describe("a verdict", () => {
   it("marks mentioned attributes as right or wrong and leaves out the rest", () => {
     const verdict = judge({ face: FACE, mentioned: ["background", "hat", "hatColor"] }, { ...FACE, hatColor: "blue" });
-    expect(verdict).toBe("1---10-----");
+    expect(verdict).toBe("1---10------");
     expect(verdict).toHaveLength(ATTRIBUTE_NAMES.length);
   });
 
   it("counts the colour of a hat that is not there as wrong", () => {
     const { hatColor: _, ...bareheaded } = { ...FACE, hat: "none" } as const;
-    expect(judge({ face: FACE, mentioned: ["hatColor"] }, bareheaded)).toBe("-----0-----");
+    expect(judge({ face: FACE, mentioned: ["hatColor"] }, bareheaded)).toBe("-----0------");
   });
 });
 
@@ -66,7 +66,7 @@ describe("scores", () => {
 
   it("have the interval of a binomial share when prompts are independent", () => {
     const random = keyedRandom(1);
-    const verdicts = Array.from({ length: 1000 }, () => (random.uniform() < 0.9 ? "1----------" : "0----------"));
+    const verdicts = Array.from({ length: 1000 }, () => (random.uniform() < 0.9 ? "1-----------" : "0-----------"));
     const { mean } = score([verdicts], keyedRandom(2));
     const halfWidth = 1.96 * Math.sqrt((mean.share * (1 - mean.share)) / 1000);
     // The percentile of 1,000 resamples has a standard error of about 6 % of the half width.
@@ -76,7 +76,7 @@ describe("scores", () => {
   });
 
   it("do not take three seeds of one prompt for three prompts", () => {
-    const verdicts = Array.from({ length: 300 }, (_, i) => (i % 10 === 0 ? "0----------" : "1----------"));
+    const verdicts = Array.from({ length: 300 }, (_, i) => (i % 10 === 0 ? "0-----------" : "1-----------"));
     const width = (seeds: string[][]) => {
       const { low, high } = score(seeds, keyedRandom(3)).mean;
       return high - low;

@@ -1,6 +1,15 @@
 import type { RandomNumbers } from "@tfjs-diffusion/schedulers";
-import { ATTRIBUTE_NAMES, ATTRIBUTES, heldOutPairs, type Attribute, type Face } from "../datasets/faces/index.js";
+import {
+  ATTRIBUTES,
+  heldOutPairs,
+  PORTRAIT_ATTRIBUTE_NAMES,
+  type Attribute,
+  type Face,
+} from "../datasets/faces/index.js";
 import type { Prompt } from "./eval-prompts.js";
+
+/** One place an attribute, also where a data set does not have it: its mark is "-" then. */
+const ATTRIBUTE_NAMES = PORTRAIT_ATTRIBUTE_NAMES;
 
 /**
  * How one picture answers its prompt, one character an attribute in the order of ATTRIBUTES:
@@ -44,7 +53,7 @@ export function confusions(
   });
 }
 
-/** A reading in eleven characters, the number of each attribute's value or "-": a thousand make a small file. */
+/** A reading in twelve characters, the number of each attribute's value or "-": a thousand make a small file. */
 export function packReading(reading: Partial<Face>): string {
   return ATTRIBUTE_NAMES.map((name) => {
     const value: string | undefined = reading[name];

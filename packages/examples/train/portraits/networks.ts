@@ -45,12 +45,12 @@ export async function loadNetworks(folder: string): Promise<PortraitNetworks & {
 }
 
 /** What the UNet is told of captions. */
-export interface PortraitConditioning {
+export type PortraitConditioning = {
   /** [B, tokens, 2 x TEXT_WIDTH] */
   context: tf.Tensor3D;
   textEmbeds: tf.Tensor2D;
   timeIds: tf.Tensor2D;
-}
+};
 
 /** As Stable Diffusion XL reads a prompt: the states before the last layer of both towers side by side, and the second's pooled vector. */
 export function conditioning(

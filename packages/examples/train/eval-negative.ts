@@ -1,0 +1,71 @@
+/**
+ * Does a negative prompt keep out what it names? Draws the same captions, which do not speak of eyewear, with and without the
+ * negative prompt, from the same noise, and counts who wears any.
+ *
+ *   npm run eval:negative -- --kind portraits --model runs/portraits/model
+ */
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { useBackend } from "@tfjs-diffusion/core";
+import { keyedRandom } from "@tfjs-diffusion/schedulers";
+import { caption, captionWith, sampleTrainFace } from "../datasets/faces/index.js";
+import { kindNamed } from "../datasets/kinds.js";
+import { loadClassifier } from "./classifier-files.js";
+import { percent } from "./eval-report.js";
+import { readings01 } from "./eval-run.js";
+import { openSampler } from "./eval-sampler.js";
+
+const { values: options } = parseArgs({
+  options: {
+    kind: { type: "string", default: "portraits" },
+    model: { type: "string" },
+    classifier: { type: "string" },
+    negative: { type: "string", default: "glasses" },
+    pictures: { type: "string", default: "500" },
+    guidance: { type: "string", default: "3" },
+    steps: { type: "string", default: "20" },
+    batch: { type: "string", default: "100" },
+    backend: { type: "string" },
+  },
+});
+const kind = kindNamed(options.kind);
+const [count, batch, guidance, steps] = [options.pictures, options.batch, options.guidance, options.steps].map(
+  Number,
+) as [number, number, number, number];
+
+const { name: backend } = await useBackend(options.backend);
+const weights = (name: string) => fileURLToPath(new URL(`../../weights/${name}`, import.meta.url));
+const classifier = await loadClassifier(options.classifier ?? weights(`${options.kind}-classifier`));
+const sampler = await openSampler(kind, options.model ?? weights(options.kind));
+
+const captions = Array.from({ length: count }, (_, i) => {
+  const random = keyedRandom(401, i);
+  const face = sampleTrainFace(random, kind.sample);
+  const { wording } = caption(face, random, "full");
+  const mention = new Set([...wording.mention].filter((name) => name !== "eyewear"));
+  return captionWith(face, { ...wording, mention }).text;
+});
+console.log(`${count} captions that do not speak of eyewear, guidance ${guidance}, DDIM ${steps} steps, backend ${backend}.
+
+| negative prompt | glasses | sunglasses | none |
+|---|---|---|---|`);
+for (const negative of ["", options.negative]) {
+  const worn: Record<string, number> = { glasses: 0, sunglasses: 0, none: 0 };
+  for (let first = 0; first < count; first += batch) {
+    const images = await sampler.sample(captions.slice(first, first + batch), {
+      guidance,
+      steps,
+      negative,
+      seed: first,
+    });
+    for (const { eyewear } of await readings01(classifier, images)) worn[eyewear!] = worn[eyewear!]! + 1;
+    images.dispose();
+  }
+  console.log(
+    `| "${negative}" | ${Object.values(worn)
+      .map((n) => percent(n / count))
+      .join(" | ")} |`,
+  );
+}
+sampler.dispose();
+classifier.dispose();
