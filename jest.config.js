@@ -15,6 +15,7 @@ export default {
     "^@tfjs-diffusion/(schedulers|core)$": "<rootDir>/packages/$1/src/index.ts",
     "^(\\.{1,2}/.*)\\.js$": "$1",
   },
+  setupFiles: ["<rootDir>/scripts/jest-quiet.mjs"],
   testTimeout: 60_000,
   maxWorkers: "100%", // Tests take one thread each; Jest would leave a core idle.
 };
