@@ -1,13 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
-import {
-  AdamW,
-  Ema,
-  ParameterBuckets,
-  parameterGradients,
-  type UNet2DConditionConfig,
-  UNet2DConditionModel,
-} from "@tfjs-diffusion/core";
+import { AdamW, Ema, ParameterBuckets, parameterGradients } from "@tfjs-diffusion/core";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
+import { buildNetwork, type Network, NETWORKS } from "./networks.js";
 import { bareLoop, ddpmLoop } from "./sampler.js";
 
 /** Something whose time is measured. */
@@ -19,49 +13,6 @@ export interface Workload {
   /** Does it once. The caller owns the results, and waits for the first. */
   run(): tf.Tensor[];
 }
-
-interface Network {
-  batch: number;
-  /** Counted by hand for the convolutions, products and attention of one forward pass. */
-  flop: number;
-  config: Partial<UNet2DConditionConfig> & { sample_size: number; in_channels: number; cross_attention_dim: number };
-}
-
-/** The two networks of the comparison: that of the faces, and a small Stable Diffusion. */
-const NETWORKS: Record<"faces" | "mini-sd", Network> = {
-  faces: {
-    batch: 8,
-    flop: 2.415e9,
-    config: {
-      sample_size: 16,
-      in_channels: 3,
-      out_channels: 3,
-      block_out_channels: [32, 64, 96],
-      down_block_types: ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
-      up_block_types: ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
-      layers_per_block: 2,
-      cross_attention_dim: 64,
-      attention_head_dim: 4,
-      norm_num_groups: 8,
-    },
-  },
-  "mini-sd": {
-    batch: 2,
-    flop: 13.545e9,
-    config: {
-      sample_size: 32,
-      in_channels: 4,
-      out_channels: 4,
-      block_out_channels: [64, 128, 256, 256],
-      down_block_types: ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"],
-      up_block_types: ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"],
-      layers_per_block: 2,
-      cross_attention_dim: 128,
-      attention_head_dim: 8,
-      norm_num_groups: 32,
-    },
-  },
-};
 
 /** What can be measured, by name; each is built on the backend that is current when it is called. */
 export const WORKLOADS: Record<string, () => Workload> = {
@@ -81,24 +32,14 @@ export const WORKLOADS: Record<string, () => Workload> = {
 /** What is told as a ratio, beside the times of both. */
 export const RATIOS = [["sampler: DDPM, 1,000 steps of 8x8x3", "sampler: its operations alone"]] as const;
 
-function build({ config, batch }: Network) {
-  const model = new UNet2DConditionModel(config);
-  model.initialize(keyedNoise(0));
-  const noise = keyedNoise(1);
-  const { sample_size: size, in_channels: channels, cross_attention_dim: width } = config;
-  const x = noise.normal([batch, size, size, channels]) as tf.Tensor4D;
-  const context = noise.normal([batch, 16, width]) as tf.Tensor3D;
-  return { model, predict: () => model.forward(x, 500, context) };
-}
-
 function forward(network: Network): Workload {
-  const { predict } = build(network);
+  const { predict } = buildNetwork(network);
   return { flop: network.flop, run: () => [predict()] };
 }
 
 /** Forward, backward, AdamW and the moving average, on a mean of squares. */
 function trainStep(network: Network): Workload {
-  const { model, predict } = build(network);
+  const { model, predict } = buildNetwork(network);
   const parameters = model.parameters();
   const buckets = new ParameterBuckets(parameters);
   const optimizer = new AdamW(buckets);

@@ -1,0 +1,65 @@
+import type * as tf from "@tensorflow/tfjs";
+import { type UNet2DConditionConfig, UNet2DConditionModel } from "@tfjs-diffusion/core";
+import { keyedNoise } from "@tfjs-diffusion/schedulers";
+
+export interface Network {
+  batch: number;
+  /** Counted by hand for the convolutions, products and attention of one forward pass. */
+  flop: number;
+  config: Partial<UNet2DConditionConfig> & { sample_size: number; in_channels: number; cross_attention_dim: number };
+}
+
+/** Words of the text that the networks read. */
+export const TOKENS = 16;
+
+/** The time that they are asked about. */
+export const TIMESTEP = 500;
+
+/** The two networks of the comparison: that of the faces, and a small Stable Diffusion. */
+export const NETWORKS = {
+  faces: {
+    batch: 8,
+    flop: 2.415e9,
+    config: {
+      sample_size: 16,
+      in_channels: 3,
+      out_channels: 3,
+      block_out_channels: [32, 64, 96],
+      down_block_types: ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+      up_block_types: ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
+      layers_per_block: 2,
+      cross_attention_dim: 64,
+      attention_head_dim: 4,
+      norm_num_groups: 8,
+    },
+  },
+  "mini-sd": {
+    batch: 2,
+    flop: 13.545e9,
+    config: {
+      sample_size: 32,
+      in_channels: 4,
+      out_channels: 4,
+      block_out_channels: [64, 128, 256, 256],
+      down_block_types: ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"],
+      up_block_types: ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"],
+      layers_per_block: 2,
+      cross_attention_dim: 128,
+      attention_head_dim: 8,
+      norm_num_groups: 32,
+    },
+  },
+} satisfies Record<string, Network>;
+
+export type NetworkName = keyof typeof NETWORKS;
+
+/** The network with random weights, and inputs of noise: the same ones on every backend. The caller owns it all. */
+export function buildNetwork({ config, batch }: Network) {
+  const model = new UNet2DConditionModel(config);
+  model.initialize(keyedNoise(0));
+  const noise = keyedNoise(1);
+  const { sample_size: size, in_channels: channels, cross_attention_dim: width } = config;
+  const x = noise.normal([batch, size, size, channels]) as tf.Tensor4D;
+  const context = noise.normal([batch, TOKENS, width]) as tf.Tensor3D;
+  return { model, x, context, predict: () => model.forward(x, TIMESTEP, context) };
+}

@@ -1,0 +1,50 @@
+import { join } from "node:path";
+import { optionalPackage } from "../packages.js";
+import { readReference, relativeError } from "./reference.js";
+
+/** What we use of onnxruntime-web and onnxruntime-node, which have the same interface. */
+interface OnnxRuntime {
+  env: { versions: { common: string }; wasm: { numThreads?: number } };
+  Tensor: new (type: "float32", data: Float32Array, dims: number[]) => OnnxValue;
+  InferenceSession: {
+    create(
+      file: string,
+      options: object,
+    ): Promise<{
+      outputNames: string[];
+      run(inputs: Record<string, OnnxValue>): Promise<Record<string, OnnxValue>>;
+    }>;
+  };
+}
+
+interface OnnxValue {
+  data: Float32Array;
+  dispose(): void;
+}
+
+/** Two float32 forward passes whose sums add up in other orders differ by about 2e-6. */
+const NOISE = 2e-5;
+
+/**
+ * A forward pass in ONNX Runtime of what {@link writeReference} wrote, once checked against ours.
+ * Throws where the package is not installed, and where the numbers differ by more than rounding.
+ */
+export async function onnxSession(packageName: string, threads: number, folder: string, name: string) {
+  const ort = await optionalPackage<OnnxRuntime>(packageName);
+  if (!ort) throw new Error(`${packageName} is not installed.`);
+  if (packageName === "onnxruntime-web") ort.env.wasm.numThreads = threads;
+  const session = await ort.InferenceSession.create(join(folder, `${name}.onnx`), {
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    graphOptimizationLevel: "all",
+    executionProviders: [packageName === "onnxruntime-web" ? "wasm" : "cpu"],
+  });
+  const { inputs, output } = await readReference(folder, name);
+  const tensors = Object.fromEntries(
+    Object.entries(inputs).map(([key, { data, dims }]) => [key, new ort.Tensor("float32", data, dims)]),
+  );
+  const forward = async () => (await session.run(tensors))[session.outputNames[0]!]!.data;
+  const error = relativeError(await forward(), output.data);
+  if (!(error < NOISE)) throw new Error(`its result for ${name} differs from ours by ${error.toExponential(1)}.`);
+  return { forward, error, version: ort.env.versions.common };
+}

@@ -1,0 +1,16 @@
+import { createRequire } from "node:module";
+import { packagePath } from "../src/package-folder.js";
+
+/** Stands for the folder whose package.json the comparison's packages are installed from, for `createRequire`. */
+export const benchFolder = packagePath("bench", "package.json");
+
+/** A package that the benchmark alone installs; undefined where it is not installed. */
+export async function optionalPackage<T>(name: string): Promise<T | undefined> {
+  const require = createRequire(benchFolder);
+  try {
+    return (await import(require.resolve(name))) as T;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "MODULE_NOT_FOUND") return undefined;
+    throw error;
+  }
+}
