@@ -56,12 +56,22 @@ export {
   type LatentDistribution,
 } from "./models/autoencoder-kl.js";
 
+export { downloadFromHub, type HubOptions, type HubProgress } from "./hub/download.js";
+export { HubError, type HubFailure } from "./hub/errors.js";
+export type { HubModelOptions } from "./hub/model-source.js";
+export type { FileWishes } from "./hub/select-files.js";
+
 export { decodePng, encodePng, ImageError } from "./image/png.js";
 export { type GridOptions, imageGrid } from "./image/grid.js";
 export { toUnit } from "./image/to-unit.js";
 export { loadModel, type LoadModelOptions, modelFromConfig } from "./models/load-model.js";
 export { PlatformError } from "./platform.js";
-export { CLIPTokenizer, type EncodeOptions, type TokenizerParts } from "./text/tokenizer.js";
+export {
+  CLIPTokenizer,
+  type EncodeOptions,
+  type TokenizerFolderOptions,
+  type TokenizerParts,
+} from "./text/tokenizer.js";
 export { parsePromptWeights, type WeightedText } from "./text/prompt-weights.js";
 export { TokenizerFilesError } from "./text/tokenizer-files.js";
 export type { Dtype, NumberArray } from "./weights/dtypes.js";
@@ -105,6 +115,7 @@ export type { Control } from "./pipelines/control.js";
 export { type Borders, outpaintCanvas, pasteBack } from "./pipelines/inpainting.js";
 export type { LatentPipelineParts, StableDiffusionStep } from "./pipelines/latent-pipeline.js";
 export type { StableDiffusionFileOptions } from "./pipelines/pipeline-file.js";
+export type { FromPretrainedOptions } from "./pipelines/pipeline-folder.js";
 export { type StableDiffusionParts, StableDiffusionPipeline } from "./pipelines/stable-diffusion.js";
 export type { StableDiffusionOptions } from "./pipelines/stable-diffusion-options.js";
 export {

@@ -20,6 +20,8 @@ export interface HubProgress {
 export interface HubOptions extends FileWishes {
   /** A branch, a tag or a commit. Default "main". */
   revision?: string;
+  /** Who asks, for models that are private or gated. Default: HF_TOKEN, or what `hf auth login` left. */
+  token?: string;
   /** Stops the download; what has come is kept for the next one. */
   signal?: AbortSignal;
   /** Told of every piece that comes. Default: a line on the terminal, if there is one. */
@@ -38,7 +40,8 @@ export interface HubOptions extends FileWishes {
  */
 export async function downloadFromHub(name: string, options: HubOptions = {}): Promise<string> {
   await nodeFiles(`Downloading ${name}`);
-  return downloadWith(await hubSettings(), name, options);
+  const { token = process.env.HF_TOKEN } = options;
+  return downloadWith(await hubSettings({ ...process.env, HF_TOKEN: token }), name, options);
 }
 
 /** {@link downloadFromHub} with settings that are not the environment's. */

@@ -58,6 +58,17 @@ describe("The files of a model", () => {
     ]);
   });
 
+  it("may be those of some folders of a pipeline, in the variant that they have", () => {
+    expect(select(PIPELINE, { parts: ["scheduler", "unet", "text_encoder"], variant: "fp16" }).sort()).toEqual([
+      "model_index.json",
+      "scheduler/scheduler_config.json",
+      "text_encoder/config.json",
+      "text_encoder/model.safetensors",
+      "unet/config.json",
+      `${UNET}.fp16.safetensors`,
+    ]);
+  });
+
   it("are of a variant where a folder has it, and else the plain ones", () => {
     const weights = select(PIPELINE, { variant: "fp16", except: ["safety_checker/*"] }).filter((path) =>
       path.endsWith("s"),

@@ -11,6 +11,8 @@ export interface FileWishes {
   variant?: string;
   /** One folder of the model alone, such as "unet". */
   subfolder?: string;
+  /** The folders of a pipeline that are wanted, default all: what is in others is not downloaded. */
+  parts?: readonly string[];
 }
 
 /** Configs, vocabularies, indexes: all that is small and only read. */
@@ -48,7 +50,11 @@ function byPatterns(all: readonly HubFile[], patterns: readonly string[], at: st
   return wanted;
 }
 
-function byLayout(all: readonly HubFile[], { variant, subfolder, except = [] }: FileWishes, at: string): HubFile[] {
+function byLayout(
+  all: readonly HubFile[],
+  { variant, subfolder, parts, except = [] }: FileWishes,
+  at: string,
+): HubFile[] {
   const folders = new Map<string, HubFile[]>();
   for (const file of all) {
     const folder = file.path.slice(0, file.path.lastIndexOf("/") + 1);
@@ -68,6 +74,7 @@ function byLayout(all: readonly HubFile[], { variant, subfolder, except = [] }: 
   for (const [folder, files] of folders) {
     const depth = folder.slice(root.length).split("/").length - 1;
     if (depth > (isPipeline ? 1 : 0)) continue;
+    if (depth === 1 && parts && !parts.includes(folder.slice(root.length, -1))) continue;
     wanted.push(...files.filter(({ path }) => TEXT.test(path) && !INDEX.test(baseName(path))));
     const isSkipped = except.some((pattern) => matches(`${folder}model.safetensors`, pattern));
     if ((!isPipeline || depth === 1) && !isSkipped) wanted.push(...weightsOf(folder, files, variant, at));

@@ -1,3 +1,4 @@
+import { configFolder } from "../hub/model-source.js";
 import type { Model } from "../models/model.js";
 import { joinPath, writeText } from "../platform.js";
 import { CLIPTokenizer } from "../text/tokenizer.js";
@@ -11,7 +12,7 @@ import { singleFileParts, type SingleFileOptions } from "./single-file.js";
 
 /** What to write, and what the single file does not say. */
 export interface ToFolderOptions extends SingleFileOptions, Omit<SaveOptions, "dtype"> {
-  /** A folder with CLIP's `vocab.json` and `merges.txt`. Default: the `tokenizer` folders of `config`. */
+  /** A folder, or a model of the hub, with CLIP's `vocab.json` and `merges.txt`. Default: the `tokenizer` folders of `config`. */
   tokenizer?: string;
   /** What the network was trained to predict. Default: as its family was published. */
   predictionType?: "epsilon" | "v_prediction";
@@ -85,7 +86,8 @@ async function readTokenizers(
       // OpenCLIP's towers were trained with texts filled up by id 0, whose token is "!".
       const padToken = FAMILIES[family].textEncoders[encoder]!.names === "openclip" ? "!" : general.padToken;
       tokenizers.set(part, new CLIPTokenizer({ ...general, padToken }));
-    } else if (config !== undefined) tokenizers.set(part, await CLIPTokenizer.fromFolder(joinPath(config, part)));
+    } else if (config !== undefined)
+      tokenizers.set(part, await CLIPTokenizer.fromFolder(joinPath(await configFolder(config), part)));
     else {
       throw new WeightsReadError(
         "A single file holds no vocabulary. Give as tokenizer a folder with CLIP's vocab.json and merges.txt.",

@@ -1,3 +1,4 @@
+import { configFolder } from "../hub/model-source.js";
 import { AutoencoderKL } from "../models/autoencoder-kl.js";
 import { modelFromConfig } from "../models/load-model.js";
 import type { Model } from "../models/model.js";
@@ -23,8 +24,8 @@ import { openClipPiece } from "./open-clip.js";
 /** How to read a checkpoint that is one file. */
 export interface SingleFileOptions {
   /**
-   * A folder of diffusers whose `config.json` files say what the networks are, for models that are not of the published sizes. Default: the
-   * family's own sizes.
+   * A folder of diffusers whose `config.json` files say what the networks are, for models that are not of the published sizes; or the name
+   * "owner/name" of one on the hub. Default: the family's own sizes.
    */
   config?: string;
   /** Take the averaged weights of the UNet, where the file has them. Default false: the ones that are under the plain names. */
@@ -81,7 +82,7 @@ export async function singleFileParts(file: SafetensorsFile, { config, ema = fal
   const layout = FAMILIES[family];
   const build = async <M extends Model>(part: string, standard: () => M): Promise<M> => {
     if (config === undefined) return standard();
-    const folder = joinPath(config, part);
+    const folder = joinPath(await configFolder(config), part);
     return modelFromConfig(await readConfig(folder), folder) as M;
   };
   const in_channels = file.tensors.get(`${UNET_PREFIX}input_blocks.0.0.weight`)?.shape[1] ?? 4;

@@ -1,6 +1,7 @@
 import { type Scheduler, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
 import type { CheckpointFamily } from "../layouts/families.js";
 import { loadSingleFile, type SingleFileOptions, type SingleFileParts } from "../layouts/single-file.js";
+import { configFolder } from "../hub/model-source.js";
 import { joinPath } from "../platform.js";
 import { CLIPTokenizer } from "../text/tokenizer.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
@@ -57,7 +58,7 @@ export async function tokenizerForFile(
   part: "tokenizer" | "tokenizer_2" = "tokenizer",
 ): Promise<CLIPTokenizer> {
   if (given) return given;
-  if (config !== undefined) return CLIPTokenizer.fromFolder(joinPath(config, part));
+  if (config !== undefined) return CLIPTokenizer.fromFolder(joinPath(await configFolder(config), part));
   throw new PipelineOptionError(
     `${part === "tokenizer" ? part : "tokenizer2"}: missing; a single file holds no vocabulary. Give CLIPTokenizer.fromFolder(a folder with ` +
       "vocab.json and merges.txt), or as config a folder of diffusers for the same kind of model.",

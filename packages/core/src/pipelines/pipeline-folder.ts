@@ -1,4 +1,5 @@
 import { schedulerFromConfig, type Scheduler } from "@tfjs-diffusion/schedulers";
+import { modelFolder } from "../hub/model-source.js";
 import { loadModel, type LoadModelOptions } from "../models/load-model.js";
 import type { Model } from "../models/model.js";
 import { joinPath, readText, writeText } from "../platform.js";
@@ -6,6 +7,9 @@ import { CLIPTokenizer } from "../text/tokenizer.js";
 import { MODEL_INDEX, type PartRequirement, readModelIndex } from "./model-index.js";
 
 const SCHEDULER_FILE = "scheduler_config.json";
+
+/** How to find a pipeline's folder, and which weights to take of it. */
+export type FromPretrainedOptions = Omit<LoadModelOptions, "subfolder">;
 
 /** The parts of a folder in the layout of diffusers, read when asked for. */
 export class PipelineFolder {
@@ -16,22 +20,24 @@ export class PipelineFolder {
     readonly present: ReadonlySet<string>,
     /** Entries of the index that are no parts. */
     readonly settings: Readonly<Record<string, unknown>>,
-    readonly options: LoadModelOptions,
+    readonly options: Pick<LoadModelOptions, "variant" | "dtype">,
   ) {}
 
   /**
    * Checks that the folder holds the parts that `required` names, and gives them to `build`; frees what was read if that fails.
+   * "owner/name", where there is no such folder, is a pipeline of the hub, of which these parts are downloaded.
    *
-   * @throws PipelineFolderError if a part is missing, is of another class or has no use in this pipeline
+   * @throws PipelineFolderError if a part is missing, is of another class or has no use in this pipeline; HubError for downloads
    */
   static async open<P>(
-    folder: string,
+    from: string,
     required: Record<string, PartRequirement>,
-    options: LoadModelOptions,
+    { variant, dtype, ...source }: FromPretrainedOptions,
     build: (folder: PipelineFolder) => Promise<P>,
   ): Promise<P> {
+    const folder = await modelFolder(from, { ...source, variant, parts: partsInUse(required) });
     const { present, settings } = await readModelIndex(folder, required);
-    const opened = new PipelineFolder(folder, present, settings, options);
+    const opened = new PipelineFolder(folder, present, settings, { variant, dtype });
     try {
       return await build(opened);
     } catch (error) {
@@ -59,6 +65,12 @@ export class PipelineFolder {
     const config = await readText(joinPath(this.folder, "scheduler", SCHEDULER_FILE));
     return schedulerFromConfig(JSON.parse(withoutInfinity(config)) as Record<string, unknown>);
   }
+}
+
+/** What may be there but has no class here is never opened. */
+function partsInUse(required: Record<string, PartRequirement>): string[] {
+  const isOpened = ({ className, optional = false }: PartRequirement) => className !== undefined || !optional;
+  return Object.keys(required).filter((part) => isOpened(required[part]!));
 }
 
 /** What a pipeline is made of, by the names of the subfolders; undefined: absent. */

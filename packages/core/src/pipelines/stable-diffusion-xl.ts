@@ -2,7 +2,6 @@ import * as tf from "@tensorflow/tfjs";
 import { LoraSet } from "../adapters/lora.js";
 import type { AutoencoderKL } from "../models/autoencoder-kl.js";
 import type { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip-text-model.js";
-import type { LoadModelOptions } from "../models/load-model.js";
 import type { UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import type { CLIPTokenizer } from "../text/tokenizer.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
@@ -11,7 +10,7 @@ import { type Condition, LatentPipeline, type LatentPipelineParts } from "./late
 import type { PartRequirement } from "./model-index.js";
 import { requireLatentChannels, requireTextWidth, requireUNet } from "./part-checks.js";
 import { isSingleFile, openPipelineFile, type StableDiffusionFileOptions, tokenizerForFile } from "./pipeline-file.js";
-import { PipelineFolder, writePipelineFolder } from "./pipeline-folder.js";
+import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "./pipeline-folder.js";
 import type { CheckedOptions } from "./stable-diffusion-options.js";
 import { checkXLOptions, promptPair, type StableDiffusionXLOptions, timeIds } from "./stable-diffusion-xl-options.js";
 import { encodePromptsXL, joinPrompts, repeatPrompts, type TextConditioning } from "./text-conditioning.js";
@@ -69,13 +68,14 @@ export class StableDiffusionXLPipeline extends LatentPipeline<StableDiffusionXLP
   }
 
   /**
-   * Opens a folder in the layout of diffusers, or what ends in `.safetensors`, or is a Blob or bytes, as a single file.
+   * Opens a folder in the layout of diffusers; or a pipeline of the Hugging Face hub by its name, "owner/name"; or what ends in
+   * `.safetensors`, or is a Blob or bytes, as a single file.
    *
-   * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit
+   * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit; HubError for downloads
    */
   static async fromPretrained(
     from: BytesFrom,
-    options: LoadModelOptions & StableDiffusionXLFileOptions = {},
+    options: FromPretrainedOptions & StableDiffusionXLFileOptions = {},
   ): Promise<StableDiffusionXLPipeline> {
     if (isSingleFile(from)) return this.fromSingleFile(from, options);
     return PipelineFolder.open(

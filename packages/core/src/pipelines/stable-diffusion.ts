@@ -4,7 +4,6 @@ import { LoraSet } from "../adapters/lora.js";
 import { loadTextualInversion } from "../adapters/textual-inversion.js";
 import type { AutoencoderKL } from "../models/autoencoder-kl.js";
 import type { CLIPTextModel } from "../models/clip-text-model.js";
-import type { LoadModelOptions } from "../models/load-model.js";
 import type { UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import type { CLIPTokenizer } from "../text/tokenizer.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
@@ -12,7 +11,7 @@ import { type Condition, LatentPipeline, type LatentPipelineParts } from "./late
 import type { PartRequirement } from "./model-index.js";
 import { requireLatentChannels, requireTextWidth, requireUNet } from "./part-checks.js";
 import { isSingleFile, openPipelineFile, type StableDiffusionFileOptions, tokenizerForFile } from "./pipeline-file.js";
-import { PipelineFolder, writePipelineFolder } from "./pipeline-folder.js";
+import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "./pipeline-folder.js";
 import type { CheckedOptions, StableDiffusionOptions } from "./stable-diffusion-options.js";
 import { encodePrompts, repeatRows } from "./text-conditioning.js";
 
@@ -52,14 +51,15 @@ export class StableDiffusionPipeline extends LatentPipeline<StableDiffusionParts
   }
 
   /**
-   * Opens a folder in the layout of diffusers (`model_index.json`, `unet/`, `vae/`, `text_encoder/`, `tokenizer/`, `scheduler/`), or what
+   * Opens a folder in the layout of diffusers (`model_index.json`, `unet/`, `vae/`, `text_encoder/`, `tokenizer/`, `scheduler/`); or a
+   * pipeline of the Hugging Face hub by its name, "owner/name", of which only these folders are downloaded (see downloadFromHub); or what
    * ends in `.safetensors`, or is a Blob or bytes, as a single file: see {@link fromSingleFile}.
    *
-   * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit
+   * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit; HubError for downloads
    */
   static async fromPretrained(
     from: BytesFrom,
-    options: LoadModelOptions & StableDiffusionFileOptions = {},
+    options: FromPretrainedOptions & StableDiffusionFileOptions = {},
   ): Promise<StableDiffusionPipeline> {
     if (isSingleFile(from)) return this.fromSingleFile(from, options);
     return PipelineFolder.open(

@@ -6,7 +6,7 @@ import type { UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import { guide, needsGuidance } from "./guidance.js";
 import { keepPixelRange } from "./pixel-range.js";
 import type { PartRequirement } from "./model-index.js";
-import { PipelineFolder, writePipelineFolder } from "./pipeline-folder.js";
+import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "./pipeline-folder.js";
 import { sample } from "./sampling.js";
 import { type TextConditioning, encodePrompts, joinPrompts, repeatPrompts } from "./text-conditioning.js";
 import { type TextToImageOptions, checkOptions } from "./text-to-image-options.js";
@@ -47,15 +47,15 @@ export class TextToImagePipeline {
 
   /**
    * Opens a folder in the layout of diffusers: `model_index.json` names the parts, each part has its subfolder
-   * (`unet/`, `text_encoder/`, `text_encoder_2/`, `tokenizer/`, `scheduler/`).
+   * (`unet/`, `text_encoder/`, `text_encoder_2/`, `tokenizer/`, `scheduler/`); or one of the Hugging Face hub by its name, "owner/name".
    *
-   * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit
+   * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit; HubError for downloads
    */
-  static async fromPretrained(folder: string): Promise<TextToImagePipeline> {
+  static async fromPretrained(from: string, options: FromPretrainedOptions = {}): Promise<TextToImagePipeline> {
     return PipelineFolder.open(
-      folder,
+      from,
       PARTS,
-      {},
+      options,
       async (parts) =>
         new TextToImagePipeline({
           scheduler: await parts.scheduler(),

@@ -55,6 +55,12 @@ function tokenText(value: unknown): string | undefined {
 
 const TOKENIZER_FILE = "tokenizer.json";
 
+/** All that a tokenizer folder may hold. */
+export const TOKENIZER_FILES: readonly string[] = [
+  ...["vocab.json", "merges.txt", TOKENIZER_FILE],
+  ...["tokenizer_config.json", "special_tokens_map.json", ADDED_TOKENS_FILE],
+];
+
 type Learned = Pick<TokenizerParts, "vocab" | "merges">;
 
 async function readVocabAndMerges(folder: string): Promise<Learned> {

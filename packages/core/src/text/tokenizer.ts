@@ -1,6 +1,7 @@
+import { type HubModelOptions, modelFolder } from "../hub/model-source.js";
 import { joinPath, writeText } from "../platform.js";
 import { BytePairEncoder } from "./byte-pairs.js";
-import { ADDED_TOKENS_FILE, readTokenizerFolder } from "./tokenizer-files.js";
+import { ADDED_TOKENS_FILE, readTokenizerFolder, TOKENIZER_FILES } from "./tokenizer-files.js";
 
 /** A byte-pair vocabulary in CLIP's format. */
 export interface TokenizerParts {
@@ -16,6 +17,12 @@ export interface TokenizerParts {
   maxLength?: number;
   /** Words that were learned later (textual inversion), each with the ids that stand for it, behind the vocabulary's. */
   addedTokens?: Readonly<Record<string, readonly number[]>>;
+}
+
+/** Where a tokenizer's files are. */
+export interface TokenizerFolderOptions extends HubModelOptions {
+  /** Their folder inside the given one, such as "tokenizer" in a pipeline. */
+  subfolder?: string;
 }
 
 /** How to fit a text into a fixed number of tokens. */
@@ -65,12 +72,16 @@ export class CLIPTokenizer {
 
   /**
    * Reads a tokenizer folder as transformers writes it: `vocab.json` and `merges.txt`, or `tokenizer.json` from version 5 on,
-   * and where they are there `special_tokens_map.json` and `tokenizer_config.json`.
+   * and where they are there `special_tokens_map.json` and `tokenizer_config.json`. "owner/name", where there is no such folder, is a model
+   * of the Hugging Face hub, of which only these files are downloaded.
    *
-   * @throws TokenizerFilesError
+   * @throws TokenizerFilesError; HubError for downloads
    */
-  static async fromFolder(folder: string): Promise<CLIPTokenizer> {
-    return new CLIPTokenizer(await readTokenizerFolder(folder));
+  static async fromFolder(from: string, options: TokenizerFolderOptions = {}): Promise<CLIPTokenizer> {
+    const { subfolder, ...source } = options;
+    const inside = (folder: string) => (subfolder === undefined ? folder : joinPath(folder, subfolder));
+    const files = TOKENIZER_FILES.map((name) => joinPath(inside(""), name));
+    return new CLIPTokenizer(await readTokenizerFolder(inside(await modelFolder(from, { ...source, files }))));
   }
 
   /** The same with one word more, which stands for these ids; texts are searched for it, as it is written, before anything else. */

@@ -1,15 +1,15 @@
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { keyedRandom } from "@tfjs-diffusion/schedulers";
+import { bundleScript } from "../testing/bundle-script.js";
 
 /** Kills of one test run. `KILLS=1000 npm run jest -- packages/core/src/training/kill.test.ts` is the long form, for a night. */
 const KILLS = Number(process.env.KILLS ?? 30);
 const SEED = Number(process.env.KILL_SEED ?? 0);
 
-const ROOT = resolve(import.meta.dirname, "../../../..");
 let folder: string;
 let script: string;
 let expected: ReturnType<typeof results>;
@@ -17,21 +17,7 @@ let expected: ReturnType<typeof results>;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "kill-"));
   script = join(folder, "killed-run.mjs");
-  // One plain JavaScript file, so that a process starts in a quarter of a second.
-  const options = {
-    entryPoints: [join(import.meta.dirname, "testing/killed-run.ts")],
-    outfile: script,
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    target: "node20",
-    logLevel: "error",
-    mainFields: ["module", "main"],
-    alias: { "@tfjs-diffusion/schedulers": join(ROOT, "packages/schedulers/src/index.ts") },
-    banner: { js: "import { createRequire as r } from 'node:module'; const require = r(import.meta.url);" },
-  };
-  const build = `import { build } from "esbuild"; await build(${JSON.stringify(options)});`;
-  execFileSync(process.execPath, ["--input-type=module", "--eval", build], { cwd: ROOT, stdio: "inherit" });
+  bundleScript(join(import.meta.dirname, "testing/killed-run.ts"), script);
 
   const whole = newRun("whole");
   expect(await start(whole)).toMatchObject({ code: 0, steps: 120 });
