@@ -24,10 +24,17 @@ const NAMELESS = new Set(["emb_params", "clip_l", "clip_g"]);
  * @returns the tokenizer that knows the word; the one given does not change
  * @throws WeightsMismatchError if the file has no vectors of the encoder's width; RangeError without a word, or for one that is known
  */
-export async function loadTextualInversion(
+export async function loadTextualInversion(from: BytesFrom, options: TextualInversionOptions): Promise<CLIPTokenizer> {
+  const { tokenizer, teach } = await readTextualInversion(from, options);
+  teach();
+  return tokenizer;
+}
+
+/** The same in two steps, for words of several encoders, which learn all or nothing: `teach` cannot fail, and changes the encoder. */
+export async function readTextualInversion(
   from: BytesFrom,
   { tokenizer, textEncoder, token }: TextualInversionOptions,
-): Promise<CLIPTokenizer> {
+): Promise<{ tokenizer: CLIPTokenizer; teach: () => void }> {
   const file = await openSafetensors(from);
   try {
     const { hidden_size: width, vocab_size: first } = textEncoder.config;
@@ -42,10 +49,9 @@ export async function loadTextualInversion(
       word,
       Array.from({ length: count }, (_, i) => first + i),
     );
-    const vectors = tf.tensor2d(Float32Array.from(numbers), [count, width]);
-    textEncoder.text_model.addTokens(vectors);
-    vectors.dispose();
-    return taught;
+    const teach = () =>
+      tf.tidy(() => textEncoder.text_model.addTokens(tf.tensor2d(Float32Array.from(numbers), [count, width])));
+    return { tokenizer: taught, teach };
   } finally {
     await file.close();
   }

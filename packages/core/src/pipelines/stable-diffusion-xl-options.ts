@@ -27,10 +27,11 @@ export interface StableDiffusionXLOptions extends StableDiffusionOptions {
   cropsCoordsTopLeft?: PixelPair;
   /** Height and width after the cut. Default: the picture's. */
   targetSize?: PixelPair;
-  /** The three for the negative prompts; both sizes or none. Default: those of the prompts. */
+  /** The same for the negative prompts, both sizes or none. Default: those of the prompts. */
   negativeOriginalSize?: PixelPair;
-  negativeCropsCoordsTopLeft?: PixelPair;
   negativeTargetSize?: PixelPair;
+  /** Default, as in diffusers: that of the prompts; [0, 0] with a size of its own, and for the refiner. */
+  negativeCropsCoordsTopLeft?: PixelPair;
   /** For the refiner, which is told of a mark for beauty in place of the target size: 6, and 2.5 for the negative prompts. */
   aestheticScore?: number;
   negativeAestheticScore?: number;
@@ -42,19 +43,12 @@ export interface PromptPair {
   second: string[];
 }
 
-/** The prompts for both encoders. */
-export function promptPair(first: string[], given: string | string[] | undefined, option: string): PromptPair {
-  if (given === undefined) return { first, second: first };
-  const second = texts(option, given);
-  const longest = Math.max(first.length, second.length);
-  const [a, b] = [first, second].map((list) => (list.length === 1 ? Array<string>(longest).fill(list[0]!) : list)) as [
-    string[],
-    string[],
-  ];
-  if (a.length === b.length) return { first: a, second: b };
-  throw new PipelineOptionError(
-    `${option}: ${second.length} for ${first.length} prompts of the first encoder; give one for all, or one for each.`,
-  );
+/** The prompts for both encoders; the shorter list is one prompt for all. */
+export function promptPair(first: string[], given: string | string[] | undefined): PromptPair {
+  const second = given === undefined ? first : [given].flat();
+  const count = Math.max(first.length, second.length);
+  const stretched = (list: string[]) => (list.length === count ? list : Array<string>(count).fill(list[0]!));
+  return { first: stretched(first), second: stretched(second) };
 }
 
 /** @throws PipelineOptionError for sizes that are none, and vectors that are missing or do not fit */
@@ -71,6 +65,8 @@ export function checkXLOptions(options: StableDiffusionXLOptions, { prompts, neg
     const score = options[option];
     requireOption(score === undefined || Number.isFinite(score), option, score, "a finite number");
   }
+  checkSecond("prompt2", options.prompt2, prompts, prompts);
+  checkSecond("negativePrompt2", options.negativePrompt2, negatives, prompts);
   checkPooled("prompt", prompts, options.pooledPromptEmbeds);
   checkPooled("negativePrompt", negatives, options.negativePooledPromptEmbeds);
 }
@@ -83,6 +79,26 @@ const SIZES = [
   "negativeCropsCoordsTopLeft",
   "negativeTargetSize",
 ] as const;
+
+function checkSecond(
+  option: string,
+  second: string | string[] | undefined,
+  first: string[] | tf.Tensor3D,
+  prompts: string[] | tf.Tensor3D,
+): void {
+  if (second === undefined) return;
+  if (!Array.isArray(first)) {
+    throw new PipelineOptionError(`${option}: given with states of both text encoders, which leave it nothing to say.`);
+  }
+  const given = texts(option, second).length;
+  const count = Array.isArray(prompts) ? prompts.length : prompts.shape[0];
+  requireOption(
+    given === 1 || given === count,
+    option,
+    `${given} for ${count} prompts`,
+    "one for all, or one for each",
+  );
+}
 
 function checkPooled(kind: string, states: string[] | tf.Tensor3D, pooled: tf.Tensor2D | undefined): void {
   const [embeds, vectors] =
@@ -108,10 +124,11 @@ export function timeIds(
   isRefiner: boolean,
 ): { positive: number[]; negative: number[] } {
   const { originalSize = size, cropsCoordsTopLeft: crop = [0, 0], targetSize = size } = options;
-  const { negativeOriginalSize, negativeTargetSize, negativeCropsCoordsTopLeft = [0, 0] } = options;
+  const { negativeOriginalSize, negativeTargetSize } = options;
   const { aestheticScore = 6, negativeAestheticScore = 2.5 } = options;
+  const { negativeCropsCoordsTopLeft = isRefiner || negativeOriginalSize ? [0, 0] : crop } = options;
   const positive = [...originalSize, ...crop];
-  const negative = negativeOriginalSize ? [...negativeOriginalSize, ...negativeCropsCoordsTopLeft] : positive;
+  const negative = [...(negativeOriginalSize ?? originalSize), ...negativeCropsCoordsTopLeft];
   return isRefiner
     ? { positive: [...positive, aestheticScore], negative: [...negative, negativeAestheticScore] }
     : { positive: [...positive, ...targetSize], negative: [...negative, ...(negativeTargetSize ?? targetSize)] };

@@ -4,12 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
-import { keyedNoise, replayNoise, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
-import type { UNet2DConditionModel } from "../models/unet-2d-condition.js";
-import { UNet2DConditionModel as UNet } from "../models/unet-2d-condition.js";
+import { replayNoise, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
+import { folderToSingleFile } from "../layouts/convert-to-file.js";
 import { useTestBackend } from "../testing/backend.js";
 import { above, fixturePath, Golden } from "../testing/fixture.js";
-import { writeTinyStableDiffusionXL } from "../testing/stable-diffusion.js";
+import { tinyInpaintUNet, tinyRefinerUNet, writeTinyStableDiffusionXL } from "../testing/stable-diffusion.js";
+import { writeSafetensors } from "../weights/write-safetensors.js";
 import { StableDiffusionPipeline } from "./stable-diffusion.js";
 import { StableDiffusionXLPipeline } from "./stable-diffusion-xl.js";
 import type { StableDiffusionXLOptions } from "./stable-diffusion-xl-options.js";
@@ -24,18 +24,31 @@ interface Run {
   scheduler: Record<string, unknown>;
   call: Record<string, unknown>;
   callback_timesteps: number[];
+  unet?: "refiner" | "9 channels";
+  force_zeros_for_empty_prompt?: boolean;
 }
 
 let folder: string;
 let pipeline: StableDiffusionXLPipeline;
+let refiner: StableDiffusionXLPipeline;
+let inpainting: StableDiffusionXLPipeline;
 
 beforeAll(async () => {
   await useTestBackend();
   folder = await mkdtemp(join(tmpdir(), "stable diffusion xl "));
   await writeTinyStableDiffusionXL(folder);
   pipeline = await StableDiffusionXLPipeline.fromPretrained(folder);
+  const { parts } = pipeline;
+  inpainting = new StableDiffusionXLPipeline({ ...parts, unet: tinyInpaintUNet(parts.unet) });
+  refiner = new StableDiffusionXLPipeline({
+    ...parts,
+    ...{ unet: tinyRefinerUNet(parts.unet), textEncoder: undefined, tokenizer: undefined },
+    forceZerosForEmptyPrompt: false,
+  });
 });
 afterAll(async () => {
+  inpainting.parts.unet.dispose();
+  refiner.parts.unet.dispose();
   pipeline.dispose();
   await rm(folder, { recursive: true });
 });
@@ -53,9 +66,23 @@ function optionsOf({ call, scheduler }: Run, golden: Golden): StableDiffusionXLO
     ...(handed && { width: 32, height: 32 }),
     latents: handed ? given("in.image") : given("in.latents"),
     image: handed ? undefined : given("in.image"),
+    mask: given("in.mask_image"),
     scheduler: schedulerFromConfig(scheduler),
     noise: replayNoise(golden.names("noise.").map((name) => golden.tensor(name))),
   };
+}
+
+/** The pipeline that drew a run. */
+async function prepared(name: string, run: Run): Promise<StableDiffusionXLPipeline> {
+  if (run.unet) return run.unet === "refiner" ? refiner : inpainting;
+  if (name === "lora") await pipeline.loras.load(join(FIXTURE, "adapters", "lora_kohya.safetensors"), { scale: 0.8 });
+  if (name === "textual_inversion") {
+    const taught = await StableDiffusionXLPipeline.fromPretrained(folder);
+    await taught.loadTextualInversion(join(FIXTURE, "adapters", "textual_inversion.safetensors"), "<toy>");
+    return taught;
+  }
+  const { force_zeros_for_empty_prompt: forceZerosForEmptyPrompt = true } = run;
+  return new StableDiffusionXLPipeline({ ...pipeline.parts, forceZerosForEmptyPrompt });
 }
 
 describe("Stable Diffusion XL draws what diffusers draws", () => {
@@ -64,7 +91,8 @@ describe("Stable Diffusion XL draws what diffusers draws", () => {
     const golden = await Golden.read("tiny-sdxl", `${name}.safetensors`);
     const errors = new Map<string, number>();
     const timesteps: number[] = [];
-    const { images, latents } = await pipeline.generate({
+    const by = await prepared(name, run);
+    const { images, latents } = await by.generate({
       ...optionsOf(run, golden),
       onStep: ({ index, timestep, latents: x }) => {
         timesteps.push(timestep);
@@ -74,6 +102,8 @@ describe("Stable Diffusion XL draws what diffusers draws", () => {
     if (golden.has("out.handed")) errors.set("out.handed", golden.error("out.handed", latents));
     else errors.set("out.image", golden.error("out.image", images));
     tf.dispose([images, latents]);
+    pipeline.loras.unload();
+    if (name === "textual_inversion") by.dispose();
     expect(timesteps).toEqual(run.callback_timesteps.map((t) => expect.closeTo(t, 3)));
     expect(errors.size).toBe(run.callback_timesteps.length + 1);
     // As for the tiny Stable Diffusion's runs, ten times torch's own noise floor.
@@ -121,24 +151,43 @@ describe("Stable Diffusion XL", () => {
   });
 
   it("draws with a refiner, which has one text encoder and is told a mark for beauty", async () => {
-    const { textEncoder2, tokenizer2, vae, scheduler } = pipeline.parts;
-    const config = {
-      ...pipeline.parts.unet.config,
-      cross_attention_dim: 12,
-      projection_class_embeddings_input_dim: 52,
-    };
-    const unet: UNet2DConditionModel = new UNet(config);
-    unet.initialize(keyedNoise(1));
-    const refiner = new StableDiffusionXLPipeline({ unet, vae, scheduler, textEncoder2, tokenizer2 });
     const ugly = await draw({ ...PROMPT, aestheticScore: 1 }, refiner);
     expect(ugly).not.toEqual(await draw({ ...PROMPT, aestheticScore: 9 }, refiner));
     const copy = await mkdtemp(join(tmpdir(), "refiner "));
     await refiner.savePretrained(copy);
     const again = await StableDiffusionXLPipeline.fromPretrained(copy);
+    expect(again.parts.forceZerosForEmptyPrompt).toBe(false);
     expect(await draw({ ...PROMPT, aestheticScore: 1 }, again)).toEqual(ugly);
     again.dispose();
-    unet.dispose();
     await rm(copy, { recursive: true });
+  });
+
+  it("teaches both text encoders a word, or if one cannot learn it, none", async () => {
+    const own = await StableDiffusionXLPipeline.fromPretrained(folder);
+    const size = own.parts.textEncoder2.config.vocab_size;
+    const forOne = join(folder, "one.safetensors");
+    await writeSafetensors(forOne, new Map([["clip_g", { dtype: "F32", shape: [12], data: new Float32Array(12) }]]));
+    await expect(own.loadTextualInversion(forOne, "<toy>")).rejects.toThrow("expected one tensor [8] or [n, 8]");
+    expect(own.parts.textEncoder2.config.vocab_size).toBe(size);
+    await own.loadTextualInversion(join(FIXTURE, "adapters", "textual_inversion.safetensors"), "<toy>");
+    const copy = join(folder, "taught");
+    await own.savePretrained(copy);
+    const again = await StableDiffusionXLPipeline.fromPretrained(copy);
+    const prompt = "a <toy>";
+    expect(await draw({ ...PROMPT, prompt }, again)).toEqual(await draw({ ...PROMPT, prompt }, own));
+    own.dispose();
+    again.dispose();
+  });
+
+  it("opens a single file that draws what its folder draws", async () => {
+    const file = join(folder, "single.safetensors");
+    await folderToSingleFile(folder, file);
+    const single = await StableDiffusionXLPipeline.fromPretrained(file, { config: folder });
+    expect(await draw(PROMPT, single)).toEqual(await draw(PROMPT));
+    single.dispose();
+    await expect(StableDiffusionPipeline.fromPretrained(file, { config: folder })).rejects.toThrow(
+      "of the family sdxl",
+    );
   });
 
   it("writes the index that diffusers writes, in a folder that draws the same", async () => {
@@ -174,6 +223,13 @@ describe("Stable Diffusion XL", () => {
     ["half a pixel", { originalSize: [1.5, 2] }, "originalSize: [1.5,2]; expected two whole numbers"],
     ["one negative size", { negativeTargetSize: [8, 8] }, "only one is given; give both or none"],
     ["seconds that do not fit", { prompt: ["a", "b"], prompt2: ["a", "b", "c"] }, "prompt2: 3 for 2 prompts"],
+    ["two seconds for one prompt", { prompt2: ["a", "b"] }, "prompt2: 2 for 1 prompts; expected one for all, or one"],
+    ["a second that is no text", { negativePrompt2: [7 as never] }, "negativePrompt2: 7; expected a string"],
+    [
+      "seconds beside states",
+      { prompt: undefined, promptEmbeds: tf.zeros([1, 77, 20]), prompt2: "a" },
+      "prompt2: given with states",
+    ],
     ["to go on from nothing", { denoisingStart: 0.5 }, "denoisingStart: given without latents"],
     ["to end past the end", { denoisingEnd: 2 }, "denoisingEnd: 2; expected a number from 0 to 1"],
     ["to do none of the steps", { denoisingEnd: 0.01 }, "0 to 0.01 holds none of the 3 steps"],

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { LoraSet } from "../adapters/lora.js";
+import { readTextualInversion } from "../adapters/textual-inversion.js";
 import type { AutoencoderKL } from "../models/autoencoder-kl.js";
 import type { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip-text-model.js";
 import type { UNet2DConditionModel } from "../models/unet-2d-condition.js";
@@ -118,6 +119,19 @@ export class StableDiffusionXLPipeline extends LatentPipeline<StableDiffusionXLP
     });
   }
 
+  /** Teaches both text encoders a new word from a file of diffusers or AUTOMATIC1111, for use in prompts: both or, if that fails, none. */
+  async loadTextualInversion(from: BytesFrom, token?: string): Promise<void> {
+    const { tokenizer, textEncoder, tokenizer2, textEncoder2 } = this.parts;
+    const second = await readTextualInversion(from, { tokenizer: tokenizer2, textEncoder: textEncoder2, token });
+    if (tokenizer && textEncoder) {
+      const first = await readTextualInversion(from, { tokenizer, textEncoder, token });
+      first.teach();
+      this.parts.tokenizer = first.tokenizer;
+    }
+    second.teach();
+    this.parts.tokenizer2 = second.tokenizer;
+  }
+
   /** Writes a folder that {@link fromPretrained} and Python's diffusers open. */
   async savePretrained(folder: string): Promise<void> {
     const { unet, vae, textEncoder, textEncoder2, tokenizer, tokenizer2, scheduler } = this.parts;
@@ -156,7 +170,7 @@ export class StableDiffusionXLPipeline extends LatentPipeline<StableDiffusionXLP
     const { numImages, shape } = checked;
     const [batch, height, width] = shape;
     const isGuided = this.isGuided(checked);
-    const positive = this.#read(checked.prompts, options.prompt2, "prompt2", options, checked.clipSkip);
+    const positive = this.#read(checked.prompts, options.prompt2, options, checked.clipSkip);
     const rows = repeatPrompts({ ...positive, pooled: options.pooledPromptEmbeds ?? positive.pooled }, numImages);
     const factor = this.factor;
     const ids = timeIds(options, [height * factor, width * factor], this.#isRefiner);
@@ -188,19 +202,18 @@ export class StableDiffusionXLPipeline extends LatentPipeline<StableDiffusionXLP
       forceZerosForEmptyPrompt
     )
       return { context: tf.zerosLike(like.context), pooled: tf.zerosLike(like.pooled!) };
-    const read = this.#read(negatives, negativePrompt2, "negativePrompt2", options); // As diffusers does, without clipSkip.
+    const read = this.#read(negatives, negativePrompt2, options); // As diffusers does, without clipSkip.
     return repeatPrompts({ ...read, pooled: negativePooledPromptEmbeds ?? read.pooled }, batch / read.context.shape[0]);
   }
 
   #read(
     given: string[] | tf.Tensor3D,
     other: string | string[] | undefined,
-    option: string,
     { promptWeighting: weighting }: StableDiffusionXLOptions,
     clipSkip = 0,
   ): TextConditioning {
     if (!Array.isArray(given)) return { context: given, pooled: undefined };
-    const { first, second } = promptPair(given, other, option);
+    const { first, second } = promptPair(given, other);
     const { tokenizer, textEncoder, tokenizer2, textEncoder2 } = this.parts;
     const readers = [
       ...(tokenizer && textEncoder ? [{ prompts: first, tokenizer, encoder: textEncoder }] : []),

@@ -8,7 +8,7 @@ import { replayNoise, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
 import { loadModel } from "../models/load-model.js";
 import type { UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import { useTestBackend } from "../testing/backend.js";
-import { above, fixturePath, Golden } from "../testing/fixture.js";
+import { above, fixturePath, Golden, loadFixture } from "../testing/fixture.js";
 import { writeTinyStableDiffusion } from "../testing/stable-diffusion.js";
 import { outpaintCanvas } from "./inpainting.js";
 import { StableDiffusionPipeline } from "./stable-diffusion.js";
@@ -31,6 +31,7 @@ interface Run {
 let folder: string;
 let pipeline: StableDiffusionPipeline;
 let inpainting: StableDiffusionPipeline;
+let distilled: StableDiffusionPipeline;
 
 beforeAll(async () => {
   await useTestBackend();
@@ -39,9 +40,11 @@ beforeAll(async () => {
   pipeline = await StableDiffusionPipeline.fromPretrained(folder);
   const unet = (await loadModel(fixturePath("tiny-sd-unet-inpaint9"))) as UNet2DConditionModel;
   inpainting = new StableDiffusionPipeline({ ...pipeline.parts, unet });
+  distilled = new StableDiffusionPipeline({ ...pipeline.parts, unet: await loadFixture("unet_lcm") });
 });
 afterAll(async () => {
   inpainting.parts.unet.dispose();
+  distilled.parts.unet.dispose();
   pipeline.dispose();
   await rm(folder, { recursive: true });
 });
@@ -75,7 +78,7 @@ describe("Stable Diffusion draws what diffusers draws", () => {
     const golden = await Golden.read("tiny-stable-diffusion-runs", `${name}.safetensors`);
     const errors = new Map<string, number>();
     const timesteps: number[] = [];
-    const by = run.unet === "tiny-sd-unet-inpaint9" ? inpainting : pipeline;
+    const by = { "tiny-sd-unet-inpaint9": inpainting, unet_lcm: distilled }[run.unet] ?? pipeline;
     const { images, latents } = await by.generate({
       ...optionsOf(run, golden),
       onStep: ({ index, timestep, latents }) => {

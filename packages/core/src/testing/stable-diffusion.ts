@@ -1,6 +1,9 @@
 import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
+import * as tf from "@tensorflow/tfjs";
+import { UNet2DConditionModel } from "../models/unet-2d-condition.js";
+import type { Parameter } from "../nn/parameter.js";
 import { fixturePath } from "./fixture.js";
 
 /** Puts the tiny Stable Diffusion of the fixtures together, with CLIP's vocabulary of 49,408, as a folder of diffusers in `folder`. */
@@ -21,4 +24,37 @@ export async function writeTinyStableDiffusionXL(folder: string): Promise<void> 
     await cp(fixturePath(`unet_sdxl/${file}`), join(folder, "unet", file));
     await cp(fixturePath(`tiny-stable-diffusion/vae/${file}`), join(folder, "vae", file));
   }
+}
+
+/** A refiner's UNet of weights of the tiny XL's: it reads one text encoder and five sizes. The caller owns it. */
+export function tinyRefinerUNet(base: UNet2DConditionModel): UNet2DConditionModel {
+  const config = { cross_attention_dim: 12, projection_class_embeddings_input_dim: 52 };
+  return derivedUNet(base, config, (weight, { shape }) =>
+    weight.slice(
+      weight.shape.map(() => 0),
+      shape,
+    ),
+  );
+}
+
+/** An inpainting UNet of weights of another's: conv_in once more for the masked picture, and its first channel for the mask. The caller owns it. */
+export function tinyInpaintUNet(base: UNet2DConditionModel): UNet2DConditionModel {
+  return derivedUNet(base, { in_channels: 9 }, (weight, { shape }) =>
+    weight.shape.join() === shape.join()
+      ? weight.clone()
+      : tf.concat([weight, weight, weight.slice([0, 0, 0, 0], [-1, -1, 1, -1])], 2),
+  );
+}
+
+function derivedUNet(
+  base: UNet2DConditionModel,
+  changes: Partial<UNet2DConditionModel["config"]>,
+  edit: (weight: tf.Tensor, parameter: Parameter) => tf.Tensor,
+): UNet2DConditionModel {
+  const unet = new UNet2DConditionModel({ ...base.config, ...changes });
+  const weights = base.parameters();
+  for (const [name, parameter] of unet.namedParameters()) {
+    tf.tidy(() => parameter.assign(edit(weights.get(name)!, parameter)));
+  }
+  return unet;
 }
