@@ -1,5 +1,7 @@
-export { type LoadLoraOptions, type LoraModels, LoraSet } from "./adapters/lora.js";
+export { type LoadLoraOptions, LoraSet } from "./adapters/lora.js";
+export type { LoraModels } from "./adapters/lora-file.js";
 export type { LoraPart } from "./adapters/lora-names.js";
+export type { LoraSettings } from "./adapters/lora-scaling.js";
 export { loadTextualInversion, type TextualInversionOptions } from "./adapters/textual-inversion.js";
 export { AdamW, type AdamWOptions, type AdamWState } from "./training/adamw.js";
 export { ParameterBuckets } from "./training/buckets.js";

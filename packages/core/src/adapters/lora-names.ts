@@ -13,13 +13,14 @@ export interface LoraTensor {
   role: "down" | "up" | "alpha";
 }
 
-/** Where prefixes lead; a file without any changes the UNet. The longer come first. */
+/** Where prefixes lead. The longer come first. */
 const PREFIXES: readonly (readonly [string, LoraPart])[] = [
   ["text_encoder_2.", "text_encoder_2"],
   ["text_encoder.", "text_encoder"],
   ["unet.", "unet"],
-  ["base_model.model.", "unet"],
 ];
+/** PEFT's own files, and some of others, do not say which network they change: the first that has such a module. */
+const NAMELESS = /^(?:base_model\.model\.)?/;
 const KOHYA_PREFIXES: readonly (readonly [string, LoraPart])[] = [
   ["lora_te2_", "text_encoder_2"],
   ["lora_te1_", "text_encoder"],
@@ -79,10 +80,13 @@ export class LoraModules {
 export function loraTensor(stored: string, modules: ReadonlyMap<LoraPart, LoraModules>): LoraTensor | undefined {
   const [path, role] = pathAndRole(stored);
   if (role === undefined) return undefined;
-  const kohya = KOHYA_PREFIXES.find(([prefix]) => path.startsWith(prefix));
-  const [prefix, part] = kohya ?? PREFIXES.find(([prefix]) => path.startsWith(prefix)) ?? (["", "unet"] as const);
-  const parameter = modules.get(part)?.parameter(path.slice(prefix.length));
-  return parameter === undefined ? undefined : { part, parameter, role };
+  const named = [...KOHYA_PREFIXES, ...PREFIXES].find(([prefix]) => path.startsWith(prefix));
+  const module = named ? path.slice(named[0].length) : path.replace(NAMELESS, "");
+  for (const part of named ? [named[1]] : (["unet", "text_encoder", "text_encoder_2"] as const)) {
+    const parameter = modules.get(part)?.parameter(module);
+    if (parameter !== undefined) return { part, parameter, role };
+  }
+  return undefined;
 }
 
 function pathAndRole(stored: string): [path: string, role: LoraTensor["role"] | undefined] {

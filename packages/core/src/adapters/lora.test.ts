@@ -3,8 +3,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
-import { keyedNoise } from "@tfjs-diffusion/schedulers";
-import { CLIPTextModel } from "../models/clip-text-model.js";
 import { loadModel } from "../models/load-model.js";
 import type { UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import { useTestBackend } from "../testing/backend.js";
@@ -81,43 +79,55 @@ describe("A LoRA", () => {
     expect(tf.memory().numTensors).toBe(count);
   });
 
-  it("fused stays in, and takes no memory", async () => {
+  it("fused stays in under those that come later, and unfused leaves the very bits that were there before", async () => {
+    const before = bits();
+    const count = tf.memory().numTensors;
+    await loras.load(file("peft"));
+    const mixed = bits();
+    loras.fuse();
+    expect(loras.scales).toEqual({});
+    expect(bits()).toEqual(mixed);
+    await loras.load(file("kohya"), { scale: 0.7 });
+    loras.fuse();
+    await loras.load(file("peft"), { name: "later", scale: -2 });
+    loras.unload();
+    expect(bits()).not.toEqual(mixed);
+    loras.unfuse();
+    expect(bits()).toEqual(before);
+    expect(tf.memory().numTensors).toBe(count);
+    loras.unfuse();
+    expect(bits()).toEqual(before);
+  });
+
+  it("that is not fused stays in when others are unfused", async () => {
+    await loras.load(file("kohya"), { name: "stays" });
+    const alone = bits();
+    loras.unload();
+    await loras.load(file("peft"));
+    loras.fuse();
+    await loras.load(file("kohya"), { name: "stays" });
+    loras.unfuse();
+    expect(loras.scales).toEqual({ stays: 1 });
+    expect(bits()).toEqual(alone);
+    loras.unload();
+  });
+
+  it("fused for good stays in, and takes no memory", async () => {
     const own = (await loadModel(fixturePath("tiny-stable-diffusion/unet"))) as UNet2DConditionModel;
     const count = tf.memory().numTensors;
     const set = new LoraSet({ unet: own });
-    await set.load(file("peft"));
+    await set.load(file("kohya"), { scale: 2 });
     set.fuse();
-    expect(tf.memory().numTensors).toBe(count);
-    expect(set.scales).toEqual({});
-    await loras.load(file("peft"));
+    await set.load(file("peft"));
     const fused = [...own.parameters()].map(([name, value]) => [name, value.dataSync().join()]);
-    expect(fused).toEqual(bits());
-    loras.unload();
+    set.fuse({ forGood: true });
+    expect(tf.memory().numTensors).toBe(count);
+    set.unfuse();
+    expect([...own.parameters()].map(([name, value]) => [name, value.dataSync().join()])).toEqual(fused);
+    await set.load(file("peft"));
+    set.dispose();
+    expect(tf.memory().numTensors).toBe(count);
     own.dispose();
-  });
-
-  it("reads PEFT's alpha from the metadata, and changes text encoders too", async () => {
-    const text = new CLIPTextModel({
-      ...{ hidden_size: 8, intermediate_size: 16, num_attention_heads: 2, num_hidden_layers: 1, vocab_size: 20 },
-      max_position_embeddings: 6,
-    });
-    text.initialize(keyedNoise(0));
-    const path = join(folder, "text.safetensors");
-    const module = "text_encoder.text_model.encoder.layers.0.self_attn.q_proj";
-    const ones = (shape: number[]) => ({ dtype: "F32", shape, data: new Float32Array(16).fill(1) }) as const;
-    const tensors = new Map([
-      [`${module}.lora_A.weight`, ones([2, 8])],
-      [`${module}.lora_B.weight`, ones([8, 2])],
-    ]);
-    await writeSafetensors(path, tensors, { lora_adapter_metadata: JSON.stringify({ "text_encoder.lora_alpha": 8 }) });
-    const set = new LoraSet({ text_encoder: text });
-    const weight = text.parameters().get(module.replace("text_encoder.", "") + ".weight")!;
-    const before = weight.dataSync()[5]!;
-    await set.load(path, { scale: 0.5 });
-    // Two ones times two ones is 2; alpha / rank is 4.
-    expect(weight.dataSync()[5]!).toBeCloseTo(before + 0.5 * 4 * 2, 5);
-    set.unload();
-    text.dispose();
   });
 
   it("is refused with all that does not fit before a weight changes", async () => {

@@ -1,13 +1,9 @@
 import * as tf from "@tensorflow/tfjs";
-import type { Model } from "../models/model.js";
 import type { Parameter } from "../nn/parameter.js";
-import { WeightsMismatchError } from "../weights/errors.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
-import { openSafetensors, type SafetensorsFile } from "../weights/safetensors.js";
-import { LoraModules, type LoraPart, loraTensor, type LoraTensor } from "./lora-names.js";
-
-/** The networks that LoRAs are added to. */
-export type LoraModels = Partial<Record<LoraPart, Model>>;
+import { openSafetensors } from "../weights/safetensors.js";
+import { deltaOf, disposeChanges, type LoraChanges, type LoraModels, readChanges } from "./lora-file.js";
+import { type LoraSettings, settingsBeside } from "./lora-scaling.js";
 
 /** How strongly, and under which name, to add a LoRA. */
 export interface LoadLoraOptions {
@@ -15,17 +11,11 @@ export interface LoadLoraOptions {
   scale?: number;
   /** To change its scale or take it out again. Default "default". */
   name?: string;
-}
-
-/** A low-rank change of one weight. */
-interface Change {
-  parameter: Parameter;
-  /** [rank, in] or [rank, in, height, width], as on disk. */
-  down: tf.Tensor;
-  /** [out, rank] or [out, rank, 1, 1] */
-  up: tf.Tensor;
-  /** alpha / rank, or 1 where the file says nothing. */
-  factor: number;
+  /**
+   * PEFT's settings of the LoRA (`lora_alpha`, `alpha_pattern`, `use_rslora`). Default: what the file says itself, as those of diffusers do, or
+   * for a file of PEFT's own the `adapter_config.json` beside it.
+   */
+  adapterConfig?: LoraSettings;
 }
 
 /**
@@ -33,8 +23,11 @@ interface Change {
  * number at once, each with its scale. The weights as they were are kept, so that taking all out brings back their very bits.
  */
 export class LoraSet {
-  readonly #loras = new Map<string, { scale: number; changes: Change[] }>();
-  readonly #original = new Map<Parameter, tf.Tensor>();
+  readonly #loras = new Map<string, { scale: number; changes: LoraChanges }>();
+  /** What the LoRAs are added to. */
+  readonly #base = new Map<Parameter, tf.Tensor>();
+  /** What that was before anything was fused into it. */
+  readonly #beforeFuse = new Map<Parameter, tf.Tensor>();
 
   constructor(readonly models: LoraModels) {}
 
@@ -48,16 +41,17 @@ export class LoraSet {
    * checked before a weight changes.
    *
    * @throws WeightsMismatchError listing every tensor that belongs to no module, has no counterpart or another shape;
-   *   RangeError on a name that is taken or a scale that is no number
+   *   WeightsFormatError for settings of PEFT that are not known; RangeError on a name that is taken or a scale that is no number
    */
-  async load(from: BytesFrom, { scale = 1, name = "default" }: LoadLoraOptions = {}): Promise<void> {
+  async load(from: BytesFrom, { scale = 1, name = "default", adapterConfig }: LoadLoraOptions = {}): Promise<void> {
     requireScale(name, scale);
-    if (this.#loras.has(name)) throw new RangeError(`A LoRA "${name}" is in already; give this one another name.`);
+    this.#requireFree(name);
     const file = await openSafetensors(from);
     try {
-      const changes = await readChanges(file, this.models);
+      const changes = await readChanges(file, this.models, adapterConfig ?? (await settingsBeside(from)));
+      this.#requireFree(name); // Another may have taken it while this one was read.
       this.#loras.set(name, { scale, changes });
-      this.#mix(changes.map(({ parameter }) => parameter));
+      this.#mix(changes.keys());
     } finally {
       await file.close();
     }
@@ -68,7 +62,7 @@ export class LoraSet {
     requireScale(name, scale);
     const lora = this.#get(name);
     lora.scale = scale;
-    this.#mix(lora.changes.map(({ parameter }) => parameter));
+    this.#mix(lora.changes.keys());
   }
 
   /** Takes one out, or all; with none left the weights have their old bits. */
@@ -76,17 +70,51 @@ export class LoraSet {
     for (const each of name === undefined ? [...this.#loras.keys()] : [name]) {
       const { changes } = this.#get(each);
       this.#loras.delete(each);
-      this.#mix(changes.map(({ parameter }) => parameter));
+      this.#mix(changes.keys());
       disposeChanges(changes);
     }
   }
 
-  /** Makes the weights as they are now the networks' own, and forgets LoRAs and old weights: less memory, no way back. */
-  fuse(): void {
+  /**
+   * Makes the weights as they are now the networks' own: the LoRAs are forgotten, others can be added on top. {@link unfuse} takes that back;
+   * with `forGood` nothing is kept for it, which is less memory.
+   */
+  fuse({ forGood = false }: { forGood?: boolean } = {}): void {
+    for (const [parameter, base] of this.#base) {
+      if (forGood || this.#beforeFuse.has(parameter)) base.dispose();
+      else this.#beforeFuse.set(parameter, base);
+    }
+    this.#base.clear();
+    this.#forgetLoras();
+    if (forGood) this.#forget(this.#beforeFuse);
+  }
+
+  /** Takes out all that was ever fused, except for good: the weights have their old bits, but for LoRAs that were added since. */
+  unfuse(): void {
+    for (const [parameter, old] of this.#beforeFuse) {
+      this.#base.get(parameter)?.dispose();
+      this.#base.set(parameter, old);
+    }
+    const changed = [...this.#beforeFuse.keys()];
+    this.#beforeFuse.clear();
+    this.#mix(changed);
+  }
+
+  /** Frees all that is kept; the weights stay as they are. */
+  dispose(): void {
+    this.#forgetLoras();
+    this.#forget(this.#base);
+    this.#forget(this.#beforeFuse);
+  }
+
+  #forgetLoras(): void {
     for (const { changes } of this.#loras.values()) disposeChanges(changes);
     this.#loras.clear();
-    tf.dispose([...this.#original.values()]);
-    this.#original.clear();
+  }
+
+  #forget(weights: Map<Parameter, tf.Tensor>): void {
+    tf.dispose([...weights.values()]);
+    weights.clear();
   }
 
   #get(name: string) {
@@ -96,103 +124,29 @@ export class LoraSet {
     throw new RangeError(`There is no LoRA "${name}" in these networks; there is: ${known}.`);
   }
 
+  #requireFree(name: string): void {
+    if (this.#loras.has(name)) throw new RangeError(`A LoRA "${name}" is in already; give this one another name.`);
+  }
+
   /** Computes these weights anew from the old ones and all changes. */
-  #mix(parameters: readonly Parameter[]): void {
+  #mix(parameters: Iterable<Parameter>): void {
+    const loras = [...this.#loras.values()];
     for (const parameter of parameters) {
-      const original = this.#original.get(parameter) ?? tf.keep(parameter.toDisk());
-      this.#original.set(parameter, original);
-      const active = [...this.#loras.values()].flatMap(({ scale, changes }) =>
-        changes.filter((change) => change.parameter === parameter && scale !== 0).map((change) => ({ change, scale })),
-      );
+      const base = this.#base.get(parameter) ?? tf.keep(parameter.toDisk());
+      this.#base.set(parameter, base);
       tf.tidy(() => {
-        const value = active.reduce((sum, { change, scale }) => sum.add(deltaOf(change, scale)), original.clone());
+        let value = base.clone();
+        for (const { scale, changes } of loras) {
+          const change = changes.get(parameter);
+          if (change && scale !== 0) value = value.add(deltaOf(change, scale, parameter.diskShape));
+        }
         parameter.assignFromDisk(value);
       });
-      if (![...this.#loras.values()].some(({ changes }) => changes.some((change) => change.parameter === parameter))) {
-        original.dispose();
-        this.#original.delete(parameter);
-      }
+      if (loras.some(({ changes }) => changes.has(parameter))) continue;
+      base.dispose();
+      this.#base.delete(parameter);
     }
   }
-}
-
-/** scale * alpha / rank * up down, in the shape of the weight on disk: a convolution's kernel is a matrix [out, in height width]. */
-function deltaOf({ parameter, down, up, factor }: Change, scale: number): tf.Tensor {
-  const rank = down.shape[0];
-  const product = tf.matMul(up.reshape([-1, rank]), down.reshape([rank, -1]));
-  return product.mul(scale * factor).reshape(parameter.diskShape);
-}
-
-async function readChanges(file: SafetensorsFile, models: LoraModels): Promise<Change[]> {
-  const present = Object.entries(models) as [LoraPart, Model][];
-  const modules = new Map(present.map(([part, model]) => [part, new LoraModules(model)]));
-  const groups = new Map<string, Partial<Record<LoraTensor["role"], string>> & { target: LoraTensor }>();
-  const problems: string[] = [];
-  for (const stored of file.tensors.keys()) {
-    const target = loraTensor(stored, modules);
-    if (!target) problems.push(`${stored} changes no module of ${[...modules.keys()].join(", ") || "any network"}`);
-    else {
-      const key = `${target.part} ${target.parameter}`;
-      const group = groups.get(key) ?? { target };
-      if (group[target.role]) problems.push(`${stored} and ${group[target.role]} are both for ${key}`);
-      groups.set(key, { ...group, [target.role]: stored });
-    }
-  }
-  const parameterOf = ({ part, parameter }: LoraTensor) => models[part]!.namedParameters().get(parameter)!;
-  for (const { target, down, up } of groups.values()) {
-    if (!down || !up) problems.push(`${target.part} ${target.parameter}: its ${down ? "up" : "down"} half is missing`);
-    else problems.push(...shapeProblems(file, down, up, parameterOf(target)));
-  }
-  if (problems.length > 0 || groups.size === 0) {
-    throw new WeightsMismatchError(
-      `${file.name}: not a LoRA of these networks (${problems.length} problems; LoHa, LoKr and DoRA are not read).` +
-        problems.map((problem) => `\n  ${problem}`).join(""),
-    );
-  }
-  const changes: Change[] = [];
-  try {
-    for (const { target, down, up, alpha } of groups.values()) {
-      const rank = file.tensors.get(down!)!.shape[0]!;
-      const stated = alpha === undefined ? alphaOf(file, target.part) : Number((await file.read(alpha))[0]);
-      const factor = (stated ?? rank) / rank;
-      changes.push({
-        ...{ parameter: parameterOf(target), factor },
-        down: await readTensor(file, down!),
-        up: await readTensor(file, up!),
-      });
-    }
-    return changes;
-  } catch (error) {
-    disposeChanges(changes);
-    throw error;
-  }
-}
-
-function shapeProblems(file: SafetensorsFile, down: string, up: string, parameter: Parameter): string[] {
-  const [downShape, upShape] = [file.tensors.get(down)!.shape, file.tensors.get(up)!.shape];
-  const size = (shape: readonly number[]) => shape.reduce((product, n) => product * n, 1);
-  const [out = 0, ...rest] = parameter.diskShape;
-  const rank = downShape[0] ?? 0;
-  const fits = rank > 0 && size(upShape) === out * rank && size(downShape) === rank * size(rest) && upShape[0] === out;
-  if (fits) return [];
-  return [
-    `${down} [${downShape.join(", ")}] and ${up} [${upShape.join(", ")}] do not make the weight's [${parameter.diskShape.join(", ")}]`,
-  ];
-}
-
-/** PEFT keeps alpha in the file's metadata, as diffusers writes it; one for all modules of a network. */
-function alphaOf({ metadata }: SafetensorsFile, part: LoraPart): number | undefined {
-  const settings = JSON.parse(metadata.lora_adapter_metadata ?? "{}") as Record<string, unknown>;
-  const alpha = settings[`${part}.lora_alpha`];
-  return typeof alpha === "number" ? alpha : undefined;
-}
-
-async function readTensor(file: SafetensorsFile, name: string): Promise<tf.Tensor> {
-  return tf.tensor((await file.read(name)) as Float32Array, [...file.tensors.get(name)!.shape], "float32");
-}
-
-function disposeChanges(changes: readonly Change[]): void {
-  for (const { down, up } of changes) tf.dispose([down, up]);
 }
 
 function requireScale(name: string, scale: number): void {

@@ -202,7 +202,7 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
 
   /** Frees the weights of all networks. */
   dispose(): void {
-    this.loras.fuse(); // Frees what it keeps of the old weights.
+    this.loras.dispose();
     for (const part of Object.values(this.parts)) if (part instanceof Model) part.dispose();
     this.#previewMap?.dispose();
     this.#previewMap = undefined;

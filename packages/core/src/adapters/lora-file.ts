@@ -1,0 +1,118 @@
+import * as tf from "@tensorflow/tfjs";
+import type { Model } from "../models/model.js";
+import type { Parameter } from "../nn/parameter.js";
+import { WeightsMismatchError } from "../weights/errors.js";
+import type { SafetensorsFile } from "../weights/safetensors.js";
+import { LoraModules, type LoraPart, loraTensor, type LoraTensor } from "./lora-names.js";
+import { loraFactor, loraSettings, type LoraSettings } from "./lora-scaling.js";
+
+/** The networks that LoRAs are added to. */
+export type LoraModels = Partial<Record<LoraPart, Model>>;
+
+/** A low-rank change of one weight. */
+export interface LoraChange {
+  /** [rank, in] or [rank, in, height, width], as on disk. */
+  down: tf.Tensor;
+  /** [out, rank] or [out, rank, 1, 1] */
+  up: tf.Tensor;
+  /** alpha / rank, or 1 where the file says nothing. */
+  factor: number;
+}
+
+/** The changes of a LoRA, by what they change. */
+export type LoraChanges = ReadonlyMap<Parameter, LoraChange>;
+
+/** scale * alpha / rank * up down, in the shape of the weight on disk: a convolution's kernel is a matrix [out, in height width]. */
+export function deltaOf({ down, up, factor }: LoraChange, scale: number, shape: number[]): tf.Tensor {
+  const rank = down.shape[0];
+  const product = tf.matMul(up.reshape([-1, rank]), down.reshape([rank, -1]));
+  return product.mul(scale * factor).reshape(shape);
+}
+
+/** Frees them. */
+export function disposeChanges(changes: LoraChanges): void {
+  for (const { down, up } of changes.values()) tf.dispose([down, up]);
+}
+
+/** The names of a change's tensors. */
+type Group = Partial<Record<LoraTensor["role"], string>> & { target: LoraTensor; parameter: Parameter };
+
+/**
+ * Reads a LoRA's changes of these networks; the caller owns them. All of the file is checked before a tensor is made.
+ *
+ * @param adapterConfig of PEFT's own folder
+ * @throws WeightsMismatchError listing every tensor that belongs to no module, has no counterpart or another shape; WeightsFormatError
+ *   for settings that are not known
+ */
+export async function readChanges(
+  file: SafetensorsFile,
+  models: LoraModels,
+  adapterConfig?: LoraSettings,
+): Promise<LoraChanges> {
+  const groups = groupTensors(file, models);
+  const parts = new Set(groups.map(({ target }) => target.part));
+  const settings = new Map([...parts].map((part) => [part, loraSettings(file, part, adapterConfig)]));
+  const changes = new Map<Parameter, LoraChange>();
+  try {
+    for (const { target, parameter, down, up, alpha } of groups) {
+      const rank = file.tensors.get(down!)!.shape[0]!;
+      const module = target.parameter.slice(0, -".weight".length);
+      const stored = alpha === undefined ? undefined : Number((await file.read(alpha))[0]);
+      const factor = loraFactor(settings.get(target.part)!, module, rank, stored);
+      changes.set(parameter, { factor, down: await readTensor(file, down!), up: await readTensor(file, up!) });
+    }
+    return changes;
+  } catch (error) {
+    disposeChanges(changes);
+    throw error;
+  }
+}
+
+function groupTensors(file: SafetensorsFile, models: LoraModels): Group[] {
+  const present = Object.entries(models) as [LoraPart, Model][];
+  const modules = new Map(present.map(([part, model]) => [part, new LoraModules(model)]));
+  const parameters = new Map(present.map(([part, model]) => [part, model.namedParameters()]));
+  const groups = new Map<Parameter, Group>();
+  const problems: string[] = [];
+  for (const stored of file.tensors.keys()) {
+    const target = loraTensor(stored, modules);
+    if (!target) {
+      problems.push(`${stored} changes no module of ${[...modules.keys()].join(", ") || "any network"}`);
+      continue;
+    }
+    const parameter = parameters.get(target.part)!.get(target.parameter)!;
+    const group = groups.get(parameter) ?? { target, parameter };
+    const other = group[target.role];
+    if (other) problems.push(`${stored} and ${other} are both for ${target.part} ${target.parameter}`);
+    group[target.role] = stored;
+    groups.set(parameter, group);
+  }
+  for (const group of groups.values()) problems.push(...problemsOf(file, group));
+  if (problems.length > 0 || groups.size === 0) {
+    throw new WeightsMismatchError(
+      `${file.name}: not a LoRA of these networks (${problems.length} problems; LoHa, LoKr and DoRA are not read).` +
+        problems.map((problem) => `\n  ${problem}`).join(""),
+    );
+  }
+  return [...groups.values()];
+}
+
+function problemsOf(file: SafetensorsFile, { target, parameter, down, up, alpha }: Group): string[] {
+  if (!down || !up) return [`${target.part} ${target.parameter}: its ${down ? "up" : "down"} half is missing`];
+  const size = (shape: readonly number[]) => shape.reduce((product, n) => product * n, 1);
+  const [downShape, upShape] = [file.tensors.get(down)!.shape, file.tensors.get(up)!.shape];
+  const [out = 0, ...rest] = parameter.diskShape;
+  const rank = downShape[0] ?? 0;
+  const fits = rank > 0 && size(upShape) === out * rank && size(downShape) === rank * size(rest) && upShape[0] === out;
+  const problems = fits
+    ? []
+    : [
+        `${down} [${downShape.join(", ")}] and ${up} [${upShape.join(", ")}] do not make the weight's [${parameter.diskShape.join(", ")}]`,
+      ];
+  if (alpha && size(file.tensors.get(alpha)!.shape) !== 1) problems.push(`${alpha} is not one number`);
+  return problems;
+}
+
+async function readTensor(file: SafetensorsFile, name: string): Promise<tf.Tensor> {
+  return tf.tensor((await file.read(name)) as Float32Array, [...file.tensors.get(name)!.shape], "float32");
+}
