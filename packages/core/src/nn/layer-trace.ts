@@ -50,7 +50,8 @@ export class NonFiniteLayerError extends Error {
   override name = "NonFiniteLayerError";
   constructor(
     message: string,
-    readonly path: string,
+    /** The layer's place in the checkpoint; "" is the model itself, undefined no layer but what was computed between them. */
+    readonly path: string | undefined,
   ) {
     super(message);
   }
@@ -59,16 +60,18 @@ export class NonFiniteLayerError extends Error {
 /**
  * A debug switch: from now on every layer's output is looked at, and the first that is not finite throws
  * {@link NonFiniteLayerError}, which names the layer. Reading each output back is slow; the function returned ends it.
+ *
+ * @param where what the message begins with
  */
-export function checkLayersFinite(model: object): () => void {
+export function checkLayersFinite(model: object, where = ""): () => void {
   return traceLayers(model, {
     leave(path, layer, output) {
       for (const tensor of tensorsIn(output)) {
-        const bad = tf.tidy(() => tf.sum(tf.logicalNot(tf.isFinite(tensor)).toInt()).dataSync()[0]!);
+        const bad = nonFiniteValues(tensor);
         if (bad === 0) continue;
         const place = path === "" ? "The model's output" : `The output of ${path} (${layer.constructor.name})`;
         throw new NonFiniteLayerError(
-          `${place} holds ${bad} values of ${tensor.size} that are NaN or infinite, and no layer inside it does. ` +
+          `${where}${place} holds ${bad} values of ${tensor.size} that are NaN or infinite, and no layer inside it does. ` +
             "Look at its inputs (are they finite, and of the scale the model was trained on?) and at its weights; " +
             "float16 weights that overflowed are a frequent cause.",
           path,
@@ -76,6 +79,11 @@ export function checkLayersFinite(model: object): () => void {
       }
     },
   });
+}
+
+/** How many values are NaN or infinite. */
+export function nonFiniteValues(tensor: tf.Tensor): number {
+  return tf.tidy(() => tf.sum(tf.logicalNot(tf.isFinite(tensor)).toInt()).dataSync()[0]!);
 }
 
 function tensorsIn(output: unknown): tf.Tensor[] {

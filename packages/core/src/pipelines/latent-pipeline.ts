@@ -5,6 +5,7 @@ import type { AutoencoderKL } from "../models/autoencoder-kl.js";
 import { Model } from "../models/model.js";
 import type { UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import { controlResiduals } from "./control.js";
+import { FiniteWatch } from "./finite-watch.js";
 import { guide, guidanceEmbedding, needsGuidance } from "./guidance.js";
 import { binaryMask, pasteBack } from "./inpainting.js";
 import { LatentSpace } from "./latent-space.js";
@@ -86,7 +87,8 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
   async generate(options: O): Promise<{ images: tf.Tensor4D; latents: tf.Tensor4D }> {
     const latents = await this.generateLatents(options);
     try {
-      return { images: this.#decode(latents, options), latents };
+      const images = this.#watch(options).over("Decoding", () => this.#decode(latents, options));
+      return { images, latents };
     } catch (error) {
       latents.dispose();
       throw error;
@@ -123,10 +125,13 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
       const { first, end } = stepWindow(scheduler, plan, checked);
       const total = end - first;
       const isGuided = this.isGuided(checked);
-      const { context, inputs } = tf.tidy(() => this.condition(checked, options));
+      const watch = this.#watch(options);
+      const { context, inputs } = watch.over("Reading the prompts", () =>
+        tf.tidy(() => this.condition(checked, options)),
+      );
       held.push(...tf.tensor_util.getTensorsInContainer({ context, inputs }));
       const request = { plan, space: this.#space, shape: checked.shape, noise, latents: options.latents };
-      const start = this.#start(request, checked, first);
+      const start = watch.over("Encoding the picture", () => this.#start(request, checked, first));
       held.push(...start.tensors);
 
       const denoise = (x: tf.Tensor4D, timestep: number, index: number) => {
@@ -141,7 +146,18 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
         return guide(unconditional, conditional, checked.guidanceScale, checked.guidanceRescale);
       };
       const stepOptions = eta === undefined ? undefined : { eta };
-      const walk = { plan, start: start.state, first, end, denoise, mend: start.mend, noise, stepOptions, signal };
+      const walk = {
+        plan,
+        start: start.state,
+        first,
+        end,
+        denoise,
+        mend: start.mend,
+        noise,
+        stepOptions,
+        signal,
+        watch,
+      };
       for await (const { x, index, timestep } of sample(walk)) {
         const show = () => preview(x, (this.#previewMap ??= tf.keep(previewMap(this.#space))));
         yield { index: index - first, total, timestep, latents: x, preview: show };
@@ -185,6 +201,10 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
       const tiled = (x: tf.Tensor4D) => (x.shape[0] === rows ? x : x.tile<tf.Tensor4D>([rows, 1, 1, 1]));
       return pasteBack(tiled(kept), painted, tiled(painting), maskBlur);
     });
+  }
+
+  #watch({ debug = false, control }: StableDiffusionOptions): FiniteWatch {
+    return new FiniteWatch({ ...this.parts, controlNet: control?.model }, debug);
   }
 
   #facts(): PipelineFacts {

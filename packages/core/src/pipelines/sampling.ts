@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import type { NoiseSource, Plan, State, StepOptions } from "@tfjs-diffusion/schedulers";
+import { FiniteWatch } from "./finite-watch.js";
 
 const { getTensorsInContainer: tensorsIn } = tf.tensor_util;
 
@@ -27,6 +28,7 @@ export interface SamplingStep {
  * @param denoise the network's output for an input already scaled by the plan; its result is owned here
  * @param mend changes the sample after a step; runs in a tidy
  * @param stepOptions handed to every `plan.step`
+ * @param watch looks for NaN in each step, if it is on
  */
 export async function* sample({
   plan,
@@ -38,6 +40,7 @@ export async function* sample({
   noise,
   stepOptions,
   signal,
+  watch = new FiniteWatch({}, false),
 }: {
   plan: Plan;
   start: () => State;
@@ -48,6 +51,7 @@ export async function* sample({
   noise: NoiseSource;
   stepOptions?: StepOptions;
   signal?: AbortSignal;
+  watch?: FiniteWatch;
 }): AsyncGenerator<SamplingStep, void, undefined> {
   signal?.throwIfAborted();
   const total = plan.timesteps.length;
@@ -55,10 +59,15 @@ export async function* sample({
   try {
     for (let index = first; index < end; index++) {
       const timestep = plan.timesteps[index]!;
+      const place = `Step ${index - first + 1} of ${end - first} (timestep ${timestep})`;
       const next = tf.tidy(() => {
-        const output = denoise(plan.scaleInput(state.x, index) as tf.Tensor4D, timestep, index);
+        const input = plan.scaleInput(state.x, index) as tf.Tensor4D;
+        watch.see(place, "what the network is given", input);
+        const output = watch.over(place, () => denoise(input, timestep, index));
         const stepped = plan.step(state, output, index, noise, stepOptions);
-        return { ...stepped, x: mend(stepped.x as tf.Tensor4D, index) };
+        const x = mend(stepped.x as tf.Tensor4D, index);
+        watch.see(place, "what the sampler made of the network's answer", x);
+        return { ...stepped, x };
       });
       disposeUnless(next, state);
       state = next;

@@ -64,6 +64,11 @@ export interface StableDiffusionOptions {
   maskBlur?: number;
   /** A ControlNet and the picture it reads. */
   control?: Control;
+  /**
+   * Look at every layer's output, and let the first that is NaN or infinite throw a NonFiniteLayerError that names the step and the layer.
+   * Slow; default false, which costs nothing.
+   */
+  debug?: boolean;
   /** Ends the work between two steps, with the signal's reason. */
   signal?: AbortSignal;
   /** Called after every step; the step's tensors are lent for the call. */

@@ -3,6 +3,7 @@ import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { toUnit } from "../image/to-unit.js";
 import type { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip-text-model.js";
 import type { UNet2DConditionModel } from "../models/unet-2d-condition.js";
+import { FiniteWatch } from "./finite-watch.js";
 import { guide, needsGuidance } from "./guidance.js";
 import { keepPixelRange } from "./pixel-range.js";
 import type { PartRequirement } from "./model-index.js";
@@ -95,7 +96,7 @@ export class TextToImagePipeline {
    * @throws PipelineOptionError before any work, if an option is out of its range
    */
   async *steps(options: TextToImageOptions): AsyncGenerator<TextToImageStep, void, undefined> {
-    const { latents, signal } = options;
+    const { latents, signal, debug = false } = options;
     const { prompts, negativePrompts, steps, seed, numImages, shape, ...guidance } = checkOptions(
       options,
       pictureShape(this.parts.unet),
@@ -105,7 +106,10 @@ export class TextToImagePipeline {
     const scheduler = options.scheduler ?? this.parts.scheduler;
     const plan = scheduler.plan(steps);
     const noise = options.noise ?? keyedNoise(seed);
-    const conditioning = this.#read(prompts, guided ? negativePrompts : [], numImages);
+    const watch = new FiniteWatch(this.parts, debug);
+    const conditioning = watch.over("Reading the prompts", () =>
+      this.#read(prompts, guided ? negativePrompts : [], numImages),
+    );
 
     const predict = (x: tf.Tensor4D, t: number) => {
       if (!guided) return this.#predict(x, t, conditioning);
@@ -116,7 +120,7 @@ export class TextToImagePipeline {
     const denoise = (x: tf.Tensor4D, t: number) => keepPixelRange(predict(x, t), x, t, scheduler);
     const start = () => plan.start(latents ?? noise.normal(shape));
     try {
-      for await (const { x, ...step } of sample({ plan, start, denoise, noise, signal })) {
+      for await (const { x, ...step } of sample({ plan, start, denoise, noise, signal, watch })) {
         yield { ...step, latents: x, preview: () => toUnit(x) };
       }
     } finally {
