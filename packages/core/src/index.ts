@@ -109,8 +109,8 @@ export {
   type CheckpointPart,
   type CheckpointReport,
   inspectCheckpoint,
-  type PredictionGuess,
 } from "./layouts/inspect.js";
+export type { PredictionGuess } from "./layouts/prediction.js";
 export type { TensorTally } from "./layouts/tally.js";
 export { loadSingleFile, type SingleFileOptions, type SingleFileParts } from "./layouts/single-file.js";
 export type { Control } from "./pipelines/control.js";

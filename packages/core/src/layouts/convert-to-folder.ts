@@ -14,8 +14,6 @@ import { singleFileParts, type SingleFileOptions } from "./single-file.js";
 export interface ToFolderOptions extends SingleFileOptions, Omit<SaveOptions, "dtype"> {
   /** A folder, or a model of the hub, with CLIP's `vocab.json` and `merges.txt`. Default: the `tokenizer` folders of `config`. */
   tokenizer?: string;
-  /** What the network was trained to predict. Default: as its family was published. */
-  predictionType?: "epsilon" | "v_prediction";
 }
 
 /** diffusers' class that draws with each family, and what else its index says. */
@@ -64,8 +62,7 @@ export async function singleFileToFolder(
       await tokenizer.save(joinPath(folder, part));
       index[part] = ["transformers", "CLIPTokenizer"];
     }
-    const { predictionType: prediction_type = schedulerConfig.prediction_type } = options;
-    await writeJson(joinPath(folder, "scheduler", "scheduler_config.json"), { ...schedulerConfig, prediction_type });
+    await writeJson(joinPath(folder, "scheduler", "scheduler_config.json"), schedulerConfig);
     index.scheduler = ["diffusers", schedulerConfig._class_name];
     await writeJson(joinPath(folder, "model_index.json"), index);
   } finally {

@@ -1,7 +1,8 @@
 import type { SafetensorsFile } from "../weights/safetensors.js";
 import type { TensorInfo } from "../weights/safetensors-header.js";
 import { type CheckpointFamily, checkpointFamily, FAMILIES, UNET_PREFIX, VAE_PREFIXES } from "./families.js";
-import type { CheckpointPart, CheckpointReport, PredictionGuess } from "./inspect.js";
+import type { CheckpointPart, CheckpointReport } from "./inspect.js";
+import { pictureSizeOf, predictionOf } from "./prediction.js";
 import { tally } from "./tally.js";
 
 /** Width of the text states that cross-attention reads, which differs from family to family. */
@@ -72,7 +73,7 @@ async function singleFileReport(file: SafetensorsFile): Promise<CheckpointReport
   if (!family) notes.push("It has no text encoder of a known family.");
   const inChannels = file.tensors.get(`${UNET_PREFIX}input_blocks.0.0.weight`)?.shape[1];
   const prediction = family && (await predictionOf(file, family));
-  const pictureSize = family && pictureSizeOf(family, prediction!);
+  const pictureSize = family && pictureSizeOf(family, prediction!.type);
   return { kind: "single file", family, parts, prediction, pictureSize, inChannels, notes };
 }
 
@@ -82,33 +83,6 @@ function familyOrNone(file: SafetensorsFile): CheckpointFamily | undefined {
   } catch {
     return familyOfWidth(contextWidth(file.tensors));
   }
-}
-
-/** `global_step` of Stable Diffusion 2's 512 pixel base, by which diffusers knows it: it alone of its family predicts noise. */
-const SD2_BASE_STEPS = 875_000;
-
-async function predictionOf(file: SafetensorsFile, family: CheckpointFamily): Promise<PredictionGuess> {
-  const key = file.metadata["modelspec.predict_key"] ?? file.metadata["modelspec.prediction_type"];
-  if (key) {
-    const type = /^v/i.test(key) ? "v_prediction" : "epsilon";
-    return { type, certainty: "stated", reason: `its metadata says "${key}"` };
-  }
-  if (file.tensors.has("v_pred"))
-    return { type: "v_prediction", certainty: "stated", reason: "it has the mark v_pred" };
-  const steps = file.tensors.has("global_step") ? Number((await file.read("global_step"))[0]) : undefined;
-  if (family === "sd2" && steps === SD2_BASE_STEPS)
-    return {
-      type: "epsilon",
-      certainty: "guessed",
-      reason: `it was trained for ${steps} steps, as the 512 pixel base was`,
-    };
-  const type = FAMILIES[family].scheduler.prediction_type as string;
-  const doubt = family === "sd2" ? "; its 512 pixel base predicts epsilon and has the same tensors" : "";
-  return { type, certainty: "guessed", reason: `${family} was published so${doubt}` };
-}
-
-function pictureSizeOf(family: CheckpointFamily, { type }: PredictionGuess): number {
-  return family === "sd2" && type === "epsilon" ? 512 : (FAMILIES[family].unet.sample_size as number) * 8;
 }
 
 /** Width of what cross-attention reads, from the first of its key projections. */

@@ -3,8 +3,9 @@ import { WeightsFormatError, WeightsReadError } from "../weights/errors.js";
 import { readConfig } from "../weights/model-folder.js";
 import { openSafetensors } from "../weights/safetensors.js";
 import type { TensorInfo } from "../weights/safetensors-header.js";
-import type { CheckpointPart, CheckpointReport, PredictionGuess } from "./inspect.js";
+import type { CheckpointPart, CheckpointReport } from "./inspect.js";
 import { familyOfWidth } from "./inspect-file.js";
+import type { PredictionGuess } from "./prediction.js";
 import { tally } from "./tally.js";
 
 type Config = Record<string, unknown>;

@@ -4,6 +4,7 @@ import { openSafetensors } from "../weights/safetensors.js";
 import type { CheckpointFamily } from "./families.js";
 import { inspectFile } from "./inspect-file.js";
 import { inspectFolder } from "./inspect-folder.js";
+import type { PredictionGuess } from "./prediction.js";
 import type { TensorTally } from "./tally.js";
 
 /** What kind of thing a checkpoint is. */
@@ -18,14 +19,6 @@ export interface CheckpointPart extends TensorTally {
   className?: string;
   /** Which of several sets of weights, such as "fp16". */
   variant?: string;
-}
-
-/** What the UNet was trained to predict, and how that is known. */
-export interface PredictionGuess {
-  type: string;
-  /** "stated" where the checkpoint says so, "guessed" from what its family was published with. */
-  certainty: "stated" | "guessed";
-  reason: string;
 }
 
 /** What a checkpoint says of itself without its weights being read. */

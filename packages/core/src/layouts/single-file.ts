@@ -20,6 +20,7 @@ import {
 import { type Piece, viewOf } from "./file-view.js";
 import { ldmUnetName, ldmVaeName } from "./ldm-names.js";
 import { openClipPiece } from "./open-clip.js";
+import { pictureSizeOf, predictionOf } from "./prediction.js";
 
 /** How to read a checkpoint that is one file. */
 export interface SingleFileOptions {
@@ -28,6 +29,8 @@ export interface SingleFileOptions {
    * "owner/name" of one on the hub. Default: the family's own sizes.
    */
   config?: string;
+  /** What the network was trained to predict. Default: what the file's metadata says, else as its family was published. */
+  predictionType?: "epsilon" | "v_prediction";
   /** Take the averaged weights of the UNet, where the file has them. Default false: the ones that are under the plain names. */
   ema?: boolean;
   /** Rounds the weights to this precision; they are kept as float32. Default: as stored. */
@@ -41,7 +44,7 @@ export interface SingleFileParts {
   vae: AutoencoderKL;
   /** The text encoders that the family has, `text_encoder` and `text_encoder_2`. */
   textEncoders: Map<"text_encoder" | "text_encoder_2", Model>;
-  /** As the `scheduler_config.json` of its first publication. */
+  /** As the `scheduler_config.json` of its first publication, with the prediction type of this file. */
   schedulerConfig: Record<string, unknown>;
 }
 
@@ -77,16 +80,19 @@ export interface StoredNetwork<M extends Model = Model> {
 }
 
 /** What a single file holds, with nothing allocated yet. Borrows the file. */
-export async function singleFileParts(file: SafetensorsFile, { config, ema = false }: SingleFileOptions = {}) {
+export async function singleFileParts(file: SafetensorsFile, options: SingleFileOptions = {}) {
+  const { config, ema = false, predictionType } = options;
   const family = checkpointFamily(file);
   const layout = FAMILIES[family];
+  const prediction_type = predictionType ?? (await predictionOf(file, family)).type;
   const build = async <M extends Model>(part: string, standard: () => M): Promise<M> => {
     if (config === undefined) return standard();
     const folder = joinPath(await configFolder(config), part);
     return modelFromConfig(await readConfig(folder), folder) as M;
   };
   const in_channels = file.tensors.get(`${UNET_PREFIX}input_blocks.0.0.weight`)?.shape[1] ?? 4;
-  const unet = await build("unet", () => new UNet2DConditionModel({ ...layout.unet, in_channels }));
+  const sample_size = pictureSizeOf(family, prediction_type) / 8;
+  const unet = await build("unet", () => new UNet2DConditionModel({ ...layout.unet, in_channels, sample_size }));
   const vae = await build("vae", () => new AutoencoderKL(layout.vae));
   const textEncoders = new Map<"text_encoder" | "text_encoder_2", StoredNetwork>();
   for (const [part, encoder] of Object.entries(layout.textEncoders) as ["text_encoder", TextEncoderLayout][]) {
@@ -98,7 +104,7 @@ export async function singleFileParts(file: SafetensorsFile, { config, ema = fal
     unet: { model: unet, stored: unetView(file, unet, ema) } satisfies StoredNetwork<UNet2DConditionModel>,
     vae: { model: vae, stored: vaeView(file, vae) } satisfies StoredNetwork<AutoencoderKL>,
     textEncoders,
-    schedulerConfig: { ...layout.scheduler },
+    schedulerConfig: { ...layout.scheduler, prediction_type } as Record<string, unknown>,
   };
 }
 

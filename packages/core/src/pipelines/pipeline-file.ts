@@ -11,8 +11,6 @@ import { PipelineOptionError, PipelinePartsError } from "./errors.js";
 export interface StableDiffusionFileOptions extends SingleFileOptions {
   /** The vocabulary, which such files do not hold; left out only if `config` is a folder that has it. */
   tokenizer?: CLIPTokenizer;
-  /** What the network was trained to predict. Default: "epsilon" for Stable Diffusion 1 and XL, "v_prediction" for 2 (whose 512 pixel base has "epsilon"). */
-  predictionType?: "epsilon" | "v_prediction";
 }
 
 /** Whether this is a file of weights, and not a folder. */
@@ -39,8 +37,7 @@ export async function openPipelineFile<P>(
         `${pipeline}: the file is of the family ${family}; this pipeline draws with ${families.join(" and ")}.`,
       );
     }
-    const { predictionType: prediction_type = schedulerConfig.prediction_type } = options;
-    return await build(parts, schedulerFromConfig({ ...schedulerConfig, prediction_type }));
+    return await build(parts, schedulerFromConfig(schedulerConfig));
   } catch (error) {
     for (const network of [unet, vae, ...textEncoders.values()]) network.dispose();
     throw error;

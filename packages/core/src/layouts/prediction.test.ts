@@ -1,0 +1,78 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { StableDiffusionPipeline } from "../pipelines/stable-diffusion.js";
+import { useTestBackend } from "../testing/backend.js";
+import { fixturePath } from "../testing/fixture.js";
+import { writeTinyStableDiffusion } from "../testing/stable-diffusion.js";
+import { openSafetensors } from "../weights/safetensors.js";
+import { encodeSafetensors, type TensorToWrite } from "../weights/write-safetensors.js";
+import { singleFileParts, type SingleFileOptions } from "./single-file.js";
+
+const TEXT = { sd1: "cond_stage_model.transformer.", sd2: "cond_stage_model.model." };
+const STEPS: TensorToWrite = { dtype: "I64", shape: [], data: BigInt64Array.of(875_000n) };
+const MANY: TensorToWrite = { dtype: "I64", shape: [2], data: BigInt64Array.of(875_000n, 1n) };
+
+/** What the parts of a file are, of which only a few names are written. */
+async function partsOf(
+  family: "sd1" | "sd2",
+  metadata: Record<string, string>,
+  more: Record<string, TensorToWrite> = {},
+  options?: SingleFileOptions,
+) {
+  const empty: TensorToWrite = { dtype: "F16", shape: [0], data: new Float32Array(0) };
+  const tensors = { "model.diffusion_model.out.0.bias": empty, [`${TEXT[family]}x`]: empty, ...more };
+  const file = await openSafetensors(await encodeSafetensors(new Map(Object.entries(tensors)), metadata));
+  const { schedulerConfig, unet } = await singleFileParts(file, options);
+  await file.close();
+  return [schedulerConfig.prediction_type, unet.model.config.sample_size];
+}
+
+describe("What a single file's network predicts", () => {
+  it("is what its metadata say, before what its family was published with", async () => {
+    expect(await partsOf("sd1", {})).toEqual(["epsilon", 64]);
+    expect(await partsOf("sd2", {})).toEqual(["v_prediction", 96]);
+    expect(await partsOf("sd2", { "modelspec.predict_key": "epsilon" })).toEqual(["epsilon", 64]);
+    expect(await partsOf("sd2", { "modelspec.predict_key": "v" })).toEqual(["v_prediction", 96]);
+    expect(await partsOf("sd1", { "modelspec.prediction_type": "v" })).toEqual(["v_prediction", 64]);
+  });
+
+  it("is noise for the 512 pixel base of Stable Diffusion 2, which is known by its number of steps", async () => {
+    expect(await partsOf("sd2", {}, { global_step: STEPS })).toEqual(["epsilon", 64]);
+    expect(await partsOf("sd2", {}, { global_step: MANY })).toEqual(["v_prediction", 96]);
+    expect(await partsOf("sd1", {}, { global_step: STEPS })).toEqual(["epsilon", 64]);
+  });
+
+  it("is before all what the caller says", async () => {
+    const stated = { "modelspec.predict_key": "v" };
+    expect(await partsOf("sd2", stated, {}, { predictionType: "epsilon" })).toEqual(["epsilon", 64]);
+    expect(await partsOf("sd1", {}, {}, { predictionType: "v_prediction" })).toEqual(["v_prediction", 64]);
+  });
+
+  describe("in a whole pipeline", () => {
+    let folder: string;
+    beforeAll(async () => {
+      await useTestBackend();
+      folder = mkdtempSync(join(tmpdir(), "prediction "));
+      await writeTinyStableDiffusion(folder);
+    });
+    afterAll(() => rmSync(folder, { recursive: true }));
+
+    it("is in its scheduler's config", async () => {
+      const file = await openSafetensors(fixturePath("tiny-sd-single-file/tiny-sd.fp16.safetensors"));
+      const tensors = new Map<string, TensorToWrite>();
+      for (const [name, { dtype, shape }] of file.tensors)
+        tensors.set(name, { dtype, shape, data: await file.read(name) });
+      const stated = await encodeSafetensors(tensors, { "modelspec.predict_key": "v" });
+      await file.close();
+      const open = async (options: SingleFileOptions) => {
+        const pipeline = await StableDiffusionPipeline.fromSingleFile(stated, { config: folder, ...options });
+        pipeline.dispose();
+        return pipeline.parts.scheduler.config.prediction_type;
+      };
+      expect(await open({})).toBe("v_prediction");
+      expect(await open({ predictionType: "epsilon" })).toBe("epsilon");
+    });
+  });
+});
