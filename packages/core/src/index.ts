@@ -63,7 +63,7 @@ export { HubError, type HubFailure } from "./hub/errors.js";
 export type { HubModelOptions } from "./hub/model-source.js";
 export type { FileWishes } from "./hub/select-files.js";
 
-export { decodePng, encodePng, ImageError } from "./image/png.js";
+export { decodePng, encodePng, ImageError, type PngOptions, pngTexts } from "./image/png.js";
 export { type GridOptions, imageGrid } from "./image/grid.js";
 export { toUnit } from "./image/to-unit.js";
 export { loadModel, type LoadModelOptions, modelFromConfig } from "./models/load-model.js";
@@ -101,6 +101,7 @@ export {
 
 export { PipelineFolderError, PipelineOptionError, PipelinePartsError } from "./pipelines/errors.js";
 export { guide } from "./pipelines/guidance.js";
+export { type AnyPipeline, openPipeline, type OpenPipelineOptions } from "./pipelines/open-pipeline.js";
 export { folderToSingleFile, type ToFileOptions } from "./layouts/convert-to-file.js";
 export { singleFileToFolder, type ToFolderOptions } from "./layouts/convert-to-folder.js";
 export { type CheckpointFamily } from "./layouts/families.js";
@@ -111,6 +112,7 @@ export {
   inspectCheckpoint,
 } from "./layouts/inspect.js";
 export type { PredictionGuess } from "./layouts/prediction.js";
+export { CLIP_VOCABULARY, type VocabularySource } from "./layouts/vocabulary.js";
 export type { TensorTally } from "./layouts/tally.js";
 export { loadSingleFile, type SingleFileOptions, type SingleFileParts } from "./layouts/single-file.js";
 export type { Control } from "./pipelines/control.js";

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { encode } from "fast-png";
 import { useBackend } from "../backend/use-backend.js";
 import { imageGrid } from "./grid.js";
-import { decodePng, encodePng, ImageError } from "./png.js";
+import { decodePng, encodePng, ImageError, pngTexts } from "./png.js";
 import { toUnit } from "./to-unit.js";
 
 beforeAll(async () => {
@@ -95,6 +95,17 @@ describe("A PNG file", () => {
     const x = tf.zeros(shape);
     await expect(encodePng(x)).rejects.toThrow(ImageError);
     x.dispose();
+  });
+
+  it("carries texts, and refuses those that it cannot", async () => {
+    const picture = tf.zeros([2, 3, 3]);
+    const text = { parameters: '{"prompt": "caf\u00e9\n"}', Software: "" };
+    expect(pngTexts(await encodePng(picture, { text }))).toEqual(text);
+    expect(pngTexts(await encodePng(picture))).toEqual({});
+    for (const wrong of [{ name: "\u732b" }, { "": "x" }, { ["x".repeat(80)]: "x" }, { name: "a\0b" }, { " a": "b" }])
+      await expect(encodePng(picture, { text: wrong as never })).rejects.toThrow(ImageError);
+    expect(() => pngTexts(new Uint8Array(9))).toThrow("pngTexts: this is not a readable PNG file");
+    picture.dispose();
   });
 });
 

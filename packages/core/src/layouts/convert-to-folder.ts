@@ -1,14 +1,12 @@
-import { configFolder } from "../hub/model-source.js";
 import type { Model } from "../models/model.js";
 import { joinPath, writeText } from "../platform.js";
-import { CLIPTokenizer } from "../text/tokenizer.js";
 import { tensorsToCopy } from "../weights/copy-tensors.js";
-import { WeightsReadError } from "../weights/errors.js";
 import { type SaveOptions, writeModelFolder } from "../weights/model-folder.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
 import { openSafetensors } from "../weights/safetensors.js";
-import { type CheckpointFamily, FAMILIES } from "./families.js";
+import type { CheckpointFamily } from "./families.js";
 import { singleFileParts, type SingleFileOptions } from "./single-file.js";
+import { tokenizersFor } from "./vocabulary.js";
 
 /** What to write, and what the single file does not say. */
 export interface ToFolderOptions extends SingleFileOptions, Omit<SaveOptions, "dtype"> {
@@ -48,7 +46,7 @@ export async function singleFileToFolder(
     const { family, unet, vae, textEncoders, schedulerConfig } = await singleFileParts(file, options);
     const networks = Object.entries({ unet, vae, ...Object.fromEntries(textEncoders) });
     const tensors = networks.map(([, { model, stored }]) => tensorsToCopy([stored], model.namedParameters(), dtype));
-    const tokenizers = await readTokenizers([...textEncoders.keys()], family, options);
+    const tokenizers = await tokenizersFor(family, options);
     const index: Record<string, unknown> = { ...PIPELINES[family] };
     if (index._class_name === "StableDiffusionPipeline" && unet.model.config.in_channels === 9)
       index._class_name = "StableDiffusionInpaintPipeline";
@@ -68,30 +66,6 @@ export async function singleFileToFolder(
   } finally {
     await file.close();
   }
-}
-
-async function readTokenizers(
-  encoders: readonly ("text_encoder" | "text_encoder_2")[],
-  family: CheckpointFamily,
-  { tokenizer, config }: ToFolderOptions,
-): Promise<Map<string, CLIPTokenizer>> {
-  const tokenizers = new Map<string, CLIPTokenizer>();
-  for (const encoder of encoders) {
-    const part = encoder.replace("text_encoder", "tokenizer");
-    if (tokenizer !== undefined) {
-      const general = await CLIPTokenizer.fromFolder(tokenizer);
-      // OpenCLIP's towers were trained with texts filled up by id 0, whose token is "!".
-      const padToken = FAMILIES[family].textEncoders[encoder]!.names === "openclip" ? "!" : general.padToken;
-      tokenizers.set(part, new CLIPTokenizer({ ...general, padToken }));
-    } else if (config !== undefined)
-      tokenizers.set(part, await CLIPTokenizer.fromFolder(joinPath(await configFolder(config), part)));
-    else {
-      throw new WeightsReadError(
-        "A single file holds no vocabulary. Give as tokenizer a folder with CLIP's vocab.json and merges.txt.",
-      );
-    }
-  }
-  return tokenizers;
 }
 
 /** Configs of diffusers say `_class_name`, those of transformers `architectures`. */

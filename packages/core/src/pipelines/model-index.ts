@@ -47,6 +47,11 @@ export async function readModelIndex(folder: string, required: Record<string, Pa
   return { present: new Set(classes.keys()), settings: Object.fromEntries(settings) };
 }
 
+/** The parts that a folder's index names, with their classes. */
+export async function readPartClasses(folder: string): Promise<ReadonlyMap<string, string>> {
+  return partClasses(folder, await readIndex(folder));
+}
+
 async function readIndex(folder: string): Promise<unknown> {
   try {
     return JSON.parse(await readText(joinPath(folder, MODEL_INDEX)));

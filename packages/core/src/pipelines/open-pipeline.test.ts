@@ -1,0 +1,85 @@
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { FakeHub } from "../hub/testing/fake-hub.js";
+import { folderToSingleFile } from "../layouts/convert-to-file.js";
+import { useTestBackend } from "../testing/backend.js";
+import { writeTinyStableDiffusion, writeTinyStableDiffusionXL } from "../testing/stable-diffusion.js";
+import { tinyTextToImage } from "../testing/tiny-text-to-image.js";
+import { WeightsFormatError } from "../weights/errors.js";
+import { encodeSafetensors } from "../weights/write-safetensors.js";
+import { PipelineFolderError } from "./errors.js";
+import { openPipeline, type OpenPipelineOptions } from "./open-pipeline.js";
+import { StableDiffusionXLPipeline } from "./stable-diffusion-xl.js";
+import { StableDiffusionPipeline } from "./stable-diffusion.js";
+import { TextToImagePipeline } from "./text-to-image.js";
+
+let folder: string;
+beforeAll(async () => {
+  await useTestBackend();
+  folder = await mkdtemp(join(tmpdir(), "open "));
+  await writeTinyStableDiffusion(join(folder, "sd"));
+  await writeTinyStableDiffusionXL(join(folder, "xl"));
+  const pixels = new TextToImagePipeline(tinyTextToImage());
+  await pixels.savePretrained(join(folder, "pixels"));
+  pixels.dispose();
+  for (const name of ["sd", "xl"]) await folderToSingleFile(join(folder, name), join(folder, `${name}.safetensors`));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+const open = (name: string, options?: OpenPipelineOptions) => openPipeline(join(folder, name), options);
+
+describe("Opening a model of any kind", () => {
+  it.each([
+    ["sd", StableDiffusionPipeline],
+    ["xl", StableDiffusionXLPipeline],
+    ["pixels", TextToImagePipeline],
+  ])("takes the folder %s for what it is", async (name, Class) => {
+    const pipeline = await open(name);
+    expect(pipeline).toBeInstanceOf(Class);
+    pipeline.dispose();
+  });
+
+  it("takes a single file for what it is, with the vocabulary of a folder, padded as each text encoder learned it", async () => {
+    const sd = (await open("sd.safetensors", { config: join(folder, "sd") })) as StableDiffusionPipeline;
+    expect(sd).toBeInstanceOf(StableDiffusionPipeline);
+    sd.dispose();
+    const vocabulary = { config: join(folder, "xl"), tokenizer: join(folder, "xl/tokenizer") };
+    const xl = (await open("xl.safetensors", vocabulary)) as StableDiffusionXLPipeline;
+    expect(xl).toBeInstanceOf(StableDiffusionXLPipeline);
+    expect([xl.parts.tokenizer!.padToken, xl.parts.tokenizer2.padToken]).toEqual(["<|endoftext|>", "!"]);
+    xl.dispose();
+  });
+
+  it("asks the hub for CLIP's vocabulary where none is given, and a hub's index before its weights", async () => {
+    const hub = await FakeHub.start({
+      "model_index.json": '{"_class_name": "Flux", "transformer": ["diffusers", "X"]}',
+    });
+    const environment = { ...process.env };
+    process.env = { ...environment, HF_HOME: join(folder, "home"), HF_ENDPOINT: hub.endpoint };
+    try {
+      await expect(open("sd.safetensors")).rejects.toThrow("/openai/clip-vit-large-patch14/");
+      hub.heard.length = 0;
+      await expect(openPipeline("owner/name")).rejects.toThrow(PipelineFolderError);
+      expect(hub.heard.filter(({ path }) => !path.startsWith("/api/")).map(({ path }) => path)).toEqual([
+        expect.stringContaining("/model_index.json"),
+      ]);
+    } finally {
+      process.env = environment;
+      await hub.stop();
+    }
+  });
+
+  it("refuses what is no pipeline, and says what it is", async () => {
+    const bias = { dtype: "F32", shape: [1], data: new Float32Array(1) } as const;
+    const lone = await encodeSafetensors(new Map([["down_blocks.0.bias", bias]]));
+    await expect(openPipeline(lone)).rejects.toThrow(WeightsFormatError);
+    await mkdir(join(folder, "empty"));
+    await expect(open("empty")).rejects.toThrow(PipelineFolderError);
+    await writeFile(join(folder, "empty/model_index.json"), "[]");
+    await expect(open("empty")).rejects.toThrow("model_index.json holds no object");
+    await writeFile(join(folder, "pickle.ckpt"), "\x80\x02}q");
+    await expect(open("pickle.ckpt")).rejects.toThrow(/pickle/);
+  });
+});

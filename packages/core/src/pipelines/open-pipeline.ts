@@ -1,0 +1,64 @@
+import { modelFolder } from "../hub/model-source.js";
+import { type CheckpointFamily, checkpointFamily } from "../layouts/families.js";
+import type { SingleFileOptions } from "../layouts/single-file.js";
+import { CLIP_VOCABULARY, tokenizersFor } from "../layouts/vocabulary.js";
+import type { BytesFrom } from "../weights/open-bytes.js";
+import { openSafetensors } from "../weights/safetensors.js";
+import { MODEL_INDEX, readPartClasses } from "./model-index.js";
+import { isSingleFile } from "./pipeline-file.js";
+import type { FromPretrainedOptions } from "./pipeline-folder.js";
+import { StableDiffusionXLPipeline } from "./stable-diffusion-xl.js";
+import { StableDiffusionPipeline } from "./stable-diffusion.js";
+import { TextToImagePipeline } from "./text-to-image.js";
+
+/** How to open a model whose kind is not known before; what single files alone need is not looked at for others. */
+export interface OpenPipelineOptions extends FromPretrainedOptions, SingleFileOptions {
+  /**
+   * For single files, which hold no vocabulary: a folder, or a model of the hub, with CLIP's `vocab.json` and `merges.txt`. Default: that of
+   * `config`, else that of "openai/clip-vit-large-patch14", which is downloaded.
+   */
+  tokenizer?: string;
+}
+
+/** What {@link openPipeline} gives. */
+export type AnyPipeline = StableDiffusionPipeline | StableDiffusionXLPipeline | TextToImagePipeline;
+
+/**
+ * Opens a model as the pipeline that it is for: a folder of diffusers, a single `.safetensors` file, or a model of the hub by its
+ * name. The kind is read from the names of the parts, or of the tensors in the file.
+ *
+ * @throws PipelineFolderError for a folder that is none; those of the pipelines' fromPretrained
+ */
+export async function openPipeline(from: BytesFrom, options: OpenPipelineOptions = {}): Promise<AnyPipeline> {
+  return isSingleFile(from) ? openFile(from, options) : openFolder(from as string, options);
+}
+
+async function openFile(from: BytesFrom, { tokenizer: vocabulary, ...options }: OpenPipelineOptions) {
+  const family = await familyOf(from);
+  const { config } = options;
+  const source = vocabulary ?? (config === undefined ? CLIP_VOCABULARY : undefined);
+  const tokenizers = await tokenizersFor(family, { tokenizer: source, config });
+  const [tokenizer, tokenizer2] = [tokenizers.get("tokenizer"), tokenizers.get("tokenizer_2")];
+  const isXL = family === "sdxl" || family === "sdxl-refiner";
+  return isXL
+    ? StableDiffusionXLPipeline.fromSingleFile(from, { ...options, tokenizer, tokenizer2 })
+    : StableDiffusionPipeline.fromSingleFile(from, { ...options, tokenizer });
+}
+
+async function familyOf(from: BytesFrom): Promise<CheckpointFamily> {
+  const file = await openSafetensors(from);
+  try {
+    return checkpointFamily(file);
+  } finally {
+    await file.close();
+  }
+}
+
+async function openFolder(from: string, options: OpenPipelineOptions) {
+  const { revision, token, signal, onProgress, variant, dtype } = options;
+  const source = { revision, token, signal, onProgress };
+  const parts = await readPartClasses(await modelFolder(from, { ...source, files: [MODEL_INDEX] }));
+  if (!parts.has("vae")) return TextToImagePipeline.fromPretrained(from, { ...source, variant, dtype });
+  const Pipeline = parts.has("text_encoder_2") ? StableDiffusionXLPipeline : StableDiffusionPipeline;
+  return Pipeline.fromPretrained(from, { ...source, variant, dtype });
+}
