@@ -1,11 +1,11 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
+import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { useTestBackend } from "../testing/backend.js";
 import { above, Golden, loadFixture, relativeRms } from "../testing/fixture.js";
 import { gradientErrors, gradientsByName } from "../testing/gradients.js";
 import { numbered, record } from "../testing/record.js";
-import type { AutoencoderKL } from "./autoencoder-kl.js";
-import { klToStandardNormal } from "./autoencoder-kl.js";
+import { AutoencoderKL, type AutoencoderOptions, klToStandardNormal } from "./autoencoder-kl.js";
 
 // 10 times the difference between PyTorch's own float32 and float64 (meta.json: 9e-7 forward, 4e-6 for gradients).
 const FORWARD = 1e-5;
@@ -73,4 +73,30 @@ describe("AutoencoderKL", () => {
       expect(relativeRms(decodedInBands, decoded)).toBeLessThan(2e-6);
     },
   );
+
+  it("needs less than half the memory in bands, and one picture's at a time for a batch", async () => {
+    // As in the published autoencoders, the finest feature maps are the largest.
+    const vae = new AutoencoderKL({
+      ...{ block_out_channels: [16, 16, 16, 16], norm_num_groups: 4, latent_channels: 4, layers_per_block: 1 },
+      down_block_types: Array(4).fill("DownEncoderBlock2D"),
+      up_block_types: Array(4).fill("UpDecoderBlock2D"),
+    });
+    vae.initialize(keyedNoise(0));
+    const z = keyedNoise(1).normal([2, 8, 6, 4]) as tf.Tensor4D;
+    const image = keyedNoise(2).uniform([2, 64, 48, 3]) as tf.Tensor4D;
+    const peak = async (f: () => tf.Tensor) => {
+      const before = tf.memory().numBytes;
+      const { peakBytes } = await tf.profile(f);
+      return peakBytes - before;
+    };
+    const coders = [
+      (options: AutoencoderOptions) => peak(() => vae.decode(z, options)),
+      (options: AutoencoderOptions) => peak(() => vae.encode(image, options).mean),
+    ];
+    for (const needed of coders) {
+      const one = await needed({ oneByOne: true });
+      expect(one).toBeLessThan(0.6 * (await needed({})));
+      expect(await needed({ oneByOne: true, bandRows: 1 })).toBeLessThan(0.5 * one);
+    }
+  });
 });

@@ -13,7 +13,8 @@ interface ConvolvingResampler {
 /**
  * Feature maps cut into horizontal bands, so that layers run on pictures whose whole feature maps would be too large for one
  * tensor. Every layer gives what it would give on the whole picture: a convolution reads the rows next to its band, a
- * normalisation measures all bands. Each layer's result replaces the bands, which are freed. No gradients.
+ * normalisation measures all bands. Each layer's result replaces the bands one by one, so that little more than one feature map exists (two
+ * in a residual block). No gradients.
  */
 export class Bands {
   #bands: tf.Tensor4D[];
@@ -78,10 +79,14 @@ export class Bands {
     tf.dispose(input);
   }
 
-  /** Replaces every band by `f` of it, and frees the old ones once no other band needs them. */
+  /** Replaces every band by `f` of it, which may look at the band's neighbours; each old one is freed as soon as its neighbours are done. */
   #replace(f: (band: tf.Tensor4D, i: number) => tf.Tensor4D): void {
-    const fresh = this.#bands.map((band, i) => tf.tidy(() => f(band, i)));
-    tf.dispose(this.#bands);
+    const fresh = this.#bands.map((band, i) => {
+      const made = tf.tidy(() => f(band, i));
+      this.#bands[i - 1]?.dispose();
+      return made;
+    });
+    this.#bands.at(-1)!.dispose();
     this.#bands = fresh;
   }
 }
