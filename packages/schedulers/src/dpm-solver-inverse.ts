@@ -46,7 +46,8 @@ export class DPMSolverMultistepInverseScheduler extends SolverScheduler<DPMSolve
     const computed = ([...SIGMA_SCHEDULE_KEYS, "use_flow_sigmas"] as const).some((key) => this.settings[key]);
     if (computed || this.settings.timestep_spacing === "trailing") {
       const up = down.sigmas.slice(0, -1).reverse();
-      return { timesteps: [...down.timesteps].reverse(), sigmas: [...up, up.at(-1)!] };
+      // As published, a timestep that several levels share is visited once, and the way ends early by as many levels.
+      return { timesteps: [...new Set([...down.timesteps].reverse())], sigmas: [...up, up.at(-1)!] };
     }
     // Without its noisiest entry, and with timestep 0: where a step starts, not where it ends.
     const timesteps = [

@@ -27,6 +27,7 @@ export class DPMSolverSinglestepScheduler extends SolverScheduler<DPMSolverSingl
   constructor(config: Partial<DPMSolverSinglestepConfig> = {}) {
     super({ className: "DPMSolverSinglestepScheduler", keys: KEYS, defaults: DEFAULTS }, config, {
       spacing: "linspace",
+      sigmaMin: "trained",
     });
     this.#algorithm = requireDataPrediction(this.config._class_name, this.settings);
   }

@@ -25,7 +25,10 @@ export class DPMSolverMultistepScheduler extends SolverScheduler<DPMSolverMultis
   readonly #algorithm: Algorithm;
 
   constructor(config: Partial<DPMSolverMultistepConfig> = {}) {
-    super({ className: "DPMSolverMultistepScheduler", keys: KEYS, defaults: DEFAULTS }, config);
+    super({ className: "DPMSolverMultistepScheduler", keys: KEYS, defaults: DEFAULTS }, config, {
+      sigmaMin: "trained",
+      cosineCutsOff: true,
+    });
     this.#algorithm = requireDataPrediction(this.config._class_name, this.settings);
   }
 

@@ -8,7 +8,7 @@ import type { Algorithm } from "./exponential-integrator.js";
 import { makePlan } from "./plan.js";
 import type { Level } from "./prediction.js";
 import { BaseScheduler, type Plan, type PlanRequest } from "./scheduler.js";
-import { exponentialSigmas, karrasSigmas } from "./sigma-schedule.js";
+import { exponentialSigmas, karrasSigmas, karrasSigmas32 } from "./sigma-schedule.js";
 import type { NoiseLevels } from "./sigma-scheduler.js";
 import { requireRequest, requireSigmas, requireStepCount } from "./spacing.js";
 import { limited } from "./thresholding.js";
@@ -33,7 +33,11 @@ export type EDMDPMSolverMultistepConfig = ConfigOf<(typeof SOLVER_KEYS)[number]>
 abstract class EDMScheduler<Config extends object> extends BaseScheduler<Config> {
   readonly alphaBar: Float64Array;
 
-  constructor(spec: ConfigSpec, config: object) {
+  constructor(
+    spec: ConfigSpec,
+    config: object,
+    private readonly karras: typeof karrasSigmas,
+  ) {
     super(spec, config);
     const { prediction_type, num_train_timesteps: T } = this.settings;
     requireOneOf(this.config._class_name, "prediction_type", prediction_type, ["epsilon", "v_prediction"]);
@@ -50,16 +54,16 @@ abstract class EDMScheduler<Config extends object> extends BaseScheduler<Config>
     const { steps, sigmas: given } = requireRequest(request, "steps", "sigmas");
     if (given) requireSigmas(given);
     else requireStepCount(steps, T);
+    const levels = given ?? this.#spread(steps!);
     const end = final_sigmas_type === "zero" ? 0 : sigma_min!;
-    const sigmas = (given ?? [...this.#spread(steps!), end]).map(Math.fround);
+    const sigmas = (given ?? [...levels, end]).map(Math.fround);
     return { sigmas, timesteps: sigmas.slice(0, -1).map((sigma) => Math.fround(Math.log(sigma) / 4)) };
   }
 
   #spread(n: number): number[] {
     const { sigma_schedule, sigma_max, sigma_min, rho } = this.settings;
-    return sigma_schedule === "karras"
-      ? karrasSigmas(n, sigma_max!, sigma_min!, rho)
-      : exponentialSigmas(n, sigma_max!, sigma_min!);
+    if (sigma_schedule === "karras") return this.karras(n, sigma_max!, sigma_min!, rho);
+    return exponentialSigmas(n, sigma_min!, sigma_max!).reverse(); // Of one level, as published, the least.
   }
 
   /** What all plans here share; the first x has the variance of noise and of a picture. */
@@ -84,7 +88,7 @@ abstract class EDMScheduler<Config extends object> extends BaseScheduler<Config>
 /** Euler's method, with optional churn (Karras et al. 2022, algorithm 2 without its second half). */
 export class EDMEulerScheduler extends EDMScheduler<EDMEulerConfig> {
   constructor(config: Partial<EDMEulerConfig> = {}) {
-    super({ className: "EDMEulerScheduler", keys: KEYS, defaults: DEFAULTS }, config);
+    super({ className: "EDMEulerScheduler", keys: KEYS, defaults: DEFAULTS }, config, karrasSigmas);
   }
 
   plan(request: PlanRequest): Plan {
@@ -107,7 +111,11 @@ export class EDMDPMSolverMultistepScheduler extends EDMScheduler<EDMDPMSolverMul
   readonly #algorithm: Algorithm;
 
   constructor(config: Partial<EDMDPMSolverMultistepConfig> = {}) {
-    super({ className: "EDMDPMSolverMultistepScheduler", keys: SOLVER_KEYS, defaults: DEFAULTS }, config);
+    super(
+      { className: "EDMDPMSolverMultistepScheduler", keys: SOLVER_KEYS, defaults: DEFAULTS },
+      config,
+      karrasSigmas32,
+    );
     this.#algorithm = requireDataPrediction(this.config._class_name, this.settings);
     if (this.#algorithm.predicts === "epsilon")
       requireOneOf(this.config._class_name, "algorithm_type", this.settings.algorithm_type, [

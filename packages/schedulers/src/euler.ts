@@ -45,7 +45,7 @@ export class EulerDiscreteScheduler extends SigmaScheduler<EulerDiscreteConfig> 
   protected override levels(request: PlanRequest): NoiseLevels {
     const levels = super.levels(request);
     const given = typeof request === "object" && "sigmas" in request;
-    if (this.settings.interpolation_type === "log_linear" && !given && !this.#computesSigmas()) {
+    if (this.#isLogLinear && !given && !SIGMA_SCHEDULE_KEYS.some((name) => this.settings[name])) {
       const { max, min } = this.trainedRange;
       const spread = exponentialSigmas(levels.timesteps.length + 1, max, min).map(Math.fround);
       return { timesteps: levels.timesteps, sigmas: [...spread, levels.sigmas.at(-1)!] };
@@ -56,8 +56,13 @@ export class EulerDiscreteScheduler extends SigmaScheduler<EulerDiscreteConfig> 
       : levels;
   }
 
-  #computesSigmas(): boolean {
-    return SIGMA_SCHEDULE_KEYS.some((name) => this.settings[name]);
+  /** Interpolated in the logarithm, the levels span the trained range, whatever the timesteps. */
+  protected override rangeOf(spaced: readonly number[]) {
+    return this.#isLogLinear ? this.trainedRange : super.rangeOf(spaced);
+  }
+
+  get #isLogLinear(): boolean {
+    return this.settings.interpolation_type === "log_linear";
   }
 }
 

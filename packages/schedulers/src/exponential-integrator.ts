@@ -52,7 +52,7 @@ export function exponentialStep({ predicts, stochastic }: Algorithm, s: SolverLe
     ofSlopeMidpoint: (-scale * Math.expm1(z)) / 2,
     ofCurvature: scale * (0.5 - phi2(z)),
     ofCurvaturePublished: scale * ((x0 && stochastic ? -0.5 : 0.5) - phi2(z)),
-    ofNoise: stochastic ? t.sigma * Math.sqrt(x0 ? -Math.expm1(-2 * h) : Math.expm1(2 * h)) : 0,
+    ofNoise: stochastic ? t.sigma * Math.sqrt(Math.max(0, x0 ? -Math.expm1(-2 * h) : Math.expm1(2 * h))) : 0,
   };
 }
 

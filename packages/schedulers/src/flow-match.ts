@@ -108,10 +108,12 @@ export class FlowMatchHeunDiscreteScheduler extends FlowMatchScheduler<FlowMatch
       sigmas,
       level: (i) => ({ alpha: 1 - sigmas[i]!, sigma: sigmas[i]! }),
       update: (call) => {
-        if (call.i % 2 === 1) return heunStep(call, call.output, sigmas);
-        const churned = churn(call, sigmas);
-        const raised = sigmas.map((sigma, i) => (i === call.i ? churned.sigma : sigma));
-        return heunStep({ ...call, x: churned.x }, sum([sigmas[call.i]! / churned.sigma, call.output]), raised);
+        const first = call.i - (call.i % 2);
+        // As published, noise is drawn in the second half, too, and has no use there.
+        const churned = churn({ ...call, i: first }, sigmas);
+        const raised = sigmas.map((sigma, i) => (i === first ? churned.sigma : sigma));
+        if (call.i > first) return heunStep(call, call.output, raised);
+        return heunStep({ ...call, x: churned.x }, sum([sigmas[first]! / churned.sigma, call.output]), raised);
       },
     });
   }

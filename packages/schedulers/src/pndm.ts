@@ -111,8 +111,7 @@ function plmsOnly(even: readonly number[], stride: number): { t: number; part: P
   const [first, second, ...rest] = even;
   const multiStep = (t: number) => ({ t, part: { kind: "multi-step", from: t, to: t - stride } as const });
   const start = { t: first!, part: { kind: "first", from: first!, to: first! - stride } as const };
-  if (second === undefined)
-    return [start, { t: first!, part: { kind: "retry", from: first! + 0, to: first! - stride } }];
+  if (second === undefined) return [start];
   return [
     start,
     { t: second, part: { kind: "retry", from: second + stride, to: second } },

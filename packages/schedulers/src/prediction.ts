@@ -24,10 +24,10 @@ export interface Weights {
  * gives x0 and epsilon, as a weighted sum of x and it. n^2 = alpha^2 + sigma^2 is 1 where variance is preserved.
  */
 const CONVERSIONS: Record<PredictionType, (level: Level) => { x0: Weights; epsilon: Weights }> = {
-  epsilon: ({ alpha, sigma }) => ({
-    x0: { ofX: 1 / alpha, ofOutput: -sigma / alpha },
-    epsilon: { ofX: 0, ofOutput: 1 },
-  }),
+  epsilon: ({ alpha, sigma }) => {
+    const a = Math.max(alpha, 1e-20); // Of pure noise, x0 is out of all bounds, and not the difference of two infinities.
+    return { x0: { ofX: 1 / a, ofOutput: -sigma / a }, epsilon: { ofX: 0, ofOutput: 1 } };
+  },
   sample: ({ alpha, sigma }) => ({
     x0: { ofX: 0, ofOutput: 1 },
     epsilon: { ofX: 1 / sigma, ofOutput: -alpha / sigma },

@@ -1,10 +1,18 @@
 import { betaQuantile } from "./beta-distribution.js";
 import type { Settings } from "./config.js";
 import { SchedulerConfigError } from "./errors.js";
+import { linspace32 } from "./schedule.js";
 
 /** n noise levels from max to min whose rho-th roots are evenly spaced (Karras et al. 2022, eq. 5). */
 export function karrasSigmas(n: number, max: number, min: number, rho = 7): number[] {
   return evenly(n, (share) => (max ** (1 / rho) + share * (min ** (1 / rho) - max ** (1 / rho))) ** rho);
+}
+
+/** The same in float32, whose rounding shows in the least levels. */
+export function karrasSigmas32(n: number, max: number, min: number, rho = 7): number[] {
+  const f32 = Math.fround;
+  const [from, to] = [max ** (1 / rho), min ** (1 / rho)];
+  return Array.from(linspace32(0, 1, n), (share) => f32(f32(f32(from) + f32(share * f32(to - from))) ** rho));
 }
 
 /** n noise levels from max to min whose logarithms are evenly spaced. */
@@ -26,9 +34,7 @@ export const alignYourSteps = {
 /** The n noise levels from max to min that the config asks for, or undefined where it asks for none in particular. */
 export function requestedSigmas(settings: Settings, n: number, max: number, min: number): number[] | undefined {
   const { use_karras_sigmas, use_exponential_sigmas, use_beta_sigmas, use_lu_lambdas } = settings;
-  const asked = Object.entries({ use_karras_sigmas, use_exponential_sigmas, use_beta_sigmas, use_lu_lambdas }).filter(
-    ([, on]) => on,
-  );
+  const asked = Object.entries({ use_karras_sigmas, use_exponential_sigmas, use_beta_sigmas }).filter(([, on]) => on);
   if (asked.length > 1) {
     throw new SchedulerConfigError(
       `${asked.map(([name]) => name).join(" and ")} are both true; noise levels follow one of them.`,

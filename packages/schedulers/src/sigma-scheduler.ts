@@ -46,6 +46,11 @@ export abstract class SigmaScheduler<Config extends object> extends TrainedSched
     return { min: this.#sigmas[0]!, max: this.#sigmas.at(-1)! };
   }
 
+  /** Between which levels a config that computes its own begins and ends. */
+  protected rangeOf(spaced: readonly number[]): { min: number; max: number } {
+    return { max: spaced[0]!, min: spaced.at(-1)! };
+  }
+
   /** The noise levels of a request, as the config spaces them. */
   protected levels(request: PlanRequest): NoiseLevels {
     const { num_train_timesteps: T, timestep_spacing, steps_offset, final_sigmas_type } = this.settings;
@@ -59,7 +64,8 @@ export abstract class SigmaScheduler<Config extends object> extends TrainedSched
     const spaced = named ? [...named] : spacedTimesteps(timestep_spacing, steps!, T, steps_offset, "fractions");
     requireWithin(spaced, T, steps_offset);
     const own = spaced.map((t) => interpolate(this.#sigmas, t));
-    const requested = requestedSigmas(this.settings, own.length, own[0]!, own.at(-1)!);
+    const { max, min } = this.rangeOf(own);
+    const requested = requestedSigmas(this.settings, own.length, max, min);
     if (requested && named) {
       throw new RangeError(
         "plan({ timesteps }): this config computes its own noise levels; give a number of steps, or { sigmas }.",

@@ -23,12 +23,18 @@ export const SOLVER_KEYS = [
 ] as const; // prettier-ignore
 export const DYNAMIC_SHIFT_KEYS = ["use_dynamic_shifting", "time_shift_type"] as const;
 
-/** How a solver's noise levels differ from its relatives'. */
-export interface LevelChoices {
+/** How a solver differs from its relatives, as published. */
+export interface SolverChoices {
   /** "linspace" for a solver without the key timestep_spacing. */
   readonly spacing?: "linspace";
-  /** The last level: as configured, or always the least trained one. */
+  /** The last level: as configured, or always "sigma_min". */
   readonly end?: "sigma_min";
+  /** What "sigma_min" is where noise levels are computed: the least trained level, or the least computed one. */
+  readonly sigmaMin?: "trained";
+  /** Whether computed timesteps are cut off, not rounded, on the cosine schedule. */
+  readonly cosineCutsOff?: boolean;
+  /** Whether thresholding leaves a predicted noise alone. */
+  readonly thresholdsX0Only?: boolean;
   /** Where flow noise levels start: below 1 by one timestep, or as near as 1e-6. */
   readonly flowStart?: "near 1";
 }
@@ -48,7 +54,7 @@ export abstract class SolverScheduler<Config extends object> extends TrainedSche
   protected constructor(
     spec: ConfigSpec,
     given: object,
-    readonly choices: LevelChoices = {},
+    readonly choices: SolverChoices = {},
   ) {
     super(spec, given);
     this.#sigmas = trainedSigmas(this.alphaBar);
@@ -71,7 +77,8 @@ export abstract class SolverScheduler<Config extends object> extends TrainedSche
 
   /** The noise; that of the thresholded x0 where the config asks for that. */
   protected epsilon(call: { output: tf.Tensor; x: tf.Tensor }, level: Level): Quantity {
-    if (this.settings.thresholding) return epsilonBetween(this.x0(call, level), call.x, level);
+    if (this.settings.thresholding && !this.choices.thresholdsX0Only)
+      return epsilonBetween(this.x0(call, level), call.x, level);
     return epsilonOf(this.settings.prediction_type, this.#meanOf(call.output, call.x), call.x, level);
   }
 
@@ -112,15 +119,16 @@ export abstract class SolverScheduler<Config extends object> extends TrainedSche
       this.#spacedTimesteps(n);
     if (!computed) requireWithin(timesteps, T, steps_offset);
     const sigmas = computed ?? timesteps.map((t) => interpolate(this.#sigmas, t));
-    const least = computed ? computed.at(-1)! : this.#sigmas[0]!;
+    const least = computed && this.choices.sigmaMin !== "trained" ? computed.at(-1)! : this.#sigmas[0]!;
     const end = (this.choices.end ?? final_sigmas_type) === "zero" ? 0 : least;
     return { timesteps: [...timesteps], sigmas: [...sigmas, end].map(Math.fround) };
   }
 
   /** Whole timesteps, rounded where noise levels come from Karras or Lu, cut off else: as the networks' users know them. */
   #timestepOf(sigma: number): number {
-    const { use_karras_sigmas, use_lu_lambdas } = this.settings;
+    const { use_karras_sigmas, use_lu_lambdas, beta_schedule } = this.settings;
     const t = timestepOf(sigma, this.#sigmas);
+    if (this.choices.cosineCutsOff && beta_schedule === "squaredcos_cap_v2") return t;
     return use_karras_sigmas || use_lu_lambdas ? roundHalfEven(t) : t;
   }
 
@@ -154,7 +162,9 @@ export abstract class SolverScheduler<Config extends object> extends TrainedSche
   #flowSigmas(n: number, { mu }: PlanOptions): number[] {
     const { num_train_timesteps: T, flow_shift } = this.settings;
     const nearOne = this.choices.flowStart === "near 1";
-    const even = Array.from({ length: n }, (_, i) => (nearOne ? 1 - (i / n) * (1 - 1 / T) : (1 - 1 / T) * (1 - i / n)));
+    // Summed up as published: timesteps are cut off after these, and the last bit decides between two of them.
+    const fall = Array.from({ length: n + 1 }, (_, i) => (i === n ? 1 / T : 1 + i * ((1 / T - 1) / n)));
+    const even = nearOne ? fall.slice(0, -1) : fall.slice(1).reverse().map((alpha) => 1 - alpha); // prettier-ignore
     const shifted = timeShift(even, this.settings, flow_shift, mu);
     if (nearOne && Math.abs(shifted[0]! - 1) < 1e-6) shifted[0] = 1 - 1e-6; // At 1 there is no signal, and no lambda.
     return shifted;

@@ -24,7 +24,7 @@ export class TCDScheduler extends DistilledScheduler {
       update: ({ x, output, i, fresh, options: { eta = 0.3 } }) => {
         requireEta("TCDScheduler", eta);
         const level = levelOf(this.alphaBar[timesteps[i]!]!);
-        const target = this.alphaBar[Math.floor((1 - eta) * ends[i]!)]!;
+        const target = this.alphaBar[Math.floor(Math.fround(Math.fround(1 - eta) * ends[i]!))]!;
         const { alpha, sigma } = levelOf(target);
         const jumped = sum(
           [alpha, x0Of(this.settings.prediction_type, output, x, level)],

@@ -24,7 +24,10 @@ export type UniPCMultistepConfig = ConfigOf<(typeof KEYS)[number]>;
  */
 export class UniPCMultistepScheduler extends SolverScheduler<UniPCMultistepConfig> {
   constructor(config: Partial<UniPCMultistepConfig> = {}) {
-    super({ className: "UniPCMultistepScheduler", keys: KEYS, defaults: DEFAULTS }, config, { flowStart: "near 1" });
+    super({ className: "UniPCMultistepScheduler", keys: KEYS, defaults: DEFAULTS }, config, {
+      thresholdsX0Only: true,
+      flowStart: "near 1",
+    });
   }
 
   plan(request: PlanRequest, options?: PlanOptions): Plan {
