@@ -78,6 +78,7 @@ export function conv2dFilterGradient(
       const outPixels = (yEnd - y) * outWidth;
       packColumns(
         input + <usize>((b * inHeight + inStart) * inWidth * inChannels) * FLOAT,
+        <usize>inChannels * FLOAT,
         inPixels,
         inChannels,
         4,
@@ -85,6 +86,7 @@ export function conv2dFilterGradient(
       );
       packColumns(
         dy + <usize>((b * outHeight + y) * outWidth * outChannels) * FLOAT,
+        <usize>outChannels * FLOAT,
         outPixels,
         outChannels,
         8,
@@ -123,7 +125,7 @@ export function conv2dFilterGradient(
     }
   }
   for (let tap = 0; tap < filterHeight * filterWidth; tap++) {
-    storeTiles(tiles + <usize>(tap * ci * co) * TILE, inChannels, outChannels, gradient);
+    storeTiles(tiles + <usize>(tap * ci * co) * TILE, inChannels, outChannels, gradient, <usize>outChannels * FLOAT);
     gradient += <usize>(inChannels * outChannels) * FLOAT;
   }
 }

@@ -1,6 +1,15 @@
 // Convolution, and its gradient with respect to the input, without unfolding the input (no im2col): a strip of rows
 // is repacked by channel, zeros around it, so that 4 neighbouring output pixels read 4 consecutive numbers.
-import { addOuterProducts, packColumns, packRows, panelBytes, storeTile, TILE, transpose4 } from "./outer-products";
+import {
+  addOuterProducts,
+  packColumns,
+  packRows,
+  panelBytes,
+  startTile,
+  storeTile,
+  TILE,
+  transpose4,
+} from "./outer-products";
 
 const FLOAT: usize = 4;
 /** Bytes of repacked input that are gone through for every panel of the filter: they stay in the second-level cache. */
@@ -38,13 +47,13 @@ export function conv2dScratch(
   const columns = phaseColumns(outWidth, filterWidth, strideX);
   const rows = stripRows(outHeight, columns * strideX * inChannels * 4, filterHeight, strideY);
   const plane = planeBytes((rows - 1) * strideY + filterHeight, columns, strideX);
-  return panelBytes(outChannels, filterHeight * filterWidth * inChannels, 8) + plane * inChannels + TILE;
+  return panelBytes(outChannels, filterHeight * filterWidth * inChannels, 8) + plane * inChannels + 2 * TILE;
 }
 
 /**
  * output[b, y, x, o] = sum over ky, kx, i of input[b, y*strideY + ky - top, x*strideX + kx - left, i] filter[ky, kx, i, o],
  * input 0 outside. With `turned`, `filter` is [ky, kx, o, i] and is turned by 180 degrees: the convolution that
- * takes the gradient of an output back to its input. All dense.
+ * takes the gradient of an output back to its input. `bias` [o] is added, unless it is 0. All dense.
  */
 export function conv2d(
   input: usize,
@@ -56,6 +65,7 @@ export function conv2d(
   filterHeight: i32,
   filterWidth: i32,
   turned: bool,
+  bias: usize,
   output: usize,
   outHeight: i32,
   outWidth: i32,
@@ -91,12 +101,13 @@ export function conv2d(
         packRow(at, inWidth, inChannels, left, columns, strideX, strip + <usize>row * rowBytes, plane);
       }
       for (let o = 0; o < outChannels; o += 8) {
+        startTile(tile + TILE, bias === 0 ? 0 : bias + <usize>o * FLOAT, outChannels - o);
         const filters = scratch + <usize>(o / 8) * panel;
         let corner = output + <usize>((b * outHeight + y) * outWidth * outChannels + o) * FLOAT;
         for (let row = 0; row < count; row++) {
           const line = strip + <usize>(row * strideY) * rowBytes;
           for (let x = 0; x < outWidth; x += 4) {
-            memory.fill(tile, 0, TILE);
+            memory.copy(tile, tile + TILE, TILE);
             let weights = filters;
             for (let ky = 0; ky < filterHeight; ky++) {
               const first = line + <usize>ky * rowBytes + <usize>x * FLOAT;
@@ -124,12 +135,13 @@ export function conv2d(
 /** The filter as panels of 8 output channels, [outChannels / 8, taps, inChannels, 8]. */
 function packFilter(filter: usize, taps: i32, inChannels: i32, outChannels: i32, turned: bool, to: usize): void {
   if (!turned) {
-    packColumns(filter, taps * inChannels, outChannels, 8, to);
+    packColumns(filter, <usize>outChannels * FLOAT, taps * inChannels, outChannels, 8, to);
     return;
   }
   const panel = <usize>(taps * inChannels) * 32;
   for (let tap = taps - 1; tap >= 0; tap--) {
-    packRows(filter + <usize>(tap * inChannels * outChannels) * FLOAT, outChannels, inChannels, 8, to, panel);
+    const from = filter + <usize>(tap * inChannels * outChannels) * FLOAT;
+    packRows(from, <usize>inChannels * FLOAT, outChannels, inChannels, 8, to, panel);
     to += <usize>inChannels * 32;
   }
 }

@@ -16,7 +16,7 @@ export function erf(input: usize, count: i32, output: usize): void {
  * Near 0 its Taylor series up to x^13, which keeps small results to their last digits; from |x| = 1/2 on, 1 - erfc(|x|)
  * by the Chebyshev fit of Press et al., Numerical Recipes (2nd ed.), section 6.2, with the sign of x.
  */
-function errorFunction(x: v128): v128 {
+export function errorFunction(x: v128): v128 {
   const size = f32x4.abs(x);
   const square = f32x4.mul(x, x);
 

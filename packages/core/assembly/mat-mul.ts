@@ -1,5 +1,14 @@
 // Matrix products in batches. Sizes and batch strides are in elements; a batch stride of 0 repeats a matrix.
-import { addOuterProducts, packColumns, packRows, panelBytes, storeTile, storeTiles, TILE } from "./outer-products";
+import {
+  addOuterProducts,
+  packColumns,
+  packRows,
+  panelBytes,
+  startTile,
+  storeTile,
+  storeTiles,
+  TILE,
+} from "./outer-products";
 
 const FLOAT: usize = 4;
 /** Bytes of a that are gone through for every panel of b: they stay in the second-level cache. */
@@ -7,12 +16,12 @@ const BLOCK_BYTES: i32 = 1 << 17;
 
 /** Bytes of scratch that {@link batchMatMul} needs. */
 export function batchMatMulScratch(n: i32, depth: i32): usize {
-  return panelBytes(n, depth, 8) + TILE;
+  return panelBytes(n, depth, 8) + 2 * TILE;
 }
 
 /**
  * c[z, i, j] = sum over k of a[z, i, k] b[z, k, j], z < batch, i < m, j < n, k < depth; all dense.
- * With `transposed`, b is [z, j, k].
+ * With `transposed`, b is [z, j, k]. `bias` [n] is added to every row, unless it is 0.
  */
 export function batchMatMul(
   a: usize,
@@ -20,6 +29,7 @@ export function batchMatMul(
   b: usize,
   bBatch: usize,
   transposed: bool,
+  bias: usize,
   c: usize,
   batch: i32,
   m: i32,
@@ -31,21 +41,32 @@ export function batchMatMul(
   const aRow = <usize>depth * FLOAT;
   const cRow = <usize>n * FLOAT;
   const tile = scratch + panelBytes(n, depth, 8);
+  const first = tile + TILE;
   for (let z = 0; z < batch; z++) {
     if (z === 0 || bBatch > 0) {
-      if (transposed) packRows(b, n, depth, 8, scratch, 8 * aRow);
-      else packColumns(b, depth, n, 8, scratch);
+      if (transposed) packRows(b, aRow, n, depth, 8, scratch, 8 * aRow);
+      else packColumns(b, cRow, depth, n, 8, scratch);
     }
     for (let start = 0; start < m; start += block) {
       const end = min(m, start + block);
       for (let j = 0; j < n; j += 8) {
         const columns = min(8, n - j);
+        startTile(first, bias === 0 ? 0 : bias + <usize>j * FLOAT, columns);
         for (let i = start; i < end; i += 4) {
           const rows = min(4, m - i);
           const corner = c + <usize>i * cRow + <usize>j * FLOAT;
           const isWhole = rows === 4 && columns === 8;
           const to = isWhole ? corner : tile;
-          multiplyRows(a + <usize>i * aRow, aRow, rows, scratch + <usize>j * aRow, depth, to, isWhole ? cRow : 32);
+          multiplyRows(
+            a + <usize>i * aRow,
+            aRow,
+            rows,
+            scratch + <usize>j * aRow,
+            depth,
+            first,
+            to,
+            isWhole ? cRow : 32,
+          );
           if (!isWhole) storeTile(tile, rows, columns, corner, cRow);
         }
       }
@@ -58,22 +79,32 @@ export function batchMatMul(
 
 /**
  * Multiplies up to 4 rows of a with a panel of 8 columns: as `addOuterProducts`, but a is read where it lies, since each
- * of its numbers is used once a panel. Rows of a and c are `aRow` and `cRow` bytes apart.
+ * of its numbers is used once a panel. The 8 numbers at `first` are added to every row. Rows of a and c are `aRow` and
+ * `cRow` bytes apart; 4 rows of c are written, whatever `rows` is.
  */
-function multiplyRows(a: usize, aRow: usize, rows: i32, panel: usize, depth: i32, c: usize, cRow: usize): void {
+export function multiplyRows(
+  a: usize,
+  aRow: usize,
+  rows: i32,
+  panel: usize,
+  depth: i32,
+  first: usize,
+  c: usize,
+  cRow: usize,
+): void {
   // A row beyond the edge reads the last one again.
   let a0 = a;
   let a1 = a + <usize>min(1, rows - 1) * aRow;
   let a2 = a + <usize>min(2, rows - 1) * aRow;
   let a3 = a + <usize>min(3, rows - 1) * aRow;
-  let c00 = f32x4.splat(0);
-  let c01 = c00;
+  let c00 = v128.load(first);
+  let c01 = v128.load(first, 16);
   let c10 = c00;
-  let c11 = c00;
+  let c11 = c01;
   let c20 = c00;
-  let c21 = c00;
+  let c21 = c01;
   let c30 = c00;
-  let c31 = c00;
+  let c31 = c01;
   for (let end = panel + <usize>depth * 32; panel < end; panel += 32) {
     const b0 = v128.load(panel);
     const b1 = v128.load(panel, 16);
@@ -135,8 +166,8 @@ export function transposedMatMul(
     memory.fill(scratch, 0, tilesBytes);
     for (let k = 0; k < depth; k += STRIP) {
       const count = min(STRIP, depth - k);
-      packColumns(a + <usize>k * <usize>m * FLOAT, count, m, 4, aPanels);
-      packColumns(b + <usize>k * <usize>n * FLOAT, count, n, 8, bPanels);
+      packColumns(a + <usize>k * <usize>m * FLOAT, <usize>m * FLOAT, count, m, 4, aPanels);
+      packColumns(b + <usize>k * <usize>n * FLOAT, <usize>n * FLOAT, count, n, 8, bPanels);
       const row = <usize>count * FLOAT;
       let tile = scratch;
       for (let i = 0; i < m; i += 4) {
@@ -146,7 +177,7 @@ export function transposedMatMul(
         }
       }
     }
-    storeTiles(scratch, m, n, c);
+    storeTiles(scratch, m, n, c, <usize>n * FLOAT);
     a += aBatch * FLOAT;
     b += bBatch * FLOAT;
     c += <usize>m * <usize>n * FLOAT;

@@ -60,14 +60,23 @@ export function addOuterProducts(
   v128.store(tile, t31, 112);
 }
 
+/** Every row of the tile := the first `columns` (up to 8) numbers at `bias`, then zeros; all zeros where bias is 0. */
+export function startTile(tile: usize, bias: usize, columns: i32): void {
+  memory.fill(tile, 0, TILE);
+  if (bias === 0) return;
+  for (let row: usize = 0; row < TILE; row += 32) memory.copy(tile + row, bias, <usize>min(8, columns) * FLOAT);
+}
+
 /** Bytes of `columns` columns of `depth` numbers, packed in panels of `width` columns. */
 export function panelBytes(columns: i32, depth: i32, width: i32): usize {
   return <usize>(((columns + width - 1) / width) * width) * <usize>depth * FLOAT;
 }
 
-/** [depth, columns] -> panels [columns / width, depth, width], missing columns 0; width is 4 or 8. */
-export function packColumns(from: usize, depth: i32, columns: i32, width: i32, to: usize): void {
-  const row = <usize>columns * FLOAT;
+/**
+ * [depth, columns] -> panels [columns / width, depth, width], missing columns 0; width is 4 or 8.
+ * The rows begin `row` bytes apart.
+ */
+export function packColumns(from: usize, row: usize, depth: i32, columns: i32, width: i32, to: usize): void {
   const step = <usize>width * FLOAT;
   for (let c = 0; c < columns; c += width) {
     let at = from + <usize>c * FLOAT;
@@ -91,10 +100,17 @@ export function packColumns(from: usize, depth: i32, columns: i32, width: i32, t
 
 /**
  * The same for a matrix that lies transposed: [columns, depth] -> panels [columns / width, depth, width].
- * The panels begin `panelStride` bytes apart.
+ * Its rows begin `row` bytes apart, the panels `panelStride`.
  */
-export function packRows(from: usize, columns: i32, depth: i32, width: i32, to: usize, panelStride: usize): void {
-  const row = <usize>depth * FLOAT;
+export function packRows(
+  from: usize,
+  row: usize,
+  columns: i32,
+  depth: i32,
+  width: i32,
+  to: usize,
+  panelStride: usize,
+): void {
   const step = <usize>width * FLOAT;
   for (let c = 0; c < columns; c += width) {
     for (let lane = 0; lane < width; lane += 4) {
@@ -146,9 +162,8 @@ export function storeTile(tile: usize, rows: i32, columns: i32, c: usize, cRow: 
   }
 }
 
-/** Tiles [rows / 4, columns / 8] -> [rows, columns]. */
-export function storeTiles(tiles: usize, rows: i32, columns: i32, to: usize): void {
-  const row = <usize>columns * FLOAT;
+/** Tiles [rows / 4, columns / 8] -> [rows, columns], whose rows begin `row` bytes apart. */
+export function storeTiles(tiles: usize, rows: i32, columns: i32, to: usize, row: usize): void {
   for (let i = 0; i < rows; i += 4) {
     for (let j = 0; j < columns; j += 8) {
       storeTile(tiles, min(4, rows - i), min(8, columns - j), to + <usize>i * row + <usize>j * FLOAT, row);

@@ -58,6 +58,19 @@ function flopOf({ name, inputShapes, outputShapes }: Kernel): number {
       return 2 * size(first!) * size(second!.slice(0, 3));
     case "Conv2DBackpropFilter":
       return 2 * size(second!) * size(output.slice(0, 3));
+    case "diffusion.Conv2D":
+      return 2 * size(output) * size(second!.slice(0, 3));
+    case "diffusion.Conv2DGradient":
+      return 4 * size(inputShapes.at(-1)!) * size(second!.slice(0, 3));
+    case "diffusion.Affine":
+      return 2 * size(output) * second![0]!;
+    case "diffusion.AffineGradient":
+      return 4 * size(first!) * second![1]!;
+    // Products of q with k and of the shares with v; the gradient computes the scores anew and has four products more.
+    case "diffusion.Attention":
+      return 4 * size(first!) * second![1]!;
+    case "diffusion.AttentionGradient":
+      return 10 * size(first!) * second![1]!;
     case "BatchMatMul":
     case "_FusedMatMul": {
       const batch = size(output.slice(0, -2));

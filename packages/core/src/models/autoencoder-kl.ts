@@ -69,7 +69,7 @@ class Encoder {
 
   forward(x: tf.Tensor4D, bandRows?: number): tf.Tensor4D {
     const h = this.mid_block.forward(bandRows ? this.#downInBands(x, bandRows) : this.#down(x), {});
-    return this.conv_out.forward(activation(this.config.act_fn)(this.conv_norm_out.forward(h)));
+    return this.conv_out.forward(this.conv_norm_out.forward(h, activation(this.config.act_fn)));
   }
 
   #down(x: tf.Tensor4D): tf.Tensor4D {
@@ -118,7 +118,7 @@ class Decoder {
   #up(x: tf.Tensor4D): tf.Tensor4D {
     let h = x;
     for (const block of this.up_blocks) h = block.forward(h, {});
-    return this.conv_out.forward(activation(this.config.act_fn)(this.conv_norm_out.forward(h)));
+    return this.conv_out.forward(this.conv_norm_out.forward(h, activation(this.config.act_fn)));
   }
 
   #upInBands(x: tf.Tensor4D, bandRows: number): tf.Tensor4D {

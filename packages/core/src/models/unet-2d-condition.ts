@@ -70,7 +70,7 @@ export class UNet2DConditionModel extends ConditionEncoder {
       const skips = own.map((skip, i): tf.Tensor4D => (downResiduals ? skip.add(downResiduals[i]!) : skip));
       let h = inputs.midResidual ? middle.add<tf.Tensor4D>(inputs.midResidual) : middle;
       for (const block of this.up_blocks) h = block.forward(h, conditioning, skips);
-      return this.conv_out.forward(activation(this.config.act_fn)(this.conv_norm_out.forward(h)));
+      return this.conv_out.forward(this.conv_norm_out.forward(h, activation(this.config.act_fn)));
     });
   }
 

@@ -1,11 +1,15 @@
 import * as tf from "@tensorflow/tfjs";
 import { customGradient } from "./custom-gradient.js";
+import { fusedOp } from "./fused-op.js";
 
 /** An elementwise non-linearity: any shape in, the same shape out. */
 export type Activation = <T extends tf.Tensor>(x: T) => T;
 
 /** SiLU or swish: x sigmoid(x). */
-export const silu: Activation = (x) => sigmoidGated(x, 1);
+export const silu: Activation = <T extends tf.Tensor>(x: T): T => fusedOp("Silu", { x }, {}, () => plainSilu(x)) as T;
+
+/** What the fused kernel computes. */
+export const plainSilu: Activation = (x) => sigmoidGated(x, 1);
 
 /** CLIP's quick GELU: x sigmoid(1.702 x). */
 export const quickGelu: Activation = (x) => sigmoidGated(x, 1.702);
@@ -25,7 +29,10 @@ function sigmoidGated<T extends tf.Tensor>(x: T, a: number): T {
 }
 
 /** Exact GELU: x Phi(x), with Phi the standard normal distribution function (not the tanh approximation). */
-export const gelu: Activation = <T extends tf.Tensor>(x: T): T =>
+export const gelu: Activation = <T extends tf.Tensor>(x: T): T => fusedOp("Gelu", { x }, {}, () => plainGelu(x)) as T;
+
+/** What the fused kernel computes. */
+export const plainGelu: Activation = <T extends tf.Tensor>(x: T): T =>
   customGradient(
     [x],
     () => {

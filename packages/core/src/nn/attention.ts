@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { fusedOp } from "./fused-op.js";
 import { Linear, type LinearOptions } from "./linear.js";
 
 /** Added to a score that must not count: exp of it is 0. Not lower, so that a row with nothing but masked scores still compares them. */
@@ -13,6 +14,19 @@ const MAX_SCORES = 2 ** 24;
  * q [B, N, C]; k, v [B, L, C]; C = heads * d; bias broadcasts to [B, heads, N, L] -> [B, N, C].
  */
 export function attend(
+  q: tf.Tensor3D,
+  k: tf.Tensor3D,
+  v: tf.Tensor3D,
+  heads: number,
+  bias?: tf.Tensor,
+  maxScores = MAX_SCORES,
+): tf.Tensor3D {
+  const plain = () => plainAttend(q, k, v, heads, bias, maxScores);
+  return bias ? plain() : (fusedOp("Attention", { q, k, v }, { heads }, plain, true) as tf.Tensor3D);
+}
+
+/** What the fused kernel computes, without ever holding all scores. */
+export function plainAttend(
   q: tf.Tensor3D,
   k: tf.Tensor3D,
   v: tf.Tensor3D,

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { fusedOp } from "./fused-op.js";
 import { torchDefault } from "./initializers.js";
 import { affine } from "./linear.js";
 import { type Initializer, Parameter } from "./parameter.js";
@@ -43,6 +44,14 @@ export class Conv2d {
   /** [B, H, W, in] -> [B, H', W', out]; H' = floor((H + padding - kernel) / stride) + 1, W' likewise. */
   forward(x: tf.Tensor4D): tf.Tensor4D {
     if (this.#isPointwise) return this.#multiply(x);
+    const [before, after] = this.#padding;
+    const inputs = { x, filter: this.weight.value, ...(this.bias && { bias: this.bias.value }) };
+    const attributes = { stride: this.#stride, before, after };
+    return fusedOp("Conv2D", inputs, attributes, () => this.plain(x)) as tf.Tensor4D;
+  }
+
+  /** What the fused kernel computes. */
+  plain(x: tf.Tensor4D): tf.Tensor4D {
     const y = this.#convolve(x);
     return this.bias ? y.add(this.bias.value) : y;
   }

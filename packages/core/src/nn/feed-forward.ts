@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { gelu } from "./activations.js";
+import { fusedOp } from "./fused-op.js";
 import { Linear } from "./linear.js";
 
 /** Gated GELU (Shazeer 2020): the projection's first half times the GELU of its second. [..., in] -> [..., out]. */
@@ -11,9 +12,15 @@ export class GEGLU {
   }
 
   forward<T extends tf.Tensor>(x: T): T {
-    const [value, gate] = tf.split(this.proj.forward(x), 2, -1) as [T, T];
-    return value.mul(gelu(gate));
+    const both = this.proj.forward(x);
+    return fusedOp("Geglu", { x: both }, {}, () => plainGeglu(both)) as T;
   }
+}
+
+/** What the fused kernel computes: [..., 2 C] -> [..., C]. */
+export function plainGeglu(x: tf.Tensor): tf.Tensor {
+  const [value, gate] = tf.split(x, 2, -1) as [tf.Tensor, tf.Tensor];
+  return value.mul(gelu(gate));
 }
 
 /** A linear layer and an exact GELU. [..., in] -> [..., out]. */

@@ -1,5 +1,6 @@
 import type * as tf from "@tensorflow/tfjs";
 import { customGradient } from "./custom-gradient.js";
+import { fusedOp } from "./fused-op.js";
 import { ones, zeros } from "./initializers.js";
 import { Parameter } from "./parameter.js";
 
@@ -22,12 +23,13 @@ export class LayerNorm {
   }
 
   forward<T extends tf.Tensor>(x: T): T {
-    return normalise(x, this.weight.value, this.bias.value, this.eps) as T;
+    const [w, b, eps] = [this.weight.value, this.bias.value, this.eps];
+    return fusedOp("LayerNorm", { x, w, b }, { eps }, () => plainLayerNorm(x, w, b, eps)) as T;
   }
 }
 
-/** As in GroupNorm, with one group a token: dL/dx = (w d - E[w d] - h E[w d h]) / s, h = (x - mean) / s. */
-function normalise(x: tf.Tensor, w: tf.Tensor, b: tf.Tensor, eps: number): tf.Tensor {
+/** What the fused kernel computes. As in GroupNorm, with one group a token: dL/dx = (w d - E[w d] - h E[w d h]) / s, h = (x - mean) / s. */
+export function plainLayerNorm(x: tf.Tensor, w: tf.Tensor, b: tf.Tensor, eps: number): tf.Tensor {
   const rows = [-1, x.shape[x.rank - 1]!];
   return customGradient(
     [x, w, b],

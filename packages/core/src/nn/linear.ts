@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { customGradient } from "./custom-gradient.js";
+import { fusedOp } from "./fused-op.js";
 import { torchDefault } from "./initializers.js";
 import { type Initializer, Parameter } from "./parameter.js";
 
@@ -35,11 +36,17 @@ export class Linear {
   }
 }
 
+/** x W + b on the last axis of x: [..., in], [in, out], [out] -> [..., out]. */
+export function affine(x: tf.Tensor, weight: tf.Tensor, bias?: tf.Tensor): tf.Tensor {
+  const inputs = { x, weight, ...(bias && { bias }) };
+  return fusedOp("Affine", inputs, {}, () => plainAffine(x, weight, bias));
+}
+
 /**
- * x W + b on the last axis of x: [..., in], [in, out], [out] -> [..., out]. One plain matrix product: with a batch
+ * What the fused kernel computes. One plain matrix product: with a batch
  * dimension, the gradient of a weight is slow or missing. The gradient is written out: half the operations.
  */
-export function affine(x: tf.Tensor, weight: tf.Tensor, bias?: tf.Tensor): tf.Tensor {
+export function plainAffine(x: tf.Tensor, weight: tf.Tensor, bias?: tf.Tensor): tf.Tensor {
   const [inFeatures, outFeatures] = weight.shape as [number, number];
   const toRows = (x: tf.Tensor, features: number) => (x.rank === 2 ? x : x.reshape([-1, features]));
   const fromRows = (rows: tf.Tensor, features: number) =>

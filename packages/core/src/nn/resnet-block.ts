@@ -51,19 +51,20 @@ export class ResnetBlock2D {
     const { act, outputScale } = this.#options;
     return tf.tidy(() => {
       const input = this.#resample(x, size);
-      let h = this.conv1.forward(this.#resample(act(this.norm1.forward(x)), size));
-      h = this.conv2.forward(act(this.#normWithTime(h, time)));
+      let h = this.conv1.forward(this.#resample(this.norm1.forward(x, act), size));
+      h = this.conv2.forward(this.#normWithTime(h, time));
       const y = (this.conv_shortcut ? this.conv_shortcut.forward(input) : input).add<tf.Tensor4D>(h);
       return outputScale === 1 ? y : y.mul(1 / outputScale);
     });
   }
 
   #normWithTime(h: tf.Tensor4D, time?: tf.Tensor2D): tf.Tensor4D {
-    if (!this.time_emb_proj || !time) return this.norm2.forward(h);
+    const { act, timeScaleShift } = this.#options;
+    if (!this.time_emb_proj || !time) return this.norm2.forward(h, act);
     const projected = this.time_emb_proj.forward(time).expandDims(1).expandDims<tf.Tensor4D>(1);
-    if (this.#options.timeScaleShift === "default") return this.norm2.forward(h.add(projected));
+    if (timeScaleShift === "default") return this.norm2.forward(h.add(projected), act);
     const [scale, shift] = tf.split(projected, 2, -1) as [tf.Tensor4D, tf.Tensor4D];
-    return this.norm2.forward(h).mul(scale.add(1)).add(shift);
+    return act(this.norm2.forward(h).mul(scale.add(1)).add(shift));
   }
 
   #resample(x: tf.Tensor4D, size?: [number, number]): tf.Tensor4D {

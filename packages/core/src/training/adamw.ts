@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { hasFusedKernel, runFused } from "../nn/fused-op.js";
 import { keepAll, ParameterBuckets } from "./buckets.js";
 
 /** Settings of {@link AdamW}; the names of PyTorch in camel case. */
@@ -70,20 +71,15 @@ export class AdamW {
     const values = this.#buckets.values;
     const updated = tf.tidy(() => {
       const root = Math.sqrt(1 - beta2 ** n);
-      const keep = tf.scalar(1 - learningRate * weightDecay);
-      const fresh1 = tf.scalar(1 - beta1);
-      const keep2 = tf.scalar(beta2);
-      const fresh2 = tf.scalar(1 - beta2);
-      const epsilon = tf.scalar(eps * root);
-      const rate = tf.scalar((learningRate * root) / (1 - beta1 ** n));
-      return gradients.map((g, i) =>
-        tf.tidy(() => {
-          const m = this.#moment1[i]!.add(g.sub(this.#moment1[i]!).mul(fresh1));
-          const v = this.#moment2[i]!.mul(keep2).add(g.square().mul(fresh2));
-          const p = values[i]!.mul(keep).sub(m.div(v.sqrt().add(epsilon)).mul(rate));
-          return { m, v, p };
-        }),
-      );
+      const update = adamWUpdate({
+        keep: 1 - learningRate * weightDecay,
+        fresh1: 1 - beta1,
+        keep2: beta2,
+        fresh2: 1 - beta2,
+        eps: eps * root,
+        rate: (learningRate * root) / (1 - beta1 ** n),
+      });
+      return gradients.map((g, i) => update({ p: values[i]!, m: this.#moment1[i]!, v: this.#moment2[i]!, g }));
     });
     tf.dispose([this.#moment1, this.#moment2]);
     this.#moment1 = keepAll(updated.map(({ m }) => m));
@@ -114,6 +110,36 @@ export class AdamW {
     tf.dispose([this.#moment1, this.#moment2]);
     if (this.#ownsBuckets) this.#buckets.dispose();
   }
+}
+
+/** The numbers of one update, of which Adam's are corrected for its bias. */
+export type AdamWCoefficients = Record<"keep" | "fresh1" | "keep2" | "fresh2" | "eps" | "rate", number>;
+
+type Moved = Record<"p" | "m" | "v", tf.Tensor>;
+
+/** One update of a tensor of parameters p and its moments m, v by the gradient g; as one kernel where there is one. */
+function adamWUpdate(coefficients: AdamWCoefficients): (tensors: Moved & { g: tf.Tensor }) => Moved {
+  if (!hasFusedKernel("AdamW")) return plainAdamWUpdate(coefficients);
+  return (tensors) => {
+    const [p, m, v] = runFused("AdamW", tensors, coefficients) as [tf.Tensor, tf.Tensor, tf.Tensor];
+    return { p, m, v };
+  };
+}
+
+/** What the fused kernel computes. */
+export function plainAdamWUpdate(coefficients: AdamWCoefficients): ReturnType<typeof adamWUpdate> {
+  const keep = tf.scalar(coefficients.keep);
+  const fresh1 = tf.scalar(coefficients.fresh1);
+  const keep2 = tf.scalar(coefficients.keep2);
+  const fresh2 = tf.scalar(coefficients.fresh2);
+  const eps = tf.scalar(coefficients.eps);
+  const rate = tf.scalar(coefficients.rate);
+  return ({ p, m, v, g }) =>
+    tf.tidy(() => {
+      const newM = m.add(g.sub(m).mul(fresh1));
+      const newV = v.mul(keep2).add(g.square().mul(fresh2));
+      return { p: p.mul(keep).sub(newM.div(newV.sqrt().add(eps)).mul(rate)), m: newM, v: newV };
+    });
 }
 
 /** Fills in the defaults; throws a RangeError for what is out of range. */

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { hasFusedKernel, runFused } from "../nn/fused-op.js";
 import { keepAll, ParameterBuckets } from "./buckets.js";
 
 /**
@@ -29,8 +30,8 @@ export class Ema {
     const decay = Math.min(this.decay, (1 + this.#updates) / (10 + this.#updates));
     const values = this.#buckets.values;
     const averaged = tf.tidy(() => {
-      const fresh = tf.scalar(1 - decay);
-      return this.#average.map((average, i) => tf.tidy(() => average.add(values[i]!.sub(average).mul(fresh))));
+      const move = movingAverage(1 - decay);
+      return this.#average.map((average, i) => move(average, values[i]!));
     });
     tf.dispose(this.#average);
     this.#average = keepAll(averaged);
@@ -70,6 +71,20 @@ export class Ema {
     tf.dispose(this.#average);
     if (this.#ownsBuckets) this.#buckets.dispose();
   }
+}
+
+type Move = (average: tf.Tensor, value: tf.Tensor) => tf.Tensor;
+
+/** Moves an average by the share `fresh` towards a value; as one kernel where there is one. */
+function movingAverage(fresh: number): Move {
+  if (!hasFusedKernel("MovingAverage")) return plainMovingAverage(fresh);
+  return (average, value) => runFused("MovingAverage", { average, value }, { fresh })[0]!;
+}
+
+/** What the fused kernel computes. */
+export function plainMovingAverage(fresh: number): Move {
+  const share = tf.scalar(fresh);
+  return (average, value) => tf.tidy(() => average.add(value.sub(average).mul(share)));
 }
 
 export function checkDecay(decay: number): void {

@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { addressOf, type WasmBackend, withScratch } from "./memory.js";
 import type { SimdKernels } from "./simd.js";
 
-type Shape4D = [number, number, number, number];
+export type Shape4D = [number, number, number, number];
 
 interface ConvAttributes {
   strides: number | [number, number];
@@ -20,12 +20,7 @@ export function conv2D(simd: SimdKernels, stock: tf.KernelFunc): tf.KernelFunc {
     const isPlain = [attributes.dilations ?? 1].flat().every((dilation) => dilation === 1);
     if (!isPlain || attributes.dataFormat === "NCHW" || x.dtype !== "float32") return stock(call);
     const info = convInfo("Conv2D", x.shape, filter.shape, attributes);
-    const { top, left } = info.padInfo;
-    return convolve(simd, call.backend as WasmBackend, x, filter, false, info.outShape, {
-      strides: [info.strideHeight, info.strideWidth],
-      top,
-      left,
-    });
+    return convolve(simd, call.backend as WasmBackend, x, filter, false, info.outShape, geometryOf(info));
   };
 }
 
@@ -39,24 +34,37 @@ export function conv2DBackpropFilter(simd: SimdKernels): tf.KernelFunc {
     const { x, dy } = inputs as { x: tf.TensorInfo; dy: tf.TensorInfo };
     const { filterShape, ...rest } = attrs as unknown as ConvAttributes & { filterShape: Shape4D };
     const info = convInfo("Conv2DBackpropFilter", x.shape, filterShape, rest);
-    const gradient = backend.makeOutput(filterShape, "float32");
-    // prettier-ignore
-    const bytes = simd.conv2dFilterGradientScratch(
-      info.inWidth, info.inChannels, info.outHeight, info.outWidth, info.outChannels,
-      info.filterHeight, info.filterWidth, info.strideHeight,
-    );
-    withScratch(backend, bytes, (scratch) =>
-      // prettier-ignore
-      simd.conv2dFilterGradient(
-        addressOf(backend, x), info.batchSize, info.inHeight, info.inWidth, info.inChannels,
-        addressOf(backend, dy), info.outHeight, info.outWidth, info.outChannels,
-        addressOf(backend, gradient), info.filterHeight, info.filterWidth,
-        info.strideHeight, info.strideWidth, info.padInfo.top, info.padInfo.left,
-        scratch,
-      ),
-    );
-    return gradient;
+    return filterGradient(simd, backend, x, dy, filterShape, geometryOf(info));
   };
+}
+
+export function filterGradient(
+  simd: SimdKernels,
+  backend: WasmBackend,
+  x: tf.TensorInfo,
+  dy: tf.TensorInfo,
+  filterShape: Shape4D,
+  { strides: [strideY, strideX], top, left }: Geometry,
+): tf.TensorInfo {
+  const [batch, inHeight, inWidth, inChannels] = x.shape as Shape4D;
+  const [, outHeight, outWidth, outChannels] = dy.shape as Shape4D;
+  const [filterHeight, filterWidth] = filterShape;
+  const gradient = backend.makeOutput(filterShape, "float32");
+  // prettier-ignore
+  const bytes = simd.conv2dFilterGradientScratch(
+    inWidth, inChannels, outHeight, outWidth, outChannels, filterHeight, filterWidth, strideY,
+  );
+  withScratch(backend, bytes, (scratch) =>
+    // prettier-ignore
+    simd.conv2dFilterGradient(
+      addressOf(backend, x), batch, inHeight, inWidth, inChannels,
+      addressOf(backend, dy), outHeight, outWidth, outChannels,
+      addressOf(backend, gradient), filterHeight, filterWidth,
+      strideY, strideX, top, left,
+      scratch,
+    ),
+  );
+  return gradient;
 }
 
 /**
@@ -69,32 +77,47 @@ export function conv2DBackpropInput(simd: SimdKernels): tf.KernelFunc {
     const { dy, filter } = inputs as { dy: tf.Tensor4D; filter: tf.Tensor4D };
     const { inputShape, ...rest } = attrs as unknown as ConvAttributes & { inputShape: Shape4D };
     const info = convInfo("Conv2DBackpropInput", inputShape, filter.shape, rest);
-    const geometry: Geometry = {
-      strides: [1, 1],
-      top: info.filterHeight - 1 - info.padInfo.top,
-      left: info.filterWidth - 1 - info.padInfo.left,
-    };
-    const run = (spread: tf.TensorInfo) =>
-      convolve(simd, backend as WasmBackend, spread, filter, true, inputShape, geometry);
-    if (info.strideHeight === 1 && info.strideWidth === 1) return run(dy);
-    const spread = spreadOut(dy, info.strideHeight, info.strideWidth);
-    try {
-      return run(spread);
-    } finally {
-      spread.dispose();
-    }
+    return inputGradient(simd, backend as WasmBackend, dy, filter, inputShape, geometryOf(info));
   };
 }
 
-interface Geometry {
+export function inputGradient(
+  simd: SimdKernels,
+  backend: WasmBackend,
+  dy: tf.Tensor4D,
+  filter: tf.TensorInfo,
+  inputShape: Shape4D,
+  { strides: [strideY, strideX], top, left }: Geometry,
+): tf.TensorInfo {
+  const [filterHeight, filterWidth] = filter.shape as Shape4D;
+  const geometry: Geometry = { strides: [1, 1], top: filterHeight - 1 - top, left: filterWidth - 1 - left };
+  const run = (spread: tf.TensorInfo) => convolve(simd, backend, spread, filter, true, inputShape, geometry);
+  if (strideY === 1 && strideX === 1) return run(dy);
+  const spread = spreadOut(dy, strideY, strideX);
+  try {
+    return run(spread);
+  } finally {
+    spread.dispose();
+  }
+}
+
+/** Where the filter's corner lies on the picture, and how far it moves. */
+export interface Geometry {
   strides: [y: number, x: number];
   /** Rows and columns of zeros before the first; below 0, rows and columns that are skipped. */
   top: number;
   left: number;
 }
 
-/** With `turned`, the filter is [kh, kw, Cout, Cin] and turned by 180 degrees. */
-function convolve(
+function geometryOf({ strideHeight, strideWidth, padInfo: { top, left } }: tf.backend_util.Conv2DInfo): Geometry {
+  return { strides: [strideHeight, strideWidth], top, left };
+}
+
+/**
+ * With `turned`, the filter is [kh, kw, Cout, Cin] and turned by 180 degrees. `bias` is the address of what is added to
+ * each channel, 0 for nothing.
+ */
+export function convolve(
   simd: SimdKernels,
   backend: WasmBackend,
   x: tf.TensorInfo,
@@ -102,6 +125,7 @@ function convolve(
   turned: boolean,
   outShape: Shape4D,
   { strides: [strideY, strideX], top, left }: Geometry,
+  bias = 0,
 ): tf.TensorInfo {
   const [batch, inHeight, inWidth, inChannels] = x.shape as Shape4D;
   const [filterHeight, filterWidth] = filter.shape as Shape4D;
@@ -115,7 +139,7 @@ function convolve(
     // prettier-ignore
     simd.conv2d(
       addressOf(backend, x), batch, inHeight, inWidth, inChannels,
-      addressOf(backend, filter), filterHeight, filterWidth, turned ? 1 : 0,
+      addressOf(backend, filter), filterHeight, filterWidth, turned ? 1 : 0, bias,
       addressOf(backend, output), outHeight, outWidth, outChannels,
       strideY, strideX, top, left, scratch,
     ),

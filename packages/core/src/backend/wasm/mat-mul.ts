@@ -38,7 +38,7 @@ export function batchMatMul(simd: SimdKernels, stock: tf.KernelFunc, threads: nu
         const to = addressOf(backend, c) + 4 * cIndex * m * n;
         const [aBatch, bBatch] = [aStep * left.size, bStep * right.size];
         if (transposeA) simd.transposedMatMul(aFrom, aBatch, bFrom, bBatch, to, count, m, n, depth, scratch);
-        else simd.batchMatMul(aFrom, aBatch, bFrom, bBatch, Number(transposeB), to, count, m, n, depth, scratch);
+        else simd.batchMatMul(aFrom, aBatch, bFrom, bBatch, Number(transposeB), 0, to, count, m, n, depth, scratch);
       }
     });
     return c;

@@ -1,9 +1,18 @@
 import * as tf from "@tensorflow/tfjs";
 import { replaceKernel } from "../replace-kernel.js";
+import { fusedKernelName } from "../../nn/fused-op.js";
+import { elementwise, elementwiseGradient, geglu, gegluGradient } from "./activations.js";
+import { affine, affineGradient } from "./affine.js";
+import { attention, attentionGradient } from "./attention.js";
+import { fusedConv2D, fusedConv2DGradient } from "./conv2d-fused.js";
 import { conv2D, conv2DBackpropFilter, conv2DBackpropInput } from "./conv2d.js";
 import { erf } from "./erf.js";
+import { Place } from "./fused.js";
+import { groupNorm, groupNormGradient } from "./group-norm.js";
+import { layerNorm, layerNormGradient } from "./layer-norm.js";
 import { batchMatMul } from "./mat-mul.js";
 import type { WasmBackend } from "./memory.js";
+import { adamW, movingAverage } from "./optimizer.js";
 import { reduction, softmax } from "./reduce.js";
 import { unsortedSegmentSum } from "./segment-sum.js";
 import { loadSimd, type SimdKernels } from "./simd.js";
@@ -24,6 +33,32 @@ const KERNELS: Record<string, (simd: SimdKernels, stock: tf.KernelFunc, threads:
   [tf.BatchMatMul]: batchMatMul,
 };
 
+/** Kernels that do the work of several: what `fusedOp` looks for. */
+const FUSED: Record<string, (place: Place, inputs: never, attributes: never) => tf.TensorInfo[]> = {
+  AdamW: adamW,
+  Attention: attention,
+  AttentionGradient: attentionGradient,
+  Geglu: geglu,
+  GegluGradient: gegluGradient,
+  Gelu: elementwise(({ simd }) => simd.gelu),
+  GeluGradient: elementwiseGradient(({ simd }) => simd.geluGradient),
+  GroupNorm: groupNorm,
+  GroupNormGradient: groupNormGradient,
+  LayerNorm: layerNorm,
+  LayerNormGradient: layerNormGradient,
+  MovingAverage: movingAverage,
+  Silu: elementwise(({ simd }) => simd.silu),
+  SiluGradient: elementwiseGradient(({ simd }) => simd.siluGradient),
+};
+
+/** Those that take the place of stock kernels which run on all threads. */
+const FUSED_ON_ONE_THREAD: typeof FUSED = {
+  Affine: affine,
+  AffineGradient: affineGradient,
+  Conv2D: fusedConv2D,
+  Conv2DGradient: fusedConv2DGradient,
+};
+
 /** Backends that are complete already: `useBackend("wasm")` may be called again. */
 const completed = new WeakSet<object>();
 
@@ -34,6 +69,16 @@ export async function completeWasmBackend(threads: number): Promise<void> {
   const simd = await loadSimd(backend);
   for (const [kernelName, build] of Object.entries(KERNELS)) {
     replaceKernel("wasm", kernelName, (stock) => build(simd, stock, threads));
+  }
+  const place = new Place(simd, backend);
+  for (const [name, kernel] of Object.entries({ ...FUSED, ...(threads === 1 && FUSED_ON_ONE_THREAD) })) {
+    replaceKernel(
+      "wasm",
+      fusedKernelName(name),
+      () =>
+        ({ inputs, attrs }) =>
+          kernel(place, inputs as never, attrs as never),
+    );
   }
   completed.add(backend);
 }

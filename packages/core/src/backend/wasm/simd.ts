@@ -1,13 +1,16 @@
 import { simdBinary } from "./simd-binary.js";
 import { memoryOf, type WasmBackend } from "./memory.js";
 
+type Elementwise = (input: number, count: number, output: number) => void;
+type ElementwiseGradient = (input: number, dy: number, count: number, dx: number) => void;
+
 /** The functions of `packages/core/assembly`; addresses are in bytes, sizes and strides in elements. */
 // prettier-ignore
 export interface SimdKernels {
   batchMatMulScratch(n: number, depth: number): number;
   batchMatMul(
     a: number, aBatch: number,
-    b: number, bBatch: number, transposed: number,
+    b: number, bBatch: number, transposed: number, bias: number,
     c: number, batch: number, m: number, n: number, depth: number,
     scratch: number,
   ): void;
@@ -23,13 +26,56 @@ export interface SimdKernels {
   ): number;
   conv2d(
     input: number, batch: number, inHeight: number, inWidth: number, inChannels: number,
-    filter: number, filterHeight: number, filterWidth: number, turned: number,
+    filter: number, filterHeight: number, filterWidth: number, turned: number, bias: number,
     output: number, outHeight: number, outWidth: number, outChannels: number,
     strideY: number, strideX: number, top: number, left: number,
     scratch: number,
   ): void;
+  silu: Elementwise;
+  siluGradient: ElementwiseGradient;
+  gelu: Elementwise;
+  geluGradient: ElementwiseGradient;
+  geglu(x: number, rows: number, features: number, y: number): void;
+  gegluGradient(x: number, dy: number, rows: number, features: number, dx: number): void;
+  attentionScratch(queries: number, keys: number, size: number): number;
+  attention(
+    q: number, k: number, v: number,
+    batch: number, heads: number, queries: number, keys: number, size: number, scale: number,
+    y: number, statistics: number, scratch: number,
+  ): void;
+  attentionGradientScratch(queries: number, keys: number, size: number): number;
+  attentionGradient(
+    q: number, k: number, v: number, y: number, statistics: number, dy: number,
+    batch: number, heads: number, queries: number, keys: number, size: number, scale: number,
+    dq: number, dk: number, dv: number, scratch: number,
+  ): void;
+  groupNormScratch(channels: number): number;
+  groupNorm(
+    x: number, batch: number, pixels: number, channels: number, groups: number,
+    w: number, b: number, eps: number, silu: number,
+    y: number, statistics: number, scratch: number,
+  ): void;
+  groupNormGradient(
+    x: number, dy: number, batch: number, pixels: number, channels: number, groups: number,
+    w: number, b: number, silu: number, statistics: number,
+    dx: number, dw: number, db: number, scratch: number,
+  ): void;
+  layerNorm(
+    x: number, rows: number, features: number, w: number, b: number, eps: number, y: number, statistics: number,
+  ): void;
+  layerNormScratch(features: number): number;
+  layerNormGradient(
+    x: number, dy: number, rows: number, features: number, w: number, statistics: number,
+    dx: number, dw: number, db: number, scratch: number,
+  ): void;
+  adamW(
+    p: number, m: number, v: number, g: number, count: number,
+    keep: number, fresh1: number, keep2: number, fresh2: number, eps: number, rate: number,
+    newP: number, newM: number, newV: number,
+  ): void;
+  movingAverage(average: number, value: number, count: number, fresh: number, result: number): void;
   copyRows(from: number, fromRow: number, to: number, toRow: number, bytes: number, rows: number): void;
-  erf(input: number, count: number, output: number): void;
+  erf: Elementwise;
   sumOver(input: number, outer: number, count: number, inner: number, scale: number, output: number): void;
   softmax(input: number, rows: number, count: number, output: number): void;
   conv2dFilterGradientScratch(

@@ -1,0 +1,56 @@
+import * as tf from "@tensorflow/tfjs";
+import { customGradient } from "./custom-gradient.js";
+
+/**
+ * Kernels that do the work of several of TensorFlow.js' in one, which a backend may have besides its own; those of wasm
+ * are in backend/wasm/fused.ts. Each with a gradient has a second kernel, of the same name and "Gradient".
+ */
+export type FusedName = "Affine" | "Attention" | "Conv2D" | "Geglu" | "Gelu" | "GroupNorm" | "LayerNorm" | "Silu";
+
+/** As TensorFlow.js knows the kernel: its own names have no dot. */
+export function fusedKernelName(name: string): string {
+  return `diffusion.${name}`;
+}
+
+/**
+ * The fused kernel `name` where the current backend has it, else `plain()`, which says what the kernel computes: any
+ * backend can do without. The kernel returns the value and then what its gradient needs besides the inputs; the
+ * gradient's kernel is given the inputs, these as "saved0", "saved1" ..., and "dy", and returns one gradient for each
+ * input. With `savesValue`, the value comes first among the saved.
+ */
+export function fusedOp(
+  name: FusedName,
+  inputs: Record<string, tf.Tensor>,
+  attributes: Record<string, number | boolean>,
+  plain: () => tf.Tensor,
+  savesValue = false,
+): tf.Tensor {
+  const tensors = Object.values(inputs);
+  if (!hasFusedKernel(name) || tensors.some(({ dtype, size }) => dtype !== "float32" || size === 0)) return plain();
+  return customGradient(
+    tensors,
+    () => {
+      const results = runFused(name, inputs, attributes);
+      return { value: results[0]!, saved: [...tensors, ...results.slice(savesValue ? 0 : 1)] };
+    },
+    (dy, saved: tf.Tensor[]) => {
+      const names = [...Object.keys(inputs), ...saved.slice(tensors.length).map((_, i) => `saved${i}`)];
+      const given = Object.fromEntries(names.map((key, i) => [key, saved[i]!]));
+      return runFused(`${name}Gradient`, { ...given, dy }, attributes);
+    },
+  );
+}
+
+/** Whether the current backend has the fused kernel `name`. */
+export function hasFusedKernel(name: string): boolean {
+  return tf.getKernel(fusedKernelName(name), tf.getBackend()) !== undefined;
+}
+
+/** Runs a fused kernel that the current backend has; the caller owns the results. */
+export function runFused(
+  name: string,
+  inputs: Record<string, tf.Tensor>,
+  attributes: Record<string, number | boolean> = {},
+): tf.Tensor[] {
+  return tf.engine().runKernel(fusedKernelName(name), inputs, attributes);
+}
