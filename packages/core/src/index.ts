@@ -102,6 +102,7 @@ export {
 export { PipelineFolderError, PipelineOptionError, PipelinePartsError } from "./pipelines/errors.js";
 export { guide } from "./pipelines/guidance.js";
 export { type AnyPipeline, openPipeline, type OpenPipelineOptions } from "./pipelines/open-pipeline.js";
+export { convertFolder, type ConvertFolderOptions } from "./layouts/convert-folder.js";
 export { folderToSingleFile, type ToFileOptions } from "./layouts/convert-to-file.js";
 export { singleFileToFolder, type ToFolderOptions } from "./layouts/convert-to-folder.js";
 export { type CheckpointFamily } from "./layouts/families.js";

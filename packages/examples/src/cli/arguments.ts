@@ -1,5 +1,5 @@
-import { parseArgs } from "node:util";
 import { BACKEND_NAMES } from "@tfjs-diffusion/core";
+import { ifGiven, number, oneOf, parseOptions, whole } from "./option-values.js";
 import { SAMPLERS } from "./samplers.js";
 import { UsageError } from "./usage-error.js";
 
@@ -39,7 +39,12 @@ export const HELP = `Draws faces from sentences.
 
   npm start -- backends                          what TensorFlow.js can run on here, and how fast
   npm start -- profile                           where the time of a network goes; profile --help lists the options
-  npm start -- inspect PATH                      what a checkpoint is: file or folder, its family, sizes and number types
+  npm start -- generate MODEL "a prompt"         pictures from Stable Diffusion: a folder, a .safetensors file, a name on the hub
+  npm start -- edit MODEL PICTURE "a prompt"     a picture drawn anew, in places or beyond its borders
+  npm start -- convert FROM TO                   a checkpoint as another: file, folder, precision, shards
+  npm start -- inspect PATH                      what a checkpoint or a picture is: family, sizes and number types; its settings
+
+Each has its own --help. Exit codes: 0 done, 1 not possible, 2 not understood, 130 stopped by Ctrl-C.
 `;
 
 /** The most that is sensible in one picture file, and the most steps that the noise schedule has. */
@@ -51,44 +56,34 @@ const MOST = { count: 1000, steps: 1000 };
  * @throws UsageError for an unknown option, or a value out of its range
  */
 export function readDrawArguments(args: string[]): DrawArguments | "help" | "words" {
-  const { values, positionals } = parse(args);
+  const { values, positionals } = parseOptions(args, OPTIONS);
   if (values.help) return "help";
   if (values.words) return "words";
   return {
     prompts: sentences(positionals),
     negative: values.negative,
-    guidance: number("guidance", values.guidance, "a number"),
+    guidance: number("guidance", values.guidance),
     steps: whole("steps", values.steps, 1, MOST.steps),
     seed: whole("seed", values.seed, 0, Number.MAX_SAFE_INTEGER),
     count: whole("count", values.count, 1, MOST.count),
-    sampler: oneOf("sampler", values.sampler, SAMPLERS),
-    backend: oneOf("backend", values.backend, [...BACKEND_NAMES, "tensorflow"]),
+    sampler: ifGiven(oneOf, "sampler", values.sampler, SAMPLERS),
+    backend: ifGiven(oneOf, "backend", values.backend, [...BACKEND_NAMES, "tensorflow"]),
     out: values.out,
   };
 }
 
-function parse(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        negative: { type: "string", default: "" },
-        guidance: { type: "string", default: "3" },
-        steps: { type: "string", default: "20" },
-        seed: { type: "string", default: "0" },
-        count: { type: "string", default: "4" },
-        sampler: { type: "string" },
-        backend: { type: "string" },
-        out: { type: "string" },
-        words: { type: "boolean", default: false },
-        help: { type: "boolean", short: "h", default: false },
-      },
-    });
-  } catch (error) {
-    throw new UsageError((error as Error).message); // parseArgs throws nothing else, and says what was wrong.
-  }
-}
+const OPTIONS = {
+  negative: { type: "string", default: "" },
+  guidance: { type: "string", default: "3" },
+  steps: { type: "string", default: "20" },
+  seed: { type: "string", default: "0" },
+  count: { type: "string", default: "4" },
+  sampler: { type: "string" },
+  backend: { type: "string" },
+  out: { type: "string" },
+  words: { type: "boolean", default: false },
+  help: { type: "boolean", short: "h", default: false },
+} as const;
 
 /** Words that came without quotation marks are one sentence. */
 function sentences(positionals: string[]): string[] {
@@ -97,26 +92,4 @@ function sentences(positionals: string[]): string[] {
     throw new UsageError("The sentence is empty; write what to draw, or nothing for a sheet of examples.");
   const isUnquoted = given.length > 1 && given.every((text) => !text.includes(" "));
   return isUnquoted ? [given.join(" ")] : given;
-}
-
-function number(option: string, text: string, expected: string): number {
-  const value = Number(text);
-  if (text.trim() === "" || !Number.isFinite(value)) throw wrong(option, text, expected);
-  return value;
-}
-
-function whole(option: string, text: string, least: number, most: number): number {
-  const expected = `a whole number from ${least} to ${most}`;
-  const value = number(option, text, expected);
-  if (!Number.isSafeInteger(value) || value < least || value > most) throw wrong(option, text, expected);
-  return value;
-}
-
-function oneOf(option: string, text: string | undefined, names: readonly string[]): string | undefined {
-  if (text !== undefined && !names.includes(text)) throw wrong(option, text, `one of ${names.join(", ")}`);
-  return text;
-}
-
-function wrong(option: string, text: string, expected: string): UsageError {
-  return new UsageError(`--${option} ${text}: expected ${expected}.`);
 }

@@ -6,16 +6,12 @@ import { Presets, SingleBar } from "cli-progress";
 import { captionWords } from "../../datasets/faces/index.js";
 import { packagePath } from "../package-folder.js";
 import type { DrawArguments } from "./arguments.js";
+import { DrawingStopped } from "./drawing-stopped.js";
 import { EXAMPLES } from "./examples.js";
 import { outputFile } from "./output-file.js";
 import { samplerNamed } from "./samplers.js";
 import { showInTerminal } from "./show.js";
 import { describeUnknownWords, unknownWords } from "./unknown-words.js";
-
-/** Thrown when the user stops a drawing. */
-export class DrawingStopped extends Error {
-  override name = "DrawingStopped";
-}
 
 /** Pictures that go through the network together: more are no faster and take more memory. */
 const BATCH = 32;

@@ -1,15 +1,22 @@
-import { parseArgs } from "node:util";
+import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { type CheckpointPart, type CheckpointReport, inspectCheckpoint } from "@tfjs-diffusion/core";
+import { type CheckpointPart, type CheckpointReport, ImageError, inspectCheckpoint } from "@tfjs-diffusion/core";
+import { parseOptions } from "./option-values.js";
+import { readableSettings, settingsOf } from "./picture-settings.js";
 import { UsageError } from "./usage-error.js";
 
-export const INSPECT_HELP = `Says what a checkpoint is, without loading it.
+export const INSPECT_HELP = `Says what a checkpoint is, without loading it, or with what settings a picture was drawn.
 
-  npm start -- inspect PATH    a .safetensors file, its address (https://…), or a folder of diffusers
+  npm start -- inspect PATH    a .safetensors file, its address (https://…), a folder of diffusers, or a .png of generate and edit
 
   --json    the same for programs
   --help    this text
 `;
+
+const OPTIONS = {
+  json: { type: "boolean", default: false },
+  help: { type: "boolean", short: "h", default: false },
+} as const;
 
 /** What to inspect, and how to say it. */
 export interface InspectArguments {
@@ -23,7 +30,7 @@ export interface InspectArguments {
  * @throws UsageError for an unknown option, or not exactly one path
  */
 export function readInspectArguments(args: string[]): InspectArguments | "help" {
-  const { values, positionals } = parse(args);
+  const { values, positionals } = parseOptions(args, OPTIONS);
   if (values.help) return "help";
   const [path, ...others] = positionals;
   if (!path || others.length > 0)
@@ -33,24 +40,23 @@ export function readInspectArguments(args: string[]): InspectArguments | "help" 
   return { from: path, json: values.json };
 }
 
-function parse(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      allowPositionals: true,
-      options: { json: { type: "boolean", default: false }, help: { type: "boolean", short: "h", default: false } },
-    });
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
-}
-
 /** Prints what is at a path. */
 export async function inspect(args: string[]): Promise<void> {
   const wanted = readInspectArguments(args);
   if (wanted === "help") return console.log(INSPECT_HELP);
+  if (/\.png$/i.test(wanted.from)) return console.log(await describePicture(fromCaller(wanted.from)));
   const report = await inspectCheckpoint(fromCaller(wanted.from));
   console.log(wanted.json ? JSON.stringify(report, null, 2) : describeReport(report));
+}
+
+/** A picture's settings, a line each. */
+async function describePicture(path: string): Promise<string> {
+  const png = await readFile(path).catch((error: Error) => {
+    throw new ImageError(`${path} cannot be read (${error.message}).`, { cause: error });
+  });
+  const settings = settingsOf(png);
+  if (settings === undefined) throw new ImageError(`${path} holds no settings; it was drawn by another program.`);
+  return readableSettings(settings);
 }
 
 /** npm runs scripts in the package's folder; a path on the command line is meant from where npm was called. */

@@ -28,6 +28,11 @@ export function outputFile(out: string | undefined, prompts: readonly string[]):
   return file;
 }
 
+/** The file of one of several pictures: `a-cat-03.png` of 12. */
+export function numbered(file: string, number: number, total: number): string {
+  return file.replace(/\.png$/i, `-${String(number).padStart(String(total).length, "0")}$&`);
+}
+
 /** The first sentence with hyphens for all that is not a letter or a number, not longer than file systems like. */
 function fileName(prompts: readonly string[]): string {
   const words = (prompts[0] ?? "examples").toLowerCase().match(/[a-z0-9]+/g) ?? ["picture"];

@@ -30,6 +30,7 @@ export const PROFILE_HELP = `Shows where the time of a network goes.
   --tokens N        words of a prompt, where the network reads some (default 16)
   --train           forward and backward, not forward alone
   --depth N         how deep into the network the table of layers goes (default 3)
+  --help            this text
 `;
 
 /** What one layer took, and without the layers inside it. */

@@ -7,20 +7,26 @@ function shortName(className: string): string {
   return words.toLowerCase();
 }
 
-/** For networks that were trained otherwise (flows, EDM, consistency, score SDEs), or for other work than drawing. */
-const FOR_OTHER_NETWORKS = /FlowMatch|EDM|CMStochastic|LCM|TCD|IPNDM|ScoreSde|UnCLIP|RePaint|Inverse/;
+/** For networks that were distilled to few steps. */
+const FOR_OTHER_NETWORKS = /LCM|TCD/;
 
 /** They cannot take the faces model's first step, from a noise level of 20,000 (its cosine schedule's last) to one of about 10. */
 const DIVERGE_HERE = /Heun|KDPM2Ancestral/;
 
-const CLASSES = new Map(
+/** For networks that predict velocities along straight paths, or for other work than drawing from noise. */
+const NOT_FOR_DRAWING = /FlowMatch|EDM|CMStochastic|IPNDM|ScoreSde|UnCLIP|RePaint|Inverse/;
+
+/** Every method that draws with networks such as Stable Diffusion, LCM's among them, by its short name. */
+export const SAMPLER_CLASSES: ReadonlyMap<string, string> = new Map(
   schedulerNames
-    .filter((className) => !FOR_OTHER_NETWORKS.test(className) && !DIVERGE_HERE.test(className))
+    .filter((className) => !NOT_FOR_DRAWING.test(className))
     .map((className) => [shortName(className), className]),
 );
 
-/** The names that `--sampler` takes: the methods for a network that removes noise along a DDPM schedule. */
-export const SAMPLERS: readonly string[] = [...CLASSES.keys()];
+/** The names that `--sampler` takes for the faces: the methods for a network that removes noise along a DDPM schedule. */
+export const SAMPLERS: readonly string[] = [...SAMPLER_CLASSES]
+  .filter(([, className]) => !FOR_OTHER_NETWORKS.test(className) && !DIVERGE_HERE.test(className))
+  .map(([name]) => name);
 
 /**
  * The sampler of that name, on the noise schedule and the prediction type of the model's own; undefined: the model's own.
@@ -29,7 +35,8 @@ export const SAMPLERS: readonly string[] = [...CLASSES.keys()];
  */
 export function samplerNamed(name: string | undefined, own: Scheduler, steps: number): Scheduler {
   try {
-    const sampler = name === undefined ? own : schedulerFromConfig({ ...own.config, _class_name: CLASSES.get(name) });
+    const _class_name = name === undefined ? undefined : SAMPLER_CLASSES.get(name);
+    const sampler = name === undefined ? own : schedulerFromConfig({ ...own.config, _class_name });
     sampler.plan(steps);
     return sampler;
   } catch (error) {

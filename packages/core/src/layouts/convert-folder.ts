@@ -1,0 +1,72 @@
+import { modelFolder } from "../hub/model-source.js";
+import { modelFromConfig } from "../models/load-model.js";
+import { MODEL_CLASSES } from "../models/model-classes.js";
+import { fileExists, joinPath, listFolder, readText, writeText } from "../platform.js";
+import { tensorsToCopy } from "../weights/copy-tensors.js";
+import { WeightsFormatError } from "../weights/errors.js";
+import { closeAll, openModelFolder, readConfig, type SaveOptions, writeModelFolder } from "../weights/model-folder.js";
+import type { SafetensorsFile } from "../weights/safetensors.js";
+
+/** Which weights to read, and how to write them. */
+export interface ConvertFolderOptions extends Pick<SaveOptions, "dtype" | "maxShardBytes"> {
+  /** Which of several sets of weights to read: "fp16". */
+  variant?: string;
+  /** What the files that are written are marked with. Default: nothing. */
+  saveVariant?: string;
+}
+
+/**
+ * Writes a pipeline folder of diffusers anew, in another precision or in other shards: copied tensor by tensor. All is checked before
+ * anything is written. Networks of no class that is known here, such as safety checkers, become absent.
+ *
+ * @param from a folder, or a model of the hub
+ * @throws WeightsFormatError if the folder has no index; those of loadModel for networks that do not fit
+ */
+export async function convertFolder(from: string, to: string, options: ConvertFolderOptions = {}): Promise<void> {
+  const { variant, saveVariant, dtype, maxShardBytes } = options;
+  const folder = await modelFolder(from, { variant });
+  const index = await readIndex(folder);
+  const opened: SafetensorsFile[] = [];
+  try {
+    const writes: (() => Promise<void>)[] = [];
+    for (const [part, entry] of Object.entries(index)) {
+      // The index must not lead out of the folder; a part is a plain name.
+      if (!Array.isArray(entry) || typeof entry[1] !== "string" || !/^\w+$/.test(part)) continue;
+      const [inside, outside] = [joinPath(folder, part), joinPath(to, part)];
+      if (Object.hasOwn(MODEL_CLASSES, entry[1])) {
+        const config = await readConfig(inside);
+        const files = await openModelFolder(inside, variant);
+        opened.push(...files);
+        const tensors = tensorsToCopy(files, modelFromConfig(config, inside).namedParameters(), dtype);
+        const library = "_class_name" in config ? "diffusers" : "transformers";
+        const how = { variant: saveVariant, maxShardBytes };
+        writes.push(() => writeModelFolder(outside, library, config, tensors, how));
+      } else if (await fileExists(joinPath(inside, "config.json"))) index[part] = [null, null];
+      else writes.push(() => copyTexts(inside, outside));
+    }
+    for (const write of writes) await write();
+    await writeText(joinPath(to, "model_index.json"), `${JSON.stringify(index, null, 2)}\n`);
+  } finally {
+    await closeAll(opened);
+  }
+}
+
+/** Vocabularies and settings of tokenizers and samplers. */
+async function copyTexts(from: string, to: string): Promise<void> {
+  for (const name of await listFolder(from))
+    if (/\.(json|txt)$/.test(name)) await writeText(joinPath(to, name), await readText(joinPath(from, name)));
+}
+
+async function readIndex(folder: string): Promise<Record<string, unknown>> {
+  const path = joinPath(folder, "model_index.json");
+  try {
+    const index: unknown = JSON.parse(await readText(path));
+    if (typeof index === "object" && index !== null && !Array.isArray(index)) return index as Record<string, unknown>;
+    throw new Error("it holds no object");
+  } catch (error) {
+    throw new WeightsFormatError(
+      `${path} cannot be read (${(error as Error).message}). Give the folder of a whole pipeline.`,
+      { cause: error },
+    );
+  }
+}

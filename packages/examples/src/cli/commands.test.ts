@@ -1,0 +1,358 @@
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from "@jest/globals";
+import * as tf from "@tensorflow/tfjs";
+import { decodePng, encodePng, inspectCheckpoint, pngTexts, StableDiffusionPipeline } from "@tfjs-diffusion/core";
+import { writeTinyStableDiffusion, writeTinyStableDiffusionXL } from "../../../core/src/testing/stable-diffusion.js";
+import { FakeHub } from "../../../core/src/hub/testing/fake-hub.js";
+import { runCommand } from "./run-command.js";
+
+const fixture = (path: string) => fileURLToPath(new URL(`../../../core/fixtures/${path}`, import.meta.url));
+const SINGLE_FILE = fixture("tiny-sd-single-file/tiny-sd.fp16.safetensors");
+
+let folder: string;
+let sd: string;
+let xl: string;
+let out: string;
+let said: string[];
+let complained: string[];
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "commands-"));
+  sd = join(folder, "sd");
+  xl = join(folder, "xl");
+  await writeTinyStableDiffusion(sd);
+  await writeTinyStableDiffusionXL(xl);
+});
+afterAll(() => rm(folder, { recursive: true }));
+beforeEach(async () => {
+  out = await mkdtemp(join(folder, "out-"));
+  [said, complained] = [[], []];
+  jest.spyOn(console, "log").mockImplementation((text: string) => void said.push(text));
+  jest.spyOn(console, "error").mockImplementation((text: string) => void complained.push(text));
+  jest.spyOn(process.stderr, "write").mockImplementation(() => true);
+});
+afterEach(() => void jest.restoreAllMocks());
+
+/** Runs a command on wasm in two steps, into `out`. */
+const draw = (...args: string[]) => runCommand([...args, "--steps", "2", "--backend", "wasm", "--out", out]);
+
+async function expectDone(code: Promise<number>): Promise<void> {
+  expect({ code: await code, complained }).toEqual({ code: 0, complained: [] });
+}
+
+/** The pictures in `out`, with their settings. */
+async function pictures(): Promise<
+  { name: string; shape: number[]; bytes: number[]; settings: Record<string, unknown> }[]
+> {
+  const names = (await readdir(out)).sort();
+  return Promise.all(
+    names.map(async (name) => {
+      const png = await readFile(join(out, name));
+      const picture = await decodePng(png);
+      const result = { name, shape: picture.shape as number[], bytes: [...picture.mul(255).round().dataSync()] };
+      picture.dispose();
+      return { ...result, settings: JSON.parse(pngTexts(png).parameters!) as Record<string, unknown> };
+    }),
+  );
+}
+
+/** A picture file [height, width] whose values are those of `value`. */
+async function writePicture(name: string, height: number, width: number, value: (y: number, x: number) => number) {
+  const values = Array.from({ length: height * width }, (_, i) => value(Math.floor(i / width), i % width));
+  const picture = tf.tensor3d(values, [height, width, 1]);
+  await writeFile(join(folder, name), await encodePng(picture));
+  picture.dispose();
+  return join(folder, name);
+}
+
+describe("diffusion generate", () => {
+  it("draws with a folder, and writes the settings into the picture's file", async () => {
+    await expectDone(draw("generate", sd, "a café, 猫", "--negative", "blurry", "--guidance", "3", "--seed", "5"));
+    const [picture] = await pictures();
+    expect(picture).toMatchObject({ name: "a-caf.png", shape: [32, 32, 3] });
+    expect(picture!.settings).toEqual({
+      ...{ model: sd, prompt: "a café, 猫", negative: "blurry", steps: 2, guidance: 3, seed: 5 },
+      ...{ sampler: "PNDMScheduler", width: 32, height: 32, backend: "wasm" },
+    });
+    expect(said.join()).toMatch(/Drew in \d+\.\d s on wasm.*:\n.*a-caf\.png/);
+  });
+
+  it("draws what the library draws", async () => {
+    await expectDone(draw("generate", sd, "a hat", "--seed", "3"));
+    const pipeline = await StableDiffusionPipeline.fromPretrained(sd);
+    const { images, latents } = await pipeline.generate({ prompt: "a hat", seed: 3, numInferenceSteps: 2 });
+    expect((await pictures())[0]!.bytes).toEqual([...images.mul(255).round().dataSync()]);
+    tf.dispose([images, latents]);
+    pipeline.dispose();
+  });
+
+  it("draws several pictures of each prompt, each with a seed by which it is drawn again", async () => {
+    await expectDone(draw("generate", sd, "a hat", "a cat", "--count", "2", "--seed", "7"));
+    const all = await pictures();
+    expect(all.map(({ name }) => name)).toEqual(["a-hat-1.png", "a-hat-2.png", "a-hat-3.png", "a-hat-4.png"]);
+    expect(all.map(({ settings }) => [settings.prompt, settings.seed])).toEqual([
+      ...[
+        ["a hat", 7],
+        ["a hat", 8],
+      ],
+      ...[
+        ["a cat", 7],
+        ["a cat", 8],
+      ],
+    ]);
+    await rm(out, { recursive: true });
+    await expectDone(draw("generate", sd, "a cat", "--seed", "8"));
+    expect((await pictures())[0]!.bytes).toEqual(all[3]!.bytes);
+  });
+
+  it("takes a single file, with the configs and the vocabulary of a folder", async () => {
+    await expectDone(draw("generate", SINGLE_FILE, "a hat", "--config", sd, "--sampler", "euler-discrete"));
+    await expectDone(draw("generate", sd, "a hat", "--variant", "fp16", "--sampler", "euler-discrete", "--seed", "1"));
+    const [picture] = await pictures();
+    expect(picture!.settings).toMatchObject({ sampler: "EulerDiscreteScheduler" });
+  });
+
+  it("knows Stable Diffusion XL by itself", async () => {
+    await expectDone(draw("generate", xl, "a hat"));
+    expect((await pictures())[0]!.settings).toMatchObject({ model: xl, sampler: "EulerDiscreteScheduler" });
+  });
+
+  it("draws with every sampler that it names", async () => {
+    const help = await runCommand(["generate", "--help"]).then(() => said.join());
+    const names = /--sampler NAME +(.*)/.exec(help)![1]!.split(", ");
+    expect(names).toContain("lcm");
+    for (const sampler of names) {
+      const code = await runCommand([
+        "generate",
+        sd,
+        sampler,
+        "--steps",
+        "4",
+        "--guidance",
+        "0",
+        "--sampler",
+        sampler,
+        "--backend",
+        "wasm",
+        "--out",
+        out,
+      ]);
+      // Some need more or other steps than 4, and say so.
+      if (code !== 0)
+        expect([code, complained.pop()]).toEqual([2, expect.stringMatching(/--sampler .* does not work/)]);
+    }
+    expect((await readdir(out)).length).toBeGreaterThan(names.length - 3);
+  });
+
+  it("mixes LoRAs in, teaches words and follows a ControlNet", async () => {
+    const edges = await writePicture("edges.png", 40, 24, (y) => y % 2);
+    const lora = fixture("lora/peft/pytorch_lora_weights.safetensors");
+    const control = ["--controlnet", fixture("tiny-sd-controlnet"), "--control-image", edges, "--control-scale", "0.5"];
+    const word = fixture("textual_inversion/learned_embeds.safetensors");
+    const size = ["--width", "32", "--height", "32"];
+    const drawn: number[][] = [];
+    for (const options of [[], ["--lora", lora], ["--lora", `${lora}:0.5`, "--lora", `${lora}:-0.5`], control]) {
+      await rm(out, { recursive: true });
+      await expectDone(draw("generate", sd, "a hat", ...options, ...size));
+      drawn.push((await pictures())[0]!.bytes);
+    }
+    expect(drawn[1]).not.toEqual(drawn[0]);
+    expect(drawn[2]).toEqual(drawn[0]);
+    expect(drawn[3]).not.toEqual(drawn[0]);
+    expect((await pictures())[0]!.settings).toMatchObject({ control: { image: edges, scale: 0.5 } });
+    expect(await draw("generate", sd, "a hat", "--textual-inversion", `${word}:hat</w>`)).toBe(2);
+    expect(complained[0]).toMatch(/--textual-inversion .*hat<\/w>.*in the vocabulary already/);
+  });
+
+  it("takes a name on the hub, and says in a line why it cannot", async () => {
+    const files: Record<string, Buffer> = {};
+    for (const path of await readdir(sd, { recursive: true }))
+      if ((await stat(join(sd, path))).isFile()) files[path] = await readFile(join(sd, path));
+    const hub = await FakeHub.start(files);
+    const environment = { ...process.env };
+    process.env = { ...environment, HF_HOME: join(folder, "home"), HF_ENDPOINT: hub.endpoint, HF_TOKEN: "hf_secret" };
+    try {
+      await expectDone(draw("generate", "owner/name", "a hat", "--variant", "fp16", "--revision", "v2"));
+      expect((await pictures())[0]!.settings).toMatchObject({ model: "owner/name", variant: "fp16", revision: "v2" });
+      expect(await draw("generate", "owner/other", "a hat")).toBe(1);
+      expect(complained).toEqual([expect.stringMatching(/^http:.*owner\/other.*HF_TOKEN/)]);
+      expect(complained[0]).not.toMatch(/\n|hf_secret/);
+    } finally {
+      process.env = environment;
+      await hub.stop();
+    }
+  });
+
+  it("stopped by Ctrl-C ends with 130, and without a tensor left", async () => {
+    await draw("generate", sd, "a hat");
+    const before = tf.memory().numTensors;
+    const press = setInterval(() => process.emit("SIGINT"), 100);
+    const args = ["generate", sd, "a hat", "--steps", "900", "--backend", "wasm", "--out", out];
+    expect(await runCommand(args)).toBe(130);
+    clearInterval(press);
+    expect(process.listenerCount("SIGINT")).toBe(0);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it("begins with a picture, of the size that is asked for", async () => {
+    const begin = await writePicture("begin.png", 21, 20, (y) => y / 21);
+    const options = ["--init", begin, "--width", "32", "--height", "16", "--strength"];
+    await expectDone(draw("generate", sd, "a hat", ...options, "1"));
+    const [all] = await pictures();
+    expect(all!.shape).toEqual([16, 32, 3]);
+    await expectDone(draw("generate", sd, "a hat", ...options, "0.5"));
+    expect((await pictures())[0]!.bytes).not.toEqual(all!.bytes);
+    expect(await draw("generate", sd, "a hat", "--init", begin)).toBe(1);
+    expect(complained[0]).toMatch(/^height: 21; expected a multiple of 4 pixels; cut or resize the picture/);
+  });
+});
+
+describe("diffusion edit", () => {
+  it("draws a picture anew where a mask is white, and nowhere else", async () => {
+    const picture = await writePicture("picture.png", 32, 32, (y, x) => (y + x) / 64);
+    const mask = await writePicture("mask.png", 32, 32, (y) => (y < 16 ? 1 : 0));
+    await expectDone(draw("edit", sd, picture, "a hat", "--mask", mask, "--mask-blur", "2"));
+    const given = await decodePng(await readFile(picture));
+    const before = [...given.mul(255).round().dataSync()];
+    given.dispose();
+    const [edited] = await pictures();
+    expect(edited!.bytes.slice(edited!.bytes.length / 2)).toEqual(before.slice(before.length / 2));
+    expect(edited!.bytes).not.toEqual(before);
+    expect(edited!.settings).toMatchObject({ image: picture, mask, maskBlur: 2, paste: true });
+  });
+
+  it("draws all of a picture anew", async () => {
+    const picture = await writePicture("picture.png", 32, 32, (y, x) => (y + x) / 64);
+    await expectDone(draw("edit", sd, picture, "a hat", "--strength", "0.5"));
+    expect((await pictures())[0]!.settings).toMatchObject({ strength: 0.5, image: picture });
+  });
+
+  it("grows a picture beyond its borders, and keeps the picture", async () => {
+    const picture = await writePicture("picture.png", 32, 32, () => 0.5);
+    await expectDone(draw("edit", sd, picture, "a hat", "--outpaint", "0,16,8,0"));
+    const [grown] = await pictures();
+    expect(grown!.shape).toEqual([40, 48, 3]);
+    expect(grown!.bytes.slice(0, 32 * 3)).toEqual(Array(32 * 3).fill(128));
+    expect(grown!.bytes.slice(32 * 3, 48 * 3)).not.toEqual(Array(16 * 3).fill(128));
+  });
+
+  it("uses a network that was made for masks", async () => {
+    const nine = join(folder, "nine");
+    await cp(sd, nine, { recursive: true });
+    await rm(join(nine, "unet"), { recursive: true });
+    await mkdir(join(nine, "unet"));
+    for (const file of ["config.json", "diffusion_pytorch_model.safetensors"])
+      await cp(fixture(`tiny-sd-unet-inpaint9/${file}`), join(nine, "unet", file));
+    const picture = await writePicture("picture.png", 32, 32, (y, x) => (y + x) / 64);
+    await expectDone(draw("edit", nine, picture, "a hat", "--outpaint", "8"));
+    expect((await pictures())[0]!.shape).toEqual([48, 48, 3]);
+    expect(await draw("generate", nine, "a hat")).toBe(1);
+  });
+});
+
+describe("diffusion convert", () => {
+  it("makes a folder of a single file, and a file of that, with the same numbers", async () => {
+    const [copy, file] = [join(out, "copy"), join(out, "copy.safetensors")];
+    await expectDone(runCommand(["convert", SINGLE_FILE, copy, "--config", sd, "--tokenizer", join(sd, "tokenizer")]));
+    await expectDone(runCommand(["convert", copy, file]));
+    const totals = async (path: string) =>
+      (await inspectCheckpoint(path)).parts
+        .filter(({ name }) => /^(unet|vae|text_encoder)$/.test(name))
+        .map(({ name, dtypes }) => [name, dtypes.F16]); // Beside the numbers a published text encoder counts its positions.
+    expect(await totals(file)).toEqual(await totals(SINGLE_FILE));
+    expect(await totals(file)).toHaveLength(3);
+    await expectDone(draw("generate", copy, "a hat"));
+  });
+
+  it("makes half precision and shards of a folder", async () => {
+    const half = join(out, "half");
+    const options = ["--dtype", "fp16", "--shard", "200KB", "--save-variant", "fp16"];
+    await expectDone(runCommand(["convert", sd, half, ...options]));
+    const unet = await readdir(join(half, "unet"));
+    expect(unet).toEqual(
+      expect.arrayContaining([
+        "diffusion_pytorch_model.fp16-00001-of-00003.safetensors",
+        "diffusion_pytorch_model.safetensors.index.fp16.json",
+      ]),
+    );
+    const parts = (await inspectCheckpoint(half)).parts;
+    expect(parts.every(({ dtypes }) => Object.keys(dtypes).join() === "F16")).toBe(true);
+    await rm(join(sd, "x.png"), { force: true });
+    await expectDone(draw("generate", half, "a hat", "--variant", "fp16"));
+  });
+
+  it("does not write over what is there, nor from file to file", async () => {
+    expect(await runCommand(["convert", SINGLE_FILE, sd])).toBe(2);
+    expect(complained.pop()).toMatch(/is there already. Give another place, or --force/);
+    expect(await runCommand(["convert", SINGLE_FILE, join(out, "b.safetensors")])).toBe(2);
+    expect(await runCommand(["convert", join(out, "nowhere"), join(out, "c.safetensors")])).toBe(1);
+    expect(await readdir(out)).toEqual([]);
+  });
+});
+
+describe("diffusion inspect", () => {
+  it("shows the settings of a picture", async () => {
+    await expectDone(draw("generate", sd, "a hat"));
+    await expectDone(runCommand(["inspect", join(out, "a-hat.png")]));
+    expect(said.at(-1)).toMatch(/"prompt": "a hat",\n/);
+    const foreign = await writePicture("foreign.png", 2, 2, () => 0);
+    expect(await runCommand(["inspect", foreign])).toBe(1);
+    expect(complained).toEqual([expect.stringMatching(/holds no settings/)]);
+  });
+});
+
+describe("A command", () => {
+  it.each(["generate", "edit", "convert", "inspect", "profile"])("%s lists its options", async (name) => {
+    await expectDone(runCommand([name, "--help"]));
+    expect(said.join()).toMatch(/--help/);
+  });
+
+  it.each([
+    ["generate"],
+    ["generate", "model"],
+    ["generate", "model", "prompt", "--stepz", "3"],
+    ["generate", "model", "prompt", "--steps", "0"],
+    ["generate", "model", "prompt", "--seed=-1"],
+    ["generate", "model", "prompt", "--sampler", "magic"],
+    ["generate", "model", "prompt", "--strength", "0.5"],
+    ["generate", "model", "prompt", "--rescale", "2"],
+    ["generate", "model", "prompt", "--dtype", "int8"],
+    ["generate", "model", "prompt", "--controlnet", "x"],
+    ["edit", "model", "picture.png"],
+    ["edit", "model", "picture.png", "prompt", "--outpaint", "1,2"],
+    ["edit", "model", "picture.png", "prompt", "--outpaint", "8", "--mask", "m.png"],
+    ["edit", "model", "picture.png", "prompt", "--mask-blur", "3"],
+    ["convert", "one"],
+    ["convert", "a", "b", "--shard", "big"],
+    ["convert", "a", "b", "--shard", "0"],
+    ["inspect"],
+  ])("that is not understood ends with 2 and says what was expected: %j %j %j %j %j %j", async (...args) => {
+    expect(await runCommand(args.filter((arg) => arg !== undefined))).toBe(2);
+    expect(complained.join()).toMatch(/--help/);
+  });
+
+  it.each([
+    [["/nowhere"], /model_index.json/],
+    [[fixture("lora/peft/pytorch_lora_weights.safetensors")], /not a whole checkpoint/],
+    [["/nowhere/model.ckpt"], /model.ckpt/],
+  ])("that is not possible ends with 1 and one line: generate %j", async ([model], expected) => {
+    expect(await draw("generate", model!, "a hat")).toBe(1);
+    expect(complained).toEqual([expect.stringMatching(expected)]);
+    expect(complained[0]).not.toContain("\n");
+  });
+
+  it("leaves no tensor, whether it ends well or not", async () => {
+    await draw("generate", sd, "a hat");
+    const before = tf.memory().numTensors;
+    await draw("generate", sd, "a hat");
+    await draw("generate", sd, "a hat", "--width", "33");
+    await draw("generate", sd, "a hat", "--lora", fixture("textual_inversion/learned_embeds.safetensors"));
+    const picture = await writePicture("picture.png", 32, 32, () => 0.5);
+    await draw("edit", sd, picture, "a hat", "--mask", "/nowhere.png");
+    await draw("edit", sd, picture, "a hat", "--outpaint", "8");
+    expect(tf.memory().numTensors).toBe(before);
+  });
+});

@@ -1,0 +1,99 @@
+import {
+  type AnyPipeline,
+  type Control,
+  ControlNetModel,
+  loadModel,
+  openPipeline,
+  StableDiffusionPipeline,
+  StableDiffusionXLPipeline,
+} from "@tfjs-diffusion/core";
+import { existsSync } from "node:fs";
+import { fromCaller } from "./inspect.js";
+import type { PictureArguments } from "./picture-arguments.js";
+import { readPicture } from "./read-picture.js";
+import { UsageError } from "./usage-error.js";
+
+/** A pipeline that takes pictures, LoRAs and new words. */
+export type LatentModel = StableDiffusionPipeline | StableDiffusionXLPipeline;
+
+/** Whether it works in an autoencoder's latents. */
+export function isLatent(pipeline: AnyPipeline): pipeline is LatentModel {
+  return pipeline instanceof StableDiffusionPipeline || pipeline instanceof StableDiffusionXLPipeline;
+}
+
+/** A path is meant from where the command was called; what is no path there may be a name on the hub. */
+export function modelFrom(text: string): string {
+  const path = fromCaller(text);
+  return existsSync(path) || !/^[\w.-]+\/[\w.-]+$/.test(text) || text.endsWith(".safetensors") ? path : text;
+}
+
+/**
+ * Opens the model that a command asks for, with its LoRAs and words; frees it if that fails.
+ *
+ * @throws UsageError for options that this model has no use for; those of openPipeline
+ */
+export async function openModel(args: PictureArguments): Promise<AnyPipeline> {
+  const { config, tokenizer } = args.open;
+  const pipeline = await openPipeline(modelFrom(args.model), {
+    ...args.open,
+    config: config && modelFrom(config),
+    tokenizer: tokenizer && modelFrom(tokenizer),
+  });
+  try {
+    if (isLatent(pipeline)) await addOns(pipeline, args);
+    else refuseForPixels(args);
+    return pipeline;
+  } catch (error) {
+    pipeline.dispose();
+    throw error;
+  }
+}
+
+async function addOns(pipeline: LatentModel, { loras, words }: PictureArguments): Promise<void> {
+  for (const [i, { from, scale }] of loras.entries())
+    await pipeline.loras.load(fromCaller(from), { scale, name: String(i) });
+  for (const { from, token } of words) {
+    await pipeline.loadTextualInversion(fromCaller(from), token).catch((error: unknown) => {
+      if (!(error instanceof RangeError)) throw error;
+      throw new UsageError(`--textual-inversion ${from}: ${error.message} Write it behind the file: ${from}:WORD.`);
+    });
+  }
+}
+
+/** What networks without an autoencoder do not have. */
+function refuseForPixels(args: PictureArguments): void {
+  const { width, height, clipSkip, image, mask, control, loras, words, weighting } = args;
+  const asked: Record<string, boolean> = {
+    width: width !== undefined,
+    height: height !== undefined,
+    "clip-skip": clipSkip !== undefined,
+    init: image !== undefined,
+    mask: mask !== undefined,
+    controlnet: control !== undefined,
+    lora: loras.length > 0,
+    "textual-inversion": words.length > 0,
+    "prompt-weights": weighting,
+  };
+  const useless = Object.keys(asked).filter((option) => asked[option]);
+  if (useless.length === 0) return;
+  throw new UsageError(
+    `${args.model} draws pixels of one size, without an autoencoder, and has no use for --${useless.join(", --")}.`,
+  );
+}
+
+/** The ControlNet that a command asks for, with its picture; the caller owns both. */
+export async function openControl(args: PictureArguments): Promise<Control | undefined> {
+  if (!args.control) return undefined;
+  const { model: from, image, scale } = args.control;
+  const model = await loadModel(modelFrom(from), { variant: undefined });
+  if (!(model instanceof ControlNetModel)) {
+    model.dispose();
+    throw new UsageError(`--controlnet ${from}: this is a ${model.constructor.name}, not a ControlNetModel.`);
+  }
+  try {
+    return { model, image: await readPicture(image, args), scale };
+  } catch (error) {
+    model.dispose();
+    throw error;
+  }
+}

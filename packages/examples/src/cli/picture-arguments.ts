@@ -1,0 +1,235 @@
+import { BACKEND_NAMES, type Borders } from "@tfjs-diffusion/core";
+import { between, ifGiven, number, oneOf, parseOptions, whole, wrong } from "./option-values.js";
+import { SAMPLER_CLASSES } from "./samplers.js";
+import { UsageError } from "./usage-error.js";
+
+/** A LoRA, and how strongly to mix it in. */
+export interface LoraArgument {
+  from: string;
+  scale: number;
+}
+
+/** A file with a new word, and the word where the file does not name it. */
+export interface WordArgument {
+  from: string;
+  token?: string;
+}
+
+/** What `diffusion generate` and `diffusion edit` are asked for; undefined: the model's own. */
+export interface PictureArguments {
+  /** A folder, a `.safetensors` file or a name on the hub. */
+  model: string;
+  prompts: string[];
+  negative?: string;
+  guidance?: number;
+  rescale?: number;
+  steps: number;
+  seed: number;
+  /** Pictures of each prompt. */
+  count: number;
+  sampler?: string;
+  width?: number;
+  height?: number;
+  clipSkip?: number;
+  weighting: boolean;
+  loras: LoraArgument[];
+  words: WordArgument[];
+  control?: { model: string; image: string; scale?: number };
+  /** The picture to begin with, and what is done to it. */
+  image?: string;
+  strength?: number;
+  mask?: string;
+  maskBlur?: number;
+  outpaint?: Borders;
+  /** Put what is outside the mask back as it was. */
+  paste: boolean;
+  out?: string;
+  backend?: string;
+  open: {
+    variant?: string;
+    revision?: string;
+    dtype?: "F16" | "F32";
+    config?: string;
+    tokenizer?: string;
+    predictionType?: "epsilon" | "v_prediction";
+  };
+}
+
+/** The words of `--dtype`, and what the library calls them. */
+const DTYPES = { fp16: "F16", float16: "F16", fp32: "F32", float32: "F32" } as const;
+
+/** The value of `--dtype`. */
+export function precision(option: string, text: string): "F16" | "F32" {
+  return DTYPES[oneOf(option, text, Object.keys(DTYPES) as (keyof typeof DTYPES)[])];
+}
+
+const COMMON_HELP = `  --negative TEXT              what to draw away from
+  --guidance N                 how strongly to follow the prompt; 1 or less is not at all, and twice as fast
+  --rescale N                  0 to 1: takes back contrast that strong guidance adds
+  --steps N                    steps from noise to picture (default 25)
+  --seed N                     the same seed draws the same picture (default 0); the second picture has the next seed, and so on
+  --count N                    pictures of each prompt (default 1)
+  --sampler NAME               ${[...SAMPLER_CLASSES.keys()].join(", ")}
+  --width N, --height N        in pixels, multiples of 8; pictures that are given are scaled to it
+  --lora FILE[:SCALE]          mixes a LoRA in; can be given several times
+  --textual-inversion FILE[:WORD]   teaches a word; can be given several times
+  --clip-skip N                layers of the text encoder to leave out (default 0)
+  --prompt-weights             read weights such as (word:1.3)
+  --controlnet MODEL --control-image FILE.png [--control-scale N]   follow a picture's edges, depths, poses
+  --backend NAME               ${BACKEND_NAMES.join(", ")} (default: the best that loads here)
+  --out PATH                   a .png file, or a folder (default out/)
+
+  How to open the model:
+  --variant NAME               which of several sets of weights, such as fp16
+  --revision NAME              a branch, a tag or a commit, of a model of the hub
+  --dtype fp16|fp32            round the weights to this precision
+  --config PATH                for single files of other sizes: a folder of diffusers, or a name on the hub, with their configs
+  --tokenizer PATH             for single files: a folder, or a name on the hub, with CLIP's vocabulary
+  --prediction epsilon|v_prediction   for single files: what the network predicts, where the file does not say
+  --help                       this text
+`;
+
+const MODELS = `MODEL is a folder in the layout of diffusers, a single .safetensors file, or a name on the hub ("owner/name"), which is downloaded into the
+cache of Python's huggingface_hub. HF_HOME, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE count.`;
+
+export const GENERATE_HELP = `Draws pictures from a prompt, with Stable Diffusion 1.x, 2.x, XL or a model of this library. Each PNG file holds its settings.
+
+  diffusion generate MODEL "a prompt" ["another prompt" …]     (in this repository: npm start -- generate …)
+
+${MODELS}
+
+  --init FILE.png              begin with this picture instead of noise
+  --strength N                 0 to 1: how much of it is drawn anew (default 0.8)
+${COMMON_HELP}`;
+
+export const EDIT_HELP = `Draws a picture anew: all of it, where a mask is white, or beyond its borders. Each PNG file holds its settings.
+
+  diffusion edit MODEL FILE.png "a prompt"     (in this repository: npm start -- edit …)
+
+${MODELS}
+
+  --strength N                 0 to 1: how much is drawn anew (default 0.8; with --mask or --outpaint 1)
+  --mask FILE.png              draw anew where this picture of the same size is white
+  --outpaint N|T,R,B,L         grow the picture by N pixels on all sides, or by these at its top, right, bottom and left
+  --mask-blur N                fade the new into the old over so many pixels
+  --no-paste                   do not put the picture's own pixels back outside the mask
+${COMMON_HELP}`;
+
+const TEXT = { type: "string" } as const;
+const LIST = { type: "string", multiple: true, default: [] as string[] } as const;
+const FLAG = { type: "boolean", default: false } as const;
+const COMMON = {
+  ...{ negative: TEXT, guidance: TEXT, rescale: TEXT, sampler: TEXT, width: TEXT, height: TEXT, "clip-skip": TEXT },
+  ...{ lora: LIST, "textual-inversion": LIST, "prompt-weights": FLAG, strength: TEXT, out: TEXT, backend: TEXT },
+  ...{ controlnet: TEXT, "control-image": TEXT, "control-scale": TEXT },
+  ...{ variant: TEXT, revision: TEXT, dtype: TEXT, config: TEXT, tokenizer: TEXT, prediction: TEXT },
+  steps: { ...TEXT, default: "25" },
+  seed: { ...TEXT, default: "0" },
+  count: { ...TEXT, default: "1" },
+  help: { type: "boolean", short: "h", default: false },
+} as const;
+const EDITS = { mask: TEXT, outpaint: TEXT, "mask-blur": TEXT, "no-paste": FLAG } as const;
+
+/** The most pixels along a side that fit a PNG file and any memory; the pipeline says what it can do. */
+const MOST_PIXELS = 16_384;
+
+/**
+ * Reads the words after `generate`.
+ *
+ * @throws UsageError for an unknown option, a value out of its range, or no model and prompt
+ */
+export function readGenerateArguments(args: string[]): PictureArguments | "help" {
+  const { values, positionals } = parseOptions(args, { ...COMMON, init: TEXT });
+  if (values.help) return "help";
+  const [model, ...prompts] = positionals;
+  if (!model || prompts.length === 0)
+    throw new UsageError(`generate: expected a model and a prompt; got ${model ?? "neither"}.`);
+  if (values.strength !== undefined && values.init === undefined)
+    throw new UsageError("--strength is for a picture to begin with; give --init FILE.png too.");
+  return { ...common(values), model, prompts, image: values.init, paste: false };
+}
+
+/**
+ * Reads the words after `edit`.
+ *
+ * @throws UsageError for an unknown option, a value out of its range, or no model and picture
+ */
+export function readEditArguments(args: string[]): PictureArguments | "help" {
+  const { values, positionals } = parseOptions(args, { ...COMMON, ...EDITS });
+  if (values.help) return "help";
+  const [model, image, ...prompts] = positionals;
+  if (!model || !image || prompts.length === 0) throw new UsageError("edit: expected a model, a picture and a prompt.");
+  const { mask } = values;
+  const outpaint = ifGiven(borders, "outpaint", values.outpaint);
+  if (mask !== undefined && outpaint !== undefined)
+    throw new UsageError("--mask and --outpaint: give one of them; what is grown is its own mask.");
+  const maskBlur = ifGiven(whole, "mask-blur", values["mask-blur"], 0, MOST_PIXELS);
+  const isMasked = mask !== undefined || outpaint !== undefined;
+  const paste = isMasked && !values["no-paste"];
+  if (maskBlur !== undefined && !paste)
+    throw new UsageError("--mask-blur needs --mask or --outpaint, without --no-paste.");
+  return { ...common(values), model, prompts, image, mask, outpaint, maskBlur, paste };
+}
+
+type Values = ReturnType<typeof parseOptions<typeof COMMON>>["values"];
+
+function common(values: Values): Omit<PictureArguments, "model" | "prompts" | "paste"> {
+  const size = (option: "width" | "height") => ifGiven(whole, option, values[option], 1, MOST_PIXELS);
+  return {
+    negative: values.negative,
+    guidance: ifGiven(number, "guidance", values.guidance),
+    rescale: ifGiven(between, "rescale", values.rescale, 0, 1),
+    steps: whole("steps", values.steps, 1, 1000),
+    seed: whole("seed", values.seed, 0, Number.MAX_SAFE_INTEGER - 1000),
+    count: whole("count", values.count, 1, 1000),
+    sampler: ifGiven(oneOf, "sampler", values.sampler, [...SAMPLER_CLASSES.keys()]),
+    width: size("width"),
+    height: size("height"),
+    clipSkip: ifGiven(whole, "clip-skip", values["clip-skip"], 0, 100),
+    weighting: values["prompt-weights"],
+    loras: values.lora.map(lora),
+    words: values["textual-inversion"].map(word),
+    control: control(values),
+    strength: ifGiven(between, "strength", values.strength, 0, 1),
+    out: values.out,
+    backend: ifGiven(oneOf, "backend", values.backend, [...BACKEND_NAMES, "tensorflow"]),
+    open: {
+      variant: values.variant,
+      revision: values.revision,
+      dtype: ifGiven(precision, "dtype", values.dtype),
+      config: values.config,
+      tokenizer: values.tokenizer,
+      predictionType: ifGiven(oneOf, "prediction", values.prediction, ["epsilon", "v_prediction"] as const),
+    },
+  };
+}
+
+/** `FILE:0.8`; a colon with anything but a number behind it belongs to the file's name. */
+function lora(text: string): LoraArgument {
+  const [, from = text, scale = "1"] = /^(.+):([-+]?(?:\d+\.?\d*|\.\d+))$/.exec(text) ?? [];
+  return { from, scale: number("lora", scale) };
+}
+
+/** `FILE:<word>`; the file's name ends in `.safetensors`. */
+function word(text: string): WordArgument {
+  const [, from = text, token] = /^(.+\.safetensors):(.+)$/i.exec(text) ?? [];
+  return token === undefined ? { from } : { from, token };
+}
+
+function control(values: Values): PictureArguments["control"] {
+  const { controlnet: model, "control-image": image, "control-scale": scale } = values;
+  if (model === undefined && image === undefined && scale === undefined) return undefined;
+  if (model === undefined || image === undefined)
+    throw new UsageError("--controlnet and --control-image: give both, the network and the picture it reads.");
+  return { model, image, scale: ifGiven(number, "control-scale", scale) };
+}
+
+/** `64`, or `0,64,0,64` for top, right, bottom and left. */
+function borders(option: string, text: string): Borders {
+  const sides = text.split(",").map((side) => side.trim());
+  if (sides.length !== 1 && sides.length !== 4) throw wrong(option, text, "one number of pixels, or four: T,R,B,L");
+  const [top, right = top, bottom = top, left = top] = sides.map((side) => whole(option, side, 0, MOST_PIXELS)) as [
+    number,
+  ];
+  return { top, right, bottom, left };
+}

@@ -1,0 +1,68 @@
+import { readFile } from "node:fs/promises";
+import * as tf from "@tensorflow/tfjs";
+import { type Borders, decodePng, ImageError, outpaintCanvas } from "@tfjs-diffusion/core";
+import { fromCaller } from "./inspect.js";
+import type { PictureArguments } from "./picture-arguments.js";
+
+/** The size that is asked for, if one is. */
+type Size = Pick<PictureArguments, "width" | "height">;
+
+/**
+ * Reads a PNG file, scaled to the width and height that are asked for: [H, W, 3] in [0, 1]. The caller owns it.
+ *
+ * @throws ImageError for what cannot be read
+ */
+export async function readPicture(path: string, size: Size): Promise<tf.Tensor3D> {
+  const bytes = await readFile(fromCaller(path)).catch((error: Error) => {
+    throw new ImageError(`${path} cannot be read (${error.message}).`, { cause: error });
+  });
+  const picture = await decodePng(bytes).catch((error: Error) => {
+    throw new ImageError(`${path}: ${error.message} Save it as PNG.`, { cause: error });
+  });
+  return scaled(picture, size, (x, to) => tf.image.resizeBilinear(x, to, false, true));
+}
+
+/** Reads a mask, [H, W, 1]: the mean of the three colours. The caller owns it. */
+async function readMask(path: string, size: Size): Promise<tf.Tensor3D> {
+  const picture = await readPicture(path, {});
+  const mask = tf.tidy(() => picture.mean<tf.Tensor3D>(2, true));
+  picture.dispose();
+  return scaled(mask, size, (x, to) => tf.image.resizeNearestNeighbor(x, to, false, true));
+}
+
+/** Takes the picture over. */
+function scaled(
+  picture: tf.Tensor3D,
+  { width = picture.shape[1], height = picture.shape[0] }: Size,
+  resize: (x: tf.Tensor3D, to: [number, number]) => tf.Tensor3D,
+): tf.Tensor3D {
+  if (height === picture.shape[0] && width === picture.shape[1]) return picture;
+  const result = tf.tidy(() => resize(picture, [height, width]));
+  picture.dispose();
+  return result;
+}
+
+/** What a drawing begins with. */
+export interface Canvas {
+  image?: tf.Tensor3D | tf.Tensor4D;
+  mask?: tf.Tensor3D | tf.Tensor4D;
+}
+
+/** The picture and the mask that a command names, grown as it says; the caller owns them. */
+export async function readCanvas(args: PictureArguments): Promise<Canvas> {
+  if (args.image === undefined) return {};
+  const image = await readPicture(args.image, args);
+  try {
+    if (args.outpaint) return grown(image, args.outpaint);
+    return args.mask === undefined ? { image } : { image, mask: await readMask(args.mask, args) };
+  } catch (error) {
+    image.dispose();
+    throw error;
+  }
+}
+
+function grown(image: tf.Tensor3D, borders: Borders): Canvas {
+  const canvas = outpaintCanvas(image, borders);
+  image.dispose();
+  return canvas;
+}

@@ -1,0 +1,41 @@
+import { captionWords } from "../../datasets/faces/index.js";
+import { HELP, readDrawArguments } from "./arguments.js";
+import { printBackends } from "./backends.js";
+import { commandEnd } from "./command-errors.js";
+import { convert } from "./convert.js";
+import { draw } from "./draw.js";
+import { edit, generate } from "./generate.js";
+import { inspect } from "./inspect.js";
+import { profile } from "./profile.js";
+
+/** What the first word of a command line may ask for; anything else is a sentence to draw a face from. */
+const COMMANDS: Readonly<Record<string, (args: string[]) => Promise<void>>> = {
+  generate,
+  edit,
+  convert,
+  inspect,
+  profile,
+};
+
+/** Follows a command line and returns its exit code: 0 done, 1 not possible here, 2 not understood, 130 interrupted. */
+export async function runCommand(args: string[]): Promise<number> {
+  try {
+    await run(args);
+    return 0;
+  } catch (error) {
+    const end = commandEnd(error);
+    if (!end) throw error;
+    if (end.message !== undefined) console.error(end.message);
+    return end.code;
+  }
+}
+
+async function run(args: string[]): Promise<void> {
+  const [name = "", ...rest] = args;
+  if (name === "backends" && rest.length === 0) return printBackends();
+  if (Object.hasOwn(COMMANDS, name)) return COMMANDS[name]!(rest);
+  const drawing = readDrawArguments(args);
+  if (drawing === "help") console.log(HELP);
+  else if (drawing === "words") console.log(captionWords().join(" "));
+  else await draw(drawing);
+}
