@@ -9,7 +9,7 @@ export type Activation = <T extends tf.Tensor>(x: T) => T;
 export const silu: Activation = <T extends tf.Tensor>(x: T): T => fusedOp("Silu", { x }, {}, () => plainSilu(x)) as T;
 
 /** What the fused kernel computes. */
-export const plainSilu: Activation = (x) => sigmoidGated(x, 1);
+const plainSilu: Activation = (x) => sigmoidGated(x, 1);
 
 /** CLIP's quick GELU: x sigmoid(1.702 x). */
 export const quickGelu: Activation = (x) => sigmoidGated(x, 1.702);
@@ -32,7 +32,7 @@ function sigmoidGated<T extends tf.Tensor>(x: T, a: number): T {
 export const gelu: Activation = <T extends tf.Tensor>(x: T): T => fusedOp("Gelu", { x }, {}, () => plainGelu(x)) as T;
 
 /** What the fused kernel computes. */
-export const plainGelu: Activation = <T extends tf.Tensor>(x: T): T =>
+const plainGelu: Activation = <T extends tf.Tensor>(x: T): T =>
   customGradient(
     [x],
     () => {

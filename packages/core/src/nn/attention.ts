@@ -26,7 +26,7 @@ export function attend(
 }
 
 /** What the fused kernel computes, without ever holding all scores. */
-export function plainAttend(
+function plainAttend(
   q: tf.Tensor3D,
   k: tf.Tensor3D,
   v: tf.Tensor3D,

@@ -43,44 +43,45 @@ export class Conv2d {
 
   /** [B, H, W, in] -> [B, H', W', out]; H' = floor((H + padding - kernel) / stride) + 1, W' likewise. */
   forward(x: tf.Tensor4D): tf.Tensor4D {
-    if (this.#isPointwise) return this.#multiply(x);
-    const [before, after] = this.#padding;
-    const inputs = { x, filter: this.weight.value, ...(this.bias && { bias: this.bias.value }) };
-    const attributes = { stride: this.#stride, before, after };
-    return fusedOp("Conv2D", inputs, attributes, () => this.plain(x)) as tf.Tensor4D;
-  }
-
-  /** What the fused kernel computes. */
-  plain(x: tf.Tensor4D): tf.Tensor4D {
-    const y = this.#convolve(x);
-    return this.bias ? y.add(this.bias.value) : y;
+    const [weight, bias] = [this.weight.value, this.bias?.value];
+    // A 1x1 convolution is a matrix product over pixels, and faster as one.
+    if (this.#isPointwise) return affine(x, weight.reshape(this.weight.shape.slice(2)), bias) as tf.Tensor4D;
+    return conv2d(x, weight as unknown as tf.Tensor4D, bias, this.#stride, this.#padding);
   }
 
   get #isPointwise(): boolean {
     return this.#kernel === 1 && this.#stride === 1 && this.#padding[0] + this.#padding[1] === 0;
   }
+}
 
-  /** A 1x1 convolution is a matrix product over pixels, and faster as one. */
-  #multiply(x: tf.Tensor4D): tf.Tensor4D {
-    const weight = this.weight.value.reshape([this.inChannels, this.outChannels]);
-    return affine(x, weight, this.bias?.value) as tf.Tensor4D;
-  }
+/** x [B, H, W, in], filter [k, k, in, out], bias [out]; zeros before and after height and width -> [B, H', W', out]. */
+export function conv2d(
+  x: tf.Tensor4D,
+  filter: tf.Tensor4D,
+  bias: tf.Tensor | undefined,
+  stride: number,
+  padding: [before: number, after: number],
+): tf.Tensor4D {
+  const plain = () => {
+    const y = convolve(x, filter, stride, padding);
+    return bias ? y.add(bias) : y;
+  };
+  const [before, after] = padding;
+  return fusedOp("Conv2D", { x, filter, ...(bias && { bias }) }, { stride, before, after }, plain) as tf.Tensor4D;
+}
 
-  #convolve(x: tf.Tensor4D): tf.Tensor4D {
-    const [before, after] = this.#padding;
-    const filter = this.weight.value as unknown as tf.Tensor4D;
-    const keepsSize = this.#stride === 1 && before === after && before * 2 + 1 === this.#kernel;
-    if (keepsSize) return tf.conv2d(x, filter, 1, "same");
-    // Not the convolution's own explicit padding: tfjs-node has no gradient for it.
-    const padded =
-      before + after === 0
-        ? x
-        : tf.pad(x, [
-            [0, 0],
-            [before, after],
-            [before, after],
-            [0, 0],
-          ]);
-    return tf.conv2d(padded, filter, this.#stride, "valid");
-  }
+function convolve(x: tf.Tensor4D, filter: tf.Tensor4D, stride: number, [before, after]: [number, number]): tf.Tensor4D {
+  const keepsSize = stride === 1 && before === after && before * 2 + 1 === filter.shape[0];
+  if (keepsSize) return tf.conv2d(x, filter, 1, "same");
+  // Not the convolution's own explicit padding: tfjs-node has no gradient for it.
+  const padded =
+    before + after === 0
+      ? x
+      : tf.pad(x, [
+          [0, 0],
+          [before, after],
+          [before, after],
+          [0, 0],
+        ]);
+  return tf.conv2d(padded, filter, stride, "valid");
 }

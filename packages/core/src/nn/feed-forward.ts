@@ -12,13 +12,17 @@ export class GEGLU {
   }
 
   forward<T extends tf.Tensor>(x: T): T {
-    const both = this.proj.forward(x);
-    return fusedOp("Geglu", { x: both }, {}, () => plainGeglu(both)) as T;
+    return geglu(this.proj.forward(x)) as T;
   }
 }
 
-/** What the fused kernel computes: [..., 2 C] -> [..., C]. */
-export function plainGeglu(x: tf.Tensor): tf.Tensor {
+/** [..., 2 C] -> [..., C]. */
+export function geglu(x: tf.Tensor): tf.Tensor {
+  return fusedOp("Geglu", { x }, {}, () => plainGeglu(x));
+}
+
+/** What the fused kernel computes. */
+function plainGeglu(x: tf.Tensor): tf.Tensor {
   const [value, gate] = tf.split(x, 2, -1) as [tf.Tensor, tf.Tensor];
   return value.mul(gelu(gate));
 }

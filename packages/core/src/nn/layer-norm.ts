@@ -23,13 +23,17 @@ export class LayerNorm {
   }
 
   forward<T extends tf.Tensor>(x: T): T {
-    const [w, b, eps] = [this.weight.value, this.bias.value, this.eps];
-    return fusedOp("LayerNorm", { x, w, b }, { eps }, () => plainLayerNorm(x, w, b, eps)) as T;
+    return layerNorm(x, this.weight.value, this.bias.value, this.eps) as T;
   }
 }
 
+/** x [..., C], w, b [C] -> the same shape. */
+export function layerNorm(x: tf.Tensor, w: tf.Tensor, b: tf.Tensor, eps: number): tf.Tensor {
+  return fusedOp("LayerNorm", { x, w, b }, { eps }, () => plainLayerNorm(x, w, b, eps));
+}
+
 /** What the fused kernel computes. As in GroupNorm, with one group a token: dL/dx = (w d - E[w d] - h E[w d h]) / s, h = (x - mean) / s. */
-export function plainLayerNorm(x: tf.Tensor, w: tf.Tensor, b: tf.Tensor, eps: number): tf.Tensor {
+function plainLayerNorm(x: tf.Tensor, w: tf.Tensor, b: tf.Tensor, eps: number): tf.Tensor {
   const rows = [-1, x.shape[x.rank - 1]!];
   return customGradient(
     [x, w, b],

@@ -46,7 +46,7 @@ export function affine(x: tf.Tensor, weight: tf.Tensor, bias?: tf.Tensor): tf.Te
  * What the fused kernel computes. One plain matrix product: with a batch
  * dimension, the gradient of a weight is slow or missing. The gradient is written out: half the operations.
  */
-export function plainAffine(x: tf.Tensor, weight: tf.Tensor, bias?: tf.Tensor): tf.Tensor {
+function plainAffine(x: tf.Tensor, weight: tf.Tensor, bias?: tf.Tensor): tf.Tensor {
   const [inFeatures, outFeatures] = weight.shape as [number, number];
   const toRows = (x: tf.Tensor, features: number) => (x.rank === 2 ? x : x.reshape([-1, features]));
   const fromRows = (rows: tf.Tensor, features: number) =>

@@ -118,8 +118,8 @@ export type AdamWCoefficients = Record<"keep" | "fresh1" | "keep2" | "fresh2" | 
 type Moved = Record<"p" | "m" | "v", tf.Tensor>;
 
 /** One update of a tensor of parameters p and its moments m, v by the gradient g; as one kernel where there is one. */
-function adamWUpdate(coefficients: AdamWCoefficients): (tensors: Moved & { g: tf.Tensor }) => Moved {
-  if (!hasFusedKernel("AdamW")) return plainAdamWUpdate(coefficients);
+export function adamWUpdate(coefficients: AdamWCoefficients): (tensors: Moved & { g: tf.Tensor }) => Moved {
+  if (!hasFusedKernel("AdamW")) return plainUpdate(coefficients);
   return (tensors) => {
     const [p, m, v] = runFused("AdamW", tensors, coefficients) as [tf.Tensor, tf.Tensor, tf.Tensor];
     return { p, m, v };
@@ -127,7 +127,7 @@ function adamWUpdate(coefficients: AdamWCoefficients): (tensors: Moved & { g: tf
 }
 
 /** What the fused kernel computes. */
-export function plainAdamWUpdate(coefficients: AdamWCoefficients): ReturnType<typeof adamWUpdate> {
+function plainUpdate(coefficients: AdamWCoefficients): ReturnType<typeof adamWUpdate> {
   const keep = tf.scalar(coefficients.keep);
   const fresh1 = tf.scalar(coefficients.fresh1);
   const keep2 = tf.scalar(coefficients.keep2);

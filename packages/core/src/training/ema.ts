@@ -76,13 +76,13 @@ export class Ema {
 type Move = (average: tf.Tensor, value: tf.Tensor) => tf.Tensor;
 
 /** Moves an average by the share `fresh` towards a value; as one kernel where there is one. */
-function movingAverage(fresh: number): Move {
+export function movingAverage(fresh: number): Move {
   if (!hasFusedKernel("MovingAverage")) return plainMovingAverage(fresh);
   return (average, value) => runFused("MovingAverage", { average, value }, { fresh })[0]!;
 }
 
 /** What the fused kernel computes. */
-export function plainMovingAverage(fresh: number): Move {
+function plainMovingAverage(fresh: number): Move {
   const share = tf.scalar(fresh);
   return (average, value) => tf.tidy(() => average.add(value.sub(average).mul(share)));
 }
