@@ -3,8 +3,8 @@ import { modelFromConfig } from "../models/load-model.js";
 import { MODEL_CLASSES } from "../models/model-classes.js";
 import { fileExists, joinPath, listFolder, readText, writeText } from "../platform.js";
 import { tensorsToCopy } from "../weights/copy-tensors.js";
-import { WeightsFormatError } from "../weights/errors.js";
 import { closeAll, openModelFolder, readConfig, type SaveOptions, writeModelFolder } from "../weights/model-folder.js";
+import { readJsonObject } from "../weights/read-json.js";
 import type { SafetensorsFile } from "../weights/safetensors.js";
 
 /** Which weights to read, and how to write them. */
@@ -25,7 +25,9 @@ export interface ConvertFolderOptions extends Pick<SaveOptions, "dtype" | "maxSh
 export async function convertFolder(from: string, to: string, options: ConvertFolderOptions = {}): Promise<void> {
   const { variant, saveVariant, dtype, maxShardBytes } = options;
   const folder = await modelFolder(from, { variant });
-  const index = await readIndex(folder);
+  const index = await readJsonObject(joinPath(folder, "model_index.json"), {
+    remedy: "Give the folder of a whole pipeline.",
+  });
   const opened: SafetensorsFile[] = [];
   try {
     const writes: (() => Promise<void>)[] = [];
@@ -55,18 +57,4 @@ export async function convertFolder(from: string, to: string, options: ConvertFo
 async function copyTexts(from: string, to: string): Promise<void> {
   for (const name of await listFolder(from))
     if (/\.(json|txt)$/.test(name)) await writeText(joinPath(to, name), await readText(joinPath(from, name)));
-}
-
-async function readIndex(folder: string): Promise<Record<string, unknown>> {
-  const path = joinPath(folder, "model_index.json");
-  try {
-    const index: unknown = JSON.parse(await readText(path));
-    if (typeof index === "object" && index !== null && !Array.isArray(index)) return index as Record<string, unknown>;
-    throw new Error("it holds no object");
-  } catch (error) {
-    throw new WeightsFormatError(
-      `${path} cannot be read (${(error as Error).message}). Give the folder of a whole pipeline.`,
-      { cause: error },
-    );
-  }
 }

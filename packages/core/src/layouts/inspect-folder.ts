@@ -1,6 +1,7 @@
-import { fileExists, joinPath, listFolder, readText } from "../platform.js";
-import { WeightsFormatError, WeightsReadError } from "../weights/errors.js";
+import { fileExists, joinPath, listFolder } from "../platform.js";
+import { WeightsReadError } from "../weights/errors.js";
 import { readConfig } from "../weights/model-folder.js";
+import { parsePythonJson, readJsonObject } from "../weights/read-json.js";
 import { openSafetensors } from "../weights/safetensors.js";
 import type { TensorInfo } from "../weights/safetensors-header.js";
 import type { CheckpointPart, CheckpointReport } from "./inspect.js";
@@ -98,14 +99,6 @@ async function noWeights(folder: string): Promise<string> {
   return pickle ? `${pickle} is a pickle, which is not read: convert it to safetensors.` : "no safetensors weights.";
 }
 
-async function readJson(path: string): Promise<Config> {
-  try {
-    const value: unknown = JSON.parse(await readText(path));
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Config;
-    throw new Error("it holds no object");
-  } catch (error) {
-    throw new WeightsFormatError(`${path} cannot be read (${(error as Error).message}). Download it again.`, {
-      cause: error,
-    });
-  }
+function readJson(path: string): Promise<Config> {
+  return readJsonObject(path, { remedy: "Download it again.", parse: parsePythonJson });
 }

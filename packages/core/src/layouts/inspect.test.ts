@@ -192,7 +192,9 @@ describe("Inspecting a checkpoint", () => {
       "vae (AutoencoderKL) is missing.",
     ]);
     writeFileSync(join(broken, "model_index.json"), "[]");
-    await expect(inspectCheckpoint(broken)).rejects.toThrow("model_index.json cannot be read (it holds no object)");
+    await expect(inspectCheckpoint(broken)).rejects.toThrow(
+      "model_index.json holds no object; a JSON object is expected. Download it again.",
+    );
     await expect(inspectCheckpoint(join(folder, "nothing.safetensors"))).rejects.toThrow("Check the path");
   });
 });

@@ -1,4 +1,5 @@
 import { joinPath, readText } from "../platform.js";
+import { disguise } from "../weights/disguise.js";
 import { PipelineFolderError } from "./errors.js";
 
 /** What a pipeline needs of one part of its folder. */
@@ -53,15 +54,22 @@ export async function readPartClasses(folder: string): Promise<ReadonlyMap<strin
 }
 
 async function readIndex(folder: string): Promise<unknown> {
+  const text = await readText(joinPath(folder, MODEL_INDEX)).catch((error: unknown) => unreadable(folder, error));
   try {
-    return JSON.parse(await readText(joinPath(folder, MODEL_INDEX)));
+    return JSON.parse(text);
   } catch (error) {
-    throw new PipelineFolderError(
-      `${folder}: no ${MODEL_INDEX} can be read there (${(error as Error).message}). ` +
-        "Give the folder that holds it, with a subfolder for each part.",
-      { cause: error },
-    );
+    return unreadable(folder, error, disguise(text));
   }
+}
+
+function unreadable(folder: string, error: unknown, found?: string): never {
+  throw new PipelineFolderError(
+    found
+      ? `${joinPath(folder, MODEL_INDEX)}: ${found}.`
+      : `${folder}: no ${MODEL_INDEX} can be read there (${(error as Error).message}). ` +
+          "Give the folder that holds it, with a subfolder for each part.",
+    { cause: error },
+  );
 }
 
 /** Part to class. Parts written as [null, null] are absent; keys with other values are not parts. */

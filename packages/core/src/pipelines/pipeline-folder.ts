@@ -2,8 +2,10 @@ import { schedulerFromConfig, type Scheduler } from "@tfjs-diffusion/schedulers"
 import { modelFolder } from "../hub/model-source.js";
 import { loadModel, type LoadModelOptions } from "../models/load-model.js";
 import type { Model } from "../models/model.js";
-import { joinPath, readText, writeText } from "../platform.js";
+import { joinPath, writeText } from "../platform.js";
 import { CLIPTokenizer } from "../text/tokenizer.js";
+import type { SaveOptions } from "../weights/model-folder.js";
+import { parsePythonJson, readJsonObject } from "../weights/read-json.js";
 import { MODEL_INDEX, type PartRequirement, readModelIndex } from "./model-index.js";
 
 const SCHEDULER_FILE = "scheduler_config.json";
@@ -62,8 +64,9 @@ export class PipelineFolder {
   }
 
   async scheduler(): Promise<Scheduler> {
-    const config = await readText(joinPath(this.folder, "scheduler", SCHEDULER_FILE));
-    return schedulerFromConfig(JSON.parse(withoutInfinity(config)) as Record<string, unknown>);
+    const path = joinPath(this.folder, "scheduler", SCHEDULER_FILE);
+    const remedy = "Copy it from the model's page, or write one: it names the sampler and its noise levels.";
+    return schedulerFromConfig(await readJsonObject(path, { remedy, parse: parsePythonJson }));
   }
 }
 
@@ -76,12 +79,19 @@ function partsInUse(required: Record<string, PartRequirement>): string[] {
 /** What a pipeline is made of, by the names of the subfolders; undefined: absent. */
 export type PipelineParts = Record<string, Model | CLIPTokenizer | Scheduler | undefined>;
 
-/** Writes what {@link PipelineFolder} reads. `others` are entries of the index that name no part. */
+/** What stands in an index besides the parts, and how to write these. */
+export interface WritePipelineOptions {
+  /** Entries of the index that name no part. */
+  others?: Record<string, unknown>;
+  save?: SaveOptions;
+}
+
+/** Writes what {@link PipelineFolder} reads. */
 export async function writePipelineFolder(
   folder: string,
   className: string,
   parts: PipelineParts,
-  others: Record<string, unknown> = {},
+  { others, save }: WritePipelineOptions = {},
 ): Promise<void> {
   const index: Record<string, unknown> = { ...others };
   for (const [name, part] of Object.entries(parts)) {
@@ -93,7 +103,7 @@ export async function writePipelineFolder(
       await writeText(joinPath(folder, name, SCHEDULER_FILE), toJson(part.config));
       index[name] = ["diffusers", part.config._class_name];
     } else {
-      await part.save(joinPath(folder, name));
+      await part.save(joinPath(folder, name), save);
       index[name] = libraryAndClass(part);
     }
   }
@@ -106,11 +116,6 @@ export async function writePipelineFolder(
 function libraryAndClass({ config }: Model): [string, string] {
   const { _class_name, architectures } = config as { _class_name?: string; architectures?: string[] };
   return _class_name === undefined ? ["transformers", architectures![0]!] : ["diffusers", _class_name];
-}
-
-/** Python writes `-Infinity` for DPM-Solver's default `lambda_min_clipped`, which is no JSON; null stands for the default here. */
-function withoutInfinity(json: string): string {
-  return json.replace(/(:\s*)-?(?:Infinity|NaN)(?=\s*[,}])/g, "$1null");
 }
 
 function toJson(value: object): string {

@@ -5,6 +5,7 @@ import type { AutoencoderKL } from "../models/autoencoder-kl.js";
 import type { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip-text-model.js";
 import type { UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import type { CLIPTokenizer } from "../text/tokenizer.js";
+import type { SaveOptions } from "../weights/model-folder.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
 import { PipelinePartsError } from "./errors.js";
 import { type Condition, LatentPipeline, type LatentPipelineParts } from "./latent-pipeline.js";
@@ -132,18 +133,20 @@ export class StableDiffusionXLPipeline extends LatentPipeline<StableDiffusionXLP
     this.parts.tokenizer2 = second.tokenizer;
   }
 
-  /** Writes a folder that {@link fromPretrained} and Python's diffusers open. */
-  async savePretrained(folder: string): Promise<void> {
+  /** Writes a folder that {@link fromPretrained} and Python's diffusers open; `save` halves the precision, splits large files. */
+  async savePretrained(folder: string, save: SaveOptions = {}): Promise<void> {
     const { unet, vae, textEncoder, textEncoder2, tokenizer, tokenizer2, scheduler } = this.parts;
     const encoders = { text_encoder: textEncoder, text_encoder_2: textEncoder2 };
     const parts = { unet, vae, ...encoders, tokenizer, tokenizer_2: tokenizer2, scheduler };
     const absent = [null, null];
     const { forceZerosForEmptyPrompt: force_zeros_for_empty_prompt = true } = this.parts;
-    await writePipelineFolder(folder, this.#isRefiner ? "StableDiffusionXLImg2ImgPipeline" : NAME, parts, {
+    const others = {
       ...{ feature_extractor: absent, image_encoder: absent, force_zeros_for_empty_prompt },
       ...(!textEncoder && { text_encoder: absent, tokenizer: absent }),
       ...(this.#isRefiner && { requires_aesthetics_score: true }),
-    });
+    };
+    const name = this.#isRefiner ? "StableDiffusionXLImg2ImgPipeline" : NAME;
+    await writePipelineFolder(folder, name, parts, { others, save });
   }
 
   protected override check(options: StableDiffusionXLOptions): CheckedOptions {

@@ -225,6 +225,20 @@ describe("Stable Diffusion", () => {
     await rm(copy, { recursive: true });
   });
 
+  it("writes half the precision, marked and in shards, and draws from them as from diffusers' own fp16", async () => {
+    const copy = await mkdtemp(join(tmpdir(), "stable diffusion half "));
+    await pipeline.savePretrained(copy, { dtype: "F16", variant: "fp16", maxShardBytes: 150_000 });
+    const shards = readdirSync(join(copy, "unet")).filter((name) => name.endsWith(".safetensors"));
+    expect(shards).toEqual([1, 2, 3].map((n) => `diffusion_pytorch_model.fp16-0000${n}-of-00003.safetensors`));
+    const [ours, theirs] = await Promise.all(
+      [copy, folder].map((from) => StableDiffusionPipeline.fromPretrained(from, { variant: "fp16" })),
+    );
+    expect((await draw(PROMPT, ours)).images).toEqual((await draw(PROMPT, theirs)).images);
+    ours!.dispose();
+    theirs!.dispose();
+    await rm(copy, { recursive: true });
+  });
+
   it("draws with a LoRA, and as before without it", async () => {
     const [before, count] = [await draw(PROMPT), tf.memory().numTensors];
     await pipeline.loras.load(fixturePath("lora/kohya/pytorch_lora_weights.safetensors"), { scale: 0.8 });

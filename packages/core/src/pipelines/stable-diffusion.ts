@@ -6,6 +6,7 @@ import type { AutoencoderKL } from "../models/autoencoder-kl.js";
 import type { CLIPTextModel } from "../models/clip-text-model.js";
 import type { UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import type { CLIPTokenizer } from "../text/tokenizer.js";
+import type { SaveOptions } from "../weights/model-folder.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
 import { type Condition, LatentPipeline, type LatentPipelineParts } from "./latent-pipeline.js";
 import type { PartRequirement } from "./model-index.js";
@@ -100,15 +101,16 @@ export class StableDiffusionPipeline extends LatentPipeline<StableDiffusionParts
     this.parts.tokenizer = await loadTextualInversion(from, { ...this.parts, token });
   }
 
-  /** Writes a folder that {@link fromPretrained} and Python's diffusers open. */
-  async savePretrained(folder: string): Promise<void> {
+  /** Writes a folder that {@link fromPretrained} and Python's diffusers open; `save` halves the precision, splits large files. */
+  async savePretrained(folder: string, save: SaveOptions = {}): Promise<void> {
     const { unet, vae, textEncoder, tokenizer, scheduler } = this.parts;
     const parts = { unet, vae, text_encoder: textEncoder, tokenizer, scheduler };
     const absent = [null, null];
-    await writePipelineFolder(folder, NAME, parts, {
+    const others = {
       ...{ feature_extractor: absent, image_encoder: absent, safety_checker: absent },
       requires_safety_checker: false,
-    });
+    };
+    await writePipelineFolder(folder, NAME, parts, { others, save });
   }
 
   protected textFacts() {

@@ -4,6 +4,7 @@ import { toUnit } from "../image/to-unit.js";
 import type { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip-text-model.js";
 import type { UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import { FiniteWatch } from "./finite-watch.js";
+import type { SaveOptions } from "../weights/model-folder.js";
 import { guide, needsGuidance } from "./guidance.js";
 import { keepPixelRange } from "./pixel-range.js";
 import type { PartRequirement } from "./model-index.js";
@@ -68,11 +69,11 @@ export class TextToImagePipeline {
     );
   }
 
-  /** Writes what {@link fromPretrained} reads. */
-  async savePretrained(folder: string): Promise<void> {
+  /** Writes what {@link fromPretrained} reads; `save` halves the precision, splits large files. */
+  async savePretrained(folder: string, save: SaveOptions = {}): Promise<void> {
     const { unet, textEncoder, textEncoder2, tokenizer, scheduler } = this.parts;
     const parts = { unet, text_encoder: textEncoder, text_encoder_2: textEncoder2, tokenizer, scheduler };
-    await writePipelineFolder(folder, "TextToImagePipeline", parts);
+    await writePipelineFolder(folder, "TextToImagePipeline", parts, { save });
   }
 
   /** Draws the prompts. The caller owns both tensors: `images` [B, H, W, 3] in [0, 1], and `latents`, the same unclipped. */

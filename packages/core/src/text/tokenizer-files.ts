@@ -1,4 +1,6 @@
 import { fileExists, joinPath, readText } from "../platform.js";
+import { disguise } from "../weights/disguise.js";
+import { readJsonObject } from "../weights/read-json.js";
 import type { TokenizerParts } from "./tokenizer.js";
 
 /** Thrown when a tokenizer's files are missing, damaged, or contradict each other. */
@@ -70,6 +72,8 @@ async function readVocabAndMerges(folder: string): Promise<Learned> {
       cause: error,
     });
   });
+  const found = disguise(merges);
+  if (found) throw new TokenizerFilesError(`${joinPath(folder, "merges.txt")}: ${found}.`);
   return {
     vocab: checkedVocab(folder, vocab),
     merges: merges.split(/\r?\n/).filter((line, i) => line !== "" && !(i === 0 && line.startsWith("#version"))),
@@ -100,16 +104,10 @@ function checkedVocab(folder: string, vocab: unknown): Record<string, number> {
 }
 
 async function readJson(folder: string, name: string): Promise<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(await readText(joinPath(folder, name)));
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-    throw new Error("it holds no object");
-  } catch (error) {
-    throw new TokenizerFilesError(
-      `${folder}: ${name} cannot be read (${(error as Error).message}). A tokenizer folder holds vocab.json and merges.txt.`,
-      { cause: error },
-    );
-  }
+  const remedy = "A tokenizer folder holds vocab.json and merges.txt.";
+  return readJsonObject(joinPath(folder, name), { remedy }).catch((error: Error) => {
+    throw new TokenizerFilesError(error.message, { cause: error });
+  });
 }
 
 async function readOptional(folder: string, name: string): Promise<Record<string, unknown>> {

@@ -113,7 +113,7 @@ describe("A tokenizer folder", () => {
   it.each([
     ["no files", {}, /vocab\.json cannot be read/],
     ["a vocabulary that is no JSON", { "vocab.json": "{" }, /vocab\.json cannot be read/],
-    ["a vocabulary that is a list", { "vocab.json": "[]" }, /it holds no object/],
+    ["a vocabulary that is a list", { "vocab.json": "[]" }, /vocab.json holds no object/],
     ["an empty vocabulary", { "vocab.json": "{}", "merges.txt": "" }, /vocabulary is empty/],
     ["an id that is no number", { "vocab.json": '{"a":"1"}', "merges.txt": "" }, /gives "a" the id "1"/],
     ["no merges", { "vocab.json": "{}" }, /merges\.txt/],

@@ -1,8 +1,9 @@
 import type { Parameter } from "../nn/parameter.js";
-import { fileExists, joinPath, listFolder, readText, writeText } from "../platform.js";
-import { WeightsFormatError, WeightsReadError } from "./errors.js";
+import { fileExists, joinPath, listFolder, writeText } from "../platform.js";
+import { WeightsReadError } from "./errors.js";
 import { parametersToTensors, readParameters, type WeightPrecision } from "./parameters.js";
 import { openSafetensors, type SafetensorsFile } from "./safetensors.js";
+import { readJsonObject } from "./read-json.js";
 import { readShardNames, writeShards } from "./shards.js";
 import type { TensorToWrite } from "./write-safetensors.js";
 
@@ -22,22 +23,10 @@ export interface SaveOptions {
 
 /** Reads a model folder's `config.json`. */
 export async function readConfig(folder: string): Promise<Record<string, unknown>> {
-  const path = joinPath(folder, "config.json");
-  let config: unknown;
-  try {
-    config = JSON.parse(await readText(path));
-  } catch (error) {
-    throw new WeightsFormatError(
-      `${path} cannot be read (${(error as Error).message}). Give a folder with a config.json.`,
-      { cause: error },
-    );
-  }
-  if (typeof config !== "object" || config === null || Array.isArray(config)) {
-    throw new WeightsFormatError(
-      `${path} holds no object; a config.json as diffusers or transformers write it is expected.`,
-    );
-  }
-  return config as Record<string, unknown>;
+  return readJsonObject(joinPath(folder, "config.json"), {
+    remedy: "Give a folder with a config.json.",
+    expected: "a config.json as diffusers or transformers write it",
+  });
 }
 
 /** Writes a network as diffusers' or transformers' save_pretrained does: `config.json` and safetensors files. */

@@ -1,4 +1,5 @@
 import { type Dtype, dtypeBytes, DTYPES, isDtype } from "./dtypes.js";
+import { disguise } from "./disguise.js";
 import { WeightsFormatError } from "./errors.js";
 import { jsonFlaw } from "./json-flaw.js";
 
@@ -21,6 +22,9 @@ export interface SafetensorsHeader {
 
 /** Largest header that the reference implementation reads. */
 export const MAX_HEADER_BYTES = 100_000_000;
+
+/** What a hostile header says is quoted no further. */
+const LONGEST_PROBLEM = 500;
 
 /** Length of the JSON header from a file's first bytes, 8 of them at least where it has so many; checked against the file's size. */
 export function headerLength(file: string, first: Uint8Array, fileSize: number): number {
@@ -45,11 +49,8 @@ function guessFormat(first: Uint8Array, length: bigint): string {
   if (text.startsWith("PK\x03\x04") || first[0] === 0x80) {
     return "this is a PyTorch pickle (.ckpt, .bin, .pt), which can run any code when opened. Convert it to safetensors, or look for a .safetensors file beside it";
   }
-  if (text.startsWith("version https://git-lfs")) {
-    return "this is a Git LFS pointer and not the file itself. Run `git lfs pull` in that repository, or download the file";
-  }
-  if (/^\s*<(!|h|\?)/i.test(text))
-    return "this is a web page, probably an error message of a server. Download the file again";
+  const other = disguise(text);
+  if (other !== undefined) return other;
   if (text.startsWith("GGUF")) return "this is a GGUF file. Look for the .safetensors file it was made from";
   if (/^[\t\n\r\x20-\x7e]+$/.test(text))
     return `this is a text file, which begins ${JSON.stringify(text)}. Download the file again`;
@@ -59,7 +60,8 @@ function guessFormat(first: Uint8Array, length: bigint): string {
 /** Reads and checks a header: every rule of the reference implementation (its `Metadata::validate`). */
 export function parseHeader(file: string, json: Uint8Array, dataSize: number): SafetensorsHeader {
   const fail = (problem: string): never => {
-    throw new WeightsFormatError(`${file}: ${problem}. The file is damaged or was not written as safetensors.`);
+    const said = problem.length > LONGEST_PROBLEM ? `${problem.slice(0, LONGEST_PROBLEM)}…` : problem;
+    throw new WeightsFormatError(`${file}: ${said}. The file is damaged or was not written as safetensors.`);
   };
   let text: string;
   let parsed: unknown;

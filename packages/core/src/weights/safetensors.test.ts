@@ -387,24 +387,38 @@ describe("A file is refused, in its own words, when", () => {
     );
   });
 
-  it("it is hostile, within 50 ms and 16 MiB for 1 KiB", async () => {
-    const nested = `{"a":${"[".repeat(480)}${"]".repeat(480)}}`;
-    const quotes = `{${'"\\"":1,'.repeat(120)}"z":1}`;
-    const zeros = fileOf("");
-    new DataView(zeros.buffer).setBigUint64(0, 99_999_999n, true);
-    for (const bytes of [
-      fileOf(nested),
-      fileOf(quotes),
-      fileOf(`{"${"\\\\".repeat(490)}":1}`),
-      fileOf(`{"a":${"9".repeat(900)}}`),
-      zeros,
-    ]) {
+  const HOSTILE: [string, Uint8Array][] = [
+    ["nests deeply", fileOf(`{"a":${"[".repeat(480)}${"]".repeat(480)}}`)],
+    ["opens and does not close", fileOf('{"a":'.repeat(200))],
+    ["has escaped quotes", fileOf(`{${'"\\"":1,'.repeat(120)}"z":1}`)],
+    ["has escapes", fileOf(`{"${"\\\\".repeat(490)}":1}`)],
+    ["has a long number", fileOf(`{"a":${"9".repeat(900)}}`)],
+    [
+      "announces a header of 100 MB",
+      Uint8Array.from([0xff, 0xe0, 0xf5, 5, 0, 0, 0, 0, ...Buffer.from("{}".repeat(500))]),
+    ],
+    ["announces tensors of 8 EB", fileOf({ a: { dtype: "U8", shape: [2 ** 53 - 1], data_offsets: [0, 2 ** 53 - 1] } })],
+    [
+      "multiplies to beyond all numbers",
+      fileOf({ a: { dtype: "F64", shape: Array(200).fill(99), data_offsets: [0, 8] } }, 8),
+    ],
+    ["repeats one name", fileOf(`{${'"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},'.repeat(18).slice(0, -1)}}`)],
+    ["is full of zeros", new Uint8Array(1024).fill(0).map((_, i) => (i === 1 ? 3 : 0))],
+  ];
+
+  it.each(HOSTILE)("it is hostile and %s: within 50 ms and 16 MiB, from memory, a file or a Blob", async (_, bytes) => {
+    expect(bytes.byteLength).toBeLessThanOrEqual(1100);
+    const path = join(folder, "hostile.safetensors");
+    await writeFile(path, bytes);
+    for (const from of [bytes, path, new Blob([new Uint8Array(bytes)])]) {
       const costs: { ms: number; bytes: number }[] = [];
       for (let run = 0; run < 5; run++) {
         const before = process.memoryUsage();
         const started = performance.now();
-        await expect(openSafetensors(bytes)).rejects.toThrow(WeightsFormatError);
+        const error = await openSafetensors(from).catch((error: unknown) => error as Error);
         const after = process.memoryUsage();
+        expect(error).toBeInstanceOf(WeightsFormatError);
+        expect((error as Error).message.length).toBeLessThan(1500);
         costs.push({
           ms: performance.now() - started,
           bytes: after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers,
@@ -414,6 +428,14 @@ describe("A file is refused, in its own words, when", () => {
       expect(Math.min(...costs.map(({ ms }) => ms))).toBeLessThan(50);
       expect(Math.min(...costs.map((cost) => cost.bytes))).toBeLessThan(16 * 2 ** 20);
     }
+  });
+
+  it("it is sound for all that names of objects' own properties stand in it: they are names like others", async () => {
+    const entry = (name: string, at: number) => `"${name}":{"dtype":"U8","shape":[1],"data_offsets":[${at},${at + 1}]}`;
+    const names = ["__proto__", "constructor", "toString", "/etc/passwd", "../up"];
+    const file = await openSafetensors(fileOf(`{${names.map(entry).join()}}`, names.length));
+    expect([...file.tensors.keys()]).toEqual(names);
+    expect(await file.read("__proto__")).toEqual(new Uint8Array(1));
   });
 
   it("it is hostile and large: many escapes, deep nesting", async () => {

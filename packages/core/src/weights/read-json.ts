@@ -1,0 +1,43 @@
+import { readText } from "../platform.js";
+import { disguise } from "./disguise.js";
+import { WeightsFormatError } from "./errors.js";
+
+/** What to say of a file that is none, and how to read it. */
+export interface ReadJsonOptions {
+  /** What to do about it, as a sentence. */
+  remedy: string;
+  /** What it should hold. */
+  expected?: string;
+  /** Default: JSON as it is. */
+  parse?: (text: string) => unknown;
+}
+
+/**
+ * Reads a file that holds a JSON object.
+ *
+ * @throws WeightsFormatError that names the file, says what it is instead, and what to do
+ */
+export async function readJsonObject(
+  path: string,
+  { remedy, expected = "a JSON object", parse = JSON.parse }: ReadJsonOptions,
+): Promise<Record<string, unknown>> {
+  let value: unknown;
+  let text: string | undefined;
+  try {
+    text = await readText(path);
+    value = parse(text);
+  } catch (error) {
+    const found = text === undefined ? undefined : disguise(text);
+    throw new WeightsFormatError(
+      found ? `${path}: ${found}.` : `${path} cannot be read (${(error as Error).message}). ${remedy}`,
+      { cause: error },
+    );
+  }
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  throw new WeightsFormatError(`${path} holds no object; ${expected} is expected. ${remedy}`);
+}
+
+/** Python writes `-Infinity` for DPM-Solver's default `lambda_min_clipped`, which is no JSON; null stands for the default here. */
+export function parsePythonJson(text: string): unknown {
+  return JSON.parse(text.replace(/(:\s*)-?(?:Infinity|NaN)(?=\s*[,}])/g, "$1null"));
+}
