@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { activation } from "../nn/activations.js";
+import { activation, silu } from "../nn/activations.js";
 import { Conv2d } from "../nn/conv2d.js";
 import { GroupNorm } from "../nn/group-norm.js";
 import type { ResnetBlockOptions } from "../nn/resnet-block.js";
@@ -24,6 +24,8 @@ export interface AutoencoderOptions {
   /** For large batches: one picture at a time. */
   oneByOne?: boolean;
 }
+
+// act_fn is that of the blocks; the last normalisation of either half is followed by SiLU, as in diffusers.
 
 /** The Gaussian that an image is encoded to, each [B, h, w, latent_channels]. */
 export interface LatentDistribution {
@@ -69,7 +71,7 @@ class Encoder {
 
   forward(x: tf.Tensor4D, bandRows?: number): tf.Tensor4D {
     const h = this.mid_block.forward(bandRows ? this.#downInBands(x, bandRows) : this.#down(x), {});
-    return this.conv_out.forward(this.conv_norm_out.forward(h, activation(this.config.act_fn)));
+    return this.conv_out.forward(this.conv_norm_out.forward(h, silu));
   }
 
   #down(x: tf.Tensor4D): tf.Tensor4D {
@@ -118,7 +120,7 @@ class Decoder {
   #up(x: tf.Tensor4D): tf.Tensor4D {
     let h = x;
     for (const block of this.up_blocks) h = block.forward(h, {});
-    return this.conv_out.forward(this.conv_norm_out.forward(h, activation(this.config.act_fn)));
+    return this.conv_out.forward(this.conv_norm_out.forward(h, silu));
   }
 
   #upInBands(x: tf.Tensor4D, bandRows: number): tf.Tensor4D {
@@ -127,7 +129,7 @@ class Decoder {
       for (const resnet of resnets) bands.resnet(resnet, this.config.act_fn);
       if (upsamplers) bands.upsample(upsamplers[0]);
     }
-    bands.normalise(this.conv_norm_out, this.config.act_fn);
+    bands.normalise(this.conv_norm_out, "silu");
     bands.convolve(this.conv_out);
     return bands.join();
   }

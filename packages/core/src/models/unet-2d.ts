@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { activation } from "../nn/activations.js";
+import { activation, silu } from "../nn/activations.js";
 import { Conv2d } from "../nn/conv2d.js";
 import { Embedding } from "../nn/embedding.js";
 import { GroupNorm } from "../nn/group-norm.js";
@@ -104,7 +104,7 @@ export class UNet2DModel extends Model {
       for (const block of this.down_blocks) skips.push(...block.forward(skips.at(-1)!, { time }));
       let h = this.mid_block ? this.mid_block.forward(skips.at(-1)!, { time }) : skips.at(-1)!;
       for (const block of this.up_blocks) h = block.forward(h, { time }, skips);
-      return this.conv_out.forward(this.conv_norm_out.forward(h, act));
+      return this.conv_out.forward(this.conv_norm_out.forward(h, silu)); // Here diffusers has SiLU whatever act_fn says.
     });
   }
 
