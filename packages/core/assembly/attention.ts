@@ -14,9 +14,9 @@ function blockRows(queries: i32, keys: i32): i32 {
   return min((queries + 3) & ~3, max(4, (BLOCK_BYTES / (4 * keys)) & ~3));
 }
 
-/** Bytes from one query's scores to the next one's. */
+/** Bytes from one query's scores to the next one's: an odd number of cache lines, lest rows share a place in the cache. */
 function scoreRow(keys: i32): usize {
-  return <usize>((keys + 7) & ~7) * FLOAT;
+  return (<usize>(((((keys + 7) & ~7) * 4 + 63) >> 6) | 1)) << 6;
 }
 
 /** Bytes of scratch that {@link attention} needs; `size` is that of a head. */

@@ -1,7 +1,6 @@
 // The error function, elementwise: the heart of GELU.
-import { exponential } from "./exponential";
 
-/** output[i] = erf(input[i]), within 3e-7, for `count` numbers. */
+/** output[i] = erf(input[i]), within 4e-7 of its size, for `count` numbers. */
 export function erf(input: usize, count: i32, output: usize): void {
   const end = <usize>count * 4;
   const fours = end & ~15;
@@ -13,38 +12,29 @@ export function erf(input: usize, count: i32, output: usize): void {
 }
 
 /**
- * Near 0 its Taylor series up to x^13, which keeps small results to their last digits; from |x| = 1/2 on, 1 - erfc(|x|)
- * by the Chebyshev fit of Press et al., Numerical Recipes (2nd ed.), section 6.2, with the sign of x.
+ * x P(x^2) / Q(x^2), a rational fit for |x| <= 4, where erf is 1 to float32's last digit: the fit of Eigen and so of
+ * TensorFlow's native kernel (Eigen 3.3, generic_fast_erf_float). Its relative error is below 3.2e-7 everywhere.
  */
 export function errorFunction(x: v128): v128 {
-  const size = f32x4.abs(x);
-  const square = f32x4.mul(x, x);
+  const four = f32x4.splat(4);
+  const size = f32x4.max(f32x4.neg(four), f32x4.min(four, x));
+  const square = f32x4.mul(size, size);
 
-  let series = f32x4.splat(1.2055332e-4);
-  series = add(f32x4.mul(series, square), -8.548327e-4);
-  series = add(f32x4.mul(series, square), 5.2239776e-3);
-  series = add(f32x4.mul(series, square), -2.686617e-2);
-  series = add(f32x4.mul(series, square), 1.1283792e-1);
-  series = add(f32x4.mul(series, square), -3.7612638e-1);
-  series = add(f32x4.mul(series, square), 1.1283792);
-  const near = f32x4.mul(series, x);
+  let top = f32x4.splat(-2.72614225801306e-10);
+  top = add(f32x4.mul(top, square), 2.77068142495902e-8);
+  top = add(f32x4.mul(top, square), -2.10102402082508e-6);
+  top = add(f32x4.mul(top, square), -5.69250639462346e-5);
+  top = add(f32x4.mul(top, square), -7.34990630326855e-4);
+  top = add(f32x4.mul(top, square), -2.9545998085402e-3);
+  top = add(f32x4.mul(top, square), -1.60960333262415e-2);
 
-  const t = f32x4.div(f32x4.splat(1), add(f32x4.mul(size, f32x4.splat(0.5)), 1));
-  let fit = f32x4.splat(0.17087277);
-  fit = add(f32x4.mul(fit, t), -0.82215223);
-  fit = add(f32x4.mul(fit, t), 1.48851587);
-  fit = add(f32x4.mul(fit, t), -1.13520398);
-  fit = add(f32x4.mul(fit, t), 0.27886807);
-  fit = add(f32x4.mul(fit, t), -0.18628806);
-  fit = add(f32x4.mul(fit, t), 0.09678418);
-  fit = add(f32x4.mul(fit, t), 0.37409196);
-  fit = add(f32x4.mul(fit, t), 1.00002368);
-  fit = add(f32x4.mul(fit, t), -1.26551223);
-  const complement = f32x4.mul(t, exponential(f32x4.sub(fit, square)));
-  const sign = v128.and(x, i32x4.splat(0x80000000));
-  const far = v128.or(f32x4.sub(f32x4.splat(1), complement), sign);
-
-  return v128.bitselect(near, far, f32x4.lt(size, f32x4.splat(0.5)));
+  let bottom = f32x4.splat(-1.45660718464996e-5);
+  bottom = add(f32x4.mul(bottom, square), -2.13374055278905e-4);
+  bottom = add(f32x4.mul(bottom, square), -1.68282697438203e-3);
+  bottom = add(f32x4.mul(bottom, square), -7.37332916720468e-3);
+  bottom = add(f32x4.mul(bottom, square), -1.42647390514189e-2);
+  const value = f32x4.div(f32x4.mul(size, top), bottom);
+  return f32x4.max(f32x4.splat(-1), f32x4.min(f32x4.splat(1), value));
 }
 
 function add(a: v128, b: f32): v128 {

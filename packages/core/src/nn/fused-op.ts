@@ -27,16 +27,18 @@ export function fusedOp(
 ): tf.Tensor {
   const tensors = Object.values(inputs);
   if (!hasFusedKernel(name) || tensors.some(({ dtype, size }) => dtype !== "float32" || size === 0)) return plain();
+  // Variables outlive the gradient's computation; saving is for what a tidy may free before.
+  const kept = Object.keys(inputs).filter((key) => !(inputs[key] instanceof tf.Variable));
   return customGradient(
     tensors,
     () => {
       const results = runFused(name, inputs, attributes);
-      return { value: results[0]!, saved: [...tensors, ...results.slice(savesValue ? 0 : 1)] };
+      return { value: results[0]!, saved: [...kept.map((key) => inputs[key]!), ...results.slice(savesValue ? 0 : 1)] };
     },
     (dy, saved: tf.Tensor[]) => {
-      const names = [...Object.keys(inputs), ...saved.slice(tensors.length).map((_, i) => `saved${i}`)];
+      const names = [...kept, ...saved.slice(kept.length).map((_, i) => `saved${i}`)];
       const given = Object.fromEntries(names.map((key, i) => [key, saved[i]!]));
-      return runFused(`${name}Gradient`, { ...given, dy }, attributes);
+      return runFused(`${name}Gradient`, { ...inputs, ...given, dy }, attributes);
     },
   );
 }
@@ -50,7 +52,7 @@ export function hasFusedKernel(name: string): boolean {
 export function runFused(
   name: string,
   inputs: Record<string, tf.Tensor>,
-  attributes: Record<string, number | boolean> = {},
+  attributes: Record<string, number | boolean | number[][]> = {},
 ): tf.Tensor[] {
   return tf.engine().runKernel(fusedKernelName(name), inputs, attributes);
 }

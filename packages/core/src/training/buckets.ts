@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { hasFusedKernel, runFused } from "../nn/fused-op.js";
 
 interface Bucket {
   readonly names: string[];
@@ -68,9 +69,7 @@ export class ParameterBuckets {
         names.forEach((name, i) =>
           tf.util.assertShapesMatch(parts[i]!.shape, this.parameters.get(name)!.shape, `Parameter ${name}: `),
         );
-        return parts.length === 1
-          ? parts[0]!.clone()
-          : tf.concat1d(parts.map((part) => part.reshape<tf.Tensor1D>([-1])));
+        return parts.length === 1 ? parts[0]!.clone() : flatJoin(parts);
       }),
     );
   }
@@ -79,11 +78,8 @@ export class ParameterBuckets {
   split(joined: readonly tf.Tensor[]): Map<string, tf.Tensor> {
     const result = new Map<string, tf.Tensor>();
     this.#buckets.forEach(({ names, sizes }, i) => {
-      const parts = tf.tidy(() =>
-        names.length === 1
-          ? [joined[i]!.clone()]
-          : tf.split(joined[i]!, sizes).map((part, k) => part.reshape(this.parameters.get(names[k]!)!.shape)),
-      );
+      const shapes = names.map((name) => this.parameters.get(name)!.shape);
+      const parts = tf.tidy(() => (names.length === 1 ? [joined[i]!.clone()] : flatSplit(joined[i]!, shapes, sizes)));
       parts.forEach((part, k) => result.set(names[k]!, part));
     });
     return result;
@@ -124,6 +120,18 @@ export class ParameterBuckets {
     this.#values = [];
     this.#valuesOf = [];
   }
+}
+
+/** All numbers of `parts`, one after another, as one vector. */
+function flatJoin(parts: tf.Tensor[]): tf.Tensor {
+  if (hasFusedKernel("FlatJoin")) return runFused("FlatJoin", Object.fromEntries(parts.entries()))[0]!;
+  return tf.concat1d(parts.map((part) => part.reshape<tf.Tensor1D>([-1])));
+}
+
+/** The reverse. */
+function flatSplit(joined: tf.Tensor, shapes: number[][], sizes: number[]): tf.Tensor[] {
+  if (hasFusedKernel("FlatSplit")) return runFused("FlatSplit", { joined }, { shapes });
+  return tf.split(joined, sizes).map((part, k) => part.reshape(shapes[k]!));
 }
 
 /** Keeps tensors that outlive a tidy of the caller's, as state does. */

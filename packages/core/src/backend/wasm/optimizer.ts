@@ -32,3 +32,27 @@ export const movingAverage: FusedKernel<"average" | "value", { fresh: number }> 
   place.simd.movingAverage(place.at(average), place.at(value), sizeOf(value.shape), fresh, place.at(result));
   return [result];
 };
+
+/** Tensors "0", "1", ... of any shapes -> all their numbers in that order, as one vector. */
+export const flatJoin: FusedKernel<string> = (place, inputs) => {
+  const parts = Object.values(inputs);
+  const joined = place.make([parts.reduce((sum, { shape }) => sum + sizeOf(shape), 0)]);
+  let to = place.at(joined);
+  for (const part of parts) {
+    const bytes = 4 * sizeOf(part.shape);
+    place.simd.copyRows(place.at(part), 0, to, 0, bytes, 1);
+    to += bytes;
+  }
+  return [joined];
+};
+
+/** The reverse: a vector -> tensors of `shapes`. */
+export const flatSplit: FusedKernel<"joined", { shapes: number[][] }> = (place, { joined }, { shapes }) => {
+  let from = place.at(joined);
+  return shapes.map((shape) => {
+    const [part, bytes] = [place.make(shape), 4 * sizeOf(shape)];
+    place.simd.copyRows(from, 0, place.at(part), 0, bytes, 1);
+    from += bytes;
+    return part;
+  });
+};

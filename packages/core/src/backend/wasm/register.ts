@@ -12,7 +12,7 @@ import { groupNorm, groupNormGradient } from "./group-norm.js";
 import { layerNorm, layerNormGradient } from "./layer-norm.js";
 import { batchMatMul } from "./mat-mul.js";
 import type { WasmBackend } from "./memory.js";
-import { adamW, movingAverage } from "./optimizer.js";
+import { adamW, flatJoin, flatSplit, movingAverage } from "./optimizer.js";
 import { reduction, softmax } from "./reduce.js";
 import { unsortedSegmentSum } from "./segment-sum.js";
 import { loadSimd, type SimdKernels } from "./simd.js";
@@ -38,6 +38,8 @@ const FUSED: Record<string, (place: Place, inputs: never, attributes: never) => 
   AdamW: adamW,
   Attention: attention,
   AttentionGradient: attentionGradient,
+  FlatJoin: flatJoin,
+  FlatSplit: flatSplit,
   Geglu: geglu,
   GegluGradient: gegluGradient,
   Gelu: elementwise(({ simd }) => simd.gelu),
