@@ -51,7 +51,7 @@ export async function fetchBlob(asked: BlobRequest, settings: HubSettings): Prom
 }
 
 /** What the disk refuses, as an error that says which file and what to do. */
-function onDisk(error: unknown, { address, folder }: BlobRequest): unknown {
+export function onDisk(error: unknown, { address, folder }: Pick<BlobRequest, "address" | "folder">): unknown {
   const { code, syscall, message } = error as NodeJS.ErrnoException;
   if (error instanceof HubError || code === undefined || syscall === undefined) return error;
   return new HubError(

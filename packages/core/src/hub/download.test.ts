@@ -127,8 +127,21 @@ describe("A model of the hub", () => {
     settings.offline = true;
     expect(await download()).toBe(folder);
     expect(await download({ revision: COMMIT })).toBe(folder);
-    expect((await failure({ revision: "other" })).failure).toBe("offline");
+    const error = await failure({ revision: "other" });
+    expect([error.failure, error.message]).toEqual([
+      "offline",
+      expect.stringMatching(/does not hold the revision other/),
+    ]);
     expect(hub.heard).toHaveLength(before);
+  });
+
+  it("is not taken from the cache offline where only other files of it were downloaded", async () => {
+    const folder = await download({ files: ["config.json"] });
+    settings.offline = true;
+    expect(await download({ files: ["config.json"] })).toBe(folder);
+    expect((await failure()).message).toMatch(/the cache .* does not hold diffusion_pytorch_model.safetensors\. Unset/);
+    await rm(join(folder, "../../tfjs-listings"), { recursive: true }); // As Python leaves its cache.
+    expect(await download()).toBe(folder);
   });
 
   it("is taken from the cache, with a warning, when the hub cannot be reached", async () => {

@@ -1,5 +1,5 @@
 import { fileExists, joinPath, nodeFiles, readText, writeText } from "../platform.js";
-import { fetchBlob } from "./blob.js";
+import { fetchBlob, onDisk } from "./blob.js";
 import { HubError } from "./errors.js";
 import { type HubFile, type HubRevision, listRevision } from "./listing.js";
 import { progressLine } from "./progress-line.js";
@@ -51,14 +51,15 @@ export async function downloadWith(settings: HubSettings, name: string, options:
   checkRevision(revision);
   signal?.throwIfAborted();
   const folder = joinPath(settings.cache, `models--${name.replace("/", "--")}`);
-  if (settings.offline) return cached(settings, folder, name, revision);
+  const place = { folder, name, revision, wishes: options };
+  if (settings.offline) return cached(settings, place);
   let found: HubRevision;
   try {
     found = await listRevision(name, revision, settings, signal);
   } catch (error) {
     const isAway = error instanceof HubError && ["connection", "server", "rate-limited"].includes(error.failure);
     if (!isAway) throw error;
-    const there = await cached(settings, folder, name, revision).catch(() => undefined);
+    const there = await cached(settings, place).catch(() => undefined);
     if (there === undefined) throw error;
     console.warn(`${error.message} Taken from the cache instead: ${there}.`);
     return there;
@@ -66,9 +67,14 @@ export async function downloadWith(settings: HubSettings, name: string, options:
   const { commit } = found;
   const files = selectFiles(found.files, options, `${settings.endpoint}/${name}/tree/${revision}`);
   const snapshot = joinPath(folder, "snapshots", commit);
-  await fetchAll(files, { settings, name, commit, folder, snapshot, options });
-  // Last, so that a revision that is known by its name is whole.
-  if (revision !== commit) await writeText(joinPath(folder, "refs", revision), commit);
+  try {
+    await fetchAll(files, { settings, name, commit, folder, snapshot, options });
+    await writeText(listingPath(folder, commit), JSON.stringify(found.files));
+    // Last, so that a revision that is known by its name is whole.
+    if (revision !== commit) await writeText(joinPath(folder, "refs", revision), commit);
+  } catch (error) {
+    throw onDisk(error, { address: `${settings.endpoint}/${name}`, folder });
+  }
   return snapshot;
 }
 
@@ -120,17 +126,41 @@ async function point(path: string, blob: string, { path: inside, hash }: HubFile
   }
 }
 
-/** The folder of a revision that was downloaded before. */
-async function cached({ cache, endpoint }: HubSettings, folder: string, name: string, revision: string) {
+/** What is looked for in the cache. */
+interface CachedPlace {
+  folder: string;
+  name: string;
+  revision: string;
+  wishes: FileWishes;
+}
+
+/** The folder of a revision that was downloaded before, with all that is wished for. */
+async function cached({ cache, endpoint }: HubSettings, place: CachedPlace): Promise<string> {
+  const { folder, name, revision } = place;
   const isCommit = /^[0-9a-f]{40}$/.test(revision);
-  const commit = isCommit ? revision : await readText(joinPath(folder, "refs", revision)).catch(() => undefined);
-  const snapshot = commit && /^[0-9a-f]{40}$/.test(commit.trim()) && joinPath(folder, "snapshots", commit.trim());
-  if (snapshot && (await fileExists(snapshot))) return snapshot;
+  const named = isCommit ? revision : await readText(joinPath(folder, "refs", revision)).catch(() => "");
+  const commit = /^[0-9a-f]{40}$/.exec(named.trim())?.[0];
+  const snapshot = commit && joinPath(folder, "snapshots", commit);
+  const isThere = snapshot !== undefined && (await fileExists(snapshot));
+  const missing = isThere ? await missingFile(`${endpoint}/${name}`, place, commit!) : `the revision ${revision} of it`;
+  if (missing === undefined) return snapshot!;
   throw new HubError(
     "offline",
-    `${endpoint}/${name}: HF_HUB_OFFLINE is set, and the cache ${cache} does not hold the revision ${revision} of it. ` +
+    `${endpoint}/${name}: HF_HUB_OFFLINE is set, and the cache ${cache} does not hold ${missing}. ` +
       "Unset HF_HUB_OFFLINE to download it, or set HF_HOME or HF_HUB_CACHE to the cache that has it.",
   );
+}
+
+/** What a commit holds, kept for when the hub cannot be asked. */
+const listingPath = (folder: string, commit: string) => joinPath(folder, "tfjs-listings", `${commit}.json`);
+
+/** The first wished-for file that an earlier download, with other wishes, left out; undefined where that is not known: Python keeps no listing. */
+async function missingFile(at: string, { folder, wishes }: CachedPlace, commit: string): Promise<string | undefined> {
+  const text = await readText(listingPath(folder, commit)).catch(() => undefined);
+  if (text === undefined) return undefined;
+  for (const { path } of selectFiles(JSON.parse(text) as HubFile[], wishes, at))
+    if (!(await fileExists(joinPath(folder, "snapshots", commit, path)))) return path;
+  return undefined;
 }
 
 const PART = "[A-Za-z0-9](?:[\\w.-]*[A-Za-z0-9_])?";

@@ -7,6 +7,8 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import type { Dtype } from "./dtypes.js";
 import { WeightsFormatError, WeightsReadError } from "./errors.js";
 import { openSafetensors } from "./safetensors.js";
@@ -100,18 +102,30 @@ describe("Reading", () => {
     }
   });
 
-  it("reads the two 8-bit floats", async () => {
+  it("reads every number of the two 8-bit floats", async () => {
+    const all = Uint8Array.from({ length: 256 }, (_, i) => i);
     const bytes = fileOf(
       {
-        a: { dtype: "F8_E4M3", shape: [5], data_offsets: [0, 5] },
-        b: { dtype: "F8_E5M2", shape: [5], data_offsets: [5, 10] },
+        e4m3: { dtype: "F8_E4M3", shape: [256], data_offsets: [0, 256] },
+        e5m2: { dtype: "F8_E5M2", shape: [256], data_offsets: [256, 512] },
       },
-      10,
+      512,
     );
-    bytes.set([0x38, 0x7e, 0x01, 0xff, 0x80, 0x3c, 0x7b, 0x01, 0x7c, 0xff], bytes.byteLength - 10);
+    bytes.set([...all, ...all], bytes.byteLength - 512);
     const file = await openSafetensors(bytes);
-    expect([...((await file.read("a")) as Float32Array)]).toEqual([1, 448, 2 ** -9, NaN, -0]);
-    expect([...((await file.read("b")) as Float32Array)]).toEqual([1, 57344, 2 ** -16, Infinity, NaN]);
+    const value = (bits: number, digits: number, bias: number) => {
+      const [exponent, fraction] = [(bits & 127) >> digits, (bits % 2 ** digits) / 2 ** digits];
+      const size = exponent === 0 ? fraction * 2 ** (1 - bias) : (1 + fraction) * 2 ** (exponent - bias);
+      return bits & 128 ? -size : size;
+    };
+    // OCP 8-bit floating point, table 1: E4M3 has no infinity, and one NaN of each sign; E5M2 is as IEEE 754.
+    const e4m3 = Array.from(all, (bits) => ((bits & 127) === 127 ? NaN : value(bits, 3, 7)));
+    const e5m2 = Array.from(all, (bits) =>
+      (bits & 127) > 124 ? NaN : (bits & 127) === 124 ? value(bits, 2, 15) * Infinity : value(bits, 2, 15),
+    );
+    expect([...((await file.read("e4m3")) as Float32Array)]).toEqual(e4m3);
+    expect([...((await file.read("e5m2")) as Float32Array)]).toEqual(e5m2);
+    expect([e4m3[0x7e], e5m2[0x7b], e4m3[1], e5m2[1]]).toEqual([448, 57344, 2 ** -9, 2 ** -16]);
   });
 
   it("reads the same from a path, a Blob, bytes in memory, and a URL with and without ranges", async () => {
@@ -161,6 +175,32 @@ describe("Reading", () => {
     await file.close();
     await rm(path);
     expect(took).toBeLessThan(1000); // reading it would take longer than that on any disk
+  });
+
+  it("has one tensor in memory at a time, however large the file", async () => {
+    const [count, size] = [40, 4 * 2 ** 20];
+    const path = join(folder, "many.safetensors");
+    const entries = Array.from({ length: count }, (_, i) => {
+      const data_offsets = [i * 4 * size, (i + 1) * 4 * size];
+      return [`w${i}`, { dtype: "F32", shape: [size], data_offsets }] as const;
+    });
+    const head = fileOf(Object.fromEntries(entries));
+    await writeFile(path, head);
+    await truncate(path, head.byteLength + count * 4 * size); // 640 MiB, sparse
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    collect();
+    const before = process.memoryUsage().arrayBuffers;
+    const file = await openSafetensors(path);
+    let most = 0;
+    for (const name of file.tensors.keys()) {
+      expect(await file.read(name)).toHaveLength(size);
+      most = Math.max(most, process.memoryUsage().arrayBuffers - before);
+      collect();
+    }
+    await file.close();
+    await rm(path);
+    expect(most).toBeLessThan(2.5 * 4 * size); // The bytes and, where they cannot be the same, the numbers; another that is being freed.
   });
 });
 
