@@ -46,6 +46,14 @@ describe("CLIPTokenizer with OpenAI's vocabulary", () => {
     }
   });
 
+  // Asked of transformers 5.23.0.
+  it.each([
+    ["<|EndOfText|>|", [27, 347, 40786, 4160, 91, 285, 347]],
+    ["!<|EndOfText|>", [0, 27, 347, 40786, 4160, 91, 285]],
+  ])("takes a mark in capitals, %s, apart as transformers does", (text, ids) => {
+    expect(tokenizer.tokenize(text)).toEqual(ids);
+  });
+
   it("says what it cut off a text that is too long, and nothing of one that fits", () => {
     const long = cases.find(({ full_ids }) => full_ids !== undefined)!;
     const cut: string[] = [];

@@ -197,9 +197,13 @@ function normalised(text: string): string {
     : Array.from(spaced, (letter) => letter.toLowerCase()).join("");
 }
 
-/** CLIP's pattern: English endings, runs of letters, single digits, runs of anything else. */
+/** CLIP's pattern: its marks in other letters than its own, English endings, runs of letters, single digits, runs of anything else. */
 function words(text: string): string[] {
-  return text.match(/'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\p{White_Space}\p{L}\p{N}]+/gu) ?? [];
+  const found = text.match(
+    /<\|(?:start|end)oftext\|>|'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\p{White_Space}\p{L}\p{N}]+/gu,
+  );
+  // A mark in capitals is none, but it is cut out as one before it is taken apart.
+  return (found ?? []).flatMap((word) => (word.endsWith("oftext|>") ? ["<|", word.slice(2, -2), "|>"] : [word]));
 }
 
 function escaped(text: string): string {
