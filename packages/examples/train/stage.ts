@@ -3,6 +3,8 @@ import { warmupCosine } from "@tfjs-diffusion/core";
 /** How long, and with what, one stage is trained. */
 export interface StageSettings {
   steps: number;
+  /** Steps over which the learning rate falls to zero, default `steps`; more for a stage that is ended early, once it is good enough. */
+  plannedSteps?: number;
   batchSize: number;
   learningRate: number;
   warmupSteps: number;
@@ -27,13 +29,14 @@ export interface StageFiles {
 
 /** What all stages tell the training loop in the same words. */
 export function stageTraining(seed: number, stage: StageSettings) {
-  const { steps, batchSize, learningRate, warmupSteps, weightDecay, beta2, gradientClip, emaDecay } = stage;
+  const { steps, plannedSteps = steps, batchSize, learningRate, warmupSteps } = stage;
+  const { weightDecay, beta2, gradientClip, emaDecay } = stage;
   return {
     steps,
     batchSize,
     seed,
     optimizer: { weightDecay, beta2 },
-    schedule: warmupCosine({ learningRate, warmupSteps, totalSteps: steps }),
+    schedule: warmupCosine({ learningRate, warmupSteps, totalSteps: plannedSteps }),
     gradientClip,
     emaDecay,
   };
