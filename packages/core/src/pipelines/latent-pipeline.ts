@@ -61,7 +61,7 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
   /** LoRAs that are mixed into the UNet and the text encoders: `await pipeline.loras.load(file, { scale: 0.8 })`. */
   abstract readonly loras: LoraSet;
   readonly #space: LatentSpace;
-  #previewMap: tf.Tensor2D | undefined;
+  #previewMap: number[][] | undefined;
 
   constructor(readonly parts: P) {
     this.#space = new LatentSpace(parts.vae);
@@ -159,7 +159,7 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
         watch,
       };
       for await (const { x, index, timestep } of sample(walk)) {
-        const show = () => preview(x, (this.#previewMap ??= tf.keep(previewMap(this.#space))));
+        const show = () => preview(x, (this.#previewMap ??= previewMap(this.#space)));
         yield { index: index - first, total, timestep, latents: x, preview: show };
       }
     } finally {
@@ -224,7 +224,5 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
   dispose(): void {
     this.loras.dispose();
     for (const part of Object.values(this.parts)) if (part instanceof Model) part.dispose();
-    this.#previewMap?.dispose();
-    this.#previewMap = undefined;
   }
 }

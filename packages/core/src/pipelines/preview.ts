@@ -8,22 +8,24 @@ const SIZE = 16;
 /**
  * The best linear map from a latent to the mean colour of its pixels, [C + 1, 3] with the offset last: a picture of latents for the
  * price of one small product, 1 / factor as large as the decoded one. Found once, by least squares on what the autoencoder makes
- * of noise. The caller owns it.
+ * of noise.
  */
-export function previewMap(space: LatentSpace): tf.Tensor2D {
-  return tf.tidy(() => {
+export function previewMap(space: LatentSpace): number[][] {
+  const { inputs, pictures } = tf.tidy(() => {
     const latents = keyedNoise(0).at("preview").normal([1, SIZE, SIZE, space.channels]) as tf.Tensor4D;
-    const colours = tf.avgPool(space.decode(latents), space.factor, space.factor, "valid").reshape([-1, 3]);
-    const inputs = withOne(latents.reshape([-1, space.channels])).arraySync();
-    return tf.tensor2d(leastSquares(inputs, colours.arraySync() as number[][]));
+    const colours = tf.avgPool(space.decode(latents), space.factor, space.factor, "valid");
+    return { inputs: withOne(latents.reshape([-1, space.channels])), pictures: colours.reshape<tf.Tensor2D>([-1, 3]) };
   });
+  const map = leastSquares(inputs.arraySync(), pictures.arraySync());
+  tf.dispose([inputs, pictures]);
+  return map;
 }
 
 /** What latents [B, h, w, C] look like by {@link previewMap}: [B, h, w, 3] in [0, 1]; the caller owns it. */
-export function preview(latents: tf.Tensor4D, map: tf.Tensor2D): tf.Tensor4D {
+export function preview(latents: tf.Tensor4D, map: number[][]): tf.Tensor4D {
   return tf.tidy(() => {
     const [batch, height, width, channels] = latents.shape;
-    const colours = tf.matMul(withOne(latents.reshape([-1, channels])), map);
+    const colours = tf.matMul(withOne(latents.reshape([-1, channels])), tf.tensor2d(map));
     return colours.clipByValue(0, 1).reshape<tf.Tensor4D>([batch, height, width, 3]);
   });
 }

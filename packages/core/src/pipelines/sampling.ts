@@ -74,6 +74,7 @@ export async function* sample({
       await turnOfOthers();
       signal?.throwIfAborted();
       yield { index, total, timestep, x: state.x as tf.Tensor4D };
+      signal?.throwIfAborted(); // After the last step too: what follows it, as decoding, is work.
     }
   } finally {
     tf.dispose(state);
