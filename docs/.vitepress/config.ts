@@ -14,6 +14,7 @@ const guide: DefaultTheme.SidebarItem[] = [
       { text: "Getting started", link: "/getting-started" },
       { text: "Samplers", link: "/samplers" },
       { text: "Backends", link: "/backends" },
+      { text: "Benchmarks", link: "/benchmarks" },
       { text: "Training", link: "/training" },
       { text: "Writing a chapter", link: "/writing-a-chapter" },
       { text: "Decisions", link: "/decisions" },

@@ -1,48 +1,73 @@
 /**
- * One runner of the benchmark, a process of its own: builds a workload on a backend, then runs it once for each message
- * and answers with the milliseconds it took. Started by main.ts; arguments: backend, threads, workload.
+ * One runner of the benchmark, a process of its own: builds a workload, then runs it once for each message and answers
+ * with the milliseconds it took. Started by measure.ts; arguments: backend or onnxruntime package, threads, workload, and the
+ * folder of the ONNX graphs.
  */
 import * as tf from "@tensorflow/tfjs";
 import { useBackend } from "@tfjs-diffusion/core";
-import { WORKLOADS } from "./workloads.js";
+import { onnxSession } from "./onnx/session.js";
+import { workload } from "./workloads.js";
 
 export type Answer =
   | { kind: "ready"; detail: string; flop: number; steps?: number }
-  | { kind: "run"; milliseconds: number }
+  /** Peak memory of the process in MiB. */
+  | { kind: "run"; milliseconds: number; peakMemory: number }
   | { kind: "failed"; reason: string };
 
 const WARM_UP_MS = 1000;
 
-const [backend, threads, name] = process.argv.slice(2) as [string, string, string];
+const [kind, threads, name, references] = process.argv.slice(2) as [string, string, string, string];
 const answer = (message: Answer) => process.send!(message);
 
+interface Work {
+  detail: string;
+  flop: number;
+  steps?: number;
+  once(): Promise<void>;
+}
+
 try {
-  const detail = await start();
-  const workload = WORKLOADS[name]!();
-  const once = async () => {
-    const begin = performance.now();
-    const results = tf.tidy(() => workload.run());
-    await results[0]!.data();
-    const milliseconds = performance.now() - begin;
-    tf.dispose(results);
-    return milliseconds;
-  };
+  const work = kind.startsWith("onnxruntime") ? await onnxWork() : await ourWork();
   // V8 first runs WebAssembly unoptimised, and compiles what is hot in the background.
   const begin = performance.now();
-  for (let run = 0; run < 3 || performance.now() - begin < WARM_UP_MS; run++) await once();
-  process.on("message", () => void once().then((milliseconds) => answer({ kind: "run", milliseconds })));
-  answer({ kind: "ready", detail, flop: workload.flop, steps: workload.steps });
+  for (let run = 0; run < 3 || performance.now() - begin < WARM_UP_MS; run++) await work.once();
+  process.on("message", () => void timed(work.once).then(answer));
+  answer({ kind: "ready", detail: work.detail, flop: work.flop, steps: work.steps });
 } catch (error) {
   answer({ kind: "failed", reason: (error as Error).message });
 }
 
+async function timed(once: () => Promise<void>): Promise<Answer> {
+  const begin = performance.now();
+  await once();
+  const milliseconds = performance.now() - begin;
+  return { kind: "run", milliseconds, peakMemory: process.resourceUsage().maxRSS / 1024 };
+}
+
+async function ourWork(): Promise<Work> {
+  const detail = await start();
+  const { run, flop, steps } = workload(name);
+  const once = async () => {
+    const results = tf.tidy(run);
+    await results[0]!.data();
+    tf.dispose(results);
+  };
+  return { detail, flop, steps, once };
+}
+
+async function onnxWork(): Promise<Work> {
+  if (!references) throw new Error("it is not installed, or no graph was written.");
+  const { forward, error, flop } = await onnxSession(kind, Number(threads), references, name.replace(" forward", ""));
+  return { detail: `differs from ours by ${error.toExponential(1)}`, flop, once: async () => void (await forward()) };
+}
+
 /** Starts the backend; "stock wasm" is the wasm backend as TensorFlow.js brings it, without our kernels. */
 async function start(): Promise<string> {
-  if (backend === "stock wasm") {
+  if (kind === "stock wasm") {
     await import("@tensorflow/tfjs-backend-wasm");
     await tf.setBackend("wasm");
     return "1 thread";
   }
-  const { detail = "" } = await useBackend(backend, backend === "wasm" ? { threads: Number(threads) } : {});
+  const { detail = "" } = await useBackend(kind, kind === "wasm" ? { threads: Number(threads) } : {});
   return detail;
 }

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { AdamW, Ema, ParameterBuckets, parameterGradients } from "@tfjs-diffusion/core";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
+import { type Axis, AXES } from "./growth-axes.js";
 import { buildNetwork, type Network, NETWORKS } from "./networks.js";
 import { bareLoop, ddpmLoop } from "./sampler.js";
 
@@ -28,6 +29,16 @@ export const WORKLOADS: Record<string, () => Workload> = {
   "sampler: DDPM, 1,000 steps of 8x8x3": ddpmLoop,
   "sampler: its operations alone": bareLoop,
 };
+
+/** The workload called `name`; throws a RangeError where there is none. */
+export function workload(name: string): Workload {
+  const known = WORKLOADS[name];
+  if (known) return known();
+  const [kind, axis, size, ...pass] = name.split(" ");
+  if (kind !== "growth" || !AXES[axis as Axis]) throw new RangeError(`There is no workload called ${name}.`);
+  const network = AXES[axis as Axis].of(Number(size));
+  return pass.join(" ") === "forward" ? forward(network) : trainStep(network);
+}
 
 /** What is told as a ratio, beside the times of both. */
 export const RATIOS = [["sampler: DDPM, 1,000 steps of 8x8x3", "sampler: its operations alone"]] as const;

@@ -1,10 +1,11 @@
 import { join } from "node:path";
+import { type NetworkName, NETWORKS } from "../networks.js";
 import { optionalPackage } from "../packages.js";
 import { readReference, relativeError } from "./reference.js";
 
 /** What we use of onnxruntime-web and onnxruntime-node, which have the same interface. */
 interface OnnxRuntime {
-  env: { versions: { common: string }; wasm: { numThreads?: number } };
+  env: { wasm: { numThreads?: number } };
   Tensor: new (type: "float32", data: Float32Array, dims: number[]) => OnnxValue;
   InferenceSession: {
     create(
@@ -46,5 +47,5 @@ export async function onnxSession(packageName: string, threads: number, folder: 
   const forward = async () => (await session.run(tensors))[session.outputNames[0]!]!.data;
   const error = relativeError(await forward(), output.data);
   if (!(error < NOISE)) throw new Error(`its result for ${name} differs from ours by ${error.toExponential(1)}.`);
-  return { forward, error, version: ort.env.versions.common };
+  return { forward, error, flop: NETWORKS[name as NetworkName].flop };
 }

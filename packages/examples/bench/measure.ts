@@ -1,0 +1,112 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { availableParallelism } from "node:os";
+import { fileURLToPath } from "node:url";
+import type { Answer } from "./runner.js";
+
+/** One runner's best. */
+export interface Measured {
+  /** What ran: "wasm, 1 thread". */
+  label: string;
+  kind: string;
+  threads: number;
+  /** The backend's own words. */
+  detail: string;
+  /** Milliseconds. */
+  best: number;
+  flop: number;
+  steps?: number;
+  /** Largest resident memory of the process, MiB. */
+  peakMemory: number;
+}
+
+export type Candidate = [kind: string, threads: number];
+
+const OURS: Candidate[] = [
+  ["node", 1],
+  ["wasm", 1],
+  ...(availableParallelism() > 1 ? [["wasm", Math.min(4, availableParallelism())] satisfies Candidate] : []),
+  ["stock wasm", 1],
+];
+
+/** Who can run a workload: forward passes of a network also ONNX Runtime, on the same numbers of threads. */
+export function candidatesFor(name: string): Candidate[] {
+  if (!name.endsWith(" forward")) return OURS;
+  const threads = [...new Set(OURS.map(([, threads]) => threads))];
+  return [
+    ...OURS,
+    ...["onnxruntime-web", "onnxruntime-node"].flatMap((kind) => threads.map((n): Candidate => [kind, n])),
+  ];
+}
+
+interface Runner extends Measured {
+  child: ChildProcess;
+}
+
+/** Best times of all candidates that can start, in turns; the reasons of those that cannot go into `missing`. */
+export async function measure(
+  name: string,
+  candidates: Candidate[],
+  rounds: number,
+  references: string | undefined,
+  missing: Set<string>,
+): Promise<Measured[]> {
+  const runners: Runner[] = [];
+  try {
+    for (const [kind, threads] of candidates) {
+      const runner = await startRunner(kind, threads, name, references);
+      if (typeof runner === "string") missing.add(`${kind}: ${runner}`);
+      else runners.push(runner);
+    }
+    for (let round = 0; round < rounds; round++) {
+      for (const runner of runners) {
+        runner.child.send("run");
+        const message = await nextAnswer(runner.child);
+        if (message.kind !== "run") throw new Error(`${runner.label} ended in the middle of ${name}.`);
+        runner.best = Math.min(runner.best, message.milliseconds);
+        runner.peakMemory = message.peakMemory;
+      }
+    }
+  } finally {
+    for (const { child } of runners) child.kill();
+  }
+  return runners.map(({ child: _, ...measured }) => measured);
+}
+
+/** A runner that is ready, or why it cannot be. */
+async function startRunner(kind: string, threads: number, name: string, references = ""): Promise<Runner | string> {
+  const file = fileURLToPath(new URL("runner.js", import.meta.url));
+  const child = fork(file, [kind, String(threads), name, references], {
+    stdio: ["ignore", "ignore", "ignore", "ipc"],
+    env: {
+      ...process.env,
+      TF_CPP_MIN_LOG_LEVEL: "2",
+      // How native TensorFlow is told its number of threads.
+      TF_NUM_INTRAOP_THREADS: String(threads),
+      TF_NUM_INTEROP_THREADS: "1",
+      OMP_NUM_THREADS: String(threads),
+    },
+  });
+  const message = await nextAnswer(child);
+  if (message.kind !== "ready") {
+    child.kill();
+    return message.kind === "failed" ? `${name}: ${message.reason}` : "no answer";
+  }
+  const { detail, flop, steps } = message;
+  const label = `${kind}, ${threads} thread${threads === 1 ? "" : "s"}`;
+  return { label, kind, threads, child, detail, flop, steps, best: Infinity, peakMemory: 0 };
+}
+
+async function nextAnswer(child: ChildProcess): Promise<Answer> {
+  const ended = new AbortController();
+  const exit = once(child, "exit", { signal: ended.signal }).then((): Answer => ({
+    kind: "failed",
+    reason: "the process ended",
+  }));
+  const message = once(child, "message", { signal: ended.signal }).then(([answer]) => answer as Answer);
+  exit.catch(() => undefined);
+  message.catch(() => undefined);
+  const first = await Promise.race([message, exit]);
+  ended.abort();
+  return first;
+}

@@ -1,0 +1,92 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { availableParallelism, cpus, loadavg } from "node:os";
+import { packagePath } from "../src/package-folder.js";
+import type { Measured } from "./measure.js";
+import { benchFolder } from "./packages.js";
+
+/** The workload whose speed is taken for the most that a thread can do. */
+const PEAK = "matMul 1024x512x512";
+
+export function machine(): string {
+  return `${cpus()[0]?.model ?? "?"}, ${availableParallelism()} cores, Node ${process.version}`;
+}
+
+/** A workload's times, each beside those of wasm on one thread. */
+export function print(name: string, results: Measured[]): void {
+  const reference = results.find(({ label }) => label === "wasm, 1 thread")?.best ?? NaN;
+  console.log(name);
+  for (const { label, detail, best, flop, steps } of results) {
+    const speed = steps ? `${(best / steps).toFixed(3)} ms a step` : `${(flop / best / 1e6).toFixed(1)} GFLOP/s`;
+    console.log(
+      `  ${label.padEnd(28)}${best.toFixed(2).padStart(9)} ms${speed.padStart(16)}` +
+        `${(best / reference).toFixed(2).padStart(7)} x wasm on 1 thread  ${detail}`.trimEnd(),
+    );
+  }
+}
+
+/** The networks' times as a Markdown table: each forward pass beside onnxruntime's, each training step beside our forward pass. */
+export function comparison(results: ReadonlyMap<string, Measured[]>): string | undefined {
+  const rows: string[][] = [];
+  for (const [name, measured] of results) {
+    const [network, what] = [name.split(" ")[0]!, name.split(" ").slice(1).join(" ")];
+    if (what !== "forward" && what !== "train step") continue;
+    for (const result of measured) {
+      const { label, best, flop, peakMemory } = result;
+      const isOnnx = result.kind.startsWith("onnxruntime");
+      const beside = isOnnx ? undefined : besideWhom(result, measured, results.get(`${network} forward`));
+      rows.push([
+        name,
+        label,
+        best.toFixed(1),
+        beside ? `${(best / beside.best).toFixed(2)} x ${beside.label}${beside === result ? "" : what === "forward" ? "" : ", forward"}` : "", // prettier-ignore
+        (flop / best / 1e6).toFixed(1),
+        peakShare(result, results.get(PEAK)),
+        Math.round(peakMemory).toString(),
+      ]);
+    }
+  }
+  if (rows.length === 0) return undefined;
+  const head = ["workload", "runner", "ms", "ratio", "GFLOP/s", "of matMul's peak", "peak memory, MiB"];
+  const line = (cells: string[]) => `| ${cells.join(" | ")} |`;
+  return [line(head), line(head.map((_, i) => (i === 0 || i === 1 || i === 3 ? "---" : "--:"))), ...rows.map(line)].join("\n"); // prettier-ignore
+}
+
+/** What a time is told as a ratio of: the forward pass of ONNX Runtime on as many threads, or our own. */
+function besideWhom({ kind, threads, label }: Measured, same: Measured[], forward: Measured[] | undefined) {
+  const rival = kind === "node" ? "onnxruntime-node" : "onnxruntime-web";
+  return (
+    same.find((other) => other.kind === rival && other.threads === threads) ??
+    (same === forward ? undefined : forward?.find((other) => other.label === label))
+  );
+}
+
+/** Speed as a share of what the same kind of code reaches in a plain matrix product. */
+function peakShare({ kind, threads, flop, best }: Measured, products: Measured[] | undefined): string {
+  const family = /node$/.test(kind) ? "node" : "wasm";
+  const peaks = products?.filter((other) => other.kind === family && other.threads === threads) ?? [];
+  const peak = Math.max(...peaks.map((other) => other.flop / other.best));
+  return peaks.length === 0 ? "" : `${((100 * flop) / best / peak).toFixed(0)} %`;
+}
+
+/** Puts the table between the markers of docs/benchmarks.md, with what it was measured on. */
+export function writeComparison(table: string, rounds: number): void {
+  const file = packagePath("..", "..", "docs", "benchmarks.md");
+  const versions = JSON.parse(readFileSync(benchFolder, "utf8")) as { devDependencies: Record<string, string> };
+  const tfjs = createRequire(import.meta.url)("@tensorflow/tfjs/package.json") as { version: string };
+  const busy = loadavg()[0]!;
+  const text =
+    `${machine()}; TensorFlow.js ${tfjs.version}, ONNX Runtime ${versions.devDependencies["onnxruntime-web"]}; ` +
+    `${new Date().toISOString().slice(0, 10)}; best of ${rounds}. ` +
+    (busy > 1.5
+      ? `Other work ran on the machine all the while (${busy.toFixed(1)} processes wanted a core): the ratios count, not the times.`
+      : "") +
+    `\n\n${table}`;
+  const markers = /(<!-- bench:begin -->\n)[\s\S]*(\n<!-- bench:end -->)/;
+  const page = readFileSync(file, "utf8");
+  if (!markers.test(page)) throw new Error(`${file} has lost its markers <!-- bench:begin --> and <!-- bench:end -->.`);
+  writeFileSync(
+    file,
+    page.replace(markers, (_, begin: string, end: string) => `${begin}\n${text}\n${end}`),
+  );
+}
