@@ -32,8 +32,8 @@ export async function convertFolder(from: string, to: string, options: ConvertFo
   try {
     const writes: (() => Promise<void>)[] = [];
     for (const [part, entry] of Object.entries(index)) {
-      // The index must not lead out of the folder; a part is a plain name.
-      if (!Array.isArray(entry) || typeof entry[1] !== "string" || !/^\w+$/.test(part)) continue;
+      if (!/^\w+$/.test(part)) delete index[part]; // The index must not lead out of the folder; a part is a plain name.
+      if (!(part in index) || !Array.isArray(entry) || typeof entry[1] !== "string") continue;
       const [inside, outside] = [joinPath(folder, part), joinPath(to, part)];
       if (Object.hasOwn(MODEL_CLASSES, entry[1])) {
         const config = await readConfig(inside);

@@ -11,6 +11,7 @@ import { fixturePath } from "../testing/fixture.js";
 import { writeTinyStableDiffusion } from "../testing/stable-diffusion.js";
 import { openSafetensors } from "../weights/safetensors.js";
 import { folderToSingleFile } from "./convert-to-file.js";
+import { convertFolder } from "./convert-folder.js";
 import { singleFileToFolder } from "./convert-to-folder.js";
 import { inspectCheckpoint } from "./inspect.js";
 
@@ -122,3 +123,65 @@ async function writeTinyXl(target: string): Promise<void> {
     model.dispose();
   }
 }
+
+describe("A folder as another folder", () => {
+  it("has the same tensors, bit for bit, the same configs and vocabulary, and needs no memory for them", async () => {
+    const before = tf.memory().numTensors;
+    const out = join(folder, "again");
+    await convertFolder(tiny, out);
+    expect(tf.memory().numTensors).toBe(before);
+    for (const name of NETWORKS)
+      expect(await contents(join(out, `${name}.safetensors`))).toEqual(
+        await contents(join(tiny, `${name}.safetensors`)),
+      );
+    const json = (path: string) => JSON.parse(readFileSync(path, "utf8")) as unknown;
+    for (const file of [
+      "model_index.json",
+      "unet/config.json",
+      "scheduler/scheduler_config.json",
+      "tokenizer/vocab.json",
+    ])
+      expect(json(join(out, file))).toEqual(json(join(tiny, file)));
+  });
+
+  it("has the numbers that diffusers rounds to, in shards, marked as a variant", async () => {
+    const out = join(folder, "half");
+    await convertFolder(tiny, out, { dtype: "F16", saveVariant: "fp16", maxShardBytes: 300_000 });
+    const [ours, theirs] = await Promise.all(
+      [out, tiny].map((from) => loadModel(join(from, "unet"), { variant: "fp16" })),
+    );
+    for (const [name, value] of ours!.parameters())
+      expect(value.dataSync()).toEqual(theirs!.parameters().get(name)!.dataSync());
+    ours!.dispose();
+    theirs!.dispose();
+  });
+
+  it("does not follow an index out of the folder, and leaves out networks of no known class", async () => {
+    const from = join(folder, "strange");
+    await convertFolder(tiny, from);
+    const index = JSON.parse(readFileSync(join(from, "model_index.json"), "utf8")) as Record<string, unknown>;
+    mkdirSync(join(from, "safety_checker"));
+    writeFileSync(join(from, "safety_checker/config.json"), "{}");
+    const strange = {
+      "../tiny": ["diffusers", "UNet2DConditionModel"],
+      safety_checker: ["diffusers", "SafetyChecker"],
+    };
+    writeFileSync(join(from, "model_index.json"), JSON.stringify({ ...index, ...strange }));
+    const out = join(folder, "inside/out");
+    await convertFolder(from, out);
+    expect(existsSync(join(folder, "inside/tiny"))).toBe(false);
+    expect(existsSync(join(out, "safety_checker"))).toBe(false);
+    const written = JSON.parse(readFileSync(join(out, "model_index.json"), "utf8")) as unknown;
+    expect(written).toEqual({ ...index, safety_checker: [null, null] });
+  });
+
+  it("is refused whole where one network does not fit, and where it is no pipeline", async () => {
+    const from = join(folder, "broken");
+    await convertFolder(tiny, from);
+    writeFileSync(join(from, "vae/diffusion_pytorch_model.safetensors"), "version https://git-lfs.github.com/spec/v1");
+    const out = join(folder, "not there");
+    await expect(convertFolder(from, out)).rejects.toThrow("git lfs pull");
+    expect(existsSync(out)).toBe(false);
+    await expect(convertFolder(join(tiny, "unet"), out)).rejects.toThrow("Give the folder of a whole pipeline.");
+  });
+});
