@@ -27,6 +27,7 @@ export { type BatchContext, train, type TrainingStep, type TrainOptions, type Wi
 export { Ema } from "./training/ema.js";
 export { clipGradients, globalNorm, parameterGradients } from "./training/gradients.js";
 export { warmupCosine } from "./training/learning-rate.js";
+export { TrainableLora, type TrainableLoraOptions } from "./training/lora.js";
 
 export { BACKEND_NAMES, type BackendName, type BackendOptions } from "./backend/candidate.js";
 export { BackendUnavailableError, type ChosenBackend, useBackend } from "./backend/use-backend.js";

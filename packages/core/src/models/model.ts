@@ -18,7 +18,7 @@ export abstract class Model {
 
   /** The values by their names on disk; they stay the model's. Throws MissingWeightsError before there are any. */
   parameters(): Map<string, tf.Variable> {
-    return new Map([...namedParameters(this)].map(([name, parameter]) => [name, parameter.value]));
+    return new Map([...namedParameters(this)].map(([name, parameter]) => [name, parameter.variable]));
   }
 
   /**

@@ -24,6 +24,8 @@ export class MissingWeightsError extends Error {
  */
 export class Parameter {
   #variable: tf.Variable | undefined;
+  /** While set, what layers read in place of the value: made from other variables, so that a gradient reaches those. Lent, of the same shape. */
+  standIn: tf.Tensor | undefined;
 
   constructor(
     /** Shape in memory. */
@@ -41,8 +43,13 @@ export class Parameter {
     return this.#variable !== undefined;
   }
 
-  /** The value. Throws {@link MissingWeightsError} before the first {@link assign}. */
-  get value(): tf.Variable {
+  /** What layers compute with. Throws {@link MissingWeightsError} before the first {@link assign}. */
+  get value(): tf.Tensor {
+    return this.standIn ?? this.variable;
+  }
+
+  /** Where the value is kept. Throws {@link MissingWeightsError} before the first {@link assign}. */
+  get variable(): tf.Variable {
     if (!this.#variable) {
       throw new MissingWeightsError(
         "This network has no weights yet: call its initialize(noise), or build it with loadModel(folder).",
@@ -65,7 +72,7 @@ export class Parameter {
 
   /** The value in PyTorch's order; the caller owns it. */
   toDisk(): tf.Tensor {
-    return this.layout === "same" ? this.value.clone() : this.value.transpose(DISK_AXES[this.layout]);
+    return this.layout === "same" ? this.variable.clone() : this.variable.transpose(DISK_AXES[this.layout]);
   }
 
   /** Frees the value; it can be assigned anew. */

@@ -1,0 +1,138 @@
+import * as tf from "@tensorflow/tfjs";
+import type { NoiseSource } from "@tfjs-diffusion/schedulers";
+import type { LoraPart } from "../adapters/lora-names.js";
+import type { Model } from "../models/model.js";
+import type { Parameter } from "../nn/parameter.js";
+import { writeSafetensors } from "../weights/write-safetensors.js";
+
+/** What a {@link TrainableLora} changes, and with how many numbers. */
+export interface TrainableLoraOptions {
+  /** Which network of a pipeline this is; it begins the names in the file. Default "unet". */
+  part?: LoraPart;
+  /** Rank of each change, a whole number from 1. Default 4. */
+  rank?: number;
+  /** The change is multiplied by alpha / rank. Default: the rank. */
+  alpha?: number;
+  /** Which modules are changed, by the ends of their names; linear layers only. Default: the four of every attention. */
+  targets?: readonly string[];
+  /** Where the first values are drawn from. */
+  noise: NoiseSource;
+}
+
+const ATTENTION = ["to_q", "to_k", "to_v", "to_out.0"];
+
+interface Pair {
+  parameter: Parameter;
+  /** [rank, in] */
+  down: tf.Variable;
+  /** [out, rank] */
+  up: tf.Variable;
+}
+
+/**
+ * A low-rank adaptation in the making (Hu et al. 2022): W' = W + alpha / rank * up down, where W stays as it is and `up`, zeros at first, and
+ * `down` learn.
+ *
+ *     const lora = new TrainableLora(unet, { rank: 4, noise });
+ *     train({ parameters: lora.parameters(), loss: (context) => lora.within(() => lossOf(unet, context)), ... });
+ *     await lora.save("style/pytorch_lora_weights.safetensors");
+ */
+export class TrainableLora {
+  readonly #pairs = new Map<string, Pair>();
+  readonly #part: LoraPart;
+  readonly #rank: number;
+  readonly #alpha: number;
+  readonly #targets: readonly string[];
+
+  /** @throws RangeError on a rank or alpha that is none, and on targets that name no linear layer of the network */
+  constructor(
+    model: Model,
+    { part = "unet", rank = 4, alpha = rank, targets = ATTENTION, noise }: TrainableLoraOptions,
+  ) {
+    if (!(Number.isInteger(rank) && rank > 0)) {
+      throw new RangeError(`TrainableLora: rank is ${rank}; it must be a whole number from 1, such as 4.`);
+    }
+    if (!Number.isFinite(alpha) || alpha === 0) {
+      throw new RangeError(`TrainableLora: alpha is ${alpha}; it must be a number other than 0, such as the rank.`);
+    }
+    [this.#part, this.#rank, this.#alpha, this.#targets] = [part, rank, alpha, targets];
+    const chosen = chosenLayers(model, targets);
+    for (const [module, parameter] of chosen) {
+      const [inFeatures, outFeatures] = parameter.shape as [number, number];
+      const bound = 1 / Math.sqrt(inFeatures);
+      const pair = tf.tidy(() => ({
+        down: tf.variable(
+          noise
+            .uniform([rank, inFeatures])
+            .mul(2 * bound)
+            .sub(bound),
+        ),
+        up: tf.variable(tf.zeros([outFeatures, rank])),
+      }));
+      this.#pairs.set(module, { parameter, ...pair });
+    }
+  }
+
+  /** What learns, by the names that PEFT and diffusers give it; it stays the LoRA's. */
+  parameters(): Map<string, tf.Variable> {
+    return new Map(
+      [...this.#pairs].flatMap(([module, { down, up }]) => [
+        [`${this.#part}.${module}.lora_A.weight`, down] as const,
+        [`${this.#part}.${module}.lora_B.weight`, up] as const,
+      ]),
+    );
+  }
+
+  /** Runs `body`, which must not wait for anything, while the network computes with its changed weights; a gradient reaches the LoRA through them. */
+  within<T extends tf.TensorContainer>(body: () => T): T {
+    const pairs = [...this.#pairs.values()];
+    return tf.tidy(() => {
+      try {
+        for (const { parameter, down, up } of pairs) {
+          const change = tf.matMul(down, up, true, true).mul(this.#alpha / this.#rank);
+          parameter.standIn = parameter.variable.add(change);
+        }
+        return body();
+      } finally {
+        for (const { parameter } of pairs) parameter.standIn = undefined;
+      }
+    });
+  }
+
+  /** Writes it as diffusers does, named as PEFT names it, with the settings in the file: `pipeline.loras.load(file)` reads it. */
+  async save(file: string, { dtype = "F32" }: { dtype?: "F32" | "F16" } = {}): Promise<void> {
+    const tensors = new Map(
+      [...this.parameters()].map(([name, variable]) => [
+        name,
+        { dtype, shape: variable.shape, data: async () => (await variable.data()) as Float32Array },
+      ]),
+    );
+    const settings = { peft_type: "LORA", r: this.#rank, lora_alpha: this.#alpha, target_modules: this.#targets };
+    const named = Object.entries(settings).map(([key, value]) => [`${this.#part}.${key}`, value]);
+    const metadata = { format: "pt", lora_adapter_metadata: JSON.stringify(Object.fromEntries(named)) };
+    await writeSafetensors(file, tensors, metadata);
+  }
+
+  /** Frees the LoRA; the network stays as it is. */
+  dispose(): void {
+    for (const { down, up } of this.#pairs.values()) tf.dispose([down, up]);
+    this.#pairs.clear();
+  }
+}
+
+/** The layers whose module names end so: [name, weight]. */
+function chosenLayers(model: Model, targets: readonly string[]): [string, Parameter][] {
+  const layers = [...model.namedParameters()]
+    .filter(([name, { layout }]) => layout === "linear" && name.endsWith(".weight"))
+    .map(([name, parameter]) => [name.slice(0, -".weight".length), parameter] as [string, Parameter]);
+  const isChosen = (name: string, target: string) => name === target || name.endsWith(`.${target}`);
+  const idle = targets.filter((target) => !layers.some(([name]) => isChosen(name, target)));
+  if (targets.length === 0 || idle.length > 0) {
+    const ends = [...new Set(layers.map(([name]) => name.replace(/^.*\.(?=[a-z])/, "")))];
+    throw new RangeError(
+      `TrainableLora: targets ${JSON.stringify(targets)}: ${idle.length ? `${idle.join(", ")} ends the name of no linear layer` : "none is given"}. ` +
+        `The network has: ${ends.join(", ")}.`,
+    );
+  }
+  return layers.filter(([name]) => targets.some((target) => isChosen(name, target)));
+}
