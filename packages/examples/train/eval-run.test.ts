@@ -135,4 +135,11 @@ describe("the best setting", () => {
   it("is the cheaper of two that are equally good", () => {
     expect(bestSetting([cell(3, 50, 0.9), cell(3, 20, 0.9)])).toEqual({ guidance: 3, steps: 20 });
   });
+  it("is not one that costs more for less than a tenth of a percent", () => {
+    expect(bestSetting([cell(3, 50, 0.9005), cell(3, 20, 0.9), cell(1, 20, 0.8996)])).toEqual({
+      guidance: 3,
+      steps: 20,
+    });
+    expect(bestSetting([cell(3, 50, 0.902), cell(3, 20, 0.9)])).toEqual({ guidance: 3, steps: 50 });
+  });
 });

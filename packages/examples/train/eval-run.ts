@@ -126,13 +126,19 @@ async function scoreCells(
   return cells;
 }
 
-/** The setting with the best mean over splits and styles; of equals, the cheaper. */
+/** A difference too small to pay for: a tenth of a percent of the attributes. */
+const NEGLIGIBLE = 0.001;
+
+/** The setting with the best mean over splits and styles; of those as good but for a tenth of a percent, the fewest steps, then the better. */
 export function bestSetting(grid: readonly CellScores[]): Setting {
-  const total = ({ guidance, steps }: Setting) =>
-    grid
-      .filter((cell) => cell.guidance === guidance && cell.steps === steps)
-      .reduce((sum, { scores }) => sum + scores.mean.share, 0);
-  const [best] = [...grid].sort((a, b) => total(b) - total(a) || a.steps - b.steps || a.guidance - b.guidance);
+  const mean = ({ guidance, steps }: Setting) => {
+    const cells = grid.filter((cell) => cell.guidance === guidance && cell.steps === steps);
+    return cells.reduce((sum, { scores }) => sum + scores.mean.share, 0) / cells.length;
+  };
+  const enough = Math.max(...grid.map(mean)) - NEGLIGIBLE;
+  const [best] = grid
+    .filter((cell) => mean(cell) >= enough)
+    .sort((a, b) => a.steps - b.steps || mean(b) - mean(a) || a.guidance - b.guidance);
   return { guidance: best!.guidance, steps: best!.steps };
 }
 
