@@ -1,0 +1,30 @@
+import * as tf from "@tensorflow/tfjs";
+import type { RandomNumbers } from "@tfjs-diffusion/schedulers";
+
+/** Share of masks that leave nothing to see, so that the network still draws whole pictures. */
+const ALL = 0.15;
+
+/**
+ * Masks to learn painting with, [count, side, side, 1] of 1 (paint) and 0 (keep) a latent: a rectangle of a quarter of the side at least, or its
+ * surroundings, or everything. The caller owns them.
+ */
+export function randomMasks(count: number, side: number, random: RandomNumbers): tf.Tensor4D {
+  const values = new Float32Array(count * side * side);
+  for (let i = 0; i < count; i++) {
+    const mask = values.subarray(i * side * side, (i + 1) * side * side);
+    if (random.uniform() < ALL) {
+      mask.fill(1);
+      continue;
+    }
+    const least = Math.ceil(side / 4);
+    const [height, width] = [least + random.integer(side - least), least + random.integer(side - least)];
+    const [top, left] = [random.integer(side - height + 1), random.integer(side - width + 1)];
+    const inside = random.uniform() < 0.7 ? 1 : 0;
+    mask.forEach((_, at) => {
+      const [y, x] = [Math.floor(at / side) - top, (at % side) - left];
+      const isInside = y >= 0 && y < height && x >= 0 && x < width;
+      mask[at] = isInside ? inside : 1 - inside;
+    });
+  }
+  return tf.tensor4d(values, [count, side, side, 1]);
+}

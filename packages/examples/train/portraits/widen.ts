@@ -1,0 +1,28 @@
+import * as tf from "@tensorflow/tfjs";
+import { UNet2DConditionModel } from "@tfjs-diffusion/core";
+
+/**
+ * A network that sees more channels and so far makes nothing of them: a copy with a wider first convolution, whose weights of the new channels are
+ * zeros (as Stable Diffusion's inpainting model was made, Rombach et al. 2022). The caller owns it.
+ *
+ * @throws RangeError if there would be fewer channels than now
+ */
+export function widenConvIn(unet: UNet2DConditionModel, in_channels: number): UNet2DConditionModel {
+  const old = unet.config.in_channels;
+  if (!(Number.isInteger(in_channels) && in_channels >= old)) {
+    throw new RangeError(
+      `widenConvIn: in_channels is ${in_channels}; give a whole number from ${old}, what the network has.`,
+    );
+  }
+  const wide = new UNet2DConditionModel({ ...unet.config, in_channels });
+  const values = unet.parameters();
+  for (const [name, parameter] of wide.namedParameters()) {
+    const value = values.get(name)!;
+    tf.tidy(() => {
+      // In memory a kernel is [height, width, in, out].
+      const isFirst = name === "conv_in.weight";
+      parameter.assign(isFirst ? (value as tf.Tensor as tf.Tensor4D).pad([[0, 0], [0, 0], [0, in_channels - old], [0, 0]]) : value); // prettier-ignore
+    });
+  }
+  return wide;
+}
