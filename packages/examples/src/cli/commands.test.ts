@@ -7,6 +7,7 @@ import * as tf from "@tensorflow/tfjs";
 import { decodePng, encodePng, inspectCheckpoint, pngTexts, StableDiffusionPipeline } from "@tfjs-diffusion/core";
 import { writeTinyStableDiffusion, writeTinyStableDiffusionXL } from "../../../core/src/testing/stable-diffusion.js";
 import { FakeHub } from "../../../core/src/hub/testing/fake-hub.js";
+import { packagePath } from "../package-folder.js";
 import { runCommand } from "./run-command.js";
 
 const fixture = (path: string) => fileURLToPath(new URL(`../../../core/fixtures/${path}`, import.meta.url));
@@ -108,16 +109,25 @@ describe("diffusion generate", () => {
     expect((await pictures())[0]!.bytes).toEqual(all[3]!.bytes);
   });
 
-  it("takes a single file, with the configs and the vocabulary of a folder", async () => {
+  it("takes a single file, with the configs and the vocabulary of a folder, and draws as with that folder's fp16", async () => {
     await expectDone(draw("generate", SINGLE_FILE, "a hat", "--config", sd, "--sampler", "euler-discrete"));
-    await expectDone(draw("generate", sd, "a hat", "--variant", "fp16", "--sampler", "euler-discrete", "--seed", "1"));
-    const [picture] = await pictures();
-    expect(picture!.settings).toMatchObject({ sampler: "EulerDiscreteScheduler" });
+    const [fromFile] = await pictures();
+    expect(fromFile!.settings).toMatchObject({ sampler: "EulerDiscreteScheduler", config: sd });
+    await expectDone(draw("generate", sd, "a hat", "--variant", "fp16", "--sampler", "euler-discrete"));
+    expect((await pictures())[0]!.bytes).toEqual(fromFile!.bytes);
   });
 
   it("knows Stable Diffusion XL by itself", async () => {
     await expectDone(draw("generate", xl, "a hat"));
     expect((await pictures())[0]!.settings).toMatchObject({ model: xl, sampler: "EulerDiscreteScheduler" });
+  });
+
+  it("knows this library's own models, and what they have no use for", async () => {
+    const faces = packagePath("weights", "faces");
+    await expectDone(draw("generate", faces, "a bald man", "--guidance", "3"));
+    expect((await pictures())[0]).toMatchObject({ shape: [16, 16, 3], settings: { model: faces, guidance: 3 } });
+    expect(await draw("generate", faces, "a bald man", "--width", "32", "--clip-skip", "1")).toBe(2);
+    expect(complained.join()).toMatch(/has no use for --width, --clip-skip/);
   });
 
   it("draws with every sampler that it names", async () => {
@@ -145,7 +155,7 @@ describe("diffusion generate", () => {
         expect([code, complained.pop()]).toEqual([2, expect.stringMatching(/--sampler .* does not work/)]);
     }
     expect((await readdir(out)).length).toBeGreaterThan(names.length - 3);
-  });
+  }, 180_000);
 
   it("mixes LoRAs in, teaches words and follows a ControlNet", async () => {
     const edges = await writePicture("edges.png", 40, 24, (y) => y % 2);
