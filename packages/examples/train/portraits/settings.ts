@@ -17,6 +17,15 @@ export interface PortraitsSettings extends ClipSettings {
   };
 }
 
+/** What a finished model goes on to learn: a style, to draw in few steps, to paint into pictures. */
+export interface TuningSettings {
+  seed: number;
+  captionDropout: number;
+  style: StageSettings & { trainingPictures: number; rank: number };
+  fewSteps: StageSettings & { trainingPictures: number; rank: number; guidance: number; teacherSteps: number };
+  inpainting: StageSettings & { trainingPictures: number };
+}
+
 const COMMON = { weightDecay: 0.01, beta2: 0.99, gradientClip: 1 };
 const QUICK = { ...COMMON, steps: 30, warmupSteps: 10, emaDecay: 0.95, checkpointEvery: 60 };
 const LESSON = { ...COMMON, batchSize: 64, learningRate: 1e-3, warmupSteps: 100, emaDecay: 0.98, checkpointEvery: 250 };
@@ -66,6 +75,42 @@ export const SETTINGS: Record<"full" | "quick", PortraitsSettings> = {
   },
 };
 
+const TUNING = { ...COMMON, weightDecay: 0, warmupSteps: 50, checkpointEvery: 250 };
+const QUICK_TUNING = { ...TUNING, steps: 3, batchSize: 2, warmupSteps: 1, emaDecay: 0.5, learningRate: 1e-3 };
+
+export const TUNING_SETTINGS: Record<"full" | "quick", TuningSettings> = {
+  full: {
+    seed: 0,
+    captionDropout: 0.1,
+    style: {
+      ...TUNING,
+      ...{ steps: 400, batchSize: 16, learningRate: 4e-3, emaDecay: 0.98 },
+      trainingPictures: 1000,
+      rank: 4,
+    },
+    fewSteps: {
+      ...TUNING,
+      ...{ steps: 3000, batchSize: 32, learningRate: 1e-3, emaDecay: 0.995 },
+      trainingPictures: 25_000,
+      rank: 32,
+      guidance: 3,
+      teacherSteps: 50,
+    },
+    inpainting: {
+      ...TUNING,
+      ...{ steps: 3000, batchSize: 32, learningRate: 5e-4, emaDecay: 0.995 },
+      trainingPictures: 25_000,
+    },
+  },
+  quick: {
+    seed: 0,
+    captionDropout: 0.1,
+    style: { ...QUICK_TUNING, trainingPictures: 4, rank: 2 },
+    fewSteps: { ...QUICK_TUNING, trainingPictures: 4, rank: 2, guidance: 3, teacherSteps: 50 },
+    inpainting: { ...QUICK_TUNING, trainingPictures: 4 },
+  },
+};
+
 /** Three levels: 32 x 32 pixels become 8 x 8 latents of 4 channels. Most of the work, and of what makes edges crisp, is at 32 x 32. */
 export const VAE_CONFIG = {
   sample_size: PORTRAIT_SIZE,
@@ -103,6 +148,7 @@ export const UNET_CONFIG = {
   up_block_types: ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D"],
   cross_attention_dim: 2 * TEXT_WIDTH,
   attention_head_dim: 4,
+  use_linear_projection: true,
   norm_num_groups: 8,
   addition_embed_type: "text_time",
   addition_time_embed_dim: TIME_ID_WIDTH,

@@ -5,6 +5,9 @@ import type { TrainingPictures } from "../training-pictures.js";
 
 const AT_ONCE = 50;
 
+/** Pictures by their numbers, as {@link TrainingPictures} has them. */
+export type PictureSource = Pick<TrainingPictures, "kind" | "size" | "batch">;
+
 /** The latents of a training set, encoded once: every picture's mean and deviation. */
 export class TrainingLatents {
   private constructor(
@@ -16,7 +19,7 @@ export class TrainingLatents {
   ) {}
 
   /** Encodes all pictures, so many at a time and always in the same order, so that a run that goes on sees the same bits. */
-  static encode(vae: AutoencoderKL, pictures: TrainingPictures): TrainingLatents {
+  static encode(vae: AutoencoderKL, pictures: PictureSource): TrainingLatents {
     const factor = 2 ** (vae.config.block_out_channels.length - 1);
     const side = pictures.kind.size / factor;
     const shape: [number, number, number] = [side, side, vae.config.latent_channels];

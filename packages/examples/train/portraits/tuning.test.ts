@@ -1,0 +1,139 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import * as tf from "@tensorflow/tfjs";
+import {
+  AutoencoderKL,
+  CLIPModel,
+  loadModel,
+  LoraSet,
+  type TrainingStep,
+  type UNet2DConditionModel,
+  useBackend,
+} from "@tfjs-diffusion/core";
+import { keyedNoise, replayNoise } from "@tfjs-diffusion/schedulers";
+import { writeFixedParts } from "../folder.js";
+import { trainFewSteps } from "./few-steps.js";
+import { fixedParts } from "./folder.js";
+import { shownAround, trainInpainting } from "./inpainting.js";
+import { newNetworks } from "./networks.js";
+import { clipConfig, TUNING_SETTINGS } from "./settings.js";
+import { LORA_FILE, sepia, trainStyle } from "./style.js";
+import type { TuningOptions } from "./tuning.js";
+
+const root = mkdtempSync(join(tmpdir(), "tuning-"));
+const model = join(root, "model");
+const settings = TUNING_SETTINGS.quick;
+let vae: AutoencoderKL;
+
+/** A whole model of random weights. */
+beforeAll(async () => {
+  await useBackend("wasm");
+  await writeFixedParts(model, fixedParts());
+  const clip = new CLIPModel(clipConfig());
+  clip.initialize(keyedNoise(1));
+  await clip.save(join(root, "clip"));
+  clip.dispose();
+  const { unet, textEncoder, textEncoder2 } = await newNetworks(0, join(root, "clip"));
+  vae = new AutoencoderKL({
+    block_out_channels: [8, 8, 8],
+    down_block_types: ["DownEncoderBlock2D", "DownEncoderBlock2D", "DownEncoderBlock2D"],
+    up_block_types: ["UpDecoderBlock2D", "UpDecoderBlock2D", "UpDecoderBlock2D"],
+    norm_num_groups: 4,
+    scaling_factor: 0.5,
+  });
+  vae.initialize(keyedNoise(2));
+  const parts = { unet, text_encoder: textEncoder, text_encoder_2: textEncoder2, vae };
+  for (const [name, part] of Object.entries(parts)) {
+    await part.save(join(model, name));
+    if (part !== vae) part.dispose();
+  }
+});
+afterAll(() => {
+  vae.dispose();
+  rmSync(root, { recursive: true });
+});
+
+/** Runs it whole; the losses, and where its result is. */
+async function run(what: string, trainIt: (options: TuningOptions) => AsyncGenerator<TrainingStep, void>) {
+  const out = join(root, what);
+  const before = tf.memory().numTensors;
+  const losses: number[] = [];
+  const files = {
+    checkpoint: join(out, "checkpoint.safetensors"),
+    log: join(out, "loss.csv"),
+    folder: join(out, "result"),
+  };
+  for await (const { loss } of trainIt({ settings, model, ...files })) losses.push(loss);
+  expect(tf.memory().numTensors).toBe(before);
+  expect(losses).toHaveLength(3);
+  expect(losses.every(Number.isFinite)).toBe(true);
+  expect(readFileSync(files.log, "utf8").trim().split("\n")).toHaveLength(4);
+  return files.folder;
+}
+
+describe("A finished model", () => {
+  it.each([
+    ["style", trainStyle],
+    ["few-steps", trainFewSteps],
+  ])("learns a LoRA, %s, that its pipeline can load and that changes what it draws", async (what, trainIt) => {
+    const folder = await run(what, trainIt);
+    const unet = (await loadModel(join(model, "unet"))) as UNet2DConditionModel;
+    const loras = new LoraSet({ unet });
+    const value = () =>
+      unet.parameters().get("mid_block.attentions.0.transformer_blocks.0.attn1.to_q.weight")!.dataSync();
+    const before = value().slice();
+    await loras.load(join(folder, LORA_FILE));
+    expect(value()).not.toEqual(before);
+    loras.unload();
+    expect(value()).toEqual(before);
+    loras.dispose();
+    unet.dispose();
+  });
+
+  it("learns to paint into pictures with a UNet of 9 channels that was its own", async () => {
+    const folder = await run("inpainting", trainInpainting);
+    const unet = (await loadModel(folder)) as UNet2DConditionModel;
+    expect(unet.config.in_channels).toBe(9);
+    const more = tf.tidy(() => unet.parameters().get("conv_in.weight")!.slice([0, 0, 4, 0]).abs().max().dataSync()[0]!);
+    expect(more).toBeGreaterThan(0);
+    unet.dispose();
+    expect(existsSync(join(folder, "config.json"))).toBe(true);
+  });
+});
+
+describe("What an inpainting UNet is shown", () => {
+  it("is the mask and what is outside it: what lies under the mask changes nothing", () => {
+    tf.tidy(() => {
+      const masks = tf.zeros<tf.Rank.R4>([1, 8, 8, 1]).bufferSync();
+      for (let y = 2; y < 6; y++) for (let x = 0; x < 4; x++) masks.set(1, 0, y, x, 0);
+      const mask = masks.toTensor();
+      const picture = keyedNoise(3).uniform([1, 32, 32, 3]).mul<tf.Tensor4D>(2).sub<tf.Tensor4D>(1);
+      const under = tf.image.resizeNearestNeighbor(mask, [32, 32]);
+      const shown = (pictures: tf.Tensor4D) => shownAround(vae, pictures, mask, replayNoise([tf.zeros([1, 8, 8, 4])]));
+      const a = shown(picture);
+      expect(a.shape).toEqual([1, 8, 8, 5]);
+      expect(a.slice([0, 0, 0, 0], [1, 8, 8, 1]).sub(mask).abs().max().dataSync()[0]).toBe(0);
+      const difference = (b: tf.Tensor4D) => a.sub(shown(b)).abs().max().dataSync()[0]!;
+      expect(difference(picture.add<tf.Tensor4D>(under))).toBe(0);
+      expect(difference(picture.add<tf.Tensor4D>(tf.sub(1, under)))).toBeGreaterThan(0.01);
+    });
+  });
+});
+
+describe("Sepia", () => {
+  it("keeps black black, makes white the paper's colour, and every colour a shade of it", () => {
+    tf.tidy(() => {
+      const colours = sepia(tf.tensor4d([-1, -1, -1, 1, 1, 1, 1, -1, -1], [1, 1, 3, 3])).dataSync();
+      const near = (i: number, rgb: number[]) =>
+        rgb.forEach((value, c) => expect(colours[3 * i + c]).toBeCloseTo(value, 5));
+      near(0, [-1, -1, -1]);
+      near(1, [1, 0.78, 0.42]);
+      near(
+        2,
+        [1, 0.89, 0.71].map((c) => 2 * 0.299 * c - 1),
+      );
+    });
+  });
+});

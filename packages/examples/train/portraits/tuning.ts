@@ -1,0 +1,91 @@
+import { join } from "node:path";
+import * as tf from "@tensorflow/tfjs";
+import {
+  type AutoencoderKL,
+  CLIPTokenizer,
+  dataOrder,
+  train,
+  type TrainingStep,
+  type UNet2DConditionModel,
+} from "@tfjs-diffusion/core";
+import { PORTRAITS } from "../../datasets/portraits/index.js";
+import { tokenIds } from "../clip.js";
+import { trainingCaptions } from "../conditioning.js";
+import { type StageFiles, type StageSettings, stageTraining } from "../stage.js";
+import { TrainingPictures } from "../training-pictures.js";
+import type { Velocity } from "./consistency-loss.js";
+import { conditioning, loadNetworks, type PortraitConditioning, type PortraitNetworks } from "./networks.js";
+import type { TuningSettings } from "./settings.js";
+
+/** What every kind of tuning is told; `folder` is where its result goes. */
+export interface TuningOptions extends StageFiles {
+  settings: TuningSettings;
+  /** The finished model's folder. */
+  model: string;
+}
+
+/** A finished model, and the pictures from which it learns something more. */
+export class Tuning {
+  readonly #order: (sample: number) => number;
+
+  private constructor(
+    readonly networks: PortraitNetworks & { vae: AutoencoderKL },
+    readonly pictures: TrainingPictures,
+    readonly settings: TuningSettings,
+    readonly stage: StageSettings,
+    private readonly tokenizer: CLIPTokenizer,
+  ) {
+    this.#order = dataOrder(settings.seed, pictures.size);
+  }
+
+  static async open(
+    model: string,
+    settings: TuningSettings,
+    stage: StageSettings & { trainingPictures: number },
+  ): Promise<Tuning> {
+    const tokenizer = await CLIPTokenizer.fromFolder(join(model, "tokenizer"));
+    const pictures = new TrainingPictures(PORTRAITS, settings.seed, stage.trainingPictures);
+    return new Tuning(await loadNetworks(model), pictures, settings, stage, tokenizer);
+  }
+
+  /** Which pictures a batch shows, and what the UNet is told of them: some are not spoken of. The caller owns the tensors. */
+  batch(firstSample: number): { indices: number[]; told: PortraitConditioning } {
+    const { settings, stage, pictures } = this;
+    const samples = Array.from({ length: stage.batchSize }, (_, i) => firstSample + i);
+    const faceOf = (sample: number) => pictures.face(this.#order(sample));
+    const captions = trainingCaptions(samples, faceOf, settings.seed, settings.captionDropout);
+    return { indices: samples.map(this.#order), told: this.told(captions) };
+  }
+
+  /** What the UNet is told of captions. The caller owns it. */
+  told(captions: readonly string[]): PortraitConditioning {
+    return tf.tidy(() => conditioning(this.networks, tokenIds(this.tokenizer, captions)));
+  }
+
+  /** Trains; what a step learns from is up to `loss`. `save` is run with the averaged weights, after each checkpoint. */
+  train(
+    { checkpoint, log, signal }: StageFiles,
+    parameters: ReadonlyMap<string, tf.Variable>,
+    loss: Parameters<typeof train>[0]["loss"],
+    save: () => Promise<void>,
+  ): AsyncGenerator<TrainingStep, void> {
+    return train({
+      ...stageTraining(this.settings.seed, this.stage),
+      parameters,
+      loss,
+      checkpoint: { to: checkpoint, every: this.stage.checkpointEvery, settings: { ...this.stage } },
+      log,
+      onCheckpoint: ({ withEma }) => withEma(save),
+      signal,
+    });
+  }
+
+  dispose(): void {
+    for (const network of Object.values(this.networks) as { dispose(): void }[]) network.dispose();
+  }
+}
+
+/** A UNet's answer, as losses ask for it. */
+export function velocity(unet: UNet2DConditionModel, { context, ...added }: PortraitConditioning): Velocity {
+  return (x, timesteps) => unet.forward(x, tf.tensor1d(timesteps), context, added);
+}

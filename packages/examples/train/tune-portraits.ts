@@ -1,0 +1,64 @@
+/**
+ * Teaches the finished portraits model something more, from the same pictures:
+ *
+ *   npm run tune:portraits -- style        a LoRA that draws in sepia
+ *   npm run tune:portraits -- few-steps    a LoRA to draw in 1 to 4 steps, with LCMScheduler and without guidance
+ *   npm run tune:portraits -- inpainting   a UNet of 9 channels that paints into pictures
+ *
+ * The model is read from --model, runs/portraits/model; the result, checkpoints and loss curve go to --out, runs/portraits/<what>. Ctrl-C
+ * saves and stops; started again, it goes on where it was. --quick: three steps, to see that it runs.
+ */
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { stopOnInterrupt, type TrainingStep, useBackend } from "@tfjs-diffusion/core";
+import { writeLossCurve } from "../src/cli/loss-curve.js";
+import { withProgress } from "../src/cli/progress.js";
+import { trainFewSteps } from "./portraits/few-steps.js";
+import { trainInpainting } from "./portraits/inpainting.js";
+import { TUNING_SETTINGS } from "./portraits/settings.js";
+import { trainStyle } from "./portraits/style.js";
+import type { TuningOptions } from "./portraits/tuning.js";
+
+const KINDS: Record<
+  string,
+  {
+    key: "style" | "fewSteps" | "inpainting";
+    folder: string;
+    run(options: TuningOptions): AsyncGenerator<TrainingStep, void>;
+  }
+> = {
+  style: { key: "style", folder: "lora", run: trainStyle },
+  "few-steps": { key: "fewSteps", folder: "lora", run: trainFewSteps },
+  inpainting: { key: "inpainting", folder: "unet", run: trainInpainting },
+};
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    quick: { type: "boolean", default: false },
+    model: { type: "string", default: "runs/portraits/model" },
+    out: { type: "string" },
+    backend: { type: "string" },
+  },
+});
+const [what = ""] = positionals;
+const kind = KINDS[what];
+if (!kind) throw new RangeError(`What to learn is "${what}"; it can be ${Object.keys(KINDS).join(", ")}.`);
+const settings = TUNING_SETTINGS[values.quick ? "quick" : "full"];
+const out = values.out ?? join("runs/portraits", what);
+
+const { name } = await useBackend(values.backend);
+console.log(`Training on the backend "${name}", into ${out}.`);
+await stopOnInterrupt(async (signal) => {
+  const log = join(out, "loss.csv");
+  const steps = kind.run({
+    settings,
+    model: values.model,
+    checkpoint: join(out, "checkpoint.safetensors"),
+    log,
+    folder: join(out, kind.folder),
+    signal,
+  });
+  for await (const _ of withProgress(steps, { label: what, total: settings[kind.key].steps }));
+  await writeLossCurve(log, join(out, "loss.svg"), `${what}: loss of each step, and its running mean`);
+});
