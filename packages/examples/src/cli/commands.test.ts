@@ -299,6 +299,11 @@ describe("diffusion convert", () => {
     expect(complained.pop()).toMatch(/is there already. Give another place, or --force/);
     expect(await runCommand(["convert", SINGLE_FILE, join(out, "b.safetensors")])).toBe(2);
     expect(await runCommand(["convert", join(out, "nowhere"), join(out, "c.safetensors")])).toBe(1);
+    expect(await runCommand(["convert", sd, join(out, "d.ckpt")])).toBe(2);
+    expect(complained.pop()).toMatch(/would be a pickle/);
+    await writeFile(join(folder, "model.ckpt"), "PK\x03\x04 data.pkl");
+    expect(await runCommand(["convert", join(folder, "model.ckpt"), join(out, "e"), "--config", sd])).toBe(1);
+    expect(complained.pop()).toMatch(/pickle.*Convert it to safetensors/);
     expect(await readdir(out)).toEqual([]);
   });
 });
@@ -352,6 +357,12 @@ describe("A command", () => {
     expect(await draw("generate", model!, "a hat")).toBe(1);
     expect(complained).toEqual([expect.stringMatching(expected)]);
     expect(complained[0]).not.toContain("\n");
+  });
+
+  it("says which options are for single files alone", async () => {
+    expect(await draw("generate", sd, "a hat", "--prediction", "v_prediction")).toBe(2);
+    expect(await runCommand(["convert", sd, join(out, "x"), "--ema"])).toBe(2);
+    expect(complained.join()).toMatch(/--prediction is for single .safetensors files.*--ema is for single/s);
   });
 
   it("leaves no tensor, whether it ends well or not", async () => {

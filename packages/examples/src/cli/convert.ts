@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { CLIP_VOCABULARY, convertFolder, folderToSingleFile, singleFileToFolder } from "@tfjs-diffusion/core";
 import { fromCaller } from "./inspect.js";
-import { modelFrom } from "./open-model.js";
+import { isWeightsFile, modelFrom, refuseForFolders } from "./open-model.js";
 import { ifGiven, oneOf, parseOptions, wrong } from "./option-values.js";
 import { precision } from "./picture-arguments.js";
 import { UsageError } from "./usage-error.js";
@@ -84,19 +84,22 @@ export async function convert(args: string[]): Promise<void> {
   const wanted = readConvertArguments(args);
   if (wanted === "help") return console.log(CONVERT_HELP);
   const [from, to] = [modelFrom(wanted.from), fromCaller(wanted.to)];
-  const isFile = (path: string) => /\.safetensors$/i.test(path);
-  if (isFile(from) && isFile(to)) throw new UsageError("convert: both are single files; one of them must be a folder.");
+  if (isWeightsFile(to) && !/\.safetensors$/i.test(to))
+    throw new UsageError(`convert: ${to} would be a pickle, which is not written; let its name end in .safetensors.`);
+  if (isWeightsFile(from) && isWeightsFile(to))
+    throw new UsageError("convert: both are single files; one of them must be a folder.");
   if (!wanted.force && isTaken(to))
     throw new UsageError(`convert: ${to} is there already. Give another place, or --force.`);
   const { dtype, maxShardBytes, variant, saveVariant, config, tokenizer, predictionType, ema } = wanted;
-  if (isFile(from)) {
+  refuseForFolders(from, { config, tokenizer, prediction: predictionType, ema });
+  if (isWeightsFile(from)) {
     const source = tokenizer ?? (config === undefined ? CLIP_VOCABULARY : undefined);
     await singleFileToFolder(from, to, {
       ...{ dtype, maxShardBytes, variant: saveVariant, predictionType, ema },
       config: config && modelFrom(config),
       tokenizer: source && modelFrom(source),
     });
-  } else if (isFile(to)) await folderToSingleFile(from, to, { variant, dtype });
+  } else if (isWeightsFile(to)) await folderToSingleFile(from, to, { variant, dtype });
   else await convertFolder(from, to, { variant, dtype, maxShardBytes, saveVariant });
   console.log(`Wrote ${to}.`);
 }

@@ -33,7 +33,8 @@ export function modelFrom(text: string): string {
  * @throws UsageError for options that this model has no use for; those of openPipeline
  */
 export async function openModel(args: PictureArguments): Promise<AnyPipeline> {
-  const { config, tokenizer } = args.open;
+  const { config, tokenizer, predictionType: prediction } = args.open;
+  refuseForFolders(args.model, { config, tokenizer, prediction });
   const pipeline = await openPipeline(modelFrom(args.model), {
     ...args.open,
     config: config && modelFrom(config),
@@ -47,6 +48,22 @@ export async function openModel(args: PictureArguments): Promise<AnyPipeline> {
     pipeline.dispose();
     throw error;
   }
+}
+
+/** Whether a path is a file of weights by its name; pickles are, to be refused as what they are. */
+export function isWeightsFile(path: string): boolean {
+  return /\.(safetensors|ckpt|pt|pth|bin)$/i.test(path);
+}
+
+/**
+ * Folders say these things themselves.
+ *
+ * @throws UsageError if one of `options` has a value and `model` is no single file
+ */
+export function refuseForFolders(model: string, options: Record<string, string | boolean | undefined>): void {
+  const [option] = Object.keys(options).filter((option) => options[option]);
+  if (option === undefined || isWeightsFile(model)) return;
+  throw new UsageError(`--${option} is for single .safetensors files; ${model} says that itself, in its config files.`);
 }
 
 async function addOns(pipeline: LatentModel, { loras, words }: PictureArguments): Promise<void> {
