@@ -2,6 +2,7 @@
  * How fast the backends are on this machine, and ONNX Runtime beside them:
  *   npm run bench [-- part of a workload's name ...] [--rounds 8] [--write]
  *   npm run bench -- growth [--rounds 8]                 how cost grows, as docs/public/growth.svg
+ *   npm run bench -- full-size [--backend wasm] [--folder FOLDER]   Stable Diffusion 1.5 at its full size
  *
  * Each runner is a process of its own. They take turns, and the best of each counts: what else the machine does only ever
  * adds time, and what counts is the ratio within one run. `--write` puts the table into docs/benchmarks.md.
@@ -9,6 +10,7 @@
 import { rm } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { RATIOS, WORKLOADS } from "./workloads.js";
+import { measureFullSize } from "./full-size.js";
 import { measureGrowth } from "./growth.js";
 import { candidatesFor, type Measured, measure } from "./measure.js";
 import { prepareReferences } from "./prepare.js";
@@ -16,12 +18,20 @@ import { comparison, machine, print, writeComparison } from "./report.js";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { rounds: { type: "string", default: "8" }, write: { type: "boolean", default: false } },
+  options: {
+    rounds: { type: "string", default: "8" },
+    write: { type: "boolean", default: false },
+    backend: { type: "string" },
+    folder: { type: "string" },
+  },
 });
 const rounds = Number(values.rounds);
 if (!Number.isInteger(rounds) || rounds < 1)
   throw new RangeError(`--rounds must be a whole number from 1, not ${values.rounds}.`);
-if (positionals[0] === "growth") await measureGrowth(rounds);
+if (positionals[0] !== "full-size" && (values.backend ?? values.folder) !== undefined)
+  throw new RangeError("--backend and --folder are for full-size.");
+if (positionals[0] === "full-size") await measureFullSize(values.backend, values.folder);
+else if (positionals[0] === "growth") await measureGrowth(rounds);
 else await compare(positionals);
 
 async function compare(parts: string[]): Promise<void> {
