@@ -1,0 +1,198 @@
+/**
+ * Measures editing with the portraits model: image-to-image (does what is asked for change, does the rest stay?), inpainting (a hat onto a bare
+ * head) and outpainting (is there a seam?).
+ *
+ *   npm run eval:edits -- --model runs/portraits/model
+ *   … --inpainting runs/portraits/inpainting/unet    compares the UNet of 9 channels with the blend
+ *
+ * Writes sheets into --out.
+ */
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import * as tf from "@tensorflow/tfjs";
+import {
+  encodePng,
+  imageGrid,
+  loadModel,
+  outpaintCanvas,
+  StableDiffusionXLPipeline,
+  type UNet2DConditionModel,
+  useBackend,
+} from "@tfjs-diffusion/core";
+import { keyedRandom } from "@tfjs-diffusion/schedulers";
+import { caption, captionWith, type Face } from "../datasets/faces/index.js";
+import { PORTRAITS } from "../datasets/portraits/index.js";
+import { loadClassifier } from "./classifier-files.js";
+import { type Change, changeOne, changeOutside, changeShares, seamRatio } from "./eval-edit-numbers.js";
+import { percent } from "./eval-report.js";
+import { readings01 } from "./eval-run.js";
+
+const { values: options } = parseArgs({
+  options: {
+    model: { type: "string", default: "runs/portraits/model" },
+    classifier: { type: "string" },
+    inpainting: { type: "string" },
+    pictures: { type: "string", default: "200" },
+    guidance: { type: "string", default: "3" },
+    steps: { type: "string", default: "20" },
+    batch: { type: "string", default: "50" },
+    out: { type: "string", default: "out/eval-edits" },
+    backend: { type: "string" },
+  },
+});
+const [count, guidanceScale, numInferenceSteps, batchSize] = [
+  options.pictures,
+  options.guidance,
+  options.steps,
+  options.batch,
+].map(Number) as [number, number, number, number];
+const { size } = PORTRAITS;
+const STRENGTHS = [0.3, 0.5, 0.7, 0.9];
+/** Of no training and of no other measurement. */
+const SEED = 501;
+/** Rows of a picture from its top that a hat can take. */
+const HAT_ROWS = 12;
+
+const { name: backend } = await useBackend(options.backend);
+const shipped = fileURLToPath(new URL("../../weights/portraits-classifier", import.meta.url));
+const classifier = await loadClassifier(options.classifier ?? shipped);
+const pipeline = await StableDiffusionXLPipeline.fromPretrained(options.model);
+const common = { guidanceScale, numInferenceSteps };
+console.log(`${count} pictures, guidance ${guidanceScale}, ${numInferenceSteps} steps, backend ${backend}.`);
+await mkdir(options.out, { recursive: true });
+
+await imageToImage();
+await inpainting();
+await outpainting();
+pipeline.dispose();
+classifier.dispose();
+
+/** A change, the caption of the changed face, and the picture of the face as it was. */
+interface Edit extends Change {
+  prompt: string;
+  pixels: Uint8Array;
+}
+
+function editOf(index: number, change: (face: Face, random: ReturnType<typeof keyedRandom>) => Change): Edit {
+  const random = keyedRandom(SEED, index);
+  const changed = change(PORTRAITS.sample(random), random);
+  const { wording } = caption(changed.face, random, "full");
+  const { text } = captionWith(changed.changed, wording);
+  return { ...changed, prompt: text, pixels: PORTRAITS.render(changed.face, random) };
+}
+
+/** Runs `body` on one batch of edits after the other, with their pictures in [0, 1]. */
+async function inBatches(edits: Edit[], body: (batch: Edit[], images: tf.Tensor4D, first: number) => Promise<void>) {
+  for (let first = 0; first < edits.length; first += batchSize) {
+    const batch = edits.slice(first, first + batchSize);
+    const bytes = Float32Array.from(batch.flatMap(({ pixels }) => [...pixels]));
+    const images = tf.tidy(() => tf.tensor4d(bytes, [batch.length, size, size, 3]).div<tf.Tensor4D>(255));
+    await body(batch, images, first);
+    images.dispose();
+  }
+}
+
+async function writeSheet(name: string, rows: tf.Tensor4D[]): Promise<void> {
+  const columns = rows[0]!.shape[0];
+  const sheet = tf.tidy(() => imageGrid(tf.concat(rows), { columns, gap: 1, scale: 3 }));
+  const file = join(options.out, `${name}.png`);
+  await writeFile(file, await encodePng(sheet));
+  tf.dispose([sheet, rows]);
+  console.log(`\n${file}`);
+}
+
+const firsts = (images: tf.Tensor4D): tf.Tensor4D =>
+  images.slice([0, 0, 0, 0], [Math.min(16, images.shape[0]), -1, -1, -1]);
+
+async function imageToImage(): Promise<void> {
+  const edits = Array.from({ length: count }, (_, i) => editOf(i, changeOne));
+  const sheet: tf.Tensor4D[] = [];
+  console.log(`
+| image to image, strength | what was asked for changed | the rest stayed |
+|---|---|---|`);
+  for (const strength of STRENGTHS) {
+    const readings: Partial<Face>[] = [];
+    await inBatches(edits, async (batch, image, first) => {
+      const prompt = batch.map(({ prompt }) => prompt);
+      const { images, latents } = await pipeline.generate({ ...common, prompt, image, strength, seed: first });
+      readings.push(...(await readings01(classifier, images)));
+      if (first === 0) sheet.push(...(sheet.length === 0 ? [firsts(image)] : []), firsts(images));
+      tf.dispose([images, latents]);
+    });
+    const { done, stayed } = changeShares(edits, readings);
+    console.log(`| ${strength} | ${percent(done)} | ${percent(stayed)} |`);
+  }
+  await writeSheet("image-to-image", sheet);
+}
+
+async function inpainting(): Promise<void> {
+  const hats = ["beanie", "cap", "fedora"] as const;
+  const edits = Array.from({ length: count }, (_, i) =>
+    editOf(i, (any, random) => {
+      const face: Face = { ...any, hair: ["bald", "short", "long", "pigtails"][i % 4] as Face["hair"], hat: "none" };
+      return { face, changed: { ...face, hat: hats[random.integer(hats.length)]! }, attribute: "hat" };
+    }),
+  );
+  const mask = tf.tidy(() => {
+    const top = tf.ones<tf.Rank.R4>([1, HAT_ROWS, size, 1]);
+    return top.pad<tf.Tensor4D>([[0, 0], [0, size - HAT_ROWS], [0, 0], [0, 0]]); // prettier-ignore
+  });
+  const sheet: tf.Tensor4D[] = [];
+  console.log(`
+| inpainting: a hat, into the upper ${HAT_ROWS} rows | hat as asked | the rest stayed | largest change outside | across the mask's edge against elsewhere |
+|---|---|---|---|---|`);
+  const wide = options.inpainting && ((await loadModel(options.inpainting)) as UNet2DConditionModel);
+  for (const [name, unet] of [["blend", undefined], ...(wide ? [["9 channels", wide] as const] : [])] as const) {
+    const painter = unet ? new StableDiffusionXLPipeline({ ...pipeline.parts, unet }) : pipeline;
+    const readings: Partial<Face>[] = [];
+    const ratios: number[] = [];
+    let outside = 0;
+    await inBatches(edits, async (batch, image, first) => {
+      const prompt = batch.map(({ prompt }) => prompt);
+      const request = { ...common, prompt, image, mask, pasteBack: true, seed: first };
+      const { images, latents } = await painter.generate(request);
+      readings.push(...(await readings01(classifier, images)));
+      outside = Math.max(outside, changeOutside(image, images, mask));
+      const turned = tf.tidy(() => images.transpose<tf.Tensor4D>([0, 2, 1, 3]));
+      ratios.push(seamRatio(turned, [HAT_ROWS]));
+      if (first === 0) sheet.push(...(sheet.length === 0 ? [firsts(image)] : []), firsts(images));
+      tf.dispose([images, latents, turned]);
+    });
+    const { done, stayed } = changeShares(edits, readings);
+    const ratio = ratios.reduce((sum, value) => sum + value, 0) / ratios.length;
+    console.log(`| ${name} | ${percent(done)} | ${percent(stayed)} | ${outside} | ${ratio.toFixed(2)} |`);
+  }
+  if (wide) wide.dispose();
+  mask.dispose();
+  await writeSheet("inpainting", sheet);
+}
+
+async function outpainting(): Promise<void> {
+  const edits = Array.from({ length: count }, (_, i) =>
+    editOf(i, (face) => ({ face, changed: face, attribute: "background" })),
+  );
+  console.log(`
+| outpainting to | across the old border against elsewhere | without painting (edges repeated) |
+|---|---|---|`);
+  for (const border of [8, 16]) {
+    const ratios: number[][] = [[], []];
+    const borders = [border, border + size];
+    const sheet: tf.Tensor4D[] = [];
+    await inBatches(edits, async (batch, picture, first) => {
+      const canvas = outpaintCanvas(picture, { left: border, right: border });
+      const prompt = batch.map(({ prompt }) => prompt);
+      const width = size + 2 * border;
+      const request = { ...common, ...canvas, prompt, width, height: size, pasteBack: true, seed: first };
+      const { images, latents } = await pipeline.generate(request);
+      ratios[0]!.push(seamRatio(images, borders));
+      ratios[1]!.push(seamRatio(canvas.image, borders));
+      if (first === 0) sheet.push(firsts(canvas.image), firsts(images));
+      tf.dispose([images, latents, canvas.image, canvas.mask]);
+    });
+    const [painted, repeated] = ratios.map((each) => each.reduce((sum, value) => sum + value, 0) / each.length);
+    console.log(`| ${size + 2 * border} x ${size} | ${painted!.toFixed(2)} | ${repeated!.toFixed(2)} |`);
+    await writeSheet(`outpainting-${size + 2 * border}`, sheet);
+  }
+}
