@@ -103,8 +103,9 @@ async function writeSheet(name: string, rows: tf.Tensor4D[]): Promise<void> {
   console.log(`\n${file}`);
 }
 
-const firsts = (images: tf.Tensor4D): tf.Tensor4D =>
-  images.slice([0, 0, 0, 0], [Math.min(16, images.shape[0]), -1, -1, -1]);
+function firsts(images: tf.Tensor4D): tf.Tensor4D {
+  return images.slice([0, 0, 0, 0], [Math.min(16, images.shape[0]), -1, -1, -1]);
+}
 
 async function imageToImage(): Promise<void> {
   const edits = Array.from({ length: count }, (_, i) => editOf(i, changeOne));
