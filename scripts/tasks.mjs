@@ -26,6 +26,13 @@ const tasks = {
   samplers: { needs: "all", run: (args) => program("bench/samplers.js", args) },
   "train:faces": { needs: "all", run: (args) => program("train/faces.js", args) },
   "train:portraits": { needs: "all", run: (args) => program("train/portraits.js", args) },
+  "tune:portraits": { needs: "all", run: (args) => program("train/tune-portraits.js", args) },
+  "eval:faces": { needs: "all", run: (args) => program("train/eval-faces.js", args) },
+  "eval:vae": { needs: "all", run: (args) => program("train/eval-vae.js", args) },
+  "eval:clip": { needs: "all", run: (args) => program("train/eval-clip.js", args) },
+  "eval:frechet": { needs: "all", run: (args) => program("train/eval-frechet.js", args) },
+  "eval:negative": { needs: "all", run: (args) => program("train/eval-negative.js", args) },
+  "eval:edits": { needs: "all", run: (args) => program("train/eval-edits.js", args) },
 };
 
 export async function main([name, ...args]) {
