@@ -16,6 +16,7 @@ const guide: DefaultTheme.SidebarItem[] = [
       { text: "Backends", link: "/backends" },
       { text: "Benchmarks", link: "/benchmarks" },
       { text: "Training", link: "/training" },
+      { text: "The faces model", link: "/faces" },
       { text: "Writing a chapter", link: "/writing-a-chapter" },
       { text: "Decisions", link: "/decisions" },
     ],
