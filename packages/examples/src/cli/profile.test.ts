@@ -14,12 +14,12 @@ async function printed(...args: string[]): Promise<string> {
 it("shows time by kernel and by layer, and leaves no tensor behind", async () => {
   const forward = await printed("--backend", "wasm", "--batch", "1", "--depth", "2");
   expect(forward).toMatch(/UNet2DConditionModel on wasm.*batch 1, forward: [\d.]+ ms \(best of 5\), 0\.31 GFLOP/);
-  expect(forward).toMatch(/^Conv2D +40 +[\d.]+ +[\d.]+ % +[\d.]+ +[\d.]+$/m);
+  expect(forward).toMatch(/^diffusion\.Conv2D +40 +[\d.]+ +[\d.]+ % +[\d.]+ +[\d.]+$/m);
   expect(forward).toMatch(/^down_blocks\.1 +DownBlock +1 +[\d.]+ +[\d.]+ % +[\d.]+$/m);
   expect(tf.memory().numTensors).toBe(0);
 
   const training = await printed("--backend", "wasm", "--batch", "1", "--train");
-  expect(training).toMatch(/^Conv2DBackpropFilter +40 /m);
+  expect(training).toMatch(/^diffusion\.Conv2DGradient +40 /m);
   expect(tf.memory().numTensors).toBe(0);
 });
 
