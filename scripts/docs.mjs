@@ -10,6 +10,7 @@
 import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
+import { buildBenchPage } from "./bench-page.mjs";
 import { node, root } from "./run.mjs";
 
 const docs = join(root, "docs");
@@ -54,6 +55,7 @@ if (unknown) {
 const chapters = await renderChapters();
 if (options.includes("--chapters")) process.exit(0);
 await renderApi();
+await buildBenchPage(join(docs, "public", "bench"));
 const vitepress = "node_modules/vitepress/bin/vitepress.js";
 if (options.includes("--dev")) {
   process.exitCode = await node([vitepress, "dev", "docs"]);

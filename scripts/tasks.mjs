@@ -23,6 +23,7 @@ const tasks = {
   chapter: { needs: "all", run: (args) => program("src/chapter/main.js", args) },
   docs: { needs: "all", run: (args) => node(["scripts/docs.mjs", ...args]) },
   bench: { needs: "all", run: (args) => program("bench/main.js", args) },
+  "bench:browser": { needs: "all", run: (args) => node(["scripts/bench-browser.mjs", ...args]) },
   samplers: { needs: "all", run: (args) => program("bench/samplers.js", args) },
   "train:faces": { needs: "all", run: (args) => program("train/faces.js", args) },
   "train:portraits": { needs: "all", run: (args) => program("train/portraits.js", args) },

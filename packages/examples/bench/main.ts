@@ -1,6 +1,6 @@
 /**
  * How fast the backends are on this machine, and ONNX Runtime beside them:
- *   npm run bench [-- part of a workload's name ...] [--rounds 8] [--write]
+ *   npm run bench [-- part of a workload's name ...] [--rounds 8] [--backend webgpu] [--write]
  *   npm run bench -- growth [--rounds 8]                 how cost grows, as docs/public/growth.svg
  *   npm run bench -- full-size [--backend wasm] [--folder FOLDER]   Stable Diffusion 1.5 at its full size
  *
@@ -19,17 +19,16 @@ import { comparison, machine, print, writeComparison } from "./report.js";
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
+    backend: { type: "string" },
     rounds: { type: "string", default: "8" },
     write: { type: "boolean", default: false },
-    backend: { type: "string" },
     folder: { type: "string" },
   },
 });
 const rounds = Number(values.rounds);
 if (!Number.isInteger(rounds) || rounds < 1)
   throw new RangeError(`--rounds must be a whole number from 1, not ${values.rounds}.`);
-if (positionals[0] !== "full-size" && (values.backend ?? values.folder) !== undefined)
-  throw new RangeError("--backend and --folder are for full-size.");
+if (positionals[0] !== "full-size" && values.folder !== undefined) throw new RangeError("--folder is for full-size.");
 if (positionals[0] === "full-size") await measureFullSize(values.backend, values.folder);
 else if (positionals[0] === "growth") await measureGrowth(rounds);
 else await compare(positionals);
@@ -46,7 +45,7 @@ async function compare(parts: string[]): Promise<void> {
   const results = new Map<string, Measured[]>();
   try {
     for (const name of names) {
-      results.set(name, await measure(name, candidatesFor(name), rounds, references, missing));
+      results.set(name, await measure(name, candidatesFor(name, values.backend), rounds, references, missing));
       print(name, results.get(name)!);
     }
   } finally {

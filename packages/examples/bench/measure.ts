@@ -12,8 +12,10 @@ export interface Measured {
   threads: number;
   /** The backend's own words. */
   detail: string;
-  /** Milliseconds. */
+  /** Milliseconds by the clock. */
   best: number;
+  /** Milliseconds of processor time, of all threads: does not count waiting for other work on the machine. */
+  processor: number;
   flop: number;
   steps?: number;
   /** Largest resident memory of the process, MiB. */
@@ -29,8 +31,12 @@ const OURS: Candidate[] = [
   ["stock wasm", 1],
 ];
 
-/** Who can run a workload: forward passes of a network also ONNX Runtime, on the same numbers of threads. */
-export function candidatesFor(name: string): Candidate[] {
+/**
+ * Who can run a workload: forward passes of a network also ONNX Runtime, on the same numbers of threads. With `only`,
+ * nobody but that backend.
+ */
+export function candidatesFor(name: string, only?: string): Candidate[] {
+  if (only) return [[only, 1]];
   if (!name.endsWith(" forward")) return OURS;
   const threads = [...new Set(OURS.map(([, threads]) => threads))];
   return [
@@ -64,6 +70,7 @@ export async function measure(
         const message = await nextAnswer(runner.child);
         if (message.kind !== "run") throw new Error(`${runner.label} ended in the middle of ${name}.`);
         runner.best = Math.min(runner.best, message.milliseconds);
+        runner.processor = Math.min(runner.processor, message.processor);
         runner.peakMemory = message.peakMemory;
       }
     }
@@ -94,7 +101,7 @@ async function startRunner(kind: string, threads: number, name: string, referenc
   }
   const { detail, flop, steps } = message;
   const label = `${kind}, ${threads} thread${threads === 1 ? "" : "s"}`;
-  return { label, kind, threads, child, detail, flop, steps, best: Infinity, peakMemory: 0 };
+  return { label, kind, threads, child, detail, flop, steps, best: Infinity, processor: Infinity, peakMemory: 0 };
 }
 
 async function nextAnswer(child: ChildProcess): Promise<Answer> {

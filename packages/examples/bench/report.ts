@@ -32,14 +32,18 @@ export function comparison(results: ReadonlyMap<string, Measured[]>): string | u
     const [network, what] = [name.split(" ")[0]!, name.split(" ").slice(1).join(" ")];
     if (what !== "forward" && what !== "train step") continue;
     for (const result of measured) {
-      const { label, best, flop, peakMemory } = result;
+      const { label, best, processor, flop, peakMemory } = result;
       const isOnnx = result.kind.startsWith("onnxruntime");
       const beside = isOnnx ? undefined : besideWhom(result, measured, results.get(`${network} forward`));
+      const ratio = (of: "best" | "processor") => (beside ? (result[of] / beside[of]).toFixed(2) : "");
       rows.push([
         name,
         label,
         best.toFixed(1),
-        beside ? `${(best / beside.best).toFixed(2)} x ${beside.label}${beside === result ? "" : what === "forward" ? "" : ", forward"}` : "", // prettier-ignore
+        processor.toFixed(1),
+        ratio("best"),
+        ratio("processor"),
+        beside ? beside.label + (what === "forward" ? "" : ", forward") : "",
         (flop / best / 1e6).toFixed(1),
         peakShare(result, results.get(PEAK)),
         Math.round(peakMemory).toString(),
@@ -47,9 +51,9 @@ export function comparison(results: ReadonlyMap<string, Measured[]>): string | u
     }
   }
   if (rows.length === 0) return undefined;
-  const head = ["workload", "runner", "ms", "ratio", "GFLOP/s", "of matMul's peak", "peak memory, MiB"];
+  const head = ["workload", "runner", "ms", "processor ms", "times", "processor times", "those of", "GFLOP/s", "of matMul's peak", "peak MiB"]; // prettier-ignore
   const line = (cells: string[]) => `| ${cells.join(" | ")} |`;
-  return [line(head), line(head.map((_, i) => (i === 0 || i === 1 || i === 3 ? "---" : "--:"))), ...rows.map(line)].join("\n"); // prettier-ignore
+  return [line(head), line(head.map((_, i) => (i < 2 || i === 6 ? "---" : "--:"))), ...rows.map(line)].join("\n"); // prettier-ignore
 }
 
 /** What a time is told as a ratio of: the forward pass of ONNX Runtime on as many threads, or our own. */
@@ -82,11 +86,11 @@ export function writeComparison(table: string, rounds: number): void {
       ? `Other work ran on the machine all the while (${busy.toFixed(1)} processes wanted a core): the ratios count, not the times.`
       : "") +
     `\n\n${table}`;
-  const markers = /(<!-- bench:begin -->\n)[\s\S]*(\n<!-- bench:end -->)/;
+  const markers = /(<!-- npm run bench -->\n)[^]*?(<!-- end -->)/;
   const page = readFileSync(file, "utf8");
-  if (!markers.test(page)) throw new Error(`${file} has lost its markers <!-- bench:begin --> and <!-- bench:end -->.`);
+  if (!markers.test(page)) throw new Error(`${file} has lost its markers <!-- npm run bench --> and <!-- end -->.`);
   writeFileSync(
     file,
-    page.replace(markers, (_, begin: string, end: string) => `${begin}\n${text}\n${end}`),
+    page.replace(markers, (_, begin: string, end: string) => `${begin}\n${text}\n\n${end}`),
   );
 }

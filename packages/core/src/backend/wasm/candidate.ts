@@ -35,7 +35,10 @@ async function start({ threads, wasmPaths }: BackendOptions): Promise<{ threads:
     if (wasmPaths !== undefined) wasm.setWasmPaths(wasmPaths);
     if (threads !== undefined) wasm.setThreadsCount(threads);
     if (threads === 1) tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false);
-    if (!(await tf.setBackend("wasm"))) throw new Error("its binary did not load: say where it is with wasmPaths.");
+    const start = () => tf.setBackend("wasm");
+    if (!(await (threads === undefined ? start() : withReportedCores(2 * threads, start)))) {
+      throw new Error("its binary did not load: say where it is with wasmPaths.");
+    }
     return describe(wasm.getThreadsCount(), crossOriginIsolated ? undefined : "the page is not cross-origin isolated");
   }
   const folder = await installedFolder();
@@ -68,6 +71,17 @@ function requireSharedMemory(): void {
 function describe(threads: number, reason?: string): { threads: number; detail: string } {
   if (threads > 1) return { threads, detail: `${threads} threads` };
   return { threads, detail: reason ? `1 thread (${reason})` : "1 thread" };
+}
+
+/** The loader takes at most half of the cores that the browser reports: while it starts, `cores` are. */
+async function withReportedCores<T>(cores: number, start: () => Promise<T>): Promise<T> {
+  Object.defineProperty(navigator, "hardwareConcurrency", { value: cores, configurable: true });
+  try {
+    return await start();
+  } finally {
+    // The browser's own is its prototype's.
+    delete (navigator as { hardwareConcurrency?: number }).hardwareConcurrency;
+  }
 }
 
 /** Where the installed package keeps its binaries. */

@@ -4,9 +4,9 @@ import type { SimdKernels } from "./simd.js";
 
 /**
  * tf.matMul: a [..., m, k], b [..., k, n], each transposed in its last two axes where its flag says so,
- * batch axes broadcast -> [..., m, n]. With several threads, plain 2-D products stay with `stock`, which uses them all.
+ * batch axes broadcast -> [..., m, n]. With `leavePlain`, plain 2-D products stay with `stock`, which uses all threads.
  */
-export function batchMatMul(simd: SimdKernels, stock: tf.KernelFunc, threads: number): tf.KernelFunc {
+export function batchMatMul(simd: SimdKernels, stock: tf.KernelFunc, leavePlain: boolean): tf.KernelFunc {
   return (call) => {
     const backend = call.backend as WasmBackend;
     const { a, b } = call.inputs as { a: tf.Tensor; b: tf.Tensor };
@@ -21,7 +21,7 @@ export function batchMatMul(simd: SimdKernels, stock: tf.KernelFunc, threads: nu
       );
     }
     const isPlain = !transposeA && !transposeB && sizeOf(left.batch) * sizeOf(right.batch) === 1;
-    if (isPlain && threads > 1) return stock(call);
+    if (isPlain && leavePlain) return stock(call);
     if (transposeA && transposeB) {
       // (b a) transposed: rare, and not worth a loop of its own.
       return tf.tidy(() => tf.matMul(swapLastAxes(a), b, false, true));

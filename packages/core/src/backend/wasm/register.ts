@@ -18,10 +18,15 @@ import { unsortedSegmentSum } from "./segment-sum.js";
 import { loadSimd, type SimdKernels } from "./simd.js";
 import { splitV } from "./split.js";
 
+/**
+ * Ours run on one thread, the stock convolution and plain 2-D product on all of them; on two threads those still take
+ * longer.
+ */
+const OURS_UP_TO = 2;
+
 /** Our kernels for the wasm backend, by the name TensorFlow.js calls them; `stock` is the one it brings, if any. */
 const KERNELS: Record<string, (simd: SimdKernels, stock: tf.KernelFunc, threads: number) => tf.KernelFunc> = {
-  // Ours are quicker on one thread; the stock convolution and plain 2-D product run on all of them.
-  [tf.Conv2D]: (simd, stock, threads) => (threads > 1 ? stock : conv2D(simd, stock)),
+  [tf.Conv2D]: (simd, stock, threads) => (threads > OURS_UP_TO ? stock : conv2D(simd, stock)),
   [tf.Conv2DBackpropFilter]: conv2DBackpropFilter,
   [tf.Conv2DBackpropInput]: conv2DBackpropInput,
   [tf.Erf]: erf,
@@ -30,7 +35,7 @@ const KERNELS: Record<string, (simd: SimdKernels, stock: tf.KernelFunc, threads:
   [tf.SplitV]: splitV,
   [tf.Sum]: reduction(false),
   [tf.UnsortedSegmentSum]: () => unsortedSegmentSum,
-  [tf.BatchMatMul]: batchMatMul,
+  [tf.BatchMatMul]: (simd, stock, threads) => batchMatMul(simd, stock, threads > OURS_UP_TO),
 };
 
 /** Kernels that do the work of several: what `fusedOp` looks for. */
@@ -54,7 +59,7 @@ const FUSED: Record<string, (place: Place, inputs: never, attributes: never) => 
 };
 
 /** Those that take the place of stock kernels which run on all threads. */
-const FUSED_ON_ONE_THREAD: typeof FUSED = {
+const FUSED_PRODUCTS: typeof FUSED = {
   Affine: affine,
   AffineGradient: affineGradient,
   Conv2D: fusedConv2D,
@@ -73,7 +78,7 @@ export async function completeWasmBackend(threads: number): Promise<void> {
     replaceKernel("wasm", kernelName, (stock) => build(simd, stock, threads));
   }
   const place = new Place(simd, backend);
-  for (const [name, kernel] of Object.entries({ ...FUSED, ...(threads === 1 && FUSED_ON_ONE_THREAD) })) {
+  for (const [name, kernel] of Object.entries({ ...FUSED, ...(threads <= OURS_UP_TO && FUSED_PRODUCTS) })) {
     replaceKernel(
       "wasm",
       fusedKernelName(name),
