@@ -1,3 +1,4 @@
+export type { AddOnFileOptions } from "./adapters/add-on-file.js";
 export { type LoadLoraOptions, LoraSet } from "./adapters/lora.js";
 export type { LoraModels } from "./adapters/lora-file.js";
 export type { LoraPart } from "./adapters/lora-names.js";

@@ -2,11 +2,12 @@ import * as tf from "@tensorflow/tfjs";
 import type { Parameter } from "../nn/parameter.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
 import { openSafetensors } from "../weights/safetensors.js";
+import { addOnFile, type AddOnFileOptions } from "./add-on-file.js";
 import { deltaOf, disposeChanges, type LoraChanges, type LoraModels, readChanges } from "./lora-file.js";
 import { type LoraSettings, settingsBeside } from "./lora-scaling.js";
 
 /** How strongly, and under which name, to add a LoRA. */
-export interface LoadLoraOptions {
+export interface LoadLoraOptions extends AddOnFileOptions {
   /** Times the change that was learned, default 1; 0 changes nothing, below 0 it is turned round. */
   scale?: number;
   /** To change its scale or take it out again. Default "default". */
@@ -37,18 +38,20 @@ export class LoraSet {
   }
 
   /**
-   * Adds a LoRA: a safetensors file in the form of PEFT, of diffusers before it, or of kohya's scripts. All of the file is
-   * checked before a weight changes.
+   * Adds a LoRA: a safetensors file in the form of PEFT, of diffusers before it, or of kohya's scripts, the folder that holds it, or its name
+   * on the hub. All of the file is checked before a weight changes.
    *
    * @throws WeightsMismatchError listing every tensor that belongs to no module, has no counterpart or another shape;
    *   WeightsFormatError for settings of PEFT that are not known; RangeError on a name that is taken or a scale that is no number
    */
-  async load(from: BytesFrom, { scale = 1, name = "default", adapterConfig }: LoadLoraOptions = {}): Promise<void> {
+  async load(from: BytesFrom, options: LoadLoraOptions = {}): Promise<void> {
+    const { scale = 1, name = "default", adapterConfig, ...where } = options;
     requireScale(name, scale);
     this.#requireFree(name);
-    const file = await openSafetensors(from);
+    const source = await addOnFile(from, where);
+    const file = await openSafetensors(source);
     try {
-      const changes = await readChanges(file, this.models, adapterConfig ?? (await settingsBeside(from)));
+      const changes = await readChanges(file, this.models, adapterConfig ?? (await settingsBeside(source)));
       this.#requireFree(name); // Another may have taken it while this one was read.
       this.#loras.set(name, { scale, changes });
       this.#mix(changes.keys());

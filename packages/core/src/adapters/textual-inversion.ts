@@ -4,9 +4,10 @@ import type { CLIPTokenizer } from "../text/tokenizer.js";
 import { WeightsMismatchError } from "../weights/errors.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
 import { openSafetensors, type SafetensorsFile } from "../weights/safetensors.js";
+import { addOnFile, type AddOnFileOptions } from "./add-on-file.js";
 
 /** What learns a new word, and which. */
-export interface TextualInversionOptions {
+export interface TextualInversionOptions extends AddOnFileOptions {
   tokenizer: CLIPTokenizer;
   /** Grows by as many tokens as the word has vectors. */
   textEncoder: CLIPTextModel | CLIPTextModelWithProjection;
@@ -19,7 +20,7 @@ const NAMELESS = new Set(["emb_params", "clip_l", "clip_g"]);
 
 /**
  * Textual inversion (Gal et al. 2023): a new word for a text encoder, one or several vectors learned from pictures. Reads files of
- * diffusers (`{ "<token>": vector or vectors }`), of AUTOMATIC1111 (`emb_params`) and SDXL's (`clip_l`, `clip_g`: the one of the encoder's width).
+ * diffusers (`{ "<token>": vector or vectors }`), of AUTOMATIC1111 (`emb_params`) and SDXL's (`clip_l`, `clip_g`: the one of the encoder's width); the file, the folder that holds it, or its name on the hub.
  *
  * @returns the tokenizer that knows the word; the one given does not change
  * @throws WeightsMismatchError if the file has no vectors of the encoder's width; RangeError without a word, or for one that is known
@@ -33,9 +34,9 @@ export async function loadTextualInversion(from: BytesFrom, options: TextualInve
 /** The same in two steps, for words of several encoders, which learn all or nothing: `teach` cannot fail, and changes the encoder. */
 export async function readTextualInversion(
   from: BytesFrom,
-  { tokenizer, textEncoder, token }: TextualInversionOptions,
+  { tokenizer, textEncoder, token, ...where }: TextualInversionOptions,
 ): Promise<{ tokenizer: CLIPTokenizer; teach: () => void }> {
-  const file = await openSafetensors(from);
+  const file = await openSafetensors(await addOnFile(from, where));
   try {
     const { hidden_size: width, vocab_size: first } = textEncoder.config;
     const stored = vectorsOfWidth(file, width);

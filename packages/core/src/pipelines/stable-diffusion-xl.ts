@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import type { AddOnFileOptions } from "../adapters/add-on-file.js";
 import { LoraSet } from "../adapters/lora.js";
 import { readTextualInversion } from "../adapters/textual-inversion.js";
 import type { AutoencoderKL } from "../models/autoencoder-kl.js";
@@ -120,12 +121,17 @@ export class StableDiffusionXLPipeline extends LatentPipeline<StableDiffusionXLP
     });
   }
 
-  /** Teaches both text encoders a new word from a file of diffusers or AUTOMATIC1111, for use in prompts: both or, if that fails, none. */
-  async loadTextualInversion(from: BytesFrom, token?: string): Promise<void> {
+  /** Teaches both text encoders a new word from a file, a folder or the hub, for use in prompts: both or, if that fails, none. */
+  async loadTextualInversion(from: BytesFrom, token?: string, where: AddOnFileOptions = {}): Promise<void> {
     const { tokenizer, textEncoder, tokenizer2, textEncoder2 } = this.parts;
-    const second = await readTextualInversion(from, { tokenizer: tokenizer2, textEncoder: textEncoder2, token });
+    const second = await readTextualInversion(from, {
+      tokenizer: tokenizer2,
+      textEncoder: textEncoder2,
+      token,
+      ...where,
+    });
     if (tokenizer && textEncoder) {
-      const first = await readTextualInversion(from, { tokenizer, textEncoder, token });
+      const first = await readTextualInversion(from, { tokenizer, textEncoder, token, ...where });
       first.teach();
       this.parts.tokenizer = first.tokenizer;
     }

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { type Scheduler, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
+import type { AddOnFileOptions } from "../adapters/add-on-file.js";
 import { LoraSet } from "../adapters/lora.js";
 import { loadTextualInversion } from "../adapters/textual-inversion.js";
 import type { AutoencoderKL } from "../models/autoencoder-kl.js";
@@ -96,9 +97,10 @@ export class StableDiffusionPipeline extends LatentPipeline<StableDiffusionParts
     });
   }
 
-  /** Teaches the text encoder a new word from a file, for use in prompts: see {@link loadTextualInversion}. */
-  async loadTextualInversion(from: BytesFrom, token?: string): Promise<void> {
-    this.parts.tokenizer = await loadTextualInversion(from, { ...this.parts, token });
+  /** Teaches the text encoder a new word from a file, a folder or the hub, for use in prompts: see {@link loadTextualInversion}. */
+  async loadTextualInversion(from: BytesFrom, token?: string, where: AddOnFileOptions = {}): Promise<void> {
+    const { tokenizer, textEncoder } = this.parts;
+    this.parts.tokenizer = await loadTextualInversion(from, { tokenizer, textEncoder, token, ...where });
   }
 
   /** Writes a folder that {@link fromPretrained} and Python's diffusers open; `save` halves the precision, splits large files. */

@@ -1,0 +1,34 @@
+import { isNode } from "../backend/node-only.js";
+import { type HubModelOptions, modelFolder } from "../hub/model-source.js";
+import { fileExists, joinPath, listFolder } from "../platform.js";
+import { WeightsFormatError } from "../weights/errors.js";
+import type { BytesFrom } from "../weights/open-bytes.js";
+
+/** Which file of a folder, or of a model of the hub, holds the LoRA or the word. */
+export interface AddOnFileOptions extends HubModelOptions {
+  /** Its name, where the folder holds several. Default: one of the names that diffusers and PEFT give, or the only one there. */
+  weightName?: string;
+}
+
+/** The names that diffusers and PEFT give to the files of LoRAs and learned words. */
+const USUAL_NAMES = ["pytorch_lora_weights.safetensors", "adapter_model.safetensors", "learned_embeds.safetensors"];
+
+/**
+ * The file that `from` stands for: itself, or the one in a folder, or in the model of the hub of that name, which is downloaded.
+ *
+ * @throws WeightsFormatError for a folder with none or several, naming what is there; HubError
+ */
+export async function addOnFile(from: BytesFrom, { weightName, ...hub }: AddOnFileOptions = {}): Promise<BytesFrom> {
+  if (typeof from !== "string" || !isNode || /^\w+:\/\/|^(data|blob):|\.safetensors$/i.test(from)) return from;
+  const folder = await modelFolder(from, { ...hub, files: [weightName ?? "*.safetensors", "adapter_config.json"] });
+  const names = await listFolder(folder);
+  if (names.length === 0) return from; // A file, or nothing, of which its reader will complain.
+  const weights = names.filter((name) => name.endsWith(".safetensors"));
+  const usual = USUAL_NAMES.find((name) => weights.includes(name));
+  const chosen = weightName ?? usual ?? (weights.length === 1 ? weights[0] : undefined);
+  if (chosen !== undefined && (await fileExists(joinPath(folder, chosen)))) return joinPath(folder, chosen);
+  throw new WeightsFormatError(
+    `${from}: the files of weights in it are ${weights.join(", ") || "none"}; expected ` +
+      `${weightName ?? USUAL_NAMES.join(" or ")}. Give the name of the right one as { weightName: "…" }.`,
+  );
+}
