@@ -8,18 +8,20 @@
  * First a grid of guidance and steps on prompts kept for choosing, then the best setting on fresh prompts with several
  * sampling seeds. Writes `results.json`, `results.md` and `real-and-generated.png` into `--out`.
  */
-import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { useBackend } from "@tfjs-diffusion/core";
+import { FACES } from "../datasets/faces/index.js";
 import { kindNamed } from "../datasets/kinds.js";
 import { loadClassifier } from "./classifier-files.js";
 import { evaluateFaces, type EvaluationSettings } from "./eval-run.js";
 import { reportMarkdown } from "./eval-report.js";
 import { openSampler } from "./eval-sampler.js";
-import { ResultStore } from "./eval-store.js";
+import { fingerprint, ResultStore } from "./eval-store.js";
+import { SETTINGS as FACES_SETTINGS } from "./faces/settings.js";
+import { SETTINGS as PORTRAITS_SETTINGS } from "./portraits/settings.js";
 
 const WEIGHTS = fileURLToPath(new URL("../../weights/", import.meta.url));
 
@@ -39,8 +41,6 @@ const { values: options } = parseArgs({
     steps: { type: "string", default: "20,50" },
     seeds: { type: "string", default: "3" },
     batch: { type: "string", default: "100" },
-    /** The seed of the model's training data, for the distance to its pictures. */
-    "training-seed": { type: "string", default: "0" },
     backend: { type: "string" },
     quick: { type: "boolean", default: false },
   },
@@ -49,20 +49,22 @@ const { values: options } = parseArgs({
 const model = options.model ?? join(WEIGHTS, options.kind);
 const classifierFolder = options.classifier ?? join(WEIGHTS, `${options.kind}-classifier`);
 const out = options.out ?? `out/eval-${options.kind}`;
+const kind = kindNamed(options.kind);
+const trained = (kind === FACES ? FACES_SETTINGS : PORTRAITS_SETTINGS).full;
 const settings: EvaluationSettings = {
-  kind: kindNamed(options.kind),
+  kind,
   guidances: options.quick ? [1, 3] : numbers("guidance"),
   steps: options.quick ? [10] : numbers("steps"),
   gridPrompts: options.quick ? 10 : numbers("grid-prompts")[0]!,
   prompts: options.quick ? 20 : numbers("prompts")[0]!,
   seeds: Array.from({ length: options.quick ? 1 : numbers("seeds")[0]! }, (_, seed) => seed),
   batch: numbers("batch")[0]!,
-  trainingSeed: numbers("training-seed")[0]!,
-  trainingPictures: options.quick ? 1000 : 50_000,
+  trainingSeed: trained.seed,
+  trainingPictures: options.quick ? 1000 : trained.trainingPictures,
 };
 
 const { name: backend } = await useBackend(options.backend);
-const [classifier, sampler] = await Promise.all([loadClassifier(classifierFolder), openSampler(settings.kind, model)]);
+const [classifier, sampler] = await Promise.all([loadClassifier(classifierFolder), openSampler(model)]);
 
 mkdirSync(out, { recursive: true });
 const store = new ResultStore(join(out, "results.json"), fingerprint(model, classifierFolder));
@@ -79,24 +81,10 @@ classifier.dispose();
 sampler.dispose();
 
 /** The numbers of an option that lists them with commas. */
-function numbers(
-  name: "guidance" | "steps" | "grid-prompts" | "prompts" | "seeds" | "batch" | "training-seed",
-): number[] {
+function numbers(name: "guidance" | "steps" | "grid-prompts" | "prompts" | "seeds" | "batch"): number[] {
   const values = options[name].split(",").map(Number);
   if (values.every((value) => Number.isFinite(value) && value >= 0)) return values;
   throw new RangeError(
     `--${name} is "${options[name]}"; give a number from 0, or several with commas where it lists them.`,
   );
-}
-
-/** Changes when any file of the folders does: results of other weights are not mixed in. */
-function fingerprint(...folders: string[]): string {
-  const hash = createHash("sha256");
-  for (const folder of folders) {
-    for (const name of readdirSync(folder, { recursive: true, encoding: "utf8" }).sort()) {
-      const path = join(folder, name);
-      if (statSync(path).isFile()) hash.update(name).update(readFileSync(path));
-    }
-  }
-  return hash.digest("hex");
 }

@@ -50,7 +50,7 @@ const clip = (await loadModel(options.clip ?? `runs/${options.kind}/clip-both`))
 const vision = new CLIPVisionModelWithProjection(clip.config.vision_config);
 copyParameters(clip, vision);
 clip.dispose();
-const sampler = await openSampler(kind, options.model ?? `runs/${options.kind}/model`);
+const sampler = await openSampler(options.model ?? `runs/${options.kind}/model`);
 
 const prompts = promptsOf({ purpose: "reporting", split: "seen", style: "full" }, count, kind);
 const real = prompts.map(({ real }) => real);

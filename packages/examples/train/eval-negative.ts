@@ -36,7 +36,7 @@ const [count, batch, guidance, steps] = [options.pictures, options.batch, option
 const { name: backend } = await useBackend(options.backend);
 const weights = (name: string) => fileURLToPath(new URL(`../../weights/${name}`, import.meta.url));
 const classifier = await loadClassifier(options.classifier ?? weights(`${options.kind}-classifier`));
-const sampler = await openSampler(kind, options.model ?? weights(options.kind));
+const sampler = await openSampler(options.model ?? weights(options.kind));
 
 const captions = Array.from({ length: count }, (_, i) => {
   const random = keyedRandom(401, i);

@@ -69,11 +69,23 @@ const mistakes = (cell: CellScores) =>
   cell.mistakes.map(({ attribute, asked, drawn, count }) => `${attribute} ${asked} → ${drawn} ${count}`).join(", ") ||
   "none";
 
+/** A row for each way of drawing, a column for each split and style. */
+export function scoreTable(rows: readonly { title: string; cells: readonly CellScores[] }[]): string {
+  const columns = rows[0]!.cells;
+  return [
+    `| | ${columns.map(title).join(" | ")} |`,
+    `|---|${columns.map(() => "---|").join("")}`,
+    ...rows.map((row) => `| ${row.title} | ${row.cells.map(bothShares).join(" | ")} |`),
+  ].join("\n");
+}
+
+const bothShares = ({ scores }: CellScores) => `${percent(scores.mean.share)} / ${percent(scores.allRight.share)}`;
+
 function gridRows(grid: readonly CellScores[]): string {
   const rows = new Map<string, string[]>();
-  for (const { guidance, steps, scores } of grid) {
-    const key = `| ${guidance} | ${steps}`;
-    rows.set(key, [...(rows.get(key) ?? []), `${percent(scores.mean.share)} / ${percent(scores.allRight.share)}`]);
+  for (const cell of grid) {
+    const key = `| ${cell.guidance} | ${cell.steps}`;
+    rows.set(key, [...(rows.get(key) ?? []), bothShares(cell)]);
   }
   return [...rows].map(([key, cells]) => `${key} | ${cells.join(" | ")} |`).join("\n");
 }

@@ -62,12 +62,17 @@ export interface EvaluationResults {
   readonly unconditional: UnconditionalFacts;
 }
 
-/** What a measurement works with. */
-export interface Context {
+/** What pictures are drawn and read with. */
+export interface Scoring {
   readonly sample: Sampler;
   readonly classifier: FaceReader;
-  readonly settings: EvaluationSettings;
+  readonly settings: Pick<EvaluationSettings, "kind" | "batch">;
   readonly store: ResultStore;
+}
+
+/** What a whole evaluation works with. */
+export interface Context extends Scoring {
+  readonly settings: EvaluationSettings;
 }
 
 export async function evaluateFaces(context: Context): Promise<EvaluationResults> {
@@ -95,8 +100,9 @@ export async function evaluateFaces(context: Context): Promise<EvaluationResults
   };
 }
 
-async function scoreCells(
-  context: Context,
+/** Scores of seen and held-out descriptions, in full and short captions. */
+export async function scoreCells(
+  context: Scoring,
   purpose: Purpose,
   setting: Setting,
   count: number,
@@ -144,7 +150,7 @@ export function bestSetting(grid: readonly CellScores[]): Setting {
 
 /** What the pictures of a prompt set show. */
 async function readingsOf(
-  context: Context,
+  context: Scoring,
   set: PromptSet,
   prompts: readonly Prompt[],
   setting: Setting,
@@ -165,7 +171,7 @@ async function readingsOf(
 
 /** Draws the texts with a progress bar: batches [n, size, size, 3] in [0, 1], each valid until the next. */
 export async function* drawn(
-  { sample, settings }: Context,
+  { sample, settings }: Pick<Scoring, "sample" | "settings">,
   texts: readonly string[],
   setting: Setting,
   seed: number,

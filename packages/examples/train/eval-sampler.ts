@@ -1,8 +1,6 @@
-import { type FaceKind, FACES } from "../datasets/faces/index.js";
-import { TextToImagePipeline } from "@tfjs-diffusion/core";
+import { openPipeline } from "@tfjs-diffusion/core";
 import { schedulerFromConfig } from "@tfjs-diffusion/schedulers";
 import type { Sampler } from "./eval-run.js";
-import { openPortraitSampler } from "./portraits/draw.js";
 
 /** A model that draws, and the way to free it. */
 export interface OpenSampler {
@@ -10,14 +8,31 @@ export interface OpenSampler {
   dispose(): void;
 }
 
-/** Opens a model's folder: of the 16 x 16 faces in pixels, of the others in latents. All draw by DDIM. */
-export function openSampler(kind: FaceKind, folder: string): Promise<OpenSampler> {
-  return kind === FACES ? openFacesSampler(folder) : openPortraitSampler(folder);
+/** How to draw; all have defaults. */
+export interface DrawingOptions {
+  /** Class of the scheduler, on the model's own noise schedule. Default: DDIMScheduler. */
+  scheduler?: string;
+  /** A LoRA's file, for a model in latents; default none. */
+  lora?: string;
+  /** How strongly it is added, default 1. */
+  loraScale?: number;
 }
 
-async function openFacesSampler(folder: string): Promise<OpenSampler> {
-  const pipeline = await TextToImagePipeline.fromPretrained(folder);
-  const scheduler = schedulerFromConfig({ ...pipeline.parts.scheduler.config, _class_name: "DDIMScheduler" });
+/**
+ * Opens a model's folder, by the very pipeline that draws for everyone.
+ *
+ * @throws RangeError for a LoRA where there is no place for one
+ */
+export async function openSampler(
+  folder: string,
+  { scheduler: className = "DDIMScheduler", lora, loraScale: scale }: DrawingOptions = {},
+): Promise<OpenSampler> {
+  const pipeline = await openPipeline(folder);
+  const scheduler = schedulerFromConfig({ ...pipeline.parts.scheduler.config, _class_name: className });
+  if (lora !== undefined) {
+    if (!("loras" in pipeline)) throw new RangeError(`${folder} draws in pixels; only models in latents take a LoRA.`);
+    await pipeline.loras.load(lora, { scale });
+  }
   return {
     async sample(prompt, { guidance, steps, seed, negative }) {
       const { images, latents } = await pipeline.generate({

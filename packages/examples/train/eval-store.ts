@@ -1,5 +1,6 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 
 /**
  * Results of a long measurement in one JSON file, written after each of them, so that it can be stopped and go on.
@@ -31,4 +32,16 @@ export class ResultStore {
     writeFileSync(`${this.path}.new`, JSON.stringify({ subject: this.subject, results: this.#results }, null, 1));
     renameSync(`${this.path}.new`, this.path);
   }
+}
+
+/** Changes when any file of the folders does: results of other weights are not mixed in. */
+export function fingerprint(...folders: string[]): string {
+  const hash = createHash("sha256");
+  for (const folder of folders) {
+    for (const name of readdirSync(folder, { recursive: true, encoding: "utf8" }).sort()) {
+      const path = join(folder, name);
+      if (statSync(path).isFile()) hash.update(name).update(readFileSync(path));
+    }
+  }
+  return hash.digest("hex");
 }

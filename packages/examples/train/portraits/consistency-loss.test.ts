@@ -30,7 +30,8 @@ describe("The consistency loss", () => {
           scheduler,
           student,
           teacher: velocityTo(only),
-          teacherSteps: 50,
+          places: 50,
+          skip: 2,
           x0: only,
           noise: keyedNoise(1),
         });
@@ -48,7 +49,7 @@ describe("The consistency loss", () => {
       asked++;
       return x.mul(weight);
     };
-    const options = { scheduler, teacher: velocityTo(x0), teacherSteps: 10, x0, noise: keyedNoise(2) };
+    const options = { scheduler, teacher: velocityTo(x0), places: 10, skip: 1, x0, noise: keyedNoise(2) };
     const { grads } = tf.variableGrads(() => consistencyLoss({ ...options, student }), [weight]);
     expect(asked).toBe(2);
     const still = tf.scalar(0.3);
@@ -86,7 +87,8 @@ describe("The consistency loss", () => {
       scheduler,
       student: (x) => x.mul(0.5),
       teacher: (x) => x.mul(0.4),
-      teacherSteps: 50,
+      places: 50,
+      skip: 2,
       x0,
       noise: keyedNoise(1),
     }).dispose();

@@ -12,8 +12,10 @@ export interface ConsistencyOptions {
   student: Velocity;
   /** Takes one step of DDIM; with the guidance that the student is to have without asking twice. */
   teacher: Velocity;
-  /** Steps that the teacher would take from noise to picture; `original_inference_steps` of LCMScheduler. */
-  teacherSteps: number;
+  /** Places from which the student learns to jump, evenly from noise to picture; `original_inference_steps` of LCMScheduler. */
+  places: number;
+  /** How many places further the teacher's step leads (Luo et al. 2023, section 4.3): with more, the end is learned sooner, and less exactly. */
+  skip: number;
   /** Clean latents [B, h, w, C]. Borrowed. */
   x0: tf.Tensor4D;
   noise: KeyedNoise;
@@ -34,14 +36,15 @@ export function consistencyLoss({
   scheduler,
   student,
   teacher,
-  teacherSteps,
+  places,
+  skip,
   x0,
   noise,
 }: ConsistencyOptions): tf.Scalar {
-  const stride = Math.floor(scheduler.alphaBar.length / teacherSteps);
+  const stride = Math.floor(scheduler.alphaBar.length / places);
   const random = noise.at("timesteps").random();
-  const from = Array.from({ length: x0.shape[0] }, () => (random.integer(teacherSteps) + 1) * stride - 1);
-  const to = from.map((t) => t - stride);
+  const from = Array.from({ length: x0.shape[0] }, () => (random.integer(places) + 1) * stride - 1);
+  const to = from.map((t) => Math.max(t - skip * stride, -1));
   return tf.tidy(() => {
     const alphaBars = (timesteps: number[]) => timesteps.map((t) => (t < 0 ? 1 : scheduler.alphaBar[t]!));
     const here = levels(alphaBars(from));

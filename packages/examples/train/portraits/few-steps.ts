@@ -17,7 +17,7 @@ const TARGETS = ["to_q", "to_k", "to_v", "to_out.0", "net.0.proj", "net.2", "pro
  */
 export async function* trainFewSteps(options: TuningOptions): AsyncGenerator<TrainingStep, void> {
   const { settings, model, folder } = options;
-  const { rank, guidance, teacherSteps } = settings.fewSteps;
+  const { rank, guidance, places, skip } = settings.fewSteps;
   // Captions are never left out: what is drawn without one is what the teacher is guided away from.
   const tuning = await Tuning.open(model, { ...settings, captionDropout: 0 }, settings.fewSteps);
   const { unet, vae } = tuning.networks;
@@ -37,7 +37,7 @@ export async function* trainFewSteps(options: TuningOptions): AsyncGenerator<Tra
         const teacher: Velocity = (x, timesteps) => guide(plain(x, timesteps), guided(x, timesteps), guidance);
         const student: Velocity = (x, timesteps) => lora.within(() => guided(x, timesteps));
         const x0 = latents.batch(indices, noise.at("latents"));
-        return consistencyLoss({ scheduler, student, teacher, teacherSteps, x0, noise });
+        return consistencyLoss({ scheduler, student, teacher, places, skip, x0, noise });
       },
       () => lora.save(join(folder, LORA_FILE), { dtype: "F16" }),
     );

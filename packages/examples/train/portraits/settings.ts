@@ -22,7 +22,7 @@ export interface TuningSettings {
   seed: number;
   captionDropout: number;
   style: StageSettings & { trainingPictures: number; rank: number };
-  fewSteps: StageSettings & { trainingPictures: number; rank: number; guidance: number; teacherSteps: number };
+  fewSteps: StageSettings & { trainingPictures: number; rank: number; guidance: number; places: number; skip: number };
   inpainting: StageSettings & { trainingPictures: number };
 }
 
@@ -94,7 +94,8 @@ export const TUNING_SETTINGS: Record<"full" | "quick", TuningSettings> = {
       trainingPictures: 25_000,
       rank: 32,
       guidance: 3,
-      teacherSteps: 50,
+      places: 50,
+      skip: 2,
     },
     inpainting: {
       ...TUNING,
@@ -106,7 +107,7 @@ export const TUNING_SETTINGS: Record<"full" | "quick", TuningSettings> = {
     seed: 0,
     captionDropout: 0.1,
     style: { ...QUICK_TUNING, trainingPictures: 4, rank: 2 },
-    fewSteps: { ...QUICK_TUNING, trainingPictures: 4, rank: 2, guidance: 3, teacherSteps: 50 },
+    fewSteps: { ...QUICK_TUNING, trainingPictures: 4, rank: 2, guidance: 3, places: 50, skip: 2 },
     inpainting: { ...QUICK_TUNING, trainingPictures: 4 },
   },
 };
