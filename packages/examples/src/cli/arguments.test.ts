@@ -1,26 +1,40 @@
 import { describe, expect, it } from "@jest/globals";
 import { readDrawArguments } from "./arguments.js";
+import { packagePath } from "../package-folder.js";
+import { SHIPPED } from "./shipped.js";
 import { UsageError } from "./usage-error.js";
 
 describe("The command line", () => {
   it("without words asks for the examples, with every option at its default", () => {
     expect(readDrawArguments([])).toEqual({
+      shipped: "faces",
+      model: packagePath("weights", "faces"),
       prompts: [],
       negative: "",
-      guidance: 3,
+      guidance: SHIPPED.faces.guidance,
       steps: 20,
       seed: 0,
       count: 4,
-      sampler: undefined,
-      backend: undefined,
-      out: undefined,
+      paste: false,
+      loras: [],
+      words: [],
+      weighting: false,
+      open: {},
     });
   });
 
   it("takes every option, before and after the sentence", () => {
     const args =
-      "--steps 10 --guidance=-1.5 --seed 7 --count 2 --sampler ddpm --backend cpu --out x.png --negative hat";
-    expect(readDrawArguments([...args.split(" "), "a face"])).toEqual({
+      "--steps 10 --guidance=-1.5 --seed 7 --count 2 --sampler ddpm --backend cpu --out x.png --negative hat " +
+      "--init a.png --mask m.png --mask-blur 2 --strength 0.5 --lora sepia:0.5 --lora few-steps --model portraits";
+    expect(readDrawArguments([...args.split(" "), "a face"])).toMatchObject({
+      shipped: "portraits",
+      model: packagePath("weights", "portraits"),
+      ...{ image: "a.png", mask: "m.png", maskBlur: 2, strength: 0.5, paste: true },
+      loras: [
+        { from: "sepia", scale: 0.5 },
+        { from: "few-steps", scale: 1 },
+      ],
       prompts: ["a face"],
       negative: "hat",
       guidance: -1.5,
@@ -50,7 +64,8 @@ describe("The command line", () => {
   it("shows help and words whatever else is asked", () => {
     expect(readDrawArguments(["-h"])).toBe("help");
     expect(readDrawArguments(["a face", "--steps", "x", "--help"])).toBe("help");
-    expect(readDrawArguments(["--words"])).toBe("words");
+    expect(readDrawArguments(["--words"])).toEqual({ words: "faces" });
+    expect(readDrawArguments(["--words", "--model", "portraits"])).toEqual({ words: "portraits" });
   });
 
   it.each([
@@ -68,6 +83,12 @@ describe("The command line", () => {
     [["--sampler", "magic"], /--sampler magic: expected one of .*ddim/],
     [["--backend", "abacus"], /--backend abacus: expected one of .*wasm/],
     [["--size", "512"], /--size/],
+    [["--model", "sd"], /--model sd: expected one of faces, portraits/],
+    [["--strength", "0.5"], /--strength .* give --init/],
+    [["--mask", "m.png"], /--mask .* give --init/],
+    [["--outpaint", "8"], /--outpaint .* give --init/],
+    [["--init", "a.png", "--outpaint", "8", "--mask", "m.png"], /give one of them/],
+    [["--init", "a.png", "--strength", "2"], /--strength 2: expected a number from 0 to 1/],
     [["--steps"], /--steps/],
     [[""], /empty/],
     [["a hat", "  "], /empty/],

@@ -1,24 +1,15 @@
 import { BACKEND_NAMES } from "@tfjs-diffusion/core";
-import { ifGiven, number, oneOf, parseOptions, whole } from "./option-values.js";
+import { between, ifGiven, number, oneOf, parseOptions, whole } from "./option-values.js";
+import { EDITS, lora, type PictureArguments, readEdits } from "./picture-arguments.js";
 import { SAMPLERS } from "./samplers.js";
+import { SHIPPED, SHIPPED_LORAS, SHIPPED_NAMES, type ShippedName, shippedFolder } from "./shipped.js";
 import { UsageError } from "./usage-error.js";
 
-/** What to draw, and how. */
-export interface DrawArguments {
-  /** None: the sentences of the contact sheet. */
-  prompts: string[];
-  negative: string;
+/** What to draw with a model that comes with the repository, and how. No prompts: the sentences of the contact sheet. */
+export interface DrawArguments extends PictureArguments {
+  shipped: ShippedName;
   guidance: number;
-  steps: number;
-  seed: number;
-  /** Pictures of each prompt. */
-  count: number;
-  /** undefined: the model's own. */
-  sampler: string | undefined;
-  /** undefined: the best that loads. */
-  backend: string | undefined;
-  /** A file ending in .png, or a folder. */
-  out: string | undefined;
+  negative: string;
 }
 
 export const HELP = `Draws faces from sentences.
@@ -27,11 +18,19 @@ export const HELP = `Draws faces from sentences.
   npm start -- "a face with curly red hair"      what you ask for; several sentences give a row each
 
   --negative TEXT   what to draw away from
-  --guidance N      how strongly to follow the sentence (default 3; 1 is not at all beyond what was learned)
+  --guidance N      how strongly to follow the sentence (default ${SHIPPED.portraits.guidance}; 1 is not at all beyond what was learned)
   --steps N         steps from noise to picture (default 20)
   --seed N          the same seed draws the same faces (default 0)
   --count N         pictures of each sentence (default 4)
   --sampler NAME    another sampler than the model's own: ${SAMPLERS.join(", ")}
+  --init FILE.png   begin with this picture, scaled to 32 pixels, instead of noise
+  --strength N      0 to 1: how much of it is drawn anew (default 0.8; with --mask or --outpaint 1)
+  --mask FILE.png   draw anew only where this picture is white
+  --outpaint N|T,R,B,L   grow the picture by N pixels on all sides, or by these at its top, right, bottom and left
+  --mask-blur N     fade the new into the old over so many pixels
+  --no-paste        do not put the picture's own pixels back outside the mask
+  --lora NAME[:SCALE]   mix in ${SHIPPED_LORAS.join(" or ")}, which come with the model, or a file; few-steps wants --sampler lcm --steps 4 --guidance 1
+  --model NAME      ${SHIPPED_NAMES.join(" or ")} (default ${SHIPPED_NAMES[0]})
   --backend NAME    ${BACKEND_NAMES.join(", ")} (default: the best that loads here)
   --out PATH        a .png file, or a folder (default out/)
   --words           list the words the model knows
@@ -53,34 +52,46 @@ const MOST = { count: 1000, steps: 1000 };
 /**
  * Reads the words after `npm start --`.
  *
+ * @returns "help", or the model whose words to list, where these are asked for
  * @throws UsageError for an unknown option, or a value out of its range
  */
-export function readDrawArguments(args: string[]): DrawArguments | "help" | "words" {
+export function readDrawArguments(args: string[]): DrawArguments | "help" | { words: ShippedName } {
   const { values, positionals } = parseOptions(args, OPTIONS);
   if (values.help) return "help";
-  if (values.words) return "words";
+  const shipped = oneOf("model", values.model, SHIPPED_NAMES);
+  if (values.words) return { words: shipped };
+  const { init: image } = values;
+  const needless = (["strength", "mask", "outpaint", "mask-blur", "no-paste"] as const).find(
+    (option) => values[option],
+  );
+  if (image === undefined && needless !== undefined)
+    throw new UsageError(`--${needless} is for a picture to begin with; give --init FILE.png too.`);
   return {
-    prompts: sentences(positionals),
+    ...{ shipped, model: shippedFolder(shipped), prompts: sentences(positionals) },
     negative: values.negative,
-    guidance: number("guidance", values.guidance),
+    guidance: ifGiven(number, "guidance", values.guidance) ?? SHIPPED[shipped].guidance,
     steps: whole("steps", values.steps, 1, MOST.steps),
     seed: whole("seed", values.seed, 0, Number.MAX_SAFE_INTEGER),
     count: whole("count", values.count, 1, MOST.count),
     sampler: ifGiven(oneOf, "sampler", values.sampler, SAMPLERS),
+    image,
+    strength: ifGiven(between, "strength", values.strength, 0, 1),
+    ...readEdits(values),
+    ...{ loras: values.lora.map(lora), words: [], weighting: false, open: {} },
     backend: ifGiven(oneOf, "backend", values.backend, [...BACKEND_NAMES, "tensorflow"]),
     out: values.out,
   };
 }
 
+const TEXT = { type: "string" } as const;
 const OPTIONS = {
-  negative: { type: "string", default: "" },
-  guidance: { type: "string", default: "3" },
-  steps: { type: "string", default: "20" },
-  seed: { type: "string", default: "0" },
-  count: { type: "string", default: "4" },
-  sampler: { type: "string" },
-  backend: { type: "string" },
-  out: { type: "string" },
+  negative: { ...TEXT, default: "" },
+  steps: { ...TEXT, default: "20" },
+  seed: { ...TEXT, default: "0" },
+  count: { ...TEXT, default: "4" },
+  model: { ...TEXT, default: SHIPPED_NAMES[0] as string },
+  lora: { ...TEXT, multiple: true, default: [] as string[] },
+  ...{ guidance: TEXT, sampler: TEXT, init: TEXT, strength: TEXT, ...EDITS, backend: TEXT, out: TEXT },
   words: { type: "boolean", default: false },
   help: { type: "boolean", short: "h", default: false },
 } as const;

@@ -1,67 +1,79 @@
 import { writeFile } from "node:fs/promises";
 import * as tf from "@tensorflow/tfjs";
-import { TextToImagePipeline, type TextToImageStep, encodePng, imageGrid, useBackend } from "@tfjs-diffusion/core";
+import { type AnyPipeline, encodePng, imageGrid, useBackend } from "@tfjs-diffusion/core";
 import { type KeyedNoise, type Scheduler, keyedNoise } from "@tfjs-diffusion/schedulers";
 import { Presets, SingleBar } from "cli-progress";
-import { captionWords } from "../../datasets/faces/index.js";
-import { packagePath } from "../package-folder.js";
 import type { DrawArguments } from "./arguments.js";
 import { DrawingStopped } from "./drawing-stopped.js";
-import { EXAMPLES } from "./examples.js";
+import { isLatent, openModel } from "./open-model.js";
 import { outputFile } from "./output-file.js";
+import { type Canvas, readCanvas, sizeFor } from "./read-picture.js";
 import { samplerNamed } from "./samplers.js";
+import { SHIPPED } from "./shipped.js";
 import { showInTerminal } from "./show.js";
 import { describeUnknownWords, unknownWords } from "./unknown-words.js";
 
 /** Pictures that go through the network together: more are no faster and take more memory. */
 const BATCH = 32;
 
+/** Given pictures are scaled to what the portraits were trained on, 32 pixels, and sides that their autoencoder can take. */
+const SIZES = [32, 4] as const;
+
 /** In the file, a pixel of the model is a square of this many pixels; pictures and rows stand this far apart. */
 const SCALE = 8;
 const GAP = 1;
 
-/** Draws, writes the file, and shows it where the terminal can. */
+/** Draws with a model that comes with the repository, writes the file, and shows it where the terminal can. */
 export async function draw(args: DrawArguments): Promise<void> {
-  const prompts = args.prompts.length > 0 ? args.prompts : EXAMPLES;
-  const known = captionWords();
+  const { words, examples } = SHIPPED[args.shipped];
+  const prompts = args.prompts.length > 0 ? args.prompts : examples;
   const asked = [...args.prompts, args.negative].join(" ");
-  process.stderr.write(describeUnknownWords(unknownWords(asked, known)));
+  process.stderr.write(describeUnknownWords(unknownWords(asked, words())));
   const file = outputFile(args.out, args.prompts);
 
   const { name, detail } = await useBackend(args.backend);
-  const pipeline = await TextToImagePipeline.fromPretrained(packagePath("weights", "faces"));
-  for (const prompt of prompts) pipeline.parts.tokenizer.encode(prompt, { onTruncate: warnOfTruncation });
-  const scheduler = samplerNamed(args.sampler, pipeline.parts.scheduler, args.steps);
-  const started = performance.now();
-  const images = await drawInBatches(
-    pipeline,
-    scheduler,
-    prompts.flatMap((prompt) => Array<string>(args.count).fill(prompt)),
-    args,
-  );
-  const seconds = (performance.now() - started) / 1000;
-  pipeline.dispose();
+  const pipeline = await openModel(args);
+  const canvas: Canvas = {};
+  try {
+    Object.assign(canvas, await readCanvas(args.image ? { ...args, ...(await sizeFor(args.image, ...SIZES)) } : args));
+    for (const prompt of prompts) tokenizerOf(pipeline).encode(prompt, { onTruncate: warnOfTruncation });
+    const scheduler = samplerNamed(args.sampler, pipeline.parts.scheduler, args.steps);
+    const started = performance.now();
+    const all = prompts.flatMap((prompt) => Array<string>(args.count).fill(prompt));
+    const images = await drawInBatches({ pipeline, scheduler, prompts: all, canvas, args });
+    const seconds = (performance.now() - started) / 1000;
 
-  const columns = prompts.length > 1 ? args.count : Math.min(args.count, 8);
-  const sheet = imageGrid(images, { columns, gap: GAP, scale: SCALE });
-  await writeFile(file, await encodePng(sheet));
-  await showInTerminal(images, prompts, args.count);
-  console.log(
-    `Drew ${images.shape[0]} pictures in ${seconds.toFixed(1)} s on ${name}${detail ? ` (${detail})` : ""}: ${file}`,
-  );
-  tf.dispose([images, sheet]);
+    const columns = prompts.length > 1 ? args.count : Math.min(args.count, 8);
+    const sheet = imageGrid(images, { columns, gap: GAP, scale: SCALE });
+    await writeFile(file, await encodePng(sheet));
+    await showInTerminal(images, prompts, args.count);
+    console.log(
+      `Drew ${images.shape[0]} pictures in ${seconds.toFixed(1)} s on ${name}${detail ? ` (${detail})` : ""}: ${file}`,
+    );
+    tf.dispose([images, sheet]);
+  } finally {
+    pipeline.dispose();
+    tf.dispose([canvas.image ?? [], canvas.mask ?? []]);
+  }
+}
+
+function tokenizerOf({ parts }: AnyPipeline) {
+  return "tokenizer2" in parts ? parts.tokenizer2 : parts.tokenizer;
 }
 
 function warnOfTruncation(cut: string): void {
   console.error(`The sentence is longer than the model can read; it will not see "${cut}".`);
 }
 
-async function drawInBatches(
-  pipeline: TextToImagePipeline,
-  scheduler: Scheduler,
-  prompts: string[],
-  args: DrawArguments,
-): Promise<tf.Tensor4D> {
+interface Drawing {
+  pipeline: AnyPipeline;
+  scheduler: Scheduler;
+  prompts: string[];
+  canvas: Canvas;
+  args: DrawArguments;
+}
+
+async function drawInBatches({ pipeline, scheduler, prompts, canvas, args }: Drawing): Promise<tf.Tensor4D> {
   const batches = Array.from({ length: Math.ceil(prompts.length / BATCH) }, (_, b) =>
     prompts.slice(b * BATCH, (b + 1) * BATCH),
   );
@@ -76,7 +88,7 @@ async function drawInBatches(
   bar.start(batches.length * args.steps, 0);
   try {
     for (const [b, prompt] of batches.entries()) {
-      const { images, latents } = await pipeline.generate({
+      const options = {
         prompt,
         negativePrompt: args.negative,
         guidanceScale: args.guidance,
@@ -84,11 +96,15 @@ async function drawInBatches(
         scheduler,
         noise: noiseOfBatch(args.seed, b),
         signal: abort.signal,
-        onStep: ({ index, total }: TextToImageStep) => {
+        onStep: ({ index, total }: { index: number; total: number }) => {
           bar.setTotal(batches.length * total);
           bar.update(b * total + index + 1);
         },
-      });
+      };
+      const { strength, paste: pasteBack, maskBlur } = args;
+      const { images, latents } = isLatent(pipeline)
+        ? await pipeline.generate({ ...options, ...canvas, strength, pasteBack, maskBlur })
+        : await pipeline.generate(options);
       latents.dispose();
       done.push(images);
     }

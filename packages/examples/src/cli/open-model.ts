@@ -11,6 +11,7 @@ import { existsSync } from "node:fs";
 import { fromCaller } from "./inspect.js";
 import type { PictureArguments } from "./picture-arguments.js";
 import { readPicture } from "./read-picture.js";
+import { shippedLora, shippedModel } from "./shipped.js";
 import { UsageError } from "./usage-error.js";
 
 /** A pipeline that takes pictures, LoRAs and new words. */
@@ -21,10 +22,18 @@ export function isLatent(pipeline: AnyPipeline): pipeline is LatentModel {
   return pipeline instanceof StableDiffusionPipeline || pipeline instanceof StableDiffusionXLPipeline;
 }
 
-/** A path is meant from where the command was called; what is no path there may be a name on the hub. */
+/** A path is meant from where the command was called; what is no path there may be a model of ours, or a name on the hub. */
 export function modelFrom(text: string): string {
   const path = fromCaller(text);
-  return existsSync(path) || !/^[\w.-]+\/[\w.-]+$/.test(text) || text.endsWith(".safetensors") ? path : text;
+  if (existsSync(path)) return path;
+  const isHubName = /^[\w.-]+\/[\w.-]+$/.test(text) && !text.endsWith(".safetensors");
+  return shippedModel(text) ?? (isHubName ? text : path);
+}
+
+/** The same for a LoRA. */
+function loraFrom(text: string): string {
+  const path = fromCaller(text);
+  return existsSync(path) ? path : (shippedLora(text) ?? path);
 }
 
 /**
@@ -68,7 +77,7 @@ export function refuseForFolders(model: string, options: Record<string, string |
 
 async function addOns(pipeline: LatentModel, { loras, words }: PictureArguments): Promise<void> {
   for (const [i, { from, scale }] of loras.entries())
-    await pipeline.loras.load(fromCaller(from), { scale, name: String(i) });
+    await pipeline.loras.load(loraFrom(from), { scale, name: String(i) });
   for (const { from, token } of words) {
     await pipeline.loadTextualInversion(fromCaller(from), token).catch((error: unknown) => {
       if (!(error instanceof RangeError)) throw error;

@@ -1,6 +1,7 @@
 import { BACKEND_NAMES, type Borders } from "@tfjs-diffusion/core";
 import { between, ifGiven, number, oneOf, parseOptions, whole, wrong } from "./option-values.js";
 import { SAMPLER_CLASSES } from "./samplers.js";
+import { SHIPPED_LORAS, SHIPPED_NAMES } from "./shipped.js";
 import { UsageError } from "./usage-error.js";
 
 /** A LoRA, and how strongly to mix it in. */
@@ -71,7 +72,7 @@ const COMMON_HELP = `  --negative TEXT              what to draw away from
   --count N                    pictures of each prompt (default 1)
   --sampler NAME               ${[...SAMPLER_CLASSES.keys()].join(", ")}
   --width N, --height N        in pixels, multiples of 8; pictures that are given are scaled to it
-  --lora FILE[:SCALE]          mixes a LoRA in; can be given several times
+  --lora FILE[:SCALE]          mixes a LoRA in (a file, a folder, or for portraits ${SHIPPED_LORAS.join(" or ")}); can be given several times
   --textual-inversion FILE[:WORD]   teaches a word; can be given several times
   --clip-skip N                layers of the text encoder to leave out (default 0)
   --prompt-weights             read weights such as (word:1.3)
@@ -89,8 +90,9 @@ const COMMON_HELP = `  --negative TEXT              what to draw away from
   --help                       this text
 `;
 
-const MODELS = `MODEL is a folder in the layout of diffusers, a single .safetensors file, or a name on the hub ("owner/name"), which is downloaded into the
-cache of Python's huggingface_hub. HF_HOME, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE count.`;
+const MODELS = `MODEL is a folder in the layout of diffusers, a single .safetensors file, one that comes with the repository (${SHIPPED_NAMES.join(", ")}),
+or a name on the hub ("owner/name"), which is downloaded into the cache of Python's huggingface_hub. HF_HOME, HF_TOKEN, HF_ENDPOINT and
+HF_HUB_OFFLINE count.`;
 
 export const GENERATE_HELP = `Draws pictures from a prompt, with Stable Diffusion 1.x, 2.x, XL or a model of this library. Each PNG file holds its settings.
 
@@ -128,7 +130,8 @@ const COMMON = {
   count: { ...TEXT, default: "1" },
   help: { type: "boolean", short: "h", default: false },
 } as const;
-const EDITS = { mask: TEXT, outpaint: TEXT, "mask-blur": TEXT, "no-paste": FLAG } as const;
+/** What is done to a picture, besides all of the rest. */
+export const EDITS = { mask: TEXT, outpaint: TEXT, "mask-blur": TEXT, "no-paste": FLAG } as const;
 
 /** The most pixels along a side that fit a PNG file and any memory; the pipeline says what it can do. */
 const MOST_PIXELS = 16_384;
@@ -159,6 +162,17 @@ export function readEditArguments(args: string[]): PictureArguments | "help" {
   if (values.help) return "help";
   const [model, image, ...prompts] = positionals;
   if (!model || !image || prompts.length === 0) throw new UsageError("edit: expected a model, a picture and a prompt.");
+  return { ...common(values), model, prompts, image, ...readEdits(values) };
+}
+
+/**
+ * What is done to a picture.
+ *
+ * @throws UsageError for options that exclude or need each other
+ */
+export function readEdits(
+  values: ReturnType<typeof parseOptions<typeof EDITS>>["values"],
+): Pick<PictureArguments, "mask" | "outpaint" | "maskBlur" | "paste"> {
   const { mask } = values;
   const outpaint = ifGiven(borders, "outpaint", values.outpaint);
   if (mask !== undefined && outpaint !== undefined)
@@ -168,7 +182,7 @@ export function readEditArguments(args: string[]): PictureArguments | "help" {
   const paste = isMasked && !values["no-paste"];
   if (maskBlur !== undefined && !paste)
     throw new UsageError("--mask-blur needs --mask or --outpaint, without --no-paste.");
-  return { ...common(values), model, prompts, image, mask, outpaint, maskBlur, paste };
+  return { mask, outpaint, maskBlur, paste };
 }
 
 type Values = ReturnType<typeof parseOptions<typeof COMMON>>["values"];
@@ -204,8 +218,8 @@ function common(values: Values): Omit<PictureArguments, "model" | "prompts" | "p
   };
 }
 
-/** `FILE:0.8`; a colon with anything but a number behind it belongs to the file's name. */
-function lora(text: string): LoraArgument {
+/** `FILE:0.8`, or its folder; a colon with anything but a number behind it belongs to the file's name. */
+export function lora(text: string): LoraArgument {
   const [, from = text, scale = "1"] = /^(.+):([-+]?(?:\d+\.?\d*|\.\d+))$/.exec(text) ?? [];
   return { from, scale: number("lora", scale) };
 }

@@ -5,7 +5,7 @@ import { fromCaller } from "./inspect.js";
 import type { PictureArguments } from "./picture-arguments.js";
 
 /** The size that is asked for, if one is. */
-type Size = Pick<PictureArguments, "width" | "height">;
+export type Size = Pick<PictureArguments, "width" | "height">;
 
 /**
  * Reads a PNG file, scaled to the width and height that are asked for: [H, W, 3] in [0, 1]. The caller owns it.
@@ -20,6 +20,16 @@ export async function readPicture(path: string, size: Size): Promise<tf.Tensor3D
     throw new ImageError(`${path}: ${error.message} Save it as PNG.`, { cause: error });
   });
   return scaled(picture, size, (x, to) => tf.image.resizeBilinear(x, to, false, true));
+}
+
+/** The size of a PNG file scaled so that its shorter side is `side` pixels, and the longer one a multiple of `multiple`. */
+export async function sizeFor(path: string, side: number, multiple: number): Promise<Required<Size>> {
+  const picture = await readPicture(path, {});
+  const [height, width] = picture.shape;
+  picture.dispose();
+  const scaled = (pixels: number) =>
+    Math.max(side, Math.round((pixels * side) / Math.min(height, width) / multiple) * multiple);
+  return { height: scaled(height), width: scaled(width) };
 }
 
 /** Reads a mask, [H, W, 1]: the mean of the three colours. The caller owns it. */

@@ -1,4 +1,3 @@
-import { captionWords } from "../../datasets/faces/index.js";
 import { HELP, readDrawArguments } from "./arguments.js";
 import { printBackends } from "./backends.js";
 import { commandEnd } from "./command-errors.js";
@@ -7,6 +6,7 @@ import { draw } from "./draw.js";
 import { edit, generate } from "./generate.js";
 import { inspect } from "./inspect.js";
 import { profile } from "./profile.js";
+import { SHIPPED } from "./shipped.js";
 
 /** What the first word of a command line may ask for; anything else is a sentence to draw a face from. */
 const COMMANDS: Readonly<Record<string, (args: string[]) => Promise<void>>> = {
@@ -36,6 +36,6 @@ async function run(args: string[]): Promise<void> {
   if (Object.hasOwn(COMMANDS, name)) return COMMANDS[name]!(rest);
   const drawing = readDrawArguments(args);
   if (drawing === "help") console.log(HELP);
-  else if (drawing === "words") console.log(captionWords().join(" "));
+  else if (!("prompts" in drawing)) console.log(SHIPPED[drawing.words].words().join(" "));
   else await draw(drawing);
 }

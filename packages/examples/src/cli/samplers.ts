@@ -7,10 +7,7 @@ function shortName(className: string): string {
   return words.toLowerCase();
 }
 
-/** For networks that were distilled to few steps. */
-const FOR_OTHER_NETWORKS = /LCM|TCD/;
-
-/** They cannot take the faces model's first step, from a noise level of 20,000 (its cosine schedule's last) to one of about 10. */
+/** They cannot take the first step of the models that come with this repository, from a noise level of 20,000 (its cosine schedule's last) to one of about 10. */
 const DIVERGE_HERE = /Heun|KDPM2Ancestral/;
 
 /** For networks that predict velocities along straight paths, or for other work than drawing from noise. */
@@ -23,9 +20,9 @@ export const SAMPLER_CLASSES: ReadonlyMap<string, string> = new Map(
     .map((className) => [shortName(className), className]),
 );
 
-/** The names that `--sampler` takes for the faces: the methods for a network that removes noise along a DDPM schedule. */
+/** The names that `--sampler` takes for them. */
 export const SAMPLERS: readonly string[] = [...SAMPLER_CLASSES]
-  .filter(([, className]) => !FOR_OTHER_NETWORKS.test(className) && !DIVERGE_HERE.test(className))
+  .filter(([, className]) => !DIVERGE_HERE.test(className))
   .map(([name]) => name);
 
 /**
