@@ -1,0 +1,81 @@
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { type CLIPConfig, CLIPTokenizer, stopOnInterrupt, type TrainingStep, useBackend } from "@tfjs-diffusion/core";
+import { writeLossCurve } from "../src/cli/loss-curve.js";
+import { withProgress } from "../src/cli/progress.js";
+import type { FaceKind } from "../datasets/faces/index.js";
+import { CLIP_LESSONS, type ClipSettings, trainClip } from "./clip.js";
+import { type FixedParts, writeFixedParts } from "./folder.js";
+import type { StageFiles, StageSettings } from "./stage.js";
+
+/** What a script trains. */
+interface TrainedModel<Settings> {
+  /** All goes to `runs/<name>`, or `runs/<name>-quick`, unless the command line says otherwise. */
+  name: string;
+  settings: Record<"full" | "quick", Settings>;
+  parts: FixedParts;
+}
+
+/** A script at work: the model's folder has all that is not learned. */
+export interface TrainingScript<Settings> {
+  readonly settings: Settings;
+  readonly out: string;
+  /** The model's folder. */
+  readonly model: string;
+  readonly tokenizer: CLIPTokenizer;
+  /** Trains a stage to its end, with a progress bar; then draws its loss curve. Its checkpoint and log lie in `out`, its result in `folder`. */
+  run(
+    stage: string & keyof Settings,
+    folder: string,
+    train: (files: StageFiles) => AsyncIterable<TrainingStep>,
+  ): Promise<void>;
+}
+
+/**
+ * Reads the command line (--quick, --out, --backend), writes what of the model is not learned, and runs the `stages`; Ctrl-C saves and
+ * stops.
+ */
+export async function trainingScript<Settings extends object>(
+  { name, settings: all, parts }: TrainedModel<Settings>,
+  stages: (script: TrainingScript<Settings>) => Promise<void>,
+): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      quick: { type: "boolean", default: false },
+      out: { type: "string" },
+      backend: { type: "string" },
+    },
+  });
+  const settings = all[values.quick ? "quick" : "full"];
+  const out = values.out ?? join("runs", values.quick ? `${name}-quick` : name);
+  const model = join(out, "model");
+
+  const { name: backend } = await useBackend(values.backend);
+  console.log(`Training on the backend "${backend}", into ${out}.`);
+  await writeFixedParts(model, parts);
+  const tokenizer = await CLIPTokenizer.fromFolder(join(model, "tokenizer"));
+  await stopOnInterrupt(async (signal) => {
+    const run: TrainingScript<Settings>["run"] = async (stage, folder, train) => {
+      const log = join(out, `${stage}.csv`);
+      const steps = train({ checkpoint: join(out, `${stage}.checkpoint.safetensors`), log, folder, signal });
+      const { steps: total } = settings[stage] as StageSettings;
+      for await (const _ of withProgress(steps, { label: stage.padEnd(8), total }));
+      await writeLossCurve(log, join(out, `${stage}.svg`), `${stage}: loss of each step, and its running mean`);
+    };
+    await stages({ settings, out, model, tokenizer, run });
+  });
+}
+
+/** CLIP's lessons, one after the other; the folder of the CLIP that has had them all. */
+export async function runClipLessons(
+  { settings, tokenizer, out, run }: TrainingScript<ClipSettings>,
+  clip: { kind: FaceKind; config: Partial<CLIPConfig> },
+): Promise<string> {
+  let from: string | undefined;
+  for (const lesson of CLIP_LESSONS) {
+    const folder = join(out, `clip-${lesson}`);
+    await run(lesson, folder, (files) => trainClip({ settings, tokenizer, ...clip, ...files, lesson, from }));
+    from = folder;
+  }
+  return from!;
+}
