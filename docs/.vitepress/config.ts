@@ -12,6 +12,7 @@ const guide: DefaultTheme.SidebarItem[] = [
     text: "Guide",
     items: [
       { text: "Getting started", link: "/getting-started" },
+      { text: "Models and their weights", link: "/models" },
       { text: "Samplers", link: "/samplers" },
       { text: "Backends", link: "/backends" },
       { text: "Benchmarks", link: "/benchmarks" },
