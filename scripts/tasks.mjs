@@ -33,6 +33,7 @@ const tasks = {
   "eval:clip": { needs: "all", run: (args) => program("train/eval-clip.js", args) },
   "eval:frechet": { needs: "all", run: (args) => program("train/eval-frechet.js", args) },
   "eval:negative": { needs: "all", run: (args) => program("train/eval-negative.js", args) },
+  "eval:style": { needs: "all", run: (args) => program("train/eval-style.js", args) },
   "eval:few-steps": { needs: "all", run: (args) => program("train/eval-few-steps.js", args) },
   "eval:edits": { needs: "all", run: (args) => program("train/eval-edits.js", args) },
 };

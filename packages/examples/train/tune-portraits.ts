@@ -49,6 +49,7 @@ const out = values.out ?? join("runs/portraits", what);
 
 const { name } = await useBackend(values.backend);
 console.log(`Training on the backend "${name}", into ${out}.`);
+const began = performance.now();
 await stopOnInterrupt(async (signal) => {
   const log = join(out, "loss.csv");
   const steps = kind.run({
@@ -61,4 +62,6 @@ await stopOnInterrupt(async (signal) => {
   });
   for await (const _ of withProgress(steps, { label: what, total: settings[kind.key].steps }));
   await writeLossCurve(log, join(out, "loss.svg"), `${what}: loss of each step, and its running mean`);
+  const minutes = (performance.now() - began) / 60_000;
+  console.log(`Done in ${minutes.toFixed(1)} minutes, reading the model and encoding the pictures included.`);
 });
