@@ -68,6 +68,8 @@ export type { FileWishes } from "./hub/select-files.js";
 export { decodePng, encodePng, ImageError, type PngOptions, pngTexts } from "./image/png.js";
 export { type GridOptions, imageGrid } from "./image/grid.js";
 export { toUnit } from "./image/to-unit.js";
+export { CLIPImageProcessor, type CLIPImageProcessorConfig } from "./image/clip-image-processor.js";
+export { resizeBicubic, type ResizeOptions } from "./image/resize-bicubic.js";
 export { loadModel, type LoadModelOptions, modelFromConfig } from "./models/load-model.js";
 export { PlatformError } from "./platform.js";
 export {
@@ -134,3 +136,10 @@ export type { PixelPair, StableDiffusionXLOptions } from "./pipelines/stable-dif
 export { TextToImagePipeline, type TextToImageStep } from "./pipelines/text-to-image.js";
 export type { TextToImageOptions } from "./pipelines/text-to-image-options.js";
 export type { TextToImageParts } from "./pipelines/text-to-image-parts.js";
+export { UnCLIPImageVariationPipeline } from "./pipelines/unclip-image-variation.js";
+export type { UnCLIPDrawingOptions, UnCLIPImageVariationOptions, UnCLIPOptions } from "./pipelines/unclip-options.js";
+export type { UnCLIPDrawingParts, UnCLIPImageVariationParts, UnCLIPParts } from "./pipelines/unclip-parts.js";
+export { UnCLIPDrawingPipeline } from "./pipelines/unclip-pipeline.js";
+export type { UnCLIPStage, UnCLIPStep } from "./pipelines/unclip-stages.js";
+export type { TextStates } from "./pipelines/unclip-text.js";
+export { UnCLIPPipeline } from "./pipelines/unclip.js";

@@ -1,4 +1,4 @@
-import { openPipeline } from "@tfjs-diffusion/core";
+import { openPipeline, UnCLIPDrawingPipeline } from "@tfjs-diffusion/core";
 import { schedulerFromConfig } from "@tfjs-diffusion/schedulers";
 import type { Sampler } from "./eval-run.js";
 
@@ -21,13 +21,17 @@ export interface DrawingOptions {
 /**
  * Opens a model's folder, by the very pipeline that draws for everyone.
  *
- * @throws RangeError for a LoRA where there is no place for one
+ * @throws RangeError for a LoRA where there is no place for one, and for unCLIP, which has three schedulers
  */
 export async function openSampler(
   folder: string,
   { scheduler: className = "DDIMScheduler", lora, loraScale: scale }: DrawingOptions = {},
 ): Promise<OpenSampler> {
   const pipeline = await openPipeline(folder);
+  if (pipeline instanceof UnCLIPDrawingPipeline) {
+    pipeline.dispose();
+    throw new RangeError(`${folder} is unCLIP; only models with one scheduler are drawn from here.`);
+  }
   const scheduler = schedulerFromConfig({ ...pipeline.parts.scheduler.config, _class_name: className });
   if (lora !== undefined) {
     if (!("loras" in pipeline)) throw new RangeError(`${folder} draws in pixels; only models in latents take a LoRA.`);

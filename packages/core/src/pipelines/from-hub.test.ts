@@ -11,10 +11,12 @@ import { useTestBackend } from "../testing/backend.js";
 import { fixturePath } from "../testing/fixture.js";
 import { writeTinyStableDiffusion, writeTinyStableDiffusionXL } from "../testing/stable-diffusion.js";
 import { tinyTextToImage } from "../testing/tiny-text-to-image.js";
+import { writeTinyUnCLIP } from "../testing/unclip.js";
 import { CLIPTokenizer } from "../text/tokenizer.js";
 import { StableDiffusionXLPipeline } from "./stable-diffusion-xl.js";
 import { StableDiffusionPipeline } from "./stable-diffusion.js";
 import { TextToImagePipeline } from "./text-to-image.js";
+import { UnCLIPImageVariationPipeline } from "./unclip-image-variation.js";
 
 /** What a repository of the hub has beside a pipeline, all of it to be left there. */
 const DECOYS = {
@@ -40,6 +42,7 @@ beforeAll(async () => {
   tiny = await mkdtemp(join(tmpdir(), "tiny-"));
   await writeTinyStableDiffusion(join(tiny, "sd"));
   await writeTinyStableDiffusionXL(join(tiny, "xl"));
+  await writeTinyUnCLIP(join(tiny, "variation"), "variation");
   const pixels = new TextToImagePipeline(tinyTextToImage());
   await pixels.savePretrained(join(tiny, "pixels"));
   pixels.dispose();
@@ -129,6 +132,22 @@ describe("A pipeline by its name on the hub", () => {
     const pipeline = await TextToImagePipeline.fromPretrained("owner/name");
     await expectSameWeights(pipeline.parts.unet, "pixels/unet");
     expect(weights().some((path) => path.startsWith("vae"))).toBe(false);
+    pipeline.dispose();
+  });
+
+  it("is unCLIP with all its networks, and what makes pictures ready for them", async () => {
+    await serve(join(tiny, "variation"));
+    const pipeline = await UnCLIPImageVariationPipeline.fromPretrained("owner/name");
+    expect(weights()).toEqual([
+      "decoder/diffusion_pytorch_model.safetensors",
+      "image_encoder/model.safetensors",
+      "super_res_first/diffusion_pytorch_model.safetensors",
+      "super_res_last/diffusion_pytorch_model.safetensors",
+      "text_encoder/model.safetensors",
+      "text_proj/diffusion_pytorch_model.safetensors",
+    ]);
+    await expectSameWeights(pipeline.parts.superResLast, "variation/super_res_last");
+    expect(pipeline.parts.featureExtractor.outputSize).toEqual([28, 28]);
     pipeline.dispose();
   });
 

@@ -7,6 +7,7 @@ import { folderToSingleFile } from "../layouts/convert-to-file.js";
 import { useTestBackend } from "../testing/backend.js";
 import { writeTinyStableDiffusion, writeTinyStableDiffusionXL } from "../testing/stable-diffusion.js";
 import { tinyTextToImage } from "../testing/tiny-text-to-image.js";
+import { writeTinyUnCLIP } from "../testing/unclip.js";
 import { WeightsFormatError } from "../weights/errors.js";
 import { encodeSafetensors } from "../weights/write-safetensors.js";
 import { PipelineFolderError } from "./errors.js";
@@ -14,6 +15,8 @@ import { openPipeline, type OpenPipelineOptions } from "./open-pipeline.js";
 import { StableDiffusionXLPipeline } from "./stable-diffusion-xl.js";
 import { StableDiffusionPipeline } from "./stable-diffusion.js";
 import { TextToImagePipeline } from "./text-to-image.js";
+import { UnCLIPImageVariationPipeline } from "./unclip-image-variation.js";
+import { UnCLIPPipeline } from "./unclip.js";
 
 let folder: string;
 beforeAll(async () => {
@@ -21,6 +24,8 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "open "));
   await writeTinyStableDiffusion(join(folder, "sd"));
   await writeTinyStableDiffusionXL(join(folder, "xl"));
+  await writeTinyUnCLIP(join(folder, "unclip"), "text");
+  await writeTinyUnCLIP(join(folder, "variation"), "variation");
   const pixels = new TextToImagePipeline(tinyTextToImage());
   await pixels.savePretrained(join(folder, "pixels"));
   pixels.dispose();
@@ -35,6 +40,8 @@ describe("Opening a model of any kind", () => {
     ["sd", StableDiffusionPipeline],
     ["xl", StableDiffusionXLPipeline],
     ["pixels", TextToImagePipeline],
+    ["unclip", UnCLIPPipeline],
+    ["variation", UnCLIPImageVariationPipeline],
   ])("takes the folder %s for what it is", async (name, Class) => {
     const pipeline = await open(name);
     expect(pipeline).toBeInstanceOf(Class);

@@ -10,6 +10,8 @@ import type { FromPretrainedOptions } from "./pipeline-folder.js";
 import { StableDiffusionXLPipeline } from "./stable-diffusion-xl.js";
 import { StableDiffusionPipeline } from "./stable-diffusion.js";
 import { TextToImagePipeline } from "./text-to-image.js";
+import { UnCLIPImageVariationPipeline } from "./unclip-image-variation.js";
+import { UnCLIPPipeline } from "./unclip.js";
 
 /** How to open a model whose kind is not known before; what single files alone need is not looked at for others. */
 export interface OpenPipelineOptions extends FromPretrainedOptions, SingleFileOptions {
@@ -21,7 +23,12 @@ export interface OpenPipelineOptions extends FromPretrainedOptions, SingleFileOp
 }
 
 /** What {@link openPipeline} gives. */
-export type AnyPipeline = StableDiffusionPipeline | StableDiffusionXLPipeline | TextToImagePipeline;
+export type AnyPipeline =
+  | StableDiffusionPipeline
+  | StableDiffusionXLPipeline
+  | TextToImagePipeline
+  | UnCLIPPipeline
+  | UnCLIPImageVariationPipeline;
 
 /**
  * Opens a model as the pipeline that it is for: a folder of diffusers, a single `.safetensors` file, or a model of the hub by its
@@ -58,6 +65,10 @@ async function openFolder(from: string, options: OpenPipelineOptions) {
   const { revision, token, signal, onProgress, variant, dtype } = options;
   const source = { revision, token, signal, onProgress };
   const parts = await readPartClasses(await modelFolder(from, { ...source, files: [MODEL_INDEX] }));
+  if (parts.has("super_res_first")) {
+    const UnCLIP = parts.has("prior") ? UnCLIPPipeline : UnCLIPImageVariationPipeline;
+    return UnCLIP.fromPretrained(from, { ...source, variant, dtype });
+  }
   if (!parts.has("vae")) return TextToImagePipeline.fromPretrained(from, { ...source, variant, dtype });
   const Pipeline = parts.has("text_encoder_2") ? StableDiffusionXLPipeline : StableDiffusionPipeline;
   return Pipeline.fromPretrained(from, { ...source, variant, dtype });

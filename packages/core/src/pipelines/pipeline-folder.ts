@@ -1,5 +1,6 @@
 import { schedulerFromConfig, type Scheduler } from "@tfjs-diffusion/schedulers";
 import { modelFolder } from "../hub/model-source.js";
+import { CLIPImageProcessor } from "../image/clip-image-processor.js";
 import { loadModel, type LoadModelOptions } from "../models/load-model.js";
 import type { Model } from "../models/model.js";
 import { joinPath, writeText } from "../platform.js";
@@ -63,8 +64,12 @@ export class PipelineFolder {
     return CLIPTokenizer.fromFolder(joinPath(this.folder, part));
   }
 
-  async scheduler(): Promise<Scheduler> {
-    const path = joinPath(this.folder, "scheduler", SCHEDULER_FILE);
+  imageProcessor(part = "feature_extractor"): Promise<CLIPImageProcessor> {
+    return CLIPImageProcessor.fromFolder(joinPath(this.folder, part));
+  }
+
+  async scheduler(part = "scheduler"): Promise<Scheduler> {
+    const path = joinPath(this.folder, part, SCHEDULER_FILE);
     const remedy = "Copy it from the model's page, or write one: it names the sampler and its noise levels.";
     return schedulerFromConfig(await readJsonObject(path, { remedy, parse: parsePythonJson }));
   }
@@ -77,7 +82,7 @@ function partsInUse(required: Record<string, PartRequirement>): string[] {
 }
 
 /** What a pipeline is made of, by the names of the subfolders; undefined: absent. */
-export type PipelineParts = Record<string, Model | CLIPTokenizer | Scheduler | undefined>;
+export type PipelineParts = Record<string, Model | CLIPTokenizer | CLIPImageProcessor | Scheduler | undefined>;
 
 /** What stands in an index besides the parts, and how to write these. */
 export interface WritePipelineOptions {
@@ -96,9 +101,9 @@ export async function writePipelineFolder(
   const index: Record<string, unknown> = { ...others };
   for (const [name, part] of Object.entries(parts)) {
     if (part === undefined) continue;
-    if (part instanceof CLIPTokenizer) {
+    if (part instanceof CLIPTokenizer || part instanceof CLIPImageProcessor) {
       await part.save(joinPath(folder, name));
-      index[name] = ["transformers", "CLIPTokenizer"];
+      index[name] = ["transformers", part instanceof CLIPTokenizer ? "CLIPTokenizer" : "CLIPImageProcessor"];
     } else if ("plan" in part) {
       await writeText(joinPath(folder, name, SCHEDULER_FILE), toJson(part.config));
       index[name] = ["diffusers", part.config._class_name];

@@ -5,7 +5,7 @@ import { FiniteWatch } from "./finite-watch.js";
 const { getTensorsInContainer: tensorsIn } = tf.tensor_util;
 
 /** What {@link sample} shows after each step of a plan. */
-export interface SamplingStep {
+export interface SamplingStep<T extends tf.Tensor = tf.Tensor4D> {
   /** Counts from 0. */
   readonly index: number;
   /** How many steps there are: one for each call of the network. */
@@ -13,7 +13,7 @@ export interface SamplingStep {
   /** The timestep the network was asked about. */
   readonly timestep: number;
   /** The sample after this step; lent until the next step, `clone()` it to keep it. */
-  readonly x: tf.Tensor4D;
+  readonly x: T;
 }
 
 /**
@@ -30,7 +30,7 @@ export interface SamplingStep {
  * @param stepOptions handed to every `plan.step`
  * @param watch looks for NaN in each step, if it is on
  */
-export async function* sample({
+export async function* sample<T extends tf.Tensor = tf.Tensor4D>({
   plan,
   start,
   first = 0,
@@ -46,13 +46,13 @@ export async function* sample({
   start: () => State;
   first?: number;
   end?: number;
-  denoise: (input: tf.Tensor4D, timestep: number, index: number) => tf.Tensor4D;
-  mend?: (x: tf.Tensor4D, index: number) => tf.Tensor4D;
+  denoise: (input: T, timestep: number, index: number) => T;
+  mend?: (x: T, index: number) => T;
   noise: NoiseSource;
   stepOptions?: StepOptions;
   signal?: AbortSignal;
   watch?: FiniteWatch;
-}): AsyncGenerator<SamplingStep, void, undefined> {
+}): AsyncGenerator<SamplingStep<T>, void, undefined> {
   signal?.throwIfAborted();
   const total = plan.timesteps.length;
   let state = tf.tidy(start);
@@ -61,11 +61,11 @@ export async function* sample({
       const timestep = plan.timesteps[index]!;
       const place = `Step ${index - first + 1} of ${end - first} (timestep ${timestep})`;
       const next = tf.tidy(() => {
-        const input = plan.scaleInput(state.x, index) as tf.Tensor4D;
+        const input = plan.scaleInput(state.x, index) as T;
         watch.see(place, "what the network is given", input);
         const output = watch.over(place, () => denoise(input, timestep, index));
         const stepped = plan.step(state, output, index, noise, stepOptions);
-        const x = mend(stepped.x as tf.Tensor4D, index);
+        const x = mend(stepped.x as T, index);
         watch.see(place, "what the sampler made of the network's answer", x);
         return { ...stepped, x };
       });
@@ -73,7 +73,7 @@ export async function* sample({
       state = next;
       await turnOfOthers();
       signal?.throwIfAborted();
-      yield { index, total, timestep, x: state.x as tf.Tensor4D };
+      yield { index, total, timestep, x: state.x as T };
       signal?.throwIfAborted(); // After the last step too: what follows it, as decoding, is work.
     }
   } finally {

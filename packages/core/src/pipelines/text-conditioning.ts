@@ -80,15 +80,19 @@ export function encodePromptsXL(
   });
 }
 
-/** The token ids [N, L] of the prompts, and the weight of each token. */
-function readPrompts({ prompts, tokenizer, encoder }: PromptReader, weighting: boolean) {
+/** The token ids [N, L] of the prompts, how many of each are not padding, and the weight of each token. */
+export function readPrompts({ prompts, tokenizer, encoder }: PromptReader, weighting = false) {
   const maxLength = Math.min(tokenizer.maxLength, encoder.config.max_position_embeddings);
   const encoded = prompts.map((prompt) => encodeWeighted(tokenizer, prompt, maxLength, weighting));
-  const [ids, weights] = [encoded.map(({ ids }) => ids), encoded.map(({ weights }) => weights)];
-  return { ids: tf.tensor2d(ids, [prompts.length, maxLength], "int32"), weights };
+  const ids = encoded.flatMap(({ ids }) => ids);
+  return {
+    ids: tf.tensor2d(ids, [prompts.length, maxLength], "int32"),
+    lengths: encoded.map(({ length }) => length),
+    weights: encoded.map(({ weights }) => weights),
+  };
 }
 
-/** A prompt's ids, start, end and padding included, and the weight of each. */
+/** A prompt's ids, start, end and padding included, how many there are before the padding, and the weight of each. */
 function encodeWeighted(tokenizer: CLIPTokenizer, prompt: string, maxLength: number, weighting: boolean) {
   const pieces = weighting ? parsePromptWeights(prompt) : [{ text: prompt, weight: 1 }];
   const tokens = pieces.flatMap(({ text, weight }) => tokenizer.tokenize(text).map((id) => ({ id, weight })));
@@ -103,6 +107,7 @@ function encodeWeighted(tokenizer: CLIPTokenizer, prompt: string, maxLength: num
   const rest = endAndPadding.slice(0, maxLength - 1 - kept.length);
   return {
     ids: [start!, ...kept.map(({ id }) => id), ...rest],
+    length: kept.length + 2,
     weights: [1, ...kept.map(({ weight }) => weight), ...rest.map(() => 1)],
   };
 }

@@ -1,11 +1,11 @@
 import { writeFile } from "node:fs/promises";
 import * as tf from "@tensorflow/tfjs";
-import { type AnyPipeline, encodePng, imageGrid, useBackend } from "@tfjs-diffusion/core";
+import { encodePng, imageGrid, useBackend } from "@tfjs-diffusion/core";
 import { type KeyedNoise, type Scheduler, keyedNoise } from "@tfjs-diffusion/schedulers";
 import { Presets, SingleBar } from "cli-progress";
 import type { DrawArguments } from "./arguments.js";
 import { DrawingStopped } from "./drawing-stopped.js";
-import { isLatent, openModel } from "./open-model.js";
+import { type DrawingModel, isLatent, openModel } from "./open-model.js";
 import { outputFile } from "./output-file.js";
 import { type Canvas, readCanvas, sizeFor } from "./read-picture.js";
 import { samplerNamed } from "./samplers.js";
@@ -57,7 +57,7 @@ export async function draw(args: DrawArguments): Promise<void> {
   }
 }
 
-function tokenizerOf({ parts }: AnyPipeline) {
+function tokenizerOf({ parts }: DrawingModel) {
   return "tokenizer2" in parts ? parts.tokenizer2 : parts.tokenizer;
 }
 
@@ -66,7 +66,7 @@ function warnOfTruncation(cut: string): void {
 }
 
 interface Drawing {
-  pipeline: AnyPipeline;
+  pipeline: DrawingModel;
   scheduler: Scheduler;
   prompts: string[];
   canvas: Canvas;

@@ -1,10 +1,10 @@
 import { writeFile } from "node:fs/promises";
 import * as tf from "@tensorflow/tfjs";
-import { type AnyPipeline, type Control, encodePng, useBackend } from "@tfjs-diffusion/core";
+import { type Control, encodePng, useBackend } from "@tfjs-diffusion/core";
 import type { Scheduler } from "@tfjs-diffusion/schedulers";
 import { Presets, SingleBar } from "cli-progress";
 import { DrawingStopped } from "./drawing-stopped.js";
-import { isLatent, openControl, openModel } from "./open-model.js";
+import { type DrawingModel, isLatent, openControl, openModel } from "./open-model.js";
 import { numbered, outputFile } from "./output-file.js";
 import {
   EDIT_HELP,
@@ -53,7 +53,7 @@ async function drawPictures(args: PictureArguments): Promise<void> {
 
 interface Drawing {
   args: PictureArguments;
-  pipeline: AnyPipeline;
+  pipeline: DrawingModel;
   scheduler: Scheduler;
   canvas: Canvas;
   control: Control | undefined;

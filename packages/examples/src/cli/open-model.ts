@@ -6,6 +6,8 @@ import {
   openPipeline,
   StableDiffusionPipeline,
   StableDiffusionXLPipeline,
+  type TextToImagePipeline,
+  UnCLIPDrawingPipeline,
 } from "@tfjs-diffusion/core";
 import { existsSync } from "node:fs";
 import { fromCaller } from "./inspect.js";
@@ -17,8 +19,11 @@ import { UsageError } from "./usage-error.js";
 /** A pipeline that takes pictures, LoRAs and new words. */
 export type LatentModel = StableDiffusionPipeline | StableDiffusionXLPipeline;
 
+/** A pipeline that the commands draw with. */
+export type DrawingModel = LatentModel | TextToImagePipeline;
+
 /** Whether it works in an autoencoder's latents. */
-export function isLatent(pipeline: AnyPipeline): pipeline is LatentModel {
+export function isLatent(pipeline: DrawingModel): pipeline is LatentModel {
   return pipeline instanceof StableDiffusionPipeline || pipeline instanceof StableDiffusionXLPipeline;
 }
 
@@ -41,7 +46,7 @@ function loraFrom(text: string): string {
  *
  * @throws UsageError for options that this model has no use for; those of openPipeline
  */
-export async function openModel(args: PictureArguments): Promise<AnyPipeline> {
+export async function openModel(args: PictureArguments): Promise<DrawingModel> {
   const { config, tokenizer, predictionType: prediction } = args.open;
   refuseForFolders(args.model, { config, tokenizer, prediction });
   const pipeline = await openPipeline(modelFrom(args.model), {
@@ -50,6 +55,11 @@ export async function openModel(args: PictureArguments): Promise<AnyPipeline> {
     tokenizer: tokenizer && modelFrom(tokenizer),
   });
   try {
+    if (!isDrawingModel(pipeline)) {
+      throw new UsageError(
+        `${args.model} is unCLIP, which these commands do not draw with; open it by openPipeline, in a program.`,
+      );
+    }
     if (isLatent(pipeline)) await addOns(pipeline, args);
     else refuseForPixels(args);
     return pipeline;
@@ -57,6 +67,10 @@ export async function openModel(args: PictureArguments): Promise<AnyPipeline> {
     pipeline.dispose();
     throw error;
   }
+}
+
+function isDrawingModel(pipeline: AnyPipeline): pipeline is DrawingModel {
+  return !(pipeline instanceof UnCLIPDrawingPipeline);
 }
 
 /** Whether a path is a file of weights by its name; pickles are, to be refused as what they are. */

@@ -1,0 +1,144 @@
+import * as tf from "@tensorflow/tfjs";
+import { joinPath, writeText } from "../platform.js";
+import { WeightsFormatError } from "../weights/errors.js";
+import { readJsonObject } from "../weights/read-json.js";
+import { resizeBicubic } from "./resize-bicubic.js";
+
+const FILE = "preprocessor_config.json";
+
+/** Pillow's number for bicubic resizing. */
+const BICUBIC = 3;
+
+type Sides = { height: number; width: number };
+
+/** `preprocessor_config.json` of a CLIPImageProcessor, as transformers writes it; older files give sizes as one number. */
+export interface CLIPImageProcessorConfig {
+  do_resize: boolean;
+  size: number | { shortest_edge: number } | Sides;
+  /** Pillow's number of the filter; 3, bicubic, is the only one here. */
+  resample: number;
+  do_center_crop: boolean;
+  crop_size: number | Sides;
+  do_rescale: boolean;
+  rescale_factor: number;
+  do_normalize: boolean;
+  image_mean: number[];
+  image_std: number[];
+}
+
+const DEFAULTS: CLIPImageProcessorConfig = {
+  do_resize: true,
+  size: { shortest_edge: 224 },
+  resample: BICUBIC,
+  do_center_crop: true,
+  crop_size: { height: 224, width: 224 },
+  do_rescale: true,
+  rescale_factor: 1 / 255,
+  do_normalize: true,
+  image_mean: [0.48145466, 0.4578275, 0.40821073],
+  image_std: [0.26862954, 0.26130258, 0.27577711],
+};
+
+/**
+ * Makes of pictures what CLIP's vision models were trained on (Radford et al. 2021): the shorter side brought to a size, the square in the
+ * middle, and each colour shifted and scaled by the mean and deviation of the training set.
+ */
+export class CLIPImageProcessor {
+  readonly config: CLIPImageProcessorConfig;
+
+  /** @throws WeightsFormatError for settings that are not CLIP's, naming them */
+  constructor(config: Partial<CLIPImageProcessorConfig> = {}) {
+    this.config = { ...DEFAULTS, ...config };
+    const { resample, do_rescale, rescale_factor, size, crop_size, image_mean, image_std } = this.config;
+    require(resample === BICUBIC, "resample", resample, "3, for bicubic");
+    require(do_rescale && Math.abs(rescale_factor * 255 - 1) < 1e-6, "rescale_factor", rescale_factor, "1 / 255");
+    require(isSize(size) || isSide((size as { shortest_edge?: unknown }).shortest_edge), "size", size, "whole numbers");
+    require(isSize(crop_size), "crop_size", crop_size, "a height and a width, whole numbers");
+    for (const [name, values] of Object.entries({ image_mean, image_std })) {
+      require(Array.isArray(values) && values.length === 3 && values.every(Number.isFinite), name, values, "3 numbers");
+    }
+  }
+
+  /**
+   * Reads a folder with a `preprocessor_config.json`.
+   *
+   * @throws WeightsFormatError if it cannot be read or is another kind of processor's
+   */
+  static async fromFolder(folder: string): Promise<CLIPImageProcessor> {
+    const path = joinPath(folder, FILE);
+    const remedy = "Copy it from the model's page; it says how pictures are made ready for CLIP.";
+    const config = await readJsonObject(path, { remedy });
+    const kind = config["image_processor_type"] ?? config["feature_extractor_type"] ?? "CLIPImageProcessor";
+    if (typeof kind !== "string" || !/^CLIP(ImageProcessor(Fast|Pil)?|FeatureExtractor)$/.test(kind)) {
+      throw new WeightsFormatError(`${path}: is of a ${JSON.stringify(kind)}; a CLIPImageProcessor is expected.`);
+    }
+    const known = Object.entries(config).filter(([key]) => Object.hasOwn(DEFAULTS, key));
+    return new CLIPImageProcessor(Object.fromEntries(known));
+  }
+
+  /** Writes what {@link fromFolder} reads. */
+  async save(folder: string): Promise<void> {
+    const config = { image_processor_type: "CLIPImageProcessor", ...this.config };
+    await writeText(joinPath(folder, FILE), `${JSON.stringify(config, null, 2)}\n`);
+  }
+
+  /** Height and width of what {@link forward} gives, if it is not that of the pictures. */
+  get outputSize(): [number, number] | undefined {
+    return this.config.do_center_crop ? sides(this.config.crop_size) : undefined;
+  }
+
+  /**
+   * Pictures [B, H, W, 3] in [0, 1], taken as pictures of 8 bits, to pixels [B, h, w, 3] for a vision model; the caller owns them.
+   */
+  forward(images: tf.Tensor4D): tf.Tensor4D {
+    const { do_resize, do_center_crop, do_normalize, image_mean, image_std } = this.config;
+    return tf.tidy(() => {
+      const [, height, width] = images.shape;
+      const resized = do_resize
+        ? resizeBicubic(images, ...this.#resizedTo(height, width), { eightBit: true })
+        : images.clone();
+      const cut = do_center_crop ? middle(resized, ...this.outputSize!) : resized;
+      return do_normalize ? cut.sub(image_mean).div<tf.Tensor4D>(image_std) : cut;
+    });
+  }
+
+  #resizedTo(height: number, width: number): [number, number] {
+    const { size } = this.config;
+    if (isSize(size) && typeof size === "object") return sides(size);
+    const shortest = typeof size === "number" ? size : size.shortest_edge;
+    const longest = Math.trunc((shortest * Math.max(height, width)) / Math.min(height, width));
+    return height <= width ? [shortest, longest] : [longest, shortest];
+  }
+}
+
+/** The middle of pictures, with black around what is smaller. */
+function middle(images: tf.Tensor4D, height: number, width: number): tf.Tensor4D {
+  const [batch, rows, columns, channels] = images.shape;
+  const pad = (from: number, to: number): [number, number] => {
+    const missing = Math.max(to - from, 0);
+    return [Math.ceil(missing / 2), Math.floor(missing / 2)];
+  };
+  const large = images.pad<tf.Tensor4D>([[0, 0], pad(rows, height), pad(columns, width), [0, 0]]);
+  const start = (from: number, to: number) => Math.max(Math.floor((from - to) / 2), 0);
+  return large.slice([0, start(rows, height), start(columns, width), 0], [batch, height, width, channels]);
+}
+
+function sides(size: number | Sides): [number, number] {
+  return typeof size === "number" ? [size, size] : [size.height, size.width];
+}
+
+function isSide(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) > 0;
+}
+
+function isSize(size: unknown): size is number | Sides {
+  if (typeof size !== "object" || size === null) return isSide(size);
+  const { height, width } = size as Partial<Sides>;
+  return isSide(height) && isSide(width);
+}
+
+function require(condition: boolean, name: string, value: unknown, expected: string): asserts condition {
+  if (!condition) {
+    throw new WeightsFormatError(`CLIPImageProcessor: ${name} is ${JSON.stringify(value)}; expected ${expected}.`);
+  }
+}
