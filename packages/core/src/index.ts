@@ -122,7 +122,7 @@ export type { TensorTally } from "./layouts/tally.js";
 export { loadSingleFile, type SingleFileOptions, type SingleFileParts } from "./layouts/single-file.js";
 export type { Control } from "./pipelines/control.js";
 export { type Borders, outpaintCanvas, pasteBack } from "./pipelines/inpainting.js";
-export type { LatentPipelineParts, StableDiffusionStep } from "./pipelines/latent-pipeline.js";
+export type { LatentPipelineParts, PromptStates, StableDiffusionStep } from "./pipelines/latent-pipeline.js";
 export type { StableDiffusionFileOptions } from "./pipelines/pipeline-file.js";
 export type { FromPretrainedOptions } from "./pipelines/pipeline-folder.js";
 export { type StableDiffusionParts, StableDiffusionPipeline } from "./pipelines/stable-diffusion.js";
@@ -143,3 +143,13 @@ export { UnCLIPDrawingPipeline } from "./pipelines/unclip-pipeline.js";
 export type { UnCLIPStage, UnCLIPStep } from "./pipelines/unclip-stages.js";
 export type { TextStates } from "./pipelines/unclip-text.js";
 export { UnCLIPPipeline } from "./pipelines/unclip.js";
+export {
+  interpolateImages,
+  interpolatePrompts,
+  type InterpolationFrame,
+  type InterpolationOptions,
+  lerp,
+  slerp,
+  slerpNoise,
+} from "./pipelines/interpolation.js";
+export type { EncodePromptsOptions } from "./pipelines/text-conditioning.js";

@@ -26,6 +26,7 @@ import {
   type StartRequest,
 } from "./stable-diffusion-starts.js";
 import { stepWindow } from "./step-window.js";
+import type { EncodePromptsOptions } from "./text-conditioning.js";
 
 /** What every pipeline in an autoencoder's latents has, besides its text encoders. */
 export interface LatentPipelineParts {
@@ -53,6 +54,14 @@ export type Condition = {
   inputs: UNet2DConditionInputs & tf.TensorContainerObject;
 };
 
+/** Prompts as networks read them, by the names of the options that take them. */
+export type PromptStates = {
+  /** [N, L, C] */
+  promptEmbeds: tf.Tensor3D;
+  /** [N, D], of XL's second text encoder. */
+  pooledPromptEmbeds?: tf.Tensor2D;
+};
+
 /**
  * Latent diffusion (Rombach et al. 2022): a UNet takes the noise out of latents, step by step; an autoencoder makes a picture of them. What
  * the UNet is told of the prompts is left to the kinds of Stable Diffusion.
@@ -74,6 +83,9 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
 
   /** Width of the text states, and layers of the text encoder. */
   protected abstract textFacts(): Pick<PipelineFacts, "textWidth" | "textLayers">;
+
+  /** What the networks are told of prompts, to mix and to give back in the options; the caller owns it. */
+  abstract encodePrompts(prompts: string[], options?: EncodePromptsOptions): PromptStates;
 
   /** Runs in a tidy. */
   protected abstract condition(checked: CheckedOptions, options: O): Condition;

@@ -9,14 +9,20 @@ import type { CLIPTokenizer } from "../text/tokenizer.js";
 import type { SaveOptions } from "../weights/model-folder.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
 import { PipelinePartsError } from "./errors.js";
-import { type Condition, LatentPipeline, type LatentPipelineParts } from "./latent-pipeline.js";
+import { type Condition, LatentPipeline, type LatentPipelineParts, type PromptStates } from "./latent-pipeline.js";
 import type { PartRequirement } from "./model-index.js";
 import { requireLatentChannels, requireTextWidth, requireUNet } from "./part-checks.js";
 import { isSingleFile, openPipelineFile, type StableDiffusionFileOptions, tokenizerForFile } from "./pipeline-file.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "./pipeline-folder.js";
 import type { CheckedOptions } from "./stable-diffusion-options.js";
 import { checkXLOptions, promptPair, type StableDiffusionXLOptions, timeIds } from "./stable-diffusion-xl-options.js";
-import { encodePromptsXL, joinPrompts, repeatPrompts, type TextConditioning } from "./text-conditioning.js";
+import {
+  encodePromptsXL,
+  type EncodePromptsOptions,
+  joinPrompts,
+  repeatPrompts,
+  type TextConditioning,
+} from "./text-conditioning.js";
 
 const NAME = "StableDiffusionXLPipeline";
 
@@ -164,6 +170,11 @@ export class StableDiffusionXLPipeline extends LatentPipeline<StableDiffusionXLP
       tf.dispose([checked.image ?? [], checked.mask ?? []]);
       throw error;
     }
+  }
+
+  encodePrompts(prompts: string[], { clipSkip, weighting }: EncodePromptsOptions = {}): PromptStates {
+    const { context, pooled } = this.#read(prompts, undefined, { promptWeighting: weighting }, clipSkip);
+    return { promptEmbeds: context, pooledPromptEmbeds: pooled };
   }
 
   protected textFacts() {

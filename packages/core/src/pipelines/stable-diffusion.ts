@@ -9,13 +9,13 @@ import type { UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import type { CLIPTokenizer } from "../text/tokenizer.js";
 import type { SaveOptions } from "../weights/model-folder.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
-import { type Condition, LatentPipeline, type LatentPipelineParts } from "./latent-pipeline.js";
+import { type Condition, LatentPipeline, type LatentPipelineParts, type PromptStates } from "./latent-pipeline.js";
 import type { PartRequirement } from "./model-index.js";
 import { requireLatentChannels, requireTextWidth, requireUNet } from "./part-checks.js";
 import { isSingleFile, openPipelineFile, type StableDiffusionFileOptions, tokenizerForFile } from "./pipeline-file.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "./pipeline-folder.js";
 import type { CheckedOptions, StableDiffusionOptions } from "./stable-diffusion-options.js";
-import { encodePrompts, repeatRows } from "./text-conditioning.js";
+import { encodePrompts, type EncodePromptsOptions, repeatRows } from "./text-conditioning.js";
 
 const NAME = "StableDiffusionPipeline";
 
@@ -113,6 +113,10 @@ export class StableDiffusionPipeline extends LatentPipeline<StableDiffusionParts
       requires_safety_checker: false,
     };
     await writePipelineFolder(folder, NAME, parts, { others, save });
+  }
+
+  encodePrompts(prompts: string[], options?: EncodePromptsOptions): PromptStates {
+    return { promptEmbeds: encodePrompts(prompts, this.parts, options).context };
   }
 
   protected textFacts() {

@@ -1,0 +1,159 @@
+import * as tf from "@tensorflow/tfjs";
+import { keyedNoise, type NoiseSource } from "@tfjs-diffusion/schedulers";
+import { requireOption } from "./option-checks.js";
+import type { StableDiffusionOptions } from "./stable-diffusion-options.js";
+import type { StableDiffusionXLPipeline } from "./stable-diffusion-xl.js";
+import type { StableDiffusionPipeline } from "./stable-diffusion.js";
+import type { UnCLIPImageVariationPipeline } from "./unclip-image-variation.js";
+import type { UnCLIPImageVariationOptions } from "./unclip-options.js";
+
+/** Vectors whose cosine is beyond this are nearly parallel: the arc between them is a line, and its formula divides by about 0. */
+const PARALLEL = 0.9995;
+
+/**
+ * Spherical interpolation (Shoemake 1985): the point `share` of the way from `a` to `b` on the arc between them, which keeps the norm that noise
+ * and CLIP embeddings have; the straight line's middle is shorter, and draws flat pictures.
+ *
+ *     slerp(a, b, s) = sin((1 - s) angle) / sin(angle) a + sin(s angle) / sin(angle) b
+ *
+ * a, b [B, ...] of one shape, each item an arc of its own, or one vector [N]; those that are nearly parallel or opposite, or zero, are mixed on the line. At
+ * shares 0 and 1 it is `a` and `b` to the bit. The caller owns the result.
+ *
+ * @throws RangeError if the shapes differ, or `share` is not in [0, 1]
+ */
+export function slerp<T extends tf.Tensor>(a: T, b: T, share: number): T {
+  requireMixable("slerp", a, b, share);
+  if (share === 0 || share === 1) return (share === 0 ? a : b).clone();
+  return tf.tidy(() => {
+    const axes = a.rank === 1 ? [0] : a.shape.map((_, axis) => axis).slice(1);
+    const norm = (x: tf.Tensor) => tf.sqrt(tf.sum(tf.square(x), axes, true));
+    const norms = norm(a).mul(norm(b));
+    const cosine = tf.sum(a.mul(b), axes, true).divNoNan(norms);
+    const isLine = cosine.abs().greater(PARALLEL).logicalOr(norms.equal(0));
+    // Where a line is taken the arc is any, so that no angle is 0.
+    const angle = tf.acos(tf.where(isLine, tf.zerosLike(cosine), cosine));
+    const weight = (s: number) => tf.where(isLine, tf.fill(cosine.shape, s), angle.mul(s).sin().div(angle.sin()));
+    return a.mul(weight(1 - share)).add<T>(b.mul(weight(share)));
+  });
+}
+
+/** The point `share` of the way from `a` to `b` on the line between them; the caller owns it. Throws as {@link slerp}. */
+export function lerp<T extends tf.Tensor>(a: T, b: T, share: number): T {
+  requireMixable("lerp", a, b, share);
+  return tf.tidy(() => a.mul(1 - share).add<T>(b.mul(share)));
+}
+
+/** Noise `share` of the way from one source to another, by {@link slerp}: standard normal if both are, and independent. */
+export function slerpNoise(from: NoiseSource, to: NoiseSource, share: number): NoiseSource {
+  return {
+    normal: (shape) => tf.tidy(() => slerp(from.normal(shape), to.normal(shape), share)),
+    uniform: (shape) => (share < 0.5 ? from : to).uniform(shape),
+  };
+}
+
+/** One picture on the way from one thing to another. */
+export interface InterpolationFrame {
+  readonly index: number;
+  readonly total: number;
+  /** How far on the way, from 0 to 1. */
+  readonly share: number;
+  /** [B, H, W, 3] in [0, 1]; the caller owns it. */
+  readonly images: tf.Tensor4D;
+}
+
+/** How many pictures there are on the way, and the noise they start from. */
+export interface InterpolationOptions {
+  /** Pictures, both ends among them: 2 or more. */
+  frames: number;
+  /** Seeds of the first and of the last picture, whose noise is mixed by {@link slerp} between them. Default [0, 0], the same noise for all. */
+  seeds?: [number, number];
+}
+
+type Mixed = "prompt" | "promptEmbeds" | "seed" | "noise" | "latents";
+
+/**
+ * Draws what lies between two prompts: their states are mixed along a line, the noise along an arc. The first and the last picture are those
+ * of the prompts themselves. Leaving the loop, or the signal, ends it.
+ *
+ * @throws PipelineOptionError
+ */
+export async function* interpolatePrompts(
+  pipeline: StableDiffusionPipeline | StableDiffusionXLPipeline,
+  [from, to]: [string, string],
+  { frames, seeds, clipSkip, ...options }: InterpolationOptions & Omit<StableDiffusionOptions, Mixed>,
+): AsyncGenerator<InterpolationFrame, void, undefined> {
+  requireFrames(frames);
+  const read = (prompt: string) => pipeline.encodePrompts([prompt], { clipSkip, weighting: options.promptWeighting });
+  const { first, last } = tf.tidy(() => ({ first: read(from), last: read(to) }));
+  try {
+    for (const { noise, share, ...frame } of along(frames, seeds)) {
+      const promptEmbeds = lerp(first.promptEmbeds, last.promptEmbeds, share);
+      const pooled = first.pooledPromptEmbeds && lerp(first.pooledPromptEmbeds, last.pooledPromptEmbeds!, share);
+      try {
+        const given = pooled ? { promptEmbeds, pooledPromptEmbeds: pooled } : { promptEmbeds };
+        const { images, latents } = await pipeline.generate({ ...options, ...given, noise });
+        latents.dispose();
+        yield { ...frame, share, images };
+      } finally {
+        tf.dispose([promptEmbeds, pooled ?? []]);
+      }
+    }
+  } finally {
+    tf.dispose([Object.values(first), Object.values(last)]);
+  }
+}
+
+/**
+ * Draws what lies between two pictures: their CLIP embeddings are mixed by {@link slerp} (Ramesh et al. 2022, section 3.2), and so is the noise.
+ * Leaving the loop, or the signal, ends it.
+ *
+ * @param pictures [H, W, 3] in [0, 1], each of any size; borrowed
+ * @throws PipelineOptionError
+ */
+export async function* interpolateImages(
+  pipeline: UnCLIPImageVariationPipeline,
+  [from, to]: [tf.Tensor3D, tf.Tensor3D],
+  {
+    frames,
+    seeds,
+    ...options
+  }: InterpolationOptions & Omit<UnCLIPImageVariationOptions, "image" | "imageEmbeddings" | "seed" | "noise">,
+): AsyncGenerator<InterpolationFrame, void, undefined> {
+  requireFrames(frames);
+  const { first, last } = tf.tidy(() => ({
+    first: pipeline.imageEmbeddings(from),
+    last: pipeline.imageEmbeddings(to),
+  }));
+  try {
+    for (const { noise, share, ...frame } of along(frames, seeds)) {
+      const imageEmbeddings = slerp(first, last, share);
+      try {
+        const { images, latents } = await pipeline.generate({ ...options, imageEmbeddings, noise });
+        latents.dispose();
+        yield { ...frame, share, images };
+      } finally {
+        imageEmbeddings.dispose();
+      }
+    }
+  } finally {
+    tf.dispose([first, last]);
+  }
+}
+
+function* along(total: number, [from, to]: [number, number] = [0, 0]) {
+  for (let index = 0; index < total; index++) {
+    const share = index / (total - 1);
+    yield { index, total, share, noise: slerpNoise(keyedNoise(from), keyedNoise(to), share) };
+  }
+}
+
+function requireFrames(frames: number): void {
+  requireOption(Number.isSafeInteger(frames) && frames >= 2, "frames", frames, "a whole number, 2 or more");
+}
+
+function requireMixable(name: string, a: tf.Tensor, b: tf.Tensor, share: number): void {
+  if (a.shape.join() !== b.shape.join()) {
+    throw new RangeError(`${name}: a is [${a.shape.join(", ")}] and b [${b.shape.join(", ")}]; give two of one shape.`);
+  }
+  if (!(share >= 0 && share <= 1)) throw new RangeError(`${name}: share is ${share}; expected a number from 0 to 1.`);
+}
