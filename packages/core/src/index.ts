@@ -126,7 +126,7 @@ export type { LatentPipelineParts, PromptStates, StableDiffusionStep } from "./p
 export type { StableDiffusionFileOptions } from "./pipelines/pipeline-file.js";
 export type { FromPretrainedOptions } from "./pipelines/pipeline-folder.js";
 export { type StableDiffusionParts, StableDiffusionPipeline } from "./pipelines/stable-diffusion.js";
-export type { StableDiffusionOptions } from "./pipelines/stable-diffusion-options.js";
+export type { PromptOptions, StableDiffusionOptions } from "./pipelines/stable-diffusion-options.js";
 export {
   type StableDiffusionXLFileOptions,
   type StableDiffusionXLParts,
@@ -136,6 +136,13 @@ export type { PixelPair, StableDiffusionXLOptions } from "./pipelines/stable-dif
 export { TextToImagePipeline, type TextToImageStep } from "./pipelines/text-to-image.js";
 export type { TextToImageOptions } from "./pipelines/text-to-image-options.js";
 export type { TextToImageParts } from "./pipelines/text-to-image-parts.js";
+export { type DiffEditSchedulers, type DiffEditStep, StableDiffusionDiffEditPipeline } from "./pipelines/diff-edit.js";
+export type {
+  DiffEditInvertOptions,
+  DiffEditMaskOptions,
+  DiffEditOptions,
+  DiffEditSettings,
+} from "./pipelines/diff-edit-options.js";
 export { UnCLIPImageVariationPipeline } from "./pipelines/unclip-image-variation.js";
 export type { UnCLIPDrawingOptions, UnCLIPImageVariationOptions, UnCLIPOptions } from "./pipelines/unclip-options.js";
 export type { UnCLIPDrawingParts, UnCLIPImageVariationParts, UnCLIPParts } from "./pipelines/unclip-parts.js";

@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { NoiseSource } from "@tfjs-diffusion/schedulers";
 import { toUnit } from "../image/to-unit.js";
 import type { AutoencoderKL } from "../models/autoencoder-kl.js";
+import { repeatRows } from "./text-conditioning.js";
 
 /** A picture of more latents than this is worked on in bands of this many rows, and one by one: the same result in less memory. */
 const LARGE = 64 * 64;
@@ -26,11 +27,15 @@ export class LatentSpace {
     this.#shift = shift_factor ?? 0;
   }
 
-  /** Pictures [B, H, W, 3] in [0, 1] to latents [B, H / factor, W / factor, C], drawn from their distribution; the caller owns them. */
-  encode(images: tf.Tensor4D, noise: NoiseSource): tf.Tensor4D {
+  /**
+   * Pictures [B, H, W, 3] in [0, 1] to latents [B copies, H / factor, W / factor, C], drawn from their distribution, so many times from
+   * each; the caller owns them.
+   */
+  encode(images: tf.Tensor4D, noise: NoiseSource, copies = 1): tf.Tensor4D {
     return tf.tidy(() => {
       const [, height, width] = images.shape;
-      const { mean, logvar } = this.vae.encode(images.mul<tf.Tensor4D>(2).sub(1), this.#pieces(height, width));
+      const encoded = this.vae.encode(images.mul<tf.Tensor4D>(2).sub(1), this.#pieces(height, width));
+      const [mean, logvar] = [repeatRows(encoded.mean, copies), repeatRows(encoded.logvar, copies)];
       const latents = mean.add(logvar.mul(0.5).exp().mul(noise.normal(mean.shape)));
       return latents.sub(this.#shift).mul(this.#scale);
     });

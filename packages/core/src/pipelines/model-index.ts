@@ -4,8 +4,8 @@ import { PipelineFolderError } from "./errors.js";
 
 /** What a pipeline needs of one part of its folder. */
 export interface PartRequirement {
-  /** The class it must be; left out where any will do, as its own file tells which it is. */
-  className?: string;
+  /** The class it must be, or one of several; left out where any will do, as its own file tells which it is. */
+  className?: string | readonly string[];
   optional?: boolean;
 }
 
@@ -30,10 +30,11 @@ export async function readModelIndex(folder: string, required: Record<string, Pa
   for (const [part, { className, optional = false }] of Object.entries(required)) {
     const found = classes.get(part);
     if (found === undefined && optional) continue;
-    if (found === undefined || (className !== undefined && found !== className)) {
+    const allowed = className === undefined ? undefined : [className].flat();
+    if (found === undefined || (allowed && !allowed.includes(found))) {
       throw new PipelineFolderError(
         `${folder}: ${part} is ${found === undefined ? "missing" : `a ${found}`} in ${MODEL_INDEX}; ` +
-          `this pipeline needs ${className === undefined ? "one" : `a ${className}`}.`,
+          `this pipeline needs ${allowed ? `a ${allowed.join(" or a ")}` : "one"}.`,
       );
     }
   }

@@ -88,6 +88,6 @@ function disposeUnless(kept: State, old: State): void {
 }
 
 /** A timer, not an animation frame: a browser stops those in a tab that is not looked at. */
-function turnOfOthers(): Promise<void> {
+export function turnOfOthers(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve));
 }

@@ -96,6 +96,12 @@ export interface CheckedOptions {
   mask: tf.Tensor4D | undefined;
 }
 
+/** What to draw, and what to draw away from. */
+export type PromptOptions = Pick<
+  StableDiffusionOptions,
+  "prompt" | "promptEmbeds" | "negativePrompt" | "negativePromptEmbeds"
+>;
+
 /** What the checks must know of the networks. */
 export interface PipelineFacts {
   /** Height and width in pixels that the network was trained on. */
@@ -179,7 +185,8 @@ function checkHandOver({ denoisingStart, denoisingEnd = 1, latents, image }: Sta
   }
 }
 
-function checkedPrompts({ prompt, promptEmbeds }: StableDiffusionOptions, facts: PipelineFacts) {
+/** The prompts, or their states. */
+export function checkedPrompts({ prompt, promptEmbeds }: PromptOptions, facts: Pick<PipelineFacts, "textWidth">) {
   if ((prompt === undefined) === (promptEmbeds === undefined)) {
     throw new PipelineOptionError(
       `prompt, promptEmbeds: ${prompt === undefined ? "neither is" : "both are"} given; give one of them.`,
@@ -188,7 +195,8 @@ function checkedPrompts({ prompt, promptEmbeds }: StableDiffusionOptions, facts:
   return promptEmbeds ? checkedEmbeds("promptEmbeds", promptEmbeds, facts) : texts("prompt", prompt!);
 }
 
-function checkedNegatives(options: StableDiffusionOptions, count: number, facts: PipelineFacts) {
+/** The same for what to draw away from, one for all or one for each of `count` prompts. */
+export function checkedNegatives(options: PromptOptions, count: number, facts: Pick<PipelineFacts, "textWidth">) {
   const { negativePrompt, negativePromptEmbeds, promptEmbeds } = options;
   if (!negativePromptEmbeds) return negativesFor(count, negativePrompt ?? "");
   if (negativePrompt !== undefined) {
@@ -205,7 +213,11 @@ function checkedNegatives(options: StableDiffusionOptions, count: number, facts:
   return negativePromptEmbeds;
 }
 
-function checkedEmbeds(option: string, embeds: tf.Tensor3D, { textWidth }: PipelineFacts): tf.Tensor3D {
+function checkedEmbeds(
+  option: string,
+  embeds: tf.Tensor3D,
+  { textWidth }: Pick<PipelineFacts, "textWidth">,
+): tf.Tensor3D {
   const fits = embeds.rank === 3 && embeds.shape[0] > 0 && embeds.shape[2] === textWidth;
   requireOption(fits, option, `[${embeds.shape.join(", ")}]`, `[prompts, tokens, ${textWidth}]`);
   return embeds;
@@ -232,7 +244,7 @@ function checkedSize({ width, height, image }: StableDiffusionOptions, { size, f
 }
 
 /** As [1 or batch, ...shape]; axes that are left out in front or behind are added. */
-function checkedPictures(option: string, given: tf.Tensor, shape: [number, number, number], batch: number) {
+export function checkedPictures(option: string, given: tf.Tensor, shape: [number, number, number], batch: number) {
   const [height, width, channels] = shape;
   const isFlat = given.rank === 2 && channels === 1;
   const [rows = 1, ...rest] = isFlat ? [1, ...given.shape, 1] : given.rank === 3 ? [1, ...given.shape] : given.shape;

@@ -20,7 +20,7 @@ import { encodePrompts, type EncodePromptsOptions, repeatRows } from "./text-con
 const NAME = "StableDiffusionPipeline";
 
 /** The parts as `model_index.json` names them; those without a use here are left unread. */
-const PARTS = {
+export const STABLE_DIFFUSION_PARTS = {
   unet: { className: "UNet2DConditionModel" },
   vae: { className: "AutoencoderKL" },
   text_encoder: { className: "CLIPTextModel" },
@@ -29,7 +29,32 @@ const PARTS = {
   safety_checker: { optional: true },
   feature_extractor: { optional: true },
   image_encoder: { optional: true },
+  inverse_scheduler: { optional: true },
 } satisfies Record<string, PartRequirement>;
+
+/** What stands in their index for those that are never there. */
+export const STABLE_DIFFUSION_OTHERS = {
+  feature_extractor: [null, null],
+  image_encoder: [null, null],
+  safety_checker: [null, null],
+  requires_safety_checker: false,
+};
+
+/** Reads {@link STABLE_DIFFUSION_PARTS}. */
+export async function readStableDiffusionParts(folder: PipelineFolder): Promise<StableDiffusionParts> {
+  return {
+    scheduler: await folder.scheduler(),
+    tokenizer: await folder.tokenizer(),
+    textEncoder: await folder.model<CLIPTextModel>("text_encoder"),
+    vae: await folder.model<AutoencoderKL>("vae"),
+    unet: await folder.model<UNet2DConditionModel>("unet"),
+  };
+}
+
+/** The same by the names of their subfolders. */
+export function stableDiffusionFolders({ unet, vae, textEncoder, tokenizer, scheduler }: StableDiffusionParts) {
+  return { unet, vae, text_encoder: textEncoder, tokenizer, scheduler };
+}
 
 /** What Stable Diffusion is made of. */
 export interface StableDiffusionParts extends LatentPipelineParts {
@@ -66,16 +91,9 @@ export class StableDiffusionPipeline extends LatentPipeline<StableDiffusionParts
     if (isSingleFile(from)) return this.fromSingleFile(from, options);
     return PipelineFolder.open(
       from as string,
-      PARTS,
+      STABLE_DIFFUSION_PARTS,
       options,
-      async (parts) =>
-        new StableDiffusionPipeline({
-          scheduler: await parts.scheduler(),
-          tokenizer: await parts.tokenizer(),
-          textEncoder: await parts.model<CLIPTextModel>("text_encoder"),
-          vae: await parts.model<AutoencoderKL>("vae"),
-          unet: await parts.model<UNet2DConditionModel>("unet"),
-        }),
+      async (folder) => new StableDiffusionPipeline(await readStableDiffusionParts(folder)),
     );
   }
 
@@ -105,14 +123,10 @@ export class StableDiffusionPipeline extends LatentPipeline<StableDiffusionParts
 
   /** Writes a folder that {@link fromPretrained} and Python's diffusers open; `save` halves the precision, splits large files. */
   async savePretrained(folder: string, save: SaveOptions = {}): Promise<void> {
-    const { unet, vae, textEncoder, tokenizer, scheduler } = this.parts;
-    const parts = { unet, vae, text_encoder: textEncoder, tokenizer, scheduler };
-    const absent = [null, null];
-    const others = {
-      ...{ feature_extractor: absent, image_encoder: absent, safety_checker: absent },
-      requires_safety_checker: false,
-    };
-    await writePipelineFolder(folder, NAME, parts, { others, save });
+    await writePipelineFolder(folder, NAME, stableDiffusionFolders(this.parts), {
+      others: STABLE_DIFFUSION_OTHERS,
+      save,
+    });
   }
 
   encodePrompts(prompts: string[], options?: EncodePromptsOptions): PromptStates {

@@ -8,6 +8,10 @@ export interface StepWindow {
   end: number;
 }
 
+/** What the window depends on; with an `image` on `strength`. */
+type StepWish = Pick<CheckedOptions, "steps" | "strength" | "image"> &
+  Partial<Pick<CheckedOptions, "denoisingStart" | "denoisingEnd">>;
+
 /** These call the network twice a step. */
 const SECOND_ORDER = /Heun|KDPM2|DPMSolverSDE/;
 
@@ -21,7 +25,7 @@ const SECOND_ORDER = /Heun|KDPM2|DPMSolverSDE/;
 export function stepWindow(
   scheduler: Scheduler,
   { timesteps }: Plan,
-  { steps, strength, image, denoisingStart, denoisingEnd }: CheckedOptions,
+  { steps, strength, image, denoisingStart, denoisingEnd }: StepWish,
 ): StepWindow {
   const { _class_name, num_train_timesteps: trained = 1000 } = scheduler.config;
   const calls = SECOND_ORDER.test(_class_name) ? 2 : 1;
