@@ -52,7 +52,8 @@ export class CLIPImageProcessor {
     const { resample, do_rescale, rescale_factor, size, crop_size, image_mean, image_std } = this.config;
     require(resample === BICUBIC, "resample", resample, "3, for bicubic");
     require(do_rescale && Math.abs(rescale_factor * 255 - 1) < 1e-6, "rescale_factor", rescale_factor, "1 / 255");
-    require(isSize(size) || isSide((size as { shortest_edge?: unknown }).shortest_edge), "size", size, "whole numbers");
+    require(isSize(size) ||
+      isSide((size as { shortest_edge?: unknown } | null)?.shortest_edge), "size", size, "whole numbers");
     require(isSize(crop_size), "crop_size", crop_size, "a height and a width, whole numbers");
     for (const [name, values] of Object.entries({ image_mean, image_std })) {
       require(Array.isArray(values) && values.length === 3 && values.every(Number.isFinite), name, values, "3 numbers");

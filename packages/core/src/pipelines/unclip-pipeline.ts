@@ -47,6 +47,7 @@ export abstract class UnCLIPDrawingPipeline<P extends UnCLIPDrawingParts, O exte
     return readTextStates(prompts, this.parts);
   }
 
+  /** Looks for NaN in all layers, if the options ask for it. */
   protected watch({ debug = false }: O): FiniteWatch {
     return new FiniteWatch(this.parts, debug);
   }
