@@ -85,10 +85,7 @@ export class UnCLIPTextProjModel extends Model {
       axes: "[B, L, C]",
     });
     return tf.tidy(() => {
-      const none = this.learned_classifier_free_guidance_embeddings.value.expandDims(0).tile([batch / 2, 1]);
-      const images = doClassifierFreeGuidance
-        ? tf.concat<tf.Tensor2D>([none as tf.Tensor2D, imageEmbeddings])
-        : imageEmbeddings;
+      const images = doClassifierFreeGuidance ? this.#withNone(imageEmbeddings) : imageEmbeddings;
       const prompt = this.embedding_proj.forward(promptEmbeds);
       const classLabels = this.clip_image_embeddings_project_to_time_embeddings
         .forward(images)
@@ -101,5 +98,11 @@ export class UnCLIPTextProjModel extends Model {
       const text = this.encoder_hidden_states_proj.forward(textEncoderHiddenStates);
       return { context: tf.concat([extra, this.text_encoder_hidden_states_norm.forward(text)], 1), classLabels };
     });
+  }
+
+  /** The learned "no image" embedding for each picture, then the pictures'. */
+  #withNone(imageEmbeddings: tf.Tensor2D): tf.Tensor2D {
+    const none = this.learned_classifier_free_guidance_embeddings.value.expandDims<tf.Tensor2D>(0);
+    return tf.concat([none.tile<tf.Tensor2D>([imageEmbeddings.shape[0], 1]), imageEmbeddings]);
   }
 }
