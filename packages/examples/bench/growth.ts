@@ -1,6 +1,7 @@
 /**
  * How cost grows: `npm run bench -- growth` measures one forward pass and one training step of the faces' network against
- * batch, resolution and channels, and draws docs/public/growth.svg. Each point is a process of its own, for its peak memory.
+ * batch, resolution and channels. Each point is a process of its own, so that its memory is what that size alone takes.
+ * `--write` puts the table into docs/benchmarks.md and draws docs/public/growth.svg.
  */
 import { writeFileSync } from "node:fs";
 import * as Plot from "@observablehq/plot";
@@ -8,6 +9,7 @@ import { parseHTML } from "linkedom";
 import { packagePath } from "../src/package-folder.js";
 import { type Axis, AXES } from "./growth-axes.js";
 import { measure } from "./measure.js";
+import { machine, markdownTable, writeSection } from "./report.js";
 
 interface Point {
   axis: string;
@@ -17,27 +19,47 @@ interface Point {
   value: number;
 }
 
-export async function measureGrowth(rounds: number): Promise<void> {
+const QUANTITIES = ["time, ms", "tensors, MiB", "wasm memory, MiB"] as const;
+
+export async function measureGrowth(rounds: number, write: boolean): Promise<void> {
   const points: Point[] = [];
+  const rows: string[][] = [];
   for (const [axis, { sizes }] of Object.entries(AXES)) {
-    for (const size of sizes) {
-      for (const pass of ["forward", "train step"]) {
-        const missing = new Set<string>();
-        const [result] = await measure(`growth ${axis} ${size} ${pass}`, [["wasm", 1]], rounds, undefined, missing);
-        if (!result) throw new Error([...missing].join());
-        const { best, peakMemory } = result;
-        console.log(`${axis} x ${size}, ${pass}: ${best.toFixed(1)} ms, ${peakMemory.toFixed(0)} MiB`);
-        points.push({ axis, size, pass, quantity: "time, ms", value: best });
-        points.push({ axis, size, pass, quantity: "memory, MiB", value: peakMemory });
+    for (const pass of ["forward", "train step"]) {
+      let smaller: number[] | undefined;
+      for (const [i, size] of sizes.entries()) {
+        const values = await costs(`growth ${axis} ${size} ${pass}`, rounds);
+        points.push(...values.map((value, i) => ({ axis, size, pass, quantity: QUANTITIES[i]!, value })));
+        const powers = values.map((value, k) => powerOf(value, smaller?.[k], size / (sizes[i - 1] ?? NaN)));
+        rows.push([axis, size.toString(), pass, ...values.flatMap((value, k) => [value.toFixed(1), powers[k]!])]);
+        console.log(rows.at(-1)!.join("  "));
+        smaller = values;
       }
     }
   }
+  if (!write) return;
+  const head = ["axis", "times", "pass", ...QUANTITIES.flatMap((quantity) => [quantity, "power"])];
+  const text = `${machine()}, wasm, 1 thread; ${new Date().toISOString().slice(0, 10)}; best of ${rounds}.`;
+  writeSection("npm run bench growth", `${text}\n\n${markdownTable(head, rows, [0, 2])}`);
   writeFileSync(packagePath("..", "..", "docs", "public", "growth.svg"), chart(points));
+}
+
+/** One value for each of QUANTITIES, on the wasm backend with one thread. */
+async function costs(workload: string, rounds: number): Promise<number[]> {
+  const missing = new Set<string>();
+  const [result] = await measure(workload, [["wasm", 1]], rounds, undefined, missing);
+  if (!result) throw new Error([...missing].join());
+  return [result.best, result.peakTensors!, result.wasmMemory];
+}
+
+/** The power of the size with which a cost grew over the next smaller one: 1 is in proportion. */
+function powerOf(value: number, smaller: number | undefined, times: number): string {
+  return smaller === undefined ? "" : (Math.log(value / smaller) / Math.log(times)).toFixed(2);
 }
 
 /** Both axes logarithmic: what grows in proportion has the slope of the grey lines. */
 function chart(points: Point[]): string {
-  const { document } = parseHTML("<!doctype html>");
+  const { document } = parseHTML("<!doctype html><html><body></body></html>");
   const first = points.filter(({ size, pass }) => size === 1 && pass === "forward");
   const proportional = first.flatMap((point) => {
     const { sizes } = AXES[point.axis as Axis];
@@ -47,7 +69,7 @@ function chart(points: Point[]): string {
   const figure = Plot.plot({
     document: document,
     width: 760,
-    height: 480,
+    height: 620,
     grid: true,
     marginLeft: 50,
     marginRight: 90,

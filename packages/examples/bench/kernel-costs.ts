@@ -39,7 +39,10 @@ export async function kernelCosts(body: () => tf.TensorContainer, runs = 3): Pro
   return [...costs.values()].sort((a, b) => b.milliseconds - a.milliseconds);
 }
 
-async function profiledCalls(body: () => tf.TensorContainer): Promise<{ kernel: Kernel; milliseconds: number }[]> {
+/** Every kernel that one run of `body` calls, with its time. */
+export async function profiledCalls(
+  body: () => tf.TensorContainer,
+): Promise<{ kernel: Kernel; milliseconds: number }[]> {
   const { kernels } = await tf.profile(body);
   const named = kernels.filter(({ name }) => name !== CUSTOM_GRADIENT);
   return Promise.all(named.map(async (kernel) => ({ kernel, milliseconds: Number(await kernel.kernelTimeMs) })));

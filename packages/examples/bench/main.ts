@@ -1,7 +1,8 @@
 /**
  * How fast the backends are on this machine, and ONNX Runtime beside them:
  *   npm run bench [-- part of a workload's name ...] [--rounds 8] [--backend webgpu] [--write]
- *   npm run bench -- growth [--rounds 8]                 how cost grows, as docs/public/growth.svg
+ *   npm run bench -- growth [--rounds 8] [--write]       how cost grows, as a table and docs/public/growth.svg
+ *   npm run bench -- overhead [--write]                  what a pass costs besides its kernels, and a step besides its gradients
  *   npm run bench -- full-size [--backend wasm] [--folder FOLDER]   Stable Diffusion 1.5 at its full size
  *
  * Each runner is a process of its own. They take turns, and the best of each counts: what else the machine does only ever
@@ -12,6 +13,7 @@ import { parseArgs } from "node:util";
 import { RATIOS, WORKLOADS } from "./workloads.js";
 import { measureFullSize } from "./full-size.js";
 import { measureGrowth } from "./growth.js";
+import { measureOverhead } from "./overhead.js";
 import { candidatesFor, type Measured, measure } from "./measure.js";
 import { prepareReferences } from "./prepare.js";
 import { comparison, machine, print, writeComparison } from "./report.js";
@@ -30,7 +32,8 @@ if (!Number.isInteger(rounds) || rounds < 1)
   throw new RangeError(`--rounds must be a whole number from 1, not ${values.rounds}.`);
 if (positionals[0] !== "full-size" && values.folder !== undefined) throw new RangeError("--folder is for full-size.");
 if (positionals[0] === "full-size") await measureFullSize(values.backend, values.folder);
-else if (positionals[0] === "growth") await measureGrowth(rounds);
+else if (positionals[0] === "growth") await measureGrowth(rounds, values.write);
+else if (positionals[0] === "overhead") await measureOverhead(rounds, values.write);
 else await compare(positionals);
 
 async function compare(parts: string[]): Promise<void> {

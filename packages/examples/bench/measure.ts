@@ -20,6 +20,10 @@ export interface Measured {
   steps?: number;
   /** Largest resident memory of the process, MiB. */
   peakMemory: number;
+  /** All of the wasm backend's memory, MiB. */
+  wasmMemory: number;
+  /** Tensors at the moment when there are most of them, MiB; measured for `growth` alone. */
+  peakTensors?: number;
 }
 
 export type Candidate = [kind: string, threads: number];
@@ -72,6 +76,7 @@ export async function measure(
         runner.best = Math.min(runner.best, message.milliseconds);
         runner.processor = Math.min(runner.processor, message.processor);
         runner.peakMemory = message.peakMemory;
+        runner.wasmMemory = message.wasmMemory;
       }
     }
   } finally {
@@ -99,9 +104,10 @@ async function startRunner(kind: string, threads: number, name: string, referenc
     child.kill();
     return message.kind === "failed" ? `${name}: ${message.reason}` : "no answer";
   }
-  const { detail, flop, steps } = message;
+  const { kind: _, ...facts } = message;
   const label = `${kind}, ${threads} thread${threads === 1 ? "" : "s"}`;
-  return { label, kind, threads, child, detail, flop, steps, best: Infinity, processor: Infinity, peakMemory: 0 };
+  const unmeasured = { best: Infinity, processor: Infinity, peakMemory: 0, wasmMemory: 0 };
+  return { label, kind, threads, child, ...facts, ...unmeasured };
 }
 
 async function nextAnswer(child: ChildProcess): Promise<Answer> {

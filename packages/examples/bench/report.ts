@@ -52,8 +52,13 @@ export function comparison(results: ReadonlyMap<string, Measured[]>): string | u
   }
   if (rows.length === 0) return undefined;
   const head = ["workload", "runner", "ms", "processor ms", "times", "processor times", "those of", "GFLOP/s", "of matMul's peak", "peak MiB"]; // prettier-ignore
+  return markdownTable(head, rows, [0, 1, 6]);
+}
+
+/** @param words the columns that hold words; all others hold numbers, set to the right */
+export function markdownTable(head: string[], rows: string[][], words: number[]): string {
   const line = (cells: string[]) => `| ${cells.join(" | ")} |`;
-  return [line(head), line(head.map((_, i) => (i < 2 || i === 6 ? "---" : "--:"))), ...rows.map(line)].join("\n"); // prettier-ignore
+  return [line(head), line(head.map((_, i) => (words.includes(i) ? "---" : "--:"))), ...rows.map(line)].join("\n");
 }
 
 /** What a time is told as a ratio of: the forward pass of ONNX Runtime on as many threads, or our own. */
@@ -75,7 +80,6 @@ function peakShare({ kind, threads, flop, best }: Measured, products: Measured[]
 
 /** Puts the table between the markers of docs/benchmarks.md, with what it was measured on. */
 export function writeComparison(table: string, rounds: number): void {
-  const file = packagePath("..", "..", "docs", "benchmarks.md");
   const versions = JSON.parse(readFileSync(benchFolder, "utf8")) as { devDependencies: Record<string, string> };
   const tfjs = createRequire(import.meta.url)("@tensorflow/tfjs/package.json") as { version: string };
   const busy = loadavg()[0]!;
@@ -86,9 +90,15 @@ export function writeComparison(table: string, rounds: number): void {
       ? `Other work ran on the machine all the while (${busy.toFixed(1)} processes wanted a core): the ratios count, not the times.`
       : "") +
     `\n\n${table}`;
-  const markers = /(<!-- npm run bench -->\n)[^]*?(<!-- end -->)/;
+  writeSection("npm run bench", text);
+}
+
+/** Puts `text` into docs/benchmarks.md, between the comment that names `command` and the next `<!-- end -->`. */
+export function writeSection(command: string, text: string): void {
+  const file = packagePath("..", "..", "docs", "benchmarks.md");
+  const markers = new RegExp(`(<!-- ${command} -->\\n)[^]*?(<!-- end -->)`);
   const page = readFileSync(file, "utf8");
-  if (!markers.test(page)) throw new Error(`${file} has lost its markers <!-- npm run bench --> and <!-- end -->.`);
+  if (!markers.test(page)) throw new Error(`${file} has lost its markers <!-- ${command} --> and <!-- end -->.`);
   writeFileSync(
     file,
     page.replace(markers, (_, begin: string, end: string) => `${begin}\n${text}\n\n${end}`),

@@ -10,12 +10,13 @@ import { onnxSession } from "./onnx/session.js";
 import { workload } from "./workloads.js";
 
 export type Answer =
-  | { kind: "ready"; detail: string; flop: number; steps?: number }
-  /** Time by the clock, processor time of all threads, and peak memory of the process in MiB. */
-  | { kind: "run"; milliseconds: number; processor: number; peakMemory: number }
+  | { kind: "ready"; detail: string; flop: number; steps?: number; peakTensors?: number }
+  /** Time by the clock, processor time of all threads; in MiB, peak memory of the process and all of WebAssembly's. */
+  | { kind: "run"; milliseconds: number; processor: number; peakMemory: number; wasmMemory: number }
   | { kind: "failed"; reason: string };
 
 const WARM_UP_MS = 1000;
+const MIB = 2 ** 20;
 
 const [kind, threads, name, references] = process.argv.slice(2) as [string, string, string, string];
 const answer = (message: Answer) => process.send!(message);
@@ -24,6 +25,8 @@ interface Work {
   detail: string;
   flop: number;
   steps?: number;
+  /** MiB of tensors at the moment of one run when there are most of them, parameters included. */
+  peakTensors?: number;
   once(): Promise<void>;
 }
 
@@ -33,7 +36,8 @@ try {
   const begin = performance.now();
   for (let run = 0; run < 3 || performance.now() - begin < WARM_UP_MS; run++) await work.once();
   process.on("message", () => void timed(work.once).then(answer));
-  answer({ kind: "ready", detail: work.detail, flop: work.flop, steps: work.steps });
+  const { once: _, ...facts } = work;
+  answer({ kind: "ready", ...facts });
 } catch (error) {
   answer({ kind: "failed", reason: (error as Error).message });
 }
@@ -44,7 +48,13 @@ async function timed(once: () => Promise<void>): Promise<Answer> {
   await once();
   const milliseconds = performance.now() - begin;
   const { user, system } = process.cpuUsage(before);
-  return { kind: "run", milliseconds, processor: (user + system) / 1000, peakMemory: peakMemory() };
+  return {
+    kind: "run",
+    milliseconds,
+    processor: (user + system) / 1000,
+    peakMemory: peakMemory(),
+    wasmMemory: wasmMemory(),
+  };
 }
 
 /** In MiB. `resourceUsage()` counts what the process was forked from, too; Linux knows better. */
@@ -52,6 +62,20 @@ function peakMemory(): number {
   const status = existsSync("/proc/self/status") ? readFileSync("/proc/self/status", "utf8") : "";
   const kilobytes = /^VmHWM:\s*(\d+) kB/m.exec(status)?.[1];
   return Number(kilobytes ?? process.resourceUsage().maxRSS) / 1024;
+}
+
+/** What the wasm backend has taken, in MiB; 0 on any other. It never gives a page back, so this is its peak, too. */
+function wasmMemory(): number {
+  if (kind.startsWith("onnxruntime")) return 0;
+  const { wasm } = tf.backend() as { wasm?: { HEAPU8: Uint8Array } };
+  return (wasm?.HEAPU8.buffer.byteLength ?? 0) / MIB;
+}
+
+/** In MiB. */
+async function peakTensorsOf(run: () => tf.Tensor[]): Promise<number> {
+  const { peakBytes, result } = await tf.profile(run);
+  tf.dispose(result);
+  return peakBytes / MIB;
 }
 
 async function ourWork(): Promise<Work> {
@@ -62,7 +86,8 @@ async function ourWork(): Promise<Work> {
     await results[0]!.data();
     tf.dispose(results);
   };
-  return { detail, flop, steps, once };
+  const peakTensors = name.startsWith("growth") ? await peakTensorsOf(() => tf.tidy(run)) : undefined;
+  return { detail, flop, steps, peakTensors, once };
 }
 
 async function onnxWork(): Promise<Work> {

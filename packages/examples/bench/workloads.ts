@@ -48,19 +48,29 @@ function forward(network: Network): Workload {
   return { flop: network.flop, run: () => [predict()] };
 }
 
-/** Forward, backward, AdamW and the moving average, on a mean of squares. */
-function trainStep(network: Network): Workload {
+/** A training step in its two halves: forward and backward of a mean of squares; AdamW and the moving average. */
+export function trainingOf(network: Network) {
   const { model, predict } = buildNetwork(network);
   const parameters = model.parameters();
   const buckets = new ParameterBuckets(parameters);
   const optimizer = new AdamW(buckets);
   const average = new Ema(buckets, 0.999);
   return {
-    flop: 3 * network.flop,
-    run: () => {
-      const { loss, gradients } = parameterGradients(() => predict().square().mean(), parameters);
+    differentiate: () => parameterGradients(() => predict().square().mean(), parameters),
+    update: (gradients: tf.NamedTensorMap) => {
       optimizer.step(gradients, 1e-4);
       average.update();
+    },
+  };
+}
+
+function trainStep(network: Network): Workload {
+  const { differentiate, update } = trainingOf(network);
+  return {
+    flop: 3 * network.flop,
+    run: () => {
+      const { loss, gradients } = differentiate();
+      update(gradients);
       tf.dispose(gradients);
       return [loss];
     },

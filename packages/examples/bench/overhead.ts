@@ -1,0 +1,69 @@
+/**
+ * What a pass costs besides its arithmetic: `npm run bench -- overhead [--rounds 8] [--write]`, on wasm with one thread, where the
+ * clock sees each kernel begin and end.
+ */
+import * as tf from "@tensorflow/tfjs";
+import { useBackend } from "@tfjs-diffusion/core";
+import { profiledCalls } from "./kernel-costs.js";
+import { buildNetwork, NETWORKS } from "./networks.js";
+import { machine, markdownTable, writeSection } from "./report.js";
+import { trainingOf } from "./workloads.js";
+
+/** What either should stay below, as a share; stands in the table beside what was measured. */
+const LIMITS = { dispatch: 0.1, update: 0.05 };
+
+export async function measureOverhead(rounds: number, write: boolean): Promise<void> {
+  await useBackend("wasm", { threads: 1 });
+  const rows: string[][] = [];
+  for (const [name, network] of Object.entries(NETWORKS)) {
+    const { model, x, context, predict } = buildNetwork(network);
+    const dispatch = await sharesOf(rounds, () => dispatchShare(predict));
+    model.dispose();
+    tf.dispose([x, context]);
+    rows.push([`${name} forward`, "all that is outside kernels", ...dispatch, percent(LIMITS.dispatch)]);
+
+    const training = trainingOf(network);
+    const update = await sharesOf(rounds, () => updateShare(training));
+    rows.push([`${name} train step`, "AdamW and moving average", ...update, percent(LIMITS.update)]);
+  }
+  const table = markdownTable(["pass", "part", "least", "median", "limit"], rows, [0, 1]);
+  console.log(table);
+  const text = `${machine()}, wasm, 1 thread; ${new Date().toISOString().slice(0, 10)}; ${rounds} runs.`;
+  if (write) writeSection("npm run bench overhead", `${text}\n\n${table}`);
+}
+
+/** Least and median of a share over several runs, after some for V8 to compile what is hot. */
+async function sharesOf(rounds: number, share: () => number | Promise<number>): Promise<string[]> {
+  for (let i = 0; i < 3; i++) await share();
+  const shares: number[] = [];
+  for (let i = 0; i < rounds; i++) shares.push(await share());
+  shares.sort((a, b) => a - b);
+  return [shares[0]!, shares[shares.length >> 1]!].map(percent);
+}
+
+/** Of one run, and so of one state of the machine. The profiler's own bookkeeping counts as outside: the truth is less. */
+async function dispatchShare(predict: () => tf.Tensor): Promise<number> {
+  const begin = performance.now();
+  let whole = NaN;
+  const calls = await profiledCalls(() =>
+    tf.tidy(() => {
+      void predict();
+      whole = performance.now() - begin;
+    }),
+  );
+  return 1 - calls.reduce((sum, { milliseconds }) => sum + milliseconds, 0) / whole;
+}
+
+function updateShare({ differentiate, update }: ReturnType<typeof trainingOf>): number {
+  const begin = performance.now();
+  const { loss, gradients } = differentiate();
+  const between = performance.now();
+  update(gradients);
+  const end = performance.now();
+  tf.dispose([loss, gradients]);
+  return (end - between) / (end - begin);
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
+}
