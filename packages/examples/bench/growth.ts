@@ -19,7 +19,7 @@ interface Point {
   value: number;
 }
 
-const QUANTITIES = ["time, ms", "tensors, MiB", "wasm memory, MiB"] as const;
+const QUANTITIES = ["time, ms", "tensors, MiB", "wasm, MiB"] as const;
 
 export async function measureGrowth(rounds: number, write: boolean): Promise<void> {
   const points: Point[] = [];
