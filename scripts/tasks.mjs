@@ -34,6 +34,7 @@ const tasks = {
   "eval:frechet": { needs: "all", run: (args) => program("train/eval-frechet.js", args) },
   "eval:negative": { needs: "all", run: (args) => program("train/eval-negative.js", args) },
   "eval:style": { needs: "all", run: (args) => program("train/eval-style.js", args) },
+  "eval:charts": { needs: "all", run: (args) => program("train/eval-charts.js", args) },
   "eval:few-steps": { needs: "all", run: (args) => program("train/eval-few-steps.js", args) },
   "eval:edits": { needs: "all", run: (args) => program("train/eval-edits.js", args) },
 };

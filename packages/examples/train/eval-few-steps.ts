@@ -26,7 +26,7 @@ const { values: options } = parseArgs({
   options: {
     model: { type: "string", default: join(WEIGHTS, "portraits") },
     /** Folder of the LoRA. */
-    lora: { type: "string", default: join(WEIGHTS, "portraits-few-steps") },
+    lora: { type: "string", default: join(WEIGHTS, "portraits-loras", "few-steps") },
     classifier: { type: "string", default: join(WEIGHTS, "portraits-classifier") },
     out: { type: "string", default: "out/eval-few-steps" },
     /** Prompts of each split and style. */

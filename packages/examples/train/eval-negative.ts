@@ -7,10 +7,9 @@
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { useBackend } from "@tfjs-diffusion/core";
-import { keyedRandom } from "@tfjs-diffusion/schedulers";
-import { caption, captionWith, sampleTrainFace } from "../datasets/faces/index.js";
 import { kindNamed } from "../datasets/kinds.js";
 import { loadClassifier } from "./classifier-files.js";
+import { captionsWithout } from "./eval-prompts.js";
 import { percent } from "./eval-report.js";
 import { readings01 } from "./eval-run.js";
 import { openSampler } from "./eval-sampler.js";
@@ -38,13 +37,7 @@ const weights = (name: string) => fileURLToPath(new URL(`../../weights/${name}`,
 const classifier = await loadClassifier(options.classifier ?? weights(`${options.kind}-classifier`));
 const sampler = await openSampler(options.model ?? weights(options.kind));
 
-const captions = Array.from({ length: count }, (_, i) => {
-  const random = keyedRandom(401, i);
-  const face = sampleTrainFace(random, kind.sample);
-  const { wording } = caption(face, random, "full");
-  const mention = new Set([...wording.mention].filter((name) => name !== "eyewear"));
-  return captionWith(face, { ...wording, mention }).text;
-});
+const captions = captionsWithout("eyewear", count, kind);
 console.log(`${count} captions that do not speak of eyewear, guidance ${guidance}, DDIM ${steps} steps, backend ${backend}.
 
 | negative prompt | glasses | sunglasses | none |

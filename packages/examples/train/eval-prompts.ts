@@ -1,4 +1,14 @@
-import { faceExample, FACES, type Attribute, type Face, type FaceKind } from "../datasets/faces/index.js";
+import { keyedRandom } from "@tfjs-diffusion/schedulers";
+import {
+  caption,
+  captionWith,
+  faceExample,
+  FACES,
+  sampleTrainFace,
+  type Attribute,
+  type Face,
+  type FaceKind,
+} from "../datasets/faces/index.js";
 
 /** Prompts that chose a setting never report it: the two purposes draw from different seeds, and training from neither. */
 export type Purpose = "choosing" | "reporting";
@@ -25,5 +35,16 @@ export function promptsOf({ purpose, split, style }: PromptSet, count: number, k
   return Array.from({ length: count }, (_, index) => {
     const { face, caption, pixels } = faceExample(index, { seed: SEEDS[purpose], split, style, kind });
     return { text: caption.text, face, mentioned: caption.mentioned, real: pixels };
+  });
+}
+
+/** Full captions of faces as those of training that do not speak of an attribute, whatever it is. */
+export function captionsWithout(attribute: Attribute, count: number, kind: FaceKind): string[] {
+  return Array.from({ length: count }, (_, i) => {
+    const random = keyedRandom(401, i);
+    const face = sampleTrainFace(random, kind.sample);
+    const { wording } = caption(face, random, "full");
+    const mention = new Set([...wording.mention].filter((name) => name !== attribute));
+    return captionWith(face, { ...wording, mention }).text;
   });
 }

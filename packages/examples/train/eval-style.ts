@@ -21,7 +21,7 @@ const { values: options } = parseArgs({
   options: {
     model: { type: "string", default: join(WEIGHTS, "portraits") },
     /** Folder of the LoRA. */
-    lora: { type: "string", default: join(WEIGHTS, "portraits-style") },
+    lora: { type: "string", default: join(WEIGHTS, "portraits-loras", "sepia") },
     out: { type: "string", default: "out/eval-style" },
     pictures: { type: "string", default: "16" },
     guidance: { type: "string", default: "3" },

@@ -36,6 +36,7 @@ export const HELP = `Draws faces from sentences.
   --words           list the words the model knows
   --help            this text
 
+  npm start -- live                              draws while you type, in the terminal
   npm start -- backends                          what TensorFlow.js can run on here, and how fast
   npm start -- profile                           where the time of a network goes; profile --help lists the options
   npm start -- generate MODEL "a prompt"         pictures from Stable Diffusion: a folder, a .safetensors file, a name on the hub

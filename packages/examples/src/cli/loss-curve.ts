@@ -1,4 +1,5 @@
 import { readFile, writeFile } from "node:fs/promises";
+import { loadPlot, plotSvg } from "./plot-svg.js";
 
 interface LoggedStep {
   readonly step: number;
@@ -40,17 +41,12 @@ export function thinned(rows: readonly LoggedStep[], count: number): LoggedStep[
 /** The loss over the steps as an SVG drawing: pale dots, and their running mean over a fiftieth of the run. Log scale. */
 export async function lossCurve(rows: readonly LoggedStep[], caption: string): Promise<string> {
   if (rows.length === 0) throw new RangeError("There is no step to draw a loss curve of.");
-  // Only those who train need these: they are not part of the installation that draws.
-  const [Plot, { parseHTML }] = await Promise.all([import("@observablehq/plot"), import("linkedom")]);
-  const { document } = parseHTML("<!doctype html><html><body></body></html>");
+  const Plot = await loadPlot();
   const points = thinned(rows, 800).filter(({ loss }) => loss > 0);
   const window = { k: Math.max(1, Math.ceil(points.length / 50)), anchor: "middle", reduce: "mean" } as const;
-  const figure = Plot.plot({
-    document,
+  return plotSvg({
     width: 680,
     height: 360,
-    grid: true,
-    style: { background: "white" },
     x: { label: "step" },
     y: { label: "loss", type: "log", tickFormat: "~g" },
     marks: [
@@ -60,8 +56,6 @@ export async function lossCurve(rows: readonly LoggedStep[], caption: string): P
     ],
     marginTop: 32,
   });
-  figure.setAttribute("xmlns", "http://www.w3.org/2000/svg");
-  return figure.outerHTML;
 }
 
 /** Draws the log at `logFile` into `svgFile`. */

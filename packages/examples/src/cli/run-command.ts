@@ -5,6 +5,7 @@ import { convert } from "./convert.js";
 import { draw } from "./draw.js";
 import { edit, generate } from "./generate.js";
 import { inspect } from "./inspect.js";
+import { live } from "./live.js";
 import { profile } from "./profile.js";
 import { SHIPPED } from "./shipped.js";
 
@@ -14,6 +15,7 @@ const COMMANDS: Readonly<Record<string, (args: string[]) => Promise<void>>> = {
   edit,
   convert,
   inspect,
+  live,
   profile,
 };
 

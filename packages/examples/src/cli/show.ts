@@ -26,7 +26,8 @@ function beside(pictures: Pixels[], depth: ColorDepth): string {
   return first.map((line, y) => [line, ...others.map((other) => other[y])].join(" ")).join("\n");
 }
 
-async function toPixels(images: tf.Tensor4D): Promise<Pixels[]> {
+/** Pictures [B, H, W, 3] in [0, 1], each in bytes. */
+export async function toPixels(images: tf.Tensor4D): Promise<Pixels[]> {
   const [, height, width] = images.shape;
   const bytes = tf.tidy(() => images.mul(255).round().toInt());
   const data = Uint8Array.from(await bytes.data());
