@@ -57,7 +57,6 @@ export async function live(args: string[]): Promise<void> {
     process.stdout.write(frame(lines, state, { name, milliseconds }));
   };
   try {
-    await picture(start); // Compiles what the backend compiles, so that the first key is answered at once.
     process.stdout.write(`${ALTERNATE_SCREEN}${HIDE_CURSOR}`);
     await followKeys(start, picture);
   } finally {
