@@ -34,7 +34,7 @@ export async function measureGuidance(settings: ChartSettings) {
   const descriptions = promptsOf({ purpose: "choosing", split: "seen", style: "short" }, Math.ceil(settings.pictures / NOISES), PORTRAITS); // prettier-ignore
   const prompts = descriptions.flatMap((prompt) => Array<Prompt>(NOISES).fill(prompt));
   return each([1, 2, 3, 5, 7, 9], (guidance) =>
-    drawn(settings, { guidance, steps: STEPS, seed: 0 }, texts(prompts), async (images) => ({
+    drawn("guidance", settings, { guidance, steps: STEPS, seed: 0 }, texts(prompts), async (images) => ({
       guidance,
       accuracy: await accuracy(settings, prompts, images),
       saturation: saturation(images),
@@ -49,7 +49,7 @@ export async function measureGuidance(settings: ChartSettings) {
 export async function measureSeeds(settings: ChartSettings) {
   const prompts = fullPrompts(settings);
   return each(Array.from({ length: 8 }, (_, seed) => seed), (seed) =>
-    drawn(settings, { guidance: settings.guidance, steps: STEPS, seed }, texts(prompts), async (images) => ({
+    drawn("seeds", settings, { guidance: settings.guidance, steps: STEPS, seed }, texts(prompts), async (images) => ({
       seed,
       accuracy: await accuracy(settings, prompts, images),
     })),
@@ -61,11 +61,17 @@ export async function measureSteps(settings: ChartSettings) {
   const prompts = fullPrompts(settings);
   const cases = [DDIM, DPM].flatMap((sampler) => [2, 3, 4, 6, 10, 20, 50].map((steps) => ({ sampler, steps })));
   return each(cases, ({ sampler: [name, scheduler], steps }) =>
-    drawn(settings, { scheduler, guidance: settings.guidance, steps, seed: 0 }, texts(prompts), async (images) => ({
-      name,
-      steps,
-      accuracy: await accuracy(settings, prompts, images),
-    })),
+    drawn(
+      "steps",
+      settings,
+      { scheduler, guidance: settings.guidance, steps, seed: 0 },
+      texts(prompts),
+      async (images) => ({
+        name,
+        steps,
+        accuracy: await accuracy(settings, prompts, images),
+      }),
+    ),
   );
 }
 
@@ -73,10 +79,10 @@ export async function measureSteps(settings: ChartSettings) {
 export async function measureSamplers(settings: ChartSettings) {
   const captions = texts(fullPrompts(settings)).slice(0, 32);
   const { guidance } = settings;
-  return drawn(settings, { guidance, steps: EXACT, seed: 0 }, captions, (exact) => {
+  return drawn("samplers, all", settings, { guidance, steps: EXACT, seed: 0 }, captions, (exact) => {
     const cases = DETERMINISTIC.flatMap((sampler) => [5, 8, 12, 20, 40].map((steps) => ({ sampler, steps })));
     return each(cases, ({ sampler: [name, scheduler], steps }) =>
-      drawn(settings, { scheduler, guidance, steps, seed: 0 }, captions, (images) => ({
+      drawn("samplers", settings, { scheduler, guidance, steps, seed: 0 }, captions, (images) => ({
         name,
         steps,
         distance: distance(images, exact),
@@ -90,7 +96,7 @@ export async function measureNegative(settings: ChartSettings) {
   const captions = captionsWithout("eyewear", settings.pictures, PORTRAITS);
   const cases = ["", "glasses"].flatMap((negative) => [2, 3, 5, 7].map((guidance) => ({ negative, guidance })));
   return each(cases, ({ negative, guidance }) =>
-    drawn(settings, { guidance, negative, steps: STEPS, seed: 0 }, captions, async (images) => {
+    drawn("negative", settings, { guidance, negative, steps: STEPS, seed: 0 }, captions, async (images) => {
       const readings = await readings01(settings.classifier, images);
       const worn = readings.map(({ eyewear }) => Number(eyewear !== "none"));
       return { guidance, negative: negative || "none", share: mean(worn) };
@@ -105,14 +111,15 @@ async function each<T, R>(values: readonly T[], measure: (value: T) => Promise<R
   return results;
 }
 
-/** Draws captions and lets `measure` look at the pictures, which it borrows; what it finds is kept in the store. */
+/** Draws captions and lets `measure` look at the pictures, which it borrows; what it finds for a chart is kept in the store. */
 async function drawn<R>(
+  chart: string,
   { model, store }: ChartSettings,
   { scheduler, ...setting }: Setting & { seed: number; scheduler?: string },
   captions: string[],
   measure: (images: tf.Tensor4D) => R | Promise<R>,
 ): Promise<R> {
-  return store.once(JSON.stringify({ scheduler, ...setting, captions }), async () => {
+  return store.once(JSON.stringify({ chart, scheduler, ...setting, captions }), async () => {
     const { sample, dispose } = await openSampler(model, { scheduler });
     const images = await sample(captions, setting);
     try {
