@@ -12,11 +12,13 @@ const guide: DefaultTheme.SidebarItem[] = [
     text: "Guide",
     items: [
       { text: "Getting started", link: "/getting-started" },
+      { text: "Drawing and editing", link: "/drawing" },
       { text: "Models and their weights", link: "/models" },
       { text: "Samplers", link: "/samplers" },
       { text: "Backends", link: "/backends" },
       { text: "Benchmarks", link: "/benchmarks" },
       { text: "Training", link: "/training" },
+      { text: "The portraits model", link: "/portraits" },
       { text: "The faces model", link: "/faces" },
       { text: "Writing a chapter", link: "/writing-a-chapter" },
       { text: "Decisions", link: "/decisions" },

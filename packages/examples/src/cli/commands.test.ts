@@ -130,6 +130,23 @@ describe("diffusion generate", () => {
     expect(complained.join()).toMatch(/has no use for --width, --clip-skip/);
   });
 
+  it("draws with the portraits over a picture, and keeps what is outside the mask", async () => {
+    const picture = await writePicture("picture.png", 32, 32, (y, x) => (y * 32 + x) / 1023);
+    const mask = await writePicture("top.png", 32, 32, (y) => Number(y < 12));
+    const sheet = join(out, "sheet.png");
+    const over = ["--model", "portraits", "--init", picture, "--mask", mask, "--count", "1"];
+    await expectDone(runCommand(["a red hat", ...over, "--steps", "2", "--backend", "wasm", "--out", sheet]));
+    const [drawn, given] = await Promise.all([sheet, picture].map(async (path) => decodePng(await readFile(path))));
+    const [kept, before] = tf.tidy(() => {
+      // Eight pixels of the sheet for one of the picture, in a frame of eight.
+      const small = tf.image.resizeNearestNeighbor(drawn!.slice([8, 8], [256, 256]), [32, 32]);
+      return [small, given!].map((x) => [...x.slice([12, 0], [20, 32]).mul(255).round().dataSync()]);
+    });
+    expect(drawn!.shape).toEqual([272, 272, 3]);
+    expect(kept).toEqual(before);
+    tf.dispose([drawn!, given!]);
+  });
+
   it("draws with every sampler that it names", async () => {
     const help = await runCommand(["generate", "--help"]).then(() => said.join());
     const names = /--sampler NAME +(.*)/.exec(help)![1]!.split(", ");

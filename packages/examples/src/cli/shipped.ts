@@ -45,7 +45,7 @@ export type ShippedName = keyof typeof SHIPPED;
 export const SHIPPED_NAMES = Object.keys(SHIPPED) as ShippedName[];
 
 /** LoRAs of the portraits that come with this repository. */
-export const SHIPPED_LORAS = ["sepia", "few-steps"] as const;
+export const SHIPPED_LORAS = ["few-steps"] as const;
 
 /** The folder of a model that comes with this repository. */
 export function shippedFolder(name: ShippedName): string {

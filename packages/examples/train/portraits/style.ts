@@ -33,7 +33,7 @@ export async function* trainStyle(options: TuningOptions): AsyncGenerator<Traini
         const x0 = latents.batch(indices, noise.at("latents"));
         return lora.within(() => denoisingLoss({ scheduler, model: velocity(unet, told), x0, noise }));
       },
-      () => lora.save(join(folder, LORA_FILE)),
+      () => lora.save(join(folder, LORA_FILE), { dtype: "F16" }),
     );
   } finally {
     lora.dispose();
