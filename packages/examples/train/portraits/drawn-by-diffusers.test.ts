@@ -52,6 +52,8 @@ describe("The portraits, as Python's diffusers opens their folder", () => {
   async function pictures(name: string): Promise<tf.Tensor4D> {
     const { shape } = stored.tensors.get(name)!;
     const data = (await stored.read(name)) as Float32Array;
-    return tf.tidy(() => tf.tensor4d(data, shape as [number, number, number, number]).transpose([0, 2, 3, 1]));
+    return tf.tidy(() =>
+      tf.tensor4d(data, shape as [number, number, number, number]).transpose<tf.Tensor4D>([0, 2, 3, 1]),
+    );
   }
 });
