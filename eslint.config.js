@@ -8,6 +8,7 @@ const WRITTEN_BY_TOOLS = [
   "docs/.vitepress/cache/",
   "docs/api/",
   "docs/chapters/",
+  "docs/public/bench/",
   "out/",
   "runs/",
   "coverage/",
