@@ -159,6 +159,7 @@ describe.each([
   ["cpu", "cpu"],
   ["native", "tensorflow"],
 ] as const)("wasm equals the %s backend, value and gradients, in", (label, reference) => {
+  // The native backend is an optional installation.
   const test = label === "native" && native !== undefined ? it.skip : it;
   test.each(cases.map((entry) => [entry.name, entry] as const))("%s", async (_, entry) => {
     await fc.assert(

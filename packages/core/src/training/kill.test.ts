@@ -95,6 +95,7 @@ describe("a training that is killed", () => {
     120_000 + KILLS * 6_000,
   );
 
+  // Windows has no SIGKILL.
   const itWithSignals = process.platform === "win32" ? it.skip : it;
   itWithSignals(
     "saves and exits with 130 on Ctrl-C, and goes on from the very step",

@@ -218,6 +218,7 @@ describe("train with a checkpoint", () => {
     expect((await run(tiny, { checkpoint: { to: store, every: 3 } }))[0]!.step).toBe(4);
   });
 
+  // A device that is always full; only Linux has one.
   const itOnLinux = existsSync("/dev/full") ? it : it.skip;
   itOnLinux("reports a full disk with what to do, and leaves the last good file", async () => {
     await run(tiny, { checkpoint: checkpoint() }, 4);
