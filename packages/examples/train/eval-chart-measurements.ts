@@ -91,14 +91,14 @@ export async function measureSamplers(settings: ChartSettings) {
   });
 }
 
-/** Captions that do not speak of eyewear: how many wear any, with and without a negative prompt. */
+/** Short captions that do not speak of eyewear: how many wear glasses, with and without a negative prompt. */
 export async function measureNegative(settings: ChartSettings) {
   const captions = captionsWithout("eyewear", settings.pictures, PORTRAITS);
   const cases = ["", "glasses"].flatMap((negative) => [2, 3, 5, 7].map((guidance) => ({ negative, guidance })));
   return each(cases, ({ negative, guidance }) =>
     drawn("negative", settings, { guidance, negative, steps: STEPS, seed: 0 }, captions, async (images) => {
       const readings = await readings01(settings.classifier, images);
-      const worn = readings.map(({ eyewear }) => Number(eyewear !== "none"));
+      const worn = readings.map(({ eyewear }) => Number(eyewear === "glasses"));
       return { guidance, negative: negative || "none", share: mean(worn) };
     }),
   );

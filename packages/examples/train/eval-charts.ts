@@ -84,7 +84,7 @@ await write(
     y: share,
   })),
   {
-    title: "Negative prompt: who wears glasses or sunglasses, unasked",
+    title: "Negative prompt: who wears glasses, unasked",
     x: { label: "guidance" },
     y: { label: "share of the pictures", zero: true },
   },

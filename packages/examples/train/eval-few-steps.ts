@@ -19,7 +19,7 @@ import { percent, scoreTable } from "./eval-report.js";
 import { type CellScores, scoreCells } from "./eval-run.js";
 import { type DrawingOptions, openSampler } from "./eval-sampler.js";
 import { fingerprint, ResultStore } from "./eval-store.js";
-import { LORA_FILE } from "./portraits/style.js";
+import { LORA_FILE } from "./portraits/tuning.js";
 
 const WEIGHTS = fileURLToPath(new URL("../../weights/", import.meta.url));
 const { values: options } = parseArgs({

@@ -1,5 +1,5 @@
 /**
- * Does a negative prompt keep out what it names? Draws the same captions, which do not speak of eyewear, with and without the
+ * Does a negative prompt keep out what it names? Draws the same short captions, which do not speak of eyewear, with and without the
  * negative prompt, from the same noise, and counts who wears any.
  *
  *   npm run eval:negative -- --kind portraits --model runs/portraits/model
@@ -38,7 +38,7 @@ const classifier = await loadClassifier(options.classifier ?? weights(`${options
 const sampler = await openSampler(options.model ?? weights(options.kind));
 
 const captions = captionsWithout("eyewear", count, kind);
-console.log(`${count} captions that do not speak of eyewear, guidance ${guidance}, DDIM ${steps} steps, backend ${backend}.
+console.log(`${count} short captions that do not speak of eyewear, guidance ${guidance}, DDIM ${steps} steps, backend ${backend}.
 
 | negative prompt | glasses | sunglasses | none |
 |---|---|---|---|`);

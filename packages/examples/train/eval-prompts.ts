@@ -1,7 +1,6 @@
 import { keyedRandom } from "@tfjs-diffusion/schedulers";
 import {
   caption,
-  captionWith,
   faceExample,
   FACES,
   sampleTrainFace,
@@ -38,13 +37,13 @@ export function promptsOf({ purpose, split, style }: PromptSet, count: number, k
   });
 }
 
-/** Full captions of faces as those of training that do not speak of an attribute, whatever it is. */
+/** Short captions that do not speak of an attribute, so that it may be anything; worded as in training. */
 export function captionsWithout(attribute: Attribute, count: number, kind: FaceKind): string[] {
-  return Array.from({ length: count }, (_, i) => {
+  const texts: string[] = [];
+  for (let i = 0; texts.length < count; i++) {
     const random = keyedRandom(401, i);
-    const face = sampleTrainFace(random, kind.sample);
-    const { wording } = caption(face, random, "full");
-    const mention = new Set([...wording.mention].filter((name) => name !== attribute));
-    return captionWith(face, { ...wording, mention }).text;
-  });
+    const { text, mentioned } = caption(sampleTrainFace(random, kind.sample), random, "short");
+    if (!mentioned.includes(attribute)) texts.push(text);
+  }
+  return texts;
 }

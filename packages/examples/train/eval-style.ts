@@ -14,7 +14,8 @@ import { encodePng, imageGrid, useBackend } from "@tfjs-diffusion/core";
 import { PORTRAITS } from "../datasets/portraits/index.js";
 import { promptsOf } from "./eval-prompts.js";
 import { openSampler } from "./eval-sampler.js";
-import { LORA_FILE, sepia } from "./portraits/style.js";
+import { sepia } from "./portraits/style.js";
+import { LORA_FILE } from "./portraits/tuning.js";
 
 const WEIGHTS = fileURLToPath(new URL("../../weights/", import.meta.url));
 const { values: options } = parseArgs({

@@ -1,48 +1,118 @@
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
-import { guide, TrainableLora, type TrainingStep } from "@tfjs-diffusion/core";
-import { DDIMScheduler, keyedNoise } from "@tfjs-diffusion/schedulers";
+import * as tf from "@tensorflow/tfjs";
+import { guide, type TrainingStep } from "@tfjs-diffusion/core";
+import { DDIMScheduler, type KeyedNoise, keyedNoise, LCMScheduler } from "@tfjs-diffusion/schedulers";
 import { consistencyLoss, type Velocity } from "./consistency-loss.js";
 import { SCHEDULER_CONFIG } from "./settings.js";
-import { LORA_FILE } from "./style.js";
 import { TrainingLatents } from "./training-latents.js";
+import { type Trajectory, walk } from "./trajectory.js";
 import { Tuning, type TuningOptions, velocity } from "./tuning.js";
+import { withoutGradient } from "./without-gradient.js";
 
 /** Every linear layer of attention and of what follows it. */
 const TARGETS = ["to_q", "to_k", "to_v", "to_out.0", "net.0.proj", "net.2", "proj_in", "proj_out", "time_emb_proj"];
 
+/** Trajectories of pictures that are told the same. */
+interface Walked extends Trajectory {
+  captions: string[];
+}
+
 /**
- * A LoRA learns to jump to the end of the trajectories that the model draws with guidance (LCM-LoRA, Luo et al. 2023b): with it LCMScheduler draws in
- * 1 to 4 steps, without guidance, which is already in it.
+ * A LoRA learns to jump to the end of the trajectories that the model draws with guidance, as LCM-LoRA does (Luo et al. 2023b): with it LCMScheduler
+ * draws in 1 to 4 steps, without guidance, which is already in it. In turns, the model walks some trajectories to their ends, and the
+ * LoRA learns to jump there from any place of them.
  */
 export async function* trainFewSteps(options: TuningOptions): AsyncGenerator<TrainingStep, void> {
-  const { settings, model, folder } = options;
-  const { rank, guidance, places, skip } = settings.fewSteps;
+  const { settings, model } = options;
+  const { rank, jumps, stepsPerWalk, batchSize } = settings.fewSteps;
   // Captions are never left out: what is drawn without one is what the teacher is guided away from.
   const tuning = await Tuning.open(model, { ...settings, captionDropout: 0 }, settings.fewSteps);
   const { unet, vae } = tuning.networks;
-  const latents = TrainingLatents.encode(vae, tuning.pictures);
-  const scheduler = new DDIMScheduler(SCHEDULER_CONFIG);
-  const noise = keyedNoise(settings.seed).at("few steps");
-  const lora = new TrainableLora(unet, { rank, targets: TARGETS, noise });
-  await mkdir(folder, { recursive: true });
+  const walker = new Walker(tuning, TrainingLatents.encode(vae, tuning.pictures));
+  let turn = -1;
+  let walked: Walked[] = [];
   try {
-    yield* tuning.train(
-      options,
-      lora.parameters(),
-      ({ firstSample, noise }) => {
-        const { indices, told } = tuning.batch(firstSample);
-        const without = tuning.told(indices.map(() => ""));
-        const [guided, plain] = [velocity(unet, told), velocity(unet, without)];
-        const teacher: Velocity = (x, timesteps) => guide(plain(x, timesteps), guided(x, timesteps), guidance);
-        const student: Velocity = (x, timesteps) => lora.within(() => guided(x, timesteps));
-        const x0 = latents.batch(indices, noise.at("latents"));
-        return consistencyLoss({ scheduler, student, teacher, places, skip, x0, noise });
-      },
-      () => lora.save(join(folder, LORA_FILE), { dtype: "F16" }),
-    );
+    yield* tuning.trainLora(options, { label: "few steps", rank, targets: TARGETS }, (lora) => ({ step, noise }) => {
+      const now = Math.floor((step - 1) / stepsPerWalk);
+      if (now !== turn) {
+        // Depends on the turn alone, so that a run that goes on learns from the same.
+        walked = walker.walkAll(now, jumps);
+        turn = now;
+      }
+      const { x, timesteps, ends, captions } = draw(walked, batchSize, walker.shape, noise.at("places"));
+      const guided = velocity(unet, tuning.told(captions));
+      const student: Velocity = (x, timesteps) => lora.within(() => guided(x, timesteps));
+      return consistencyLoss({ scheduler: walker.scheduler, student, x, timesteps, ends });
+    });
   } finally {
-    lora.dispose();
     tuning.dispose();
   }
+}
+
+/** Walks trajectories of the training pictures with guidance. */
+class Walker {
+  readonly scheduler = new DDIMScheduler(SCHEDULER_CONFIG);
+
+  constructor(
+    private readonly tuning: Tuning,
+    private readonly latents: TrainingLatents,
+  ) {}
+
+  get shape(): [number, number, number] {
+    return this.latents.shape;
+  }
+
+  /** From each noise level at which LCMScheduler jumps in so many steps, because there it adds noise to where the last jump ended. */
+  walkAll(turn: number, jumps: number): Walked[] {
+    const { places, trajectories } = this.tuning.settings.fewSteps;
+    const { timesteps } = new LCMScheduler({ ...SCHEDULER_CONFIG, original_inference_steps: places }).plan(
+      jumps,
+    );
+    const noise = keyedNoise(this.tuning.settings.seed).at("walk").at(turn);
+    return timesteps.map((from, i) =>
+      this.#walkFrom(from, (turn * jumps + i) * trajectories, trajectories, noise.at(i)),
+    );
+  }
+
+  #walkFrom(from: number, firstSample: number, size: number, noise: KeyedNoise): Walked {
+    const { tuning, latents, scheduler } = this;
+    const { guidance, places, skip } = tuning.settings.fewSteps;
+    const { indices, captions } = tuning.batch(firstSample, size);
+    let found: Trajectory;
+    withoutGradient(() => {
+      const [guided, plain] = [captions, captions.map(() => "")].map((captions) =>
+        velocity(tuning.networks.unet, tuning.told(captions)),
+      );
+      const teacher: Velocity = (x, timesteps) => guide(plain!(x, timesteps), guided!(x, timesteps), guidance);
+      const x0 = latents.batch(indices, noise.at("latents"));
+      const x = scheduler.addNoise(
+        x0,
+        noise.at("epsilon").normal(x0.shape),
+        indices.map(() => from),
+      ) as tf.Tensor4D;
+      found = walk(scheduler, teacher, x, from, skip * Math.floor(scheduler.alphaBar.length / places));
+      return tf.scalar(0);
+    });
+    return { ...found!, captions };
+  }
+}
+
+/** Half the places are where trajectories begin, from which LCMScheduler jumps; the others are anywhere on them. */
+function draw(walked: readonly Walked[], batchSize: number, shape: [number, number, number], noise: KeyedNoise) {
+  const random = noise.random();
+  const length = tf.util.sizeFromShape(shape);
+  const drawn = Array.from({ length: batchSize }, (_, i) => {
+    const { places, end, captions } = walked[random.integer(walked.length)]!;
+    const which = random.integer(captions.length);
+    const { timestep, x } = places[2 * i < batchSize ? 0 : random.integer(places.length)]!;
+    const own = (all: Float32Array) => all.subarray(which * length, (which + 1) * length);
+    return { timestep, x: own(x), end: own(end), caption: captions[which]! };
+  });
+  const together = (of: (one: (typeof drawn)[number]) => Float32Array) =>
+    tf.tensor4d(Float32Array.from(drawn.flatMap((one) => [...of(one)])), [batchSize, ...shape]);
+  return {
+    x: together(({ x }) => x),
+    ends: together(({ end }) => end),
+    timesteps: drawn.map(({ timestep }) => timestep),
+    captions: drawn.map(({ caption }) => caption),
+  };
 }

@@ -25,10 +25,10 @@ export async function* trainInpainting(options: TuningOptions): AsyncGenerator<T
       options,
       wide.parameters(),
       ({ firstSample, noise }) => {
-        const { indices, told } = tuning.batch(firstSample);
+        const { indices, captions } = tuning.batch(firstSample);
         const masks = randomMasks(indices.length, side, noise.at("masks").random());
         const shown = shownAround(vae, tuning.pictures.batch(indices), masks, noise.at("shown"));
-        const answer = velocity(wide, told);
+        const answer = velocity(wide, tuning.told(captions));
         return denoisingLoss({
           scheduler,
           model: (noisy, timesteps) => answer(tf.concat([noisy, shown], 3), timesteps),

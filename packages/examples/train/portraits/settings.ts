@@ -22,7 +22,20 @@ export interface TuningSettings {
   seed: number;
   captionDropout: number;
   style: StageSettings & { trainingPictures: number; rank: number };
-  fewSteps: StageSettings & { trainingPictures: number; rank: number; guidance: number; places: number; skip: number };
+  fewSteps: StageSettings & {
+    trainingPictures: number;
+    rank: number;
+    /** Of the trajectories. */
+    guidance: number;
+    /** Noise levels that LCMScheduler counts from, its `original_inference_steps`; the teacher visits every `skip`th. */
+    places: number;
+    skip: number;
+    /** In how many steps it is to draw at most. */
+    jumps: number;
+    /** So many trajectories for each of the jumps are walked at a time, and learned from for so many steps. */
+    trajectories: number;
+    stepsPerWalk: number;
+  };
   inpainting: StageSettings & { trainingPictures: number };
 }
 
@@ -84,18 +97,16 @@ export const TUNING_SETTINGS: Record<"full" | "quick", TuningSettings> = {
     captionDropout: 0.1,
     style: {
       ...TUNING,
-      ...{ steps: 400, batchSize: 16, learningRate: 4e-3, emaDecay: 0.98 },
+      ...{ steps: 1000, batchSize: 16, learningRate: 4e-3, emaDecay: 0.98 },
       trainingPictures: 1000,
       rank: 4,
     },
     fewSteps: {
       ...TUNING,
-      ...{ steps: 2000, batchSize: 32, learningRate: 1e-3, emaDecay: 0.995 },
+      ...{ steps: 2400, batchSize: 32, learningRate: 1e-3, emaDecay: 0.995 },
       trainingPictures: 25_000,
-      rank: 20,
-      guidance: 3,
-      places: 50,
-      skip: 2,
+      rank: 18,
+      ...{ guidance: 3, places: 50, skip: 2, jumps: 4, trajectories: 64, stepsPerWalk: 120 },
     },
     inpainting: {
       ...TUNING,
@@ -107,7 +118,10 @@ export const TUNING_SETTINGS: Record<"full" | "quick", TuningSettings> = {
     seed: 0,
     captionDropout: 0.1,
     style: { ...QUICK_TUNING, trainingPictures: 4, rank: 2 },
-    fewSteps: { ...QUICK_TUNING, trainingPictures: 4, rank: 2, guidance: 3, places: 50, skip: 2 },
+    fewSteps: {
+      ...{ ...QUICK_TUNING, trainingPictures: 4, rank: 2 },
+      ...{ guidance: 3, places: 4, skip: 1, jumps: 2, trajectories: 2, stepsPerWalk: 2 },
+    },
     inpainting: { ...QUICK_TUNING, trainingPictures: 4 },
   },
 };

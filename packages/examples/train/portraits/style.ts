@@ -1,18 +1,16 @@
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
-import { denoisingLoss, TrainableLora, type TrainingStep } from "@tfjs-diffusion/core";
-import { DDIMScheduler, keyedNoise } from "@tfjs-diffusion/schedulers";
+import { denoisingLoss, type TrainingStep } from "@tfjs-diffusion/core";
+import { DDIMScheduler } from "@tfjs-diffusion/schedulers";
 import { SCHEDULER_CONFIG } from "./settings.js";
 import { TrainingLatents } from "./training-latents.js";
 import { Tuning, type TuningOptions, velocity } from "./tuning.js";
 
-/** The name of a LoRA's file in its folder, diffusers' own. */
-export const LORA_FILE = "pytorch_lora_weights.safetensors";
+/** What the style reaches: all that says what a place shows, and not where to look. */
+const TARGETS = ["proj_in", "to_v", "to_out.0", "net.2", "proj_out"];
 
 /** A LoRA of few numbers learns to draw every face in sepia, whatever colours it is told (Hu et al. 2022). */
 export async function* trainStyle(options: TuningOptions): AsyncGenerator<TrainingStep, void> {
-  const { settings, model, folder } = options;
+  const { settings, model } = options;
   const tuning = await Tuning.open(model, settings, settings.style);
   const { unet, vae } = tuning.networks;
   const { pictures } = tuning;
@@ -22,21 +20,19 @@ export async function* trainStyle(options: TuningOptions): AsyncGenerator<Traini
     batch: (indices) => tf.tidy(() => sepia(pictures.batch(indices))),
   });
   const scheduler = new DDIMScheduler(SCHEDULER_CONFIG);
-  const lora = new TrainableLora(unet, { rank: settings.style.rank, noise: keyedNoise(settings.seed).at("style") });
-  await mkdir(folder, { recursive: true });
   try {
-    yield* tuning.train(
+    yield* tuning.trainLora(
       options,
-      lora.parameters(),
-      ({ firstSample, noise }) => {
-        const { indices, told } = tuning.batch(firstSample);
-        const x0 = latents.batch(indices, noise.at("latents"));
-        return lora.within(() => denoisingLoss({ scheduler, model: velocity(unet, told), x0, noise }));
-      },
-      () => lora.save(join(folder, LORA_FILE), { dtype: "F16" }),
+      { label: "style", rank: settings.style.rank, targets: TARGETS },
+      (lora) =>
+        ({ firstSample, noise }) => {
+          const { indices, captions } = tuning.batch(firstSample);
+          const model = velocity(unet, tuning.told(captions));
+          const x0 = latents.batch(indices, noise.at("latents"));
+          return lora.within(() => denoisingLoss({ scheduler, model, x0, noise }));
+        },
     );
   } finally {
-    lora.dispose();
     tuning.dispose();
   }
 }

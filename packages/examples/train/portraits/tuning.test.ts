@@ -19,8 +19,8 @@ import { fixedParts } from "./folder.js";
 import { shownAround, trainInpainting } from "./inpainting.js";
 import { newNetworks } from "./networks.js";
 import { clipConfig, TUNING_SETTINGS } from "./settings.js";
-import { LORA_FILE, sepia, trainStyle } from "./style.js";
-import type { TuningOptions } from "./tuning.js";
+import { sepia, trainStyle } from "./style.js";
+import { LORA_FILE, type TuningOptions } from "./tuning.js";
 
 const root = mkdtempSync(join(tmpdir(), "tuning-"));
 const model = join(root, "model");
@@ -82,7 +82,7 @@ describe("A finished model", () => {
     const unet = (await loadModel(join(model, "unet"))) as UNet2DConditionModel;
     const loras = new LoraSet({ unet });
     const value = () =>
-      unet.parameters().get("mid_block.attentions.0.transformer_blocks.0.attn1.to_q.weight")!.dataSync();
+      unet.parameters().get("mid_block.attentions.0.transformer_blocks.0.attn1.to_v.weight")!.dataSync();
     const before = value().slice();
     await loras.load(join(folder, LORA_FILE));
     expect(value()).not.toEqual(before);

@@ -1,3 +1,4 @@
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import {
@@ -5,9 +6,12 @@ import {
   CLIPTokenizer,
   dataOrder,
   train,
+  TrainableLora,
+  type TrainOptions,
   type TrainingStep,
   type UNet2DConditionModel,
 } from "@tfjs-diffusion/core";
+import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { PORTRAITS } from "../../datasets/portraits/index.js";
 import { tokenIds } from "../clip.js";
 import { trainingCaptions } from "../conditioning.js";
@@ -16,6 +20,9 @@ import { TrainingPictures } from "../training-pictures.js";
 import type { Velocity } from "./consistency-loss.js";
 import { conditioning, loadNetworks, type PortraitConditioning, type PortraitNetworks } from "./networks.js";
 import type { TuningSettings } from "./settings.js";
+
+/** The name of a LoRA's file in its folder, diffusers' own. */
+export const LORA_FILE = "pytorch_lora_weights.safetensors";
 
 /** What every kind of tuning is told; `folder` is where its result goes. */
 export interface TuningOptions extends StageFiles {
@@ -48,13 +55,13 @@ export class Tuning {
     return new Tuning(await loadNetworks(model), pictures, settings, stage, tokenizer);
   }
 
-  /** Which pictures a batch shows, and what the UNet is told of them: some are not spoken of. The caller owns the tensors. */
-  batch(firstSample: number): { indices: number[]; told: PortraitConditioning } {
-    const { settings, stage, pictures } = this;
-    const samples = Array.from({ length: stage.batchSize }, (_, i) => firstSample + i);
+  /** Which pictures a batch shows, and their captions; some are not spoken of. */
+  batch(firstSample: number, size = this.stage.batchSize): { indices: number[]; captions: string[] } {
+    const { settings, pictures } = this;
+    const samples = Array.from({ length: size }, (_, i) => firstSample + i);
     const faceOf = (sample: number) => pictures.face(this.#order(sample));
     const captions = trainingCaptions(samples, faceOf, settings.seed, settings.captionDropout);
-    return { indices: samples.map(this.#order), told: this.told(captions) };
+    return { indices: samples.map(this.#order), captions };
   }
 
   /** What the UNet is told of captions. The caller owns it. */
@@ -66,7 +73,7 @@ export class Tuning {
   train(
     { checkpoint, log, signal }: StageFiles,
     parameters: ReadonlyMap<string, tf.Variable>,
-    loss: Parameters<typeof train>[0]["loss"],
+    loss: TrainOptions["loss"],
     save: () => Promise<void>,
   ): AsyncGenerator<TrainingStep, void> {
     return train({
@@ -78,6 +85,23 @@ export class Tuning {
       onCheckpoint: ({ withEma }) => withEma(save),
       signal,
     });
+  }
+
+  /** Trains a LoRA of the UNet, and leaves it in the folder under the name that diffusers gives it. */
+  async *trainLora(
+    options: TuningOptions,
+    { label, ...shape }: { label: string; rank: number; targets: readonly string[] },
+    lossWith: (lora: TrainableLora) => TrainOptions["loss"],
+  ): AsyncGenerator<TrainingStep, void> {
+    const { folder } = options;
+    const lora = new TrainableLora(this.networks.unet, { ...shape, noise: keyedNoise(this.settings.seed).at(label) });
+    await mkdir(folder, { recursive: true });
+    try {
+      const save = () => lora.save(join(folder, LORA_FILE), { dtype: "F16" });
+      yield* this.train(options, lora.parameters(), lossWith(lora), save);
+    } finally {
+      lora.dispose();
+    }
   }
 
   dispose(): void {
