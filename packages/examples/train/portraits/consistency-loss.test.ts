@@ -43,8 +43,7 @@ describe("The consistency loss", () => {
     const ends = keyedNoise(0).normal(SHAPE) as tf.Tensor4D;
     const x = keyedNoise(2).normal(SHAPE) as tf.Tensor4D;
     const weight = tf.variable(tf.scalar(0.3));
-    const loss = (w: tf.Scalar) =>
-      consistencyLoss({ scheduler, student: (x) => x.mul(w), x, timesteps, ends });
+    const loss = (w: tf.Scalar) => consistencyLoss({ scheduler, student: (x) => x.mul(w), x, timesteps, ends });
     const { value, grads } = tf.variableGrads(() => loss(weight), [weight]);
     const step = 1e-2;
     const at = (w: number) => tf.tidy(() => loss(tf.scalar(w)).dataSync()[0]!);

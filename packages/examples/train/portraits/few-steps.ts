@@ -64,9 +64,7 @@ class Walker {
   /** From each noise level at which LCMScheduler jumps in so many steps, because there it adds noise to where the last jump ended. */
   walkAll(turn: number, jumps: number): Walked[] {
     const { places, trajectories } = this.tuning.settings.fewSteps;
-    const { timesteps } = new LCMScheduler({ ...SCHEDULER_CONFIG, original_inference_steps: places }).plan(
-      jumps,
-    );
+    const { timesteps } = new LCMScheduler({ ...SCHEDULER_CONFIG, original_inference_steps: places }).plan(jumps);
     const noise = keyedNoise(this.tuning.settings.seed).at("walk").at(turn);
     return timesteps.map((from, i) =>
       this.#walkFrom(from, (turn * jumps + i) * trajectories, trajectories, noise.at(i)),
