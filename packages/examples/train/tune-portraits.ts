@@ -1,6 +1,7 @@
 /**
  * Teaches the finished portraits model something more, from the same pictures:
  *
+ *   npm run tune:portraits -- decoder      an autoencoder that can show more colours than portraits have, from the same latents
  *   npm run tune:portraits -- style        a LoRA that draws in sepia
  *   npm run tune:portraits -- few-steps    a LoRA to draw in 1 to 4 steps, with LCMScheduler and without guidance
  *   npm run tune:portraits -- inpainting   a UNet of 9 channels that paints into pictures
@@ -13,6 +14,7 @@ import { parseArgs } from "node:util";
 import { stopOnInterrupt, type TrainingStep, useBackend } from "@tfjs-diffusion/core";
 import { writeLossCurve } from "../src/cli/loss-curve.js";
 import { withProgress } from "../src/cli/progress.js";
+import { trainDecoder } from "./portraits/decoder.js";
 import { trainFewSteps } from "./portraits/few-steps.js";
 import { trainInpainting } from "./portraits/inpainting.js";
 import { TUNING_SETTINGS } from "./portraits/settings.js";
@@ -22,11 +24,12 @@ import type { TuningOptions } from "./portraits/tuning.js";
 const KINDS: Record<
   string,
   {
-    key: "style" | "fewSteps" | "inpainting";
+    key: "decoder" | "style" | "fewSteps" | "inpainting";
     folder: string;
     run(options: TuningOptions): AsyncGenerator<TrainingStep, void>;
   }
 > = {
+  decoder: { key: "decoder", folder: "vae", run: trainDecoder },
   style: { key: "style", folder: "lora", run: trainStyle },
   "few-steps": { key: "fewSteps", folder: "lora", run: trainFewSteps },
   inpainting: { key: "inpainting", folder: "unet", run: trainInpainting },

@@ -67,7 +67,12 @@ export class Parameter {
 
   /** Sets the value from a tensor in PyTorch's order; borrows `value`. */
   assignFromDisk(value: tf.Tensor): void {
-    tf.tidy(() => this.assign(this.layout === "same" ? value : value.transpose(MEMORY_AXES[this.layout])));
+    tf.tidy(() => this.assign(this.inMemoryOrder(value)));
+  }
+
+  /** Of a tensor of this parameter's shape in PyTorch's order, the same in the order in which layers compute; the caller owns it. */
+  inMemoryOrder(value: tf.Tensor): tf.Tensor {
+    return this.layout === "same" ? value.clone() : value.transpose(MEMORY_AXES[this.layout]);
   }
 
   /** The value in PyTorch's order; the caller owns it. */

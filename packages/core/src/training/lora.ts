@@ -13,7 +13,7 @@ export interface TrainableLoraOptions {
   rank?: number;
   /** The change is multiplied by alpha / rank. Default: the rank. */
   alpha?: number;
-  /** Which modules are changed, by the ends of their names; linear layers only. Default: the four of every attention. */
+  /** Which modules are changed, by the ends of their names: linear layers and convolutions. Default: the four of every attention. */
   targets?: readonly string[];
   /** Where the first values are drawn from. */
   noise: NoiseSource;
@@ -23,9 +23,9 @@ const ATTENTION = ["to_q", "to_k", "to_v", "to_out.0"];
 
 interface Pair {
   parameter: Parameter;
-  /** [rank, in] */
+  /** [rank, in], or [rank, in, height, width] for a convolution. */
   down: tf.Variable;
-  /** [out, rank] */
+  /** [out, rank], or [out, rank, 1, 1]. */
   up: tf.Variable;
 }
 
@@ -44,7 +44,7 @@ export class TrainableLora {
   readonly #alpha: number;
   readonly #targets: readonly string[];
 
-  /** @throws RangeError on a rank or alpha that is none, and on targets that name no linear layer of the network */
+  /** @throws RangeError on a rank or alpha that is none, and on targets that name no layer of the network */
   constructor(
     model: Model,
     { part = "unet", rank = 4, alpha = rank, targets = ATTENTION, noise }: TrainableLoraOptions,
@@ -58,16 +58,17 @@ export class TrainableLora {
     [this.#part, this.#rank, this.#alpha, this.#targets] = [part, rank, alpha, targets];
     const chosen = chosenLayers(model, targets);
     for (const [module, parameter] of chosen) {
-      const [inFeatures, outFeatures] = parameter.shape as [number, number];
-      const bound = 1 / Math.sqrt(inFeatures);
+      // Of a convolution, lora_A is one to `rank` channels and lora_B one of 1 x 1.
+      const [outFeatures, ...rest] = parameter.diskShape as [number, ...number[]];
+      const bound = 1 / Math.sqrt(tf.util.sizeFromShape(rest));
+      const draw = () =>
+        noise
+          .uniform([rank, ...rest])
+          .mul(2 * bound)
+          .sub(bound);
       const pair = tf.tidy(() => ({
-        down: tf.variable(
-          noise
-            .uniform([rank, inFeatures])
-            .mul(2 * bound)
-            .sub(bound),
-        ),
-        up: tf.variable(tf.zeros([outFeatures, rank])),
+        down: tf.variable(draw()),
+        up: tf.variable(tf.zeros([outFeatures, rank, ...rest.slice(1).map(() => 1)])),
       }));
       this.#pairs.set(module, { parameter, ...pair });
     }
@@ -89,8 +90,9 @@ export class TrainableLora {
     return tf.tidy(() => {
       try {
         for (const { parameter, down, up } of pairs) {
-          const change = tf.matMul(down, up, true, true).mul(this.#alpha / this.#rank);
-          parameter.standIn = parameter.variable.add(change);
+          const product = tf.matMul(up.reshape([-1, this.#rank]), down.reshape([this.#rank, -1]));
+          const change = parameter.inMemoryOrder(product.reshape(parameter.diskShape));
+          parameter.standIn = parameter.variable.add(change.mul(this.#alpha / this.#rank));
         }
         return body();
       } finally {
@@ -123,14 +125,14 @@ export class TrainableLora {
 /** The layers whose module names end so: [name, weight]. */
 function chosenLayers(model: Model, targets: readonly string[]): [string, Parameter][] {
   const layers = [...model.namedParameters()]
-    .filter(([name, { layout }]) => layout === "linear" && name.endsWith(".weight"))
+    .filter(([name, { layout }]) => layout !== "same" && name.endsWith(".weight"))
     .map(([name, parameter]) => [name.slice(0, -".weight".length), parameter] as [string, Parameter]);
   const isChosen = (name: string, target: string) => name === target || name.endsWith(`.${target}`);
   const idle = targets.filter((target) => !layers.some(([name]) => isChosen(name, target)));
   if (targets.length === 0 || idle.length > 0) {
     const ends = [...new Set(layers.map(([name]) => name.replace(/^.*\.(?=[a-z])/, "")))];
     throw new RangeError(
-      `TrainableLora: targets ${JSON.stringify(targets)}: ${idle.length ? `${idle.join(", ")} ends the name of no linear layer` : "none is given"}. ` +
+      `TrainableLora: targets ${JSON.stringify(targets)}: ${idle.length ? `${idle.join(", ")} ends the name of no linear layer or convolution` : "none is given"}. ` +
         `The network has: ${ends.join(", ")}.`,
     );
   }

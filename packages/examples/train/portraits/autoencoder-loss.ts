@@ -34,13 +34,15 @@ export function autoencoderLoss(
     const kl = klToStandardNormal(distribution)
       .mean()
       .div(mean.size / x.shape[0]);
-    return d
-      .abs()
-      .mean()
-      .add(d.square().mean().mul(weights.squared))
-      .add(edgeError(d).mul(weights.edges))
-      .add<tf.Scalar>(kl.mul(weights.kl));
+    return pictureError(d, weights).add(kl.mul(weights.kl));
   });
+}
+
+/** The parts of {@link autoencoderLoss} that look at pictures, from their differences d [B, H, W, 3]. The caller owns the result. */
+export function pictureError(d: tf.Tensor4D, weights: Omit<AutoencoderWeights, "kl">): tf.Scalar {
+  return tf.tidy(() =>
+    d.abs().mean().add(d.square().mean().mul(weights.squared)).add<tf.Scalar>(edgeError(d).mul(weights.edges)),
+  );
 }
 
 /** Mean absolute difference of neighbours, along rows and along columns. */

@@ -17,10 +17,11 @@ export interface PortraitsSettings extends ClipSettings {
   };
 }
 
-/** What a finished model goes on to learn: a style, to draw in few steps, to paint into pictures. */
+/** What a finished model goes on to learn: more colours, a style, to draw in few steps, to paint into pictures. */
 export interface TuningSettings {
   seed: number;
   captionDropout: number;
+  decoder: StageSettings & { trainingPictures: number; weights: Omit<AutoencoderWeights, "kl"> };
   style: StageSettings & { trainingPictures: number; rank: number };
   fewSteps: StageSettings & {
     trainingPictures: number;
@@ -95,6 +96,12 @@ export const TUNING_SETTINGS: Record<"full" | "quick", TuningSettings> = {
   full: {
     seed: 0,
     captionDropout: 0.1,
+    decoder: {
+      ...TUNING,
+      ...{ steps: 1500, batchSize: 16, learningRate: 5e-4, emaDecay: 0.995 },
+      trainingPictures: 25_000,
+      weights: VAE_WEIGHTS,
+    },
     style: {
       ...TUNING,
       ...{ steps: 1000, batchSize: 16, learningRate: 4e-3, emaDecay: 0.98 },
@@ -117,6 +124,7 @@ export const TUNING_SETTINGS: Record<"full" | "quick", TuningSettings> = {
   quick: {
     seed: 0,
     captionDropout: 0.1,
+    decoder: { ...QUICK_TUNING, trainingPictures: 4, weights: VAE_WEIGHTS },
     style: { ...QUICK_TUNING, trainingPictures: 4, rank: 2 },
     fewSteps: {
       ...{ ...QUICK_TUNING, trainingPictures: 4, rank: 2 },

@@ -1,12 +1,13 @@
 import * as tf from "@tensorflow/tfjs";
 import { denoisingLoss, type TrainingStep } from "@tfjs-diffusion/core";
 import { DDIMScheduler } from "@tfjs-diffusion/schedulers";
+import { recolour, SEPIA_PRINT } from "./recolour.js";
 import { SCHEDULER_CONFIG } from "./settings.js";
 import { TrainingLatents } from "./training-latents.js";
 import { Tuning, type TuningOptions, velocity } from "./tuning.js";
 
-/** What the style reaches: all that says what a place shows, and not where to look. */
-const TARGETS = ["proj_in", "to_v", "to_out.0", "net.2", "proj_out"];
+/** What a place looks like is in the convolutions, and its words in to_v. */
+const TARGETS = ["conv_in", "conv1", "conv2", "conv_out"];
 
 /** A LoRA of few numbers learns to draw every face in sepia, whatever colours it is told (Hu et al. 2022). */
 export async function* trainStyle(options: TuningOptions): AsyncGenerator<TrainingStep, void> {
@@ -37,13 +38,9 @@ export async function* trainStyle(options: TuningOptions): AsyncGenerator<Traini
   }
 }
 
-const LUMINANCE = [0.299, 0.587, 0.114];
-const PAPER = [1, 0.89, 0.71];
-
-/** Pictures [B, H, W, 3] in [-1, 1] as brown prints: their luminance (ITU-R BT.601) on a paper of that colour. The caller owns them. */
-export function sepia(pictures: tf.Tensor4D): tf.Tensor4D {
-  return tf.tidy(() => {
-    const light = pictures.add(1).div(2).mul(tf.tensor1d(LUMINANCE)).sum(3, true);
-    return light.mul(tf.tensor1d(PAPER)).mul<tf.Tensor4D>(2).sub(1);
-  });
-}
+/** Pictures [B, H, W, 3] in [-1, 1] as brown prints. The caller owns them. */
+export const sepia = (pictures: tf.Tensor4D): tf.Tensor4D =>
+  recolour(
+    pictures,
+    Array.from({ length: pictures.shape[0] }, () => SEPIA_PRINT),
+  );

@@ -1,0 +1,47 @@
+import type * as tf from "@tensorflow/tfjs";
+import type { AutoencoderKL, LatentDistribution, TrainingStep } from "@tfjs-diffusion/core";
+import type { KeyedNoise } from "@tfjs-diffusion/schedulers";
+import { pictureError } from "./autoencoder-loss.js";
+import { randomRecolouring, recolour } from "./recolour.js";
+import { Tuning, type TuningOptions } from "./tuning.js";
+import { withoutGradient } from "./without-gradient.js";
+
+/** Only colours of portraits came back from the autoencoder; what the UNet knows stays good, for latents mean what they did. */
+const LEARNING = ["decoder.", "post_quant_conv."];
+
+/**
+ * The decoder learns to show colours that no portrait has, such as those of a sepia print. The encoder stays as it is, as where Stable Diffusion's
+ * decoder was improved (stabilityai/sd-vae-ft-mse).
+ */
+export async function* trainDecoder(options: TuningOptions): AsyncGenerator<TrainingStep, void> {
+  const { settings, model, folder } = options;
+  const tuning = await Tuning.open(model, settings, settings.decoder);
+  const { vae } = tuning.networks;
+  const { weights } = settings.decoder;
+  try {
+    yield* tuning.train(
+      options,
+      decoderParameters(vae),
+      ({ firstSample, noise }) => {
+        const { indices } = tuning.batch(firstSample);
+        const random = noise.at("colours").random();
+        const x = recolour(
+          tuning.pictures.batch(indices),
+          indices.map(() => randomRecolouring(random)),
+        );
+        const z = withoutGradient(() => drawn(vae.encode(x), noise.at("latents")));
+        return pictureError(vae.decode(z).sub(x), weights);
+      },
+      () => vae.save(folder, { dtype: "F16" }),
+    );
+  } finally {
+    tuning.dispose();
+  }
+}
+
+function decoderParameters(vae: AutoencoderKL): Map<string, tf.Variable> {
+  return new Map([...vae.parameters()].filter(([name]) => LEARNING.some((start) => name.startsWith(start))));
+}
+
+const drawn = ({ mean, logvar }: LatentDistribution, noise: KeyedNoise) =>
+  mean.add<tf.Tensor4D>(logvar.mul(0.5).exp().mul(noise.normal(mean.shape)));
