@@ -18,6 +18,7 @@ import {
   type StableDiffusionOptions,
 } from "./stable-diffusion-options.js";
 import {
+  resumeInpainting,
   type Start,
   startFromImage,
   startFromLatents,
@@ -25,7 +26,7 @@ import {
   startInpainting,
   type StartRequest,
 } from "./stable-diffusion-starts.js";
-import { stepWindow } from "./step-window.js";
+import { type StepWindow, stepWindow } from "./step-window.js";
 import type { EncodePromptsOptions } from "./text-conditioning.js";
 
 /** What every pipeline in an autoencoder's latents has, besides its text encoders. */
@@ -143,7 +144,7 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
       );
       held.push(...tf.tensor_util.getTensorsInContainer({ context, inputs }));
       const request = { plan, space: this.#space, shape: checked.shape, noise, latents: options.latents };
-      const start = watch.over("Encoding the picture", () => this.#start(request, checked, first));
+      const start = watch.over("Encoding the picture", () => this.#start(request, checked, { first, end }));
       held.push(...start.tensors);
 
       const denoise = (x: tf.Tensor4D, timestep: number, index: number) => {
@@ -190,16 +191,15 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
     return width === null ? undefined : guidanceEmbedding(guidanceScale, width, batch);
   }
 
-  #start(request: StartRequest, checked: CheckedOptions, first: number): Start {
+  #start(request: StartRequest, checked: CheckedOptions, { first, end }: StepWindow): Start {
     const { image, mask, strength, denoisingStart } = checked;
-    if (denoisingStart !== undefined) return startFromLatents(request, first);
+    const painting = mask && { mask, first, end, contextual: this.#facts().needsMask };
+    if (denoisingStart !== undefined) {
+      return painting ? resumeInpainting(request, { ...painting, image }) : startFromLatents(request, first);
+    }
     if (!image) return startFromNoise(request);
-    if (!mask) return startFromImage(request, image, first);
-    return startInpainting(request, {
-      ...{ image, mask, first },
-      fromNoise: strength === 1,
-      contextual: this.#facts().needsMask,
-    });
+    if (!painting) return startFromImage(request, image, first);
+    return startInpainting(request, { ...painting, image, fromNoise: strength === 1 });
   }
 
   #decode(latents: tf.Tensor4D, { image, mask, pasteBack: paste, maskBlur }: StableDiffusionOptions): tf.Tensor4D {

@@ -56,7 +56,10 @@ export interface StableDiffusionOptions {
   strength?: number;
   /** 0 to 1: stop after this share of the way from noise to picture and leave the rest to another pipeline. Default 1. */
   denoisingEnd?: number;
-  /** 0 to 1: go on from `latents` that another pipeline left at its `denoisingEnd` of this, by the same sampler and number of steps. */
+  /**
+   * 0 to 1: go on from `latents` that another pipeline left at its `denoisingEnd` of this, by the same sampler and number of steps. Where it was
+   * inpainting, give the `mask` too; the `image` is in the latents, and is needed only by networks of 9 channels and for `pasteBack`.
+   */
   denoisingStart?: number;
   /** With a mask: put the given picture back outside it, bit for bit; without, all has been through the autoencoder. Default false. */
   pasteBack?: boolean;
@@ -144,15 +147,18 @@ export function checkStableDiffusionOptions(options: StableDiffusionOptions, fac
   const negatives = checkedNegatives(options, count, facts);
   const batch = count * numImages;
 
-  if (mask && !image)
+  if (mask && !image && denoisingStart === undefined)
     throw new PipelineOptionError("mask: given without an image; give the picture to change as image.");
-  if (facts.needsMask && !mask) {
+  if (facts.needsMask && !(image && mask)) {
     throw new PipelineOptionError(
       "image, mask: missing; this network was trained to fill masked regions and needs both. " +
         "To draw a whole picture give a mask of ones.",
     );
   }
-  if (pasteBack && !mask) throw new PipelineOptionError("pasteBack: given without a mask; there is nothing to keep.");
+  if (pasteBack && !(image && mask)) {
+    const missing = mask ? "the image" : "a mask";
+    throw new PipelineOptionError(`pasteBack: given without ${missing}; there is nothing to keep.`);
+  }
   const [height, width] = checkedSize(options, facts);
   const shape: CheckedOptions["shape"] = [batch, height / facts.factor, width / facts.factor, facts.latentChannels];
   if (options.latents && options.latents.shape.join() !== shape.join()) {
@@ -173,14 +179,15 @@ export function checkStableDiffusionOptions(options: StableDiffusionOptions, fac
   };
 }
 
-function checkHandOver({ denoisingStart, denoisingEnd = 1, latents, image }: StableDiffusionOptions): void {
+function checkHandOver({ denoisingStart, denoisingEnd = 1, latents, image, mask }: StableDiffusionOptions): void {
   requireBetween("denoisingEnd", denoisingEnd, 0, 1);
   if (denoisingStart === undefined) return;
   requireBetween("denoisingStart", denoisingStart, 0, denoisingEnd);
-  if (!latents || image) {
+  const isMore = image && !mask;
+  if (!latents || isMore) {
     throw new PipelineOptionError(
-      `denoisingStart: given ${image ? "with an image" : "without latents"}; give the latents that another pipeline left there` +
-        `${image ? ", and no image" : ""}.`,
+      `denoisingStart: given ${isMore ? "with an image" : "without latents"}; give the latents that another pipeline left there` +
+        `${isMore ? ", and no image" : ""}.`,
     );
   }
 }

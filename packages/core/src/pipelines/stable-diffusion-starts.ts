@@ -48,69 +48,92 @@ export function startFromImage(request: StartRequest, image: tf.Tensor4D, first:
 
 /**
  * Inpainting. A network of C channels knows nothing of masks: after each step what lies outside the mask is set to the picture,
- * noised to that step's level (Lugmayr et al. 2022, without its jumps). One of 2 C + 1 channels is shown the mask and the picture without
- * what the mask covers, and draws to fit. `fromNoise` starts from pure noise, otherwise from the noised picture.
+ * noised to that step's level, and after the last to the picture itself (Lugmayr et al. 2022, without its jumps). One of 2 C + 1 channels is
+ * shown the mask and the picture without what the mask covers, and draws to fit. `fromNoise` starts from pure noise, otherwise from the
+ * noised picture.
  *
  * Noise is drawn as diffusers draws it, so that the same source gives the same picture: for the picture's latents, if they are needed,
  * the start, and the masked picture's latents, needed or not.
  */
 export function startInpainting(
   request: StartRequest,
-  { image, mask, first, fromNoise, contextual }: InpaintRequest,
+  { image, mask, first, end, fromNoise, contextual }: Painting & { image: tf.Tensor4D; fromNoise: boolean },
 ): Start {
   const { plan, space, shape, noise, latents } = request;
-  const [tensors, rest] = tf.tidy(() => {
+  const made = tf.tidy(() => {
     const needsClean = !contextual || !fromNoise;
     const clean = needsClean ? inBatch(space.encode(image, noise), shape) : undefined;
     const drawn = latents?.clone() ?? (noise.normal(shape) as tf.Tensor4D);
-    const painted = binaryMask(mask);
-    const small = inBatch(latentMask(painted, space.factor), [shape[0], shape[1], shape[2], 1]);
-    const context = contextual ? contextChannels(space, image, painted, small, request) : undefined;
+    const seen = seenOf(request, mask, contextual ? image : undefined);
     if (!contextual) noise.normal([image.shape[0], ...shape.slice(1)]);
     const initial = fromNoise ? plan.start(drawn).x : plan.addNoise(clean!, drawn, first);
-    return [[initial, drawn, small, clean ?? [], context ?? []].flat(), { initial, drawn, small, clean, context }];
-  }) as [
-    tf.Tensor[],
-    { initial: tf.Tensor4D; drawn: tf.Tensor4D; small: tf.Tensor4D; clean?: tf.Tensor4D; context?: tf.Tensor4D },
-  ];
-  const { initial, drawn, small, clean, context } = rest;
-  const isLast = (index: number) => index === plan.timesteps.length - 1;
+    return { ...seen, initial, drawn, clean };
+  }) as Seen & { initial: tf.Tensor4D; drawn: tf.Tensor4D; clean?: tf.Tensor4D };
+  const { initial, drawn, small, clean, context } = made;
   return {
     first,
     state: () => plan.resume(initial, first),
     context,
-    mend: contextual
-      ? undefined
-      : (x, index) => {
-          const kept = isLast(index) ? clean! : (plan.addNoise(clean!, drawn, index + 1) as tf.Tensor4D);
-          return blend(kept, x, small);
-        },
-    tensors,
+    mend: contextual ? undefined : keepOutside(plan, small, clean!, drawn, end),
+    tensors: tf.tensor_util.getTensorsInContainer({ ...made }),
+  };
+}
+
+/**
+ * Inpainting where another pipeline stopped. For a network of C channels the latents hold the picture outside the mask, as that pipeline's
+ * last step left it, and there it stays; one of 2 C + 1 channels is shown `image` again.
+ */
+export function resumeInpainting(
+  request: StartRequest,
+  { image, mask, first, end, contextual }: Painting & { image?: tf.Tensor4D },
+): Start {
+  const { shape, noise, latents } = request;
+  const made = tf.tidy(() => ({
+    drawn: contextual ? undefined : noise.normal(shape),
+    ...seenOf(request, mask, contextual ? image : undefined),
+  })) as Seen & { drawn?: tf.Tensor4D };
+  const { drawn, small, context } = made;
+  return {
+    ...startFromLatents(request, first),
+    context,
+    mend: drawn && keepOutside(request.plan, small, latents!, drawn, end),
+    tensors: tf.tensor_util.getTensorsInContainer({ ...made }),
   };
 }
 
 /** What to paint. */
-export interface InpaintRequest {
+export interface Painting {
   /** [1 or B, H, W, 3] in [0, 1]. */
-  image: tf.Tensor4D;
+  image?: tf.Tensor4D;
   /** [1 or B, H, W, 1] */
   mask: tf.Tensor4D;
+  /** The calls of the network that are made. */
   first: number;
-  fromNoise: boolean;
+  end: number;
+  /** Whether the network is shown the mask and the picture. */
   contextual: boolean;
 }
 
-/** The mask, and the latents of the picture with grey (0 of [-1, 1]) in its place. */
-function contextChannels(
-  space: LatentSpace,
-  image: tf.Tensor4D,
-  painted: tf.Tensor4D,
-  small: tf.Tensor4D,
-  { noise, shape }: StartRequest,
-): tf.Tensor4D {
+/** The mask of the latents, [B, h, w, 1], and what a contextual network is shown. */
+type Seen = { small: tf.Tensor4D; context?: tf.Tensor4D };
+
+/** With a picture the mask, and the latents of the picture with grey (0 of [-1, 1]) in its place. */
+function seenOf({ space, noise, shape }: StartRequest, mask: tf.Tensor4D, image: tf.Tensor4D | undefined): Seen {
+  const [batch, height, width] = shape;
+  const painted = binaryMask(mask);
+  const small = inBatch(latentMask(painted, space.factor), [batch, height, width, 1]);
+  if (!image) return { small };
   const grey = tf.scalar(0.5);
   const masked = image.sub(grey).mul(tf.sub(1, painted)).add<tf.Tensor4D>(grey);
-  return tf.concat([small, inBatch(space.encode(masked, noise), shape)], 3);
+  return { small, context: tf.concat([small, inBatch(space.encode(masked, noise), shape)], 3) };
+}
+
+/** Sets latents outside the mask to the clean ones, with noise of the next step's level. */
+function keepOutside(plan: Plan, mask: tf.Tensor4D, clean: tf.Tensor4D, noise: tf.Tensor4D, end: number) {
+  return (x: tf.Tensor4D, index: number): tf.Tensor4D => {
+    const kept = index === end - 1 ? clean : (plan.addNoise(clean, noise, index + 1) as tf.Tensor4D);
+    return blend(kept, x, mask);
+  };
 }
 
 /** One row repeated for the whole batch; as many rows as the batch has stay as they are. */

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
-import { replayNoise, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
+import { keyedNoise, replayNoise, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
 import { folderToSingleFile } from "../layouts/convert-to-file.js";
 import { useTestBackend } from "../testing/backend.js";
 import { above, fixturePath, Golden } from "../testing/fixture.js";
@@ -129,6 +129,50 @@ describe("Stable Diffusion XL", () => {
     const rest = await pipeline.generateLatents({ ...options, latents: half, denoisingStart: 0.5 });
     expect([...rest.dataSync()]).toEqual([...whole.dataSync()]);
     tf.dispose([whole, half, rest]);
+  });
+
+  it("ends as if it had not been divided, where the network itself is shown what to paint into", async () => {
+    const image = tf.randomUniform<tf.Rank.R3>([32, 32, 3], 0, 1, undefined, 1);
+    const mask = tf.ones<tf.Rank.R2>([16, 32]).pad<tf.Tensor2D>([
+      [16, 0],
+      [0, 0],
+    ]);
+    const [start, shown] = [1, 2].map((seed) => keyedNoise(seed).normal([1, 8, 8, 4]));
+    const options = { ...PROMPT, image, mask, numInferenceSteps: 4, pasteBack: true };
+    const before = tf.memory().numTensors;
+    const whole = await draw({ ...options, noise: replayNoise([start!, shown!]) }, inpainting);
+    const base = { ...options, noise: replayNoise([start!, shown!]), denoisingEnd: 0.5 };
+    const latents = await inpainting.generateLatents(base);
+    const rest = { ...options, noise: replayNoise([shown!]), latents, denoisingStart: 0.5 };
+    expect(await draw(rest, inpainting)).toEqual(whole);
+    const unseen = { ...rest, image: undefined, pasteBack: false, width: 32, height: 32 };
+    await expect(draw(unseen, inpainting)).rejects.toThrow("image, mask: missing; this network was trained to fill");
+    latents.dispose();
+    expect(tf.memory().numTensors).toBe(before);
+    tf.dispose([image, mask, start!, shown!]);
+  });
+
+  it("keeps what lies outside the mask of latents that are handed over, and frees the rest", async () => {
+    const latents = tf.randomNormal<tf.Rank.R4>([1, 8, 8, 4], 0, 1, "float32", 3);
+    const mask = tf.zeros<tf.Rank.R2>([32, 16]).pad<tf.Tensor2D>(
+      [
+        [0, 0],
+        [0, 16],
+      ],
+      1,
+    );
+    const before = tf.memory().numTensors;
+    const ended = await refiner.generateLatents({ ...PROMPT, latents, mask, denoisingStart: 0.4 });
+    const columns = (x: tf.Tensor4D, from: number) => [...x.slice([0, 0, from, 0], [-1, -1, 4, -1]).dataSync()];
+    tf.tidy(() => {
+      expect(columns(ended, 0)).toEqual(columns(latents, 0));
+      expect(columns(ended, 4)).not.toEqual(columns(latents, 4));
+    });
+    ended.dispose();
+    const pasting = refiner.generate({ ...PROMPT, latents, mask, denoisingStart: 0.4, pasteBack: true });
+    await expect(pasting).rejects.toThrow("pasteBack: given without the image");
+    expect(tf.memory().numTensors).toBe(before);
+    tf.dispose([latents, mask]);
   });
 
   it("is told of sizes, and of an empty negative prompt otherwise than of none", async () => {
