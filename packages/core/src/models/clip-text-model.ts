@@ -65,28 +65,35 @@ export class CLIPTextTransformer {
   }
 
   forward(ids: tf.Tensor2D, { attentionMask }: CLIPTextOptions = {}): CLIPTextOutput {
-    this.#check(ids, attentionMask);
+    const tokens = this.#checked(ids, attentionMask);
     const causal = causalBias(ids.shape[1]);
     const hiddenStates = this.encoder.forward(
-      this.embeddings.forward(ids),
+      // A copy goes to the graphics card: what is there cannot be read at once, and the next tower checks the same ids.
+      this.embeddings.forward(tf.tensor2d(tokens, ids.shape, "int32")),
       attentionMask ? causal.add(maskToBias(attentionMask)) : causal,
     );
     const lastHiddenState = this.final_layer_norm.forward(hiddenStates[hiddenStates.length - 1]!);
-    return { lastHiddenState, pooled: this.#pool(lastHiddenState, ids), hiddenStates };
+    return { lastHiddenState, pooled: this.#pool(lastHiddenState, tokens), hiddenStates };
   }
 
   /** The state at the end-of-text token, picked by a product with ones and zeros (gather over two axes has no gradient). */
-  #pool(states: tf.Tensor3D, ids: tf.Tensor2D): tf.Tensor2D {
-    const { eos_token_id } = this.#config;
-    const end = eos_token_id === 2 ? ids.argMax(1) : ids.equal(eos_token_id).toInt().argMax(1);
-    const picked = tf
-      .oneHot(end.toInt() as tf.Tensor1D, ids.shape[1])
-      .toFloat()
-      .expandDims(1);
-    return tf.matMul(picked, states).squeeze([1]);
+  #pool(states: tf.Tensor3D, tokens: Int32Array): tf.Tensor2D {
+    const [batch, length] = states.shape;
+    const picked = tf.buffer<tf.Rank.R3>([batch, 1, length]);
+    for (let row = 0; row < batch; row++) {
+      picked.set(1, row, 0, this.#end(tokens.subarray(row * length, (row + 1) * length)));
+    }
+    return tf.matMul(picked.toTensor(), states).squeeze([1]);
   }
 
-  #check(ids: tf.Tensor2D, attentionMask: tf.Tensor2D | undefined): void {
+  /** Where a text ends: its first end-of-text token; where the config names none (2 stands for that), its first largest. 0 if there is none. */
+  #end(tokens: Int32Array): number {
+    const { eos_token_id } = this.#config;
+    return Math.max(0, tokens.indexOf(eos_token_id === 2 ? Math.max(...tokens) : eos_token_id));
+  }
+
+  /** The ids' values, none of which is outside the vocabulary. */
+  #checked(ids: tf.Tensor2D, attentionMask: tf.Tensor2D | undefined): Int32Array {
     const { max_position_embeddings: longest } = this.#config;
     requireTensor(this.#className, "ids", ids, { shape: [null, null], axes: "[batch, tokens]", dtype: "int32" });
     if (ids.shape[1] > longest) {
@@ -96,7 +103,8 @@ export class CLIPTextTransformer {
       );
     }
     const { vocab_size } = this.#config;
-    const wrong = ids.dataSync().find((id) => id < 0 || id >= vocab_size);
+    const tokens = ids.dataSync<"int32">();
+    const wrong = tokens.find((id) => id < 0 || id >= vocab_size);
     if (wrong !== undefined) {
       throw new ModelInputError(
         `${this.#className}: ids hold ${wrong}; this model knows the tokens 0 to ${vocab_size - 1}. Encode texts with its own tokenizer.`,
@@ -109,6 +117,7 @@ export class CLIPTextTransformer {
         dtype: "any",
       });
     }
+    return tokens;
   }
 }
 

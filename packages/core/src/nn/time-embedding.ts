@@ -10,7 +10,8 @@ export interface SinusoidOptions {
 }
 
 /**
- * Sinusoidal position encoding of timesteps (Vaswani et al. 2017, section 3.5).
+ * Sinusoidal position encoding of timesteps (Vaswani et al. 2017, section 3.5). Computed in JavaScript where the timesteps are at hand: WGSL promises sine
+ * and cosine to 5e-4 only, and a network hears the difference.
  *
  * timesteps [B], any numeric dtype, may be fractional -> [B, features]; an odd `features` ends in a zero column.
  */
@@ -19,18 +20,38 @@ export function timestepSinusoid(
   features: number,
   { flipSinToCos = true, freqShift = 0 }: SinusoidOptions = {},
 ): tf.Tensor2D {
-  return tf.tidy(() => {
-    const half = Math.floor(features / 2);
-    const frequencies = Array.from({ length: half }, (_, k) => Math.exp((-Math.log(10000) * k) / (half - freqShift)));
-    const angles = timesteps
-      .toFloat()
-      .expandDims(1)
-      .mul(tf.tensor2d(frequencies, [1, half]));
-    const waves = [angles.sin(), angles.cos()];
-    if (flipSinToCos) waves.reverse();
-    if (features % 2 === 1) waves.push(tf.zeros([timesteps.shape[0], 1]));
-    return tf.concat(waves, 1) as tf.Tensor2D;
+  const half = Math.floor(features / 2);
+  const frequencies = Array.from({ length: half }, (_, k) => Math.exp((-Math.log(10000) * k) / (half - freqShift)));
+  const waves = flipSinToCos ? (["cos", "sin"] as const) : (["sin", "cos"] as const);
+  const known = valuesAtHand(timesteps);
+  if (!known) {
+    return tf.tidy(() => {
+      const angles = timesteps
+        .toFloat()
+        .expandDims(1)
+        .mul(tf.tensor2d(frequencies, [1, half]));
+      return tf.concat([angles[waves[0]](), angles[waves[1]](), tf.zeros([timesteps.shape[0], features % 2])], 1);
+    }) as tf.Tensor2D;
+  }
+  const values = new Float32Array(known.length * features);
+  known.forEach((timestep, row) => {
+    frequencies.forEach((frequency, k) => {
+      // The angle is a float32 number, as PyTorch's.
+      const angle = Math.fround(timestep * Math.fround(frequency));
+      values[row * features + k] = Math[waves[0]](angle);
+      values[row * features + half + k] = Math[waves[1]](angle);
+    });
   });
+  return tf.tensor2d(values, [known.length, features]);
+}
+
+/** A tensor's values, unless they lie on a graphics card that hands them over later only. */
+function valuesAtHand(tensor: tf.Tensor): number[] | undefined {
+  try {
+    return [...tensor.dataSync()];
+  } catch {
+    return undefined;
+  }
 }
 
 export interface TimestepEmbeddingOptions {
