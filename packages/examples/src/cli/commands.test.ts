@@ -4,8 +4,16 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
-import { decodePng, encodePng, inspectCheckpoint, pngTexts, StableDiffusionPipeline } from "@tfjs-diffusion/core";
+import {
+  decodePng,
+  encodePng,
+  inspectCheckpoint,
+  pngTexts,
+  StableDiffusionPipeline,
+  UnCLIPPipeline,
+} from "@tfjs-diffusion/core";
 import { writeTinyStableDiffusion, writeTinyStableDiffusionXL } from "../../../core/src/testing/stable-diffusion.js";
+import { writeTinyUnCLIP } from "../../../core/src/testing/unclip.js";
 import { FakeHub } from "../../../core/src/hub/testing/fake-hub.js";
 import { packagePath } from "../package-folder.js";
 import { runCommand } from "./run-command.js";
@@ -128,6 +136,31 @@ describe("diffusion generate", () => {
     expect((await pictures())[0]).toMatchObject({ shape: [16, 16, 3], settings: { model: faces, guidance: 3 } });
     expect(await draw("generate", faces, "a bald man", "--width", "32", "--clip-skip", "1")).toBe(2);
     expect(complained.join()).toMatch(/has no use for --width, --clip-skip/);
+  });
+
+  it("draws with unCLIP, and says what it has no use for", async () => {
+    const unclip = join(folder, "unclip");
+    await writeTinyUnCLIP(unclip, "text");
+    await expectDone(draw("generate", unclip, "a hat", "--guidance", "3", "--seed", "5"));
+    const [picture] = await pictures();
+    expect(picture!.settings).toMatchObject({ model: unclip, sampler: "UnCLIPScheduler", guidance: 3 });
+    const pipeline = await UnCLIPPipeline.fromPretrained(unclip);
+    const steps = { priorNumInferenceSteps: 2, decoderNumInferenceSteps: 2 };
+    const { images, latents } = await pipeline.generate({
+      prompt: "a hat",
+      seed: 5,
+      decoderGuidanceScale: 3,
+      ...steps,
+    });
+    expect(picture!.bytes).toEqual([...images.mul(255).round().dataSync()]);
+    tf.dispose([images, latents]);
+    pipeline.dispose();
+    expect(await draw("generate", unclip, "a hat", "--negative", "blue", "--sampler", "ddim")).toBe(2);
+    expect(complained.pop()).toMatch(/has no use for --negative, --sampler/);
+    const variation = join(folder, "variation");
+    await writeTinyUnCLIP(variation, "variation");
+    expect(await draw("generate", variation, "a hat")).toBe(2);
+    expect(complained.pop()).toMatch(/varies pictures without a prompt; open it by UnCLIPImageVariationPipeline/);
   });
 
   it("draws with the portraits over a picture, and keeps what is outside the mask", async () => {

@@ -1,10 +1,10 @@
 import { writeFile } from "node:fs/promises";
 import * as tf from "@tensorflow/tfjs";
-import { type Control, encodePng, useBackend } from "@tfjs-diffusion/core";
+import { type Control, encodePng, UnCLIPPipeline, useBackend } from "@tfjs-diffusion/core";
 import type { Scheduler } from "@tfjs-diffusion/schedulers";
 import { Presets, SingleBar } from "cli-progress";
 import { DrawingStopped } from "./drawing-stopped.js";
-import { type DrawingModel, isLatent, openControl, openModel } from "./open-model.js";
+import { type DrawingModel, isLatent, openAnyModel, openControl } from "./open-model.js";
 import { numbered, outputFile } from "./output-file.js";
 import {
   EDIT_HELP,
@@ -36,9 +36,9 @@ async function drawPictures(args: PictureArguments): Promise<void> {
   const { name, detail } = await useBackend(args.backend);
   const canvas = await readCanvas(args);
   const control = await openControl(args);
-  const pipeline = await openModel(args);
+  const pipeline = await openAnyModel(args);
   try {
-    const scheduler = samplerNamed(args.sampler, pipeline.parts.scheduler, args.steps);
+    const scheduler = samplerNamed(args.sampler, ownSampler(pipeline), args.steps);
     const drawing = { args, pipeline, scheduler, canvas, control, backend: name, path };
     const began = performance.now();
     const files = await drawAll(drawing);
@@ -51,9 +51,13 @@ async function drawPictures(args: PictureArguments): Promise<void> {
   }
 }
 
+function ownSampler({ parts }: DrawingModel | UnCLIPPipeline): Scheduler {
+  return "scheduler" in parts ? parts.scheduler : parts.decoderScheduler;
+}
+
 interface Drawing {
   args: PictureArguments;
-  pipeline: DrawingModel;
+  pipeline: DrawingModel | UnCLIPPipeline;
   scheduler: Scheduler;
   canvas: Canvas;
   control: Control | undefined;
@@ -110,32 +114,21 @@ interface OnePicture {
 }
 
 async function drawOne(
-  { args, pipeline, scheduler, canvas, control, backend }: Drawing,
-  { prompt, seed, file }: OnePicture,
+  drawing: Drawing,
+  one: OnePicture,
   signal: AbortSignal,
   onStep: (index: number, total: number) => void,
 ): Promise<void> {
-  const options = {
-    ...{ prompt, seed, scheduler, signal },
-    negativePrompt: args.negative,
-    guidanceScale: args.guidance,
-    guidanceRescale: args.rescale,
-    numInferenceSteps: args.steps,
-    onStep: ({ index, total }: { index: number; total: number }) => onStep(index, total),
-  };
-  const { images, latents } = isLatent(pipeline)
-    ? await pipeline.generate({
-        ...{ ...options, ...canvas, control },
-        // With a picture, the size is its own: it was scaled when it was read.
-        ...(!canvas.image && { width: args.width, height: args.height }),
-        ...{ clipSkip: args.clipSkip, promptWeighting: args.weighting, strength: args.strength },
-        ...{ pasteBack: args.paste, maskBlur: args.maskBlur },
-      })
-    : await pipeline.generate(options);
+  const { images, latents } = await imagesOf(drawing, one, {
+    signal,
+    onStep: ({ index, total }) => onStep(index, total),
+  });
   latents.dispose();
   const picture = tf.tidy(() => images.squeeze<tf.Tensor3D>([0]));
   images.dispose();
   try {
+    const { args, scheduler, backend } = drawing;
+    const { prompt, seed, file } = one;
     const text = pictureTexts(args, {
       prompt,
       seed,
@@ -147,4 +140,38 @@ async function drawOne(
   } finally {
     picture.dispose();
   }
+}
+
+/** Told after each step, and asked whether to stop. */
+interface Watching {
+  signal: AbortSignal;
+  onStep: (step: { index: number; total: number }) => void;
+}
+
+/** One picture as its kind of model draws it. */
+function imagesOf(
+  { args, pipeline, scheduler, canvas, control }: Drawing,
+  { prompt, seed }: OnePicture,
+  watching: Watching,
+): Promise<{ images: tf.Tensor4D; latents: tf.Tensor4D }> {
+  const { steps, guidance } = args;
+  if (pipeline instanceof UnCLIPPipeline) {
+    const isOff = guidance !== undefined && guidance <= 1;
+    return pipeline.generate({
+      ...{ prompt, seed, ...watching, priorNumInferenceSteps: steps, decoderNumInferenceSteps: steps },
+      ...{ decoderGuidanceScale: guidance, priorGuidanceScale: isOff ? guidance : undefined },
+    });
+  }
+  const options = {
+    ...{ prompt, seed, scheduler, ...watching, numInferenceSteps: steps, guidanceScale: guidance },
+    ...{ negativePrompt: args.negative, guidanceRescale: args.rescale },
+  };
+  if (!isLatent(pipeline)) return pipeline.generate(options);
+  return pipeline.generate({
+    ...{ ...options, ...canvas, control },
+    // With a picture, the size is its own: it was scaled when it was read.
+    ...(!canvas.image && { width: args.width, height: args.height }),
+    ...{ clipSkip: args.clipSkip, promptWeighting: args.weighting, strength: args.strength },
+    ...{ pasteBack: args.paste, maskBlur: args.maskBlur },
+  });
 }

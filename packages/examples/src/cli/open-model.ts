@@ -1,5 +1,4 @@
 import {
-  type AnyPipeline,
   type Control,
   ControlNetModel,
   loadModel,
@@ -7,7 +6,8 @@ import {
   StableDiffusionPipeline,
   StableDiffusionXLPipeline,
   type TextToImagePipeline,
-  UnCLIPDrawingPipeline,
+  UnCLIPImageVariationPipeline,
+  UnCLIPPipeline,
 } from "@tfjs-diffusion/core";
 import { existsSync } from "node:fs";
 import { fromCaller } from "./inspect.js";
@@ -44,9 +44,17 @@ function loraFrom(text: string): string {
 /**
  * Opens the model that a command asks for, with its LoRAs and words; frees it if that fails.
  *
- * @throws UsageError for options that this model has no use for; those of openPipeline
+ * @throws UsageError for options that this model has no use for, and for unCLIP; those of openPipeline
  */
 export async function openModel(args: PictureArguments): Promise<DrawingModel> {
+  const pipeline = await openAnyModel(args);
+  if (!(pipeline instanceof UnCLIPPipeline)) return pipeline;
+  pipeline.dispose();
+  throw new UsageError(`${args.model} is unCLIP, which only generate draws with.`);
+}
+
+/** {@link openModel}, and unCLIP too. */
+export async function openAnyModel(args: PictureArguments): Promise<DrawingModel | UnCLIPPipeline> {
   const { config, tokenizer, predictionType: prediction } = args.open;
   refuseForFolders(args.model, { config, tokenizer, prediction });
   const pipeline = await openPipeline(modelFrom(args.model), {
@@ -55,22 +63,19 @@ export async function openModel(args: PictureArguments): Promise<DrawingModel> {
     tokenizer: tokenizer && modelFrom(tokenizer),
   });
   try {
-    if (!isDrawingModel(pipeline)) {
+    if (pipeline instanceof UnCLIPImageVariationPipeline) {
       throw new UsageError(
-        `${args.model} is unCLIP, which these commands do not draw with; open it by openPipeline, in a program.`,
+        `${args.model} is unCLIP that varies pictures without a prompt; open it by UnCLIPImageVariationPipeline, in a program.`,
       );
     }
-    if (isLatent(pipeline)) await addOns(pipeline, args);
+    if (pipeline instanceof UnCLIPPipeline) refuseForPixels(args, NOT_FOR_UNCLIP);
+    else if (isLatent(pipeline)) await addOns(pipeline, args);
     else refuseForPixels(args);
     return pipeline;
   } catch (error) {
     pipeline.dispose();
     throw error;
   }
-}
-
-function isDrawingModel(pipeline: AnyPipeline): pipeline is DrawingModel {
-  return !(pipeline instanceof UnCLIPDrawingPipeline);
 }
 
 /** Whether a path is a file of weights by its name; pickles are, to be refused as what they are. */
@@ -100,8 +105,11 @@ async function addOns(pipeline: LatentModel, { loras, words }: PictureArguments)
   }
 }
 
-/** What networks without an autoencoder do not have. */
-function refuseForPixels(args: PictureArguments): void {
+/** It has samplers of its own, one a stage, and draws away from the empty prompt. */
+const NOT_FOR_UNCLIP = ["negative", "rescale", "sampler"] as const;
+
+/** What networks without an autoencoder do not have, and `more`. */
+function refuseForPixels(args: PictureArguments, more: readonly (keyof PictureArguments)[] = []): void {
   const { width, height, clipSkip, image, mask, control, loras, words, weighting } = args;
   const asked: Record<string, boolean> = {
     width: width !== undefined,
@@ -113,6 +121,7 @@ function refuseForPixels(args: PictureArguments): void {
     lora: loras.length > 0,
     "textual-inversion": words.length > 0,
     "prompt-weights": weighting,
+    ...Object.fromEntries(more.map((option) => [option, args[option] !== undefined])),
   };
   const useless = Object.keys(asked).filter((option) => asked[option]);
   if (useless.length === 0) return;

@@ -94,7 +94,7 @@ const MODELS = `MODEL is a folder in the layout of diffusers, a single .safetens
 or a name on the hub ("owner/name"), which is downloaded into the cache of Python's huggingface_hub. HF_HOME, HF_TOKEN, HF_ENDPOINT and
 HF_HUB_OFFLINE count.`;
 
-export const GENERATE_HELP = `Draws pictures from a prompt, with Stable Diffusion 1.x, 2.x, XL or a model of this library. Each PNG file holds its settings.
+export const GENERATE_HELP = `Draws pictures from a prompt, with Stable Diffusion 1.x, 2.x, XL, unCLIP or a model of this library. Each PNG file holds its settings.
 
   diffusion generate MODEL "a prompt" ["another prompt" …]     (in this repository: npm start -- generate …)
 
