@@ -376,26 +376,26 @@ describe("A command", () => {
   });
 
   it.each([
-    ["generate"],
-    ["generate", "model"],
-    ["generate", "model", "prompt", "--stepz", "3"],
-    ["generate", "model", "prompt", "--steps", "0"],
-    ["generate", "model", "prompt", "--seed=-1"],
-    ["generate", "model", "prompt", "--sampler", "magic"],
-    ["generate", "model", "prompt", "--strength", "0.5"],
-    ["generate", "model", "prompt", "--rescale", "2"],
-    ["generate", "model", "prompt", "--dtype", "int8"],
-    ["generate", "model", "prompt", "--controlnet", "x"],
-    ["edit", "model", "picture.png"],
-    ["edit", "model", "picture.png", "prompt", "--outpaint", "1,2"],
-    ["edit", "model", "picture.png", "prompt", "--outpaint", "8", "--mask", "m.png"],
-    ["edit", "model", "picture.png", "prompt", "--mask-blur", "3"],
-    ["convert", "one"],
-    ["convert", "a", "b", "--shard", "big"],
-    ["convert", "a", "b", "--shard", "0"],
-    ["inspect"],
-  ])("that is not understood ends with 2 and says what was expected: %j %j %j %j %j %j", async (...args) => {
-    expect(await runCommand(args.filter((arg) => arg !== undefined))).toBe(2);
+    "generate",
+    "generate model",
+    "generate model prompt --stepz 3",
+    "generate model prompt --steps 0",
+    "generate model prompt --seed=-1",
+    "generate model prompt --sampler magic",
+    "generate model prompt --strength 0.5",
+    "generate model prompt --rescale 2",
+    "generate model prompt --dtype int8",
+    "generate model prompt --controlnet x",
+    "edit model picture.png",
+    "edit model picture.png prompt --outpaint 1,2",
+    "edit model picture.png prompt --outpaint 8 --mask m.png",
+    "edit model picture.png prompt --mask-blur 3",
+    "convert one",
+    "convert a b --shard big",
+    "convert a b --shard 0",
+    "inspect",
+  ])("that is not understood ends with 2 and says what was expected: %s", async (words) => {
+    expect(await runCommand(words.split(" "))).toBe(2);
     expect(complained.join()).toMatch(/--help/);
   });
 
