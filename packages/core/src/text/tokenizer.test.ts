@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
+import fc from "fast-check";
 import { CLIPTokenizer } from "./tokenizer.js";
 import { TokenizerFilesError } from "./tokenizer-files.js";
 
@@ -106,6 +107,32 @@ describe("CLIPTokenizer with OpenAI's vocabulary", () => {
       return (2000 / (user + system)) * 1e6;
     });
     expect(Math.max(...rates)).toBeGreaterThan(10_000);
+  });
+
+  it("merges as the textbook does: the best pair of a word everywhere, then the next best", () => {
+    const ranks = new Map(tokenizer.merges.map((pair, rank) => [pair, rank]));
+    const textbook = (letters: string[]): string[] => {
+      const pairs = letters.slice(1).map((right, i) => `${letters[i]} ${right}`);
+      const best = pairs.reduce((a, b) => ((ranks.get(b) ?? Infinity) < (ranks.get(a) ?? Infinity) ? b : a), "");
+      if (!ranks.has(best)) return letters;
+      const merged: string[] = [];
+      for (let i = 0; i < letters.length; i++)
+        merged.push(`${letters[i]} ${letters[i + 1]}` === best ? letters[i]! + letters[++i]! : letters[i]!);
+      return textbook(merged);
+    };
+    fc.assert(
+      fc.property(fc.array(fc.constantFrom(..."abeilmnorst"), { minLength: 1, maxLength: 40 }), (letters) => {
+        const want = textbook([...letters.slice(0, -1), `${letters.at(-1)}</w>`]);
+        expect(tokenizer.tokenize(letters.join(""))).toEqual(want.map((token) => tokenizer.vocab[token]));
+      }),
+    );
+  });
+
+  it("is done with a word of 100,000 letters in seconds, not minutes", () => {
+    const letters = Array.from({ length: 100_000 }, (_, i) => String.fromCharCode(97 + ((i * i * 7 + i) % 26)));
+    const before = process.cpuUsage().user;
+    expect(tokenizer.encode(letters.join(""))).toHaveLength(77);
+    expect(process.cpuUsage().user - before).toBeLessThan(5e6);
   });
 
   it.each([1, 0, 2.5, NaN])("refuses a length of %p", (maxLength) => {

@@ -172,7 +172,7 @@ export class CLIPTokenizer {
     let ids = this.#words.get(word);
     if (!ids) {
       ids = this.#encoder.encode(word);
-      if (this.#words.size < MAX_REMEMBERED) this.#words.set(word, ids);
+      if (this.#words.size < MAX_REMEMBERED && word.length < LONG_WORD) this.#words.set(word, ids);
     }
     return ids;
   }
@@ -188,6 +188,8 @@ export class CLIPTokenizer {
 }
 
 const MAX_REMEMBERED = 50_000;
+/** Of so many letters no word is remembered: memory stays small whatever is encoded. */
+const LONG_WORD = 50;
 
 /** NFC, single spaces, lower case. Letter by letter: JavaScript's own gives a Greek final sigma its other form. */
 function normalised(text: string): string {
