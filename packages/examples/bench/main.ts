@@ -3,6 +3,7 @@
  *   npm run bench [-- part of a workload's name ...] [--rounds 8] [--backend webgpu] [--write]
  *   npm run bench -- growth [--rounds 8] [--write]       how cost grows, as a table and docs/public/growth.svg
  *   npm run bench -- overhead [--write]                  what a pass costs besides its kernels, and a step besides its gradients
+ *   npm run bench -- card [--backend webgpu] [--peak 67] [--write]       a graphics card: times, share of its peak, largest batches
  *   npm run bench -- full-size [--backend wasm] [--folder FOLDER]   Stable Diffusion 1.5 at its full size
  *
  * Each runner is a process of its own. They take turns, and the best of each counts: what else the machine does only ever
@@ -11,6 +12,7 @@
 import { rm } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { RATIOS, WORKLOADS } from "./workloads.js";
+import { measureCard } from "./card.js";
 import { measureFullSize } from "./full-size.js";
 import { measureGrowth } from "./growth.js";
 import { measureOverhead } from "./overhead.js";
@@ -25,6 +27,7 @@ const { values, positionals } = parseArgs({
     rounds: { type: "string", default: "8" },
     write: { type: "boolean", default: false },
     folder: { type: "string" },
+    peak: { type: "string" },
   },
 });
 const rounds = Number(values.rounds);
@@ -32,6 +35,8 @@ if (!Number.isInteger(rounds) || rounds < 1)
   throw new RangeError(`--rounds must be a whole number from 1, not ${values.rounds}.`);
 if (positionals[0] !== "full-size" && values.folder !== undefined) throw new RangeError("--folder is for full-size.");
 if (positionals[0] === "full-size") await measureFullSize(values.backend, values.folder);
+else if (positionals[0] === "card")
+  await measureCard(values.backend ?? "webgpu", rounds, values.peak === undefined ? undefined : Number(values.peak), values.write); // prettier-ignore
 else if (positionals[0] === "growth") await measureGrowth(rounds, values.write);
 else if (positionals[0] === "overhead") await measureOverhead(rounds, values.write);
 else await compare(positionals);

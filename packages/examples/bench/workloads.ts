@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { AdamW, Ema, ParameterBuckets, parameterGradients } from "@tfjs-diffusion/core";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { type Axis, AXES } from "./growth-axes.js";
-import { buildNetwork, type Network, NETWORKS } from "./networks.js";
+import { buildNetwork, CARD_NETWORKS, type Network, NETWORKS } from "./networks.js";
 import { bareLoop, ddpmLoop } from "./sampler.js";
 
 /** Something whose time is measured. */
@@ -24,6 +24,7 @@ export const WORKLOADS: Record<string, () => Workload> = {
   "conv2d 3x3": () => convolution((x, filter) => [tf.conv2d(x, filter, 1, "same")], 1),
   "conv2d 3x3, both gradients": () => convolution((x, filter, dy) => gradients(x, filter, dy), 2),
   "matMul 1024x512x512": () => product([1024, 512], [512, 512]),
+  "product 2048x2048x2048": () => product([2048, 2048], [2048, 2048]),
   "matMul, first transposed": () => product([512, 1024], [512, 512], true),
   "matMul 16 x 256x64x256, second transposed": () => product([16, 256, 64], [16, 256, 64], false, true),
   "sampler: DDPM, 1,000 steps of 8x8x3": ddpmLoop,
@@ -34,10 +35,17 @@ export const WORKLOADS: Record<string, () => Workload> = {
 export function workload(name: string): Workload {
   const known = WORKLOADS[name];
   if (known) return known();
-  const [kind, axis, size, ...pass] = name.split(" ");
-  if (kind !== "growth" || !AXES[axis as Axis]) throw new RangeError(`There is no workload called ${name}.`);
-  const network = AXES[axis as Axis].of(Number(size));
+  const [kind, what, size, ...pass] = name.split(" ") as [string, string, string];
+  const network = sizedNetwork(kind, what, Number(size));
+  if (!network) throw new RangeError(`There is no workload called ${name}.`);
   return pass.join(" ") === "forward" ? forward(network) : trainStep(network);
+}
+
+/** The faces' network at a size along an axis, or a network at a batch. */
+function sizedNetwork(kind: string, what: string, size: number): Network | undefined {
+  if (kind === "growth") return AXES[what as Axis]?.of(size);
+  const known = kind === "batch" ? CARD_NETWORKS[what] : undefined;
+  return known && { ...known, batch: size, flop: (known.flop * size) / known.batch };
 }
 
 /** What is told as a ratio, beside the times of both. */
