@@ -71,7 +71,7 @@ export { toUnit } from "./image/to-unit.js";
 export { CLIPImageProcessor, type CLIPImageProcessorConfig } from "./image/clip-image-processor.js";
 export { resizeBicubic, type ResizeOptions } from "./image/resize-bicubic.js";
 export { loadModel, type LoadModelOptions, modelFromConfig } from "./models/load-model.js";
-export { PlatformError } from "./platform.js";
+export { FileWriteError, PlatformError } from "./platform.js";
 export {
   CLIPTokenizer,
   type EncodeOptions,

@@ -6,6 +6,11 @@ export class PlatformError extends Error {
   override name = "PlatformError";
 }
 
+/** Thrown when the system refuses to write a file: the place is not there or not ours, or the disk is full. What was there before stays. */
+export class FileWriteError extends Error {
+  override name = "FileWriteError";
+}
+
 /** Node's file functions. `wanted` says what for, in the error where there are none. */
 export async function nodeFiles(wanted: string): Promise<typeof NodeFiles> {
   if (!isNode) {
@@ -47,6 +52,8 @@ export async function writeText(path: string, text: string): Promise<void> {
 /**
  * Writes a file whole or not at all: under a temporary name beside it, flushed to the disk, then renamed. What was
  * there before stays until then, and if anything goes wrong; folders are made as needed.
+ *
+ * @throws FileWriteError, and whatever `chunks` throws
  */
 export async function writeWhole(
   path: string,
@@ -54,10 +61,10 @@ export async function writeWhole(
 ): Promise<void> {
   const { mkdir, open, rename, rm } = await nodeFiles(`Writing ${path}`);
   const folder = path.replace(/[^/\\]*$/, "") || ".";
-  await mkdir(folder, { recursive: true });
   const temporary = `${path}.${process.pid}.${counter++}.partial`;
-  const file = await open(temporary, "w");
   try {
+    await mkdir(folder, { recursive: true });
+    const file = await open(temporary, "w");
     try {
       for await (const chunk of chunks) await writeAll(file, chunk);
       await file.sync();
@@ -67,8 +74,12 @@ export async function writeWhole(
     await rename(temporary, path);
     await flushFolder(folder);
   } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
+    await rm(temporary, { force: true }).catch(() => undefined); // What is wrong is said below.
+    const { syscall, message } = error as NodeJS.ErrnoException;
+    if (syscall === undefined) throw error;
+    throw new FileWriteError(`${path} cannot be written: ${message}. Make room, or give another place.`, {
+      cause: error,
+    });
   }
 }
 

@@ -43,7 +43,7 @@ async function pipelineReport(folder: string): Promise<CheckpointReport> {
       const parts = await partsOf(inside, part, entry[1]);
       if (parts.length === 0) report.notes.push(`${part}: ${await noWeights(inside)}`);
       report.parts.push(...parts);
-      if (part === "unet") Object.assign(report, unetFacts(await readConfig(inside)));
+      if (part === "unet") Object.assign(report, unetFacts(await readConfig(inside), await latentFactor(folder)));
     }
   }
   const scheduler = joinPath(folder, "scheduler", "scheduler_config.json");
@@ -56,14 +56,28 @@ function statedPrediction({ prediction_type: type = "epsilon", _class_name: name
   return { type: String(type), certainty: "stated", reason: `scheduler_config.json (${String(name)}) says so` };
 }
 
-function unetFacts(config: Config): Pick<CheckpointReport, "family" | "inChannels" | "pictureSize"> {
+/** Pixels a latent along each side, by the autoencoder beside the UNet. */
+async function latentFactor(folder: string): Promise<number> {
+  const vae = joinPath(folder, "vae");
+  if (!(await fileExists(joinPath(vae, "config.json")))) return LATENT_FACTOR;
+  const { block_out_channels: widths } = await readConfig(vae);
+  return Array.isArray(widths) && widths.length > 0 ? 2 ** (widths.length - 1) : LATENT_FACTOR;
+}
+
+/** That of the published Stable Diffusions. */
+const LATENT_FACTOR = 8;
+
+function unetFacts(
+  config: Config,
+  factor = LATENT_FACTOR,
+): Pick<CheckpointReport, "family" | "inChannels" | "pictureSize"> {
   if (config._class_name !== "UNet2DConditionModel") return {};
   const width = [config.cross_attention_dim].flat()[0];
   const [size] = [config.sample_size].flat();
   return {
     family: familyOfWidth(typeof width === "number" ? width : undefined),
     inChannels: typeof config.in_channels === "number" ? config.in_channels : 4,
-    pictureSize: typeof size === "number" ? size * 8 : undefined,
+    pictureSize: typeof size === "number" ? size * factor : undefined,
   };
 }
 

@@ -113,7 +113,7 @@ describe("Inspecting a checkpoint", () => {
     const before = tf.memory().numTensors;
     const report = await inspectCheckpoint(join(folder, "pipeline"));
     expect(tf.memory().numTensors).toBe(before);
-    expect(report).toMatchObject({ kind: "pipeline folder", inChannels: 4, pictureSize: 64 });
+    expect(report).toMatchObject({ kind: "pipeline folder", inChannels: 4, pictureSize: 32 });
     expect(report.notes).toContain("Saved by StableDiffusionPipeline.");
     expect(report.prediction).toMatchObject({ type: "epsilon", certainty: "stated" });
     const sets = report.parts.map(({ name, variant, className }) => [name, variant, className]);

@@ -1,4 +1,4 @@
-import { nodeFiles, writeWhole } from "../platform.js";
+import { FileWriteError, nodeFiles, writeWhole } from "../platform.js";
 import { CheckpointWriteError } from "./errors.js";
 
 /** Where a checkpoint's bytes are kept. `write` replaces all of them or, if it fails, none. */
@@ -31,8 +31,9 @@ export function checkpointFile(path: string): CheckpointStore {
         await keepAs(path, `${path}.previous`);
         await writeWhole(path, [bytes]);
       } catch (error) {
+        const { message } = error instanceof FileWriteError ? (error.cause as Error) : (error as Error);
         throw new CheckpointWriteError(
-          `The checkpoint could not be written to ${path}: ${(error as Error).message}. ` +
+          `The checkpoint could not be written to ${path}: ${message}. ` +
             "The one before it is untouched. Make room or choose another place, then run again to go on from it.",
           { cause: error },
         );

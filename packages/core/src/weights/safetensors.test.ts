@@ -12,6 +12,7 @@ import { runInNewContext } from "node:vm";
 import type { Dtype } from "./dtypes.js";
 import { WeightsFormatError, WeightsReadError } from "./errors.js";
 import { openSafetensors } from "./safetensors.js";
+import { FileWriteError } from "../platform.js";
 import { encodeSafetensors, type TensorToWrite, writeSafetensors } from "./write-safetensors.js";
 
 // Written by the Python package: fixtures/safetensors/make.py.
@@ -244,6 +245,18 @@ describe("Writing", () => {
     await expect(writeSafetensors(path, { bad })).rejects.toThrow(/has 2 numbers; its shape \[3\] takes 3/);
     expect(await readdir(place)).toEqual(["a.safetensors"]);
     expect(await readFile(path, "utf8")).toBe("old");
+  });
+
+  it("says where the system does not let it write, and what to do", async () => {
+    const place = await mkdtemp(join(folder, "w"));
+    await writeFile(join(place, "file"), "old");
+    const x = { dtype: "F32", shape: [3], data: new Float32Array(3) } as const;
+    const inFile = writeSafetensors(join(place, "file", "a.safetensors"), { x });
+    await expect(inFile).rejects.toThrow(FileWriteError);
+    await expect(inFile).rejects.toThrow(/a\.safetensors cannot be written: .*Make room, or give another place/);
+    const overFolder = writeSafetensors(place, { x });
+    await expect(overFolder).rejects.toThrow(FileWriteError);
+    expect(await readdir(place)).toEqual(["file"]);
   });
 
   it.each<[string, TensorToWrite | Record<string, TensorToWrite>, RegExp]>([

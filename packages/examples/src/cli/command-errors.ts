@@ -1,5 +1,6 @@
 import {
   BackendUnavailableError,
+  FileWriteError,
   HubError,
   ImageError,
   ModelConfigError,
@@ -22,6 +23,7 @@ import { UsageError } from "./usage-error.js";
 /** Errors whose message is all that there is to say. */
 const EXPLAINED = [
   BackendUnavailableError,
+  FileWriteError,
   HubError,
   ImageError,
   ModelConfigError,

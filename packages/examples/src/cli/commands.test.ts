@@ -354,6 +354,8 @@ describe("diffusion convert", () => {
     await writeFile(join(folder, "model.ckpt"), "PK\x03\x04 data.pkl");
     expect(await runCommand(["convert", join(folder, "model.ckpt"), join(out, "e"), "--config", sd])).toBe(1);
     expect(complained.pop()).toMatch(/pickle.*Convert it to safetensors/);
+    expect(await runCommand(["convert", sd, join(folder, "model.ckpt", "inside")])).toBe(1);
+    expect(complained.pop()).toMatch(/cannot be written: .*Make room, or give another place\.$/);
     expect(await readdir(out)).toEqual([]);
   });
 });

@@ -1,4 +1,3 @@
-import { writeFile } from "node:fs/promises";
 import * as tf from "@tensorflow/tfjs";
 import { encodePng, imageGrid, useBackend } from "@tfjs-diffusion/core";
 import { type KeyedNoise, type Scheduler, keyedNoise } from "@tfjs-diffusion/schedulers";
@@ -6,7 +5,7 @@ import { Presets, SingleBar } from "cli-progress";
 import type { DrawArguments } from "./arguments.js";
 import { DrawingStopped } from "./drawing-stopped.js";
 import { type DrawingModel, isLatent, openModel } from "./open-model.js";
-import { outputFile } from "./output-file.js";
+import { outputFile, writeOutput } from "./output-file.js";
 import { type Canvas, readCanvas, sizeFor } from "./read-picture.js";
 import { samplerNamed } from "./samplers.js";
 import { SHIPPED } from "./shipped.js";
@@ -45,7 +44,7 @@ export async function draw(args: DrawArguments): Promise<void> {
 
     const columns = prompts.length > 1 ? args.count : Math.min(args.count, 8);
     const sheet = imageGrid(images, { columns, gap: GAP, scale: SCALE });
-    await writeFile(file, await encodePng(sheet));
+    await writeOutput(file, await encodePng(sheet));
     await showInTerminal(images, prompts, args.count);
     console.log(
       `Drew ${images.shape[0]} pictures in ${seconds.toFixed(1)} s on ${name}${detail ? ` (${detail})` : ""}: ${file}`,

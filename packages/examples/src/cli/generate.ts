@@ -1,11 +1,10 @@
-import { writeFile } from "node:fs/promises";
 import * as tf from "@tensorflow/tfjs";
 import { type Control, encodePng, UnCLIPPipeline, useBackend } from "@tfjs-diffusion/core";
 import type { Scheduler } from "@tfjs-diffusion/schedulers";
 import { Presets, SingleBar } from "cli-progress";
 import { DrawingStopped } from "./drawing-stopped.js";
 import { type DrawingModel, isLatent, openAnyModel, openControl } from "./open-model.js";
-import { numbered, outputFile } from "./output-file.js";
+import { numbered, outputFile, writeOutput } from "./output-file.js";
 import {
   EDIT_HELP,
   GENERATE_HELP,
@@ -136,7 +135,7 @@ async function drawOne(
       sampler: scheduler.config._class_name,
       shape: picture.shape,
     });
-    await writeFile(file, await encodePng(picture, { text }));
+    await writeOutput(file, await encodePng(picture, { text }));
   } finally {
     picture.dispose();
   }

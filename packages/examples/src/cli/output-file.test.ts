@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, statSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
-import { OutputError, outputFile } from "./output-file.js";
+import { OutputError, outputFile, writeOutput } from "./output-file.js";
 
 describe("The output file", () => {
   let folder: string;
@@ -40,5 +40,11 @@ describe("The output file", () => {
     writeFileSync(join(folder, "file"), "");
     expect(() => outputFile("file/face.png", ["x"])).toThrow(OutputError);
     expect(() => outputFile("file/face.png", ["x"])).toThrow(/cannot be written.*--out/);
+  });
+
+  it("is refused in one line where writing fails after all, as on a full disk", async () => {
+    const written = writeOutput(join(folder, "gone", "face.png"), new Uint8Array(3));
+    await expect(written).rejects.toThrow(OutputError);
+    await expect(written).rejects.toThrow(/face\.png cannot be written: ENOENT.*--out/);
   });
 });

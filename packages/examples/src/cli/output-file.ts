@@ -1,4 +1,5 @@
 import { accessSync, constants, existsSync, mkdirSync, statSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 
 /** Thrown where a picture cannot be written. */
@@ -23,9 +24,21 @@ export function outputFile(out: string | undefined, prompts: readonly string[]):
     accessSync(dirname(file), constants.W_OK);
     if (isFolder(file)) throw new Error("it is a folder");
   } catch (error) {
-    throw new OutputError(`${file} cannot be written: ${(error as Error).message}. Give another place with --out.`);
+    throw cannotWrite(file, error);
   }
   return file;
+}
+
+/** @throws OutputError, as where the disk is full */
+export async function writeOutput(file: string, bytes: Uint8Array): Promise<void> {
+  await writeFile(file, bytes).catch((error: unknown) => {
+    throw cannotWrite(file, error);
+  });
+}
+
+function cannotWrite(file: string, cause: unknown): OutputError {
+  const { message } = cause as Error;
+  return new OutputError(`${file} cannot be written: ${message}. Give another place with --out.`, { cause });
 }
 
 /** The file of one of several pictures: `a-cat-03.png` of 12. */
