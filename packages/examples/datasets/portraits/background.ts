@@ -16,13 +16,13 @@ const SECOND_TONE: Record<Pattern, (x: number, y: number) => number> = {
   gradient: (_, y) => y / (FINE - 1),
 };
 
-/** A background as [FINE * FINE * 3] numbers in 0..255: its colour and, where the pattern has it, a darker tone of it. */
-export function drawBackground(color: Face["background"], pattern: Pattern): Float32Array {
+/** A background as [FINE * width * 3] numbers in 0..255: its colour and, where the pattern has it, a darker tone of it. */
+export function drawBackground(color: Face["background"], pattern: Pattern, width = FINE): Float32Array {
   const first = parseColor(BACKGROUNDS[color]);
   const second = secondTone(color);
-  return Float32Array.from({ length: FINE * FINE * 3 }, (_, i) => {
+  return Float32Array.from({ length: FINE * width * 3 }, (_, i) => {
     const pixel = Math.floor(i / 3);
-    const share = SECOND_TONE[pattern](pixel % FINE, Math.floor(pixel / FINE));
+    const share = SECOND_TONE[pattern](pixel % width, Math.floor(pixel / width));
     return first[i % 3]! * (1 - share) + second[i % 3]! * share;
   });
 }

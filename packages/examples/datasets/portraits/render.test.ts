@@ -28,6 +28,28 @@ describe("A portrait", () => {
     }
   });
 
+  it("on a wider canvas is the same figure further to the right, before a background that goes on", () => {
+    const [width, left] = [56, 16];
+    for (const [i, face] of portraits.slice(0, 40).entries()) {
+      const [narrow, wide] = [
+        renderPortrait(face, keyedRandom(i)),
+        renderPortrait(face, keyedRandom(i), { width, left }),
+      ];
+      expect(wide).toHaveLength(PORTRAIT_SIZE * width * 3);
+      // 16 columns are twice a pattern's period, so that even the background is the same where the portrait was …
+      const row = (pixels: Uint8Array, y: number, from: number, to: number, of: number) => [
+        ...pixels.subarray((y * of + from) * 3, (y * of + to) * 3),
+      ];
+      for (let y = 0; y < PORTRAIT_SIZE; y++) {
+        expect(row(wide, y, left, left + PORTRAIT_SIZE, width)).toEqual(
+          row(narrow, y, 0, PORTRAIT_SIZE, PORTRAIT_SIZE),
+        );
+        // … and goes on with that period, but for the outline of a figure that reaches the portrait's border.
+        expect(row(wide, y, 0, 7, width)).toEqual(row(wide, y, 8, 15, width));
+      }
+    }
+  });
+
   it("differs wherever one visible attribute does, by at least 4 pixels that an eye can tell apart", () => {
     const differing = (a: Uint8Array, b: Uint8Array) =>
       new Set([...a.keys()].filter((k) => Math.abs(a[k]! - b[k]!) > 24).map((k) => Math.floor(k / 3))).size;

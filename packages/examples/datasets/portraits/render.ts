@@ -14,22 +14,35 @@ const CAST_SHADOW = 0.72;
 /** The line around the figure. */
 const OUTLINE = [28, 22, 34] as const;
 
+/** Where the figure's 32 x 32 pixels stand in a picture as high and wider. */
+export interface Canvas {
+  /** At least 32; default 32. */
+  width?: number;
+  /** Columns to the left of the figure, default 0. */
+  left?: number;
+}
+
 /**
- * Draws a portrait as 32 * 32 * 3 bytes, RGB, row by row: the parts of the 16 x 16 face, each doubled and shaded, casting a
+ * Draws a portrait as 32 * width * 3 bytes, RGB, row by row: the parts of the 16 x 16 face, each doubled and shaded, casting a
  * shadow on what is below, the whole outlined before a background with a pattern. `random` picks what no
  * attribute fixes. The same face and random numbers give the same bytes.
  *
  * @throws InvalidFaceError
  */
-export function renderPortrait(face: Face, random: RandomNumbers): Uint8Array {
+export function renderPortrait(face: Face, random: RandomNumbers, { width = FINE, left = 0 }: Canvas = {}): Uint8Array {
   requireFace(face);
   if (face.pattern === undefined) throw new InvalidFaceError("A portrait needs a pattern for its background.");
   const figure = new Float32Array(FINE * FINE * 4);
   for (const layer of faceLayers(face, random)) place(figure, finePart(layer));
-  const pixels = background(face.background, face.pattern).slice();
-  for (let i = 0; i < FINE * FINE; i++) {
-    const color =
-      figure[i * 4 + 3]! > 0 ? figure.subarray(i * 4, i * 4 + 3) : isBeside(figure, i) ? OUTLINE : undefined;
+  const pixels = background(face.background, face.pattern, width).slice();
+  for (let i = 0; i < FINE * width; i++) {
+    const [x, y] = [(i % width) - left, Math.floor(i / width)];
+    const at = y * FINE + x;
+    const color = isCovered(figure, x, y)
+      ? figure.subarray(at * 4, at * 4 + 3)
+      : isBeside(figure, x, y)
+        ? OUTLINE
+        : undefined;
     if (color) pixels.set(color, i * 3);
   }
   return Uint8Array.from(pixels, Math.round);
@@ -45,10 +58,10 @@ function finePart(layer: Layer): Layer {
 
 const backgrounds = new Map<string, Float32Array>();
 
-function background(color: Face["background"], pattern: NonNullable<Face["pattern"]>): Float32Array {
-  const key = `${color} ${pattern}`;
+function background(color: Face["background"], pattern: NonNullable<Face["pattern"]>, width: number): Float32Array {
+  const key = `${color} ${pattern} ${width}`;
   let pixels = backgrounds.get(key);
-  if (!pixels) backgrounds.set(key, (pixels = drawBackground(color, pattern)));
+  if (!pixels) backgrounds.set(key, (pixels = drawBackground(color, pattern, width)));
   return pixels;
 }
 
@@ -65,9 +78,11 @@ function place(figure: Float32Array, part: Layer): void {
 }
 
 /** Whether one of a pixel's four neighbours belongs to the figure. */
-function isBeside(figure: Float32Array, pixel: number): boolean {
-  const [x, y] = [pixel % FINE, Math.floor(pixel / FINE)];
-  const covered = (x: number, y: number) =>
-    x >= 0 && y >= 0 && x < FINE && y < FINE && figure[(y * FINE + x) * 4 + 3]! > 0;
+function isBeside(figure: Float32Array, x: number, y: number): boolean {
+  const covered = (x: number, y: number) => isCovered(figure, x, y);
   return covered(x - 1, y) || covered(x + 1, y) || covered(x, y - 1) || covered(x, y + 1);
+}
+
+function isCovered(figure: Float32Array, x: number, y: number): boolean {
+  return x >= 0 && y >= 0 && x < FINE && y < FINE && figure[(y * FINE + x) * 4 + 3]! > 0;
 }

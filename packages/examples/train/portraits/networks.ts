@@ -56,13 +56,14 @@ export type PortraitConditioning = {
 export function conditioning(
   { textEncoder, textEncoder2 }: Pick<PortraitNetworks, "textEncoder" | "textEncoder2">,
   ids: tf.Tensor2D,
+  timeIds: readonly number[] = TIME_IDS,
 ): PortraitConditioning {
   const second = textEncoder2.forward(ids);
   const states = [textEncoder.forward(ids), second].map(({ hiddenStates }) => hiddenStates.at(-2)!);
   return {
     context: tf.concat(states, 2),
     textEmbeds: second.textEmbeds,
-    timeIds: tf.tensor2d(Array.from({ length: ids.shape[0] }, () => [...TIME_IDS])),
+    timeIds: tf.tensor2d(Array.from({ length: ids.shape[0] }, () => [...timeIds])),
   };
 }
 

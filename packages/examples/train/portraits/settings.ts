@@ -17,11 +17,12 @@ export interface PortraitsSettings extends ClipSettings {
   };
 }
 
-/** What a finished model goes on to learn: more colours, a style, to draw in few steps, to paint into pictures. */
+/** What a finished model goes on to learn: more colours, wider pictures, a style, to draw in few steps, to paint into pictures. */
 export interface TuningSettings {
   seed: number;
   captionDropout: number;
   decoder: StageSettings & { trainingPictures: number; weights: Omit<AutoencoderWeights, "kl"> };
+  wide: StageSettings & { trainingPictures: number };
   style: StageSettings & { trainingPictures: number; rank: number };
   fewSteps: StageSettings & {
     trainingPictures: number;
@@ -68,7 +69,9 @@ export const SETTINGS: Record<"full" | "quick", PortraitsSettings> = {
     both: { ...LESSON, steps: 3000, emaDecay: 0.995 },
     unet: {
       ...COMMON,
-      steps: 14_000,
+      // Ended when what is drawn is what was asked for; the shipped weights began with 14,000 steps down to a learning rate of 0 (docs/decisions.md).
+      steps: 30_800,
+      plannedSteps: 34_000,
       batchSize: 32,
       learningRate: 1.5e-3,
       warmupSteps: 200,
@@ -102,9 +105,14 @@ export const TUNING_SETTINGS: Record<"full" | "quick", TuningSettings> = {
       trainingPictures: 25_000,
       weights: VAE_WEIGHTS,
     },
+    wide: {
+      ...TUNING,
+      ...{ steps: 2500, batchSize: 32, learningRate: 3e-4, emaDecay: 0.998 },
+      trainingPictures: 10_000,
+    },
     style: {
       ...TUNING,
-      ...{ steps: 1000, batchSize: 16, learningRate: 4e-3, emaDecay: 0.98 },
+      ...{ steps: 900, batchSize: 16, learningRate: 4e-3, emaDecay: 0.98 },
       trainingPictures: 1000,
       rank: 4,
     },
@@ -112,7 +120,7 @@ export const TUNING_SETTINGS: Record<"full" | "quick", TuningSettings> = {
       ...TUNING,
       ...{ steps: 2400, batchSize: 32, learningRate: 1e-3, emaDecay: 0.995 },
       trainingPictures: 25_000,
-      rank: 18,
+      rank: 16,
       ...{ guidance: 3, places: 50, skip: 2, jumps: 4, trajectories: 64, stepsPerWalk: 120 },
     },
     inpainting: {
@@ -125,6 +133,7 @@ export const TUNING_SETTINGS: Record<"full" | "quick", TuningSettings> = {
     seed: 0,
     captionDropout: 0.1,
     decoder: { ...QUICK_TUNING, trainingPictures: 4, weights: VAE_WEIGHTS },
+    wide: { ...QUICK_TUNING, trainingPictures: 4 },
     style: { ...QUICK_TUNING, trainingPictures: 4, rank: 2 },
     fewSteps: {
       ...{ ...QUICK_TUNING, trainingPictures: 4, rank: 2 },
@@ -154,8 +163,11 @@ export const clipConfig = () => smallClipConfig(portraitVocabulary(), PORTRAIT_S
 /** Of the six numbers by which Stable Diffusion XL tells sizes and crops, each becomes so many features. */
 const TIME_ID_WIDTH = 8;
 
-/** What Stable Diffusion XL tells of a picture's size: original size, offset of the crop, size. Here all are alike. */
-export const TIME_IDS: readonly number[] = [PORTRAIT_SIZE, PORTRAIT_SIZE, 0, 0, PORTRAIT_SIZE, PORTRAIT_SIZE];
+/** What Stable Diffusion XL tells of a picture's size: original height and width, offset of the crop, height and width. */
+export const timeIdsOf = (width: number): readonly number[] => [PORTRAIT_SIZE, width, 0, 0, PORTRAIT_SIZE, width];
+
+/** Of a portrait. */
+export const TIME_IDS = timeIdsOf(PORTRAIT_SIZE);
 
 /**
  * The layout of Stable Diffusion XL (Podell et al. 2023): states of two text towers side by side, and the pooled vector of the second.

@@ -6,8 +6,8 @@ import { SCHEDULER_CONFIG } from "./settings.js";
 import { TrainingLatents } from "./training-latents.js";
 import { Tuning, type TuningOptions, velocity } from "./tuning.js";
 
-/** What a place looks like is in the convolutions, and its words in to_v. */
-const TARGETS = ["conv_in", "conv1", "conv2", "conv_out"];
+/** What a place looks like: the convolutions, and what attention brings there; not where it looks. */
+const TARGETS = ["conv_in", "conv1", "conv2", "conv_out", "proj_in", "to_v", "to_out.0", "net.2", "proj_out"];
 
 /** A LoRA of few numbers learns to draw every face in sepia, whatever colours it is told (Hu et al. 2022). */
 export async function* trainStyle(options: TuningOptions): AsyncGenerator<TrainingStep, void> {

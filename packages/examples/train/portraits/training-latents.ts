@@ -6,7 +6,10 @@ import type { TrainingPictures } from "../training-pictures.js";
 const AT_ONCE = 50;
 
 /** Pictures by their numbers, as {@link TrainingPictures} has them. */
-export type PictureSource = Pick<TrainingPictures, "kind" | "size" | "batch">;
+export type PictureSource = Pick<TrainingPictures, "kind" | "size" | "batch"> & {
+  /** Default: as wide as high. */
+  width?: number;
+};
 
 /** The latents of a training set, encoded once: every picture's mean and deviation. */
 export class TrainingLatents {
@@ -21,8 +24,12 @@ export class TrainingLatents {
   /** Encodes all pictures, so many at a time and always in the same order, so that a run that goes on sees the same bits. */
   static encode(vae: AutoencoderKL, pictures: PictureSource): TrainingLatents {
     const factor = 2 ** (vae.config.block_out_channels.length - 1);
-    const side = pictures.kind.size / factor;
-    const shape: [number, number, number] = [side, side, vae.config.latent_channels];
+    const height = pictures.kind.size;
+    const shape: [number, number, number] = [
+      height / factor,
+      (pictures.width ?? height) / factor,
+      vae.config.latent_channels,
+    ];
     const length = tf.util.sizeFromShape(shape);
     const mean = new Float32Array(pictures.size * length);
     const deviation = new Float32Array(pictures.size * length);
