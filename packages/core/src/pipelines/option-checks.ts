@@ -1,3 +1,4 @@
+import * as tf from "@tensorflow/tfjs";
 import { PipelineOptionError } from "./errors.js";
 
 /** @throws PipelineOptionError that says what was given and what is expected */
@@ -11,6 +12,13 @@ export function requireWhole(option: string, value: number, least: number): void
 
 export function requireBetween(option: string, value: number, least: number, most: number): void {
   requireOption(value >= least && value <= most, option, value, `a number from ${least} to ${most}`);
+}
+
+/** Each of these options that is given must be a tensor. */
+export function requireTensors(options: Record<string, unknown>): void {
+  for (const [option, value] of Object.entries(options)) {
+    requireOption(value === undefined || value instanceof tf.Tensor, option, value, "a tensor");
+  }
 }
 
 /** One text or several, as a list. */

@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { NoiseSource, Scheduler } from "@tfjs-diffusion/schedulers";
 import { checkControl, type Control } from "./control.js";
 import { PipelineOptionError } from "./errors.js";
-import { negativesFor, requireBetween, requireOption, requireWhole, texts } from "./option-checks.js";
+import { negativesFor, requireBetween, requireOption, requireTensors, requireWhole, texts } from "./option-checks.js";
 import type { StableDiffusionStep } from "./latent-pipeline.js";
 
 /**
@@ -123,6 +123,8 @@ export function checkStableDiffusionOptions(options: StableDiffusionOptions, fac
   const { numInferenceSteps = 50, guidanceScale = 7.5, guidanceRescale = 0, clipSkip = 0, seed = 0 } = options;
   const { numImages = 1, mask, image, maskBlur = 0, pasteBack = false, eta = 0 } = options;
   const { strength = mask ? 1 : 0.8, denoisingStart, denoisingEnd } = options;
+  const { latents, promptEmbeds, negativePromptEmbeds } = options;
+  requireTensors({ image, mask, latents, promptEmbeds, negativePromptEmbeds });
   requireWhole("numInferenceSteps", numInferenceSteps, 1);
   requireWhole("numImages", numImages, 1);
   requireWhole("seed", seed, 0);
@@ -161,9 +163,9 @@ export function checkStableDiffusionOptions(options: StableDiffusionOptions, fac
   }
   const [height, width] = checkedSize(options, facts);
   const shape: CheckedOptions["shape"] = [batch, height / facts.factor, width / facts.factor, facts.latentChannels];
-  if (options.latents && options.latents.shape.join() !== shape.join()) {
+  if (latents && latents.shape.join() !== shape.join()) {
     throw new PipelineOptionError(
-      `latents: [${options.latents.shape.join(", ")}]; expected [${shape.join(", ")}]: a row for each picture, ` +
+      `latents: [${latents.shape.join(", ")}]; expected [${shape.join(", ")}]: a row for each picture, ` +
         `of ${width} x ${height} pixels.`,
     );
   }

@@ -1,5 +1,5 @@
 import type { Parameter } from "../nn/parameter.js";
-import { float32, matchNames, type WeightPrecision } from "./parameters.js";
+import { float32, isPrecision, matchNames, requirePrecision, type WeightPrecision } from "./parameters.js";
 import type { SafetensorsFile } from "./safetensors.js";
 import type { TensorToWrite } from "./write-safetensors.js";
 
@@ -8,13 +8,14 @@ import type { TensorToWrite } from "./write-safetensors.js";
  * networks of any size are copied in the memory of one tensor. The files must stay open until then.
  *
  * @param dtype Default: as stored, where it is F32, F16 or BF16, and F32 elsewhere
- * @throws WeightsMismatchError listing every missing, unexpected and wrongly shaped tensor
+ * @throws WeightsMismatchError listing every missing, unexpected and wrongly shaped tensor; RangeError for an unknown `dtype`
  */
 export function tensorsToCopy(
   files: readonly SafetensorsFile[],
   parameters: ReadonlyMap<string, Parameter>,
   dtype?: WeightPrecision,
 ): Map<string, TensorToWrite> {
+  if (dtype !== undefined) requirePrecision(dtype);
   const sources = matchNames(files, parameters);
   return new Map(
     [...parameters].map(([name, { diskShape }]) => {
@@ -24,8 +25,4 @@ export function tensorsToCopy(
       return [name, { dtype: dtype ?? (isPrecision(kept) ? kept : "F32"), shape: diskShape, data }];
     }),
   );
-}
-
-function isPrecision(dtype: string): dtype is WeightPrecision {
-  return dtype === "F32" || dtype === "F16" || dtype === "BF16";
 }

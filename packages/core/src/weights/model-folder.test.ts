@@ -84,6 +84,16 @@ describe("A model in shards", () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
+  it("is neither read nor written in a precision of another library's name", async () => {
+    const parameters = filled(new Linear(4, 4));
+    const named = { dtype: "float16" as "F16" };
+    const refused = 'dtype: "float16"; expected one of F32, F16, BF16.';
+    await expect(saveModelFolder(folder, "transformers", {}, parameters, named)).rejects.toThrow(refused);
+    await saveModelFolder(folder, "transformers", {}, parameters);
+    await expect(readModelFolder(folder, parameters, named)).rejects.toThrow(refused);
+    for (const parameter of parameters.values()) parameter.dispose();
+  });
+
   it("has a tensor that is larger than a file may be in a file of its own", async () => {
     const parameters = filled(new Linear(4, 4), new Linear(1, 1));
     await saveModelFolder(folder, "transformers", {}, parameters, { maxShardBytes: 30 });

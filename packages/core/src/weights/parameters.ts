@@ -16,13 +16,14 @@ type Files = readonly SafetensorsFile[];
  * allocated, unless all of it can be. Names of older versions of the checkpoints' libraries are understood.
  * `dtype` is the precision that the weights are rounded to; they are kept as float32.
  *
- * @throws WeightsMismatchError listing every missing, unexpected and wrongly shaped tensor
+ * @throws WeightsMismatchError listing every missing, unexpected and wrongly shaped tensor; RangeError for an unknown `dtype`
  */
 export async function readParameters(
   files: SafetensorsFile | Files,
   parameters: ReadonlyMap<string, Parameter>,
   { dtype = "F32" }: { dtype?: WeightPrecision } = {},
 ): Promise<void> {
+  requirePrecision(dtype);
   const sources = matchNames([files].flat(), parameters);
   for (const [name, { file, stored }] of sources) {
     const parameter = parameters.get(name)!;
@@ -34,6 +35,18 @@ export async function readParameters(
 
 /** How fine weights are. */
 export type WeightPrecision = Extract<Dtype, "F32" | "F16" | "BF16">;
+
+const PRECISIONS: readonly string[] = ["F32", "F16", "BF16"] satisfies WeightPrecision[];
+
+export function isPrecision(dtype: string): dtype is WeightPrecision {
+  return PRECISIONS.includes(dtype);
+}
+
+/** @throws RangeError for what is no precision of weights, as another library's name of one */
+export function requirePrecision(dtype: string): void {
+  if (isPrecision(dtype)) return;
+  throw new RangeError(`dtype: ${JSON.stringify(dtype)}; expected one of ${PRECISIONS.join(", ")}.`);
+}
 
 function rounded(numbers: Float32Array, dtype: WeightPrecision): Float32Array {
   if (dtype === "F32") return numbers;
@@ -116,12 +129,13 @@ function nearest(name: string, others: readonly string[]): string {
  * A network's parameters in the order and layout of the disk, ready for writeSafetensors, which then fetches one after the
  * other; "F16" and "BF16" round to that precision.
  *
- * @throws MissingWeightsError before there are any
+ * @throws MissingWeightsError before there are any; RangeError for an unknown `dtype`
  */
 export async function parametersToTensors(
   parameters: ReadonlyMap<string, Parameter>,
   dtype: WeightPrecision = "F32",
 ): Promise<Map<string, TensorToWrite>> {
+  requirePrecision(dtype);
   for (const parameter of parameters.values()) void parameter.value;
   return new Map(
     [...parameters].map(([name, parameter]) => [
