@@ -123,13 +123,13 @@ export class ParameterBuckets {
 }
 
 /** All numbers of `parts`, one after another, as one vector. */
-function flatJoin(parts: tf.Tensor[]): tf.Tensor {
+export function flatJoin(parts: tf.Tensor[]): tf.Tensor {
   if (hasFusedKernel("FlatJoin")) return runFused("FlatJoin", Object.fromEntries(parts.entries()))[0]!;
   return tf.concat1d(parts.map((part) => part.reshape<tf.Tensor1D>([-1])));
 }
 
 /** The reverse. */
-function flatSplit(joined: tf.Tensor, shapes: number[][], sizes: number[]): tf.Tensor[] {
+export function flatSplit(joined: tf.Tensor, shapes: number[][], sizes: number[]): tf.Tensor[] {
   if (hasFusedKernel("FlatSplit")) return runFused("FlatSplit", { joined }, { shapes });
   return tf.split(joined, sizes).map((part, k) => part.reshape(shapes[k]!));
 }

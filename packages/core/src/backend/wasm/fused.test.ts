@@ -10,6 +10,7 @@ import { groupNorm } from "../../nn/group-norm.js";
 import { layerNorm } from "../../nn/layer-norm.js";
 import { affine } from "../../nn/linear.js";
 import { adamWUpdate } from "../../training/adamw.js";
+import { flatJoin, flatSplit } from "../../training/buckets.js";
 import { movingAverage } from "../../training/ema.js";
 import { computeOn, uniformValues, type Values } from "../testing/compare.js";
 import {
@@ -62,19 +63,19 @@ const CASES: Record<string, fc.Arbitrary<Case>> = {
     exact: (x, w, b) =>
       groupNorm64([x, w, b], { batch: batch * pixels, pixels: 1, channels: 3 * width, groups: 1, eps: 1e-2 }),
   })),
-  Affine: fc.tuple(upTo(3), upTo(20), upTo(20), upTo(20), fc.boolean()).map(([batch, rows, from, to, bias]) => ({
+  Affine: fc.tuple(upTo(9), upTo(20), upTo(20), upTo(20), fc.boolean()).map(([batch, rows, from, to, bias]) => ({
     shapes: withBias([[batch, rows, from], [from, to]], [to], bias), // prettier-ignore
     run: (x, w, b) => affine(x, w, b),
     exact: (x, w, b) => affine64([x, w, b ?? new Array<number>(to).fill(0)], batch * rows),
   })),
-  Attention: fc.tuple(upTo(3), upTo(3), upTo(40), upTo(40), upTo(11)).map(([batch, heads, queries, keys, size]) => ({
+  Attention: fc.tuple(upTo(9), upTo(3), upTo(40), upTo(40), upTo(11)).map(([batch, heads, queries, keys, size]) => ({
     shapes: [[batch, queries, heads * size], [batch, keys, heads * size], [batch, keys, heads * size]], // prettier-ignore
     run: (q, k, v) => attend(q as tf.Tensor3D, k as tf.Tensor3D, v as tf.Tensor3D, heads),
     exact: (q, k, v) => attention64([q, k, v], { batch, queries, keys, heads, size }),
   })),
   Conv2D: fc
     .record({
-      batch: upTo(3),
+      batch: upTo(9),
       height: upTo(9),
       width: upTo(9),
       from: upTo(9),
@@ -213,6 +214,26 @@ describe("the fused updates on wasm", () => {
         }
       }),
       { numRuns: 40, seed: 7 },
+    );
+  });
+
+  it("join tensors of any shapes to one vector bit for bit as the cpu backend does, and split it again", async () => {
+    const shapesOf = fc.array(fc.array(upTo(5), { maxLength: 4 }), { minLength: 1, maxLength: 7 });
+    await fc.assert(
+      fc.asyncProperty(shapesOf, fc.nat(), async (shapes, seed) => {
+        const inputs = shapes.map((shape, i) => uniformValues(shape, seed + i));
+        const sizes = shapes.map((shape) => tf.util.sizeFromShape(shape));
+        const compute = (...parts: tf.Tensor[]) => {
+          const joined = flatJoin(parts);
+          return [joined, ...flatSplit(joined, shapes, sizes)];
+        };
+        await tf.setBackend("wasm");
+        expect([hasFusedKernel("FlatJoin"), hasFusedKernel("FlatSplit")]).toEqual([true, true]);
+        const [joined, ...parts] = await computeOn("wasm", inputs, compute);
+        expect(parts).toEqual(inputs);
+        expect([joined, ...parts]).toEqual(await computeOn("cpu", inputs, compute));
+      }),
+      { numRuns: 40, seed: 8 },
     );
   });
 });
