@@ -1,4 +1,5 @@
 import { type ActivationName, activationNames } from "../nn/activations.js";
+import { ModelConfigError } from "./errors.js";
 import { perLevel, resolveConfig, type SupportedValues } from "./config.js";
 
 /** `config.json` of an AutoencoderKL, as diffusers writes it. Lists are per level, from the finest. */
@@ -17,6 +18,7 @@ export interface AutoencoderKLConfig {
   /** A diffusion model sees (z - shift_factor) * scaling_factor; encode and decode here do not apply them. */
   scaling_factor: number;
   shift_factor: number | null;
+  /** In place of the shift and beside the scale, both or none: each channel's mean and standard deviation. */
   latents_mean: number[] | null;
   latents_std: number[] | null;
   /** Float16 overflows in this autoencoder; everything here is float32. */
@@ -59,5 +61,20 @@ export function resolveAutoencoderConfig(given: Partial<AutoencoderKLConfig>): A
   for (const key of ["down_block_types", "up_block_types"] as const) {
     perLevel("AutoencoderKL", key, config[key] as string[], config.block_out_channels.length);
   }
+  requireStatistics(config);
   return config;
+}
+
+function requireStatistics({
+  latents_mean: mean,
+  latents_std: std,
+  latent_channels: channels,
+}: AutoencoderKLConfig): void {
+  if (mean === null && std === null) return;
+  const isFine = (list: unknown) => Array.isArray(list) && list.length === channels && list.every(Number.isFinite);
+  if (isFine(mean) && isFine(std) && std!.every((deviation) => deviation > 0)) return;
+  throw new ModelConfigError(
+    `AutoencoderKL: latents_mean = ${JSON.stringify(mean)}, latents_std = ${JSON.stringify(std)}; ` +
+      `expected ${channels} numbers each, the latter above 0, or null for both.`,
+  );
 }

@@ -49,7 +49,10 @@ export function resolveConfig<Config extends object>(
     }
   }
   const config = { ...defaults, ...definedEntries(given) };
-  for (const [key, value] of Object.entries(config)) requireSizes(className, key, value, defaults[key as keyof Config]);
+  for (const [key, value] of Object.entries(config)) {
+    requireSizes(className, key, value, defaults[key as keyof Config]);
+    requireKind(className, key, value, defaults[key as keyof Config]);
+  }
   for (const [key, values] of Object.entries(supported) as [keyof Config & string, readonly unknown[]][]) {
     for (const value of [config[key]].flat()) {
       if (values.includes(value)) continue;
@@ -80,6 +83,18 @@ function requireSizes(className: string, key: string, value: unknown, fallback: 
   if (sizes.length > 0 && sizes.every(isFine)) return;
   throw new ModelConfigError(
     `${className}: ${key} = ${JSON.stringify(value)}; expected whole numbers from ${least} to ${most}.`,
+  );
+}
+
+/** Refuses text and the like in place of a number or a switch; lists, one value a level, are looked into. */
+function requireKind(className: string, key: string, value: unknown, fallback: unknown): void {
+  const kind = typeof fallback;
+  if (kind !== "number" && kind !== "boolean") return;
+  const isFine = (item: unknown) =>
+    item === null || (typeof item === kind && (kind === "boolean" || Number.isFinite(item)));
+  if ([value].flat(2).every(isFine)) return;
+  throw new ModelConfigError(
+    `${className}: ${key} = ${JSON.stringify(value)}; expected ${kind === "number" ? "a finite number" : "true or false"}.`,
   );
 }
 

@@ -138,6 +138,21 @@ describe("a config", () => {
       () => new CLIPTextModel({ hidden_act: "tanh" as "gelu" }),
       /hidden_act = "tanh"/,
     ],
+    [
+      "text in place of a number",
+      () => new UNet2DConditionModel({ ...TINY, norm_eps: "1e-5" as never }),
+      /norm_eps = "1e-5"; expected a finite number/,
+    ],
+    [
+      "text in place of a switch",
+      () => new UNet2DConditionModel({ ...TINY, flip_sin_to_cos: "yes" as never }),
+      /flip_sin_to_cos = "yes"; expected true or false/,
+    ],
+    [
+      "half of the statistics of latents",
+      () => new AutoencoderKL({ latents_mean: [0, 0, 0, 0] }),
+      /latents_mean = \[0,0,0,0\], latents_std = null; expected 4 numbers each/,
+    ],
   ];
   it.each(refused)("is refused with %s", (_, build, message) => {
     expect(build).toThrow(message);

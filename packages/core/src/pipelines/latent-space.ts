@@ -10,21 +10,24 @@ const BAND_ROWS = 16;
 
 /**
  * The space that a latent diffusion model works in: what its autoencoder makes of pictures, shifted and scaled to a standard
- * deviation of about 1 (Rombach et al. 2022, appendix G: `scaling_factor`).
+ * deviation of about 1 (Rombach et al. 2022, appendix G: `scaling_factor`), or for each channel by what was measured
+ * (`latents_mean` and `latents_std`, as Playground v2.5 has them).
  */
 export class LatentSpace {
   /** Pixels a latent, along each side. */
   readonly factor: number;
   readonly channels: number;
-  readonly #scale: number;
-  readonly #shift: number;
+  /** One for all channels, or one for each. */
+  readonly #scale: number | number[];
+  readonly #shift: number | number[];
 
   constructor(readonly vae: AutoencoderKL) {
     const { block_out_channels, latent_channels, scaling_factor, shift_factor } = vae.config;
+    const { latents_mean, latents_std } = vae.config;
     this.factor = 2 ** (block_out_channels.length - 1);
     this.channels = latent_channels;
-    this.#scale = scaling_factor;
-    this.#shift = shift_factor ?? 0;
+    this.#scale = latents_std?.map((deviation) => scaling_factor / deviation) ?? scaling_factor;
+    this.#shift = latents_mean ?? shift_factor ?? 0;
   }
 
   /**

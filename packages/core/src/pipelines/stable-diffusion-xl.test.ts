@@ -6,9 +6,15 @@ import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { keyedNoise, replayNoise, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
 import { folderToSingleFile } from "../layouts/convert-to-file.js";
+import type { AutoencoderKLConfig } from "../models/autoencoder-kl-config.js";
 import { useTestBackend } from "../testing/backend.js";
 import { above, fixturePath, Golden } from "../testing/fixture.js";
-import { tinyInpaintUNet, tinyRefinerUNet, writeTinyStableDiffusionXL } from "../testing/stable-diffusion.js";
+import {
+  derivedVae,
+  tinyInpaintUNet,
+  tinyRefinerUNet,
+  writeTinyStableDiffusionXL,
+} from "../testing/stable-diffusion.js";
 import { writeSafetensors } from "../weights/write-safetensors.js";
 import { StableDiffusionPipeline } from "./stable-diffusion.js";
 import { StableDiffusionXLPipeline } from "./stable-diffusion-xl.js";
@@ -25,6 +31,8 @@ interface Run {
   call: Record<string, unknown>;
   callback_timesteps: number[];
   unet?: "refiner" | "9 channels";
+  /** What its autoencoder's config has besides. */
+  vae?: Partial<AutoencoderKLConfig>;
   force_zeros_for_empty_prompt?: boolean;
 }
 
@@ -75,6 +83,8 @@ function optionsOf({ call, scheduler }: Run, golden: Golden): StableDiffusionXLO
 /** The pipeline that drew a run. */
 async function prepared(name: string, run: Run): Promise<StableDiffusionXLPipeline> {
   if (run.unet) return run.unet === "refiner" ? refiner : inpainting;
+  if (run.vae)
+    return new StableDiffusionXLPipeline({ ...pipeline.parts, vae: derivedVae(pipeline.parts.vae, run.vae) });
   if (name === "lora") await pipeline.loras.load(join(FIXTURE, "adapters", "lora_kohya.safetensors"), { scale: 0.8 });
   if (name === "textual_inversion") {
     const taught = await StableDiffusionXLPipeline.fromPretrained(folder);
@@ -104,6 +114,7 @@ describe("Stable Diffusion XL draws what diffusers draws", () => {
     tf.dispose([images, latents]);
     pipeline.loras.unload();
     if (name === "textual_inversion") by.dispose();
+    if (run.vae) by.parts.vae.dispose();
     expect(timesteps).toEqual(run.callback_timesteps.map((t) => expect.closeTo(t, 3)));
     expect(errors.size).toBe(run.callback_timesteps.length + 1);
     // As for the tiny Stable Diffusion's runs, ten times torch's own noise floor.

@@ -2,6 +2,7 @@ import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import * as tf from "@tensorflow/tfjs";
+import { AutoencoderKL } from "../models/autoencoder-kl.js";
 import { UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import type { Parameter } from "../nn/parameter.js";
 import { fixturePath } from "./fixture.js";
@@ -44,6 +45,14 @@ export function tinyInpaintUNet(base: UNet2DConditionModel): UNet2DConditionMode
       ? weight.clone()
       : tf.concat([weight, weight, weight.slice([0, 0, 0, 0], [-1, -1, 1, -1])], 2),
   );
+}
+
+/** An autoencoder with the weights of another, and some of its config changed. The caller owns it. */
+export function derivedVae(base: AutoencoderKL, changes: Partial<AutoencoderKL["config"]>): AutoencoderKL {
+  const vae = new AutoencoderKL({ ...base.config, ...changes });
+  const weights = base.parameters();
+  for (const [name, parameter] of vae.namedParameters()) parameter.assign(weights.get(name)!);
+  return vae;
 }
 
 function derivedUNet(
