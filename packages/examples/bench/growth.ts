@@ -5,7 +5,7 @@
  */
 import { writeFileSync } from "node:fs";
 import * as Plot from "@observablehq/plot";
-import { parseHTML } from "linkedom";
+import { plotSvg } from "../src/cli/plot-svg.js";
 import { packagePath } from "../src/package-folder.js";
 import { type Axis, AXES } from "./growth-axes.js";
 import { measure } from "./measure.js";
@@ -41,7 +41,7 @@ export async function measureGrowth(rounds: number, write: boolean): Promise<voi
   const head = ["axis", "times", "pass", ...QUANTITIES.flatMap((quantity) => [quantity, "power"])];
   const text = `${machine()}, wasm, 1 thread; ${new Date().toISOString().slice(0, 10)}; best of ${rounds}.`;
   writeSection("npm run bench growth", `${text}\n\n${markdownTable(head, rows, [0, 2])}`);
-  writeFileSync(packagePath("..", "..", "docs", "public", "growth.svg"), chart(points));
+  writeFileSync(packagePath("..", "..", "docs", "public", "growth.svg"), await chart(points));
 }
 
 /** One value for each of QUANTITIES, on the wasm backend with one thread. */
@@ -58,19 +58,16 @@ function powerOf(value: number, smaller: number | undefined, times: number): str
 }
 
 /** Both axes logarithmic: what grows in proportion has the slope of the grey lines. */
-function chart(points: Point[]): string {
-  const { document } = parseHTML("<!doctype html><html><body></body></html>");
+function chart(points: Point[]): Promise<string> {
   const first = points.filter(({ size, pass }) => size === 1 && pass === "forward");
   const proportional = first.flatMap((point) => {
     const { sizes } = AXES[point.axis as Axis];
     return sizes.map((size) => ({ ...point, size, value: point.value * size }));
   });
   const place = { fx: "axis", fy: "quantity", x: "size", y: "value" } as const;
-  const figure = Plot.plot({
-    document: document,
+  return plotSvg({
     width: 760,
     height: 620,
-    grid: true,
     marginLeft: 50,
     marginRight: 90,
     style: { background: "white", color: "#333" },
@@ -88,6 +85,4 @@ function chart(points: Point[]): string {
       ),
     ],
   });
-  figure.setAttribute("xmlns", "http://www.w3.org/2000/svg");
-  return figure.outerHTML;
 }

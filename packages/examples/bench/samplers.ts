@@ -20,7 +20,7 @@ import {
   type Scheduler,
   schedulerFromConfig,
 } from "@tfjs-diffusion/schedulers";
-import { parseHTML } from "linkedom";
+import { plotSvg } from "../src/cli/plot-svg.js";
 import { type Sampler, SAMPLERS } from "./samplers-table.js";
 
 const root = new URL("../../../../", import.meta.url);
@@ -35,7 +35,7 @@ const TRAINED = { beta_schedule: "scaled_linear", beta_start: 0.00085, beta_end:
 
 await useBackend("cpu");
 const measured = SAMPLERS.map((sampler) => ({ sampler, ...measure(sampler) }));
-writeFileSync(inRoot("docs/public/samplers.svg"), chart());
+writeFileSync(inRoot("docs/public/samplers.svg"), await chart());
 const table = markdown();
 for (const file of ["packages/schedulers/README.md", "docs/samplers.md"]) insert(inRoot(file), table);
 console.log(table);
@@ -139,19 +139,15 @@ function insert(file: string, lines: string): void {
   );
 }
 
-function chart(): string {
-  const { document } = parseHTML("<!doctype html><html><body></body></html>");
+function chart(): Promise<string> {
   const lines = measured
     .filter(({ sampler }) => sampler.inChart)
     .map(({ sampler, errors }) => ({ name: sampler.short ?? sampler.label, errors }));
   const points = lines.flatMap(({ name, errors }) => errors.map((point) => ({ ...point, name })));
-  const figure = Plot.plot({
-    document,
+  return plotSvg({
     width: 760,
     height: 480,
     marginRight: 130,
-    grid: true,
-    style: { background: "white", color: "black" },
     x: { label: "calls of the network", type: "log", ticks: [4, 5, 8, 10, 20, 25, 40, 50], tickFormat: "d" },
     y: { label: "error", type: "log", tickFormat: "~e" },
     marks: [
@@ -160,8 +156,6 @@ function chart(): string {
       Plot.text(labelsApart(lines), { x: 53, y: "error", text: "name", fill: "name", textAnchor: "start" }),
     ],
   });
-  figure.setAttribute("xmlns", "http://www.w3.org/2000/svg");
-  return `${figure.outerHTML}\n`;
 }
 
 /** Each line's name at the height of its end, but no two nearer than a factor of 1.35. */
