@@ -84,13 +84,18 @@ describe("A model in shards", () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it("is neither read nor written in a precision of another library's name", async () => {
+  it("is neither read nor written in a precision of another library's name, nor as a variant outside the folder", async () => {
     const parameters = filled(new Linear(4, 4));
     const named = { dtype: "float16" as "F16" };
     const refused = 'dtype: "float16"; expected one of F32, F16, BF16.';
     await expect(saveModelFolder(folder, "transformers", {}, parameters, named)).rejects.toThrow(refused);
     await saveModelFolder(folder, "transformers", {}, parameters);
     await expect(readModelFolder(folder, parameters, named)).rejects.toThrow(refused);
+    const outside = { variant: "../../x" };
+    await expect(saveModelFolder(folder, "transformers", {}, parameters, outside)).rejects.toThrow(
+      'variant: "../../x"',
+    );
+    await expect(readModelFolder(folder, parameters, outside)).rejects.toThrow('variant: "../../x"');
     for (const parameter of parameters.values()) parameter.dispose();
   });
 

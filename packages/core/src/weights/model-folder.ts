@@ -48,6 +48,7 @@ export async function writeModelFolder(
   tensors: ReadonlyMap<string, TensorToWrite>,
   { variant, maxShardBytes = 10e9 }: Omit<SaveOptions, "dtype"> = {},
 ): Promise<void> {
+  requireVariant(variant);
   await writeShards(folder, { base: WEIGHT_FILES[library], variant, tensors, maxShardBytes });
   await writeText(joinPath(folder, "config.json"), configJson(config));
 }
@@ -104,7 +105,14 @@ export async function closeAll(files: readonly SafetensorsFile[]): Promise<void>
   await Promise.all(files.map((file) => file.close()));
 }
 
+/** @throws RangeError for a name that would lead out of the folder */
+function requireVariant(variant: string | undefined): void {
+  if (!variant || /^[\w-]+$/.test(variant)) return;
+  throw new RangeError(`variant: ${JSON.stringify(variant)}; expected letters, digits, - and _, such as "fp16".`);
+}
+
 async function weightFiles(folder: string, variant?: string): Promise<string[]> {
+  requireVariant(variant);
   const suffix = variant ? `.${variant}` : "";
   const tried: string[] = [];
   for (const base of Object.values(WEIGHT_FILES)) {

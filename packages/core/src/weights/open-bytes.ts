@@ -6,10 +6,15 @@ import { openUrl } from "./url-source.js";
 /** A path (Node), an address (https, http, blob, data; file in Node) as text or URL, a Blob or File, or bytes in memory. */
 export type BytesFrom = string | URL | Blob | Uint8Array;
 
-/** @throws WeightsReadError if there is nothing to be read, PlatformError for a path where there are no files */
+/** @throws WeightsReadError if there is nothing to be read, PlatformError for a path where there are no files, TypeError for anything else */
 export async function openBytes(from: BytesFrom): Promise<ByteSource> {
   if (from instanceof Blob) return blobSource(from);
   if (from instanceof Uint8Array) return memorySource(from);
+  if (typeof from !== "string" && !(from instanceof URL)) {
+    throw new TypeError(
+      `${Object.prototype.toString.call(from)}; expected a path, an address, a Blob or a Uint8Array.`,
+    );
+  }
   if (typeof from === "string" && !isAddress(from)) return openFile(from);
   const url = new URL(from, globalThis.location?.href);
   return url.protocol === "file:" ? openFile(url) : openUrl(url);

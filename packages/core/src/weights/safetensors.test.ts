@@ -271,6 +271,12 @@ describe("Writing", () => {
       { dtype: "F16", shape: [1], data: new Float64Array(1) },
       /give a Uint16Array or a Float32Array/,
     ],
+    [
+      "a shape below zero, whose product would be right",
+      { dtype: "F32", shape: [-2, -1], data: new Float32Array(2) },
+      /"a" has the shape \[-2,-1\]; whole numbers from 0/,
+    ],
+    ["a list of numbers", { dtype: "F32", shape: [1], data: [1] as never }, /no typed array as data/],
     ["a dtype that is none", { dtype: "F7" as Dtype, shape: [1], data: new Uint8Array(1) }, /dtype F7/],
     ["a reserved name", { __metadata__: { dtype: "U8", shape: [0], data: new Uint8Array() } }, /__metadata__/],
     ["half a surrogate pair", { "\ud800": { dtype: "U8", shape: [0], data: new Uint8Array() } }, /UTF-8/],

@@ -84,7 +84,14 @@ function checkTensor(name: string, { dtype, shape, data }: TensorToWrite): void 
     throw new RangeError('No tensor can have the name "__metadata__": safetensors files use it for something else.');
   if (!DTYPE_ORDER.includes(dtype))
     throw new TypeError(`Tensor ${JSON.stringify(name)} has the dtype ${dtype}; known: ${DTYPE_ORDER.join(", ")}.`);
+  if (!Array.isArray(shape) || !shape.every((size) => Number.isSafeInteger(size) && size >= 0)) {
+    throw new RangeError(
+      `Tensor ${JSON.stringify(name)} has the shape ${JSON.stringify(shape)}; whole numbers from 0 are expected.`,
+    );
+  }
   if (typeof data === "function") return;
+  if (!ArrayBuffer.isView(data))
+    throw new TypeError(`Tensor ${JSON.stringify(name)} has no typed array as data; give a Float32Array or the like.`);
   checkSize(name, shape, data);
   encodeNumbers(data.subarray(0, 0), dtype);
 }

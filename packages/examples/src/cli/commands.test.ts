@@ -395,6 +395,8 @@ describe("A command", () => {
     "convert one",
     "convert a b --shard big",
     "convert a b --shard 0",
+    "convert a b --save-variant ../c",
+    "generate model prompt --variant ../c",
     "inspect",
   ])("that is not understood ends with 2 and says what was expected: %s", async (words) => {
     expect(await runCommand(words.split(" "))).toBe(2);

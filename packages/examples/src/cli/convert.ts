@@ -2,7 +2,7 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { CLIP_VOCABULARY, convertFolder, folderToSingleFile, singleFileToFolder } from "@tfjs-diffusion/core";
 import { fromCaller } from "./inspect.js";
 import { isWeightsFile, modelFrom, refuseForFolders } from "./open-model.js";
-import { ifGiven, oneOf, parseOptions, wrong } from "./option-values.js";
+import { ifGiven, oneOf, parseOptions, plainName, wrong } from "./option-values.js";
 import { precision } from "./picture-arguments.js";
 import { UsageError } from "./usage-error.js";
 
@@ -61,7 +61,9 @@ export function readConvertArguments(args: string[]): ConvertArguments | "help" 
   if (!from || !to || others.length > 0)
     throw new UsageError(`convert: expected two places, from and to; got ${positionals.join(", ") || "none"}.`);
   return {
-    ...{ from, to, variant: values.variant, saveVariant: values["save-variant"] },
+    ...{ from, to },
+    variant: ifGiven(plainName, "variant", values.variant),
+    saveVariant: ifGiven(plainName, "save-variant", values["save-variant"]),
     ...{ config: values.config, tokenizer: values.tokenizer, ema: values.ema, force: values.force },
     dtype: ifGiven(precision, "dtype", values.dtype),
     maxShardBytes: ifGiven(bytes, "shard", values.shard),

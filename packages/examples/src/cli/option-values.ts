@@ -46,6 +46,12 @@ export function oneOf<T extends string>(option: string, text: string, names: rea
   return text as T;
 }
 
+/** A part of a file's name, such as "fp16". */
+export function plainName(option: string, text: string): string {
+  if (!/^[\w-]+$/.test(text)) throw wrong(option, text, "letters, digits, - and _, such as fp16");
+  return text;
+}
+
 /** What reads an option, where it may be left out. */
 export function ifGiven<T, A extends unknown[]>(
   read: (option: string, text: string, ...rest: A) => T,

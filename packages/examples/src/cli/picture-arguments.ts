@@ -1,5 +1,5 @@
 import { BACKEND_NAMES, type Borders } from "@tfjs-diffusion/core";
-import { between, ifGiven, number, oneOf, parseOptions, whole, wrong } from "./option-values.js";
+import { between, ifGiven, number, oneOf, parseOptions, plainName, whole, wrong } from "./option-values.js";
 import { SAMPLER_CLASSES } from "./samplers.js";
 import { SHIPPED_LORAS, SHIPPED_NAMES } from "./shipped.js";
 import { UsageError } from "./usage-error.js";
@@ -208,7 +208,7 @@ function common(values: Values): Omit<PictureArguments, "model" | "prompts" | "p
     out: values.out,
     backend: ifGiven(oneOf, "backend", values.backend, [...BACKEND_NAMES, "tensorflow"]),
     open: {
-      variant: values.variant,
+      variant: ifGiven(plainName, "variant", values.variant),
       revision: values.revision,
       dtype: ifGiven(precision, "dtype", values.dtype),
       config: values.config,
