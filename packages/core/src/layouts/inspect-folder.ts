@@ -43,7 +43,8 @@ async function pipelineReport(folder: string): Promise<CheckpointReport> {
       const parts = await partsOf(inside, part, entry[1]);
       if (parts.length === 0) report.notes.push(`${part}: ${await noWeights(inside)}`);
       report.parts.push(...parts);
-      if (part === "unet") Object.assign(report, unetFacts(await readConfig(inside), await latentFactor(folder)));
+      const factor = () => (Object.hasOwn(index, "vae") ? latentFactor(folder) : 1);
+      if (part === "unet") Object.assign(report, unetFacts(await readConfig(inside), await factor()));
     }
   }
   const scheduler = joinPath(folder, "scheduler", "scheduler_config.json");

@@ -361,10 +361,16 @@ describe("diffusion convert", () => {
 });
 
 describe("diffusion inspect", () => {
-  it("shows the settings of a picture", async () => {
+  it("shows the settings of a picture, and what comes with the repository", async () => {
     await expectDone(draw("generate", sd, "a hat"));
     await expectDone(runCommand(["inspect", join(out, "a-hat.png")]));
     expect(said.at(-1)).toMatch(/"prompt": "a hat",\n/);
+    await expectDone(runCommand(["inspect", "portraits"]));
+    expect(said.at(-1)).toMatch(/pipeline folder.*\nmade for pictures of 32 x 32/);
+    await expectDone(runCommand(["inspect", "faces"]));
+    expect(said.at(-1)).toMatch(/made for pictures of 16 x 16/);
+    expect(await runCommand(["inspect", "owner/name"])).toBe(2);
+    expect(complained.pop()).toMatch(/owner\/name is not there.*https:\/\/huggingface.co\/owner\/name\/resolve/);
     const foreign = await writePicture("foreign.png", 2, 2, () => 0);
     expect(await runCommand(["inspect", foreign])).toBe(1);
     expect(complained).toEqual([expect.stringMatching(/holds no settings/)]);

@@ -1,13 +1,16 @@
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { type CheckpointPart, type CheckpointReport, ImageError, inspectCheckpoint } from "@tfjs-diffusion/core";
 import { parseOptions } from "./option-values.js";
 import { readableSettings, settingsOf } from "./picture-settings.js";
+import { shippedModel } from "./shipped.js";
 import { UsageError } from "./usage-error.js";
 
 export const INSPECT_HELP = `Says what a checkpoint is, without loading it, or with what settings a picture was drawn.
 
-  npm start -- inspect PATH    a .safetensors file, its address (https://…), a folder of diffusers, or a .png of generate and edit
+  npm start -- inspect PATH    a .safetensors file, its address (https://…), a folder of diffusers, one that comes with the
+                               repository (portraits, …), or a .png of generate and edit
 
   --json    the same for programs
   --help    this text
@@ -45,8 +48,20 @@ export async function inspect(args: string[]): Promise<void> {
   const wanted = readInspectArguments(args);
   if (wanted === "help") return console.log(INSPECT_HELP);
   if (/\.png$/i.test(wanted.from)) return console.log(await describePicture(fromCaller(wanted.from)));
-  const report = await inspectCheckpoint(fromCaller(wanted.from));
+  const report = await inspectCheckpoint(placeOf(wanted.from));
   console.log(wanted.json ? JSON.stringify(report, null, 2) : describeReport(report));
+}
+
+/** A path, an address, or a model that comes with the repository; of the hub nothing is downloaded only to be looked at. */
+function placeOf(text: string): string {
+  const path = fromCaller(text);
+  if (path === text || existsSync(path)) return path;
+  if (/^[\w.-]+\/[\w.-]+$/.test(text) && !text.endsWith(".safetensors")) {
+    throw new UsageError(
+      `inspect: ${text} is not there. For a model of the hub give the address of one of its files: https://huggingface.co/${text}/resolve/main/….safetensors`,
+    );
+  }
+  return shippedModel(text) ?? path;
 }
 
 /** A picture's settings, a line each. */
