@@ -67,6 +67,8 @@ describe("Stable Diffusion with a ControlNet", () => {
   });
 
   it.each<[string, object, string]>([
+    ["no network", { model: "canny" }, "control.model: string; expected a ControlNetModel"],
+    ["no picture", { image: undefined }, "control.image: undefined; expected a tensor"],
     ["a picture of another size", { image: tf.zeros([16, 32, 3]) }, "control.image: [16, 32, 3]; expected [32, 32, 3]"],
     ["a scale that is no number", { scale: NaN }, "control.scale: NaN"],
     ["an end before the start", { start: 0.5, end: 0.4 }, "control.end: 0.4; expected a number from 0.5 to 1"],

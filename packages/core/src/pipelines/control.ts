@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import type { ControlNetModel } from "../models/controlnet.js";
+import { ControlNetModel } from "../models/controlnet.js";
 import type { ConditionInputs } from "../models/unet-2d-condition-encoder.js";
 import type { UNet2DConditionInputs } from "../models/unet-2d-condition.js";
 import { requireBetween, requireOption } from "./option-checks.js";
@@ -24,6 +24,8 @@ export function checkControl(
   height: number,
   width: number,
 ): void {
+  requireOption(model instanceof ControlNetModel, "control.model", typeof model, "a ControlNetModel");
+  requireOption(image instanceof tf.Tensor, "control.image", typeof image, "a tensor");
   const { conditioning_embedding_out_channels: widths, conditioning_channels: channels } = model.config;
   const factor = 2 ** (widths.length - 1);
   const wanted = [height * factor, width * factor, channels];

@@ -131,6 +131,12 @@ describe("Pictures between two", () => {
       images.dispose();
       break;
     }
+    for (const count of [1, 3]) {
+      const several = Array<string>(count).fill("a") as [string, string];
+      await expect(collect(interpolatePrompts(pipeline, several, given))).rejects.toThrow(
+        `prompts: ${count}; expected two`,
+      );
+    }
     const stopped = interpolatePrompts(pipeline, ["a", "b"], { ...given, signal: AbortSignal.abort(new Error("no")) });
     await expect(collect(stopped)).rejects.toThrow("no");
     await expect(collect(interpolatePrompts(pipeline, ["a", "b"], { ...given, frames: 1 }))).rejects.toThrow(

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { keyedNoise, type NoiseSource } from "@tfjs-diffusion/schedulers";
-import { requireOption } from "./option-checks.js";
+import { requireOption, texts } from "./option-checks.js";
 import type { StableDiffusionOptions } from "./stable-diffusion-options.js";
 import type { StableDiffusionXLPipeline } from "./stable-diffusion-xl.js";
 import type { StableDiffusionPipeline } from "./stable-diffusion.js";
@@ -79,10 +79,12 @@ type Mixed = "prompt" | "promptEmbeds" | "seed" | "noise" | "latents";
  */
 export async function* interpolatePrompts(
   pipeline: StableDiffusionPipeline | StableDiffusionXLPipeline,
-  [from, to]: [string, string],
+  prompts: [string, string],
   { frames, seeds, clipSkip, ...options }: InterpolationOptions & Omit<StableDiffusionOptions, Mixed>,
 ): AsyncGenerator<InterpolationFrame, void, undefined> {
   requireFrames(frames);
+  const [from, to] = texts("prompts", prompts) as [string, string];
+  requireOption(prompts.length === 2, "prompts", prompts.length, "two, the first and the last");
   const read = (prompt: string) => pipeline.encodePrompts([prompt], { clipSkip, weighting: options.promptWeighting });
   const { first, last } = tf.tidy(() => ({ first: read(from), last: read(to) }));
   try {
@@ -112,7 +114,7 @@ export async function* interpolatePrompts(
  */
 export async function* interpolateImages(
   pipeline: UnCLIPImageVariationPipeline,
-  [from, to]: [tf.Tensor3D, tf.Tensor3D],
+  pictures: [tf.Tensor3D, tf.Tensor3D],
   {
     frames,
     seeds,
@@ -120,6 +122,8 @@ export async function* interpolateImages(
   }: InterpolationOptions & Omit<UnCLIPImageVariationOptions, "image" | "imageEmbeddings" | "seed" | "noise">,
 ): AsyncGenerator<InterpolationFrame, void, undefined> {
   requireFrames(frames);
+  requireOption(pictures.length === 2, "pictures", pictures.length, "two, the first and the last");
+  const [from, to] = pictures;
   const { first, last } = tf.tidy(() => ({
     first: pipeline.imageEmbeddings(from),
     last: pipeline.imageEmbeddings(to),

@@ -88,5 +88,7 @@ describe("Opening a model of any kind", () => {
     await expect(open("empty")).rejects.toThrow("model_index.json holds no object");
     await writeFile(join(folder, "pickle.ckpt"), "\x80\x02}q");
     await expect(open("pickle.ckpt")).rejects.toThrow(/pickle/);
+    for (const Pipeline of [StableDiffusionPipeline, StableDiffusionXLPipeline])
+      await expect(Pipeline.fromPretrained(join(folder, "pickle.ckpt"))).rejects.toThrow(/pickle/);
   });
 });

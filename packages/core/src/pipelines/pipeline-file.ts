@@ -5,6 +5,7 @@ import { configFolder } from "../hub/model-source.js";
 import { joinPath } from "../platform.js";
 import { CLIPTokenizer } from "../text/tokenizer.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
+import { openSafetensors } from "../weights/safetensors.js";
 import { PipelineOptionError, PipelinePartsError } from "./errors.js";
 
 /** What a single file does not say. */
@@ -47,15 +48,17 @@ export async function openPipelineFile<P>(
 /**
  * The tokenizer that goes with a single file.
  *
- * @throws PipelineOptionError if it is neither given nor in the `config` folder
+ * @throws PipelineOptionError if it is neither given nor in the `config` folder; WeightsFormatError if the file is none, which matters more
  */
 export async function tokenizerForFile(
+  from: BytesFrom,
   given: CLIPTokenizer | undefined,
   config: string | undefined,
   part: "tokenizer" | "tokenizer_2" = "tokenizer",
 ): Promise<CLIPTokenizer> {
   if (given) return given;
   if (config !== undefined) return CLIPTokenizer.fromFolder(joinPath(await configFolder(config), part));
+  await (await openSafetensors(from)).close();
   throw new PipelineOptionError(
     `${part === "tokenizer" ? part : "tokenizer2"}: missing; a single file holds no vocabulary. Give CLIPTokenizer.fromFolder(a folder with ` +
       "vocab.json and merges.txt), or as config a folder of diffusers for the same kind of model.",

@@ -114,13 +114,13 @@ export class StableDiffusionXLPipeline extends LatentPipeline<StableDiffusionXLP
     from: BytesFrom,
     options: StableDiffusionXLFileOptions = {},
   ): Promise<StableDiffusionXLPipeline> {
-    const tokenizer2 = await tokenizerForFile(options.tokenizer2, options.config, "tokenizer_2");
+    const tokenizer2 = await tokenizerForFile(from, options.tokenizer2, options.config, "tokenizer_2");
     const known = { pipeline: NAME, families: ["sdxl", "sdxl-refiner"] } as const;
     return openPipelineFile(from, options, known, async ({ family, unet, vae, textEncoders }, scheduler) => {
       const isBase = family === "sdxl";
       return new StableDiffusionXLPipeline({
         ...{ unet, vae, scheduler, tokenizer2, forceZerosForEmptyPrompt: isBase },
-        tokenizer: isBase ? await tokenizerForFile(options.tokenizer, options.config) : undefined,
+        tokenizer: isBase ? await tokenizerForFile(from, options.tokenizer, options.config) : undefined,
         textEncoder: textEncoders.get("text_encoder") as CLIPTextModel | undefined,
         textEncoder2: textEncoders.get("text_encoder_2") as CLIPTextModelWithProjection,
       });

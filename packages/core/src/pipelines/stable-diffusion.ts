@@ -107,7 +107,7 @@ export class StableDiffusionPipeline extends LatentPipeline<StableDiffusionParts
     from: BytesFrom,
     options: StableDiffusionFileOptions = {},
   ): Promise<StableDiffusionPipeline> {
-    const tokenizer = await tokenizerForFile(options.tokenizer, options.config);
+    const tokenizer = await tokenizerForFile(from, options.tokenizer, options.config);
     const known = { pipeline: NAME, families: ["sd1", "sd2"] } as const;
     return openPipelineFile(from, options, known, ({ unet, vae, textEncoders }, scheduler) => {
       const textEncoder = textEncoders.get("text_encoder") as CLIPTextModel;
