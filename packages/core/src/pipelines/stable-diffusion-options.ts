@@ -125,6 +125,8 @@ export function checkStableDiffusionOptions(options: StableDiffusionOptions, fac
   const { strength = mask ? 1 : 0.8, denoisingStart, denoisingEnd } = options;
   const { latents, promptEmbeds, negativePromptEmbeds } = options;
   requireTensors({ image, mask, latents, promptEmbeds, negativePromptEmbeds });
+  const isScheduler = options.scheduler === undefined || typeof options.scheduler.plan === "function";
+  requireOption(isScheduler, "scheduler", options.scheduler, "a scheduler, such as schedulerFromConfig gives");
   requireWhole("numInferenceSteps", numInferenceSteps, 1);
   requireWhole("numImages", numImages, 1);
   requireWhole("seed", seed, 0);
