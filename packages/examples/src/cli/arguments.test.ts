@@ -7,11 +7,11 @@ import { UsageError } from "./usage-error.js";
 describe("The command line", () => {
   it("without words asks for the examples, with every option at its default", () => {
     expect(readDrawArguments([])).toEqual({
-      shipped: "faces",
-      model: packagePath("weights", "faces"),
+      shipped: "portraits",
+      model: packagePath("weights", "portraits"),
       prompts: [],
       negative: "",
-      guidance: SHIPPED.faces.guidance,
+      guidance: SHIPPED.portraits.guidance,
       steps: 20,
       seed: 0,
       count: 4,
@@ -26,10 +26,10 @@ describe("The command line", () => {
   it("takes every option, before and after the sentence", () => {
     const args =
       "--steps 10 --guidance=-1.5 --seed 7 --count 2 --sampler ddpm --backend cpu --out x.png --negative hat " +
-      "--init a.png --mask m.png --mask-blur 2 --strength 0.5 --lora sepia:0.5 --lora few-steps --model portraits";
+      "--init a.png --mask m.png --mask-blur 2 --strength 0.5 --lora sepia:0.5 --lora few-steps --model faces";
     expect(readDrawArguments([...args.split(" "), "a face"])).toMatchObject({
-      shipped: "portraits",
-      model: packagePath("weights", "portraits"),
+      shipped: "faces",
+      model: packagePath("weights", "faces"),
       ...{ image: "a.png", mask: "m.png", maskBlur: 2, strength: 0.5, paste: true },
       loras: [
         { from: "sepia", scale: 0.5 },
@@ -64,8 +64,8 @@ describe("The command line", () => {
   it("shows help and words whatever else is asked", () => {
     expect(readDrawArguments(["-h"])).toBe("help");
     expect(readDrawArguments(["a face", "--steps", "x", "--help"])).toBe("help");
-    expect(readDrawArguments(["--words"])).toEqual({ words: "faces" });
-    expect(readDrawArguments(["--words", "--model", "portraits"])).toEqual({ words: "portraits" });
+    expect(readDrawArguments(["--words"])).toEqual({ words: "portraits" });
+    expect(readDrawArguments(["--words", "--model", "faces"])).toEqual({ words: "faces" });
   });
 
   it.each([
@@ -83,7 +83,7 @@ describe("The command line", () => {
     [["--sampler", "magic"], /--sampler magic: expected one of .*ddim/],
     [["--backend", "abacus"], /--backend abacus: expected one of .*wasm/],
     [["--size", "512"], /--size/],
-    [["--model", "sd"], /--model sd: expected one of faces, portraits/],
+    [["--model", "sd"], /--model sd: expected one of portraits, faces/],
     [["--strength", "0.5"], /--strength .* give --init/],
     [["--mask", "m.png"], /--mask .* give --init/],
     [["--outpaint", "8"], /--outpaint .* give --init/],

@@ -23,13 +23,14 @@ export const HELP = `Draws faces from sentences.
   --seed N          the same seed draws the same faces (default 0)
   --count N         pictures of each sentence (default 4)
   --sampler NAME    another sampler than the model's own: ${SAMPLERS.join(", ")}
-  --init FILE.png   begin with this picture, scaled to 32 pixels, instead of noise (this, --mask, --outpaint and --lora: --model portraits)
+  --init FILE.png   begin with this picture, scaled to 32 pixels, instead of noise (this, --mask, --outpaint and --lora: not with --model faces)
   --strength N      0 to 1: how much of it is drawn anew (default 0.8; with --mask or --outpaint 1)
   --mask FILE.png   draw anew only where this picture is white
   --outpaint N|T,R,B,L   grow the picture by N pixels on all sides, or by these at its top, right, bottom and left
   --mask-blur N     fade the new into the old over so many pixels
   --no-paste        do not put the picture's own pixels back outside the mask
-  --lora NAME[:SCALE]   mix in a file, a folder, or ${SHIPPED_LORAS.join(" or ")}, which comes with the model: for --sampler lcm --steps 4 --guidance 1
+  --lora NAME[:SCALE]   mix in a file, a folder, or what comes with the model: ${SHIPPED_LORAS.join(" or ")};
+                    few-steps is for --sampler lcm --steps 4 --guidance 1
   --model NAME      ${SHIPPED_NAMES.join(" or ")} (default ${SHIPPED_NAMES[0]})
   --backend NAME    ${BACKEND_NAMES.join(", ")} (default: the best that loads here)
   --out PATH        a .png file, or a folder (default out/)

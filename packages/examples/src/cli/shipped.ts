@@ -13,18 +13,6 @@ export interface ShippedModel {
 
 /** The models that come with this repository, by their names on the command line; the first is drawn with if none is named. */
 export const SHIPPED = {
-  faces: {
-    words: () => captionWords("faces"),
-    guidance: 3,
-    examples: [
-      "a smiling woman with long blonde hair and a red shirt on a blue background",
-      "a bald man with a beard and sunglasses on a yellow background",
-      "a surprised face with pink pigtails and round glasses",
-      "a frowning man with a green mohawk and a striped black shirt",
-      "a happy person wearing a blue baseball cap and a white shirt on an orange wall",
-      "a dark face with curly ginger hair and a checkered purple sweater",
-    ],
-  },
   portraits: {
     words: () => captionWords("portraits"),
     guidance: 3,
@@ -37,6 +25,18 @@ export const SHIPPED = {
       "a dark face with curly ginger hair and a striped purple sweater",
     ],
   },
+  faces: {
+    words: () => captionWords("faces"),
+    guidance: 3,
+    examples: [
+      "a smiling woman with long blonde hair and a red shirt on a blue background",
+      "a bald man with a beard and sunglasses on a yellow background",
+      "a surprised face with pink pigtails and round glasses",
+      "a frowning man with a green mohawk and a striped black shirt",
+      "a happy person wearing a blue baseball cap and a white shirt on an orange wall",
+      "a dark face with curly ginger hair and a checkered purple sweater",
+    ],
+  },
 } as const satisfies Record<string, ShippedModel>;
 
 /** The name of a model that comes with this repository. */
@@ -45,7 +45,7 @@ export type ShippedName = keyof typeof SHIPPED;
 export const SHIPPED_NAMES = Object.keys(SHIPPED) as ShippedName[];
 
 /** LoRAs of the portraits that come with this repository. */
-export const SHIPPED_LORAS = ["few-steps"] as const;
+export const SHIPPED_LORAS = ["few-steps", "sepia"] as const;
 
 /** The folder of a model that comes with this repository. */
 export function shippedFolder(name: ShippedName): string {

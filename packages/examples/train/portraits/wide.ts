@@ -11,7 +11,7 @@ import { Tuning, type TuningOptions, velocity } from "./tuning.js";
 const WIDTHS = [32, 48, 32, 64];
 
 /**
- * The UNet also learns wider pictures, one figure somewhere before a background that goes on: beyond a portrait's borders it would otherwise draw
+ * The UNet also learns wider pictures, one figure in the middle before a background that goes on: beyond a portrait's borders it would otherwise draw
  * halves of further figures. A picture's size is told as Stable Diffusion XL tells it (Podell et al. 2023, section 2.2).
  */
 export async function* trainWide(options: TuningOptions): AsyncGenerator<TrainingStep, void> {
@@ -40,16 +40,16 @@ export async function* trainWide(options: TuningOptions): AsyncGenerator<Trainin
   }
 }
 
-/** The same faces on a canvas so wide, each somewhere on it. */
+/** The same faces in the middle of a canvas so wide. Anywhere on it would be too much for the UNet to settle (docs/decisions.md). */
 export function widened(pictures: TrainingPictures, width: number): PictureSource {
   const { kind, seed, size } = pictures;
+  const left = (width - kind.size) / 2;
   return {
     ...{ kind, size, width },
     batch: (indices) => {
       const length = kind.size * width * 3;
       const pixels = new Float32Array(indices.length * length);
       indices.forEach((index, i) => {
-        const left = keyedRandom(seed, "left", width, index).integer(width - kind.size + 1);
         const random = keyedRandom(seed, "train", index, "picture");
         const bytes = renderPortrait(pictures.face(index), random, { width, left });
         bytes.forEach((byte, k) => (pixels[i * length + k] = byte / 127.5 - 1));
