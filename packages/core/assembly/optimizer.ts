@@ -3,7 +3,7 @@ import { loadLanes, storeLanes } from "./lanes";
 
 /**
  * AdamW for `count` numbers, in the order of operations of `AdamW.update`: with m, v the moments, g the gradient,
- * m' = m + (g - m) fresh1, v' = v keep2 + g^2 fresh2, p' = p keep - m' / (sqrt(v') + eps) rate.
+ * m = m + (g - m) fresh1 and v = v keep2 + g^2 fresh2 in place, newP = p keep - m / (sqrt(v) + eps) rate.
  */
 export function adamW(
   p: usize,
@@ -18,8 +18,6 @@ export function adamW(
   eps: f32,
   rate: f32,
   newP: usize,
-  newM: usize,
-  newV: usize,
 ): void {
   for (; count > 0; count -= 4) {
     const slope = loadLanes(g, count);
@@ -29,16 +27,14 @@ export function adamW(
     const moment2 = f32x4.add(f32x4.mul(loadLanes(v, count), f32x4.splat(keep2)), square);
     const step = f32x4.div(moment1, f32x4.add(f32x4.sqrt(moment2), f32x4.splat(eps)));
     const kept = f32x4.mul(loadLanes(p, count), f32x4.splat(keep));
-    storeLanes(newM, moment1, count);
-    storeLanes(newV, moment2, count);
+    storeLanes(m, moment1, count);
+    storeLanes(v, moment2, count);
     storeLanes(newP, f32x4.sub(kept, f32x4.mul(step, f32x4.splat(rate))), count);
     p += 16;
     m += 16;
     v += 16;
     g += 16;
     newP += 16;
-    newM += 16;
-    newV += 16;
   }
 }
 

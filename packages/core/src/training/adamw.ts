@@ -117,7 +117,7 @@ export type AdamWCoefficients = Record<"keep" | "fresh1" | "keep2" | "fresh2" | 
 
 type Moved = Record<"p" | "m" | "v", tf.Tensor>;
 
-/** One update of a tensor of parameters p and its moments m, v by the gradient g; as one kernel where there is one. */
+/** One update of a tensor of parameters p and its moments m, v by the gradient g; as one kernel, which writes over m and v, where there is one. */
 export function adamWUpdate(coefficients: AdamWCoefficients): (tensors: Moved & { g: tf.Tensor }) => Moved {
   if (!hasFusedKernel("AdamW")) return plainUpdate(coefficients);
   return (tensors) => {

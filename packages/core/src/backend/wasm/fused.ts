@@ -18,6 +18,12 @@ export class Place {
     return this.backend.makeOutput(shape, "float32");
   }
 
+  /** The same values as a result, without a copy. */
+  again({ dataId, shape, dtype }: tf.TensorInfo): tf.TensorInfo {
+    this.backend.incRef(dataId);
+    return { dataId, shape, dtype };
+  }
+
   withScratch(bytes: number, use: (address: number) => void): void {
     withScratch(this.backend, bytes, use);
   }

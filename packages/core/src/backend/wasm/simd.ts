@@ -71,7 +71,7 @@ export interface SimdKernels {
   adamW(
     p: number, m: number, v: number, g: number, count: number,
     keep: number, fresh1: number, keep2: number, fresh2: number, eps: number, rate: number,
-    newP: number, newM: number, newV: number,
+    newP: number,
   ): void;
   movingAverage(average: number, value: number, count: number, fresh: number, result: number): void;
   copyRows(from: number, fromRow: number, to: number, toRow: number, bytes: number, rows: number): void;
