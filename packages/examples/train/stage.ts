@@ -3,8 +3,11 @@ import { warmupCosine } from "@tfjs-diffusion/core";
 /** How long, and with what, one stage is trained. */
 export interface StageSettings {
   steps: number;
-  /** Steps over which the learning rate falls to zero, default `steps`; more for a stage that is ended early, once it is good enough. */
-  plannedSteps?: number;
+  /**
+   * Steps over which the learning rate falls to zero, default `steps`; more for a stage that is ended early, once it is good enough. A plan that
+   * was made longer on the way: for each step from which another held, that plan's steps; the rate then rises again (Loshchilov & Hutter 2017).
+   */
+  plannedSteps?: number | Readonly<Record<number, number>>;
   batchSize: number;
   learningRate: number;
   warmupSteps: number;
@@ -30,13 +33,19 @@ export interface StageFiles {
 /** What all stages tell the training loop in the same words. */
 export function stageTraining(seed: number, stage: StageSettings) {
   const { steps, plannedSteps = steps, batchSize, learningRate, warmupSteps } = stage;
+  const plans = Object.entries(typeof plannedSteps === "number" ? { 0: plannedSteps } : plannedSteps)
+    .map(([from, totalSteps]) => ({
+      from: Number(from),
+      rate: warmupCosine({ learningRate, warmupSteps, totalSteps }),
+    }))
+    .reverse();
   const { weightDecay, beta2, gradientClip, emaDecay } = stage;
   return {
     steps,
     batchSize,
     seed,
     optimizer: { weightDecay, beta2 },
-    schedule: warmupCosine({ learningRate, warmupSteps, totalSteps: plannedSteps }),
+    schedule: (step: number) => plans.find(({ from }) => step > from)!.rate(step),
     gradientClip,
     emaDecay,
   };

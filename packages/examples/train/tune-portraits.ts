@@ -2,7 +2,6 @@
  * Teaches the finished portraits model something more, from the same pictures:
  *
  *   npm run tune:portraits -- decoder      an autoencoder that can show more colours than portraits have, from the same latents
- *   npm run tune:portraits -- wide         a UNet that draws wider pictures too, so that what goes on beyond a picture's border is background
  *   npm run tune:portraits -- style        a LoRA that draws in sepia
  *   npm run tune:portraits -- few-steps    a LoRA to draw in 1 to 4 steps, with LCMScheduler and without guidance
  *   npm run tune:portraits -- inpainting   a UNet of 9 channels that paints into pictures
@@ -20,19 +19,17 @@ import { trainFewSteps } from "./portraits/few-steps.js";
 import { trainInpainting } from "./portraits/inpainting.js";
 import { TUNING_SETTINGS } from "./portraits/settings.js";
 import { trainStyle } from "./portraits/style.js";
-import { trainWide } from "./portraits/wide.js";
 import type { TuningOptions } from "./portraits/tuning.js";
 
 const KINDS: Record<
   string,
   {
-    key: "decoder" | "wide" | "style" | "fewSteps" | "inpainting";
+    key: "decoder" | "style" | "fewSteps" | "inpainting";
     folder: string;
     run(options: TuningOptions): AsyncGenerator<TrainingStep, void>;
   }
 > = {
   decoder: { key: "decoder", folder: "vae", run: trainDecoder },
-  wide: { key: "wide", folder: "unet", run: trainWide },
   style: { key: "style", folder: "lora", run: trainStyle },
   "few-steps": { key: "fewSteps", folder: "lora", run: trainFewSteps },
   inpainting: { key: "inpainting", folder: "unet", run: trainInpainting },

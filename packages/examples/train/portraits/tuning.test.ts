@@ -22,7 +22,6 @@ import { newNetworks } from "./networks.js";
 import { clipConfig, TUNING_SETTINGS } from "./settings.js";
 import { trainStyle } from "./style.js";
 import { LORA_FILE, type TuningOptions } from "./tuning.js";
-import { trainWide } from "./wide.js";
 
 const root = mkdtempSync(join(tmpdir(), "tuning-"));
 const model = join(root, "model");
@@ -106,15 +105,6 @@ describe("A finished model", () => {
     expect(same("post_quant_conv.weight")).toBe(false);
     expect(learned.config.scaling_factor).toBe(vae.config.scaling_factor);
     learned.dispose();
-  });
-
-  it("learns wider pictures too", async () => {
-    const folder = await run("wide", trainWide);
-    const [learned, before] = [await loadModel(folder), await loadModel(join(model, "unet"))];
-    const weight = (of: typeof learned) => of.parameters().get("conv_in.weight")!.dataSync();
-    expect(learned.config).toEqual(before.config);
-    expect(weight(learned)).not.toEqual(weight(before));
-    for (const network of [learned, before]) network.dispose();
   });
 
   it("learns to paint into pictures with a UNet of 9 channels that was its own", async () => {

@@ -65,8 +65,8 @@ export class Tuning {
   }
 
   /** What the UNet is told of captions. The caller owns it. */
-  told(captions: readonly string[], timeIds?: readonly number[]): PortraitConditioning {
-    return tf.tidy(() => conditioning(this.networks, tokenIds(this.tokenizer, captions), timeIds));
+  told(captions: readonly string[]): PortraitConditioning {
+    return tf.tidy(() => conditioning(this.networks, tokenIds(this.tokenizer, captions)));
   }
 
   /** Trains; what a step learns from is up to `loss`. `save` is run with the averaged weights, after each checkpoint. */

@@ -15,8 +15,9 @@ import { prefixed, trainingCaptions } from "../conditioning.js";
 import { type StageFiles, stageTraining } from "../stage.js";
 import { TrainingPictures } from "../training-pictures.js";
 import { conditioning, newNetworks, type PortraitNetworks, readPart } from "./networks.js";
-import { type PortraitsSettings, SCHEDULER_CONFIG, UNET_CONFIG } from "./settings.js";
+import { type PortraitsSettings, SCHEDULER_CONFIG, timeIdsOf, UNET_CONFIG } from "./settings.js";
 import { TrainingLatents } from "./training-latents.js";
+import { wider } from "./wider-pictures.js";
 
 export interface LatentUnetOptions extends StageFiles {
   settings: PortraitsSettings;
@@ -31,11 +32,13 @@ export interface LatentUnetOptions extends StageFiles {
 export async function* trainLatentUnet(options: LatentUnetOptions): AsyncGenerator<TrainingStep, void> {
   const { settings, tokenizer, checkpoint, log, folder, signal, clipFolder, vaeFolder } = options;
   const { seed, trainingPictures } = settings;
-  const { batchSize, captionDropout, checkpointEvery } = settings.unet;
+  const { batchSize, captionDropout, checkpointEvery, widths } = settings.unet;
   const pictures = new TrainingPictures(PORTRAITS, seed, trainingPictures);
   const vae = (await loadModel(vaeFolder)) as AutoencoderKL;
   const { scaling_factor } = vae.config;
-  const latents = TrainingLatents.encode(vae, pictures);
+  const latents = new Map(
+    [...new Set(widths.turns)].map((width) => [width, TrainingLatents.encode(vae, wider(pictures, width))]),
+  );
   vae.dispose();
   const networks = await newNetworks(seed, clipFolder);
   const scheduler = new DDIMScheduler(SCHEDULER_CONFIG);
@@ -46,15 +49,16 @@ export async function* trainLatentUnet(options: LatentUnetOptions): AsyncGenerat
     yield* train({
       ...stageTraining(seed, settings.unet),
       parameters: new Map([...prefixed("unet", unet), ...learning]),
-      loss: ({ firstSample, noise }) => {
+      loss: ({ step, firstSample, noise }) => {
+        const width = step > widths.fromStep ? widths.turns[step % widths.turns.length]! : PORTRAITS.size;
         const samples = Array.from({ length: batchSize }, (_, i) => firstSample + i);
         const faceOf = (sample: number) => pictures.face(order(sample));
         const ids = tokenIds(tokenizer, trainingCaptions(samples, faceOf, seed, captionDropout));
-        const { context, ...added } = conditioning(networks, ids);
+        const { context, ...added } = conditioning(networks, ids, timeIdsOf(width));
         return denoisingLoss({
           scheduler,
           model: (noisy, timesteps) => unet.forward(noisy, tf.tensor1d(timesteps), context, added),
-          x0: latents.batch(samples.map(order), noise.at("latents")),
+          x0: latents.get(width)!.batch(samples.map(order), noise.at("latents")),
           noise,
         });
       },
