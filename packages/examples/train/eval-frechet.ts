@@ -78,8 +78,8 @@ console.log(`${count} pictures each, guidance ${options.guidance}, DDIM ${option
 
 | pictures | Fréchet distance from real ones |
 |---|---|
-| generated, from the same captions | ${frechetDistance(ofGenerated, ofReal).toPrecision(3)} |
-| other real ones (the floor) | ${frechetDistance(ofOthers, ofReal).toPrecision(3)} |`);
+| generated, from other captions | ${frechetDistance(ofGenerated, ofOthers).toPrecision(3)} |
+| other real ones, of just these captions (the floor) | ${frechetDistance(ofReal, ofOthers).toPrecision(3)} |`);
 
 const training = Array.from(
   { length: Number(options.training) },

@@ -23,6 +23,11 @@ it("shows time by kernel and by layer, and leaves no tensor behind", async () =>
   expect(tf.memory().numTensors).toBe(0);
 });
 
+it("takes the UNet of a pipeline", async () => {
+  const forward = await printed("--model", "portraits", "--backend", "wasm", "--batch", "1", "--tokens", "3");
+  expect(forward).toMatch(/UNet2DConditionModel on wasm.*batch 1, forward: [\d.]+ ms \(best of 5\), 0\.19 GFLOP/);
+});
+
 it("refuses sizes that are none, options it does not know, and networks it cannot feed", async () => {
   await expect(profile(["--batch", "0"])).rejects.toThrow("--batch 0: expected a whole number from 1");
   await expect(profile(["--layers"])).rejects.toThrow(UsageError);

@@ -1,30 +1,29 @@
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import * as tf from "@tensorflow/tfjs";
 import {
-  AutoencoderKL,
   BACKEND_NAMES,
-  CLIPTextModel,
   loadModel,
   type Model,
   modelFromConfig,
   parameterGradients,
   traceLayers,
-  UNet2DConditionModel,
-  UNet2DModel,
   useBackend,
 } from "@tfjs-diffusion/core";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { kernelCosts } from "../../bench/kernel-costs.js";
 import { packagePath } from "../package-folder.js";
+import { modelFrom } from "./open-model.js";
+import { examplePass } from "./profile-pass.js";
 import { UsageError } from "./usage-error.js";
 
 export const PROFILE_HELP = `Shows where the time of a network goes.
 
   npm start -- profile                             the UNet of the faces
 
-  --model PATH      a model's folder, or a config.json (random weights)
+  --model PATH      a model's folder, or a config.json (random weights); of a pipeline's folder it is the UNet
   --backend NAME    ${BACKEND_NAMES.join(", ")} (default: the best that loads here)
   --batch N         pictures at once (default 8)
   --tokens N        words of a prompt, where the network reads some (default 16)
@@ -46,7 +45,7 @@ export async function profile(args: string[]): Promise<void> {
   const options = readOptions(args);
   if (options === "help") return console.log(PROFILE_HELP);
   const { name, detail } = await useBackend(options.backend);
-  const model = await openModel(options.model ?? packagePath("weights", "faces", "unet"));
+  const model = await openModel(options.model ? modelFrom(options.model) : packagePath("weights", "faces", "unet"));
   const { forward, inputs } = examplePass(model, options.batch, options.tokens);
   try {
     const parameters = model.parameters();
@@ -133,48 +132,7 @@ async function openModel(path: string): Promise<Model> {
     model.initialize(keyedNoise(0));
     return model;
   }
-  return loadModel(path);
-}
-
-interface ExamplePass {
-  forward(): tf.Tensor;
-  /** What it reads; the caller owns it. */
-  inputs: Record<string, tf.Tensor>;
-}
-
-/** One forward pass on noise, of the size that the config names. */
-function examplePass(model: Model, batch: number, tokens: number): ExamplePass {
-  const noise = keyedNoise(1);
-  const picture = (size: number | [number, number] | null, channels: number) => {
-    const [height, width] = typeof size === "number" ? [size, size] : (size ?? [64, 64]);
-    return noise.normal([batch, height, width, channels]) as tf.Tensor4D;
-  };
-  if (model instanceof UNet2DConditionModel) {
-    const { config } = model;
-    const x = picture(config.sample_size, config.in_channels);
-    const width = [config.cross_attention_dim].flat()[0]!;
-    const context = noise.normal([batch, tokens, width]) as tf.Tensor3D;
-    if (config.class_embed_type !== "projection")
-      return { forward: () => model.forward(x, 500, context), inputs: { x, context } };
-    const classLabels = noise.normal([batch, config.projection_class_embeddings_input_dim!]) as tf.Tensor2D;
-    return { forward: () => model.forward(x, 500, context, { classLabels }), inputs: { x, context, classLabels } };
-  }
-  if (model instanceof UNet2DModel) {
-    const x = picture(model.config.sample_size, model.config.in_channels);
-    return { forward: () => model.forward(x, 500), inputs: { x } };
-  }
-  if (model instanceof CLIPTextModel) {
-    const ids = tf.zeros<tf.Rank.R2>([batch, model.config.max_position_embeddings], "int32");
-    return { forward: () => model.forward(ids).lastHiddenState, inputs: { ids } };
-  }
-  if (model instanceof AutoencoderKL) {
-    const { sample_size, block_out_channels, latent_channels } = model.config;
-    const latents = picture(sample_size / 2 ** (block_out_channels.length - 1), latent_channels);
-    return { forward: () => model.decode(latents), inputs: { latents } };
-  }
-  throw new UsageError(
-    `A ${model.constructor.name} cannot be profiled: give a UNet2DConditionModel, UNet2DModel, CLIPTextModel or AutoencoderKL.`,
-  );
+  return loadModel(existsSync(join(path, "model_index.json")) ? join(path, "unet") : path);
 }
 
 /** Runs to the last number, frees all, and returns the milliseconds. */
