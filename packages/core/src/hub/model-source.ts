@@ -1,4 +1,5 @@
-import { isNode } from "../backend/node-only.js";
+import type * as NodeUrl from "node:url";
+import { importInNode, isNode } from "../backend/node-only.js";
 import { fileExists } from "../platform.js";
 import { downloadFromHub, type HubOptions, isHubName } from "./download.js";
 
@@ -11,10 +12,26 @@ export function configFolder(from: string): Promise<string> {
 }
 
 /**
- * The local folder of a model: the given one if it is there, else that of the model of this name, downloaded from the hub.
+ * The local folder of a model: the given one (a path, or a `file:` address) if it is there, else that of the model of this name, downloaded from the hub.
  * What is neither is given back as it is, for the reader of the folder to complain about.
  */
-export async function modelFolder(from: string, options: HubOptions = {}): Promise<string> {
-  if (!isNode || !isHubName(from) || (await fileExists(from))) return from;
-  return downloadFromHub(from, options);
+export async function modelFolder(from: string | URL, options: HubOptions = {}): Promise<string> {
+  const folder = await localPath(from);
+  if (!isNode || !isHubName(folder) || (await fileExists(folder))) return folder;
+  return downloadFromHub(folder, options);
+}
+
+/** @throws TypeError for what names no folder, and for addresses: the files of a folder are asked for by their paths */
+async function localPath(from: string | URL): Promise<string> {
+  const text = from instanceof URL ? from.href : from;
+  const wanted = 'give the path of a folder, or the name of a model on the hub ("owner/name")';
+  if (typeof text !== "string" || text === "") {
+    throw new TypeError(`${text === "" ? "An empty path" : `Where to read from is ${String(text)}`}; ${wanted}.`);
+  }
+  if (/^(https?|data|blob):/i.test(text)) {
+    throw new TypeError(`${text} is an address, and no folder can be read from there; download it and ${wanted}.`);
+  }
+  if (!isNode || !/^file:/i.test(text)) return text;
+  const { fileURLToPath } = await importInNode<typeof NodeUrl>("node:url");
+  return fileURLToPath(text);
 }

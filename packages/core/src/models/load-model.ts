@@ -23,7 +23,7 @@ export interface LoadModelOptions extends HubModelOptions {
  *
  * @throws ModelConfigError for a class that is not known; WeightsFormatError, WeightsMismatchError for files that do not fit; HubError for downloads
  */
-export async function loadModel(from: string, options: LoadModelOptions = {}): Promise<Model> {
+export async function loadModel(from: string | URL, options: LoadModelOptions = {}): Promise<Model> {
   const { subfolder = "" } = options;
   const folder = joinPath(await modelFolder(from, options), ...(subfolder === "" ? [] : [subfolder]));
   const config = await readConfig(folder);

@@ -1,8 +1,15 @@
 import type * as tf from "@tensorflow/tfjs";
 import type { NoiseSource } from "@tfjs-diffusion/schedulers";
 import type { DiffEditStep } from "./diff-edit.js";
+import type { OptionNames } from "./known-options.js";
 import { requireBetween, requireOption, requireWhole } from "./option-checks.js";
-import { checkedNegatives, checkedPictures, checkedPrompts, type PromptOptions } from "./stable-diffusion-options.js";
+import {
+  checkedNegatives,
+  checkedPictures,
+  checkedPrompts,
+  PROMPT_OPTIONS,
+  type PromptOptions,
+} from "./stable-diffusion-options.js";
 
 /** What all stages of an edit take; checked before any work is done, and a PipelineOptionError says what is wrong. */
 export interface DiffEditSettings {
@@ -61,6 +68,29 @@ export interface DiffEditOptions extends DiffEditSettings, PromptOptions {
   /** Called after every step; the step's tensors are lent for the call. */
   onStep?: (step: DiffEditStep) => void;
 }
+
+/** The names of what the stages take: each may be given the settings of all. */
+export const DIFF_EDIT_OPTIONS: OptionNames<DiffEditMaskOptions & DiffEditInvertOptions & DiffEditOptions> = {
+  ...PROMPT_OPTIONS,
+  numInferenceSteps: true,
+  guidanceScale: true,
+  seed: true,
+  noise: true,
+  debug: true,
+  signal: true,
+  image: true,
+  source: true,
+  target: true,
+  numMapsPerMask: true,
+  maskEncodeStrength: true,
+  maskThresholdingRatio: true,
+  strength: true,
+  onStep: true,
+  mask: true,
+  imageLatents: true,
+  numImages: true,
+  eta: true,
+};
 
 /** Sizes of the latent space. */
 export interface DiffEditFacts {

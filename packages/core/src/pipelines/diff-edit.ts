@@ -10,6 +10,7 @@ import {
   checkPictures,
   checkPrompts,
   checkSettings,
+  DIFF_EDIT_OPTIONS,
   type DiffEditFacts,
   type DiffEditInvertOptions,
   type DiffEditMaskOptions,
@@ -19,7 +20,10 @@ import { FiniteWatch } from "./finite-watch.js";
 import { guide, needsGuidance } from "./guidance.js";
 import { binaryMask, blend } from "./inpainting.js";
 import { LatentSpace } from "./latent-space.js";
+import { requireKnownOptions } from "./known-options.js";
 import { requireOption } from "./option-checks.js";
+import { planSteps } from "./plan-steps.js";
+import { PROMPT_OPTIONS } from "./stable-diffusion-options.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "./pipeline-folder.js";
 import { preview, previewMap } from "./preview.js";
 import { sample } from "./sampling.js";
@@ -94,7 +98,7 @@ export class StableDiffusionDiffEditPipeline {
    * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit; HubError for downloads
    */
   static async fromPretrained(
-    from: string,
+    from: string | URL,
     options: FromPretrainedOptions = {},
   ): Promise<StableDiffusionDiffEditPipeline> {
     return PipelineFolder.open(from, PARTS, options, async (folder) => {
@@ -123,6 +127,8 @@ export class StableDiffusionDiffEditPipeline {
    * @throws PipelineOptionError before any work
    */
   async generateMask(options: DiffEditMaskOptions): Promise<tf.Tensor4D> {
+    requireKnownOptions(options, DIFF_EDIT_OPTIONS);
+    for (const prompts of [options.source, options.target]) requireKnownOptions(prompts, PROMPT_OPTIONS);
     const { signal, image } = options;
     signal?.throwIfAborted();
     const { steps, guidanceScale, seed } = checkSettings(options);
@@ -137,7 +143,7 @@ export class StableDiffusionDiffEditPipeline {
       `${source.count} prompts`,
       `as for the target, ${target.count}`,
     );
-    const plan = this.scheduler.plan(steps);
+    const plan = planSteps(this.scheduler, steps);
     const pictures = checkPictures(image, target.count, this.#facts);
     const held: tf.Tensor[] = [pictures];
     try {
@@ -192,11 +198,12 @@ export class StableDiffusionDiffEditPipeline {
 
   /** The same, one step at a time: leaving the loop frees everything. */
   async *inversionSteps(options: DiffEditInvertOptions): AsyncGenerator<DiffEditStep, void, undefined> {
+    requireKnownOptions(options, DIFF_EDIT_OPTIONS);
     options.signal?.throwIfAborted();
     const checked = checkSettings(options);
     const { steps, strength } = checked;
     const prompts = checkPrompts(options, this.#facts);
-    const plan = this.inverseScheduler.plan(steps);
+    const plan = planSteps(this.inverseScheduler, steps);
     const end = plan.timesteps.length - (steps - Math.trunc(steps * strength));
     requireOption(end > 0, "strength", strength, `at least ${(1 / steps).toFixed(3)}, for one of ${steps} steps`);
     const image = checkPictures(options.image, prompts.count, this.#facts);
@@ -230,13 +237,14 @@ export class StableDiffusionDiffEditPipeline {
    * @throws PipelineOptionError before any work, if an option is out of its range or the latents are those of other steps
    */
   async *steps(options: DiffEditOptions): AsyncGenerator<DiffEditStep, void, undefined> {
+    requireKnownOptions(options, DIFF_EDIT_OPTIONS);
     options.signal?.throwIfAborted();
     const checked = checkSettings(options);
     const { steps, strength, numImages } = checked;
     const prompts = checkPrompts(options, this.#facts);
     const { imageLatents } = options;
     checkImageLatents(imageLatents, prompts.count, this.#facts);
-    const plan = this.scheduler.plan(steps);
+    const plan = planSteps(this.scheduler, steps);
     const { first, end } = stepWindow(this.scheduler, plan, { steps, strength, image: imageLatents[0] });
     const count = end - first;
     requireOption(

@@ -8,7 +8,9 @@ import { controlResiduals } from "./control.js";
 import { FiniteWatch } from "./finite-watch.js";
 import { guide, guidanceEmbedding, needsGuidance } from "./guidance.js";
 import { binaryMask, pasteBack } from "./inpainting.js";
+import { type OptionNames, requireKnownOptions } from "./known-options.js";
 import { LatentSpace } from "./latent-space.js";
+import { planSteps } from "./plan-steps.js";
 import { preview, previewMap } from "./preview.js";
 import { sample } from "./sampling.js";
 import {
@@ -70,6 +72,7 @@ export type PromptStates = {
 export abstract class LatentPipeline<P extends LatentPipelineParts, O extends StableDiffusionOptions> {
   /** LoRAs that are mixed into the UNet and the text encoders: `await pipeline.loras.load(file, { scale: 0.8 })`. */
   abstract readonly loras: LoraSet;
+  protected abstract readonly optionNames: OptionNames<O>;
   readonly #space: LatentSpace;
   #previewMap: number[][] | undefined;
 
@@ -129,12 +132,13 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
    * @throws PipelineOptionError before any work, if an option is out of its range
    */
   async *steps(options: O): AsyncGenerator<StableDiffusionStep, void, undefined> {
+    requireKnownOptions(options, this.optionNames);
     options.signal?.throwIfAborted();
     const checked = this.check(options);
     const { scheduler = this.parts.scheduler, noise = keyedNoise(checked.seed), control, signal, eta } = options;
     const held: tf.Tensor[] = [checked.image ?? [], checked.mask ?? []].flat();
     try {
-      const plan = scheduler.plan(checked.steps);
+      const plan = planSteps(scheduler, checked.steps);
       const { first, end } = stepWindow(scheduler, plan, checked);
       const total = end - first;
       const isGuided = this.isGuided(checked);

@@ -37,7 +37,7 @@ export type AnyPipeline =
  * @throws PipelineFolderError for a folder that is none; those of the pipelines' fromPretrained
  */
 export async function openPipeline(from: BytesFrom, options: OpenPipelineOptions = {}): Promise<AnyPipeline> {
-  return isSingleFile(from) ? openFile(from, options) : openFolder(from as string, options);
+  return isSingleFile(from) ? openFile(from, options) : openFolder(from as string | URL, options);
 }
 
 async function openFile(from: BytesFrom, { tokenizer: vocabulary, ...options }: OpenPipelineOptions) {
@@ -61,7 +61,7 @@ async function familyOf(from: BytesFrom): Promise<CheckpointFamily> {
   }
 }
 
-async function openFolder(from: string, options: OpenPipelineOptions) {
+async function openFolder(from: string | URL, options: OpenPipelineOptions) {
   const { revision, token, signal, onProgress, variant, dtype } = options;
   const source = { revision, token, signal, onProgress };
   const parts = await readPartClasses(await modelFolder(from, { ...source, files: [MODEL_INDEX] }));

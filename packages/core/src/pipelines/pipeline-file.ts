@@ -14,9 +14,10 @@ export interface StableDiffusionFileOptions extends SingleFileOptions {
   tokenizer?: CLIPTokenizer;
 }
 
-/** Whether this is a file of weights, and not a folder. */
+/** Whether this is a file of weights, and not a folder; what can only be a file is one, whatever its name. */
 export function isSingleFile(from: BytesFrom): boolean {
-  return typeof from !== "string" || /\.(safetensors|ckpt|pt|pth|bin)$/i.test(from);
+  if (from instanceof Blob || from instanceof Uint8Array) return true;
+  return /^(https?|data|blob):|\.(safetensors|ckpt|pt|pth|bin)$/i.test(String(from));
 }
 
 /**

@@ -33,7 +33,7 @@ export class PipelineFolder {
    * @throws PipelineFolderError if a part is missing, is of another class or has no use in this pipeline; HubError for downloads
    */
   static async open<P>(
-    from: string,
+    from: string | URL,
     required: Record<string, PartRequirement>,
     { variant, dtype, ...source }: FromPretrainedOptions,
     build: (folder: PipelineFolder) => Promise<P>,

@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { NoiseSource, Scheduler } from "@tfjs-diffusion/schedulers";
 import { checkControl, type Control } from "./control.js";
 import { PipelineOptionError } from "./errors.js";
+import type { OptionNames } from "./known-options.js";
 import { negativesFor, requireBetween, requireOption, requireTensors, requireWhole, texts } from "./option-checks.js";
 import type { StableDiffusionStep } from "./latent-pipeline.js";
 
@@ -78,6 +79,37 @@ export interface StableDiffusionOptions {
   onStep?: (step: StableDiffusionStep) => void;
 }
 
+export const STABLE_DIFFUSION_OPTIONS: OptionNames<StableDiffusionOptions> = {
+  prompt: true,
+  negativePrompt: true,
+  promptWeighting: true,
+  promptEmbeds: true,
+  negativePromptEmbeds: true,
+  numInferenceSteps: true,
+  guidanceScale: true,
+  guidanceRescale: true,
+  eta: true,
+  clipSkip: true,
+  seed: true,
+  numImages: true,
+  width: true,
+  height: true,
+  scheduler: true,
+  latents: true,
+  noise: true,
+  image: true,
+  mask: true,
+  strength: true,
+  denoisingEnd: true,
+  denoisingStart: true,
+  pasteBack: true,
+  maskBlur: true,
+  control: true,
+  debug: true,
+  signal: true,
+  onStep: true,
+};
+
 /** {@link StableDiffusionOptions}, checked, with their defaults. */
 export interface CheckedOptions {
   prompts: string[] | tf.Tensor3D;
@@ -104,6 +136,13 @@ export type PromptOptions = Pick<
   StableDiffusionOptions,
   "prompt" | "promptEmbeds" | "negativePrompt" | "negativePromptEmbeds"
 >;
+
+export const PROMPT_OPTIONS: OptionNames<PromptOptions> = {
+  prompt: true,
+  promptEmbeds: true,
+  negativePrompt: true,
+  negativePromptEmbeds: true,
+};
 
 /** What the checks must know of the networks. */
 export interface PipelineFacts {

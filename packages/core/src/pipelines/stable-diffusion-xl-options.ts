@@ -1,7 +1,12 @@
 import type * as tf from "@tensorflow/tfjs";
 import { PipelineOptionError } from "./errors.js";
+import type { OptionNames } from "./known-options.js";
 import { requireOption, texts } from "./option-checks.js";
-import type { CheckedOptions, StableDiffusionOptions } from "./stable-diffusion-options.js";
+import {
+  type CheckedOptions,
+  STABLE_DIFFUSION_OPTIONS,
+  type StableDiffusionOptions,
+} from "./stable-diffusion-options.js";
 
 /** Height and width, or top and left, in pixels. */
 export type PixelPair = readonly [number, number];
@@ -36,6 +41,22 @@ export interface StableDiffusionXLOptions extends StableDiffusionOptions {
   aestheticScore?: number;
   negativeAestheticScore?: number;
 }
+
+export const STABLE_DIFFUSION_XL_OPTIONS: OptionNames<StableDiffusionXLOptions> = {
+  ...STABLE_DIFFUSION_OPTIONS,
+  prompt2: true,
+  negativePrompt2: true,
+  pooledPromptEmbeds: true,
+  negativePooledPromptEmbeds: true,
+  originalSize: true,
+  cropsCoordsTopLeft: true,
+  targetSize: true,
+  negativeOriginalSize: true,
+  negativeTargetSize: true,
+  negativeCropsCoordsTopLeft: true,
+  aestheticScore: true,
+  negativeAestheticScore: true,
+};
 
 /** What is read as prompts by the one and by the other text encoder; as many of each. */
 export interface PromptPair {

@@ -15,7 +15,13 @@ import { requireLatentChannels, requireTextWidth, requireUNet } from "./part-che
 import { isSingleFile, openPipelineFile, type StableDiffusionFileOptions, tokenizerForFile } from "./pipeline-file.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "./pipeline-folder.js";
 import type { CheckedOptions } from "./stable-diffusion-options.js";
-import { checkXLOptions, promptPair, type StableDiffusionXLOptions, timeIds } from "./stable-diffusion-xl-options.js";
+import {
+  checkXLOptions,
+  promptPair,
+  STABLE_DIFFUSION_XL_OPTIONS,
+  type StableDiffusionXLOptions,
+  timeIds,
+} from "./stable-diffusion-xl-options.js";
 import {
   encodePromptsXL,
   type EncodePromptsOptions,
@@ -66,6 +72,7 @@ export interface StableDiffusionXLFileOptions extends StableDiffusionFileOptions
  */
 export class StableDiffusionXLPipeline extends LatentPipeline<StableDiffusionXLParts, StableDiffusionXLOptions> {
   readonly loras: LoraSet;
+  protected override readonly optionNames = STABLE_DIFFUSION_XL_OPTIONS;
   readonly #isRefiner: boolean;
 
   /** @throws PipelinePartsError if the parts do not fit */
@@ -88,7 +95,7 @@ export class StableDiffusionXLPipeline extends LatentPipeline<StableDiffusionXLP
   ): Promise<StableDiffusionXLPipeline> {
     if (isSingleFile(from)) return this.fromSingleFile(from, options);
     return PipelineFolder.open(
-      from as string,
+      from as string | URL,
       PARTS,
       options,
       async (parts) =>

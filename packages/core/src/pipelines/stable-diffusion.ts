@@ -14,7 +14,11 @@ import type { PartRequirement } from "./model-index.js";
 import { requireLatentChannels, requireTextWidth, requireUNet } from "./part-checks.js";
 import { isSingleFile, openPipelineFile, type StableDiffusionFileOptions, tokenizerForFile } from "./pipeline-file.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "./pipeline-folder.js";
-import type { CheckedOptions, StableDiffusionOptions } from "./stable-diffusion-options.js";
+import {
+  type CheckedOptions,
+  STABLE_DIFFUSION_OPTIONS,
+  type StableDiffusionOptions,
+} from "./stable-diffusion-options.js";
 import { encodePrompts, type EncodePromptsOptions, repeatRows } from "./text-conditioning.js";
 
 const NAME = "StableDiffusionPipeline";
@@ -69,6 +73,7 @@ export interface StableDiffusionParts extends LatentPipelineParts {
  */
 export class StableDiffusionPipeline extends LatentPipeline<StableDiffusionParts, StableDiffusionOptions> {
   readonly loras: LoraSet;
+  protected override readonly optionNames = STABLE_DIFFUSION_OPTIONS;
 
   /** The scheduler's `steps_offset` and `clip_sample` become 1 and false, as the published models need them and diffusers sets them. */
   constructor(parts: StableDiffusionParts) {
@@ -90,7 +95,7 @@ export class StableDiffusionPipeline extends LatentPipeline<StableDiffusionParts
   ): Promise<StableDiffusionPipeline> {
     if (isSingleFile(from)) return this.fromSingleFile(from, options);
     return PipelineFolder.open(
-      from as string,
+      from as string | URL,
       STABLE_DIFFUSION_PARTS,
       options,
       async (folder) => new StableDiffusionPipeline(await readStableDiffusionParts(folder)),

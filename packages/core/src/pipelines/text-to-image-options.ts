@@ -1,6 +1,7 @@
 import type * as tf from "@tensorflow/tfjs";
 import type { NoiseSource, Scheduler } from "@tfjs-diffusion/schedulers";
 import { PipelineOptionError } from "./errors.js";
+import { type OptionNames, requireKnownOptions } from "./known-options.js";
 import { negativesFor, requireBetween, requireOption, requireWhole, texts } from "./option-checks.js";
 import type { TextToImageStep } from "./text-to-image.js";
 
@@ -37,6 +38,22 @@ export interface TextToImageOptions {
   onStep?: (step: TextToImageStep) => void;
 }
 
+const NAMES: OptionNames<TextToImageOptions> = {
+  prompt: true,
+  negativePrompt: true,
+  numInferenceSteps: true,
+  guidanceScale: true,
+  guidanceRescale: true,
+  seed: true,
+  numImages: true,
+  scheduler: true,
+  latents: true,
+  noise: true,
+  debug: true,
+  signal: true,
+  onStep: true,
+};
+
 /** The numbers and words of {@link TextToImageOptions}, checked, with their defaults. */
 export interface CheckedOptions {
   prompts: string[];
@@ -58,6 +75,7 @@ export interface CheckedOptions {
  * @throws PipelineOptionError for what is out of its range, naming the range
  */
 export function checkOptions(options: TextToImageOptions, picture: [number, number, number]): CheckedOptions {
+  requireKnownOptions(options, NAMES);
   const {
     negativePrompt = "",
     numInferenceSteps = 20,

@@ -6,6 +6,7 @@ import type { UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import { FiniteWatch } from "./finite-watch.js";
 import type { SaveOptions } from "../weights/model-folder.js";
 import { guide, needsGuidance } from "./guidance.js";
+import { planSteps } from "./plan-steps.js";
 import { keepPixelRange } from "./pixel-range.js";
 import type { PartRequirement } from "./model-index.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "./pipeline-folder.js";
@@ -53,7 +54,7 @@ export class TextToImagePipeline {
    *
    * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit; HubError for downloads
    */
-  static async fromPretrained(from: string, options: FromPretrainedOptions = {}): Promise<TextToImagePipeline> {
+  static async fromPretrained(from: string | URL, options: FromPretrainedOptions = {}): Promise<TextToImagePipeline> {
     return PipelineFolder.open(
       from,
       PARTS,
@@ -97,15 +98,15 @@ export class TextToImagePipeline {
    * @throws PipelineOptionError before any work, if an option is out of its range
    */
   async *steps(options: TextToImageOptions): AsyncGenerator<TextToImageStep, void, undefined> {
-    const { latents, signal, debug = false } = options;
     const { prompts, negativePrompts, steps, seed, numImages, shape, ...guidance } = checkOptions(
       options,
       pictureShape(this.parts.unet),
     );
+    const { latents, signal, debug = false } = options;
     signal?.throwIfAborted();
     const guided = needsGuidance(guidance.guidanceScale);
     const scheduler = options.scheduler ?? this.parts.scheduler;
-    const plan = scheduler.plan(steps);
+    const plan = planSteps(scheduler, steps);
     const noise = options.noise ?? keyedNoise(seed);
     const watch = new FiniteWatch(this.parts, debug);
     const conditioning = watch.over("Reading the prompts", () =>

@@ -14,6 +14,7 @@ import {
   type UnCLIPImageVariationParts,
 } from "./unclip-parts.js";
 import { UnCLIPDrawingPipeline } from "./unclip-pipeline.js";
+import { planSteps } from "./plan-steps.js";
 import { drawEmbeddings, type UnCLIPStep } from "./unclip-stages.js";
 import { repeatStates } from "./unclip-text.js";
 
@@ -44,7 +45,7 @@ export class UnCLIPImageVariationPipeline extends UnCLIPDrawingPipeline<
    * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit; HubError for downloads
    */
   static async fromPretrained(
-    from: string,
+    from: string | URL,
     options: FromPretrainedOptions = {},
   ): Promise<UnCLIPImageVariationPipeline> {
     return PipelineFolder.open(from, PARTS, options, async (folder) => {
@@ -76,13 +77,13 @@ export class UnCLIPImageVariationPipeline extends UnCLIPDrawingPipeline<
   }
 
   async *steps(options: UnCLIPImageVariationOptions): AsyncGenerator<UnCLIPStep, void, undefined> {
+    const { batch, numImages, seed, decoderScale, ...steps } = checkVariation(options, this.facts);
     const { signal, image, decoderLatents, superResLatents } = options;
     signal?.throwIfAborted();
     const { decoderScheduler, superResScheduler } = this.parts;
-    const { batch, numImages, seed, decoderScale, ...steps } = checkVariation(options, this.facts);
     const plans = {
-      decoder: decoderScheduler.plan(steps.decoderSteps),
-      superResolution: superResScheduler.plan(steps.superResSteps),
+      decoder: planSteps(decoderScheduler, steps.decoderSteps, "decoderNumInferenceSteps"),
+      superResolution: planSteps(superResScheduler, steps.superResSteps, "superResNumInferenceSteps"),
     };
     const watch = this.watch(options);
     const run = { plans, noise: options.noise ?? keyedNoise(seed), signal, watch };

@@ -1,6 +1,7 @@
 import type * as tf from "@tensorflow/tfjs";
 import type { NoiseSource } from "@tfjs-diffusion/schedulers";
 import { PipelineOptionError } from "./errors.js";
+import { type OptionNames, requireKnownOptions } from "./known-options.js";
 import { requireOption, requireWhole, texts } from "./option-checks.js";
 import type { UnCLIPStep } from "./unclip-stages.js";
 import type { TextStates } from "./unclip-text.js";
@@ -53,6 +54,33 @@ export interface UnCLIPImageVariationOptions extends UnCLIPDrawingOptions {
   imageEmbeddings?: tf.Tensor2D;
 }
 
+const DRAWING_NAMES: OptionNames<UnCLIPDrawingOptions> = {
+  decoderNumInferenceSteps: true,
+  superResNumInferenceSteps: true,
+  decoderGuidanceScale: true,
+  seed: true,
+  numImages: true,
+  decoderLatents: true,
+  superResLatents: true,
+  noise: true,
+  debug: true,
+  signal: true,
+  onStep: true,
+};
+const NAMES: OptionNames<UnCLIPOptions> = {
+  ...DRAWING_NAMES,
+  prompt: true,
+  textStates: true,
+  priorNumInferenceSteps: true,
+  priorGuidanceScale: true,
+  priorLatents: true,
+};
+const VARIATION_NAMES: OptionNames<UnCLIPImageVariationOptions> = {
+  ...DRAWING_NAMES,
+  image: true,
+  imageEmbeddings: true,
+};
+
 /** Numbers that the parts of a pipeline fix. */
 export interface UnCLIPFacts {
   /** Numbers in an embedding. */
@@ -101,6 +129,7 @@ export interface CheckedUnCLIP extends CheckedDrawing {
  * @throws PipelineOptionError
  */
 export function checkUnCLIP(options: UnCLIPOptions, facts: UnCLIPFacts, tokens: number): CheckedUnCLIP {
+  requireKnownOptions(options, NAMES);
   const { prompt, textStates, priorLatents } = options;
   const { priorNumInferenceSteps: priorSteps = 25, priorGuidanceScale: priorScale = 4 } = options;
   requireOneOf({ prompt, textStates });
@@ -121,6 +150,7 @@ export function checkUnCLIP(options: UnCLIPOptions, facts: UnCLIPFacts, tokens: 
 
 /** @throws PipelineOptionError */
 export function checkVariation(options: UnCLIPImageVariationOptions, facts: UnCLIPFacts): CheckedDrawing {
+  requireKnownOptions(options, VARIATION_NAMES);
   const { image, imageEmbeddings } = options;
   requireOneOf({ image, imageEmbeddings });
   if (image) requirePictures("image", image);

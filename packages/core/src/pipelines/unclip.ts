@@ -7,6 +7,7 @@ import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from 
 import { checkUnCLIP, type UnCLIPOptions } from "./unclip-options.js";
 import { DRAWING_PARTS, drawingFolders, readDrawingParts, requirePrior, type UnCLIPParts } from "./unclip-parts.js";
 import { UnCLIPDrawingPipeline } from "./unclip-pipeline.js";
+import { planSteps } from "./plan-steps.js";
 import { drawEmbeddings, runPrior, type UnCLIPStep } from "./unclip-stages.js";
 import { repeatStates, type TextStates, withUnconditional } from "./unclip-text.js";
 
@@ -33,7 +34,7 @@ export class UnCLIPPipeline extends UnCLIPDrawingPipeline<UnCLIPParts, UnCLIPOpt
    *
    * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit; HubError for downloads
    */
-  static async fromPretrained(from: string, options: FromPretrainedOptions = {}): Promise<UnCLIPPipeline> {
+  static async fromPretrained(from: string | URL, options: FromPretrainedOptions = {}): Promise<UnCLIPPipeline> {
     return PipelineFolder.open(from, PARTS, options, async (folder) => {
       const priorScheduler = await folder.scheduler("prior_scheduler");
       const prior = await folder.model<PriorTransformer>("prior");
@@ -49,15 +50,15 @@ export class UnCLIPPipeline extends UnCLIPDrawingPipeline<UnCLIPParts, UnCLIPOpt
   }
 
   async *steps(options: UnCLIPOptions): AsyncGenerator<UnCLIPStep, void, undefined> {
-    const { signal } = options;
-    signal?.throwIfAborted();
     const { prior, priorScheduler, decoderScheduler, superResScheduler } = this.parts;
     const checked = checkUnCLIP(options, this.facts, prior.config.num_embeddings);
+    const { signal } = options;
+    signal?.throwIfAborted();
     const { text, batch, numImages, priorScale, decoderScale } = checked;
     const plans = {
-      prior: priorScheduler.plan(checked.priorSteps),
-      decoder: decoderScheduler.plan(checked.decoderSteps),
-      superResolution: superResScheduler.plan(checked.superResSteps),
+      prior: planSteps(priorScheduler, checked.priorSteps, "priorNumInferenceSteps"),
+      decoder: planSteps(decoderScheduler, checked.decoderSteps, "decoderNumInferenceSteps"),
+      superResolution: planSteps(superResScheduler, checked.superResSteps, "superResNumInferenceSteps"),
     };
     const watch = this.watch(options);
     const run = { plans, noise: options.noise ?? keyedNoise(checked.seed), signal, watch };

@@ -77,7 +77,7 @@ export class CLIPTokenizer {
    *
    * @throws TokenizerFilesError; HubError for downloads
    */
-  static async fromFolder(from: string, options: TokenizerFolderOptions = {}): Promise<CLIPTokenizer> {
+  static async fromFolder(from: string | URL, options: TokenizerFolderOptions = {}): Promise<CLIPTokenizer> {
     const { subfolder, ...source } = options;
     const inside = (folder: string) => (subfolder === undefined ? folder : joinPath(folder, subfolder));
     const files = TOKENIZER_FILES.map((name) => joinPath(inside(""), name));
