@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { BACKEND_NAMES, type BackendName, type BackendOptions, type Candidate } from "./candidate.js";
 import { cpuCandidate } from "./cpu.js";
-import { nodeCandidate, nodeGpuCandidate } from "./native.js";
+import { nodeCandidate, nodeGpuCandidate } from "./native/candidate.js";
 import { silenceBanner } from "./quiet.js";
 import { webglCandidate } from "./webgl.js";
 import { webgpuCandidate } from "./webgpu.js";

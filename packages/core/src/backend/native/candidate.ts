@@ -1,9 +1,10 @@
 import type * as Os from "node:os";
 import type * as Path from "node:path";
 import * as tf from "@tensorflow/tfjs";
-import type { Candidate, LoadedBackend } from "./candidate.js";
-import { importInNode, isNode, requireFrom } from "./node-only.js";
-import { quietly } from "./quiet.js";
+import type { Candidate, LoadedBackend } from "../candidate.js";
+import { importInNode, isNode, requireFrom } from "../node-only.js";
+import { quietly } from "../quiet.js";
+import { completeNativeBackend } from "./register.js";
 
 /** TensorFlow's C library on the processor: the fastest way to train without a graphics card. */
 export const nodeCandidate: Candidate = { name: "node", load: () => loadNative("@tensorflow/tfjs-node") };
@@ -25,6 +26,7 @@ async function loadNative(packageName: NativePackage): Promise<LoadedBackend> {
     await restoreRemovedUtil();
     process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "1"; // what it could do with another processor is of no use to anyone here
     await quietly(() => requireNative(entry));
+    completeNativeBackend();
     loaded = packageName;
   }
   return { registeredAs: "tensorflow" };

@@ -1,0 +1,193 @@
+import type { DataId, KernelBackend, TensorInfo } from "@tensorflow/tfjs";
+
+/** What the kernels here use of tfjs-node's backend, which does not type it for outsiders. */
+export interface NativeBackend extends KernelBackend {
+  binding: Binding;
+  tensorMap: { set(dataId: DataId, tensor: object): void };
+  getInputTensorIds(tensors: TensorInfo[]): number[];
+}
+
+interface Binding {
+  executeOp(name: string, attributes: Attribute[], inputs: number[], outputs: number): Output[];
+  createTensor(shape: number[], type: number, values: Float32Array | Int32Array): number;
+  deleteTensor(id: number): void;
+  TF_FLOAT: number;
+  TF_INT32: number;
+  TF_ATTR_BOOL: number;
+  TF_ATTR_INT: number;
+  TF_ATTR_STRING: number;
+  TF_ATTR_TYPE: number;
+}
+
+interface Output {
+  id: number;
+  shape: number[];
+  dtype: number;
+}
+
+interface Attribute {
+  name: string;
+  type: number;
+  value: unknown;
+}
+
+/** A float32 tensor of TensorFlow's, which TensorFlow.js knows nothing of. */
+export interface Raw {
+  readonly id: number;
+  readonly shape: readonly number[];
+}
+
+/**
+ * TensorFlow's operations without TensorFlow.js' accounts in between: a call takes 4 microseconds where the engine takes 22, and small networks
+ * are made of thousands (docs/benchmarks.md). What operations make is freed with {@link evaluate}; attributes are those of
+ * https://www.tensorflow.org/api_docs/python/tf/raw_ops.
+ */
+export class RawOps {
+  readonly #made: number[] = [];
+  readonly #binding: Binding;
+
+  private constructor(private readonly backend: NativeBackend) {
+    this.#binding = backend.binding;
+  }
+
+  /** Runs `body` and gives what it returns to TensorFlow.js; frees all else that it made, also if it throws. */
+  static evaluate(backend: NativeBackend, body: (ops: RawOps) => readonly Raw[]): TensorInfo[] {
+    const ops = new RawOps(backend);
+    const given = new Set<number>();
+    try {
+      return body(ops).map(({ id, shape }) => {
+        const dataId = {};
+        const [copy, size] = [[...shape], { dtype: backend.binding.TF_FLOAT, values: null, refCount: 1 }];
+        backend.tensorMap.set(dataId, { id, shape: copy, ...size });
+        given.add(id);
+        return { dataId, shape: copy, dtype: "float32" };
+      });
+    } finally {
+      for (const id of ops.#made) if (!given.has(id)) backend.binding.deleteTensor(id);
+    }
+  }
+
+  /** Frees all that `body` makes but what it returns, as tf.tidy does. */
+  tidy<R extends readonly Raw[]>(body: () => R): R {
+    const before = this.#made.length;
+    const results = body();
+    const kept = new Set(results.map(({ id }) => id));
+    for (const id of this.#made.splice(before)) {
+      if (kept.has(id)) this.#made.push(id);
+      else this.#binding.deleteTensor(id);
+    }
+    return results;
+  }
+
+  /** Borrows tensors of TensorFlow.js. */
+  take(tensors: TensorInfo[]): Raw[] {
+    const ids = this.backend.getInputTensorIds(tensors);
+    return tensors.map(({ shape }, i) => ({ id: ids[i]!, shape }));
+  }
+
+  add = (a: Raw, b: Raw) => this.#float("AddV2", a, b);
+  sub = (a: Raw, b: Raw) => this.#float("Sub", a, b);
+  mul = (a: Raw, b: Raw) => this.#float("Mul", a, b);
+  square = (x: Raw) => this.#float("Square", x);
+  rsqrt = (x: Raw) => this.#float("Rsqrt", x);
+  sigmoid = (x: Raw) => this.#float("Sigmoid", x);
+  /** dy s (1 - s), s the sigmoid of something. */
+  sigmoidGradient = (s: Raw, dy: Raw) => this.#float("SigmoidGrad", s, dy);
+  erf = (x: Raw) => this.#float("Erf", x);
+  exp = (x: Raw) => this.#float("Exp", x);
+  /** Over the last axis. */
+  softmax = (x: Raw) => this.#float("Softmax", x);
+
+  /** A number. */
+  scalar(value: number): Raw {
+    return this.#tensor([], this.#binding.TF_FLOAT, Float32Array.of(value));
+  }
+
+  /** The axes that are averaged over stay, with size 1. */
+  mean(x: Raw, axes: number[]): Raw {
+    return this.#run("Mean", [this.#bool("keep_dims", true), ...this.#types("Tidx")], [x, this.#integers(axes)])[0]!;
+  }
+
+  /** Without the axes that are summed over, or with size 1. */
+  sum(x: Raw, axes: number[], keepDims = false): Raw {
+    return this.#run("Sum", [this.#bool("keep_dims", keepDims), ...this.#types("Tidx")], [x, this.#integers(axes)])[0]!;
+  }
+
+  reshape(x: Raw, shape: readonly number[]): Raw {
+    if (x.shape.join() === shape.join()) return x;
+    return this.#run("Reshape", this.#types("Tshape"), [x, this.#integers(shape)])[0]!;
+  }
+
+  transpose(x: Raw, order: number[]): Raw {
+    return this.#run("Transpose", this.#types("Tperm"), [x, this.#integers(order)])[0]!;
+  }
+
+  tile(x: Raw, times: number[]): Raw {
+    return this.#run("Tile", this.#types("Tmultiples"), [x, this.#integers(times)])[0]!;
+  }
+
+  /** A part of x; a size of -1 is all that is left. */
+  slice(x: Raw, begin: number[], size: number[]): Raw {
+    return this.#run("Slice", this.#types("Index"), [x, this.#integers(begin), this.#integers(size)])[0]!;
+  }
+
+  concat(parts: readonly Raw[], axis: number): Raw {
+    if (parts.length === 1) return parts[0]!;
+    const count = { name: "N", type: this.#binding.TF_ATTR_INT, value: parts.length };
+    return this.#run("ConcatV2", [count, ...this.#types("Tidx")], [...parts, this.#integer(axis)])[0]!;
+  }
+
+  /** Halves of the last axis. */
+  halves(x: Raw): [Raw, Raw] {
+    const count = { name: "num_split", type: this.#binding.TF_ATTR_INT, value: 2 };
+    return this.#run("Split", [count, ...this.#types()], [this.#integer(-1), x], 2) as [Raw, Raw];
+  }
+
+  /** Matrices, either transposed first. */
+  matMul(a: Raw, b: Raw, { transposeA = false, transposeB = false } = {}): Raw {
+    const turned = [this.#bool("transpose_a", transposeA), this.#bool("transpose_b", transposeB)];
+    return this.#run("MatMul", [...turned, ...this.#types()], [a, b])[0]!;
+  }
+
+  /** Matrices in the last two axes, either transposed first. */
+  batchMatMul(a: Raw, b: Raw, { transposeA = false, transposeB = false } = {}): Raw {
+    const turned = [this.#bool("adj_x", transposeA), this.#bool("adj_y", transposeB)];
+    return this.#run("BatchMatMulV2", [...turned, ...this.#types()], [a, b])[0]!;
+  }
+
+  #float(name: string, ...inputs: Raw[]): Raw {
+    return this.#run(name, this.#types(), inputs)[0]!;
+  }
+
+  #run(name: string, attributes: Attribute[], inputs: readonly Raw[], outputs = 1): Raw[] {
+    const ids = inputs.map(({ id }) => id);
+    const made = this.#binding.executeOp(name, attributes, ids, outputs);
+    for (const { id } of made) this.#made.push(id);
+    return made;
+  }
+
+  /** Numbers are float32; what says where or how much, int32, has a type of its own, called `index`. */
+  #types(index?: string): Attribute[] {
+    const { TF_ATTR_TYPE: type, TF_FLOAT, TF_INT32 } = this.#binding;
+    const numbers = { name: "T", type, value: TF_FLOAT };
+    return index === undefined ? [numbers] : [numbers, { name: index, type, value: TF_INT32 }];
+  }
+
+  #bool(name: string, value: boolean): Attribute {
+    return { name, type: this.#binding.TF_ATTR_BOOL, value };
+  }
+
+  #integers(values: readonly number[]): Raw {
+    return this.#tensor([values.length], this.#binding.TF_INT32, Int32Array.from(values));
+  }
+
+  #integer(value: number): Raw {
+    return this.#tensor([], this.#binding.TF_INT32, Int32Array.of(value));
+  }
+
+  #tensor(shape: number[], type: number, values: Float32Array | Int32Array): Raw {
+    const id = this.#binding.createTensor(shape, type, values);
+    this.#made.push(id);
+    return { id, shape };
+  }
+}

@@ -1,0 +1,44 @@
+import * as tf from "@tensorflow/tfjs";
+import { fusedKernelName } from "../../nn/fused-op.js";
+import { geglu, gegluGradient, gelu, geluGradient, silu, siluGradient } from "./activations.js";
+import { affine, affineGradient } from "./affine.js";
+import { attention, attentionGradient } from "./attention.js";
+import { groupNorm, groupNormGradient } from "./group-norm.js";
+import { layerNorm, layerNormGradient } from "./layer-norm.js";
+import { type NativeBackend, type Raw, RawOps } from "./raw.js";
+
+/** What `fusedOp` looks for: several of TensorFlow's operations at a time. */
+const KERNELS: Record<string, (ops: RawOps, inputs: never, attributes: never) => Raw[]> = {
+  Affine: affine,
+  AffineGradient: affineGradient,
+  Attention: attention,
+  AttentionGradient: attentionGradient,
+  Geglu: geglu,
+  GegluGradient: gegluGradient,
+  Gelu: gelu,
+  GeluGradient: geluGradient,
+  GroupNorm: groupNorm,
+  GroupNormGradient: groupNormGradient,
+  LayerNorm: layerNorm,
+  LayerNormGradient: layerNormGradient,
+  Silu: silu,
+  SiluGradient: siluGradient,
+};
+
+/** Gives the native backend the kernels that join several operations. */
+export function completeNativeBackend(): void {
+  for (const [name, kernel] of Object.entries(KERNELS)) {
+    const kernelName = fusedKernelName(name);
+    if (tf.getKernel(kernelName, "tensorflow")) continue;
+    tf.registerKernel({
+      kernelName,
+      backendName: "tensorflow",
+      kernelFunc: ({ inputs, attrs, backend }) =>
+        RawOps.evaluate(backend as NativeBackend, (ops) => {
+          const [names, taken] = [Object.keys(inputs), ops.take(Object.values(inputs) as tf.TensorInfo[])];
+          const raws = Object.fromEntries(names.map((name, i) => [name, taken[i]!]));
+          return kernel(ops, raws as never, attrs as never);
+        }),
+    });
+  }
+}
