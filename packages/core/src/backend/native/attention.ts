@@ -12,7 +12,7 @@ const SCORES_AT_ONCE = 2 ** 20;
 export const attention: NativeKernel<"q" | "k" | "v", Heads> = (ops, { q, k, v }, { heads }) => {
   const [keys, values] = [byHead(ops, k, heads), byHead(ops, v, heads)];
   const mixed = someQueries(ops, scaledByHead(ops, q, heads), keys).map((queries) =>
-    ops.tidy(() => [ops.batchMatMul(weights(ops, queries(), keys), values)]),
+    ops.tidy(() => [ops.matMul(weights(ops, queries(), keys), values)]),
   );
   return [together(ops, ops.concat(mixed.flat(), 2))];
 };
@@ -33,12 +33,12 @@ export const attentionGradient: NativeKernel<"q" | "k" | "v" | "saved0" | "dy", 
     ops.tidy(() => {
       const [someD, someQ] = [queries(d), queries()];
       const p = weights(ops, someQ, keys);
-      const dP = ops.batchMatMul(someD, values, { transposeB: true });
+      const dP = ops.matMul(someD, values, { transposeB: true });
       const dS = ops.mul(p, ops.sub(dP, queries(sums)));
       return [
-        ops.batchMatMul(dS, keys),
-        ops.batchMatMul(dS, someQ, { transposeA: true }),
-        ops.batchMatMul(p, someD, { transposeA: true }),
+        ops.matMul(dS, keys),
+        ops.matMul(dS, someQ, { transposeA: true }),
+        ops.matMul(p, someD, { transposeA: true }),
       ];
     }),
   );
@@ -51,7 +51,7 @@ export const attentionGradient: NativeKernel<"q" | "k" | "v" | "saved0" | "dy", 
 };
 
 function weights(ops: RawOps, queries: Raw, keys: Raw): Raw {
-  return ops.softmax(ops.batchMatMul(queries, keys, { transposeB: true }));
+  return ops.softmax(ops.matMul(queries, keys, { transposeB: true }));
 }
 
 /** Ways to cut the same few queries out of tensors [B, heads, N, ...]: of the queries, if nothing else is given. */

@@ -143,14 +143,11 @@ export class RawOps {
     return this.#run("Split", [count, ...this.#types()], [this.#integer(-1), x], 2) as [Raw, Raw];
   }
 
-  /** Matrices, either transposed first. */
+  /**
+   * Matrices in the last two axes, either transposed first. Not TensorFlow's MatMul, though that is faster on small ones: when a signal comes while
+   * it computes (Ctrl-C, or a profiler's), TensorFlow 2.15 damages its memory.
+   */
   matMul(a: Raw, b: Raw, { transposeA = false, transposeB = false } = {}): Raw {
-    const turned = [this.#bool("transpose_a", transposeA), this.#bool("transpose_b", transposeB)];
-    return this.#run("MatMul", [...turned, ...this.#types()], [a, b])[0]!;
-  }
-
-  /** Matrices in the last two axes, either transposed first. */
-  batchMatMul(a: Raw, b: Raw, { transposeA = false, transposeB = false } = {}): Raw {
     const turned = [this.#bool("adj_x", transposeA), this.#bool("adj_y", transposeB)];
     return this.#run("BatchMatMulV2", [...turned, ...this.#types()], [a, b])[0]!;
   }
