@@ -2,7 +2,7 @@ import type { NativeKernel } from "./fused.js";
 import type { Raw, RawOps } from "./raw.js";
 
 /** x -> the same shape. */
-export const silu: NativeKernel<"x"> = (ops, { x }) => [ops.mul(x, ops.sigmoid(x))];
+export const silu: NativeKernel<"x"> = (ops, { x }) => [ops.silu(x)];
 
 export const siluGradient: NativeKernel<"x" | "dy"> = (ops, { x, dy }) => [siluSlope(ops, x, dy)];
 

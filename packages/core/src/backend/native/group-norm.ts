@@ -20,7 +20,7 @@ export const groupNorm: NativeKernel<"x" | "w" | "b", Attributes> = (ops, { x, w
   const variance = groupMean(ops, ops.mean(ops.square(c), [1]), groups);
   const inverse = ops.rsqrt(ops.add(variance, ops.scalar(eps)));
   const y = ops.add(ops.mul(c, ops.mul(inverse, w)), b);
-  return [ops.reshape(silu ? ops.mul(y, ops.sigmoid(y)) : y, x.shape), mean, inverse];
+  return [ops.reshape(silu ? ops.silu(y) : y, x.shape), mean, inverse];
 };
 
 /** saved0 and saved1 are mean and 1 / deviation, dy [B, ..., C] -> gradients of x, w and b. */

@@ -1,22 +1,27 @@
-import type { NativeKernel } from "./fused.js";
+import { type NativeKernel, sizeOf } from "./fused.js";
+import type { Raw, RawOps } from "./raw.js";
 
-/** x [..., C], w, b [C] -> the same shape, and mean and 1 / deviation [..., 1] for the gradient. */
+/** x [..., C], w, b [C] -> the same shape. */
 export const layerNorm: NativeKernel<"x" | "w" | "b", { eps: number }> = (ops, { x, w, b }, { eps }) => {
-  const mean = ops.mean(x, [-1]);
-  const c = ops.sub(x, mean);
-  const inverse = ops.rsqrt(ops.add(ops.mean(ops.square(c), [-1]), ops.scalar(eps)));
-  return [ops.add(ops.mul(ops.mul(c, inverse), w), b), mean, inverse];
+  const features = x.shape.at(-1)!;
+  const rows = ops.reshape(x, [sizeOf(x.shape) / features, features]);
+  const inOne = ops.layerNorm(rows, w, b, eps);
+  return inOne ? [ops.reshape(inOne, x.shape)] : [ops.add(ops.mul(normalised(ops, x, eps).h, w), b)];
 };
 
-/** saved0 and saved1 are mean and 1 / deviation, dy [..., C] -> gradients of x, w and b. */
-export const layerNormGradient: NativeKernel<"x" | "w" | "saved0" | "saved1" | "dy"> = (
-  ops,
-  { x, w, saved0: mean, saved1: inverse, dy },
-) => {
+/** dy [..., C] -> gradients of x, w and b. */
+export const layerNormGradient: NativeKernel<"x" | "w" | "dy", { eps: number }> = (ops, { x, w, dy }, { eps }) => {
+  const { h, inverse } = normalised(ops, x, eps);
   const others = x.shape.slice(0, -1).map((_, axis) => axis);
-  const h = ops.mul(ops.sub(x, mean), inverse);
   const [dh, dw] = [ops.mul(dy, h), ops.mul(dy, w)];
   const slope = ops.mean(ops.mul(dh, w), [-1]);
   const dx = ops.mul(ops.sub(dw, ops.add(ops.mul(h, slope), ops.mean(dw, [-1]))), inverse);
   return [dx, ops.sum(dh, others), ops.sum(dy, others)];
 };
+
+/** x with mean 0 and variance 1 over the last axis, and 1 / the deviation it had. */
+function normalised(ops: RawOps, x: Raw, eps: number): { h: Raw; inverse: Raw } {
+  const c = ops.sub(x, ops.mean(x, [-1]));
+  const inverse = ops.rsqrt(ops.add(ops.mean(ops.square(c), [-1]), ops.scalar(eps)));
+  return { h: ops.mul(c, inverse), inverse };
+}

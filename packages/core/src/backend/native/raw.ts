@@ -1,4 +1,5 @@
 import type { DataId, KernelBackend, TensorInfo } from "@tensorflow/tfjs";
+import { hasOneDnn, type OneDnnKernel, oneDnnLabel } from "./one-dnn.js";
 
 /** What the kernels here use of tfjs-node's backend, which does not type it for outsiders. */
 export interface NativeBackend extends KernelBackend {
@@ -7,13 +8,15 @@ export interface NativeBackend extends KernelBackend {
   getInputTensorIds(tensors: TensorInfo[]): number[];
 }
 
-interface Binding {
+/** TensorFlow's C library, as tfjs-node binds it. */
+export interface Binding {
   executeOp(name: string, attributes: Attribute[], inputs: number[], outputs: number): Output[];
   createTensor(shape: number[], type: number, values: Float32Array | Int32Array): number;
   deleteTensor(id: number): void;
   TF_FLOAT: number;
   TF_INT32: number;
   TF_ATTR_BOOL: number;
+  TF_ATTR_FLOAT: number;
   TF_ATTR_INT: number;
   TF_ATTR_STRING: number;
   TF_ATTR_TYPE: number;
@@ -25,7 +28,7 @@ interface Output {
   dtype: number;
 }
 
-interface Attribute {
+export interface Attribute {
   name: string;
   type: number;
   value: unknown;
@@ -95,8 +98,22 @@ export class RawOps {
   sigmoidGradient = (s: Raw, dy: Raw) => this.#float("SigmoidGrad", s, dy);
   erf = (x: Raw) => this.#float("Erf", x);
   exp = (x: Raw) => this.#float("Exp", x);
+
   /** Over the last axis. */
-  softmax = (x: Raw) => this.#float("Softmax", x);
+  softmax(x: Raw): Raw {
+    return this.#oneDnn("_MklSoftmax", [x]) ?? this.#float("Softmax", x);
+  }
+
+  /** x sigmoid(x). */
+  silu(x: Raw): Raw {
+    return this.#oneDnn("_MklSwish", [x]) ?? this.mul(x, this.sigmoid(x));
+  }
+
+  /** Over the last axis of x [..., C], with w, b [C]; undefined where this build of TensorFlow has none. */
+  layerNorm(x: Raw, w: Raw, b: Raw, eps: number): Raw | undefined {
+    const epsilon = { name: "epsilon", type: this.#binding.TF_ATTR_FLOAT, value: eps };
+    return this.#oneDnn("_MklLayerNorm", [x, w, b], epsilon);
+  }
 
   /** A number. */
   scalar(value: number): Raw {
@@ -154,6 +171,11 @@ export class RawOps {
 
   #float(name: string, ...inputs: Raw[]): Raw {
     return this.#run(name, this.#types(), inputs)[0]!;
+  }
+
+  #oneDnn(kernel: OneDnnKernel, inputs: Raw[], ...attributes: Attribute[]): Raw | undefined {
+    if (!hasOneDnn(this.#binding, kernel)) return undefined;
+    return this.#run(kernel, [...attributes, oneDnnLabel(this.#binding, kernel), ...this.#types()], inputs)[0]!;
   }
 
   #run(name: string, attributes: Attribute[], inputs: readonly Raw[], outputs = 1): Raw[] {
