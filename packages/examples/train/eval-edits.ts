@@ -23,7 +23,7 @@ import {
 } from "@tfjs-diffusion/core";
 import { keyedRandom } from "@tfjs-diffusion/schedulers";
 import { caption, captionWith, type Face } from "../datasets/faces/index.js";
-import { PORTRAITS } from "../datasets/portraits/index.js";
+import { PORTRAITS, renderPortrait } from "../datasets/portraits/index.js";
 import { loadClassifier } from "./classifier-files.js";
 import { type Change, changeOne, changeOutside, changeShares, seamRatio } from "./eval-edit-numbers.js";
 import { percent } from "./eval-report.js";
@@ -175,10 +175,10 @@ async function outpainting(): Promise<void> {
     editOf(i, (face) => ({ face, changed: face, attribute: "background" })),
   );
   console.log(`
-| outpainting to | across the old border against elsewhere | without painting (edges repeated) |
-|---|---|---|`);
+| outpainting to | across the old border against elsewhere | without painting (edges repeated) | in real pictures so wide |
+|---|---|---|---|`);
   for (const border of [8, 16]) {
-    const ratios: number[][] = [[], []];
+    const ratios: number[][] = [[], [], []];
     const borders = [border, border + size];
     const sheet: tf.Tensor4D[] = [];
     await inBatches(edits, async (batch, picture, first) => {
@@ -189,11 +189,22 @@ async function outpainting(): Promise<void> {
       const { images, latents } = await pipeline.generate(request);
       ratios[0]!.push(seamRatio(images, borders));
       ratios[1]!.push(seamRatio(canvas.image, borders));
+      const real = wideOnes(batch, border);
+      ratios[2]!.push(seamRatio(real, borders));
       if (first === 0) sheet.push(firsts(canvas.image), firsts(images));
-      tf.dispose([images, latents, canvas.image, canvas.mask]);
+      tf.dispose([images, latents, real, canvas.image, canvas.mask]);
     });
-    const [painted, repeated] = ratios.map((each) => each.reduce((sum, value) => sum + value, 0) / each.length);
-    console.log(`| ${size + 2 * border} x ${size} | ${painted!.toFixed(2)} | ${repeated!.toFixed(2)} |`);
+    const means = ratios.map((each) => each.reduce((sum, value) => sum + value, 0) / each.length);
+    console.log(`| ${size + 2 * border} x ${size} | ${means.map((mean) => mean.toFixed(2)).join(" | ")} |`);
     await writeSheet(`outpainting-${size + 2 * border}`, sheet);
   }
+}
+
+/** The same faces drawn so wide to begin with, in [0, 1]. */
+function wideOnes(edits: Edit[], border: number): tf.Tensor4D {
+  const width = size + 2 * border;
+  const bytes = edits.flatMap(({ face }, i) => [
+    ...renderPortrait(face, keyedRandom(SEED, "wide", i), { width, left: border }),
+  ]);
+  return tf.tidy(() => tf.tensor4d(bytes, [edits.length, size, width, 3]).div(255));
 }
