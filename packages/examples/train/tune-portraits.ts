@@ -1,7 +1,7 @@
 /**
  * Teaches the finished portraits model something more, from the same pictures:
  *
- *   npm run tune:portraits -- decoder      an autoencoder that can show more colours than portraits have, from the same latents
+ *   npm run tune:portraits -- decoder      an autoencoder that can show more colours than portraits have, and wider pictures, from the same latents
  *   npm run tune:portraits -- style        a LoRA that draws in sepia
  *   npm run tune:portraits -- few-steps    a LoRA to draw in 1 to 4 steps, with LCMScheduler and without guidance
  *   npm run tune:portraits -- inpainting   a UNet of 9 channels that paints into pictures

@@ -4,29 +4,32 @@ import type { KeyedNoise } from "@tfjs-diffusion/schedulers";
 import { pictureError } from "./autoencoder-loss.js";
 import { randomRecolouring, recolour } from "./recolour.js";
 import { Tuning, type TuningOptions } from "./tuning.js";
+import { wider } from "./wider-pictures.js";
 import { withoutGradient } from "./without-gradient.js";
 
-/** Only colours of portraits came back from the autoencoder; what the UNet knows stays good, for latents mean what they did. */
+/** What the UNet knows stays good, for latents mean what they did. */
 const LEARNING = ["decoder.", "post_quant_conv."];
 
 /**
- * The decoder learns to show colours that no portrait has, such as those of a sepia print. The encoder stays as it is, as where Stable Diffusion's
+ * The decoder learns to show colours that no portrait has, such as those of a sepia print, and pictures wider than portraits: it gave back the palette
+ * that it knew, and shoulders wherever it expected some. The encoder stays as it is, as where Stable Diffusion's
  * decoder was improved (stabilityai/sd-vae-ft-mse).
  */
 export async function* trainDecoder(options: TuningOptions): AsyncGenerator<TrainingStep, void> {
   const { settings, model, folder } = options;
   const tuning = await Tuning.open(model, settings, settings.decoder);
   const { vae } = tuning.networks;
-  const { weights } = settings.decoder;
+  const { weights, widths } = settings.decoder;
   try {
     yield* tuning.train(
       options,
       decoderParameters(vae),
-      ({ firstSample, noise }) => {
+      ({ step, firstSample, noise }) => {
+        const width = widths[step % widths.length]!;
         const { indices } = tuning.batch(firstSample);
         const random = noise.at("colours").random();
         const x = recolour(
-          tuning.pictures.batch(indices),
+          wider(tuning.pictures, width).batch(indices),
           indices.map(() => randomRecolouring(random)),
         );
         const z = withoutGradient(() => drawn(vae.encode(x), noise.at("latents")));

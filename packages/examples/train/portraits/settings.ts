@@ -19,11 +19,16 @@ export interface PortraitsSettings extends ClipSettings {
   };
 }
 
-/** What a finished model goes on to learn: more colours, a style, to draw in few steps, to paint into pictures. */
+/** What a finished model goes on to learn: to show more colours and wider pictures, a style, to draw in few steps, to paint into pictures. */
 export interface TuningSettings {
   seed: number;
   captionDropout: number;
-  decoder: StageSettings & { trainingPictures: number; weights: Omit<AutoencoderWeights, "kl"> };
+  decoder: StageSettings & {
+    trainingPictures: number;
+    weights: Omit<AutoencoderWeights, "kl">;
+    /** Of the pictures, in turns. */
+    widths: readonly number[];
+  };
   style: StageSettings & { trainingPictures: number; rank: number };
   fewSteps: StageSettings & {
     trainingPictures: number;
@@ -112,6 +117,7 @@ export const TUNING_SETTINGS: Record<"full" | "quick", TuningSettings> = {
       ...{ steps: 1500, batchSize: 16, learningRate: 5e-4, emaDecay: 0.995 },
       trainingPictures: 25_000,
       weights: VAE_WEIGHTS,
+      widths: [32, 48, 32, 64],
     },
     style: {
       ...TUNING,
@@ -135,7 +141,7 @@ export const TUNING_SETTINGS: Record<"full" | "quick", TuningSettings> = {
   quick: {
     seed: 0,
     captionDropout: 0.1,
-    decoder: { ...QUICK_TUNING, trainingPictures: 4, weights: VAE_WEIGHTS },
+    decoder: { ...QUICK_TUNING, trainingPictures: 4, weights: VAE_WEIGHTS, widths: [32, 48] },
     style: { ...QUICK_TUNING, trainingPictures: 4, rank: 2 },
     fewSteps: {
       ...{ ...QUICK_TUNING, trainingPictures: 4, rank: 2 },
