@@ -1,7 +1,7 @@
 /**
  * Draws a chart for each of the knobs of the portraits model: guidance, steps, seeds, samplers, the negative prompt.
  *
- *   npm run eval:charts -- --model runs/portraits/model --out docs/public/portraits
+ *   npm run eval:charts -- --model runs/portraits/model --out docs/public/portraits-charts
  *
  * A quarter of an hour on one core of the native backend. What is measured is kept in `charts.json`, in `--store`: started again, it goes on.
  */
@@ -47,7 +47,7 @@ const settings: ChartSettings = {
 };
 console.log(`Measuring on the backend "${backend}".`);
 mkdirSync(options.out, { recursive: true });
-const SHARE = { label: "share of the attributes asked for", domain: [0, 1] };
+const SHARE = { label: "share of the attributes asked for", domain: [0.85, 1] };
 const CALLS = { type: "log", label: "steps", tickFormat: "d" } as const;
 
 const guidances = await measureGuidance(settings);
@@ -55,7 +55,7 @@ const facts = ["accuracy", "saturation", "diversity"] as const;
 await write(
   "guidance",
   guidances.flatMap(({ guidance, ...point }) => facts.map((name) => ({ name, x: guidance, y: point[name] }))),
-  { title: "Guidance: DDIM, 20 steps, short captions", x: { label: "guidance" }, y: { label: "", domain: [0, 1] } },
+  { title: "Guidance: DDIM, 20 steps, short captions", x: { label: "guidance" }, y: { label: null, domain: [0, 1] } },
 );
 await write(
   "steps",
@@ -73,7 +73,7 @@ await write(
   {
     title: "Samplers: distance from 200 steps of DDIM, from the same noise",
     x: CALLS,
-    y: { type: "log", label: "root mean square over pixels, 1 is from black to white" },
+    y: { type: "log", tickFormat: "~g", label: "root mean square over pixels, 1 is from black to white" },
   },
 );
 await write(

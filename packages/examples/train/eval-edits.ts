@@ -165,6 +165,8 @@ async function inpainting(): Promise<void> {
     const ratio = ratios.reduce((sum, value) => sum + value, 0) / ratios.length;
     console.log(`| ${name} | ${percent(done)} | ${percent(stayed)} | ${outside} | ${ratio.toFixed(2)} |`);
   }
+  const real = tf.tidy(() => seamRatio(realOnes(edits, 0).transpose<tf.Tensor4D>([0, 2, 1, 3]), [HAT_ROWS]));
+  console.log(`| real pictures with such hats | | | | ${real.toFixed(2)} |`);
   if (wide) wide.dispose();
   mask.dispose();
   await writeSheet("inpainting", sheet);
@@ -189,7 +191,7 @@ async function outpainting(): Promise<void> {
       const { images, latents } = await pipeline.generate(request);
       ratios[0]!.push(seamRatio(images, borders));
       ratios[1]!.push(seamRatio(canvas.image, borders));
-      const real = wideOnes(batch, border);
+      const real = realOnes(batch, border);
       ratios[2]!.push(seamRatio(real, borders));
       if (first === 0) sheet.push(firsts(canvas.image), firsts(images));
       tf.dispose([images, latents, real, canvas.image, canvas.mask]);
@@ -200,11 +202,11 @@ async function outpainting(): Promise<void> {
   }
 }
 
-/** The same faces drawn so wide to begin with, in [0, 1]. */
-function wideOnes(edits: Edit[], border: number): tf.Tensor4D {
+/** The changed faces drawn as they should have come out, with so many columns on either side, in [0, 1]. */
+function realOnes(edits: Edit[], border: number): tf.Tensor4D {
   const width = size + 2 * border;
-  const bytes = edits.flatMap(({ face }, i) => [
-    ...renderPortrait(face, keyedRandom(SEED, "wide", i), { width, left: border }),
+  const bytes = edits.flatMap(({ changed }, i) => [
+    ...renderPortrait(changed, keyedRandom(SEED, "real", i), { width, left: border }),
   ]);
   return tf.tidy(() => tf.tensor4d(bytes, [edits.length, size, width, 3]).div(255));
 }

@@ -23,12 +23,20 @@ export async function addOnFile(from: BytesFrom, { weightName, ...hub }: AddOnFi
   const folder = await modelFolder(from, { ...hub, files: [weightName ?? "*.safetensors", "adapter_config.json"] });
   const names = await listFolder(folder);
   if (names.length === 0) return from; // A file, or nothing, of which its reader will complain.
-  const weights = names.filter((name) => name.endsWith(".safetensors"));
-  const usual = USUAL_NAMES.find((name) => weights.includes(name));
-  const chosen = weightName ?? usual ?? (weights.length === 1 ? weights[0] : undefined);
+  const chosen = weightName ?? addOnName(names);
   if (chosen !== undefined && (await fileExists(joinPath(folder, chosen)))) return joinPath(folder, chosen);
   throw new WeightsFormatError(
-    `${from}: the files of weights in it are ${weights.join(", ") || "none"}; expected ` +
+    `${from}: the files of weights in it are ${weightFiles(names).join(", ") || "none"}; expected ` +
       `${weightName ?? USUAL_NAMES.join(" or ")}. Give the name of the right one as { weightName: "…" }.`,
   );
+}
+
+/** Which of a folder's files its LoRA or its word is: the one of a usual name, or the only file of weights. */
+export function addOnName(names: readonly string[]): string | undefined {
+  const weights = weightFiles(names);
+  return USUAL_NAMES.find((name) => weights.includes(name)) ?? (weights.length === 1 ? weights[0] : undefined);
+}
+
+function weightFiles(names: readonly string[]): string[] {
+  return names.filter((name) => name.endsWith(".safetensors"));
 }

@@ -173,6 +173,17 @@ describe("Inspecting a checkpoint", () => {
     expect((await inspectCheckpoint(headerOnly({ clip_l: [0, 768], clip_g: [0, 1280] }))).family).toBe("sdxl");
   });
 
+  it("looks into a folder that holds a LoRA", async () => {
+    const lora = join(folder, "lora");
+    mkdirSync(lora, { recursive: true });
+    const name = "unet.down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k.lora_A.weight";
+    const weights = headerOnly({ [name]: [0, 768] });
+    writeFileSync(join(lora, "pytorch_lora_weights.safetensors"), weights);
+    expect(await inspectCheckpoint(lora)).toEqual(await inspectCheckpoint(weights));
+    writeFileSync(join(lora, "adapter_config.json"), "{}");
+    expect((await inspectCheckpoint(lora)).kind).toBe("lora");
+  });
+
   it("says what is missing, and what to do with what is none", async () => {
     const broken = join(folder, "broken");
     mkdirSync(join(broken, "unet"), { recursive: true });

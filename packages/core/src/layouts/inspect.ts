@@ -1,3 +1,4 @@
+import { addOnName } from "../adapters/add-on-file.js";
 import { fileExists, joinPath, listFolder } from "../platform.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
 import { openSafetensors } from "../weights/safetensors.js";
@@ -38,21 +39,22 @@ export interface CheckpointReport {
 
 /**
  * Says what a checkpoint is, from headers and config files alone: a folder of diffusers or transformers, a single file of any family,
- * a lone network, a LoRA, a textual inversion. Takes milliseconds and no memory, whatever the size.
+ * a lone network, a LoRA, a textual inversion, or a folder that holds one of these. Takes milliseconds and no memory, whatever the size.
  *
  * @throws WeightsFormatError for a file that is not safetensors, saying what it seems to be; WeightsReadError if nothing is there
  */
 export async function inspectCheckpoint(from: BytesFrom): Promise<CheckpointReport> {
-  if (typeof from === "string" && !/^(https?|blob|data|file):/i.test(from) && (await isFolder(from)))
-    return inspectFolder(from);
+  const isPath = typeof from === "string" && !/^(https?|blob|data|file):/i.test(from);
+  const names = isPath ? await listFolder(from) : [];
+  if (isPath && (names.length > 0 || (await fileExists(joinPath(from, "."))))) {
+    const isModel = names.includes("model_index.json") || names.includes("config.json");
+    const addOn = isModel ? undefined : addOnName(names);
+    return addOn === undefined ? inspectFolder(from) : inspectCheckpoint(joinPath(from, addOn));
+  }
   const file = await openSafetensors(from);
   try {
     return await inspectFile(file);
   } finally {
     await file.close();
   }
-}
-
-async function isFolder(path: string): Promise<boolean> {
-  return (await listFolder(path)).length > 0 || fileExists(joinPath(path, "."));
 }

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { schedulerFromConfig } from "@tfjs-diffusion/schedulers";
-import type { ControlNetModel } from "../models/controlnet.js";
+import type { ControlNetConfig } from "../models/controlnet-config.js";
+import { ControlNetModel } from "../models/controlnet.js";
 import { loadModel } from "../models/load-model.js";
 import { useTestBackend } from "../testing/backend.js";
 import { above, fixturePath, Golden } from "../testing/fixture.js";
@@ -75,6 +76,18 @@ describe("Stable Diffusion with a ControlNet", () => {
   ])("refuses %s before any work", async (_, wrong, message) => {
     const image = tf.zeros<tf.Rank.R3>([32, 32, 3]);
     await expect(pipeline.generate({ ...OPTIONS, control: { model, image, ...wrong } })).rejects.toThrow(message);
+    image.dispose();
+  });
+
+  it.each<[string, Partial<ControlNetConfig>, string]>([
+    ["reads wider text", { cross_attention_dim: 48 }, "cross_attention_dim: [48, 48]; expected [16, 16], as the UNet has"],
+    ["has more layers", { layers_per_block: 2 }, "layers_per_block: [2, 2]; expected [1, 1], as the UNet has"],
+    ["has wider ones", { block_out_channels: [32, 64] }, "block_out_channels: [32, 64]; expected"],
+  ])("refuses a ControlNet that %s than the UNet before any work", async (_, different, message) => {
+    const image = tf.zeros<tf.Rank.R3>([32, 32, 3]);
+    const other = new ControlNetModel({ ...model.config, ...different });
+    const drawing = pipeline.generate({ ...OPTIONS, control: { model: other, image } });
+    await expect(drawing).rejects.toThrow(`control.model, ${message}`);
     image.dispose();
   });
 });

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { ControlNetModel } from "../models/controlnet.js";
 import type { ConditionInputs } from "../models/unet-2d-condition-encoder.js";
+import type { UNet2DConditionConfig } from "../models/unet-2d-condition-config.js";
 import type { UNet2DConditionInputs } from "../models/unet-2d-condition.js";
 import { requireBetween, requireOption } from "./option-checks.js";
 
@@ -18,13 +19,21 @@ export interface Control {
   guessMode?: boolean;
 }
 
+/** A ControlNet adds its states to the UNet's, and reads the same text: these must be alike. */
+const SHARED = ["cross_attention_dim", "block_out_channels", "layers_per_block"] as const;
+export type ControlledConfig = Pick<UNet2DConditionConfig, (typeof SHARED)[number]>;
+
 /** @throws PipelineOptionError before any work; height and width are those of the latents */
 export function checkControl(
   { model, image, scale = 1, start = 0, end = 1 }: Control,
-  height: number,
-  width: number,
+  { unet, height, width }: { unet: ControlledConfig; height: number; width: number },
 ): void {
   requireOption(model instanceof ControlNetModel, "control.model", typeof model, "a ControlNetModel");
+  for (const key of SHARED) {
+    const [given, wanted] = [forEachBlock(model.config[key], unet), forEachBlock(unet[key], unet)];
+    const expected = `${wanted}, as the UNet has; take a ControlNet that was made for this model`;
+    requireOption(given === wanted, `control.model, ${key}`, given, expected);
+  }
   requireOption(image instanceof tf.Tensor, "control.image", typeof image, "a tensor");
   const { conditioning_embedding_out_channels: widths, conditioning_channels: channels } = model.config;
   const factor = 2 ** (widths.length - 1);
@@ -39,6 +48,11 @@ export function checkControl(
   requireOption(Number.isFinite(scale), "control.scale", scale, "a finite number");
   requireBetween("control.start", start, 0, 1);
   requireBetween("control.end", end, start, 1);
+}
+
+/** One number stands for the same in every block. */
+function forEachBlock(value: number | readonly number[], { block_out_channels }: ControlledConfig): string {
+  return `[${(typeof value === "number" ? block_out_channels.map(() => value) : value).join(", ")}]`;
 }
 
 /** One call of the network. */

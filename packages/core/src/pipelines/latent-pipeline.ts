@@ -233,6 +233,7 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
       factor,
       latentChannels: channels,
       needsMask: config.in_channels !== channels,
+      unet: config,
     };
   }
 

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import type { NoiseSource, Scheduler } from "@tfjs-diffusion/schedulers";
-import { checkControl, type Control } from "./control.js";
+import { checkControl, type Control, type ControlledConfig } from "./control.js";
 import { PipelineOptionError } from "./errors.js";
 import type { OptionNames } from "./known-options.js";
 import { negativesFor, requireBetween, requireOption, requireTensors, requireWhole, texts } from "./option-checks.js";
@@ -155,6 +155,8 @@ export interface PipelineFacts {
   textLayers: number;
   /** The network also takes a mask and the picture around it (9 channels): without a mask it cannot draw. */
   needsMask: boolean;
+  /** What a ControlNet must share with the network that it steers. */
+  unet: ControlledConfig;
 }
 
 /** @throws PipelineOptionError for what is out of its range or does not fit, saying what would */
@@ -210,7 +212,7 @@ export function checkStableDiffusionOptions(options: StableDiffusionOptions, fac
         `of ${width} x ${height} pixels.`,
     );
   }
-  if (options.control) checkControl(options.control, shape[1], shape[2]);
+  if (options.control) checkControl(options.control, { unet: facts.unet, height: shape[1], width: shape[2] });
   const numbers = { steps: numInferenceSteps, guidanceScale, guidanceRescale, clipSkip, seed, numImages, strength };
   return {
     ...{ prompts, negatives, ...numbers, denoisingStart, denoisingEnd, maskBlur, shape },

@@ -134,7 +134,7 @@ export const TUNING_SETTINGS: Record<"full" | "quick", TuningSettings> = {
     },
     inpainting: {
       ...TUNING,
-      ...{ steps: 1500, batchSize: 32, learningRate: 5e-4, emaDecay: 0.995 },
+      ...{ steps: 3000, batchSize: 32, learningRate: 5e-4, emaDecay: 0.995 },
       trainingPictures: 25_000,
     },
   },
