@@ -4,7 +4,7 @@ import { useBackend } from "@tfjs-diffusion/core";
 import { keyedRandom } from "@tfjs-diffusion/schedulers";
 import { requireFace, visible, type Attribute } from "../datasets/faces/index.js";
 import { PORTRAITS } from "../datasets/portraits/index.js";
-import { changeOne, changeOutside, changeShares, seamRatio } from "./eval-edit-numbers.js";
+import { changeOne, changeOutside, changeShares, differenceWithin, innerEdge, seamRatio } from "./eval-edit-numbers.js";
 
 beforeAll(() => useBackend("wasm"));
 const changes = Array.from({ length: 300 }, (_, i) => {
@@ -68,5 +68,27 @@ describe("The change outside a mask", () => {
       expect(changeOutside(picture, with_([9, 9, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0]), mask)).toBe(0);
       expect(changeOutside(picture, with_([9, 9, 9, 0, 0, 0, 0, 0, 0, 0, -0.25, 0]), mask)).toBe(0.25);
     });
+  });
+});
+
+describe("The inner edge of a mask", () => {
+  it("is what is painted beside what is kept, not beside the picture's border", () => {
+    const mask = tf.tensor4d([0, 0, 0, 0, 0, 1, 1, 1, 0, 1, 1, 1, 0, 1, 1, 1], [1, 4, 4, 1]);
+    const edge = innerEdge(mask);
+    expect([...edge.dataSync()]).toEqual([0, 0, 0, 0, 0, 1, 1, 1, 0, 1, 0, 0, 0, 1, 0, 0]);
+    tf.dispose([mask, edge]);
+  });
+
+  it("is measured by itself", () => {
+    const [a, b] = [
+      tf.zeros<tf.Rank.R4>([2, 2, 2, 3]),
+      tf.tensor4d([...Array(12).fill(0.5), ...Array(12).fill(0.1)] as number[], [2, 2, 2, 3]),
+    ];
+    const [some, all] = [tf.tensor4d([1, 0, 0, 0], [1, 2, 2, 1]), tf.ones<tf.Rank.R4>([1, 2, 2, 1])];
+    const other = tf.tidy(() => b.mul<tf.Tensor4D>(some));
+    expect(differenceWithin(a, b, all)).toBeCloseTo(Math.sqrt((0.25 + 0.01) / 2), 6);
+    expect(differenceWithin(a, other, some)).toBeCloseTo(Math.sqrt((0.25 + 0.01) / 2), 6);
+    expect(differenceWithin(a, other, all)).toBeCloseTo(Math.sqrt((0.25 + 0.01) / 8), 6);
+    tf.dispose([a, b, some, all, other]);
   });
 });

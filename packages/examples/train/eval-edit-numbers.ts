@@ -60,3 +60,23 @@ export function seamRatio(images: tf.Tensor4D, columns: readonly number[]): numb
 export function changeOutside(before: tf.Tensor4D, after: tf.Tensor4D, mask: tf.Tensor4D): number {
   return tf.tidy(() => tf.sub(after, before).abs().mul(tf.sub(1, mask)).max().dataSync()[0]!);
 }
+
+/** Of a mask [1, H, W, 1] of 0 and 1 the pixels that are 1 and touch one that is 0, with its sides or its corners. The caller owns it. */
+export function innerEdge(mask: tf.Tensor4D): tf.Tensor4D {
+  return tf.tidy(() => tf.maxPool(tf.sub<tf.Tensor4D>(1, mask), 3, 1, "same").mul(mask));
+}
+
+/** Root mean square difference of two batches of pictures [B, H, W, C] where the mask [1, H, W, 1] is 1. */
+export function differenceWithin(a: tf.Tensor4D, b: tf.Tensor4D, mask: tf.Tensor4D): number {
+  return tf.tidy(() => {
+    const [batch, , , channels] = a.shape;
+    return tf
+      .sub(a, b)
+      .square()
+      .mul(mask)
+      .sum()
+      .div(mask.sum().mul(batch * channels))
+      .sqrt()
+      .dataSync()[0]!;
+  });
+}

@@ -1,6 +1,6 @@
 /**
  * Measures editing with the portraits model: image-to-image (does what is asked for change, does the rest stay?), inpainting (a hat onto a bare
- * head) and outpainting (is there a seam?).
+ * head; parts painted anew) and outpainting (is there a seam?).
  *
  *   npm run eval:edits -- --model runs/portraits/model
  *   … --inpainting runs/portraits/inpainting/unet    compares the UNet of 9 channels with the blend
@@ -25,7 +25,15 @@ import { keyedRandom } from "@tfjs-diffusion/schedulers";
 import { caption, captionWith, type Face } from "../datasets/faces/index.js";
 import { PORTRAITS, renderPortrait } from "../datasets/portraits/index.js";
 import { loadClassifier } from "./classifier-files.js";
-import { type Change, changeOne, changeOutside, changeShares, seamRatio } from "./eval-edit-numbers.js";
+import {
+  type Change,
+  changeOne,
+  changeOutside,
+  changeShares,
+  differenceWithin,
+  innerEdge,
+  seamRatio,
+} from "./eval-edit-numbers.js";
 import { percent } from "./eval-report.js";
 import { readings01 } from "./eval-run.js";
 
@@ -59,13 +67,19 @@ const { name: backend } = await useBackend(options.backend);
 const shipped = fileURLToPath(new URL("../../weights/portraits-classifier", import.meta.url));
 const classifier = await loadClassifier(options.classifier ?? shipped);
 const pipeline = await StableDiffusionXLPipeline.fromPretrained(options.model);
+const wide = options.inpainting && ((await loadModel(options.inpainting)) as UNet2DConditionModel);
+/** The ways to inpaint. */
+const painters: [string, StableDiffusionXLPipeline][] = [["blend", pipeline]];
+if (wide) painters.push(["9 channels", new StableDiffusionXLPipeline({ ...pipeline.parts, unet: wide })]);
 const common = { guidanceScale, numInferenceSteps };
 console.log(`${count} pictures, guidance ${guidanceScale}, ${numInferenceSteps} steps, backend ${backend}.`);
 await mkdir(options.out, { recursive: true });
 
 await imageToImage();
 await inpainting();
+await repainting();
 await outpainting();
+if (wide) wide.dispose();
 pipeline.dispose();
 classifier.dispose();
 
@@ -136,17 +150,12 @@ async function inpainting(): Promise<void> {
       return { face, changed: { ...face, hat: hats[random.integer(hats.length)]! }, attribute: "hat" };
     }),
   );
-  const mask = tf.tidy(() => {
-    const top = tf.ones<tf.Rank.R4>([1, HAT_ROWS, size, 1]);
-    return top.pad<tf.Tensor4D>([[0, 0], [0, size - HAT_ROWS], [0, 0], [0, 0]]); // prettier-ignore
-  });
+  const mask = maskOf([0, 0, HAT_ROWS, size]);
   const sheet: tf.Tensor4D[] = [];
   console.log(`
 | inpainting: a hat, into the upper ${HAT_ROWS} rows | hat as asked | the rest stayed | largest change outside | across the mask's edge against elsewhere |
 |---|---|---|---|---|`);
-  const wide = options.inpainting && ((await loadModel(options.inpainting)) as UNet2DConditionModel);
-  for (const [name, unet] of [["blend", undefined], ...(wide ? [["9 channels", wide] as const] : [])] as const) {
-    const painter = unet ? new StableDiffusionXLPipeline({ ...pipeline.parts, unet }) : pipeline;
+  for (const [name, painter] of painters) {
     const readings: Partial<Face>[] = [];
     const ratios: number[] = [];
     let outside = 0;
@@ -167,9 +176,56 @@ async function inpainting(): Promise<void> {
   }
   const real = tf.tidy(() => seamRatio(realOnes(edits, 0).transpose<tf.Tensor4D>([0, 2, 1, 3]), [HAT_ROWS]));
   console.log(`| real pictures with such hats | | | | ${real.toFixed(2)} |`);
-  if (wide) wide.dispose();
   mask.dispose();
   await writeSheet("inpainting", sheet);
+}
+
+/** What is under a mask painted anew, from the same caption: how far from what was there are the pixels that touch what was kept, and all? */
+async function repainting(): Promise<void> {
+  const masks = [
+    ["the left half", [0, 0, size, size / 2]],
+    ["the right half", [0, size / 2, size, size / 2]],
+    ["the upper 12 rows", [0, 0, HAT_ROWS, size]],
+    ["the lower half", [size / 2, 0, size / 2, size]],
+    ["the middle, 16 x 16", [8, 8, 16, 16]],
+  ] as const;
+  const edits = Array.from({ length: count }, (_, i) =>
+    editOf(i, (face) => ({ face, changed: face, attribute: "hat" })),
+  );
+  console.log(`
+| painted anew | by | root mean square error at the mask's edge | under the whole mask |
+|---|---|---|---|`);
+  for (const [part, box] of masks) {
+    const mask = maskOf(box);
+    const edge = innerEdge(mask);
+    for (const [name, painter] of painters) {
+      const squares = [0, 0];
+      await inBatches(edits, async (batch, image, first) => {
+        const prompt = batch.map(({ prompt }) => prompt);
+        const { images, latents } = await painter.generate({
+          ...common,
+          prompt,
+          image,
+          mask,
+          pasteBack: true,
+          seed: first,
+        });
+        [edge, mask].forEach((at, i) => (squares[i]! += batch.length * differenceWithin(images, image, at) ** 2));
+        tf.dispose([images, latents]);
+      });
+      const errors = squares.map((square) => Math.sqrt(square / count).toFixed(3));
+      console.log(`| ${part} | ${name} | ${errors.join(" | ")} |`);
+    }
+    tf.dispose([mask, edge]);
+  }
+}
+
+/** A mask [1, size, size, 1] that is 1 in a rectangle: its top, left, height and width. The caller owns it. */
+function maskOf([top, left, height, width]: readonly [number, number, number, number]): tf.Tensor4D {
+  const around = [[0, 0], [top, size - top - height], [left, size - left - width], [0, 0]] as const; // prettier-ignore
+  return tf.tidy(() =>
+    tf.ones<tf.Rank.R4>([1, height, width, 1]).pad<tf.Tensor4D>(around as unknown as [number, number][]),
+  );
 }
 
 async function outpainting(): Promise<void> {

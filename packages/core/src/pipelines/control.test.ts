@@ -80,7 +80,11 @@ describe("Stable Diffusion with a ControlNet", () => {
   });
 
   it.each<[string, Partial<ControlNetConfig>, string]>([
-    ["reads wider text", { cross_attention_dim: 48 }, "cross_attention_dim: [48, 48]; expected [16, 16], as the UNet has"],
+    [
+      "reads wider text",
+      { cross_attention_dim: 48 },
+      "cross_attention_dim: [48, 48]; expected [16, 16], as the UNet has",
+    ],
     ["has more layers", { layers_per_block: 2 }, "layers_per_block: [2, 2]; expected [1, 1], as the UNet has"],
     ["has wider ones", { block_out_channels: [32, 64] }, "block_out_channels: [32, 64]; expected"],
   ])("refuses a ControlNet that %s than the UNet before any work", async (_, different, message) => {

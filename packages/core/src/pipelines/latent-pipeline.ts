@@ -148,7 +148,9 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
       );
       held.push(...tf.tensor_util.getTensorsInContainer({ context, inputs }));
       const request = { plan, space: this.#space, shape: checked.shape, noise, latents: options.latents };
-      const start = watch.over("Encoding the picture", () => this.#start(request, checked, { first, end }));
+      const start = watch.over("Encoding the picture", () =>
+        this.#start(request, checked, { first, end, pasteBack: options.pasteBack ?? false }),
+      );
       held.push(...start.tensors);
 
       const denoise = (x: tf.Tensor4D, timestep: number, index: number) => {
@@ -195,9 +197,14 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
     return width === null ? undefined : guidanceEmbedding(guidanceScale, width, batch);
   }
 
-  #start(request: StartRequest, checked: CheckedOptions, { first, end }: StepWindow): Start {
+  #start(
+    request: StartRequest,
+    checked: CheckedOptions,
+    { first, end, pasteBack }: StepWindow & { pasteBack: boolean },
+  ): Start {
     const { image, mask, strength, denoisingStart } = checked;
-    const painting = mask && { mask, first, end, contextual: this.#facts().needsMask };
+    const contextual = this.#facts().needsMask;
+    const painting = mask && { mask, first, end, contextual, keepsLatents: pasteBack || !contextual };
     if (denoisingStart !== undefined) {
       return painting ? resumeInpainting(request, { ...painting, image }) : startFromLatents(request, first);
     }

@@ -62,7 +62,10 @@ export interface StableDiffusionOptions {
    * inpainting, give the `mask` too; the `image` is in the latents, and is needed only by networks of 9 channels and for `pasteBack`.
    */
   denoisingStart?: number;
-  /** With a mask: put the given picture back outside it, bit for bit; without, all has been through the autoencoder. Default false. */
+  /**
+   * With a mask: put the given picture back outside it, bit for bit; without, all has been through the autoencoder. A network of 9 channels
+   * also has its latents outside the mask set to the picture's after each step, so that what it paints fits (diffusers does not). Default false.
+   */
   pasteBack?: boolean;
   /** With `pasteBack`: the width in pixels of the band inside the mask over which the new picture fades in. Default 0. */
   maskBlur?: number;

@@ -49,20 +49,27 @@ export function startFromImage(request: StartRequest, image: tf.Tensor4D, first:
 /**
  * Inpainting. A network of C channels knows nothing of masks: after each step what lies outside the mask is set to the picture,
  * noised to that step's level, and after the last to the picture itself (Lugmayr et al. 2022, without its jumps). One of 2 C + 1 channels is
- * shown the mask and the picture without what the mask covers, and draws to fit. `fromNoise` starts from pure noise, otherwise from the
- * noised picture.
+ * shown the mask and the picture without what the mask covers, and draws to fit; where the picture's own pixels come back in the end, its
+ * latents stay as well, so that what is painted fits to them. `fromNoise` starts from pure noise, otherwise from the noised picture.
  *
  * Noise is drawn as diffusers draws it, so that the same source gives the same picture: for the picture's latents, if they are needed,
  * the start, and the masked picture's latents, needed or not.
  */
 export function startInpainting(
   request: StartRequest,
-  { image, mask, first, end, fromNoise, contextual }: Painting & { image: tf.Tensor4D; fromNoise: boolean },
+  {
+    image,
+    mask,
+    first,
+    end,
+    fromNoise,
+    contextual,
+    keepsLatents,
+  }: Painting & { image: tf.Tensor4D; fromNoise: boolean },
 ): Start {
   const { plan, space, shape, noise, latents } = request;
   const made = tf.tidy(() => {
-    const needsClean = !contextual || !fromNoise;
-    const clean = needsClean ? inBatch(space.encode(image, noise), shape) : undefined;
+    const clean = keepsLatents || !fromNoise ? inBatch(space.encode(image, noise), shape) : undefined;
     const drawn = latents?.clone() ?? (noise.normal(shape) as tf.Tensor4D);
     const seen = seenOf(request, mask, contextual ? image : undefined);
     if (!contextual) noise.normal([image.shape[0], ...shape.slice(1)]);
@@ -74,7 +81,7 @@ export function startInpainting(
     first,
     state: () => plan.resume(initial, first),
     context,
-    mend: contextual ? undefined : keepOutside(plan, small, clean!, drawn, end),
+    mend: keepsLatents ? keepOutside(plan, small, clean!, drawn, contextual ? plan.timesteps.length : end) : undefined,
     tensors: tf.tensor_util.getTensorsInContainer({ ...made }),
   };
 }
@@ -85,18 +92,19 @@ export function startInpainting(
  */
 export function resumeInpainting(
   request: StartRequest,
-  { image, mask, first, end, contextual }: Painting & { image?: tf.Tensor4D },
+  { image, mask, first, end, contextual, keepsLatents }: Painting & { image?: tf.Tensor4D },
 ): Start {
-  const { shape, noise, latents } = request;
+  const { plan, space, shape, noise, latents } = request;
   const made = tf.tidy(() => ({
-    drawn: contextual ? undefined : noise.normal(shape),
+    clean: contextual && keepsLatents ? inBatch(space.encode(image!, noise), shape) : undefined,
+    drawn: keepsLatents ? noise.normal(shape) : undefined,
     ...seenOf(request, mask, contextual ? image : undefined),
-  })) as Seen & { drawn?: tf.Tensor4D };
-  const { drawn, small, context } = made;
+  })) as Seen & { clean?: tf.Tensor4D; drawn?: tf.Tensor4D };
+  const { clean, drawn, small, context } = made;
   return {
     ...startFromLatents(request, first),
     context,
-    mend: drawn && keepOutside(request.plan, small, latents!, drawn, end),
+    mend: drawn && keepOutside(plan, small, clean ?? latents!, drawn, contextual ? plan.timesteps.length : end),
     tensors: tf.tensor_util.getTensorsInContainer({ ...made }),
   };
 }
@@ -112,6 +120,8 @@ export interface Painting {
   end: number;
   /** Whether the network is shown the mask and the picture. */
   contextual: boolean;
+  /** Whether latents outside the mask are set to the picture's after each step. */
+  keepsLatents: boolean;
 }
 
 /** The mask of the latents, [B, h, w, 1], and what a contextual network is shown. */
@@ -128,7 +138,7 @@ function seenOf({ space, noise, shape }: StartRequest, mask: tf.Tensor4D, image:
   return { small, context: tf.concat([small, inBatch(space.encode(masked, noise), shape)], 3) };
 }
 
-/** Sets latents outside the mask to the clean ones, with noise of the next step's level. */
+/** Sets latents outside the mask to the clean ones, with noise of the next step's level, and without after the last, `end` - 1. */
 function keepOutside(plan: Plan, mask: tf.Tensor4D, clean: tf.Tensor4D, noise: tf.Tensor4D, end: number) {
   return (x: tf.Tensor4D, index: number): tf.Tensor4D => {
     const kept = index === end - 1 ? clean : (plan.addNoise(clean, noise, index + 1) as tf.Tensor4D);

@@ -142,26 +142,30 @@ describe("Stable Diffusion XL", () => {
     tf.dispose([whole, half, rest]);
   });
 
-  it("ends as if it had not been divided, where the network itself is shown what to paint into", async () => {
-    const image = tf.randomUniform<tf.Rank.R3>([32, 32, 3], 0, 1, undefined, 1);
-    const mask = tf.ones<tf.Rank.R2>([16, 32]).pad<tf.Tensor2D>([
-      [16, 0],
-      [0, 0],
-    ]);
-    const [start, shown] = [1, 2].map((seed) => keyedNoise(seed).normal([1, 8, 8, 4]));
-    const options = { ...PROMPT, image, mask, numInferenceSteps: 4, pasteBack: true };
-    const before = tf.memory().numTensors;
-    const whole = await draw({ ...options, noise: replayNoise([start!, shown!]) }, inpainting);
-    const base = { ...options, noise: replayNoise([start!, shown!]), denoisingEnd: 0.5 };
-    const latents = await inpainting.generateLatents(base);
-    const rest = { ...options, noise: replayNoise([shown!]), latents, denoisingStart: 0.5 };
-    expect(await draw(rest, inpainting)).toEqual(whole);
-    const unseen = { ...rest, image: undefined, pasteBack: false, width: 32, height: 32 };
-    await expect(draw(unseen, inpainting)).rejects.toThrow("image, mask: missing; this network was trained to fill");
-    latents.dispose();
-    expect(tf.memory().numTensors).toBe(before);
-    tf.dispose([image, mask, start!, shown!]);
-  });
+  it.each([true, false])(
+    "ends as if it had not been divided, with a network that is shown what to paint into, pasting: %s",
+    async (pasteBack) => {
+      const image = tf.randomUniform<tf.Rank.R3>([32, 32, 3], 0, 1, undefined, 1);
+      const mask = tf.ones<tf.Rank.R2>([16, 32]).pad<tf.Tensor2D>([
+        [16, 0],
+        [0, 0],
+      ]);
+      const [kept, start, shown] = [0, 1, 2].map((seed) => keyedNoise(seed).normal([1, 8, 8, 4]));
+      const noises = pasteBack ? [kept!, start!, shown!] : [start!, shown!];
+      const options = { ...PROMPT, image, mask, numInferenceSteps: 4, pasteBack };
+      const before = tf.memory().numTensors;
+      const whole = await draw({ ...options, noise: replayNoise(noises) }, inpainting);
+      const base = { ...options, noise: replayNoise(noises), denoisingEnd: 0.5 };
+      const latents = await inpainting.generateLatents(base);
+      const rest = { ...options, noise: replayNoise(pasteBack ? noises : [shown!]), latents, denoisingStart: 0.5 };
+      expect(await draw(rest, inpainting)).toEqual(whole);
+      const unseen = { ...rest, image: undefined, pasteBack: false, width: 32, height: 32 };
+      await expect(draw(unseen, inpainting)).rejects.toThrow("image, mask: missing; this network was trained to fill");
+      latents.dispose();
+      expect(tf.memory().numTensors).toBe(before);
+      tf.dispose([image, mask, kept!, start!, shown!]);
+    },
+  );
 
   it("keeps what lies outside the mask of latents that are handed over, and frees the rest", async () => {
     const latents = tf.randomNormal<tf.Rank.R4>([1, 8, 8, 4], 0, 1, "float32", 3);

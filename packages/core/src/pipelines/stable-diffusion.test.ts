@@ -195,6 +195,25 @@ describe("Stable Diffusion", () => {
     tf.dispose([image, mask]);
   });
 
+  it.each([true, false])("with 9 channels, holds on to the latents of what is pasted back: %s", async (pasteBack) => {
+    const { image, mask } = pictureAndMask();
+    const kept = (x: tf.Tensor4D) => [...x.slice([0, 0, 0, 0], [-1, -1, 4, -1]).dataSync()];
+    const painted = (x: tf.Tensor4D) => [...x.slice([0, 0, 4, 0], [-1, -1, 4, -1]).dataSync()];
+    // Two prompts: what depends on neither is the picture's.
+    const drawn = [];
+    for (const prompt of ["a red cube", "rain"]) {
+      drawn.push(await inpainting.generateLatents({ ...PROMPT, prompt, image, mask, pasteBack, seed: 3 }));
+    }
+    tf.tidy(() => {
+      const [one, other] = drawn as [tf.Tensor4D, tf.Tensor4D];
+      expect(one.shape).toEqual([1, 8, 8, 4]);
+      expect(painted(one)).not.toEqual(painted(other));
+      if (pasteBack) expect(kept(one)).toEqual(kept(other));
+      else expect(kept(one)).not.toEqual(kept(other));
+    });
+    tf.dispose([image, mask, ...drawn]);
+  });
+
   it("paints the borders of a larger canvas", async () => {
     const { image, mask } = pictureAndMask();
     const canvas = outpaintCanvas(image, { right: 8, top: 4 });
