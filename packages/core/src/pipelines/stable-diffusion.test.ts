@@ -200,7 +200,7 @@ describe("Stable Diffusion", () => {
     const kept = (x: tf.Tensor4D) => [...x.slice([0, 0, 0, 0], [-1, -1, 4, -1]).dataSync()];
     const painted = (x: tf.Tensor4D) => [...x.slice([0, 0, 4, 0], [-1, -1, 4, -1]).dataSync()];
     // Two prompts: what depends on neither is the picture's.
-    const drawn = [];
+    const drawn: tf.Tensor4D[] = [];
     for (const prompt of ["a red cube", "rain"]) {
       drawn.push(await inpainting.generateLatents({ ...PROMPT, prompt, image, mask, pasteBack, seed: 3 }));
     }
