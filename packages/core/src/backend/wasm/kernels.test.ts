@@ -413,3 +413,43 @@ describe("split on wasm", () => {
     );
   });
 });
+
+describe("addition on wasm", () => {
+  it("equals the cpu backend's, whichever axes are repeated, in whichever order, with empty and integer tensors", async () => {
+    const axis = fc.tuple(fc.nat(6), fc.constantFrom("both", "first", "second"));
+    await fc.assert(
+      fc.asyncProperty(fc.array(axis, { maxLength: 4 }), fc.nat(4), fc.nat(), async (axes, cut, seed) => {
+        const first = axes.map(([size, of]) => (of === "second" ? 1 : size));
+        const second = axes.map(([size, of]) => (of === "first" ? 1 : size)).slice(Math.min(cut, axes.length));
+        const difference = await wasmAgainstCpu(
+          [uniformValues(first, seed), uniformValues(second, seed + 1)],
+          (a, b) => [tf.add(a, b), tf.add(b, a), tf.add(a.mul(9).toInt(), b.mul(9).toInt())],
+        );
+        expect(difference).toBe(0);
+      }),
+      { numRuns: 200, seed: 7 },
+    );
+  });
+
+  it("repeats what only leading ones and one run of axes set apart, by itself, and leaves the rest to the stock kernel", async () => {
+    for (const [full, other] of [
+      [
+        [2, 3, 4, 5],
+        [2, 1, 1, 5],
+      ],
+      [[2, 3, 4, 5], [5]],
+      [
+        [2, 3, 4, 5],
+        [1, 3, 1, 5],
+      ],
+      [
+        [2, 3, 4, 5],
+        [2, 3, 4, 1],
+      ],
+      [[3, 5], []],
+    ] as const) {
+      const inputs = [uniformValues([...full], 1), uniformValues([...other], 2)];
+      expect(await wasmAgainstCpu(inputs, (a, b) => tf.add(a, b))).toBe(0);
+    }
+  });
+});

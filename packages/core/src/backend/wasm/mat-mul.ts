@@ -4,9 +4,9 @@ import type { SimdKernels } from "./simd.js";
 
 /**
  * tf.matMul: a [..., m, k], b [..., k, n], each transposed in its last two axes where its flag says so,
- * batch axes broadcast -> [..., m, n]. With `leavePlain`, plain 2-D products stay with `stock`, which uses all threads.
+ * batch axes broadcast -> [..., m, n].
  */
-export function batchMatMul(simd: SimdKernels, stock: tf.KernelFunc, leavePlain: boolean): tf.KernelFunc {
+export function batchMatMul(simd: SimdKernels, stock: tf.KernelFunc): tf.KernelFunc {
   return (call) => {
     const backend = call.backend as WasmBackend;
     const { a, b } = call.inputs as { a: tf.Tensor; b: tf.Tensor };
@@ -20,8 +20,6 @@ export function batchMatMul(simd: SimdKernels, stock: tf.KernelFunc, leavePlain:
           `[${b.shape.join()}]${transposeB ? " transposed" : ""} has ${right.rows} rows; they must be equal.`,
       );
     }
-    const isPlain = !transposeA && !transposeB && sizeOf(left.batch) * sizeOf(right.batch) === 1;
-    if (isPlain && leavePlain) return stock(call);
     if (transposeA && transposeB) {
       // (b a) transposed: rare, and not worth a loop of its own.
       return tf.tidy(() => tf.matMul(swapLastAxes(a), b, false, true));

@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { replaceKernel } from "../replace-kernel.js";
 import { fusedKernelName } from "../../nn/fused-op.js";
 import { elementwise, elementwiseGradient, geglu, gegluGradient } from "./activations.js";
+import { add } from "./add.js";
 import { affine, affineGradient } from "./affine.js";
 import { attention, attentionGradient } from "./attention.js";
 import { fusedConv2D, fusedConv2DGradient } from "./conv2d-fused.js";
@@ -18,15 +19,10 @@ import { unsortedSegmentSum } from "./segment-sum.js";
 import { loadSimd, type SimdKernels } from "./simd.js";
 import { splitV } from "./split.js";
 
-/**
- * Ours run on one thread, the stock convolution and plain 2-D product on all of them; on two threads those still take
- * longer.
- */
-const OURS_UP_TO = 2;
-
 /** Our kernels for the wasm backend, by the name TensorFlow.js calls them; `stock` is the one it brings, if any. */
-const KERNELS: Record<string, (simd: SimdKernels, stock: tf.KernelFunc, threads: number) => tf.KernelFunc> = {
-  [tf.Conv2D]: (simd, stock, threads) => (threads > OURS_UP_TO ? stock : conv2D(simd, stock)),
+const KERNELS: Record<string, (simd: SimdKernels, stock: tf.KernelFunc) => tf.KernelFunc> = {
+  [tf.Add]: add,
+  [tf.Conv2D]: conv2D,
   [tf.Conv2DBackpropFilter]: conv2DBackpropFilter,
   [tf.Conv2DBackpropInput]: conv2DBackpropInput,
   [tf.Erf]: erf,
@@ -35,14 +31,18 @@ const KERNELS: Record<string, (simd: SimdKernels, stock: tf.KernelFunc, threads:
   [tf.SplitV]: splitV,
   [tf.Sum]: reduction(false),
   [tf.UnsortedSegmentSum]: () => unsortedSegmentSum,
-  [tf.BatchMatMul]: (simd, stock, threads) => batchMatMul(simd, stock, threads > OURS_UP_TO),
+  [tf.BatchMatMul]: batchMatMul,
 };
 
 /** Kernels that do the work of several: what `fusedOp` looks for. */
 const FUSED: Record<string, (place: Place, inputs: never, attributes: never) => tf.TensorInfo[]> = {
   AdamW: adamW,
+  Affine: affine,
+  AffineGradient: affineGradient,
   Attention: attention,
   AttentionGradient: attentionGradient,
+  Conv2D: fusedConv2D,
+  Conv2DGradient: fusedConv2DGradient,
   FlatJoin: flatJoin,
   FlatSplit: flatSplit,
   Geglu: geglu,
@@ -58,14 +58,6 @@ const FUSED: Record<string, (place: Place, inputs: never, attributes: never) => 
   SiluGradient: elementwiseGradient(({ simd }) => simd.siluGradient),
 };
 
-/** Those that take the place of stock kernels which run on all threads. */
-const FUSED_PRODUCTS: typeof FUSED = {
-  Affine: affine,
-  AffineGradient: affineGradient,
-  Conv2D: fusedConv2D,
-  Conv2DGradient: fusedConv2DGradient,
-};
-
 /** Backends that are complete already: `useBackend("wasm")` may be called again. */
 const completed = new WeakSet<object>();
 
@@ -73,12 +65,12 @@ const completed = new WeakSet<object>();
 export async function completeWasmBackend(threads: number): Promise<void> {
   const backend = tf.backend() as WasmBackend;
   if (completed.has(backend)) return;
-  const simd = await loadSimd(backend);
+  const simd = await loadSimd(backend, threads);
   for (const [kernelName, build] of Object.entries(KERNELS)) {
-    replaceKernel("wasm", kernelName, (stock) => build(simd, stock, threads));
+    replaceKernel("wasm", kernelName, (stock) => build(simd, stock));
   }
   const place = new Place(simd, backend);
-  for (const [name, kernel] of Object.entries({ ...FUSED, ...(threads <= OURS_UP_TO && FUSED_PRODUCTS) })) {
+  for (const [name, kernel] of Object.entries(FUSED)) {
     replaceKernel(
       "wasm",
       fusedKernelName(name),

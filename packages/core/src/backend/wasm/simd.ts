@@ -1,5 +1,7 @@
 import { simdBinary } from "./simd-binary.js";
 import { memoryOf, type WasmBackend } from "./memory.js";
+import { parallelKernels, sumsBytes } from "./parallel.js";
+import { ThreadPool } from "./thread-pool.js";
 
 type Elementwise = (input: number, count: number, output: number) => void;
 type ElementwiseGradient = (input: number, dy: number, count: number, dx: number) => void;
@@ -7,6 +9,7 @@ type ElementwiseGradient = (input: number, dy: number, count: number, dx: number
 /** The functions of `packages/core/assembly`; addresses are in bytes, sizes and strides in elements. */
 // prettier-ignore
 export interface SimdKernels {
+  add(x: number, b: number, blocks: number, rows: number, size: number, y: number): void;
   batchMatMulScratch(n: number, depth: number): number;
   batchMatMul(
     a: number, aBatch: number,
@@ -91,13 +94,21 @@ export interface SimdKernels {
   ): void;
 }
 
-/** Loads our SIMD code onto the memory of a running backend, so that it reads and writes tensors in place. */
-export async function loadSimd(backend: WasmBackend): Promise<SimdKernels> {
+/** Loads our SIMD code onto the memory of a running backend, so that it reads and writes tensors in place, on so many threads. */
+export async function loadSimd(backend: WasmBackend, threads: number): Promise<SimdKernels> {
   const memory = memoryOf(backend);
-  const shared = typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer;
-  const bytes = bytesOf(shared ? simdBinary.shared : simdBinary.single);
-  const { instance } = await WebAssembly.instantiate(bytes, { env: { memory } });
-  return instance.exports as unknown as SimdKernels;
+  const isShared = typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer;
+  const module = await WebAssembly.compile(bytesOf(isShared ? simdBinary.shared : simdBinary.single));
+  const instance = await WebAssembly.instantiate(module, { env: { memory } });
+  const kernels = instance.exports as unknown as SimdKernels;
+  if (threads === 1 || !isShared) return kernels;
+  const pool = await ThreadPool.start(module, memory, instance, threads);
+  const dispose = backend.dispose.bind(backend);
+  backend.dispose = () => {
+    pool.end();
+    dispose();
+  };
+  return parallelKernels(kernels, pool, backend.wasm._malloc(sumsBytes(threads)) >>> 0);
 }
 
 function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
