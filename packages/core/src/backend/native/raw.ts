@@ -1,4 +1,5 @@
 import type { DataId, KernelBackend, TensorInfo } from "@tensorflow/tfjs";
+import { Constants } from "./constants.js";
 import { hasOneDnn, type OneDnnKernel, oneDnnLabel } from "./one-dnn.js";
 
 /** What the kernels here use of tfjs-node's backend, which does not type it for outsiders. */
@@ -10,7 +11,7 @@ export interface NativeBackend extends KernelBackend {
 
 /** TensorFlow's C library, as tfjs-node binds it. */
 export interface Binding {
-  executeOp(name: string, attributes: Attribute[], inputs: number[], outputs: number): Output[];
+  executeOp(name: string, attributes: readonly Attribute[], inputs: number[], outputs: number): Output[];
   createTensor(shape: number[], type: number, values: Float32Array | Int32Array): number;
   deleteTensor(id: number): void;
   TF_FLOAT: number;
@@ -48,9 +49,11 @@ export interface Raw {
 export class RawOps {
   readonly #made: number[] = [];
   readonly #binding: Binding;
+  readonly #constants: Constants;
 
   private constructor(private readonly backend: NativeBackend) {
     this.#binding = backend.binding;
+    this.#constants = Constants.of(backend.binding);
   }
 
   /** Runs `body` and gives what it returns to TensorFlow.js; frees all else that it made, also if it throws. */
@@ -122,42 +125,50 @@ export class RawOps {
 
   /** The axes that are averaged over stay, with size 1. */
   mean(x: Raw, axes: number[]): Raw {
-    return this.#run("Mean", [this.#bool("keep_dims", true), ...this.#types("Tidx")], [x, this.#integers(axes)])[0]!;
+    return this.#run(
+      "Mean",
+      [this.#bool("keep_dims", true), ...this.#constants.types("Tidx")],
+      [x, this.#integers(axes)],
+    )[0]!;
   }
 
   /** Without the axes that are summed over, or with size 1. */
   sum(x: Raw, axes: number[], keepDims = false): Raw {
-    return this.#run("Sum", [this.#bool("keep_dims", keepDims), ...this.#types("Tidx")], [x, this.#integers(axes)])[0]!;
+    return this.#run(
+      "Sum",
+      [this.#bool("keep_dims", keepDims), ...this.#constants.types("Tidx")],
+      [x, this.#integers(axes)],
+    )[0]!;
   }
 
   reshape(x: Raw, shape: readonly number[]): Raw {
     if (x.shape.join() === shape.join()) return x;
-    return this.#run("Reshape", this.#types("Tshape"), [x, this.#integers(shape)])[0]!;
+    return this.#run("Reshape", this.#constants.types("Tshape"), [x, this.#integers(shape)])[0]!;
   }
 
   transpose(x: Raw, order: number[]): Raw {
-    return this.#run("Transpose", this.#types("Tperm"), [x, this.#integers(order)])[0]!;
+    return this.#run("Transpose", this.#constants.types("Tperm"), [x, this.#integers(order)])[0]!;
   }
 
   tile(x: Raw, times: number[]): Raw {
-    return this.#run("Tile", this.#types("Tmultiples"), [x, this.#integers(times)])[0]!;
+    return this.#run("Tile", this.#constants.types("Tmultiples"), [x, this.#integers(times)])[0]!;
   }
 
   /** A part of x; a size of -1 is all that is left. */
   slice(x: Raw, begin: number[], size: number[]): Raw {
-    return this.#run("Slice", this.#types("Index"), [x, this.#integers(begin), this.#integers(size)])[0]!;
+    return this.#run("Slice", this.#constants.types("Index"), [x, this.#integers(begin), this.#integers(size)])[0]!;
   }
 
   concat(parts: readonly Raw[], axis: number): Raw {
     if (parts.length === 1) return parts[0]!;
     const count = { name: "N", type: this.#binding.TF_ATTR_INT, value: parts.length };
-    return this.#run("ConcatV2", [count, ...this.#types("Tidx")], [...parts, this.#integer(axis)])[0]!;
+    return this.#run("ConcatV2", [count, ...this.#constants.types("Tidx")], [...parts, this.#integers(axis)])[0]!;
   }
 
   /** Halves of the last axis. */
   halves(x: Raw): [Raw, Raw] {
     const count = { name: "num_split", type: this.#binding.TF_ATTR_INT, value: 2 };
-    return this.#run("Split", [count, ...this.#types()], [this.#integer(-1), x], 2) as [Raw, Raw];
+    return this.#run("Split", [count, ...this.#constants.types()], [this.#integers(-1), x], 2) as [Raw, Raw];
   }
 
   /**
@@ -166,42 +177,35 @@ export class RawOps {
    */
   matMul(a: Raw, b: Raw, { transposeA = false, transposeB = false } = {}): Raw {
     const turned = [this.#bool("adj_x", transposeA), this.#bool("adj_y", transposeB)];
-    return this.#run("BatchMatMulV2", [...turned, ...this.#types()], [a, b])[0]!;
+    return this.#run("BatchMatMulV2", [...turned, ...this.#constants.types()], [a, b])[0]!;
   }
 
   #float(name: string, ...inputs: Raw[]): Raw {
-    return this.#run(name, this.#types(), inputs)[0]!;
+    return this.#run(name, this.#constants.types(), inputs)[0]!;
   }
 
   #oneDnn(kernel: OneDnnKernel, inputs: Raw[], ...attributes: Attribute[]): Raw | undefined {
     if (!hasOneDnn(this.#binding, kernel)) return undefined;
-    return this.#run(kernel, [...attributes, oneDnnLabel(this.#binding, kernel), ...this.#types()], inputs)[0]!;
+    return this.#run(
+      kernel,
+      [...attributes, oneDnnLabel(this.#binding, kernel), ...this.#constants.types()],
+      inputs,
+    )[0]!;
   }
 
-  #run(name: string, attributes: Attribute[], inputs: readonly Raw[], outputs = 1): Raw[] {
+  #run(name: string, attributes: readonly Attribute[], inputs: readonly Raw[], outputs = 1): Raw[] {
     const ids = inputs.map(({ id }) => id);
     const made = this.#binding.executeOp(name, attributes, ids, outputs);
     for (const { id } of made) this.#made.push(id);
     return made;
   }
 
-  /** Numbers are float32; what says where or how much, int32, has a type of its own, called `index`. */
-  #types(index?: string): Attribute[] {
-    const { TF_ATTR_TYPE: type, TF_FLOAT, TF_INT32 } = this.#binding;
-    const numbers = { name: "T", type, value: TF_FLOAT };
-    return index === undefined ? [numbers] : [numbers, { name: index, type, value: TF_INT32 }];
-  }
-
   #bool(name: string, value: boolean): Attribute {
     return { name, type: this.#binding.TF_ATTR_BOOL, value };
   }
 
-  #integers(values: readonly number[]): Raw {
-    return this.#tensor([values.length], this.#binding.TF_INT32, Int32Array.from(values));
-  }
-
-  #integer(value: number): Raw {
-    return this.#tensor([], this.#binding.TF_INT32, Int32Array.of(value));
+  #integers(values: readonly number[] | number): Raw {
+    return this.#constants.integers(values, (id) => void this.#made.push(id));
   }
 
   #tensor(shape: number[], type: number, values: Float32Array | Int32Array): Raw {
