@@ -81,7 +81,9 @@ describe("The inner edge of a mask", () => {
 
   it("is measured by itself", () => {
     const a = tf.zeros<tf.Rank.R4>([2, 2, 2, 3]);
-    const b = tf.tidy(() => tf.concat([tf.fill<tf.Rank.R4>([1, 2, 2, 3], 0.5), tf.fill<tf.Rank.R4>([1, 2, 2, 3], 0.1)]));
+    const b = tf.tidy(() =>
+      tf.concat([tf.fill<tf.Rank.R4>([1, 2, 2, 3], 0.5), tf.fill<tf.Rank.R4>([1, 2, 2, 3], 0.1)]),
+    );
     const [some, all] = [tf.tensor4d([1, 0, 0, 0], [1, 2, 2, 1]), tf.ones<tf.Rank.R4>([1, 2, 2, 1])];
     const other = tf.tidy(() => b.mul<tf.Tensor4D>(some));
     expect(differenceWithin(a, b, all)).toBeCloseTo(Math.sqrt((0.25 + 0.01) / 2), 6);
