@@ -50,6 +50,19 @@ describe("the fused updates on wasm", () => {
     );
   });
 
+  it("leave a clone of the moments as it was", async () => {
+    await tf.setBackend("wasm");
+    tf.tidy(() => {
+      const [p, m, v, g] = [1, 2, 3, 4].map((value) => tf.fill([5], value)) as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]; // prettier-ignore
+      const [before, reshaped] = [m.clone(), v.reshape([1, 5])];
+      const coefficients = { keep: 0.99, fresh1: 0.1, keep2: 0.999, fresh2: 0.001, eps: 1e-8, rate: 0.01 };
+      const moved = adamWUpdate(coefficients)({ p, m, v, g });
+      expect([...before.dataSync(), ...reshaped.dataSync()]).toEqual([2, 2, 2, 2, 2, 3, 3, 3, 3, 3]);
+      expect(moved.m.dataSync()[0]).toBeCloseTo(2.2, 6);
+      expect(moved.v.dataSync()[0]).toBeCloseTo(3.013, 6);
+    });
+  });
+
   it("join tensors of any shapes to one vector bit for bit as the cpu backend does, and split it again", async () => {
     const shapesOf = fc.array(fc.array(upTo(5), { maxLength: 4 }), { minLength: 1, maxLength: 7 });
     await fc.assert(

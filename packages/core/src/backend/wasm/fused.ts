@@ -24,6 +24,17 @@ export class Place {
     return { dataId, shape, dtype };
   }
 
+  /** Whether other tensors have the same data, as clones and reshaped ones do. */
+  isShared({ dataId }: tf.TensorInfo): boolean {
+    return this.backend.refCount(dataId) > 1;
+  }
+
+  copy(tensor: tf.TensorInfo): tf.TensorInfo {
+    const copy = this.make(tensor.shape);
+    this.simd.copyRows(this.at(tensor), 0, this.at(copy), 0, 4 * sizeOf(tensor.shape), 1);
+    return copy;
+  }
+
   withScratch(bytes: number, use: (address: number) => void): void {
     withScratch(this.backend, bytes, use);
   }

@@ -414,6 +414,62 @@ describe("split on wasm", () => {
   });
 });
 
+describe("concat on wasm", () => {
+  it("equals the cpu backend's along any axis, with empty parts, whole numbers and both together", async () => {
+    const sizes = fc.array(fc.nat(4), { minLength: 1, maxLength: 5 });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.nat(4),
+        upTo(5),
+        sizes,
+        fc.constantFrom(0, 1, 2, -1),
+        fc.nat(),
+        async (a, b, sizes, axis, seed) => {
+          const inputs = sizes.map((size, i) =>
+            uniformValues(axis === 0 ? [size, a, b] : axis === 1 ? [a, size, b] : [a, b, size], seed + i),
+          );
+          const difference = await wasmAgainstCpu(inputs, (...parts) => {
+            const whole = parts.map((part) => part.mul(9).toInt());
+            return [
+              tf.concat(parts, axis),
+              tf.concat(whole, axis),
+              tf.concat([parts[0]!.greater(0), parts.at(-1)!.greater(0)], axis),
+            ];
+          });
+          expect(difference).toBe(0);
+        },
+      ),
+      { numRuns: 80, seed: 6 },
+    );
+  });
+
+  it("refuses parts that differ elsewhere", async () => {
+    await tf.setBackend("wasm");
+    tf.tidy(() => expect(() => tf.concat([tf.ones([2, 3]), tf.ones([3, 3])], 1)).toThrow("shape"));
+  });
+});
+
+describe("clone on wasm", () => {
+  it("takes no memory, and lasts when the other goes first", async () => {
+    await tf.setBackend("wasm");
+    const { numBytes, numDataBuffers } = tf.memory();
+    for (const dtype of ["float32", "int32", "bool"] as const) {
+      const x = tf.tensor([1, 0, 1], [3], dtype);
+      const copy = x.clone();
+      expect(tf.memory().numDataBuffers).toBe(numDataBuffers + 1);
+      x.dispose();
+      expect([...copy.dataSync()]).toEqual([1, 0, 1]);
+      copy.dispose();
+    }
+    expect(tf.memory()).toMatchObject({ numBytes, numDataBuffers });
+  });
+
+  it("of a string is a string", async () => {
+    await tf.setBackend("wasm");
+    tf.tidy(() => expect(tf.tensor(["word"]).clone().dataSync()).toEqual(["word"]));
+  });
+});
+
 describe("addition on wasm", () => {
   it("equals the cpu backend's, whichever axes are repeated, in whichever order, with empty and integer tensors", async () => {
     const axis = fc.tuple(fc.nat(6), fc.constantFrom("both", "first", "second"));

@@ -9,6 +9,7 @@ export interface WasmBackend extends KernelBackend {
     _malloc(bytes: number): number;
     _free(address: number): void;
   };
+  incRef(dataId: DataId): void;
   dataIdMap: { get(dataId: DataId): { memoryOffset: number } };
   makeOutput(shape: number[], dtype: "float32" | "int32"): TensorInfo;
 }

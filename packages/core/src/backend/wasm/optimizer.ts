@@ -1,3 +1,4 @@
+import type * as tf from "@tensorflow/tfjs";
 import { type FusedKernel, sizeOf } from "./fused.js";
 
 interface AdamWAttributes {
@@ -10,18 +11,22 @@ interface AdamWAttributes {
 }
 
 /**
- * Parameters p, moments m and v, gradient g, all of one shape -> the new p, m, v. The moments are written over, so that a third less memory is
- * touched: they must be nobody else's, as an optimizer's are.
+ * Parameters p, moments m and v, gradient g, all of one shape -> the new p, m, v. Moments that are nobody else's, as an optimizer's are,
+ * are written over, so that a third less memory is touched.
  */
 export const adamW: FusedKernel<"p" | "m" | "v" | "g", AdamWAttributes> = (place, { p, m, v, g }, attributes) => {
   const { keep, fresh1, keep2, fresh2, eps, rate } = attributes;
   const newP = place.make(p.shape);
+  const [newM, newV] = [m, v].map((moment) => (place.isShared(moment) ? place.copy(moment) : place.again(moment))) as [
+    tf.TensorInfo,
+    tf.TensorInfo,
+  ];
   // prettier-ignore
   place.simd.adamW(
-    place.at(p), place.at(m), place.at(v), place.at(g), sizeOf(p.shape),
+    place.at(p), place.at(newM), place.at(newV), place.at(g), sizeOf(p.shape),
     keep, fresh1, keep2, fresh2, eps, rate, place.at(newP),
   );
-  return [newP, place.again(m), place.again(v)];
+  return [newP, newM, newV];
 };
 
 /** average + (value - average) fresh. */

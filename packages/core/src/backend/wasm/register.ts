@@ -6,10 +6,12 @@ import { add } from "./add.js";
 import { affine, affineGradient } from "./affine.js";
 import { attention, attentionGradient } from "./attention.js";
 import { fusedConv2D, fusedConv2DGradient } from "./conv2d-fused.js";
+import { concat } from "./concat.js";
 import { conv2D, conv2DBackpropFilter, conv2DBackpropInput } from "./conv2d.js";
 import { erf } from "./erf.js";
 import { Place } from "./fused.js";
 import { groupNorm, groupNormGradient } from "./group-norm.js";
+import { identity } from "./identity.js";
 import { layerNorm, layerNormGradient } from "./layer-norm.js";
 import { batchMatMul } from "./mat-mul.js";
 import type { WasmBackend } from "./memory.js";
@@ -22,10 +24,12 @@ import { splitV } from "./split.js";
 /** Our kernels for the wasm backend, by the name TensorFlow.js calls them; `stock` is the one it brings, if any. */
 const KERNELS: Record<string, (simd: SimdKernels, stock: tf.KernelFunc) => tf.KernelFunc> = {
   [tf.Add]: add,
+  [tf.Concat]: concat,
   [tf.Conv2D]: conv2D,
   [tf.Conv2DBackpropFilter]: conv2DBackpropFilter,
   [tf.Conv2DBackpropInput]: conv2DBackpropInput,
   [tf.Erf]: erf,
+  [tf.Identity]: (_, stock) => identity(stock),
   [tf.Mean]: reduction(true),
   [tf.Softmax]: softmax,
   [tf.SplitV]: splitV,

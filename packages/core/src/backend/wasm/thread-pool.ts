@@ -8,7 +8,7 @@ const CALLED = 1;
 const FAILED = 2;
 
 /** How often a thread looks for what it waits for before it sleeps: for some 0.1 ms. */
-const LOOKS = 50_000;
+const LOOKS = 300_000;
 
 /**
  * What each thread runs. After a call it looks out for the next one for a while, as a sleeping thread is not woken as fast, and then sleeps. Plain
