@@ -7,7 +7,7 @@ const IDLE = 0;
 const CALLED = 1;
 const FAILED = 2;
 
-/** How often a thread looks for what it waits for before it sleeps: for some 0.1 ms. */
+/** How often a thread looks for what it waits for before it sleeps: for some tenths of a millisecond. */
 const LOOKS = 300_000;
 
 /**
