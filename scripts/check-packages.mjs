@@ -69,6 +69,12 @@ async function useFromOutside(tarballs) {
   write("use.js", example);
   symlinkSync(join(root, "packages"), join(app, "packages"), "junction"); // The example opens the model by its path here.
   await must("plain JavaScript", ["use.js"], app);
+  // As people try things out. A thread that took over this option would not start.
+  const twoThreads = `
+    import { useBackend } from "@tfjs-diffusion/core";
+    const { detail } = await useBackend("wasm", { threads: 2 });
+    if (detail !== "2 threads") throw new Error(detail);`;
+  await must("two threads from the command line", ["--input-type=module", "-e", twoThreads], app);
 }
 
 async function must(what, args, cwd = root) {

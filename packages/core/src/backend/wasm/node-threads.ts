@@ -31,7 +31,8 @@ export async function startThreadsInNode(wasm: typeof WasmPackage, folder: strin
   class PoolWorker extends Worker {
     constructor() {
       // The loader's own text has lost one level of escapes, as tfjs's locateFile also knows.
-      super(wasmWorkerContents.replace(/\n/g, "\\n"), { eval: true });
+      // Without the options of this process: after --input-type=module the text would count as an ES module.
+      super(wasmWorkerContents.replace(/\n/g, "\\n"), { eval: true, execArgv: [] });
       workers.push(this);
     }
     override postMessage(message: Message, transfer?: Parameters<InstanceType<typeof Worker>["postMessage"]>[1]) {

@@ -109,7 +109,7 @@ export class ThreadPool {
 async function startThread(data: object): Promise<() => void> {
   if (isNode) {
     const { Worker } = (await requireFrom())("node:worker_threads") as typeof WorkerThreads;
-    const worker = new Worker(IN_NODE, { eval: true, workerData: data });
+    const worker = new Worker(IN_NODE, { eval: true, execArgv: [], workerData: data });
     await new Promise((resolve, reject) => worker.once("message", resolve).once("error", reject));
     worker.unref();
     return () => void worker.terminate();
