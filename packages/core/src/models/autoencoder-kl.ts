@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { activation, silu } from "../nn/activations.js";
 import { Conv2d } from "../nn/conv2d.js";
 import { GroupNorm } from "../nn/group-norm.js";
+import { forgetRecorded, recorded } from "../nn/recorded.js";
 import type { ResnetBlockOptions } from "../nn/resnet-block.js";
 import { SelfAttention2D } from "../nn/spatial-attention.js";
 import { type AutoencoderKLConfig, resolveAutoencoderConfig } from "./autoencoder-kl-config.js";
@@ -162,7 +163,7 @@ export class AutoencoderKL extends Model {
     checkBandRows(options.bandRows);
     return tf.tidy(() => {
       const moments = perItem(x, options.oneByOne, (x) => {
-        const h = this.encoder.forward(x, options.bandRows);
+        const h = inOne(this.encoder, x, options.bandRows);
         return this.quant_conv ? this.quant_conv.forward(h) : h;
       });
       const [mean, logvar] = tf.split(moments, 2, 3) as [tf.Tensor4D, tf.Tensor4D];
@@ -177,9 +178,14 @@ export class AutoencoderKL extends Model {
     return tf.tidy(() =>
       perItem(z, options.oneByOne, (z) => {
         const h = this.post_quant_conv ? this.post_quant_conv.forward(z) : z;
-        return this.decoder.forward(h, options.bandRows);
+        return inOne(this.decoder, h, options.bandRows);
       }),
     );
+  }
+
+  override dispose(): void {
+    super.dispose();
+    for (const half of [this.encoder, this.decoder]) forgetRecorded(half);
   }
 }
 
@@ -191,6 +197,11 @@ export function klToStandardNormal({ mean, logvar }: LatentDistribution): tf.Ten
 function checkBandRows(rows: number | undefined): void {
   if (rows === undefined || (Number.isInteger(rows) && rows >= 1)) return;
   throw new ModelInputError(`${NAME}: bandRows is ${rows}; expected a whole number of latent rows, 1 or more.`);
+}
+
+/** One half of the network; bands are computed with one after the other. */
+function inOne(half: Encoder | Decoder, x: tf.Tensor4D, bandRows: number | undefined): tf.Tensor4D {
+  return bandRows ? half.forward(x, bandRows) : recorded(half, { x }, () => half.forward(x));
 }
 
 /** f of the whole batch, or of one item at a time. */

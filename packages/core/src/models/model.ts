@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import type { NoiseSource } from "@tfjs-diffusion/schedulers";
 import { namedParameters, type Parameter } from "../nn/parameter.js";
+import { forgetRecorded } from "../nn/recorded.js";
 import { saveModelFolder, type SaveOptions } from "../weights/model-folder.js";
 
 /**
@@ -43,5 +44,6 @@ export abstract class Model {
   /** Frees the weights. The model can be given new ones. */
   dispose(): void {
     for (const parameter of this.namedParameters().values()) parameter.dispose();
+    forgetRecorded(this);
   }
 }

@@ -27,6 +27,16 @@ export interface ConditionInputs {
   encoderAttentionMask?: tf.Tensor2D;
 }
 
+/** What is computed of times and sizes alone. */
+export interface Sinusoids {
+  /** Of t, [B or 1, channels of the first level]. */
+  time: tf.Tensor2D;
+  /** Of class labels that are times, [B, channels of the first level]. */
+  classTime?: tf.Tensor2D;
+  /** Of SDXL's time ids, [B n, addition_time_embed_dim]. */
+  sizes?: tf.Tensor2D;
+}
+
 /** The way down of a conditional UNet and its middle: what a ControlNet copies. */
 export abstract class ConditionEncoder extends Model {
   readonly conv_in: Conv2d;
@@ -149,24 +159,36 @@ export abstract class ConditionEncoder extends Model {
     }
   }
 
+  /** The sinusoids of the inputs that are times or sizes. */
+  protected sinusoids(t: number | tf.Tensor1D, { classLabels, timeIds }: ConditionInputs): Sinusoids {
+    const [first, classType] = [this.levels[0]!.channels, this.unet.class_embed_type];
+    return {
+      time: this.#sinusoid(timestepVector(t), first),
+      classTime:
+        classLabels && classType === "timestep" ? this.#sinusoid(classLabels as tf.Tensor1D, first) : undefined,
+      sizes:
+        timeIds && this.#sinusoid(timeIds.reshape<tf.Tensor1D>([timeIds.size]), this.unet.addition_time_embed_dim!),
+    };
+  }
+
   /** Everything the blocks read: time, class and text vectors in one embedding; context and its mask. */
   protected conditioning(
     x: tf.Tensor4D,
-    t: number | tf.Tensor1D,
     context: tf.Tensor3D,
+    sinusoids: Sinusoids,
     inputs: ConditionInputs,
   ): Conditioning {
     const config = this.unet;
-    const sinusoid = this.#sinusoid(timestepVector(t), this.levels[0]!.channels);
-    let embedding: tf.Tensor2D = this.time_embedding.forward(sinusoid, inputs.timestepCond);
+    let embedding: tf.Tensor2D = this.time_embedding.forward(sinusoids.time, inputs.timestepCond);
     if (config.timestep_post_act) embedding = activation(config.timestep_post_act)(embedding);
     if (inputs.classLabels) {
-      const vector = this.#embedClass(inputs.classLabels);
+      const vector = this.#embedClass(sinusoids.classTime ?? inputs.classLabels);
       embedding = config.class_embeddings_concat
         ? tf.concat([embedding.tile<tf.Tensor2D>([x.shape[0] / embedding.shape[0], 1]), vector], 1)
         : embedding.add<tf.Tensor2D>(vector);
     }
-    if (this.add_embedding) embedding = embedding.add<tf.Tensor2D>(this.#embedAddition(inputs));
+    if (this.add_embedding)
+      embedding = embedding.add<tf.Tensor2D>(this.#embedAddition(inputs.textEmbeds!, sinusoids.sizes!));
     if (config.time_embedding_act_fn) embedding = activation(config.time_embedding_act_fn)(embedding);
     return {
       time: activation(config.act_fn)(embedding),
@@ -204,20 +226,19 @@ export abstract class ConditionEncoder extends Model {
     }
   }
 
+  /** Of labels, class vectors, or the sinusoids of labels that are times. */
   #embedClass(labels: tf.Tensor): tf.Tensor2D {
-    const { unet: config, class_embedding: embedding } = this;
-    if (embedding instanceof Embedding) return embedding.forward(labels) as tf.Tensor2D;
+    const embedding = this.class_embedding;
     if (!embedding) return labels as tf.Tensor2D;
-    if (config.class_embed_type !== "timestep") return embedding.forward(labels as tf.Tensor2D);
-    return embedding.forward(this.#sinusoid(labels as tf.Tensor1D, this.levels[0]!.channels));
+    return embedding instanceof Embedding
+      ? (embedding.forward(labels) as tf.Tensor2D)
+      : embedding.forward(labels as tf.Tensor2D);
   }
 
   /** SDXL: [pooled text | the sinusoid of each time id]. */
-  #embedAddition({ textEmbeds, timeIds }: ConditionInputs): tf.Tensor2D {
-    const config = this.unet;
-    const [batch, count] = timeIds!.shape;
-    const sinusoids = this.#sinusoid(timeIds!.reshape([batch * count]), config.addition_time_embed_dim!);
-    return this.add_embedding!.forward(tf.concat([textEmbeds!, sinusoids.reshape<tf.Tensor2D>([batch, -1])], 1));
+  #embedAddition(textEmbeds: tf.Tensor2D, sizes: tf.Tensor2D): tf.Tensor2D {
+    const batch = textEmbeds.shape[0];
+    return this.add_embedding!.forward(tf.concat([textEmbeds, sizes.reshape<tf.Tensor2D>([batch, -1])], 1));
   }
 
   #sinusoid(t: tf.Tensor1D, features: number): tf.Tensor2D {

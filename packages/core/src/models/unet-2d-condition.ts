@@ -2,10 +2,11 @@ import * as tf from "@tensorflow/tfjs";
 import { activation } from "../nn/activations.js";
 import { Conv2d } from "../nn/conv2d.js";
 import { GroupNorm } from "../nn/group-norm.js";
+import { recorded } from "../nn/recorded.js";
 import { ModelInputError } from "./errors.js";
 import { attentionFactory } from "./unet-2d-condition-attention.js";
 import { resolveConditionConfig, type UNet2DConditionConfig } from "./unet-2d-condition-config.js";
-import { ConditionEncoder, type ConditionInputs } from "./unet-2d-condition-encoder.js";
+import { ConditionEncoder, type ConditionInputs, type Sinusoids } from "./unet-2d-condition-encoder.js";
 import { UpBlock } from "./unet-blocks.js";
 
 /** What the UNet reads besides x, t and context; which of it, the config decides. Borrowed. */
@@ -64,14 +65,22 @@ export class UNet2DConditionModel extends ConditionEncoder {
     const { downResiduals } = inputs;
     if (downResiduals) this.#checkResiduals(downResiduals);
     return tf.tidy(() => {
-      const conditioning = this.conditioning(x, t, context, inputs);
-      const input = this.config.center_input_sample ? x.mul<tf.Tensor4D>(2).sub<tf.Tensor4D>(1) : x;
-      const { skips: own, middle } = this.encode(this.conv_in.forward(input), conditioning);
-      const skips = own.map((skip, i): tf.Tensor4D => (downResiduals ? skip.add(downResiduals[i]!) : skip));
-      let h = inputs.midResidual ? middle.add<tf.Tensor4D>(inputs.midResidual) : middle;
-      for (const block of this.up_blocks) h = block.forward(h, conditioning, skips);
-      return this.conv_out.forward(this.conv_norm_out.forward(h, activation(this.config.act_fn)));
+      const sinusoids = this.sinusoids(t, inputs);
+      const added = Object.fromEntries(downResiduals?.map((residual, i) => [`downResiduals.${i}`, residual]) ?? []);
+      const tensors = { x, context, ...sinusoids, ...inputs, downResiduals: undefined, ...added };
+      return recorded(this, tensors, () => this.#predict(x, context, sinusoids, inputs));
     });
+  }
+
+  #predict(x: tf.Tensor4D, context: tf.Tensor3D, sinusoids: Sinusoids, inputs: UNet2DConditionInputs): tf.Tensor4D {
+    const conditioning = this.conditioning(x, context, sinusoids, inputs);
+    const { downResiduals, midResidual } = inputs;
+    const input = this.config.center_input_sample ? x.mul<tf.Tensor4D>(2).sub<tf.Tensor4D>(1) : x;
+    const { skips: own, middle } = this.encode(this.conv_in.forward(input), conditioning);
+    const skips = own.map((skip, i): tf.Tensor4D => (downResiduals ? skip.add(downResiduals[i]!) : skip));
+    let h = midResidual ? middle.add<tf.Tensor4D>(midResidual) : middle;
+    for (const block of this.up_blocks) h = block.forward(h, conditioning, skips);
+    return this.conv_out.forward(this.conv_norm_out.forward(h, activation(this.config.act_fn)));
   }
 
   #checkResiduals(residuals: readonly tf.Tensor4D[]): void {

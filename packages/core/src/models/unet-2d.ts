@@ -3,6 +3,7 @@ import { activation, silu } from "../nn/activations.js";
 import { Conv2d } from "../nn/conv2d.js";
 import { Embedding } from "../nn/embedding.js";
 import { GroupNorm } from "../nn/group-norm.js";
+import { recorded } from "../nn/recorded.js";
 import type { ResnetBlockOptions } from "../nn/resnet-block.js";
 import { SelfAttention2D, type SelfAttention2DOptions } from "../nn/spatial-attention.js";
 import { TimestepEmbedding, timestepSinusoid } from "../nn/time-embedding.js";
@@ -96,25 +97,38 @@ export class UNet2DModel extends Model {
     requireTensor(NAME, "x", x, { shape: [null, null, null, config.in_channels], axes: "[B, H, W, C]" });
     checkTimestep(NAME, t, x.shape[0]);
     this.#checkClassLabels(x.shape[0], classLabels);
-    const act = activation(config.act_fn);
     return tf.tidy(() => {
-      const time = act(this.#embed(timestepVector(t), classLabels));
-      const input = config.center_input_sample ? x.mul<tf.Tensor4D>(2).sub<tf.Tensor4D>(1) : x;
-      const skips = [this.conv_in.forward(input)];
-      for (const block of this.down_blocks) skips.push(...block.forward(skips.at(-1)!, { time }));
-      let h = this.mid_block ? this.mid_block.forward(skips.at(-1)!, { time }) : skips.at(-1)!;
-      for (const block of this.up_blocks) h = block.forward(h, { time }, skips);
-      return this.conv_out.forward(this.conv_norm_out.forward(h, silu)); // Here diffusers has SiLU whatever act_fn says.
+      const sinusoid = this.#sinusoid(timestepVector(t));
+      const labels =
+        classLabels && config.class_embed_type === "timestep"
+          ? this.#sinusoid(classLabels as tf.Tensor1D)
+          : classLabels;
+      return recorded(this, { x, sinusoid, labels }, () => this.#predict(x, sinusoid, labels));
     });
   }
 
-  #embed(t: tf.Tensor1D, labels: tf.Tensor | undefined): tf.Tensor2D {
-    const embedding = this.time_embedding.forward(this.#sinusoid(t));
+  #predict(x: tf.Tensor4D, sinusoid: tf.Tensor2D, labels: tf.Tensor | undefined): tf.Tensor4D {
+    const time = activation(this.config.act_fn)(this.#embed(sinusoid, labels));
+    const input = this.config.center_input_sample ? x.mul<tf.Tensor4D>(2).sub<tf.Tensor4D>(1) : x;
+    const skips = [this.conv_in.forward(input)];
+    for (const block of this.down_blocks) skips.push(...block.forward(skips.at(-1)!, { time }));
+    let h = this.mid_block ? this.mid_block.forward(skips.at(-1)!, { time }) : skips.at(-1)!;
+    for (const block of this.up_blocks) h = block.forward(h, { time }, skips);
+    return this.conv_out.forward(this.conv_norm_out.forward(h, silu)); // Here diffusers has SiLU whatever act_fn says.
+  }
+
+  /** Labels of a table, class vectors, or the sinusoids of labels that are times. */
+  #embed(sinusoid: tf.Tensor2D, labels: tf.Tensor | undefined): tf.Tensor2D {
+    const embedding = this.time_embedding.forward(sinusoid);
     if (!labels) return embedding;
-    if (this.class_embedding instanceof TimestepEmbedding) {
-      return embedding.add(this.class_embedding.forward(this.#sinusoid(labels as tf.Tensor1D)));
-    }
-    return embedding.add(this.class_embedding ? this.class_embedding.forward(labels) : labels);
+    const { class_embedding: classes } = this;
+    return embedding.add(
+      classes instanceof Embedding
+        ? classes.forward(labels)
+        : classes
+          ? classes.forward(labels as tf.Tensor2D)
+          : labels,
+    );
   }
 
   #sinusoid(t: tf.Tensor1D): tf.Tensor2D {

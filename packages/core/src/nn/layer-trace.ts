@@ -9,13 +9,28 @@ export interface LayerListener {
   leave?(path: string, layer: object, output: unknown): void;
 }
 
+/** How many listen at present. */
+let listeners = 0;
+
+/** Whether anyone listens to the layers of any model: then they must run one by one. */
+export function areLayersTraced(): boolean {
+  return listeners > 0;
+}
+
 /**
  * Listens to the `forward` of `model` and of every layer in it, until the function that it returns is called.
  * What no one listens to costs nothing: the layers do not know that they can be heard.
  */
 export function traceLayers(model: object, listener: LayerListener): () => void {
   const traced = [...forwardLayers(model)].map(([path, layer]) => listenTo(layer, path, listener));
-  return () => traced.forEach((restore) => restore());
+  listeners++;
+  let isListening = true;
+  return () => {
+    if (!isListening) return;
+    isListening = false;
+    listeners--;
+    traced.forEach((restore) => restore());
+  };
 }
 
 interface ForwardLayer {

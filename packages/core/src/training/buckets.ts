@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { hasFusedKernel, runFused } from "../nn/fused-op.js";
+import { forgetRecorded, recordedStep } from "../nn/recorded.js";
 
 interface Bucket {
   readonly names: string[];
@@ -63,26 +64,31 @@ export class ParameterBuckets {
       if (!this.parameters.has(name))
         throw new RangeError(`There is no parameter ${JSON.stringify(name)} among those being trained.`);
     }
-    return this.#buckets.map(({ names }) =>
-      tf.tidy(() => {
-        const parts = names.map((name) => tensors[name] ?? tf.zeros(this.parameters.get(name)!.shape));
-        names.forEach((name, i) =>
-          tf.util.assertShapesMatch(parts[i]!.shape, this.parameters.get(name)!.shape, `Parameter ${name}: `),
-        );
-        return parts.length === 1 ? parts[0]!.clone() : flatJoin(parts);
-      }),
+    for (const [name, { shape }] of this.parameters) {
+      if (tensors[name]) tf.util.assertShapesMatch(tensors[name].shape, shape, `Parameter ${name}: `);
+    }
+    return tf.tidy(() =>
+      recordedStep(this, tensors, () =>
+        this.#buckets.map(({ names }) => {
+          const parts = names.map((name) => tensors[name] ?? tf.zeros(this.parameters.get(name)!.shape));
+          return parts.length === 1 ? parts[0]!.clone() : flatJoin(parts);
+        }),
+      ),
     );
   }
 
   /** The reverse of {@link join}; the caller owns the result. */
   split(joined: readonly tf.Tensor[]): Map<string, tf.Tensor> {
-    const result = new Map<string, tf.Tensor>();
-    this.#buckets.forEach(({ names, sizes }, i) => {
-      const shapes = names.map((name) => this.parameters.get(name)!.shape);
-      const parts = tf.tidy(() => (names.length === 1 ? [joined[i]!.clone()] : flatSplit(joined[i]!, shapes, sizes)));
-      parts.forEach((part, k) => result.set(names[k]!, part));
-    });
-    return result;
+    const shapesOf = ({ names }: Bucket) => names.map((name) => this.parameters.get(name)!.shape);
+    const inputs = Object.fromEntries(joined.map((tensor, i) => [`joined ${i}`, tensor]));
+    const parts = tf.tidy(() =>
+      recordedStep(this, inputs, () =>
+        this.#buckets.flatMap((bucket, i) =>
+          bucket.names.length === 1 ? [joined[i]!.clone()] : flatSplit(joined[i]!, shapesOf(bucket), bucket.sizes),
+        ),
+      ),
+    );
+    return new Map(this.#buckets.flatMap(({ names }) => names).map((name, i) => [name, parts[i]!]));
   }
 
   /** Joined zeros; the caller owns them. */
@@ -119,6 +125,7 @@ export class ParameterBuckets {
     tf.dispose(this.#values);
     this.#values = [];
     this.#valuesOf = [];
+    forgetRecorded(this);
   }
 }
 

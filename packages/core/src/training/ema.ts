@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { hasFusedKernel, runFused } from "../nn/fused-op.js";
+import { forgetRecorded, recordedStep } from "../nn/recorded.js";
 import { keepAll, ParameterBuckets } from "./buckets.js";
 
 /**
@@ -30,8 +31,11 @@ export class Ema {
     const decay = Math.min(this.decay, (1 + this.#updates) / (10 + this.#updates));
     const values = this.#buckets.values;
     const averaged = tf.tidy(() => {
-      const move = movingAverage(1 - decay);
-      return this.#average.map((average, i) => move(average, values[i]!));
+      return movingAverages(
+        this,
+        1 - decay,
+        this.#average.map((average, i) => ({ average, value: values[i]! })),
+      );
     });
     tf.dispose(this.#average);
     this.#average = keepAll(averaged);
@@ -69,22 +73,26 @@ export class Ema {
   /** Frees the average; the parameters stay. */
   dispose(): void {
     tf.dispose(this.#average);
+    forgetRecorded(this);
     if (this.#ownsBuckets) this.#buckets.dispose();
   }
 }
 
-type Move = (average: tf.Tensor, value: tf.Tensor) => tf.Tensor;
-
-/** Moves an average by the share `fresh` towards a value; as one kernel where there is one. */
-export function movingAverage(fresh: number): Move {
-  if (!hasFusedKernel("MovingAverage")) return plainMovingAverage(fresh);
-  return (average, value) => runFused("MovingAverage", { average, value }, { fresh })[0]!;
-}
-
-/** What the fused kernel computes. */
-function plainMovingAverage(fresh: number): Move {
+/** Moves averages by the share `fresh` towards values; each as one kernel where there is one. `owner` is whose averages they are. */
+export function movingAverages(
+  owner: object,
+  fresh: number,
+  all: readonly Record<"average" | "value", tf.Tensor>[],
+): tf.Tensor[] {
+  if (hasFusedKernel("MovingAverage"))
+    return all.map((tensors) => runFused("MovingAverage", { ...tensors }, { fresh })[0]!);
   const share = tf.scalar(fresh);
-  return (average, value) => tf.tidy(() => average.add(value.sub(average).mul(share)));
+  const tensors = all.flatMap(({ average, value }, i) =>
+    Object.entries({ [`average${i}`]: average, [`value${i}`]: value }),
+  );
+  // What the fused kernel computes.
+  const move = ({ average, value }: (typeof all)[number]) => tf.tidy(() => average.add(value.sub(average).mul(share)));
+  return recordedStep(owner, { share, ...Object.fromEntries(tensors) }, () => all.map(move));
 }
 
 export function checkDecay(decay: number): void {

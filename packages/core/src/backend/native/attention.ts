@@ -11,8 +11,10 @@ const SCORES_AT_ONCE = 2 ** 20;
 /** q [B, N, C], k, v [B, L, C] -> the mixed values [B, N, C], without ever holding all scores. */
 export const attention: NativeKernel<"q" | "k" | "v", Heads> = (ops, { q, k, v }, { heads }) => {
   const [keys, values] = [byHead(ops, k, heads), byHead(ops, v, heads)];
-  const mixed = someQueries(ops, scaledByHead(ops, q, heads), keys).map((queries) =>
-    ops.tidy(() => [ops.matMul(weights(ops, queries(), keys), values)]),
+  const mixed = ops.inTurn(
+    someQueries(ops, scaledByHead(ops, q, heads), keys).map((queries) => () => [
+      ops.matMul(weights(ops, queries(), keys), values),
+    ]),
   );
   return [together(ops, ops.concat(mixed.flat(), 2))];
 };
@@ -29,8 +31,8 @@ export const attentionGradient: NativeKernel<"q" | "k" | "v" | "saved0" | "dy", 
   const [scaled, keys, values] = [scaledByHead(ops, q, heads), byHead(ops, k, heads), byHead(ops, v, heads)];
   const d = byHead(ops, dy, heads);
   const sums = ops.sum(ops.mul(d, byHead(ops, y, heads)), [3], true);
-  const parts = someQueries(ops, scaled, keys).map((queries) =>
-    ops.tidy(() => {
+  const parts = ops.inTurn(
+    someQueries(ops, scaled, keys).map((queries) => () => {
       const [someD, someQ] = [queries(d), queries()];
       const p = weights(ops, someQ, keys);
       const dP = ops.matMul(someD, values, { transposeB: true });

@@ -4,6 +4,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { Candidate, LoadedBackend } from "../candidate.js";
 import { importInNode, isNode, requireFrom } from "../node-only.js";
 import { quietly } from "../quiet.js";
+import { temporaryShelf } from "./graph.js";
 import { completeNativeBackend } from "./register.js";
 
 /** TensorFlow's C library on the processor: the fastest way to train without a graphics card. */
@@ -26,7 +27,7 @@ async function loadNative(packageName: NativePackage): Promise<LoadedBackend> {
     await restoreRemovedUtil();
     process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "1"; // what it could do with another processor is of no use to anyone here
     await quietly(() => requireNative(entry));
-    completeNativeBackend();
+    completeNativeBackend(await temporaryShelf());
     loaded = packageName;
   }
   return { registeredAs: "tensorflow" };

@@ -35,6 +35,12 @@ export class Constants {
     return made;
   }
 
+  /** Frees them all. */
+  free(): void {
+    for (const { id } of this.#integers.values()) this.binding.deleteTensor(id);
+    this.#integers = new Map();
+  }
+
   /** Numbers are float32; what says where or how much, int32, has a type of its own, called `index`. */
   types(index?: string): readonly Attribute[] {
     const known = this.#types.get(index);

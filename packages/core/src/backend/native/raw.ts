@@ -1,4 +1,4 @@
-import type { DataId, KernelBackend, TensorInfo } from "@tensorflow/tfjs";
+import type { DataId, DataType, KernelBackend, TensorInfo } from "@tensorflow/tfjs";
 import { Constants } from "./constants.js";
 import { hasOneDnn, type OneDnnKernel, oneDnnLabel } from "./one-dnn.js";
 
@@ -7,6 +7,7 @@ export interface NativeBackend extends KernelBackend {
   binding: Binding;
   tensorMap: { set(dataId: DataId, tensor: object): void };
   getInputTensorIds(tensors: TensorInfo[]): number[];
+  getDTypeInteger(dtype: DataType): number;
 }
 
 /** TensorFlow's C library, as tfjs-node binds it. */
@@ -14,6 +15,13 @@ export interface Binding {
   executeOp(name: string, attributes: readonly Attribute[], inputs: number[], outputs: number): Output[];
   createTensor(shape: number[], type: number, values: Float32Array | Int32Array): number;
   deleteTensor(id: number): void;
+  tensorDataSync(id: number): unknown;
+  loadSavedModel(folder: string, tag: string): number;
+  /** Names of places and of results are separated by commas. */
+  runSavedModel(session: number, inputs: number[], places: string, results: string): Output[];
+  deleteSavedModel(session: number): void;
+  /** Only while operations are recorded (recording.ts): from now on each waits for these results. */
+  runAfter?(ids: number[]): void;
   TF_FLOAT: number;
   TF_INT32: number;
   TF_ATTR_BOOL: number;
@@ -23,7 +31,7 @@ export interface Binding {
   TF_ATTR_TYPE: number;
 }
 
-interface Output {
+export interface Output {
   id: number;
   shape: number[];
   dtype: number;
@@ -73,15 +81,14 @@ export class RawOps {
     }
   }
 
-  /** Frees all that `body` makes but what it returns, as tf.tidy does. */
-  tidy<R extends readonly Raw[]>(body: () => R): R {
-    const before = this.#made.length;
-    const results = body();
-    const kept = new Set(results.map(({ id }) => id));
-    for (const id of this.#made.splice(before)) {
-      if (kept.has(id)) this.#made.push(id);
-      else this.#binding.deleteTensor(id);
-    }
+  /** Runs the parts one after the other, also when they run as a graph; of each, frees all that it makes but what it returns, as tf.tidy does. */
+  inTurn(parts: readonly (() => Raw[])[]): Raw[][] {
+    const results = parts.map((part) => {
+      const made = this.#tidy(part);
+      this.#binding.runAfter?.(made.map(({ id }) => id));
+      return made;
+    });
+    this.#binding.runAfter?.([]);
     return results;
   }
 
@@ -178,6 +185,17 @@ export class RawOps {
   matMul(a: Raw, b: Raw, { transposeA = false, transposeB = false } = {}): Raw {
     const turned = [this.#bool("adj_x", transposeA), this.#bool("adj_y", transposeB)];
     return this.#run("BatchMatMulV2", [...turned, ...this.#constants.types()], [a, b])[0]!;
+  }
+
+  #tidy(body: () => Raw[]): Raw[] {
+    const before = this.#made.length;
+    const results = body();
+    const kept = new Set(results.map(({ id }) => id));
+    for (const id of this.#made.splice(before)) {
+      if (kept.has(id)) this.#made.push(id);
+      else this.#binding.deleteTensor(id);
+    }
+    return results;
   }
 
   #float(name: string, ...inputs: Raw[]): Raw {

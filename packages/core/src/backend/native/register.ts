@@ -1,11 +1,14 @@
 import * as tf from "@tensorflow/tfjs";
 import { fusedKernelName } from "../../nn/fused-op.js";
+import { registerRecorder } from "../../nn/recorded.js";
 import { geglu, gegluGradient, gelu, geluGradient, silu, siluGradient } from "./activations.js";
 import { affine, affineGradient } from "./affine.js";
 import { attention, attentionGradient } from "./attention.js";
+import type { Shelf } from "./graph.js";
 import { groupNorm, groupNormGradient } from "./group-norm.js";
 import { layerNorm, layerNormGradient } from "./layer-norm.js";
 import { type NativeBackend, type Raw, RawOps } from "./raw.js";
+import { GraphRecorder } from "./recorder.js";
 
 /** What `fusedOp` looks for: several of TensorFlow's operations at a time. */
 const KERNELS: Record<string, (ops: RawOps, inputs: never, attributes: never) => Raw[]> = {
@@ -25,8 +28,9 @@ const KERNELS: Record<string, (ops: RawOps, inputs: never, attributes: never) =>
   SiluGradient: siluGradient,
 };
 
-/** Gives the native backend the kernels that join several operations. */
-export function completeNativeBackend(): void {
+/** Gives the native backend the kernels that join several operations, and lets it run whole networks as graphs, which `shelf` lays down. */
+export function completeNativeBackend(shelf: Shelf): void {
+  registerRecorder("tensorflow", new GraphRecorder(shelf));
   for (const [name, kernel] of Object.entries(KERNELS)) {
     const kernelName = fusedKernelName(name);
     if (tf.getKernel(kernelName, "tensorflow")) continue;
