@@ -2,6 +2,9 @@
 // threads hand back arrays of the main one, and TensorFlow.js asks `instanceof`. One set for both.
 const { TestEnvironment } = require("jest-environment-node");
 
+// Native code reads the environment of the process, of which a test has a copy.
+process.env.TF_CPP_MIN_LOG_LEVEL ??= "1";
+
 module.exports = class extends TestEnvironment {
   async setup() {
     await super.setup();

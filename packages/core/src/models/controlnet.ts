@@ -99,7 +99,7 @@ export class ControlNetModel extends ConditionEncoder {
     return tf.tidy(() => {
       const ordered = this.config.controlnet_conditioning_channel_order === "bgr" ? cond.reverse(3) : cond;
       const h = this.conv_in.forward(x).add<tf.Tensor4D>(this.controlnet_cond_embedding.forward(ordered));
-      const { skips, middle } = this.encode(h, this.conditioning(x, context, this.sinusoids(t, inputs), inputs));
+      const { skips, middle } = this.encode(h, this.conditioning(x, context, this.vectors(t, inputs), inputs));
       const projected = [
         ...skips.map((skip, i) => this.controlnet_down_blocks[i]!.forward(skip)),
         this.controlnet_mid_block.forward(middle),

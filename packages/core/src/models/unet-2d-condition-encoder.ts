@@ -27,13 +27,13 @@ export interface ConditionInputs {
   encoderAttentionMask?: tf.Tensor2D;
 }
 
-/** What is computed of times and sizes alone. */
-export interface Sinusoids {
-  /** Of t, [B or 1, channels of the first level]. */
+/** What is computed or looked up for numbers: the rest of the network reads vectors. */
+export interface Vectors {
+  /** The sinusoid of t, [B or 1, channels of the first level]. */
   time: tf.Tensor2D;
-  /** Of class labels that are times, [B, channels of the first level]. */
-  classTime?: tf.Tensor2D;
-  /** Of SDXL's time ids, [B n, addition_time_embed_dim]. */
+  /** Of class labels: rows of the table, sinusoids of those that are times, or the vectors that they are; [B, n]. */
+  classes?: tf.Tensor2D;
+  /** The sinusoids of SDXL's time ids, [B n, addition_time_embed_dim]. */
   sizes?: tf.Tensor2D;
 }
 
@@ -159,13 +159,10 @@ export abstract class ConditionEncoder extends Model {
     }
   }
 
-  /** The sinusoids of the inputs that are times or sizes. */
-  protected sinusoids(t: number | tf.Tensor1D, { classLabels, timeIds }: ConditionInputs): Sinusoids {
-    const [first, classType] = [this.levels[0]!.channels, this.unet.class_embed_type];
+  protected vectors(t: number | tf.Tensor1D, { classLabels, timeIds }: ConditionInputs): Vectors {
     return {
-      time: this.#sinusoid(timestepVector(t), first),
-      classTime:
-        classLabels && classType === "timestep" ? this.#sinusoid(classLabels as tf.Tensor1D, first) : undefined,
+      time: this.#sinusoid(timestepVector(t), this.levels[0]!.channels),
+      classes: classLabels && this.#classVectors(classLabels),
       sizes:
         timeIds && this.#sinusoid(timeIds.reshape<tf.Tensor1D>([timeIds.size]), this.unet.addition_time_embed_dim!),
     };
@@ -175,25 +172,24 @@ export abstract class ConditionEncoder extends Model {
   protected conditioning(
     x: tf.Tensor4D,
     context: tf.Tensor3D,
-    sinusoids: Sinusoids,
-    inputs: ConditionInputs,
+    vectors: Vectors,
+    { timestepCond, textEmbeds, encoderAttentionMask }: Omit<ConditionInputs, "classLabels" | "timeIds">,
   ): Conditioning {
     const config = this.unet;
-    let embedding: tf.Tensor2D = this.time_embedding.forward(sinusoids.time, inputs.timestepCond);
+    let embedding: tf.Tensor2D = this.time_embedding.forward(vectors.time, timestepCond);
     if (config.timestep_post_act) embedding = activation(config.timestep_post_act)(embedding);
-    if (inputs.classLabels) {
-      const vector = this.#embedClass(sinusoids.classTime ?? inputs.classLabels);
+    if (vectors.classes) {
+      const vector = this.#embedClass(vectors.classes);
       embedding = config.class_embeddings_concat
         ? tf.concat([embedding.tile<tf.Tensor2D>([x.shape[0] / embedding.shape[0], 1]), vector], 1)
         : embedding.add<tf.Tensor2D>(vector);
     }
-    if (this.add_embedding)
-      embedding = embedding.add<tf.Tensor2D>(this.#embedAddition(inputs.textEmbeds!, sinusoids.sizes!));
+    if (this.add_embedding) embedding = embedding.add<tf.Tensor2D>(this.#embedAddition(textEmbeds!, vectors.sizes!));
     if (config.time_embedding_act_fn) embedding = activation(config.time_embedding_act_fn)(embedding);
     return {
       time: activation(config.act_fn)(embedding),
       context: this.encoder_hid_proj ? this.encoder_hid_proj.forward(context) : context,
-      contextBias: inputs.encoderAttentionMask && maskToBias(inputs.encoderAttentionMask),
+      contextBias: encoderAttentionMask && maskToBias(encoderAttentionMask),
     };
   }
 
@@ -226,13 +222,15 @@ export abstract class ConditionEncoder extends Model {
     }
   }
 
-  /** Of labels, class vectors, or the sinusoids of labels that are times. */
-  #embedClass(labels: tf.Tensor): tf.Tensor2D {
-    const embedding = this.class_embedding;
-    if (!embedding) return labels as tf.Tensor2D;
-    return embedding instanceof Embedding
-      ? (embedding.forward(labels) as tf.Tensor2D)
-      : embedding.forward(labels as tf.Tensor2D);
+  #classVectors(labels: tf.Tensor): tf.Tensor2D {
+    if (this.class_embedding instanceof Embedding) return this.class_embedding.forward(labels) as tf.Tensor2D;
+    if (this.unet.class_embed_type !== "timestep") return labels as tf.Tensor2D;
+    return this.#sinusoid(labels as tf.Tensor1D, this.levels[0]!.channels);
+  }
+
+  #embedClass(vectors: tf.Tensor2D): tf.Tensor2D {
+    const layers = this.class_embedding;
+    return !layers || layers instanceof Embedding ? vectors : layers.forward(vectors);
   }
 
   /** SDXL: [pooled text | the sinusoid of each time id]. */

@@ -6,7 +6,7 @@ import { recorded } from "../nn/recorded.js";
 import { ModelInputError } from "./errors.js";
 import { attentionFactory } from "./unet-2d-condition-attention.js";
 import { resolveConditionConfig, type UNet2DConditionConfig } from "./unet-2d-condition-config.js";
-import { ConditionEncoder, type ConditionInputs, type Sinusoids } from "./unet-2d-condition-encoder.js";
+import { ConditionEncoder, type ConditionInputs, type Vectors } from "./unet-2d-condition-encoder.js";
 import { UpBlock } from "./unet-blocks.js";
 
 /** What the UNet reads besides x, t and context; which of it, the config decides. Borrowed. */
@@ -62,18 +62,17 @@ export class UNet2DConditionModel extends ConditionEncoder {
     inputs: UNet2DConditionInputs = {},
   ): tf.Tensor4D {
     this.checkInputs(x, t, context, inputs);
-    const { downResiduals } = inputs;
-    if (downResiduals) this.#checkResiduals(downResiduals);
+    if (inputs.downResiduals) this.#checkResiduals(inputs.downResiduals);
     return tf.tidy(() => {
-      const sinusoids = this.sinusoids(t, inputs);
+      const { classLabels: _, timeIds: __, downResiduals, ...read } = inputs;
+      const vectors = this.vectors(t, inputs);
       const added = Object.fromEntries(downResiduals?.map((residual, i) => [`downResiduals.${i}`, residual]) ?? []);
-      const tensors = { x, context, ...sinusoids, ...inputs, downResiduals: undefined, ...added };
-      return recorded(this, tensors, () => this.#predict(x, context, sinusoids, inputs));
+      return recorded(this, { x, context, ...vectors, ...read, ...added }, () => this.#predict(x, context, vectors, inputs)); // prettier-ignore
     });
   }
 
-  #predict(x: tf.Tensor4D, context: tf.Tensor3D, sinusoids: Sinusoids, inputs: UNet2DConditionInputs): tf.Tensor4D {
-    const conditioning = this.conditioning(x, context, sinusoids, inputs);
+  #predict(x: tf.Tensor4D, context: tf.Tensor3D, vectors: Vectors, inputs: UNet2DConditionInputs): tf.Tensor4D {
+    const conditioning = this.conditioning(x, context, vectors, inputs);
     const { downResiduals, midResidual } = inputs;
     const input = this.config.center_input_sample ? x.mul<tf.Tensor4D>(2).sub<tf.Tensor4D>(1) : x;
     const { skips: own, middle } = this.encode(this.conv_in.forward(input), conditioning);

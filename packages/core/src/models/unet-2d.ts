@@ -98,17 +98,14 @@ export class UNet2DModel extends Model {
     checkTimestep(NAME, t, x.shape[0]);
     this.#checkClassLabels(x.shape[0], classLabels);
     return tf.tidy(() => {
-      const sinusoid = this.#sinusoid(timestepVector(t));
-      const labels =
-        classLabels && config.class_embed_type === "timestep"
-          ? this.#sinusoid(classLabels as tf.Tensor1D)
-          : classLabels;
-      return recorded(this, { x, sinusoid, labels }, () => this.#predict(x, sinusoid, labels));
+      const time = this.#sinusoid(timestepVector(t));
+      const classes = classLabels && this.#classVectors(classLabels);
+      return recorded(this, { x, time, classes }, () => this.#predict(x, time, classes));
     });
   }
 
-  #predict(x: tf.Tensor4D, sinusoid: tf.Tensor2D, labels: tf.Tensor | undefined): tf.Tensor4D {
-    const time = activation(this.config.act_fn)(this.#embed(sinusoid, labels));
+  #predict(x: tf.Tensor4D, sinusoid: tf.Tensor2D, classes: tf.Tensor2D | undefined): tf.Tensor4D {
+    const time = activation(this.config.act_fn)(this.#embed(sinusoid, classes));
     const input = this.config.center_input_sample ? x.mul<tf.Tensor4D>(2).sub<tf.Tensor4D>(1) : x;
     const skips = [this.conv_in.forward(input)];
     for (const block of this.down_blocks) skips.push(...block.forward(skips.at(-1)!, { time }));
@@ -117,18 +114,17 @@ export class UNet2DModel extends Model {
     return this.conv_out.forward(this.conv_norm_out.forward(h, silu)); // Here diffusers has SiLU whatever act_fn says.
   }
 
-  /** Labels of a table, class vectors, or the sinusoids of labels that are times. */
-  #embed(sinusoid: tf.Tensor2D, labels: tf.Tensor | undefined): tf.Tensor2D {
+  #embed(sinusoid: tf.Tensor2D, classes: tf.Tensor2D | undefined): tf.Tensor2D {
     const embedding = this.time_embedding.forward(sinusoid);
-    if (!labels) return embedding;
-    const { class_embedding: classes } = this;
-    return embedding.add(
-      classes instanceof Embedding
-        ? classes.forward(labels)
-        : classes
-          ? classes.forward(labels as tf.Tensor2D)
-          : labels,
-    );
+    if (!classes) return embedding;
+    const layers = this.class_embedding;
+    return embedding.add(layers instanceof TimestepEmbedding ? layers.forward(classes) : classes);
+  }
+
+  /** Rows of the table of classes, sinusoids of labels that are times, or the vectors that they are. */
+  #classVectors(labels: tf.Tensor): tf.Tensor2D {
+    if (this.class_embedding instanceof Embedding) return this.class_embedding.forward(labels) as tf.Tensor2D;
+    return this.class_embedding ? this.#sinusoid(labels as tf.Tensor1D) : (labels as tf.Tensor2D);
   }
 
   #sinusoid(t: tf.Tensor1D): tf.Tensor2D {
