@@ -25,34 +25,30 @@ export function print(name: string, results: Measured[]): void {
   }
 }
 
-/** The networks' times as a Markdown table: each forward pass beside onnxruntime's, each training step beside our forward pass. */
+/** The networks' times as Markdown tables, one for each workload: forward passes beside onnxruntime's, training steps beside our forward pass. */
 export function comparison(results: ReadonlyMap<string, Measured[]>): string | undefined {
-  const rows: string[][] = [];
+  const head = ["runner", "ms", "processor ms", "times", "GFLOP/s", "of matMul's peak", "peak MiB"];
+  const tables: string[] = [];
   for (const [name, measured] of results) {
     const [network, what] = [name.split(" ")[0]!, name.split(" ").slice(1).join(" ")];
     if (what !== "forward" && what !== "train step") continue;
-    for (const result of measured) {
+    const rows = measured.map((result) => {
       const { label, best, processor, flop, peakMemory } = result;
       const isOnnx = result.kind.startsWith("onnxruntime");
       const beside = isOnnx ? undefined : besideWhom(result, measured, results.get(`${network} forward`));
-      const ratio = (of: "best" | "processor") => (beside ? (result[of] / beside[of]).toFixed(2) : "");
-      rows.push([
-        name,
+      return [
         label,
         best.toFixed(1),
         processor.toFixed(1),
-        ratio("best"),
-        ratio("processor"),
-        beside ? beside.label + (what === "forward" ? "" : ", forward") : "",
+        beside ? (best / beside.best).toFixed(2) : "",
         (flop / best / 1e6).toFixed(1),
         peakShare(result, results.get(PEAK)),
         Math.round(peakMemory).toString(),
-      ]);
-    }
+      ];
+    });
+    tables.push(`**${name}**\n\n${markdownTable(head, rows, [0])}`);
   }
-  if (rows.length === 0) return undefined;
-  const head = ["workload", "runner", "ms", "processor ms", "times", "processor times", "those of", "GFLOP/s", "of matMul's peak", "peak MiB"]; // prettier-ignore
-  return markdownTable(head, rows, [0, 1, 6]);
+  return tables.length === 0 ? undefined : tables.join("\n\n");
 }
 
 /** @param words the columns that hold words; all others hold numbers, set to the right */
