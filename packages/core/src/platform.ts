@@ -26,11 +26,29 @@ export function joinPath(folder: string, ...names: string[]): string {
   return names.reduce((path, name) => (path === "" || /[/\\]$/.test(path) ? path + name : `${path}/${name}`), folder);
 }
 
-export async function readText(path: string): Promise<string> {
-  return (await nodeFiles(`Reading ${path}`)).readFile(path, "utf8");
+/** Whether a path is an address that is fetched; a page of the web has no others, and they may be relative to it. */
+export function isAddress(path: string): boolean {
+  return !isNode || /^(https?|data|blob):/i.test(path);
 }
 
+/** @throws PlatformError for an address that cannot be reached or read; whatever Node throws for a file */
+export async function readText(path: string): Promise<string> {
+  if (!isAddress(path)) return (await nodeFiles(`Reading ${path}`)).readFile(path, "utf8");
+  const response = await fetched(path);
+  if (response.ok) return response.text();
+  await response.body?.cancel();
+  throw new PlatformError(`the server answered ${response.status} ${response.statusText}`.trim());
+}
+
+/** Of addresses: whether the server has something there that is no page. A server of pages may answer with one whatever is asked for. */
 export async function fileExists(path: string): Promise<boolean> {
+  if (isAddress(path)) {
+    const head = await fetched(path, { method: "HEAD" });
+    const isRefused = head.status === 405 || head.status === 501;
+    const response = isRefused ? await fetched(path, { headers: { range: "bytes=0-0" } }) : head;
+    await response.body?.cancel();
+    return response.ok && !response.headers.get("content-type")?.startsWith("text/html");
+  }
   const { access } = await nodeFiles(`Looking for ${path}`);
   return access(path).then(
     () => true,
@@ -38,10 +56,20 @@ export async function fileExists(path: string): Promise<boolean> {
   );
 }
 
-/** The names in a folder; none if it cannot be read. */
+/** The names in a folder; none if it cannot be read, as no server's can. */
 export async function listFolder(path: string): Promise<string[]> {
+  if (isAddress(path)) return [];
   const { readdir } = await nodeFiles(`Looking into ${path}`);
   return readdir(path).catch(() => []);
+}
+
+async function fetched(address: string, request?: RequestInit): Promise<Response> {
+  try {
+    return await fetch(new URL(address, globalThis.location?.href), request);
+  } catch (error) {
+    const { message, cause } = error as { message: string; cause?: { message?: string } };
+    throw new PlatformError(`it cannot be reached: ${cause?.message || message}`, { cause: error });
+  }
 }
 
 /** Writes a text file whole or not at all, with the folders it needs. */
@@ -60,6 +88,7 @@ export async function writeWhole(
   chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
 ): Promise<void> {
   const { mkdir, open, rename, rm } = await nodeFiles(`Writing ${path}`);
+  if (isAddress(path)) throw new FileWriteError(`${path} is an address, where nothing can be written. Give a path.`);
   const folder = path.replace(/[^/\\]*$/, "") || ".";
   const temporary = `${path}.${process.pid}.${counter++}.partial`;
   try {

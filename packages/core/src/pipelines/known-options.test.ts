@@ -140,9 +140,4 @@ describe("What is opened", () => {
     await expect(StableDiffusionPipeline.fromPretrained(from as never)).rejects.toThrow(message);
     await expect(loadModel(from as never)).rejects.toThrow(message);
   });
-
-  it("is refused for a folder's address on the web", async () => {
-    const address = "https://example.org/a-model/";
-    await expect(loadModel(address)).rejects.toThrow(`${address} is an address, and no folder can be read from there`);
-  });
 });

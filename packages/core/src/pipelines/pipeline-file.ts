@@ -17,7 +17,9 @@ export interface StableDiffusionFileOptions extends SingleFileOptions {
 /** Whether this is a file of weights, and not a folder; what can only be a file is one, whatever its name. */
 export function isSingleFile(from: BytesFrom): boolean {
   if (from instanceof Blob || from instanceof Uint8Array) return true;
-  return /^(https?|data|blob):|\.(safetensors|ckpt|pt|pth|bin)$/i.test(String(from));
+  const text = String(from);
+  const path = /^https?:/i.test(text) ? text.replace(/[?#].*/s, "") : text;
+  return /^(data|blob):|\.(safetensors|ckpt|pt|pth|bin)$/i.test(path);
 }
 
 /**

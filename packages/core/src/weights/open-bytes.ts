@@ -1,4 +1,4 @@
-import { isNode } from "../backend/node-only.js";
+import { isAddress } from "../platform.js";
 import { blobSource, type ByteSource, memorySource } from "./byte-source.js";
 import { openFile } from "./file-source.js";
 import { openUrl } from "./url-source.js";
@@ -15,12 +15,8 @@ export async function openBytes(from: BytesFrom): Promise<ByteSource> {
       `${Object.prototype.toString.call(from)}; expected a path, an address, a Blob or a Uint8Array.`,
     );
   }
-  if (typeof from === "string" && !isAddress(from)) return openFile(from);
+  const isFileAddress = /^file:/i.test(String(from));
+  if (typeof from === "string" && !isAddress(from) && !isFileAddress) return openFile(from);
   const url = new URL(from, globalThis.location?.href);
-  return url.protocol === "file:" ? openFile(url) : openUrl(url);
-}
-
-/** A page of the web has no paths, so text is an address there, perhaps relative to the page. */
-function isAddress(text: string): boolean {
-  return !isNode || /^(https?|blob|data|file):/i.test(text);
+  return isFileAddress ? openFile(url) : openUrl(url);
 }
