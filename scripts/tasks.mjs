@@ -67,6 +67,14 @@ async function program(path, args) {
   if (!existsSync(file))
     throw new Error(`${file} was not built: is its source packages/examples/${path.replace(/js$/, "ts")} there?`);
   process.argv = [process.execPath, file, ...args];
-  await import(pathToFileURL(file).href);
+  try {
+    await import(pathToFileURL(file).href);
+  } catch (error) {
+    const { commandEnd } = await import(pathToFileURL(join(examples, "src/cli/command-errors.js")).href);
+    const end = commandEnd(error);
+    if (!end) throw error;
+    console.error(end.message);
+    return end.code;
+  }
   return process.exitCode ?? 0;
 }
