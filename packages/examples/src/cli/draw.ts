@@ -43,12 +43,13 @@ export async function draw(args: DrawArguments): Promise<void> {
     const seconds = (performance.now() - started) / 1000;
 
     const columns = prompts.length > 1 ? args.count : Math.min(args.count, 8);
-    const sheet = imageGrid(images, { columns, gap: GAP, scale: SCALE });
+    const count = images.shape[0];
+    // A picture alone has no frame, so that it can be drawn on: --init reads the very pixels.
+    const sheet = imageGrid(images, { columns, gap: count === 1 ? 0 : GAP, scale: SCALE });
     await writeOutput(file, await encodePng(sheet));
     await showInTerminal(images, prompts, args.count);
-    console.log(
-      `Drew ${images.shape[0]} pictures in ${seconds.toFixed(1)} s on ${name}${detail ? ` (${detail})` : ""}: ${file}`,
-    );
+    const drawn = count === 1 ? "1 picture" : `${count} pictures`;
+    console.log(`Drew ${drawn} in ${seconds.toFixed(1)} s on ${name}${detail ? ` (${detail})` : ""}: ${file}`);
     tf.dispose([images, sheet]);
   } finally {
     pipeline.dispose();
