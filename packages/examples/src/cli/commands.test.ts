@@ -275,6 +275,16 @@ describe("diffusion generate", () => {
 });
 
 describe("diffusion edit", () => {
+  it("scales a picture to the size that the portraits draw, unless another is asked for", async () => {
+    const large = await writePicture("large.png", 96, 128, (y, x) => (y + x) / 222);
+    const shapes = async () => (await pictures()).map(({ shape }) => shape);
+    await expectDone(draw("edit", "portraits", large, "a man"));
+    expect(await shapes()).toEqual([[32, 44, 3]]);
+    const asked = ["--width", "48", "--height", "32"];
+    await expectDone(draw("edit", packagePath("weights", "portraits"), large, "a man", ...asked));
+    expect(await shapes()).toEqual([[32, 48, 3]]);
+  });
+
   it("draws a picture anew where a mask is white, and nowhere else", async () => {
     const picture = await writePicture("picture.png", 32, 32, (y, x) => (y + x) / 64);
     const mask = await writePicture("mask.png", 32, 32, (y) => (y < 16 ? 1 : 0));

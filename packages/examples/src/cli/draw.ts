@@ -6,7 +6,7 @@ import type { DrawArguments } from "./arguments.js";
 import { DrawingStopped } from "./drawing-stopped.js";
 import { type DrawingModel, isLatent, openModel } from "./open-model.js";
 import { outputFile, writeOutput } from "./output-file.js";
-import { type Canvas, readCanvas, sizeFor } from "./read-picture.js";
+import { type Canvas, readCanvas } from "./read-picture.js";
 import { samplerNamed } from "./samplers.js";
 import { SHIPPED } from "./shipped.js";
 import { showInTerminal } from "./show.js";
@@ -14,9 +14,6 @@ import { describeUnknownWords, unknownWords } from "./unknown-words.js";
 
 /** Pictures that go through the network together: more are no faster and take more memory. */
 const BATCH = 32;
-
-/** Given pictures are scaled to what the portraits were trained on, 32 pixels, and sides that their autoencoder can take. */
-const SIZES = [32, 4] as const;
 
 /** In the file, a pixel of the model is a square of this many pixels; pictures and rows stand this far apart. */
 const SCALE = 8;
@@ -34,7 +31,7 @@ export async function draw(args: DrawArguments): Promise<void> {
   const pipeline = await openModel(args);
   const canvas: Canvas = {};
   try {
-    Object.assign(canvas, await readCanvas(args.image ? { ...args, ...(await sizeFor(args.image, ...SIZES)) } : args));
+    Object.assign(canvas, await readCanvas(args));
     for (const prompt of prompts) tokenizerOf(pipeline).encode(prompt, { onTruncate: warnOfTruncation });
     const scheduler = samplerNamed(args.sampler, pipeline.parts.scheduler, args.steps);
     const started = performance.now();

@@ -12,8 +12,9 @@ import {
 import { existsSync } from "node:fs";
 import { fromCaller } from "./inspect.js";
 import type { PictureArguments } from "./picture-arguments.js";
+import { modelFrom } from "./model-from.js";
 import { readPicture } from "./read-picture.js";
-import { SHIPPED_LORAS, shippedLora, shippedModel } from "./shipped.js";
+import { SHIPPED_LORAS, shippedLora } from "./shipped.js";
 import { UsageError } from "./usage-error.js";
 
 /** A pipeline that takes pictures, LoRAs and new words. */
@@ -27,16 +28,8 @@ export function isLatent(pipeline: DrawingModel): pipeline is LatentModel {
   return pipeline instanceof StableDiffusionPipeline || pipeline instanceof StableDiffusionXLPipeline;
 }
 
-/** A path is meant from where the command was called; what is no path there may be a model of ours, or a name on the hub. */
-export function modelFrom(text: string): string {
-  const path = fromCaller(text);
-  if (existsSync(path)) return path;
-  const isHubName = /^[\w.-]+\/[\w.-]+$/.test(text) && !text.endsWith(".safetensors");
-  return shippedModel(text) ?? (isHubName ? text : path);
-}
-
 /**
- * The same for a LoRA.
+ * As {@link modelFrom}, for a LoRA.
  *
  * @throws UsageError for what is neither there nor ours
  */
