@@ -53,7 +53,13 @@ export async function main([name, ...args]) {
     console.error(error.message);
     process.exit(1);
   }
-  process.exitCode = (await build(task.needs)) || (await task.run(args));
+  process.exitCode = (await build(task.needs)) || (await task.run(argumentsOf(args)));
+}
+
+/** What follows `--`: npm takes the two dashes away, pnpm hands them on. */
+export function argumentsOf(args) {
+  const isPnpm = process.env.npm_config_user_agent?.startsWith("pnpm/");
+  return isPnpm && args[0] === "--" ? args.slice(1) : args;
 }
 
 /** Compiles what is newer than its output; with nothing to do this takes a second. */
@@ -67,6 +73,14 @@ async function program(path, args) {
   if (!existsSync(file))
     throw new Error(`${file} was not built: is its source packages/examples/${path.replace(/js$/, "ts")} there?`);
   process.argv = [process.execPath, file, ...args];
-  await import(pathToFileURL(file).href);
+  try {
+    await import(pathToFileURL(file).href);
+  } catch (error) {
+    const { commandEnd } = await import(pathToFileURL(join(examples, "src/cli/command-errors.js")).href);
+    const end = commandEnd(error);
+    if (!end) throw error;
+    console.error(end.message);
+    return end.code;
+  }
   return process.exitCode ?? 0;
 }

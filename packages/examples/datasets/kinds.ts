@@ -3,6 +3,8 @@ import { PORTRAITS } from "./portraits/index.js";
 
 const KINDS: Record<string, FaceKind> = { faces: FACES, portraits: PORTRAITS };
 
+export const KIND_NAMES = Object.keys(KINDS);
+
 /**
  * The data set that a script's `--kind` names.
  *
@@ -11,5 +13,5 @@ const KINDS: Record<string, FaceKind> = { faces: FACES, portraits: PORTRAITS };
 export function kindNamed(name: string): FaceKind {
   const kind = Object.hasOwn(KINDS, name) ? KINDS[name] : undefined;
   if (kind) return kind;
-  throw new RangeError(`--kind is "${name}"; give one of ${Object.keys(KINDS).join(", ")}.`);
+  throw new RangeError(`--kind is "${name}"; give one of ${KIND_NAMES.join(", ")}.`);
 }

@@ -6,28 +6,25 @@
  *   … --kind portraits                                          the same for the 32 x 32 pictures
  */
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import * as tf from "@tensorflow/tfjs";
 import { train, useBackend, warmupCosine } from "@tfjs-diffusion/core";
 import { keyedNoise, type KeyedNoise } from "@tfjs-diffusion/schedulers";
 import { SingleBar } from "cli-progress";
 import { faceBatch, visible, type Split } from "../datasets/faces/index.js";
-import { kindNamed } from "../datasets/kinds.js";
 import { loadClassifier, saveClassifier } from "./classifier-files.js";
 import { classificationLoss, classifierConfig, FaceClassifier, targets } from "./classifier-model.js";
+import { countOption, kindOption, scriptOptions } from "./script-options.js";
 
-const { values: options } = parseArgs({
-  options: {
-    measure: { type: "boolean", default: false },
-    steps: { type: "string", default: "4000" },
-    batch: { type: "string", default: "64" },
-    backend: { type: "string" },
-    kind: { type: "string", default: "faces" },
-    /** Default: the shipped one of that kind. */
-    folder: { type: "string" },
-  },
+const { options } = scriptOptions({
+  measure: { type: "boolean", default: false },
+  steps: { type: "string", default: "4000" },
+  batch: { type: "string", default: "64" },
+  backend: { type: "string" },
+  kind: { type: "string", default: "faces" },
+  /** Default: the shipped one of that kind. */
+  folder: { type: "string" },
 });
-const kind = kindNamed(options.kind);
+const kind = kindOption(options.kind);
 const folder = options.folder ?? fileURLToPath(new URL(`../../weights/${options.kind}-classifier`, import.meta.url));
 
 /** Pictures of the training and of the measurement come from different seeds, and from no seed of the diffusion model's. */
@@ -40,7 +37,7 @@ if (!options.measure) await trainClassifier();
 await measureClassifier();
 
 async function trainClassifier(): Promise<void> {
-  const [steps, batchSize] = [Number(options.steps), Number(options.batch)];
+  const [steps, batchSize] = [countOption("steps", options.steps), countOption("batch", options.batch)];
   const classifier = new FaceClassifier(classifierConfig(kind));
   classifier.initialize(keyedNoise(TRAINING_SEED).at("weights"));
   const bar = new SingleBar({ format: "training [{bar}] {value}/{total} loss {loss} {eta_formatted} left" });

@@ -9,7 +9,7 @@ import {
 } from "@tfjs-diffusion/core";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { CONTEXT_LENGTH, type FaceKind } from "../datasets/faces/index.js";
-import { clipBatch } from "./clip-batch.js";
+import { type ClipBatch, clipBatch } from "./clip-batch.js";
 import { type StageFiles, type StageSettings, stageTraining } from "./stage.js";
 
 /** CLIP's lessons (see CLIP_LESSONS), and how its pictures are chosen. */
@@ -63,16 +63,8 @@ export async function* trainClip(options: ClipOptions): AsyncGenerator<TrainingS
       ...stageTraining(seed, stage),
       parameters: new Map(learning),
       loss: ({ step }) => {
-        const { pixels, captions } = clipBatch(keyedNoise(seed).at("clip", lesson, step), {
-          batchSize: stage.batchSize,
-          groupSize,
-          oneWording: lesson === "pictures",
-          kind,
-        });
-        return clip.forward(
-          tokenIds(tokenizer, captions),
-          tf.tensor4d(pixels, [stage.batchSize, kind.size, kind.size, 3]),
-        ).loss;
+        const batch = { batchSize: stage.batchSize, groupSize, oneWording: lesson === "pictures", kind };
+        return contrastiveLoss(clip, tokenizer, clipBatch(keyedNoise(seed).at("clip", lesson, step), batch));
       },
       checkpoint: { to: checkpoint, every: stage.checkpointEvery, settings: { ...stage, groupSize } },
       log,
@@ -82,6 +74,15 @@ export async function* trainClip(options: ClipOptions): AsyncGenerator<TrainingS
   } finally {
     clip.dispose();
   }
+}
+
+/** How badly a CLIP tells which caption of a batch belongs to which picture (Radford et al. 2021, figure 3). The caller owns it. */
+export function contrastiveLoss(clip: CLIPModel, tokenizer: CLIPTokenizer, { pixels, captions }: ClipBatch): tf.Scalar {
+  return tf.tidy(() => {
+    const size = Math.sqrt(pixels.length / captions.length / 3);
+    const pictures = tf.tensor4d(pixels, [captions.length, size, size, 3]);
+    return clip.forward(tokenIds(tokenizer, captions), pictures).loss;
+  });
 }
 
 /** Captions as token numbers, [captions, maxLength] int32, padded as the text towers expect. */

@@ -8,7 +8,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { useBackend } from "@tfjs-diffusion/core";
 import { loadClassifier } from "./classifier-files.js";
 import {
@@ -21,36 +20,37 @@ import {
 } from "./eval-chart-measurements.js";
 import { fingerprint, ResultStore } from "./eval-store.js";
 import { type ChartForm, type ChartPoint, lineChart } from "./line-chart.js";
+import { countOption, guidanceOption, scriptOptions } from "./script-options.js";
 
 const WEIGHTS = fileURLToPath(new URL("../../weights/", import.meta.url));
-const { values: options } = parseArgs({
-  options: {
-    model: { type: "string", default: join(WEIGHTS, "portraits") },
-    classifier: { type: "string", default: join(WEIGHTS, "portraits-classifier") },
-    out: { type: "string", default: "out/eval-charts" },
-    store: { type: "string", default: "out/eval-charts" },
-    /** The guidance of all charts but its own. */
-    guidance: { type: "string", default: "3" },
-    /** Pictures for each point. */
-    pictures: { type: "string", default: "128" },
-    backend: { type: "string" },
-  },
+const { options } = scriptOptions({
+  model: { type: "string", default: join(WEIGHTS, "portraits") },
+  classifier: { type: "string", default: join(WEIGHTS, "portraits-classifier") },
+  out: { type: "string", default: "out/eval-charts" },
+  store: { type: "string", default: "out/eval-charts" },
+  /** The guidance of all charts but its own. */
+  guidance: { type: "string", default: "3" },
+  /** Pictures for each point. */
+  pictures: { type: "string", default: "128" },
+  backend: { type: "string" },
 });
+
+const settings = {
+  model: options.model,
+  guidance: guidanceOption("guidance", options.guidance),
+  pictures: countOption("pictures", options.pictures),
+};
 
 const { name: backend } = await useBackend(options.backend);
 const classifier = await loadClassifier(options.classifier);
 const store = new ResultStore(join(options.store, "charts.json"), fingerprint(options.model, options.classifier));
-const settings: ChartSettings = {
-  ...{ model: options.model, classifier, store },
-  guidance: Number(options.guidance),
-  pictures: Number(options.pictures),
-};
+const charts: ChartSettings = { ...settings, classifier, store };
 console.log(`Measuring on the backend "${backend}".`);
 mkdirSync(options.out, { recursive: true });
 const SHARE = { label: "share of the attributes asked for", domain: [0.85, 1] };
 const CALLS = { type: "log", label: "steps", tickFormat: "d" } as const;
 
-const guidances = await measureGuidance(settings);
+const guidances = await measureGuidance(charts);
 const facts = ["accuracy", "saturation", "diversity"] as const;
 await write(
   "guidance",
@@ -59,17 +59,17 @@ await write(
 );
 await write(
   "steps",
-  (await measureSteps(settings)).map(({ name, steps, accuracy }) => ({ name, x: steps, y: accuracy })),
+  (await measureSteps(charts)).map(({ name, steps, accuracy }) => ({ name, x: steps, y: accuracy })),
   { title: `Steps: guidance ${settings.guidance}, full captions, held-out combinations`, x: CALLS, y: SHARE },
 );
 await write(
   "seeds",
-  (await measureSeeds(settings)).map(({ seed, accuracy }) => ({ name: "DDIM", x: seed, y: accuracy })),
+  (await measureSeeds(charts)).map(({ seed, accuracy }) => ({ name: "DDIM", x: seed, y: accuracy })),
   { title: "Seeds: the same captions from other noise", x: { label: "seed" }, y: SHARE },
 );
 await write(
   "samplers",
-  (await measureSamplers(settings)).map(({ name, steps, distance }) => ({ name, x: steps, y: distance })),
+  (await measureSamplers(charts)).map(({ name, steps, distance }) => ({ name, x: steps, y: distance })),
   {
     title: "Samplers: distance from 200 steps of DDIM, from the same noise",
     x: CALLS,
@@ -78,7 +78,7 @@ await write(
 );
 await write(
   "negative",
-  (await measureNegative(settings)).map(({ negative, guidance, share }) => ({
+  (await measureNegative(charts)).map(({ negative, guidance, share }) => ({
     name: `negative: ${negative}`,
     x: guidance,
     y: share,

@@ -2,13 +2,12 @@
  * Measures the CLIP of stage one: can it tell which caption belongs to which picture, and which attribute it sees?
  * Retrieval among random pictures is easy and says little; the table by attribute shows what the UNet can be told.
  *
- *   node packages/examples/dist/train/eval-clip.js --clip runs/faces/clip-both --tokenizer runs/faces/model/tokenizer
- *   npm run eval:clip -- --kind portraits
+ *   npm run eval:clip                                             the portraits', as shipped
+ *   npm run eval:clip -- --kind faces --clip runs/faces/clip-both
  */
 import * as tf from "@tensorflow/tfjs";
-import { type CLIPModel, CLIPTokenizer, loadModel, useBackend } from "@tfjs-diffusion/core";
+import { CLIPTokenizer, useBackend } from "@tfjs-diffusion/core";
 import { keyedRandom } from "@tfjs-diffusion/schedulers";
-import { parseArgs } from "node:util";
 import {
   ATTRIBUTES,
   type Attribute,
@@ -19,32 +18,29 @@ import {
   HIDDEN_BY_HAT,
   visible,
 } from "../datasets/faces/index.js";
-import { kindNamed } from "../datasets/kinds.js";
+import { wrong } from "../src/cli/option-values.js";
+import { packagePath } from "../src/package-folder.js";
 import { tokenIds } from "./clip.js";
+import { openClip } from "./eval-clip-model.js";
+import { countOption, kindOption, scriptOptions } from "./script-options.js";
 
 const RETRIEVAL = 64;
 
-const { values: options } = parseArgs({
-  options: {
-    kind: { type: "string", default: "faces" },
-    /** Default: where `npm run train:<kind>` leaves them. */
-    clip: { type: "string" },
-    tokenizer: { type: "string" },
-    /** Held-out pictures, a multiple of 64. */
-    pictures: { type: "string", default: "512" },
-    backend: { type: "string" },
-  },
+const { options } = scriptOptions({
+  kind: { type: "string", default: "portraits" },
+  /** Default, for portraits: the shipped one. */
+  clip: { type: "string" },
+  /** Held-out pictures, a multiple of 64. */
+  pictures: { type: "string", default: "512" },
+  backend: { type: "string" },
 });
-const kind = kindNamed(options.kind);
-const run = `runs/${options.kind}`;
-const count = Number(options.pictures);
-if (!(Number.isInteger(count) && count > 0 && count % RETRIEVAL === 0)) {
-  throw new RangeError(`--pictures is "${options.pictures}"; give a multiple of ${RETRIEVAL}.`);
-}
+const kind = kindOption(options.kind);
+const count = countOption("pictures", options.pictures);
+if (count % RETRIEVAL !== 0) throw wrong("pictures", options.pictures, `a multiple of ${RETRIEVAL}`);
 
 const { name: backend } = await useBackend(options.backend);
-const clip = (await loadModel(options.clip ?? `${run}/clip-both`)) as CLIPModel;
-const tokenizer = await CLIPTokenizer.fromFolder(options.tokenizer ?? `${run}/model/tokenizer`);
+const clip = await openClip(options.kind, options.clip);
+const tokenizer = await CLIPTokenizer.fromFolder(packagePath("weights", options.kind, "tokenizer"));
 
 const examples = Array.from({ length: count }, (_, i) =>
   faceExample(i, { seed: 1, split: "held-out", style: "full", kind }),

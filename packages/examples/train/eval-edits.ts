@@ -2,7 +2,7 @@
  * Measures editing with the portraits model: image-to-image (does what is asked for change, does the rest stay?), inpainting (a hat onto a bare
  * head; parts painted anew) and outpainting (is there a seam?).
  *
- *   npm run eval:edits -- --model runs/portraits/model
+ *   npm run eval:edits                                the shipped model
  *   … --inpainting runs/portraits/inpainting/unet    compares the UNet of 9 channels with the blend
  *
  * Writes sheets into --out.
@@ -10,7 +10,6 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import * as tf from "@tensorflow/tfjs";
 import {
   encodePng,
@@ -36,26 +35,25 @@ import {
 } from "./eval-edit-numbers.js";
 import { percent } from "./eval-report.js";
 import { readings01 } from "./eval-run.js";
+import { countOption, guidanceOption, scriptOptions, stepsOption } from "./script-options.js";
 
-const { values: options } = parseArgs({
-  options: {
-    model: { type: "string", default: "runs/portraits/model" },
-    classifier: { type: "string" },
-    inpainting: { type: "string" },
-    pictures: { type: "string", default: "200" },
-    guidance: { type: "string", default: "3" },
-    steps: { type: "string", default: "20" },
-    batch: { type: "string", default: "50" },
-    out: { type: "string", default: "out/eval-edits" },
-    backend: { type: "string" },
-  },
+const WEIGHTS = fileURLToPath(new URL("../../weights/", import.meta.url));
+const { options } = scriptOptions({
+  model: { type: "string", default: join(WEIGHTS, "portraits") },
+  classifier: { type: "string", default: join(WEIGHTS, "portraits-classifier") },
+  /** Folder of a UNet of 9 channels. */
+  inpainting: { type: "string" },
+  pictures: { type: "string", default: "200" },
+  guidance: { type: "string", default: "3" },
+  steps: { type: "string", default: "20" },
+  batch: { type: "string", default: "50" },
+  out: { type: "string", default: "out/eval-edits" },
+  backend: { type: "string" },
 });
-const [count, guidanceScale, numInferenceSteps, batchSize] = [
-  options.pictures,
-  options.guidance,
-  options.steps,
-  options.batch,
-].map(Number) as [number, number, number, number];
+const count = countOption("pictures", options.pictures);
+const guidanceScale = guidanceOption("guidance", options.guidance);
+const numInferenceSteps = stepsOption("steps", options.steps);
+const batchSize = countOption("batch", options.batch);
 const { size } = PORTRAITS;
 const STRENGTHS = [0.3, 0.5, 0.7, 0.9];
 /** Of no training and of no other measurement. */
@@ -64,8 +62,7 @@ const SEED = 501;
 const HAT_ROWS = 12;
 
 const { name: backend } = await useBackend(options.backend);
-const shipped = fileURLToPath(new URL("../../weights/portraits-classifier", import.meta.url));
-const classifier = await loadClassifier(options.classifier ?? shipped);
+const classifier = await loadClassifier(options.classifier);
 const pipeline = await StableDiffusionXLPipeline.fromPretrained(options.model);
 const wide = options.inpainting && ((await loadModel(options.inpainting)) as UNet2DConditionModel);
 /** The ways to inpaint. */

@@ -2,14 +2,14 @@
  * How much does the portraits model lose when it draws in a few steps? Draws fresh prompts with the model as it is, and with the LoRA of
  * `npm run tune:portraits -- few-steps`, and lets the classifier read the pictures.
  *
- *   npm run eval:few-steps -- --model runs/portraits/model --lora runs/portraits/few-steps/lora
+ *   npm run eval:few-steps                                       the shipped ones
+ *   … --model runs/portraits/model --lora runs/portraits/few-steps/lora
  *
  * Writes `results.json`, which a stopped run goes on from, `results.md` and `few-steps.png` into `--out`.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import * as tf from "@tensorflow/tfjs";
 import { encodePng, imageGrid, useBackend } from "@tfjs-diffusion/core";
 import { PORTRAITS } from "../datasets/portraits/index.js";
@@ -20,29 +20,26 @@ import { type CellScores, scoreCells } from "./eval-run.js";
 import { type DrawingOptions, openSampler } from "./eval-sampler.js";
 import { fingerprint, ResultStore } from "./eval-store.js";
 import { LORA_FILE } from "./portraits/tuning.js";
+import { countOption, guidanceOption, scriptOptions } from "./script-options.js";
 
 const WEIGHTS = fileURLToPath(new URL("../../weights/", import.meta.url));
-const { values: options } = parseArgs({
-  options: {
-    model: { type: "string", default: join(WEIGHTS, "portraits") },
-    /** Folder of the LoRA. */
-    lora: { type: "string", default: join(WEIGHTS, "portraits-loras", "few-steps") },
-    classifier: { type: "string", default: join(WEIGHTS, "portraits-classifier") },
-    out: { type: "string", default: "out/eval-few-steps" },
-    /** Prompts of each split and style. */
-    prompts: { type: "string", default: "300" },
-    /** Of the model as it is. */
-    guidance: { type: "string", default: "3" },
-    batch: { type: "string", default: "100" },
-    backend: { type: "string" },
-  },
+const { options } = scriptOptions({
+  model: { type: "string", default: join(WEIGHTS, "portraits") },
+  /** Folder of the LoRA. */
+  lora: { type: "string", default: join(WEIGHTS, "portraits-loras", "few-steps") },
+  classifier: { type: "string", default: join(WEIGHTS, "portraits-classifier") },
+  out: { type: "string", default: "out/eval-few-steps" },
+  /** Prompts of each split and style. */
+  prompts: { type: "string", default: "300" },
+  /** Of the model as it is. */
+  guidance: { type: "string", default: "3" },
+  batch: { type: "string", default: "100" },
+  backend: { type: "string" },
 });
 const { model, classifier: classifierFolder, out } = options;
-const [count, guidance, batch] = [options.prompts, options.guidance, options.batch].map(Number) as [
-  number,
-  number,
-  number,
-];
+const count = countOption("prompts", options.prompts);
+const guidance = guidanceOption("guidance", options.guidance);
+const batch = countOption("batch", options.batch);
 
 /** A way to draw, and the numbers of steps that it is tried with. */
 interface Way extends DrawingOptions {

@@ -2,55 +2,53 @@
  * How like real pictures are the generated ones, as a set: Fréchet distance in the features of our CLIP, with the distance of two
  * halves of real pictures as the floor; and, for each generated picture, the nearest of the training set.
  *
- *   npm run eval:frechet -- --kind portraits --model runs/portraits/model --clip runs/portraits/clip-both
+ *   npm run eval:frechet                              the shipped model, in the features of its CLIP
+ *   … --model runs/portraits/model --clip runs/portraits/clip-both
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import * as tf from "@tensorflow/tfjs";
-import {
-  CLIPVisionModelWithProjection,
-  encodePng,
-  imageGrid,
-  loadModel,
-  type CLIPModel,
-  useBackend,
-} from "@tfjs-diffusion/core";
+import { CLIPVisionModelWithProjection, encodePng, imageGrid, useBackend } from "@tfjs-diffusion/core";
 import { faceExample } from "../datasets/faces/index.js";
-import { kindNamed } from "../datasets/kinds.js";
+import { packagePath } from "../src/package-folder.js";
 import { copyParameters } from "./conditioning.js";
+import { openClip } from "./eval-clip-model.js";
 import { signedRows } from "./eval-facts.js";
 import { frechetDistance } from "./eval-frechet-distance.js";
 import { nearestIndices } from "./eval-pictures.js";
 import { promptsOf } from "./eval-prompts.js";
 import { openSampler } from "./eval-sampler.js";
+import { countOption, guidanceOption, kindOption, scriptOptions, stepsOption } from "./script-options.js";
 
-const { values: options } = parseArgs({
-  options: {
-    kind: { type: "string", default: "portraits" },
-    model: { type: "string" },
-    clip: { type: "string" },
-    /** Pictures of each set. */
-    pictures: { type: "string", default: "2000" },
-    guidance: { type: "string", default: "3" },
-    steps: { type: "string", default: "20" },
-    /** Size of the training set that is searched. */
-    training: { type: "string", default: "25000" },
-    batch: { type: "string", default: "100" },
-    out: { type: "string", default: "out/eval-frechet" },
-    backend: { type: "string" },
-  },
+const { options } = scriptOptions({
+  kind: { type: "string", default: "portraits" },
+  model: { type: "string" },
+  /** Default, for portraits: the shipped one. */
+  clip: { type: "string" },
+  /** Pictures of each set. */
+  pictures: { type: "string", default: "2000" },
+  guidance: { type: "string", default: "3" },
+  steps: { type: "string", default: "20" },
+  /** Size of the training set that is searched. */
+  training: { type: "string", default: "25000" },
+  batch: { type: "string", default: "100" },
+  out: { type: "string", default: "out/eval-frechet" },
+  backend: { type: "string" },
 });
-const kind = kindNamed(options.kind);
-const [count, batch] = [Number(options.pictures), Number(options.batch)];
+const kind = kindOption(options.kind);
+const count = countOption("pictures", options.pictures);
+const batch = countOption("batch", options.batch);
+const guidance = guidanceOption("guidance", options.guidance);
+const steps = stepsOption("steps", options.steps);
+const trainingPictures = countOption("training", options.training);
 const SHEET = 32;
 
 const { name: backend } = await useBackend(options.backend);
-const clip = (await loadModel(options.clip ?? `runs/${options.kind}/clip-both`)) as CLIPModel;
+const clip = await openClip(options.kind, options.clip);
 const vision = new CLIPVisionModelWithProjection(clip.config.vision_config);
 copyParameters(clip, vision);
 clip.dispose();
-const sampler = await openSampler(options.model ?? `runs/${options.kind}/model`);
+const sampler = await openSampler(options.model ?? packagePath("weights", options.kind));
 
 const prompts = promptsOf({ purpose: "reporting", split: "seen", style: "full" }, count, kind);
 const real = prompts.map(({ real }) => real);
@@ -58,11 +56,7 @@ const others = promptsOf({ purpose: "choosing", split: "seen", style: "full" }, 
 const generated: Uint8Array[] = [];
 for (let first = 0; first < count; first += batch) {
   const captions = prompts.slice(first, first + batch).map(({ text }) => text);
-  const images = await sampler.sample(captions, {
-    guidance: Number(options.guidance),
-    steps: Number(options.steps),
-    seed: first,
-  });
+  const images = await sampler.sample(captions, { guidance, steps, seed: first });
   const values = (await images.data()) as Float32Array;
   images.dispose();
   const size = values.length / captions.length;
@@ -74,7 +68,7 @@ sampler.dispose();
 
 const [ofReal, ofOthers, ofGenerated] = [features(real), features(others), features(generated)];
 vision.dispose();
-console.log(`${count} pictures each, guidance ${options.guidance}, DDIM ${options.steps} steps, backend ${backend}.
+console.log(`${count} pictures each, guidance ${guidance}, DDIM ${steps} steps, backend ${backend}.
 
 | pictures | Fréchet distance from real ones |
 |---|---|
@@ -82,7 +76,7 @@ console.log(`${count} pictures each, guidance ${options.guidance}, DDIM ${option
 | other real ones, of just these captions (the floor) | ${frechetDistance(ofReal, ofOthers).toPrecision(3)} |`);
 
 const training = Array.from(
-  { length: Number(options.training) },
+  { length: trainingPictures },
   (_, i) => faceExample(i, { seed: 0, split: "train", kind }).pixels,
 );
 const shown = generated.slice(0, SHEET);

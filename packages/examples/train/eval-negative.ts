@@ -2,35 +2,33 @@
  * Does a negative prompt keep out what it names? Draws the same short captions, which do not speak of eyewear, with and without the
  * negative prompt, from the same noise, and counts who wears any.
  *
- *   npm run eval:negative -- --kind portraits --model runs/portraits/model
+ *   npm run eval:negative -- --negative "glasses, sunglasses"
  */
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { useBackend } from "@tfjs-diffusion/core";
-import { kindNamed } from "../datasets/kinds.js";
 import { loadClassifier } from "./classifier-files.js";
 import { captionsWithout } from "./eval-prompts.js";
 import { percent } from "./eval-report.js";
 import { readings01 } from "./eval-run.js";
 import { openSampler } from "./eval-sampler.js";
+import { countOption, guidanceOption, kindOption, scriptOptions, stepsOption } from "./script-options.js";
 
-const { values: options } = parseArgs({
-  options: {
-    kind: { type: "string", default: "portraits" },
-    model: { type: "string" },
-    classifier: { type: "string" },
-    negative: { type: "string", default: "glasses" },
-    pictures: { type: "string", default: "500" },
-    guidance: { type: "string", default: "3" },
-    steps: { type: "string", default: "20" },
-    batch: { type: "string", default: "100" },
-    backend: { type: "string" },
-  },
+const { options } = scriptOptions({
+  kind: { type: "string", default: "portraits" },
+  model: { type: "string" },
+  classifier: { type: "string" },
+  negative: { type: "string", default: "glasses" },
+  pictures: { type: "string", default: "500" },
+  guidance: { type: "string", default: "3" },
+  steps: { type: "string", default: "20" },
+  batch: { type: "string", default: "100" },
+  backend: { type: "string" },
 });
-const kind = kindNamed(options.kind);
-const [count, batch, guidance, steps] = [options.pictures, options.batch, options.guidance, options.steps].map(
-  Number,
-) as [number, number, number, number];
+const kind = kindOption(options.kind);
+const count = countOption("pictures", options.pictures);
+const batch = countOption("batch", options.batch);
+const guidance = guidanceOption("guidance", options.guidance);
+const steps = stepsOption("steps", options.steps);
 
 const { name: backend } = await useBackend(options.backend);
 const weights = (name: string) => fileURLToPath(new URL(`../../weights/${name}`, import.meta.url));

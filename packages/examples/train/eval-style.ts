@@ -1,14 +1,14 @@
 /**
  * Draws the same pictures with the LoRA of `npm run tune:portraits -- style` at scales 0, 0.5 and 1, and says how brown they are.
  *
- *   npm run eval:style -- --model runs/portraits/model --lora runs/portraits/style/lora
+ *   npm run eval:style                                the shipped ones
+ *   … --model runs/portraits/model --lora runs/portraits/style/lora
  *
  * Writes `style.png` into `--out`: a row for each scale.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import * as tf from "@tensorflow/tfjs";
 import { encodePng, imageGrid, useBackend } from "@tfjs-diffusion/core";
 import { PORTRAITS } from "../datasets/portraits/index.js";
@@ -16,25 +16,22 @@ import { promptsOf } from "./eval-prompts.js";
 import { openSampler } from "./eval-sampler.js";
 import { sepia } from "./portraits/style.js";
 import { LORA_FILE } from "./portraits/tuning.js";
+import { countOption, guidanceOption, scriptOptions, stepsOption } from "./script-options.js";
 
 const WEIGHTS = fileURLToPath(new URL("../../weights/", import.meta.url));
-const { values: options } = parseArgs({
-  options: {
-    model: { type: "string", default: join(WEIGHTS, "portraits") },
-    /** Folder of the LoRA. */
-    lora: { type: "string", default: join(WEIGHTS, "portraits-loras", "sepia") },
-    out: { type: "string", default: "out/eval-style" },
-    pictures: { type: "string", default: "16" },
-    guidance: { type: "string", default: "3" },
-    steps: { type: "string", default: "20" },
-    backend: { type: "string" },
-  },
+const { options } = scriptOptions({
+  model: { type: "string", default: join(WEIGHTS, "portraits") },
+  /** Folder of the LoRA. */
+  lora: { type: "string", default: join(WEIGHTS, "portraits-loras", "sepia") },
+  out: { type: "string", default: "out/eval-style" },
+  pictures: { type: "string", default: "16" },
+  guidance: { type: "string", default: "3" },
+  steps: { type: "string", default: "20" },
+  backend: { type: "string" },
 });
-const [count, guidance, steps] = [options.pictures, options.guidance, options.steps].map(Number) as [
-  number,
-  number,
-  number,
-];
+const count = countOption("pictures", options.pictures);
+const guidance = guidanceOption("guidance", options.guidance);
+const steps = stepsOption("steps", options.steps);
 
 const { name: backend } = await useBackend(options.backend);
 const prompts = promptsOf({ purpose: "reporting", split: "seen", style: "full" }, count, PORTRAITS);

@@ -1,13 +1,14 @@
 /**
  * Measures the portraits' autoencoder: how far do pictures that it has never seen come back, and what are its latents like?
  *
- *   node packages/examples/dist/train/eval-vae.js --vae runs/portraits/model/vae
+ *   npm run eval:vae                                  the shipped one
+ *   … --vae runs/portraits/model/vae
  *
  * Writes a sheet into `--out`: above each other the real picture, its reconstruction, and what is decoded from a standard normal.
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { fileURLToPath } from "node:url";
 import * as tf from "@tensorflow/tfjs";
 import {
   type AutoencoderKL,
@@ -25,22 +26,19 @@ import { loadClassifier } from "./classifier-files.js";
 import { percent } from "./eval-report.js";
 import { judge } from "./eval-score.js";
 import { latentStatistics, peakSignalToNoise } from "./eval-vae-numbers.js";
+import { countOption, scriptOptions } from "./script-options.js";
 
-const { values: options } = parseArgs({
-  options: {
-    vae: { type: "string", default: "runs/portraits/model/vae" },
-    /** Also reads attributes from reconstructions, if given. */
-    classifier: { type: "string" },
-    /** Pictures of each split. */
-    pictures: { type: "string", default: "1000" },
-    out: { type: "string", default: "out/eval-vae" },
-    backend: { type: "string" },
-  },
+const WEIGHTS = fileURLToPath(new URL("../../weights/", import.meta.url));
+const { options } = scriptOptions({
+  vae: { type: "string", default: join(WEIGHTS, "portraits", "vae") },
+  /** Reads attributes from reconstructions. */
+  classifier: { type: "string", default: join(WEIGHTS, "portraits-classifier") },
+  /** Pictures of each split. */
+  pictures: { type: "string", default: "1000" },
+  out: { type: "string", default: "out/eval-vae" },
+  backend: { type: "string" },
 });
-const count = Number(options.pictures);
-if (!(Number.isInteger(count) && count > 0)) {
-  throw new RangeError(`--pictures is "${options.pictures}"; give a whole number from 1.`);
-}
+const count = countOption("pictures", options.pictures);
 const AT_ONCE = 50;
 /** Of no training and of no other measurement. */
 const SEED = 301;
@@ -48,7 +46,7 @@ const SHEET = 16;
 
 const { name: backend } = await useBackend(options.backend);
 const vae = (await loadModel(options.vae)) as AutoencoderKL;
-const classifier = options.classifier === undefined ? undefined : await loadClassifier(options.classifier);
+const classifier = await loadClassifier(options.classifier);
 const batchOf = (split: Split, first: number, number: number) =>
   faceBatch(
     Array.from({ length: number }, (_, i) => first + i),
@@ -82,15 +80,14 @@ for (const split of ["seen", "held-out"] as const) {
       ["originals", x],
       ["reconstructions", back],
     ] as const) {
-      const readings = (await classifier?.read(pictures)) ?? [];
+      const readings = await classifier.read(pictures);
       readings.forEach((reading, i) => {
         verdicts[kind] += judge({ face: faces[i]!, mentioned: captions[i]!.mentioned }, reading);
       });
     }
     tf.dispose([x, back, mean, kl]);
   }
-  const right = (marks: string) =>
-    marks ? percent((marks.split("1").length - 1) / marks.replaceAll("-", "").length) : "";
+  const right = (marks: string) => percent((marks.split("1").length - 1) / marks.replaceAll("-", "").length);
   psnr.sort((a, b) => a - b);
   const meanPsnr = psnr.reduce((sum, value) => sum + value, 0) / count;
   console.log(
@@ -115,4 +112,4 @@ await writeFile(file, await encodePng(sheet));
 console.log(`\nReal, reconstructed, decoded from a standard normal: ${file}`);
 sheet.dispose();
 vae.dispose();
-classifier?.dispose();
+classifier.dispose();

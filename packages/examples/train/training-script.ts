@@ -1,11 +1,11 @@
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { type CLIPConfig, CLIPTokenizer, stopOnInterrupt, type TrainingStep, useBackend } from "@tfjs-diffusion/core";
 import { writeLossCurve } from "../src/cli/loss-curve.js";
 import { withProgress } from "../src/cli/progress.js";
 import type { FaceKind } from "../datasets/faces/index.js";
 import { CLIP_LESSONS, type ClipSettings, trainClip } from "./clip.js";
 import { type FixedParts, writeFixedParts } from "./folder.js";
+import { scriptOptions } from "./script-options.js";
 import type { StageFiles, StageSettings } from "./stage.js";
 
 /** What a script trains. */
@@ -39,18 +39,16 @@ export async function trainingScript<Settings extends object>(
   { name, settings: all, parts }: TrainedModel<Settings>,
   stages: (script: TrainingScript<Settings>) => Promise<void>,
 ): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      quick: { type: "boolean", default: false },
-      out: { type: "string" },
-      backend: { type: "string" },
-    },
+  const { options } = scriptOptions({
+    quick: { type: "boolean", default: false },
+    out: { type: "string" },
+    backend: { type: "string" },
   });
-  const settings = all[values.quick ? "quick" : "full"];
-  const out = values.out ?? join("runs", values.quick ? `${name}-quick` : name);
+  const settings = all[options.quick ? "quick" : "full"];
+  const out = options.out ?? join("runs", options.quick ? `${name}-quick` : name);
   const model = join(out, "model");
 
-  const { name: backend } = await useBackend(values.backend);
+  const { name: backend } = await useBackend(options.backend);
   console.log(`Training on the backend "${backend}", into ${out}.`);
   await writeFixedParts(model, parts);
   const tokenizer = await CLIPTokenizer.fromFolder(join(model, "tokenizer"));

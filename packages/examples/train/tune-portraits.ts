@@ -5,26 +5,29 @@
  *   npm run tune:portraits -- style        a LoRA that draws in sepia
  *   npm run tune:portraits -- few-steps    a LoRA to draw in 1 to 4 steps, with LCMScheduler and without guidance
  *   npm run tune:portraits -- inpainting   a UNet of 9 channels that paints into pictures
+ *   npm run tune:portraits -- vision       a vision tower for the model's text tower, by which it is measured
  *
  * The model is read from --model, runs/portraits/model; the result, checkpoints and loss curve go to --out, runs/portraits/<what>. Ctrl-C
  * saves and stops; started again, it goes on where it was. --quick: three steps, to see that it runs.
  */
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { stopOnInterrupt, type TrainingStep, useBackend } from "@tfjs-diffusion/core";
 import { writeLossCurve } from "../src/cli/loss-curve.js";
 import { withProgress } from "../src/cli/progress.js";
+import { UsageError } from "../src/cli/usage-error.js";
 import { trainDecoder } from "./portraits/decoder.js";
 import { trainFewSteps } from "./portraits/few-steps.js";
 import { trainInpainting } from "./portraits/inpainting.js";
 import { TUNING_SETTINGS } from "./portraits/settings.js";
 import { trainStyle } from "./portraits/style.js";
 import type { TuningOptions } from "./portraits/tuning.js";
+import { trainVision } from "./portraits/vision.js";
+import { scriptOptions } from "./script-options.js";
 
 const KINDS: Record<
   string,
   {
-    key: "decoder" | "style" | "fewSteps" | "inpainting";
+    key: "decoder" | "style" | "fewSteps" | "inpainting" | "vision";
     folder: string;
     run(options: TuningOptions): AsyncGenerator<TrainingStep, void>;
   }
@@ -33,31 +36,31 @@ const KINDS: Record<
   style: { key: "style", folder: "lora", run: trainStyle },
   "few-steps": { key: "fewSteps", folder: "lora", run: trainFewSteps },
   inpainting: { key: "inpainting", folder: "unet", run: trainInpainting },
+  vision: { key: "vision", folder: "vision", run: trainVision },
 };
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
+const { options, word: what = "" } = scriptOptions(
+  {
     quick: { type: "boolean", default: false },
     model: { type: "string", default: "runs/portraits/model" },
     out: { type: "string" },
     backend: { type: "string" },
   },
-});
-const [what = ""] = positionals;
-const kind = KINDS[what];
-if (!kind) throw new RangeError(`What to learn is "${what}"; it can be ${Object.keys(KINDS).join(", ")}.`);
-const settings = TUNING_SETTINGS[values.quick ? "quick" : "full"];
-const out = values.out ?? join("runs/portraits", what);
+  Object.keys(KINDS),
+);
+const kind = Object.hasOwn(KINDS, what) ? KINDS[what] : undefined;
+if (!kind) throw new UsageError(`What to learn is "${what}"; it can be ${Object.keys(KINDS).join(", ")}.`);
+const settings = TUNING_SETTINGS[options.quick ? "quick" : "full"];
+const out = options.out ?? join("runs/portraits", what);
 
-const { name } = await useBackend(values.backend);
+const { name } = await useBackend(options.backend);
 console.log(`Training on the backend "${name}", into ${out}.`);
 const began = performance.now();
 await stopOnInterrupt(async (signal) => {
   const log = join(out, "loss.csv");
   const steps = kind.run({
     settings,
-    model: values.model,
+    model: options.model,
     checkpoint: join(out, "checkpoint.safetensors"),
     log,
     folder: join(out, kind.folder),

@@ -170,14 +170,18 @@ describe("diffusion generate", () => {
     const over = ["--model", "portraits", "--init", picture, "--mask", mask, "--count", "1"];
     await expectDone(runCommand(["a red hat", ...over, "--steps", "2", "--backend", "wasm", "--out", sheet]));
     const [drawn, given] = await Promise.all([sheet, picture].map(async (path) => decodePng(await readFile(path))));
-    const [kept, before] = tf.tidy(() => {
-      // Eight pixels of the sheet for one of the picture, in a frame of eight.
-      const small = tf.image.resizeNearestNeighbor(drawn!.slice([8, 8], [256, 256]), [32, 32]);
-      return [small, given!].map((x) => [...x.slice([12, 0], [20, 32]).mul(255).round().dataSync()]);
-    });
-    expect(drawn!.shape).toEqual([272, 272, 3]);
-    expect(kept).toEqual(before);
-    tf.dispose([drawn!, given!]);
+    // Eight pixels of the file for one of the picture; alone it has no frame.
+    const bottom = (x: tf.Tensor3D) =>
+      tf.tidy(() => [...tf.image.resizeNearestNeighbor(x, [32, 32]).slice([12, 0]).mul(255).round().dataSync()]);
+    expect(drawn!.shape).toEqual([256, 256, 3]);
+    expect(bottom(drawn!)).toEqual(bottom(given!));
+
+    const again = join(out, "again.png");
+    const overDrawn = ["--init", sheet, "--mask", mask, "--count", "1", "--steps", "2", "--backend", "wasm"];
+    await expectDone(runCommand(["a blue hat", ...overDrawn, "--out", again]));
+    const drawnAgain = await decodePng(await readFile(again));
+    expect(bottom(drawnAgain)).toEqual(bottom(given!));
+    tf.dispose([drawn!, given!, drawnAgain]);
   });
 
   it("draws with every sampler that it names", async () => {
@@ -271,6 +275,16 @@ describe("diffusion generate", () => {
 });
 
 describe("diffusion edit", () => {
+  it("scales a picture to the size that the portraits draw, unless another is asked for", async () => {
+    const large = await writePicture("large.png", 96, 128, (y, x) => (y + x) / 222);
+    const shapes = async () => (await pictures()).map(({ shape }) => shape);
+    await expectDone(draw("edit", "portraits", large, "a man"));
+    expect(await shapes()).toEqual([[32, 44, 3]]);
+    const asked = ["--width", "48", "--height", "32"];
+    await expectDone(draw("edit", packagePath("weights", "portraits"), large, "a man", ...asked));
+    expect(await shapes()).toEqual([[32, 48, 3]]);
+  });
+
   it("draws a picture anew where a mask is white, and nowhere else", async () => {
     const picture = await writePicture("picture.png", 32, 32, (y, x) => (y + x) / 64);
     const mask = await writePicture("mask.png", 32, 32, (y) => (y < 16 ? 1 : 0));
@@ -417,6 +431,13 @@ describe("A command", () => {
     expect(await draw("generate", model!, "a hat")).toBe(1);
     expect(complained).toEqual([expect.stringMatching(expected)]);
     expect(complained[0]).not.toContain("\n");
+  });
+
+  it("says before any work that a LoRA is not there, and which are ours", async () => {
+    expect(await draw("generate", "/nowhere", "a hat", "--lora", "sepiaa:0.5")).toBe(2);
+    expect(complained.join()).toContain(
+      "--lora sepiaa: there is no such file or folder, and of ours there are few-steps and sepia.",
+    );
   });
 
   it("says which options are for single files alone", async () => {

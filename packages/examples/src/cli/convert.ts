@@ -1,7 +1,8 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { CLIP_VOCABULARY, convertFolder, folderToSingleFile, singleFileToFolder } from "@tfjs-diffusion/core";
 import { fromCaller } from "./inspect.js";
-import { isWeightsFile, modelFrom, refuseForFolders } from "./open-model.js";
+import { modelFrom } from "./model-from.js";
+import { isWeightsFile, refuseForFolders } from "./open-model.js";
 import { ifGiven, oneOf, parseOptions, plainName, wrong } from "./option-values.js";
 import { precision } from "./picture-arguments.js";
 import { UsageError } from "./usage-error.js";

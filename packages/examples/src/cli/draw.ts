@@ -6,7 +6,7 @@ import type { DrawArguments } from "./arguments.js";
 import { DrawingStopped } from "./drawing-stopped.js";
 import { type DrawingModel, isLatent, openModel } from "./open-model.js";
 import { outputFile, writeOutput } from "./output-file.js";
-import { type Canvas, readCanvas, sizeFor } from "./read-picture.js";
+import { type Canvas, readCanvas } from "./read-picture.js";
 import { samplerNamed } from "./samplers.js";
 import { SHIPPED } from "./shipped.js";
 import { showInTerminal } from "./show.js";
@@ -14,9 +14,6 @@ import { describeUnknownWords, unknownWords } from "./unknown-words.js";
 
 /** Pictures that go through the network together: more are no faster and take more memory. */
 const BATCH = 32;
-
-/** Given pictures are scaled to what the portraits were trained on, 32 pixels, and sides that their autoencoder can take. */
-const SIZES = [32, 4] as const;
 
 /** In the file, a pixel of the model is a square of this many pixels; pictures and rows stand this far apart. */
 const SCALE = 8;
@@ -34,7 +31,7 @@ export async function draw(args: DrawArguments): Promise<void> {
   const pipeline = await openModel(args);
   const canvas: Canvas = {};
   try {
-    Object.assign(canvas, await readCanvas(args.image ? { ...args, ...(await sizeFor(args.image, ...SIZES)) } : args));
+    Object.assign(canvas, await readCanvas(args));
     for (const prompt of prompts) tokenizerOf(pipeline).encode(prompt, { onTruncate: warnOfTruncation });
     const scheduler = samplerNamed(args.sampler, pipeline.parts.scheduler, args.steps);
     const started = performance.now();
@@ -43,12 +40,13 @@ export async function draw(args: DrawArguments): Promise<void> {
     const seconds = (performance.now() - started) / 1000;
 
     const columns = prompts.length > 1 ? args.count : Math.min(args.count, 8);
-    const sheet = imageGrid(images, { columns, gap: GAP, scale: SCALE });
+    const count = images.shape[0];
+    // A picture alone has no frame, so that it can be drawn on: --init reads the very pixels.
+    const sheet = imageGrid(images, { columns, gap: count === 1 ? 0 : GAP, scale: SCALE });
     await writeOutput(file, await encodePng(sheet));
     await showInTerminal(images, prompts, args.count);
-    console.log(
-      `Drew ${images.shape[0]} pictures in ${seconds.toFixed(1)} s on ${name}${detail ? ` (${detail})` : ""}: ${file}`,
-    );
+    const drawn = count === 1 ? "1 picture" : `${count} pictures`;
+    console.log(`Drew ${drawn} in ${seconds.toFixed(1)} s on ${name}${detail ? ` (${detail})` : ""}: ${file}`);
     tf.dispose([images, sheet]);
   } finally {
     pipeline.dispose();

@@ -12,8 +12,9 @@ import {
 import { existsSync } from "node:fs";
 import { fromCaller } from "./inspect.js";
 import type { PictureArguments } from "./picture-arguments.js";
+import { modelFrom } from "./model-from.js";
 import { readPicture } from "./read-picture.js";
-import { shippedLora, shippedModel } from "./shipped.js";
+import { SHIPPED_LORAS, shippedLora } from "./shipped.js";
 import { UsageError } from "./usage-error.js";
 
 /** A pipeline that takes pictures, LoRAs and new words. */
@@ -27,18 +28,18 @@ export function isLatent(pipeline: DrawingModel): pipeline is LatentModel {
   return pipeline instanceof StableDiffusionPipeline || pipeline instanceof StableDiffusionXLPipeline;
 }
 
-/** A path is meant from where the command was called; what is no path there may be a model of ours, or a name on the hub. */
-export function modelFrom(text: string): string {
-  const path = fromCaller(text);
-  if (existsSync(path)) return path;
-  const isHubName = /^[\w.-]+\/[\w.-]+$/.test(text) && !text.endsWith(".safetensors");
-  return shippedModel(text) ?? (isHubName ? text : path);
-}
-
-/** The same for a LoRA. */
+/**
+ * As {@link modelFrom}, for a LoRA.
+ *
+ * @throws UsageError for what is neither there nor ours
+ */
 function loraFrom(text: string): string {
   const path = fromCaller(text);
-  return existsSync(path) ? path : (shippedLora(text) ?? path);
+  const found = existsSync(path) ? path : shippedLora(text);
+  if (found !== undefined) return found;
+  throw new UsageError(
+    `--lora ${text}: there is no such file or folder, and of ours there are ${SHIPPED_LORAS.join(" and ")}.`,
+  );
 }
 
 /**
@@ -57,6 +58,7 @@ export async function openModel(args: PictureArguments): Promise<DrawingModel> {
 export async function openAnyModel(args: PictureArguments): Promise<DrawingModel | UnCLIPPipeline> {
   const { config, tokenizer, predictionType: prediction } = args.open;
   refuseForFolders(args.model, { config, tokenizer, prediction });
+  const loras = args.loras.map(({ from, scale }) => ({ from: loraFrom(from), scale }));
   const pipeline = await openPipeline(modelFrom(args.model), {
     ...args.open,
     config: config && modelFrom(config),
@@ -69,7 +71,7 @@ export async function openAnyModel(args: PictureArguments): Promise<DrawingModel
       );
     }
     if (pipeline instanceof UnCLIPPipeline) refuseForPixels(args, NOT_FOR_UNCLIP);
-    else if (isLatent(pipeline)) await addOns(pipeline, args);
+    else if (isLatent(pipeline)) await addOns(pipeline, { loras, words: args.words });
     else refuseForPixels(args);
     return pipeline;
   } catch (error) {
@@ -94,9 +96,11 @@ export function refuseForFolders(model: string, options: Record<string, string |
   throw new UsageError(`--${option} is for single .safetensors files; ${model} says that itself, in its config files.`);
 }
 
-async function addOns(pipeline: LatentModel, { loras, words }: PictureArguments): Promise<void> {
-  for (const [i, { from, scale }] of loras.entries())
-    await pipeline.loras.load(loraFrom(from), { scale, name: String(i) });
+async function addOns(
+  pipeline: LatentModel,
+  { loras, words }: Pick<PictureArguments, "loras" | "words">,
+): Promise<void> {
+  for (const [i, { from, scale }] of loras.entries()) await pipeline.loras.load(from, { scale, name: String(i) });
   for (const { from, token } of words) {
     await pipeline.loadTextualInversion(fromCaller(from), token).catch((error: unknown) => {
       if (!(error instanceof RangeError)) throw error;

@@ -71,7 +71,7 @@ const COMMON_HELP = `  --negative TEXT              what to draw away from
   --seed N                     the same seed draws the same picture (default 0); the second picture has the next seed, and so on
   --count N                    pictures of each prompt (default 1)
   --sampler NAME               ${[...SAMPLER_CLASSES.keys()].join(", ")}
-  --width N, --height N        in pixels, multiples of 8; pictures that are given are scaled to it
+  --width N, --height N        in pixels, multiples of 8; pictures that are given are scaled to it (for the portraits, without it, to 32)
   --lora FILE[:SCALE]          mixes a LoRA in (a file, a folder, or for portraits ${SHIPPED_LORAS.join(" or ")}); can be given several times
   --textual-inversion FILE[:WORD]   teaches a word; can be given several times
   --clip-skip N                layers of the text encoder to leave out (default 0)

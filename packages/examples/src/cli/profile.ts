@@ -15,7 +15,7 @@ import {
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { kernelCosts } from "../../bench/kernel-costs.js";
 import { packagePath } from "../package-folder.js";
-import { modelFrom } from "./open-model.js";
+import { modelFrom } from "./model-from.js";
 import { examplePass } from "./profile-pass.js";
 import { UsageError } from "./usage-error.js";
 

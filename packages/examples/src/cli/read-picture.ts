@@ -1,8 +1,11 @@
 import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { type Borders, decodePng, ImageError, outpaintCanvas } from "@tfjs-diffusion/core";
 import { fromCaller } from "./inspect.js";
+import { modelFrom } from "./model-from.js";
 import type { PictureArguments } from "./picture-arguments.js";
+import { shippedFolder } from "./shipped.js";
 
 /** The size that is asked for, if one is. */
 export type Size = Pick<PictureArguments, "width" | "height">;
@@ -22,14 +25,20 @@ export async function readPicture(path: string, size: Size): Promise<tf.Tensor3D
   return scaled(picture, size, (x, to) => tf.image.resizeBilinear(x, to, false, true));
 }
 
-/** The size of a PNG file scaled so that its shorter side is `side` pixels, and the longer one a multiple of `multiple`. */
-export async function sizeFor(path: string, side: number, multiple: number): Promise<Required<Size>> {
-  const picture = await readPicture(path, {});
-  const [height, width] = picture.shape;
+/** What the portraits were trained on, in pixels, and of what their autoencoder takes multiples. */
+const PORTRAIT = { side: 32, multiple: 4 };
+
+/** What the picture to begin with is scaled to: what is asked for or, for the portraits, which know no other size, their own. */
+async function sizeFor({ model, image, width, height }: PictureArguments): Promise<Size> {
+  const isPortraits = resolve(modelFrom(model)) === shippedFolder("portraits");
+  if (image === undefined || !isPortraits || width !== undefined || height !== undefined) return { width, height };
+  const picture = await readPicture(image, {});
+  const [pictureHeight, pictureWidth] = picture.shape;
   picture.dispose();
+  const { side, multiple } = PORTRAIT;
   const scaled = (pixels: number) =>
-    Math.max(side, Math.round((pixels * side) / Math.min(height, width) / multiple) * multiple);
-  return { height: scaled(height), width: scaled(width) };
+    Math.max(side, Math.round((pixels * side) / Math.min(pictureHeight, pictureWidth) / multiple) * multiple);
+  return { height: scaled(pictureHeight), width: scaled(pictureWidth) };
 }
 
 /** Reads a mask, [H, W, 1]: the mean of the three colours. The caller owns it. */
@@ -61,10 +70,11 @@ export interface Canvas {
 /** The picture and the mask that a command names, grown as it says; the caller owns them. */
 export async function readCanvas(args: PictureArguments): Promise<Canvas> {
   if (args.image === undefined) return {};
-  const image = await readPicture(args.image, args);
+  const size = await sizeFor(args);
+  const image = await readPicture(args.image, size);
   try {
     if (args.outpaint) return grown(image, args.outpaint);
-    return args.mask === undefined ? { image } : { image, mask: await readMask(args.mask, args) };
+    return args.mask === undefined ? { image } : { image, mask: await readMask(args.mask, size) };
   } catch (error) {
     image.dispose();
     throw error;

@@ -13,6 +13,7 @@ describe("Unknown words", () => {
     expect(unknownWords("a beerd", known)[1]).toEqual({ word: "beerd", near: ["beard"] });
     expect(unknownWords("glases", known)).toEqual([{ word: "glases", near: ["glasses"] }]);
     expect(unknownWords("rat", ["hat", "red", "ra"])).toEqual([{ word: "rat", near: ["hat", "ra"] }]);
+    expect(unknownWords("x", [",", "a"])).toEqual([{ word: "x", near: ["a"] }]);
   });
 
   it("are found in any script, and never in punctuation or numbers", () => {

@@ -15,6 +15,7 @@ export function unknownWords(prompt: string, known: readonly string[]): UnknownW
 /** Up to three known words within a third of the letters, nearest first. */
 function nearWords(word: string, known: readonly string[]): string[] {
   return known
+    .filter((candidate) => /\p{L}/u.test(candidate)) // Not the signs between words, which captions have too.
     .map((candidate) => ({ candidate, apart: distance(word, candidate) }))
     .filter(({ apart }) => apart <= Math.max(1, Math.floor(word.length / 3)))
     .sort((a, b) => a.apart - b.apart)

@@ -19,7 +19,7 @@ export interface PortraitsSettings extends ClipSettings {
   };
 }
 
-/** What a finished model goes on to learn: to show more colours and wider pictures, a style, to draw in few steps, to paint into pictures. */
+/** What a finished model goes on to learn: to show more colours and wider pictures, a style, to draw in few steps, to paint into pictures, to look at them. */
 export interface TuningSettings {
   seed: number;
   captionDropout: number;
@@ -45,6 +45,7 @@ export interface TuningSettings {
     stepsPerWalk: number;
   };
   inpainting: StageSettings & { trainingPictures: number };
+  vision: StageSettings & Pick<ClipSettings, "groupSize">;
 }
 
 const COMMON = { weightDecay: 0.01, beta2: 0.99, gradientClip: 1 };
@@ -137,6 +138,7 @@ export const TUNING_SETTINGS: Record<"full" | "quick", TuningSettings> = {
       ...{ steps: 3000, batchSize: 32, learningRate: 5e-4, emaDecay: 0.995 },
       trainingPictures: 25_000,
     },
+    vision: { ...LESSON, steps: 3000, emaDecay: 0.995, groupSize: 8 },
   },
   quick: {
     seed: 0,
@@ -148,6 +150,7 @@ export const TUNING_SETTINGS: Record<"full" | "quick", TuningSettings> = {
       ...{ guidance: 3, places: 4, skip: 1, jumps: 2, trajectories: 2, stepsPerWalk: 2 },
     },
     inpainting: { ...QUICK_TUNING, trainingPictures: 4 },
+    vision: { ...QUICK_TUNING, groupSize: 2 },
   },
 };
 

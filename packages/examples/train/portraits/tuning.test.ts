@@ -22,6 +22,7 @@ import { newNetworks } from "./networks.js";
 import { clipConfig, TUNING_SETTINGS } from "./settings.js";
 import { trainStyle } from "./style.js";
 import { LORA_FILE, type TuningOptions } from "./tuning.js";
+import { assembleClip, trainVision } from "./vision.js";
 
 const root = mkdtempSync(join(tmpdir(), "tuning-"));
 const model = join(root, "model");
@@ -115,6 +116,20 @@ describe("A finished model", () => {
     expect(more).toBeGreaterThan(0);
     unet.dispose();
     expect(existsSync(join(folder, "config.json"))).toBe(true);
+  });
+});
+
+describe("A vision tower for a finished model", () => {
+  it("learns beside the text tower, which stays as it is, and makes a CLIP with it", async () => {
+    const folder = await run("vision", trainVision);
+    const clip = await assembleClip(model, folder);
+    const towers = await Promise.all([join(model, "text_encoder_2"), folder].map((path) => loadModel(path)));
+    for (const tower of towers)
+      for (const [name, value] of tower.parameters())
+        expect({ name, bits: clip.parameters().get(name)!.dataSync() }).toEqual({ name, bits: value.dataSync() });
+    const covered = towers.flatMap((tower) => [...tower.parameters().keys()]);
+    expect([...clip.parameters().keys()].filter((name) => !covered.includes(name))).toEqual(["logit_scale"]);
+    for (const one of [clip, ...towers]) one.dispose();
   });
 });
 
