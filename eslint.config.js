@@ -9,6 +9,7 @@ const WRITTEN_BY_TOOLS = [
   "docs/api/",
   "docs/chapters/",
   "docs/public/bench/",
+  "docs/public/draw/",
   "out/",
   "runs/",
   "coverage/",

@@ -10,7 +10,7 @@
 import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import { buildBenchPage } from "./bench-page.mjs";
+import { buildBenchPage, buildDrawPage } from "./web-pages.mjs";
 import { node, root } from "./run.mjs";
 
 const docs = join(root, "docs");
@@ -56,6 +56,7 @@ const chapters = await renderChapters();
 if (options.includes("--chapters")) process.exit(0);
 await renderApi();
 await buildBenchPage(join(docs, "public", "bench"));
+await buildDrawPage(join(docs, "public", "draw"));
 const vitepress = "node_modules/vitepress/bin/vitepress.js";
 if (options.includes("--dev")) {
   process.exitCode = await node([vitepress, "dev", "docs"]);
