@@ -96,6 +96,8 @@ describe("Stable Diffusion draws what diffusers draws", () => {
   });
 });
 
+/** The networks' folders. */
+const PARTS = ["unet", "vae", "text_encoder"];
 const PROMPT = { prompt: "a red cube", width: 32, height: 32, numInferenceSteps: 3 };
 
 /** Draws, and takes the pictures out of the tensors. */
@@ -300,6 +302,29 @@ describe("Stable Diffusion", () => {
     expect(largest).toBeGreaterThan(0);
     expect(largest).toBeLessThan(0.05); // Weights rounded to 11 binary digits, through three steps.
     half.dispose();
+    await rm(copy, { recursive: true });
+  });
+
+  it("writes the weights byte for byte and the configs key for key as diffusers did", async () => {
+    const copy = await mkdtemp(join(tmpdir(), "stable diffusion copy "));
+    await pipeline.savePretrained(copy);
+    const config = (at: string, name: string) => {
+      const { _diffusers_version, ...rest } = JSON.parse(readFileSync(join(at, name), "utf8")) as Record<
+        string,
+        unknown
+      >;
+      return rest;
+    };
+    for (const name of [
+      "model_index.json",
+      "scheduler/scheduler_config.json",
+      ...PARTS.map((part) => `${part}/config.json`),
+    ])
+      expect({ name, ...config(copy, name) }).toEqual({ name, ...config(folder, name) });
+    for (const part of PARTS) {
+      const file = readdirSync(join(copy, part)).find((name) => name.endsWith(".safetensors"))!;
+      expect(readFileSync(join(copy, part, file)).equals(readFileSync(join(folder, part, file)))).toBe(true);
+    }
     await rm(copy, { recursive: true });
   });
 
