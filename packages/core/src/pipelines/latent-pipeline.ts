@@ -10,7 +10,7 @@ import { guide, guidanceEmbedding, needsGuidance } from "./guidance.js";
 import { binaryMask, pasteBack } from "./inpainting.js";
 import { type OptionNames, requireKnownOptions } from "./known-options.js";
 import { LatentSpace } from "./latent-space.js";
-import { requirePictures } from "./option-checks.js";
+import { requirePictures, texts } from "./option-checks.js";
 import { planDrawing } from "./plan-steps.js";
 import { preview, previewMap } from "./preview.js";
 import { sample } from "./sampling.js";
@@ -18,6 +18,7 @@ import {
   type CheckedOptions,
   checkStableDiffusionOptions,
   type PipelineFacts,
+  requireClipSkip,
   type StableDiffusionOptions,
 } from "./stable-diffusion-options.js";
 import {
@@ -89,8 +90,18 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
   /** Width and number of the text states, and layers of the text encoder. */
   protected abstract textFacts(): Pick<PipelineFacts, "textWidth" | "textTokens" | "textLayers">;
 
-  /** What the networks are told of prompts, to mix and to give back in the options; the caller owns it. */
-  abstract encodePrompts(prompts: string[], options?: EncodePromptsOptions): PromptStates;
+  /**
+   * What the networks are told of prompts, to mix and to give back in the options; the caller owns it.
+   *
+   * @throws PipelineOptionError before any work
+   */
+  encodePrompts(prompts: string[], options: EncodePromptsOptions = {}): PromptStates {
+    requireClipSkip(options.clipSkip ?? 0, this.textFacts());
+    return this.readPrompts(texts("prompts", prompts), options);
+  }
+
+  /** {@link encodePrompts} of what was checked. */
+  protected abstract readPrompts(prompts: string[], options: EncodePromptsOptions): PromptStates;
 
   /** Runs in a tidy. */
   protected abstract condition(checked: CheckedOptions, options: O): Condition;

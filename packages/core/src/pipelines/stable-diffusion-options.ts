@@ -181,13 +181,7 @@ export function checkStableDiffusionOptions(options: StableDiffusionOptions, fac
   requireWhole("numImages", numImages, 1);
   requireWhole("seed", seed, 0);
   requireWhole("maskBlur", maskBlur, 0);
-  requireWhole("clipSkip", clipSkip, 0);
-  requireOption(
-    clipSkip < facts.textLayers,
-    "clipSkip",
-    clipSkip,
-    `less than the text encoder's ${facts.textLayers} layers`,
-  );
+  requireClipSkip(clipSkip, facts);
   const isFinite = Number.isFinite(guidanceScale);
   requireOption(isFinite, "guidanceScale", guidanceScale, "a finite number (1 or less: no guidance)");
   requireBetween("guidanceRescale", guidanceRescale, 0, 1);
@@ -267,6 +261,12 @@ function checkHandOver({ denoisingStart, denoisingEnd = 1, latents, image, mask 
         `${isMore ? ", and no image" : ""}.`,
     );
   }
+}
+
+/** @throws PipelineOptionError if the text encoder has no layer so long before its last */
+export function requireClipSkip(clipSkip: number, { textLayers }: Pick<PipelineFacts, "textLayers">): void {
+  requireWhole("clipSkip", clipSkip, 0);
+  requireOption(clipSkip < textLayers, "clipSkip", clipSkip, `less than the text encoder's ${textLayers} layers`);
 }
 
 /** What there is of a prompt. */

@@ -180,7 +180,7 @@ export class StableDiffusionXLPipeline extends LatentPipeline<StableDiffusionXLP
     }
   }
 
-  encodePrompts(prompts: string[], options: EncodePromptsOptions = {}): PromptStates {
+  protected readPrompts(prompts: string[], options: EncodePromptsOptions): PromptStates {
     const { context, pooled } = this.#read(prompts, undefined, options);
     return { promptEmbeds: context, pooledPromptEmbeds: pooled };
   }

@@ -134,7 +134,7 @@ export class StableDiffusionPipeline extends LatentPipeline<StableDiffusionParts
     });
   }
 
-  encodePrompts(prompts: string[], options?: EncodePromptsOptions): PromptStates {
+  protected readPrompts(prompts: string[], options: EncodePromptsOptions): PromptStates {
     return { promptEmbeds: encodePrompts(prompts, this.parts, options).context };
   }
 
