@@ -2,13 +2,13 @@ import { modelFolder } from "../hub/model-source.js";
 import { modelFromConfig } from "../models/load-model.js";
 import { MODEL_CLASSES } from "../models/model-classes.js";
 import { fileExists, joinPath, listFolder, readText, writeText } from "../platform.js";
-import { tensorsToCopy } from "../weights/copy-tensors.js";
+import { type CopyOptions, tensorsToCopy } from "../weights/copy-tensors.js";
 import { closeAll, openModelFolder, readConfig, type SaveOptions, writeModelFolder } from "../weights/model-folder.js";
 import { readJsonObject } from "../weights/read-json.js";
 import type { SafetensorsFile } from "../weights/safetensors.js";
 
 /** Which weights to read, and how to write them. */
-export interface ConvertFolderOptions extends Pick<SaveOptions, "dtype" | "maxShardBytes"> {
+export interface ConvertFolderOptions extends CopyOptions, Pick<SaveOptions, "maxShardBytes"> {
   /** Which of several sets of weights to read: "fp16". */
   variant?: string;
   /** What the files that are written are marked with. Default: nothing. */
@@ -23,8 +23,8 @@ export interface ConvertFolderOptions extends Pick<SaveOptions, "dtype" | "maxSh
  * @throws WeightsFormatError if the folder has no index; those of loadModel for networks that do not fit
  */
 export async function convertFolder(from: string, to: string, options: ConvertFolderOptions = {}): Promise<void> {
-  const { variant, saveVariant, dtype, maxShardBytes } = options;
-  const folder = await modelFolder(from, { variant });
+  const { variant, saveVariant, dtype, maxShardBytes, signal } = options;
+  const folder = await modelFolder(from, { variant, signal });
   const index = await readJsonObject(joinPath(folder, "model_index.json"), {
     remedy: "Give the folder of a whole pipeline.",
   });
@@ -39,7 +39,7 @@ export async function convertFolder(from: string, to: string, options: ConvertFo
         const config = await readConfig(inside);
         const files = await openModelFolder(inside, variant);
         opened.push(...files);
-        const tensors = tensorsToCopy(files, modelFromConfig(config, inside).namedParameters(), dtype);
+        const tensors = tensorsToCopy(files, modelFromConfig(config, inside).namedParameters(), { dtype, signal });
         const library = "_class_name" in config ? "diffusers" : "transformers";
         const how = { variant: saveVariant, maxShardBytes };
         writes.push(() => writeModelFolder(outside, library, config, tensors, how));

@@ -3,10 +3,9 @@ import { modelFromConfig } from "../models/load-model.js";
 import type { Model } from "../models/model.js";
 import { UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import { fileExists, joinPath, readText } from "../platform.js";
-import { tensorsToCopy } from "../weights/copy-tensors.js";
+import { type CopyOptions, tensorsToCopy } from "../weights/copy-tensors.js";
 import { WeightsFormatError } from "../weights/errors.js";
 import { closeAll, openModelFolder, readConfig } from "../weights/model-folder.js";
-import type { WeightPrecision } from "../weights/parameters.js";
 import type { SafetensorsFile } from "../weights/safetensors.js";
 import { type TensorToWrite, writeSafetensors } from "../weights/write-safetensors.js";
 import { type CheckpointFamily, FAMILIES, UNET_PREFIX, VAE_PREFIXES } from "./families.js";
@@ -15,11 +14,9 @@ import { ldmUnetName, ldmVaeName } from "./ldm-names.js";
 import { openClipPiece } from "./open-clip.js";
 
 /** Which weights of the folder to take, and how finely to write them. */
-export interface ToFileOptions {
+export interface ToFileOptions extends CopyOptions {
   /** Which of several sets of weights: "fp16". */
   variant?: string;
-  /** Default: as stored. */
-  dtype?: WeightPrecision;
 }
 
 /**
@@ -39,7 +36,7 @@ export async function folderToSingleFile(folder: string, path: string, options: 
       const model = modelFromConfig(await readConfig(inside), inside);
       const files = await openModelFolder(inside, options.variant);
       opened.push(...files);
-      const copies = tensorsToCopy(files, model.namedParameters(), options.dtype);
+      const copies = tensorsToCopy(files, model.namedParameters(), options);
       for (const [stored, tensor] of gathered(copies, pieceOf(part, model, family))) tensors.set(stored, tensor);
     }
     await writeSafetensors(path, tensors, { "modelspec.predict_key": await predictKey(folder) });

@@ -10,6 +10,8 @@ import { tokenizersFor } from "./vocabulary.js";
 
 /** What to write, and what the single file does not say. */
 export interface ToFolderOptions extends SingleFileOptions, Omit<SaveOptions, "dtype"> {
+  /** Ends the copying before the next tensor: no file is left half written. */
+  signal?: AbortSignal;
   /** A folder, or a model of the hub, with CLIP's `vocab.json` and `merges.txt`. Default: the `tokenizer` folders of `config`. */
   tokenizer?: string;
 }
@@ -40,12 +42,13 @@ export async function singleFileToFolder(
   folder: string,
   options: ToFolderOptions = {},
 ): Promise<void> {
-  const { dtype, variant, maxShardBytes } = options;
+  const { dtype, signal, variant, maxShardBytes } = options;
   const file = await openSafetensors(from);
   try {
     const { family, unet, vae, textEncoders, schedulerConfig } = await singleFileParts(file, options);
     const networks = Object.entries({ unet, vae, ...Object.fromEntries(textEncoders) });
-    const tensors = networks.map(([, { model, stored }]) => tensorsToCopy([stored], model.namedParameters(), dtype));
+    const how = { dtype, signal };
+    const tensors = networks.map(([, { model, stored }]) => tensorsToCopy([stored], model.namedParameters(), how));
     const tokenizers = await tokenizersFor(family, options);
     const index: Record<string, unknown> = { ...PIPELINES[family] };
     if (index._class_name === "StableDiffusionPipeline" && unet.model.config.in_channels === 9)

@@ -67,6 +67,26 @@ describe("Stable Diffusion with a ControlNet", () => {
     tf.dispose([image, latents]);
   });
 
+  it("of one value for the whole picture says nothing of the negative prompt, as diffusers has it", async () => {
+    const pooled = new ControlNetModel({ ...model.config, global_pool_conditions: true });
+    const weights = model.parameters();
+    for (const [name, parameter] of pooled.namedParameters()) parameter.assign(weights.get(name)!);
+    const image = tf.randomUniform<tf.Rank.R3>([32, 32, 3], 0, 1, "float32", 1);
+    const draw = async (guessMode?: boolean) => {
+      const drawn = await pipeline.generate({ ...OPTIONS, control: { model: pooled, image, guessMode } });
+      const values = [...drawn.images.dataSync()];
+      tf.dispose([drawn.images, drawn.latents]);
+      return values;
+    };
+    const batches: number[] = [];
+    const { forward } = pooled;
+    pooled.forward = (x, ...rest) => (batches.push(x.shape[0]), forward.call(pooled, x, ...rest));
+    expect(await draw()).toEqual(await draw(true));
+    expect(new Set(batches)).toEqual(new Set([1])); // Without the half of the negative prompt.
+    pooled.dispose();
+    image.dispose();
+  });
+
   it.each<[string, object, string]>([
     ["no network", { model: "canny" }, "control.model: string; expected a ControlNetModel"],
     ["no picture", { image: undefined }, "control.image: undefined; expected a tensor"],

@@ -73,7 +73,9 @@ export function controlResiduals(
   control: Control,
   call: ControlledCall,
 ): Pick<UNet2DConditionInputs, "downResiduals" | "midResidual"> {
-  const { model, image, scale = 1, start = 0, end = 1, guessMode = false } = control;
+  const { model, image, scale = 1, start = 0, end = 1 } = control;
+  // Those that say one thing of the whole picture were trained to be followed so.
+  const guessMode = (control.guessMode ?? false) || model.config.global_pool_conditions;
   const { x, timestep, context, inputs, isGuided, index, total } = call;
   if (index / total < start || (index + 1) / total > end) return {};
   const onlyPrompted = guessMode && isGuided;

@@ -2,7 +2,7 @@ import type * as tf from "@tensorflow/tfjs";
 import type { NoiseSource } from "@tfjs-diffusion/schedulers";
 import type { DiffEditStep } from "./diff-edit.js";
 import type { OptionNames } from "./known-options.js";
-import { requireBetween, requireOption, requireWhole } from "./option-checks.js";
+import { requireBetween, requireOption, requireTensor, requireWhole } from "./option-checks.js";
 import {
   checkedNegatives,
   checkedPictures,
@@ -97,19 +97,20 @@ export interface DiffEditFacts {
   factor: number;
   latentChannels: number;
   textWidth: number;
+  textTokens: number;
 }
 
 /** @throws PipelineOptionError */
 export function checkSettings(options: DiffEditSettings & { strength?: number; numImages?: number; eta?: number }) {
   const { numInferenceSteps: steps = 50, guidanceScale = 7.5, seed = 0, strength = 0.8 } = options;
-  const { numImages = 1, eta } = options;
+  const { numImages = 1, eta = 0 } = options;
   requireWhole("numInferenceSteps", steps, 1);
   requireWhole("seed", seed, 0);
   requireWhole("numImages", numImages, 1);
   const isFinite = Number.isFinite(guidanceScale);
   requireOption(isFinite, "guidanceScale", guidanceScale, "a finite number (1 or less: no guidance)");
   requireBetween("strength", strength, 0, 1);
-  if (eta !== undefined) requireBetween("eta", eta, 0, 1);
+  requireBetween("eta", eta, 0, 1);
   return { steps, guidanceScale, seed, strength, numImages, eta };
 }
 
@@ -133,6 +134,7 @@ export function checkPrompts(given: PromptOptions, facts: DiffEditFacts): Checke
  * @throws PipelineOptionError
  */
 export function checkPictures(image: tf.Tensor, count: number, { factor }: DiffEditFacts): tf.Tensor4D {
+  requireTensor("image", image);
   const [height = 0, width = 0] = image.shape.slice(-3);
   const fits = (side: number) => side > 0 && side % factor === 0;
   requireOption(
@@ -146,6 +148,7 @@ export function checkPictures(image: tf.Tensor, count: number, { factor }: DiffE
 
 /** The mask of each latent, 0 or 1, [count, h, w, 1], which the caller owns. */
 export function checkMask(mask: tf.Tensor, count: number, like: tf.Tensor4D): tf.Tensor4D {
+  requireTensor("mask", mask);
   const [, height, width] = like.shape;
   const spread = mask.rank === 3 && mask.shape[0] === count && count > 1 ? mask.expandDims(3) : undefined;
   try {
@@ -157,8 +160,11 @@ export function checkMask(mask: tf.Tensor, count: number, like: tf.Tensor4D): tf
 
 /** @throws PipelineOptionError unless there is a picture of latents for each step */
 export function checkImageLatents(latents: readonly tf.Tensor4D[], count: number, facts: DiffEditFacts): void {
+  const isList: boolean = Array.isArray(latents);
+  requireOption(isList, "imageLatents", latents, "the latents that invert gave");
   const [first] = latents;
   requireOption(first !== undefined, "imageLatents", "an empty list", "the latents that invert gave");
+  for (const x of latents) requireTensor("imageLatents", x);
   const fits = ({ shape, rank }: tf.Tensor) =>
     rank === 4 && shape[0] === count && shape[3] === facts.latentChannels && shape.join() === first.shape.join();
   const wrong = latents.find((x) => !fits(x));

@@ -21,8 +21,8 @@ import { guide, needsGuidance } from "./guidance.js";
 import { binaryMask, blend } from "./inpainting.js";
 import { LatentSpace } from "./latent-space.js";
 import { requireKnownOptions } from "./known-options.js";
-import { requireOption } from "./option-checks.js";
-import { planSteps } from "./plan-steps.js";
+import { requireOption, requirePictures } from "./option-checks.js";
+import { planDrawing, planSteps } from "./plan-steps.js";
 import { PROMPT_OPTIONS } from "./stable-diffusion-options.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "./pipeline-folder.js";
 import { preview, previewMap } from "./preview.js";
@@ -35,7 +35,7 @@ import {
   StableDiffusionPipeline,
 } from "./stable-diffusion.js";
 import { stepWindow } from "./step-window.js";
-import { repeatRows } from "./text-conditioning.js";
+import { repeatRows, tokensOf } from "./text-conditioning.js";
 
 const INVERSE = "inverse_scheduler";
 const PARTS = {
@@ -82,13 +82,14 @@ export class StableDiffusionDiffEditPipeline {
     readonly pipeline: StableDiffusionPipeline,
     { scheduler, inverseScheduler }: DiffEditSchedulers = {},
   ) {
-    const { vae, textEncoder, scheduler: given } = pipeline.parts;
+    const { vae, textEncoder, tokenizer, scheduler: given } = pipeline.parts;
     const ofClass = (_class_name: string) => schedulerFromConfig({ ...given.config, clip_sample: false, _class_name });
     this.scheduler = scheduler ?? ofClass("DDIMScheduler");
     this.inverseScheduler = inverseScheduler ?? ofClass("DDIMInverseScheduler");
     this.#space = new LatentSpace(vae);
     const { factor, channels: latentChannels } = this.#space;
-    this.#facts = { factor, latentChannels, textWidth: textEncoder.config.hidden_size };
+    const text = { textWidth: textEncoder.config.hidden_size, textTokens: tokensOf(tokenizer, textEncoder) };
+    this.#facts = { factor, latentChannels, ...text };
   }
 
   /**
@@ -143,10 +144,11 @@ export class StableDiffusionDiffEditPipeline {
       `${source.count} prompts`,
       `as for the target, ${target.count}`,
     );
-    const plan = planSteps(this.scheduler, steps);
+    const plan = planDrawing(this.scheduler, steps);
     const pictures = checkPictures(image, target.count, this.#facts);
     const held: tf.Tensor[] = [pictures];
     try {
+      await requirePictures({ image: pictures });
       const { first } = stepWindow(this.scheduler, plan, { steps, strength, image: pictures });
       const watch = this.#watch(options);
       const noise = options.noise ?? keyedNoise(seed);
@@ -209,6 +211,7 @@ export class StableDiffusionDiffEditPipeline {
     const image = checkPictures(options.image, prompts.count, this.#facts);
     const start = () => plan.resume(this.#space.encode(image, options.noise ?? keyedNoise(checked.seed)), 0);
     try {
+      await requirePictures({ image });
       yield* this.#walk(options, checked, { prompts, plan, start, first: 0, end });
     } finally {
       image.dispose();
@@ -244,7 +247,7 @@ export class StableDiffusionDiffEditPipeline {
     const prompts = checkPrompts(options, this.#facts);
     const { imageLatents } = options;
     checkImageLatents(imageLatents, prompts.count, this.#facts);
-    const plan = planSteps(this.scheduler, steps);
+    const plan = planDrawing(this.scheduler, steps);
     const { first, end } = stepWindow(this.scheduler, plan, { steps, strength, image: imageLatents[0] });
     const count = end - first;
     requireOption(
@@ -274,9 +277,8 @@ export class StableDiffusionDiffEditPipeline {
     const watch = this.#watch(options);
     const context = this.#read(prompts, guidanceScale, numImages, watch);
     const denoise = (x: tf.Tensor4D, t: number) => this.#predict(x, t, context, guidanceScale);
-    const stepOptions = eta === undefined ? undefined : { eta };
     try {
-      const walk = { ...way, denoise, noise: noise ?? keyedNoise(seed), stepOptions, signal, watch };
+      const walk = { ...way, denoise, noise: noise ?? keyedNoise(seed), stepOptions: { eta }, signal, watch };
       for await (const { x, index, timestep } of sample(walk)) {
         const show = () => preview(x, (this.#previewMap ??= previewMap(this.#space)));
         yield { index: index - way.first, total: way.end - way.first, timestep, latents: x, preview: show };
@@ -288,13 +290,13 @@ export class StableDiffusionDiffEditPipeline {
 
   /** The states of prompts; when guided those of the negative prompts stand before them. The caller owns them. */
   #read({ prompts, negatives, count }: CheckedPrompts, scale: number, copies: number, watch: FiniteWatch): tf.Tensor3D {
-    const states = (given: string[] | tf.Tensor3D) =>
-      Array.isArray(given) ? this.pipeline.encodePrompts(given).promptEmbeds : given;
+    const states = (given: string[] | tf.Tensor3D, tokens?: number) =>
+      Array.isArray(given) ? this.pipeline.encodePrompts(given, { tokens }).promptEmbeds : given;
     return watch.over("Reading the prompts", () =>
       tf.tidy(() => {
         const positive = repeatRows(states(prompts), copies);
         if (!needsGuidance(scale)) return positive;
-        const negative = states(negatives);
+        const negative = states(negatives, positive.shape[1]);
         return tf.concat([repeatRows(negative, (count * copies) / negative.shape[0]), positive]);
       }),
     );

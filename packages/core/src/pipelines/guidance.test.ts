@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
-import { guide, needsGuidance } from "./guidance.js";
+import { guidanceEmbedding, guide, needsGuidance } from "./guidance.js";
 
 /** float32 keeps 24 bits; a handful of operations on values about 1. */
 const FLOAT32 = 1e-6;
@@ -51,4 +51,14 @@ describe("Classifier-free guidance", () => {
     expect(tf.memory().numTensors).toBe(before + 1);
     guided.dispose();
   });
+});
+
+it("A scale of guidance is told to a distilled network as in its training, with float32's rounding", () => {
+  // diffusers 0.42.1: StableDiffusionPipeline.get_guidance_scale_embedding(None, torch.tensor([8.7 - 1]), 9)
+  const golden = [
+    0.043580141, -0.673688233, -0.771492898, 0.696135163, -0.999049902, 0.739015698, -0.636237919, 0.717910707, 0,
+  ];
+  const [row, same] = guidanceEmbedding(8.7, 9, 2).arraySync() as [number[], number[]];
+  expect(row).toEqual(golden.map((value) => expect.closeTo(value, 6)));
+  expect(same).toEqual(row);
 });

@@ -139,6 +139,11 @@ describe("Pictures between two", () => {
     }
     const stopped = interpolatePrompts(pipeline, ["a", "b"], { ...given, signal: AbortSignal.abort(new Error("no")) });
     await expect(collect(stopped)).rejects.toThrow("no");
+    const seeded = interpolatePrompts(pipeline, ["a", "b"], { ...given, seeds: [1] as never });
+    await expect(collect(seeded)).rejects.toThrow("seeds: [1]; expected two whole numbers");
+    const skipping = interpolatePrompts(pipeline, ["a", "b"], { ...given, clipSkip: 9 });
+    await expect(collect(skipping)).rejects.toThrow("clipSkip: 9; expected less than the text encoder's");
+    expect(() => pipeline.encodePrompts([])).toThrow("prompts: an empty list");
     await expect(collect(interpolatePrompts(pipeline, ["a", "b"], { ...given, frames: 1 }))).rejects.toThrow(
       PipelineOptionError,
     );

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { keyedNoise, type NoiseSource } from "@tfjs-diffusion/schedulers";
-import { requireOption, texts } from "./option-checks.js";
+import { requireOption, requireWhole, texts } from "./option-checks.js";
 import type { StableDiffusionOptions } from "./stable-diffusion-options.js";
 import type { StableDiffusionXLPipeline } from "./stable-diffusion-xl.js";
 import type { StableDiffusionPipeline } from "./stable-diffusion.js";
@@ -82,7 +82,7 @@ export async function* interpolatePrompts(
   prompts: [string, string],
   { frames, seeds, clipSkip, ...options }: InterpolationOptions & Omit<StableDiffusionOptions, Mixed>,
 ): AsyncGenerator<InterpolationFrame, void, undefined> {
-  requireFrames(frames);
+  requireFrames(frames, seeds);
   const [from, to] = texts("prompts", prompts) as [string, string];
   requireOption(prompts.length === 2, "prompts", prompts.length, "two, the first and the last");
   const read = (prompt: string) => pipeline.encodePrompts([prompt], { clipSkip, weighting: options.promptWeighting });
@@ -121,7 +121,7 @@ export async function* interpolateImages(
     ...options
   }: InterpolationOptions & Omit<UnCLIPImageVariationOptions, "image" | "imageEmbeddings" | "seed" | "noise">,
 ): AsyncGenerator<InterpolationFrame, void, undefined> {
-  requireFrames(frames);
+  requireFrames(frames, seeds);
   requireOption(pictures.length === 2, "pictures", pictures.length, "two, the first and the last");
   const [from, to] = pictures;
   const { first, last } = tf.tidy(() => ({
@@ -151,8 +151,10 @@ function* along(total: number, [from, to]: [number, number] = [0, 0]) {
   }
 }
 
-function requireFrames(frames: number): void {
-  requireOption(Number.isSafeInteger(frames) && frames >= 2, "frames", frames, "a whole number, 2 or more");
+function requireFrames(frames: number, seeds: readonly number[] = [0, 0]): void {
+  requireWhole("frames", frames, 2);
+  const arePair = seeds.length === 2 && seeds.every((seed) => Number.isSafeInteger(seed));
+  requireOption(arePair, "seeds", `[${String(seeds)}]`, "two whole numbers, of the first and of the last picture");
 }
 
 function requireMixable(name: string, a: tf.Tensor, b: tf.Tensor, share: number): void {

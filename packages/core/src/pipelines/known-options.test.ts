@@ -80,6 +80,12 @@ describe.each(KINDS)("%s refuses, before any work,", (kind, write, drawn, steps)
     expect(await refusal(pipeline, "a red cube")).toMatch('options: "a red cube"; give an object, such as { ');
   });
 
+  it("what it cannot call, though it will", async () => {
+    for (const name of ["signal", "noise", "onStep"]) {
+      expect(await refusal(pipeline, { ...options, [name]: 5 })).toMatch(`${name}: 5; expected a`);
+    }
+  });
+
   it("more steps than the sampler was trained with", async () => {
     expect(await refusal(pipeline, { ...options, [steps]: 1001 })).toMatch(
       `${steps}: 1001; the number of steps must be a whole number from 1 to 1000`,

@@ -1,5 +1,6 @@
 import { distance } from "fastest-levenshtein";
 import { PipelineOptionError } from "./errors.js";
+import { requireCallables } from "./option-checks.js";
 
 /** The names of a pipeline's options: TypeScript sees that none is missing and none too many. */
 export type OptionNames<O> = Readonly<Record<keyof O, true>>;
@@ -7,7 +8,8 @@ export type OptionNames<O> = Readonly<Record<keyof O, true>>;
 /**
  * Plain JavaScript has nobody else to say that an option is misspelt, and a default that goes on in its place looks like a result.
  *
- * @throws PipelineOptionError for options that are none, and names that are not among `names`, with the nearest that is
+ * @throws PipelineOptionError for options that are none, names that are not among `names`, with the nearest that is, and what cannot be
+ * called but will be
  */
 export function requireKnownOptions<O extends object>(options: O, names: OptionNames<O>): void {
   if (typeof options !== "object" || (options as O | null) === null || Array.isArray(options)) {
@@ -17,7 +19,7 @@ export function requireKnownOptions<O extends object>(options: O, names: OptionN
   }
   const known = Object.keys(names);
   const unknown = Object.keys(options).filter((name) => !(name in names));
-  if (unknown.length === 0) return;
+  if (unknown.length === 0) return requireCallables(options);
   const told = unknown.map((name) => `${name}${nearest(name, known)}`).join(", ");
   throw new PipelineOptionError(`${told}: no option of this pipeline; it takes ${known.sort().join(", ")}.`);
 }

@@ -10,13 +10,15 @@ import { guide, guidanceEmbedding, needsGuidance } from "./guidance.js";
 import { binaryMask, pasteBack } from "./inpainting.js";
 import { type OptionNames, requireKnownOptions } from "./known-options.js";
 import { LatentSpace } from "./latent-space.js";
-import { planSteps } from "./plan-steps.js";
+import { requirePictures, texts } from "./option-checks.js";
+import { planDrawing } from "./plan-steps.js";
 import { preview, previewMap } from "./preview.js";
 import { sample } from "./sampling.js";
 import {
   type CheckedOptions,
   checkStableDiffusionOptions,
   type PipelineFacts,
+  requireClipSkip,
   type StableDiffusionOptions,
 } from "./stable-diffusion-options.js";
 import {
@@ -85,11 +87,21 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
     return this.#space.factor;
   }
 
-  /** Width of the text states, and layers of the text encoder. */
-  protected abstract textFacts(): Pick<PipelineFacts, "textWidth" | "textLayers">;
+  /** Width and number of the text states, and layers of the text encoder. */
+  protected abstract textFacts(): Pick<PipelineFacts, "textWidth" | "textTokens" | "textLayers">;
 
-  /** What the networks are told of prompts, to mix and to give back in the options; the caller owns it. */
-  abstract encodePrompts(prompts: string[], options?: EncodePromptsOptions): PromptStates;
+  /**
+   * What the networks are told of prompts, to mix and to give back in the options; the caller owns it.
+   *
+   * @throws PipelineOptionError before any work
+   */
+  encodePrompts(prompts: string[], options: EncodePromptsOptions = {}): PromptStates {
+    requireClipSkip(options.clipSkip ?? 0, this.textFacts());
+    return this.readPrompts(texts("prompts", prompts), options);
+  }
+
+  /** {@link encodePrompts} of what was checked. */
+  protected abstract readPrompts(prompts: string[], options: EncodePromptsOptions): PromptStates;
 
   /** Runs in a tidy. */
   protected abstract condition(checked: CheckedOptions, options: O): Condition;
@@ -135,10 +147,11 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
     requireKnownOptions(options, this.optionNames);
     options.signal?.throwIfAborted();
     const checked = this.check(options);
-    const { scheduler = this.parts.scheduler, noise = keyedNoise(checked.seed), control, signal, eta } = options;
+    const { scheduler = this.parts.scheduler, noise = keyedNoise(checked.seed), control, signal } = options;
     const held: tf.Tensor[] = [checked.image ?? [], checked.mask ?? []].flat();
     try {
-      const plan = planSteps(scheduler, checked.steps);
+      await requirePictures({ image: checked.image, "control.image": control?.image });
+      const plan = planDrawing(scheduler, checked.steps);
       const { first, end } = stepWindow(scheduler, plan, checked);
       const total = end - first;
       const isGuided = this.isGuided(checked);
@@ -164,7 +177,6 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
         const [unconditional, conditional] = tf.split(output, 2) as [tf.Tensor4D, tf.Tensor4D];
         return guide(unconditional, conditional, checked.guidanceScale, checked.guidanceRescale);
       };
-      const stepOptions = eta === undefined ? undefined : { eta };
       const walk = {
         plan,
         start: start.state,
@@ -173,7 +185,7 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
         denoise,
         mend: start.mend,
         noise,
-        stepOptions,
+        stepOptions: { eta: checked.eta },
         signal,
         watch,
       };

@@ -29,7 +29,7 @@ export interface StableDiffusionOptions {
   guidanceScale?: number;
   /** 0 to 1, default 0: how much of the contrast that guidance adds is taken back (Lin et al. 2024). */
   guidanceRescale?: number;
-  /** DDIM's share of fresh noise, 0 to 1. Default: the sampler's. */
+  /** Share of fresh noise, 0 to 1, for samplers that let it be chosen (DDIM, TCD). Default 0, as in diffusers, also for TCD. */
   eta?: number;
   /** Layers of the text encoder to leave out at its end, default 0; 1 is what many community models were trained with. */
   clipSkip?: number;
@@ -37,7 +37,10 @@ export interface StableDiffusionOptions {
   seed?: number;
   /** Pictures of each prompt, default 1; they follow each other in the result. */
   numImages?: number;
-  /** In pixels, multiples of the autoencoder's factor (8 for the published models). Default: what the network was trained on. */
+  /**
+   * In pixels, multiples of the autoencoder's factor (8 for the published models). Default: those of the `image` or the `latents`, else
+   * what the network was trained on.
+   */
   width?: number;
   height?: number;
   /** Another sampler than the pipeline's. */
@@ -67,7 +70,7 @@ export interface StableDiffusionOptions {
    * also has its latents outside the mask set to the picture's after each step, so that what it paints fits (diffusers does not). Default false.
    */
   pasteBack?: boolean;
-  /** With `pasteBack`: the width in pixels of the band inside the mask over which the new picture fades in. Default 0. */
+  /** With `pasteBack` only: the width in pixels of the band inside the mask over which the new picture fades in. Default 0. */
   maskBlur?: number;
   /** A ControlNet and the picture it reads. */
   control?: Control;
@@ -124,6 +127,7 @@ export interface CheckedOptions {
   seed: number;
   numImages: number;
   strength: number;
+  eta: number;
   denoisingStart: number | undefined;
   denoisingEnd: number | undefined;
   maskBlur: number;
@@ -155,6 +159,8 @@ export interface PipelineFacts {
   latentChannels: number;
   /** Width of the text states. */
   textWidth: number;
+  /** How many of them there are of a prompt. */
+  textTokens: number;
   textLayers: number;
   /** The network also takes a mask and the picture around it (9 channels): without a mask it cannot draw. */
   needsMask: boolean;
@@ -167,21 +173,15 @@ export function checkStableDiffusionOptions(options: StableDiffusionOptions, fac
   const { numInferenceSteps = 50, guidanceScale = 7.5, guidanceRescale = 0, clipSkip = 0, seed = 0 } = options;
   const { numImages = 1, mask, image, maskBlur = 0, pasteBack = false, eta = 0 } = options;
   const { strength = mask ? 1 : 0.8, denoisingStart, denoisingEnd } = options;
-  const { latents, promptEmbeds, negativePromptEmbeds } = options;
-  requireTensors({ image, mask, latents, promptEmbeds, negativePromptEmbeds });
-  const isScheduler = options.scheduler === undefined || typeof options.scheduler.plan === "function";
-  requireOption(isScheduler, "scheduler", options.scheduler, "a scheduler, such as schedulerFromConfig gives");
+  const { latents } = options;
+  requireTensors({ image, mask, latents });
+  const floats = latents?.dtype ?? "float32";
+  requireOption(floats === "float32", "latents", floats, "float32");
   requireWhole("numInferenceSteps", numInferenceSteps, 1);
   requireWhole("numImages", numImages, 1);
   requireWhole("seed", seed, 0);
   requireWhole("maskBlur", maskBlur, 0);
-  requireWhole("clipSkip", clipSkip, 0);
-  requireOption(
-    clipSkip < facts.textLayers,
-    "clipSkip",
-    clipSkip,
-    `less than the text encoder's ${facts.textLayers} layers`,
-  );
+  requireClipSkip(clipSkip, facts);
   const isFinite = Number.isFinite(guidanceScale);
   requireOption(isFinite, "guidanceScale", guidanceScale, "a finite number (1 or less: no guidance)");
   requireBetween("guidanceRescale", guidanceRescale, 0, 1);
@@ -203,11 +203,25 @@ export function checkStableDiffusionOptions(options: StableDiffusionOptions, fac
         "To draw a whole picture give a mask of ones.",
     );
   }
+  requireOption(
+    options.strength === undefined || image !== undefined || denoisingStart !== undefined,
+    "strength",
+    strength,
+    "an image that it is the strength for; give the picture to change as image",
+  );
   if (pasteBack && !(image && mask)) {
     const missing = mask ? "the image" : "a mask";
     throw new PipelineOptionError(`pasteBack: given without ${missing}; there is nothing to keep.`);
   }
   const [height, width] = checkedSize(options, facts);
+  requireOption(
+    maskBlur === 0 || pasteBack,
+    "maskBlur",
+    maskBlur,
+    "pasteBack: true with it, as what is blurred is the seam",
+  );
+  const narrow = Math.min(height, width);
+  requireOption(maskBlur < narrow, "maskBlur", maskBlur, `less than the picture's shorter side, ${narrow}`);
   const shape: CheckedOptions["shape"] = [batch, height / facts.factor, width / facts.factor, facts.latentChannels];
   if (latents && latents.shape.join() !== shape.join()) {
     throw new PipelineOptionError(
@@ -216,7 +230,16 @@ export function checkStableDiffusionOptions(options: StableDiffusionOptions, fac
     );
   }
   if (options.control) checkControl(options.control, { unet: facts.unet, height: shape[1], width: shape[2] });
-  const numbers = { steps: numInferenceSteps, guidanceScale, guidanceRescale, clipSkip, seed, numImages, strength };
+  const numbers = {
+    steps: numInferenceSteps,
+    guidanceScale,
+    guidanceRescale,
+    clipSkip,
+    seed,
+    numImages,
+    strength,
+    eta,
+  };
   return {
     ...{ prompts, negatives, ...numbers, denoisingStart, denoisingEnd, maskBlur, shape },
     // Views; if the second is refused, the tidy frees the first.
@@ -240,8 +263,18 @@ function checkHandOver({ denoisingStart, denoisingEnd = 1, latents, image, mask 
   }
 }
 
+/** @throws PipelineOptionError if the text encoder has no layer so long before its last */
+export function requireClipSkip(clipSkip: number, { textLayers }: Pick<PipelineFacts, "textLayers">): void {
+  requireWhole("clipSkip", clipSkip, 0);
+  requireOption(clipSkip < textLayers, "clipSkip", clipSkip, `less than the text encoder's ${textLayers} layers`);
+}
+
+/** What there is of a prompt. */
+type TextFacts = Pick<PipelineFacts, "textWidth" | "textTokens">;
+
 /** The prompts, or their states. */
-export function checkedPrompts({ prompt, promptEmbeds }: PromptOptions, facts: Pick<PipelineFacts, "textWidth">) {
+export function checkedPrompts({ prompt, promptEmbeds }: PromptOptions, facts: TextFacts) {
+  requireTensors({ promptEmbeds });
   if ((prompt === undefined) === (promptEmbeds === undefined)) {
     throw new PipelineOptionError(
       `prompt, promptEmbeds: ${prompt === undefined ? "neither is" : "both are"} given; give one of them.`,
@@ -251,35 +284,34 @@ export function checkedPrompts({ prompt, promptEmbeds }: PromptOptions, facts: P
 }
 
 /** The same for what to draw away from, one for all or one for each of `count` prompts. */
-export function checkedNegatives(options: PromptOptions, count: number, facts: Pick<PipelineFacts, "textWidth">) {
+export function checkedNegatives(options: PromptOptions, count: number, facts: TextFacts) {
   const { negativePrompt, negativePromptEmbeds, promptEmbeds } = options;
+  requireTensors({ negativePromptEmbeds });
   if (!negativePromptEmbeds) return negativesFor(count, negativePrompt ?? "");
   if (negativePrompt !== undefined) {
     throw new PipelineOptionError("negativePrompt, negativePromptEmbeds: both are given; give one of them.");
   }
   const [rows, tokens] = checkedEmbeds("negativePromptEmbeds", negativePromptEmbeds, facts).shape;
-  const fits = (rows === 1 || rows === count) && (!promptEmbeds || promptEmbeds.shape[1] === tokens);
+  const expected = promptEmbeds?.shape[1] ?? facts.textTokens;
   requireOption(
-    fits,
+    (rows === 1 || rows === count) && tokens === expected,
     "negativePromptEmbeds",
     `[${negativePromptEmbeds.shape.join(", ")}]`,
-    `1 or ${count} rows, and as many tokens as the prompts have`,
+    `1 or ${count} rows, and as many tokens as the prompts have, ${expected}`,
   );
   return negativePromptEmbeds;
 }
 
-function checkedEmbeds(
-  option: string,
-  embeds: tf.Tensor3D,
-  { textWidth }: Pick<PipelineFacts, "textWidth">,
-): tf.Tensor3D {
+function checkedEmbeds(option: string, embeds: tf.Tensor3D, { textWidth }: TextFacts): tf.Tensor3D {
   const fits = embeds.rank === 3 && embeds.shape[0] > 0 && embeds.shape[2] === textWidth;
   requireOption(fits, option, `[${embeds.shape.join(", ")}]`, `[prompts, tokens, ${textWidth}]`);
   return embeds;
 }
 
-function checkedSize({ width, height, image }: StableDiffusionOptions, { size, factor }: PipelineFacts) {
-  const [rows, columns] = image ? image.shape.slice(-3) : [];
+function checkedSize({ width, height, image, latents }: StableDiffusionOptions, facts: PipelineFacts) {
+  const { size, factor, latentChannels } = facts;
+  const ofLatents = latents?.rank === 4 && latents.shape[3] === latentChannels ? latents.shape.slice(1, 3) : [];
+  const [rows, columns] = image ? image.shape.slice(-3) : ofLatents.map((side) => side * factor);
   const asked = { height: height ?? rows ?? size[0], width: width ?? columns ?? size[1] };
   for (const [side, pixels] of Object.entries(asked)) {
     requireOption(

@@ -1,7 +1,7 @@
 import type * as tf from "@tensorflow/tfjs";
 import { PipelineOptionError } from "./errors.js";
 import type { OptionNames } from "./known-options.js";
-import { requireOption, texts } from "./option-checks.js";
+import { requireOption, requireTensors, texts } from "./option-checks.js";
 import {
   type CheckedOptions,
   STABLE_DIFFUSION_OPTIONS,
@@ -72,12 +72,19 @@ export function promptPair(first: string[], given: string | string[] | undefined
   return { first: stretched(first), second: stretched(second) };
 }
 
-/** @throws PipelineOptionError for sizes that are none, and vectors that are missing or do not fit */
-export function checkXLOptions(options: StableDiffusionXLOptions, { prompts, negatives }: CheckedOptions): void {
+/**
+ * @param vectorWidth numbers in a sentence vector
+ * @throws PipelineOptionError for sizes that are none, and vectors that are missing or do not fit
+ */
+export function checkXLOptions(
+  options: StableDiffusionXLOptions,
+  { prompts, negatives }: CheckedOptions,
+  vectorWidth: number,
+): void {
   for (const option of SIZES) {
-    const pair = options[option];
-    const isPair = pair === undefined || (pair.length === 2 && pair.every((n) => Number.isSafeInteger(n) && n >= 0));
-    requireOption(isPair, option, `[${String(pair)}]`, "two whole numbers of pixels, 0 or more");
+    const pair: unknown = options[option];
+    const isPair = Array.isArray(pair) && pair.length === 2 && pair.every((n) => Number.isSafeInteger(n) && n >= 0);
+    requireOption(pair === undefined || isPair, option, `[${String(pair)}]`, "two whole numbers of pixels, 0 or more");
   }
   if ((options.negativeOriginalSize === undefined) !== (options.negativeTargetSize === undefined)) {
     throw new PipelineOptionError("negativeOriginalSize, negativeTargetSize: only one is given; give both or none.");
@@ -88,8 +95,8 @@ export function checkXLOptions(options: StableDiffusionXLOptions, { prompts, neg
   }
   checkSecond("prompt2", options.prompt2, prompts, prompts);
   checkSecond("negativePrompt2", options.negativePrompt2, negatives, prompts);
-  checkPooled("prompt", prompts, options.pooledPromptEmbeds);
-  checkPooled("negativePrompt", negatives, options.negativePooledPromptEmbeds);
+  checkPooled("prompt", prompts, options.pooledPromptEmbeds, vectorWidth);
+  checkPooled("negativePrompt", negatives, options.negativePooledPromptEmbeds, vectorWidth);
 }
 
 const SIZES = [
@@ -121,9 +128,17 @@ function checkSecond(
   );
 }
 
-function checkPooled(kind: string, states: string[] | tf.Tensor3D, pooled: tf.Tensor2D | undefined): void {
+function checkPooled(
+  kind: string,
+  states: string[] | tf.Tensor3D,
+  pooled: tf.Tensor2D | undefined,
+  width: number,
+): void {
   const [embeds, vectors] =
-    kind === "prompt" ? ["promptEmbeds", "pooledPromptEmbeds"] : ["negativePromptEmbeds", "negativePooledPromptEmbeds"];
+    kind === "prompt"
+      ? (["promptEmbeds", "pooledPromptEmbeds"] as const)
+      : (["negativePromptEmbeds", "negativePooledPromptEmbeds"] as const);
+  requireTensors({ [vectors]: pooled });
   if (Array.isArray(states)) {
     if (pooled) throw new PipelineOptionError(`${vectors}: given without ${embeds}; give both or none.`);
     return;
@@ -131,10 +146,10 @@ function checkPooled(kind: string, states: string[] | tf.Tensor3D, pooled: tf.Te
   if (!pooled) throw new PipelineOptionError(`${embeds}: given without ${vectors}; give both or none.`);
   const rows = states.shape[0];
   requireOption(
-    pooled.rank === 2 && pooled.shape[0] === rows,
+    pooled.shape.join() === [rows, width].join(),
     vectors,
     `[${pooled.shape.join(", ")}]`,
-    `${rows} rows, as ${embeds} has`,
+    `[${rows}, ${width}], a row for each of ${embeds}`,
   );
 }
 

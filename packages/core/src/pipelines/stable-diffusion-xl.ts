@@ -28,6 +28,7 @@ import {
   joinPrompts,
   repeatPrompts,
   type TextConditioning,
+  tokensOf,
 } from "./text-conditioning.js";
 
 const NAME = "StableDiffusionXLPipeline";
@@ -171,7 +172,7 @@ export class StableDiffusionXLPipeline extends LatentPipeline<StableDiffusionXLP
   protected override check(options: StableDiffusionXLOptions): CheckedOptions {
     const checked = super.check({ ...options, guidanceScale: options.guidanceScale ?? 5 });
     try {
-      checkXLOptions(options, checked);
+      checkXLOptions(options, checked, this.parts.textEncoder2.config.projection_dim);
       return checked;
     } catch (error) {
       tf.dispose([checked.image ?? [], checked.mask ?? []]);
@@ -179,15 +180,16 @@ export class StableDiffusionXLPipeline extends LatentPipeline<StableDiffusionXLP
     }
   }
 
-  encodePrompts(prompts: string[], { clipSkip, weighting }: EncodePromptsOptions = {}): PromptStates {
-    const { context, pooled } = this.#read(prompts, undefined, { promptWeighting: weighting }, clipSkip);
+  protected readPrompts(prompts: string[], options: EncodePromptsOptions): PromptStates {
+    const { context, pooled } = this.#read(prompts, undefined, options);
     return { promptEmbeds: context, pooledPromptEmbeds: pooled };
   }
 
   protected textFacts() {
-    const { textEncoder, textEncoder2 } = this.parts;
+    const { textEncoder, tokenizer2, textEncoder2 } = this.parts;
     const encoders = [textEncoder, textEncoder2].filter((encoder) => encoder !== undefined);
     return {
+      textTokens: tokensOf(tokenizer2, textEncoder2),
       textWidth: encoders.reduce((sum, { config }) => sum + config.hidden_size, 0),
       textLayers: Math.min(...encoders.map(({ config }) => config.num_hidden_layers)),
     };
@@ -197,7 +199,8 @@ export class StableDiffusionXLPipeline extends LatentPipeline<StableDiffusionXLP
     const { numImages, shape } = checked;
     const [batch, height, width] = shape;
     const isGuided = this.isGuided(checked);
-    const positive = this.#read(checked.prompts, options.prompt2, options, checked.clipSkip);
+    const { clipSkip, prompts } = checked;
+    const positive = this.#read(prompts, options.prompt2, { clipSkip, weighting: options.promptWeighting });
     const rows = repeatPrompts({ ...positive, pooled: options.pooledPromptEmbeds ?? positive.pooled }, numImages);
     const factor = this.factor;
     const ids = timeIds(options, [height * factor, width * factor], this.#isRefiner);
@@ -229,15 +232,15 @@ export class StableDiffusionXLPipeline extends LatentPipeline<StableDiffusionXLP
       forceZerosForEmptyPrompt
     )
       return { context: tf.zerosLike(like.context), pooled: tf.zerosLike(like.pooled!) };
-    const read = this.#read(negatives, negativePrompt2, options); // As diffusers does, without clipSkip.
+    const reading = { weighting: options.promptWeighting, tokens: like.context.shape[1] }; // As diffusers does, without clipSkip.
+    const read = this.#read(negatives, negativePrompt2, reading);
     return repeatPrompts({ ...read, pooled: negativePooledPromptEmbeds ?? read.pooled }, batch / read.context.shape[0]);
   }
 
   #read(
     given: string[] | tf.Tensor3D,
     other: string | string[] | undefined,
-    { promptWeighting: weighting }: StableDiffusionXLOptions,
-    clipSkip = 0,
+    reading: EncodePromptsOptions,
   ): TextConditioning {
     if (!Array.isArray(given)) return { context: given, pooled: undefined };
     const { first, second } = promptPair(given, other);
@@ -246,7 +249,7 @@ export class StableDiffusionXLPipeline extends LatentPipeline<StableDiffusionXLP
       ...(tokenizer && textEncoder ? [{ prompts: first, tokenizer, encoder: textEncoder }] : []),
       { prompts: second, tokenizer: tokenizer2, encoder: textEncoder2 },
     ];
-    return encodePromptsXL(readers, { clipSkip, weighting });
+    return encodePromptsXL(readers, reading);
   }
 }
 

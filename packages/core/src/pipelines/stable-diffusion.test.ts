@@ -7,9 +7,11 @@ import * as tf from "@tensorflow/tfjs";
 import { replayNoise, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
 import { loadModel } from "../models/load-model.js";
 import type { UNet2DConditionModel } from "../models/unet-2d-condition.js";
+import { traceLayers } from "../nn/layer-trace.js";
 import { useTestBackend } from "../testing/backend.js";
 import { above, fixturePath, Golden, loadFixture } from "../testing/fixture.js";
 import { writeTinyStableDiffusion } from "../testing/stable-diffusion.js";
+import { PipelineOptionError } from "./errors.js";
 import { outpaintCanvas } from "./inpainting.js";
 import { StableDiffusionPipeline } from "./stable-diffusion.js";
 import type { StableDiffusionOptions } from "./stable-diffusion-options.js";
@@ -94,6 +96,8 @@ describe("Stable Diffusion draws what diffusers draws", () => {
   });
 });
 
+/** The networks' folders. */
+const PARTS = ["unet", "vae", "text_encoder"];
 const PROMPT = { prompt: "a red cube", width: 32, height: 32, numInferenceSteps: 3 };
 
 /** Draws, and takes the pictures out of the tensors. */
@@ -102,6 +106,13 @@ async function draw(options: StableDiffusionOptions, by = pipeline): Promise<{ s
   const result = { shape: images.shape, images: [...images.dataSync()] };
   tf.dispose([images, latents]);
   return result;
+}
+
+/** A tensor that was disposed of. */
+function gone(shape: number[]): tf.Tensor {
+  const tensor = tf.zeros(shape);
+  tensor.dispose();
+  return tensor;
 }
 
 /** A picture of soft stripes, and a mask of its right half. */
@@ -138,6 +149,56 @@ describe("Stable Diffusion", () => {
     const { prompt, ...rest } = PROMPT;
     const said = await draw({ ...rest, prompt, negativePrompt: "blurry" });
     expect((await draw({ ...rest, promptEmbeds, negativePromptEmbeds })).images).toEqual(said.images);
+  });
+
+  it("reads the negative prompt in as many tokens as the states beside it have", async () => {
+    const { textEncoder, tokenizer } = pipeline.parts;
+    const read = (text: string, maxLength: number) =>
+      textEncoder.forward(tf.tensor2d([tokenizer.encode(text, { maxLength })], undefined, "int32")).lastHiddenState;
+    const { prompt, ...rest } = PROMPT;
+    const promptEmbeds = read(prompt, 20);
+    const said = await draw({ ...rest, promptEmbeds, negativePrompt: "blurry" });
+    const expected = await draw({ ...rest, promptEmbeds, negativePromptEmbeds: read("blurry", 20) });
+    expect(said.images).toEqual(expected.images);
+    // Without guidance nothing stands beside them, and they may be of any length.
+    const long = tf.concat([read(prompt, 77), read("on a hill", 77)], 1);
+    expect((await draw({ ...rest, promptEmbeds: long, guidanceScale: 1 })).shape).toEqual([1, 32, 32, 3]);
+  });
+
+  it("takes the size of the picture from latents, where nothing else says it", async () => {
+    const latents = tf.randomNormal<tf.Rank.R4>([1, 5, 9, 4], 0, 1, "float32", 1);
+    const { prompt, numInferenceSteps } = PROMPT;
+    expect((await draw({ prompt, numInferenceSteps, latents })).shape).toEqual([1, 20, 36, 3]);
+    latents.dispose();
+  });
+
+  it("draws no fresh noise unless eta asks for it, with TCD neither", async () => {
+    const latents = tf.randomNormal<tf.Rank.R4>([1, 8, 8, 4], 0, 1, "float32", 1);
+    const base = { beta_schedule: "scaled_linear", clip_sample: false };
+    for (const _class_name of ["TCDScheduler", "DDIMScheduler"]) {
+      const options = { ...PROMPT, latents, scheduler: schedulerFromConfig({ ...base, _class_name }) };
+      await draw({ ...options, noise: replayNoise([]) });
+      await expect(draw({ ...options, noise: replayNoise([]), eta: 0.5 })).rejects.toThrow("draw 1 was asked for");
+    }
+    latents.dispose();
+  });
+
+  it("takes up PNDM's Runge-Kutta steps at their beginning", async () => {
+    const { image, mask } = pictureAndMask();
+    const scheduler = schedulerFromConfig({ _class_name: "PNDMScheduler", beta_schedule: "scaled_linear" });
+    const { timesteps } = scheduler.plan(8);
+    // Three steps of four calls, then five of one: one step skipped, three, and five.
+    for (const [strength, first] of [
+      [0.9, 4],
+      [0.7, 12],
+      [0.4, 14],
+    ] as const) {
+      const seen: number[] = [];
+      const onStep = ({ timestep }: { timestep: number }) => void seen.push(timestep);
+      await draw({ ...PROMPT, numInferenceSteps: 8, image, strength, scheduler, onStep });
+      expect(seen).toEqual(timesteps.slice(first));
+    }
+    tf.dispose([image, mask]);
   });
 
   it("weighs words where it is asked to, and reads brackets as text otherwise", async () => {
@@ -244,6 +305,29 @@ describe("Stable Diffusion", () => {
     await rm(copy, { recursive: true });
   });
 
+  it("writes the weights byte for byte and the configs key for key as diffusers did", async () => {
+    const copy = await mkdtemp(join(tmpdir(), "stable diffusion copy "));
+    await pipeline.savePretrained(copy);
+    const config = (at: string, name: string) => {
+      const { _diffusers_version, ...rest } = JSON.parse(readFileSync(join(at, name), "utf8")) as Record<
+        string,
+        unknown
+      >;
+      return rest;
+    };
+    for (const name of [
+      "model_index.json",
+      "scheduler/scheduler_config.json",
+      ...PARTS.map((part) => `${part}/config.json`),
+    ])
+      expect({ name, ...config(copy, name) }).toEqual({ name, ...config(folder, name) });
+    for (const part of PARTS) {
+      const file = readdirSync(join(copy, part)).find((name) => name.endsWith(".safetensors"))!;
+      expect(readFileSync(join(copy, part, file)).equals(readFileSync(join(folder, part, file)))).toBe(true);
+    }
+    await rm(copy, { recursive: true });
+  });
+
   it("writes half the precision, marked and in shards, and draws from them as from diffusers' own fp16", async () => {
     const copy = await mkdtemp(join(tmpdir(), "stable diffusion half "));
     await pipeline.savePretrained(copy, { dtype: "F16", variant: "fp16", maxShardBytes: 150_000 });
@@ -331,9 +415,63 @@ describe("Stable Diffusion", () => {
     ["latents of another shape", { latents: tf.zeros([1, 8, 8, 3]) }, "latents: [1, 8, 8, 3]; expected [1, 8, 8, 4]"],
     ["negatives that do not fit", { negativePrompt: ["a", "b"] }, "negativePrompt: 2 for 1 prompts"],
     ["paste back without a mask", { pasteBack: true }, "pasteBack: given without a mask"],
+    ["no scheduler", { scheduler: null as never }, "scheduler: null; expected a scheduler"],
+    ["text for a number", { guidanceRescale: "0.5" as never }, "guidanceRescale: 0.5; expected a number from 0 to 1"],
+    ["latents of whole numbers", { latents: tf.zeros([1, 8, 8, 4], "int32") }, "latents: int32; expected float32"],
+    ["latents that are gone", { latents: gone([1, 8, 8, 4]) }, "latents: disposed of; expected a tensor that is"],
+    ["an image that is gone", { image: gone([32, 32, 3]) }, "image: disposed of; expected a tensor that is"],
+    [
+      "an image of bytes",
+      { image: tf.fill([32, 32, 3], 200, "int32") },
+      "image: values from 200 to 200; expected values from 0 to 1",
+    ],
+    [
+      "an image in [-1, 1]",
+      { image: tf.fill([32, 32, 3], -1) },
+      "image: values from -1 to -1; expected values from 0 to 1",
+    ],
+    ["an image of NaN", { image: tf.fill([32, 32, 3], NaN) }, "image: values that are NaN or infinite"],
+    ["strength of nothing", { strength: 0.5 }, "strength: 0.5; expected an image that it is the strength for"],
+    [
+      "a blur without a seam",
+      { image: tf.zeros([32, 32, 3]), mask: tf.ones([32, 32]), maskBlur: 3 },
+      "maskBlur: 3; expected pasteBack: true with it",
+    ],
+    [
+      "a blur wider than the picture",
+      { image: tf.zeros([32, 32, 3]), mask: tf.ones([32, 32]), pasteBack: true, maskBlur: 32 },
+      "maskBlur: 32; expected less than the picture's shorter side, 32",
+    ],
+    [
+      "negative states of another length",
+      { negativePromptEmbeds: tf.zeros([1, 20, 16]) },
+      "negativePromptEmbeds: [1, 20, 16]; expected 1 or 1 rows, and as many tokens as the prompts have, 77",
+    ],
+    [
+      "states too long for a negative prompt beside them",
+      { prompt: undefined, promptEmbeds: tf.zeros([1, 154, 16]) },
+      "promptEmbeds: 154 tokens; the text encoder cannot read a negative prompt of more than 77",
+    ],
+    ...["DDIMInverseScheduler", "RePaintScheduler"].map((_class_name): [string, object, string] => [
+      `a ${_class_name}`,
+      { scheduler: schedulerFromConfig({ _class_name }) },
+      `scheduler: ${_class_name} `,
+    ]),
+    [
+      "a learned variance that no network here has",
+      { scheduler: schedulerFromConfig({ _class_name: "DDPMScheduler", variance_type: "learned_range" }) },
+      "scheduler: DDPMScheduler with variance_type learned_range needs a network that predicts it",
+    ],
   ])("refuses %s before any work", async (_, options, message) => {
     const before = tf.memory().numTensors;
-    await expect(pipeline.generate({ ...PROMPT, ...options })).rejects.toThrow(message);
+    let calls = 0;
+    const { unet, vae, textEncoder } = pipeline.parts;
+    const stops = [unet, vae, textEncoder].map((network) => traceLayers(network, { enter: () => void calls++ }));
+    const error = await pipeline.generate({ ...PROMPT, ...options }).catch((error: unknown) => error);
+    for (const stop of stops) stop();
+    expect(error).toBeInstanceOf(PipelineOptionError);
+    expect((error as Error).message).toContain(message);
+    expect(calls).toBe(0);
     expect(tf.memory().numTensors).toBe(before);
   });
 

@@ -19,7 +19,7 @@ import {
   STABLE_DIFFUSION_OPTIONS,
   type StableDiffusionOptions,
 } from "./stable-diffusion-options.js";
-import { encodePrompts, type EncodePromptsOptions, repeatRows } from "./text-conditioning.js";
+import { encodePrompts, type EncodePromptsOptions, repeatRows, tokensOf } from "./text-conditioning.js";
 
 const NAME = "StableDiffusionPipeline";
 
@@ -134,23 +134,24 @@ export class StableDiffusionPipeline extends LatentPipeline<StableDiffusionParts
     });
   }
 
-  encodePrompts(prompts: string[], options?: EncodePromptsOptions): PromptStates {
+  protected readPrompts(prompts: string[], options: EncodePromptsOptions): PromptStates {
     return { promptEmbeds: encodePrompts(prompts, this.parts, options).context };
   }
 
   protected textFacts() {
-    const { hidden_size, num_hidden_layers } = this.parts.textEncoder.config;
-    return { textWidth: hidden_size, textLayers: num_hidden_layers };
+    const { tokenizer, textEncoder } = this.parts;
+    const { hidden_size, num_hidden_layers } = textEncoder.config;
+    return { textWidth: hidden_size, textLayers: num_hidden_layers, textTokens: tokensOf(tokenizer, textEncoder) };
   }
 
   protected condition(checked: CheckedOptions, { promptWeighting: weighting }: StableDiffusionOptions): Condition {
     const { prompts, negatives, clipSkip, numImages, shape } = checked;
-    const embeds = (given: string[] | tf.Tensor3D, skip = 0) =>
-      Array.isArray(given) ? encodePrompts(given, this.parts, { clipSkip: skip, weighting }).context : given;
+    const embeds = (given: string[] | tf.Tensor3D, how: EncodePromptsOptions) =>
+      Array.isArray(given) ? encodePrompts(given, this.parts, { ...how, weighting }).context : given;
     const inputs = { timestepCond: this.timestepCond(checked) };
-    const positive = repeatRows(embeds(prompts, clipSkip), numImages);
+    const positive = repeatRows(embeds(prompts, { clipSkip }), numImages);
     if (!this.isGuided(checked)) return { context: positive, inputs };
-    const negative = embeds(negatives); // As diffusers does, from the last layer whatever clipSkip says.
+    const negative = embeds(negatives, { tokens: positive.shape[1] }); // As diffusers does, without clipSkip.
     return { context: tf.concat([repeatRows(negative, shape[0] / negative.shape[0]), positive]), inputs };
   }
 }

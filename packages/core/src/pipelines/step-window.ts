@@ -14,6 +14,16 @@ type StepWish = Pick<CheckedOptions, "steps" | "strength" | "image"> &
 
 /** These call the network twice a step. */
 const SECOND_ORDER = /Heun|KDPM2|DPMSolverSDE/;
+/** PNDM's Runge-Kutta steps, where its config has them: the first three, of four calls each. */
+const RUNGE_KUTTA = { steps: 3, calls: 4 };
+
+/** Which of a plan's calls begin a step, and the plan's end if it is one; a run can be taken up only there. */
+function stepStarts({ _class_name, skip_prk_steps }: Scheduler["config"], calls: number): number[] {
+  const all = Array.from({ length: calls + 1 }, (_, i) => i);
+  if (SECOND_ORDER.test(_class_name)) return all.filter((i) => i % 2 === 0);
+  if (_class_name !== "PNDMScheduler" || skip_prk_steps) return all;
+  return all.filter((i) => i >= RUNGE_KUTTA.steps * RUNGE_KUTTA.calls || i % RUNGE_KUTTA.calls === 0);
+}
 
 /**
  * Which part of a plan is walked: with a picture the last `strength` of the steps, rounded down (Meng et al. 2022); with `denoisingStart` and
@@ -27,14 +37,13 @@ export function stepWindow(
   { timesteps }: Plan,
   { steps, strength, image, denoisingStart, denoisingEnd }: StepWish,
 ): StepWindow {
-  const { _class_name, num_train_timesteps: trained = 1000 } = scheduler.config;
-  const calls = SECOND_ORDER.test(_class_name) ? 2 : 1;
-  const cutoff = (share: number) => Math.round((trained as number) * (1 - share));
+  const { num_train_timesteps: trained = 1000 } = scheduler.config;
+  const starts = stepStarts(scheduler.config, timesteps.length);
+  const cutoff = (share: number) => Math.round((trained as number) - share * (trained as number));
   let first = 0;
   if (denoisingStart !== undefined) {
-    const left = timesteps.filter((t) => t < cutoff(denoisingStart)).length;
-    // A step of two calls is not begun with its second.
-    first = timesteps.length - left - (calls === 2 && left % 2 === 0 ? 1 : 0);
+    const above = timesteps.filter((t) => t >= cutoff(denoisingStart)).length;
+    first = starts.filter((i) => i <= above).at(-1)!;
   } else if (image) {
     const skipped = Math.max(steps - Math.trunc(steps * strength), 0);
     if (skipped === steps) {
@@ -42,7 +51,7 @@ export function stepWindow(
         `strength: ${strength} of ${steps} steps is less than one; give at least ${(1 / steps).toFixed(3)}, or more numInferenceSteps.`,
       );
     }
-    first = skipped * calls;
+    first = starts[skipped]!;
   }
   const after = timesteps.slice(first);
   const end = first + (denoisingEnd === undefined ? after : after.filter((t) => t >= cutoff(denoisingEnd))).length;

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import type { CLIPTextModel, CLIPTextModelWithProjection, CLIPTextOutput } from "../models/clip-text-model.js";
+import { PipelineOptionError } from "./errors.js";
 import { parsePromptWeights } from "../text/prompt-weights.js";
 import type { CLIPTokenizer } from "../text/tokenizer.js";
 
@@ -26,24 +27,27 @@ export interface EncodePromptsOptions {
   clipSkip?: number;
   /** Read `(word:1.3)` as weights: see {@link parsePromptWeights}. */
   weighting?: boolean;
+  /** Tokens to cut or pad each prompt to, default: as many as tokenizer and encoder can take. */
+  tokens?: number;
 }
 
-/**
- * Reads the prompts, all of them at once; each is cut or padded to the length that tokenizer and encoder can take, and what is
- * cut is told to the console.
- */
+/** Tokens that a prompt is cut or padded to. */
+export function tokensOf(tokenizer: CLIPTokenizer, encoder: CLIPTextModel | CLIPTextModelWithProjection): number {
+  return Math.min(tokenizer.maxLength, encoder.config.max_position_embeddings);
+}
+
+/** Reads the prompts, all of them at once, each cut or padded to one length; what is cut is told to the console. */
 export function encodePrompts(
   prompts: string[],
   { tokenizer, textEncoder, textEncoder2 }: TextEncoders,
-  { clipSkip = 0, weighting = false }: EncodePromptsOptions = {},
+  { clipSkip = 0, ...reading }: EncodePromptsOptions = {},
 ): TextConditioning {
   return tf.tidy(() => {
-    const { ids, weights } = readPrompts({ prompts, tokenizer, encoder: textEncoder }, weighting);
+    const { ids, weights } = readPrompts({ prompts, tokenizer, encoder: textEncoder }, reading);
     const states = tokenStates(textEncoder, ids, clipSkip);
     return {
-      context: weighting ? weighted(states, weights) : states,
-      pooled: textEncoder2?.forward(readPrompts({ prompts, tokenizer, encoder: textEncoder2 }, weighting).ids)
-        .textEmbeds,
+      context: reading.weighting ? weighted(states, weights) : states,
+      pooled: textEncoder2?.forward(readPrompts({ prompts, tokenizer, encoder: textEncoder2 }, reading).ids).textEmbeds,
     };
   });
 }
@@ -61,14 +65,14 @@ export interface PromptReader {
  */
 export function encodePromptsXL(
   readers: readonly PromptReader[],
-  { clipSkip = 0, weighting = false }: EncodePromptsOptions = {},
+  { clipSkip = 0, ...reading }: EncodePromptsOptions = {},
 ): TextConditioning {
   return tf.tidy(() => {
     const read = readers.map((reader) => {
-      const { ids, weights } = readPrompts(reader, weighting);
+      const { ids, weights } = readPrompts(reader, reading);
       const output: CLIPTextOutput & { textEmbeds?: tf.Tensor2D } = reader.encoder.forward(ids);
       const states = output.hiddenStates.at(-2 - clipSkip)!;
-      return { states: weighting ? weighted(states, weights) : states, pooled: output.textEmbeds };
+      return { states: reading.weighting ? weighted(states, weights) : states, pooled: output.textEmbeds };
     });
     return {
       context: tf.concat(
@@ -81,8 +85,18 @@ export function encodePromptsXL(
 }
 
 /** The token ids [N, L] of the prompts, how many of each are not padding, and the weight of each token. */
-export function readPrompts({ prompts, tokenizer, encoder }: PromptReader, weighting = false) {
-  const maxLength = Math.min(tokenizer.maxLength, encoder.config.max_position_embeddings);
+export function readPrompts(
+  { prompts, tokenizer, encoder }: PromptReader,
+  { weighting = false, tokens }: EncodePromptsOptions = {},
+) {
+  const most = tokensOf(tokenizer, encoder);
+  const maxLength = tokens ?? most;
+  if (maxLength > most) {
+    throw new PipelineOptionError(
+      `promptEmbeds: ${maxLength} tokens; the text encoder cannot read a negative prompt of more than ${most}. ` +
+        "Give negativePromptEmbeds of as many, or a guidanceScale of 1.",
+    );
+  }
   const encoded = prompts.map((prompt) => encodeWeighted(tokenizer, prompt, maxLength, weighting));
   const ids = encoded.flatMap(({ ids }) => ids);
   return {

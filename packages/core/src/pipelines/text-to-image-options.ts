@@ -2,7 +2,7 @@ import type * as tf from "@tensorflow/tfjs";
 import type { NoiseSource, Scheduler } from "@tfjs-diffusion/schedulers";
 import { PipelineOptionError } from "./errors.js";
 import { type OptionNames, requireKnownOptions } from "./known-options.js";
-import { negativesFor, requireBetween, requireOption, requireWhole, texts } from "./option-checks.js";
+import { negativesFor, requireBetween, requireOption, requireTensors, requireWhole, texts } from "./option-checks.js";
 import type { TextToImageStep } from "./text-to-image.js";
 
 /** What to draw, and how; checked before any work is done, and a PipelineOptionError says what is wrong. */
@@ -99,6 +99,7 @@ export function checkOptions(options: TextToImageOptions, picture: [number, numb
 
   const batch = prompts.length * numImages;
   const { latents } = options;
+  requireTensors({ latents });
   const channels = picture[2];
   if (latents && (latents.rank !== 4 || latents.shape[0] !== batch || latents.shape[3] !== channels)) {
     throw new PipelineOptionError(

@@ -6,7 +6,7 @@ import type { UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import { FiniteWatch } from "./finite-watch.js";
 import type { SaveOptions } from "../weights/model-folder.js";
 import { guide, needsGuidance } from "./guidance.js";
-import { planSteps } from "./plan-steps.js";
+import { planDrawing } from "./plan-steps.js";
 import { keepPixelRange } from "./pixel-range.js";
 import type { PartRequirement } from "./model-index.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "./pipeline-folder.js";
@@ -106,7 +106,7 @@ export class TextToImagePipeline {
     signal?.throwIfAborted();
     const guided = needsGuidance(guidance.guidanceScale);
     const scheduler = options.scheduler ?? this.parts.scheduler;
-    const plan = planSteps(scheduler, steps);
+    const plan = planDrawing(scheduler, steps);
     const noise = options.noise ?? keyedNoise(seed);
     const watch = new FiniteWatch(this.parts, debug);
     const conditioning = watch.over("Reading the prompts", () =>

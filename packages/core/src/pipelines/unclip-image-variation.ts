@@ -5,7 +5,7 @@ import type { SaveOptions } from "../weights/model-folder.js";
 import { needsGuidance } from "./guidance.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "./pipeline-folder.js";
 import { repeatRows } from "./text-conditioning.js";
-import { checkVariation, requirePictures, type UnCLIPImageVariationOptions } from "./unclip-options.js";
+import { checkVariation, requirePictureShape, type UnCLIPImageVariationOptions } from "./unclip-options.js";
 import {
   DRAWING_PARTS,
   drawingFolders,
@@ -14,6 +14,7 @@ import {
   type UnCLIPImageVariationParts,
 } from "./unclip-parts.js";
 import { UnCLIPDrawingPipeline } from "./unclip-pipeline.js";
+import { requirePictures } from "./option-checks.js";
 import { planSteps } from "./plan-steps.js";
 import { drawEmbeddings, type UnCLIPStep } from "./unclip-stages.js";
 import { repeatStates } from "./unclip-text.js";
@@ -68,7 +69,7 @@ export class UnCLIPImageVariationPipeline extends UnCLIPDrawingPipeline<
    * @throws PipelineOptionError if these are no pictures
    */
   imageEmbeddings(images: tf.Tensor3D | tf.Tensor4D): tf.Tensor2D {
-    requirePictures("images", images);
+    requirePictureShape("images", images);
     const { featureExtractor, imageEncoder } = this.parts;
     return tf.tidy(() => {
       const batch = images.reshape<tf.Tensor4D>([-1, ...images.shape.slice(-3)]);
@@ -80,6 +81,7 @@ export class UnCLIPImageVariationPipeline extends UnCLIPDrawingPipeline<
     const { batch, numImages, seed, decoderScale, ...steps } = checkVariation(options, this.facts);
     const { signal, image, decoderLatents, superResLatents } = options;
     signal?.throwIfAborted();
+    await requirePictures({ image });
     const { decoderScheduler, superResScheduler } = this.parts;
     const plans = {
       decoder: planSteps(decoderScheduler, steps.decoderSteps, "decoderNumInferenceSteps"),

@@ -2,7 +2,7 @@ import type * as tf from "@tensorflow/tfjs";
 import type { NoiseSource } from "@tfjs-diffusion/schedulers";
 import { PipelineOptionError } from "./errors.js";
 import { type OptionNames, requireKnownOptions } from "./known-options.js";
-import { requireOption, requireWhole, texts } from "./option-checks.js";
+import { requireOption, requireTensor, requireWhole, texts } from "./option-checks.js";
 import type { UnCLIPStep } from "./unclip-stages.js";
 import type { TextStates } from "./unclip-text.js";
 
@@ -136,6 +136,8 @@ export function checkUnCLIP(options: UnCLIPOptions, facts: UnCLIPFacts, tokens: 
   const text = textStates ?? texts("prompt", prompt!);
   if (textStates) {
     const { textEmbeds, hiddenStates, attentionMask } = textStates;
+    requireTensor("textStates.hiddenStates", hiddenStates);
+    requireTensor("textStates.attentionMask", attentionMask);
     requireRows("textStates.textEmbeds", textEmbeds, [facts.width]);
     const [rows] = textEmbeds.shape;
     requireShape("textStates.hiddenStates", hiddenStates, [rows, tokens, facts.width]);
@@ -153,14 +155,16 @@ export function checkVariation(options: UnCLIPImageVariationOptions, facts: UnCL
   requireKnownOptions(options, VARIATION_NAMES);
   const { image, imageEmbeddings } = options;
   requireOneOf({ image, imageEmbeddings });
-  if (image) requirePictures("image", image);
-  if (imageEmbeddings) requireRows("imageEmbeddings", imageEmbeddings, [facts.width]);
+  if (image !== undefined) requirePictureShape("image", image);
+  if (imageEmbeddings !== undefined) requireRows("imageEmbeddings", imageEmbeddings, [facts.width]);
   const rows = imageEmbeddings ? imageEmbeddings.shape[0] : image!.rank === 4 ? image!.shape[0] : 1;
   return checkDrawing(options, rows, facts);
 }
 
 /** @throws PipelineOptionError unless these are pictures, [H, W, 3] or [N, H, W, 3] */
-export function requirePictures(option: string, { rank, shape, size }: tf.Tensor): void {
+export function requirePictureShape(option: string, picture: tf.Tensor): void {
+  requireTensor(option, picture);
+  const { rank, shape, size } = picture;
   const fits = (rank === 3 || rank === 4) && shape.at(-1) === 3 && size > 0;
   requireOption(fits, option, `[${shape.join(", ")}]`, "[H, W, 3], or [N, H, W, 3]");
 }
@@ -176,12 +180,15 @@ function requireScale(option: string, scale: number): void {
   requireOption(Number.isFinite(scale), option, scale, "a finite number (1 or less: no guidance)");
 }
 
-function requireRows(option: string, { shape }: tf.Tensor, row: number[]): void {
+function requireRows(option: string, given: tf.Tensor, row: number[]): void {
+  requireTensor(option, given);
+  const { shape } = given;
   const fits = shape.length === row.length + 1 && shape[0] > 0 && shape.slice(1).join() === row.join();
   requireOption(fits, option, `[${shape.join(", ")}]`, `[rows, ${row.join(", ")}]`);
 }
 
 function requireShape(option: string, given: tf.Tensor | undefined, shape: number[]): void {
-  if (!given) return;
+  if (given === undefined) return;
+  requireTensor(option, given);
   requireOption(given.shape.join() === shape.join(), option, `[${given.shape.join(", ")}]`, `[${shape.join(", ")}]`);
 }

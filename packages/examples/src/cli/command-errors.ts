@@ -20,7 +20,7 @@ import {
   WeightsReadError,
 } from "@tfjs-diffusion/core";
 import { SchedulerConfigError } from "@tfjs-diffusion/schedulers";
-import { DrawingStopped } from "./drawing-stopped.js";
+import { Stopped } from "./stopped.js";
 import { OutputError } from "./output-file.js";
 import { UsageError } from "./usage-error.js";
 
@@ -59,7 +59,7 @@ export interface CommandEnd {
 
 /** How a command ends that failed with this error; undefined: by a fault of ours, which is to be seen whole. */
 export function commandEnd(error: unknown): CommandEnd | undefined {
-  if (error instanceof DrawingStopped) return { code: 130 };
+  if (error instanceof Stopped) return { code: 130 };
   if (error instanceof UsageError)
     return { code: 2, message: `${error.message}\nWith --help, all options are listed.` };
   if (!EXPLAINED.some((kind) => error instanceof kind)) return undefined;

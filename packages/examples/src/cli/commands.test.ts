@@ -358,6 +358,21 @@ describe("diffusion convert", () => {
     await expectDone(draw("generate", half, "a hat", "--variant", "fp16"));
   });
 
+  it("stopped by Ctrl-C ends with 130, and leaves nothing half written", async () => {
+    const targets = [join(out, "half"), join(out, "half.safetensors")];
+    for (const [from, to, ...options] of [
+      [sd, targets[0]!, "--dtype", "fp16"],
+      [sd, targets[1]!],
+      [SINGLE_FILE, targets[0]!, "--config", sd],
+    ] as [string, string, ...string[]][]) {
+      const press = setImmediate(() => process.emit("SIGINT"));
+      expect(await runCommand(["convert", from, to, ...options])).toBe(130);
+      clearImmediate(press);
+      expect(await readdir(out)).toEqual([]);
+    }
+    expect(process.listenerCount("SIGINT")).toBe(0);
+  });
+
   it("does not write over what is there, nor from file to file", async () => {
     expect(await runCommand(["convert", SINGLE_FILE, sd])).toBe(2);
     expect(complained.pop()).toMatch(/is there already. Give another place, or --force/);
@@ -401,6 +416,7 @@ describe("A command", () => {
     "generate",
     "generate model",
     "generate model prompt --stepz 3",
+    "inspct model",
     "generate model prompt --steps 0",
     "generate model prompt --seed=-1",
     "generate model prompt --sampler magic",
@@ -421,6 +437,15 @@ describe("A command", () => {
   ])("that is not understood ends with 2 and says what was expected: %s", async (words) => {
     expect(await runCommand(words.split(" "))).toBe(2);
     expect(complained.join()).toMatch(/--help/);
+  });
+
+  it("is told apart from a sentence when it is misspelt, and options from each other", async () => {
+    await runCommand(["inspct", sd]);
+    await runCommand(["generate", sd, "a hat", "--stpes", "3"]);
+    expect(complained).toEqual([
+      expect.stringMatching(/^inspct: there is no such command \(nearest: inspect\)\. A sentence .*--help/s),
+      expect.stringMatching(/^--stpes: there is no such option \(nearest: --steps\)\.\n.*--help/),
+    ]);
   });
 
   it.each([

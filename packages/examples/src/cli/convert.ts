@@ -1,10 +1,12 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { CLIP_VOCABULARY, convertFolder, folderToSingleFile, singleFileToFolder } from "@tfjs-diffusion/core";
 import { fromCaller } from "./inspect.js";
 import { modelFrom } from "./model-from.js";
 import { isWeightsFile, refuseForFolders } from "./open-model.js";
 import { ifGiven, oneOf, parseOptions, plainName, wrong } from "./option-values.js";
 import { precision } from "./picture-arguments.js";
+import { untilStopped } from "./stopped.js";
 import { UsageError } from "./usage-error.js";
 
 export const CONVERT_HELP = `Writes a checkpoint in another form, tensor by tensor: the memory of one is enough.
@@ -14,7 +16,7 @@ export const CONVERT_HELP = `Writes a checkpoint in another form, tensor by tens
   diffusion convert FOLDER FOLDER                 the same folder, in another precision or other shards
                                                   (in this repository: npm start -- convert …)
 
-  --dtype fp16|float32    the precision to write (default: as it is)
+  --dtype fp16|fp32       the precision to write (default: as it is)
   --shard SIZE            split weights that are larger, such as 2GB or 500MB (default 10GB; for folders)
   --variant NAME          of a folder to read, which of several sets of weights, such as fp16
   --save-variant NAME     of a folder to write, what its files are marked with
@@ -93,18 +95,30 @@ export async function convert(args: string[]): Promise<void> {
     throw new UsageError("convert: both are single files; one of them must be a folder.");
   if (!wanted.force && isTaken(to))
     throw new UsageError(`convert: ${to} is there already. Give another place, or --force.`);
-  const { dtype, maxShardBytes, variant, saveVariant, config, tokenizer, predictionType, ema } = wanted;
+  const { config, tokenizer, predictionType, ema } = wanted;
   refuseForFolders(from, { config, tokenizer, prediction: predictionType, ema });
+  const isNew = !isTaken(to);
+  try {
+    await untilStopped((signal) => write(from, to, wanted, signal));
+  } catch (error) {
+    // Half a folder is of no use, and in the way of the next attempt.
+    if (isNew) await rm(to, { recursive: true, force: true }).catch(() => undefined);
+    throw error;
+  }
+  console.log(`Wrote ${to}.`);
+}
+
+async function write(from: string, to: string, wanted: ConvertArguments, signal: AbortSignal): Promise<void> {
+  const { dtype, maxShardBytes, variant, saveVariant, config, tokenizer, predictionType, ema } = wanted;
   if (isWeightsFile(from)) {
     const source = tokenizer ?? (config === undefined ? CLIP_VOCABULARY : undefined);
     await singleFileToFolder(from, to, {
-      ...{ dtype, maxShardBytes, variant: saveVariant, predictionType, ema },
+      ...{ dtype, maxShardBytes, variant: saveVariant, predictionType, ema, signal },
       config: config && modelFrom(config),
       tokenizer: source && modelFrom(source),
     });
-  } else if (isWeightsFile(to)) await folderToSingleFile(from, to, { variant, dtype });
-  else await convertFolder(from, to, { variant, dtype, maxShardBytes, saveVariant });
-  console.log(`Wrote ${to}.`);
+  } else if (isWeightsFile(to)) await folderToSingleFile(from, to, { variant, dtype, signal });
+  else await convertFolder(from, to, { variant, dtype, maxShardBytes, saveVariant, signal });
 }
 
 function isTaken(path: string): boolean {

@@ -3,13 +3,13 @@ import { encodePng, imageGrid, useBackend } from "@tfjs-diffusion/core";
 import { type KeyedNoise, type Scheduler, keyedNoise } from "@tfjs-diffusion/schedulers";
 import { Presets, SingleBar } from "cli-progress";
 import type { DrawArguments } from "./arguments.js";
-import { DrawingStopped } from "./drawing-stopped.js";
 import { type DrawingModel, isLatent, openModel } from "./open-model.js";
 import { outputFile, writeOutput } from "./output-file.js";
 import { type Canvas, readCanvas } from "./read-picture.js";
 import { samplerNamed } from "./samplers.js";
 import { SHIPPED } from "./shipped.js";
 import { showInTerminal } from "./show.js";
+import { untilStopped } from "./stopped.js";
 import { describeUnknownWords, unknownWords } from "./unknown-words.js";
 
 /** Pictures that go through the network together: more are no faster and take more memory. */
@@ -36,7 +36,8 @@ export async function draw(args: DrawArguments): Promise<void> {
     const scheduler = samplerNamed(args.sampler, pipeline.parts.scheduler, args.steps);
     const started = performance.now();
     const all = prompts.flatMap((prompt) => Array<string>(args.count).fill(prompt));
-    const images = await drawInBatches({ pipeline, scheduler, prompts: all, canvas, args });
+    const drawing = { pipeline, scheduler, prompts: all, canvas, args };
+    const images = await untilStopped((signal) => drawInBatches(drawing, signal));
     const seconds = (performance.now() - started) / 1000;
 
     const columns = prompts.length > 1 ? args.count : Math.min(args.count, 8);
@@ -70,18 +71,18 @@ interface Drawing {
   args: DrawArguments;
 }
 
-async function drawInBatches({ pipeline, scheduler, prompts, canvas, args }: Drawing): Promise<tf.Tensor4D> {
+async function drawInBatches(
+  { pipeline, scheduler, prompts, canvas, args }: Drawing,
+  signal: AbortSignal,
+): Promise<tf.Tensor4D> {
   const batches = Array.from({ length: Math.ceil(prompts.length / BATCH) }, (_, b) =>
     prompts.slice(b * BATCH, (b + 1) * BATCH),
   );
-  const abort = new AbortController();
-  const stop = () => abort.abort(new DrawingStopped());
   const bar = new SingleBar(
     { format: "Drawing {bar} {value}/{total} steps, {eta_formatted} left", hideCursor: true, noTTYOutput: true },
     Presets.shades_classic,
   );
   const done: tf.Tensor4D[] = [];
-  process.once("SIGINT", stop);
   bar.start(batches.length * args.steps, 0);
   try {
     for (const [b, prompt] of batches.entries()) {
@@ -92,7 +93,7 @@ async function drawInBatches({ pipeline, scheduler, prompts, canvas, args }: Dra
         numInferenceSteps: args.steps,
         scheduler,
         noise: noiseOfBatch(args.seed, b),
-        signal: abort.signal,
+        signal,
         onStep: ({ index, total }: { index: number; total: number }) => {
           bar.setTotal(batches.length * total);
           bar.update(b * total + index + 1);
@@ -109,7 +110,6 @@ async function drawInBatches({ pipeline, scheduler, prompts, canvas, args }: Dra
   } finally {
     tf.dispose(done);
     bar.stop();
-    process.off("SIGINT", stop);
   }
 }
 

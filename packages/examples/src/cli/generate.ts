@@ -2,7 +2,6 @@ import * as tf from "@tensorflow/tfjs";
 import { type Control, encodePng, UnCLIPPipeline, useBackend } from "@tfjs-diffusion/core";
 import type { Scheduler } from "@tfjs-diffusion/schedulers";
 import { Presets, SingleBar } from "cli-progress";
-import { DrawingStopped } from "./drawing-stopped.js";
 import { type DrawingModel, isLatent, openAnyModel, openControl } from "./open-model.js";
 import { numbered, outputFile, writeOutput } from "./output-file.js";
 import {
@@ -15,6 +14,7 @@ import {
 import { pictureTexts } from "./picture-settings.js";
 import { type Canvas, readCanvas } from "./read-picture.js";
 import { samplerNamed } from "./samplers.js";
+import { untilStopped } from "./stopped.js";
 
 /** `diffusion generate`: draws pictures from prompts. */
 export async function generate(args: string[]): Promise<void> {
@@ -40,7 +40,7 @@ async function drawPictures(args: PictureArguments): Promise<void> {
     const scheduler = samplerNamed(args.sampler, ownSampler(pipeline), args.steps);
     const drawing = { args, pipeline, scheduler, canvas, control, backend: name, path };
     const began = performance.now();
-    const files = await drawAll(drawing);
+    const files = await untilStopped((signal) => drawAll(drawing, signal));
     const seconds = (performance.now() - began) / 1000;
     console.log(`Drew in ${seconds.toFixed(1)} s on ${name}${detail ? ` (${detail})` : ""}:\n${files.join("\n")}`);
   } finally {
@@ -66,7 +66,7 @@ interface Drawing {
 }
 
 /** Draws and writes one picture after the other, so that what is there stays if the rest is stopped. */
-async function drawAll(drawing: Drawing): Promise<string[]> {
+async function drawAll(drawing: Drawing, signal: AbortSignal): Promise<string[]> {
   const { prompts, count } = drawing.args;
   const total = prompts.length * count;
   const bar = new SingleBar(
@@ -76,9 +76,6 @@ async function drawAll(drawing: Drawing): Promise<string[]> {
     },
     Presets.shades_classic,
   );
-  const abort = new AbortController();
-  const stop = () => abort.abort(new DrawingStopped());
-  process.once("SIGINT", stop);
   bar.start(total * drawing.args.steps, 0, { picture: `1/${total}`, step: "-" });
   try {
     const files: string[] = [];
@@ -88,7 +85,7 @@ async function drawAll(drawing: Drawing): Promise<string[]> {
       await drawOne(
         drawing,
         { prompt: prompts[Math.floor(i / count)]!, seed: drawing.args.seed + (i % count), file },
-        abort.signal,
+        signal,
         (index, steps) => {
           const now = performance.now();
           bar.setTotal(total * steps);
@@ -101,7 +98,6 @@ async function drawAll(drawing: Drawing): Promise<string[]> {
     return files;
   } finally {
     bar.stop();
-    process.off("SIGINT", stop);
   }
 }
 

@@ -9,8 +9,9 @@ import { UsageError } from "./usage-error.js";
 
 export const INSPECT_HELP = `Says what a checkpoint is, without loading it, or with what settings a picture was drawn.
 
-  npm start -- inspect PATH    a .safetensors file, its address (https://…), a folder of diffusers, one that comes with the
+  diffusion inspect PATH       a .safetensors file, its address (https://…), a folder of diffusers, one that comes with the
                                repository (portraits, …), or a .png of generate and edit
+                               (in this repository: npm start -- inspect …)
 
   --json    the same for programs
   --help    this text
@@ -28,7 +29,7 @@ export interface InspectArguments {
 }
 
 /**
- * Reads the words after `npm start -- inspect`.
+ * Reads the words after `inspect`.
  *
  * @throws UsageError for an unknown option, or not exactly one path
  */

@@ -1,20 +1,60 @@
 import { parseArgs, type ParseArgsConfig } from "node:util";
+import { distance } from "fastest-levenshtein";
 import { UsageError } from "./usage-error.js";
+
+type Options = NonNullable<ParseArgsConfig["options"]>;
 
 /**
  * Splits a command line into options and words.
  *
  * @throws UsageError for an option that is not among `options`, or lacks its value
  */
-export function parseOptions<O extends NonNullable<ParseArgsConfig["options"]>>(
+export function parseOptions<O extends Options>(
   args: string[],
   options: O,
 ): ReturnType<typeof parseArgs<{ args: string[]; allowPositionals: true; options: O }>> {
   try {
-    return parseArgs({ args, allowPositionals: true, options });
+    return parseArgs({ args: withNumbers(args, options), allowPositionals: true, options });
   } catch (error) {
-    throw new UsageError((error as Error).message); // parseArgs throws nothing else, and says what was wrong.
+    throw new UsageError(whatIsWrong((error as Error).message, Object.keys(options)));
   }
+}
+
+/** `--seed -3` as `--seed=-3`: what begins with a hyphen would be taken for an option, and the user told of that. */
+function withNumbers(args: readonly string[], options: Options): string[] {
+  const joined: string[] = [];
+  for (const arg of args) {
+    const [, option = ""] = /^--([\w-]+)$/.exec(joined.at(-1) ?? "") ?? [];
+    if (/^-[\d.]/.test(arg) && options[option]?.type === "string") joined.push(`${joined.pop()}=${arg}`);
+    else joined.push(arg);
+  }
+  return joined;
+}
+
+/** parseArgs' message as ours. */
+function whatIsWrong(message: string, known: readonly string[]): string {
+  const [, unknown] = /^Unknown option '(-[^']+)'/.exec(message) ?? [];
+  if (unknown !== undefined) {
+    const near = nearest(unknown.replace(/^-+/, ""), known);
+    return `${unknown}: there is no such option${near === undefined ? "" : ` (nearest: --${near})`}.`;
+  }
+  const [, lacking] =
+    /^Option '(?:-\w, )?(--[\w-]+)(?: <value>)?' argument (?:missing|is ambiguous)/.exec(message) ?? [];
+  if (lacking === undefined) return message;
+  return `${lacking}: its value is missing; one that begins with a hyphen is written ${lacking}=-….`;
+}
+
+/** Which of several names is meant by a misspelt one: the nearest, at most so many letters away, a third of them unless told. */
+export function nearest(
+  name: string,
+  names: readonly string[],
+  letters = Math.ceil(name.length / 3),
+): string | undefined {
+  const [best] = names
+    .map((other) => ({ other, apart: distance(name, other) }))
+    .filter(({ apart }) => apart <= letters)
+    .sort((a, b) => a.apart - b.apart);
+  return best?.other;
 }
 
 /** An option's value as a number. */

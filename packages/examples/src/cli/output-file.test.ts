@@ -1,4 +1,13 @@
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
@@ -46,5 +55,15 @@ describe("The output file", () => {
     const written = writeOutput(join(folder, "gone", "face.png"), new Uint8Array(3));
     await expect(written).rejects.toThrow(OutputError);
     await expect(written).rejects.toThrow(/face\.png cannot be written: ENOENT.*--out/);
+  });
+
+  it("is written whole or not at all, with nothing left beside it", async () => {
+    const file = join(folder, "face.png");
+    writeFileSync(file, "old");
+    await writeOutput(file, new Uint8Array([1, 2, 3]));
+    expect([...readFileSync(file)]).toEqual([1, 2, 3]);
+    mkdirSync(join(folder, "taken.png"));
+    await expect(writeOutput(join(folder, "taken.png"), new Uint8Array(3))).rejects.toThrow(OutputError);
+    expect(readdirSync(folder).sort()).toEqual(["face.png", "taken.png"]);
   });
 });

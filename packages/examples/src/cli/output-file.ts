@@ -1,5 +1,5 @@
 import { accessSync, constants, existsSync, mkdirSync, statSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 
 /** Thrown where a picture cannot be written. */
@@ -29,11 +29,20 @@ export function outputFile(out: string | undefined, prompts: readonly string[]):
   return file;
 }
 
-/** @throws OutputError, as where the disk is full */
+/**
+ * Writes a file whole or not at all, whatever stops it: under another name beside it first.
+ *
+ * @throws OutputError, as where the disk is full
+ */
 export async function writeOutput(file: string, bytes: Uint8Array): Promise<void> {
-  await writeFile(file, bytes).catch((error: unknown) => {
+  const partial = `${file}.${process.pid}.partial`;
+  try {
+    await writeFile(partial, bytes);
+    await rename(partial, file);
+  } catch (error) {
+    await rm(partial, { force: true }).catch(() => undefined); // What is wrong is said below.
     throw cannotWrite(file, error);
-  });
+  }
 }
 
 function cannotWrite(file: string, cause: unknown): OutputError {

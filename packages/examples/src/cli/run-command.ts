@@ -6,8 +6,10 @@ import { draw } from "./draw.js";
 import { edit, generate } from "./generate.js";
 import { inspect } from "./inspect.js";
 import { live } from "./live.js";
+import { nearest } from "./option-values.js";
 import { profile } from "./profile.js";
 import { SHIPPED } from "./shipped.js";
+import { UsageError } from "./usage-error.js";
 
 /** What the first word of a command line may ask for; anything else is a sentence to draw a face from. */
 const COMMANDS: Readonly<Record<string, (args: string[]) => Promise<void>>> = {
@@ -36,8 +38,21 @@ async function run(args: string[]): Promise<void> {
   const [name = "", ...rest] = args;
   if (name === "backends" && rest.length === 0) return printBackends();
   if (Object.hasOwn(COMMANDS, name)) return COMMANDS[name]!(rest);
+  refuseMisspelt(name);
   const drawing = readDrawArguments(args);
   if (drawing === "help") console.log(HELP);
   else if (!("prompts" in drawing)) console.log(SHIPPED[drawing.words].words().join(" "));
   else await draw(drawing);
+}
+
+/** Short words are near too many others that a sentence may begin with, as lime is near live. */
+const UNMISTAKABLE = Object.keys(COMMANDS).filter((name) => name.length > 5);
+
+/** @throws UsageError for a word that is almost a command: drawn as a sentence, it would give a face and no hint of what was wrong */
+function refuseMisspelt(word: string): void {
+  const command = nearest(word, UNMISTAKABLE, 1);
+  if (command === undefined) return;
+  throw new UsageError(
+    `${word}: there is no such command (nearest: ${command}). A sentence to draw is written in quotation marks.`,
+  );
 }
