@@ -81,12 +81,16 @@ const SIZE = /(_channels|_size|_dim|_groups|_heads|_kernel|_embeds|_embeddings|_
 /** More of anything is a mistake, or meant to exhaust the memory. */
 const MOST = 2 ** 20;
 const MOST_LAYERS = 1000;
+const MOST_LEVELS = 64;
 
 /** Refuses a size that is not a whole number of a sensible size, or is missing where it must not be. */
 function requireSizes(className: string, key: string, value: unknown, fallback: unknown): void {
   if (!SIZE.test(key)) return;
   const [least, most] = key.includes("layers") ? [0, MOST_LAYERS] : [1, MOST];
   const sizes = [value].flat(2);
+  if (sizes.length > MOST_LEVELS) {
+    throw new ModelConfigError(`${className}: ${key} has ${sizes.length} entries; ${MOST_LEVELS} are the most.`);
+  }
   const isFine = (size: unknown) =>
     size === null
       ? fallback === null || key === "attention_head_dim"

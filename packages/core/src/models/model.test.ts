@@ -166,6 +166,16 @@ describe("a config", () => {
       /encoder_hid_dim_type text_proj needs encoder_hid_dim/,
     ],
     [
+      "more blocks than memory holds",
+      () => new UNet2DConditionModel({ ...TINY, layers_per_block: 1000, transformer_layers_per_block: 1000 }),
+      /ask for 2000000 transformer blocks; 10000 are the most/,
+    ],
+    [
+      "more levels than there can be",
+      () => new UNet2DModel({ block_out_channels: Array<number>(100_000).fill(32) }),
+      /block_out_channels has 100000 entries; 64 are the most/,
+    ],
+    [
       "fewer places than tokens",
       () => new PriorTransformer({ num_embeddings: 5, additional_embeddings: 3 }),
       /num_embeddings = 5 and additional_embeddings = 3 make 8 places for 9 tokens/,

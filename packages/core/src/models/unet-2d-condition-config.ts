@@ -207,6 +207,7 @@ export function conditionLevels(model: string, config: UNet2DConditionConfig): C
   const upTransformers = reversed
     ? each<number | number[]>("reverse_transformer_layers_per_block", reversed).reverse()
     : transformers;
+  requireFewBlocks(model, layers, [transformers, upTransformers]);
   return each("down_block_types", config.down_block_types).map((downType, i) => ({
     downType,
     upType: upTypes[i]!,
@@ -220,4 +221,20 @@ export function conditionLevels(model: string, config: UNet2DConditionConfig): C
     upTransformers: upTransformers[i]!,
     onlyCrossAttention: onlyCross[i]!,
   }));
+}
+
+const MOST_BLOCKS = 10_000;
+
+/** Layers times transformer blocks: numbers that are sensible each can still exhaust the memory together. */
+function requireFewBlocks(
+  model: string,
+  layers: readonly number[],
+  transformers: readonly (readonly (number | number[])[])[],
+): void {
+  const most = Math.max(...transformers.flat(2));
+  const blocks = layers.reduce((sum, count) => sum + count * most, 0);
+  if (blocks <= MOST_BLOCKS) return;
+  throw new ModelConfigError(
+    `${model}: layers_per_block and transformer_layers_per_block ask for ${blocks} transformer blocks; ${MOST_BLOCKS} are the most.`,
+  );
 }
