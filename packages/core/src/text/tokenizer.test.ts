@@ -139,6 +139,11 @@ describe("CLIPTokenizer with OpenAI's vocabulary", () => {
     expect(() => tokenizer.encode("a", { maxLength })).toThrow(RangeError);
   });
 
+  it("can learn a word that every JavaScript object has a property of", () => {
+    expect(tokenizer.withToken("constructor", [49408]).tokenize("a constructor")).toEqual([320, 49408]);
+    expect(() => tokenizer.withToken("cat</w>", [49408])).toThrow("in the vocabulary already");
+  });
+
   it("refuses a pad token that is not in the vocabulary", () => {
     expect(() => tokenizer.encode("a", { padToken: "<pad>" })).toThrow(/vocabulary has no "<pad>"/);
   });

@@ -86,7 +86,7 @@ export class CLIPTokenizer {
 
   /** The same with one word more, which stands for these ids; texts are searched for it, as it is written, before anything else. */
   withToken(token: string, ids: readonly number[]): CLIPTokenizer {
-    if (token.trim() === "" || token in this.addedTokens || Object.hasOwn(this.vocab, token)) {
+    if (token.trim() === "" || Object.hasOwn(this.addedTokens, token) || Object.hasOwn(this.vocab, token)) {
       throw new RangeError(
         `The token ${JSON.stringify(token)} ${token.trim() === "" ? "is empty" : "is in the vocabulary already"}; give a new word, such as <my-style>.`,
       );
