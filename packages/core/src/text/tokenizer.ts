@@ -48,6 +48,9 @@ export class CLIPTokenizer {
   readonly addedTokens: Readonly<Record<string, readonly number[]>>;
   readonly #encoder: BytePairEncoder;
   readonly #words = new Map<string, readonly number[]>();
+  /** The ids of added words, by how they read in a text that is made uniform. */
+  readonly #added: ReadonlyMap<string, readonly number[]>;
+  readonly #addedPattern: RegExp;
 
   constructor(parts: TokenizerParts) {
     const {
@@ -66,6 +69,8 @@ export class CLIPTokenizer {
     this.padToken = padToken;
     this.maxLength = maxLength;
     this.addedTokens = addedTokens;
+    this.#added = new Map(Object.entries(addedTokens).map(([token, ids]) => [normalised(token), ids]));
+    this.#addedPattern = anyOf([...this.#added.keys()]);
     for (const token of [bosToken, eosToken, padToken]) this.#idOf(token);
     this.#encoder = new BytePairEncoder(vocab, merges, this.#idOf(eosToken));
   }
@@ -84,9 +89,9 @@ export class CLIPTokenizer {
     return new CLIPTokenizer(await readTokenizerFolder(inside(await modelFolder(from, { ...source, files }))));
   }
 
-  /** The same with one word more, which stands for these ids; texts are searched for it, as it is written, before anything else. */
+  /** The same with one word more, which stands for these ids, also inside others; in capitals or not, as with transformers. */
   withToken(token: string, ids: readonly number[]): CLIPTokenizer {
-    if (token.trim() === "" || Object.hasOwn(this.addedTokens, token) || Object.hasOwn(this.vocab, token)) {
+    if (token.trim() === "" || this.#added.has(normalised(token)) || Object.hasOwn(this.vocab, token)) {
       throw new RangeError(
         `The token ${JSON.stringify(token)} ${token.trim() === "" ? "is empty" : "is in the vocabulary already"}; give a new word, such as <my-style>.`,
       );
@@ -139,14 +144,20 @@ export class CLIPTokenizer {
   /** A text's own tokens: no start, no end, nothing cut off. */
   tokenize(text: string, padToken: string = this.padToken): number[] {
     const specials = [...new Set([this.bosToken, this.eosToken, padToken])];
-    const added = Object.keys(this.addedTokens).sort((a, b) => b.length - a.length);
     const ids: number[] = [];
-    for (const part of text.split(new RegExp(`(${[...specials, ...added].map(escaped).join("|")})`))) {
+    for (const part of text.split(anyOf(specials))) {
       if (specials.includes(part)) ids.push(this.#idOf(part));
-      else if (Object.hasOwn(this.addedTokens, part)) ids.push(...this.addedTokens[part]!);
-      else for (const word of words(normalised(part))) for (const id of this.#encodeWord(word)) ids.push(id);
+      else this.#tokenizeInto(ids, normalised(part));
     }
     return ids;
+  }
+
+  #tokenizeInto(ids: number[], text: string): void {
+    for (const part of this.#added.size === 0 ? [text] : text.split(this.#addedPattern)) {
+      const added = this.#added.get(part);
+      if (added) ids.push(...added);
+      else for (const word of words(part)) for (const id of this.#encodeWord(word)) ids.push(id);
+    }
   }
 
   /** The text that ids stand for, start, end and padding left out; words come out lower-cased, with single spaces. */
@@ -208,6 +219,8 @@ function words(text: string): string[] {
   return (found ?? []).flatMap((word) => (word.endsWith("oftext|>") ? ["<|", word.slice(2, -2), "|>"] : [word]));
 }
 
-function escaped(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+/** Any of these texts, the longest first; as a group, so that splitting keeps what it splits by. */
+function anyOf(texts: readonly string[]): RegExp {
+  const longestFirst = [...texts].sort((a, b) => b.length - a.length);
+  return new RegExp(`(${longestFirst.map((text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|")})`);
 }

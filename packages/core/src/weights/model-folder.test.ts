@@ -132,7 +132,7 @@ describe("A model in shards", () => {
     ["a number", { weight_map: { a: 1 } }, /names 1;/],
     ["nothing", { weight_map: {} }, /is empty/],
     ["no map", { metadata: {} }, /has no weight_map/],
-    ["a list instead of an index", [], /has no weight_map/],
+    ["a list instead of an index", [], /holds no object; an index with a weight_map is expected/],
   ])("is refused if its index names %s", async (_, index, message) => {
     await writeFile(join(folder, "model.safetensors.index.json"), JSON.stringify(index));
     const read = readModelFolder(folder, filled(new Linear(1, 1)));
@@ -147,7 +147,9 @@ describe("A model in shards", () => {
       /diffusion_pytorch_model-0000\d-of-00006.safetensors cannot be read/,
     );
     await writeFile(join(folder, INDEX), "{");
-    await expect(loadModel(folder)).rejects.toThrow(/index\.json is no JSON/);
+    await expect(loadModel(folder)).rejects.toThrow(/index\.json cannot be read .*JSON.*Download it again/);
+    await writeFile(join(folder, INDEX), "version https://git-lfs.github.com/spec/v1\noid sha256:0\n");
+    await expect(loadModel(folder)).rejects.toThrow(/index\.json: this is a Git LFS pointer/);
   });
 });
 

@@ -1,12 +1,21 @@
-import { joinPath, readText, writeText } from "../platform.js";
+import { joinPath, writeText } from "../platform.js";
 import { dtypeBytes } from "./dtypes.js";
 import { WeightsFormatError } from "./errors.js";
+import { readJsonObject } from "./read-json.js";
 import { type TensorToWrite, writeSafetensors } from "./write-safetensors.js";
 
 /** The paths of the files that an index names. They must lie in the same folder. */
 export async function readShardNames(folder: string, index: string): Promise<string[]> {
   const path = joinPath(folder, index);
-  const map = weightMap(path, await readText(path));
+  const { weight_map: map } = await readJsonObject(path, {
+    remedy: "Download it again.",
+    expected: "an index with a weight_map",
+  });
+  if (typeof map !== "object" || map === null) {
+    throw new WeightsFormatError(
+      `${path} has no weight_map, which says what tensor is in what file. Download it again.`,
+    );
+  }
   const names = [...new Set<unknown>(Object.values(map))];
   const bad = names.find((name) => typeof name !== "string" || !/^[^/\\:\0]+\.safetensors$/.test(name));
   if (names.length === 0 || bad !== undefined) {
@@ -15,18 +24,6 @@ export async function readShardNames(folder: string, index: string): Promise<str
     );
   }
   return names.map((name) => joinPath(folder, name as string));
-}
-
-function weightMap(path: string, text: string): object {
-  try {
-    const { weight_map: map } = JSON.parse(text) as { weight_map?: unknown };
-    if (typeof map === "object" && map !== null) return map;
-  } catch (error) {
-    throw new WeightsFormatError(`${path} is no JSON (${(error as Error).message}). Download it again.`, {
-      cause: error,
-    });
-  }
-  throw new WeightsFormatError(`${path} has no weight_map, which says what tensor is in what file. Download it again.`);
 }
 
 export interface Shards {
