@@ -59,7 +59,8 @@ function tokenText(value: unknown): string | undefined {
   return typeof content === "string" ? content : undefined;
 }
 
-const TOKENIZER_FILE = "tokenizer.json";
+/** What transformers writes in place of the two from version 5 on. */
+export const TOKENIZER_FILE = "tokenizer.json";
 
 /** All that a tokenizer folder may hold. */
 export const TOKENIZER_FILES: readonly string[] = [

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -76,6 +76,13 @@ describe("CLIPTokenizer with OpenAI's vocabulary", () => {
       await tokenizer.save(folder);
       const again = await CLIPTokenizer.fromFolder(folder);
       for (const { text } of cases.slice(0, 50)) expect(again.encode(text)).toEqual(tokenizer.encode(text));
+      // Of what another left there, nothing stays.
+      await writeFile(join(folder, "tokenizer.json"), "{}");
+      await tokenizer.withToken("<t>", [49408]).save(folder);
+      expect((await CLIPTokenizer.fromFolder(folder)).tokenize("<t>")).toEqual([49408]);
+      await tokenizer.save(folder);
+      expect((await CLIPTokenizer.fromFolder(folder)).tokenize("<t>")).toEqual(tokenizer.tokenize("<t>"));
+      expect(await readdir(folder)).not.toContain("tokenizer.json");
     } finally {
       await rm(folder, { recursive: true });
     }

@@ -1,7 +1,7 @@
 import { type HubModelOptions, modelFolder } from "../hub/model-source.js";
-import { joinPath, writeText } from "../platform.js";
+import { joinPath, removeFiles, writeText } from "../platform.js";
 import { BytePairEncoder } from "./byte-pairs.js";
-import { ADDED_TOKENS_FILE, readTokenizerFolder, TOKENIZER_FILES } from "./tokenizer-files.js";
+import { ADDED_TOKENS_FILE, readTokenizerFolder, TOKENIZER_FILE, TOKENIZER_FILES } from "./tokenizer-files.js";
 
 /** A byte-pair vocabulary in CLIP's format. */
 export interface TokenizerParts {
@@ -99,7 +99,7 @@ export class CLIPTokenizer {
     return new CLIPTokenizer({ ...this, addedTokens: { ...this.addedTokens, [token]: ids } });
   }
 
-  /** Writes what {@link fromFolder} reads. */
+  /** Writes what {@link fromFolder} reads; what an earlier save left under other names is removed, so that nobody reads it for the new. */
   async save(folder: string): Promise<void> {
     const special = {
       bos_token: this.bosToken,
@@ -117,6 +117,7 @@ export class CLIPTokenizer {
     );
     if (added.length > 0)
       await writeText(joinPath(folder, ADDED_TOKENS_FILE), JSON.stringify(Object.fromEntries(added)));
+    await removeFiles(folder, added.length > 0 ? [TOKENIZER_FILE] : [TOKENIZER_FILE, ADDED_TOKENS_FILE]);
   }
 
   /**

@@ -9,7 +9,7 @@ import { namedParameters, Parameter } from "../nn/parameter.js";
 import { fixturePath } from "../testing/fixture.js";
 import { loadModel } from "../models/load-model.js";
 import { WeightsFormatError, WeightsMismatchError, WeightsReadError } from "./errors.js";
-import { readModelFolder, saveModelFolder } from "./model-folder.js";
+import { closeAll, openModelFolder, readModelFolder, saveModelFolder } from "./model-folder.js";
 import { readParameters } from "./parameters.js";
 import { openSafetensors } from "./safetensors.js";
 import { writeShards } from "./shards.js";
@@ -150,6 +150,51 @@ describe("A model in shards", () => {
     await expect(loadModel(folder)).rejects.toThrow(/index\.json cannot be read .*JSON.*Download it again/);
     await writeFile(join(folder, INDEX), "version https://git-lfs.github.com/spec/v1\noid sha256:0\n");
     await expect(loadModel(folder)).rejects.toThrow(/index\.json: this is a Git LFS pointer/);
+  });
+});
+
+describe("A model that is saved over another", () => {
+  const tensors = (value: number) =>
+    new Map(
+      Array.from({ length: 4 }, (_, i): [string, TensorToWrite] => [
+        `w${i}`,
+        { dtype: "F32", shape: [2], data: Float32Array.of(value, i) },
+      ]),
+    );
+  const save = (value: number, maxShardBytes: number, variant?: string) =>
+    writeShards(folder, { base: "model", variant, tensors: tensors(value), maxShardBytes });
+  const read = async () => {
+    const files = await openModelFolder(folder);
+    const first = await Promise.all(files.flatMap((file) => [...file.tensors.keys()].map((name) => file.read(name))));
+    await closeAll(files);
+    return first.map(([value]) => value);
+  };
+
+  it.each([
+    ["in shards over one file", 99, 8, 5],
+    ["in one file over shards", 8, 99, 1],
+    ["in two shards over four", 8, 16, 3],
+    ["in four shards over two", 16, 8, 5],
+  ])("is what is read, and nothing of the other is left: %s", async (_, before, after, files) => {
+    await save(1, before, "fp16");
+    await save(1, before);
+    await save(2, after);
+    expect(await read()).toEqual([2, 2, 2, 2]);
+    const names = await readdir(folder);
+    expect(names.filter((name) => !name.includes("fp16"))).toHaveLength(files);
+    expect(names.some((name) => name.includes("fp16"))).toBe(true);
+  });
+
+  it("is never read mixed with it: shards that could not all be written have no index", async () => {
+    await save(1, 8);
+    const broken = tensors(2).set("w2", { dtype: "F32", shape: [2], data: () => new Float32Array(3) });
+    const saved = writeShards(folder, { base: "model", tensors: broken, maxShardBytes: 8 });
+    await expect(saved).rejects.toThrow("its shape [2] takes 2");
+    await expect(read()).rejects.toThrow("has no weights");
+    // Under other names than the old ones they leave those as they are.
+    await save(1, 16);
+    await expect(writeShards(folder, { base: "model", tensors: broken, maxShardBytes: 8 })).rejects.toThrow("takes 2");
+    expect(await read()).toEqual([1, 1, 1, 1]);
   });
 });
 
