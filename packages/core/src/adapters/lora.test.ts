@@ -8,7 +8,7 @@ import { loadModel } from "../models/load-model.js";
 import type { UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import { useTestBackend } from "../testing/backend.js";
 import { fixturePath, Golden } from "../testing/fixture.js";
-import { writeSafetensors } from "../weights/write-safetensors.js";
+import { type TensorToWrite, writeSafetensors } from "../weights/write-safetensors.js";
 import { LoraSet } from "./lora.js";
 import { LoraModules, loraTensor, otherMethod } from "./lora-names.js";
 
@@ -138,7 +138,7 @@ describe("A LoRA", () => {
       ({ dtype: "F32", shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)) }) as const;
     await writeSafetensors(
       path,
-      new Map([
+      new Map<string, TensorToWrite>([
         ["unet.mid_block.attentions.0.proj_in.lora_A.weight", zeros(4, 31)],
         ["unet.mid_block.attentions.0.proj_in.lora_B.weight", zeros(32, 4)],
         ["unet.mid_block.attentions.0.proj_out.lora_A.weight", zeros(4, 32)],

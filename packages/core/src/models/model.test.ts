@@ -193,7 +193,7 @@ describe("a config", () => {
 
   it("of transformers may hold what early versions wrote for every network", () => {
     // As in openai/clip-vit-large-patch14: settings for writing texts and naming classes, which CLIP does neither of.
-    const written = {
+    const written: object = {
       ...{ _name_or_path: "", add_cross_attention: false, bad_words_ids: null, chunk_size_feed_forward: 0, do_sample: false },
       ...{ diversity_penalty: 0, dropout: 0, encoder_no_repeat_ngram_size: 0, id2label: { 0: "LABEL_0" }, is_decoder: false },
       ...{ label2id: { LABEL_0: 0 }, length_penalty: 1, max_length: 20, min_length: 0, no_repeat_ngram_size: 0, num_beams: 1 },
