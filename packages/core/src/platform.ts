@@ -72,6 +72,12 @@ async function fetched(address: string, request?: RequestInit): Promise<Response
   }
 }
 
+/** Removes files of a folder, where they are there. */
+export async function removeFiles(folder: string, names: readonly string[]): Promise<void> {
+  const { rm } = await nodeFiles(`Writing ${folder}`);
+  for (const name of names) await rm(joinPath(folder, name), { force: true });
+}
+
 /** Writes a text file whole or not at all, with the folders it needs. */
 export async function writeText(path: string, text: string): Promise<void> {
   await writeWhole(path, [new TextEncoder().encode(text)]);

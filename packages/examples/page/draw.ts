@@ -17,7 +17,7 @@ interface Wish {
 }
 
 const FEW_STEPS = "few-steps";
-const [MOST_FEW_STEPS, MOST_STEPS] = [8, 50];
+const [MOST_FEW_STEPS, MOST_STEPS, MOST_SHOWN] = [8, 50, 12];
 const canvas = element<HTMLCanvasElement>("picture");
 let seed = 0;
 
@@ -35,7 +35,7 @@ element("form").addEventListener("submit", (event) => event.preventDefault());
 element("fast").addEventListener("change", () => {
   const { fast } = wish();
   const steps = element<HTMLInputElement>("steps");
-  [steps.max, steps.value] = fast ? [String(MOST_FEW_STEPS), "4"] : [String(MOST_STEPS), "20"];
+  [steps.max, steps.value] = fast ? [String(MOST_FEW_STEPS), "4"] : [String(MOST_STEPS), "12"];
   follow();
 });
 element("another").addEventListener("click", () => {
@@ -74,28 +74,39 @@ async function draw(wanted: Wish): Promise<void> {
   if (pipeline.loras.scales[FEW_STEPS] !== Number(fast)) pipeline.loras.setScale(FEW_STEPS, Number(fast));
   const how = fast ? { scheduler: lcm, guidanceScale: 1 } : { negativePrompt, guidanceScale: wanted.guidanceScale };
   const stop = new AbortController();
-  const walk: HTMLCanvasElement[] = [];
+  const walk: tf.Tensor4D[] = [];
   try {
     const { images, latents } = await pipeline.generate({
       ...{ prompt, seed, numInferenceSteps: steps, signal: stop.signal },
       ...how,
-      onStep: ({ preview }) => {
+      onStep: ({ latents }) => {
         if (newest !== wanted && !fast) stop.abort();
-        const shown = preview();
-        walk.push(paint(document.createElement("canvas"), shown));
-        shown.dispose();
+        walk.push(latents.clone());
       },
     });
     paint(canvas, images);
     tf.dispose([images, latents]);
+    const milliseconds = performance.now() - began;
+    element("state").textContent =
+      `${milliseconds.toFixed(0)} ms, ${(1000 / milliseconds).toFixed(1)} pictures a second, on ${name}${detail ? `, ${detail}` : ""}`;
+    if (newest === wanted) showWalk(walk);
   } catch (error) {
-    if (stop.signal.aborted) return;
-    throw error;
+    if (!stop.signal.aborted) throw error;
+  } finally {
+    tf.dispose(walk);
   }
-  element("walk").replaceChildren(...walk);
-  const milliseconds = performance.now() - began;
-  element("state").textContent =
-    `${milliseconds.toFixed(0)} ms, ${(1000 / milliseconds).toFixed(1)} pictures a second, on ${name}${detail ? `, ${detail}` : ""}`;
+}
+
+/** What the autoencoder makes of the latents after each step, which are noise at first; of many, some. */
+function showWalk(walk: readonly tf.Tensor4D[]): void {
+  const { vae } = pipeline.parts;
+  const every = Math.ceil(walk.length / MOST_SHOWN);
+  const shown = walk.filter((_, i) => (walk.length - 1 - i) % every === 0);
+  const decoded = tf.tidy(() => vae.decode(tf.concat([...shown]).div(vae.config.scaling_factor)));
+  const pictures = tf.tidy(() => tf.split(decoded.add(1).div(2).clipByValue(0, 1), shown.length));
+  const canvases = pictures.map((picture) => paint(document.createElement("canvas"), picture as tf.Tensor4D));
+  tf.dispose([decoded, pictures]);
+  element("walk").replaceChildren(...canvases);
 }
 
 /** The first picture of [B, H, W, 3]. */

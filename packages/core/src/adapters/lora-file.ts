@@ -1,9 +1,11 @@
 import * as tf from "@tensorflow/tfjs";
 import type { Model } from "../models/model.js";
 import type { Parameter } from "../nn/parameter.js";
+import { isFloat } from "../weights/dtypes.js";
 import { WeightsMismatchError } from "../weights/errors.js";
+import { float32 } from "../weights/parameters.js";
 import type { SafetensorsFile } from "../weights/safetensors.js";
-import { LoraModules, type LoraPart, loraTensor, type LoraTensor } from "./lora-names.js";
+import { LoraModules, type LoraPart, loraTensor, type LoraTensor, otherMethod } from "./lora-names.js";
 import { loraFactor, loraSettings, type LoraSettings } from "./lora-scaling.js";
 
 /** The networks that LoRAs are added to. */
@@ -74,10 +76,17 @@ function groupTensors(file: SafetensorsFile, models: LoraModels): Group[] {
   const parameters = new Map(present.map(([part, model]) => [part, model.namedParameters()]));
   const groups = new Map<Parameter, Group>();
   const problems: string[] = [];
+  const methods = new Set<string>();
   for (const stored of file.tensors.keys()) {
     const target = loraTensor(stored, modules);
     if (!target) {
-      problems.push(`${stored} changes no module of ${[...modules.keys()].join(", ") || "any network"}`);
+      const method = otherMethod(stored);
+      problems.push(
+        method === undefined
+          ? `${stored} changes no module of ${[...modules.keys()].join(", ") || "any network"}`
+          : `${stored} is of another method: ${method}`,
+      );
+      if (method !== undefined) methods.add(method);
       continue;
     }
     const parameter = parameters.get(target.part)!.get(target.parameter)!;
@@ -89,8 +98,12 @@ function groupTensors(file: SafetensorsFile, models: LoraModels): Group[] {
   }
   for (const group of groups.values()) problems.push(...problemsOf(file, group));
   if (problems.length > 0 || groups.size === 0) {
+    const remedy =
+      methods.size === 0
+        ? ""
+        : ` Of ${[...methods].join(", ")}, nothing is read here: fuse it into its model with the program that made it.`;
     throw new WeightsMismatchError(
-      `${file.name}: not a LoRA of these networks (${problems.length} problems; LoHa, LoKr and DoRA are not read).` +
+      `${file.name}: not a LoRA of these networks (${problems.length} problems).${remedy}` +
         problems.map((problem) => `\n  ${problem}`).join(""),
     );
   }
@@ -109,10 +122,14 @@ function problemsOf(file: SafetensorsFile, { target, parameter, down, up, alpha 
     : [
         `${down} [${downShape.join(", ")}] and ${up} [${upShape.join(", ")}] do not make the weight's [${parameter.diskShape.join(", ")}]`,
       ];
+  for (const name of [down, up]) {
+    const { dtype } = file.tensors.get(name)!;
+    if (!isFloat(dtype)) problems.push(`${name} is of the whole-number type ${dtype}`);
+  }
   if (alpha && size(file.tensors.get(alpha)!.shape) !== 1) problems.push(`${alpha} is not one number`);
   return problems;
 }
 
 async function readTensor(file: SafetensorsFile, name: string): Promise<tf.Tensor> {
-  return tf.tensor((await file.read(name)) as Float32Array, [...file.tensors.get(name)!.shape], "float32");
+  return tf.tensor(float32(await file.read(name)), [...file.tensors.get(name)!.shape], "float32");
 }

@@ -39,6 +39,21 @@ const DOWN_UP: readonly (readonly [RegExp, LoraTensor["role"]])[] = [
   [/\.alpha$/, "alpha"],
 ];
 
+/** How the ends of names show other methods than LoRA, in files that come from the same programs. */
+const OTHER_METHODS: readonly (readonly [RegExp, string])[] = [
+  [/\.hada_\w+$/, "LoHa"],
+  [/\.lokr_\w+$/, "LoKr"],
+  [/\.dora_scale$|\.lora_magnitude_vector\b/, "DoRA"],
+  [/\.lora_mid\.weight$/, "LoCon by Tucker's decomposition"],
+  [/\.oft_\w+(?:\.weight)?$/, "OFT"],
+  [/\.(?:diff|diff_b)$/, "whole differences of weights"],
+];
+
+/** The method that a tensor belongs to, where it is not LoRA. */
+export function otherMethod(stored: string): string | undefined {
+  return OTHER_METHODS.find(([ending]) => ending.test(stored))?.[1];
+}
+
 /** diffusers' first form: `….attn1.processor.to_q_lora.down.weight`; in text encoders `….self_attn.to_q_lora.down.weight`. */
 const PROCESSOR = /\.(?:processor\.)?to_(q|k|v|out)_lora\.(down|up)\.weight$/;
 
@@ -50,6 +65,8 @@ export class LoraModules {
     for (const name of model.namedParameters().keys()) {
       if (!name.endsWith(".weight")) continue;
       this.#add(name, name);
+      // transformers 5 has a lone text tower without its prefix.
+      if (name.startsWith("text_model.")) this.#add(name.slice("text_model.".length), name);
       // SDXL's are named as in the single file.
       if (model instanceof UNet2DConditionModel) this.#addLdm(name, model);
     }

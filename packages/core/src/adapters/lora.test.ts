@@ -3,13 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
+import { CLIPTextModel } from "../models/clip-text-model.js";
 import { loadModel } from "../models/load-model.js";
 import type { UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import { useTestBackend } from "../testing/backend.js";
 import { fixturePath, Golden } from "../testing/fixture.js";
-import { writeSafetensors } from "../weights/write-safetensors.js";
+import { type TensorToWrite, writeSafetensors } from "../weights/write-safetensors.js";
 import { LoraSet } from "./lora.js";
-import { LoraModules, loraTensor } from "./lora-names.js";
+import { LoraModules, loraTensor, otherMethod } from "./lora-names.js";
 
 const file = (form: string) => fixturePath(`lora/${form}/pytorch_lora_weights.safetensors`);
 let unet: UNet2DConditionModel;
@@ -137,24 +138,56 @@ describe("A LoRA", () => {
       ({ dtype: "F32", shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)) }) as const;
     await writeSafetensors(
       path,
-      new Map([
+      new Map<string, TensorToWrite>([
         ["unet.mid_block.attentions.0.proj_in.lora_A.weight", zeros(4, 31)],
         ["unet.mid_block.attentions.0.proj_in.lora_B.weight", zeros(32, 4)],
         ["unet.mid_block.attentions.0.proj_out.lora_A.weight", zeros(4, 32)],
         ["unet.nowhere.lora_A.weight", zeros(4, 32)],
         ["lora_te_text_model_encoder_layers_0_mlp_fc1.lora_up.weight", zeros(4, 32)],
         ["lora_unet_mid_block_attentions_0_proj_out.hada_w1_a", zeros(4, 32)],
+        ["unet.conv_out.lora_A.weight", { dtype: "I64", shape: [4, 144], data: new BigInt64Array(4 * 144) }],
+        ["unet.conv_out.lora_B.weight", zeros(4, 4)],
       ]),
     );
     const refusal = await loras.load(path).catch((error: Error) => error.message);
-    expect(refusal).toContain("not a LoRA of these networks (5 problems; LoHa, LoKr and DoRA are not read)");
+    expect(refusal).toContain("not a LoRA of these networks (6 problems). Of LoHa, nothing is read here: fuse it into");
+    expect(refusal).toContain("lora_unet_mid_block_attentions_0_proj_out.hada_w1_a is of another method: LoHa");
     expect(refusal).toContain("[4, 31]");
+    expect(refusal).toContain("unet.conv_out.lora_A.weight is of the whole-number type I64");
     expect(refusal).toContain("unet mid_block.attentions.0.proj_out.weight: its up half is missing");
     expect(refusal).toContain("unet.nowhere.lora_A.weight changes no module of unet");
     expect(refusal).toContain("lora_te_text_model_encoder_layers_0_mlp_fc1.lora_up.weight changes no module");
     await expect(loras.load(file("peft"), { scale: NaN })).rejects.toThrow('LoRA "default": the scale is NaN');
     expect(() => loras.setScale("none", 1)).toThrow('There is no LoRA "none" in these networks; there is: none.');
     expect(bits()).toEqual(before);
+  });
+
+  it.each([
+    ["mid_block_attentions_0_proj_in.hada_w2_b", "LoHa"],
+    ["mid_block_attentions_0_proj_in.lokr_w1", "LoKr"],
+    ["mid_block_attentions_0_proj_in.dora_scale", "DoRA"],
+    ["mid_block.attentions.0.proj_in.lora_magnitude_vector.default.weight", "DoRA"],
+    ["mid_block_attentions_0_proj_in.lora_mid.weight", "LoCon by Tucker's decomposition"],
+    ["mid_block_attentions_0_proj_in.oft_blocks", "OFT"],
+    ["mid_block_attentions_0_proj_in.diff", "whole differences of weights"],
+  ])("is told from other methods: %s is of %s", (stored, method) => {
+    expect(otherMethod(stored)).toBe(method);
+    expect(loraTensor(`lora_unet_${stored}`, new Map([["unet", new LoraModules(unet)]]))).toBeUndefined();
+  });
+
+  it("of a text encoder is known with and without the prefix that transformers 5 leaves out", () => {
+    const modules = new Map([["text_encoder", new LoraModules(new CLIPTextModel())]] as const);
+    const parameter = "text_model.encoder.layers.0.self_attn.q_proj.weight";
+    for (const stored of [
+      "text_encoder.text_model.encoder.layers.0.self_attn.q_proj.lora_linear_layer.up.weight",
+      "text_encoder.encoder.layers.0.self_attn.q_proj.lora_B.weight",
+      "base_model.model.encoder.layers.0.self_attn.q_proj.lora_B.weight",
+      "text_encoder.text_model.encoder.layers.0.self_attn.to_q_lora.up.weight",
+      "lora_te_text_model_encoder_layers_0_self_attn_q_proj.lora_up.weight",
+      "lora_te1_text_model_encoder_layers_0_self_attn_q_proj.lora_up.weight",
+    ]) {
+      expect([stored, loraTensor(stored, modules)]).toEqual([stored, { part: "text_encoder", parameter, role: "up" }]);
+    }
   });
 
   it("of kohya's scripts is also known by the single file's names of blocks, and by all prefixes", () => {

@@ -7,6 +7,7 @@ import { StableDiffusionPipeline } from "../pipelines/stable-diffusion.js";
 import { useTestBackend } from "../testing/backend.js";
 import { fixturePath, Golden } from "../testing/fixture.js";
 import { writeTinyStableDiffusion } from "../testing/stable-diffusion.js";
+import { encodeSafetensors, type TensorToWrite } from "../weights/write-safetensors.js";
 
 const CAT = fixturePath("textual_inversion/learned_embeds.safetensors");
 const STYLE = fixturePath("textual_inversion/a1111_style.safetensors");
@@ -69,6 +70,17 @@ it("refuses words that are known or not given, and vectors of another width, and
   await expect(pipeline.loadTextualInversion(CAT, " ")).rejects.toThrow("is empty");
   const lora = fixturePath("lora/peft/pytorch_lora_weights.safetensors");
   await expect(pipeline.loadTextualInversion(lora)).rejects.toThrow("expected one tensor [16] or [n, 16]");
+  const wrong: [shape: number[], TensorToWrite["dtype"], TensorToWrite["data"]][] = [
+    [[0, 16], "F32", new Float32Array()],
+    [[16], "I64", new BigInt64Array(16)],
+    [[1, 1, 16], "F32", new Float32Array(16)],
+  ];
+  for (const [shape, dtype, data] of wrong) {
+    const bytes = await encodeSafetensors({ "<w>": { dtype, shape, data } });
+    await expect(pipeline.loadTextualInversion(bytes)).rejects.toThrow(
+      `expected one tensor [16] or [n, 16], of floats, the text encoder's width; it has <w> [${shape.join(", ")}] ${dtype}`,
+    );
+  }
   expect(pipeline.parts.textEncoder.config.vocab_size).toBe(vocab_size);
 });
 

@@ -1,8 +1,10 @@
 import * as tf from "@tensorflow/tfjs";
 import type { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip-text-model.js";
 import type { CLIPTokenizer } from "../text/tokenizer.js";
+import { isFloat } from "../weights/dtypes.js";
 import { WeightsMismatchError } from "../weights/errors.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
+import { float32 } from "../weights/parameters.js";
 import { openSafetensors, type SafetensorsFile } from "../weights/safetensors.js";
 import { addOnFile, type AddOnFileOptions } from "./add-on-file.js";
 
@@ -44,14 +46,13 @@ export async function readTextualInversion(
     if (word === undefined) {
       throw new RangeError(`${file.name} does not name its word; give one, such as { token: "<my-style>" }.`);
     }
-    const numbers = (await file.read(stored)) as Float32Array;
+    const numbers = float32(await file.read(stored));
     const count = numbers.length / width;
     const taught = tokenizer.withToken(
       word,
       Array.from({ length: count }, (_, i) => first + i),
     );
-    const teach = () =>
-      tf.tidy(() => textEncoder.text_model.addTokens(tf.tensor2d(Float32Array.from(numbers), [count, width])));
+    const teach = () => tf.tidy(() => textEncoder.text_model.addTokens(tf.tensor2d(numbers, [count, width])));
     return { tokenizer: taught, teach };
   } finally {
     await file.close();
@@ -60,12 +61,12 @@ export async function readTextualInversion(
 
 function vectorsOfWidth({ name, tensors }: SafetensorsFile, width: number): string {
   const fitting = [...tensors].filter(
-    ([, { shape }]) => shape.at(-1) === width && shape.length >= 1 && shape.length <= 2,
+    ([, { dtype, shape }]) => isFloat(dtype) && shape.at(-1) === width && shape.length <= 2 && shape[0]! > 0,
   );
   if (fitting.length === 1) return fitting[0]![0];
-  const found = [...tensors].map(([key, { shape }]) => `${key} [${shape.join(", ")}]`);
+  const found = [...tensors].map(([key, { dtype, shape }]) => `${key} [${shape.join(", ")}] ${dtype}`);
   throw new WeightsMismatchError(
-    `${name}: expected one tensor [${width}] or [n, ${width}], the text encoder's width; it has ${found.slice(0, 5).join(", ") || "none"}` +
+    `${name}: expected one tensor [${width}] or [n, ${width}], of floats, the text encoder's width; it has ${found.slice(0, 5).join(", ") || "none"}` +
       `${found.length > 5 ? ` and ${found.length - 5} more` : ""}. It was learned with another model, or is no textual inversion.`,
   );
 }

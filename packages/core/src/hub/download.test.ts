@@ -248,6 +248,15 @@ describe("A hub that lies", () => {
       "connection",
     ],
     [
+      "a file that is shorter than announced",
+      (request, response, { contents }) => {
+        if (request.headers.range) response.writeHead(416).end();
+        else response.writeHead(200, { "content-length": 1000 }).end(contents!.subarray(0, 1000));
+        return true;
+      },
+      "damaged",
+    ],
+    [
       "another part than was asked for",
       (_, response, { contents }) => {
         response

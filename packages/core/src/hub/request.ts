@@ -135,6 +135,12 @@ function refusal(response: Response, address: string, settings: HubSettings): Hu
       `${at}: there is no such ${what ?? "model or revision"}. Check its name, and HF_TOKEN if it is private.`,
     );
   }
+  if (status === 416) {
+    return new HubError(
+      "damaged",
+      `${at}: the file there ends before the bytes that are missing, so it is shorter than the hub announced. Try later; check HF_ENDPOINT and any proxy.`,
+    );
+  }
   if (status === 429) {
     const seconds = details.retryAfter === undefined ? "" : ` It asks to wait ${details.retryAfter / 1000} seconds.`;
     return new HubError(

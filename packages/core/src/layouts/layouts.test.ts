@@ -202,6 +202,28 @@ describe("A checkpoint that is one file", () => {
       for (const model of [unet, vae, ...textEncoders.values()]) model.dispose();
   });
 
+  it("may call its text encoder's tensors without text_model, as other programs did in 2022", async () => {
+    const file = await openSafetensors(FILE);
+    const tensors = new Map<string, object>();
+    for (const [name, { dtype, shape }] of file.tensors) {
+      if (dtype === "I64") continue;
+      const bare = name.replace("cond_stage_model.transformer.text_model.", "cond_stage_model.transformer.");
+      tensors.set(bare, { dtype: "F32", shape, data: await file.read(name) });
+    }
+    await file.close();
+    const path = join(folder, "bare.safetensors");
+    await writeSafetensors(path, tensors as never);
+    const [usual, bare] = [
+      await loadSingleFile(FILE, { config: folder }),
+      await loadSingleFile(path, { config: folder }),
+    ];
+    const last = ({ textEncoders }: typeof bare) =>
+      textEncoders.get("text_encoder")!.parameters().get("text_model.final_layer_norm.weight")!.dataSync();
+    expect(last(bare)).toEqual(last(usual));
+    for (const { unet, vae, textEncoders } of [usual, bare])
+      for (const model of [unet, vae, ...textEncoders.values()]) model.dispose();
+  });
+
   it("tells its family by its names", async () => {
     const named = (...names: string[]) => ({ name: "x", tensors: new Map(names.map((name) => [name, {}])) }) as never;
     const unet = "model.diffusion_model.out.2.bias";

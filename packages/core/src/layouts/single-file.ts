@@ -129,8 +129,11 @@ function vaeView(file: SafetensorsFile, vae: AutoencoderKL): SafetensorsFile {
 
 /** Text encoders carry buffers, and OpenCLIP's a layer more than is used: what is not asked for is left. */
 function textView(file: SafetensorsFile, encoder: Model, { prefix, names }: TextEncoderLayout): SafetensorsFile {
+  // Files of 2022 that other programs wrote leave out text_model.
+  const isBare = file.tensors.has(`${prefix}embeddings.token_embedding.weight`);
+  const plain = (name: string) => (isBare ? name.replace(/^text_model\./, "") : name);
   const pieces = [...encoder.namedParameters().keys()].map((name): [string, Piece] => {
-    const piece = names === "openclip" ? openClipPiece(name) : { stored: name };
+    const piece = names === "openclip" ? openClipPiece(name) : { stored: plain(name) };
     return [name, { ...piece, stored: prefix + piece.stored }];
   });
   return viewOf(file, new Map(pieces));

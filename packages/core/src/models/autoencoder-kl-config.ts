@@ -57,7 +57,7 @@ const SUPPORTED: SupportedValues<AutoencoderKLConfig> = {
 };
 
 export function resolveAutoencoderConfig(given: Partial<AutoencoderKLConfig>): AutoencoderKLConfig {
-  const config = resolveConfig("AutoencoderKL", given, DEFAULTS, SUPPORTED);
+  const config = resolveConfig("AutoencoderKL", given, DEFAULTS, { supported: SUPPORTED });
   for (const key of ["down_block_types", "up_block_types"] as const) {
     perLevel("AutoencoderKL", key, config[key] as string[], config.block_out_channels.length);
   }

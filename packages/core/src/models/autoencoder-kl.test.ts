@@ -74,6 +74,25 @@ describe("AutoencoderKL", () => {
     },
   );
 
+  it.each([9, 11, 15])("does so with %i pixel rows, of which a level has an odd number", async (height) => {
+    const vae = new AutoencoderKL({
+      ...{ block_out_channels: [8, 8, 8], norm_num_groups: 4, layers_per_block: 1 },
+      down_block_types: Array(3).fill("DownEncoderBlock2D"),
+      up_block_types: Array(3).fill("UpDecoderBlock2D"),
+    });
+    vae.initialize(keyedNoise(0));
+    const image = tf.randomUniform<tf.Rank.R4>([1, height, 10, 3], -1, 1, "float32", 1);
+    const whole = vae.encode(image).mean;
+    const before = tf.memory().numTensors;
+    for (const bandRows of [1, 2]) {
+      const inBands = vae.encode(image, { bandRows });
+      expect(relativeRms(inBands.mean, whole)).toBeLessThan(2e-6);
+      tf.dispose({ ...inBands });
+    }
+    expect(tf.memory().numTensors).toBe(before);
+    vae.dispose();
+  });
+
   it("needs less than half the memory in bands, and one picture's at a time for a batch", async () => {
     // As in the published autoencoders, the finest feature maps are the largest.
     const vae = new AutoencoderKL({

@@ -10,7 +10,7 @@ import { Bands } from "./bands.js";
 import { requireTensor } from "./checks.js";
 import { ModelInputError } from "./errors.js";
 import { Model } from "./model.js";
-import { DownBlock, MidBlock, UpBlock } from "./unet-blocks.js";
+import { DownBlock, MidBlock, resultShapes, UpBlock } from "./unet-blocks.js";
 
 const NAME = "AutoencoderKL";
 
@@ -160,6 +160,7 @@ export class AutoencoderKL extends Model {
   /** x [B, H, W, in_channels] in [-1, 1] -> the distribution of its latents, which the caller owns. */
   encode(x: tf.Tensor4D, options: AutoencoderOptions = {}): LatentDistribution {
     requireTensor(NAME, "x", x, { shape: [null, null, null, this.config.in_channels], axes: "[B, H, W, C]" });
+    resultShapes(NAME, this.encoder.down_blocks, [x.shape[1], x.shape[2]]);
     checkBandRows(options.bandRows);
     return tf.tidy(() => {
       const moments = perItem(x, options.oneByOne, (x) => {

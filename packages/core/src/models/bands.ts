@@ -49,12 +49,21 @@ export class Bands {
     });
   }
 
-  /** A downsampling convolution of stride 2 that pads on the right and bottom; bands of even height. */
+  /** A downsampling convolution of stride 2 that pads on the right and bottom; all bands but the last are of even height. */
   downsample({ conv }: ConvolvingResampler): void {
+    this.#appendLoneRow();
     this.#replace((band, i) => {
       const below = this.#bands[i + 1];
       return conv!.forward(below ? tf.concat([band, firstRow(below)], 1) : band);
     });
+  }
+
+  /** The last row of an odd height begins no pair of rows, so it gives no row of a result: alone in a band it goes to the band above. */
+  #appendLoneRow(): void {
+    if (this.#bands.length === 1 || this.#bands.at(-1)!.shape[1] > 1) return;
+    const lastTwo = this.#bands.splice(-2);
+    this.#bands.push(tf.concat(lastTwo, 1));
+    tf.dispose(lastTwo);
   }
 
   upsample({ conv }: ConvolvingResampler): void {

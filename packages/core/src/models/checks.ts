@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { valuesAtHand } from "../nn/time-embedding.js";
 import { ModelInputError } from "./errors.js";
 
 /** What a forward function expects of one of its tensors; null: any size. */
@@ -22,15 +23,25 @@ export function requireTensor(
   const advice = hint ? ` ${hint}` : "";
   if (!tensor)
     throw new ModelInputError(`${model}: ${name} is missing; this config needs it, as ${expected}.${advice}`);
+  if (!(tensor instanceof tf.Tensor))
+    throw new ModelInputError(`${model}: ${name} is no tensor; expected ${expected}.${advice}`);
+  const { shape: given } = tensor;
   const fits =
-    tensor.rank === shape.length &&
-    shape.every((size, axis) => size === null || size === tensor.shape[axis]) &&
+    given.length === shape.length &&
+    shape.every((size, axis) => size === null || size === given[axis]) &&
     (dtype === "any" || tensor.dtype === dtype);
-  if (!fits) {
-    throw new ModelInputError(
-      `${model}: ${name} is [${tensor.shape.join(", ")}] ${tensor.dtype}, expected ${expected}.${advice}`,
-    );
-  }
+  if (fits && tensor.size > 0) return;
+  const empty = tensor.size === 0 ? ", which is empty" : "";
+  throw new ModelInputError(
+    `${model}: ${name} is [${given.join(", ")}] ${tensor.dtype}${empty}, expected ${expected}.${advice}`,
+  );
+}
+
+/** Throws a {@link ModelInputError} unless every id is from 0 to `count` - 1; not where the ids lie on a graphics card. */
+export function requireIds(model: string, name: string, ids: tf.Tensor, count: number): void {
+  const wrong = valuesAtHand(ids)?.find((id) => id < 0 || id >= count);
+  if (wrong === undefined) return;
+  throw new ModelInputError(`${model}: ${name} holds ${wrong}; this model knows 0 to ${count - 1}.`);
 }
 
 /** Throws a {@link ModelInputError} if a tensor is given that the config has no use for. */
@@ -44,8 +55,9 @@ export function refuseTensor(model: string, name: string, tensor: tf.Tensor | un
 
 /** Throws a {@link ModelInputError} unless `t` is a finite number or a tensor of 1 or `batch` timesteps. */
 export function checkTimestep(model: string, t: number | tf.Tensor1D, batch: number): void {
-  if (typeof t === "number" ? Number.isFinite(t) : t.rank === 1 && (t.size === batch || t.size === 1)) return;
-  const given = typeof t === "number" ? String(t) : `a tensor [${t.shape.join(", ")}]`;
+  const isTensor = t instanceof tf.Tensor;
+  if (isTensor ? t.rank === 1 && (t.size === batch || t.size === 1) : Number.isFinite(t)) return;
+  const given = isTensor ? `a tensor [${t.shape.join(", ")}]` : String(t);
   throw new ModelInputError(`${model}: t is ${given}; expected a finite number or a tensor [B] with B = ${batch}.`);
 }
 

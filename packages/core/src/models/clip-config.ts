@@ -91,12 +91,42 @@ const DEFAULTS: CLIPConfig = {
   initializer_factor: 1,
 };
 
-const SUPPORTED = { hidden_act: activationNames } satisfies SupportedValues<CLIPTowerConfig>;
+/** What transformers before version 4.40 wrote into the config of every network, whether or not it can write texts or name classes. */
+const WRITTEN_FOR_ALL = [
+  ...["chunk_size_feed_forward", "output_attentions", "output_hidden_states", "return_dict", "tie_word_embeddings"],
+  ...["tokenizer_class", "id2label", "label2id", "max_length", "min_length", "num_beams", "num_beam_groups"],
+  ...["diversity_penalty", "temperature", "top_k", "top_p", "typical_p", "repetition_penalty", "length_penalty"],
+  ...["no_repeat_ngram_size", "encoder_no_repeat_ngram_size", "num_return_sequences"],
+];
+
+const towerRules = (config: object) => ({
+  supported: { hidden_act: activationNames } satisfies SupportedValues<CLIPTowerConfig>,
+  // Heads that were cut out of a network are missing in its tensors; mostly it is an empty list.
+  harmless: isEmpty((config as { pruned_heads?: unknown }).pruned_heads)
+    ? [...WRITTEN_FOR_ALL, "pruned_heads"]
+    : WRITTEN_FOR_ALL,
+});
+
+function isEmpty(value: unknown): boolean {
+  return typeof value === "object" && value !== null && Object.keys(value).length === 0;
+}
 
 export const clipTextConfig = (className: string, config: Partial<CLIPTextConfig>): CLIPTextConfig =>
-  resolveConfig(className, config, TEXT_DEFAULTS, SUPPORTED);
+  resolveConfig(className, config, TEXT_DEFAULTS, towerRules(config));
 
 export const clipVisionConfig = (className: string, config: Partial<CLIPVisionConfig>): CLIPVisionConfig =>
-  resolveConfig(className, config, VISION_DEFAULTS, SUPPORTED);
+  resolveConfig(className, config, VISION_DEFAULTS, towerRules(config));
 
-export const clipConfig = (config: Partial<CLIPConfig>): CLIPConfig => resolveConfig("CLIPModel", config, DEFAULTS);
+/** Old files describe the towers twice. transformers goes by `text_config_dict` and `vision_config_dict`, where they are there. */
+interface OldCLIPConfig extends Partial<CLIPConfig> {
+  text_config_dict?: Partial<CLIPTextConfig> | null;
+  vision_config_dict?: Partial<CLIPVisionConfig> | null;
+}
+
+export function clipConfig({ text_config_dict, vision_config_dict, ...config }: OldCLIPConfig): CLIPConfig {
+  const towers = {
+    ...(text_config_dict && { text_config: text_config_dict }),
+    ...(vision_config_dict && { vision_config: vision_config_dict }),
+  };
+  return resolveConfig("CLIPModel", { ...config, ...towers }, DEFAULTS, { harmless: WRITTEN_FOR_ALL });
+}

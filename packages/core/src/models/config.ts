@@ -18,6 +18,15 @@ export type SupportedValues<Config> = {
   readonly [Key in keyof Config]?: readonly (Config[Key] extends readonly (infer Item)[] ? Item : Config[Key])[];
 };
 
+/** What a class says of its config besides the defaults. */
+export interface ConfigRules<Config> {
+  supported?: SupportedValues<Config>;
+  /** Keys of one value that may as well be a list with one a level. */
+  perLevel?: readonly (keyof Config)[];
+  /** Keys without defaults that say nothing about the maths, besides those of all classes. */
+  harmless?: readonly string[];
+}
+
 /**
  * Fills a config file up with defaults. A key that is not known is refused, since it may change the result, unless it
  * is switched off (null or false), private (`_…`) or known to be harmless; harmless keys are kept, so that
@@ -27,7 +36,7 @@ export function resolveConfig<Config extends object>(
   className: string,
   given: Partial<Config>,
   defaults: Config,
-  supported: SupportedValues<Config> = {},
+  { supported = {}, perLevel = [], harmless = [] }: ConfigRules<Config> = {},
 ): Config {
   if (typeof given !== "object" || given === null) {
     throw new ModelConfigError(`${className}: the config is ${JSON.stringify(given)}; expected an object.`);
@@ -40,7 +49,7 @@ export function resolveConfig<Config extends object>(
     );
   }
   for (const [key, value] of Object.entries(given)) {
-    const isKnown = Object.hasOwn(defaults, key) || key.startsWith("_") || HARMLESS.has(key);
+    const isKnown = Object.hasOwn(defaults, key) || key.startsWith("_") || HARMLESS.has(key) || harmless.includes(key);
     if (!isKnown && value !== null && value !== false && value !== undefined) {
       throw new ModelConfigError(
         `${className}: the config key "${key}" (${JSON.stringify(value)}) is not known here, and may change the result. ` +
@@ -49,9 +58,11 @@ export function resolveConfig<Config extends object>(
     }
   }
   const config = { ...defaults, ...definedEntries(given) };
-  for (const [key, value] of Object.entries(config)) {
-    requireSizes(className, key, value, defaults[key as keyof Config]);
-    requireKind(className, key, value, defaults[key as keyof Config]);
+  for (const [key, fallback] of Object.entries(defaults)) {
+    const value: unknown = config[key as keyof Config];
+    if (!perLevel.includes(key as keyof Config)) requireOne(className, key, value, fallback);
+    requireSizes(className, key, value, fallback);
+    requireKind(className, key, value, fallback);
   }
   for (const [key, values] of Object.entries(supported) as [keyof Config & string, readonly unknown[]][]) {
     for (const value of [config[key]].flat()) {
@@ -70,12 +81,16 @@ const SIZE = /(_channels|_size|_dim|_groups|_heads|_kernel|_embeds|_embeddings|_
 /** More of anything is a mistake, or meant to exhaust the memory. */
 const MOST = 2 ** 20;
 const MOST_LAYERS = 1000;
+const MOST_LEVELS = 64;
 
 /** Refuses a size that is not a whole number of a sensible size, or is missing where it must not be. */
 function requireSizes(className: string, key: string, value: unknown, fallback: unknown): void {
   if (!SIZE.test(key)) return;
   const [least, most] = key.includes("layers") ? [0, MOST_LAYERS] : [1, MOST];
   const sizes = [value].flat(2);
+  if (sizes.length > MOST_LEVELS) {
+    throw new ModelConfigError(`${className}: ${key} has ${sizes.length} entries; ${MOST_LEVELS} are the most.`);
+  }
   const isFine = (size: unknown) =>
     size === null
       ? fallback === null || key === "attention_head_dim"
@@ -83,6 +98,14 @@ function requireSizes(className: string, key: string, value: unknown, fallback: 
   if (sizes.length > 0 && sizes.every(isFine)) return;
   throw new ModelConfigError(
     `${className}: ${key} = ${JSON.stringify(value)}; expected whole numbers from ${least} to ${most}.`,
+  );
+}
+
+/** Refuses a list where there is one value for the whole network. */
+function requireOne(className: string, key: string, value: unknown, fallback: unknown): void {
+  if (!Array.isArray(value) || (typeof fallback !== "number" && typeof fallback !== "boolean")) return;
+  throw new ModelConfigError(
+    `${className}: ${key} = ${JSON.stringify(value)}; expected one value for all levels, not a list.`,
   );
 }
 

@@ -1,6 +1,7 @@
 import { resolveConfig, type SupportedValues } from "./config.js";
 import {
   CONDITION_DEFAULTS,
+  CONDITION_PER_LEVEL,
   CONDITION_SUPPORTED,
   resolveConditionConfig,
   type UNet2DConditionConfig,
@@ -71,7 +72,7 @@ const SUPPORTED: SupportedValues<ControlNetConfig> = {
 };
 
 export function resolveControlNetConfig(given: Partial<ControlNetConfig>): ControlNetConfig {
-  return resolveConfig("ControlNetModel", given, DEFAULTS, SUPPORTED);
+  return resolveConfig("ControlNetModel", given, DEFAULTS, { supported: SUPPORTED, perLevel: CONDITION_PER_LEVEL });
 }
 
 /** The config of the UNet whose way down it copies; that UNet's way up is made to fit, and never built. */

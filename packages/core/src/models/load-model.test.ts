@@ -12,7 +12,7 @@ import { CLIPTextModel, CLIPTextModelWithProjection } from "./clip-text-model.js
 import { CLIPVisionModel, CLIPVisionModelWithProjection } from "./clip-vision-model.js";
 import { ControlNetModel } from "./controlnet.js";
 import { ModelConfigError } from "./errors.js";
-import { loadModel } from "./load-model.js";
+import { loadModel, modelFromConfig } from "./load-model.js";
 import { MODEL_CLASSES } from "./model-classes.js";
 import type { Model } from "./model.js";
 import { PriorTransformer } from "./prior-transformer.js";
@@ -119,6 +119,22 @@ describe("loadModel", () => {
     );
     expect(written).toEqual(given);
     model.dispose();
+  });
+
+  it.each([
+    ["groups", { norm_num_groups: 3 }, /UNet2DModel: GroupNorm: 8 channels cannot be split into 3 groups/],
+    ["heads", { attention_head_dim: 3 }, /UNet2DModel: Attention: 8 channels cannot be shared/],
+  ])("names the network whose %s do not divide its channels", (_, wrong, message) => {
+    const build = () =>
+      modelFromConfig({
+        _class_name: "UNet2DModel",
+        ...UNET,
+        ...wrong,
+        down_block_types: ["AttnDownBlock2D"],
+        up_block_types: ["UpBlock2D"],
+      });
+    expect(build).toThrow(ModelConfigError);
+    expect(build).toThrow(message);
   });
 
   it("refuses a class that is not known, and one that a config of another class is given to", async () => {

@@ -21,7 +21,7 @@ export interface LoadModelOptions extends HubModelOptions {
  * and fills it with the folder's safetensors weights. "owner/name", where no such folder is, is a model of the Hugging Face hub, which
  * is downloaded into the cache that Python's libraries use (see downloadFromHub).
  *
- * @throws ModelConfigError for a class that is not known; WeightsFormatError, WeightsMismatchError for files that do not fit; HubError for downloads
+ * @throws ModelConfigError for a class that is not known, or a config that is not built here; WeightsFormatError, WeightsMismatchError for files that do not fit; HubError for downloads
  */
 export async function loadModel(from: string | URL, options: LoadModelOptions = {}): Promise<Model> {
   const { subfolder = "" } = options;
@@ -47,5 +47,12 @@ export function modelFromConfig(config: Readonly<Record<string, unknown>>, from 
         `known: ${Object.keys(MODEL_CLASSES).join(", ")}.`,
     );
   }
-  return new Class({ ...config });
+  try {
+    return new Class({ ...config });
+  } catch (error) {
+    // Layers know numbers that do not go together, and not whose they are.
+    if (error instanceof RangeError)
+      throw new ModelConfigError(`${name as string}: ${error.message}`, { cause: error });
+    throw error;
+  }
 }

@@ -7,6 +7,7 @@ import { AutoencoderKL } from "./autoencoder-kl.js";
 import { CLIPModel } from "./clip-model.js";
 import { CLIPTextModel } from "./clip-text-model.js";
 import { ModelConfigError, ModelInputError } from "./errors.js";
+import { PriorTransformer } from "./prior-transformer.js";
 import { UNet2DConditionModel, type UNet2DConditionInputs } from "./unet-2d-condition.js";
 import { UNet2DModel } from "./unet-2d.js";
 
@@ -18,6 +19,12 @@ const TINY = {
   norm_num_groups: 4,
   attention_head_dim: 2,
   cross_attention_dim: 6,
+};
+
+const VAE_OF_3_LEVELS = {
+  block_out_channels: [32, 32, 32],
+  down_block_types: Array<"DownEncoderBlock2D">(3).fill("DownEncoderBlock2D"),
+  up_block_types: Array<"UpDecoderBlock2D">(3).fill("UpDecoderBlock2D"),
 };
 
 function meanAndDeviation(tensor: tf.Tensor): [number, number] {
@@ -149,6 +156,31 @@ describe("a config", () => {
       /flip_sin_to_cos = "yes"; expected true or false/,
     ],
     [
+      "a list where there is one value for all levels",
+      () => new AutoencoderKL({ block_out_channels: [8], layers_per_block: [1] as never }),
+      /layers_per_block = \[1\]; expected one value for all levels/,
+    ],
+    [
+      "a kind of text projection without its width",
+      () => new UNet2DConditionModel({ ...TINY, encoder_hid_dim_type: "text_proj" }),
+      /encoder_hid_dim_type text_proj needs encoder_hid_dim/,
+    ],
+    [
+      "more blocks than memory holds",
+      () => new UNet2DConditionModel({ ...TINY, layers_per_block: 1000, transformer_layers_per_block: 1000 }),
+      /ask for 2000000 transformer blocks; 10000 are the most/,
+    ],
+    [
+      "more levels than there can be",
+      () => new UNet2DModel({ block_out_channels: Array<number>(100_000).fill(32) }),
+      /block_out_channels has 100000 entries; 64 are the most/,
+    ],
+    [
+      "fewer places than tokens",
+      () => new PriorTransformer({ num_embeddings: 5, additional_embeddings: 3 }),
+      /num_embeddings = 5 and additional_embeddings = 3 make 8 places for 9 tokens/,
+    ],
+    [
       "half of the statistics of latents",
       () => new AutoencoderKL({ latents_mean: [0, 0, 0, 0] }),
       /latents_mean = \[0,0,0,0\], latents_std = null; expected 4 numbers each/,
@@ -157,6 +189,37 @@ describe("a config", () => {
   it.each(refused)("is refused with %s", (_, build, message) => {
     expect(build).toThrow(message);
     expect(build).toThrow(ModelConfigError);
+  });
+
+  it("of transformers may hold what early versions wrote for every network", () => {
+    // As in openai/clip-vit-large-patch14: settings for writing texts and naming classes, which CLIP does neither of.
+    const written: object = {
+      ...{ _name_or_path: "", add_cross_attention: false, bad_words_ids: null, chunk_size_feed_forward: 0, do_sample: false },
+      ...{ diversity_penalty: 0, dropout: 0, encoder_no_repeat_ngram_size: 0, id2label: { 0: "LABEL_0" }, is_decoder: false },
+      ...{ label2id: { LABEL_0: 0 }, length_penalty: 1, max_length: 20, min_length: 0, no_repeat_ngram_size: 0, num_beams: 1 },
+      ...{ num_beam_groups: 1, num_return_sequences: 1, output_attentions: false, pruned_heads: {}, repetition_penalty: 1 },
+      ...{ return_dict: true, temperature: 1, tie_word_embeddings: true, tokenizer_class: null, top_k: 50, top_p: 1 },
+      ...{ torchscript: false, typical_p: 1, use_bfloat16: false, cross_attention_hidden_size: null },
+    }; // prettier-ignore
+    expect(() => new CLIPModel({ text_config: written, vision_config: written })).not.toThrow();
+    expect(() => new CLIPTextModel(written)).not.toThrow();
+    expect(() => new CLIPTextModel({ ...written, pruned_heads: { 0: [1] } } as object)).toThrow(/"pruned_heads"/);
+  });
+
+  it("of CLIP that describes its towers twice counts as in transformers: by its text_config_dict and vision_config_dict", () => {
+    const tower = { hidden_size: 8, intermediate_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    const clip = new CLIPModel({
+      text_config: { hidden_size: 12 },
+      text_config_dict: { ...tower, vocab_size: 20 },
+      vision_config: { hidden_size: 12 },
+      vision_config_dict: { ...tower, image_size: 8, patch_size: 4 },
+    } as object);
+    const shape = (name: string) => clip.namedParameters().get(name)!.diskShape;
+    expect(shape("text_model.embeddings.token_embedding.weight")).toEqual([20, 8]);
+    expect(shape("vision_model.embeddings.position_embedding.weight")).toEqual([5, 8]);
+    expect(clip.config).not.toHaveProperty("text_config_dict");
+    const once = new CLIPModel({ text_config: tower, text_config_dict: null } as object);
+    expect(once.namedParameters().get("text_model.final_layer_norm.bias")!.diskShape).toEqual([8]);
   });
 
   it("is refused with groups or heads that do not divide the channels", () => {
@@ -221,6 +284,52 @@ describe("an input", () => {
       /78 tokens.*77/,
     ],
     ["latents of another model", () => new AutoencoderKL().decode(image(1, 2, 2, 3)), /z is \[1, 2, 2, 3\]/],
+    ["no tensor", () => forward({}, [1] as never, 1, context())(), /x is no tensor; expected \[B, H, W, C\]/],
+    [
+      "nothing as timestep",
+      () => forward({}, x(), undefined as never, context())(),
+      /t is undefined; expected a finite/,
+    ],
+    ["a picture without rows", () => forward({}, image(1, 0, 4, 4), 1, context())(), /x is \[1, 0, 4, 4\].*is empty/],
+    ["a batch of nothing", () => new AutoencoderKL().decode(image(0, 2, 2, 4)), /z is \[0, 2, 2, 4\].*is empty/],
+    ["a text of no tokens", () => new CLIPTextModel().forward(tf.zeros([1, 0], "int32")), /ids is \[1, 0\].*is empty/],
+    [
+      "a picture of which nothing would be left",
+      () => new AutoencoderKL({ ...VAE_OF_3_LEVELS }).encode(image(1, 8, 3, 3)),
+      /a picture of 8 x 3 is too small for its 3 levels; it takes at least 4 each way/,
+    ],
+    [
+      "a picture of which pooling leaves nothing",
+      () =>
+        forward({ down_block_types: ["ResnetDownsampleBlock2D", "DownBlock2D"] }, image(2, 1, 4, 4), 1, context())(),
+      /a picture of 1 x 4 is too small for its 2 levels; it takes at least 2 each way/,
+    ],
+    [
+      "a class that is not there",
+      () => forward({ num_class_embeds: 5 }, x(), 1, context(), { classLabels: tf.tensor1d([4, 5], "int32") })(),
+      /classLabels holds 5; this model knows 0 to 4/,
+    ],
+    [
+      "a class that is not there, of a plain UNet",
+      () =>
+        new UNet2DModel({ num_class_embeds: 5 }).forward(image(1, 8, 8, 3), 1, {
+          classLabels: tf.tensor1d([-1], "int32"),
+        }),
+      /classLabels holds -1; this model knows 0 to 4/,
+    ],
+    [
+      "a residual of another size",
+      () =>
+        forward({}, x(), 1, context(), {
+          downResiduals: [image(2, 4, 4, 8), image(2, 4, 4, 8), image(2, 4, 4, 8), image(2, 2, 2, 16)],
+        })(),
+      /downResiduals\[2\] is \[2, 4, 4, 8\].*\[2, 2, 2, 8\].*ControlNet/,
+    ],
+    [
+      "a middle residual of another width",
+      () => forward({}, x(), 1, context(), { midResidual: image(2, 1, 1, 8) })(),
+      /midResidual is \[2, 1, 1, 8\].*\[2, 1, 1, 16\]/,
+    ],
     ["half a row", () => new AutoencoderKL().decode(image(1, 2, 2, 4), { bandRows: 0.5 }), /bandRows is 0.5/],
   ];
   it.each(refused)("is refused for %s, before any work", (_, call, message) => {

@@ -9,6 +9,7 @@ import { TimestepEmbedding, timestepSinusoid } from "../nn/time-embedding.js";
 import { BasicTransformerBlock } from "../nn/transformer-block.js";
 import { checkTimestep, requireTensor, timestepVector } from "./checks.js";
 import { resolveConfig } from "./config.js";
+import { ModelConfigError } from "./errors.js";
 import { Model } from "./model.js";
 
 const NAME = "PriorTransformer";
@@ -91,13 +92,16 @@ export class PriorTransformer extends Model {
   constructor(given: Partial<PriorTransformerConfig> = {}) {
     super();
     const config = resolveConfig(NAME, given, DEFAULTS, {
-      time_embed_act_fn: activationNames,
-      norm_in_type: ["layer", null],
-      embedding_proj_norm_type: ["layer", null],
-      encoder_hid_proj_type: ["linear", null],
-      added_emb_type: ["prd", null],
+      supported: {
+        time_embed_act_fn: activationNames,
+        norm_in_type: ["layer", null],
+        embedding_proj_norm_type: ["layer", null],
+        encoder_hid_proj_type: ["linear", null],
+        added_emb_type: ["prd", null],
+      },
     });
     this.config = config;
+    checkLength(config);
     const { num_attention_heads: heads, embedding_dim } = config;
     const width = heads * config.attention_head_dim;
     const pooledWidth = config.embedding_proj_dim ?? embedding_dim;
@@ -183,4 +187,14 @@ export class PriorTransformer extends Model {
       requireTensor(NAME, "attentionMask", attentionMask, { shape: [batch, length], axes: "[B, L]", dtype: "any" });
     }
   }
+}
+
+/** Each of the tokens has a place: the text's, pooled text, time, noisy embedding, and the one that is read out. */
+function checkLength(config: PriorTransformerConfig): void {
+  const { num_embeddings: text, additional_embeddings: more, encoder_hid_proj_type, added_emb_type } = config;
+  const tokens = (encoder_hid_proj_type ? text : 0) + (added_emb_type ? 4 : 3);
+  if (text + more === tokens) return;
+  throw new ModelConfigError(
+    `${NAME}: num_embeddings = ${text} and additional_embeddings = ${more} make ${text + more} places for ${tokens} tokens.`,
+  );
 }

@@ -152,6 +152,15 @@ export const CONDITION_SUPPORTED: SupportedValues<UNet2DConditionConfig> = {
   cross_attention_norm: [null],
 };
 
+/** Keys of one value that may as well be a list with one a level. */
+export const CONDITION_PER_LEVEL = [
+  "only_cross_attention",
+  "layers_per_block",
+  "cross_attention_dim",
+  "transformer_layers_per_block",
+  "attention_head_dim",
+] as const satisfies (keyof UNet2DConditionConfig)[];
+
 /** What one level of the network is made of, once every per-level list is spelled out. */
 export interface ConditionLevel {
   downType: ConditionDownBlockType;
@@ -160,8 +169,9 @@ export interface ConditionLevel {
   channels: number;
   layers: number;
   contextChannels: number;
-  /** `attention_head_dim`, as it stands in the config. */
+  /** `attention_head_dim`, as it stands in the config, on the way down and up. */
   headSetting: number | null;
+  upHeadSetting: number | null;
   /** Transformer blocks after each residual block, on the way down and up. */
   downTransformers: number | number[];
   upTransformers: number | number[];
@@ -169,7 +179,10 @@ export interface ConditionLevel {
 }
 
 export function resolveConditionConfig(given: Partial<UNet2DConditionConfig>): UNet2DConditionConfig {
-  return resolveConfig("UNet2DConditionModel", given, CONDITION_DEFAULTS, CONDITION_SUPPORTED);
+  return resolveConfig("UNet2DConditionModel", given, CONDITION_DEFAULTS, {
+    supported: CONDITION_SUPPORTED,
+    perLevel: CONDITION_PER_LEVEL,
+  });
 }
 
 /** Spells out the config's per-level lists, finest level first; throws ModelConfigError if their lengths differ. */
@@ -194,6 +207,7 @@ export function conditionLevels(model: string, config: UNet2DConditionConfig): C
   const upTransformers = reversed
     ? each<number | number[]>("reverse_transformer_layers_per_block", reversed).reverse()
     : transformers;
+  requireFewBlocks(model, layers, [transformers, upTransformers]);
   return each("down_block_types", config.down_block_types).map((downType, i) => ({
     downType,
     upType: upTypes[i]!,
@@ -201,8 +215,26 @@ export function conditionLevels(model: string, config: UNet2DConditionConfig): C
     layers: layers[i]!,
     contextChannels: contextChannels[i]!,
     headSetting: heads[i]!,
+    // Where the list holds sizes of heads and not their number, diffusers reads it from the coarsest level on.
+    upHeadSetting: upTypes[i] === "CrossAttnUpBlock2D" ? heads[i]! : heads[count - 1 - i]!,
     downTransformers: transformers[i]!,
     upTransformers: upTransformers[i]!,
     onlyCrossAttention: onlyCross[i]!,
   }));
+}
+
+const MOST_BLOCKS = 10_000;
+
+/** Layers times transformer blocks: numbers that are sensible each can still exhaust the memory together. */
+function requireFewBlocks(
+  model: string,
+  layers: readonly number[],
+  transformers: readonly (readonly (number | number[])[])[],
+): void {
+  const most = Math.max(...transformers.flat(2));
+  const blocks = layers.reduce((sum, count) => sum + count * most, 0);
+  if (blocks <= MOST_BLOCKS) return;
+  throw new ModelConfigError(
+    `${model}: layers_per_block and transformer_layers_per_block ask for ${blocks} transformer blocks; ${MOST_BLOCKS} are the most.`,
+  );
 }

@@ -6,12 +6,12 @@ import { Embedding } from "../nn/embedding.js";
 import { Linear } from "../nn/linear.js";
 import type { ResnetBlockOptions } from "../nn/resnet-block.js";
 import { TimestepEmbedding, timestepSinusoid } from "../nn/time-embedding.js";
-import { checkTimestep, refuseTensor, requireTensor, timestepVector } from "./checks.js";
+import { checkTimestep, refuseTensor, requireIds, requireTensor, timestepVector } from "./checks.js";
 import { ModelConfigError } from "./errors.js";
 import { Model } from "./model.js";
 import { attentionFactory } from "./unet-2d-condition-attention.js";
 import { type ConditionLevel, conditionLevels, type UNet2DConditionConfig } from "./unet-2d-condition-config.js";
-import { type Conditioning, DownBlock, MidBlock } from "./unet-blocks.js";
+import { type Conditioning, DownBlock, MidBlock, resultShapes } from "./unet-blocks.js";
 
 /** What a conditional UNet may read besides latents, time and text; which of them it needs is in its config. */
 export interface ConditionInputs {
@@ -72,6 +72,9 @@ export abstract class ConditionEncoder extends Model {
       this.#required("addition_time_embed_dim", "addition_embed_type text_time");
       this.add_embedding = new TimestepEmbedding(width, this.#timeChannels);
     }
+    if (config.encoder_hid_dim_type !== null) {
+      this.#required("encoder_hid_dim", `encoder_hid_dim_type ${config.encoder_hid_dim_type}`);
+    }
     if (config.encoder_hid_dim !== null) {
       this.encoder_hid_proj = new Linear(config.encoder_hid_dim, this.levels[0]!.contextChannels);
     }
@@ -119,7 +122,8 @@ export abstract class ConditionEncoder extends Model {
       axes: "[B, H, W, C]",
       hint: "Images of a latent model go through the VAE first; an inpainting model takes latents, mask and masked latents joined.",
     });
-    const batch = x.shape[0];
+    const [batch, height, width] = x.shape;
+    resultShapes(name, this.down_blocks, [height, width]);
     checkTimestep(name, t, batch);
     requireTensor(name, "context", context, {
       shape: [batch, null, config.encoder_hid_dim ?? this.levels[0]!.contextChannels],
@@ -250,8 +254,10 @@ export abstract class ConditionEncoder extends Model {
     const type = config.class_embed_type;
     if (type === null && config.num_class_embeds === null)
       return refuseTensor(name, "classLabels", labels, "class_embed_type");
-    if (type === null)
-      return requireTensor(name, "classLabels", labels, { shape: [batch], axes: "[B]", dtype: "int32" });
+    if (type === null) {
+      requireTensor(name, "classLabels", labels, { shape: [batch], axes: "[B]", dtype: "int32" });
+      return requireIds(name, "classLabels", labels!, config.num_class_embeds!);
+    }
     if (type === "timestep")
       return requireTensor(name, "classLabels", labels, { shape: [batch], axes: "[B]", dtype: "any" });
     const width = type === "identity" ? this.#timeChannels : config.projection_class_embeddings_input_dim;

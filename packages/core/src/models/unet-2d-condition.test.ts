@@ -81,6 +81,13 @@ describe("UNet2DConditionModel", () => {
     expect(golden.error("out.odd", got)).toBeLessThan(FORWARD);
   });
 
+  it("reads a list of head sizes as diffusers does: from the coarsest level on, on the way up", async () => {
+    const unet = await load("unet_head_sizes");
+    const golden = await Golden.read("unet_head_sizes");
+    const got = unet.forward(golden.tensor("in.sample"), 7, golden.tensor("in.encoder_hidden_states"));
+    expect(golden.error("out.sample", got)).toBeLessThan(FORWARD);
+  });
+
   it("is unmasked on unclip_decoder without a mask", async () => {
     const unet = await load("unclip_decoder");
     const golden = await Golden.read("unclip_decoder");

@@ -3,11 +3,12 @@ import { activation } from "../nn/activations.js";
 import { Conv2d } from "../nn/conv2d.js";
 import { GroupNorm } from "../nn/group-norm.js";
 import { recorded } from "../nn/recorded.js";
+import { requireTensor } from "./checks.js";
 import { ModelInputError } from "./errors.js";
 import { attentionFactory } from "./unet-2d-condition-attention.js";
 import { resolveConditionConfig, type UNet2DConditionConfig } from "./unet-2d-condition-config.js";
 import { ConditionEncoder, type ConditionInputs, type Vectors } from "./unet-2d-condition-encoder.js";
-import { UpBlock } from "./unet-blocks.js";
+import { resultShapes, UpBlock } from "./unet-blocks.js";
 
 /** What the UNet reads besides x, t and context; which of it, the config decides. Borrowed. */
 export interface UNet2DConditionInputs extends ConditionInputs {
@@ -45,7 +46,12 @@ export class UNet2DConditionModel extends ConditionEncoder {
         const skipChannels = [...Array<number>(level.layers).fill(level.channels), finer];
         return new UpBlock(inChannels, level.channels, skipChannels, {
           resnet: this.resnetOptions(),
-          attention: attentionFactory(this.unet, level, level.upType, level.upTransformers),
+          attention: attentionFactory(
+            this.unet,
+            { ...level, headSetting: level.upHeadSetting },
+            level.upType,
+            level.upTransformers,
+          ),
           resampling: i === 0 ? null : isResnet ? "resnet" : "conv",
         });
       })
@@ -62,7 +68,7 @@ export class UNet2DConditionModel extends ConditionEncoder {
     inputs: UNet2DConditionInputs = {},
   ): tf.Tensor4D {
     this.checkInputs(x, t, context, inputs);
-    if (inputs.downResiduals) this.#checkResiduals(inputs.downResiduals);
+    this.#checkResiduals(x, inputs);
     return tf.tidy(() => {
       const { classLabels: _, timeIds: __, downResiduals, ...read } = inputs;
       const vectors = this.vectors(t, inputs);
@@ -82,12 +88,28 @@ export class UNet2DConditionModel extends ConditionEncoder {
     return this.conv_out.forward(this.conv_norm_out.forward(h, activation(this.config.act_fn)));
   }
 
-  #checkResiduals(residuals: readonly tf.Tensor4D[]): void {
-    const kept = this.down_blocks.reduce((sum, block) => sum + block.resnets.length + (block.downsamplers ? 1 : 0), 1);
-    if (residuals.length === kept) return;
-    throw new ModelInputError(
-      `${this.name}: ${residuals.length} downResiduals were given, and this UNet keeps ${kept} feature maps. ` +
-        "Take a ControlNet that was made for this UNet.",
-    );
+  /** Residuals have the shapes of what they are added to; a size of 1 stands for the same everywhere. */
+  #checkResiduals(
+    { shape: [batch, height, width] }: tf.Tensor4D,
+    { downResiduals, midResidual }: UNet2DConditionInputs,
+  ) {
+    if (!downResiduals && !midResidual) return;
+    const first = [height, width, this.levels[0]!.channels];
+    const kept = [first, ...resultShapes(this.name, this.down_blocks, [height, width])];
+    if (downResiduals && downResiduals.length !== kept.length) {
+      throw new ModelInputError(
+        `${this.name}: ${downResiduals.length} downResiduals were given, and this UNet keeps ${kept.length} feature maps. ${OTHER_CONTROLNET}`,
+      );
+    }
+    const check = (name: string, residual: tf.Tensor4D, sizes: readonly number[]) =>
+      requireTensor(this.name, name, residual, {
+        shape: [batch, ...sizes].map((size, axis) => (residual.shape[axis] === 1 ? 1 : size)),
+        axes: "[B, H, W, C]",
+        hint: OTHER_CONTROLNET,
+      });
+    for (const [i, residual] of (downResiduals ?? []).entries()) check(`downResiduals[${i}]`, residual, kept[i]!);
+    if (midResidual) check("midResidual", midResidual, kept.at(-1)!);
   }
 }
+
+const OTHER_CONTROLNET = "Take a ControlNet that was made for this UNet.";

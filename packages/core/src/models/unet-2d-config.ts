@@ -87,5 +87,5 @@ const SUPPORTED: SupportedValues<UNet2DConfig> = {
 };
 
 export function resolveUNet2DConfig(given: Partial<UNet2DConfig>): UNet2DConfig {
-  return resolveConfig("UNet2DModel", given, DEFAULTS, SUPPORTED);
+  return resolveConfig("UNet2DModel", given, DEFAULTS, { supported: SUPPORTED });
 }

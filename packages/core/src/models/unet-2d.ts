@@ -7,11 +7,11 @@ import { recorded } from "../nn/recorded.js";
 import type { ResnetBlockOptions } from "../nn/resnet-block.js";
 import { SelfAttention2D, type SelfAttention2DOptions } from "../nn/spatial-attention.js";
 import { TimestepEmbedding, timestepSinusoid } from "../nn/time-embedding.js";
-import { checkTimestep, refuseTensor, requireTensor, timestepVector } from "./checks.js";
+import { checkTimestep, refuseTensor, requireIds, requireTensor, timestepVector } from "./checks.js";
 import { perLevel } from "./config.js";
 import { Model } from "./model.js";
 import { resolveUNet2DConfig, type UNet2DConfig } from "./unet-2d-config.js";
-import { DownBlock, MidBlock, UpBlock } from "./unet-blocks.js";
+import { DownBlock, MidBlock, resultShapes, UpBlock } from "./unet-blocks.js";
 
 const NAME = "UNet2DModel";
 
@@ -95,6 +95,7 @@ export class UNet2DModel extends Model {
   forward(x: tf.Tensor4D, t: number | tf.Tensor1D, { classLabels }: UNet2DInputs = {}): tf.Tensor4D {
     const { config } = this;
     requireTensor(NAME, "x", x, { shape: [null, null, null, config.in_channels], axes: "[B, H, W, C]" });
+    resultShapes(NAME, this.down_blocks, [x.shape[1], x.shape[2]]);
     checkTimestep(NAME, t, x.shape[0]);
     this.#checkClassLabels(x.shape[0], classLabels);
     return tf.tidy(() => {
@@ -140,6 +141,7 @@ export class UNet2DModel extends Model {
     } else {
       const dtype = type === null ? "int32" : "any";
       requireTensor(NAME, "classLabels", labels, { shape: [batch], axes: "[B]", dtype });
+      if (type === null) requireIds(NAME, "classLabels", labels!, num_class_embeds!);
     }
   }
 

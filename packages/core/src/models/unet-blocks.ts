@@ -4,6 +4,7 @@ import { Downsample2D, Upsample2D } from "../nn/resample.js";
 import { ResnetBlock2D, type ResnetBlockOptions } from "../nn/resnet-block.js";
 import type { SpatialAttention } from "../nn/spatial-attention.js";
 import type { TransformerContext } from "../nn/transformer-block.js";
+import { ModelInputError } from "./errors.js";
 
 /** What every block of a UNet reads besides its features. */
 export interface Conditioning extends TransformerContext {
@@ -38,10 +39,11 @@ export class DownBlock {
   readonly resnets: ResnetBlock2D[];
   readonly attentions?: SpatialAttention[];
   readonly downsamplers?: [Resampler];
+  readonly #padding: number;
 
   constructor(
     inChannels: number,
-    outChannels: number,
+    readonly outChannels: number,
     { layers, resnet, attention, resampling, padding = 1 }: BlockOptions & { padding?: number },
   ) {
     this.resnets = Array.from(
@@ -53,6 +55,13 @@ export class DownBlock {
     if (resampling === "resnet") {
       this.downsamplers = [new ResnetBlock2D(outChannels, outChannels, { ...resnet, resample: "down" })];
     }
+    this.#padding = resampling === "conv" ? padding : 0;
+  }
+
+  /** Of so many pixels along an axis, how many are left after the block; pairs of them without padding. */
+  pixelsAfter(pixels: number): number {
+    if (!this.downsamplers) return pixels;
+    return this.#padding === 0 ? Math.floor(pixels / 2) : Math.floor((pixels + 2 * this.#padding - 1) / 2);
   }
 
   /** Returns every intermediate result; the last one is the block's output. */
@@ -70,6 +79,36 @@ export class DownBlock {
     if (this.downsamplers) results.push(this.downsamplers[0].forward(h, conditioning.time));
     return results;
   }
+}
+
+/**
+ * Height, width and channels of every result of a way down, from the finest, for a picture of this height and width.
+ *
+ * @throws ModelInputError if nothing would be left of the picture at a level
+ */
+export function resultShapes(
+  model: string,
+  blocks: readonly DownBlock[],
+  [height, width]: [number, number],
+): [number, number, number][] {
+  let size: [number, number] = [height, width];
+  return blocks.flatMap((block) => {
+    const results = block.resnets.map((): [number, number, number] => [...size, block.outChannels]);
+    size = [block.pixelsAfter(size[0]), block.pixelsAfter(size[1])];
+    if (Math.min(...size) < 1) {
+      throw new ModelInputError(
+        `${model}: a picture of ${height} x ${width} is too small for its ${blocks.length} levels; it takes at least ${leastPixels(blocks)} each way.`,
+      );
+    }
+    return block.downsamplers ? [...results, [...size, block.outChannels]] : results;
+  });
+}
+
+function leastPixels(blocks: readonly DownBlock[]): number {
+  const after = (pixels: number) => blocks.reduce((left, block) => block.pixelsAfter(left), pixels);
+  let least = 1;
+  while (after(least) < 1) least++;
+  return least;
 }
 
 /** The lowest level: a residual block, then attention and a residual block for each layer. */

@@ -46,7 +46,7 @@ export function timestepSinusoid(
 }
 
 /** A tensor's values, unless they lie on a graphics card that hands them over later only. */
-function valuesAtHand(tensor: tf.Tensor): number[] | undefined {
+export function valuesAtHand(tensor: tf.Tensor): number[] | undefined {
   try {
     return [...tensor.dataSync()];
   } catch {

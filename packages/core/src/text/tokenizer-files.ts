@@ -17,11 +17,15 @@ export async function readTokenizerFolder(folder: string): Promise<TokenizerPart
   const special = { ...config, ...(await readOptional(folder, "special_tokens_map.json")) };
   const length = config.model_max_length;
   return {
-    ...learned,
+    vocab: learned.vocab,
+    merges: learned.merges,
     bosToken: tokenText(special.bos_token),
     eosToken: tokenText(special.eos_token),
     padToken: tokenText(special.pad_token),
-    addedTokens: grouped((await readOptional(folder, ADDED_TOKENS_FILE)) as Record<string, number>, learned.vocab),
+    addedTokens: grouped(
+      { ...learned.added, ...checkedIds(folder, await readOptional(folder, ADDED_TOKENS_FILE)) },
+      learned.vocab,
+    ),
     maxLength: typeof length === "number" && length < NO_LIMIT ? length : undefined,
   };
 }
@@ -55,7 +59,8 @@ function tokenText(value: unknown): string | undefined {
   return typeof content === "string" ? content : undefined;
 }
 
-const TOKENIZER_FILE = "tokenizer.json";
+/** What transformers writes in place of the two from version 5 on. */
+export const TOKENIZER_FILE = "tokenizer.json";
 
 /** All that a tokenizer folder may hold. */
 export const TOKENIZER_FILES: readonly string[] = [
@@ -63,7 +68,10 @@ export const TOKENIZER_FILES: readonly string[] = [
   ...["tokenizer_config.json", "special_tokens_map.json", ADDED_TOKENS_FILE],
 ];
 
-type Learned = Pick<TokenizerParts, "vocab" | "merges">;
+interface Learned extends Pick<TokenizerParts, "vocab" | "merges"> {
+  /** Tokens of `tokenizer.json` besides those of its model. */
+  added?: Record<string, number>;
+}
 
 async function readVocabAndMerges(folder: string): Promise<Learned> {
   const vocab = await readJson(folder, "vocab.json");
@@ -82,8 +90,9 @@ async function readVocabAndMerges(folder: string): Promise<Learned> {
 
 /** Merges are pairs there, or, in older files, texts with a space. */
 async function readTokenizerFile(folder: string): Promise<Learned> {
-  const { model } = (await readJson(folder, TOKENIZER_FILE)) as {
+  const { model, added_tokens } = (await readJson(folder, TOKENIZER_FILE)) as {
     model?: { type?: unknown; vocab?: unknown; merges?: unknown };
+    added_tokens?: unknown;
   };
   if (model?.type !== "BPE" || !Array.isArray(model.merges)) {
     throw new TokenizerFilesError(
@@ -91,15 +100,21 @@ async function readTokenizerFile(folder: string): Promise<Learned> {
     );
   }
   const merges = model.merges.map((merge: unknown) => (Array.isArray(merge) ? merge.join(" ") : String(merge)));
-  return { vocab: checkedVocab(folder, model.vocab), merges };
+  const added = (Array.isArray(added_tokens) ? added_tokens : []) as ({ content?: unknown; id?: unknown } | null)[];
+  const ids = Object.fromEntries(added.map((token) => [String(token?.content), token?.id]));
+  return { vocab: checkedVocab(folder, model.vocab), merges, added: checkedIds(folder, ids) };
 }
 
 function checkedVocab(folder: string, vocab: unknown): Record<string, number> {
-  const entries = typeof vocab === "object" && vocab !== null ? Object.entries(vocab) : [];
-  const bad = entries.find(([, id]) => !Number.isSafeInteger(id) || (id as number) < 0);
-  if (entries.length > 0 && !bad) return vocab as Record<string, number>;
+  if (typeof vocab === "object" && vocab !== null && Object.keys(vocab).length > 0) return checkedIds(folder, vocab);
+  throw new TokenizerFilesError(`${folder}: its vocabulary is empty; tokens with whole numbers from 0 are expected.`);
+}
+
+function checkedIds(folder: string, tokens: object): Record<string, number> {
+  const bad = Object.entries(tokens).find(([, id]) => !Number.isSafeInteger(id) || (id as number) < 0);
+  if (!bad) return tokens as Record<string, number>;
   throw new TokenizerFilesError(
-    `${folder}: its vocabulary ${bad ? `gives ${JSON.stringify(bad[0])} the id ${JSON.stringify(bad[1])}` : "is empty"}; tokens with whole numbers from 0 are expected.`,
+    `${folder}: its vocabulary gives ${JSON.stringify(bad[0])} the id ${JSON.stringify(bad[1])}; tokens with whole numbers from 0 are expected.`,
   );
 }
 

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -76,6 +76,13 @@ describe("CLIPTokenizer with OpenAI's vocabulary", () => {
       await tokenizer.save(folder);
       const again = await CLIPTokenizer.fromFolder(folder);
       for (const { text } of cases.slice(0, 50)) expect(again.encode(text)).toEqual(tokenizer.encode(text));
+      // Of what another left there, nothing stays.
+      await writeFile(join(folder, "tokenizer.json"), "{}");
+      await tokenizer.withToken("<t>", [49408]).save(folder);
+      expect((await CLIPTokenizer.fromFolder(folder)).tokenize("<t>")).toEqual([49408]);
+      await tokenizer.save(folder);
+      expect((await CLIPTokenizer.fromFolder(folder)).tokenize("<t>")).toEqual(tokenizer.tokenize("<t>"));
+      expect(await readdir(folder)).not.toContain("tokenizer.json");
     } finally {
       await rm(folder, { recursive: true });
     }
@@ -137,6 +144,58 @@ describe("CLIPTokenizer with OpenAI's vocabulary", () => {
 
   it.each([1, 0, 2.5, NaN])("refuses a length of %p", (maxLength) => {
     expect(() => tokenizer.encode("a", { maxLength })).toThrow(RangeError);
+  });
+
+  it("finds added words as transformers 5 does: in a text made uniform, also inside others, the longest first", () => {
+    const words = ["<cat-toy>", "<MyStyle>", "Émile", "mycat", "a b"];
+    const taught = words.reduce((known, word, i) => known.withToken(word, [49408 + i]), tokenizer);
+    // tokenizer.add_tokens(words); tokenizer(text)["input_ids"][1:-1], transformers 5.24.0
+    const expected: [string, number[]][] = [
+      ["<CAT-TOY>", [49408]],
+      ["a<cat-toy>b", [320, 49408, 321]],
+      ["x <mystyle> y", [343, 49409, 344]],
+      ["E\u0301mile", [49410]],
+      ["mycats mycat MYCAT", [49411, 338, 49411, 49411]],
+      ["a  b", [49412]],
+    ];
+    expect(expected.map(([text]) => [text, taught.tokenize(text)])).toEqual(expected);
+    expect(() => taught.withToken("<mystyle>", [49413])).toThrow("in the vocabulary already");
+  });
+
+  it.each<[string, string, unknown]>([
+    [
+      "tokenizer.json",
+      "as transformers 5 keeps them",
+      [
+        { id: 49407, content: "<|endoftext|>" },
+        { id: 49408, content: "<t>" },
+        { id: 49409, content: "<t>_1" },
+      ],
+    ],
+    ["added_tokens.json", "as transformers 4 keeps them", { "<t>": 49408, "<t>_1": 49409 }],
+  ])("reads added words out of %s, %s, and refuses ids that are none", async (name, _, added) => {
+    const folder = await mkdtemp(join(tmpdir(), "tokenizer "));
+    try {
+      const write = async (added: unknown) => {
+        const model = { type: "BPE", vocab: tokenizer.vocab, merges: tokenizer.merges };
+        if (name === "added_tokens.json") await tokenizer.save(folder);
+        await writeFile(
+          join(folder, name),
+          JSON.stringify(name === "tokenizer.json" ? { model, added_tokens: added } : added),
+        );
+      };
+      await write(added);
+      expect((await CLIPTokenizer.fromFolder(folder)).tokenize("a <t>")).toEqual([320, 49408, 49409]);
+      await write(name === "tokenizer.json" ? [null, { content: "<t>", id: -1 }] : { "<t>": "first" });
+      await expect(CLIPTokenizer.fromFolder(folder)).rejects.toThrow(/its vocabulary gives ".*" the id/);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it("can learn a word that every JavaScript object has a property of", () => {
+    expect(tokenizer.withToken("constructor", [49408]).tokenize("a constructor")).toEqual([320, 49408]);
+    expect(() => tokenizer.withToken("cat</w>", [49408])).toThrow("in the vocabulary already");
   });
 
   it("refuses a pad token that is not in the vocabulary", () => {

@@ -1,7 +1,7 @@
 import { type HubModelOptions, modelFolder } from "../hub/model-source.js";
-import { joinPath, writeText } from "../platform.js";
+import { joinPath, removeFiles, writeText } from "../platform.js";
 import { BytePairEncoder } from "./byte-pairs.js";
-import { ADDED_TOKENS_FILE, readTokenizerFolder, TOKENIZER_FILES } from "./tokenizer-files.js";
+import { ADDED_TOKENS_FILE, readTokenizerFolder, TOKENIZER_FILE, TOKENIZER_FILES } from "./tokenizer-files.js";
 
 /** A byte-pair vocabulary in CLIP's format. */
 export interface TokenizerParts {
@@ -48,6 +48,9 @@ export class CLIPTokenizer {
   readonly addedTokens: Readonly<Record<string, readonly number[]>>;
   readonly #encoder: BytePairEncoder;
   readonly #words = new Map<string, readonly number[]>();
+  /** The ids of added words, by how they read in a text that is made uniform. */
+  readonly #added: ReadonlyMap<string, readonly number[]>;
+  readonly #addedPattern: RegExp;
 
   constructor(parts: TokenizerParts) {
     const {
@@ -66,6 +69,8 @@ export class CLIPTokenizer {
     this.padToken = padToken;
     this.maxLength = maxLength;
     this.addedTokens = addedTokens;
+    this.#added = new Map(Object.entries(addedTokens).map(([token, ids]) => [normalised(token), ids]));
+    this.#addedPattern = anyOf([...this.#added.keys()]);
     for (const token of [bosToken, eosToken, padToken]) this.#idOf(token);
     this.#encoder = new BytePairEncoder(vocab, merges, this.#idOf(eosToken));
   }
@@ -84,9 +89,9 @@ export class CLIPTokenizer {
     return new CLIPTokenizer(await readTokenizerFolder(inside(await modelFolder(from, { ...source, files }))));
   }
 
-  /** The same with one word more, which stands for these ids; texts are searched for it, as it is written, before anything else. */
+  /** The same with one word more, which stands for these ids, also inside others; in capitals or not, as with transformers. */
   withToken(token: string, ids: readonly number[]): CLIPTokenizer {
-    if (token.trim() === "" || token in this.addedTokens || Object.hasOwn(this.vocab, token)) {
+    if (token.trim() === "" || this.#added.has(normalised(token)) || Object.hasOwn(this.vocab, token)) {
       throw new RangeError(
         `The token ${JSON.stringify(token)} ${token.trim() === "" ? "is empty" : "is in the vocabulary already"}; give a new word, such as <my-style>.`,
       );
@@ -94,7 +99,7 @@ export class CLIPTokenizer {
     return new CLIPTokenizer({ ...this, addedTokens: { ...this.addedTokens, [token]: ids } });
   }
 
-  /** Writes what {@link fromFolder} reads. */
+  /** Writes what {@link fromFolder} reads; what an earlier save left under other names is removed, so that nobody reads it for the new. */
   async save(folder: string): Promise<void> {
     const special = {
       bos_token: this.bosToken,
@@ -112,6 +117,7 @@ export class CLIPTokenizer {
     );
     if (added.length > 0)
       await writeText(joinPath(folder, ADDED_TOKENS_FILE), JSON.stringify(Object.fromEntries(added)));
+    await removeFiles(folder, added.length > 0 ? [TOKENIZER_FILE] : [TOKENIZER_FILE, ADDED_TOKENS_FILE]);
   }
 
   /**
@@ -139,14 +145,20 @@ export class CLIPTokenizer {
   /** A text's own tokens: no start, no end, nothing cut off. */
   tokenize(text: string, padToken: string = this.padToken): number[] {
     const specials = [...new Set([this.bosToken, this.eosToken, padToken])];
-    const added = Object.keys(this.addedTokens).sort((a, b) => b.length - a.length);
     const ids: number[] = [];
-    for (const part of text.split(new RegExp(`(${[...specials, ...added].map(escaped).join("|")})`))) {
+    for (const part of text.split(anyOf(specials))) {
       if (specials.includes(part)) ids.push(this.#idOf(part));
-      else if (Object.hasOwn(this.addedTokens, part)) ids.push(...this.addedTokens[part]!);
-      else for (const word of words(normalised(part))) for (const id of this.#encodeWord(word)) ids.push(id);
+      else this.#tokenizeInto(ids, normalised(part));
     }
     return ids;
+  }
+
+  #tokenizeInto(ids: number[], text: string): void {
+    for (const part of this.#added.size === 0 ? [text] : text.split(this.#addedPattern)) {
+      const added = this.#added.get(part);
+      if (added) ids.push(...added);
+      else for (const word of words(part)) for (const id of this.#encodeWord(word)) ids.push(id);
+    }
   }
 
   /** The text that ids stand for, start, end and padding left out; words come out lower-cased, with single spaces. */
@@ -208,6 +220,8 @@ function words(text: string): string[] {
   return (found ?? []).flatMap((word) => (word.endsWith("oftext|>") ? ["<|", word.slice(2, -2), "|>"] : [word]));
 }
 
-function escaped(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+/** Any of these texts, the longest first; as a group, so that splitting keeps what it splits by. */
+function anyOf(texts: readonly string[]): RegExp {
+  const longestFirst = [...texts].sort((a, b) => b.length - a.length);
+  return new RegExp(`(${longestFirst.map((text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|")})`);
 }

@@ -119,10 +119,17 @@ function sameShape(stored: readonly number[], wanted: readonly number[]): boolea
 
 const MOST_SUGGESTIONS = 500;
 
+/** The other that fewest letters tell from `name`, if they are at most a third of it. */
 function nearest(name: string, others: readonly string[]): string {
-  if (others.length === 0 || others.length > MOST_SUGGESTIONS) return "";
-  const [best] = [...others].sort((a, b) => distance(name, a) - distance(name, b));
-  return distance(name, best!) <= name.length / 3 ? ` (nearest: ${best})` : "";
+  if (others.length > MOST_SUGGESTIONS) return "";
+  let best: string | undefined;
+  let least = Math.floor(name.length / 3) + 1;
+  for (const other of others) {
+    if (Math.abs(other.length - name.length) >= least) continue; // So many letters are too few or too many already.
+    const letters = distance(name, other);
+    if (letters < least) [best, least] = [other, letters];
+  }
+  return best === undefined ? "" : ` (nearest: ${best})`;
 }
 
 /**

@@ -1,12 +1,21 @@
-import { joinPath, readText, writeText } from "../platform.js";
+import { joinPath, listFolder, removeFiles, writeText } from "../platform.js";
 import { dtypeBytes } from "./dtypes.js";
 import { WeightsFormatError } from "./errors.js";
+import { readJsonObject } from "./read-json.js";
 import { type TensorToWrite, writeSafetensors } from "./write-safetensors.js";
 
 /** The paths of the files that an index names. They must lie in the same folder. */
 export async function readShardNames(folder: string, index: string): Promise<string[]> {
   const path = joinPath(folder, index);
-  const map = weightMap(path, await readText(path));
+  const { weight_map: map } = await readJsonObject(path, {
+    remedy: "Download it again.",
+    expected: "an index with a weight_map",
+  });
+  if (typeof map !== "object" || map === null) {
+    throw new WeightsFormatError(
+      `${path} has no weight_map, which says what tensor is in what file. Download it again.`,
+    );
+  }
   const names = [...new Set<unknown>(Object.values(map))];
   const bad = names.find((name) => typeof name !== "string" || !/^[^/\\:\0]+\.safetensors$/.test(name));
   if (names.length === 0 || bad !== undefined) {
@@ -15,18 +24,6 @@ export async function readShardNames(folder: string, index: string): Promise<str
     );
   }
   return names.map((name) => joinPath(folder, name as string));
-}
-
-function weightMap(path: string, text: string): object {
-  try {
-    const { weight_map: map } = JSON.parse(text) as { weight_map?: unknown };
-    if (typeof map === "object" && map !== null) return map;
-  } catch (error) {
-    throw new WeightsFormatError(`${path} is no JSON (${(error as Error).message}). Download it again.`, {
-      cause: error,
-    });
-  }
-  throw new WeightsFormatError(`${path} has no weight_map, which says what tensor is in what file. Download it again.`);
 }
 
 export interface Shards {
@@ -39,7 +36,8 @@ export interface Shards {
 
 /**
  * Writes tensors as one safetensors file, or, if they are larger together than `maxShardBytes`, as several with an index,
- * as Python's huggingface_hub splits and names them: in order, each file filled while the next tensor fits.
+ * as Python's huggingface_hub splits and names them: in order, each file filled while the next tensor fits. What an earlier save left under
+ * other names is removed, so that nobody reads it for the new.
  */
 export async function writeShards(folder: string, { base, variant, tensors, maxShardBytes }: Shards): Promise<void> {
   if (!(maxShardBytes > 0))
@@ -50,16 +48,41 @@ export async function writeShards(folder: string, { base, variant, tensors, maxS
     const number = (n: number) => String(n).padStart(5, "0");
     return `${base}${suffix}${shards.length === 1 ? "" : `-${number(i + 1)}-of-${number(shards.length)}`}.safetensors`;
   };
+  const index = `${base}.safetensors.index${suffix}.json`;
+  const earlier = await earlierFiles(folder, base, suffix);
+  const written = new Set(shards.map((_, i) => fileName(i)));
+  // Where new shards take the names of old ones, no index may say meanwhile that they are one network.
+  if (shards.length > 1 && earlier.some((name) => written.has(name)))
+    await removeFiles(
+      folder,
+      earlier.filter((name) => name.endsWith(".json")),
+    );
   for (const [i, shard] of shards.entries())
     await writeSafetensors(joinPath(folder, fileName(i)), shard, { format: "pt" });
-  if (shards.length === 1) return;
-  const map = shards.flatMap((shard, i) => [...shard.keys()].map((name) => [name, fileName(i)] as const));
-  const index = {
-    metadata: { total_size: [...tensors.values()].reduce((size, tensor) => size + bytesOf(tensor), 0) },
-    weight_map: Object.fromEntries(map.sort(([a], [b]) => (a < b ? -1 : 1))),
-  };
-  // Last, so that a folder with an index is a whole one.
-  await writeText(joinPath(folder, `${base}.safetensors.index${suffix}.json`), `${JSON.stringify(index, null, 2)}\n`);
+  if (shards.length > 1) {
+    const map = shards.flatMap((shard, i) => [...shard.keys()].map((name) => [name, fileName(i)] as const));
+    const contents = {
+      metadata: { total_size: [...tensors.values()].reduce((size, tensor) => size + bytesOf(tensor), 0) },
+      weight_map: Object.fromEntries(map.sort(([a], [b]) => (a < b ? -1 : 1))),
+    };
+    // After them, so that a folder with an index is a whole one.
+    await writeText(joinPath(folder, index), `${JSON.stringify(contents, null, 2)}\n`);
+    written.add(index);
+  }
+  await removeFiles(
+    folder,
+    earlier.filter((name) => !written.has(name)),
+  );
+}
+
+/** The files of weights of this variant that a folder holds, with their indexes. */
+async function earlierFiles(folder: string, base: string, suffix: string): Promise<string[]> {
+  const [start, mark] = [base, suffix].map((text) => text.replaceAll(".", "\\."));
+  const number = "-\\d{5}-of-\\d{5}";
+  const files = new RegExp(
+    `^${start}(${mark}|${mark}${number}|${number}${mark})\\.safetensors$|^${start}(\\.safetensors\\.index${mark}|${mark}\\.safetensors\\.index)\\.json$`,
+  );
+  return (await listFolder(folder)).filter((name) => files.test(name));
 }
 
 /** A tensor that is too large for any file gets one of its own, and the file before it is filled further. */
