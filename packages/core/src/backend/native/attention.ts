@@ -31,12 +31,16 @@ export const attentionGradient: NativeKernel<"q" | "k" | "v" | "saved0" | "dy", 
   const [scaled, keys, values] = [scaledByHead(ops, q, heads), byHead(ops, k, heads), byHead(ops, v, heads)];
   const d = byHead(ops, dy, heads);
   const sums = ops.sum(ops.mul(d, byHead(ops, y, heads)), [3], true);
+  // One column more lets the product subtract the sums: a pass over all scores less.
+  const [wideD, wideV] = [
+    ops.concat([d, sums], 3),
+    ops.concat([values, ops.fill([...values.shape.slice(0, 3), 1], -1)], 3),
+  ];
   const parts = ops.inTurn(
     someQueries(ops, scaled, keys).map((queries) => () => {
       const [someD, someQ] = [queries(d), queries()];
       const p = weights(ops, someQ, keys);
-      const dP = ops.matMul(someD, values, { transposeB: true });
-      const dS = ops.mul(p, ops.sub(dP, queries(sums)));
+      const dS = ops.mul(p, ops.matMul(queries(wideD), wideV, { transposeB: true }));
       return [
         ops.matMul(dS, keys),
         ops.matMul(dS, someQ, { transposeA: true }),

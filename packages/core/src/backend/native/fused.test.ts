@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
-import type * as tf from "@tensorflow/tfjs";
+import * as tf from "@tensorflow/tfjs";
 import { attend } from "../../nn/attention.js";
+import { adamWUpdates } from "../../training/adamw.js";
 import { computeOn, uniformValues } from "../testing/compare.js";
 import { relativeError, ROUNDING, testFusedKernels, valueAndGradients } from "../testing/fused-kernels.js";
 import { useBackend } from "../use-backend.js";
@@ -22,5 +23,40 @@ if (native) {
     const [got, wanted] = [await computeOn("tensorflow", inputs, compute), await computeOn("cpu", inputs, compute)];
     for (const [i, { values }] of got.entries())
       expect(relativeError(values, wanted[i]!.values)).toBeLessThan(ROUNDING);
+  });
+});
+
+(native ? describe : describe.skip)("AdamW on the native backend (skipped where that is not installed)", () => {
+  const coefficients = { keep: 0.99, fresh1: 0.1, keep2: 0.999, fresh2: 0.001, eps: 1e-8, rate: 0.01 };
+
+  it("moves parameters and moments as on the cpu backend, and leaves those it was given as they were", async () => {
+    for (const shape of [[1], [33], [3, 3, 4, 5]]) {
+      const inputs = [0, 1, 2, 3].map((i) => uniformValues(shape, i));
+      inputs[2]!.values = inputs[2]!.values.map(Math.abs);
+      const compute = (...[p, m, v, g]: tf.Tensor[]) => {
+        const moved = adamWUpdates({}, coefficients, [{ p: p!, m: m!, v: v!, g: g! }])[0]!;
+        return [moved.p, moved.m, moved.v, p!, m!, v!];
+      };
+      const [got, wanted] = [await computeOn("tensorflow", inputs, compute), await computeOn("cpu", inputs, compute)];
+      for (const [i, { values }] of got.entries()) {
+        // Adam's 1 - 0.999 is 1.3e-5 less in float32, and is multiplied with at most 1; nothing else is but rounding.
+        expect(relativeError(values, wanted[i]!.values)).toBeLessThan(i === 2 ? 1.4e-5 : 2e-6);
+      }
+      expect(got.slice(3).map(({ values }) => [...values])).toEqual(
+        inputs.slice(0, 3).map(({ values }) => [...values]),
+      );
+    }
+  });
+
+  it("keeps no variable: a thousand updates take no memory", async () => {
+    await tf.setBackend("tensorflow");
+    const [p, m, v, g] = [1, 2, 3, 4].map((value) => tf.fill([100_000], value)) as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]; // prettier-ignore
+    const update = () => tf.dispose(Object.values(adamWUpdates({}, coefficients, [{ p, m, v, g }])[0]!));
+    for (let i = 0; i < 50; i++) update();
+    const before = process.memoryUsage().rss;
+    for (let i = 0; i < 1000; i++) update();
+    // What an update makes is 1.2 MB; a thousand of them would be 1.2 GB.
+    expect(process.memoryUsage().rss - before).toBeLessThan(100e6);
+    tf.dispose([p, m, v, g]);
   });
 });

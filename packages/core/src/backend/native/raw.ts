@@ -5,7 +5,7 @@ import { hasOneDnn, type OneDnnKernel, oneDnnLabel } from "./one-dnn.js";
 /** What the kernels here use of tfjs-node's backend, which does not type it for outsiders. */
 export interface NativeBackend extends KernelBackend {
   binding: Binding;
-  tensorMap: { set(dataId: DataId, tensor: object): void };
+  tensorMap: { get(dataId: DataId): { id: number }; set(dataId: DataId, tensor: object): void };
   getInputTensorIds(tensors: TensorInfo[]): number[];
   getDTypeInteger(dtype: DataType): number;
 }
@@ -27,6 +27,7 @@ export interface Binding {
   TF_ATTR_BOOL: number;
   TF_ATTR_FLOAT: number;
   TF_ATTR_INT: number;
+  TF_ATTR_SHAPE: number;
   TF_ATTR_STRING: number;
   TF_ATTR_TYPE: number;
 }
@@ -47,7 +48,12 @@ export interface Attribute {
 export interface Raw {
   readonly id: number;
   readonly shape: readonly number[];
+  /** Of a tensor of TensorFlow.js': what holds the id. */
+  readonly dataId?: DataId;
 }
+
+/** What TensorFlow calls a variable that is to share its name with no other (tensorflow/core/framework/resource_handle.h). */
+const ANONYMOUS = "cd2c89b7-88b7-44c8-ad83-06c2a9158347";
 
 /**
  * TensorFlow's operations without TensorFlow.js' accounts in between: a call takes 4 microseconds where the engine takes 22, and small networks
@@ -69,7 +75,11 @@ export class RawOps {
     const ops = new RawOps(backend);
     const given = new Set<number>();
     try {
-      return body(ops).map(({ id, shape }) => {
+      return body(ops).map(({ id, shape, dataId: known }) => {
+        if (known) {
+          backend.incRef(known);
+          return { dataId: known, shape: [...shape], dtype: "float32" };
+        }
         const dataId = {};
         const [copy, size] = [[...shape], { dtype: backend.binding.TF_FLOAT, values: null, refCount: 1 }];
         backend.tensorMap.set(dataId, { id, shape: copy, ...size });
@@ -95,7 +105,7 @@ export class RawOps {
   /** Borrows tensors of TensorFlow.js. */
   take(tensors: TensorInfo[]): Raw[] {
     const ids = this.backend.getInputTensorIds(tensors);
-    return tensors.map(({ shape }, i) => ({ id: ids[i]!, shape }));
+    return tensors.map(({ shape, dataId }, i) => ({ id: ids[i]!, shape, dataId }));
   }
 
   add = (a: Raw, b: Raw) => this.#float("AddV2", a, b);
@@ -128,6 +138,11 @@ export class RawOps {
   /** A number. */
   scalar(value: number): Raw {
     return this.#tensor([], this.#binding.TF_FLOAT, Float32Array.of(value));
+  }
+
+  /** `value` everywhere. */
+  fill(shape: readonly number[], value: number): Raw {
+    return this.#run("Fill", this.#constants.types("index_type"), [this.#integers(shape), this.scalar(value)])[0]!;
   }
 
   /** The axes that are averaged over stay, with size 1. */
@@ -170,6 +185,49 @@ export class RawOps {
     if (parts.length === 1) return parts[0]!;
     const count = { name: "N", type: this.#binding.TF_ATTR_INT, value: parts.length };
     return this.#run("ConcatV2", [count, ...this.#constants.types("Tidx")], [...parts, this.#integers(axis)])[0]!;
+  }
+
+  /**
+   * What an operation that writes over its first operands makes of `start`; `inputs` are the others. TensorFlow has such operations for variables only,
+   * so each operand becomes one for that long. The data of tensors that are nobody else's is written over, and stays theirs; of others it is copied.
+   */
+  overwrite(name: string, start: readonly Raw[], inputs: readonly Raw[]): Raw[] {
+    const number = [this.#numbers("dtype")];
+    const variables = start.map((value) => {
+      const shape = { name: "shape", type: this.#binding.TF_ATTR_SHAPE, value: value.shape };
+      const name = { name: "shared_name", type: this.#binding.TF_ATTR_STRING, value: ANONYMOUS };
+      const variable = this.#run("VarHandleOp", [...number, shape, name], [])[0]!;
+      this.#run("AssignVariableOp", number, [variable, value], 0);
+      return variable;
+    });
+    const own = start.map(({ dataId }) => (dataId && this.backend.refCount(dataId) === 1 ? dataId : undefined));
+    // TensorFlow copies what it is to write over, unless the variable alone has it.
+    for (const [i, dataId] of own.entries()) if (dataId) this.#binding.deleteTensor(start[i]!.id);
+    try {
+      this.#run(name, [this.#bool("use_locking", false), ...this.#constants.types()], [...variables, ...inputs], 0);
+    } finally {
+      for (const [i, dataId] of own.entries()) {
+        if (dataId) this.backend.tensorMap.get(dataId).id = this.#read(variables[i]!).id;
+      }
+    }
+    const results = variables.map((variable, i): Raw => {
+      const dataId = own[i];
+      return dataId
+        ? { id: this.backend.tensorMap.get(dataId).id, shape: start[i]!.shape, dataId }
+        : this.#keep(this.#read(variable));
+    });
+    for (const variable of variables) this.#run("DestroyResourceOp", [], [variable], 0);
+    return results;
+  }
+
+  /** A variable's value, which the caller must free or keep. */
+  #read(variable: Raw): Raw {
+    return this.#binding.executeOp("ReadVariableOp", [this.#numbers("dtype")], [variable.id], 1)[0]!;
+  }
+
+  #keep(made: Raw): Raw {
+    this.#made.push(made.id);
+    return made;
   }
 
   /** Halves of the last axis. */
@@ -216,6 +274,10 @@ export class RawOps {
     const made = this.#binding.executeOp(name, attributes, ids, outputs);
     for (const { id } of made) this.#made.push(id);
     return made;
+  }
+
+  #numbers(name: string): Attribute {
+    return { name, type: this.#binding.TF_ATTR_TYPE, value: this.#binding.TF_FLOAT };
   }
 
   #bool(name: string, value: boolean): Attribute {

@@ -7,11 +7,13 @@ import { attention, attentionGradient } from "./attention.js";
 import type { Shelf } from "./graph.js";
 import { groupNorm, groupNormGradient } from "./group-norm.js";
 import { layerNorm, layerNormGradient } from "./layer-norm.js";
+import { adamW } from "./optimizer.js";
 import { type NativeBackend, type Raw, RawOps } from "./raw.js";
 import { GraphRecorder } from "./recorder.js";
 
 /** What `fusedOp` looks for: several of TensorFlow's operations at a time. */
 const KERNELS: Record<string, (ops: RawOps, inputs: never, attributes: never) => Raw[]> = {
+  AdamW: adamW,
   Affine: affine,
   AffineGradient: affineGradient,
   Attention: attention,
