@@ -120,7 +120,7 @@ const binding = () => (tf.backend() as NativeBackend).binding as unknown as { ge
         unet
           .forward(input as tf.Tensor4D, 3, context, added)
           .square()
-          .mean() as tf.Scalar;
+          .mean<tf.Scalar>();
       const gradients = () => gradientsOf(loss, trained);
       expectAlike(gradients, unet);
       expect(recorder.stateOf(unet)).toEqual([expect.objectContaining({ training: true, refused: undefined })]);
@@ -135,7 +135,7 @@ const binding = () => (tf.backend() as NativeBackend).binding as unknown as { ge
       const unet = conditional();
       const lora = new TrainableLora(unet, { rank: 2, noise: keyedNoise(1) });
       for (const [, variable] of lora.parameters()) tf.tidy(() => variable.assign(noise.normal(variable.shape)));
-      const loss = () => lora.within(() => predict(unet, 5).square().mean() as tf.Scalar);
+      const loss = () => lora.within(() => predict(unet, 5).square().mean<tf.Scalar>());
       const gradients = () => gradientsOf(loss, lora.parameters());
       expectAlike(gradients, unet);
       expectAlike(() => lora.within(() => predict(unet, 5)), unet);
@@ -179,7 +179,7 @@ const binding = () => (tf.backend() as NativeBackend).binding as unknown as { ge
           up_block_types: ["UpDecoderBlock2D", "UpDecoderBlock2D"],
         }),
       );
-      const there = (i: number) => tf.tidy(() => Object.values(vae.encode(noise.at(i).normal([1, 10, 6, 3]) as tf.Tensor4D))); // prettier-ignore
+      const there = (i: number) => tf.tidy((): tf.Tensor[] => Object.values({ ...vae.encode(noise.at(i).normal([1, 10, 6, 3]) as tf.Tensor4D) })); // prettier-ignore
       const back = (i: number) => tf.tidy(() => vae.decode(noise.at(i).normal([1, 5, 3, 2]) as tf.Tensor4D));
       for (let i = 0; i < CALLS; i++) tf.dispose([there(i), back(i)]);
       expectAlike(() => there(20), vae);
@@ -194,7 +194,7 @@ const binding = () => (tf.backend() as NativeBackend).binding as unknown as { ge
         const [all, stored]: [number[], { bytes?: Uint8Array }] = [[], {}];
         const to = { name: "memory", read: async () => stored.bytes, write: async (bytes: Uint8Array) => void (stored.bytes = bytes) }; // prettier-ignore
         for (const stop of [...stops, 6]) {
-          const loss = ({ step }: { step: number }) => predict(unet, step).square().mean() as tf.Scalar;
+          const loss = ({ step }: { step: number }) => predict(unet, step).square().mean<tf.Scalar>();
           const options = { parameters: unet.parameters(), steps: 6, batchSize: 2, seed: 0, emaDecay: 0.9, loss };
           for await (const { step, loss } of train({ ...options, checkpoint: { to, every: 1 } })) {
             all[step] = loss;
@@ -278,8 +278,8 @@ function expectAlike(compute: () => tf.Tensor | tf.Tensor[], model: Model): void
   expect(got).toHaveLength(wanted.length);
   for (const [i, tensor] of wanted.entries()) {
     expect(got[i]!.shape).toEqual(tensor.shape);
-    const [values, others] = [tensor.dataSync(), got[i]!.dataSync()];
-    const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-12);
+    const [values, others] = [[...tensor.dataSync()], [...got[i]!.dataSync()]];
+    const largest = Math.max(1e-12, ...values.map(Math.abs));
     values.forEach((value, k) => expect(Math.abs(others[k]! - value) / largest).toBeLessThan(ROUNDING));
   }
   tf.dispose([got, wanted]);

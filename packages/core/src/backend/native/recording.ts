@@ -1,4 +1,4 @@
-import * as tf from "@tensorflow/tfjs";
+import type * as tf from "@tensorflow/tfjs";
 import { Constants } from "./constants.js";
 import { CannotRecord, type Node, type Source } from "./graph-def.js";
 import type { Binding, NativeBackend } from "./raw.js";
