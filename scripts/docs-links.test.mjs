@@ -26,10 +26,16 @@ function markdownOf(chapter) {
 
 const withoutCode = (markdown) => markdown.replace(/^```[^]*?^```/gm, "").replace(/`[^`\n]*`/g, "");
 
-/** Targets of Markdown links and of links in a page's head, other than to other hosts. */
+/** Pages that `npm run docs` bundles (web-pages.mjs), by what they are made of. */
+const BUNDLED = {
+  "bench/index.html": "packages/examples/bench/browser/index.html",
+  "draw/index.html": "packages/examples/page/index.html",
+};
+
+/** Targets of links in Markdown, in HTML and in a page's head, other than to other hosts. */
 const linksOf = (markdown) =>
-  [...withoutCode(markdown).matchAll(/\]\(([^)\s]+)\)|^\s*link: (\S+)/gm)]
-    .map(([, inText, inHead]) => inText ?? inHead)
+  [...withoutCode(markdown).matchAll(/\]\(([^)\s]+)\)|^\s*link: (\S+)|<a href="([^"]+)"/gm)]
+    .map(([, ...places]) => places.find((link) => link !== undefined))
     .filter((link) => !/^[a-z]+:/.test(link));
 
 /** A heading's anchor, as VitePress makes it. */
@@ -46,6 +52,8 @@ function problem(page, link) {
   const [path, anchor] = link.split("#");
   const file = path === "" ? page : path.startsWith("/") ? join(docs, path) : resolve(dirname(page), path);
   if (relative(docs, file).startsWith("api")) return undefined; // Made by typedoc; VitePress's build looks after them.
+  const source = BUNDLED[relative(docs, file).replaceAll("\\", "/")];
+  if (source) return existsSync(join(root, source)) ? undefined : `${link}: ${source} is not there`;
   if (/\.(png|svg)$/.test(file)) return undefined; // Made with the chapters; likewise.
   const target = [file, `${file}.md`].find((name) => pages.has(name));
   if (!target) return existsSync(file) ? undefined : `${link}: there is no such page`;
