@@ -63,6 +63,19 @@ describe("the fused updates on wasm", () => {
     });
   });
 
+  it("write over an average that is nobody else's, and leave a clone of it as it was", async () => {
+    await tf.setBackend("wasm");
+    tf.tidy(() => {
+      const [average, value] = [tf.fill([5], 1), tf.fill([5], 3)];
+      const clone = average.clone();
+      const [first] = movingAverages({}, 0.5, [{ average, value }]);
+      expect([...clone.dataSync(), ...first!.dataSync()]).toEqual([1, 1, 1, 1, 1, 2, 2, 2, 2, 2]);
+      const [second] = movingAverages({}, 0.5, [{ average: first!, value }]);
+      expect(second!.dataId).toBe(first!.dataId);
+      expect([...second!.dataSync()]).toEqual(new Array(5).fill(2.5));
+    });
+  });
+
   it("join tensors of any shapes to one vector bit for bit as the cpu backend does, and split it again", async () => {
     const shapesOf = fc.array(fc.array(upTo(5), { maxLength: 4 }), { minLength: 1, maxLength: 7 });
     await fc.assert(

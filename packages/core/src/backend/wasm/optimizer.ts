@@ -1,5 +1,5 @@
 import type * as tf from "@tensorflow/tfjs";
-import { type FusedKernel, sizeOf } from "./fused.js";
+import { type FusedKernel, type Place, sizeOf } from "./fused.js";
 
 interface AdamWAttributes {
   keep: number;
@@ -17,10 +17,7 @@ interface AdamWAttributes {
 export const adamW: FusedKernel<"p" | "m" | "v" | "g", AdamWAttributes> = (place, { p, m, v, g }, attributes) => {
   const { keep, fresh1, keep2, fresh2, eps, rate } = attributes;
   const newP = place.make(p.shape);
-  const [newM, newV] = [m, v].map((moment) => (place.isShared(moment) ? place.copy(moment) : place.again(moment))) as [
-    tf.TensorInfo,
-    tf.TensorInfo,
-  ];
+  const [newM, newV] = [toWriteOver(place, m), toWriteOver(place, v)];
   // prettier-ignore
   place.simd.adamW(
     place.at(p), place.at(newM), place.at(newV), place.at(g), sizeOf(p.shape),
@@ -29,16 +26,21 @@ export const adamW: FusedKernel<"p" | "m" | "v" | "g", AdamWAttributes> = (place
   return [newP, newM, newV];
 };
 
-/** average + (value - average) fresh. */
+/** average + (value - average) fresh, written over the average if it is nobody else's too. */
 export const movingAverage: FusedKernel<"average" | "value", { fresh: number }> = (
   place,
   { average, value },
   { fresh },
 ) => {
-  const result = place.make(average.shape);
-  place.simd.movingAverage(place.at(average), place.at(value), sizeOf(value.shape), fresh, place.at(result));
+  const result = toWriteOver(place, average);
+  place.simd.movingAverage(place.at(result), place.at(value), sizeOf(value.shape), fresh, place.at(result));
   return [result];
 };
+
+/** The tensor itself, or a copy of it where others have its data. */
+function toWriteOver(place: Place, tensor: tf.TensorInfo): tf.TensorInfo {
+  return place.isShared(tensor) ? place.copy(tensor) : place.again(tensor);
+}
 
 /** Tensors "0", "1", ... of any shapes -> all their numbers in that order, as one vector. */
 export const flatJoin: FusedKernel<string> = (place, inputs) => {
