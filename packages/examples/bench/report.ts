@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism, cpus, loadavg } from "node:os";
 import { packagePath } from "../src/package-folder.js";
@@ -99,4 +100,6 @@ export function writeSection(command: string, text: string): void {
     file,
     page.replace(markers, (_, begin: string, end: string) => `${begin}\n${text}\n\n${end}`),
   );
+  const prettier = packagePath("..", "..", "node_modules", "prettier", "bin", "prettier.cjs");
+  if (existsSync(prettier)) execFileSync(process.execPath, [prettier, "--log-level=warn", "--write", file]);
 }
