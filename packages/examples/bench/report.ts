@@ -83,7 +83,7 @@ export function writeComparison(table: string, rounds: number): void {
   const text =
     `${machine()}; TensorFlow.js ${tfjs.version}, ONNX Runtime ${versions.devDependencies["onnxruntime-web"]}; ` +
     `${new Date().toISOString().slice(0, 10)}; best of ${rounds}. ` +
-    (busy > 1.5
+    (busy > availableParallelism()
       ? `Other work ran on the machine all the while (${busy.toFixed(1)} processes wanted a core): the ratios count, not the times.`
       : "") +
     `\n\n${table}`;
