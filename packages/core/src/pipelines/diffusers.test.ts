@@ -18,6 +18,7 @@ const hasDiffusers =
     "-c",
     "import importlib.util as u, sys; sys.exit(not (u.find_spec('diffusers') and u.find_spec('torch')))",
   ]).status === 0;
+// Python is no part of this project; packages/core/README.md says how to run these.
 const itWithPython = hasDiffusers ? it : it.skip;
 
 let folder: string;

@@ -1,6 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
 import { hasFusedKernel, runFused } from "../nn/fused-op.js";
-import { forgetRecorded, recordedStep } from "../nn/recorded.js";
 import { keepAll, ParameterBuckets } from "./buckets.js";
 
 /** Settings of {@link AdamW}; the names of PyTorch in camel case. */
@@ -72,16 +71,15 @@ export class AdamW {
     const values = this.#buckets.values;
     const updated = tf.tidy(() => {
       const root = Math.sqrt(1 - beta2 ** n);
-      const coefficients = {
+      const update = adamWUpdate({
         keep: 1 - learningRate * weightDecay,
         fresh1: 1 - beta1,
         keep2: beta2,
         fresh2: 1 - beta2,
         eps: eps * root,
         rate: (learningRate * root) / (1 - beta1 ** n),
-      };
-      const all = gradients.map((g, i) => ({ p: values[i]!, m: this.#moment1[i]!, v: this.#moment2[i]!, g }));
-      return adamWUpdates(this, coefficients, all);
+      });
+      return gradients.map((g, i) => update({ p: values[i]!, m: this.#moment1[i]!, v: this.#moment2[i]!, g }));
     });
     tf.dispose([this.#moment1, this.#moment2]);
     this.#moment1 = keepAll(updated.map(({ m }) => m));
@@ -110,7 +108,6 @@ export class AdamW {
   /** Frees the moments; the parameters stay. */
   dispose(): void {
     tf.dispose([this.#moment1, this.#moment2]);
-    forgetRecorded(this);
     if (this.#ownsBuckets) this.#buckets.dispose();
   }
 }
@@ -120,35 +117,23 @@ export type AdamWCoefficients = Record<"keep" | "fresh1" | "keep2" | "fresh2" | 
 
 type Moved = Record<"p" | "m" | "v", tf.Tensor>;
 
-/**
- * One update of tensors of parameters p and their moments m, v by the gradients g; for each as one kernel, which writes over m and v, where there is one.
- * `owner` is whose update it is.
- */
-export function adamWUpdates(
-  owner: object,
-  coefficients: AdamWCoefficients,
-  all: readonly (Moved & { g: tf.Tensor })[],
-): Moved[] {
-  if (hasFusedKernel("AdamW")) {
-    return all.map((tensors) => {
-      const [p, m, v] = runFused("AdamW", { ...tensors }, coefficients) as [tf.Tensor, tf.Tensor, tf.Tensor];
-      return { p, m, v };
-    });
-  }
-  const scalars = Object.entries(coefficients).map(([name, value]) => [name, tf.scalar(value)] as const);
-  const tensors = all.flatMap(({ p, m, v, g }, i) => Object.entries({ [`p${i}`]: p, [`m${i}`]: m, [`v${i}`]: v, [`g${i}`]: g })); // prettier-ignore
-  const update = plainUpdate(Object.fromEntries(scalars) as Record<keyof AdamWCoefficients, tf.Scalar>);
-  const moved = recordedStep(owner, Object.fromEntries([...scalars, ...tensors]), () =>
-    all.map(update).flatMap(({ p, m, v }) => [p, m, v]),
-  );
-  return all.map((_, i) => ({ p: moved[3 * i]!, m: moved[3 * i + 1]!, v: moved[3 * i + 2]! }));
+/** One update of a tensor of parameters p and its moments m, v by the gradient g; as one kernel, which writes over m and v, where there is one. */
+export function adamWUpdate(coefficients: AdamWCoefficients): (tensors: Moved & { g: tf.Tensor }) => Moved {
+  if (!hasFusedKernel("AdamW")) return plainUpdate(coefficients);
+  return (tensors) => {
+    const [p, m, v] = runFused("AdamW", tensors, coefficients) as [tf.Tensor, tf.Tensor, tf.Tensor];
+    return { p, m, v };
+  };
 }
 
 /** What the fused kernel computes. */
-function plainUpdate(
-  coefficients: Record<keyof AdamWCoefficients, tf.Scalar>,
-): (tensors: Moved & { g: tf.Tensor }) => Moved {
-  const { keep, fresh1, keep2, fresh2, eps, rate } = coefficients;
+function plainUpdate(coefficients: AdamWCoefficients): ReturnType<typeof adamWUpdate> {
+  const keep = tf.scalar(coefficients.keep);
+  const fresh1 = tf.scalar(coefficients.fresh1);
+  const keep2 = tf.scalar(coefficients.keep2);
+  const fresh2 = tf.scalar(coefficients.fresh2);
+  const eps = tf.scalar(coefficients.eps);
+  const rate = tf.scalar(coefficients.rate);
   return ({ p, m, v, g }) =>
     tf.tidy(() => {
       const newM = m.add(g.sub(m).mul(fresh1));

@@ -2,7 +2,7 @@ import type * as Fs from "node:fs";
 import type * as Os from "node:os";
 import type * as Path from "node:path";
 import { importInNode } from "../node-only.js";
-import { GRAPH_TAG, type Node, savedModel, type Source } from "./graph-def.js";
+import { CannotRecord, GRAPH_TAG, type Node, savedModel, type Source } from "./graph-def.js";
 import type { Binding, Output } from "./raw.js";
 
 /** Where a graph can be laid down for TensorFlow, which reads it from a file. */
@@ -24,7 +24,11 @@ export async function temporaryShelf(): Promise<Shelf> {
   };
 }
 
-/** A computation as one graph, which TensorFlow runs without returning to JavaScript in between. */
+/**
+ * A computation as one graph, which TensorFlow runs without returning to JavaScript in between.
+ *
+ * @throws CannotRecord where there is no place to lay it down, or TensorFlow does not take it
+ */
 export class Graph {
   readonly #session: number;
   /** Which of the tensors given it reads. */
@@ -40,7 +44,11 @@ export class Graph {
   ) {
     const model = savedModel(binding, places, results);
     let session = 0;
-    shelf(model.bytes, (folder) => (session = binding.loadSavedModel(folder, GRAPH_TAG)));
+    try {
+      shelf(model.bytes, (folder) => (session = binding.loadSavedModel(folder, GRAPH_TAG)));
+    } catch (error) {
+      throw new CannotRecord((error as Error).message, { cause: error });
+    }
     this.#session = session;
     this.#read = [...model.places.keys()];
     this.#places = [...model.places.values()].join();

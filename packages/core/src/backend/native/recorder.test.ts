@@ -233,6 +233,21 @@ const binding = () => (tf.backend() as NativeBackend).binding as unknown as { ge
       tf.dispose([hidden, x]);
     });
 
+    it("are passed by where a graph cannot be laid down, as where no temporary file can be written", () => {
+      const nowhere = new GraphRecorder(() => {
+        throw new Error("EROFS: read-only file system");
+      });
+      const [owner, x] = [{}, tf.tensor1d([1, 2])];
+      const twice = { owner, key: "x", reads: [x], isTraining: false, body: () => [x.add(x)] };
+      for (let i = 0; i < CALLS; i++) {
+        const [result] = nowhere.run(twice);
+        expect([...result!.dataSync()]).toEqual([2, 4]);
+        result!.dispose();
+      }
+      expect(nowhere.stateOf(owner)[0]!.refused).toMatch("read-only");
+      x.dispose();
+    });
+
     it("are given up cleanly when the body throws", () => {
       const owner = {};
       const x = tf.tensor1d([1, 2]);

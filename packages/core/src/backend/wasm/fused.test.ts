@@ -3,7 +3,7 @@ import * as tf from "@tensorflow/tfjs";
 import fc from "fast-check";
 import { attend } from "../../nn/attention.js";
 import { hasFusedKernel } from "../../nn/fused-op.js";
-import { adamWUpdates } from "../../training/adamw.js";
+import { adamWUpdate } from "../../training/adamw.js";
 import { flatJoin, flatSplit } from "../../training/buckets.js";
 import { movingAverages } from "../../training/ema.js";
 import { computeOn, uniformValues } from "../testing/compare.js";
@@ -37,7 +37,7 @@ describe("the fused updates on wasm", () => {
         const inputs = [0, 1, 2, 3].map((i) => uniformValues([count], seed + i));
         inputs[2]!.values = inputs[2]!.values.map(Math.abs);
         const compute = (...[p, m, v, g]: tf.Tensor[]) => [
-          ...Object.values(adamWUpdates({}, coefficients, [{ p: p!, m: m!, v: v!, g: g! }])[0]!),
+          ...Object.values(adamWUpdate(coefficients)({ p: p!, m: m!, v: v!, g: g! })),
           movingAverages({}, 0.01, [{ average: p!, value: g! }])[0]!,
         ];
         const [got, wanted] = [await computeOn("wasm", inputs, compute), await computeOn("cpu", inputs, compute)];
@@ -56,7 +56,7 @@ describe("the fused updates on wasm", () => {
       const [p, m, v, g] = [1, 2, 3, 4].map((value) => tf.fill([5], value)) as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]; // prettier-ignore
       const [before, reshaped] = [m.clone(), v.reshape([1, 5])];
       const coefficients = { keep: 0.99, fresh1: 0.1, keep2: 0.999, fresh2: 0.001, eps: 1e-8, rate: 0.01 };
-      const moved = adamWUpdates({}, coefficients, [{ p, m, v, g }])[0]!;
+      const moved = adamWUpdate(coefficients)({ p, m, v, g });
       expect([...before.dataSync(), ...reshaped.dataSync()]).toEqual([2, 2, 2, 2, 2, 3, 3, 3, 3, 3]);
       expect(moved.m.dataSync()[0]).toBeCloseTo(2.2, 6);
       expect(moved.v.dataSync()[0]).toBeCloseTo(3.013, 6);
