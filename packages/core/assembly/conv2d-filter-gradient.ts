@@ -17,10 +17,10 @@ function stripRows(outHeight: i32, outWidth: i32): i32 {
   return min(outHeight, max(1, STRIP_PIXELS / outWidth));
 }
 
-/** Bytes of scratch that {@link conv2dFilterGradient} needs. */
+/** Bytes of scratch that {@link conv2dFilterGradient} needs for so many `channels` of the input. */
 export function conv2dFilterGradientScratch(
   inWidth: i32,
-  inChannels: i32,
+  channels: i32,
   outHeight: i32,
   outWidth: i32,
   outChannels: i32,
@@ -30,7 +30,7 @@ export function conv2dFilterGradientScratch(
 ): usize {
   const rows = stripRows(outHeight, outWidth);
   const inRows = (rows - 1) * stride + filterHeight;
-  const ci = blocks(inChannels, 4),
+  const ci = blocks(channels, 4),
     co = blocks(outChannels, 8);
   return (
     <usize>(filterHeight * filterWidth * ci * co) * TILE +
@@ -39,13 +39,17 @@ export function conv2dFilterGradientScratch(
   );
 }
 
-/** All sizes in elements; layouts: input [b, y, x, ci], dy [b, y, x, co], gradient [ky, kx, ci, co], all dense. */
+/**
+ * All sizes in elements; layouts: input [b, y, x, ci], dy [b, y, x, co], gradient [ky, kx, ci, co], all dense. Of the input's
+ * `inChannels`, only the first `channels` are taken, and of the gradient only their rows are written.
+ */
 export function conv2dFilterGradient(
   input: usize,
   batch: i32,
   inHeight: i32,
   inWidth: i32,
   inChannels: i32,
+  channels: i32,
   dy: usize,
   outHeight: i32,
   outWidth: i32,
@@ -59,7 +63,7 @@ export function conv2dFilterGradient(
   left: i32,
   scratch: usize,
 ): void {
-  const ci = blocks(inChannels, 4),
+  const ci = blocks(channels, 4),
     co = blocks(outChannels, 8);
   const rows = stripRows(outHeight, outWidth);
   const tilesBytes = <usize>(filterHeight * filterWidth * ci * co) * TILE;
@@ -80,7 +84,7 @@ export function conv2dFilterGradient(
         input + <usize>((b * inHeight + inStart) * inWidth * inChannels) * FLOAT,
         <usize>inChannels * FLOAT,
         inPixels,
-        inChannels,
+        channels,
         4,
         inputPanels,
       );
@@ -125,7 +129,7 @@ export function conv2dFilterGradient(
     }
   }
   for (let tap = 0; tap < filterHeight * filterWidth; tap++) {
-    storeTiles(tiles + <usize>(tap * ci * co) * TILE, inChannels, outChannels, gradient, <usize>outChannels * FLOAT);
+    storeTiles(tiles + <usize>(tap * ci * co) * TILE, channels, outChannels, gradient, <usize>outChannels * FLOAT);
     gradient += <usize>(inChannels * outChannels) * FLOAT;
   }
 }

@@ -146,10 +146,14 @@ export function transposedMatMulScratch(m: i32, n: i32): usize {
   return <usize>(((m + 3) / 4) * ((n + 7) / 8)) * TILE + panelBytes(m, STRIP, 4) + panelBytes(n, STRIP, 8);
 }
 
-/** c[z, i, j] = sum over k of a[z, k, i] b[z, k, j]: as in the gradient of a weight. All dense. */
+/**
+ * c[z, i, j] = sum over k of a[z, k, i] b[z, k, j], i < m: as in the gradient of a weight. A row of a has `aColumns` numbers, of
+ * which those behind the first m are passed by; b and c are dense.
+ */
 export function transposedMatMul(
   a: usize,
   aBatch: usize,
+  aColumns: i32,
   b: usize,
   bBatch: usize,
   c: usize,
@@ -162,11 +166,12 @@ export function transposedMatMul(
   const tilesBytes = <usize>(((m + 3) / 4) * ((n + 7) / 8)) * TILE;
   const aPanels = scratch + tilesBytes;
   const bPanels = aPanels + panelBytes(m, STRIP, 4);
+  const aRow = <usize>aColumns * FLOAT;
   for (let z = 0; z < batch; z++) {
     memory.fill(scratch, 0, tilesBytes);
     for (let k = 0; k < depth; k += STRIP) {
       const count = min(STRIP, depth - k);
-      packColumns(a + <usize>k * <usize>m * FLOAT, <usize>m * FLOAT, count, m, 4, aPanels);
+      packColumns(a + <usize>k * aRow, aRow, count, m, 4, aPanels);
       packColumns(b + <usize>k * <usize>n * FLOAT, <usize>n * FLOAT, count, n, 8, bPanels);
       const row = <usize>count * FLOAT;
       let tile = scratch;

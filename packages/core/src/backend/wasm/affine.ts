@@ -32,7 +32,7 @@ export const affineGradient: FusedKernel<"x" | "weight" | "bias" | "dy"> = (plac
   place.withScratch(simd.transposedMatMulScratch(inFeatures, outFeatures), (scratch) =>
     // prettier-ignore
     simd.transposedMatMul(
-      place.at(x), 0, place.at(dy), 0, place.at(dWeight),
+      place.at(x), 0, inFeatures, place.at(dy), 0, place.at(dWeight),
       1, inFeatures, outFeatures, rows, scratch,
     ),
   );

@@ -57,7 +57,7 @@ export function filterGradient(
   withScratch(backend, bytes, (scratch) =>
     // prettier-ignore
     simd.conv2dFilterGradient(
-      addressOf(backend, x), batch, inHeight, inWidth, inChannels,
+      addressOf(backend, x), batch, inHeight, inWidth, inChannels, inChannels,
       addressOf(backend, dy), outHeight, outWidth, outChannels,
       addressOf(backend, gradient), filterHeight, filterWidth,
       strideY, strideX, top, left,

@@ -35,7 +35,7 @@ export function batchMatMul(simd: SimdKernels, stock: tf.KernelFunc): tf.KernelF
         const bFrom = addressOf(backend, b) + 4 * bIndex * right.size;
         const to = addressOf(backend, c) + 4 * cIndex * m * n;
         const [aBatch, bBatch] = [aStep * left.size, bStep * right.size];
-        if (transposeA) simd.transposedMatMul(aFrom, aBatch, bFrom, bBatch, to, count, m, n, depth, scratch);
+        if (transposeA) simd.transposedMatMul(aFrom, aBatch, m, bFrom, bBatch, to, count, m, n, depth, scratch);
         else simd.batchMatMul(aFrom, aBatch, bFrom, bBatch, Number(transposeB), 0, to, count, m, n, depth, scratch);
       }
     });

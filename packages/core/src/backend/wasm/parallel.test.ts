@@ -79,7 +79,7 @@ const WORK: Record<string, Work> = {
   transposedMatMul: (simd, desk, { batch, a, b, c }) => {
     const [x, y, to] = [desk.input(batch * a * b), desk.input(batch * b * c), desk.output(batch * a * c)];
     const scratch = desk.bytes(simd.transposedMatMulScratch(a, c));
-    simd.transposedMatMul(x, a * b, y, b * c, to, batch, a, c, b, scratch);
+    simd.transposedMatMul(x, a * b, a, y, b * c, to, batch, a, c, b, scratch);
   },
   conv2d: (simd, desk, { batch, a, b, c, d, odd }) => {
     const [height, width] = [a + 2, b + 2];
@@ -106,6 +106,7 @@ const WORK: Record<string, Work> = {
       batch,
       height,
       width,
+      c,
       c,
       dy,
       outHeight,

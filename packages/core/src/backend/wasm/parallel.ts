@@ -16,9 +16,13 @@ export const sumsBytes = (threads: number) => threads * MOST_SUMS * FLOAT;
 /** A run of things: the first, and how many. */
 type Range = readonly [from: number, size: number];
 
+/** Input channels of a weight's gradient that are computed together. */
+const BLOCK = 4;
+
 /**
- * The same kernels on all threads of a pool: each call is cut into calls for parts of the batch, of rows, or of numbers. What sums over those
- * (gradients of filters and weights) is summed for each part, and the parts after. A batch of one is cut only where its rows are independent.
+ * The same kernels on all threads of a pool: each call is cut into calls for parts of the batch, of rows, or of numbers. The gradient of a weight sums
+ * over those, and is cut by its input channels; other sums are taken for each part, and the parts summed after. A batch of one is cut only
+ * where its rows are independent.
  * Weights and their averages are copied by one thread before they are averaged, and are faster read by that one.
  *
  * @param sums {@link sumsBytes} of the backend's memory
@@ -31,8 +35,22 @@ export function parallelKernels(
   small = SMALL,
 ): SimdKernels {
   const { threads } = pool;
-  /** Scratch memory for each thread. */
-  const room = (bytes: number) => Math.ceil(bytes / 64) * 64;
+  /** Scratch memory for each thread, a cache line and its neighbour apart: what one thread writes, no other has beside it. */
+  const room = (bytes: number) => Math.ceil(bytes / 128 + 1) * 128;
+  /** The most channels that one thread has of a weight's gradient. */
+  const share = (channels: number) => Math.min(channels, BLOCK * Math.ceil(Math.ceil(channels / BLOCK) / threads));
+
+  /** As `over`, for parts of `channels` that begin where a block does. */
+  function overChannels(
+    name: keyof SimdKernels,
+    channels: number,
+    work: number,
+    call: (part: Range, number: number) => number[],
+  ) {
+    over(name, Math.ceil(channels / BLOCK), BLOCK * work, ([from, size], i) =>
+      call([BLOCK * from, Math.min(BLOCK * size, channels - BLOCK * from)], i),
+    );
+  }
 
   /** Calls `name` for each part of `count` things that take so many operations each; a call is told of its part and its number. */
   function over(name: keyof SimdKernels, count: number, work: number, call: (part: Range, number: number) => number[]) {
@@ -106,22 +124,20 @@ export function parallelKernels(
       }
     },
 
-    transposedMatMulScratch: (m, n) => threads * (room(simd.transposedMatMulScratch(m, n)) + FLOAT * m * n),
-    transposedMatMul(a, aBatch, b, bBatch, c, batch, m, n, depth, scratch) {
+    transposedMatMulScratch: (m, n) => threads * room(simd.transposedMatMulScratch(m, n)),
+    transposedMatMul(a, aBatch, aColumns, b, bBatch, c, batch, m, n, depth, scratch) {
       const own = room(simd.transposedMatMulScratch(m, n));
       if (batch > 1) {
         over("transposedMatMul", batch, 2 * m * n * depth, ([from, size], i) => [
-          ...[a + FLOAT * aBatch * from, aBatch, b + FLOAT * bBatch * from, bBatch],
+          ...[a + FLOAT * aBatch * from, aBatch, aColumns, b + FLOAT * bBatch * from, bBatch],
           ...[c + FLOAT * m * n * from, size, m, n, depth, scratch + i * own],
         ]);
-        return;
+      } else {
+        overChannels("transposedMatMul", m, 2 * n * depth, ([from, size], i) => [
+          ...[a + FLOAT * from, aBatch, aColumns, b, bBatch],
+          ...[c + FLOAT * n * from, batch, size, n, depth, scratch + i * own],
+        ]);
       }
-      const partial = scratch + threads * own;
-      const parts = over("transposedMatMul", depth, 2 * m * n, ([from, size], i) => [
-        ...[a + FLOAT * m * from, aBatch, b + FLOAT * n * from, bBatch],
-        ...[partial + i * FLOAT * m * n, batch, m, n, size, scratch + i * own],
-      ]);
-      addUp(partial, parts, m * n, c);
     },
 
     conv2dScratch: (...shape) => threads * room(simd.conv2dScratch(...shape)),
@@ -147,30 +163,21 @@ export function parallelKernels(
     },
 
     // prettier-ignore
-    conv2dFilterGradientScratch(inWidth, inChannels, outHeight, outWidth, outChannels, filterHeight, filterWidth, strideY) {
-      const own = simd.conv2dFilterGradientScratch(inWidth, inChannels, outHeight, outWidth, outChannels, filterHeight, filterWidth, strideY);
-      return threads * (room(own) + FLOAT * filterHeight * filterWidth * inChannels * outChannels);
-    },
+    conv2dFilterGradientScratch: (inWidth, channels, ...rest) =>
+      threads * room(simd.conv2dFilterGradientScratch(inWidth, share(channels), ...rest)),
     // prettier-ignore
     conv2dFilterGradient(
-      input, batch, inHeight, inWidth, inChannels, dy, outHeight, outWidth, outChannels,
+      input, batch, inHeight, inWidth, inChannels, channels, dy, outHeight, outWidth, outChannels,
       gradient, filterHeight, filterWidth, strideY, strideX, top, left, scratch,
     ) {
-      const own = room(simd.conv2dFilterGradientScratch(inWidth, inChannels, outHeight, outWidth, outChannels, filterHeight, filterWidth, strideY));
-      const [picture, outRow, weights] = [inHeight * inWidth * inChannels, outWidth * outChannels, filterHeight * filterWidth * inChannels * outChannels];
-      const partial = scratch + threads * own;
-      const work = 2 * outWidth * weights;
-      const parts = batch > 1
-        ? over("conv2dFilterGradient", batch, outHeight * work, ([from, size], i) => [
-            input + FLOAT * picture * from, size, inHeight, inWidth, inChannels,
-            dy + FLOAT * outHeight * outRow * from, outHeight, outWidth, outChannels,
-            partial + i * FLOAT * weights, filterHeight, filterWidth, strideY, strideX, top, left, scratch + i * own,
-          ])
-        : over("conv2dFilterGradient", outHeight, work, ([from, size], i) => [
-            input, batch, inHeight, inWidth, inChannels, dy + FLOAT * outRow * from, size, outWidth, outChannels,
-            partial + i * FLOAT * weights, filterHeight, filterWidth, strideY, strideX, top - strideY * from, left, scratch + i * own,
-          ]);
-      addUp(partial, parts, weights, gradient);
+      const own = room(simd.conv2dFilterGradientScratch(
+        inWidth, share(channels), outHeight, outWidth, outChannels, filterHeight, filterWidth, strideY,
+      ));
+      const work = 2 * batch * outHeight * outWidth * outChannels * filterHeight * filterWidth;
+      overChannels("conv2dFilterGradient", channels, work, ([from, size], i) => [
+        input + FLOAT * from, batch, inHeight, inWidth, inChannels, size, dy, outHeight, outWidth, outChannels,
+        gradient + FLOAT * outChannels * from, filterHeight, filterWidth, strideY, strideX, top, left, scratch + i * own,
+      ]);
     },
 
     attentionScratch: (...shape) => threads * room(simd.attentionScratch(...shape)),

@@ -19,7 +19,7 @@ export interface SimdKernels {
   ): void;
   transposedMatMulScratch(m: number, n: number): number;
   transposedMatMul(
-    a: number, aBatch: number, b: number, bBatch: number,
+    a: number, aBatch: number, aColumns: number, b: number, bBatch: number,
     c: number, batch: number, m: number, n: number, depth: number,
     scratch: number,
   ): void;
@@ -82,11 +82,11 @@ export interface SimdKernels {
   sumOver(input: number, outer: number, count: number, inner: number, scale: number, output: number): void;
   softmax(input: number, rows: number, count: number, output: number): void;
   conv2dFilterGradientScratch(
-    inWidth: number, inChannels: number, outHeight: number, outWidth: number, outChannels: number,
+    inWidth: number, channels: number, outHeight: number, outWidth: number, outChannels: number,
     filterHeight: number, filterWidth: number, strideY: number,
   ): number;
   conv2dFilterGradient(
-    input: number, batch: number, inHeight: number, inWidth: number, inChannels: number,
+    input: number, batch: number, inHeight: number, inWidth: number, inChannels: number, channels: number,
     dy: number, outHeight: number, outWidth: number, outChannels: number,
     gradient: number, filterHeight: number, filterWidth: number,
     strideY: number, strideX: number, top: number, left: number,
