@@ -56,3 +56,8 @@ export function runFused(
 ): tf.Tensor[] {
   return tf.engine().runKernel(fusedKernelName(name), inputs, attributes);
 }
+
+/** Tensors as inputs called `name`0, `name`1, ...: for kernels that take any number of them. */
+export function numbered(name: string, tensors: readonly tf.Tensor[]): Record<string, tf.Tensor> {
+  return Object.fromEntries(tensors.map((tensor, i) => [`${name}${i}`, tensor]));
+}

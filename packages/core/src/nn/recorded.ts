@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { areLayersTraced } from "./layer-trace.js";
-import { namedParameters } from "./parameter.js";
+import { isLayer, Parameter } from "./parameter.js";
 
 /** A computation that is done again and again on tensors of the same shapes, as a network's forward pass is. */
 export interface Repeated {
@@ -8,8 +8,10 @@ export interface Repeated {
   readonly owner: object;
   /** Tells it from others of the same owner: its inputs, with their shapes. */
   readonly key: string;
-  /** All that it reads: the inputs, then the parameters, which may be variables. */
+  /** All that it reads: the inputs, then the values of the parameters, which may be variables. */
   readonly reads: readonly tf.Tensor[];
+  /** The owner's parameters: with others, as when a layer was put in another's place, it is another computation. */
+  readonly parameters: readonly object[];
   /** Computes the results, and depends on nothing else that changes. A gradient is taken of one result only. */
   readonly body: () => tf.Tensor[];
   /** Whether it is part of a training, whose every step must round alike, the first after a pause too. */
@@ -32,16 +34,37 @@ export function registerRecorder(backendName: string, recorder: Recorder): void 
 
 /**
  * The result of `body`, which computes from the tensors `inputs` and from the parameters of `owner`, and from nothing else that changes.
- * Where the backend can (native TensorFlow), the operations are recorded and from then on run at once, without returning
- * to JavaScript in between; elsewhere, and while someone listens to the layers, this just calls `body`.
+ * Where the backend can (native TensorFlow, WebAssembly), the operations are recorded and from then on run at once, without
+ * TensorFlow.js' accounts in between; elsewhere this just calls `body`, and so it does while someone listens to the layers or has put a `forward` of
+ * his own in place of a layer's.
  */
 export function recorded<T extends tf.Tensor>(
   owner: object,
   inputs: Readonly<Record<string, tf.Tensor | undefined>>,
   body: () => T,
 ): T {
-  const parameters = () => [...namedParameters(owner)].map(([, parameter]) => parameter.value);
-  return repeat(owner, inputs, parameters, false, () => [body()])[0] as T;
+  return repeat(
+    owner,
+    inputs,
+    () => surveyOf(owner),
+    false,
+    () => [body()],
+  )[0] as T;
+}
+
+interface Survey {
+  parameters: Parameter[];
+  /** Whether a layer has a `forward` that its class has not. */
+  isPatched: boolean;
+}
+
+function surveyOf(module: object, found: Survey = { parameters: [], isPatched: false }): Survey {
+  found.isPatched ||= Object.hasOwn(module, "forward");
+  for (const value of Object.values(module) as unknown[]) {
+    if (value instanceof Parameter) found.parameters.push(value);
+    else if (Array.isArray(value) || isLayer(value)) surveyOf(value, found);
+  }
+  return found;
 }
 
 /**
@@ -53,23 +76,25 @@ export function recordedStep(
   inputs: Readonly<Record<string, tf.Tensor>>,
   body: () => tf.Tensor[],
 ): tf.Tensor[] {
-  return repeat(owner, inputs, () => [], true, body);
+  return repeat(owner, inputs, () => ({ parameters: [], isPatched: false }), true, body);
 }
 
 function repeat(
   owner: object,
   inputs: Readonly<Record<string, tf.Tensor | undefined>>,
-  parameters: () => tf.Tensor[],
+  survey: () => Survey,
   isTraining: boolean,
   body: () => tf.Tensor[],
 ): tf.Tensor[] {
   const recorder = recorders.get(tf.getBackend());
   if (!recorder || areLayersTraced() || tf.engine().state.profiling) return body();
+  const { parameters, isPatched } = survey();
+  if (isPatched) return body();
   const given = Object.entries(inputs).filter((entry): entry is [string, tf.Tensor] => entry[1] !== undefined);
   const key = given.map(([name, { dtype, shape }]) => `${name} ${dtype}[${shape.join()}]`).join(" ");
   return recorder.run({
-    ...{ owner, key, body, isTraining },
-    reads: [...given.map(([, tensor]) => tensor), ...parameters()],
+    ...{ owner, key, body, isTraining, parameters },
+    reads: [...given.map(([, tensor]) => tensor), ...parameters.map(({ value }) => value)],
   });
 }
 

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { hasFusedKernel, runFused } from "../nn/fused-op.js";
+import { hasFusedKernel, numbered, runFused } from "../nn/fused-op.js";
 import { keepAll, ParameterBuckets } from "./buckets.js";
 
 /** Settings of {@link AdamW}; the names of PyTorch in camel case. */
@@ -56,19 +56,26 @@ export class AdamW {
 
   /** Updates every parameter. Borrows `gradients`, by parameter name; a name left out counts as gradient zero. */
   step(gradients: Readonly<Record<string, tf.Tensor>>, learningRate: number): void {
-    const joined = this.#buckets.join(gradients);
-    try {
-      this.update(joined, learningRate);
-    } finally {
-      tf.dispose(joined);
-    }
+    tf.tidy(() => {
+      if (updatesInParts()) this.#move(this.#buckets.group(gradients), learningRate);
+      else this.update(this.#buckets.join(gradients), learningRate);
+    });
   }
 
   /** {@link step} with gradients already joined by the {@link ParameterBuckets} this was made with; borrows them. */
   update(gradients: readonly tf.Tensor[], learningRate: number): void {
+    this.#move(
+      gradients.map((gradient) => [gradient]),
+      learningRate,
+    );
+  }
+
+  /** With the gradients of each bucket, joined or one by one. */
+  #move(gradients: readonly (readonly tf.Tensor[])[], learningRate: number): void {
     const { beta1, beta2, eps, weightDecay } = this.options;
     const n = this.#steps + 1;
-    const values = this.#buckets.values;
+    const inParts = updatesInParts();
+    const values = inParts ? this.#buckets.parts : this.#buckets.values.map((value) => [value]);
     const updated = tf.tidy(() => {
       const root = Math.sqrt(1 - beta2 ** n);
       const update = adamWUpdate({
@@ -84,7 +91,8 @@ export class AdamW {
     tf.dispose([this.#moment1, this.#moment2]);
     this.#moment1 = keepAll(updated.map(({ m }) => m));
     this.#moment2 = keepAll(updated.map(({ v }) => v));
-    this.#buckets.assign(updated.map(({ p }) => p));
+    if (inParts) this.#buckets.assignParts(updated.map(({ p }) => p));
+    else this.#buckets.assign(updated.map(({ p }) => p[0]!));
     this.#steps = n;
   }
 
@@ -115,30 +123,50 @@ export class AdamW {
 /** The numbers of one update, of which Adam's are corrected for its bias. */
 export type AdamWCoefficients = Record<"keep" | "fresh1" | "keep2" | "fresh2" | "eps" | "rate", number>;
 
-type Moved = Record<"p" | "m" | "v", tf.Tensor>;
+/** Parameters p and their moments, joined; where the update is made in parts, p may be several tensors, whose numbers follow each other in m and v. */
+type Moved = Record<"m" | "v", tf.Tensor> & { p: tf.Tensor[] };
 
-/** One update of a tensor of parameters p and its moments m, v by the gradient g; as one kernel, which writes over m and v, where there is one. */
-export function adamWUpdate(coefficients: AdamWCoefficients): (tensors: Moved & { g: tf.Tensor }) => Moved {
-  if (!hasFusedKernel("AdamW")) return plainUpdate(coefficients);
-  return (tensors) => {
-    const [p, m, v] = runFused("AdamW", tensors, coefficients) as [tf.Tensor, tf.Tensor, tf.Tensor];
-    return { p, m, v };
+/** Whether parameters are updated where they are, as on wasm, or joined. */
+export function updatesInParts(): boolean {
+  return hasFusedKernel("AdamWInParts");
+}
+
+/**
+ * One update of parameters and their moments by the gradients g, joined or as p is; as one kernel, which writes over m and v, where there
+ * is one.
+ */
+export function adamWUpdate(
+  coefficients: AdamWCoefficients,
+): (tensors: Readonly<Moved> & { g: readonly tf.Tensor[] }) => Moved {
+  if (updatesInParts()) {
+    return ({ p, m, v, g }) => {
+      const inputs = { m, v, ...numbered("p", p), ...numbered("g", g) };
+      const [newM, newV, ...newP] = runFused("AdamWInParts", inputs, coefficients) as [tf.Tensor, tf.Tensor];
+      return { p: newP, m: newM, v: newV };
+    };
+  }
+  const update = hasFusedKernel("AdamW")
+    ? (tensors: Record<string, tf.Tensor>) => runFused("AdamW", tensors, coefficients)
+    : plainUpdate(coefficients);
+  return ({ p, m, v, g }) => {
+    const [newP, newM, newV] = update({ p: p[0]!, m, v, g: g[0]! }) as [tf.Tensor, tf.Tensor, tf.Tensor];
+    return { p: [newP], m: newM, v: newV };
   };
 }
 
-/** What the fused kernel computes. */
-function plainUpdate(coefficients: AdamWCoefficients): ReturnType<typeof adamWUpdate> {
+/** What the fused kernels compute, for one tensor p. */
+function plainUpdate(coefficients: AdamWCoefficients) {
   const keep = tf.scalar(coefficients.keep);
   const fresh1 = tf.scalar(coefficients.fresh1);
   const keep2 = tf.scalar(coefficients.keep2);
   const fresh2 = tf.scalar(coefficients.fresh2);
   const eps = tf.scalar(coefficients.eps);
   const rate = tf.scalar(coefficients.rate);
-  return ({ p, m, v, g }) =>
+  return ({ p, m, v, g }: Record<"p" | "m" | "v" | "g", tf.Tensor>) =>
     tf.tidy(() => {
       const newM = m.add(g.sub(m).mul(fresh1));
       const newV = v.mul(keep2).add(g.square().mul(fresh2));
-      return { p: p.mul(keep).sub(newM.div(newV.sqrt().add(eps)).mul(rate)), m: newM, v: newV };
+      return [p.mul(keep).sub(newM.div(newV.sqrt().add(eps)).mul(rate)), newM, newV];
     });
 }
 

@@ -45,6 +45,17 @@ export class ParameterBuckets {
     return this.#values;
   }
 
+  /** The parameters of each bucket. */
+  get parts(): tf.Variable[][] {
+    return this.#buckets.map(({ names }) => names.map((name) => this.parameters.get(name)!));
+  }
+
+  /** Sets every parameter from its own tensor, bucket by bucket; takes these over. */
+  assignParts(parts: readonly (readonly tf.Tensor[])[]): void {
+    this.parts.forEach((variables, i) => variables.forEach((variable, k) => variable.assign(parts[i]![k]!)));
+    tf.dispose(parts as tf.Tensor[][]);
+  }
+
   /** Sets every parameter; takes over `joined`. */
   assign(joined: tf.Tensor[]): void {
     tf.tidy(() => {
@@ -60,6 +71,17 @@ export class ParameterBuckets {
    * The caller owns the result.
    */
   join(tensors: Readonly<Record<string, tf.Tensor>>): tf.Tensor[] {
+    return tf.tidy(() => {
+      const groups = this.group(tensors);
+      const given = Object.fromEntries(groups.flat().entries());
+      return recordedStep(this, given, () =>
+        groups.map((parts) => (parts.length === 1 ? parts[0]!.clone() : flatJoin(parts))),
+      );
+    });
+  }
+
+  /** Of one tensor a parameter those of each bucket, with zeros for what is missing, in a tidy of the caller's. Borrows what it is given. */
+  group(tensors: Readonly<Record<string, tf.Tensor>>): tf.Tensor[][] {
     for (const name of Object.keys(tensors)) {
       if (!this.parameters.has(name))
         throw new RangeError(`There is no parameter ${JSON.stringify(name)} among those being trained.`);
@@ -67,13 +89,8 @@ export class ParameterBuckets {
     for (const [name, { shape }] of this.parameters) {
       if (tensors[name]) tf.util.assertShapesMatch(tensors[name].shape, shape, `Parameter ${name}: `);
     }
-    return tf.tidy(() =>
-      recordedStep(this, tensors, () =>
-        this.#buckets.map(({ names }) => {
-          const parts = names.map((name) => tensors[name] ?? tf.zeros(this.parameters.get(name)!.shape));
-          return parts.length === 1 ? parts[0]!.clone() : flatJoin(parts);
-        }),
-      ),
+    return this.#buckets.map(({ names }) =>
+      names.map((name) => tensors[name] ?? tf.zeros(this.parameters.get(name)!.shape)),
     );
   }
 

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { hasFusedKernel, runFused } from "../nn/fused-op.js";
+import { hasFusedKernel, numbered, runFused } from "../nn/fused-op.js";
 import { forgetRecorded, recordedStep } from "../nn/recorded.js";
 import { keepAll, ParameterBuckets } from "./buckets.js";
 
@@ -29,12 +29,12 @@ export class Ema {
   /** Takes in the parameters' present values. */
   update(): void {
     const decay = Math.min(this.decay, (1 + this.#updates) / (10 + this.#updates));
-    const values = this.#buckets.values;
+    const values = averagesParts() ? this.#buckets.parts : this.#buckets.values.map((value) => [value]);
     const averaged = tf.tidy(() => {
       return movingAverages(
         this,
         1 - decay,
-        this.#average.map((average, i) => ({ average, value: values[i]! })),
+        this.#average.map((average, i) => ({ average, values: values[i]! })),
       );
     });
     tf.dispose(this.#average);
@@ -78,21 +78,32 @@ export class Ema {
   }
 }
 
-/** Moves averages by the share `fresh` towards values; each as one kernel where there is one. `owner` is whose averages they are. */
+/** Whether a moving average takes the parameters where they are, as on wasm, or joined. */
+function averagesParts(): boolean {
+  return hasFusedKernel("MovingAverage");
+}
+
+/**
+ * Moves averages by the share `fresh` towards values; each as one kernel where there is one, which may be given several tensors of values, whose numbers
+ * follow each other in the average. `owner` is whose averages they are.
+ */
 export function movingAverages(
   owner: object,
   fresh: number,
-  all: readonly Record<"average" | "value", tf.Tensor>[],
+  all: readonly { average: tf.Tensor; values: readonly tf.Tensor[] }[],
 ): tf.Tensor[] {
-  if (hasFusedKernel("MovingAverage"))
-    return all.map((tensors) => runFused("MovingAverage", { ...tensors }, { fresh })[0]!);
+  if (averagesParts()) {
+    return all.map(
+      ({ average, values }) => runFused("MovingAverage", { average, ...numbered("value", values) }, { fresh })[0]!,
+    );
+  }
   const share = tf.scalar(fresh);
-  const tensors = all.flatMap(({ average, value }, i) =>
-    Object.entries({ [`average${i}`]: average, [`value${i}`]: value }),
-  );
+  const averages = all.map(({ average }) => average);
+  const values = all.map(({ values }) => values[0]!);
   // What the fused kernel computes.
-  const move = ({ average, value }: (typeof all)[number]) => tf.tidy(() => average.add(value.sub(average).mul(share)));
-  return recordedStep(owner, { share, ...Object.fromEntries(tensors) }, () => all.map(move));
+  const move = (average: tf.Tensor, i: number) => tf.tidy(() => average.add(values[i]!.sub(average).mul(share)));
+  const tensors = { share, ...numbered("average", averages), ...numbered("value", values) };
+  return recordedStep(owner, tensors, () => averages.map(move));
 }
 
 export function checkDecay(decay: number): void {

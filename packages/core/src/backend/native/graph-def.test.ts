@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import * as fc from "fast-check";
-import { CannotRecord, cut, type Node, savedModel, type Source } from "./graph-def.js";
+import { CannotRecord } from "../recorder.js";
+import { cut, type Node, savedModel, type Source } from "./graph-def.js";
 import { Message } from "./protobuf.js";
 import type { Binding } from "./raw.js";
 

@@ -1,3 +1,4 @@
+import { CannotRecord } from "../recorder.js";
 import { Message } from "./protobuf.js";
 import type { Attribute, Binding } from "./raw.js";
 
@@ -21,11 +22,6 @@ export type Node =
     }
   | { kind: "constant"; type: number; shape: readonly number[]; bytes: Uint8Array }
   | { kind: "place"; type: number };
-
-/** What was computed cannot be run as a graph. */
-export class CannotRecord extends Error {
-  override name = "CannotRecord";
-}
 
 /** Operations whose type of numbers TensorFlow infers when they run one by one, so that tfjs-node leaves it out. */
 const INFERRED_TYPE = new Set(["ExpandDims"]);

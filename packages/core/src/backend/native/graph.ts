@@ -2,7 +2,8 @@ import type * as Fs from "node:fs";
 import type * as Os from "node:os";
 import type * as Path from "node:path";
 import { importInNode } from "../node-only.js";
-import { CannotRecord, GRAPH_TAG, type Node, savedModel, type Source } from "./graph-def.js";
+import { CannotRecord, type Program } from "../recorder.js";
+import { GRAPH_TAG, type Node, savedModel, type Source } from "./graph-def.js";
 import type { Binding, Output } from "./raw.js";
 
 /** Where a graph can be laid down for TensorFlow, which reads it from a file. */
@@ -29,7 +30,7 @@ export async function temporaryShelf(): Promise<Shelf> {
  *
  * @throws CannotRecord where there is no place to lay it down, or TensorFlow does not take it
  */
-export class Graph {
+export class Graph implements Program<number, Output> {
   readonly #session: number;
   /** Which of the tensors given it reads. */
   readonly #read: readonly number[];

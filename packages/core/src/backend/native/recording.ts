@@ -1,6 +1,7 @@
 import type * as tf from "@tensorflow/tfjs";
 import { Constants } from "./constants.js";
-import { CannotRecord, type Node, type Source } from "./graph-def.js";
+import { CannotRecord } from "../recorder.js";
+import type { Node, Source } from "./graph-def.js";
 import type { Binding, NativeBackend } from "./raw.js";
 
 /** What has been computed so far. */

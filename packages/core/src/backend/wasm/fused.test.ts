@@ -37,8 +37,8 @@ describe("the fused updates on wasm", () => {
         const inputs = [0, 1, 2, 3].map((i) => uniformValues([count], seed + i));
         inputs[2]!.values = inputs[2]!.values.map(Math.abs);
         const compute = (...[p, m, v, g]: tf.Tensor[]) => [
-          ...Object.values(adamWUpdate(coefficients)({ p: p!, m: m!, v: v!, g: g! })),
-          movingAverages({}, 0.01, [{ average: p!, value: g! }])[0]!,
+          ...Object.values(adamWUpdate(coefficients)({ p: [p!], m: m!, v: v!, g: [g!] })).flat(),
+          movingAverages({}, 0.01, [{ average: p!, values: [g!] }])[0]!,
         ];
         const [got, wanted] = [await computeOn("wasm", inputs, compute), await computeOn("cpu", inputs, compute)];
         for (const [i, { values }] of got.entries()) {
@@ -56,7 +56,7 @@ describe("the fused updates on wasm", () => {
       const [p, m, v, g] = [1, 2, 3, 4].map((value) => tf.fill([5], value)) as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]; // prettier-ignore
       const [before, reshaped] = [m.clone(), v.reshape([1, 5])];
       const coefficients = { keep: 0.99, fresh1: 0.1, keep2: 0.999, fresh2: 0.001, eps: 1e-8, rate: 0.01 };
-      const moved = adamWUpdate(coefficients)({ p, m, v, g });
+      const moved = adamWUpdate(coefficients)({ p: [p], m, v, g: [g] });
       expect([...before.dataSync(), ...reshaped.dataSync()]).toEqual([2, 2, 2, 2, 2, 3, 3, 3, 3, 3]);
       expect(moved.m.dataSync()[0]).toBeCloseTo(2.2, 6);
       expect(moved.v.dataSync()[0]).toBeCloseTo(3.013, 6);
@@ -68,9 +68,9 @@ describe("the fused updates on wasm", () => {
     tf.tidy(() => {
       const [average, value] = [tf.fill([5], 1), tf.fill([5], 3)];
       const clone = average.clone();
-      const [first] = movingAverages({}, 0.5, [{ average, value }]);
+      const [first] = movingAverages({}, 0.5, [{ average, values: [value] }]);
       expect([...clone.dataSync(), ...first!.dataSync()]).toEqual([1, 1, 1, 1, 1, 2, 2, 2, 2, 2]);
-      const [second] = movingAverages({}, 0.5, [{ average: first!, value }]);
+      const [second] = movingAverages({}, 0.5, [{ average: first!, values: [value] }]);
       expect(second!.dataId).toBe(first!.dataId);
       expect([...second!.dataSync()]).toEqual(new Array(5).fill(2.5));
     });

@@ -1,4 +1,11 @@
-import type { DataId, KernelBackend, TensorInfo } from "@tensorflow/tfjs";
+import {
+  type BackendValues,
+  type DataId,
+  type DataType,
+  engine,
+  type KernelBackend,
+  type TensorInfo,
+} from "@tensorflow/tfjs";
 
 /** What the kernels here use of `BackendWasm`, which TensorFlow.js does not type for outsiders. */
 export interface WasmBackend extends KernelBackend {
@@ -12,6 +19,7 @@ export interface WasmBackend extends KernelBackend {
   incRef(dataId: DataId): void;
   dataIdMap: { get(dataId: DataId): { memoryOffset: number } };
   makeOutput(shape: number[], dtype: "float32" | "int32"): TensorInfo;
+  write(values: BackendValues, shape: number[], dtype: DataType): DataId;
 }
 
 export function memoryOf({ wasm }: WasmBackend): WebAssembly.Memory {
@@ -23,6 +31,11 @@ export function memoryOf({ wasm }: WasmBackend): WebAssembly.Memory {
 /** Where the values of `tensor` begin in the backend's memory, in bytes. */
 export function addressOf(backend: WasmBackend, tensor: TensorInfo): number {
   return backend.dataIdMap.get(tensor.dataId).memoryOffset;
+}
+
+/** Gives up one reference to data; the engine, which may have let go of its own before, is told when there is none left. */
+export function release(backend: WasmBackend, dataId: DataId): void {
+  if (backend.disposeData(dataId)) engine().removeDataId(dataId, backend);
 }
 
 /** Lends `bytes` of the backend's memory to `use`. Throws RangeError where there is not that much left. */

@@ -23,7 +23,6 @@ const BLOCK = 4;
  * The same kernels on all threads of a pool: each call is cut into calls for parts of the batch, of rows, or of numbers. The gradient of a weight sums
  * over those, and is cut by its input channels; other sums are taken for each part, and the parts summed after. A batch of one is cut only
  * where its rows are independent.
- * Weights and their averages are copied by one thread before they are averaged, and are faster read by that one.
  *
  * @param sums {@link sumsBytes} of the backend's memory
  * @param small Operations below which a call is not cut
@@ -281,6 +280,12 @@ export function parallelKernels(
         ...[input + FLOAT * inner * from, 1, size, inner, scale, sums + i * FLOAT * inner],
       ]);
       addUp(sums, parts, inner, output);
+    },
+
+    movingAverage(average, value, count, fresh, result) {
+      over("movingAverage", count, LIGHT, ([from, size]) => [
+        ...[average + FLOAT * from, value + FLOAT * from, size, fresh, result + FLOAT * from],
+      ]);
     },
 
     adamW(p, m, v, g, count, keep, fresh1, keep2, fresh2, eps, rate, newP) {

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { replaceKernel } from "../replace-kernel.js";
 import { fusedKernelName } from "../../nn/fused-op.js";
+import { registerRecorder } from "../../nn/recorded.js";
 import { elementwise, elementwiseGradient, geglu, gegluGradient } from "./activations.js";
 import { add } from "./add.js";
 import { affine, affineGradient } from "./affine.js";
@@ -15,8 +16,10 @@ import { identity } from "./identity.js";
 import { layerNorm, layerNormGradient } from "./layer-norm.js";
 import { batchMatMul } from "./mat-mul.js";
 import type { WasmBackend } from "./memory.js";
-import { adamW, flatJoin, flatSplit, movingAverage } from "./optimizer.js";
+import { adamWInParts, flatJoin, flatSplit, movingAverage } from "./optimizer.js";
+import { ReplayRecorder } from "./recorder.js";
 import { reduction, softmax } from "./reduce.js";
+import { resizeNearestNeighborGrad } from "./resize.js";
 import { unsortedSegmentSum } from "./segment-sum.js";
 import { loadSimd, type SimdKernels } from "./simd.js";
 import { splitV } from "./split.js";
@@ -31,6 +34,7 @@ const KERNELS: Record<string, (simd: SimdKernels, stock: tf.KernelFunc) => tf.Ke
   [tf.Erf]: erf,
   [tf.Identity]: (_, stock) => identity(stock),
   [tf.Mean]: reduction(true),
+  [tf.ResizeNearestNeighborGrad]: resizeNearestNeighborGrad,
   [tf.Softmax]: softmax,
   [tf.SplitV]: splitV,
   [tf.Sum]: reduction(false),
@@ -40,7 +44,7 @@ const KERNELS: Record<string, (simd: SimdKernels, stock: tf.KernelFunc) => tf.Ke
 
 /** Kernels that do the work of several: what `fusedOp` looks for. */
 const FUSED: Record<string, (place: Place, inputs: never, attributes: never) => tf.TensorInfo[]> = {
-  AdamW: adamW,
+  AdamWInParts: adamWInParts,
   Affine: affine,
   AffineGradient: affineGradient,
   Attention: attention,
@@ -83,5 +87,6 @@ export async function completeWasmBackend(threads: number): Promise<void> {
           kernel(place, inputs as never, attrs as never),
     );
   }
+  registerRecorder("wasm", new ReplayRecorder());
   completed.add(backend);
 }
