@@ -30,8 +30,8 @@ export interface Training<Handle, Output> {
   forward: Program<Handle, Output>;
   /** Reads what the forward pass reads, the gradient of its value, and what the forward pass gave besides its value. */
   backward: Program<Handle, Output>;
-  /** For each float32 tensor that is read, which of the backward pass's results is its gradient; undefined where it has none. */
-  gradients: readonly (number | undefined)[];
+  /** For each float32 tensor that is read, whether the value depends on it; the backward pass gives the gradients of those that do. */
+  isDifferentiable: readonly boolean[];
 }
 
 interface Entry<Handle, Output> {
@@ -136,8 +136,8 @@ export abstract class ProgramRecorder<Handle, Output> implements Recorder {
     }
   }
 
-  #runTraining({ reads }: Repeated, { forward, backward, gradients }: Training<Handle, Output>): tf.Tensor {
-    const differentiable = reads.filter(isFloat);
+  #runTraining({ reads }: Repeated, { forward, backward, isDifferentiable }: Training<Handle, Output>): tf.Tensor {
+    const differentiable = reads.filter(isFloat).filter((_, i) => isDifferentiable[i]);
     // Variables outlive the gradient's computation; what is saved are clones of what a tidy may free before.
     const isSaved = reads.map((tensor) => !(tensor instanceof tf.Variable));
     return customGradient(
@@ -155,11 +155,7 @@ export abstract class ProgramRecorder<Handle, Output> implements Recorder {
         const kept = saved[Symbol.iterator]();
         const again = reads.map((tensor, i) => (isSaved[i] ? (kept.next().value as tf.Tensor) : tensor));
         const between = this.bundles.handlesOf(saved.at(-1)!);
-        const results = backward.run([...this.handlesOf([...again, dy]), ...between]);
-        return differentiable.map((tensor, i) => {
-          const result = gradients[i];
-          return result === undefined ? tf.zeros(tensor.shape) : this.tensorOf(results[result]!);
-        });
+        return backward.run([...this.handlesOf([...again, dy]), ...between]).map((output) => this.tensorOf(output));
       },
     );
   }

@@ -5,6 +5,7 @@ import { zeros } from "../nn/initializers.js";
 import { LayerNorm } from "../nn/layer-norm.js";
 import { Linear } from "../nn/linear.js";
 import { Parameter } from "../nn/parameter.js";
+import { recorded } from "../nn/recorded.js";
 import { TimestepEmbedding, timestepSinusoid } from "../nn/time-embedding.js";
 import { BasicTransformerBlock } from "../nn/transformer-block.js";
 import { checkTimestep, requireTensor, timestepVector } from "./checks.js";
@@ -132,9 +133,19 @@ export class PriorTransformer extends Model {
   /** Borrows its arguments; the caller owns the result. Throws ModelInputError before any work. */
   forward(x: tf.Tensor2D, t: number | tf.Tensor1D, inputs: PriorInputs): tf.Tensor2D {
     this.#check(x, t, inputs);
+    return tf.tidy(() => {
+      const sinusoid = timestepSinusoid(timestepVector(t), this.#width);
+      const { projEmbedding, hiddenStates, attentionMask } = inputs;
+      return recorded(this, { x, sinusoid, projEmbedding, hiddenStates, attentionMask }, () =>
+        this.#predict(x, sinusoid, inputs),
+      );
+    });
+  }
+
+  #predict(x: tf.Tensor2D, sinusoid: tf.Tensor2D, inputs: PriorInputs): tf.Tensor2D {
     const { projEmbedding, attentionMask } = inputs;
     return tf.tidy(() => {
-      let tokens = this.#tokens(x, t, inputs);
+      let tokens = this.#tokens(x, sinusoid, inputs);
       const selfBias = attentionMask && this.#bias(attentionMask, tokens.shape[1]);
       if (this.norm_in) tokens = this.norm_in.forward(tokens);
       for (const block of this.transformer_blocks) tokens = block.forward(tokens, { selfBias });
@@ -149,11 +160,11 @@ export class PriorTransformer extends Model {
     return tf.tidy(() => latents.mul(this.clip_std.value).add(this.clip_mean.value));
   }
 
-  #tokens(x: tf.Tensor2D, t: number | tf.Tensor1D, { projEmbedding, hiddenStates }: PriorInputs): tf.Tensor3D {
+  #tokens(x: tf.Tensor2D, sinusoid: tf.Tensor2D, { projEmbedding, hiddenStates }: PriorInputs): tf.Tensor3D {
     const [batch] = x.shape;
     const toToken = (row: tf.Tensor2D) => row.expandDims<tf.Tensor3D>(1);
     const pooled = this.embedding_proj_norm ? this.embedding_proj_norm.forward(projEmbedding) : projEmbedding;
-    const time = this.time_embedding.forward(timestepSinusoid(timestepVector(t), this.#width));
+    const time = this.time_embedding.forward(sinusoid);
     const tokens = [
       toToken(this.embedding_proj.forward(pooled)),
       toToken(time.tile([batch / time.shape[0], 1])),

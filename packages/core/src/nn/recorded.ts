@@ -35,7 +35,7 @@ export function registerRecorder(backendName: string, recorder: Recorder): void 
 /**
  * The result of `body`, which computes from the tensors `inputs` and from the parameters of `owner`, and from nothing else that changes.
  * Where the backend can (native TensorFlow, WebAssembly), the operations are recorded and from then on run at once, without
- * TensorFlow.js' accounts in between; elsewhere this just calls `body`, and so it does while someone listens to the layers or has put a `forward` of
+ * TensorFlow.js' accounts in between; elsewhere this just calls `body`, and so it does while someone listens to the layers or has put a method of
  * his own in place of a layer's.
  */
 export function recorded<T extends tf.Tensor>(
@@ -54,14 +54,14 @@ export function recorded<T extends tf.Tensor>(
 
 interface Survey {
   parameters: Parameter[];
-  /** Whether a layer has a `forward` that its class has not. */
+  /** Whether a layer has a method that its class has not. */
   isPatched: boolean;
 }
 
 function surveyOf(module: object, found: Survey = { parameters: [], isPatched: false }): Survey {
-  found.isPatched ||= Object.hasOwn(module, "forward");
-  for (const value of Object.values(module) as unknown[]) {
+  for (const [key, value] of Object.entries(module) as [string, unknown][]) {
     if (value instanceof Parameter) found.parameters.push(value);
+    else if (typeof value === "function") found.isPatched ||= key in (Object.getPrototypeOf(module) as object);
     else if (Array.isArray(value) || isLayer(value)) surveyOf(value, found);
   }
   return found;
@@ -87,7 +87,8 @@ function repeat(
   body: () => tf.Tensor[],
 ): tf.Tensor[] {
   const recorder = recorders.get(tf.getBackend());
-  if (!recorder || areLayersTraced() || tf.engine().state.profiling) return body();
+  // Whoever traces, profiles or debugs wants to see each operation.
+  if (!recorder || areLayersTraced() || tf.engine().state.profiling || tf.env().getBool("DEBUG")) return body();
   const { parameters, isPatched } = survey();
   if (isPatched) return body();
   const given = Object.entries(inputs).filter((entry): entry is [string, tf.Tensor] => entry[1] !== undefined);

@@ -50,14 +50,13 @@ export class GraphRecorder extends ProgramRecorder<number, Output> {
       const { grads } = tf.engine().gradients(forward, reads.filter(isFloat), dy, true);
       return { value: value!, before, gradients: grads.map((gradient) => gradient && sourceOf(gradient)) };
     });
-    const known = values.gradients.filter((source) => source !== undefined);
+    const known = values.gradients.filter((source) => source !== null);
     const after = cut(known, values.before);
     const { binding } = this.#backend;
     const forward = new Graph(binding, this.shelf, places, [values.value, ...after.given]);
     try {
       const backward = new Graph(binding, this.shelf, [...places, ...after.places], after.results);
-      let next = 0;
-      return { forward, backward, gradients: values.gradients.map((source) => (source ? next++ : undefined)) };
+      return { forward, backward, isDifferentiable: values.gradients.map((source) => source !== null) };
     } catch (error) {
       forward.dispose();
       throw error;

@@ -50,6 +50,30 @@ describe("the fused updates on wasm", () => {
     );
   });
 
+  it("take parameters where they are, with gradients joined or one by one", async () => {
+    const coefficients = { keep: 0.99, fresh1: 0.1, keep2: 0.999, fresh2: 0.001, eps: 1e-8, rate: 0.01 };
+    await fc.assert(
+      fc.asyncProperty(fc.array(upTo(9), { minLength: 1, maxLength: 5 }), fc.nat(), async (sizes, seed) => {
+        const total = sizes.reduce((sum, size) => sum + size, 0);
+        const inputs = [0, 1, 2, 3].map((i) => uniformValues([total], seed + i));
+        inputs[2]!.values = inputs[2]!.values.map(Math.abs);
+        const [whole, ...inParts] = await computeOn("wasm", inputs, (...[p, m, v, g]: tf.Tensor[]) => {
+          const [parts, gradients] = [tf.split(p!, sizes), tf.split(g!, sizes)];
+          const update = (p: tf.Tensor[], g: tf.Tensor[]) => adamWUpdate(coefficients)({ p, m: m!.clone(), v: v!.clone(), g }); // prettier-ignore
+          const all = ({ p, m, v }: ReturnType<typeof update>) => tf.concat([...p, m, v]);
+          return [
+            all(update([p!], [g!])),
+            ...[[g!], gradients].map((g) => all(update(parts, g))),
+            ...[[g!], gradients].map((values) => movingAverages({}, 0.1, [{ average: p!.clone(), values }])[0]!),
+          ];
+        });
+        for (const moved of inParts.slice(0, 2)) expect(moved).toEqual(whole);
+        expect(inParts[3]).toEqual(inParts[2]);
+      }),
+      { numRuns: 40, seed: 9 },
+    );
+  });
+
   it("leave a clone of the moments as it was", async () => {
     await tf.setBackend("wasm");
     tf.tidy(() => {

@@ -307,6 +307,29 @@ describe("reductions on wasm", () => {
   });
 });
 
+describe("the gradient of resizing to the nearest pixel, on wasm", () => {
+  it("equals the cpu backend's, for multiples of the size and others", async () => {
+    await useBackend("cpu"); // which mends this gradient
+    await useBackend("wasm");
+    const sizes = fc.record({ batch: upTo(3), height: upTo(5), width: upTo(5), channels: upTo(19), tall: upTo(3), wide: upTo(3), more: fc.nat(1), alignCorners: fc.boolean(), seed: fc.nat() }); // prettier-ignore
+    await fc.assert(
+      fc.asyncProperty(sizes, async ({ batch, channels, tall, wide, more, alignCorners, seed, ...small }) => {
+        // With a single row and aligned corners, the cpu backend divides by 0 and never ends.
+        const [height, width] = [small.height, small.width].map((size) => size + Number(alignCorners)) as [number, number]; // prettier-ignore
+        const size: [number, number] = [height * tall + more, width * wide];
+        const inputs = [
+          uniformValues([batch, height, width, channels], seed),
+          uniformValues([batch, ...size, channels], seed + 1),
+        ];
+        const resize = (x: tf.Tensor) => tf.image.resizeNearestNeighbor(x as tf.Tensor4D, size, alignCorners);
+        const gradient = (x: tf.Tensor, dy: tf.Tensor) => tf.grad(resize)(x, dy);
+        expect(await wasmAgainstCpu(inputs, gradient as Compute)).toBeLessThan(sumTolerance((tall + more + 1) * (wide + 1)));
+      }),
+      runs,
+    );
+  });
+});
+
 describe("softmax on wasm", () => {
   it("is the softmax of float64 within a few units in the last place, also of scores far apart", async () => {
     await fc.assert(

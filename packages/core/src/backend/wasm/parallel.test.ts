@@ -66,6 +66,11 @@ const WORK: Record<string, Work> = {
       new Float32Array(memory.buffer, moment, a).set(uniformValues([a], 5).values.map(Math.abs));
     simd.adamW(p, m, v, g, a, 0.99, 0.1, 0.9, 0.1, 1e-8, 0.01, desk.output(a));
   },
+  movingAverage: (simd, desk, { a }) => {
+    const average = desk.output(a);
+    new Float32Array(memory.buffer, average, a).set(uniformValues([a], 5).values);
+    simd.movingAverage(average, desk.input(a), a, 0.1, average);
+  },
   batchMatMul: (simd, desk, { batch, a, b, c, odd }) => {
     const [x, y, bias, to] = [
       desk.input(batch * a * b),

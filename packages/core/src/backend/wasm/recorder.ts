@@ -59,11 +59,10 @@ export class ReplayRecorder extends ProgramRecorder<tf.DataId, tf.TensorInfo> {
     const after = neededSteps(recording.steps.slice(forwardSteps), known);
     const madeBefore = new Set(before.flatMap(({ outputs }) => outputs));
     const between = [...new Set([...after.flatMap(slotsRead), ...known])].filter((slot) => madeBefore.has(slot));
-    let next = 0;
     return {
       forward: new Replay(places.slice(0, reads.length), before, [value!, ...between]),
       backward: new Replay([...places, ...between], after, known),
-      gradients: slots.map((slot) => (slot ? next++ : undefined)),
+      isDifferentiable: slots.map((slot) => slot !== null),
     };
   }
 
