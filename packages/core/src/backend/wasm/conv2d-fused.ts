@@ -1,4 +1,3 @@
-import type * as tf from "@tensorflow/tfjs";
 import { convolve, filterGradient, type Geometry, inputGradient, type Shape4D } from "./conv2d.js";
 import { type FusedKernel, sizeOf } from "./fused.js";
 
@@ -32,7 +31,7 @@ export const fusedConv2DGradient: FusedKernel<"x" | "filter" | "bias" | "dy", At
 ) => {
   const { simd, backend } = place;
   const geometry = geometryOf(attributes);
-  const dx = inputGradient(simd, backend, dy as tf.Tensor4D, filter, x.shape as Shape4D, geometry);
+  const dx = inputGradient(simd, backend, dy, filter, x.shape as Shape4D, geometry);
   const dFilter = filterGradient(simd, backend, x, dy, filter.shape as Shape4D, geometry);
   if (!bias) return [dx, dFilter];
   const dBias = place.make(bias.shape);

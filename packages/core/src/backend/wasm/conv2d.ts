@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { addressOf, type WasmBackend, withScratch } from "./memory.js";
+import { addressOf, floatsOf, type WasmBackend, withScratch } from "./memory.js";
 import type { SimdKernels } from "./simd.js";
 
 export type Shape4D = [number, number, number, number];
@@ -74,7 +74,7 @@ export function filterGradient(
  */
 export function conv2DBackpropInput(simd: SimdKernels): tf.KernelFunc {
   return ({ inputs, attrs, backend }) => {
-    const { dy, filter } = inputs as { dy: tf.Tensor4D; filter: tf.Tensor4D };
+    const { dy, filter } = inputs as { dy: tf.TensorInfo; filter: tf.TensorInfo };
     const { inputShape, ...rest } = attrs as unknown as ConvAttributes & { inputShape: Shape4D };
     const info = convInfo("Conv2DBackpropInput", inputShape, filter.shape, rest);
     return inputGradient(simd, backend as WasmBackend, dy, filter, inputShape, geometryOf(info));
@@ -84,7 +84,7 @@ export function conv2DBackpropInput(simd: SimdKernels): tf.KernelFunc {
 export function inputGradient(
   simd: SimdKernels,
   backend: WasmBackend,
-  dy: tf.Tensor4D,
+  dy: tf.TensorInfo,
   filter: tf.TensorInfo,
   inputShape: Shape4D,
   { strides: [strideY, strideX], top, left }: Geometry,
@@ -93,11 +93,11 @@ export function inputGradient(
   const geometry: Geometry = { strides: [1, 1], top: filterHeight - 1 - top, left: filterWidth - 1 - left };
   const run = (spread: tf.TensorInfo) => convolve(simd, backend, spread, filter, true, inputShape, geometry);
   if (strideY === 1 && strideX === 1) return run(dy);
-  const spread = spreadOut(dy, strideY, strideX);
+  const spread = spreadOut(simd, backend, dy, strideY, strideX);
   try {
     return run(spread);
   } finally {
-    spread.dispose();
+    backend.disposeData(spread.dataId);
   }
 }
 
@@ -148,20 +148,23 @@ export function convolve(
 }
 
 /** Puts stride - 1 zeros after every row and column: [B, H, W, C] -> [B, H*strideY, W*strideX, C]. */
-function spreadOut(dy: tf.Tensor4D, strideY: number, strideX: number): tf.Tensor4D {
-  const [batch, height, width, channels] = dy.shape;
-  const rowSize = width * strideX * channels;
-  return tf.tidy(() => {
-    const columns = tf.pad(dy.reshape([-1, channels]), [
-      [0, 0],
-      [0, (strideX - 1) * channels],
-    ]);
-    const rows = tf.pad(columns.reshape([-1, rowSize]), [
-      [0, 0],
-      [0, (strideY - 1) * rowSize],
-    ]);
-    return rows.reshape([batch, height * strideY, width * strideX, channels]);
-  });
+function spreadOut(
+  simd: SimdKernels,
+  backend: WasmBackend,
+  dy: tf.TensorInfo,
+  strideY: number,
+  strideX: number,
+): tf.TensorInfo {
+  const [batch, height, width, channels] = dy.shape as Shape4D;
+  const spread = backend.makeOutput([batch, height * strideY, width * strideX, channels], "float32");
+  floatsOf(backend, spread).fill(0);
+  const pixel = 4 * channels;
+  for (let row = 0; row < batch * height; row++) {
+    const from = addressOf(backend, dy) + row * width * pixel;
+    const to = addressOf(backend, spread) + row * strideY * width * strideX * pixel;
+    simd.copyRows(from, pixel, to, strideX * pixel, pixel, width);
+  }
+  return spread;
 }
 
 function convInfo(kernel: string, inShape: number[], filterShape: number[], attributes: ConvAttributes) {
