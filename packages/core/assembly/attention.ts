@@ -26,14 +26,16 @@ export function attentionScratch(queries: i32, keys: i32, size: i32): usize {
 }
 
 /**
- * y = softmax(scale q k^T) v for each head: q, y [batch, queries, heads * size], k, v [batch, keys, heads * size].
+ * y = softmax(scale q k^T) v for each head: q, y [batch, queries, heads * size], k, v [batch, keys, heads * size]. Of the
+ * batch * heads heads, `count` from `first` are computed.
  * Leaves each row's largest score and 1 / (sum of exp(score - largest)) in statistics [batch, heads, queries, 2].
  */
 export function attention(
   q: usize,
   k: usize,
   v: usize,
-  batch: i32,
+  first: i32,
+  count: i32,
   heads: i32,
   queries: i32,
   keys: i32,
@@ -52,7 +54,8 @@ export function attention(
   const tile = scores + <usize>block * scoresRow;
   const zeros = tile + TILE;
   memory.fill(zeros, 0, TILE);
-  for (let z = 0; z < batch * heads; z++) {
+  statistics += <usize>(first * queries) * 8;
+  for (let z = first; z < first + count; z++) {
     const head = <usize>((z % heads) * size) * FLOAT;
     const own = <usize>((z / heads) * keys) * row + head;
     const ownQueries = <usize>((z / heads) * queries) * row + head;
@@ -60,22 +63,22 @@ export function attention(
     scaleBy(kPanels, panelBytes(keys, size, 8), scale);
     packColumns(v + own, row, keys, size, 8, vPanels);
     for (let start = 0; start < queries; start += block) {
-      const count = min(block, queries - start);
+      const rows = min(block, queries - start);
       const from = ownQueries + <usize>start * row;
-      products(q + from, row, count, kPanels, keys, size, zeros, scores, scoresRow);
+      products(q + from, row, rows, kPanels, keys, size, zeros, scores, scoresRow);
       const blockStatistics = statistics;
-      for (let i = 0; i < count; i++) {
+      for (let i = 0; i < rows; i++) {
         softmaxRow(scores + <usize>i * scoresRow, keys, statistics);
         statistics += 8;
       }
-      for (let i = 0; i < count; i += 4) {
-        const rows = min(4, count - i);
+      for (let i = 0; i < rows; i += 4) {
+        const lanes = min(4, rows - i);
         for (let j = 0; j < size; j += 8) {
           const panel = vPanels + <usize>(j * keys) * FLOAT;
-          multiplyRows(scores + <usize>i * scoresRow, scoresRow, rows, panel, keys, zeros, tile, 32);
-          scaleTile(tile, rows, blockStatistics + <usize>i * 8);
+          multiplyRows(scores + <usize>i * scoresRow, scoresRow, lanes, panel, keys, zeros, tile, 32);
+          scaleTile(tile, lanes, blockStatistics + <usize>i * 8);
           const corner = y + from + <usize>i * row + <usize>j * FLOAT;
-          storeTile(tile, rows, min(8, size - j), corner, row);
+          storeTile(tile, lanes, min(8, size - j), corner, row);
         }
       }
     }
@@ -170,7 +173,8 @@ export function attentionGradient(
   y: usize,
   statistics: usize,
   dy: usize,
-  batch: i32,
+  first: i32,
+  count: i32,
   heads: i32,
   queries: i32,
   keys: i32,
@@ -200,7 +204,8 @@ export function attentionGradient(
   const tile = slopes + <usize>block * scoresRow;
   const zeros = tile + TILE;
   memory.fill(zeros, 0, TILE);
-  for (let z = 0; z < batch * heads; z++) {
+  statistics += <usize>(first * queries) * 8;
+  for (let z = first; z < first + count; z++) {
     const head = <usize>((z % heads) * size) * FLOAT;
     const own = <usize>((z / heads) * keys) * row + head;
     const ownQueries = <usize>((z / heads) * queries) * row + head;
@@ -211,26 +216,26 @@ export function attentionGradient(
     scaleBy(kColumns, columnsBytes, scale);
     memory.fill(dkTiles, 0, tiles * 2);
     for (let start = 0; start < queries; start += block) {
-      const count = min(block, queries - start);
+      const rows = min(block, queries - start);
       const at = ownQueries + <usize>start * row;
-      products(q + at, row, count, kRows, keys, size, zeros, shares, scoresRow);
-      products(dy + at, row, count, vRows, keys, size, zeros, slopes, scoresRow);
-      for (let i = 0; i < count; i++) {
+      products(q + at, row, rows, kRows, keys, size, zeros, shares, scoresRow);
+      products(dy + at, row, rows, vRows, keys, size, zeros, slopes, scoresRow);
+      for (let i = 0; i < rows; i++) {
         const offset = <usize>i * scoresRow;
         const along = dotProduct(dy + at + <usize>i * row, y + at + <usize>i * row, size);
         softmaxGradientRow(shares + offset, slopes + offset, keys, along, statistics);
         statistics += 8;
       }
-      packColumns(q + at, row, count, size, 8, qBlock);
-      packColumns(dy + at, row, count, size, 8, dyBlock);
-      addProducts(slopes, scoresRow, count, keys, qBlock, size, dkTiles);
-      addProducts(shares, scoresRow, count, keys, dyBlock, size, dvTiles);
-      for (let i = 0; i < count; i += 4) {
-        const rows = min(4, count - i);
+      packColumns(q + at, row, rows, size, 8, qBlock);
+      packColumns(dy + at, row, rows, size, 8, dyBlock);
+      addProducts(slopes, scoresRow, rows, keys, qBlock, size, dkTiles);
+      addProducts(shares, scoresRow, rows, keys, dyBlock, size, dvTiles);
+      for (let i = 0; i < rows; i += 4) {
+        const lanes = min(4, rows - i);
         for (let j = 0; j < size; j += 8) {
           const panel = kColumns + <usize>(j * keys) * FLOAT;
-          multiplyRows(slopes + <usize>i * scoresRow, scoresRow, rows, panel, keys, zeros, tile, 32);
-          storeTile(tile, rows, min(8, size - j), dq + at + <usize>i * row + <usize>j * FLOAT, row);
+          multiplyRows(slopes + <usize>i * scoresRow, scoresRow, lanes, panel, keys, zeros, tile, 32);
+          storeTile(tile, lanes, min(8, size - j), dq + at + <usize>i * row + <usize>j * FLOAT, row);
         }
       }
     }

@@ -13,13 +13,15 @@ export function groupNormScratch(channels: i32): usize {
 }
 
 /**
- * y = (x - mean) * inverse * w + b, with SiLU if asked: x, y [batch, pixels, channels], w, b [channels].
- * Leaves mean and inverse = 1 / sqrt(variance + eps) of each group in statistics [batch, groups, 2].
+ * y = (x - mean) * inverse * w + b, with SiLU if asked: x, y [batch, pixels, stride], of which the first `channels` of each pixel are
+ * meant, w, b [channels].
+ * Leaves mean and inverse = 1 / sqrt(variance + eps) of each group in statistics [batch, stride / width of a group, 2].
  */
 export function groupNorm(
   x: usize,
   batch: i32,
   pixels: i32,
+  stride: i32,
   channels: i32,
   groups: i32,
   w: usize,
@@ -35,16 +37,17 @@ export function groupNorm(
   const means = sums + 2 * row;
   const scales = means + row;
   const width = channels / groups;
+  const gap = <usize>(stride - channels) * FLOAT;
   const count: f32 = <f32>width * <f32>pixels;
   for (let z = 0; z < batch; z++) {
     memory.fill(means, 0, row);
-    sumDeviations(x, pixels, channels, means, false, sums);
+    sumDeviations(x, pixels, channels, gap, means, false, sums);
     for (let g = 0; g < groups; g++) {
       const mean = sumOf(sums, g * width, width) / count;
       store<f32>(statistics + <usize>g * 8, mean);
       for (let c = g * width; c < (g + 1) * width; c++) store<f32>(means + <usize>c * FLOAT, mean);
     }
-    sumDeviations(x, pixels, channels, means, true, sums);
+    sumDeviations(x, pixels, channels, gap, means, true, sums);
     for (let g = 0; g < groups; g++) {
       const inverse: f32 = 1 / sqrt<f32>(sumOf(sums, g * width, width) / count + eps);
       store<f32>(statistics + <usize>g * 8, inverse, 4);
@@ -62,13 +65,23 @@ export function groupNorm(
         x += step;
         y += step;
       }
+      x += gap;
+      y += gap;
     }
-    statistics += <usize>groups * 8;
+    statistics += <usize>(stride / width) * 8;
   }
 }
 
-/** sums[c] = sum over the pixels of x - means[c], or of its square. */
-function sumDeviations(x: usize, pixels: i32, channels: i32, means: usize, squared: bool, sums: usize): void {
+/** sums[c] = sum over the pixels, which lie `gap` bytes apart, of x - means[c], or of its square. */
+function sumDeviations(
+  x: usize,
+  pixels: i32,
+  channels: i32,
+  gap: usize,
+  means: usize,
+  squared: bool,
+  sums: usize,
+): void {
   const row = paddedBytes(channels);
   const part = sums + row;
   memory.fill(sums, 0, 2 * row);
@@ -79,6 +92,7 @@ function sumDeviations(x: usize, pixels: i32, channels: i32, means: usize, squar
       v128.store(part + at, f32x4.add(v128.load(part + at), term));
       x += <usize>min(4, left) * FLOAT;
     }
+    x += gap;
     if (pixel % RUN === RUN - 1) moveSums(part, sums, row);
   }
   moveSums(part, sums, row);
@@ -99,6 +113,7 @@ export function groupNormGradient(
   dy: usize,
   batch: i32,
   pixels: i32,
+  stride: i32,
   channels: i32,
   groups: i32,
   w: usize,
@@ -118,8 +133,9 @@ export function groupNormGradient(
   const means = projection + row;
   const inverses = means + row;
   const width = channels / groups;
+  const gap = <usize>(stride - channels) * FLOAT;
   const count: f32 = <f32>width * <f32>pixels;
-  const picture = <usize>pixels * <usize>channels * FLOAT;
+  const picture = <usize>pixels * <usize>stride * FLOAT;
   memory.fill(dw, 0, <usize>channels * FLOAT);
   memory.fill(db, 0, <usize>channels * FLOAT);
   memory.fill(scratch, 0, 6 * row);
@@ -147,6 +163,9 @@ export function groupNormGradient(
         dy += step;
         to += step;
       }
+      from += gap;
+      dy += gap;
+      to += gap;
       if (pixel % RUN === RUN - 1) moveSums(shifts, sum, 2 * row);
     }
     moveSums(shifts, sum, 2 * row);
@@ -180,9 +199,11 @@ export function groupNormGradient(
         from += step;
         to += step;
       }
+      from += gap;
+      to += gap;
     }
     x += picture;
     dx += picture;
-    statistics += <usize>groups * 8;
+    statistics += <usize>(stride / width) * 8;
   }
 }

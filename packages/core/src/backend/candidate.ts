@@ -9,7 +9,7 @@ export type BackendName = (typeof BACKEND_NAMES)[number];
 /** Settings of useBackend; a backend ignores what is not its own. */
 export interface BackendOptions {
   /**
-   * Threads of the wasm backend; default in Node: one for every two cores, at most 4 (the pool's own limit). It is
+   * Threads of the wasm backend, 1 to 16; default: one for every two cores, at most 4. It is
    * fixed when the backend first starts. In a browser, more than one needs a cross-origin isolated page.
    */
   threads?: number;

@@ -12,7 +12,7 @@ export const attention: FusedKernel<"q" | "k" | "v", Heads> = (place, { q, k, v 
   place.withScratch(place.simd.attentionScratch(queries, keys, size), (scratch) =>
     // prettier-ignore
     place.simd.attention(
-      place.at(q), place.at(k), place.at(v), batch, heads, queries, keys, size, 1 / Math.sqrt(size),
+      place.at(q), place.at(k), place.at(v), 0, batch * heads, heads, queries, keys, size, 1 / Math.sqrt(size),
       place.at(y), place.at(statistics), scratch,
     ),
   );
@@ -31,7 +31,7 @@ export const attentionGradient: FusedKernel<"q" | "k" | "v" | "saved0" | "saved1
     // prettier-ignore
     place.simd.attentionGradient(
       place.at(q), place.at(k), place.at(v), place.at(y), place.at(statistics), place.at(dy),
-      batch, heads, queries, keys, size, 1 / Math.sqrt(size),
+      0, batch * heads, heads, queries, keys, size, 1 / Math.sqrt(size),
       place.at(dq), place.at(dk), place.at(dv), scratch,
     ),
   );

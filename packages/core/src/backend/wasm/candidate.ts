@@ -3,14 +3,16 @@ import * as tf from "@tensorflow/tfjs";
 import type { BackendOptions, Candidate, LoadedBackend } from "../candidate.js";
 import { isNode, requireFrom } from "../node-only.js";
 import { quietly } from "../quiet.js";
-import { startThreadsInNode } from "./node-threads.js";
+import { startThreadedBinaryInNode, STOCK_THREADS } from "./node-threads.js";
+import { hasSharedMemory, type WasmBackend } from "./memory.js";
 import { completeWasmBackend } from "./register.js";
 
 /** WebAssembly with SIMD: runs everywhere, the default where nothing faster is installed. */
 export const wasmCandidate: Candidate = { name: "wasm", load: loadWasm };
 
-/** The pool of the threaded binary holds no more. */
-const MAX_THREADS = 4;
+const MAX_THREADS = 16;
+/** So many are started unasked, at most: more than one for every two cores wait for each other, and for other work. */
+const DEFAULT_THREADS = 4;
 
 /** What was started: it cannot be changed afterwards without losing every tensor. */
 let started: { threads: number; detail: string } | undefined;
@@ -33,25 +35,26 @@ async function start({ threads, wasmPaths }: BackendOptions): Promise<{ threads:
   const wasm = await import("@tensorflow/tfjs-backend-wasm");
   if (!isNode) {
     if (wasmPaths !== undefined) wasm.setWasmPaths(wasmPaths);
-    if (threads !== undefined) wasm.setThreadsCount(threads);
-    if (threads === 1) tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false);
-    const start = () => tf.setBackend("wasm");
-    if (!(await (threads === undefined ? start() : withReportedCores(2 * threads, start)))) {
+    const wanted = threads ?? defaultThreads(navigator.hardwareConcurrency);
+    wasm.setThreadsCount(STOCK_THREADS);
+    if (wanted === 1) tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false);
+    if (!(await withReportedCores(2 * STOCK_THREADS, () => tf.setBackend("wasm")))) {
       throw new Error("its binary did not load: say where it is with wasmPaths.");
     }
-    return describe(wasm.getThreadsCount(), crossOriginIsolated ? undefined : "the page is not cross-origin isolated");
+    return hasSharedMemory(tf.backend() as WasmBackend)
+      ? describe(wanted)
+      : describe(1, crossOriginIsolated ? undefined : "the page is not cross-origin isolated");
   }
   const folder = await installedFolder();
   wasm.setWasmPaths(wasmPaths ?? folder);
   return withoutNewProcessListeners(async () => {
     const { availableParallelism } = (await requireFrom())("node:os") as typeof Os;
-    // A pool that shares its cores with others' work waits for itself, and is slower than one thread.
-    const wanted = threads ?? Math.max(1, Math.min(MAX_THREADS, availableParallelism() >> 1));
+    const wanted = threads ?? defaultThreads(availableParallelism());
     let reason: string | undefined;
     if (wanted > 1) {
       try {
         requireSharedMemory();
-        await quietly(() => startThreadsInNode(wasm, folder, wanted));
+        await quietly(() => startThreadedBinaryInNode(wasm, folder));
         return describe(wanted);
       } catch (error) {
         reason = error instanceof Error ? error.message : String(error);
@@ -60,6 +63,11 @@ async function start({ threads, wasmPaths }: BackendOptions): Promise<{ threads:
     if (!(await tf.setBackend("wasm"))) throw new Error("its binary did not start.");
     return describe(1, reason);
   });
+}
+
+/** A pool that shares its cores with others' work waits for itself, and is slower than one thread. */
+function defaultThreads(cores: number): number {
+  return Math.max(1, Math.min(DEFAULT_THREADS, cores >> 1));
 }
 
 /** Throws where shared WebAssembly memory is not what the loader takes for it, as in a `node:vm` context (Jest). */
@@ -73,7 +81,7 @@ function describe(threads: number, reason?: string): { threads: number; detail: 
   return { threads, detail: reason ? `1 thread (${reason})` : "1 thread" };
 }
 
-/** The loader takes at most half of the cores that the browser reports: while it starts, `cores` are. */
+/** The loader starts a thread for every two cores that the browser reports: while it starts, `cores` are. */
 async function withReportedCores<T>(cores: number, start: () => Promise<T>): Promise<T> {
   Object.defineProperty(navigator, "hardwareConcurrency", { value: cores, configurable: true });
   try {

@@ -15,7 +15,7 @@ export const groupNorm: FusedKernel<"x" | "w" | "b", Attributes> = (place, { x, 
   place.withScratch(place.simd.groupNormScratch(channels), (scratch) =>
     // prettier-ignore
     place.simd.groupNorm(
-      place.at(x), batch, pixels, channels, groups, place.at(w), place.at(b), eps, Number(silu),
+      place.at(x), batch, pixels, channels, channels, groups, place.at(w), place.at(b), eps, Number(silu),
       place.at(y), place.at(statistics), scratch,
     ),
   );
@@ -33,7 +33,7 @@ export const groupNormGradient: FusedKernel<"x" | "w" | "b" | "saved0" | "dy", A
   place.withScratch(place.simd.groupNormScratch(channels), (scratch) =>
     // prettier-ignore
     place.simd.groupNormGradient(
-      place.at(x), place.at(dy), batch, pixels, channels, groups,
+      place.at(x), place.at(dy), batch, pixels, channels, channels, groups,
       place.at(w), place.at(b), Number(silu), place.at(statistics),
       place.at(dx), place.at(dw), place.at(db), scratch,
     ),

@@ -323,7 +323,9 @@ describe("the gradient of resizing to the nearest pixel, on wasm", () => {
         ];
         const resize = (x: tf.Tensor) => tf.image.resizeNearestNeighbor(x as tf.Tensor4D, size, alignCorners);
         const gradient = (x: tf.Tensor, dy: tf.Tensor) => tf.grad(resize)(x, dy);
-        expect(await wasmAgainstCpu(inputs, gradient as Compute)).toBeLessThan(sumTolerance((tall + more + 1) * (wide + 1)));
+        expect(await wasmAgainstCpu(inputs, gradient as Compute)).toBeLessThan(
+          sumTolerance((tall + more + 1) * (wide + 1)),
+        );
       }),
       runs,
     );

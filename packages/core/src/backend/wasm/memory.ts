@@ -28,6 +28,11 @@ export function memoryOf({ wasm }: WasmBackend): WebAssembly.Memory {
   return memory;
 }
 
+/** Whether threads can work on the backend's memory. */
+export function hasSharedMemory(backend: WasmBackend): boolean {
+  return typeof SharedArrayBuffer !== "undefined" && memoryOf(backend).buffer instanceof SharedArrayBuffer;
+}
+
 /** Where the values of `tensor` begin in the backend's memory, in bytes. */
 export function addressOf(backend: WasmBackend, tensor: TensorInfo): number {
   return backend.dataIdMap.get(tensor.dataId).memoryOffset;

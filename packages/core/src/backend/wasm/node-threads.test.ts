@@ -20,8 +20,8 @@ afterAll(() => {
 
 describe("wasm with threads in Node", () => {
   it("refuses a number of threads that the pool cannot hold", async () => {
-    await expect(useBackend("wasm", { threads: 5 })).rejects.toThrow("whole number from 1 to 4, not 5");
-    await expect(useBackend("wasm", { threads: 0 })).rejects.toThrow("whole number from 1 to 4, not 0");
+    await expect(useBackend("wasm", { threads: 17 })).rejects.toThrow("whole number from 1 to 16, not 17");
+    await expect(useBackend("wasm", { threads: 0 })).rejects.toThrow("whole number from 1 to 16, not 0");
   });
 
   it("starts a pool of two and leaves Node's own objects as they were", async () => {

@@ -131,7 +131,7 @@ const WORK: Record<string, Work> = {
     const [ofQueries, ofKeys] = [batch * queries * heads * size, batch * keys * heads * size];
     const [q, k, v, dy] = [desk.input(ofQueries), desk.input(ofKeys), desk.input(ofKeys), desk.input(ofQueries)];
     const [y, statistics] = [desk.output(ofQueries), desk.output(2 * batch * heads * queries)];
-    const shape = [batch, heads, queries, keys, size, 0.3] as const;
+    const shape = [0, batch * heads, heads, queries, keys, size, 0.3] as const;
     simd.attention(q, k, v, ...shape, y, statistics, desk.bytes(simd.attentionScratch(queries, keys, size)));
     const [dq, dk, dv] = [desk.output(ofQueries), desk.output(ofKeys), desk.output(ofKeys)];
     const scratch = desk.bytes(simd.attentionGradientScratch(queries, keys, size));
@@ -143,9 +143,25 @@ const WORK: Record<string, Work> = {
     const [x, w, b_, dy] = [desk.input(count), desk.input(channels), desk.input(channels), desk.input(count)];
     const [y, statistics] = [desk.output(count), desk.output(2 * batch * groups)];
     const scratch = desk.bytes(simd.groupNormScratch(channels));
-    simd.groupNorm(x, batch, pixels, channels, groups, w, b_, 1e-3, silu, y, statistics, scratch);
+    simd.groupNorm(x, batch, pixels, channels, channels, groups, w, b_, 1e-3, silu, y, statistics, scratch);
     const [dx, dw, db] = [desk.output(count), desk.output(channels), desk.output(channels)];
-    simd.groupNormGradient(x, dy, batch, pixels, channels, groups, w, b_, silu, statistics, dx, dw, db, scratch);
+    simd.groupNormGradient(
+      x,
+      dy,
+      batch,
+      pixels,
+      channels,
+      channels,
+      groups,
+      w,
+      b_,
+      silu,
+      statistics,
+      dx,
+      dw,
+      db,
+      scratch,
+    );
   },
   "layer norm and its gradient": (simd, desk, { a: rows, b: features }) => {
     const count = rows * features;

@@ -21,8 +21,8 @@ const BLOCK = 4;
 
 /**
  * The same kernels on all threads of a pool: each call is cut into calls for parts of the batch, of rows, or of numbers. The gradient of a weight sums
- * over those, and is cut by its input channels; other sums are taken for each part, and the parts summed after. A batch of one is cut only
- * where its rows are independent.
+ * over those, and is cut by its input channels; other sums are taken for each part, and the parts summed after. Where a batch cannot be cut into parts of
+ * much the same size, each of its pictures is.
  *
  * @param sums {@link sumsBytes} of the backend's memory
  * @param small Operations below which a call is not cut
@@ -38,6 +38,9 @@ export function parallelKernels(
   const room = (bytes: number) => Math.ceil(bytes / 128 + 1) * 128;
   /** The most channels that one thread has of a weight's gradient. */
   const share = (channels: number) => Math.min(channels, BLOCK * Math.ceil(Math.ceil(channels / BLOCK) / threads));
+
+  /** Whether so many pictures make parts of much the same size. */
+  const isEven = (batch: number) => batch % threads === 0 || batch >= 4 * threads;
 
   /** As `over`, for parts of `channels` that begin where a block does. */
   function overChannels(
@@ -78,18 +81,23 @@ export function parallelKernels(
 
     add(x, b, blocks, rows, size, y) {
       const block = FLOAT * rows * size;
-      if (blocks > 1) {
+      if (blocks > 1 && isEven(blocks)) {
         over("add", blocks, LIGHT * rows * size, ([from, count]) => [
           ...[x + block * from, b + FLOAT * size * from, count, rows, size, y + block * from],
         ]);
-      } else if (rows > 1) {
-        over("add", rows, LIGHT * size, ([from, count]) => [
-          ...[x + FLOAT * size * from, b, blocks, count, size, y + FLOAT * size * from],
-        ]);
-      } else {
-        over("add", size, LIGHT, ([from, count]) => [
-          ...[x + FLOAT * from, b + FLOAT * from, blocks, rows, count, y + FLOAT * from],
-        ]);
+        return;
+      }
+      for (let z = 0; z < blocks; z++, x += block, b += FLOAT * size, y += block) {
+        const [own, ofAll, to] = [x, b, y];
+        if (rows > 1) {
+          over("add", rows, LIGHT * size, ([from, count]) => [
+            ...[own + FLOAT * size * from, ofAll, 1, count, size, to + FLOAT * size * from],
+          ]);
+        } else {
+          over("add", size, LIGHT, ([from, count]) => [
+            ...[own + FLOAT * from, ofAll + FLOAT * from, 1, 1, count, to + FLOAT * from],
+          ]);
+        }
       }
     },
 
@@ -148,15 +156,17 @@ export function parallelKernels(
       const own = room(simd.conv2dScratch(inChannels, outHeight, outWidth, outChannels, filterHeight, filterWidth, strideY, strideX));
       const [picture, outRow] = [inHeight * inWidth * inChannels, outWidth * outChannels];
       const work = 2 * outRow * filterHeight * filterWidth * inChannels;
-      if (batch > 1) {
+      if (isEven(batch)) {
         over("conv2d", batch, outHeight * work, ([from, size], i) => [
           input + FLOAT * picture * from, size, inHeight, inWidth, inChannels, filter, filterHeight, filterWidth, turned, bias,
           output + FLOAT * outHeight * outRow * from, outHeight, outWidth, outChannels, strideY, strideX, top, left, scratch + i * own,
         ]);
-      } else {
+        return;
+      }
+      for (let b = 0; b < batch; b++) {
         over("conv2d", outHeight, work, ([from, size], i) => [
-          input, batch, inHeight, inWidth, inChannels, filter, filterHeight, filterWidth, turned, bias,
-          output + FLOAT * outRow * from, size, outWidth, outChannels, strideY, strideX, top - strideY * from, left, scratch + i * own,
+          input + FLOAT * picture * b, 1, inHeight, inWidth, inChannels, filter, filterHeight, filterWidth, turned, bias,
+          output + FLOAT * outRow * (outHeight * b + from), size, outWidth, outChannels, strideY, strideX, top - strideY * from, left, scratch + i * own,
         ]);
       }
     },
@@ -180,62 +190,65 @@ export function parallelKernels(
     },
 
     attentionScratch: (...shape) => threads * room(simd.attentionScratch(...shape)),
-    attention(q, k, v, batch, heads, queries, keys, size, scale, y, statistics, scratch) {
+    attention(q, k, v, first, count, heads, queries, keys, size, scale, y, statistics, scratch) {
       const own = room(simd.attentionScratch(queries, keys, size));
-      const channels = FLOAT * heads * size;
-      over("attention", batch, 4 * heads * queries * keys * size, ([from, count], i) => [
-        ...[q + queries * channels * from, k + keys * channels * from, v + keys * channels * from],
-        ...[count, heads, queries, keys, size, scale],
-        ...[y + queries * channels * from, statistics + 2 * FLOAT * heads * queries * from, scratch + i * own],
+      over("attention", count, 4 * queries * keys * size, ([from, part], i) => [
+        ...[q, k, v, first + from, part, heads, queries, keys, size, scale, y, statistics, scratch + i * own],
       ]);
     },
 
     attentionGradientScratch: (...shape) => threads * room(simd.attentionGradientScratch(...shape)),
-    attentionGradient(q, k, v, y, statistics, dy, batch, heads, queries, keys, size, scale, dq, dk, dv, scratch) {
+    // prettier-ignore
+    attentionGradient(q, k, v, y, statistics, dy, first, count, heads, queries, keys, size, scale, dq, dk, dv, scratch) {
       const own = room(simd.attentionGradientScratch(queries, keys, size));
-      over("attentionGradient", batch, 10 * heads * queries * keys * size, ([from, count], i) => {
-        const [ofQueries, ofKeys] = [queries, keys].map((rows) => FLOAT * rows * heads * size * from) as [
-          number,
-          number,
-        ];
-        return [
-          ...[q + ofQueries, k + ofKeys, v + ofKeys, y + ofQueries],
-          ...[
-            statistics + 2 * FLOAT * heads * queries * from,
-            dy + ofQueries,
-            count,
-            heads,
-            queries,
-            keys,
-            size,
-            scale,
-          ],
-          ...[dq + ofQueries, dk + ofKeys, dv + ofKeys, scratch + i * own],
-        ];
-      });
+      over("attentionGradient", count, 10 * queries * keys * size, ([from, part], i) => [
+        q, k, v, y, statistics, dy, first + from, part, heads, queries, keys, size, scale, dq, dk, dv, scratch + i * own,
+      ]);
     },
 
     // Two sums, of w's and of b's gradient, lie behind the scratch memory of the gradient.
     groupNormScratch: (channels) => threads * (room(simd.groupNormScratch(channels)) + 2 * FLOAT * channels),
-    groupNorm(x, batch, pixels, channels, groups, w, b, eps, silu, y, statistics, scratch) {
+    groupNorm(x, batch, pixels, stride, channels, groups, w, b, eps, silu, y, statistics, scratch) {
       const own = room(simd.groupNormScratch(channels));
-      const picture = FLOAT * pixels * channels;
-      over("groupNorm", batch, LIGHT * pixels * channels, ([from, size], i) => [
-        ...[x + picture * from, size, pixels, channels, groups, w, b, eps, silu],
-        ...[y + picture * from, statistics + 2 * FLOAT * groups * from, scratch + i * own],
-      ]);
+      if (isEven(batch)) {
+        const picture = FLOAT * pixels * stride;
+        over("groupNorm", batch, LIGHT * pixels * channels, ([from, size], i) => [
+          ...[x + picture * from, size, pixels, stride, channels, groups, w, b, eps, silu],
+          ...[y + picture * from, statistics + 2 * FLOAT * groups * from, scratch + i * own],
+        ]);
+        return;
+      }
+      const width = channels / groups;
+      over("groupNorm", groups, LIGHT * batch * pixels * width, ([from, size], i) => {
+        const offset = FLOAT * width * from;
+        return [
+          ...[x + offset, batch, pixels, stride, width * size, size, w + offset, b + offset, eps, silu],
+          ...[y + offset, statistics + 2 * FLOAT * from, scratch + i * own],
+        ];
+      });
     },
-    groupNormGradient(x, dy, batch, pixels, channels, groups, w, b, silu, statistics, dx, dw, db, scratch) {
+    groupNormGradient(x, dy, batch, pixels, stride, channels, groups, w, b, silu, statistics, dx, dw, db, scratch) {
       const own = room(simd.groupNormScratch(channels));
-      const picture = FLOAT * pixels * channels;
-      const [ofW, ofB] = sumsBehind(scratch + threads * own, channels);
-      const parts = over("groupNormGradient", batch, LIGHT * pixels * channels, ([from, size], i) => [
-        ...[x + picture * from, dy + picture * from, size, pixels, channels, groups, w, b, silu],
-        ...[statistics + 2 * FLOAT * groups * from, dx + picture * from],
-        ...[ofW + i * FLOAT * channels, ofB + i * FLOAT * channels, scratch + i * own],
-      ]);
-      addUp(ofW, parts, channels, dw);
-      addUp(ofB, parts, channels, db);
+      if (isEven(batch)) {
+        const picture = FLOAT * pixels * stride;
+        const [ofW, ofB] = sumsBehind(scratch + threads * own, channels);
+        const parts = over("groupNormGradient", batch, LIGHT * pixels * channels, ([from, size], i) => [
+          ...[x + picture * from, dy + picture * from, size, pixels, stride, channels, groups, w, b, silu],
+          ...[statistics + 2 * FLOAT * groups * from, dx + picture * from],
+          ...[ofW + i * FLOAT * channels, ofB + i * FLOAT * channels, scratch + i * own],
+        ]);
+        addUp(ofW, parts, channels, dw);
+        addUp(ofB, parts, channels, db);
+        return;
+      }
+      const width = channels / groups;
+      over("groupNormGradient", groups, LIGHT * batch * pixels * width, ([from, size], i) => {
+        const offset = FLOAT * width * from;
+        return [
+          ...[x + offset, dy + offset, batch, pixels, stride, width * size, size, w + offset, b + offset, silu],
+          ...[statistics + 2 * FLOAT * from, dx + offset, dw + offset, db + offset, scratch + i * own],
+        ];
+      });
     },
 
     layerNorm(x, rows, features, w, b, eps, y, statistics) {

@@ -1,5 +1,5 @@
 import { simdBinary } from "./simd-binary.js";
-import { memoryOf, type WasmBackend } from "./memory.js";
+import { hasSharedMemory, memoryOf, type WasmBackend } from "./memory.js";
 import { parallelKernels, sumsBytes } from "./parallel.js";
 import { ThreadPool } from "./thread-pool.js";
 
@@ -43,23 +43,23 @@ export interface SimdKernels {
   attentionScratch(queries: number, keys: number, size: number): number;
   attention(
     q: number, k: number, v: number,
-    batch: number, heads: number, queries: number, keys: number, size: number, scale: number,
+    first: number, count: number, heads: number, queries: number, keys: number, size: number, scale: number,
     y: number, statistics: number, scratch: number,
   ): void;
   attentionGradientScratch(queries: number, keys: number, size: number): number;
   attentionGradient(
     q: number, k: number, v: number, y: number, statistics: number, dy: number,
-    batch: number, heads: number, queries: number, keys: number, size: number, scale: number,
+    first: number, count: number, heads: number, queries: number, keys: number, size: number, scale: number,
     dq: number, dk: number, dv: number, scratch: number,
   ): void;
   groupNormScratch(channels: number): number;
   groupNorm(
-    x: number, batch: number, pixels: number, channels: number, groups: number,
+    x: number, batch: number, pixels: number, stride: number, channels: number, groups: number,
     w: number, b: number, eps: number, silu: number,
     y: number, statistics: number, scratch: number,
   ): void;
   groupNormGradient(
-    x: number, dy: number, batch: number, pixels: number, channels: number, groups: number,
+    x: number, dy: number, batch: number, pixels: number, stride: number, channels: number, groups: number,
     w: number, b: number, silu: number, statistics: number,
     dx: number, dw: number, db: number, scratch: number,
   ): void;
@@ -97,7 +97,7 @@ export interface SimdKernels {
 /** Loads our SIMD code onto the memory of a running backend, so that it reads and writes tensors in place, on so many threads. */
 export async function loadSimd(backend: WasmBackend, threads: number): Promise<SimdKernels> {
   const memory = memoryOf(backend);
-  const isShared = typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer;
+  const isShared = hasSharedMemory(backend);
   const module = await WebAssembly.compile(bytesOf(isShared ? simdBinary.shared : simdBinary.single));
   const instance = await WebAssembly.instantiate(module, { env: { memory } });
   const kernels = instance.exports as unknown as SimdKernels;
