@@ -48,16 +48,11 @@ export function hasFusedKernel(name: string): boolean {
   return tf.getKernel(fusedKernelName(name), tf.getBackend()) !== undefined;
 }
 
-/** Runs a fused kernel that the current backend has; the caller owns the results. */
+/** Runs a fused kernel that the current backend has, on inputs by name or, where it takes any number of them, in a list; the caller owns the results. */
 export function runFused(
   name: string,
-  inputs: Record<string, tf.Tensor>,
+  inputs: Record<string, tf.Tensor> | tf.Tensor[],
   attributes: Record<string, number | boolean | number[][]> = {},
 ): tf.Tensor[] {
-  return tf.engine().runKernel(fusedKernelName(name), inputs, attributes);
-}
-
-/** Tensors as inputs called `name`0, `name`1, ...: for kernels that take any number of them. */
-export function numbered(name: string, tensors: readonly tf.Tensor[]): Record<string, tf.Tensor> {
-  return Object.fromEntries(tensors.map((tensor, i) => [`${name}${i}`, tensor]));
+  return tf.engine().runKernel(fusedKernelName(name), inputs as tf.NamedTensorMap, attributes);
 }

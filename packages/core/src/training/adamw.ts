@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { hasFusedKernel, numbered, runFused } from "../nn/fused-op.js";
+import { hasFusedKernel, runFused } from "../nn/fused-op.js";
 import { keepAll, ParameterBuckets } from "./buckets.js";
 
 /** Settings of {@link AdamW}; the names of PyTorch in camel case. */
@@ -140,8 +140,8 @@ export function adamWUpdate(
 ): (tensors: Readonly<Moved> & { g: readonly tf.Tensor[] }) => Moved {
   if (updatesInParts()) {
     return ({ p, m, v, g }) => {
-      const inputs = { m, v, ...numbered("p", p), ...numbered("g", g) };
-      const [newM, newV, ...newP] = runFused("AdamWInParts", inputs, coefficients) as [tf.Tensor, tf.Tensor];
+      const results = runFused("AdamWInParts", [m, v, ...p, ...g], { ...coefficients, parts: p.length });
+      const [newM, newV, ...newP] = results as [tf.Tensor, tf.Tensor, ...tf.Tensor[]];
       return { p: newP, m: newM, v: newV };
     };
   }

@@ -148,7 +148,7 @@ export class ParameterBuckets {
 
 /** All numbers of `parts`, one after another, as one vector. */
 export function flatJoin(parts: tf.Tensor[]): tf.Tensor {
-  if (hasFusedKernel("FlatJoin")) return runFused("FlatJoin", Object.fromEntries(parts.entries()))[0]!;
+  if (hasFusedKernel("FlatJoin")) return runFused("FlatJoin", parts)[0]!;
   return tf.concat1d(parts.map((part) => part.reshape<tf.Tensor1D>([-1])));
 }
 

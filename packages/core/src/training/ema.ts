@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { hasFusedKernel, numbered, runFused } from "../nn/fused-op.js";
+import { hasFusedKernel, runFused } from "../nn/fused-op.js";
 import { forgetRecorded, recordedStep } from "../nn/recorded.js";
 import { keepAll, ParameterBuckets } from "./buckets.js";
 
@@ -93,16 +93,14 @@ export function movingAverages(
   all: readonly { average: tf.Tensor; values: readonly tf.Tensor[] }[],
 ): tf.Tensor[] {
   if (averagesParts()) {
-    return all.map(
-      ({ average, values }) => runFused("MovingAverage", { average, ...numbered("value", values) }, { fresh })[0]!,
-    );
+    return all.map(({ average, values }) => runFused("MovingAverage", [average, ...values], { fresh })[0]!);
   }
   const share = tf.scalar(fresh);
   const averages = all.map(({ average }) => average);
   const values = all.map(({ values }) => values[0]!);
   // What the fused kernel computes.
   const move = (average: tf.Tensor, i: number) => tf.tidy(() => average.add(values[i]!.sub(average).mul(share)));
-  const tensors = { share, ...numbered("average", averages), ...numbered("value", values) };
+  const tensors = Object.fromEntries([share, ...averages, ...values].entries());
   return recordedStep(owner, tensors, () => averages.map(move));
 }
 

@@ -4,6 +4,7 @@ import { type FusedKernel, type Place, sizeOf } from "./fused.js";
 const FLOAT = 4;
 
 interface AdamWAttributes {
+  parts: number;
   keep: number;
   fresh1: number;
   keep2: number;
@@ -13,47 +14,42 @@ interface AdamWAttributes {
 }
 
 /**
- * Moments m and v of any number of parameters, one after another; these as p0, p1, ...; and their gradients, each by itself as g0, g1, ... or all one
- * after another as g0 -> the new m, v, p0, p1, .... Moments that are nobody else's, as an optimizer's are, are written over,
+ * A list of moments m and v of any number of parameters, one after another; of these, `parts` tensors; and of their gradients, as many, or all one after
+ * another in one tensor -> the new m, v and parameters. Moments that are nobody else's, as an optimizer's are, are written over,
  * so that less memory is touched.
  */
 export const adamWInParts: FusedKernel<string, AdamWAttributes> = (place, inputs, attributes) => {
-  const { keep, fresh1, keep2, fresh2, eps, rate } = attributes;
-  const [m, v] = [toWriteOver(place, inputs.m!), toWriteOver(place, inputs.v!)];
-  const [parts, gradients] = [numbered(inputs, "p"), numbered(inputs, "g")];
-  const gradientsAt = addresses(place, gradients, parts);
-  let offset = 0;
+  const { parts: count, keep, fresh1, keep2, fresh2, eps, rate } = attributes;
+  const [oldM, oldV, ...rest] = Object.values(inputs) as [tf.TensorInfo, tf.TensorInfo, ...tf.TensorInfo[]];
+  const [m, v] = [toWriteOver(place, oldM), toWriteOver(place, oldV)];
+  const parts = rest.slice(0, count);
+  const gradientsAt = addresses(place, rest.slice(count), parts);
+  let [mAt, vAt] = [place.at(m), place.at(v)];
   const moved = parts.map((p, i) => {
-    const [newP, count] = [place.make(p.shape), sizeOf(p.shape)];
+    const [newP, size] = [place.make(p.shape), sizeOf(p.shape)];
     // prettier-ignore
     place.simd.adamW(
-      place.at(p), place.at(m) + offset, place.at(v) + offset, gradientsAt[i]!, count,
-      keep, fresh1, keep2, fresh2, eps, rate, place.at(newP),
+      place.at(p), mAt, vAt, gradientsAt[i]!, size, keep, fresh1, keep2, fresh2, eps, rate, place.at(newP),
     );
-    offset += FLOAT * count;
+    mAt += FLOAT * size;
+    vAt += FLOAT * size;
     return newP;
   });
   return [m, v, ...moved];
 };
 
-/** average + (values - average) fresh, of values given as value0, value1, ...; written over the average if it is nobody else's too. */
+/** A list of an average and values -> average + (values - average) fresh, written over the average if it is nobody else's too. */
 export const movingAverage: FusedKernel<string, { fresh: number }> = (place, inputs, { fresh }) => {
-  const average = toWriteOver(place, inputs.average!);
+  const [old, ...values] = Object.values(inputs) as [tf.TensorInfo, ...tf.TensorInfo[]];
+  const average = toWriteOver(place, old);
   let to = place.at(average);
-  for (const value of numbered(inputs, "value")) {
-    const count = sizeOf(value.shape);
-    place.simd.movingAverage(to, place.at(value), count, fresh, to);
-    to += FLOAT * count;
+  for (const value of values) {
+    const size = sizeOf(value.shape);
+    place.simd.movingAverage(to, place.at(value), size, fresh, to);
+    to += FLOAT * size;
   }
   return [average];
 };
-
-/** The inputs called `name`0, `name`1, .... */
-function numbered(inputs: Record<string, tf.TensorInfo>, name: string): tf.TensorInfo[] {
-  const found: tf.TensorInfo[] = [];
-  for (let input; (input = inputs[`${name}${found.length}`]);) found.push(input);
-  return found;
-}
 
 /** Where the numbers for each part begin: in a tensor of its own, or all in the first. */
 function addresses(place: Place, tensors: tf.TensorInfo[], parts: tf.TensorInfo[]): number[] {
@@ -71,7 +67,7 @@ function toWriteOver(place: Place, tensor: tf.TensorInfo): tf.TensorInfo {
   return place.isShared(tensor) ? place.copy(tensor) : place.again(tensor);
 }
 
-/** Tensors "0", "1", ... of any shapes -> all their numbers in that order, as one vector. */
+/** A list of tensors of any shapes -> all their numbers in that order, as one vector. */
 export const flatJoin: FusedKernel<string> = (place, inputs) => {
   const parts = Object.values(inputs);
   const joined = place.make([parts.reduce((sum, { shape }) => sum + sizeOf(shape), 0)]);
