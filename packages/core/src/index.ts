@@ -47,6 +47,7 @@ export { ModelConfigError, ModelInputError } from "./models/errors.js";
 export type { UNet2DConditionConfig } from "./models/unet-2d-condition-config.js";
 export { UNet2DConditionModel, type UNet2DConditionInputs } from "./models/unet-2d-condition.js";
 export { checkLayersFinite, type LayerListener, NonFiniteLayerError, traceLayers } from "./nn/layer-trace.js";
+export { forgetRecorded } from "./nn/recorded.js";
 export { MissingWeightsError, Parameter } from "./nn/parameter.js";
 export { Conv2d, type Conv2dOptions } from "./nn/conv2d.js";
 export { Linear, type LinearOptions } from "./nn/linear.js";

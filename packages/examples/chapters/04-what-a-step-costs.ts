@@ -129,7 +129,8 @@ check(
 // %% [markdown]
 // Calls matter, too. Each one costs TensorFlow.js some microseconds to look up, allocate and keep account, whatever the size of its
 // tensors: for small networks, thousands of calls are a good part of the time. (On a graphics card it is the same story, with
-// the launch of a program in the place of the call.)
+// the launch of a program in the place of the call.) So the second time that a network computes on tensors of the same shapes, its calls
+// are written down, and from then on made one after the other without the accounts; not here, where each call is looked at.
 //
 // ## Attention grows differently
 //

@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { activation, silu } from "../nn/activations.js";
 import { Conv2d } from "../nn/conv2d.js";
 import { GroupNorm } from "../nn/group-norm.js";
-import { forgetRecorded, recorded } from "../nn/recorded.js";
+import { recorded } from "../nn/recorded.js";
 import type { ResnetBlockOptions } from "../nn/resnet-block.js";
 import { SelfAttention2D } from "../nn/spatial-attention.js";
 import { type AutoencoderKLConfig, resolveAutoencoderConfig } from "./autoencoder-kl-config.js";
@@ -182,11 +182,6 @@ export class AutoencoderKL extends Model {
         return inOne(this.decoder, h, options.bandRows);
       }),
     );
-  }
-
-  override dispose(): void {
-    super.dispose();
-    for (const half of [this.encoder, this.decoder]) forgetRecorded(half);
   }
 }
 

@@ -99,7 +99,13 @@ function repeat(
   });
 }
 
-/** Frees what a backend recorded of `owner`'s computations. */
+/**
+ * Frees what a backend recorded of the computations of `owner`, a model, and of the layers in it: they are recorded anew. For whoever changes what a layer
+ * computes with in a way that cannot be seen from outside; weights, layers and methods that are replaced are seen.
+ */
 export function forgetRecorded(owner: object): void {
   for (const recorder of recorders.values()) recorder.forget(owner);
+  for (const value of Object.values(owner) as unknown[]) {
+    if (!(value instanceof Parameter) && (Array.isArray(value) || isLayer(value))) forgetRecorded(value);
+  }
 }

@@ -1,4 +1,4 @@
-import { afterEach, beforeAll, beforeEach, expect, it } from "@jest/globals";
+import { afterEach, beforeAll, beforeEach, expect, it, jest } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { AutoencoderKL } from "../../models/autoencoder-kl.js";
@@ -8,7 +8,7 @@ import { UNet2DConditionModel } from "../../models/unet-2d-condition.js";
 import { Conv2d } from "../../nn/conv2d.js";
 import { traceLayers } from "../../nn/layer-trace.js";
 import { namedParameters } from "../../nn/parameter.js";
-import { recorded, type Recorder, registerRecorder } from "../../nn/recorded.js";
+import { forgetRecorded, recorded, type Recorder, registerRecorder } from "../../nn/recorded.js";
 import { parameterGradients } from "../../training/gradients.js";
 import { TrainableLora } from "../../training/lora.js";
 import { train } from "../../training/train.js";
@@ -121,6 +121,27 @@ export function testRecordedNetworks(recording: Recording): void {
     for (const layer of [unet, old]) for (const [, parameter] of namedParameters(layer)) parameter.dispose();
     got.dispose();
     recorder.forget(unet);
+  });
+
+  it("are computed layer by layer for those who debug, and recorded anew when they are to be forgotten", () => {
+    const [owner, x] = [{}, tf.tensor1d([1, 2])];
+    let [calls, factor] = [0, 2];
+    const run = () => tf.tidy(() => [...recorded(owner, { x }, () => (calls++, x.mul(factor))).dataSync()]);
+    for (let i = 0; i < CALLS; i++) expect(run()).toEqual([2, 4]);
+    expect(calls).toBeLessThan(CALLS);
+    const quiet = jest.spyOn(console, "log").mockImplementation(() => undefined);
+    tf.env().set("DEBUG", true);
+    calls = 0;
+    for (let i = 0; i < 3; i++) expect(run()).toEqual([2, 4]);
+    tf.env().set("DEBUG", false);
+    quiet.mockRestore();
+    expect(calls).toBe(3);
+    factor = 3; // which nobody can see
+    expect(run()).toEqual([2, 4]);
+    forgetRecorded(owner);
+    expect(run()).toEqual([3, 6]);
+    forgetRecorded(owner);
+    x.dispose();
   });
 
   it("leave nothing behind: three hundred calls and a disposed network", () => {
