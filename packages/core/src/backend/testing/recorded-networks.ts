@@ -129,12 +129,12 @@ export function testRecordedNetworks(recording: Recording): void {
     const run = () => tf.tidy(() => [...recorded(owner, { x }, () => (calls++, x.mul(factor))).dataSync()]);
     for (let i = 0; i < CALLS; i++) expect(run()).toEqual([2, 4]);
     expect(calls).toBeLessThan(CALLS);
-    const quiet = jest.spyOn(console, "log").mockImplementation(() => undefined);
+    const quiet = (["log", "warn"] as const).map((to) => jest.spyOn(console, to).mockImplementation(() => undefined));
     tf.env().set("DEBUG", true);
     calls = 0;
     for (let i = 0; i < 3; i++) expect(run()).toEqual([2, 4]);
     tf.env().set("DEBUG", false);
-    quiet.mockRestore();
+    quiet.forEach((spy) => spy.mockRestore());
     expect(calls).toBe(3);
     factor = 3; // which nobody can see
     expect(run()).toEqual([2, 4]);
