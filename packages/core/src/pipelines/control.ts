@@ -23,31 +23,38 @@ export interface Control {
 const SHARED = ["cross_attention_dim", "block_out_channels", "layers_per_block"] as const;
 export type ControlledConfig = Pick<UNet2DConditionConfig, (typeof SHARED)[number]>;
 
-/** @throws PipelineOptionError before any work; height and width are those of the latents */
+/** One, several or none, by the names that errors give them. */
+export function controlsOf(option: Control | readonly Control[] | undefined): Map<string, Control> {
+  if (!Array.isArray(option)) return new Map(option ? [["control", option as Control]] : []);
+  return new Map((option as readonly Control[]).map((control, i) => [`control[${i}]`, control]));
+}
+
+/** @throws PipelineOptionError before any work; height and width are those of the latents, `name` is the option's */
 export function checkControl(
+  name: string,
   { model, image, scale = 1, start = 0, end = 1 }: Control,
   { unet, height, width }: { unet: ControlledConfig; height: number; width: number },
 ): void {
-  requireOption(model instanceof ControlNetModel, "control.model", typeof model, "a ControlNetModel");
+  requireOption(model instanceof ControlNetModel, `${name}.model`, typeof model, "a ControlNetModel");
   for (const key of SHARED) {
     const [given, wanted] = [forEachBlock(model.config[key], unet), forEachBlock(unet[key], unet)];
     const expected = `${wanted}, as the UNet has; take a ControlNet that was made for this model`;
-    requireOption(given === wanted, `control.model, ${key}`, given, expected);
+    requireOption(given === wanted, `${name}.model, ${key}`, given, expected);
   }
-  requireOption(image instanceof tf.Tensor, "control.image", typeof image, "a tensor");
+  requireOption(image instanceof tf.Tensor, `${name}.image`, typeof image, "a tensor");
   const { conditioning_embedding_out_channels: widths, conditioning_channels: channels } = model.config;
   const factor = 2 ** (widths.length - 1);
   const wanted = [height * factor, width * factor, channels];
   const [rows, ...rest] = image.rank === 3 ? [1, ...image.shape] : image.shape;
   requireOption(
     rows === 1 && rest.join() === wanted.join(),
-    "control.image",
+    `${name}.image`,
     `[${image.shape.join(", ")}]`,
     `[${wanted.join(", ")}]; resize the picture`,
   );
-  requireOption(Number.isFinite(scale), "control.scale", scale, "a finite number");
-  requireBetween("control.start", start, 0, 1);
-  requireBetween("control.end", end, start, 1);
+  requireOption(Number.isFinite(scale), `${name}.scale`, scale, "a finite number");
+  requireBetween(`${name}.start`, start, 0, 1);
+  requireBetween(`${name}.end`, end, start, 1);
 }
 
 /** One number stands for the same in every block. */
@@ -68,16 +75,23 @@ export interface ControlledCall {
   total: number;
 }
 
-/** What the ControlNet adds to the UNet in this call; the caller owns it. */
-export function controlResiduals(
-  control: Control,
-  call: ControlledCall,
-): Pick<UNet2DConditionInputs, "downResiduals" | "midResidual"> {
+type Residuals = Pick<UNet2DConditionInputs, "downResiduals" | "midResidual">;
+
+/** What the ControlNets together add to the UNet in this call; the caller owns it. */
+export function controlResiduals(controls: Iterable<Control>, call: ControlledCall): Residuals {
+  const all = [...controls].map((control) => residualsOf(control, call)).filter((residuals) => residuals.length > 0);
+  if (all.length === 0) return {};
+  const sums = all.reduce((sum, more) => sum.map((residual, i) => residual.add<tf.Tensor4D>(more[i]!)));
+  return { downResiduals: sums.slice(0, -1), midResidual: sums.at(-1) };
+}
+
+/** One for each skip connection, then the middle's; none before the control's start and after its end. */
+function residualsOf(control: Control, call: ControlledCall): tf.Tensor4D[] {
   const { model, image, scale = 1, start = 0, end = 1 } = control;
   // Those that say one thing of the whole picture were trained to be followed so.
   const guessMode = (control.guessMode ?? false) || model.config.global_pool_conditions;
   const { x, timestep, context, inputs, isGuided, index, total } = call;
-  if (index / total < start || (index + 1) / total > end) return {};
+  if (index / total < start || (index + 1) / total > end) return [];
   const onlyPrompted = guessMode && isGuided;
   const told = <T extends tf.Tensor>(all: T) => (onlyPrompted ? (tf.split(all, 2)[1] as T) : all);
   const [input, states] = [told(x), told(context)];
@@ -91,7 +105,6 @@ export function controlResiduals(
     textEmbeds: textEmbeds && told(textEmbeds),
     timeIds: timeIds && told(timeIds),
   });
-  if (!onlyPrompted) return { downResiduals, midResidual };
-  const behindZeros = (residual: tf.Tensor4D) => tf.concat([tf.zerosLike(residual), residual]);
-  return { downResiduals: downResiduals.map(behindZeros), midResidual: behindZeros(midResidual) };
+  const residuals = [...downResiduals, midResidual];
+  return onlyPrompted ? residuals.map((residual) => tf.concat([tf.zerosLike(residual), residual])) : residuals;
 }

@@ -4,7 +4,7 @@ import type { LoraSet } from "../adapters/lora.js";
 import type { AutoencoderKL } from "../models/autoencoder-kl.js";
 import { Model } from "../models/model.js";
 import type { UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
-import { controlResiduals } from "./control.js";
+import { controlResiduals, controlsOf } from "./control.js";
 import { FiniteWatch } from "./finite-watch.js";
 import { guide, guidanceEmbedding, needsGuidance } from "./guidance.js";
 import { binaryMask, pasteBack } from "./inpainting.js";
@@ -147,10 +147,12 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
     requireKnownOptions(options, this.optionNames);
     options.signal?.throwIfAborted();
     const checked = this.check(options);
-    const { scheduler = this.parts.scheduler, noise = keyedNoise(checked.seed), control, signal } = options;
+    const { scheduler = this.parts.scheduler, noise = keyedNoise(checked.seed), signal } = options;
+    const controls = controlsOf(options.control);
     const held: tf.Tensor[] = [checked.image ?? [], checked.mask ?? []].flat();
     try {
-      await requirePictures({ image: checked.image, "control.image": control?.image });
+      const controlPictures = [...controls].map(([name, { image }]) => [`${name}.image`, image] as const);
+      await requirePictures({ image: checked.image, ...Object.fromEntries(controlPictures) });
       const plan = planDrawing(scheduler, checked.steps);
       const { first, end } = stepWindow(scheduler, plan, checked);
       const total = end - first;
@@ -169,7 +171,7 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
       const denoise = (x: tf.Tensor4D, timestep: number, index: number) => {
         const batch = isGuided ? tf.concat([x, x]) : x;
         const call = { x: batch, timestep, context, inputs, isGuided, index: index - first, total };
-        const residuals = control ? controlResiduals(control, call) : {};
+        const residuals = controlResiduals(controls.values(), call);
         const shown = start.context && (isGuided ? tf.concat([start.context, start.context]) : start.context);
         const input = shown ? tf.concat([batch, shown], 3) : batch;
         const output = this.parts.unet.forward(input, timestep, context, { ...inputs, ...residuals });
@@ -239,7 +241,10 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
   }
 
   #watch({ debug = false, control }: StableDiffusionOptions): FiniteWatch {
-    return new FiniteWatch({ ...this.parts, controlNet: control?.model }, debug);
+    const controlNets = [...controlsOf(control)].map(
+      ([name, { model }]) => [name.replace("control", "controlNet"), model] as const,
+    );
+    return new FiniteWatch({ ...this.parts, ...Object.fromEntries(controlNets) }, debug);
   }
 
   #facts(): PipelineFacts {

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import type { NoiseSource, Scheduler } from "@tfjs-diffusion/schedulers";
-import { checkControl, type Control, type ControlledConfig } from "./control.js";
+import { checkControl, type Control, controlsOf, type ControlledConfig } from "./control.js";
 import { PipelineOptionError } from "./errors.js";
 import type { OptionNames } from "./known-options.js";
 import { negativesFor, requireBetween, requireOption, requireTensors, requireWhole, texts } from "./option-checks.js";
@@ -72,8 +72,8 @@ export interface StableDiffusionOptions {
   pasteBack?: boolean;
   /** With `pasteBack` only: the width in pixels of the band inside the mask over which the new picture fades in. Default 0. */
   maskBlur?: number;
-  /** A ControlNet and the picture it reads. */
-  control?: Control;
+  /** A ControlNet and the picture it reads; with several, what they add to the UNet is added up. */
+  control?: Control | readonly Control[];
   /**
    * Look at every layer's output, and let the first that is NaN or infinite throw a NonFiniteLayerError that names the step and the layer.
    * Slow; default false, which costs nothing.
@@ -229,7 +229,8 @@ export function checkStableDiffusionOptions(options: StableDiffusionOptions, fac
         `of ${width} x ${height} pixels.`,
     );
   }
-  if (options.control) checkControl(options.control, { unet: facts.unet, height: shape[1], width: shape[2] });
+  for (const [name, control] of controlsOf(options.control))
+    checkControl(name, control, { unet: facts.unet, height: shape[1], width: shape[2] });
   const numbers = {
     steps: numInferenceSteps,
     guidanceScale,
