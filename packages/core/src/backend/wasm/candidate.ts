@@ -43,7 +43,7 @@ async function start({ threads, wasmPaths }: BackendOptions): Promise<{ threads:
     }
     return hasSharedMemory(tf.backend() as WasmBackend)
       ? describe(wanted)
-      : describe(1, crossOriginIsolated ? undefined : "the page is not cross-origin isolated");
+      : describe(1, globalThis.crossOriginIsolated ? undefined : "the page is not cross-origin isolated");
   }
   const folder = await installedFolder();
   wasm.setWasmPaths(wasmPaths ?? folder);
