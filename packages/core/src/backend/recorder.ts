@@ -36,7 +36,7 @@ export interface Training<Handle, Output> {
 
 interface Entry<Handle, Output> {
   readonly key: string;
-  readonly parameters: readonly object[];
+  readonly parts: readonly unknown[];
   /** Made without gradient, and with. */
   calls: { forward: number; training: number };
   forward?: Program<Handle, Output>;
@@ -77,6 +77,8 @@ export abstract class ProgramRecorder<Handle, Output> implements Recorder {
     if (this.#isRecording) return repeated.body();
     const entry = this.#entryOf(repeated);
     const isDifferentiated = tf.engine().isTapeOn();
+    // A gradient of a gradient needs each operation of the first.
+    if (isDifferentiated && tf.engine().state.gradientDepth > 1) return repeated.body();
     if (entry.refused === undefined) {
       const results = this.#recordIfDue(repeated, entry, isDifferentiated);
       if (results) return results;
@@ -102,14 +104,14 @@ export abstract class ProgramRecorder<Handle, Output> implements Recorder {
     }));
   }
 
-  #entryOf({ owner, key, parameters }: Repeated): Entry<Handle, Output> {
+  #entryOf({ owner, key, parts }: Repeated): Entry<Handle, Output> {
     const entries = this.#entries.get(owner) ?? [];
     this.#entries.set(owner, entries);
     const index = entries.findIndex((entry) => entry.key === key);
     const known = entries[index];
-    if (known && isSame(known.parameters, parameters)) return known;
+    if (known && isSame(known.parts, parts)) return known;
     if (known || entries.length === MOST) entries.splice(Math.max(0, index), 1).forEach(disposeEntry);
-    const entry = { key, parameters, calls: { forward: 0, training: 0 } };
+    const entry = { key, parts, calls: { forward: 0, training: 0 } };
     entries.push(entry);
     return entry;
   }
@@ -128,8 +130,9 @@ export abstract class ProgramRecorder<Handle, Output> implements Recorder {
       [entry.forward, entry.refused] = [program, refused];
       return results;
     } catch (error) {
-      if (!(error instanceof CannotRecord)) throw error;
-      entry.refused = error.message;
+      // With a gradient it was done for the record only: what is wrong with it shows when it is done in earnest, if it does.
+      if (!(error instanceof CannotRecord) && !isDifferentiated) throw error;
+      entry.refused = error instanceof Error ? error.message : String(error);
       return undefined;
     } finally {
       this.#isRecording = false;
@@ -161,8 +164,8 @@ export abstract class ProgramRecorder<Handle, Output> implements Recorder {
   }
 }
 
-function isSame(some: readonly object[], others: readonly object[]): boolean {
-  return some.length === others.length && some.every((one, i) => one === others[i]);
+function isSame(some: readonly unknown[], others: readonly unknown[]): boolean {
+  return some.length === others.length && some.every((one, i) => Object.is(one, others[i]));
 }
 
 export function onlyOne<T>(results: readonly T[]): T {

@@ -10,8 +10,8 @@ export interface Repeated {
   readonly key: string;
   /** All that it reads: the inputs, then the values of the parameters, which may be variables. */
   readonly reads: readonly tf.Tensor[];
-  /** The owner's parameters: with others, as when a layer was put in another's place, it is another computation. */
-  readonly parameters: readonly object[];
+  /** All that can be seen of the owner and its layers: where that is another, as when a layer was put in another's place, so is the computation. */
+  readonly parts: readonly unknown[];
   /** Computes the results, and depends on nothing else that changes. A gradient is taken of one result only. */
   readonly body: () => tf.Tensor[];
   /** Whether it is part of a training, whose every step must round alike, the first after a pause too. */
@@ -54,12 +54,16 @@ export function recorded<T extends tf.Tensor>(
 
 interface Survey {
   parameters: Parameter[];
+  /** Every field of every layer, and its `forward`. */
+  parts: unknown[];
   /** Whether a layer has a method that its class has not. */
   isPatched: boolean;
 }
 
-function surveyOf(module: object, found: Survey = { parameters: [], isPatched: false }): Survey {
+function surveyOf(module: object, found: Survey = { parameters: [], parts: [], isPatched: false }): Survey {
+  if ("forward" in module) found.parts.push(module.forward);
   for (const [key, value] of Object.entries(module) as [string, unknown][]) {
+    found.parts.push(value);
     if (value instanceof Parameter) found.parameters.push(value);
     else if (typeof value === "function") found.isPatched ||= key in (Object.getPrototypeOf(module) as object);
     else if (Array.isArray(value) || isLayer(value)) surveyOf(value, found);
@@ -76,7 +80,7 @@ export function recordedStep(
   inputs: Readonly<Record<string, tf.Tensor>>,
   body: () => tf.Tensor[],
 ): tf.Tensor[] {
-  return repeat(owner, inputs, () => ({ parameters: [], isPatched: false }), true, body);
+  return repeat(owner, inputs, () => ({ parameters: [], parts: [], isPatched: false }), true, body);
 }
 
 function repeat(
@@ -88,20 +92,21 @@ function repeat(
 ): tf.Tensor[] {
   const recorder = recorders.get(tf.getBackend());
   // Whoever traces, profiles or debugs wants to see each operation.
-  if (!recorder || areLayersTraced() || tf.engine().state.profiling || tf.env().getBool("DEBUG")) return body();
-  const { parameters, isPatched } = survey();
+  const isWatched = areLayersTraced() || tf.engine().state.profiling || ["DEBUG", "IS_TEST"].some((flag) => tf.env().getBool(flag)); // prettier-ignore
+  if (!recorder || isWatched) return body();
+  const { parameters, parts, isPatched } = survey();
   if (isPatched) return body();
   const given = Object.entries(inputs).filter((entry): entry is [string, tf.Tensor] => entry[1] !== undefined);
   const key = given.map(([name, { dtype, shape }]) => `${name} ${dtype}[${shape.join()}]`).join(" ");
   return recorder.run({
-    ...{ owner, key, body, isTraining, parameters },
+    ...{ owner, key, body, isTraining, parts },
     reads: [...given.map(([, tensor]) => tensor), ...parameters.map(({ value }) => value)],
   });
 }
 
 /**
  * Frees what a backend recorded of the computations of `owner`, a model, and of the layers in it: they are recorded anew. For whoever changes what a layer
- * computes with in a way that cannot be seen from outside; weights, layers and methods that are replaced are seen.
+ * computes with in a way that cannot be seen from outside, as a private field or a variable of a module; weights, fields, layers and methods are seen.
  */
 export function forgetRecorded(owner: object): void {
   for (const recorder of recorders.values()) recorder.forget(owner);

@@ -54,6 +54,7 @@ export class ParameterBuckets {
   assignParts(parts: readonly (readonly tf.Tensor[])[]): void {
     this.parts.forEach((variables, i) => variables.forEach((variable, k) => variable.assign(parts[i]![k]!)));
     tf.dispose(parts as tf.Tensor[][]);
+    this.#forgetValues();
   }
 
   /** Sets every parameter; takes over `joined`. */
@@ -139,10 +140,13 @@ export class ParameterBuckets {
 
   /** Frees what this object holds; the parameters stay. */
   dispose(): void {
-    tf.dispose(this.#values);
-    this.#values = [];
-    this.#valuesOf = [];
+    this.#forgetValues();
     forgetRecorded(this);
+  }
+
+  #forgetValues(): void {
+    tf.dispose(this.#values);
+    [this.#values, this.#valuesOf] = [[], []];
   }
 }
 

@@ -30,7 +30,7 @@ const binding = () => (tf.backend() as NativeBackend).binding as unknown as { ge
         throw new Error("EROFS: read-only file system");
       });
       const [owner, x] = [{}, tf.tensor1d([1, 2])];
-      const twice = { owner, key: "x", reads: [x], parameters: [], isTraining: false, body: () => [x.add(x)] };
+      const twice = { owner, key: "x", reads: [x], parts: [], isTraining: false, body: () => [x.add(x)] };
       for (let i = 0; i < CALLS; i++) {
         const [result] = nowhere.run(twice);
         expect([...result!.dataSync()]).toEqual([2, 4]);

@@ -38,6 +38,7 @@ export class GraphRecorder extends ProgramRecorder<number, Output> {
   }
 
   protected recordTraining({ reads, body }: Repeated): Training<number, Output> {
+    const floats = reads.filter(isFloat);
     const dy = tf.ones(onlyOne(tf.tidy(body)).shape);
     const { values, places } = record(this.#backend, [...reads, dy], ({ operations, sourceOf }) => {
       let value: Source | undefined;
@@ -47,16 +48,16 @@ export class GraphRecorder extends ProgramRecorder<number, Output> {
         [value, before] = [sourceOf(y), new Set(operations)];
         return y;
       };
-      const { grads } = tf.engine().gradients(forward, reads.filter(isFloat), dy, true);
-      return { value: value!, before, gradients: grads.map((gradient) => gradient && sourceOf(gradient)) };
+      const { grads } = tf.engine().gradients(forward, floats, dy, true);
+      return { value: value!, before, gradients: floats.map((_, i) => (grads[i] ? sourceOf(grads[i]) : undefined)) };
     });
-    const known = values.gradients.filter((source) => source !== null);
+    const known = values.gradients.filter((source) => source !== undefined);
     const after = cut(known, values.before);
     const { binding } = this.#backend;
     const forward = new Graph(binding, this.shelf, places, [values.value, ...after.given]);
     try {
       const backward = new Graph(binding, this.shelf, [...places, ...after.places], after.results);
-      return { forward, backward, isDifferentiable: values.gradients.map((source) => source !== null) };
+      return { forward, backward, isDifferentiable: values.gradients.map((source) => source !== undefined) };
     } catch (error) {
       forward.dispose();
       throw error;

@@ -64,6 +64,7 @@ function addresses(place: Place, tensors: tf.TensorInfo[], parts: tf.TensorInfo[
 
 /** The tensor itself, or a copy of it where others have its data. */
 function toWriteOver(place: Place, tensor: tf.TensorInfo): tf.TensorInfo {
+  place.at(tensor); // which fetches it from another backend, if it is there
   return place.isShared(tensor) ? place.copy(tensor) : place.again(tensor);
 }
 

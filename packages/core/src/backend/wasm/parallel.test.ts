@@ -57,6 +57,11 @@ const WORK: Record<string, Work> = {
     simd.gegluGradient(desk.input(2 * a * b), desk.input(a * b), a, b, desk.output(2 * a * b)),
   softmax: (simd, desk, { a, b }) => simd.softmax(desk.input(a * b), a, b, desk.output(a * b)),
   sumOver: (simd, desk, { a, b, c }) => simd.sumOver(desk.input(a * b * c), a, b, c, 0.5, desk.output(a * c)),
+  "sumOver, of nothing": (simd, desk, { b, c }) => {
+    const beside = desk.output(c);
+    new Float32Array(memory.buffer, beside, c).fill(1);
+    simd.sumOver(desk.input(b * c), 0, b, c, 0.5, beside);
+  },
   "sumOver, all rows": (simd, desk, { b, c }) => simd.sumOver(desk.input(b * c), 1, b, c, 0.5, desk.output(c)),
   adamW: (simd, desk, { a }) => {
     // The moments are written over, so they are results as well.

@@ -283,7 +283,7 @@ export function parallelKernels(
     },
 
     sumOver(input, outer, count, inner, scale, output) {
-      if (outer > 1 || inner > MOST_SUMS) {
+      if (outer !== 1 || inner > MOST_SUMS) {
         over("sumOver", outer, 4 * count * inner, ([from, size]) => [
           ...[input + FLOAT * count * inner * from, size, count, inner, scale, output + FLOAT * inner * from],
         ]);

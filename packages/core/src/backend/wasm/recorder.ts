@@ -9,12 +9,16 @@ import { neededSteps, Replay, type Slot, slotsRead } from "./replay.js";
 
 /**
  * Repeated computations as lists of kernel calls. A network is a thousand of them, its gradient more, and TensorFlow.js keeps accounts of each:
- * with small pictures that is a good part of the time. The bits are the same, so nothing depends on when a computation is recorded.
+ * with small pictures that is a good part of the time. The bits of a forward pass are those of the layers. So are those of a gradient, unless the loss uses a tensor
+ * outside the network as well: then what flows back from the network is one term of its gradient instead of several, and float32 sums round.
  */
 export class ReplayRecorder extends ProgramRecorder<tf.DataId, tf.TensorInfo> {
-  /** What is done once is not worth it; updates of weights are a few calls each, and stay as they are. */
+  /**
+   * A forward pass that is done once is not worth it. With a gradient it is recorded at once, so that each step of a training rounds alike, also the first
+   * after it went on. Updates of weights are a few calls each, and stay as they are.
+   */
   protected callsBefore({ isTraining }: Repeated) {
-    return { forward: isTraining ? Infinity : 1, training: 1 };
+    return { forward: isTraining ? Infinity : 1, training: 0 };
   }
 
   protected recordForward({ reads, body }: Repeated): Recorded<tf.DataId, tf.TensorInfo> {
@@ -51,10 +55,10 @@ export class ReplayRecorder extends ProgramRecorder<tf.DataId, tf.TensorInfo> {
     };
     const slots = recording.listen(() => {
       const { grads } = tf.engine().gradients(forward, reads.filter(isFloat), undefined, true);
-      return grads.map((gradient) => gradient && recording.slotOf(gradient));
+      return reads.filter(isFloat).map((_, i) => (grads[i] ? recording.slotOf(grads[i]) : undefined));
     });
     if (recording.problem !== undefined) throw new CannotRecord(recording.problem);
-    const known = slots.filter((slot) => slot !== null);
+    const known = slots.filter((slot) => slot !== undefined);
     const before = recording.steps.slice(0, forwardSteps);
     const after = neededSteps(recording.steps.slice(forwardSteps), known);
     const madeBefore = new Set(before.flatMap(({ outputs }) => outputs));
@@ -62,7 +66,7 @@ export class ReplayRecorder extends ProgramRecorder<tf.DataId, tf.TensorInfo> {
     return {
       forward: new Replay(places.slice(0, reads.length), before, [value!, ...between]),
       backward: new Replay([...places, ...between], after, known),
-      isDifferentiable: slots.map((slot) => slot !== null),
+      isDifferentiable: slots.map((slot) => slot !== undefined),
     };
   }
 

@@ -23,8 +23,8 @@ export class Recording {
 
   /** Where a run will be given this tensor. */
   place(tensor: tf.Tensor): Slot {
-    const known = this.#known(tensor);
-    if (known && this.#places.has(known)) this.problem ??= "two of the tensors read are the same";
+    const isRead = this.#slots.get(tensor.dataId)?.some((slot) => this.#places.has(slot));
+    if (isRead) this.problem ??= "two of the tensors read are the same";
     const slot = this.#add(tensor);
     this.#places.add(slot);
     return slot;
