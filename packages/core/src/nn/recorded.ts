@@ -62,10 +62,13 @@ interface Survey {
 
 function surveyOf(module: object, found: Survey = { parameters: [], parts: [], isPatched: false }): Survey {
   if ("forward" in module) found.parts.push(module.forward);
-  for (const [key, value] of Object.entries(module) as [string, unknown][]) {
+  // Not by Object.entries: this runs at each call.
+  for (const key of Object.keys(module)) {
+    const value = (module as Record<string, unknown>)[key];
     found.parts.push(value);
-    if (value instanceof Parameter) found.parameters.push(value);
-    else if (typeof value === "function") found.isPatched ||= key in (Object.getPrototypeOf(module) as object);
+    if (typeof value === "function") found.isPatched ||= key in (Object.getPrototypeOf(module) as object);
+    else if (typeof value !== "object") continue;
+    else if (value instanceof Parameter) found.parameters.push(value);
     else if (Array.isArray(value) || isLayer(value)) surveyOf(value, found);
   }
   return found;
