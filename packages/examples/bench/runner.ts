@@ -15,7 +15,8 @@ export type Answer =
   | { kind: "run"; milliseconds: number; processor: number; peakMemory: number; wasmMemory: number }
   | { kind: "failed"; reason: string };
 
-const WARM_UP_MS = 1000;
+/** A training step is fully compiled after some fifteen. */
+const WARM_UP_MS = 3000;
 const MIB = 2 ** 20;
 
 const [kind, threads, name, references] = process.argv.slice(2) as [string, string, string, string];

@@ -56,7 +56,11 @@ export function parallelKernels(
 
   /** Calls `name` for each part of `count` things that take so many operations each; a call is told of its part and its number. */
   function over(name: keyof SimdKernels, count: number, work: number, call: (part: Range, number: number) => number[]) {
-    const parts = divide(count, count * work < small ? 1 : threads);
+    if (count * work < small || count < 2) {
+      Reflect.apply(simd[name], undefined, call([0, count], 0));
+      return 1;
+    }
+    const parts = divide(count, threads);
     pool.run(name, parts.map(call));
     return parts.length;
   }
