@@ -189,7 +189,8 @@ export class RawOps {
 
   /**
    * What an operation that writes over its first operands makes of `start`; `inputs` are the others. TensorFlow has such operations for variables only,
-   * so each operand becomes one for that long. The data of tensors that are nobody else's is written over, and stays theirs; of others it is copied.
+   * so each operand becomes one for that long. The data of tensors that are nobody else's is written over, and stays theirs; of others it is copied. What
+   * operations made before is used up.
    */
   overwrite(name: string, start: readonly Raw[], inputs: readonly Raw[]): Raw[] {
     const number = [this.#numbers("dtype")];
@@ -202,7 +203,10 @@ export class RawOps {
     });
     const own = start.map(({ dataId }) => (dataId && this.backend.refCount(dataId) === 1 ? dataId : undefined));
     // TensorFlow copies what it is to write over, unless the variable alone has it.
-    for (const [i, dataId] of own.entries()) if (dataId) this.#binding.deleteTensor(start[i]!.id);
+    for (const [i, dataId] of own.entries()) {
+      if (dataId) this.#binding.deleteTensor(start[i]!.id);
+      else this.#useUp(start[i]!);
+    }
     try {
       this.#run(name, [this.#bool("use_locking", false), ...this.#constants.types()], [...variables, ...inputs], 0);
     } finally {
@@ -218,6 +222,14 @@ export class RawOps {
     });
     for (const variable of variables) this.#run("DestroyResourceOp", [], [variable], 0);
     return results;
+  }
+
+  /** Frees what an operation made; leaves a tensor of TensorFlow.js. */
+  #useUp({ id }: Raw): void {
+    const index = this.#made.indexOf(id);
+    if (index === -1) return;
+    this.#made.splice(index, 1);
+    this.#binding.deleteTensor(id);
   }
 
   /** A variable's value, which the caller must free or keep. */
