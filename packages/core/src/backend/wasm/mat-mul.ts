@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { sizeOf } from "./fused.js";
 import { addressOf, type WasmBackend, withScratch } from "./memory.js";
 import type { SimdKernels } from "./simd.js";
 
@@ -89,8 +90,4 @@ function broadcastIndex(index: number, full: number[], shape: number[]): number 
     stride *= size;
   }
   return result;
-}
-
-function sizeOf(shape: number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
 }

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { sizeOf } from "./fused.js";
 import { addressOf, type WasmBackend } from "./memory.js";
 import type { SimdKernels } from "./simd.js";
 
@@ -34,8 +35,4 @@ export function softmax(simd: SimdKernels): tf.KernelFunc {
       simd.softmax(addressOf(backend, logits), sizeOf(logits.shape) / count, count, addressOf(backend, output));
     return output;
   };
-}
-
-function sizeOf(shape: number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
 }
