@@ -33,33 +33,37 @@ export { TrainableLora, type TrainableLoraOptions } from "./training/lora.js";
 export { BACKEND_NAMES, type BackendName, type BackendOptions } from "./backend/candidate.js";
 export { BackendUnavailableError, type ChosenBackend, useBackend } from "./backend/use-backend.js";
 
-export type { CLIPConfig, CLIPTextConfig, CLIPVisionConfig } from "./models/clip-config.js";
-export { CLIPModel, type CLIPOutput, contrastiveLoss } from "./models/clip-model.js";
+export type { CLIPConfig, CLIPTextConfig, CLIPVisionConfig } from "./models/clip/clip-config.js";
+export { CLIPModel, type CLIPOutput, contrastiveLoss } from "./models/clip/clip-model.js";
 export {
   CLIPTextModel,
   CLIPTextModelWithProjection,
   type CLIPTextOptions,
   type CLIPTextOutput,
-} from "./models/clip-text-model.js";
-export { CLIPVisionModel, CLIPVisionModelWithProjection, type CLIPVisionOutput } from "./models/clip-vision-model.js";
+} from "./models/clip/clip-text-model.js";
+export {
+  CLIPVisionModel,
+  CLIPVisionModelWithProjection,
+  type CLIPVisionOutput,
+} from "./models/clip/clip-vision-model.js";
 export { Model } from "./models/model.js";
 export { ModelConfigError, ModelInputError } from "./models/errors.js";
-export type { UNet2DConditionConfig } from "./models/unet-2d-condition-config.js";
-export { UNet2DConditionModel, type UNet2DConditionInputs } from "./models/unet-2d-condition.js";
+export type { UNet2DConditionConfig } from "./models/unet/unet-2d-condition-config.js";
+export { UNet2DConditionModel, type UNet2DConditionInputs } from "./models/unet/unet-2d-condition.js";
 export { checkLayersFinite, type LayerListener, NonFiniteLayerError, traceLayers } from "./nn/layer-trace.js";
 export { forgetRecorded } from "./nn/recorded.js";
 export { MissingWeightsError, Parameter } from "./nn/parameter.js";
 export { Conv2d, type Conv2dOptions } from "./nn/conv2d.js";
 export { Linear, type LinearOptions } from "./nn/linear.js";
-export type { UNet2DConfig } from "./models/unet-2d-config.js";
-export { type UNet2DInputs, UNet2DModel } from "./models/unet-2d.js";
-export type { AutoencoderKLConfig } from "./models/autoencoder-kl-config.js";
+export type { UNet2DConfig } from "./models/unet/unet-2d-config.js";
+export { type UNet2DInputs, UNet2DModel } from "./models/unet/unet-2d.js";
+export type { AutoencoderKLConfig } from "./models/autoencoder/autoencoder-kl-config.js";
 export {
   AutoencoderKL,
   type AutoencoderOptions,
   klToStandardNormal,
   type LatentDistribution,
-} from "./models/autoencoder-kl.js";
+} from "./models/autoencoder/autoencoder-kl.js";
 
 export { downloadFromHub, type HubOptions, type HubProgress } from "./hub/download.js";
 export { HubError, type HubFailure } from "./hub/errors.js";
@@ -72,7 +76,7 @@ export { toUnit } from "./image/to-unit.js";
 export { CLIPImageProcessor, type CLIPImageProcessorConfig } from "./image/clip-image-processor.js";
 export { resizeBicubic, type ResizeOptions } from "./image/resize-bicubic.js";
 export { loadModel, type LoadModelOptions, modelFromConfig } from "./models/load-model.js";
-export { FileWriteError, PlatformError } from "./platform.js";
+export { FileWriteError, PlatformError } from "./platform/files.js";
 export {
   CLIPTokenizer,
   type EncodeOptions,
@@ -94,18 +98,18 @@ export {
   type TensorToWrite,
   writeSafetensors,
 } from "./weights/write-safetensors.js";
-export type { ControlNetConfig } from "./models/controlnet-config.js";
-export { ControlNetModel, type ControlNetOptions, type ControlNetOutput } from "./models/controlnet.js";
-export { PriorTransformer, type PriorInputs, type PriorTransformerConfig } from "./models/prior-transformer.js";
+export type { ControlNetConfig } from "./models/unet/controlnet-config.js";
+export { ControlNetModel, type ControlNetOptions, type ControlNetOutput } from "./models/unet/controlnet.js";
+export { PriorTransformer, type PriorInputs, type PriorTransformerConfig } from "./models/clip/prior-transformer.js";
 export {
   type UnCLIPTextProjConfig,
   type UnCLIPTextProjInputs,
   UnCLIPTextProjModel,
   type UnCLIPTextProjOutput,
-} from "./models/unclip-text-proj.js";
+} from "./models/clip/unclip-text-proj.js";
 
-export { PipelineFolderError, PipelineOptionError, PipelinePartsError } from "./pipelines/errors.js";
-export { guide } from "./pipelines/guidance.js";
+export { PipelineFolderError, PipelineOptionError, PipelinePartsError } from "./pipelines/options/errors.js";
+export { guide } from "./pipelines/drawing/guidance.js";
 export { type AnyPipeline, openPipeline, type OpenPipelineOptions } from "./pipelines/open-pipeline.js";
 export { convertFolder, type ConvertFolderOptions } from "./layouts/convert-folder.js";
 export { folderToSingleFile, type ToFileOptions } from "./layouts/convert-to-file.js";
@@ -121,36 +125,48 @@ export type { PredictionGuess } from "./layouts/prediction.js";
 export { CLIP_VOCABULARY, type VocabularySource } from "./layouts/vocabulary.js";
 export type { TensorTally } from "./layouts/tally.js";
 export { loadSingleFile, type SingleFileOptions, type SingleFileParts } from "./layouts/single-file.js";
-export type { Control } from "./pipelines/control.js";
-export { type Borders, outpaintCanvas, pasteBack } from "./pipelines/inpainting.js";
-export type { LatentPipelineParts, PromptStates, StableDiffusionStep } from "./pipelines/latent-pipeline.js";
-export type { StableDiffusionFileOptions } from "./pipelines/pipeline-file.js";
-export type { FromPretrainedOptions } from "./pipelines/pipeline-folder.js";
-export { type StableDiffusionParts, StableDiffusionPipeline } from "./pipelines/stable-diffusion.js";
-export type { PromptOptions, StableDiffusionOptions } from "./pipelines/stable-diffusion-options.js";
+export type { Control } from "./pipelines/stable-diffusion/control.js";
+export { type Borders, outpaintCanvas, pasteBack } from "./pipelines/stable-diffusion/inpainting.js";
+export type {
+  LatentPipelineParts,
+  PromptStates,
+  StableDiffusionStep,
+} from "./pipelines/stable-diffusion/latent-pipeline.js";
+export type { StableDiffusionFileOptions } from "./pipelines/files/pipeline-file.js";
+export type { FromPretrainedOptions } from "./pipelines/files/pipeline-folder.js";
+export { type StableDiffusionParts, StableDiffusionPipeline } from "./pipelines/stable-diffusion/stable-diffusion.js";
+export type { PromptOptions, StableDiffusionOptions } from "./pipelines/stable-diffusion/stable-diffusion-options.js";
 export {
   type StableDiffusionXLFileOptions,
   type StableDiffusionXLParts,
   StableDiffusionXLPipeline,
-} from "./pipelines/stable-diffusion-xl.js";
-export type { PixelPair, StableDiffusionXLOptions } from "./pipelines/stable-diffusion-xl-options.js";
-export { TextToImagePipeline, type TextToImageStep } from "./pipelines/text-to-image.js";
-export type { TextToImageOptions } from "./pipelines/text-to-image-options.js";
-export type { TextToImageParts } from "./pipelines/text-to-image-parts.js";
-export { type DiffEditSchedulers, type DiffEditStep, StableDiffusionDiffEditPipeline } from "./pipelines/diff-edit.js";
+} from "./pipelines/stable-diffusion/stable-diffusion-xl.js";
+export type { PixelPair, StableDiffusionXLOptions } from "./pipelines/stable-diffusion/stable-diffusion-xl-options.js";
+export { TextToImagePipeline, type TextToImageStep } from "./pipelines/pixels/text-to-image.js";
+export type { TextToImageOptions } from "./pipelines/pixels/text-to-image-options.js";
+export type { TextToImageParts } from "./pipelines/pixels/text-to-image-parts.js";
+export {
+  type DiffEditSchedulers,
+  type DiffEditStep,
+  StableDiffusionDiffEditPipeline,
+} from "./pipelines/diff-edit/diff-edit.js";
 export type {
   DiffEditInvertOptions,
   DiffEditMaskOptions,
   DiffEditOptions,
   DiffEditSettings,
-} from "./pipelines/diff-edit-options.js";
-export { UnCLIPImageVariationPipeline } from "./pipelines/unclip-image-variation.js";
-export type { UnCLIPDrawingOptions, UnCLIPImageVariationOptions, UnCLIPOptions } from "./pipelines/unclip-options.js";
-export type { UnCLIPDrawingParts, UnCLIPImageVariationParts, UnCLIPParts } from "./pipelines/unclip-parts.js";
-export { UnCLIPDrawingPipeline } from "./pipelines/unclip-pipeline.js";
-export type { UnCLIPStage, UnCLIPStep } from "./pipelines/unclip-stages.js";
-export type { TextStates } from "./pipelines/unclip-text.js";
-export { UnCLIPPipeline } from "./pipelines/unclip.js";
+} from "./pipelines/diff-edit/diff-edit-options.js";
+export { UnCLIPImageVariationPipeline } from "./pipelines/unclip/unclip-image-variation.js";
+export type {
+  UnCLIPDrawingOptions,
+  UnCLIPImageVariationOptions,
+  UnCLIPOptions,
+} from "./pipelines/unclip/unclip-options.js";
+export type { UnCLIPDrawingParts, UnCLIPImageVariationParts, UnCLIPParts } from "./pipelines/unclip/unclip-parts.js";
+export { UnCLIPDrawingPipeline } from "./pipelines/unclip/unclip-pipeline.js";
+export type { UnCLIPStage, UnCLIPStep } from "./pipelines/unclip/unclip-stages.js";
+export type { TextStates } from "./pipelines/unclip/unclip-text.js";
+export { UnCLIPPipeline } from "./pipelines/unclip/unclip.js";
 export {
   interpolateImages,
   interpolatePrompts,
@@ -160,4 +176,4 @@ export {
   slerp,
   slerpNoise,
 } from "./pipelines/interpolation.js";
-export type { EncodePromptsOptions } from "./pipelines/text-conditioning.js";
+export type { EncodePromptsOptions } from "./pipelines/stable-diffusion/text-conditioning.js";

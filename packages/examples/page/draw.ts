@@ -3,7 +3,7 @@ import * as tf from "@tensorflow/tfjs";
 import { StableDiffusionXLPipeline, useBackend } from "@tfjs-diffusion/core";
 import { schedulerFromConfig } from "@tfjs-diffusion/schedulers";
 import { captionWords } from "../datasets/faces/vocabulary.js";
-import { LatestOnly } from "../src/cli/live-state.js";
+import { LatestOnly } from "../src/cli/terminal/live-state.js";
 
 /** What is to be drawn. */
 interface Wish {

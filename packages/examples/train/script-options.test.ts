@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { UsageError } from "../src/cli/usage-error.js";
+import { UsageError } from "../src/cli/options/usage-error.js";
 import { countOption, guidanceOption, kindOption, listOption, scriptOptions, stepsOption } from "./script-options.js";
 
 const OPTIONS = { pictures: { type: "string", default: "8" }, quick: { type: "boolean", default: false } } as const;

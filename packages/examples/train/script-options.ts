@@ -2,8 +2,8 @@ import { argv, exit } from "node:process";
 import type { ParseArgsConfig } from "node:util";
 import type { FaceKind } from "../datasets/faces/index.js";
 import { KIND_NAMES, kindNamed } from "../datasets/kinds.js";
-import { between, oneOf, parseOptions, whole } from "../src/cli/option-values.js";
-import { UsageError } from "../src/cli/usage-error.js";
+import { between, oneOf, parseOptions, whole } from "../src/cli/options/option-values.js";
+import { UsageError } from "../src/cli/options/usage-error.js";
 
 type Options = NonNullable<ParseArgsConfig["options"]>;
 

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { type CLIPConfig, CLIPTokenizer, stopOnInterrupt, type TrainingStep, useBackend } from "@tfjs-diffusion/core";
-import { writeLossCurve } from "../src/cli/loss-curve.js";
-import { withProgress } from "../src/cli/progress.js";
+import { writeLossCurve } from "../src/cli/terminal/loss-curve.js";
+import { withProgress } from "../src/cli/terminal/progress.js";
 import type { FaceKind } from "../datasets/faces/index.js";
 import { CLIP_LESSONS, type ClipSettings, trainClip } from "./clip.js";
 import { type FixedParts, writeFixedParts } from "./folder.js";

@@ -12,9 +12,9 @@
  */
 import { join } from "node:path";
 import { stopOnInterrupt, type TrainingStep, useBackend } from "@tfjs-diffusion/core";
-import { writeLossCurve } from "../src/cli/loss-curve.js";
-import { withProgress } from "../src/cli/progress.js";
-import { UsageError } from "../src/cli/usage-error.js";
+import { writeLossCurve } from "../src/cli/terminal/loss-curve.js";
+import { withProgress } from "../src/cli/terminal/progress.js";
+import { UsageError } from "../src/cli/options/usage-error.js";
 import { trainDecoder } from "./portraits/decoder.js";
 import { trainFewSteps } from "./portraits/few-steps.js";
 import { trainInpainting } from "./portraits/inpainting.js";

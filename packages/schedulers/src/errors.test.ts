@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { SchedulerConfigError } from "./errors.js";
 import { schedulerFromConfig, schedulerNames } from "./from-config.js";
-import { keyedNoise } from "./keyed-noise.js";
+import { keyedNoise } from "./noise/keyed-noise.js";
 import type { PlanOptions, PlanRequest, Scheduler, StepOptions } from "./scheduler.js";
 
 // What is wrong is told by value, expectation and remedy, in a typed error, before anything is computed.

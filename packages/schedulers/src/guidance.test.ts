@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { guide, rescaleGuidance } from "./guidance.js";
-import { keyedNoise } from "./keyed-noise.js";
+import { keyedNoise } from "./noise/keyed-noise.js";
 
 beforeAll(() => tf.setBackend("cpu"));
 

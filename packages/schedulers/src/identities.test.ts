@@ -1,11 +1,11 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import fc from "fast-check";
-import { DDIMScheduler } from "./ddim.js";
-import { DDPMScheduler } from "./ddpm.js";
+import { DDIMScheduler } from "./methods/ddim.js";
+import { DDPMScheduler } from "./methods/ddpm.js";
 import { diffuse, posterior, velocityOf } from "./forward.js";
 import { schedulerFromConfig } from "./from-config.js";
-import { keyedNoise } from "./keyed-noise.js";
+import { keyedNoise } from "./noise/keyed-noise.js";
 import { levelOf, outputFor, predict, predictEpsilon, type PredictionType, predictX0 } from "./prediction.js";
 import type { Scheduler, State } from "./scheduler.js";
 import { formula, relativeRms } from "./testing/trajectories.js";

@@ -1,41 +1,44 @@
-export { brownianNoise, type BrownianNoise } from "./brownian.js";
+export { brownianNoise, type BrownianNoise } from "./noise/brownian.js";
 export { combine, type Quantity, type Sum, sum, type Term } from "./combine.js";
 export type { ConfigKey, ConfigOf, ConfigSpec, Settings } from "./config.js";
-export { CMStochasticIterativeScheduler, type CMStochasticIterativeConfig } from "./consistency.js";
-export { DDIMInverseScheduler, type DDIMInverseConfig } from "./ddim-inverse.js";
-export { DDIMScheduler, type DDIMConfig } from "./ddim.js";
-export { DDPMScheduler, type DDPMConfig, type VarianceType } from "./ddpm.js";
-export { DEISMultistepScheduler, type DEISMultistepConfig } from "./deis.js";
-export { DPMSolverMultistepInverseScheduler, type DPMSolverMultistepInverseConfig } from "./dpm-solver-inverse.js";
-export { DPMSolverSDEScheduler, type DPMSolverSDEConfig } from "./dpm-solver-sde.js";
-export { DPMSolverSinglestepScheduler, type DPMSolverSinglestepConfig } from "./dpm-solver-singlestep.js";
-export { DPMSolverMultistepScheduler, type DPMSolverMultistepConfig } from "./dpm-solver.js";
+export { CMStochasticIterativeScheduler, type CMStochasticIterativeConfig } from "./methods/consistency.js";
+export { DDIMInverseScheduler, type DDIMInverseConfig } from "./methods/ddim-inverse.js";
+export { DDIMScheduler, type DDIMConfig } from "./methods/ddim.js";
+export { DDPMScheduler, type DDPMConfig, type VarianceType } from "./methods/ddpm.js";
+export { DEISMultistepScheduler, type DEISMultistepConfig } from "./methods/deis.js";
+export {
+  DPMSolverMultistepInverseScheduler,
+  type DPMSolverMultistepInverseConfig,
+} from "./methods/dpm-solver-inverse.js";
+export { DPMSolverSDEScheduler, type DPMSolverSDEConfig } from "./methods/dpm-solver-sde.js";
+export { DPMSolverSinglestepScheduler, type DPMSolverSinglestepConfig } from "./methods/dpm-solver-singlestep.js";
+export { DPMSolverMultistepScheduler, type DPMSolverMultistepConfig } from "./methods/dpm-solver.js";
 export {
   EDMDPMSolverMultistepScheduler,
   EDMEulerScheduler,
   type EDMDPMSolverMultistepConfig,
   type EDMEulerConfig,
-} from "./edm.js";
+} from "./methods/edm.js";
 export { SchedulerConfigError } from "./errors.js";
-export { EulerAncestralDiscreteScheduler, type EulerAncestralDiscreteConfig } from "./euler-ancestral.js";
-export { EulerDiscreteScheduler, type EulerDiscreteConfig } from "./euler.js";
+export { EulerAncestralDiscreteScheduler, type EulerAncestralDiscreteConfig } from "./methods/euler-ancestral.js";
+export { EulerDiscreteScheduler, type EulerDiscreteConfig } from "./methods/euler.js";
 export {
   FlowMatchEulerDiscreteScheduler,
   FlowMatchHeunDiscreteScheduler,
   type FlowMatchEulerDiscreteConfig,
   type FlowMatchHeunDiscreteConfig,
-} from "./flow-match.js";
+} from "./methods/flow-match.js";
 export { diffuse, posterior, velocityOf } from "./forward.js";
 export { schedulerFromConfig, schedulerNames } from "./from-config.js";
 export { guide, rescaleGuidance } from "./guidance.js";
-export { HeunDiscreteScheduler, type HeunDiscreteConfig } from "./heun.js";
-export { IPNDMScheduler, type IPNDMConfig } from "./ipndm.js";
-export { KDPM2AncestralDiscreteScheduler, KDPM2DiscreteScheduler, type KDPM2DiscreteConfig } from "./kdpm2.js";
-export { keyedNoise, keyedRandom, permutation, type KeyedNoise, type RandomNumbers } from "./keyed-noise.js";
-export { LCMScheduler, type LCMConfig } from "./lcm.js";
-export { LMSDiscreteScheduler, type LMSDiscreteConfig } from "./lms.js";
-export type { NoiseSource } from "./noise.js";
-export { PNDMScheduler, type PNDMConfig } from "./pndm.js";
+export { HeunDiscreteScheduler, type HeunDiscreteConfig } from "./methods/heun.js";
+export { IPNDMScheduler, type IPNDMConfig } from "./methods/ipndm.js";
+export { KDPM2AncestralDiscreteScheduler, KDPM2DiscreteScheduler, type KDPM2DiscreteConfig } from "./methods/kdpm2.js";
+export { keyedNoise, keyedRandom, permutation, type KeyedNoise, type RandomNumbers } from "./noise/keyed-noise.js";
+export { LCMScheduler, type LCMConfig } from "./methods/lcm.js";
+export { LMSDiscreteScheduler, type LMSDiscreteConfig } from "./methods/lms.js";
+export type { NoiseSource } from "./noise/noise.js";
+export { PNDMScheduler, type PNDMConfig } from "./methods/pndm.js";
 export {
   type Level,
   levelOf,
@@ -46,9 +49,9 @@ export {
   type Prediction,
   type PredictionType,
 } from "./prediction.js";
-export { RePaintScheduler, type RePaintConfig } from "./repaint.js";
-export { replayNoise } from "./replay-noise.js";
-export { SASolverScheduler, type SASolverConfig } from "./sa-solver.js";
+export { RePaintScheduler, type RePaintConfig } from "./methods/repaint.js";
+export { replayNoise } from "./noise/replay-noise.js";
+export { SASolverScheduler, type SASolverConfig } from "./methods/sa-solver.js";
 export {
   alphaBars,
   betas,
@@ -67,14 +70,19 @@ export {
   type State,
   type StepOptions,
 } from "./scheduler.js";
-export { ScoreSdeVeScheduler, ScoreSdeVpScheduler, type ScoreSdeVeConfig, type ScoreSdeVpConfig } from "./score-sde.js";
+export {
+  ScoreSdeVeScheduler,
+  ScoreSdeVpScheduler,
+  type ScoreSdeVeConfig,
+  type ScoreSdeVpConfig,
+} from "./methods/score-sde.js";
 export { alignYourSteps, betaSigmas, exponentialSigmas, karrasSigmas } from "./sigma-schedule.js";
 export { spacedTimesteps, type TimestepSpacing } from "./spacing.js";
-export { TCDScheduler } from "./tcd.js";
-export { dynamicThreshold, limitX0, type ThresholdingConfig } from "./thresholding.js";
-export { torchNoise } from "./torch-noise.js";
-export { UnCLIPScheduler, type UnCLIPConfig } from "./unclip.js";
-export { UniPCMultistepScheduler, type UniPCMultistepConfig } from "./unipc.js";
-export { type Measurement, measureConvergence, orderOfConvergence, sampleMixture } from "./convergence.js";
-export { type GaussianMixture, mixtureDenoiser } from "./mixture.js";
-export { exactFlow } from "./probability-flow.js";
+export { TCDScheduler } from "./methods/tcd.js";
+export { dynamicThreshold, limitX0, type ThresholdingConfig } from "./numerics/thresholding.js";
+export { torchNoise } from "./noise/torch-noise.js";
+export { UnCLIPScheduler, type UnCLIPConfig } from "./methods/unclip.js";
+export { UniPCMultistepScheduler, type UniPCMultistepConfig } from "./methods/unipc.js";
+export { type Measurement, measureConvergence, orderOfConvergence, sampleMixture } from "./analysis/convergence.js";
+export { type GaussianMixture, mixtureDenoiser } from "./analysis/mixture.js";
+export { exactFlow } from "./analysis/probability-flow.js";

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { combine } from "./combine.js";
 import { mixPerSample } from "./forward.js";
-import type { NoiseSource } from "./noise.js";
+import type { NoiseSource } from "./noise/noise.js";
 import type { Level } from "./prediction.js";
 import type { Plan, State, StepOptions } from "./scheduler.js";
 

@@ -3,7 +3,7 @@ import * as tf from "@tensorflow/tfjs";
 import fc from "fast-check";
 import { SchedulerConfigError } from "./errors.js";
 import { schedulerFromConfig, schedulerNames } from "./from-config.js";
-import { keyedNoise } from "./keyed-noise.js";
+import { keyedNoise } from "./noise/keyed-noise.js";
 import type { Plan, Scheduler, State, StepOptions } from "./scheduler.js";
 import { formula, formulaWithVariance } from "./testing/trajectories.js";
 

@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
-import type { BrownianNoise } from "./brownian.js";
+import type { BrownianNoise } from "./noise/brownian.js";
 import { schedulerFromConfig } from "./from-config.js";
 import type { Plan, Scheduler } from "./scheduler.js";
-import { replayNoise } from "./replay-noise.js";
-import { torchNoise } from "./torch-noise.js";
+import { replayNoise } from "./noise/replay-noise.js";
+import { torchNoise } from "./noise/torch-noise.js";
 import { dummyModel, ramp, runLoop } from "./testing/diffusers-loops.js";
 
 // The numbers of huggingface/diffusers 58eb52c080 (2026-08-23), tests/schedulers/test_scheduler_*.py, that are not loops' sums; their

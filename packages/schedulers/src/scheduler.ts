@@ -1,7 +1,7 @@
 import type * as tf from "@tensorflow/tfjs";
 import { type ConfigSpec, readConfig, type Settings } from "./config.js";
 import { mixPerSample } from "./forward.js";
-import type { NoiseSource } from "./noise.js";
+import type { NoiseSource } from "./noise/noise.js";
 import type { Level } from "./prediction.js";
 
 /** Where a sampler stands between two steps. It owns its tensors: `tf.dispose(state)` is always safe. */

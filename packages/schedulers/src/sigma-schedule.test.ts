@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
-import { betaQuantile } from "./beta-distribution.js";
+import { betaQuantile } from "./numerics/beta-distribution.js";
 import { schedulerFromConfig } from "./from-config.js";
 import { alignYourSteps, betaSigmas, exponentialSigmas, karrasSigmas } from "./sigma-schedule.js";
 

@@ -1,4 +1,4 @@
-import { betaQuantile } from "./beta-distribution.js";
+import { betaQuantile } from "./numerics/beta-distribution.js";
 import type { Settings } from "./config.js";
 import { SchedulerConfigError } from "./errors.js";
 import { linspace32 } from "./schedule.js";

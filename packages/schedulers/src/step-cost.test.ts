@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { combine, sum } from "./combine.js";
 import { schedulerFromConfig } from "./from-config.js";
-import { replayNoise } from "./replay-noise.js";
+import { replayNoise } from "./noise/replay-noise.js";
 import type { StepOptions } from "./scheduler.js";
 
 beforeAll(() => tf.setBackend("cpu"));

@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
-import { brownianNoise } from "./brownian.js";
-import { sampleMixture } from "./convergence.js";
+import { brownianNoise } from "./noise/brownian.js";
+import { sampleMixture } from "./analysis/convergence.js";
 import { schedulerFromConfig } from "./from-config.js";
-import { keyedNoise } from "./keyed-noise.js";
+import { keyedNoise } from "./noise/keyed-noise.js";
 import type { PlanRequest } from "./scheduler.js";
 import { useWasm } from "./testing/wasm.js";
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "@jest/globals";
 import { COMMIT, FakeHub } from "../hub/testing/fake-hub.js";
 import { loadModel } from "../models/load-model.js";
-import type { UNet2DConditionModel } from "../models/unet-2d-condition.js";
+import type { UNet2DConditionModel } from "../models/unet/unet-2d-condition.js";
 import { useTestBackend } from "../testing/backend.js";
 import { fixturePath } from "../testing/fixture.js";
 import { WeightsFormatError, WeightsReadError } from "../weights/errors.js";

@@ -1,6 +1,6 @@
-import { isNode } from "../backend/node-only.js";
+import { isNode } from "../platform/node-only.js";
 import { type HubModelOptions, modelFolder } from "../hub/model-source.js";
-import { fileExists, joinPath, listFolder } from "../platform.js";
+import { fileExists, joinPath, listFolder } from "../platform/files.js";
 import { WeightsFormatError } from "../weights/errors.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
 

@@ -1,6 +1,6 @@
 import { ldmUnetName } from "../layouts/ldm-names.js";
 import type { Model } from "../models/model.js";
-import { UNet2DConditionModel } from "../models/unet-2d-condition.js";
+import { UNet2DConditionModel } from "../models/unet/unet-2d-condition.js";
 
 /** The networks that a LoRA can change, by the names of a diffusers folder. */
 export type LoraPart = "unet" | "text_encoder" | "text_encoder_2";

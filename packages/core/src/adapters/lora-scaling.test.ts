@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
-import { CLIPTextModel } from "../models/clip-text-model.js";
+import { CLIPTextModel } from "../models/clip/clip-text-model.js";
 import { useTestBackend } from "../testing/backend.js";
 import { WeightsFormatError, WeightsMismatchError } from "../weights/errors.js";
 import { writeSafetensors } from "../weights/write-safetensors.js";

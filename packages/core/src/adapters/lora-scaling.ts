@@ -1,5 +1,5 @@
-import { isNode } from "../backend/node-only.js";
-import { fileExists, readText } from "../platform.js";
+import { isNode } from "../platform/node-only.js";
+import { fileExists, readText } from "../platform/files.js";
 import { WeightsFormatError } from "../weights/errors.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
 import type { SafetensorsFile } from "../weights/safetensors.js";

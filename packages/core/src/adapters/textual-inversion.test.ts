@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
-import { StableDiffusionPipeline } from "../pipelines/stable-diffusion.js";
+import { StableDiffusionPipeline } from "../pipelines/stable-diffusion/stable-diffusion.js";
 import { useTestBackend } from "../testing/backend.js";
 import { fixturePath, Golden } from "../testing/fixture.js";
 import { writeTinyStableDiffusion } from "../testing/stable-diffusion.js";

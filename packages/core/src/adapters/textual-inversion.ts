@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import type { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip-text-model.js";
+import type { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip/clip-text-model.js";
 import type { CLIPTokenizer } from "../text/tokenizer.js";
 import { isFloat } from "../weights/dtypes.js";
 import { WeightsMismatchError } from "../weights/errors.js";

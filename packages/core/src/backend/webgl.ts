@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import type { Candidate } from "./candidate.js";
-import { isNode } from "./node-only.js";
+import { isNode } from "../platform/node-only.js";
 
 /** The graphics card through WebGL; part of `@tensorflow/tfjs`. */
 export const webglCandidate: Candidate = {

@@ -1,7 +1,7 @@
 import type Url from "node:url";
 import * as tf from "@tensorflow/tfjs";
 import type { Candidate } from "./candidate.js";
-import { importInNode, isNode, requireFrom } from "./node-only.js";
+import { importInNode, isNode, requireFrom } from "../platform/node-only.js";
 
 /** What is used here of WebGPU, which TypeScript's library does not type in full. */
 interface Gpu {

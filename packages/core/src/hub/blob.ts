@@ -1,7 +1,7 @@
 import type * as NodeCrypto from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
-import { importInNode } from "../backend/node-only.js";
-import { joinPath, nodeFiles } from "../platform.js";
+import { importInNode } from "../platform/node-only.js";
+import { joinPath, nodeFiles } from "../platform/files.js";
 import { HubError } from "./errors.js";
 import type { HubFile } from "./listing.js";
 import { type HeldLock, locked, LockLostError } from "./lock.js";

@@ -1,4 +1,4 @@
-import { fileExists, joinPath, nodeFiles, readText, writeText } from "../platform.js";
+import { fileExists, joinPath, nodeFiles, readText, writeText } from "../platform/files.js";
 import { fetchBlob, onDisk } from "./blob.js";
 import { HubError } from "./errors.js";
 import { type HubFile, type HubRevision, listRevision } from "./listing.js";

@@ -1,5 +1,5 @@
 import type * as Hub from "@huggingface/hub";
-import { importInNode } from "../backend/node-only.js";
+import { importInNode } from "../platform/node-only.js";
 import { HubError } from "./errors.js";
 import { request, retrying, shown } from "./request.js";
 import type { HubSettings } from "./settings.js";

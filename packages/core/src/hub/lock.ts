@@ -1,6 +1,6 @@
 import type * as NodeOs from "node:os";
-import { importInNode } from "../backend/node-only.js";
-import { nodeFiles } from "../platform.js";
+import { importInNode } from "../platform/node-only.js";
+import { nodeFiles } from "../platform/files.js";
 import { pause } from "./request.js";
 
 /** How often a holder shows that it lives, and after how long without that it counts as dead, in milliseconds. */

@@ -1,6 +1,6 @@
 import type * as NodeUrl from "node:url";
-import { importInNode, isNode } from "../backend/node-only.js";
-import { fileExists, isAddress } from "../platform.js";
+import { importInNode, isNode } from "../platform/node-only.js";
+import { fileExists, isAddress } from "../platform/files.js";
 import { downloadFromHub, type HubOptions, isHubName } from "./download.js";
 
 /** How to find a model that is named "owner/name", on the hub. Without meaning for folders. */

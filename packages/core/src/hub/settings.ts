@@ -1,6 +1,6 @@
 import type * as NodeOs from "node:os";
-import { importInNode } from "../backend/node-only.js";
-import { joinPath, readText } from "../platform.js";
+import { importInNode } from "../platform/node-only.js";
+import { joinPath, readText } from "../platform/files.js";
 import { HubError } from "./errors.js";
 
 /** Where the hub is, where the cache is, and who asks. */

@@ -1,7 +1,7 @@
 import { modelFolder } from "../hub/model-source.js";
 import { modelFromConfig } from "../models/load-model.js";
 import { MODEL_CLASSES } from "../models/model-classes.js";
-import { fileExists, joinPath, listFolder, readText, writeText } from "../platform.js";
+import { fileExists, joinPath, listFolder, readText, writeText } from "../platform/files.js";
 import { type CopyOptions, tensorsToCopy } from "../weights/copy-tensors.js";
 import { closeAll, openModelFolder, readConfig, type SaveOptions, writeModelFolder } from "../weights/model-folder.js";
 import { readJsonObject } from "../weights/read-json.js";

@@ -1,8 +1,8 @@
-import { AutoencoderKL } from "../models/autoencoder-kl.js";
+import { AutoencoderKL } from "../models/autoencoder/autoencoder-kl.js";
 import { modelFromConfig } from "../models/load-model.js";
 import type { Model } from "../models/model.js";
-import { UNet2DConditionModel } from "../models/unet-2d-condition.js";
-import { fileExists, joinPath, readText } from "../platform.js";
+import { UNet2DConditionModel } from "../models/unet/unet-2d-condition.js";
+import { fileExists, joinPath, readText } from "../platform/files.js";
 import { type CopyOptions, tensorsToCopy } from "../weights/copy-tensors.js";
 import { WeightsFormatError } from "../weights/errors.js";
 import { closeAll, openModelFolder, readConfig } from "../weights/model-folder.js";

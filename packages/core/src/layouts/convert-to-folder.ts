@@ -1,5 +1,5 @@
 import type { Model } from "../models/model.js";
-import { joinPath, writeText } from "../platform.js";
+import { joinPath, writeText } from "../platform/files.js";
 import { tensorsToCopy } from "../weights/copy-tensors.js";
 import { type SaveOptions, writeModelFolder } from "../weights/model-folder.js";
 import type { BytesFrom } from "../weights/open-bytes.js";

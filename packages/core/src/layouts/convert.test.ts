@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
-import { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip-text-model.js";
+import { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip/clip-text-model.js";
 import { loadModel } from "../models/load-model.js";
 import { useTestBackend } from "../testing/backend.js";
 import { fixturePath } from "../testing/fixture.js";

@@ -1,6 +1,6 @@
-import type { CLIPTextConfig } from "../models/clip-config.js";
-import type { AutoencoderKLConfig } from "../models/autoencoder-kl-config.js";
-import type { UNet2DConditionConfig } from "../models/unet-2d-condition-config.js";
+import type { CLIPTextConfig } from "../models/clip/clip-config.js";
+import type { AutoencoderKLConfig } from "../models/autoencoder/autoencoder-kl-config.js";
+import type { UNet2DConditionConfig } from "../models/unet/unet-2d-condition-config.js";
 import { WeightsFormatError } from "../weights/errors.js";
 import type { SafetensorsFile } from "../weights/safetensors.js";
 

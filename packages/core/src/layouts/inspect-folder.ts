@@ -1,4 +1,4 @@
-import { fileExists, joinPath, listFolder } from "../platform.js";
+import { fileExists, joinPath, listFolder } from "../platform/files.js";
 import { WeightsReadError } from "../weights/errors.js";
 import { readConfig } from "../weights/model-folder.js";
 import { parsePythonJson, readJsonObject } from "../weights/read-json.js";

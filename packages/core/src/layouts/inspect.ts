@@ -1,5 +1,5 @@
 import { addOnName } from "../adapters/add-on-file.js";
-import { fileExists, joinPath, listFolder } from "../platform.js";
+import { fileExists, joinPath, listFolder } from "../platform/files.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
 import { openSafetensors } from "../weights/safetensors.js";
 import type { CheckpointFamily } from "./families.js";

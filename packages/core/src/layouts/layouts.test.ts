@@ -7,7 +7,7 @@ import * as tf from "@tensorflow/tfjs";
 import { useBackend } from "../backend/use-backend.js";
 import { loadModel } from "../models/load-model.js";
 import type { Model } from "../models/model.js";
-import { StableDiffusionPipeline } from "../pipelines/stable-diffusion.js";
+import { StableDiffusionPipeline } from "../pipelines/stable-diffusion/stable-diffusion.js";
 import { fixturePath } from "../testing/fixture.js";
 import { writeTinyStableDiffusion } from "../testing/stable-diffusion.js";
 import { openSafetensors } from "../weights/safetensors.js";

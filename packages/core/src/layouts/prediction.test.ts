@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import { StableDiffusionPipeline } from "../pipelines/stable-diffusion.js";
+import { StableDiffusionPipeline } from "../pipelines/stable-diffusion/stable-diffusion.js";
 import { useTestBackend } from "../testing/backend.js";
 import { fixturePath } from "../testing/fixture.js";
 import { writeTinyStableDiffusion } from "../testing/stable-diffusion.js";

@@ -1,9 +1,9 @@
 import { configFolder } from "../hub/model-source.js";
-import { AutoencoderKL } from "../models/autoencoder-kl.js";
+import { AutoencoderKL } from "../models/autoencoder/autoencoder-kl.js";
 import { modelFromConfig } from "../models/load-model.js";
 import type { Model } from "../models/model.js";
-import { UNet2DConditionModel } from "../models/unet-2d-condition.js";
-import { joinPath } from "../platform.js";
+import { UNet2DConditionModel } from "../models/unet/unet-2d-condition.js";
+import { joinPath } from "../platform/files.js";
 import { WeightsFormatError } from "../weights/errors.js";
 import { readConfig } from "../weights/model-folder.js";
 import type { BytesFrom } from "../weights/open-bytes.js";

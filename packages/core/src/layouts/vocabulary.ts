@@ -1,5 +1,5 @@
 import { configFolder } from "../hub/model-source.js";
-import { joinPath } from "../platform.js";
+import { joinPath } from "../platform/files.js";
 import { CLIPTokenizer } from "../text/tokenizer.js";
 import { WeightsReadError } from "../weights/errors.js";
 import { type CheckpointFamily, FAMILIES } from "./families.js";

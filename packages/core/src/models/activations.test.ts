@@ -2,8 +2,8 @@ import { beforeAll, describe, expect, it } from "@jest/globals";
 import type * as tf from "@tensorflow/tfjs";
 import { useTestBackend } from "../testing/backend.js";
 import { Golden, loadFixture } from "../testing/fixture.js";
-import type { AutoencoderKL } from "./autoencoder-kl.js";
-import type { UNet2DModel } from "./unet-2d.js";
+import type { AutoencoderKL } from "./autoencoder/autoencoder-kl.js";
+import type { UNet2DModel } from "./unet/unet-2d.js";
 
 // 10 times the difference between PyTorch's own float32 and float64 (meta.json: 6e-7).
 const FORWARD = 1e-5;

@@ -2,11 +2,11 @@ import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import { describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
-import { AutoencoderKL } from "./autoencoder-kl.js";
-import { CLIPTextModel, CLIPTextModelWithProjection } from "./clip-text-model.js";
+import { AutoencoderKL } from "./autoencoder/autoencoder-kl.js";
+import { CLIPTextModel, CLIPTextModelWithProjection } from "./clip/clip-text-model.js";
 import type { Model } from "./model.js";
-import type { UNet2DConditionConfig } from "./unet-2d-condition-config.js";
-import { UNet2DConditionModel } from "./unet-2d-condition.js";
+import type { UNet2DConditionConfig } from "./unet/unet-2d-condition-config.js";
+import { UNet2DConditionModel } from "./unet/unet-2d-condition.js";
 
 /** Names and shapes on disk of the published models; origin in the meta.json beside the file. */
 const KEYS = JSON.parse(

@@ -6,19 +6,19 @@ import * as tf from "@tensorflow/tfjs";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { useTestBackend } from "../testing/backend.js";
 import { fixturePath } from "../testing/fixture.js";
-import { AutoencoderKL } from "./autoencoder-kl.js";
-import { CLIPModel } from "./clip-model.js";
-import { CLIPTextModel, CLIPTextModelWithProjection } from "./clip-text-model.js";
-import { CLIPVisionModel, CLIPVisionModelWithProjection } from "./clip-vision-model.js";
-import { ControlNetModel } from "./controlnet.js";
+import { AutoencoderKL } from "./autoencoder/autoencoder-kl.js";
+import { CLIPModel } from "./clip/clip-model.js";
+import { CLIPTextModel, CLIPTextModelWithProjection } from "./clip/clip-text-model.js";
+import { CLIPVisionModel, CLIPVisionModelWithProjection } from "./clip/clip-vision-model.js";
+import { ControlNetModel } from "./unet/controlnet.js";
 import { ModelConfigError } from "./errors.js";
 import { loadModel, modelFromConfig } from "./load-model.js";
 import { MODEL_CLASSES } from "./model-classes.js";
 import type { Model } from "./model.js";
-import { PriorTransformer } from "./prior-transformer.js";
-import { UnCLIPTextProjModel } from "./unclip-text-proj.js";
-import { UNet2DConditionModel } from "./unet-2d-condition.js";
-import { UNet2DModel } from "./unet-2d.js";
+import { PriorTransformer } from "./clip/prior-transformer.js";
+import { UnCLIPTextProjModel } from "./clip/unclip-text-proj.js";
+import { UNet2DConditionModel } from "./unet/unet-2d-condition.js";
+import { UNet2DModel } from "./unet/unet-2d.js";
 
 const TEXT = { hidden_size: 8, intermediate_size: 16, num_hidden_layers: 1, num_attention_heads: 2, vocab_size: 20 };
 const VISION = {

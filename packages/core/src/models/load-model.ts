@@ -1,5 +1,5 @@
 import { type HubModelOptions, modelFolder } from "../hub/model-source.js";
-import { joinPath } from "../platform.js";
+import { joinPath } from "../platform/files.js";
 import { readConfig, readModelFolder } from "../weights/model-folder.js";
 import type { WeightPrecision } from "../weights/parameters.js";
 import { ModelConfigError } from "./errors.js";

@@ -1,13 +1,13 @@
-import { AutoencoderKL } from "./autoencoder-kl.js";
-import { CLIPModel } from "./clip-model.js";
-import { CLIPTextModel, CLIPTextModelWithProjection } from "./clip-text-model.js";
-import { CLIPVisionModel, CLIPVisionModelWithProjection } from "./clip-vision-model.js";
-import { ControlNetModel } from "./controlnet.js";
+import { AutoencoderKL } from "./autoencoder/autoencoder-kl.js";
+import { CLIPModel } from "./clip/clip-model.js";
+import { CLIPTextModel, CLIPTextModelWithProjection } from "./clip/clip-text-model.js";
+import { CLIPVisionModel, CLIPVisionModelWithProjection } from "./clip/clip-vision-model.js";
+import { ControlNetModel } from "./unet/controlnet.js";
 import type { Model } from "./model.js";
-import { PriorTransformer } from "./prior-transformer.js";
-import { UnCLIPTextProjModel } from "./unclip-text-proj.js";
-import { UNet2DConditionModel } from "./unet-2d-condition.js";
-import { UNet2DModel } from "./unet-2d.js";
+import { PriorTransformer } from "./clip/prior-transformer.js";
+import { UnCLIPTextProjModel } from "./clip/unclip-text-proj.js";
+import { UNet2DConditionModel } from "./unet/unet-2d-condition.js";
+import { UNet2DModel } from "./unet/unet-2d.js";
 
 type ModelClass = new (config: Record<string, unknown>) => Model;
 

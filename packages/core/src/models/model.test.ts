@@ -3,13 +3,13 @@ import * as tf from "@tensorflow/tfjs";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { useTestBackend } from "../testing/backend.js";
 import { MissingWeightsError } from "../nn/parameter.js";
-import { AutoencoderKL } from "./autoencoder-kl.js";
-import { CLIPModel } from "./clip-model.js";
-import { CLIPTextModel } from "./clip-text-model.js";
+import { AutoencoderKL } from "./autoencoder/autoencoder-kl.js";
+import { CLIPModel } from "./clip/clip-model.js";
+import { CLIPTextModel } from "./clip/clip-text-model.js";
 import { ModelConfigError, ModelInputError } from "./errors.js";
-import { PriorTransformer } from "./prior-transformer.js";
-import { UNet2DConditionModel, type UNet2DConditionInputs } from "./unet-2d-condition.js";
-import { UNet2DModel } from "./unet-2d.js";
+import { PriorTransformer } from "./clip/prior-transformer.js";
+import { UNet2DConditionModel, type UNet2DConditionInputs } from "./unet/unet-2d-condition.js";
+import { UNet2DModel } from "./unet/unet-2d.js";
 
 const TINY = {
   block_out_channels: [8, 16],

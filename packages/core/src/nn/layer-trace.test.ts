@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import { useBackend } from "../backend/use-backend.js";
-import { UNet2DModel } from "../models/unet-2d.js";
+import { UNet2DModel } from "../models/unet/unet-2d.js";
 import { checkLayersFinite, NonFiniteLayerError, traceLayers } from "./layer-trace.js";
 
 beforeAll(() => useBackend("wasm"));

@@ -7,11 +7,11 @@ import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { useTestBackend } from "../testing/backend.js";
 import { writeTinyStableDiffusion, writeTinyStableDiffusionXL } from "../testing/stable-diffusion.js";
 import { writeTinyUnCLIP } from "../testing/unclip.js";
-import { PipelineOptionError } from "./errors.js";
+import { PipelineOptionError } from "./options/errors.js";
 import { interpolateImages, interpolatePrompts, lerp, slerp, slerpNoise } from "./interpolation.js";
-import { StableDiffusionXLPipeline } from "./stable-diffusion-xl.js";
-import { StableDiffusionPipeline } from "./stable-diffusion.js";
-import { UnCLIPImageVariationPipeline } from "./unclip-image-variation.js";
+import { StableDiffusionXLPipeline } from "./stable-diffusion/stable-diffusion-xl.js";
+import { StableDiffusionPipeline } from "./stable-diffusion/stable-diffusion.js";
+import { UnCLIPImageVariationPipeline } from "./unclip/unclip-image-variation.js";
 
 beforeAll(useTestBackend);
 

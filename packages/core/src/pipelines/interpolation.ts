@@ -1,11 +1,11 @@
 import * as tf from "@tensorflow/tfjs";
 import { keyedNoise, type NoiseSource } from "@tfjs-diffusion/schedulers";
-import { requireOption, requireWhole, texts } from "./option-checks.js";
-import type { StableDiffusionOptions } from "./stable-diffusion-options.js";
-import type { StableDiffusionXLPipeline } from "./stable-diffusion-xl.js";
-import type { StableDiffusionPipeline } from "./stable-diffusion.js";
-import type { UnCLIPImageVariationPipeline } from "./unclip-image-variation.js";
-import type { UnCLIPImageVariationOptions } from "./unclip-options.js";
+import { requireOption, requireWhole, texts } from "./options/option-checks.js";
+import type { StableDiffusionOptions } from "./stable-diffusion/stable-diffusion-options.js";
+import type { StableDiffusionXLPipeline } from "./stable-diffusion/stable-diffusion-xl.js";
+import type { StableDiffusionPipeline } from "./stable-diffusion/stable-diffusion.js";
+import type { UnCLIPImageVariationPipeline } from "./unclip/unclip-image-variation.js";
+import type { UnCLIPImageVariationOptions } from "./unclip/unclip-options.js";
 
 /** Vectors whose cosine is beyond this are nearly parallel: the arc between them is a line, and its formula divides by about 0. */
 const PARALLEL = 0.9995;

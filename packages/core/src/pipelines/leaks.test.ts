@@ -7,9 +7,9 @@ import { keyedRandom } from "@tfjs-diffusion/schedulers";
 import { traceLayers } from "../nn/layer-trace.js";
 import { useTestBackend } from "../testing/backend.js";
 import { writeTinyStableDiffusion, writeTinyStableDiffusionXL } from "../testing/stable-diffusion.js";
-import { StableDiffusionPipeline } from "./stable-diffusion.js";
-import { StableDiffusionXLPipeline } from "./stable-diffusion-xl.js";
-import type { StableDiffusionOptions } from "./stable-diffusion-options.js";
+import { StableDiffusionPipeline } from "./stable-diffusion/stable-diffusion.js";
+import { StableDiffusionXLPipeline } from "./stable-diffusion/stable-diffusion-xl.js";
+import type { StableDiffusionOptions } from "./stable-diffusion/stable-diffusion-options.js";
 
 type Pipeline = StableDiffusionPipeline | StableDiffusionXLPipeline;
 

@@ -10,13 +10,13 @@ import { tinyTextToImage } from "../testing/tiny-text-to-image.js";
 import { writeTinyUnCLIP } from "../testing/unclip.js";
 import { WeightsFormatError } from "../weights/errors.js";
 import { encodeSafetensors } from "../weights/write-safetensors.js";
-import { PipelineFolderError } from "./errors.js";
+import { PipelineFolderError } from "./options/errors.js";
 import { openPipeline, type OpenPipelineOptions } from "./open-pipeline.js";
-import { StableDiffusionXLPipeline } from "./stable-diffusion-xl.js";
-import { StableDiffusionPipeline } from "./stable-diffusion.js";
-import { TextToImagePipeline } from "./text-to-image.js";
-import { UnCLIPImageVariationPipeline } from "./unclip-image-variation.js";
-import { UnCLIPPipeline } from "./unclip.js";
+import { StableDiffusionXLPipeline } from "./stable-diffusion/stable-diffusion-xl.js";
+import { StableDiffusionPipeline } from "./stable-diffusion/stable-diffusion.js";
+import { TextToImagePipeline } from "./pixels/text-to-image.js";
+import { UnCLIPImageVariationPipeline } from "./unclip/unclip-image-variation.js";
+import { UnCLIPPipeline } from "./unclip/unclip.js";
 
 let folder: string;
 beforeAll(async () => {

@@ -4,14 +4,14 @@ import type { SingleFileOptions } from "../layouts/single-file.js";
 import { CLIP_VOCABULARY, tokenizersFor } from "../layouts/vocabulary.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
 import { openSafetensors } from "../weights/safetensors.js";
-import { MODEL_INDEX, readPartClasses } from "./model-index.js";
-import { isSingleFile } from "./pipeline-file.js";
-import type { FromPretrainedOptions } from "./pipeline-folder.js";
-import { StableDiffusionXLPipeline } from "./stable-diffusion-xl.js";
-import { StableDiffusionPipeline } from "./stable-diffusion.js";
-import { TextToImagePipeline } from "./text-to-image.js";
-import { UnCLIPImageVariationPipeline } from "./unclip-image-variation.js";
-import { UnCLIPPipeline } from "./unclip.js";
+import { MODEL_INDEX, readPartClasses } from "./files/model-index.js";
+import { isSingleFile } from "./files/pipeline-file.js";
+import type { FromPretrainedOptions } from "./files/pipeline-folder.js";
+import { StableDiffusionXLPipeline } from "./stable-diffusion/stable-diffusion-xl.js";
+import { StableDiffusionPipeline } from "./stable-diffusion/stable-diffusion.js";
+import { TextToImagePipeline } from "./pixels/text-to-image.js";
+import { UnCLIPImageVariationPipeline } from "./unclip/unclip-image-variation.js";
+import { UnCLIPPipeline } from "./unclip/unclip.js";
 
 /** How to open a model whose kind is not known before; what single files alone need is not looked at for others. */
 export interface OpenPipelineOptions extends FromPretrainedOptions, SingleFileOptions {

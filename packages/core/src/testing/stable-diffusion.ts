@@ -2,8 +2,8 @@ import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import * as tf from "@tensorflow/tfjs";
-import { AutoencoderKL } from "../models/autoencoder-kl.js";
-import { UNet2DConditionModel } from "../models/unet-2d-condition.js";
+import { AutoencoderKL } from "../models/autoencoder/autoencoder-kl.js";
+import { UNet2DConditionModel } from "../models/unet/unet-2d-condition.js";
 import type { Parameter } from "../nn/parameter.js";
 import { fixturePath } from "./fixture.js";
 

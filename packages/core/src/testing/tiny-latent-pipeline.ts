@@ -1,9 +1,9 @@
 import * as tf from "@tensorflow/tfjs";
 import { keyedNoise, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
-import { AutoencoderKL } from "../models/autoencoder-kl.js";
-import { CLIPTextModel } from "../models/clip-text-model.js";
-import { UNet2DConditionModel } from "../models/unet-2d-condition.js";
-import { StableDiffusionPipeline } from "../pipelines/stable-diffusion.js";
+import { AutoencoderKL } from "../models/autoencoder/autoencoder-kl.js";
+import { CLIPTextModel } from "../models/clip/clip-text-model.js";
+import { UNet2DConditionModel } from "../models/unet/unet-2d-condition.js";
+import { StableDiffusionPipeline } from "../pipelines/stable-diffusion/stable-diffusion.js";
 import { CLIPTokenizer } from "../text/tokenizer.js";
 
 /** What a Stable Diffusion of random weights, the same on every backend, draws on the current one; and how many tensors that leaves. */

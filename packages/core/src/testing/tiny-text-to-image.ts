@@ -1,7 +1,7 @@
 import { DDIMScheduler, keyedNoise } from "@tfjs-diffusion/schedulers";
-import { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip-text-model.js";
-import { UNet2DConditionModel } from "../models/unet-2d-condition.js";
-import type { TextToImageParts } from "../pipelines/text-to-image-parts.js";
+import { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip/clip-text-model.js";
+import { UNet2DConditionModel } from "../models/unet/unet-2d-condition.js";
+import type { TextToImageParts } from "../pipelines/pixels/text-to-image-parts.js";
 import { CLIPTokenizer } from "../text/tokenizer.js";
 
 const LETTERS = [..."abcdefghijklmnopqrstuvwxyz"];

@@ -1,4 +1,4 @@
-import { fileExists, joinPath, readText } from "../platform.js";
+import { fileExists, joinPath, readText } from "../platform/files.js";
 import { disguise } from "../weights/disguise.js";
 import { readJsonObject } from "../weights/read-json.js";
 import type { TokenizerParts } from "./tokenizer.js";

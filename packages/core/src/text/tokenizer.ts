@@ -1,5 +1,5 @@
 import { type HubModelOptions, modelFolder } from "../hub/model-source.js";
-import { joinPath, removeFiles, writeText } from "../platform.js";
+import { joinPath, removeFiles, writeText } from "../platform/files.js";
 import { BytePairEncoder } from "./byte-pairs.js";
 import { ADDED_TOKENS_FILE, readTokenizerFolder, TOKENIZER_FILE, TOKENIZER_FILES } from "./tokenizer-files.js";
 

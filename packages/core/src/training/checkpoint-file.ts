@@ -1,4 +1,4 @@
-import { FileWriteError, nodeFiles, writeWhole } from "../platform.js";
+import { FileWriteError, nodeFiles, writeWhole } from "../platform/files.js";
 import { CheckpointWriteError } from "./errors.js";
 
 /** Where a checkpoint's bytes are kept. `write` replaces all of them or, if it fails, none. */

@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "@jest/glob
 import * as tf from "@tensorflow/tfjs";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { LoraSet } from "../adapters/lora.js";
-import { UNet2DConditionModel } from "../models/unet-2d-condition.js";
+import { UNet2DConditionModel } from "../models/unet/unet-2d-condition.js";
 import { useTestBackend } from "../testing/backend.js";
 import { fixturePath } from "../testing/fixture.js";
 import { openSafetensors } from "../weights/safetensors.js";

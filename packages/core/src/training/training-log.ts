@@ -1,4 +1,4 @@
-import { fileExists, nodeFiles, readText, writeText } from "../platform.js";
+import { fileExists, nodeFiles, readText, writeText } from "../platform/files.js";
 
 /** One line of the log. */
 export interface LogRow {

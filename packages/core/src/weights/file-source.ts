@@ -1,4 +1,4 @@
-import { nodeFiles } from "../platform.js";
+import { nodeFiles } from "../platform/files.js";
 import type { ByteSource } from "./byte-source.js";
 import { WeightsFormatError, WeightsReadError } from "./errors.js";
 

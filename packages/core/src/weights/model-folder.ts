@@ -1,5 +1,5 @@
 import type { Parameter } from "../nn/parameter.js";
-import { fileExists, joinPath, listFolder, writeText } from "../platform.js";
+import { fileExists, joinPath, listFolder, writeText } from "../platform/files.js";
 import { WeightsReadError } from "./errors.js";
 import { parametersToTensors, readParameters, type WeightPrecision } from "./parameters.js";
 import { openSafetensors, type SafetensorsFile } from "./safetensors.js";

@@ -1,4 +1,4 @@
-import { isAddress } from "../platform.js";
+import { isAddress } from "../platform/files.js";
 import { blobSource, type ByteSource, memorySource } from "./byte-source.js";
 import { openFile } from "./file-source.js";
 import { openUrl } from "./url-source.js";

@@ -1,4 +1,4 @@
-import { readText } from "../platform.js";
+import { readText } from "../platform/files.js";
 import { disguise } from "./disguise.js";
 import { WeightsFormatError } from "./errors.js";
 

@@ -12,7 +12,7 @@ import { runInNewContext } from "node:vm";
 import type { Dtype } from "./dtypes.js";
 import { WeightsFormatError, WeightsReadError } from "./errors.js";
 import { openSafetensors } from "./safetensors.js";
-import { FileWriteError } from "../platform.js";
+import { FileWriteError } from "../platform/files.js";
 import { encodeSafetensors, type TensorToWrite, writeSafetensors } from "./write-safetensors.js";
 
 // Written by the Python package: fixtures/safetensors/make.py.

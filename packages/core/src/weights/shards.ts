@@ -1,4 +1,4 @@
-import { joinPath, listFolder, removeFiles, writeText } from "../platform.js";
+import { joinPath, listFolder, removeFiles, writeText } from "../platform/files.js";
 import { dtypeBytes } from "./dtypes.js";
 import { WeightsFormatError } from "./errors.js";
 import { readJsonObject } from "./read-json.js";

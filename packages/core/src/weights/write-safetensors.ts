@@ -1,4 +1,4 @@
-import { writeWhole } from "../platform.js";
+import { writeWhole } from "../platform/files.js";
 import { type Dtype, dtypeBytes, encodeNumbers, type NumberArray } from "./dtypes.js";
 import { MAX_HEADER_BYTES, type TensorInfo } from "./safetensors-header.js";
 

@@ -20,9 +20,9 @@ import {
   WeightsReadError,
 } from "@tfjs-diffusion/core";
 import { SchedulerConfigError } from "@tfjs-diffusion/schedulers";
-import { Stopped } from "./stopped.js";
+import { Stopped } from "./terminal/stopped.js";
 import { OutputError } from "./output-file.js";
-import { UsageError } from "./usage-error.js";
+import { UsageError } from "./options/usage-error.js";
 
 /** Errors whose message is all that there is to say. */
 const EXPLAINED = [

@@ -10,12 +10,12 @@ import {
   UnCLIPPipeline,
 } from "@tfjs-diffusion/core";
 import { existsSync } from "node:fs";
-import { fromCaller } from "./inspect.js";
-import type { PictureArguments } from "./picture-arguments.js";
-import { modelFrom } from "./model-from.js";
+import { fromCaller } from "./commands/inspect.js";
+import type { PictureArguments } from "./options/picture-arguments.js";
+import { modelFrom } from "./options/model-from.js";
 import { readPicture } from "./read-picture.js";
-import { SHIPPED_LORAS, shippedLora } from "./shipped.js";
-import { UsageError } from "./usage-error.js";
+import { SHIPPED_LORAS, shippedLora } from "./options/shipped.js";
+import { UsageError } from "./options/usage-error.js";
 
 /** A pipeline that takes pictures, LoRAs and new words. */
 export type LatentModel = StableDiffusionPipeline | StableDiffusionXLPipeline;

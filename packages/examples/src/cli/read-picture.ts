@@ -2,10 +2,10 @@ import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { type Borders, decodePng, ImageError, outpaintCanvas } from "@tfjs-diffusion/core";
-import { fromCaller } from "./inspect.js";
-import { modelFrom } from "./model-from.js";
-import type { PictureArguments } from "./picture-arguments.js";
-import { shippedFolder } from "./shipped.js";
+import { fromCaller } from "./commands/inspect.js";
+import { modelFrom } from "./options/model-from.js";
+import type { PictureArguments } from "./options/picture-arguments.js";
+import { shippedFolder } from "./options/shipped.js";
 
 /** The size that is asked for, if one is. */
 export type Size = Pick<PictureArguments, "width" | "height">;

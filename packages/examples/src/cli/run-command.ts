@@ -1,15 +1,15 @@
-import { HELP, readDrawArguments } from "./arguments.js";
-import { printBackends } from "./backends.js";
+import { HELP, readDrawArguments } from "./options/arguments.js";
+import { printBackends } from "./commands/backends.js";
 import { commandEnd } from "./command-errors.js";
-import { convert } from "./convert.js";
-import { draw } from "./draw.js";
-import { edit, generate } from "./generate.js";
-import { inspect } from "./inspect.js";
-import { live } from "./live.js";
-import { nearest } from "./option-values.js";
-import { profile } from "./profile.js";
-import { SHIPPED } from "./shipped.js";
-import { UsageError } from "./usage-error.js";
+import { convert } from "./commands/convert.js";
+import { draw } from "./commands/draw.js";
+import { edit, generate } from "./commands/generate.js";
+import { inspect } from "./commands/inspect.js";
+import { live } from "./commands/live.js";
+import { nearest } from "./options/option-values.js";
+import { profile } from "./commands/profile.js";
+import { SHIPPED } from "./options/shipped.js";
+import { UsageError } from "./options/usage-error.js";
 
 /** What the first word of a command line may ask for; anything else is a sentence to draw a face from. */
 const COMMANDS: Readonly<Record<string, (args: string[]) => Promise<void>>> = {

@@ -1,9 +1,9 @@
 import * as tf from "@tensorflow/tfjs";
 import { combine } from "../combine.js";
 import { schedulerFromConfig } from "../from-config.js";
-import type { NoiseSource } from "../noise.js";
+import type { NoiseSource } from "../noise/noise.js";
 import type { PlanRequest, StepOptions } from "../scheduler.js";
-import { torchNoise } from "../torch-noise.js";
+import { torchNoise } from "../noise/torch-noise.js";
 
 /** How one loop of diffusers' tests (tests/schedulers/test_scheduler_*.py) runs. */
 export interface Loop {

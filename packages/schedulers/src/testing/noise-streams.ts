@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
-import { brownianNoise } from "../brownian.js";
-import { keyedNoise } from "../keyed-noise.js";
+import { brownianNoise } from "../noise/brownian.js";
+import { keyedNoise } from "../noise/keyed-noise.js";
 
 /**
  * Some of every keyed stream, computed with by the current backend: multiplied by 1, so that the numbers have been where the backend

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs";
 import { schedulerFromConfig } from "../from-config.js";
-import { replayNoise } from "../replay-noise.js";
+import { replayNoise } from "../noise/replay-noise.js";
 import type { Plan, PlanOptions, StepOptions } from "../scheduler.js";
 
 /** One run of a diffusers scheduler over a known formula in place of a network; arrays are flat, in PyTorch's order. */

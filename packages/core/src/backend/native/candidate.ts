@@ -2,9 +2,9 @@ import type * as Os from "node:os";
 import type * as Path from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import type { Candidate, LoadedBackend } from "../candidate.js";
-import { importInNode, isNode, requireFrom } from "../node-only.js";
+import { importInNode, isNode, requireFrom } from "../../platform/node-only.js";
 import { quietly } from "../quiet.js";
-import { temporaryShelf } from "./graph.js";
+import { temporaryShelf } from "./recording/graph.js";
 import { completeNativeBackend } from "./register.js";
 
 /** TensorFlow's C library on the processor: the fastest way to train without a graphics card. */

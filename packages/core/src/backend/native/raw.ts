@@ -1,6 +1,6 @@
 import type { DataId, DataType, KernelBackend, TensorInfo } from "@tensorflow/tfjs";
-import { Constants } from "./constants.js";
-import { hasOneDnn, type OneDnnKernel, oneDnnLabel } from "./one-dnn.js";
+import { Constants } from "./recording/constants.js";
+import { hasOneDnn, type OneDnnKernel, oneDnnLabel } from "./kernels/one-dnn.js";
 
 /** What the kernels here use of tfjs-node's backend, which does not type it for outsiders. */
 export interface NativeBackend extends KernelBackend {

@@ -1,15 +1,15 @@
 import * as tf from "@tensorflow/tfjs";
 import { fusedKernelName } from "../../nn/fused-op.js";
 import { registerRecorder } from "../../nn/recorded.js";
-import { geglu, gegluGradient, gelu, geluGradient, silu, siluGradient } from "./activations.js";
-import { affine, affineGradient } from "./affine.js";
-import { attention, attentionGradient } from "./attention.js";
-import type { Shelf } from "./graph.js";
-import { groupNorm, groupNormGradient } from "./group-norm.js";
-import { layerNorm, layerNormGradient } from "./layer-norm.js";
-import { adamW } from "./optimizer.js";
+import { geglu, gegluGradient, gelu, geluGradient, silu, siluGradient } from "./kernels/activations.js";
+import { affine, affineGradient } from "./kernels/affine.js";
+import { attention, attentionGradient } from "./kernels/attention.js";
+import type { Shelf } from "./recording/graph.js";
+import { groupNorm, groupNormGradient } from "./kernels/group-norm.js";
+import { layerNorm, layerNormGradient } from "./kernels/layer-norm.js";
+import { adamW } from "./kernels/optimizer.js";
 import { type NativeBackend, type Raw, RawOps } from "./raw.js";
-import { GraphRecorder } from "./recorder.js";
+import { GraphRecorder } from "./recording/recorder.js";
 
 /** What `fusedOp` looks for: several of TensorFlow's operations at a time. */
 const KERNELS: Record<string, (ops: RawOps, inputs: never, attributes: never) => Raw[]> = {

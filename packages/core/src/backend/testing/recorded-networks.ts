@@ -1,11 +1,11 @@
 import { afterEach, beforeAll, beforeEach, expect, it, jest } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
-import { AutoencoderKL } from "../../models/autoencoder-kl.js";
+import { AutoencoderKL } from "../../models/autoencoder/autoencoder-kl.js";
 import type { Model } from "../../models/model.js";
-import { PriorTransformer } from "../../models/prior-transformer.js";
-import { UNet2DModel } from "../../models/unet-2d.js";
-import { UNet2DConditionModel } from "../../models/unet-2d-condition.js";
+import { PriorTransformer } from "../../models/clip/prior-transformer.js";
+import { UNet2DModel } from "../../models/unet/unet-2d.js";
+import { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
 import { Conv2d } from "../../nn/conv2d.js";
 import { traceLayers } from "../../nn/layer-trace.js";
 import { namedParameters } from "../../nn/parameter.js";

@@ -1,9 +1,9 @@
 import type * as Os from "node:os";
 import * as tf from "@tensorflow/tfjs";
 import type { BackendOptions, Candidate, LoadedBackend } from "../candidate.js";
-import { isNode, requireFrom } from "../node-only.js";
+import { isNode, requireFrom } from "../../platform/node-only.js";
 import { quietly } from "../quiet.js";
-import { startThreadedBinaryInNode, STOCK_THREADS } from "./node-threads.js";
+import { startThreadedBinaryInNode, STOCK_THREADS } from "./threads/node-threads.js";
 import { hasSharedMemory, type WasmBackend } from "./memory.js";
 import { completeWasmBackend } from "./register.js";
 

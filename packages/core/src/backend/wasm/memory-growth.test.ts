@@ -1,7 +1,7 @@
 import { beforeAll, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
-import { UNet2DConditionModel } from "../../models/unet-2d-condition.js";
+import { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
 import { train } from "../../training/train.js";
 import { useBackend } from "../use-backend.js";
 import { memoryOf, type WasmBackend } from "./memory.js";

@@ -1,7 +1,7 @@
 import { simdBinary } from "./simd-binary.js";
 import { hasSharedMemory, memoryOf, type WasmBackend } from "./memory.js";
-import { parallelKernels, sumsBytes } from "./parallel.js";
-import { ThreadPool } from "./thread-pool.js";
+import { parallelKernels, sumsBytes } from "./threads/parallel.js";
+import { ThreadPool } from "./threads/thread-pool.js";
 
 type Elementwise = (input: number, count: number, output: number) => void;
 type ElementwiseGradient = (input: number, dy: number, count: number, dx: number) => void;

@@ -1,0 +1,99 @@
+import * as tf from "@tensorflow/tfjs";
+import type { Repeated } from "../../../nn/recorded.js";
+import { Bundles } from "../../bundles.js";
+import { isFloat, onlyOne, ProgramRecorder, type Training, freeingAll } from "../../recorder.js";
+import { Graph, type Shelf } from "./graph.js";
+import { cut, type Source } from "./graph-def.js";
+import type { NativeBackend, Output } from "../raw.js";
+import { record } from "./recording.js";
+
+/**
+ * So often a computation without gradient is done before it is recorded: TensorFlow takes as long to make a graph ready as that many forward passes.
+ * With a gradient it is recorded at once, so that each step of a training rounds alike, also the first after it went on.
+ */
+const CALLS_BEFORE = 8;
+
+/**
+ * Repeated computations as TensorFlow graphs: what `tf.function` is in Python. A network of a few million parameters is thousands of small
+ * operations, and most of its time would go into asking for each (docs/benchmarks.md).
+ */
+export class GraphRecorder extends ProgramRecorder<number, Output> {
+  constructor(private readonly shelf: Shelf) {
+    super();
+  }
+
+  get #backend(): NativeBackend {
+    return tf.backend() as NativeBackend;
+  }
+
+  protected callsBefore({ isTraining }: Repeated) {
+    return { forward: isTraining ? 0 : CALLS_BEFORE, training: 0 };
+  }
+
+  protected recordForward({ reads, body }: Repeated): { program: Graph } {
+    return freeingAll(() => {
+      const { values, places } = record(this.#backend, reads, ({ sourceOf }) => body().map(sourceOf));
+      return { program: new Graph(this.#backend.binding, this.shelf, places, values) };
+    });
+  }
+
+  protected recordTraining({ reads, body }: Repeated): Training<number, Output> {
+    const floats = reads.filter(isFloat);
+    const dy = tf.ones(onlyOne(tf.tidy(body)).shape);
+    const { values, places } = record(this.#backend, [...reads, dy], ({ operations, sourceOf }) => {
+      let value: Source | undefined;
+      let before = new Set<Source["node"]>();
+      const forward = () => {
+        const y = onlyOne(body());
+        [value, before] = [sourceOf(y), new Set(operations)];
+        return y;
+      };
+      const { grads } = tf.engine().gradients(forward, floats, dy, true);
+      return { value: value!, before, gradients: floats.map((_, i) => (grads[i] ? sourceOf(grads[i]) : undefined)) };
+    });
+    const known = values.gradients.filter((source) => source !== undefined);
+    const after = cut(known, values.before);
+    const { binding } = this.#backend;
+    const forward = new Graph(binding, this.shelf, places, [values.value, ...after.given]);
+    try {
+      const backward = new Graph(binding, this.shelf, [...places, ...after.places], after.results);
+      return { forward, backward, isDifferentiable: values.gradients.map((source) => source !== undefined) };
+    } catch (error) {
+      forward.dispose();
+      throw error;
+    }
+  }
+
+  protected readonly bundles = new Bundles<number>(() => {
+    const backend = this.#backend;
+    const { binding, tensorMap } = backend;
+    return {
+      backend,
+      empty: () => {
+        const dataId = {};
+        tensorMap.set(dataId, { id: -1, shape: [0], dtype: binding.TF_FLOAT, values: null, refCount: 1 });
+        return dataId;
+      },
+      free: (id) => binding.deleteTensor(id),
+    };
+  });
+
+  protected handlesOf(tensors: readonly tf.Tensor[]): number[] {
+    return this.#backend.getInputTensorIds([...tensors]);
+  }
+
+  protected handleOf({ id }: Output): number {
+    return id;
+  }
+
+  protected shapeOf({ shape }: Output): number[] {
+    return shape;
+  }
+
+  protected tensorOf({ id, shape }: Output): tf.Tensor {
+    const { binding, tensorMap } = this.#backend;
+    const dataId = {};
+    tensorMap.set(dataId, { id, shape, dtype: binding.TF_FLOAT, values: null, refCount: 1 });
+    return tf.engine().makeTensorFromTensorInfo({ dataId, shape, dtype: "float32" });
+  }
+}

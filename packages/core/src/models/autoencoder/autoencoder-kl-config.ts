@@ -1,0 +1,80 @@
+import { type ActivationName, activationNames } from "../../nn/activations.js";
+import { ModelConfigError } from "../errors.js";
+import { perLevel, resolveConfig, type SupportedValues } from "../config.js";
+
+/** `config.json` of an AutoencoderKL, as diffusers writes it. Lists are per level, from the finest. */
+export interface AutoencoderKLConfig {
+  _class_name: "AutoencoderKL";
+  in_channels: number;
+  out_channels: number;
+  down_block_types: "DownEncoderBlock2D"[];
+  up_block_types: "UpDecoderBlock2D"[];
+  block_out_channels: number[];
+  layers_per_block: number;
+  act_fn: ActivationName;
+  latent_channels: number;
+  norm_num_groups: number;
+  sample_size: number;
+  /** A diffusion model sees (z - shift_factor) * scaling_factor; encode and decode here do not apply them. */
+  scaling_factor: number;
+  shift_factor: number | null;
+  /** In place of the shift and beside the scale, both or none: each channel's mean and standard deviation. */
+  latents_mean: number[] | null;
+  latents_std: number[] | null;
+  /** Float16 overflows in this autoencoder; everything here is float32. */
+  force_upcast: boolean;
+  use_quant_conv: boolean;
+  use_post_quant_conv: boolean;
+  mid_block_add_attention: boolean;
+}
+
+const DEFAULTS: AutoencoderKLConfig = {
+  _class_name: "AutoencoderKL",
+  in_channels: 3,
+  out_channels: 3,
+  down_block_types: ["DownEncoderBlock2D"],
+  up_block_types: ["UpDecoderBlock2D"],
+  block_out_channels: [64],
+  layers_per_block: 1,
+  act_fn: "silu",
+  latent_channels: 4,
+  norm_num_groups: 32,
+  sample_size: 32,
+  scaling_factor: 0.18215,
+  shift_factor: null,
+  latents_mean: null,
+  latents_std: null,
+  force_upcast: true,
+  use_quant_conv: true,
+  use_post_quant_conv: true,
+  mid_block_add_attention: true,
+};
+
+const SUPPORTED: SupportedValues<AutoencoderKLConfig> = {
+  down_block_types: ["DownEncoderBlock2D"],
+  up_block_types: ["UpDecoderBlock2D"],
+  act_fn: activationNames,
+};
+
+export function resolveAutoencoderConfig(given: Partial<AutoencoderKLConfig>): AutoencoderKLConfig {
+  const config = resolveConfig("AutoencoderKL", given, DEFAULTS, { supported: SUPPORTED });
+  for (const key of ["down_block_types", "up_block_types"] as const) {
+    perLevel("AutoencoderKL", key, config[key] as string[], config.block_out_channels.length);
+  }
+  requireStatistics(config);
+  return config;
+}
+
+function requireStatistics({
+  latents_mean: mean,
+  latents_std: std,
+  latent_channels: channels,
+}: AutoencoderKLConfig): void {
+  if (mean === null && std === null) return;
+  const isFine = (list: unknown) => Array.isArray(list) && list.length === channels && list.every(Number.isFinite);
+  if (isFine(mean) && isFine(std) && std!.every((deviation) => deviation > 0)) return;
+  throw new ModelConfigError(
+    `AutoencoderKL: latents_mean = ${JSON.stringify(mean)}, latents_std = ${JSON.stringify(std)}; ` +
+      `expected ${channels} numbers each, the latter above 0, or null for both.`,
+  );
+}

@@ -1,0 +1,132 @@
+import { type ActivationName, activationNames } from "../../nn/activations.js";
+import { resolveConfig, type SupportedValues } from "../config.js";
+
+/** What a transformers config says of itself. */
+interface Transformers {
+  architectures?: string[];
+  model_type?: string;
+}
+
+interface CLIPTowerConfig extends Transformers {
+  /** Width of the tokens. */
+  hidden_size: number;
+  /** Width inside the two-layer networks. */
+  intermediate_size: number;
+  num_hidden_layers: number;
+  num_attention_heads: number;
+  hidden_act: ActivationName;
+  layer_norm_eps: number;
+  /** Width of the space that pictures and texts share. */
+  projection_dim: number;
+  /** Standard deviation of the embeddings of an untrained network, times initializer_factor. */
+  initializer_range: number;
+  initializer_factor: number;
+}
+
+/** `config.json` of a CLIPTextModel, as transformers writes it. */
+export interface CLIPTextConfig extends CLIPTowerConfig {
+  vocab_size: number;
+  /** Tokens of a text, start and end included. */
+  max_position_embeddings: number;
+  pad_token_id: number;
+  bos_token_id: number;
+  /** The token whose state is pooled; the 2 of early published configs stands for the largest id of the text. */
+  eos_token_id: number;
+}
+
+/** `config.json` of a CLIPVisionModel. Pictures are square. */
+export interface CLIPVisionConfig extends CLIPTowerConfig {
+  image_size: number;
+  patch_size: number;
+  num_channels: number;
+}
+
+/** `config.json` of a CLIPModel. */
+export interface CLIPConfig extends Transformers {
+  text_config: Partial<CLIPTextConfig>;
+  vision_config: Partial<CLIPVisionConfig>;
+  projection_dim: number;
+  /** Natural logarithm of the first scale of the similarities. */
+  logit_scale_init_value: number;
+  initializer_factor: number;
+}
+
+const TOWER = {
+  hidden_act: "quick_gelu",
+  layer_norm_eps: 1e-5,
+  projection_dim: 512,
+  initializer_range: 0.02,
+  initializer_factor: 1,
+} as const;
+
+const TEXT_DEFAULTS: CLIPTextConfig = {
+  ...TOWER,
+  hidden_size: 512,
+  intermediate_size: 2048,
+  num_hidden_layers: 12,
+  num_attention_heads: 8,
+  vocab_size: 49408,
+  max_position_embeddings: 77,
+  pad_token_id: 1,
+  bos_token_id: 49406,
+  eos_token_id: 49407,
+};
+
+const VISION_DEFAULTS: CLIPVisionConfig = {
+  ...TOWER,
+  hidden_size: 768,
+  intermediate_size: 3072,
+  num_hidden_layers: 12,
+  num_attention_heads: 12,
+  image_size: 224,
+  patch_size: 32,
+  num_channels: 3,
+};
+
+const DEFAULTS: CLIPConfig = {
+  text_config: {},
+  vision_config: {},
+  projection_dim: 512,
+  logit_scale_init_value: 2.6592,
+  initializer_factor: 1,
+};
+
+/** What transformers before version 4.40 wrote into the config of every network, whether or not it can write texts or name classes. */
+const WRITTEN_FOR_ALL = [
+  ...["chunk_size_feed_forward", "output_attentions", "output_hidden_states", "return_dict", "tie_word_embeddings"],
+  ...["tokenizer_class", "id2label", "label2id", "max_length", "min_length", "num_beams", "num_beam_groups"],
+  ...["diversity_penalty", "temperature", "top_k", "top_p", "typical_p", "repetition_penalty", "length_penalty"],
+  ...["no_repeat_ngram_size", "encoder_no_repeat_ngram_size", "num_return_sequences"],
+];
+
+const towerRules = (config: object) => ({
+  supported: { hidden_act: activationNames } satisfies SupportedValues<CLIPTowerConfig>,
+  // Heads that were cut out of a network are missing in its tensors; mostly it is an empty list.
+  harmless: isEmpty((config as { pruned_heads?: unknown }).pruned_heads)
+    ? [...WRITTEN_FOR_ALL, "pruned_heads"]
+    : WRITTEN_FOR_ALL,
+});
+
+function isEmpty(value: unknown): boolean {
+  return typeof value === "object" && value !== null && Object.keys(value).length === 0;
+}
+
+export const clipTextConfig = (className: string, config: Partial<CLIPTextConfig>): CLIPTextConfig =>
+  resolveConfig(className, config, TEXT_DEFAULTS, towerRules(config));
+
+export const clipVisionConfig = (className: string, config: Partial<CLIPVisionConfig>): CLIPVisionConfig =>
+  resolveConfig(className, config, VISION_DEFAULTS, towerRules(config));
+
+/** Old files describe the towers twice. transformers goes by `text_config_dict` and `vision_config_dict`, where they are there. */
+interface OldCLIPConfig extends Partial<CLIPConfig> {
+  text_config_dict?: Partial<CLIPTextConfig> | null;
+  vision_config_dict?: Partial<CLIPVisionConfig> | null;
+}
+
+export function clipConfig({ text_config_dict, vision_config_dict, ...config }: OldCLIPConfig): CLIPConfig {
+  const towers = {
+    ...(text_config_dict && { text_config: text_config_dict }),
+    ...(vision_config_dict && { vision_config: vision_config_dict }),
+  };
+  return resolveConfig("CLIPModel", { ...config, ...towers }, DEFAULTS, { harmless: WRITTEN_FOR_ALL });
+}

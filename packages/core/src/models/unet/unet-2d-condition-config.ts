@@ -1,0 +1,240 @@
+import { type ActivationName, activationNames } from "../../nn/activations.js";
+import { perLevel, resolveConfig, type SupportedValues } from "../config.js";
+import { ModelConfigError } from "../errors.js";
+
+export type ConditionDownBlockType =
+  "DownBlock2D" | "CrossAttnDownBlock2D" | "AttnDownBlock2D" | "ResnetDownsampleBlock2D" | "SimpleCrossAttnDownBlock2D";
+
+export type ConditionUpBlockType =
+  "UpBlock2D" | "CrossAttnUpBlock2D" | "AttnUpBlock2D" | "ResnetUpsampleBlock2D" | "SimpleCrossAttnUpBlock2D";
+
+export type ConditionMidBlockType = "UNetMidBlock2DCrossAttn" | "UNetMidBlock2DSimpleCrossAttn" | "UNetMidBlock2D";
+
+/** `config.json` of a UNet2DConditionModel, as diffusers writes it. Lists are per level, from the finest. */
+export interface UNet2DConditionConfig {
+  _class_name: "UNet2DConditionModel";
+  sample_size: number | [number, number] | null;
+  in_channels: number;
+  out_channels: number;
+  /** Maps the input x to 2 x - 1. */
+  center_input_sample: boolean;
+  flip_sin_to_cos: boolean;
+  freq_shift: number;
+  down_block_types: ConditionDownBlockType[];
+  mid_block_type: ConditionMidBlockType | null;
+  up_block_types: ConditionUpBlockType[];
+  only_cross_attention: boolean | boolean[];
+  mid_block_only_cross_attention: boolean | null;
+  block_out_channels: number[];
+  layers_per_block: number | number[];
+  /** 0 pads a strided convolution by one on the right and bottom only. */
+  downsample_padding: number;
+  mid_block_scale_factor: number;
+  dropout: number;
+  act_fn: ActivationName;
+  norm_num_groups: number;
+  norm_eps: number;
+  cross_attention_dim: number | number[];
+  transformer_layers_per_block: number | (number | number[])[];
+  reverse_transformer_layers_per_block: (number | number[])[] | null;
+  encoder_hid_dim: number | null;
+  encoder_hid_dim_type: "text_proj" | null;
+  /** The **number of heads** of transformer blocks, whatever its name says; the size of a head elsewhere. */
+  attention_head_dim: number | (number | null)[] | null;
+  num_attention_heads: null;
+  dual_cross_attention: false;
+  use_linear_projection: boolean;
+  /** A vector that is added to the time embedding: how it is made from `classLabels`. */
+  class_embed_type: "timestep" | "identity" | "projection" | "simple_projection" | null;
+  addition_embed_type: "text_time" | null;
+  addition_time_embed_dim: number | null;
+  num_class_embeds: number | null;
+  upcast_attention: boolean | null;
+  resnet_time_scale_shift: "default" | "scale_shift";
+  resnet_skip_time_act: false;
+  resnet_out_scale_factor: 1;
+  time_embedding_type: "positional";
+  time_embedding_dim: number | null;
+  time_embedding_act_fn: ActivationName | null;
+  timestep_post_act: ActivationName | null;
+  time_cond_proj_dim: number | null;
+  conv_in_kernel: number;
+  conv_out_kernel: number;
+  projection_class_embeddings_input_dim: number | null;
+  attention_type: "default";
+  class_embeddings_concat: boolean;
+  cross_attention_norm: null;
+  /** Read only by embeddings that are not supported here. */
+  addition_embed_type_num_heads: number;
+}
+
+export const CONDITION_DEFAULTS: UNet2DConditionConfig = {
+  _class_name: "UNet2DConditionModel",
+  sample_size: null,
+  in_channels: 4,
+  out_channels: 4,
+  center_input_sample: false,
+  flip_sin_to_cos: true,
+  freq_shift: 0,
+  down_block_types: ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"],
+  mid_block_type: "UNetMidBlock2DCrossAttn",
+  up_block_types: ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"],
+  only_cross_attention: false,
+  mid_block_only_cross_attention: null,
+  block_out_channels: [320, 640, 1280, 1280],
+  layers_per_block: 2,
+  downsample_padding: 1,
+  mid_block_scale_factor: 1,
+  dropout: 0,
+  act_fn: "silu",
+  norm_num_groups: 32,
+  norm_eps: 1e-5,
+  cross_attention_dim: 1280,
+  transformer_layers_per_block: 1,
+  reverse_transformer_layers_per_block: null,
+  encoder_hid_dim: null,
+  encoder_hid_dim_type: null,
+  attention_head_dim: 8,
+  num_attention_heads: null,
+  dual_cross_attention: false,
+  use_linear_projection: false,
+  class_embed_type: null,
+  addition_embed_type: null,
+  addition_time_embed_dim: null,
+  num_class_embeds: null,
+  upcast_attention: false,
+  resnet_time_scale_shift: "default",
+  resnet_skip_time_act: false,
+  resnet_out_scale_factor: 1,
+  time_embedding_type: "positional",
+  time_embedding_dim: null,
+  time_embedding_act_fn: null,
+  timestep_post_act: null,
+  time_cond_proj_dim: null,
+  conv_in_kernel: 3,
+  conv_out_kernel: 3,
+  projection_class_embeddings_input_dim: null,
+  attention_type: "default",
+  class_embeddings_concat: false,
+  cross_attention_norm: null,
+  addition_embed_type_num_heads: 64,
+};
+
+export const CONDITION_SUPPORTED: SupportedValues<UNet2DConditionConfig> = {
+  down_block_types: [
+    "DownBlock2D",
+    "CrossAttnDownBlock2D",
+    "AttnDownBlock2D",
+    "ResnetDownsampleBlock2D",
+    "SimpleCrossAttnDownBlock2D",
+  ],
+  up_block_types: [
+    "UpBlock2D",
+    "CrossAttnUpBlock2D",
+    "AttnUpBlock2D",
+    "ResnetUpsampleBlock2D",
+    "SimpleCrossAttnUpBlock2D",
+  ],
+  mid_block_type: ["UNetMidBlock2DCrossAttn", "UNetMidBlock2DSimpleCrossAttn", "UNetMidBlock2D", null],
+  act_fn: activationNames,
+  time_embedding_act_fn: [...activationNames, null],
+  timestep_post_act: [...activationNames, null],
+  encoder_hid_dim_type: ["text_proj", null],
+  num_attention_heads: [null],
+  dual_cross_attention: [false],
+  class_embed_type: ["timestep", "identity", "projection", "simple_projection", null],
+  addition_embed_type: ["text_time", null],
+  resnet_time_scale_shift: ["default", "scale_shift"],
+  resnet_skip_time_act: [false],
+  resnet_out_scale_factor: [1],
+  time_embedding_type: ["positional"],
+  attention_type: ["default"],
+  cross_attention_norm: [null],
+};
+
+/** Keys of one value that may as well be a list with one a level. */
+export const CONDITION_PER_LEVEL = [
+  "only_cross_attention",
+  "layers_per_block",
+  "cross_attention_dim",
+  "transformer_layers_per_block",
+  "attention_head_dim",
+] as const satisfies (keyof UNet2DConditionConfig)[];
+
+/** What one level of the network is made of, once every per-level list is spelled out. */
+export interface ConditionLevel {
+  downType: ConditionDownBlockType;
+  /** The block of the way up **at this resolution**. */
+  upType: ConditionUpBlockType;
+  channels: number;
+  layers: number;
+  contextChannels: number;
+  /** `attention_head_dim`, as it stands in the config, on the way down and up. */
+  headSetting: number | null;
+  upHeadSetting: number | null;
+  /** Transformer blocks after each residual block, on the way down and up. */
+  downTransformers: number | number[];
+  upTransformers: number | number[];
+  onlyCrossAttention: boolean;
+}
+
+export function resolveConditionConfig(given: Partial<UNet2DConditionConfig>): UNet2DConditionConfig {
+  return resolveConfig("UNet2DConditionModel", given, CONDITION_DEFAULTS, {
+    supported: CONDITION_SUPPORTED,
+    perLevel: CONDITION_PER_LEVEL,
+  });
+}
+
+/** Spells out the config's per-level lists, finest level first; throws ModelConfigError if their lengths differ. */
+export function conditionLevels(model: string, config: UNet2DConditionConfig): ConditionLevel[] {
+  const count = [config.down_block_types].flat().length;
+  if (count === 0) throw new ModelConfigError(`${model}: down_block_types is empty; at least one level is needed.`);
+  const each = <T>(key: string, value: T | readonly T[]) => perLevel(model, key, value, count);
+  const channels = each("block_out_channels", config.block_out_channels);
+  const upTypes = each("up_block_types", config.up_block_types).reverse();
+  const layers = each("layers_per_block", config.layers_per_block);
+  const contextChannels = each("cross_attention_dim", config.cross_attention_dim);
+  const heads = each("attention_head_dim", config.attention_head_dim);
+  const onlyCross = each("only_cross_attention", config.only_cross_attention);
+  const transformers = each<number | number[]>("transformer_layers_per_block", config.transformer_layers_per_block);
+  const reversed = config.reverse_transformer_layers_per_block;
+  if (!reversed && transformers.some((entry) => Array.isArray(entry))) {
+    throw new ModelConfigError(
+      `${model}: transformer_layers_per_block has a list for a level, which may differ on the way up; ` +
+        "give reverse_transformer_layers_per_block as well.",
+    );
+  }
+  const upTransformers = reversed
+    ? each<number | number[]>("reverse_transformer_layers_per_block", reversed).reverse()
+    : transformers;
+  requireFewBlocks(model, layers, [transformers, upTransformers]);
+  return each("down_block_types", config.down_block_types).map((downType, i) => ({
+    downType,
+    upType: upTypes[i]!,
+    channels: channels[i]!,
+    layers: layers[i]!,
+    contextChannels: contextChannels[i]!,
+    headSetting: heads[i]!,
+    // Where the list holds sizes of heads and not their number, diffusers reads it from the coarsest level on.
+    upHeadSetting: upTypes[i] === "CrossAttnUpBlock2D" ? heads[i]! : heads[count - 1 - i]!,
+    downTransformers: transformers[i]!,
+    upTransformers: upTransformers[i]!,
+    onlyCrossAttention: onlyCross[i]!,
+  }));
+}
+
+const MOST_BLOCKS = 10_000;
+
+/** Layers times transformer blocks: numbers that are sensible each can still exhaust the memory together. */
+function requireFewBlocks(
+  model: string,
+  layers: readonly number[],
+  transformers: readonly (readonly (number | number[])[])[],
+): void {
+  const most = Math.max(...transformers.flat(2));
+  const blocks = layers.reduce((sum, count) => sum + count * most, 0);
+  if (blocks <= MOST_BLOCKS) return;
+  throw new ModelConfigError(
+    `${model}: layers_per_block and transformer_layers_per_block ask for ${blocks} transformer blocks; ${MOST_BLOCKS} are the most.`,
+  );
+}

@@ -1,0 +1,279 @@
+import * as tf from "@tensorflow/tfjs";
+import { activation } from "../../nn/activations.js";
+import { maskToBias } from "../../nn/attention.js";
+import { Conv2d } from "../../nn/conv2d.js";
+import { Embedding } from "../../nn/embedding.js";
+import { Linear } from "../../nn/linear.js";
+import type { ResnetBlockOptions } from "../../nn/resnet-block.js";
+import { TimestepEmbedding, timestepSinusoid } from "../../nn/time-embedding.js";
+import { checkTimestep, refuseTensor, requireIds, requireTensor, timestepVector } from "../checks.js";
+import { ModelConfigError } from "../errors.js";
+import { Model } from "../model.js";
+import { attentionFactory } from "./unet-2d-condition-attention.js";
+import { type ConditionLevel, conditionLevels, type UNet2DConditionConfig } from "./unet-2d-condition-config.js";
+import { type Conditioning, DownBlock, MidBlock, resultShapes } from "./unet-blocks.js";
+
+/** What a conditional UNet may read besides latents, time and text; which of them it needs is in its config. */
+export interface ConditionInputs {
+  /** Pooled text, [B, any], for `addition_embed_type: "text_time"` (SDXL). */
+  textEmbeds?: tf.Tensor2D;
+  /** [B, n] numbers: original height and width, crop top and left, target height and width (SDXL). */
+  timeIds?: tf.Tensor2D;
+  /** int32 [B] for a table of classes; [B] for "timestep"; else a float vector [B, n]. */
+  classLabels?: tf.Tensor;
+  /** LCM's embedded guidance scale, [B, time_cond_proj_dim]. */
+  timestepCond?: tf.Tensor2D;
+  /** 1 where the context may be read, 0 where not, [B, L]. */
+  encoderAttentionMask?: tf.Tensor2D;
+}
+
+/** What is computed or looked up for numbers: the rest of the network reads vectors. */
+export interface Vectors {
+  /** The sinusoid of t, [B or 1, channels of the first level]. */
+  time: tf.Tensor2D;
+  /** Of class labels: rows of the table, sinusoids of those that are times, or the vectors that they are; [B, n]. */
+  classes?: tf.Tensor2D;
+  /** The sinusoids of SDXL's time ids, [B n, addition_time_embed_dim]. */
+  sizes?: tf.Tensor2D;
+}
+
+/** The way down of a conditional UNet and its middle: what a ControlNet copies. */
+export abstract class ConditionEncoder extends Model {
+  readonly conv_in: Conv2d;
+  readonly time_embedding: TimestepEmbedding;
+  readonly class_embedding?: Embedding | TimestepEmbedding | Linear;
+  readonly add_embedding?: TimestepEmbedding;
+  readonly encoder_hid_proj?: Linear;
+  readonly down_blocks: DownBlock[];
+  readonly mid_block?: MidBlock;
+  protected readonly levels: readonly ConditionLevel[];
+  readonly #timeChannels: number;
+
+  /** `name` stands in error messages. */
+  constructor(
+    readonly name: string,
+    protected readonly unet: UNet2DConditionConfig,
+  ) {
+    super();
+    const config = unet;
+    this.levels = conditionLevels(name, config);
+    const first = this.levels[0]!.channels;
+    const last = this.levels.at(-1)!;
+    this.#timeChannels = config.time_embedding_dim ?? first * 4;
+    const act = activation(config.act_fn);
+    this.conv_in = new Conv2d(config.in_channels, first, { kernel: config.conv_in_kernel });
+    this.time_embedding = new TimestepEmbedding(first, this.#timeChannels, {
+      act,
+      conditionFeatures: config.time_cond_proj_dim,
+    });
+    this.class_embedding = this.#classEmbedding(first);
+    if (config.addition_embed_type === "text_time") {
+      const width = this.#required("projection_class_embeddings_input_dim", "addition_embed_type text_time");
+      this.#required("addition_time_embed_dim", "addition_embed_type text_time");
+      this.add_embedding = new TimestepEmbedding(width, this.#timeChannels);
+    }
+    if (config.encoder_hid_dim_type !== null) {
+      this.#required("encoder_hid_dim", `encoder_hid_dim_type ${config.encoder_hid_dim_type}`);
+    }
+    if (config.encoder_hid_dim !== null) {
+      this.encoder_hid_proj = new Linear(config.encoder_hid_dim, this.levels[0]!.contextChannels);
+    }
+    this.down_blocks = this.levels.map((level, i) => {
+      const isResnet = level.downType === "ResnetDownsampleBlock2D" || level.downType === "SimpleCrossAttnDownBlock2D";
+      return new DownBlock(i === 0 ? first : this.levels[i - 1]!.channels, level.channels, {
+        layers: level.layers,
+        resnet: this.resnetOptions(),
+        attention: attentionFactory(config, level, level.downType, level.downTransformers),
+        resampling: i === this.levels.length - 1 ? null : isResnet ? "resnet" : "conv",
+        padding: config.downsample_padding,
+      });
+    });
+    if (config.mid_block_type !== null) {
+      this.mid_block = new MidBlock(last.channels, {
+        layers: config.mid_block_type === "UNetMidBlock2D" ? 0 : 1,
+        resnet: { ...this.resnetOptions(), outputScale: config.mid_block_scale_factor },
+        attention: attentionFactory(
+          config,
+          { ...last, onlyCrossAttention: this.#midOnlyCrossAttention() },
+          config.mid_block_type,
+          last.downTransformers,
+        ),
+      });
+    }
+  }
+
+  /** What all residual blocks of the network have in common. */
+  protected resnetOptions(): ResnetBlockOptions {
+    const config = this.unet;
+    return {
+      groups: config.norm_num_groups,
+      eps: config.norm_eps,
+      timeChannels: this.#timeChannels * (config.class_embeddings_concat ? 2 : 1),
+      timeScaleShift: config.resnet_time_scale_shift,
+      act: activation(config.act_fn),
+    };
+  }
+
+  /** Checks every input against the config; throws ModelInputError. */
+  protected checkInputs(x: tf.Tensor4D, t: number | tf.Tensor1D, context: tf.Tensor3D, inputs: ConditionInputs): void {
+    const { unet: config, name } = this;
+    requireTensor(name, "x", x, {
+      shape: [null, null, null, config.in_channels],
+      axes: "[B, H, W, C]",
+      hint: "Images of a latent model go through the VAE first; an inpainting model takes latents, mask and masked latents joined.",
+    });
+    const [batch, height, width] = x.shape;
+    resultShapes(name, this.down_blocks, [height, width]);
+    checkTimestep(name, t, batch);
+    requireTensor(name, "context", context, {
+      shape: [batch, null, config.encoder_hid_dim ?? this.levels[0]!.contextChannels],
+      axes: "[B, L, C]",
+      hint: "It is the text encoder's hidden states, one row of tokens for each image.",
+    });
+    if (this.add_embedding) {
+      const { textEmbeds, timeIds } = inputs;
+      requireTensor(name, "textEmbeds", textEmbeds, { shape: [batch, null], axes: "[B, C]" });
+      requireTensor(name, "timeIds", timeIds, { shape: [batch, null], axes: "[B, n]", dtype: "any" });
+      const width = textEmbeds!.shape[1] + timeIds!.shape[1] * config.addition_time_embed_dim!;
+      requireTensor(name, "textEmbeds", textEmbeds, {
+        shape: [batch, textEmbeds!.shape[1] + config.projection_class_embeddings_input_dim! - width],
+        axes: "[B, C]",
+        hint: `With timeIds of ${timeIds!.shape[1]} numbers, ${config.addition_time_embed_dim} features each.`,
+      });
+    } else {
+      refuseTensor(name, "textEmbeds", inputs.textEmbeds, "addition_embed_type");
+      refuseTensor(name, "timeIds", inputs.timeIds, "addition_embed_type");
+    }
+    this.#checkClassLabels(batch, inputs.classLabels);
+    if (inputs.timestepCond) {
+      if (config.time_cond_proj_dim === null) {
+        refuseTensor(name, "timestepCond", inputs.timestepCond, "time_cond_proj_dim");
+      }
+      requireTensor(name, "timestepCond", inputs.timestepCond, {
+        shape: [batch, config.time_cond_proj_dim],
+        axes: "[B, C]",
+      });
+    }
+    if (inputs.encoderAttentionMask) {
+      requireTensor(name, "encoderAttentionMask", inputs.encoderAttentionMask, {
+        shape: [batch, context.shape[1]],
+        axes: "[B, L]",
+        dtype: "any",
+      });
+    }
+  }
+
+  /** Turns the inputs that are numbers (times, sizes, classes) into vectors; the rest of the network then depends on tensors alone. */
+  protected vectors(t: number | tf.Tensor1D, { classLabels, timeIds }: ConditionInputs): Vectors {
+    return {
+      time: this.#sinusoid(timestepVector(t), this.levels[0]!.channels),
+      classes: classLabels && this.#classVectors(classLabels),
+      sizes:
+        timeIds && this.#sinusoid(timeIds.reshape<tf.Tensor1D>([timeIds.size]), this.unet.addition_time_embed_dim!),
+    };
+  }
+
+  /** Everything the blocks read: time, class and text vectors in one embedding; context and its mask. */
+  protected conditioning(
+    x: tf.Tensor4D,
+    context: tf.Tensor3D,
+    vectors: Vectors,
+    { timestepCond, textEmbeds, encoderAttentionMask }: Omit<ConditionInputs, "classLabels" | "timeIds">,
+  ): Conditioning {
+    const config = this.unet;
+    let embedding: tf.Tensor2D = this.time_embedding.forward(vectors.time, timestepCond);
+    if (config.timestep_post_act) embedding = activation(config.timestep_post_act)(embedding);
+    if (vectors.classes) {
+      const vector = this.#embedClass(vectors.classes);
+      embedding = config.class_embeddings_concat
+        ? tf.concat([embedding.tile<tf.Tensor2D>([x.shape[0] / embedding.shape[0], 1]), vector], 1)
+        : embedding.add<tf.Tensor2D>(vector);
+    }
+    if (this.add_embedding) embedding = embedding.add<tf.Tensor2D>(this.#embedAddition(textEmbeds!, vectors.sizes!));
+    if (config.time_embedding_act_fn) embedding = activation(config.time_embedding_act_fn)(embedding);
+    return {
+      time: activation(config.act_fn)(embedding),
+      context: this.encoder_hid_proj ? this.encoder_hid_proj.forward(context) : context,
+      contextBias: encoderAttentionMask && maskToBias(encoderAttentionMask),
+    };
+  }
+
+  /** The way down and the middle: every level's results, from the finest, and the middle's. */
+  protected encode(h: tf.Tensor4D, conditioning: Conditioning): { skips: tf.Tensor4D[]; middle: tf.Tensor4D } {
+    const skips = [h];
+    for (const block of this.down_blocks) skips.push(...block.forward(skips.at(-1)!, conditioning));
+    const last = skips.at(-1)!;
+    return { skips, middle: this.mid_block ? this.mid_block.forward(last, conditioning) : last };
+  }
+
+  #classEmbedding(sinusoidWidth: number): Embedding | TimestepEmbedding | Linear | undefined {
+    const config = this.unet;
+    const act = activation(config.act_fn);
+    const projectionWidth = () =>
+      this.#required("projection_class_embeddings_input_dim", `class_embed_type ${config.class_embed_type}`);
+    switch (config.class_embed_type) {
+      case "timestep":
+        return new TimestepEmbedding(sinusoidWidth, this.#timeChannels, { act });
+      case "projection":
+        return new TimestepEmbedding(projectionWidth(), this.#timeChannels);
+      case "simple_projection":
+        return new Linear(projectionWidth(), this.#timeChannels);
+      case "identity":
+        return undefined;
+      case null:
+        return config.num_class_embeds === null
+          ? undefined
+          : new Embedding(config.num_class_embeds, this.#timeChannels);
+    }
+  }
+
+  #classVectors(labels: tf.Tensor): tf.Tensor2D {
+    if (this.class_embedding instanceof Embedding) return this.class_embedding.forward(labels) as tf.Tensor2D;
+    if (this.unet.class_embed_type !== "timestep") return labels as tf.Tensor2D;
+    return this.#sinusoid(labels as tf.Tensor1D, this.levels[0]!.channels);
+  }
+
+  #embedClass(vectors: tf.Tensor2D): tf.Tensor2D {
+    const layers = this.class_embedding;
+    return !layers || layers instanceof Embedding ? vectors : layers.forward(vectors);
+  }
+
+  /** SDXL: [pooled text | the sinusoid of each time id]. */
+  #embedAddition(textEmbeds: tf.Tensor2D, sizes: tf.Tensor2D): tf.Tensor2D {
+    const batch = textEmbeds.shape[0];
+    return this.add_embedding!.forward(tf.concat([textEmbeds, sizes.reshape<tf.Tensor2D>([batch, -1])], 1));
+  }
+
+  #sinusoid(t: tf.Tensor1D, features: number): tf.Tensor2D {
+    const { flip_sin_to_cos: flipSinToCos, freq_shift: freqShift } = this.unet;
+    return timestepSinusoid(t, features, { flipSinToCos, freqShift });
+  }
+
+  #checkClassLabels(batch: number, labels: tf.Tensor | undefined): void {
+    const { unet: config, name } = this;
+    const type = config.class_embed_type;
+    if (type === null && config.num_class_embeds === null)
+      return refuseTensor(name, "classLabels", labels, "class_embed_type");
+    if (type === null) {
+      requireTensor(name, "classLabels", labels, { shape: [batch], axes: "[B]", dtype: "int32" });
+      return requireIds(name, "classLabels", labels!, config.num_class_embeds!);
+    }
+    if (type === "timestep")
+      return requireTensor(name, "classLabels", labels, { shape: [batch], axes: "[B]", dtype: "any" });
+    const width = type === "identity" ? this.#timeChannels : config.projection_class_embeddings_input_dim;
+    requireTensor(name, "classLabels", labels, { shape: [batch, width], axes: "[B, C]" });
+  }
+
+  #midOnlyCrossAttention(): boolean {
+    const { only_cross_attention: only, mid_block_only_cross_attention: mid } = this.unet;
+    return mid ?? (typeof only === "boolean" ? only : false);
+  }
+
+  #required(key: keyof UNet2DConditionConfig, because: string): number {
+    const value = this.unet[key];
+    if (typeof value === "number") return value;
+    throw new ModelConfigError(
+      `${this.name}: ${because} needs ${key}, which is ${JSON.stringify(value)}; give a number.`,
+    );
+  }
+}

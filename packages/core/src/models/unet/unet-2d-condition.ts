@@ -1,0 +1,115 @@
+import * as tf from "@tensorflow/tfjs";
+import { activation } from "../../nn/activations.js";
+import { Conv2d } from "../../nn/conv2d.js";
+import { GroupNorm } from "../../nn/group-norm.js";
+import { recorded } from "../../nn/recorded.js";
+import { requireTensor } from "../checks.js";
+import { ModelInputError } from "../errors.js";
+import { attentionFactory } from "./unet-2d-condition-attention.js";
+import { resolveConditionConfig, type UNet2DConditionConfig } from "./unet-2d-condition-config.js";
+import { ConditionEncoder, type ConditionInputs, type Vectors } from "./unet-2d-condition-encoder.js";
+import { resultShapes, UpBlock } from "./unet-blocks.js";
+
+/** What the UNet reads besides x, t and context; which of it, the config decides. Borrowed. */
+export interface UNet2DConditionInputs extends ConditionInputs {
+  /** A ControlNet's results: one to add to each feature map that the way down keeps, from the finest. */
+  downResiduals?: readonly tf.Tensor4D[];
+  midResidual?: tf.Tensor4D;
+}
+
+/**
+ * The denoiser of Stable Diffusion (Rombach et al. 2022) and its relatives: a UNet (Ronneberger et al. 2015) of residual
+ * and attention blocks that reads noisy latents, the time and the text. SD1, SD2, SDXL, LCM, inpainting, the 4x upscaler
+ * and unCLIP's decoder differ in their config only.
+ *
+ * forward: x [B, H, W, in_channels], t a number or [B], context [B, L, cross_attention_dim] -> [B, H, W, out_channels];
+ * H and W may be any size, also odd.
+ */
+export class UNet2DConditionModel extends ConditionEncoder {
+  readonly config: UNet2DConditionConfig;
+  readonly up_blocks: UpBlock[];
+  readonly conv_norm_out: GroupNorm;
+  readonly conv_out: Conv2d;
+
+  constructor(config: Partial<UNet2DConditionConfig> = {}) {
+    super("UNet2DConditionModel", resolveConditionConfig(config));
+    this.config = this.unet;
+    const { norm_num_groups: groups, norm_eps: eps, out_channels, conv_out_kernel: kernel } = this.config;
+    const levels = this.levels;
+    const first = levels[0]!.channels;
+    this.up_blocks = levels
+      .map((level, i) => {
+        const inChannels = (levels[i + 1] ?? level).channels;
+        const finer = (levels[i - 1] ?? level).channels;
+        const isResnet = level.upType === "ResnetUpsampleBlock2D" || level.upType === "SimpleCrossAttnUpBlock2D";
+        // The last skip of a level is what the finer one handed down.
+        const skipChannels = [...Array<number>(level.layers).fill(level.channels), finer];
+        return new UpBlock(inChannels, level.channels, skipChannels, {
+          resnet: this.resnetOptions(),
+          attention: attentionFactory(
+            this.unet,
+            { ...level, headSetting: level.upHeadSetting },
+            level.upType,
+            level.upTransformers,
+          ),
+          resampling: i === 0 ? null : isResnet ? "resnet" : "conv",
+        });
+      })
+      .reverse();
+    this.conv_norm_out = new GroupNorm(groups, first, eps);
+    this.conv_out = new Conv2d(first, out_channels, { kernel });
+  }
+
+  /** Borrows its arguments; the caller owns the result. Throws ModelInputError before any work. */
+  forward(
+    x: tf.Tensor4D,
+    t: number | tf.Tensor1D,
+    context: tf.Tensor3D,
+    inputs: UNet2DConditionInputs = {},
+  ): tf.Tensor4D {
+    this.checkInputs(x, t, context, inputs);
+    this.#checkResiduals(x, inputs);
+    return tf.tidy(() => {
+      const { classLabels: _, timeIds: __, downResiduals, ...read } = inputs;
+      const vectors = this.vectors(t, inputs);
+      const added = Object.fromEntries(downResiduals?.map((residual, i) => [`downResiduals.${i}`, residual]) ?? []);
+      return recorded(this, { x, context, ...vectors, ...read, ...added }, () => this.#predict(x, context, vectors, inputs)); // prettier-ignore
+    });
+  }
+
+  #predict(x: tf.Tensor4D, context: tf.Tensor3D, vectors: Vectors, inputs: UNet2DConditionInputs): tf.Tensor4D {
+    const conditioning = this.conditioning(x, context, vectors, inputs);
+    const { downResiduals, midResidual } = inputs;
+    const input = this.config.center_input_sample ? x.mul<tf.Tensor4D>(2).sub<tf.Tensor4D>(1) : x;
+    const { skips: own, middle } = this.encode(this.conv_in.forward(input), conditioning);
+    const skips = own.map((skip, i): tf.Tensor4D => (downResiduals ? skip.add(downResiduals[i]!) : skip));
+    let h = midResidual ? middle.add<tf.Tensor4D>(midResidual) : middle;
+    for (const block of this.up_blocks) h = block.forward(h, conditioning, skips);
+    return this.conv_out.forward(this.conv_norm_out.forward(h, activation(this.config.act_fn)));
+  }
+
+  /** Residuals have the shapes of what they are added to; a size of 1 stands for the same everywhere. */
+  #checkResiduals(
+    { shape: [batch, height, width] }: tf.Tensor4D,
+    { downResiduals, midResidual }: UNet2DConditionInputs,
+  ) {
+    if (!downResiduals && !midResidual) return;
+    const first = [height, width, this.levels[0]!.channels];
+    const kept = [first, ...resultShapes(this.name, this.down_blocks, [height, width])];
+    if (downResiduals && downResiduals.length !== kept.length) {
+      throw new ModelInputError(
+        `${this.name}: ${downResiduals.length} downResiduals were given, and this UNet keeps ${kept.length} feature maps. ${OTHER_CONTROLNET}`,
+      );
+    }
+    const check = (name: string, residual: tf.Tensor4D, sizes: readonly number[]) =>
+      requireTensor(this.name, name, residual, {
+        shape: [batch, ...sizes].map((size, axis) => (residual.shape[axis] === 1 ? 1 : size)),
+        axes: "[B, H, W, C]",
+        hint: OTHER_CONTROLNET,
+      });
+    for (const [i, residual] of (downResiduals ?? []).entries()) check(`downResiduals[${i}]`, residual, kept[i]!);
+    if (midResidual) check("midResidual", midResidual, kept.at(-1)!);
+  }
+}
+
+const OTHER_CONTROLNET = "Take a ControlNet that was made for this UNet.";

@@ -1,0 +1,326 @@
+import * as tf from "@tensorflow/tfjs";
+import { keyedNoise, type Scheduler, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
+import type { SaveOptions } from "../../weights/model-folder.js";
+import { differenceMask } from "./diff-edit-mask.js";
+import {
+  checkImageLatents,
+  checkMask,
+  checkMaskSettings,
+  type CheckedPrompts,
+  checkPictures,
+  checkPrompts,
+  checkSettings,
+  DIFF_EDIT_OPTIONS,
+  type DiffEditFacts,
+  type DiffEditInvertOptions,
+  type DiffEditMaskOptions,
+  type DiffEditOptions,
+} from "./diff-edit-options.js";
+import { FiniteWatch } from "../drawing/finite-watch.js";
+import { guide, needsGuidance } from "../drawing/guidance.js";
+import { binaryMask, blend } from "../stable-diffusion/inpainting.js";
+import { LatentSpace } from "../stable-diffusion/latent-space.js";
+import { requireKnownOptions } from "../options/known-options.js";
+import { requireOption, requirePictures } from "../options/option-checks.js";
+import { planDrawing, planSteps } from "../drawing/plan-steps.js";
+import { PROMPT_OPTIONS } from "../stable-diffusion/stable-diffusion-options.js";
+import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
+import { preview, previewMap } from "../stable-diffusion/preview.js";
+import { sample } from "../drawing/sampling.js";
+import {
+  readStableDiffusionParts,
+  STABLE_DIFFUSION_OTHERS,
+  STABLE_DIFFUSION_PARTS,
+  stableDiffusionFolders,
+  StableDiffusionPipeline,
+} from "../stable-diffusion/stable-diffusion.js";
+import { stepWindow } from "../drawing/step-window.js";
+import { repeatRows, tokensOf } from "../stable-diffusion/text-conditioning.js";
+
+const INVERSE = "inverse_scheduler";
+const PARTS = {
+  ...STABLE_DIFFUSION_PARTS,
+  [INVERSE]: { className: ["DDIMInverseScheduler", "DPMSolverMultistepInverseScheduler"], optional: true },
+};
+
+/** What `onStep` is told after each step. */
+export interface DiffEditStep {
+  /** Counts from 0 to `total` - 1. */
+  readonly index: number;
+  readonly total: number;
+  /** The timestep the network was asked about. */
+  readonly timestep: number;
+  /** The latents after this step, [B, h, w, C]; lent until the next step. */
+  readonly latents: tf.Tensor4D;
+  /** A small picture of them, [B, h, w, 3] in [0, 1]; the caller owns it. */
+  preview(): tf.Tensor4D;
+}
+
+/** How to go from noise to pictures and back. */
+export interface DiffEditSchedulers {
+  /** Default: DDIM on the noise levels of the pipeline's scheduler. */
+  scheduler?: Scheduler;
+  /** Its way back, default DDIM's. */
+  inverseScheduler?: Scheduler;
+}
+
+/**
+ * DiffEdit (Couairon et al. 2023): changes what a text says of a picture, where it must, with nothing drawn by hand. In three stages: a mask of
+ * where the network's answers differ between the text that fits and the one that is wished for (`generateMask`), the noise that the picture would be
+ * drawn from (`invert`), and the way back with the new text inside the mask, and the old latents outside (`generate`, `steps`).
+ *
+ * It works with the networks of a StableDiffusionPipeline, its LoRAs and learned words.
+ */
+export class StableDiffusionDiffEditPipeline {
+  readonly scheduler: Scheduler;
+  readonly inverseScheduler: Scheduler;
+  readonly #space: LatentSpace;
+  readonly #facts: DiffEditFacts;
+  #previewMap: number[][] | undefined;
+
+  constructor(
+    readonly pipeline: StableDiffusionPipeline,
+    { scheduler, inverseScheduler }: DiffEditSchedulers = {},
+  ) {
+    const { vae, textEncoder, tokenizer, scheduler: given } = pipeline.parts;
+    const ofClass = (_class_name: string) => schedulerFromConfig({ ...given.config, clip_sample: false, _class_name });
+    this.scheduler = scheduler ?? ofClass("DDIMScheduler");
+    this.inverseScheduler = inverseScheduler ?? ofClass("DDIMInverseScheduler");
+    this.#space = new LatentSpace(vae);
+    const { factor, channels: latentChannels } = this.#space;
+    const text = { textWidth: textEncoder.config.hidden_size, textTokens: tokensOf(tokenizer, textEncoder) };
+    this.#facts = { factor, latentChannels, ...text };
+  }
+
+  /**
+   * Opens a folder of Stable Diffusion in the layout of diffusers, or a pipeline of the hub by its name; its schedulers are used if an
+   * `inverse_scheduler/` is among them.
+   *
+   * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit; HubError for downloads
+   */
+  static async fromPretrained(
+    from: string | URL,
+    options: FromPretrainedOptions = {},
+  ): Promise<StableDiffusionDiffEditPipeline> {
+    return PipelineFolder.open(from, PARTS, options, async (folder) => {
+      const inverseScheduler = folder.present.has(INVERSE) ? await folder.scheduler(INVERSE) : undefined;
+      const pipeline = new StableDiffusionPipeline(await readStableDiffusionParts(folder));
+      const schedulers = inverseScheduler ? { scheduler: pipeline.parts.scheduler, inverseScheduler } : {};
+      return new StableDiffusionDiffEditPipeline(pipeline, schedulers);
+    });
+  }
+
+  /** Writes a folder that {@link fromPretrained} and Python's diffusers open. */
+  async savePretrained(folder: string, save: SaveOptions = {}): Promise<void> {
+    const { scheduler, inverseScheduler } = this;
+    const parts = { ...stableDiffusionFolders(this.pipeline.parts), scheduler, [INVERSE]: inverseScheduler };
+    await writePipelineFolder(folder, "StableDiffusionDiffEditPipeline", parts, {
+      others: STABLE_DIFFUSION_OTHERS,
+      save,
+    });
+  }
+
+  /**
+   * Where pictures must change for a new text (section 3.2, step 1): noised pictures are shown to the network with both texts, and where the
+   * answers differ by more than half of `maskThresholdingRatio` times the mean is in the mask.
+   *
+   * @returns [N, h, w, 1] of 0 and 1, one value a latent; the caller owns it
+   * @throws PipelineOptionError before any work
+   */
+  async generateMask(options: DiffEditMaskOptions): Promise<tf.Tensor4D> {
+    requireKnownOptions(options, DIFF_EDIT_OPTIONS);
+    for (const prompts of [options.source, options.target]) requireKnownOptions(prompts, PROMPT_OPTIONS);
+    const { signal, image } = options;
+    signal?.throwIfAborted();
+    const { steps, guidanceScale, seed } = checkSettings(options);
+    const { maps, strength, ratio } = checkMaskSettings(options);
+    const [source, target] = [options.source, options.target].map((given) => checkPrompts(given, this.#facts)) as [
+      CheckedPrompts,
+      CheckedPrompts,
+    ];
+    requireOption(
+      source.count === target.count,
+      "source",
+      `${source.count} prompts`,
+      `as for the target, ${target.count}`,
+    );
+    const plan = planDrawing(this.scheduler, steps);
+    const pictures = checkPictures(image, target.count, this.#facts);
+    const held: tf.Tensor[] = [pictures];
+    try {
+      await requirePictures({ image: pictures });
+      const { first } = stepWindow(this.scheduler, plan, { steps, strength, image: pictures });
+      const watch = this.#watch(options);
+      const noise = options.noise ?? keyedNoise(seed);
+      const contexts = [source, target].map((prompts) => {
+        const context = this.#read(prompts, guidanceScale, 1, watch);
+        held.push(context);
+        return context;
+      });
+      const noisy = watch.over("Encoding the picture", () =>
+        tf.tidy(() => {
+          const clean = this.#space.encode(pictures, noise, maps);
+          const x = plan.scaleInput(plan.addNoise(clean, noise.normal(clean.shape), first), first);
+          const [, ...shape] = clean.shape;
+          return x.reshape<tf.Tensor5D>([target.count, maps, ...shape]);
+        }),
+      );
+      held.push(noisy);
+      const ask = (x: tf.Tensor4D, map: number) =>
+        contexts.map((context) =>
+          watch.over(`Map ${map + 1} of ${maps}`, () =>
+            this.#predict(x, plan.timesteps[first]!, context, guidanceScale),
+          ),
+        ) as [tf.Tensor4D, tf.Tensor4D];
+      return await differenceMask({ noisy, ask, ratio, signal });
+    } finally {
+      tf.dispose(held);
+    }
+  }
+
+  /**
+   * The latents of pictures on their way to the noise that they would be drawn from (step 2; DDIM inversion, Song et al. 2021): after each
+   * step, the noisiest first, each [N, h, w, C]. The caller owns them.
+   *
+   * @throws PipelineOptionError before any work
+   */
+  async invert(options: DiffEditInvertOptions): Promise<tf.Tensor4D[]> {
+    const inverted: tf.Tensor4D[] = [];
+    try {
+      for await (const step of this.inversionSteps(options)) {
+        options.onStep?.(step);
+        inverted.unshift(step.latents.clone());
+      }
+      return inverted;
+    } catch (error) {
+      tf.dispose(inverted);
+      throw error;
+    }
+  }
+
+  /** The same, one step at a time: leaving the loop frees everything. */
+  async *inversionSteps(options: DiffEditInvertOptions): AsyncGenerator<DiffEditStep, void, undefined> {
+    requireKnownOptions(options, DIFF_EDIT_OPTIONS);
+    options.signal?.throwIfAborted();
+    const checked = checkSettings(options);
+    const { steps, strength } = checked;
+    const prompts = checkPrompts(options, this.#facts);
+    const plan = planSteps(this.inverseScheduler, steps);
+    const end = plan.timesteps.length - (steps - Math.trunc(steps * strength));
+    requireOption(end > 0, "strength", strength, `at least ${(1 / steps).toFixed(3)}, for one of ${steps} steps`);
+    const image = checkPictures(options.image, prompts.count, this.#facts);
+    const start = () => plan.resume(this.#space.encode(image, options.noise ?? keyedNoise(checked.seed)), 0);
+    try {
+      await requirePictures({ image });
+      yield* this.#walk(options, checked, { prompts, plan, start, first: 0, end });
+    } finally {
+      image.dispose();
+    }
+  }
+
+  /** Draws into pictures. The caller owns both tensors: `images` [B, H, W, 3] in [0, 1], and the `latents` they were made from. */
+  async generate(options: DiffEditOptions): Promise<{ images: tf.Tensor4D; latents: tf.Tensor4D }> {
+    let latents: tf.Tensor4D | undefined;
+    try {
+      for await (const step of this.steps(options)) {
+        options.onStep?.(step);
+        if (step.index === step.total - 1) latents = step.latents.clone();
+      }
+      const images = this.#watch(options).over("Decoding", () => this.#space.decode(latents!));
+      return { images, latents: latents! };
+    } catch (error) {
+      latents?.dispose();
+      throw error;
+    }
+  }
+
+  /**
+   * The same, one step at a time (step 3): leaving the loop frees everything.
+   *
+   * @throws PipelineOptionError before any work, if an option is out of its range or the latents are those of other steps
+   */
+  async *steps(options: DiffEditOptions): AsyncGenerator<DiffEditStep, void, undefined> {
+    requireKnownOptions(options, DIFF_EDIT_OPTIONS);
+    options.signal?.throwIfAborted();
+    const checked = checkSettings(options);
+    const { steps, strength, numImages } = checked;
+    const prompts = checkPrompts(options, this.#facts);
+    const { imageLatents } = options;
+    checkImageLatents(imageLatents, prompts.count, this.#facts);
+    const plan = planDrawing(this.scheduler, steps);
+    const { first, end } = stepWindow(this.scheduler, plan, { steps, strength, image: imageLatents[0] });
+    const count = end - first;
+    requireOption(
+      imageLatents.length === count,
+      "imageLatents",
+      `of ${imageLatents.length} steps`,
+      `those of the ${count} steps that strength ${strength} leaves of ${steps}: invert with the same settings`,
+    );
+    const given = checkMask(options.mask, prompts.count, imageLatents[0]!);
+    const mask = tf.tidy(() => repeatRows(binaryMask(given), numImages));
+    given.dispose();
+    const start = () => plan.resume(repeatRows(imageLatents[0]!, numImages), first);
+    // As published: the latents that this step set out from, not those that it has come to.
+    const mend = (x: tf.Tensor4D, i: number) => blend(repeatRows(imageLatents[i - first]!, numImages), x, mask);
+    try {
+      yield* this.#walk(options, checked, { prompts, plan, start, first, end, mend });
+    } finally {
+      mask.dispose();
+    }
+  }
+
+  async *#walk(
+    { noise, signal, ...options }: DiffEditInvertOptions | DiffEditOptions,
+    { guidanceScale, numImages, seed, eta }: ReturnType<typeof checkSettings>,
+    { prompts, ...way }: { prompts: CheckedPrompts } & DiffEditWay,
+  ): AsyncGenerator<DiffEditStep, void, undefined> {
+    const watch = this.#watch(options);
+    const context = this.#read(prompts, guidanceScale, numImages, watch);
+    const denoise = (x: tf.Tensor4D, t: number) => this.#predict(x, t, context, guidanceScale);
+    try {
+      const walk = { ...way, denoise, noise: noise ?? keyedNoise(seed), stepOptions: { eta }, signal, watch };
+      for await (const { x, index, timestep } of sample(walk)) {
+        const show = () => preview(x, (this.#previewMap ??= previewMap(this.#space)));
+        yield { index: index - way.first, total: way.end - way.first, timestep, latents: x, preview: show };
+      }
+    } finally {
+      context.dispose();
+    }
+  }
+
+  /** The states of prompts; when guided those of the negative prompts stand before them. The caller owns them. */
+  #read({ prompts, negatives, count }: CheckedPrompts, scale: number, copies: number, watch: FiniteWatch): tf.Tensor3D {
+    const states = (given: string[] | tf.Tensor3D, tokens?: number) =>
+      Array.isArray(given) ? this.pipeline.encodePrompts(given, { tokens }).promptEmbeds : given;
+    return watch.over("Reading the prompts", () =>
+      tf.tidy(() => {
+        const positive = repeatRows(states(prompts), copies);
+        if (!needsGuidance(scale)) return positive;
+        const negative = states(negatives, positive.shape[1]);
+        return tf.concat([repeatRows(negative, (count * copies) / negative.shape[0]), positive]);
+      }),
+    );
+  }
+
+  #predict(x: tf.Tensor4D, t: number, context: tf.Tensor3D, scale: number): tf.Tensor4D {
+    const { unet } = this.pipeline.parts;
+    if (!needsGuidance(scale)) return unet.forward(x, t, context);
+    const output = unet.forward(tf.concat([x, x]), t, context);
+    const [unconditional, conditional] = tf.split(output, 2) as [tf.Tensor4D, tf.Tensor4D];
+    return guide(unconditional, conditional, scale);
+  }
+
+  #watch({ debug = false }: { debug?: boolean }): FiniteWatch {
+    return new FiniteWatch(this.pipeline.parts, debug);
+  }
+
+  /** Frees the weights of all networks: it disposes of `pipeline`. */
+  dispose(): void {
+    this.pipeline.dispose();
+  }
+}
+
+/** The part of a plan that is walked. */
+type DiffEditWay = Required<Pick<Parameters<typeof sample>[0], "plan" | "start" | "first" | "end">> & {
+  mend?: (x: tf.Tensor4D, index: number) => tf.Tensor4D;
+};

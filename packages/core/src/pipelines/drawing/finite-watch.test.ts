@@ -1,0 +1,109 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import * as tf from "@tensorflow/tfjs";
+import { useTestBackend } from "../../testing/backend.js";
+import { writeTinyStableDiffusion } from "../../testing/stable-diffusion.js";
+import { StableDiffusionPipeline } from "../stable-diffusion/stable-diffusion.js";
+import type { StableDiffusionOptions } from "../stable-diffusion/stable-diffusion-options.js";
+
+let folder: string;
+let pipeline: StableDiffusionPipeline;
+let tensors: number;
+
+beforeAll(async () => {
+  await useTestBackend();
+  folder = await mkdtemp(join(tmpdir(), "finite "));
+  await writeTinyStableDiffusion(folder);
+  pipeline = await StableDiffusionPipeline.fromPretrained(folder);
+  await draw({});
+  tensors = tf.memory().numTensors;
+});
+afterAll(async () => {
+  pipeline.dispose();
+  await rm(folder, { recursive: true });
+});
+
+async function draw(options: Partial<StableDiffusionOptions>): Promise<number[]> {
+  const { images, latents } = await pipeline.generate({
+    ...{ prompt: "a red cube", width: 32, height: 32, numInferenceSteps: 3 },
+    ...options,
+  });
+  const values = [...images.dataSync()];
+  tf.dispose([images, latents]);
+  return values;
+}
+
+/** Draws while a weight is infinite. */
+async function drawWithBroken(
+  part: "unet" | "vae" | "textEncoder",
+  weight: string,
+  onlyFromStep = 0,
+): Promise<unknown> {
+  const parameter = pipeline.parts[part].namedParameters().get(weight)!;
+  const sound = parameter.value.clone();
+  const breakIt = () => tf.tidy(() => parameter.assign(sound.add(Infinity)));
+  try {
+    if (onlyFromStep === 0) breakIt();
+    return await draw({ debug: true, onStep: ({ index }) => index + 1 === onlyFromStep && breakIt() });
+  } finally {
+    parameter.assign(sound);
+    sound.dispose();
+  }
+}
+
+describe("The debug switch", () => {
+  it.each<[string, () => Promise<unknown>, string, string]>([
+    [
+      "the UNet",
+      () => drawWithBroken("unet", "down_blocks.0.resnets.0.conv1.bias", 2),
+      "Step 3 of 4 (timestep 334), unet: The output of down_blocks.0.resnets.0.conv1 (Conv2d) holds",
+      "down_blocks.0.resnets.0.conv1",
+    ],
+    [
+      "the text encoder",
+      () => drawWithBroken("textEncoder", "text_model.encoder.layers.1.mlp.fc1.bias"),
+      "Reading the prompts, textEncoder: The output of text_model.encoder.layers.1.mlp.fc1 (Linear)",
+      "text_model.encoder.layers.1.mlp.fc1",
+    ],
+    [
+      "the autoencoder",
+      () => drawWithBroken("vae", "decoder.mid_block.attentions.0.to_q.bias"),
+      "Decoding, vae: The output of decoder.mid_block.attentions.0.to_q (Linear)",
+      "decoder.mid_block.attentions.0.to_q",
+    ],
+  ])(
+    "names the step and the layer where %s first gives no number, and leaves no tensor",
+    async (_, run, message, path) => {
+      await expect(run()).rejects.toThrow(message);
+      await expect(run()).rejects.toMatchObject({ name: "NonFiniteLayerError", path });
+      expect(tf.memory().numTensors).toBe(tensors);
+      expect(Object.hasOwn(pipeline.parts.unet, "forward")).toBe(false);
+    },
+  );
+
+  it("tells what was given and what the sampler did apart from the layers", async () => {
+    const latents = tf.fill<tf.Rank.R4>([1, 8, 8, 4], NaN);
+    await expect(draw({ debug: true, latents })).rejects.toThrow(
+      /^Step 1 of 4 \(timestep \d+\): what the network is given holds 256 values of 256/,
+    );
+    latents.dispose();
+    await expect(draw({ debug: true, guidanceScale: 1e39 })).rejects.toThrow(
+      /^Step \d of 4 \(timestep \d+\): what the sampler made of the network's answer holds/,
+    );
+    expect(tf.memory().numTensors).toBe(tensors);
+  });
+
+  it("changes no picture, and runs no kernel when it is off", async () => {
+    const kernels = async (debug?: boolean) => {
+      const { kernels } = await tf.profile(async () => tf.tensor1d(await draw({ debug })));
+      return kernels.map(({ name }) => name);
+    };
+    const off = await kernels();
+    expect(off).toEqual(await kernels(false));
+    expect(off).not.toContain("IsFinite");
+    expect((await kernels(true)).filter((name) => name === "IsFinite").length).toBeGreaterThan(100);
+    expect(await draw({ debug: true })).toEqual(await draw({}));
+  });
+});

@@ -1,0 +1,111 @@
+import { beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import * as tf from "@tensorflow/tfjs";
+import { type NoiseSource, type Plan, type State, keyedNoise } from "@tfjs-diffusion/schedulers";
+import { useBackend } from "../../backend/use-backend.js";
+import { sample } from "./sampling.js";
+
+/**
+ * A plan whose steps add the network's output. Like a multistep method it keeps outputs: its states hold the one just
+ * made and the one before, the same tensor in two states.
+ */
+const plan = {
+  timesteps: [30, 20, 10],
+  start: (noise: tf.Tensor) => ({ x: noise.mul(2), history: [] }),
+  scaleInput: (x: tf.Tensor, i: number) => x.mul(i + 1),
+  step: ({ x, history }: { x: tf.Tensor; history: tf.Tensor[] }, output: tf.Tensor) => ({
+    x: x.add(output),
+    history: [output.clone(), ...history.slice(0, 1)],
+  }),
+} as unknown as Plan;
+
+describe("The sampling loop", () => {
+  beforeAll(async () => {
+    await useBackend("cpu");
+  });
+  let asked: { input: number; timestep: number }[];
+  let noise: NoiseSource;
+  beforeEach(() => {
+    asked = [];
+    noise = keyedNoise(0);
+  });
+
+  const denoise = (input: tf.Tensor4D, timestep: number) => {
+    asked.push({ input: input.dataSync()[0]!, timestep });
+    return tf.onesLike(input);
+  };
+  const start = (): State => plan.start(tf.ones([1, 2, 2, 1]));
+  const walk = (options: { first?: number; signal?: AbortSignal } = {}) =>
+    sample({ plan, start, denoise, noise, ...options });
+  const tensors = () => tf.memory().numTensors;
+
+  it("asks the network at every timestep of the plan, with its input scaled by the plan", async () => {
+    const seen: [number, number, number, number][] = [];
+    for await (const { index, total, timestep, x } of walk()) seen.push([index, total, timestep, x.dataSync()[0]!]);
+    expect(asked).toEqual([
+      { input: 2, timestep: 30 },
+      { input: 6, timestep: 20 },
+      { input: 12, timestep: 10 },
+    ]);
+    expect(seen).toEqual([
+      [0, 3, 30, 3],
+      [1, 3, 20, 4],
+      [2, 3, 10, 5],
+    ]);
+  });
+
+  it("starts in the middle where it is told to", async () => {
+    for await (const _ of walk({ first: 2 }));
+    expect(asked).toEqual([{ input: 6, timestep: 10 }]);
+  });
+
+  it("holds one state between steps, and nothing at its end", async () => {
+    const before = tensors();
+    const held: number[] = [];
+    for await (const _ of walk()) held.push(tensors() - before);
+    expect(held).toEqual([2, 3, 3]); // x and one output, then x and two.
+    expect(tensors()).toBe(before);
+  });
+
+  it("frees everything when the caller leaves early", async () => {
+    const before = tensors();
+    for await (const { index } of walk()) if (index === 1) break;
+    expect(tensors()).toBe(before);
+    expect(asked).toHaveLength(2);
+  });
+
+  it("frees everything when the caller throws, and when the network does", async () => {
+    const before = tensors();
+    const throwing = async () => {
+      for await (const _ of walk()) throw new Error("mine");
+    };
+    await expect(throwing()).rejects.toThrow("mine");
+    const failing = sample({ plan, start, noise, denoise: (input) => (tf.neg(input), raise("network")) });
+    await expect(failing.next()).rejects.toThrow("network");
+    expect(tensors()).toBe(before);
+  });
+
+  it("ends between two steps when it is aborted, with the reason", async () => {
+    const before = tensors();
+    const abort = new AbortController();
+    const aborted = async () => {
+      for await (const { index } of walk({ signal: abort.signal })) if (index === 0) abort.abort(new Error("enough"));
+    };
+    await expect(aborted()).rejects.toThrow("enough");
+    expect(asked.length).toBeLessThan(3);
+    expect(tensors()).toBe(before);
+    await expect(walk({ signal: abort.signal }).next()).rejects.toThrow("enough");
+    expect(tensors()).toBe(before);
+  });
+
+  it("lets timers run between steps", async () => {
+    let ran = 0;
+    const timer = setInterval(() => ran++, 0);
+    for await (const _ of walk());
+    clearInterval(timer);
+    expect(ran).toBeGreaterThan(0);
+  });
+});
+
+function raise(message: string): never {
+  throw new Error(message);
+}

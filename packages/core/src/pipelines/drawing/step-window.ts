@@ -1,0 +1,62 @@
+import type { Plan, Scheduler } from "@tfjs-diffusion/schedulers";
+import { PipelineOptionError } from "../options/errors.js";
+import type { CheckedOptions } from "../stable-diffusion/stable-diffusion-options.js";
+
+/** The calls of a plan that are made: from `first` to before `end`. */
+export interface StepWindow {
+  first: number;
+  end: number;
+}
+
+/** What the window depends on; with an `image` on `strength`. */
+type StepWish = Pick<CheckedOptions, "steps" | "strength" | "image"> &
+  Partial<Pick<CheckedOptions, "denoisingStart" | "denoisingEnd">>;
+
+/** These call the network twice a step. */
+const SECOND_ORDER = /Heun|KDPM2|DPMSolverSDE/;
+/** PNDM's Runge-Kutta steps, where its config has them: the first three, of four calls each. */
+const RUNGE_KUTTA = { steps: 3, calls: 4 };
+
+/** Which of a plan's calls begin a step, and the plan's end if it is one; a run can be taken up only there. */
+function stepStarts({ _class_name, skip_prk_steps }: Scheduler["config"], calls: number): number[] {
+  const all = Array.from({ length: calls + 1 }, (_, i) => i);
+  if (SECOND_ORDER.test(_class_name)) return all.filter((i) => i % 2 === 0);
+  if (_class_name !== "PNDMScheduler" || skip_prk_steps) return all;
+  return all.filter((i) => i >= RUNGE_KUTTA.steps * RUNGE_KUTTA.calls || i % RUNGE_KUTTA.calls === 0);
+}
+
+/**
+ * Which part of a plan is walked: with a picture the last `strength` of the steps, rounded down (Meng et al. 2022); with `denoisingStart` and
+ * `denoisingEnd` the calls at timesteps below and from these shares of the way on, so that two pipelines share one plan without a gap
+ * (Podell et al. 2024, section 2.5).
+ *
+ * @throws PipelineOptionError if nothing is left to do
+ */
+export function stepWindow(
+  scheduler: Scheduler,
+  { timesteps }: Plan,
+  { steps, strength, image, denoisingStart, denoisingEnd }: StepWish,
+): StepWindow {
+  const { num_train_timesteps: trained = 1000 } = scheduler.config;
+  const starts = stepStarts(scheduler.config, timesteps.length);
+  const cutoff = (share: number) => Math.round((trained as number) - share * (trained as number));
+  let first = 0;
+  if (denoisingStart !== undefined) {
+    const above = timesteps.filter((t) => t >= cutoff(denoisingStart)).length;
+    first = starts.filter((i) => i <= above).at(-1)!;
+  } else if (image) {
+    const skipped = Math.max(steps - Math.trunc(steps * strength), 0);
+    if (skipped === steps) {
+      throw new PipelineOptionError(
+        `strength: ${strength} of ${steps} steps is less than one; give at least ${(1 / steps).toFixed(3)}, or more numInferenceSteps.`,
+      );
+    }
+    first = starts[skipped]!;
+  }
+  const after = timesteps.slice(first);
+  const end = first + (denoisingEnd === undefined ? after : after.filter((t) => t >= cutoff(denoisingEnd))).length;
+  if (first < end) return { first, end };
+  throw new PipelineOptionError(
+    `denoisingStart, denoisingEnd: ${denoisingStart ?? 0} to ${denoisingEnd ?? 1} holds none of the ${steps} steps; give more numInferenceSteps.`,
+  );
+}

@@ -1,0 +1,87 @@
+import { joinPath, readText } from "../../platform/files.js";
+import { disguise } from "../../weights/disguise.js";
+import { PipelineFolderError } from "../options/errors.js";
+
+/** What a pipeline needs of one part of its folder. */
+export interface PartRequirement {
+  /** The class it must be, or one of several; left out where any will do, as its own file tells which it is. */
+  className?: string | readonly string[];
+  optional?: boolean;
+}
+
+/** What a folder's index says. */
+export interface ModelIndex {
+  present: ReadonlySet<string>;
+  settings: Readonly<Record<string, unknown>>;
+}
+
+/** The name of the file that names the parts of a diffusers folder: `{ part: [library, class], … }`. */
+export const MODEL_INDEX = "model_index.json";
+
+/**
+ * Checks a folder's `model_index.json` against what a pipeline can work with, before anything large is read.
+ * Returns the parts of `required` that are there, and the index's entries that are no parts.
+ *
+ * @throws PipelineFolderError if there is no index, or a part is missing, of another class, or of no known use here
+ */
+export async function readModelIndex(folder: string, required: Record<string, PartRequirement>): Promise<ModelIndex> {
+  const index = await readIndex(folder);
+  const classes = partClasses(folder, index);
+  for (const [part, { className, optional = false }] of Object.entries(required)) {
+    const found = classes.get(part);
+    if (found === undefined && optional) continue;
+    const allowed = className === undefined ? undefined : [className].flat();
+    if (found === undefined || (allowed && !allowed.includes(found))) {
+      throw new PipelineFolderError(
+        `${folder}: ${part} is ${found === undefined ? "missing" : `a ${found}`} in ${MODEL_INDEX}; ` +
+          `this pipeline needs ${allowed ? `a ${allowed.join(" or a ")}` : "one"}.`,
+      );
+    }
+  }
+  const unused = [...classes.keys()].filter((part) => !(part in required));
+  if (unused.length > 0) {
+    throw new PipelineFolderError(
+      `${folder}: this pipeline has no use for ${unused.map((part) => `${part} (${classes.get(part)})`).join(", ")}; ` +
+        `it is made of ${Object.keys(required).join(", ")}. Open the folder with the pipeline it was saved by.`,
+    );
+  }
+  const settings = Object.entries(index as object).filter(([, entry]) => !Array.isArray(entry));
+  return { present: new Set(classes.keys()), settings: Object.fromEntries(settings) };
+}
+
+/** The parts that a folder's index names, with their classes. */
+export async function readPartClasses(folder: string): Promise<ReadonlyMap<string, string>> {
+  return partClasses(folder, await readIndex(folder));
+}
+
+async function readIndex(folder: string): Promise<unknown> {
+  const text = await readText(joinPath(folder, MODEL_INDEX)).catch((error: unknown) => unreadable(folder, error));
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    return unreadable(folder, error, disguise(text));
+  }
+}
+
+function unreadable(folder: string, error: unknown, found?: string): never {
+  throw new PipelineFolderError(
+    found
+      ? `${joinPath(folder, MODEL_INDEX)}: ${found}.`
+      : `${folder}: no ${MODEL_INDEX} can be read there (${(error as Error).message}). ` +
+          "Give the folder that holds it, with a subfolder for each part.",
+    { cause: error },
+  );
+}
+
+/** Part to class. Parts written as [null, null] are absent; keys with other values are not parts. */
+function partClasses(folder: string, index: unknown): Map<string, string> {
+  if (typeof index !== "object" || index === null || Array.isArray(index)) {
+    throw new PipelineFolderError(
+      `${folder}: ${MODEL_INDEX} holds no object; expected { "unet": ["diffusers", "…"], … }.`,
+    );
+  }
+  const classes = Object.entries(index).flatMap(([part, entry]): [string, string][] =>
+    Array.isArray(entry) && typeof entry[1] === "string" ? [[part, entry[1]]] : [],
+  );
+  return new Map(classes);
+}

@@ -1,0 +1,69 @@
+import { type Scheduler, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
+import type { CheckpointFamily } from "../../layouts/families.js";
+import { loadSingleFile, type SingleFileOptions, type SingleFileParts } from "../../layouts/single-file.js";
+import { configFolder } from "../../hub/model-source.js";
+import { joinPath } from "../../platform/files.js";
+import { CLIPTokenizer } from "../../text/tokenizer.js";
+import type { BytesFrom } from "../../weights/open-bytes.js";
+import { openSafetensors } from "../../weights/safetensors.js";
+import { PipelineOptionError, PipelinePartsError } from "../options/errors.js";
+
+/** What a single file does not say. */
+export interface StableDiffusionFileOptions extends SingleFileOptions {
+  /** The vocabulary, which such files do not hold; left out only if `config` is a folder that has it. */
+  tokenizer?: CLIPTokenizer;
+}
+
+/** Whether this is a file of weights, and not a folder; what can only be a file is one, whatever its name. */
+export function isSingleFile(from: BytesFrom): boolean {
+  if (from instanceof Blob || from instanceof Uint8Array) return true;
+  const text = String(from);
+  const path = /^https?:/i.test(text) ? text.replace(/[?#].*/s, "") : text;
+  return /^(data|blob):|\.(safetensors|ckpt|pt|pth|bin)$/i.test(path);
+}
+
+/**
+ * Reads the networks of a single file and gives them to `build`; frees them if that fails.
+ *
+ * @throws PipelinePartsError for a file of another family; those of {@link loadSingleFile}
+ */
+export async function openPipelineFile<P>(
+  from: BytesFrom,
+  options: StableDiffusionFileOptions,
+  { pipeline, families }: { pipeline: string; families: readonly CheckpointFamily[] },
+  build: (parts: SingleFileParts, scheduler: Scheduler) => P | Promise<P>,
+): Promise<P> {
+  const parts = await loadSingleFile(from, options);
+  const { family, unet, vae, textEncoders, schedulerConfig } = parts;
+  try {
+    if (!families.includes(family)) {
+      throw new PipelinePartsError(
+        `${pipeline}: the file is of the family ${family}; this pipeline draws with ${families.join(" and ")}.`,
+      );
+    }
+    return await build(parts, schedulerFromConfig(schedulerConfig));
+  } catch (error) {
+    for (const network of [unet, vae, ...textEncoders.values()]) network.dispose();
+    throw error;
+  }
+}
+
+/**
+ * The tokenizer that goes with a single file.
+ *
+ * @throws PipelineOptionError if it is neither given nor in the `config` folder; WeightsFormatError if the file is none, which matters more
+ */
+export async function tokenizerForFile(
+  from: BytesFrom,
+  given: CLIPTokenizer | undefined,
+  config: string | undefined,
+  part: "tokenizer" | "tokenizer_2" = "tokenizer",
+): Promise<CLIPTokenizer> {
+  if (given) return given;
+  if (config !== undefined) return CLIPTokenizer.fromFolder(joinPath(await configFolder(config), part));
+  await (await openSafetensors(from)).close();
+  throw new PipelineOptionError(
+    `${part === "tokenizer" ? part : "tokenizer2"}: missing; a single file holds no vocabulary. Give CLIPTokenizer.fromFolder(a folder with ` +
+      "vocab.json and merges.txt), or as config a folder of diffusers for the same kind of model.",
+  );
+}

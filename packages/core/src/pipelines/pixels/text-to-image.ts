@@ -1,0 +1,157 @@
+import * as tf from "@tensorflow/tfjs";
+import { keyedNoise } from "@tfjs-diffusion/schedulers";
+import { toUnit } from "../../image/to-unit.js";
+import type { CLIPTextModel, CLIPTextModelWithProjection } from "../../models/clip/clip-text-model.js";
+import type { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
+import { FiniteWatch } from "../drawing/finite-watch.js";
+import type { SaveOptions } from "../../weights/model-folder.js";
+import { guide, needsGuidance } from "../drawing/guidance.js";
+import { planDrawing } from "../drawing/plan-steps.js";
+import { keepPixelRange } from "./pixel-range.js";
+import type { PartRequirement } from "../files/model-index.js";
+import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
+import { sample } from "../drawing/sampling.js";
+import {
+  type TextConditioning,
+  encodePrompts,
+  joinPrompts,
+  repeatPrompts,
+} from "../stable-diffusion/text-conditioning.js";
+import { type TextToImageOptions, checkOptions } from "./text-to-image-options.js";
+import { type TextToImageParts, pictureShape, requireFittingParts } from "./text-to-image-parts.js";
+
+/** The parts as `model_index.json` names them, each in its subfolder. */
+const PARTS = {
+  unet: { className: "UNet2DConditionModel" },
+  text_encoder: { className: "CLIPTextModel" },
+  text_encoder_2: { className: "CLIPTextModelWithProjection", optional: true },
+  tokenizer: { className: "CLIPTokenizer" },
+  scheduler: {},
+} satisfies Record<string, PartRequirement>;
+
+/** What `onStep` is told after each step. */
+export interface TextToImageStep {
+  /** Counts from 0 to `total` - 1. */
+  readonly index: number;
+  readonly total: number;
+  /** The timestep the network was asked about. */
+  readonly timestep: number;
+  /** The pictures with the noise that is left in them, [B, H, W, 3] about [-1, 1]; lent until the next step. */
+  readonly latents: tf.Tensor4D;
+  /** The same to look at, in [0, 1]; the caller owns it. */
+  preview(): tf.Tensor4D;
+}
+
+/**
+ * Text to image in the space of pixels: a UNet takes the noise out of small pictures, step by step, told by a CLIP
+ * text encoder what they show. Unlike Stable Diffusion it has no autoencoder: what is sampled is the picture.
+ *
+ * Start: `const pipeline = await TextToImagePipeline.fromPretrained("packages/examples/weights/faces")`.
+ */
+export class TextToImagePipeline {
+  constructor(readonly parts: TextToImageParts) {
+    requireFittingParts(parts);
+  }
+
+  /**
+   * Opens a folder in the layout of diffusers: `model_index.json` names the parts, each part has its subfolder
+   * (`unet/`, `text_encoder/`, `text_encoder_2/`, `tokenizer/`, `scheduler/`); or one of the Hugging Face hub by its name, "owner/name".
+   *
+   * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit; HubError for downloads
+   */
+  static async fromPretrained(from: string | URL, options: FromPretrainedOptions = {}): Promise<TextToImagePipeline> {
+    return PipelineFolder.open(
+      from,
+      PARTS,
+      options,
+      async (parts) =>
+        new TextToImagePipeline({
+          scheduler: await parts.scheduler(),
+          tokenizer: await parts.tokenizer(),
+          textEncoder: await parts.model<CLIPTextModel>("text_encoder"),
+          textEncoder2: await parts.optionalModel<CLIPTextModelWithProjection>("text_encoder_2"),
+          unet: await parts.model<UNet2DConditionModel>("unet"),
+        }),
+    );
+  }
+
+  /** Writes what {@link fromPretrained} reads; `save` halves the precision, splits large files. */
+  async savePretrained(folder: string, save: SaveOptions = {}): Promise<void> {
+    const { unet, textEncoder, textEncoder2, tokenizer, scheduler } = this.parts;
+    const parts = { unet, text_encoder: textEncoder, text_encoder_2: textEncoder2, tokenizer, scheduler };
+    await writePipelineFolder(folder, "TextToImagePipeline", parts, { save });
+  }
+
+  /** Draws the prompts. The caller owns both tensors: `images` [B, H, W, 3] in [0, 1], and `latents`, the same unclipped. */
+  async generate(options: TextToImageOptions): Promise<{ images: tf.Tensor4D; latents: tf.Tensor4D }> {
+    let latents: tf.Tensor4D | undefined;
+    try {
+      for await (const step of this.steps(options)) {
+        options.onStep?.(step);
+        if (step.index === step.total - 1) latents = step.latents.clone();
+      }
+      return { images: toUnit(latents!), latents: latents! };
+    } catch (error) {
+      latents?.dispose();
+      throw error;
+    }
+  }
+
+  /**
+   * The same, one step at a time, to look at or to stop early: leaving the loop frees everything.
+   *
+   * @throws PipelineOptionError before any work, if an option is out of its range
+   */
+  async *steps(options: TextToImageOptions): AsyncGenerator<TextToImageStep, void, undefined> {
+    const { prompts, negativePrompts, steps, seed, numImages, shape, ...guidance } = checkOptions(
+      options,
+      pictureShape(this.parts.unet),
+    );
+    const { latents, signal, debug = false } = options;
+    signal?.throwIfAborted();
+    const guided = needsGuidance(guidance.guidanceScale);
+    const scheduler = options.scheduler ?? this.parts.scheduler;
+    const plan = planDrawing(scheduler, steps);
+    const noise = options.noise ?? keyedNoise(seed);
+    const watch = new FiniteWatch(this.parts, debug);
+    const conditioning = watch.over("Reading the prompts", () =>
+      this.#read(prompts, guided ? negativePrompts : [], numImages),
+    );
+
+    const predict = (x: tf.Tensor4D, t: number) => {
+      if (!guided) return this.#predict(x, t, conditioning);
+      const both = this.#predict(tf.concat([x, x]), t, conditioning);
+      const [unconditional, conditional] = tf.split(both, 2) as [tf.Tensor4D, tf.Tensor4D];
+      return guide(unconditional, conditional, guidance.guidanceScale, guidance.guidanceRescale);
+    };
+    const denoise = (x: tf.Tensor4D, t: number) => keepPixelRange(predict(x, t), x, t, scheduler);
+    const start = () => plan.start(latents ?? noise.normal(shape));
+    try {
+      for await (const { x, ...step } of sample({ plan, start, denoise, noise, signal, watch })) {
+        yield { ...step, latents: x, preview: () => toUnit(x) };
+      }
+    } finally {
+      tf.dispose([conditioning.context, conditioning.pooled ?? []]);
+    }
+  }
+
+  /** What the network needs to know of a batch; with negative prompts, these come first, as an equal half of the batch. */
+  #read(prompts: string[], negativePrompts: string[], numImages: number): TextConditioning {
+    return tf.tidy(() => {
+      const positive = repeatPrompts(encodePrompts(prompts, this.parts), numImages);
+      if (negativePrompts.length === 0) return positive;
+      const copies = (prompts.length * numImages) / negativePrompts.length;
+      return joinPrompts(repeatPrompts(encodePrompts(negativePrompts, this.parts), copies), positive);
+    });
+  }
+
+  #predict(x: tf.Tensor4D, t: number, { context, pooled }: TextConditioning): tf.Tensor4D {
+    return this.parts.unet.forward(x, t, context, { classLabels: pooled });
+  }
+
+  /** Frees the weights of all networks. */
+  dispose(): void {
+    const { unet, textEncoder, textEncoder2 } = this.parts;
+    for (const network of [unet, textEncoder, textEncoder2]) network?.dispose();
+  }
+}

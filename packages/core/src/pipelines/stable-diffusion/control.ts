@@ -1,0 +1,110 @@
+import * as tf from "@tensorflow/tfjs";
+import { ControlNetModel } from "../../models/unet/controlnet.js";
+import type { ConditionInputs } from "../../models/unet/unet-2d-condition-encoder.js";
+import type { UNet2DConditionConfig } from "../../models/unet/unet-2d-condition-config.js";
+import type { UNet2DConditionInputs } from "../../models/unet/unet-2d-condition.js";
+import { requireBetween, requireOption } from "../options/option-checks.js";
+
+/** A picture that says where things are (edges, depth, a pose), and the ControlNet that reads it. Borrowed. */
+export interface Control {
+  model: ControlNetModel;
+  /** In [0, 1], [H, W, C] or [1, H, W, C], of the size of what is drawn. */
+  image: tf.Tensor3D | tf.Tensor4D;
+  /** How strongly to follow it, default 1. */
+  scale?: number;
+  /** Shares of the sampling, 0 to 1, between which it is followed. Default 0 and 1: all the time. */
+  start?: number;
+  end?: number;
+  /** Follow the picture where the prompt says nothing: weakly at fine levels, and not at all for the negative prompt. Default false. */
+  guessMode?: boolean;
+}
+
+/** A ControlNet adds its states to the UNet's, and reads the same text: these must be alike. */
+const SHARED = ["cross_attention_dim", "block_out_channels", "layers_per_block"] as const;
+export type ControlledConfig = Pick<UNet2DConditionConfig, (typeof SHARED)[number]>;
+
+/** One, several or none, by the names that errors give them. */
+export function controlsOf(option: Control | readonly Control[] | undefined): Map<string, Control> {
+  if (!Array.isArray(option)) return new Map(option ? [["control", option as Control]] : []);
+  return new Map((option as readonly Control[]).map((control, i) => [`control[${i}]`, control]));
+}
+
+/** @throws PipelineOptionError before any work; height and width are those of the latents, `name` is the option's */
+export function checkControl(
+  name: string,
+  { model, image, scale = 1, start = 0, end = 1 }: Control,
+  { unet, height, width }: { unet: ControlledConfig; height: number; width: number },
+): void {
+  requireOption(model instanceof ControlNetModel, `${name}.model`, typeof model, "a ControlNetModel");
+  for (const key of SHARED) {
+    const [given, wanted] = [forEachBlock(model.config[key], unet), forEachBlock(unet[key], unet)];
+    const expected = `${wanted}, as the UNet has; take a ControlNet that was made for this model`;
+    requireOption(given === wanted, `${name}.model, ${key}`, given, expected);
+  }
+  requireOption(image instanceof tf.Tensor, `${name}.image`, typeof image, "a tensor");
+  const { conditioning_embedding_out_channels: widths, conditioning_channels: channels } = model.config;
+  const factor = 2 ** (widths.length - 1);
+  const wanted = [height * factor, width * factor, channels];
+  const [rows, ...rest] = image.rank === 3 ? [1, ...image.shape] : image.shape;
+  requireOption(
+    rows === 1 && rest.join() === wanted.join(),
+    `${name}.image`,
+    `[${image.shape.join(", ")}]`,
+    `[${wanted.join(", ")}]; resize the picture`,
+  );
+  requireOption(Number.isFinite(scale), `${name}.scale`, scale, "a finite number");
+  requireBetween(`${name}.start`, start, 0, 1);
+  requireBetween(`${name}.end`, end, start, 1);
+}
+
+/** One number stands for the same in every block. */
+function forEachBlock(value: number | readonly number[], { block_out_channels }: ControlledConfig): string {
+  return `[${(typeof value === "number" ? block_out_channels.map(() => value) : value).join(", ")}]`;
+}
+
+/** One call of the network. */
+export interface ControlledCall {
+  /** The latents, twice the batch where guidance also asks about the negative prompts, which come first. */
+  x: tf.Tensor4D;
+  timestep: number;
+  context: tf.Tensor3D;
+  /** What the UNet is told besides. */
+  inputs: ConditionInputs;
+  isGuided: boolean;
+  index: number;
+  total: number;
+}
+
+type Residuals = Pick<UNet2DConditionInputs, "downResiduals" | "midResidual">;
+
+/** What the ControlNets together add to the UNet in this call; the caller owns it. */
+export function controlResiduals(controls: Iterable<Control>, call: ControlledCall): Residuals {
+  const all = [...controls].map((control) => residualsOf(control, call)).filter((residuals) => residuals.length > 0);
+  if (all.length === 0) return {};
+  const sums = all.reduce((sum, more) => sum.map((residual, i) => residual.add<tf.Tensor4D>(more[i]!)));
+  return { downResiduals: sums.slice(0, -1), midResidual: sums.at(-1) };
+}
+
+/** One for each skip connection, then the middle's; none before the control's start and after its end. */
+function residualsOf(control: Control, call: ControlledCall): tf.Tensor4D[] {
+  const { model, image, scale = 1, start = 0, end = 1 } = control;
+  // Those that say one thing of the whole picture were trained to be followed so.
+  const guessMode = (control.guessMode ?? false) || model.config.global_pool_conditions;
+  const { x, timestep, context, inputs, isGuided, index, total } = call;
+  if (index / total < start || (index + 1) / total > end) return [];
+  const onlyPrompted = guessMode && isGuided;
+  const told = <T extends tf.Tensor>(all: T) => (onlyPrompted ? (tf.split(all, 2)[1] as T) : all);
+  const [input, states] = [told(x), told(context)];
+  const { textEmbeds, timeIds } = inputs;
+  const [height, width, channels] = image.shape.slice(-3) as [number, number, number];
+  const pictures = image
+    .reshape<tf.Tensor4D>([1, height, width, channels])
+    .tile<tf.Tensor4D>([input.shape[0], 1, 1, 1]);
+  const { downResiduals, midResidual } = model.forward(input, timestep, states, pictures, {
+    ...{ scale, guessMode },
+    textEmbeds: textEmbeds && told(textEmbeds),
+    timeIds: timeIds && told(timeIds),
+  });
+  const residuals = [...downResiduals, midResidual];
+  return onlyPrompted ? residuals.map((residual) => tf.concat([tf.zerosLike(residual), residual])) : residuals;
+}

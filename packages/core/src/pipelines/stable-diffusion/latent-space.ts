@@ -1,0 +1,60 @@
+import * as tf from "@tensorflow/tfjs";
+import type { NoiseSource } from "@tfjs-diffusion/schedulers";
+import { toUnit } from "../../image/to-unit.js";
+import type { AutoencoderKL } from "../../models/autoencoder/autoencoder-kl.js";
+import { repeatRows } from "./text-conditioning.js";
+
+/** A picture of more latents than this is worked on in bands of this many rows, and one by one: the same result in less memory. */
+const LARGE = 64 * 64;
+const BAND_ROWS = 16;
+
+/**
+ * The space that a latent diffusion model works in: what its autoencoder makes of pictures, shifted and scaled to a standard
+ * deviation of about 1 (Rombach et al. 2022, appendix G: `scaling_factor`), or for each channel by what was measured
+ * (`latents_mean` and `latents_std`, as Playground v2.5 has them).
+ */
+export class LatentSpace {
+  /** Pixels a latent, along each side. */
+  readonly factor: number;
+  readonly channels: number;
+  /** One for all channels, or one for each. */
+  readonly #scale: number | number[];
+  readonly #shift: number | number[];
+
+  constructor(readonly vae: AutoencoderKL) {
+    const { block_out_channels, latent_channels, scaling_factor, shift_factor } = vae.config;
+    const { latents_mean, latents_std } = vae.config;
+    this.factor = 2 ** (block_out_channels.length - 1);
+    this.channels = latent_channels;
+    this.#scale = latents_std?.map((deviation) => scaling_factor / deviation) ?? scaling_factor;
+    this.#shift = latents_mean ?? shift_factor ?? 0;
+  }
+
+  /**
+   * Pictures [B, H, W, 3] in [0, 1] to latents [B copies, H / factor, W / factor, C], drawn from their distribution, so many times from
+   * each; the caller owns them.
+   */
+  encode(images: tf.Tensor4D, noise: NoiseSource, copies = 1): tf.Tensor4D {
+    return tf.tidy(() => {
+      const [, height, width] = images.shape;
+      const encoded = this.vae.encode(images.mul<tf.Tensor4D>(2).sub(1), this.#pieces(height, width));
+      const [mean, logvar] = [repeatRows(encoded.mean, copies), repeatRows(encoded.logvar, copies)];
+      const latents = mean.add(logvar.mul(0.5).exp().mul(noise.normal(mean.shape)));
+      return latents.sub(this.#shift).mul(this.#scale);
+    });
+  }
+
+  /** Latents [B, h, w, C] to pictures [B, h factor, w factor, 3] in [0, 1]; the caller owns them. */
+  decode(latents: tf.Tensor4D): tf.Tensor4D {
+    return tf.tidy(() => {
+      const [, height, width] = latents.shape;
+      const z = latents.div<tf.Tensor4D>(this.#scale).add<tf.Tensor4D>(this.#shift);
+      return toUnit(this.vae.decode(z, this.#pieces(height * this.factor, width * this.factor)));
+    });
+  }
+
+  #pieces(height: number, width: number) {
+    const isLarge = height * width > LARGE * this.factor ** 2;
+    return isLarge ? { bandRows: BAND_ROWS, oneByOne: true } : {};
+  }
+}

@@ -1,0 +1,171 @@
+import type * as tf from "@tensorflow/tfjs";
+import { PipelineOptionError } from "../options/errors.js";
+import type { OptionNames } from "../options/known-options.js";
+import { requireOption, requireTensors, texts } from "../options/option-checks.js";
+import {
+  type CheckedOptions,
+  STABLE_DIFFUSION_OPTIONS,
+  type StableDiffusionOptions,
+} from "./stable-diffusion-options.js";
+
+/** Height and width, or top and left, in pixels. */
+export type PixelPair = readonly [number, number];
+
+/**
+ * What Stable Diffusion XL takes besides {@link StableDiffusionOptions}. Guidance is 5 by default.
+ *
+ * The sizes are its micro-conditioning (Podell et al. 2024, section 2.2): it was told of each picture it learned from how large it was before
+ * it was cut to size, and where it was cut. A small `originalSize` gives soft pictures, a crop gives pictures that are cut off.
+ */
+export interface StableDiffusionXLOptions extends StableDiffusionOptions {
+  /** What the second text encoder reads, one for each prompt. Default: the same. */
+  prompt2?: string | string[];
+  /** The same in place of the negative prompts. */
+  negativePrompt2?: string | string[];
+  /** Sentence vectors of the second text encoder, [prompts, D]; needed with `promptEmbeds`. */
+  pooledPromptEmbeds?: tf.Tensor2D;
+  /** The same for `negativePromptEmbeds`. */
+  negativePooledPromptEmbeds?: tf.Tensor2D;
+  /** Height and width it should look to have come from. Default: the picture's. */
+  originalSize?: PixelPair;
+  /** Top and left of the cut. Default [0, 0]: things are centred. */
+  cropsCoordsTopLeft?: PixelPair;
+  /** Height and width after the cut. Default: the picture's. */
+  targetSize?: PixelPair;
+  /** The same for the negative prompts, both sizes or none. Default: those of the prompts. */
+  negativeOriginalSize?: PixelPair;
+  negativeTargetSize?: PixelPair;
+  /** Default, as in diffusers: that of the prompts; [0, 0] with a size of its own, and for the refiner. */
+  negativeCropsCoordsTopLeft?: PixelPair;
+  /** For the refiner, which is told of a mark for beauty in place of the target size: 6, and 2.5 for the negative prompts. */
+  aestheticScore?: number;
+  negativeAestheticScore?: number;
+}
+
+export const STABLE_DIFFUSION_XL_OPTIONS: OptionNames<StableDiffusionXLOptions> = {
+  ...STABLE_DIFFUSION_OPTIONS,
+  prompt2: true,
+  negativePrompt2: true,
+  pooledPromptEmbeds: true,
+  negativePooledPromptEmbeds: true,
+  originalSize: true,
+  cropsCoordsTopLeft: true,
+  targetSize: true,
+  negativeOriginalSize: true,
+  negativeTargetSize: true,
+  negativeCropsCoordsTopLeft: true,
+  aestheticScore: true,
+  negativeAestheticScore: true,
+};
+
+/** What is read as prompts by the one and by the other text encoder; as many of each. */
+export interface PromptPair {
+  first: string[];
+  second: string[];
+}
+
+/** The prompts for both encoders; the shorter list is one prompt for all. */
+export function promptPair(first: string[], given: string | string[] | undefined): PromptPair {
+  const second = given === undefined ? first : [given].flat();
+  const count = Math.max(first.length, second.length);
+  const stretched = (list: string[]) => (list.length === count ? list : Array<string>(count).fill(list[0]!));
+  return { first: stretched(first), second: stretched(second) };
+}
+
+/**
+ * @param vectorWidth numbers in a sentence vector
+ * @throws PipelineOptionError for sizes that are none, and vectors that are missing or do not fit
+ */
+export function checkXLOptions(
+  options: StableDiffusionXLOptions,
+  { prompts, negatives }: CheckedOptions,
+  vectorWidth: number,
+): void {
+  for (const option of SIZES) {
+    const pair: unknown = options[option];
+    const isPair = Array.isArray(pair) && pair.length === 2 && pair.every((n) => Number.isSafeInteger(n) && n >= 0);
+    requireOption(pair === undefined || isPair, option, `[${String(pair)}]`, "two whole numbers of pixels, 0 or more");
+  }
+  if ((options.negativeOriginalSize === undefined) !== (options.negativeTargetSize === undefined)) {
+    throw new PipelineOptionError("negativeOriginalSize, negativeTargetSize: only one is given; give both or none.");
+  }
+  for (const option of ["aestheticScore", "negativeAestheticScore"] as const) {
+    const score = options[option];
+    requireOption(score === undefined || Number.isFinite(score), option, score, "a finite number");
+  }
+  checkSecond("prompt2", options.prompt2, prompts, prompts);
+  checkSecond("negativePrompt2", options.negativePrompt2, negatives, prompts);
+  checkPooled("prompt", prompts, options.pooledPromptEmbeds, vectorWidth);
+  checkPooled("negativePrompt", negatives, options.negativePooledPromptEmbeds, vectorWidth);
+}
+
+const SIZES = [
+  "originalSize",
+  "cropsCoordsTopLeft",
+  "targetSize",
+  "negativeOriginalSize",
+  "negativeCropsCoordsTopLeft",
+  "negativeTargetSize",
+] as const;
+
+function checkSecond(
+  option: string,
+  second: string | string[] | undefined,
+  first: string[] | tf.Tensor3D,
+  prompts: string[] | tf.Tensor3D,
+): void {
+  if (second === undefined) return;
+  if (!Array.isArray(first)) {
+    throw new PipelineOptionError(`${option}: given with states of both text encoders, which leave it nothing to say.`);
+  }
+  const given = texts(option, second).length;
+  const count = Array.isArray(prompts) ? prompts.length : prompts.shape[0];
+  requireOption(
+    given === 1 || given === count,
+    option,
+    `${given} for ${count} prompts`,
+    "one for all, or one for each",
+  );
+}
+
+function checkPooled(
+  kind: string,
+  states: string[] | tf.Tensor3D,
+  pooled: tf.Tensor2D | undefined,
+  width: number,
+): void {
+  const [embeds, vectors] =
+    kind === "prompt"
+      ? (["promptEmbeds", "pooledPromptEmbeds"] as const)
+      : (["negativePromptEmbeds", "negativePooledPromptEmbeds"] as const);
+  requireTensors({ [vectors]: pooled });
+  if (Array.isArray(states)) {
+    if (pooled) throw new PipelineOptionError(`${vectors}: given without ${embeds}; give both or none.`);
+    return;
+  }
+  if (!pooled) throw new PipelineOptionError(`${embeds}: given without ${vectors}; give both or none.`);
+  const rows = states.shape[0];
+  requireOption(
+    pooled.shape.join() === [rows, width].join(),
+    vectors,
+    `[${pooled.shape.join(", ")}]`,
+    `[${rows}, ${width}], a row for each of ${embeds}`,
+  );
+}
+
+/** The numbers the UNet is told of sizes, for the prompts and for the negative prompts. */
+export function timeIds(
+  options: StableDiffusionXLOptions,
+  size: PixelPair,
+  isRefiner: boolean,
+): { positive: number[]; negative: number[] } {
+  const { originalSize = size, cropsCoordsTopLeft: crop = [0, 0], targetSize = size } = options;
+  const { negativeOriginalSize, negativeTargetSize } = options;
+  const { aestheticScore = 6, negativeAestheticScore = 2.5 } = options;
+  const { negativeCropsCoordsTopLeft = isRefiner || negativeOriginalSize ? [0, 0] : crop } = options;
+  const positive = [...originalSize, ...crop];
+  const negative = [...(negativeOriginalSize ?? originalSize), ...negativeCropsCoordsTopLeft];
+  return isRefiner
+    ? { positive: [...positive, aestheticScore], negative: [...negative, negativeAestheticScore] }
+    : { positive: [...positive, ...targetSize], negative: [...negative, ...(negativeTargetSize ?? targetSize)] };
+}

@@ -1,0 +1,286 @@
+import * as tf from "@tensorflow/tfjs";
+import type { AddOnFileOptions } from "../../adapters/add-on-file.js";
+import { LoraSet } from "../../adapters/lora.js";
+import { readTextualInversion } from "../../adapters/textual-inversion.js";
+import type { AutoencoderKL } from "../../models/autoencoder/autoencoder-kl.js";
+import type { CLIPTextModel, CLIPTextModelWithProjection } from "../../models/clip/clip-text-model.js";
+import type { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
+import type { CLIPTokenizer } from "../../text/tokenizer.js";
+import type { SaveOptions } from "../../weights/model-folder.js";
+import type { BytesFrom } from "../../weights/open-bytes.js";
+import { PipelinePartsError } from "../options/errors.js";
+import { type Condition, LatentPipeline, type LatentPipelineParts, type PromptStates } from "./latent-pipeline.js";
+import type { PartRequirement } from "../files/model-index.js";
+import { requireLatentChannels, requireTextWidth, requireUNet } from "../options/part-checks.js";
+import {
+  isSingleFile,
+  openPipelineFile,
+  type StableDiffusionFileOptions,
+  tokenizerForFile,
+} from "../files/pipeline-file.js";
+import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
+import type { CheckedOptions } from "./stable-diffusion-options.js";
+import {
+  checkXLOptions,
+  promptPair,
+  STABLE_DIFFUSION_XL_OPTIONS,
+  type StableDiffusionXLOptions,
+  timeIds,
+} from "./stable-diffusion-xl-options.js";
+import {
+  encodePromptsXL,
+  type EncodePromptsOptions,
+  joinPrompts,
+  repeatPrompts,
+  type TextConditioning,
+  tokensOf,
+} from "./text-conditioning.js";
+
+const NAME = "StableDiffusionXLPipeline";
+
+/** The parts as `model_index.json` names them; the refiner lacks the first text encoder. */
+const PARTS = {
+  unet: { className: "UNet2DConditionModel" },
+  vae: { className: "AutoencoderKL" },
+  text_encoder: { className: "CLIPTextModel", optional: true },
+  text_encoder_2: { className: "CLIPTextModelWithProjection" },
+  tokenizer: { className: "CLIPTokenizer", optional: true },
+  tokenizer_2: { className: "CLIPTokenizer" },
+  scheduler: {},
+  feature_extractor: { optional: true },
+  image_encoder: { optional: true },
+} satisfies Record<string, PartRequirement>;
+
+/** What Stable Diffusion XL is made of. */
+export interface StableDiffusionXLParts extends LatentPipelineParts {
+  /** Absent in the refiner, with its tokenizer. */
+  textEncoder?: CLIPTextModel;
+  tokenizer?: CLIPTokenizer;
+  textEncoder2: CLIPTextModelWithProjection;
+  tokenizer2: CLIPTokenizer;
+  /** Without any negative prompt the UNet is told zeros, as it was in training, and not of "". Default true. */
+  forceZerosForEmptyPrompt?: boolean;
+}
+
+/** What a single file of XL does not say. */
+export interface StableDiffusionXLFileOptions extends StableDiffusionFileOptions {
+  /** The second encoder's, which pads with "!". */
+  tokenizer2?: CLIPTokenizer;
+}
+
+/**
+ * Stable Diffusion XL (Podell et al. 2024), its refiner and XL-Turbo: the UNet reads the states of two text encoders, a sentence vector of the
+ * second, and the sizes of {@link StableDiffusionXLOptions}. It draws from text, from a picture and into a picture as
+ * {@link StableDiffusionPipeline} does.
+ *
+ *     const latents = await base.generateLatents({ prompt, denoisingEnd: 0.8 });
+ *     const { images } = await refiner.generate({ prompt, latents, denoisingStart: 0.8 });
+ */
+export class StableDiffusionXLPipeline extends LatentPipeline<StableDiffusionXLParts, StableDiffusionXLOptions> {
+  readonly loras: LoraSet;
+  protected override readonly optionNames = STABLE_DIFFUSION_XL_OPTIONS;
+  readonly #isRefiner: boolean;
+
+  /** @throws PipelinePartsError if the parts do not fit */
+  constructor(parts: StableDiffusionXLParts) {
+    super(parts);
+    this.#isRefiner = requireFittingParts(parts);
+    const { unet, textEncoder, textEncoder2 } = parts;
+    this.loras = new LoraSet({ unet, text_encoder_2: textEncoder2, ...(textEncoder && { text_encoder: textEncoder }) });
+  }
+
+  /**
+   * Opens a folder in the layout of diffusers; or a pipeline of the Hugging Face hub by its name, "owner/name"; or what ends in
+   * `.safetensors`, or is a Blob or bytes, as a single file.
+   *
+   * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit; HubError for downloads
+   */
+  static async fromPretrained(
+    from: BytesFrom,
+    options: FromPretrainedOptions & StableDiffusionXLFileOptions = {},
+  ): Promise<StableDiffusionXLPipeline> {
+    if (isSingleFile(from)) return this.fromSingleFile(from, options);
+    return PipelineFolder.open(
+      from as string | URL,
+      PARTS,
+      options,
+      async (parts) =>
+        new StableDiffusionXLPipeline({
+          scheduler: await parts.scheduler(),
+          tokenizer: parts.present.has("tokenizer") ? await parts.tokenizer() : undefined,
+          tokenizer2: await parts.tokenizer("tokenizer_2"),
+          textEncoder: await parts.optionalModel<CLIPTextModel>("text_encoder"),
+          textEncoder2: await parts.model<CLIPTextModelWithProjection>("text_encoder_2"),
+          vae: await parts.model<AutoencoderKL>("vae"),
+          unet: await parts.model<UNet2DConditionModel>("unet"),
+          forceZerosForEmptyPrompt: parts.settings.force_zeros_for_empty_prompt !== false,
+        }),
+    );
+  }
+
+  /**
+   * Opens a checkpoint that is one file; give `tokenizer` and `tokenizer2`, or a `config` folder that has them.
+   *
+   * @throws PipelineOptionError without a vocabulary, PipelinePartsError for a file of another family; those of loadSingleFile
+   */
+  static async fromSingleFile(
+    from: BytesFrom,
+    options: StableDiffusionXLFileOptions = {},
+  ): Promise<StableDiffusionXLPipeline> {
+    const tokenizer2 = await tokenizerForFile(from, options.tokenizer2, options.config, "tokenizer_2");
+    const known = { pipeline: NAME, families: ["sdxl", "sdxl-refiner"] } as const;
+    return openPipelineFile(from, options, known, async ({ family, unet, vae, textEncoders }, scheduler) => {
+      const isBase = family === "sdxl";
+      return new StableDiffusionXLPipeline({
+        ...{ unet, vae, scheduler, tokenizer2, forceZerosForEmptyPrompt: isBase },
+        tokenizer: isBase ? await tokenizerForFile(from, options.tokenizer, options.config) : undefined,
+        textEncoder: textEncoders.get("text_encoder") as CLIPTextModel | undefined,
+        textEncoder2: textEncoders.get("text_encoder_2") as CLIPTextModelWithProjection,
+      });
+    });
+  }
+
+  /** Teaches both text encoders a new word from a file, a folder or the hub, for use in prompts: both or, if that fails, none. */
+  async loadTextualInversion(from: BytesFrom, token?: string, where: AddOnFileOptions = {}): Promise<void> {
+    const { tokenizer, textEncoder, tokenizer2, textEncoder2 } = this.parts;
+    const second = await readTextualInversion(from, {
+      tokenizer: tokenizer2,
+      textEncoder: textEncoder2,
+      token,
+      ...where,
+    });
+    if (tokenizer && textEncoder) {
+      const first = await readTextualInversion(from, { tokenizer, textEncoder, token, ...where });
+      first.teach();
+      this.parts.tokenizer = first.tokenizer;
+    }
+    second.teach();
+    this.parts.tokenizer2 = second.tokenizer;
+  }
+
+  /** Writes a folder that {@link fromPretrained} and Python's diffusers open; `save` halves the precision, splits large files. */
+  async savePretrained(folder: string, save: SaveOptions = {}): Promise<void> {
+    const { unet, vae, textEncoder, textEncoder2, tokenizer, tokenizer2, scheduler } = this.parts;
+    const encoders = { text_encoder: textEncoder, text_encoder_2: textEncoder2 };
+    const parts = { unet, vae, ...encoders, tokenizer, tokenizer_2: tokenizer2, scheduler };
+    const absent = [null, null];
+    const { forceZerosForEmptyPrompt: force_zeros_for_empty_prompt = true } = this.parts;
+    const others = {
+      ...{ feature_extractor: absent, image_encoder: absent, force_zeros_for_empty_prompt },
+      ...(!textEncoder && { text_encoder: absent, tokenizer: absent }),
+      ...(this.#isRefiner && { requires_aesthetics_score: true }),
+    };
+    const name = this.#isRefiner ? "StableDiffusionXLImg2ImgPipeline" : NAME;
+    await writePipelineFolder(folder, name, parts, { others, save });
+  }
+
+  protected override check(options: StableDiffusionXLOptions): CheckedOptions {
+    const checked = super.check({ ...options, guidanceScale: options.guidanceScale ?? 5 });
+    try {
+      checkXLOptions(options, checked, this.parts.textEncoder2.config.projection_dim);
+      return checked;
+    } catch (error) {
+      tf.dispose([checked.image ?? [], checked.mask ?? []]);
+      throw error;
+    }
+  }
+
+  protected readPrompts(prompts: string[], options: EncodePromptsOptions): PromptStates {
+    const { context, pooled } = this.#read(prompts, undefined, options);
+    return { promptEmbeds: context, pooledPromptEmbeds: pooled };
+  }
+
+  protected textFacts() {
+    const { textEncoder, tokenizer2, textEncoder2 } = this.parts;
+    const encoders = [textEncoder, textEncoder2].filter((encoder) => encoder !== undefined);
+    return {
+      textTokens: tokensOf(tokenizer2, textEncoder2),
+      textWidth: encoders.reduce((sum, { config }) => sum + config.hidden_size, 0),
+      textLayers: Math.min(...encoders.map(({ config }) => config.num_hidden_layers)),
+    };
+  }
+
+  protected condition(checked: CheckedOptions, options: StableDiffusionXLOptions): Condition {
+    const { numImages, shape } = checked;
+    const [batch, height, width] = shape;
+    const isGuided = this.isGuided(checked);
+    const { clipSkip, prompts } = checked;
+    const positive = this.#read(prompts, options.prompt2, { clipSkip, weighting: options.promptWeighting });
+    const rows = repeatPrompts({ ...positive, pooled: options.pooledPromptEmbeds ?? positive.pooled }, numImages);
+    const factor = this.factor;
+    const ids = timeIds(options, [height * factor, width * factor], this.#isRefiner);
+    const repeated = (numbers: number[]) => tf.tensor2d([numbers]).tile<tf.Tensor2D>([batch, 1]);
+    const sizes = repeated(ids.positive);
+    const { context, pooled } = isGuided ? joinPrompts(this.#negative(checked, options, rows), rows) : rows;
+    return {
+      context,
+      inputs: {
+        textEmbeds: pooled,
+        timeIds: isGuided ? tf.concat([repeated(ids.negative), sizes]) : sizes,
+        timestepCond: this.timestepCond(checked),
+      },
+    };
+  }
+
+  /** What there is to draw away from, a row for each picture. */
+  #negative(
+    { negatives, shape: [batch] }: CheckedOptions,
+    options: StableDiffusionXLOptions,
+    like: TextConditioning,
+  ): TextConditioning {
+    const { negativePrompt, negativePrompt2, negativePooledPromptEmbeds, negativePromptEmbeds } = options;
+    const { forceZerosForEmptyPrompt = true } = this.parts;
+    if (
+      !negativePromptEmbeds &&
+      negativePrompt === undefined &&
+      negativePrompt2 === undefined &&
+      forceZerosForEmptyPrompt
+    )
+      return { context: tf.zerosLike(like.context), pooled: tf.zerosLike(like.pooled!) };
+    const reading = { weighting: options.promptWeighting, tokens: like.context.shape[1] }; // As diffusers does, without clipSkip.
+    const read = this.#read(negatives, negativePrompt2, reading);
+    return repeatPrompts({ ...read, pooled: negativePooledPromptEmbeds ?? read.pooled }, batch / read.context.shape[0]);
+  }
+
+  #read(
+    given: string[] | tf.Tensor3D,
+    other: string | string[] | undefined,
+    reading: EncodePromptsOptions,
+  ): TextConditioning {
+    if (!Array.isArray(given)) return { context: given, pooled: undefined };
+    const { first, second } = promptPair(given, other);
+    const { tokenizer, textEncoder, tokenizer2, textEncoder2 } = this.parts;
+    const readers = [
+      ...(tokenizer && textEncoder ? [{ prompts: first, tokenizer, encoder: textEncoder }] : []),
+      { prompts: second, tokenizer: tokenizer2, encoder: textEncoder2 },
+    ];
+    return encodePromptsXL(readers, reading);
+  }
+}
+
+/** Whether the UNet is the refiner's, which is told a mark in place of the target size; throws PipelinePartsError if the parts do not fit. */
+function requireFittingParts({ unet, vae, textEncoder, tokenizer, textEncoder2 }: StableDiffusionXLParts): boolean {
+  requireLatentChannels(NAME, unet, vae);
+  if ((textEncoder === undefined) !== (tokenizer === undefined)) {
+    throw new PipelinePartsError(
+      `${NAME}: of textEncoder and tokenizer one is missing; give both, or for the refiner none.`,
+    );
+  }
+  requireTextWidth(NAME, unet, textEncoder2.config.hidden_size + (textEncoder?.config.hidden_size ?? 0));
+  const { class_embed_type, addition_embed_type, addition_time_embed_dim, projection_class_embeddings_input_dim } =
+    unet.config;
+  requireUNet(NAME, class_embed_type === null, `needs class embeddings (${class_embed_type}), which XL has none of.`);
+  requireUNet(
+    NAME,
+    addition_embed_type === "text_time",
+    `has addition_embed_type ${addition_embed_type}, not "text_time"; open it with StableDiffusionPipeline.`,
+  );
+  const told = (projection_class_embeddings_input_dim! - textEncoder2.config.projection_dim) / addition_time_embed_dim!;
+  requireUNet(
+    NAME,
+    told === 6 || told === 5,
+    `takes sentence vectors and sizes of ${projection_class_embeddings_input_dim} numbers together; the second text encoder makes ` +
+      `${textEncoder2.config.projection_dim}, and the 6 sizes (5 for the refiner) have ${addition_time_embed_dim} each.`,
+  );
+  return told === 5;
+}

@@ -1,0 +1,191 @@
+import * as tf from "@tensorflow/tfjs";
+import { type Scheduler, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
+import type { AddOnFileOptions } from "../../adapters/add-on-file.js";
+import { LoraSet } from "../../adapters/lora.js";
+import { loadTextualInversion } from "../../adapters/textual-inversion.js";
+import type { AutoencoderKL } from "../../models/autoencoder/autoencoder-kl.js";
+import type { CLIPTextModel } from "../../models/clip/clip-text-model.js";
+import type { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
+import type { CLIPTokenizer } from "../../text/tokenizer.js";
+import type { SaveOptions } from "../../weights/model-folder.js";
+import type { BytesFrom } from "../../weights/open-bytes.js";
+import { type Condition, LatentPipeline, type LatentPipelineParts, type PromptStates } from "./latent-pipeline.js";
+import type { PartRequirement } from "../files/model-index.js";
+import { requireLatentChannels, requireTextWidth, requireUNet } from "../options/part-checks.js";
+import {
+  isSingleFile,
+  openPipelineFile,
+  type StableDiffusionFileOptions,
+  tokenizerForFile,
+} from "../files/pipeline-file.js";
+import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
+import {
+  type CheckedOptions,
+  STABLE_DIFFUSION_OPTIONS,
+  type StableDiffusionOptions,
+} from "./stable-diffusion-options.js";
+import { encodePrompts, type EncodePromptsOptions, repeatRows, tokensOf } from "./text-conditioning.js";
+
+const NAME = "StableDiffusionPipeline";
+
+/** The parts as `model_index.json` names them; those without a use here are left unread. */
+export const STABLE_DIFFUSION_PARTS = {
+  unet: { className: "UNet2DConditionModel" },
+  vae: { className: "AutoencoderKL" },
+  text_encoder: { className: "CLIPTextModel" },
+  tokenizer: { className: "CLIPTokenizer" },
+  scheduler: {},
+  safety_checker: { optional: true },
+  feature_extractor: { optional: true },
+  image_encoder: { optional: true },
+  inverse_scheduler: { optional: true },
+} satisfies Record<string, PartRequirement>;
+
+/** What stands in their index for those that are never there. */
+export const STABLE_DIFFUSION_OTHERS = {
+  feature_extractor: [null, null],
+  image_encoder: [null, null],
+  safety_checker: [null, null],
+  requires_safety_checker: false,
+};
+
+/** Reads {@link STABLE_DIFFUSION_PARTS}. */
+export async function readStableDiffusionParts(folder: PipelineFolder): Promise<StableDiffusionParts> {
+  return {
+    scheduler: await folder.scheduler(),
+    tokenizer: await folder.tokenizer(),
+    textEncoder: await folder.model<CLIPTextModel>("text_encoder"),
+    vae: await folder.model<AutoencoderKL>("vae"),
+    unet: await folder.model<UNet2DConditionModel>("unet"),
+  };
+}
+
+/** The same by the names of their subfolders. */
+export function stableDiffusionFolders({ unet, vae, textEncoder, tokenizer, scheduler }: StableDiffusionParts) {
+  return { unet, vae, text_encoder: textEncoder, tokenizer, scheduler };
+}
+
+/** What Stable Diffusion is made of. */
+export interface StableDiffusionParts extends LatentPipelineParts {
+  textEncoder: CLIPTextModel;
+  tokenizer: CLIPTokenizer;
+}
+
+/**
+ * Stable Diffusion (Rombach et al. 2022): a UNet takes the noise out of latents, step by step, told by CLIP's text encoder what they
+ * show; an autoencoder makes a picture of them. One class draws from text, from a picture (`image`), and into a picture (`image` and
+ * `mask`): see {@link StableDiffusionOptions}.
+ */
+export class StableDiffusionPipeline extends LatentPipeline<StableDiffusionParts, StableDiffusionOptions> {
+  readonly loras: LoraSet;
+  protected override readonly optionNames = STABLE_DIFFUSION_OPTIONS;
+
+  /** The scheduler's `steps_offset` and `clip_sample` become 1 and false, as the published models need them and diffusers sets them. */
+  constructor(parts: StableDiffusionParts) {
+    super({ ...parts, scheduler: forLatents(parts.scheduler) });
+    requireFittingParts(parts);
+    this.loras = new LoraSet({ unet: parts.unet, text_encoder: parts.textEncoder });
+  }
+
+  /**
+   * Opens a folder in the layout of diffusers (`model_index.json`, `unet/`, `vae/`, `text_encoder/`, `tokenizer/`, `scheduler/`); or a
+   * pipeline of the Hugging Face hub by its name, "owner/name", of which only these folders are downloaded (see downloadFromHub); or what
+   * ends in `.safetensors`, or is a Blob or bytes, as a single file: see {@link fromSingleFile}.
+   *
+   * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit; HubError for downloads
+   */
+  static async fromPretrained(
+    from: BytesFrom,
+    options: FromPretrainedOptions & StableDiffusionFileOptions = {},
+  ): Promise<StableDiffusionPipeline> {
+    if (isSingleFile(from)) return this.fromSingleFile(from, options);
+    return PipelineFolder.open(
+      from as string | URL,
+      STABLE_DIFFUSION_PARTS,
+      options,
+      async (folder) => new StableDiffusionPipeline(await readStableDiffusionParts(folder)),
+    );
+  }
+
+  /**
+   * Opens a checkpoint of Stable Diffusion 1.x or 2.x that is one file (see {@link loadSingleFile}). Such files hold no vocabulary: give a
+   * `tokenizer`, or a `config` folder that has a `tokenizer/`.
+   *
+   * @throws PipelineOptionError without a vocabulary, PipelinePartsError for a file of another family; those of loadSingleFile
+   */
+  static async fromSingleFile(
+    from: BytesFrom,
+    options: StableDiffusionFileOptions = {},
+  ): Promise<StableDiffusionPipeline> {
+    const tokenizer = await tokenizerForFile(from, options.tokenizer, options.config);
+    const known = { pipeline: NAME, families: ["sd1", "sd2"] } as const;
+    return openPipelineFile(from, options, known, ({ unet, vae, textEncoders }, scheduler) => {
+      const textEncoder = textEncoders.get("text_encoder") as CLIPTextModel;
+      return new StableDiffusionPipeline({ unet, vae, textEncoder, tokenizer, scheduler });
+    });
+  }
+
+  /** Teaches the text encoder a new word from a file, a folder or the hub, for use in prompts: see {@link loadTextualInversion}. */
+  async loadTextualInversion(from: BytesFrom, token?: string, where: AddOnFileOptions = {}): Promise<void> {
+    const { tokenizer, textEncoder } = this.parts;
+    this.parts.tokenizer = await loadTextualInversion(from, { tokenizer, textEncoder, token, ...where });
+  }
+
+  /** Writes a folder that {@link fromPretrained} and Python's diffusers open; `save` halves the precision, splits large files. */
+  async savePretrained(folder: string, save: SaveOptions = {}): Promise<void> {
+    await writePipelineFolder(folder, NAME, stableDiffusionFolders(this.parts), {
+      others: STABLE_DIFFUSION_OTHERS,
+      save,
+    });
+  }
+
+  protected readPrompts(prompts: string[], options: EncodePromptsOptions): PromptStates {
+    return { promptEmbeds: encodePrompts(prompts, this.parts, options).context };
+  }
+
+  protected textFacts() {
+    const { tokenizer, textEncoder } = this.parts;
+    const { hidden_size, num_hidden_layers } = textEncoder.config;
+    return { textWidth: hidden_size, textLayers: num_hidden_layers, textTokens: tokensOf(tokenizer, textEncoder) };
+  }
+
+  protected condition(checked: CheckedOptions, { promptWeighting: weighting }: StableDiffusionOptions): Condition {
+    const { prompts, negatives, clipSkip, numImages, shape } = checked;
+    const embeds = (given: string[] | tf.Tensor3D, how: EncodePromptsOptions) =>
+      Array.isArray(given) ? encodePrompts(given, this.parts, { ...how, weighting }).context : given;
+    const inputs = { timestepCond: this.timestepCond(checked) };
+    const positive = repeatRows(embeds(prompts, { clipSkip }), numImages);
+    if (!this.isGuided(checked)) return { context: positive, inputs };
+    const negative = embeds(negatives, { tokens: positive.shape[1] }); // As diffusers does, without clipSkip.
+    return { context: tf.concat([repeatRows(negative, shape[0] / negative.shape[0]), positive]), inputs };
+  }
+}
+
+function requireFittingParts({ unet, vae, textEncoder }: StableDiffusionParts): void {
+  requireLatentChannels(NAME, unet, vae);
+  requireTextWidth(NAME, unet, textEncoder.config.hidden_size);
+  const { class_embed_type, addition_embed_type } = unet.config;
+  requireUNet(
+    NAME,
+    class_embed_type === null,
+    `needs class embeddings (${class_embed_type}), which this pipeline has none of.`,
+  );
+  requireUNet(
+    NAME,
+    addition_embed_type === null,
+    `needs added embeddings (${addition_embed_type}); open it with StableDiffusionXLPipeline.`,
+  );
+}
+
+function forLatents(scheduler: Scheduler): Scheduler {
+  const { steps_offset = 1, clip_sample = false } = scheduler.config as {
+    steps_offset?: number;
+    clip_sample?: boolean;
+  };
+  if (steps_offset === 1 && !clip_sample) return scheduler;
+  const needed = {
+    ...("steps_offset" in scheduler.config && { steps_offset: 1 }),
+    ...("clip_sample" in scheduler.config && { clip_sample: false }),
+  };
+  return schedulerFromConfig({ ...scheduler.config, ...needed });
+}

@@ -1,0 +1,105 @@
+import * as tf from "@tensorflow/tfjs";
+import { keyedNoise } from "@tfjs-diffusion/schedulers";
+import type { CLIPVisionModelWithProjection } from "../../models/clip/clip-vision-model.js";
+import type { SaveOptions } from "../../weights/model-folder.js";
+import { needsGuidance } from "../drawing/guidance.js";
+import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
+import { repeatRows } from "../stable-diffusion/text-conditioning.js";
+import { checkVariation, requirePictureShape, type UnCLIPImageVariationOptions } from "./unclip-options.js";
+import {
+  DRAWING_PARTS,
+  drawingFolders,
+  readDrawingParts,
+  requireImageEncoder,
+  type UnCLIPImageVariationParts,
+} from "./unclip-parts.js";
+import { UnCLIPDrawingPipeline } from "./unclip-pipeline.js";
+import { requirePictures } from "../options/option-checks.js";
+import { planSteps } from "../drawing/plan-steps.js";
+import { drawEmbeddings, type UnCLIPStep } from "./unclip-stages.js";
+import { repeatStates } from "./unclip-text.js";
+
+const NAME = "UnCLIPImageVariationPipeline";
+const PARTS = {
+  ...DRAWING_PARTS,
+  image_encoder: { className: "CLIPVisionModelWithProjection" },
+  feature_extractor: {},
+};
+
+/**
+ * Variations of pictures (Ramesh et al. 2022, section 3.1): what CLIP sees in a picture is drawn anew, without a text. Embeddings mixed by
+ * `slerp` give what lies between pictures (section 3.2).
+ */
+export class UnCLIPImageVariationPipeline extends UnCLIPDrawingPipeline<
+  UnCLIPImageVariationParts,
+  UnCLIPImageVariationOptions
+> {
+  /** @throws PipelinePartsError if the parts do not fit each other */
+  constructor(parts: UnCLIPImageVariationParts) {
+    super(NAME, parts);
+    requireImageEncoder(NAME, parts);
+  }
+
+  /**
+   * Opens a folder in the layout of diffusers, or a model of the Hugging Face hub by its name, "owner/name".
+   *
+   * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit; HubError for downloads
+   */
+  static async fromPretrained(
+    from: string | URL,
+    options: FromPretrainedOptions = {},
+  ): Promise<UnCLIPImageVariationPipeline> {
+    return PipelineFolder.open(from, PARTS, options, async (folder) => {
+      const featureExtractor = await folder.imageProcessor();
+      const imageEncoder = await folder.model<CLIPVisionModelWithProjection>("image_encoder");
+      return new UnCLIPImageVariationPipeline({ ...(await readDrawingParts(folder)), imageEncoder, featureExtractor });
+    });
+  }
+
+  /** Writes what {@link fromPretrained} reads; `save` halves the precision, splits large files. */
+  async savePretrained(folder: string, save: SaveOptions = {}): Promise<void> {
+    const { imageEncoder, featureExtractor } = this.parts;
+    const parts = { ...drawingFolders(this.parts), image_encoder: imageEncoder, feature_extractor: featureExtractor };
+    await writePipelineFolder(folder, NAME, parts, { save });
+  }
+
+  /**
+   * What CLIP sees in pictures [H, W, 3] or [N, H, W, 3] in [0, 1]: one embedding each, [N, D], which the caller owns.
+   *
+   * @throws PipelineOptionError if these are no pictures
+   */
+  imageEmbeddings(images: tf.Tensor3D | tf.Tensor4D): tf.Tensor2D {
+    requirePictureShape("images", images);
+    const { featureExtractor, imageEncoder } = this.parts;
+    return tf.tidy(() => {
+      const batch = images.reshape<tf.Tensor4D>([-1, ...images.shape.slice(-3)]);
+      return imageEncoder.forward(featureExtractor.forward(batch)).imageEmbeds;
+    });
+  }
+
+  async *steps(options: UnCLIPImageVariationOptions): AsyncGenerator<UnCLIPStep, void, undefined> {
+    const { batch, numImages, seed, decoderScale, ...steps } = checkVariation(options, this.facts);
+    const { signal, image, decoderLatents, superResLatents } = options;
+    signal?.throwIfAborted();
+    await requirePictures({ image });
+    const { decoderScheduler, superResScheduler } = this.parts;
+    const plans = {
+      decoder: planSteps(decoderScheduler, steps.decoderSteps, "decoderNumInferenceSteps"),
+      superResolution: planSteps(superResScheduler, steps.superResSteps, "superResNumInferenceSteps"),
+    };
+    const watch = this.watch(options);
+    const run = { plans, noise: options.noise ?? keyedNoise(seed), signal, watch };
+    const rows = needsGuidance(decoderScale) ? 2 * batch : batch;
+    const states = watch.over("Reading the prompts", () => tf.tidy(() => repeatStates(this.textStates([""]), rows)));
+    let imageEmbeddings: tf.Tensor2D | undefined;
+    try {
+      imageEmbeddings = watch.over("Looking at the picture", () =>
+        tf.tidy(() => repeatRows(options.imageEmbeddings ?? this.imageEmbeddings(image!), numImages)),
+      );
+      const drawing = { imageEmbeddings, states, decoderScale, decoderLatents, superResLatents, ...this.facts };
+      yield* drawEmbeddings(this.parts, drawing, run);
+    } finally {
+      tf.dispose([states, imageEmbeddings ?? []]);
+    }
+  }
+}

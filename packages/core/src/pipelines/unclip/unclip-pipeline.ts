@@ -1,0 +1,59 @@
+import type * as tf from "@tensorflow/tfjs";
+import { toUnit } from "../../image/to-unit.js";
+import { Model } from "../../models/model.js";
+import { FiniteWatch } from "../drawing/finite-watch.js";
+import type { UnCLIPDrawingOptions, UnCLIPFacts } from "./unclip-options.js";
+import { requireDrawingParts, type UnCLIPDrawingParts, unclipFacts } from "./unclip-parts.js";
+import type { UnCLIPStep } from "./unclip-stages.js";
+import { readTextStates, type TextStates } from "./unclip-text.js";
+
+/** What unCLIP's pipelines share: pictures are drawn from CLIP image embeddings, which the kinds have from different sources. */
+export abstract class UnCLIPDrawingPipeline<P extends UnCLIPDrawingParts, O extends UnCLIPDrawingOptions> {
+  /** Sizes that the parts fix. */
+  protected readonly facts: UnCLIPFacts;
+
+  constructor(
+    name: string,
+    readonly parts: P,
+  ) {
+    requireDrawingParts(name, parts);
+    this.facts = unclipFacts(parts);
+  }
+
+  /**
+   * Draws one step at a time, to look at or to stop early: leaving the loop frees everything.
+   *
+   * @throws PipelineOptionError before any work, if an option is out of its range
+   */
+  abstract steps(options: O): AsyncGenerator<UnCLIPStep, void, undefined>;
+
+  /** Draws. The caller owns both tensors: `images` [B, H, W, 3] in [0, 1], and `latents`, the same about [-1, 1], unclipped. */
+  async generate(options: O): Promise<{ images: tf.Tensor4D; latents: tf.Tensor4D }> {
+    let latents: tf.Tensor4D | undefined;
+    try {
+      for await (const step of this.steps(options)) {
+        options.onStep?.(step);
+        if (step.index === step.total - 1) latents = step.latents.clone() as tf.Tensor4D;
+      }
+      return { images: toUnit(latents!), latents: latents! };
+    } catch (error) {
+      latents?.dispose();
+      throw error;
+    }
+  }
+
+  /** What the networks know of texts, to mix and to give as `textStates`; the caller owns it. */
+  textStates(prompts: string[]): TextStates {
+    return readTextStates(prompts, this.parts);
+  }
+
+  /** Looks for NaN in all layers, if the options ask for it. */
+  protected watch({ debug = false }: O): FiniteWatch {
+    return new FiniteWatch(this.parts, debug);
+  }
+
+  /** Frees the weights of all networks. */
+  dispose(): void {
+    for (const part of Object.values(this.parts)) if (part instanceof Model) part.dispose();
+  }
+}

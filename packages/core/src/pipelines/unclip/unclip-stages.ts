@@ -1,0 +1,198 @@
+import * as tf from "@tensorflow/tfjs";
+import type { NoiseSource, Plan } from "@tfjs-diffusion/schedulers";
+import { resizeBicubic } from "../../image/resize-bicubic.js";
+import { toUnit } from "../../image/to-unit.js";
+import type { PriorTransformer } from "../../models/clip/prior-transformer.js";
+import type { FiniteWatch } from "../drawing/finite-watch.js";
+import { guide } from "../drawing/guidance.js";
+import { sample } from "../drawing/sampling.js";
+import type { UnCLIPDrawingParts } from "./unclip-parts.js";
+import type { TextStates } from "./unclip-text.js";
+
+/** What unCLIP works at: the image embedding, the small picture, the large one. */
+export type UnCLIPStage = "prior" | "decoder" | "superResolution";
+
+/** What `onStep` is told after each step. */
+export interface UnCLIPStep {
+  readonly stage: UnCLIPStage;
+  /** Counts from 0 to `total` - 1 over all stages. */
+  readonly index: number;
+  readonly total: number;
+  /** The timestep the stage's network was asked about. */
+  readonly timestep: number;
+  /** After this step: an embedding [B, D] in the prior, then pictures [B, h, w, 3] about [-1, 1]; lent until the next step. */
+  readonly latents: tf.Tensor;
+  /** The same to look at, [B, h, w, 3] in [0, 1], grey while there is no picture; the caller owns it. */
+  preview(): tf.Tensor4D;
+}
+
+/** A stage's generator returns its last sample, which the caller owns; it frees all else, however it ends. */
+export type UnCLIPSteps<T> = AsyncGenerator<UnCLIPStep, T, undefined>;
+
+/** What the stages of a run share. */
+export interface UnCLIPRun {
+  noise: NoiseSource;
+  signal: AbortSignal | undefined;
+  watch: FiniteWatch;
+  /** The plan of each stage, in their order. */
+  plans: Partial<Record<UnCLIPStage, Plan>>;
+}
+
+/** One stage: a plan walked from noise, `start` or drawn. */
+interface Stage<T extends tf.Tensor> {
+  stage: UnCLIPStage;
+  shape: T["shape"];
+  start: T | undefined;
+  denoise: (x: T, timestep: number, index: number) => T;
+  preview: (x: T) => tf.Tensor4D;
+}
+
+async function* walk<T extends tf.Tensor>(
+  { stage, shape, start, denoise, preview }: Stage<T>,
+  { noise, signal, watch, plans }: UnCLIPRun,
+): UnCLIPSteps<T> {
+  const plan = plans[stage]!;
+  const lengths = Object.values(plans).map(({ timesteps }) => timesteps.length);
+  const total = lengths.reduce((a, b) => a + b);
+  const before = lengths.slice(0, Object.keys(plans).indexOf(stage)).reduce((a, b) => a + b, 0);
+  const state = () => plan.start(start ?? noise.normal(shape));
+  let last: T | undefined;
+  try {
+    for await (const { x, index, timestep } of sample<T>({ plan, start: state, denoise, noise, signal, watch })) {
+      yield { stage, index: before + index, total, timestep, latents: x, preview: () => preview(x) };
+      if (index === plan.timesteps.length - 1) last = x.clone();
+    }
+    return last!;
+  } catch (error) {
+    last?.dispose();
+    throw error;
+  }
+}
+
+/**
+ * The prior (Ramesh et al. 2022, section 2.2): denoises an image embedding, told of the text.
+ *
+ * @param states for a guided run twice the batch, no text first
+ * @returns embeddings [B, D] in CLIP's scale
+ */
+export async function* runPrior(
+  prior: PriorTransformer,
+  { states, scale, shape, latents }: PriorRequest,
+  run: UnCLIPRun,
+): UnCLIPSteps<tf.Tensor2D> {
+  const { textEmbeds: projEmbedding, hiddenStates, attentionMask } = states;
+  const isGuided = projEmbedding.shape[0] !== shape[0];
+  const denoise = (x: tf.Tensor2D, t: number) => {
+    const input = isGuided ? tf.concat([x, x]) : x;
+    const output = prior.forward(input, t, { projEmbedding, hiddenStates, attentionMask });
+    if (!isGuided) return output;
+    const [unconditional, conditional] = tf.split(output, 2) as [tf.Tensor2D, tf.Tensor2D];
+    return guide(unconditional, conditional, scale);
+  };
+  const grey = () => tf.fill<tf.Rank.R4>([shape[0], 1, 1, 3], 0.5);
+  const latent = yield* walk({ stage: "prior", shape, start: latents, denoise, preview: grey }, run);
+  try {
+    return prior.postProcess(latent);
+  } finally {
+    latent.dispose();
+  }
+}
+
+/** What the prior starts from. */
+export interface PriorRequest {
+  states: TextStates;
+  scale: number;
+  /** Of the embeddings, [B, D]. */
+  shape: [number, number];
+  latents: tf.Tensor2D | undefined;
+}
+
+/** What the decoder and the enlarging networks start from. */
+export interface DrawingRequest {
+  /** [B, D] */
+  imageEmbeddings: tf.Tensor2D;
+  /** For a guided run twice the batch, no text first. */
+  states: TextStates;
+  decoderScale: number;
+  small: [number, number, number];
+  large: [number, number, number];
+  decoderLatents: tf.Tensor4D | undefined;
+  superResLatents: tf.Tensor4D | undefined;
+}
+
+/** Draws embeddings: the decoder's small pictures (section 2.1), then large ones, which the last step holds, about [-1, 1]. */
+export async function* drawEmbeddings(
+  parts: UnCLIPDrawingParts,
+  request: DrawingRequest,
+  run: UnCLIPRun,
+): UnCLIPSteps<void> {
+  const small = yield* decode(parts, request, run);
+  try {
+    const large = yield* enlarge(parts, small, request, run);
+    large.dispose();
+  } finally {
+    small.dispose();
+  }
+}
+
+async function* decode(
+  { textProj, decoder }: UnCLIPDrawingParts,
+  { imageEmbeddings, states, decoderScale, small, decoderLatents }: DrawingRequest,
+  run: UnCLIPRun,
+): UnCLIPSteps<tf.Tensor4D> {
+  const [batch] = imageEmbeddings.shape;
+  const rows = states.textEmbeds.shape[0];
+  const isGuided = rows !== batch;
+  const { context, classLabels, encoderAttentionMask } = run.watch.over("Projecting the embeddings", () =>
+    tf.tidy(() => ({
+      ...textProj.forward({
+        imageEmbeddings,
+        promptEmbeds: states.textEmbeds,
+        textEncoderHiddenStates: states.hiddenStates,
+        doClassifierFreeGuidance: isGuided,
+      }),
+      // The tokens made of the image embedding stand before the text's.
+      encoderAttentionMask: tf.concat(
+        [tf.ones<tf.Rank.R2>([rows, textProj.config.clip_extra_context_tokens]), states.attentionMask],
+        1,
+      ),
+    })),
+  );
+  const denoise = (x: tf.Tensor4D, t: number) => {
+    const input = isGuided ? tf.concat<tf.Tensor4D>([x, x]) : x;
+    const output: tf.Tensor4D = decoder.forward(input, t, context, { classLabels, encoderAttentionMask });
+    return isGuided ? guidePrediction(output, decoderScale) : output;
+  };
+  const shape: [number, number, number, number] = [batch, ...small];
+  try {
+    return yield* walk({ stage: "decoder", shape, start: decoderLatents, denoise, preview: toUnit }, run);
+  } finally {
+    tf.dispose([context, classLabels, encoderAttentionMask]);
+  }
+}
+
+/** Guides the first half of the channels; the variances, the second, are taken from the guided half of the batch as they are. */
+function guidePrediction(output: tf.Tensor4D, scale: number): tf.Tensor4D {
+  const [unconditional, conditional] = tf.split(output, 2) as [tf.Tensor4D, tf.Tensor4D];
+  const [prediction, variance] = tf.split(conditional, 2, 3) as [tf.Tensor4D, tf.Tensor4D];
+  const [without] = tf.split(unconditional, 2, 3) as [tf.Tensor4D, tf.Tensor4D];
+  return tf.concat([guide(without, prediction, scale), variance], 3);
+}
+
+async function* enlarge(
+  { superResFirst, superResLast }: UnCLIPDrawingParts,
+  small: tf.Tensor4D,
+  { large: [height, width, channels], superResLatents }: DrawingRequest,
+  run: UnCLIPRun,
+): UnCLIPSteps<tf.Tensor4D> {
+  const upscaled = tf.tidy(() => resizeBicubic(small.clipByValue(-1, 1) as tf.Tensor4D, height, width));
+  const last = run.plans.superResolution!.timesteps.length - 1;
+  const denoise = (x: tf.Tensor4D, t: number, index: number) =>
+    (index === last ? superResLast : superResFirst).forward(tf.concat([x, upscaled], 3), t);
+  const shape: [number, number, number, number] = [small.shape[0], height, width, channels];
+  try {
+    return yield* walk({ stage: "superResolution", shape, start: superResLatents, denoise, preview: toUnit }, run);
+  } finally {
+    upscaled.dispose();
+  }
+}

@@ -1,0 +1,49 @@
+import * as tf from "@tensorflow/tfjs";
+import type { CLIPTextModelWithProjection } from "../../models/clip/clip-text-model.js";
+import type { CLIPTokenizer } from "../../text/tokenizer.js";
+import { readPrompts, repeatRows } from "../stable-diffusion/text-conditioning.js";
+
+/** What unCLIP's networks know of N texts. */
+export type TextStates = {
+  /** One vector a text, in CLIP's joint space, [N, D]. */
+  textEmbeds: tf.Tensor2D;
+  /** One state a token, [N, L, D]. */
+  hiddenStates: tf.Tensor3D;
+  /** 1 where there is a token, 0 for padding, [N, L]. */
+  attentionMask: tf.Tensor2D;
+};
+
+/** Reads texts, cut or padded to the length that the encoder takes; the caller owns the result. */
+export function readTextStates(
+  prompts: string[],
+  { tokenizer, textEncoder: encoder }: { tokenizer: CLIPTokenizer; textEncoder: CLIPTextModelWithProjection },
+): TextStates {
+  return tf.tidy(() => {
+    const { ids, lengths } = readPrompts({ prompts, tokenizer, encoder });
+    const { textEmbeds, lastHiddenState: hiddenStates } = encoder.forward(ids);
+    const place = tf.range(0, ids.shape[1], 1, "int32");
+    const attentionMask = tf.less<tf.Tensor2D>(place, tf.tensor2d(lengths, [prompts.length, 1], "int32"));
+    return { textEmbeds, hiddenStates, attentionMask: attentionMask.toFloat() };
+  });
+}
+
+/** Each text `count` times in a row. Borrows its argument. */
+export function repeatStates({ textEmbeds, hiddenStates, attentionMask }: TextStates, count: number): TextStates {
+  return tf.tidy(() => ({
+    textEmbeds: repeatRows(textEmbeds, count),
+    hiddenStates: repeatRows(hiddenStates, count),
+    attentionMask: repeatRows(attentionMask.toFloat(), count),
+  }));
+}
+
+/** The states of no text, once for each of `states`, before these. Borrows its arguments. */
+export function withUnconditional(empty: TextStates, states: TextStates): TextStates {
+  return tf.tidy(() => {
+    const none = repeatStates(empty, states.textEmbeds.shape[0]);
+    return {
+      textEmbeds: tf.concat([none.textEmbeds, states.textEmbeds]),
+      hiddenStates: tf.concat([none.hiddenStates, states.hiddenStates]),
+      attentionMask: tf.concat([none.attentionMask, states.attentionMask]),
+    };
+  });
+}

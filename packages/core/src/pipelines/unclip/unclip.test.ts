@@ -1,0 +1,204 @@
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import * as tf from "@tensorflow/tfjs";
+import { replayNoise } from "@tfjs-diffusion/schedulers";
+import { useTestBackend } from "../../testing/backend.js";
+import { above, fixturePath, Golden, relativeRms } from "../../testing/fixture.js";
+import { writeTinyUnCLIP } from "../../testing/unclip.js";
+import { PipelineOptionError, PipelinePartsError } from "../options/errors.js";
+import { UnCLIPImageVariationPipeline } from "./unclip-image-variation.js";
+import type { UnCLIPStep } from "./unclip-stages.js";
+import { UnCLIPPipeline } from "./unclip.js";
+
+/** Ten times the fixture's largest noise floor, float32 against float64 in PyTorch: 3.5e-6. */
+const TOLERANCE = 3e-5;
+const STAGES = { prior: "prior", decoder: "decoder", superResolution: "super_res" };
+
+let folder: string;
+let text: UnCLIPPipeline;
+let variation: UnCLIPImageVariationPipeline;
+let calls: Record<string, Record<string, number | string | string[]>>;
+
+beforeAll(async () => {
+  await useTestBackend();
+  folder = await mkdtemp(join(tmpdir(), "unclip "));
+  await writeTinyUnCLIP(join(folder, "text"), "text");
+  await writeTinyUnCLIP(join(folder, "variation"), "variation");
+  text = await UnCLIPPipeline.fromPretrained(join(folder, "text"));
+  variation = await UnCLIPImageVariationPipeline.fromPretrained(join(folder, "variation"));
+  const meta = JSON.parse(await readFile(fixturePath("tiny-unclip/meta.json"), "utf8")) as { runs: typeof calls };
+  calls = meta.runs;
+});
+afterAll(async () => {
+  text.dispose();
+  variation.dispose();
+  await rm(folder, { recursive: true });
+});
+
+/** diffusers' names of options as ours. */
+function named(call: Record<string, unknown>): object {
+  const camel = (name: string) => name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
+  const entries = Object.entries(call).map(([key, value]) => [camel(key), value] as const);
+  return Object.fromEntries(entries.map(([key, value]) => [key === "numImagesPerPrompt" ? "numImages" : key, value]));
+}
+
+/** The tensors that a run was given, by our names. */
+function givenTo(golden: Golden): Record<string, unknown> {
+  const names = golden.names("in.").map((name) => name.slice(3));
+  const given: Record<string, tf.Tensor> = Object.fromEntries(names.map((name) => [name, golden.tensor(`in.${name}`)]));
+  if (golden.has("in.text_embeds")) {
+    const { text_embeds: textEmbeds, hidden_states: hiddenStates, attention_mask: attentionMask } = given;
+    return { textStates: { textEmbeds, hiddenStates, attentionMask } };
+  }
+  if (golden.has("in.photo")) return { image: given["photo"] };
+  if (golden.has("in.pixels"))
+    return { imageEmbeddings: variation.parts.imageEncoder.forward(golden.tensor("in.pixels")).imageEmbeds };
+  return named(given) as Record<string, unknown>;
+}
+
+/** How far each step and the picture are from diffusers'. */
+async function errorsOf(run: string): Promise<Map<string, number>> {
+  const golden = await Golden.read("tiny-unclip", `${run}.safetensors`);
+  const noise = replayNoise(golden.names("noise.").map((name) => golden.tensor(name)));
+  const errors = new Map<string, number>();
+  const seen = { prior: 0, decoder: 0, superResolution: 0 };
+  const onStep = ({ stage, latents }: UnCLIPStep) => {
+    const name = `out.${STAGES[stage]}.latents${seen[stage]++}`;
+    errors.set(name, golden.error(name, latents));
+  };
+  const options = { ...named(calls[run]!), ...givenTo(golden), noise, onStep };
+  const { images } = await (run.startsWith("variation") ? variation.generate(options) : text.generate(options));
+  errors.set("out.image", golden.error("out.image", images));
+  expect([...errors.keys()].sort()).toEqual(golden.names("out.").sort());
+  return errors;
+}
+
+const RUNS = [
+  "text",
+  "text_batch",
+  "text_unguided",
+  "text_half_guided",
+  "text_every_step",
+  "text_states",
+  "variation",
+  "variation_photo",
+  "variation_embeddings",
+];
+
+describe("unCLIP", () => {
+  it.each(RUNS)("agrees with diffusers 0.42.1 at every step and in the picture: %s", async (run) => {
+    expect(above(TOLERANCE, await errorsOf(run))).toEqual([]);
+  });
+
+  it("makes a picture ready for CLIP as transformers does", async () => {
+    const golden = await Golden.read("tiny-unclip", "variation_photo.safetensors");
+    const seen = variation.parts.featureExtractor.forward(golden.tensor("in.photo"));
+    expect(relativeRms(seen, golden.tensor("in.seen"))).toBeLessThan(1e-6);
+  });
+
+  it("counts its steps over all stages, and shows something at each", async () => {
+    const options = { priorNumInferenceSteps: 2, decoderNumInferenceSteps: 3, superResNumInferenceSteps: 2 };
+    const told: unknown[] = [];
+    for await (const { stage, index, total, timestep, preview } of text.steps({ prompt: "a cube", ...options })) {
+      const shown = preview();
+      told.push([stage, index, total, timestep, shown.shape[1]]);
+      const [least, most] = [shown.min().dataSync()[0]!, shown.max().dataSync()[0]!];
+      expect(least).toBeGreaterThanOrEqual(0);
+      expect(most).toBeLessThanOrEqual(1);
+    }
+    expect(told).toEqual([
+      ["prior", 0, 7, 999, 1],
+      ["prior", 1, 7, 0, 1],
+      ["decoder", 2, 7, 999, 8],
+      ["decoder", 3, 7, 500, 8],
+      ["decoder", 4, 7, 0, 8],
+      ["superResolution", 5, 7, 999, 16],
+      ["superResolution", 6, 7, 0, 16],
+    ]);
+  });
+
+  it("draws the same again for a seed, 0 among them, and other pictures for another", async () => {
+    const few = { priorNumInferenceSteps: 2, decoderNumInferenceSteps: 2, superResNumInferenceSteps: 2 };
+    const draw = async (seed?: number) => (await text.generate({ prompt: "a cube", ...few, seed })).images;
+    const first = await draw();
+    expect(relativeRms(await draw(0), first)).toBe(0);
+    expect(relativeRms(await draw(1), first)).toBeGreaterThan(0.01);
+  });
+
+  it("draws the same of what it saved, and saves under diffusers' names", async () => {
+    const few = { decoderNumInferenceSteps: 2, superResNumInferenceSteps: 2 };
+    const image = tf.randomUniform<tf.Rank.R3>([20, 31, 3], 0, 1, "float32", 5);
+    for (const [name, pipeline, options] of [
+      ["text", text, { prompt: "a cube", priorNumInferenceSteps: 2, ...few }],
+      ["variation", variation, { image, ...few }],
+    ] as const) {
+      const saved = join(folder, `saved ${name}`);
+      await pipeline.savePretrained(saved);
+      expect((await readdir(saved)).sort()).toEqual((await readdir(join(folder, name))).sort());
+      const index = async (of: string) => JSON.parse(await readFile(join(of, "model_index.json"), "utf8")) as object;
+      const { feature_extractor, ...parts } = { feature_extractor: null, ...(await index(join(folder, name))) };
+      expect(await index(saved)).toMatchObject(parts);
+      const Class = pipeline.constructor as typeof UnCLIPPipeline;
+      const opened = await Class.fromPretrained(saved);
+      const draw = (from: typeof pipeline) => from.generate(options);
+      expect(relativeRms((await draw(opened)).images, (await draw(pipeline)).images)).toBe(0);
+      opened.dispose();
+      expect(feature_extractor === null).toBe(name === "text");
+    }
+  });
+
+  it("refuses what it cannot do, before any work", async () => {
+    const image = tf.zeros<tf.Rank.R3>([8, 8, 3]);
+    const wrong: [Promise<unknown>, RegExp][] = [
+      [text.generate({}), /^prompt, textStates: neither is given/],
+      [text.generate({ prompt: [] }), /^prompt: an empty list/],
+      [text.generate({ prompt: "a", textStates: text.textStates(["a"]) }), /both are given/],
+      [text.generate({ prompt: "a", numImages: 0 }), /^numImages: 0; expected a whole number, 1 or more/],
+      [text.generate({ prompt: "a", priorNumInferenceSteps: 1.5 }), /^priorNumInferenceSteps: 1.5/],
+      [text.generate({ prompt: "a", superResNumInferenceSteps: 0 }), /^superResNumInferenceSteps: 0/],
+      [text.generate({ prompt: "a", decoderGuidanceScale: NaN }), /^decoderGuidanceScale: NaN/],
+      [text.generate({ prompt: "a", priorLatents: tf.zeros([2, 12]) }), /^priorLatents: \[2, 12\]; expected \[1, 12\]/],
+      [
+        text.generate({ prompt: "a", decoderLatents: tf.zeros([1, 16, 16, 3]) }),
+        /^decoderLatents: .* expected \[1, 8, 8, 3\]/,
+      ],
+      [
+        text.generate({ textStates: { ...text.textStates(["a"]), attentionMask: tf.ones([1, 5]) } }),
+        /^textStates.attentionMask: \[1, 5\]; expected \[1, 77\]/,
+      ],
+      [variation.generate({}), /^image, imageEmbeddings: neither is given/],
+      [variation.generate({ image, imageEmbeddings: tf.zeros([1, 12]) }), /both are given/],
+      [variation.generate({ image: tf.zeros<tf.Rank.R3>([8, 8, 4]) }), /^image: \[8, 8, 4\]; expected \[H, W, 3\]/],
+      [
+        variation.generate({ imageEmbeddings: tf.zeros([1, 13]) }),
+        /^imageEmbeddings: \[1, 13\]; expected \[rows, 12\]/,
+      ],
+    ];
+    const count = tf.memory().numTensors;
+    for (const [drawing, message] of wrong) {
+      const error = (await drawing.catch((error: unknown) => error)) as Error;
+      expect(error).toBeInstanceOf(PipelineOptionError);
+      expect(error.message).toMatch(message);
+    }
+    await expect(text.generate({ prompt: "a", decoderNumInferenceSteps: 1001 })).rejects.toThrow(RangeError);
+    expect(tf.memory().numTensors).toBe(count);
+  });
+
+  it("refuses parts that do not fit each other, and says which", () => {
+    const { parts } = text;
+    const swapped = { ...parts, decoderScheduler: parts.superResScheduler };
+    expect(() => new UnCLIPPipeline(swapped)).toThrow(PipelinePartsError);
+    expect(() => new UnCLIPPipeline(swapped)).toThrow("learned variance");
+    const enlarging = {
+      ...parts,
+      superResFirst: { config: { ...parts.superResFirst.config, in_channels: 3 } } as never,
+    };
+    expect(() => new UnCLIPPipeline(enlarging)).toThrow(/super_res_first's in_channels.*: 3; 6 is needed/);
+    const prior = { config: { ...parts.prior.config, embedding_dim: 16 } } as never;
+    expect(() => new UnCLIPPipeline({ ...parts, prior })).toThrow("the prior's embedding_dim");
+    const imageEncoder = { config: { ...variation.parts.imageEncoder.config, image_size: 32 } } as never;
+    expect(() => new UnCLIPImageVariationPipeline({ ...variation.parts, imageEncoder })).toThrow("image_size");
+  });
+});

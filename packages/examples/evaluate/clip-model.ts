@@ -1,0 +1,19 @@
+import { type CLIPModel, loadModel } from "@tfjs-diffusion/core";
+import { UsageError } from "../src/cli/options/usage-error.js";
+import { packagePath } from "../src/package-folder.js";
+import { assembleClip } from "../train/portraits/vision.js";
+
+/**
+ * The CLIP by which pictures of a kind are measured; the caller owns it.
+ *
+ * @param folder of a whole CLIP; default, for portraits: the shipped model's text tower and the vision tower that came after it
+ * @throws UsageError for a kind of which none is shipped
+ */
+export async function openClip(kind: string, folder?: string): Promise<CLIPModel> {
+  if (folder !== undefined) return (await loadModel(folder)) as CLIPModel;
+  if (kind !== "portraits") {
+    const trained = `runs/${kind}/clip-both`;
+    throw new UsageError(`No CLIP of the ${kind} is shipped: give --clip, ${trained} after npm run train:${kind}.`);
+  }
+  return assembleClip(packagePath("weights", kind), packagePath("weights", `${kind}-vision`));
+}

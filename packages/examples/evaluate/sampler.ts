@@ -1,0 +1,55 @@
+import { openPipeline, UnCLIPDrawingPipeline } from "@tfjs-diffusion/core";
+import { schedulerFromConfig } from "@tfjs-diffusion/schedulers";
+import type { Sampler } from "./run.js";
+
+/** A model that draws, and the way to free it. */
+export interface OpenSampler {
+  readonly sample: Sampler;
+  dispose(): void;
+}
+
+/** How to draw; all have defaults. */
+export interface DrawingOptions {
+  /** Class of the scheduler, on the model's own noise schedule. Default: DDIMScheduler. */
+  scheduler?: string;
+  /** A LoRA's file, for a model in latents; default none. */
+  lora?: string;
+  /** How strongly it is added, default 1. */
+  loraScale?: number;
+}
+
+/**
+ * Opens a model's folder, by the very pipeline that draws for everyone.
+ *
+ * @throws RangeError for a LoRA where there is no place for one, and for unCLIP, which has three schedulers
+ */
+export async function openSampler(
+  folder: string,
+  { scheduler: className = "DDIMScheduler", lora, loraScale: scale }: DrawingOptions = {},
+): Promise<OpenSampler> {
+  const pipeline = await openPipeline(folder);
+  if (pipeline instanceof UnCLIPDrawingPipeline) {
+    pipeline.dispose();
+    throw new RangeError(`${folder} is unCLIP; only models with one scheduler are drawn from here.`);
+  }
+  const scheduler = schedulerFromConfig({ ...pipeline.parts.scheduler.config, _class_name: className });
+  if (lora !== undefined) {
+    if (!("loras" in pipeline)) throw new RangeError(`${folder} draws in pixels; only models in latents take a LoRA.`);
+    await pipeline.loras.load(lora, { scale });
+  }
+  return {
+    async sample(prompt, { guidance, steps, seed, negative }) {
+      const { images, latents } = await pipeline.generate({
+        prompt,
+        negativePrompt: negative,
+        guidanceScale: guidance,
+        numInferenceSteps: steps,
+        seed,
+        scheduler,
+      });
+      latents.dispose();
+      return images;
+    },
+    dispose: () => pipeline.dispose(),
+  };
+}

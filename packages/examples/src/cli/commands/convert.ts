@@ -1,0 +1,126 @@
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { CLIP_VOCABULARY, convertFolder, folderToSingleFile, singleFileToFolder } from "@tfjs-diffusion/core";
+import { fromCaller } from "./inspect.js";
+import { modelFrom } from "../options/model-from.js";
+import { isWeightsFile, refuseForFolders } from "../open-model.js";
+import { ifGiven, oneOf, parseOptions, plainName, wrong } from "../options/option-values.js";
+import { precision } from "../options/picture-arguments.js";
+import { untilStopped } from "../terminal/stopped.js";
+import { UsageError } from "../options/usage-error.js";
+
+export const CONVERT_HELP = `Writes a checkpoint in another form, tensor by tensor: the memory of one is enough.
+
+  diffusion convert FILE.safetensors FOLDER       a single file as a folder of diffusers
+  diffusion convert FOLDER FILE.safetensors       the inverse; the folder may be a name on the hub
+  diffusion convert FOLDER FOLDER                 the same folder, in another precision or other shards
+                                                  (in this repository: npm start -- convert …)
+
+  --dtype fp16|fp32       the precision to write (default: as it is)
+  --shard SIZE            split weights that are larger, such as 2GB or 500MB (default 10GB; for folders)
+  --variant NAME          of a folder to read, which of several sets of weights, such as fp16
+  --save-variant NAME     of a folder to write, what its files are marked with
+  --config PATH           for single files of other sizes: a folder of diffusers, or a name on the hub, with their configs
+  --tokenizer PATH        for single files: a folder, or a name on the hub, with CLIP's vocabulary (default: that of
+                          --config, or ${CLIP_VOCABULARY})
+  --prediction epsilon|v_prediction   for single files: what the network predicts, where the file does not say
+  --ema                   for single files: the averaged weights
+  --force                 write over what is there
+  --help                  this text
+`;
+
+const TEXT = { type: "string" } as const;
+const FLAG = { type: "boolean", default: false } as const;
+const OPTIONS = {
+  ...{ dtype: TEXT, shard: TEXT, variant: TEXT, "save-variant": TEXT, config: TEXT, tokenizer: TEXT, prediction: TEXT },
+  ...{ ema: FLAG, force: FLAG },
+  help: { type: "boolean", short: "h", default: false },
+} as const;
+
+/** What to convert, and to what. */
+export interface ConvertArguments {
+  from: string;
+  to: string;
+  dtype?: "F16" | "F32";
+  maxShardBytes?: number;
+  variant?: string;
+  saveVariant?: string;
+  config?: string;
+  tokenizer?: string;
+  predictionType?: "epsilon" | "v_prediction";
+  ema: boolean;
+  force: boolean;
+}
+
+/**
+ * Reads the words after `convert`.
+ *
+ * @throws UsageError for an unknown option, a value that is none, or not two places
+ */
+export function readConvertArguments(args: string[]): ConvertArguments | "help" {
+  const { values, positionals } = parseOptions(args, OPTIONS);
+  if (values.help) return "help";
+  const [from, to, ...others] = positionals;
+  if (!from || !to || others.length > 0)
+    throw new UsageError(`convert: expected two places, from and to; got ${positionals.join(", ") || "none"}.`);
+  return {
+    ...{ from, to },
+    variant: ifGiven(plainName, "variant", values.variant),
+    saveVariant: ifGiven(plainName, "save-variant", values["save-variant"]),
+    ...{ config: values.config, tokenizer: values.tokenizer, ema: values.ema, force: values.force },
+    dtype: ifGiven(precision, "dtype", values.dtype),
+    maxShardBytes: ifGiven(bytes, "shard", values.shard),
+    predictionType: ifGiven(oneOf, "prediction", values.prediction, ["epsilon", "v_prediction"] as const),
+  };
+}
+
+const UNITS = { "": 1, K: 1e3, M: 1e6, G: 1e9 };
+
+/** `2GB`, `500 MB`, `1000`: units of a thousand, as diffusers counts. */
+function bytes(option: string, text: string): number {
+  const [, digits, unit = ""] = /^(\d+(?:\.\d+)?) ?([KMG]?)B?$/i.exec(text.trim()) ?? [];
+  const size = Number(digits) * UNITS[unit.toUpperCase() as keyof typeof UNITS];
+  if (!(size >= 1)) throw wrong(option, text, "a size such as 2GB or 500MB");
+  return size;
+}
+
+/** `diffusion convert`. */
+export async function convert(args: string[]): Promise<void> {
+  const wanted = readConvertArguments(args);
+  if (wanted === "help") return console.log(CONVERT_HELP);
+  const [from, to] = [modelFrom(wanted.from), fromCaller(wanted.to)];
+  if (isWeightsFile(to) && !/\.safetensors$/i.test(to))
+    throw new UsageError(`convert: ${to} would be a pickle, which is not written; let its name end in .safetensors.`);
+  if (isWeightsFile(from) && isWeightsFile(to))
+    throw new UsageError("convert: both are single files; one of them must be a folder.");
+  if (!wanted.force && isTaken(to))
+    throw new UsageError(`convert: ${to} is there already. Give another place, or --force.`);
+  const { config, tokenizer, predictionType, ema } = wanted;
+  refuseForFolders(from, { config, tokenizer, prediction: predictionType, ema });
+  const isNew = !isTaken(to);
+  try {
+    await untilStopped((signal) => write(from, to, wanted, signal));
+  } catch (error) {
+    // Half a folder is of no use, and in the way of the next attempt.
+    if (isNew) await rm(to, { recursive: true, force: true }).catch(() => undefined);
+    throw error;
+  }
+  console.log(`Wrote ${to}.`);
+}
+
+async function write(from: string, to: string, wanted: ConvertArguments, signal: AbortSignal): Promise<void> {
+  const { dtype, maxShardBytes, variant, saveVariant, config, tokenizer, predictionType, ema } = wanted;
+  if (isWeightsFile(from)) {
+    const source = tokenizer ?? (config === undefined ? CLIP_VOCABULARY : undefined);
+    await singleFileToFolder(from, to, {
+      ...{ dtype, maxShardBytes, variant: saveVariant, predictionType, ema, signal },
+      config: config && modelFrom(config),
+      tokenizer: source && modelFrom(source),
+    });
+  } else if (isWeightsFile(to)) await folderToSingleFile(from, to, { variant, dtype, signal });
+  else await convertFolder(from, to, { variant, dtype, maxShardBytes, saveVariant, signal });
+}
+
+function isTaken(path: string): boolean {
+  return existsSync(path) && !(statSync(path).isDirectory() && readdirSync(path).length === 0);
+}

@@ -1,0 +1,119 @@
+import * as tf from "@tensorflow/tfjs";
+import { encodePng, imageGrid, useBackend } from "@tfjs-diffusion/core";
+import { type KeyedNoise, type Scheduler, keyedNoise } from "@tfjs-diffusion/schedulers";
+import { Presets, SingleBar } from "cli-progress";
+import type { DrawArguments } from "../options/arguments.js";
+import { type DrawingModel, isLatent, openModel } from "../open-model.js";
+import { outputFile, writeOutput } from "../output-file.js";
+import { type Canvas, readCanvas } from "../read-picture.js";
+import { samplerNamed } from "../options/samplers.js";
+import { SHIPPED } from "../options/shipped.js";
+import { showInTerminal } from "../terminal/show.js";
+import { untilStopped } from "../terminal/stopped.js";
+import { describeUnknownWords, unknownWords } from "../options/unknown-words.js";
+
+/** Pictures that go through the network together: more are no faster and take more memory. */
+const BATCH = 32;
+
+/** In the file, a pixel of the model is a square of this many pixels; pictures and rows stand this far apart. */
+const SCALE = 8;
+const GAP = 1;
+
+/** Draws with a model that comes with the repository, writes the file, and shows it where the terminal can. */
+export async function draw(args: DrawArguments): Promise<void> {
+  const { words, examples } = SHIPPED[args.shipped];
+  const prompts = args.prompts.length > 0 ? args.prompts : examples;
+  const asked = [...args.prompts, args.negative].join(" ");
+  process.stderr.write(describeUnknownWords(unknownWords(asked, words())));
+  const file = outputFile(args.out, args.prompts);
+
+  const { name, detail } = await useBackend(args.backend);
+  const pipeline = await openModel(args);
+  const canvas: Canvas = {};
+  try {
+    Object.assign(canvas, await readCanvas(args));
+    for (const prompt of prompts) tokenizerOf(pipeline).encode(prompt, { onTruncate: warnOfTruncation });
+    const scheduler = samplerNamed(args.sampler, pipeline.parts.scheduler, args.steps);
+    const started = performance.now();
+    const all = prompts.flatMap((prompt) => Array<string>(args.count).fill(prompt));
+    const drawing = { pipeline, scheduler, prompts: all, canvas, args };
+    const images = await untilStopped((signal) => drawInBatches(drawing, signal));
+    const seconds = (performance.now() - started) / 1000;
+
+    const columns = prompts.length > 1 ? args.count : Math.min(args.count, 8);
+    const count = images.shape[0];
+    // A picture alone has no frame, so that it can be drawn on: --init reads the very pixels.
+    const sheet = imageGrid(images, { columns, gap: count === 1 ? 0 : GAP, scale: SCALE });
+    await writeOutput(file, await encodePng(sheet));
+    await showInTerminal(images, prompts, args.count);
+    const drawn = count === 1 ? "1 picture" : `${count} pictures`;
+    console.log(`Drew ${drawn} in ${seconds.toFixed(1)} s on ${name}${detail ? ` (${detail})` : ""}: ${file}`);
+    tf.dispose([images, sheet]);
+  } finally {
+    pipeline.dispose();
+    tf.dispose([canvas.image ?? [], canvas.mask ?? []]);
+  }
+}
+
+function tokenizerOf({ parts }: DrawingModel) {
+  return "tokenizer2" in parts ? parts.tokenizer2 : parts.tokenizer;
+}
+
+function warnOfTruncation(cut: string): void {
+  console.error(`The sentence is longer than the model can read; it will not see "${cut}".`);
+}
+
+interface Drawing {
+  pipeline: DrawingModel;
+  scheduler: Scheduler;
+  prompts: string[];
+  canvas: Canvas;
+  args: DrawArguments;
+}
+
+async function drawInBatches(
+  { pipeline, scheduler, prompts, canvas, args }: Drawing,
+  signal: AbortSignal,
+): Promise<tf.Tensor4D> {
+  const batches = Array.from({ length: Math.ceil(prompts.length / BATCH) }, (_, b) =>
+    prompts.slice(b * BATCH, (b + 1) * BATCH),
+  );
+  const bar = new SingleBar(
+    { format: "Drawing {bar} {value}/{total} steps, {eta_formatted} left", hideCursor: true, noTTYOutput: true },
+    Presets.shades_classic,
+  );
+  const done: tf.Tensor4D[] = [];
+  bar.start(batches.length * args.steps, 0);
+  try {
+    for (const [b, prompt] of batches.entries()) {
+      const options = {
+        prompt,
+        negativePrompt: args.negative,
+        guidanceScale: args.guidance,
+        numInferenceSteps: args.steps,
+        scheduler,
+        noise: noiseOfBatch(args.seed, b),
+        signal,
+        onStep: ({ index, total }: { index: number; total: number }) => {
+          bar.setTotal(batches.length * total);
+          bar.update(b * total + index + 1);
+        },
+      };
+      const { strength, paste: pasteBack, maskBlur } = args;
+      const { images, latents } = isLatent(pipeline)
+        ? await pipeline.generate({ ...options, ...canvas, strength, pasteBack, maskBlur })
+        : await pipeline.generate(options);
+      latents.dispose();
+      done.push(images);
+    }
+    return tf.concat(done);
+  } finally {
+    tf.dispose(done);
+    bar.stop();
+  }
+}
+
+/** The first batch is what `pipeline.generate({ seed })` draws. */
+function noiseOfBatch(seed: number, batch: number): KeyedNoise {
+  return batch === 0 ? keyedNoise(seed) : keyedNoise(seed).at("batch", batch);
+}

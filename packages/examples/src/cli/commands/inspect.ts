@@ -1,0 +1,116 @@
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { type CheckpointPart, type CheckpointReport, ImageError, inspectCheckpoint } from "@tfjs-diffusion/core";
+import { parseOptions } from "../options/option-values.js";
+import { readableSettings, settingsOf } from "../options/picture-settings.js";
+import { shippedModel } from "../options/shipped.js";
+import { UsageError } from "../options/usage-error.js";
+
+export const INSPECT_HELP = `Says what a checkpoint is, without loading it, or with what settings a picture was drawn.
+
+  diffusion inspect PATH       a .safetensors file, its address (https://…), a folder of diffusers, one that comes with the
+                               repository (portraits, …), or a .png of generate and edit
+                               (in this repository: npm start -- inspect …)
+
+  --json    the same for programs
+  --help    this text
+`;
+
+const OPTIONS = {
+  json: { type: "boolean", default: false },
+  help: { type: "boolean", short: "h", default: false },
+} as const;
+
+/** What to inspect, and how to say it. */
+export interface InspectArguments {
+  from: string;
+  json: boolean;
+}
+
+/**
+ * Reads the words after `inspect`.
+ *
+ * @throws UsageError for an unknown option, or not exactly one path
+ */
+export function readInspectArguments(args: string[]): InspectArguments | "help" {
+  const { values, positionals } = parseOptions(args, OPTIONS);
+  if (values.help) return "help";
+  const [path, ...others] = positionals;
+  if (!path || others.length > 0)
+    throw new UsageError(
+      `inspect: expected one path, a file or a folder; got ${path ? positionals.join(", ") : "none"}.`,
+    );
+  return { from: path, json: values.json };
+}
+
+/** Prints what is at a path. */
+export async function inspect(args: string[]): Promise<void> {
+  const wanted = readInspectArguments(args);
+  if (wanted === "help") return console.log(INSPECT_HELP);
+  if (/\.png$/i.test(wanted.from)) return console.log(await describePicture(fromCaller(wanted.from)));
+  const report = await inspectCheckpoint(placeOf(wanted.from));
+  console.log(wanted.json ? JSON.stringify(report, null, 2) : describeReport(report));
+}
+
+/** A path, an address, or a model that comes with the repository; of the hub nothing is downloaded only to be looked at. */
+function placeOf(text: string): string {
+  const path = fromCaller(text);
+  if (path === text || existsSync(path)) return path;
+  if (/^[\w.-]+\/[\w.-]+$/.test(text) && !text.endsWith(".safetensors")) {
+    throw new UsageError(
+      `inspect: ${text} is not there. For a model of the hub give the address of one of its files: https://huggingface.co/${text}/resolve/main/….safetensors`,
+    );
+  }
+  return shippedModel(text) ?? path;
+}
+
+/** A picture's settings, a line each. */
+async function describePicture(path: string): Promise<string> {
+  const png = await readFile(path).catch((error: Error) => {
+    throw new ImageError(`${path} cannot be read (${error.message}).`, { cause: error });
+  });
+  const settings = settingsOf(png);
+  if (settings === undefined) throw new ImageError(`${path} holds no settings; it was drawn by another program.`);
+  return readableSettings(settings);
+}
+
+/** npm runs scripts in the package's folder; a path on the command line is meant from where npm was called. */
+export function fromCaller(path: string): string {
+  return /^(https?|file|data):/i.test(path) ? path : resolve(process.env.INIT_CWD ?? ".", path);
+}
+
+const FAMILY_NAMES = {
+  sd1: "Stable Diffusion 1",
+  sd2: "Stable Diffusion 2",
+  sdxl: "Stable Diffusion XL",
+  "sdxl-refiner": "Stable Diffusion XL refiner",
+} as const;
+
+/** A report as lines to read. */
+export function describeReport(report: CheckpointReport): string {
+  const { kind, family, prediction, pictureSize, inChannels, parts, notes } = report;
+  const facts = [
+    `${kind}${family ? `, ${FAMILY_NAMES[family]}` : ""}${inChannels === 9 ? ", for inpainting" : ""}`,
+    pictureSize && `made for pictures of ${pictureSize} x ${pictureSize}`,
+    prediction && `predicts ${prediction.type} (${prediction.certainty}: ${prediction.reason})`,
+  ];
+  const width = Math.max(0, ...parts.map((part) => labelOf(part).length));
+  const rows = parts.map((part) => `  ${labelOf(part).padEnd(width)}  ${sizesOf(part)}`);
+  return [...facts.filter(Boolean), ...rows, ...notes].join("\n");
+}
+
+function labelOf({ name, variant }: CheckpointPart): string {
+  return variant ? `${name} (${variant})` : name;
+}
+
+function sizesOf({ tensors, parameters, bytes, dtypes, className }: CheckpointPart): string {
+  const types = Object.keys(dtypes).join(" + ");
+  return `${tensors} tensors, ${scaled(parameters, ["", "K", "M", "G"])} numbers, ${types}, ${scaled(bytes, [" B", " KB", " MB", " GB"])}${className ? `, ${className}` : ""}`;
+}
+
+/** Three digits and a unit of a thousand each: 859.5M. */
+function scaled(value: number, units: readonly string[]): string {
+  const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(value, 1)) / 3)));
+  return `${power === 0 ? value : (value / 1000 ** power).toFixed(1)}${units[power]}`;
+}

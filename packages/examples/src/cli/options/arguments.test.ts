@@ -1,0 +1,103 @@
+import { describe, expect, it } from "@jest/globals";
+import { readDrawArguments } from "./arguments.js";
+import { packagePath } from "../../package-folder.js";
+import { SHIPPED } from "./shipped.js";
+import { UsageError } from "./usage-error.js";
+
+describe("The command line", () => {
+  it("without words asks for the examples, with every option at its default", () => {
+    expect(readDrawArguments([])).toEqual({
+      shipped: "portraits",
+      model: packagePath("weights", "portraits"),
+      prompts: [],
+      negative: "",
+      guidance: SHIPPED.portraits.guidance,
+      steps: 20,
+      seed: 0,
+      count: 4,
+      paste: false,
+      loras: [],
+      words: [],
+      weighting: false,
+      open: {},
+    });
+  });
+
+  it("takes every option, before and after the sentence", () => {
+    const args =
+      "--steps 10 --guidance=-1.5 --seed 7 --count 2 --sampler ddpm --backend cpu --out x.png --negative hat " +
+      "--init a.png --mask m.png --mask-blur 2 --strength 0.5 --lora sepia:0.5 --lora few-steps --model faces";
+    expect(readDrawArguments([...args.split(" "), "a face"])).toMatchObject({
+      shipped: "faces",
+      model: packagePath("weights", "faces"),
+      ...{ image: "a.png", mask: "m.png", maskBlur: 2, strength: 0.5, paste: true },
+      loras: [
+        { from: "sepia", scale: 0.5 },
+        { from: "few-steps", scale: 1 },
+      ],
+      prompts: ["a face"],
+      negative: "hat",
+      guidance: -1.5,
+      steps: 10,
+      seed: 7,
+      count: 2,
+      sampler: "ddpm",
+      backend: "cpu",
+      out: "x.png",
+    });
+    expect(readDrawArguments(["a face", ...args.split(" ")])).toEqual(
+      readDrawArguments([...args.split(" "), "a face"]),
+    );
+  });
+
+  const promptsOf = (...args: string[]) => (readDrawArguments(args) as { prompts: string[] }).prompts;
+
+  it("takes several quoted sentences as several prompts", () => {
+    expect(promptsOf("a bald man", "a red hat")).toEqual(["a bald man", "a red hat"]);
+  });
+
+  it("takes words without quotation marks as one sentence", () => {
+    expect(promptsOf("a", "red", "hat")).toEqual(["a red hat"]);
+    expect(promptsOf("hat")).toEqual(["hat"]);
+  });
+
+  it("shows help and words whatever else is asked", () => {
+    expect(readDrawArguments(["-h"])).toBe("help");
+    expect(readDrawArguments(["a face", "--steps", "x", "--help"])).toBe("help");
+    expect(readDrawArguments(["--words"])).toEqual({ words: "portraits" });
+    expect(readDrawArguments(["--words", "--model", "faces"])).toEqual({ words: "faces" });
+  });
+
+  it.each([
+    [["--steps", "0"], /--steps 0: expected a whole number from 1 to 1000/],
+    [["--steps", "2.5"], /--steps 2.5/],
+    [["--steps", "1001"], /--steps 1001/],
+    [["--steps", "ten"], /--steps ten/],
+    [["--steps", ""], /--steps : expected/],
+    [["--count", "0"], /--count 0/],
+    [["--count", "1e9"], /--count 1e9/],
+    [["--seed=-1"], /--seed -1: expected a whole number from 0/],
+    [["--seed", "9007199254740993"], /--seed/],
+    [["--guidance", "strong"], /--guidance strong: expected a number/],
+    [["--guidance", "Infinity"], /--guidance Infinity/],
+    [["--sampler", "magic"], /--sampler magic: expected one of .*ddim/],
+    [["--backend", "abacus"], /--backend abacus: expected one of .*wasm/],
+    [["--size", "512"], /^--size: there is no such option\.$/],
+    [["--stpes", "5"], /^--stpes: there is no such option \(nearest: --steps\)\.$/],
+    [["-x"], /^-x: there is no such option\.$/],
+    [["--seed", "-3"], /^--seed -3: expected a whole number from 0/],
+    [["--out", "-x.png"], /^--out: its value is missing; one that begins with a hyphen is written --out=-…\.$/],
+    [["--model", "sd"], /--model sd: expected one of portraits, faces/],
+    [["--strength", "0.5"], /--strength .* give --init/],
+    [["--mask", "m.png"], /--mask .* give --init/],
+    [["--outpaint", "8"], /--outpaint .* give --init/],
+    [["--init", "a.png", "--outpaint", "8", "--mask", "m.png"], /give one of them/],
+    [["--init", "a.png", "--strength", "2"], /--strength 2: expected a number from 0 to 1/],
+    [["--steps"], /^--steps: its value is missing/],
+    [[""], /empty/],
+    [["a hat", "  "], /empty/],
+  ])("refuses %j with a UsageError that says what it takes", (args, message) => {
+    expect(() => readDrawArguments(args)).toThrow(UsageError);
+    expect(() => readDrawArguments(args)).toThrow(message);
+  });
+});

@@ -1,0 +1,70 @@
+import { combine, computed, sum } from "../combine.js";
+import type { ConfigOf } from "../config.js";
+import { makePlan } from "../plan.js";
+import type { Level } from "../prediction.js";
+import { BaseScheduler, type Plan, type PlanRequest } from "../scheduler.js";
+import { karrasSigmas } from "../sigma-schedule.js";
+import { requireRequest, requireStepCount, requireTimesteps } from "../spacing.js";
+
+const KEYS = [
+  "num_train_timesteps",
+  "sigma_min",
+  "sigma_max",
+  "sigma_data",
+  "s_noise",
+  "rho",
+  "clip_denoised",
+] as const;
+const DEFAULTS = { num_train_timesteps: 40, sigma_min: 0.002, sigma_max: 80 } as const;
+
+/** Keys of CMStochasticIterativeScheduler's config, all with defaults. */
+export type CMStochasticIterativeConfig = ConfigOf<(typeof KEYS)[number]>;
+
+/**
+ * Multi-step consistency sampling (Song et al. 2023, algorithm 1): the network jumps to the clean sample; noise is added to go on
+ * from a lower level. `plan({ timesteps })` takes numbers of the config's own T levels, T - 1 being the noisiest.
+ */
+export class CMStochasticIterativeScheduler extends BaseScheduler<CMStochasticIterativeConfig> {
+  readonly alphaBar: Float64Array;
+  readonly #sigmas: readonly number[];
+
+  constructor(config: Partial<CMStochasticIterativeConfig> = {}) {
+    super({ className: "CMStochasticIterativeScheduler", keys: KEYS, defaults: DEFAULTS }, config);
+    const { num_train_timesteps: T, sigma_max, sigma_min, rho } = this.settings;
+    this.#sigmas = karrasSigmas(T, sigma_max!, sigma_min!, rho).reverse();
+    this.alphaBar = Float64Array.from(this.#sigmas, (sigma) => 1 / (1 + sigma ** 2));
+  }
+
+  protected levelAt(t: number): Level {
+    return { alpha: 1, sigma: Math.exp((4 * t) / 1000) };
+  }
+
+  plan(request: PlanRequest): Plan {
+    const { num_train_timesteps: T, sigma_min, sigma_max, sigma_data, s_noise, clip_denoised } = this.settings;
+    const { steps, timesteps: named } = requireRequest(request, "steps", "timesteps");
+    if (named) requireTimesteps(named, T);
+    else requireStepCount(steps, T);
+    // diffusers maps numbers to levels in opposite order: the noisiest visited is always T - 1 minus the cleanest number.
+    const numbers = named ?? Array.from({ length: steps! }, (_, i) => (steps! - 1 - i) * Math.floor(T / steps!));
+    const visited = [...numbers].reverse().map((number) => this.#sigmas[T - 1 - number]!);
+    const sigmas = [...visited, sigma_min!].map(Math.fround);
+    return makePlan({
+      timesteps: visited.map((sigma) => 250 * Math.log(sigma)),
+      sigmas,
+      initNoiseSigma: sigma_max!,
+      level: (i) => ({ alpha: 1, sigma: sigmas[i]! }),
+      inputScale: (i) => 1 / Math.hypot(sigmas[i]!, sigma_data),
+      update: ({ x, output, i, fresh }) => {
+        const above = sigmas[i]! - sigma_min!;
+        // c_skip and c_out, which make the network the identity at sigma_min (their eq. 5 and appendix C).
+        const skip = sigma_data ** 2 / (above ** 2 + sigma_data ** 2);
+        const out = (above * sigma_data) / Math.hypot(sigmas[i]!, sigma_data);
+        const jumped = sum([out, output], [skip, x]);
+        const x0 = clip_denoised ? computed(jumped).clipByValue(-1, 1) : jumped;
+        if (visited.length === 1) return { x: computed(x0) };
+        const next = Math.min(Math.max(sigmas[i + 1]!, sigma_min!), sigma_max!);
+        return { x: combine([1, x0], [s_noise * Math.sqrt(Math.max(next ** 2 - sigma_min! ** 2, 0)), fresh()]) };
+      },
+    });
+  }
+}

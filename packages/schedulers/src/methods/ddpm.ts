@@ -1,0 +1,133 @@
+import * as tf from "@tensorflow/tfjs";
+import { combine } from "../combine.js";
+import {
+  BETA_KEYS,
+  CLIPPING_KEYS,
+  type ConfigOf,
+  type ConfigSpec,
+  SPACING_KEYS,
+  THRESHOLDING_KEYS,
+  type VarianceType,
+} from "../config.js";
+import { posterior } from "../forward.js";
+import { type Call, makePlan } from "../plan.js";
+import { levelOf, x0Of } from "../prediction.js";
+import { sigmaOf } from "../schedule.js";
+import type { Plan, PlanRequest } from "../scheduler.js";
+import { limited } from "../numerics/thresholding.js";
+import { TrainedScheduler } from "../trained.js";
+
+export type { VarianceType };
+
+/** Standard deviation of the noise added in a step, from the posterior's variance and the step's beta. */
+const FIXED_DEVIATIONS = {
+  /** The least possible: that of a data set of one point (Ho et al. 2020, section 3.2). */
+  fixed_small: (variance: number) => Math.sqrt(variance),
+  fixed_small_log: (variance: number) => Math.sqrt(variance),
+  /** The largest: that of pure noise as data. */
+  fixed_large: (_: number, beta: number) => Math.sqrt(beta),
+  fixed_large_log: (_: number, beta: number) => Math.sqrt(beta),
+};
+
+const KEYS = [
+  ...BETA_KEYS, ...CLIPPING_KEYS, ...THRESHOLDING_KEYS, ...SPACING_KEYS,
+  "prediction_type", "variance_type", "rescale_betas_zero_snr",
+] as const; // prettier-ignore
+const SPEC = { className: "DDPMScheduler", keys: KEYS, defaults: { clip_sample: true } };
+
+/** Keys of DDPMScheduler's config, all with defaults. */
+export type DDPMConfig = ConfigOf<(typeof KEYS)[number]>;
+
+/**
+ * Denoising diffusion probabilistic models (Ho et al. 2020, algorithm 2): each step draws x_s from the Gaussian
+ * q(x_s | x_t, x0), with the predicted clean sample for x0.
+ */
+export class DDPMScheduler extends TrainedScheduler<DDPMConfig> {
+  /** @param spec that of a relative, which has other keys or defaults */
+  constructor(config: Partial<DDPMConfig> = {}, spec: ConfigSpec = SPEC) {
+    super(spec, config);
+  }
+
+  plan(request: PlanRequest): Plan {
+    return this.planOver(this.visited(request));
+  }
+
+  /** A plan that goes from each timestep to the next, and from the last to a clean sample. */
+  protected planOver(timesteps: readonly number[]): Plan {
+    const bars = [...timesteps.map((t) => this.alphaBar[t]!), 1];
+    return makePlan({
+      timesteps,
+      sigmas: bars.map(sigmaOf),
+      level: (i) => levelOf(bars[i]!),
+      learnedVariance: true,
+      update: (call) => ({
+        x: this.#update(
+          call,
+          bars[call.i]!,
+          bars[call.i + 1]!,
+          timesteps[call.i] === 0,
+          this.transition(timesteps[call.i]!, timesteps[call.i + 1] ?? -1),
+        ),
+      }),
+    });
+  }
+
+  /** alpha and beta of a step, where they are not to be had from the two noise levels. */
+  protected transition(_t: number, _next: number): Transition | undefined {
+    return undefined;
+  }
+
+  /** x_s = mean of q(x_s | x_t, x0) + deviation z, no noise at timestep 0 (Ho et al. 2020, eq. 7). */
+  #update(
+    { x, output, fresh }: Call,
+    bar: number,
+    previousBar: number,
+    last: boolean,
+    transition?: Transition,
+  ): tf.Tensor {
+    const [prediction, learned] = this.#splitOutput(output, x);
+    const x0 = limited(x0Of(this.settings.prediction_type, prediction, x, levelOf(bar)), this.settings);
+    const { alpha, beta } = transition ?? alphaBetween(bar, previousBar);
+    const { ofX0, ofXt, variance } = posterior(bar, previousBar, alpha, beta);
+    if (last) return combine([ofX0, x0], [ofXt, x]);
+    return combine([ofX0, x0], [ofXt, x], [this.#deviation(Math.max(variance, 1e-20), beta, learned), fresh()]);
+  }
+
+  /** With a learned variance the output has twice the channels: the prediction, then the variance. */
+  #splitOutput(output: tf.Tensor, x: tf.Tensor): [prediction: tf.Tensor, learned?: tf.Tensor] {
+    const learns = !Object.hasOwn(FIXED_DEVIATIONS, this.settings.variance_type ?? "");
+    const doubled = output.shape.at(-1) === 2 * (x.shape.at(-1) ?? 0);
+    if (learns !== doubled) {
+      throw new RangeError(
+        `${this.config._class_name}: the output has ${output.shape.at(-1)} channels for ${x.shape.at(-1)} of x, but variance_type is ` +
+          `${this.settings.variance_type}. Learned variances take twice the channels: give the network's whole output, or set variance_type to ` +
+          `${learns ? "fixed_small" : "learned_range"}.`,
+      );
+    }
+    return learns ? (tf.split(output, 2, -1) as [tf.Tensor, tf.Tensor]) : [output];
+  }
+
+  #deviation(variance: number, beta: number, learned?: tf.Tensor): number | tf.Tensor {
+    if (!learned) return FIXED_DEVIATIONS[this.settings.variance_type as keyof typeof FIXED_DEVIATIONS](variance, beta);
+    if (this.settings.variance_type === "learned") return learned.sqrt();
+    // Between the two fixed variances, on a logarithmic scale (Nichol & Dhariwal 2021, eq. 15).
+    const [low, high] = [Math.log(variance), Math.log(beta)];
+    return learned
+      .add(1)
+      .mul((high - low) / 2)
+      .add(low)
+      .mul(0.5)
+      .exp();
+  }
+}
+
+interface Transition {
+  readonly alpha: number;
+  readonly beta: number;
+}
+
+/** In float32, as networks' authors sampled them: between neighbours near t = 0 it shows in the fourth digit of beta. */
+function alphaBetween(bar: number, previousBar: number): Transition {
+  const alpha = Math.fround(bar / previousBar);
+  return { alpha, beta: 1 - alpha };
+}

@@ -1,0 +1,44 @@
+import { combine } from "../combine.js";
+import { BETA_KEYS, type ConfigOf, SPACING_KEYS } from "../config.js";
+import { eulerStep } from "./euler.js";
+import { makePlan } from "../plan.js";
+import { x0Of } from "../prediction.js";
+import type { Plan, PlanRequest } from "../scheduler.js";
+import { inputScaleOf, SigmaScheduler } from "../sigma-scheduler.js";
+
+const KEYS = [...BETA_KEYS, ...SPACING_KEYS, "prediction_type", "rescale_betas_zero_snr"] as const;
+
+/** Keys of EulerAncestralDiscreteScheduler's config, all with defaults. */
+export type EulerAncestralDiscreteConfig = ConfigOf<(typeof KEYS)[number]>;
+
+/** Euler steps to below the next noise level, and fresh noise up to it (Song et al. 2021, eq. 47; k-diffusion's `sample_euler_ancestral`). */
+export class EulerAncestralDiscreteScheduler extends SigmaScheduler<EulerAncestralDiscreteConfig> {
+  constructor(config: Partial<EulerAncestralDiscreteConfig> = {}) {
+    super(
+      { className: "EulerAncestralDiscreteScheduler", keys: KEYS, defaults: { timestep_spacing: "linspace" } },
+      config,
+    );
+  }
+
+  plan(request: PlanRequest): Plan {
+    const { timesteps, sigmas } = this.levels(request);
+    return makePlan({
+      timesteps,
+      sigmas,
+      initNoiseSigma: this.initNoiseSigma(sigmas),
+      level: (i) => this.sigmaLevel(sigmas[i]!),
+      inputScale: (i) => inputScaleOf(sigmas[i]!),
+      update: ({ x, output, i, fresh }) => {
+        const x0 = x0Of(this.settings.prediction_type, output, x, this.sigmaLevel(sigmas[i]!));
+        const { down, up } = ancestralSplit(sigmas[i]!, sigmas[i + 1]!);
+        return { x: combine([1, eulerStep(x, x0, sigmas[i]!, down)], [up, fresh()]) };
+      },
+    });
+  }
+}
+
+/** next^2 = down^2 + up^2, with up that of the posterior q(x_next | x, x0): how far to step, and how much noise to add. */
+export function ancestralSplit(sigma: number, next: number): { down: number; up: number } {
+  const up = Math.min(next, Math.sqrt((next ** 2 * (sigma ** 2 - next ** 2)) / sigma ** 2));
+  return { down: Math.sqrt(next ** 2 - up ** 2), up };
+}

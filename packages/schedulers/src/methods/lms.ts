@@ -1,0 +1,51 @@
+import { combine, computed } from "../combine.js";
+import { BETA_KEYS, type ConfigOf, SIGMA_SCHEDULE_KEYS, SPACING_KEYS } from "../config.js";
+import { slopeAt } from "./euler.js";
+import { lagrangeIntegrals, powerMoments } from "../numerics/lagrange.js";
+import { makePlan } from "../plan.js";
+import { x0Of } from "../prediction.js";
+import type { Plan, PlanRequest } from "../scheduler.js";
+import { inputScaleOf, SigmaScheduler } from "../sigma-scheduler.js";
+
+const KEYS = [...BETA_KEYS, ...SPACING_KEYS, ...SIGMA_SCHEDULE_KEYS, "prediction_type"] as const;
+
+/** Keys of LMSDiscreteScheduler's config, all with defaults. */
+export type LMSDiscreteConfig = ConfigOf<(typeof KEYS)[number]>;
+
+/**
+ * Linear multi-step: Adams-Bashforth in sigma, on uneven steps. The slopes of up to four last steps are joined by a polynomial,
+ * which is integrated to the next noise level (k-diffusion's `sample_lms`).
+ */
+export class LMSDiscreteScheduler extends SigmaScheduler<LMSDiscreteConfig> {
+  constructor(config: Partial<LMSDiscreteConfig> = {}) {
+    super({ className: "LMSDiscreteScheduler", keys: KEYS, defaults: { timestep_spacing: "linspace" } }, config);
+  }
+
+  plan(request: PlanRequest): Plan {
+    const { timesteps, sigmas } = this.levels(request);
+    return makePlan({
+      timesteps,
+      sigmas,
+      initNoiseSigma: this.initNoiseSigma(sigmas),
+      level: (i) => this.sigmaLevel(sigmas[i]!),
+      inputScale: (i) => inputScaleOf(sigmas[i]!),
+      update: ({ x, history, output, i, options: { order = 4 } }) => {
+        if (![1, 2, 3, 4].includes(order))
+          throw new RangeError(`LMSDiscreteScheduler: order is ${order}; give 1, 2, 3 or 4.`);
+        const sigma = sigmas[i]!;
+        const x0 = x0Of(this.settings.prediction_type, output, x, this.sigmaLevel(sigma));
+        const slopes = [computed(slopeAt(x, x0, sigma)), ...history].slice(0, order);
+        // Resumed at step i, the slopes before it are missing, and as published their weights are left out, not made up for.
+        const nodes = sigmas
+          .slice(Math.max(0, i + 1 - order), i + 1)
+          .reverse()
+          .map((node) => node - sigma);
+        const weights = lagrangeIntegrals(nodes, powerMoments(nodes.length, sigmas[i + 1]! - sigma));
+        return {
+          x: combine([1, x], ...slopes.map((slope, k) => [weights[k]!, slope] as const)),
+          history: slopes.slice(0, 3),
+        };
+      },
+    });
+  }
+}

@@ -1,0 +1,138 @@
+import type * as tf from "@tensorflow/tfjs";
+import { adamsBashforth } from "../numerics/adams-bashforth.js";
+import { combine, type Quantity, sum } from "../combine.js";
+import { BETA_KEYS, type ConfigOf, SPACING_KEYS } from "../config.js";
+import { type Call, makePlan } from "../plan.js";
+import { levelOf, epsilonOf } from "../prediction.js";
+import { sigmaOf } from "../schedule.js";
+import type { Plan, PlanRequest } from "../scheduler.js";
+import { requireRequest } from "../spacing.js";
+import { TrainedScheduler } from "../trained.js";
+
+const KEYS = [...BETA_KEYS, "skip_prk_steps", "set_alpha_to_one", "prediction_type", ...SPACING_KEYS] as const;
+
+/** Keys of PNDMScheduler's config, all with defaults. */
+export type PNDMConfig = ConfigOf<(typeof KEYS)[number]>;
+
+/** One slope more than the rule looks back on: so long a history says that the run was resumed one call ago. */
+const RESUMED = [0, 1, 2];
+
+/** A call's part in the method: which step it belongs to, and what of that step it is. */
+interface Part {
+  readonly kind: "runge-kutta" | "first" | "retry" | "multi-step";
+  readonly from: number;
+  readonly to: number;
+}
+
+/**
+ * Pseudo numerical methods for diffusion models (Liu et al. 2022, algorithm 2): the four-step Adams-Bashforth rule, with DDIM's
+ * transfer in place of the straight step. Its first slopes come from pseudo Runge-Kutta steps of four calls each, or with
+ * skip_prk_steps from one DDIM step that is done again with the mean slope (as in Stable Diffusion).
+ */
+export class PNDMScheduler extends TrainedScheduler<PNDMConfig> {
+  constructor(config: Partial<PNDMConfig> = {}) {
+    super({ className: "PNDMScheduler", keys: KEYS, defaults: { set_alpha_to_one: false } }, config);
+  }
+
+  plan(request: PlanRequest): Plan {
+    const { steps } = requireRequest(request, "steps");
+    const even = this.visited(request);
+    const stride = Math.floor(this.settings.num_train_timesteps / steps!);
+    if (!this.settings.skip_prk_steps && steps! < 4) {
+      throw new RangeError(
+        `plan(${steps}): PNDMScheduler starts with three Runge-Kutta steps and needs 4 or more; plan those, or set skip_prk_steps to true.`,
+      );
+    }
+    const calls = this.settings.skip_prk_steps ? plmsOnly(even, stride) : withRungeKutta(even, stride);
+    const bars = calls.map(({ t }) => this.#barAt(t));
+    return makePlan({
+      timesteps: calls.map(({ t }) => t),
+      sigmas: [...bars, this.#barAt(calls.at(-1)!.part.to)].map(sigmaOf),
+      level: (i) => levelOf(bars[i]!),
+      update: (call) => {
+        const { kind, ...step } = calls[call.i]!.part;
+        return kind === "runge-kutta" ? this.#rungeKutta(call, step) : this.#multiStep(call, kind, step);
+      },
+    });
+  }
+
+  #barAt(t: number): number {
+    return t >= 0 ? this.alphaBar[t]! : this.settings.set_alpha_to_one ? 1 : this.alphaBar[0]!;
+  }
+
+  /** Call 1 to 4 of a step; history: [its first x, the mean slope so far], then the first slopes of earlier steps. */
+  #rungeKutta({ x, output, i, history }: Call, step: { from: number; to: number }) {
+    const stage = i % 4;
+    if (stage === 0)
+      return { x: this.#transfer(x, output, step), history: [x, combine([1 / 6, output]), output, ...history] };
+    if (history.length < 3)
+      throw new RangeError(`Step ${i} is inside a Runge-Kutta step; resume at step ${i - stage}.`);
+    const [start, mean, ...slopes] = history as [tf.Tensor, tf.Tensor, ...tf.Tensor[]];
+    const total = combine([1, mean], [stage === 3 ? 1 / 6 : 1 / 3, output]);
+    if (stage === 3) return { x: this.#transfer(start, total, step), history: slopes };
+    return { x: this.#transfer(start, output, step), history: [start, total, ...slopes] };
+  }
+
+  /**
+   * History: the last slopes, newest first; after the first call also, in front, its x. A run that was resumed treats its first two calls
+   * as diffusers does: the second does the first step again, and all later ones lag a step behind their timesteps.
+   */
+  #multiStep(
+    { x, output, history }: Pick<Call, "x" | "output" | "history">,
+    kind: Part["kind"],
+    step: { from: number; to: number },
+  ): { x: tf.Tensor; history?: tf.Tensor[] } {
+    if (kind === "first") return { x: this.#transfer(x, output, step), history: [x, output] };
+    if (kind === "retry") {
+      if (history.length === 0) return { x }; // Resumed here: there is no step to do again.
+      const [start, slope] = history as [tf.Tensor, tf.Tensor];
+      return { x: this.#transfer(start, sum([0.5, output], [0.5, slope]), step), history: [slope] };
+    }
+    if (history.length === 0) return { x: this.#transfer(x, output, step), history: [x, ...RESUMED.map(() => output)] };
+    if (history.length > RESUMED.length) {
+      const again = { from: 2 * step.from - step.to, to: step.from };
+      return this.#multiStep({ x, output, history: history.slice(0, 2) }, "retry", again);
+    }
+    const slopes = [output, ...history].slice(0, 4);
+    return { x: this.#transfer(x, adamsBashforth(slopes), step), history: slopes.slice(0, 3) };
+  }
+
+  /** DDIM's step along a slope, without 0 / 0 where the levels are equal (Liu et al. 2022, eq. 11). */
+  #transfer(x: tf.Tensor, slope: Quantity, { from, to }: { from: number; to: number }): tf.Tensor {
+    const [a, b] = [this.#barAt(from), this.#barAt(to)];
+    const epsilon = epsilonOf(this.settings.prediction_type, slope, x, levelOf(a));
+    const divisor = a * Math.sqrt(1 - b) + Math.sqrt(a * (1 - a) * b);
+    return combine([Math.sqrt(b / a), x], [-(b - a) / divisor, epsilon]);
+  }
+}
+
+/** The second timestep is visited twice: to do the first step again with the mean of the slopes at its ends. */
+function plmsOnly(even: readonly number[], stride: number): { t: number; part: Part }[] {
+  const [first, second, ...rest] = even;
+  const multiStep = (t: number) => ({ t, part: { kind: "multi-step", from: t, to: t - stride } as const });
+  const start = { t: first!, part: { kind: "first", from: first!, to: first! - stride } as const };
+  if (second === undefined) return [start];
+  return [
+    start,
+    { t: second, part: { kind: "retry", from: second + stride, to: second } },
+    ...[second, ...rest].map(multiStep),
+  ];
+}
+
+/** The first three steps take four calls each, at their start, twice at their middle, and at their end. */
+function withRungeKutta(even: readonly number[], stride: number): { t: number; part: Part }[] {
+  const half = Math.floor(stride / 2);
+  const edges = even.slice(0, 4);
+  const stages = edges.slice(0, 3).flatMap((from, k) => {
+    const to = edges[k + 1]!;
+    const middle = to + half;
+    return [from, middle, middle, to].map((t, stage) => ({
+      t,
+      part: { kind: "runge-kutta", from, to: stage % 2 === 0 ? t - half : t } as const,
+    }));
+  });
+  return [
+    ...stages,
+    ...even.slice(3).map((t) => ({ t, part: { kind: "multi-step", from: t, to: t - stride } as const })),
+  ];
+}

@@ -1,0 +1,96 @@
+import type * as tf from "@tensorflow/tfjs";
+import { combine, sum } from "../combine.js";
+import { BETA_KEYS, type ConfigOf } from "../config.js";
+import { posterior } from "../forward.js";
+import { type Call, makePlan } from "../plan.js";
+import { levelOf, x0Of } from "../prediction.js";
+import { betas, sigmaOf } from "../schedule.js";
+import type { Plan, PlanOptions, PlanRequest } from "../scheduler.js";
+import { requireRequest, requireStepCount } from "../spacing.js";
+import { limited } from "../numerics/thresholding.js";
+import { TrainedScheduler } from "../trained.js";
+
+const KEYS = [...BETA_KEYS, "eta", "clip_sample"] as const;
+
+/** Keys of RePaintScheduler's config, all with defaults. */
+export type RePaintConfig = ConfigOf<(typeof KEYS)[number]>;
+
+/**
+ * RePaint (Lugmayr et al. 2022, algorithm 1): inpainting with a network that never learnt to. Outside the hole x is the noised
+ * picture; to make the two parts agree, the way down is walked again and again, with jumps back up by fresh noise.
+ *
+ * A plan's timesteps rise where it jumps back; the network's output is of no use there and may be anything of x's shape.
+ */
+export class RePaintScheduler extends TrainedScheduler<RePaintConfig> {
+  readonly #betas: Float64Array;
+
+  constructor(config: Partial<RePaintConfig> = {}) {
+    super({ className: "RePaintScheduler", keys: KEYS, defaults: { clip_sample: true } }, config);
+    this.#betas = betas(this.settings);
+  }
+
+  plan(request: PlanRequest, { jump_length = 10, jump_n_sample = 10 }: PlanOptions = {}): Plan {
+    const { steps } = requireRequest(request, "steps");
+    requireStepCount(steps, this.settings.num_train_timesteps);
+    const stride = Math.floor(this.settings.num_train_timesteps / steps);
+    const timesteps = walk(steps, jump_length, jump_n_sample).map((step) => step * stride);
+    const barAt = (t: number) => this.alphaBar[t] ?? 1;
+    return makePlan({
+      timesteps,
+      sigmas: [...timesteps.map((t) => sigmaOf(barAt(t))), 0],
+      level: (i) => levelOf(barAt(timesteps[i]!)),
+      update: (call) => {
+        const [before, t] = [timesteps[call.i - 1] ?? Infinity, timesteps[call.i]!];
+        return {
+          x: t < before ? this.#paint(call, t, barAt(t), barAt(t - stride)) : this.#noiseAgain(call, before, stride),
+        };
+      },
+    });
+  }
+
+  /** A DDIM step in the hole, the noised picture outside (eqs. 8). One draw of noise serves both, as published. */
+  #paint({ x, output, fresh, options: { original_image, mask } }: Call, t: number, a: number, b: number): tf.Tensor {
+    if (!original_image || !mask) {
+      throw new RangeError(
+        "RePaintScheduler: step needs { original_image, mask }: the picture, and 1 where it is kept, 0 where it is painted.",
+      );
+    }
+    const z = fresh();
+    const x0 = limited(x0Of("epsilon", output, x, levelOf(a)), this.settings);
+    const deviation = this.settings.eta * Math.sqrt(a < b ? posterior(a, b).variance : 0);
+    const painted = sum(
+      [Math.sqrt(b), x0],
+      [Math.sqrt(Math.max(0, 1 - b - deviation ** 2)), output],
+      [t > 0 ? deviation : 0, z],
+    );
+    const kept = sum([Math.sqrt(b), original_image], [Math.sqrt(1 - b), z]);
+    return combine([mask, kept], [mask.mul(-1).add(1), painted]);
+  }
+
+  /** Up by a stride, one trained step after the other (eq. 1). */
+  #noiseAgain({ x, fresh }: Call, t: number, stride: number): tf.Tensor {
+    return Array.from(this.#betas.subarray(t, t + stride)).reduce(
+      (noised, beta) => combine([Math.sqrt(1 - beta), noised], [Math.sqrt(beta), fresh()]),
+      x,
+    );
+  }
+}
+
+/** Down from n - 1 to 0; at every multiple of `jump` that is not too near the start, back up by `jump`, until done `times` times. */
+function walk(n: number, jump: number, times: number): number[] {
+  for (const [name, value] of Object.entries({ jump_length: jump, jump_n_sample: times })) {
+    if (!Number.isInteger(value) || value < 1)
+      throw new RangeError(`plan: ${name} is ${value}; give a whole number from 1, such as 10.`);
+  }
+  const left = new Map<number, number>();
+  for (let at = 0; at < n - jump; at += jump) left.set(at, times - 1);
+  const visited: number[] = [];
+  for (let t = n - 1; t >= 0; t--) {
+    visited.push(t);
+    const again = left.get(t) ?? 0;
+    if (again === 0) continue;
+    left.set(t, again - 1);
+    for (let up = 0; up < jump; up++) visited.push(++t);
+  }
+  return visited;
+}

@@ -1,0 +1,62 @@
+import * as tf from "@tensorflow/tfjs";
+import { combine } from "../combine.js";
+import { type KeyedNoise, keyedNoise } from "./keyed-noise.js";
+import type { NoiseSource } from "./noise.js";
+
+/** Noise that is a path W(t): two samplers with different steps, given the same seed, feel the same noise. */
+export interface BrownianNoise extends NoiseSource {
+  /** W(to) - W(from), of variance |to - from|; the caller owns it. */
+  increment(shape: number[], from: number, to: number): tf.Tensor;
+}
+
+const DEPTH = 24; // Halvings: a path over [0, 1] is resolved to 6e-8, as far as float32 tells times apart.
+
+/**
+ * A Brownian path between two times (Li et al. 2020, virtual Brownian tree): W at the ends is drawn, and between two known times the
+ * middle is drawn from the bridge, down to where the time lies. Pure: W(t) depends on seed, times and shape only.
+ *
+ * As a plain `NoiseSource` it is the keyed stream of its seed.
+ *
+ * @throws RangeError if the times do not rise, or an increment outside them is asked for
+ */
+export function brownianNoise(seed: number, start: number, end: number): BrownianNoise {
+  if (!(Number.isFinite(start) && Number.isFinite(end) && start < end)) {
+    throw new RangeError(
+      `brownianNoise: the path goes from ${start} to ${end}; give two times that rise, such as sigma_min and sigma_max.`,
+    );
+  }
+  const tree = keyedNoise(seed).at("brownian tree");
+  const stream = keyedNoise(seed);
+  const valueAt = (shape: number[], t: number): tf.Tensor => {
+    if (!(t >= start && t <= end))
+      throw new RangeError(`brownianNoise: time ${t} is outside the path, ${start} to ${end}.`);
+    return tf.tidy(() => bridge(tree, shape, (t - start) / (end - start)).mul(Math.sqrt(end - start)));
+  };
+  return {
+    normal: (shape) => stream.normal(shape),
+    uniform: (shape) => stream.uniform(shape),
+    increment: (shape, from, to) => tf.tidy(() => combine([1, valueAt(shape, to)], [-1, valueAt(shape, from)])),
+  };
+}
+
+/** W(t) for t in [0, 1], with W(0) = 0. */
+function bridge(tree: KeyedNoise, shape: number[], t: number): tf.Tensor {
+  let [left, width, index] = [0, 1, 0];
+  let [low, high]: [tf.Tensor, tf.Tensor] = [tf.zeros(shape), tree.at(-1).normal(shape)];
+  for (let depth = 0; depth < DEPTH && t !== left && t !== left + width; depth++) {
+    width /= 2;
+    const deviation = Math.sqrt(width / 2);
+    const middle = combine([0.5, low], [0.5, high], [deviation, tree.at(depth, index).normal(shape)]);
+    const right = t >= left + width;
+    [low, high] = right ? [middle, high] : [low, middle];
+    if (right) left += width;
+    index = 2 * index + (right ? 1 : 0);
+  }
+  const share = (t - left) / width;
+  return combine([1 - share, low], [share, high]);
+}
+
+/** Whether noise is a path, and not only a stream. */
+export function isBrownian(noise: NoiseSource): noise is BrownianNoise {
+  return "increment" in noise;
+}
