@@ -67,7 +67,8 @@ async function useFromOutside(tarballs) {
     await must(`TypeScript under ${moduleResolution}`, ["node_modules/typescript/bin/tsc", "-p", "."], app);
   }
   write("use.js", example);
-  symlinkSync(join(root, "packages"), join(app, "packages"), "junction"); // The example opens the model by its path here.
+  // The example opens the model by its path here.
+  symlinkSync(join(root, "packages"), join(app, "packages"), "junction");
   await must("plain JavaScript", ["use.js"], app);
   // As people try things out. A thread that took over this option would not start.
   const twoThreads = `

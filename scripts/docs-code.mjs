@@ -11,7 +11,9 @@ const pages = [
   ...inFolder("docs").filter((file) => file.endsWith(".md")),
 ];
 
-/** An HTML comment before a block, which readers do not see: `<!-- given`, code that the block takes for granted, `-->`. */
+/**
+ * An HTML comment before a block, which readers do not see: `<!-- given`, code that the block takes for granted, `-->`.
+ */
 const BLOCK =
   /(?:^<!-- given(?<notRun>, not run:.*?)?(?: |\n(?<given>[^]*?))-->\n\n)?^```(?:ts|js)\n(?<code>[^]*?)^```$/gm;
 

@@ -1,4 +1,6 @@
-/** `npm run lint`: the types of everything, tests too, then eslint, then prettier; all of them, to report all at once. */
+/**
+ * `npm run lint`: the types of everything, tests too, then eslint, then prettier; all of them, to report all at once.
+ */
 import { node } from "./run.mjs";
 
 const checks = [

@@ -27,8 +27,8 @@ export function node(args, options = {}) {
 }
 
 /**
- * The script behind npx or npm, to be run by this Node: npm's own where npm started us, else the one that came with Node.
- * (Started by name, npx is a .cmd file on Windows, which needs a shell, which needs quoting.)
+ * The script behind npx or npm, to be run by this Node: npm's own where npm started us, else the one that came with
+ * Node. (Started by name, npx is a .cmd file on Windows, which needs a shell, which needs quoting.)
  */
 export function npmScript(name) {
   const beside = dirname(process.execPath);

@@ -14,7 +14,9 @@ function blockRows(queries: i32, keys: i32): i32 {
   return min((queries + 3) & ~3, max(4, (BLOCK_BYTES / (4 * keys)) & ~3));
 }
 
-/** Bytes from one query's scores to the next one's: an odd number of cache lines, lest rows share a place in the cache. */
+/**
+ * Bytes from one query's scores to the next one's: an odd number of cache lines, lest rows share a place in the cache.
+ */
 function scoreRow(keys: i32): usize {
   return (<usize>(((((keys + 7) & ~7) * 4 + 63) >> 6) | 1)) << 6;
 }
@@ -26,9 +28,9 @@ export function attentionScratch(queries: i32, keys: i32, size: i32): usize {
 }
 
 /**
- * y = softmax(scale q k^T) v for each head: q, y [batch, queries, heads * size], k, v [batch, keys, heads * size]. Of the
- * batch * heads heads, `count` from `first` are computed.
- * Leaves each row's largest score and 1 / (sum of exp(score - largest)) in statistics [batch, heads, queries, 2].
+ * y = softmax(scale q k^T) v for each head: q, y [batch, queries, heads * size], k, v [batch, keys, heads * size]. Of
+ * the batch * heads heads, `count` from `first` are computed. Leaves each row's largest score and 1 / (sum of exp(score
+ * - largest)) in statistics [batch, heads, queries, 2].
  */
 export function attention(
   q: usize,

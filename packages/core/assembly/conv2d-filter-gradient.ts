@@ -1,7 +1,8 @@
 // Gradient of a convolution with respect to its filter: for every tap (ky, kx) of the filter,
-//   gradient[ky, kx, ci, co] = sum over b, y, x of input[b, y*stride + ky - top, x*stride + kx - left, ci] dy[b, y, x, co],
-// a sum of outer products of two short rows of channels. Tiles of 4 (ci) x 8 (co) stay in registers while the pixels run.
-// Nothing is unfolded (no im2col): a strip of rows is repacked so that a tile reads both operands in order.
+//   gradient[ky, kx, ci, co] =
+//     sum over b, y, x of input[b, y*stride + ky - top, x*stride + kx - left, ci] dy[b, y, x, co],
+// a sum of outer products of two short rows of channels. Tiles of 4 (ci) x 8 (co) stay in registers while the pixels
+// run. Nothing is unfolded (no im2col): a strip of rows is repacked so that a tile reads both operands in order.
 
 import { addOuterProducts, packColumns, storeTiles, TILE } from "./outer-products";
 
@@ -40,8 +41,8 @@ export function conv2dFilterGradientScratch(
 }
 
 /**
- * All sizes in elements; layouts: input [b, y, x, ci], dy [b, y, x, co], gradient [ky, kx, ci, co], all dense. Of the input's
- * `inChannels`, only the first `channels` are taken, and of the gradient only their rows are written.
+ * All sizes in elements; layouts: input [b, y, x, ci], dy [b, y, x, co], gradient [ky, kx, ci, co], all dense. Of the
+ * input's `inChannels`, only the first `channels` are taken, and of the gradient only their rows are written.
  */
 export function conv2dFilterGradient(
   input: usize,

@@ -51,8 +51,8 @@ export function conv2dScratch(
 }
 
 /**
- * output[b, y, x, o] = sum over ky, kx, i of input[b, y*strideY + ky - top, x*strideX + kx - left, i] filter[ky, kx, i, o],
- * input 0 outside. With `turned`, `filter` is [ky, kx, o, i] and is turned by 180 degrees: the convolution that
+ * output[b, y, x, o] = sum over ky, kx, i of input[b, y*strideY + ky - top, x*strideX + kx - left, i] filter[ky, kx, i,
+ * o], input 0 outside. With `turned`, `filter` is [ky, kx, o, i] and is turned by 180 degrees: the convolution that
  * takes the gradient of an output back to its input. `bias` [o] is added, unless it is 0. All dense.
  */
 export function conv2d(

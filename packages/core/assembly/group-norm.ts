@@ -13,9 +13,9 @@ export function groupNormScratch(channels: i32): usize {
 }
 
 /**
- * y = (x - mean) * inverse * w + b, with SiLU if asked: x, y [batch, pixels, stride], of which the first `channels` of each pixel are
- * meant, w, b [channels].
- * Leaves mean and inverse = 1 / sqrt(variance + eps) of each group in statistics [batch, stride / width of a group, 2].
+ * y = (x - mean) * inverse * w + b, with SiLU if asked: x, y [batch, pixels, stride], of which the first `channels` of
+ * each pixel are meant, w, b [channels]. Leaves mean and inverse = 1 / sqrt(variance + eps) of each group in statistics
+ * [batch, stride / width of a group, 2].
  */
 export function groupNorm(
   x: usize,

@@ -54,7 +54,10 @@ export function layerNormScratch(features: i32): usize {
   return 4 * paddedBytes(features);
 }
 
-/** dx = inverse * (w d - E[w d] - h E[w d h]), h = (x - mean) * inverse, E the mean of a row; dw = sum of d h, db = sum of d. */
+/**
+ * dx = inverse * (w d - E[w d] - h E[w d h]), h = (x - mean) * inverse, E the mean of a row; dw = sum of d h, db = sum
+ * of d.
+ */
 export function layerNormGradient(
   x: usize,
   dy: usize,

@@ -78,9 +78,9 @@ export function batchMatMul(
 }
 
 /**
- * Multiplies up to 4 rows of a with a panel of 8 columns: as `addOuterProducts`, but a is read where it lies, since each
- * of its numbers is used once a panel. The 8 numbers at `first` are added to every row. Rows of a and c are `aRow` and
- * `cRow` bytes apart; 4 rows of c are written, whatever `rows` is.
+ * Multiplies up to 4 rows of a with a panel of 8 columns: as `addOuterProducts`, but a is read where it lies, since
+ * each of its numbers is used once a panel. The 8 numbers at `first` are added to every row. Rows of a and c are `aRow`
+ * and `cRow` bytes apart; 4 rows of c are written, whatever `rows` is.
  */
 export function multiplyRows(
   a: usize,
@@ -147,8 +147,8 @@ export function transposedMatMulScratch(m: i32, n: i32): usize {
 }
 
 /**
- * c[z, i, j] = sum over k of a[z, k, i] b[z, k, j], i < m: as in the gradient of a weight. A row of a has `aColumns` numbers, of
- * which those behind the first m are passed by; b and c are dense.
+ * c[z, i, j] = sum over k of a[z, k, i] b[z, k, j], i < m: as in the gradient of a weight. A row of a has `aColumns`
+ * numbers, of which those behind the first m are passed by; b and c are dense.
  */
 export function transposedMatMul(
   a: usize,

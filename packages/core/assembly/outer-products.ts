@@ -7,8 +7,8 @@ const FLOAT: usize = 4;
 export const TILE: usize = 4 * 8 * FLOAT;
 
 /**
- * tile[i, j] += sum over r < rows, k < count of a_rk[i] b_rk[j], where a_rk are the 4 numbers at a + r aRow + k aStep and
- * b_rk the 8 numbers at b + r bRow + 32 k; all in bytes.
+ * tile[i, j] += sum over r < rows, k < count of a_rk[i] b_rk[j], where a_rk are the 4 numbers at a + r aRow + k aStep
+ * and b_rk the 8 numbers at b + r bRow + 32 k; all in bytes.
  */
 export function addOuterProducts(
   a: usize,

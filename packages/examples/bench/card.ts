@@ -1,9 +1,10 @@
 /**
  * A graphics card: `npm run bench -- card [--backend webgpu] [--peak 67] [--rounds 8] [--write]`.
  *
- * The two networks of the comparison and one of Stable Diffusion 1.5's size, forward and training step, then the largest batch of each: doubled until
- * the card has no room or a run takes longer than a minute. Every measurement is a process of its own. `--peak` is the maker's figure
- * for float32, in TFLOP/s; without it the share is of what a large matrix product reaches.
+ * The two networks of the comparison and one of Stable Diffusion 1.5's size, forward and training step, then the
+ * largest batch of each: doubled until the card has no room or a run takes longer than a minute. Every measurement is a
+ * process of its own. `--peak` is the maker's figure for float32, in TFLOP/s; without it the share is of what a large
+ * matrix product reaches.
  */
 import { type Measured, measure } from "./measure.js";
 import { CARD_NETWORKS } from "./networks.js";
@@ -32,7 +33,14 @@ export async function measureCard(
       const at = (size: number, count?: number) => best(`batch ${network} ${size} ${pass}`, count);
       const found = await at(batch);
       const speed = found && found.flop / found.best;
-      const row = [network, pass, String(batch), found?.best.toFixed(1), speed && (speed / 1e6).toFixed(0), speed && `${((100 * speed) / limit).toFixed(1)} %`]; // prettier-ignore
+      const row = [
+        network,
+        pass,
+        String(batch),
+        found?.best.toFixed(1),
+        speed && (speed / 1e6).toFixed(0),
+        speed && `${((100 * speed) / limit).toFixed(1)} %`,
+      ];
       rows.push([...row.map((cell) => cell || "does not run"), found ? await largest(batch, at) : "none"]);
       console.log(rows.at(-1)!.join("  "));
     }

@@ -49,7 +49,10 @@ const answer = part === "write" ? await write() : await run(part);
 const peakGiB = process.resourceUsage().maxRSS / 2 ** 20;
 process.send!({ backend: name, peakGiB, ...answer } satisfies PartAnswer);
 
-/** A million random numbers over and over: what is measured does not depend on more, and 943 million would take minutes to draw. */
+/**
+ * A million random numbers over and over: what is measured does not depend on more, and 943 million would take minutes
+ * to draw.
+ */
 function repeated(block: Float32Array): (shape: number[]) => tf.Tensor {
   return (shape) => {
     const values = new Float32Array(tf.util.sizeFromShape(shape));

@@ -2,8 +2,9 @@
  * Stable Diffusion 1.5 at its full size, with random weights:
  *   npm run bench -- full-size [--backend node] [--folder FOLDER]
  *
- * Draws the weights of the UNet and the autoencoder one tensor at a time and writes them as float16 (1.9 GB, once), then measures one UNet
- * step at 64 x 64 latents and one decoding to 512 x 512 pixels, each in a process of its own: seconds, and the peak of resident memory.
+ * Draws the weights of the UNet and the autoencoder one tensor at a time and writes them as float16 (1.9 GB, once),
+ * then measures one UNet step at 64 x 64 latents and one decoding to 512 x 512 pixels, each in a process of its own:
+ * seconds, and the peak of resident memory.
  */
 import { fork } from "node:child_process";
 import { tmpdir } from "node:os";

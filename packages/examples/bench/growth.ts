@@ -1,7 +1,7 @@
 /**
- * How cost grows: `npm run bench -- growth` measures one forward pass and one training step of the faces' network against
- * batch, resolution and channels. Each point is a process of its own, so that its memory is what that size alone takes.
- * `--write` puts the table into docs/benchmarks.md and draws docs/public/growth.svg.
+ * How cost grows: `npm run bench -- growth` measures one forward pass and one training step of the faces' network
+ * against batch, resolution and channels. Each point is a process of its own, so that its memory is what that size
+ * alone takes. `--write` puts the table into docs/benchmarks.md and draws docs/public/growth.svg.
  */
 import { writeFileSync } from "node:fs";
 import * as Plot from "@observablehq/plot";

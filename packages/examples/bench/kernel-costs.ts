@@ -16,8 +16,8 @@ export interface KernelCost {
 }
 
 /**
- * Runs `body` a few times under TensorFlow.js' profiler and sums time and arithmetic by kernel, dearest first. Each call's
- * time is the shortest of its runs: what else the machine does only ever adds.
+ * Runs `body` a few times under TensorFlow.js' profiler and sums time and arithmetic by kernel, dearest first. Each
+ * call's time is the shortest of its runs: what else the machine does only ever adds.
  */
 export async function kernelCosts(body: () => tf.TensorContainer, runs = 3): Promise<KernelCost[]> {
   const calls = await profiledCalls(body);

@@ -1,13 +1,13 @@
 /**
- * How fast the backends are on this machine, and ONNX Runtime beside them:
- *   npm run bench [-- part of a workload's name ...] [--rounds 8] [--backend webgpu] [--write]
- *   npm run bench -- growth [--rounds 8] [--write]       how cost grows, as a table and docs/public/growth.svg
- *   npm run bench -- overhead [--write]                  what a pass costs besides its kernels, and a step besides its gradients
- *   npm run bench -- card [--backend webgpu] [--peak 67] [--write]       a graphics card: times, share of its peak, largest batches
- *   npm run bench -- full-size [--backend wasm] [--folder FOLDER]   Stable Diffusion 1.5 at its full size
+ * How fast the backends are on this machine, and ONNX Runtime beside them: npm run bench [-- part of a workload's name
+ * ...] [--rounds 8] [--backend webgpu] [--write] npm run bench -- growth [--rounds 8] [--write] how cost grows, as a
+ * table and docs/public/growth.svg npm run bench -- overhead [--write] what a pass costs besides its kernels, and a
+ * step besides its gradients npm run bench -- card [--backend webgpu] [--peak 67] [--write] a graphics card: times,
+ * share of its peak, largest batches npm run bench -- full-size [--backend wasm] [--folder FOLDER] Stable Diffusion 1.5
+ * at its full size
  *
- * Each runner is a process of its own. They take turns, and the best of each counts: what else the machine does only ever
- * adds time, and what counts is the ratio within one run. `--write` puts the table into docs/benchmarks.md.
+ * Each runner is a process of its own. They take turns, and the best of each counts: what else the machine does only
+ * ever adds time, and what counts is the ratio within one run. `--write` puts the table into docs/benchmarks.md.
  */
 import { rm } from "node:fs/promises";
 import { parseArgs } from "node:util";
@@ -36,7 +36,12 @@ if (!Number.isInteger(rounds) || rounds < 1)
 if (positionals[0] !== "full-size" && values.folder !== undefined) throw new RangeError("--folder is for full-size.");
 if (positionals[0] === "full-size") await measureFullSize(values.backend, values.folder);
 else if (positionals[0] === "card")
-  await measureCard(values.backend ?? "webgpu", rounds, values.peak === undefined ? undefined : Number(values.peak), values.write); // prettier-ignore
+  await measureCard(
+    values.backend ?? "webgpu",
+    rounds,
+    values.peak === undefined ? undefined : Number(values.peak),
+    values.write,
+  );
 else if (positionals[0] === "growth") await measureGrowth(rounds, values.write);
 else if (positionals[0] === "overhead") await measureOverhead(rounds, values.write);
 else await compare(positionals);

@@ -53,7 +53,10 @@ export const NETWORKS = {
   },
 } satisfies Record<string, Network>;
 
-/** What a graphics card is measured with: these, and Stable Diffusion 1.5's UNet (860 million parameters) at 64 x 64 latents. */
+/**
+ * What a graphics card is measured with: these, and Stable Diffusion 1.5's UNet (860 million parameters) at 64 x 64
+ * latents.
+ */
 export const CARD_NETWORKS: Record<string, Network> = {
   ...NETWORKS,
   "sd-1.5": {

@@ -1,6 +1,6 @@
 /**
- * What a pass costs besides its arithmetic: `npm run bench -- overhead [--rounds 8] [--write]`, on wasm with one thread, where the
- * clock sees each kernel begin and end.
+ * What a pass costs besides its arithmetic: `npm run bench -- overhead [--rounds 8] [--write]`, on wasm with one
+ * thread, where the clock sees each kernel begin and end.
  */
 import * as tf from "@tensorflow/tfjs";
 import { useBackend } from "@tfjs-diffusion/core";
@@ -43,7 +43,10 @@ async function sharesOf(rounds: number, share: () => number | Promise<number>): 
   return [shares[0]!, shares[shares.length >> 1]!].map(percent);
 }
 
-/** Milliseconds spent in kernels so far. From now on the clock runs while one does; it is wrapped around each before any network is recorded. */
+/**
+ * Milliseconds spent in kernels so far. From now on the clock runs while one does; it is wrapped around each before any
+ * network is recorded.
+ */
 function kernelClock(): () => number {
   let total = 0;
   let depth = 0; // kernels call kernels

@@ -26,7 +26,10 @@ export function print(name: string, results: Measured[]): void {
   }
 }
 
-/** The networks' times as Markdown tables, one for each workload: forward passes beside onnxruntime's, training steps beside our forward pass. */
+/**
+ * The networks' times as Markdown tables, one for each workload: forward passes beside onnxruntime's, training steps
+ * beside our forward pass.
+ */
 export function comparison(results: ReadonlyMap<string, Measured[]>): string | undefined {
   const head = ["runner", "ms", "processor ms", "times", "GFLOP/s", "of matMul's peak", "peak MiB"];
   const tables: string[] = [];

@@ -1,7 +1,7 @@
 /**
  * One runner of the benchmark, a process of its own: builds a workload, then runs it once for each message and answers
- * with the milliseconds it took. Started by measure.ts; arguments: backend or onnxruntime package, threads, workload, and the
- * folder of the ONNX graphs.
+ * with the milliseconds it took. Started by measure.ts; arguments: backend or onnxruntime package, threads, workload,
+ * and the folder of the ONNX graphs.
  */
 import { existsSync, readFileSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs";

@@ -2,7 +2,8 @@
  * Measures every sampler on data whose exact answer is known: `npm run samplers`.
  *
  * Writes the chart docs/public/samplers.svg (error against calls of the network) and the table of samplers in
- * packages/schedulers/README.md and docs/samplers.md, between their markers. Takes about a minute; the same numbers every time.
+ * packages/schedulers/README.md and docs/samplers.md, between their markers. Takes about a minute; the same numbers
+ * every time.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -27,7 +28,13 @@ const root = new URL("../../../../", import.meta.url);
 const inRoot = (path: string) => fileURLToPath(new URL(path, root));
 
 /** Two bells in the plane, and where the samples start. */
-const DATA = { means: [[0.6, -0.3], [-0.5, 0.4]], deviation: 0.5 }; // prettier-ignore
+const DATA = {
+  means: [
+    [0.6, -0.3],
+    [-0.5, 0.4],
+  ],
+  deviation: 0.5,
+};
 const start = () => keyedNoise(0).normal([32, 2]) as tf.Tensor2D;
 
 /** As Stable Diffusion was trained. */
@@ -72,7 +79,10 @@ function drawsNoise(scheduler: Scheduler): boolean {
   }
 }
 
-/** Slope of log error from 36 to 72 steps, evenly in log sigma where the method takes noise levels: see convergence.test.ts. */
+/**
+ * Slope of log error from 36 to 72 steps, evenly in log sigma where the method takes noise levels: see
+ * convergence.test.ts.
+ */
 function measuredOrder(scheduler: Scheduler, flow: boolean): number {
   const even = (n: number): PlanRequest =>
     flow ? straight(n) : { sigmas: Array.from({ length: n + 1 }, (_, i) => 80 * (0.2 / 80) ** (i / n)) };
@@ -121,9 +131,25 @@ function markdown(): string {
   const rows = measured.map(({ sampler, order, calls, noise, errors }) => {
     const told = sampler.distilled ? "" : order === undefined ? "" : order.toFixed(1);
     const perStep = sampler.calls ?? String(Math.round(calls));
-    return [sampler.label, told, perStep, sampler.noise ?? (noise ? "yes" : "no"), errorAt20(errors), sampler.bestFor, sampler.paper]; // prettier-ignore
+    return [
+      sampler.label,
+      told,
+      perStep,
+      sampler.noise ?? (noise ? "yes" : "no"),
+      errorAt20(errors),
+      sampler.bestFor,
+      sampler.paper,
+    ];
   });
-  const head = ["`_class_name` without `Scheduler`", "order", "calls a step", "noise", "error, 20 calls", "best for", "paper"]; // prettier-ignore
+  const head = [
+    "`_class_name` without `Scheduler`",
+    "order",
+    "calls a step",
+    "noise",
+    "error, 20 calls",
+    "best for",
+    "paper",
+  ];
   const widths = head.map((title, c) => Math.max(...[head, ...rows].map((row) => row[c]!.length), title.length));
   const line = (cells: string[]) => `| ${cells.map((cell, c) => cell.padEnd(widths[c]!)).join(" | ")} |`;
   return [line(head), `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`, ...rows.map(line)].join("\n");
@@ -132,7 +158,8 @@ function markdown(): string {
 function insert(file: string, lines: string): void {
   const text = readFileSync(file, "utf8");
   const marked = /(<!-- npm run samplers -->\n)[^]*?(<!-- end -->)/;
-  if (!marked.test(text)) throw new Error(`${file} has no place for the table, between <!-- npm run samplers --> and <!-- end -->.`); // prettier-ignore
+  if (!marked.test(text))
+    throw new Error(`${file} has no place for the table, between <!-- npm run samplers --> and <!-- end -->.`);
   writeFileSync(
     file,
     text.replace(marked, (_, before: string, after: string) => `${before}\n${lines}\n\n${after}`),

@@ -91,15 +91,15 @@ await image(tf.concat(photographs), {
 });
 
 // %% [markdown]
-// The *detail* goes first. Small things are drowned by little noise, large things only by much. After 100 layers you can still
-// name the colour of the eyes; after 200 you see a face, after 400 nothing you would swear to. Keep that in mind for the
-// way back: a model that removes noise will decide on the large things first, while the noise is thick, and on the small
-// things last.
+// The *detail* goes first. Small things are drowned by little noise, large things only by much.
+// After 100 layers you can still name the colour of the eyes; after 200 you see a face, after 400
+// nothing you would swear to. Keep that in mind for the way back: a model that removes noise will
+// decide on the large things first, while the noise is thick, and on the small things last.
 //
 // ## A thousand layers in one jump
 //
-// To train a model we shall need $x_t$ for millions of random $t$. A thousand steps for each would be a waste. Look at two
-// layers, with $\alpha_t = 1 - \beta_t$:
+// To train a model we shall need $x_t$ for millions of random $t$. A thousand steps for each would
+// be a waste. Look at two layers, with $\alpha_t = 1 - \beta_t$:
 //
 // $$ x_2 = \sqrt{\alpha_2}\,\bigl(\sqrt{\alpha_1}\, x_0 + \sqrt{1-\alpha_1}\,\varepsilon_1\bigr) + \sqrt{1-\alpha_2}\,\varepsilon_2
 //        = \sqrt{\alpha_1\alpha_2}\; x_0 + \underbrace{\sqrt{\alpha_2(1-\alpha_1)}\,\varepsilon_1 + \sqrt{1-\alpha_2}\,\varepsilon_2}_{\text{one Gaussian}} $$
@@ -111,9 +111,9 @@ await image(tf.concat(photographs), {
 //
 // $$ \boxed{\; x_t = \sqrt{\bar\alpha_t}\; x_0 + \sqrt{1 - \bar\alpha_t}\;\varepsilon \;} $$
 //
-// That is all of the forward process: a share of picture, a share of noise, and the squares of the shares sum to 1.
-// First the claim about the numbers. We follow a mean and a variance through the layers, one at a time, and compare with
-// $\bar\alpha$, which the library's scheduler holds.
+// That is all of the forward process: a share of picture, a share of noise, and the squares of the
+// shares sum to 1. First the claim about the numbers. We follow a mean and a variance through the
+// layers, one at a time, and compare with $\bar\alpha$, which the library's scheduler holds.
 
 // %%
 const scheduler = new DDPMScheduler({
@@ -140,13 +140,14 @@ check("noise's variance after 1000 layers", variance, 1 - alphaBar[T - 1]!, 1e-9
 check("squares of both shares", share ** 2 + variance, 1, 1e-12);
 
 // %% [markdown]
-// Now the claim about pictures. Bury the same face 64 times, each time under other noise, 200 layers deep, one at a time.
-// The mean of the 64 results should be $\sqrt{\bar\alpha}\,x_0$, and their spread $\sqrt{1-\bar\alpha}$.
+// Now the claim about pictures. Bury the same face 64 times, each time under other noise, 200
+// layers deep, one at a time. The mean of the 64 results should be $\sqrt{\bar\alpha}\,x_0$, and
+// their spread $\sqrt{1-\bar\alpha}$.
 //
-// How near should it be? A mean of 64 draws is off by its standard error, $\sqrt{(1-\bar\alpha)/64}$, on average over
-// many numbers. We have 768 numbers, so the *size* of the error is itself known to about
-// $1/\sqrt{2 \cdot 768} = 2.6\,\%$. Four times that is our tolerance. This is how we set tolerances: from the noise we know to
-// be there, not by trial.
+// How near should it be? A mean of 64 draws is off by its standard error,
+// $\sqrt{(1-\bar\alpha)/64}$, on average over many numbers. We have 768 numbers, so the *size* of
+// the error is itself known to about $1/\sqrt{2 \cdot 768} = 2.6\,\%$. Four times that is our
+// tolerance. This is how we set tolerances: from the noise we know to be there, not by trial.
 
 // %%
 const copies = 64;
@@ -179,8 +180,8 @@ check(
 );
 
 // %% [markdown]
-// Both agree. From here on nobody walks: `scheduler.addNoise(x0, noise, timesteps)` jumps, for a whole batch at once, each
-// picture to a depth of its own.
+// Both agree. From here on nobody walks: `scheduler.addNoise(x0, noise, timesteps)` jumps, for a
+// whole batch at once, each picture to a depth of its own.
 
 // %%
 const depths = [0, 24, 49, 99, 149, 199, 299, 399, 599, 999];
@@ -197,9 +198,10 @@ await image(jumps, {
 // %% [markdown]
 // ## What is left at the end?
 //
-// After 1000 layers the face is invisible. Is it *gone*? Compare what we have, a Gaussian around $\sqrt{\bar\alpha_T}\,x_0$
-// with variance $1-\bar\alpha_T$, with pure noise, $\mathcal N(0, 1)$. The Kullback–Leibler divergence tells in bits how
-// much a message about $x_0$ could still hide in it. For each of the 768 numbers it is
+// After 1000 layers the face is invisible. Is it *gone*? Compare what we have, a Gaussian around
+// $\sqrt{\bar\alpha_T}\,x_0$ with variance $1-\bar\alpha_T$, with pure noise, $\mathcal N(0, 1)$.
+// The Kullback–Leibler divergence tells in bits how much a message about $x_0$ could still hide in
+// it. For each of the 768 numbers it is
 //
 // $$ \tfrac12\bigl(\sigma^2 + \mu^2 - 1 - \ln \sigma^2\bigr), \qquad \mu = \sqrt{\bar\alpha_T}\, x_0,\quad \sigma^2 = 1 - \bar\alpha_T. $$
 
@@ -236,10 +238,12 @@ check(
 //
 // ## How fast?
 //
-// Nothing forces the thicknesses to grow in even steps. All that matters is the curve of $\bar\alpha_t$, or, which is the same
-// said more tellingly, of the **signal-to-noise ratio** $\mathrm{SNR}_t = \bar\alpha_t / (1 - \bar\alpha_t)$. Three curves are in use:
-// *linear* betas (the first paper), *scaled linear* (Stable Diffusion), and *cosine*
-// ([Nichol and Dhariwal 2021](https://arxiv.org/abs/2102.09672)), which was made for small pictures like ours.
+// Nothing forces the thicknesses to grow in even steps. All that matters is the curve of
+// $\bar\alpha_t$, or, which is the same said more tellingly, of the **signal-to-noise ratio**
+// $\mathrm{SNR}_t = \bar\alpha_t / (1 - \bar\alpha_t)$. Three curves are in use: *linear* betas
+// (the first paper), *scaled linear* (Stable Diffusion), and *cosine*
+// ([Nichol and Dhariwal 2021](https://arxiv.org/abs/2102.09672)), which was made for small pictures
+// like ours.
 
 // %%
 const schedules = {
@@ -314,9 +318,9 @@ plot({
 });
 
 // %% [markdown]
-// Above the dashed line there is more picture than noise, below it more noise than picture. The linear schedule crosses it
-// early: most of its thousand layers are spent on pictures that are noise already, which teach little. Look at the same face
-// at the same depths:
+// Above the dashed line there is more picture than noise, below it more noise than picture. The
+// linear schedule crosses it early: most of its thousand layers are spent on pictures that are
+// noise already, which teach little. Look at the same face at the same depths:
 
 // %%
 const everyHundred = [0, 99, 199, 299, 399, 499, 599, 699, 799, 899];
@@ -383,8 +387,8 @@ check(
 );
 
 // %% [markdown]
-// **3.** Somebody forgets the paling: $x_t = x_{t-1} + \sqrt{\beta_t}\,\varepsilon_t$. What is the variance of the noise after
-// the 1000 layers?
+// **3.** Somebody forgets the paling: $x_t = x_{t-1} + \sqrt{\beta_t}\,\varepsilon_t$. What is the
+// variance of the noise after the 1000 layers?
 
 // %%
 const withoutPaling: Answer = todo;
@@ -405,9 +409,10 @@ check(
 );
 
 // %% [markdown]
-// **4.** A picture twice as large in each direction has four times the pixels, and neighbours look alike. Average each block
-// of 2 by 2 noisy pixels: the noise's variance falls to a quarter, the picture stays. Which share $\bar\alpha$ must the large
-// picture have, to look as noisy after averaging as ours does at $\bar\alpha = 0.5$?
+// **4.** A picture twice as large in each direction has four times the pixels, and neighbours look
+// alike. Average each block of 2 by 2 noisy pixels: the noise's variance falls to a quarter, the
+// picture stays. Which share $\bar\alpha$ must the large picture have, to look as noisy after
+// averaging as ours does at $\bar\alpha = 0.5$?
 
 // %%
 const largeShare: Answer = todo;

@@ -3,9 +3,9 @@
 //
 // **You are handed a noisy picture and asked for the clean one. What is the best answer?**
 //
-// Not "what would a good network say": what is the best answer that *anyone* could give? It exists, it has a formula, and for
-// a small collection of pictures we can compute it exactly. Training a diffusion model means to come near it. So we look at
-// the goal first and at networks later.
+// Not "what would a good network say": what is the best answer that *anyone* could give? It exists,
+// it has a formula, and for a small collection of pictures we can compute it exactly. Training a
+// diffusion model means to come near it. So we look at the goal first and at networks later.
 
 // %%
 import * as Plot from "@observablehq/plot";
@@ -30,8 +30,8 @@ const { alphaBar } = scheduler;
 
 // %% [markdown]
 // From [chapter 1](./01-forward-noising.md) we know how $x_t$ was made:
-// $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon$. "Best" shall mean: smallest squared error on average,
-// over all pictures $x_0$ and all noise,
+// $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon$. "Best" shall mean:
+// smallest squared error on average, over all pictures $x_0$ and all noise,
 //
 // $$ \mathbb E\,\bigl\| x_0 - D(x_t) \bigr\|^2 . $$
 //
@@ -42,9 +42,10 @@ const { alphaBar } = scheduler;
 //
 // $$ p = \frac{e^{-(x - \sqrt{\bar\alpha})^2 / 2(1-\bar\alpha)}}{e^{-(x - \sqrt{\bar\alpha})^2 / 2(1-\bar\alpha)} + e^{-(x + \sqrt{\bar\alpha})^2 / 2(1-\bar\alpha)}} . $$
 //
-// If we answer $D$, the expected squared error is $p\,(1 - D)^2 + (1-p)\,(-1-D)^2$. Its derivative is zero at
-// $D = p\cdot 1 + (1-p)\cdot(-1)$. **The best answer is the mean of what it could have been**, each weighted with its chance: the
-// *posterior mean* $\mathbb E[x_0 \mid x_t]$. Insert $p$, and it is
+// If we answer $D$, the expected squared error is $p\,(1 - D)^2 + (1-p)\,(-1-D)^2$. Its derivative
+// is zero at $D = p\cdot 1 + (1-p)\cdot(-1)$. **The best answer is the mean of what it could have
+// been**, each weighted with its chance: the *posterior mean* $\mathbb E[x_0 \mid x_t]$. Insert
+// $p$, and it is
 //
 // $$ D(x) = \tanh\!\left( \frac{\sqrt{\bar\alpha}\; x}{1 - \bar\alpha} \right) . $$
 
@@ -64,9 +65,10 @@ check(
 );
 
 // %% [markdown]
-// Nobody needs to know Bayes to find this. Make 200,000 pairs (clean, noisy), sort them into bins by the noisy number, and take
-// in each bin the mean of the clean ones. That is what a network does that is trained on squared error: it cannot know *which*
-// clean picture it was, so it learns the mean of those that look like this.
+// Nobody needs to know Bayes to find this. Make 200,000 pairs (clean, noisy), sort them into bins
+// by the noisy number, and take in each bin the mean of the clean ones. That is what a network does
+// that is trained on squared error: it cannot know *which* clean picture it was, so it learns the
+// mean of those that look like this.
 
 // %%
 const shares = [0.98, 0.8, 0.5, 0.1];
@@ -124,14 +126,16 @@ plot({
 });
 
 // %% [markdown]
-// With little noise ($\bar\alpha = 0.98$) the guess is a decision: left is $-1$, right is $+1$. With much noise
-// ($\bar\alpha = 0.1$) it is a shrug: stay near 0, the mean of both. A guess of 0.3 is no picture of this world at all. That
-// is not a flaw: it is the best answer to the question that was asked. Remember it when you see blurred faces below.
+// With little noise ($\bar\alpha = 0.98$) the guess is a decision: left is $-1$, right is $+1$.
+// With much noise ($\bar\alpha = 0.1$) it is a shrug: stay near 0, the mean of both. A guess of 0.3
+// is no picture of this world at all. That is not a flaw: it is the best answer to the question
+// that was asked. Remember it when you see blurred faces below.
 //
 // ## A world of 64 faces
 //
-// The same with faces. Let the world hold exactly $K = 64$ of them, $x^{(1)}, \dots, x^{(K)}$. The chance of each, given what we
-// see, is a softmax over squared distances, and the best denoiser is the weighted mean:
+// The same with faces. Let the world hold exactly $K = 64$ of them, $x^{(1)}, \dots, x^{(K)}$. The
+// chance of each, given what we see, is a softmax over squared distances, and the best denoiser is
+// the weighted mean:
 //
 // $$ w_k = \operatorname{softmax}_k\!\left( -\frac{\| x_t - \sqrt{\bar\alpha_t}\, x^{(k)} \|^2}{2 (1 - \bar\alpha_t)} \right), \qquad
 //    D(x_t, t) = \sum_k w_k\, x^{(k)} . $$
@@ -178,9 +182,10 @@ await image(
 );
 
 // %% [markdown]
-// Astonishing: at $t = 700$ nobody would call that a face, and the guess is perfect. A picture has 768 numbers, and they all
-// testify. Against only 64 suspects that is overwhelming evidence. Only when the noise is very thick does the guess blur into a mean of
-// several faces, and at the very end into the mean of all.
+// Astonishing: at $t = 700$ nobody would call that a face, and the guess is perfect. A picture has
+// 768 numbers, and they all testify. Against only 64 suspects that is overwhelming evidence. Only
+// when the noise is very thick does the guess blur into a mean of several faces, and at the very
+// end into the mean of all.
 //
 // How many suspects are left? The entropy of the chances tells: $e^{H(w)}$ is 1 for certainty and 64 for ignorance.
 
@@ -232,8 +237,9 @@ check(
 //
 // ## Is it really the best?
 //
-// Let us bring rivals. One always names the likeliest face (sharp, never blurred). One just scales the noise-ridden picture back,
-// $x_t/\sqrt{\bar\alpha_t}$. One always answers with the mean of the album. And one plays a trick: the best guess, 10 % more contrast.
+// Let us bring rivals. One always names the likeliest face (sharp, never blurred). One just scales
+// the noise-ridden picture back, $x_t/\sqrt{\bar\alpha_t}$. One always answers with the mean of the
+// album. And one plays a trick: the best guess, 10 % more contrast.
 
 // %%
 const rivals = {
@@ -281,14 +287,16 @@ for (const { t, best, ...others } of contest.slice(1)) {
 }
 
 // %% [markdown]
-// Sharpness does not pay: when the likeliest face is the wrong one, the error is large, and the blurred mean hedges against
-// that. There is a theorem behind it, Pythagoras for random variables: the error of the posterior mean is uncorrelated with
-// anything one could compute from $x_t$. Hence for *any* rival $R$
+// Sharpness does not pay: when the likeliest face is the wrong one, the error is large, and the
+// blurred mean hedges against that. There is a theorem behind it, Pythagoras for random variables:
+// the error of the posterior mean is uncorrelated with anything one could compute from $x_t$. Hence
+// for *any* rival $R$
 //
 // $$ \mathbb E\|x_0 - R\|^2 = \mathbb E\|x_0 - D\|^2 + \mathbb E\|D - R\|^2 . $$
 //
-// For the likeliest face at $t = 900$ we count both sides. We have 64 faces with 32 noises each. The two sides differ by twice the mean
-// of $(x_0 - D)\cdot(D - R)$ over these 2048 draws; its standard error is the tolerance, times four.
+// For the likeliest face at $t = 900$ we count both sides. We have 64 faces with 32 noises each.
+// The two sides differ by twice the mean of $(x_0 - D)\cdot(D - R)$ over these 2048 draws; its
+// standard error is the tolerance, times four.
 
 // %%
 const sides = tf.tidy(() => {
@@ -320,15 +328,18 @@ check("Pythagoras at t = 900", sides.left, sides.right, 4 * sides.standardError)
 // %% [markdown]
 // ## One guess, three languages
 //
-// A network need not answer with the picture. It may as well name the noise, or a mixture, because with $x_t$ at hand each tells the others:
+// A network need not answer with the picture. It may as well name the noise, or a mixture, because
+// with $x_t$ at hand each tells the others:
 //
 // $$ \hat\varepsilon = \frac{x_t - \sqrt{\bar\alpha}\,\hat x_0}{\sqrt{1-\bar\alpha}}, \qquad
 //    \hat v = \sqrt{\bar\alpha}\,\hat\varepsilon - \sqrt{1-\bar\alpha}\,\hat x_0 . $$
 //
-// Picture $x_0$ and noise $\varepsilon$ are two axes at right angles; $x_t$ is a unit arrow between them at the angle $\varphi$ with
-// $\cos\varphi = \sqrt{\bar\alpha}$, and the *velocity* $v$ ([Salimans and Ho 2022](https://arxiv.org/abs/2202.00512)) is $x_t$ turned by
-// 90°: where the arrow heads when the noise grows. All three maps are straight lines, and the mean of a straight line is the line of the mean.
-// So the best $\varepsilon$ and the best $v$ belong to the best $x_0$: one optimum, three languages.
+// Picture $x_0$ and noise $\varepsilon$ are two axes at right angles; $x_t$ is a unit arrow between
+// them at the angle $\varphi$ with $\cos\varphi = \sqrt{\bar\alpha}$, and the *velocity* $v$
+// ([Salimans and Ho 2022](https://arxiv.org/abs/2202.00512)) is $x_t$ turned by 90°: where the
+// arrow heads when the noise grows. All three maps are straight lines, and the mean of a straight
+// line is the line of the mean. So the best $\varepsilon$ and the best $v$ belong to the best
+// $x_0$: one optimum, three languages.
 
 // %%
 const t = 600;
@@ -355,9 +366,11 @@ check(
 );
 
 // %% [markdown]
-// The optimum is one, but the *errors* on the way there do not weigh the same. A mistake of $\delta$ in $\hat x_0$ is a mistake
-// of $\delta\sqrt{\bar\alpha/(1-\bar\alpha)}$ in $\hat\varepsilon$ and of $\delta/\sqrt{1-\bar\alpha}$ in $\hat v$. In squares:
-// times $\mathrm{SNR}$, and times $\mathrm{SNR} + 1$. Let the rival who names the likeliest face say it in all three.
+// The optimum is one, but the *errors* on the way there do not weigh the same. A mistake of
+// $\delta$ in $\hat x_0$ is a mistake of $\delta\sqrt{\bar\alpha/(1-\bar\alpha)}$ in
+// $\hat\varepsilon$ and of $\delta/\sqrt{1-\bar\alpha}$ in $\hat v$. In squares: times
+// $\mathrm{SNR}$, and times $\mathrm{SNR} + 1$. Let the rival who names the likeliest face say it
+// in all three.
 
 // %%
 const errors = tf.tidy(() => {
@@ -434,27 +447,32 @@ plot({
 });
 
 // %% [markdown]
-// - A network that names the **noise** hardly cares for pictures at great depth: its price falls to nothing, just where, as we
+// - A network that names the **noise** hardly cares for pictures at great depth: its price falls to
+//   nothing, just where, as we
 //   saw, all is decided. And from pure noise it must find the picture by dividing by a share that is nearly 0.
 // - A network that names the **picture** hardly cares for the last touch, at little depth.
 // - The **velocity** is never cheaper than either. It is what the model that ships with this library is trained on.
 //
 // ## What the network is asked to learn
 //
-// Now we can say it in a sentence: *look at a noisy picture and the depth, and say the mean of all clean pictures it could have
-// been.* With 64 pictures, that is a softmax, and training is pointless. With all pictures that could be, nobody has the
-// formula; but nobody needs it, as the dots on the tanh curve have shown. Draw a picture, draw noise, ask, take the squared error, adjust.
+// Now we can say it in a sentence: *look at a noisy picture and the depth, and say the mean of all
+// clean pictures it could have been.* With 64 pictures, that is a softmax, and training is
+// pointless. With all pictures that could be, nobody has the formula; but nobody needs it, as the
+// dots on the tanh curve have shown. Draw a picture, draw noise, ask, take the squared error,
+// adjust.
 //
-// One more thing. The exact denoiser of an album knows its 64 faces and *nothing else*. Whatever noise you give it, it will
-// name one of them. If a trained network were perfect on its training set, it could only ever repeat it.
-// It invents because it falls short, in the right way. [That is the next chapter](./03-ddpm-and-ddim.md), in which we turn a
-// denoiser into a source of pictures.
+// One more thing. The exact denoiser of an album knows its 64 faces and *nothing else*. Whatever
+// noise you give it, it will name one of them. If a trained network were perfect on its training
+// set, it could only ever repeat it. It invents because it falls short, in the right way.
+// [That is the next chapter](./03-ddpm-and-ddim.md), in which we turn a denoiser into a source of
+// pictures.
 //
 // ## Exercises
 //
 // Replace `todo` by a number, or by code that computes one, and run the chapter again: `npm run chapter 2`.
 //
-// **1.** A world of two pictures, $-1$ and $+3$, equally likely. At $\bar\alpha = 0.5$ you see $x = 0.7$. What is the best guess?
+// **1.** A world of two pictures, $-1$ and $+3$, equally likely. At $\bar\alpha = 0.5$ you see
+// $x = 0.7$. What is the best guess?
 
 // %%
 const bestGuess: Answer = todo;
@@ -477,8 +495,8 @@ const p = chanceOf(3) / (chanceOf(3) + chanceOf(-1));
 check("best guess", 3 * p - 1 * (1 - p), 0.9598, 0.0001);
 
 // %% [markdown]
-// **2.** At $\bar\alpha = 0.8$ a network names the noise with a root mean squared error of 0.1. How large is the error of the
-// picture that follows from it?
+// **2.** At $\bar\alpha = 0.8$ a network names the noise with a root mean squared error of 0.1. How
+// large is the error of the picture that follows from it?
 
 // %%
 const pictureError: Answer = todo;
@@ -489,13 +507,15 @@ exercise("error of the picture", pictureError, 0.1 * Math.sqrt(0.2 / 0.8), 1e-9)
 check("error of the picture", 0.1 * Math.sqrt((1 - 0.8) / 0.8), 0.05, 1e-12);
 
 // %% [markdown]
-// **3.** The *absolute* error $\mathbb E|x_0 - D|$ has another best answer: not the mean but the median. In the world of $-1$
-// and $+1$, with $\bar\alpha = 0.5$, what does such a denoiser say to $x = 0.1$?
+// **3.** The *absolute* error $\mathbb E|x_0 - D|$ has another best answer: not the mean but the
+// median. In the world of $-1$ and $+1$, with $\bar\alpha = 0.5$, what does such a denoiser say to
+// $x = 0.1$?
 
 // %%
 const median: Answer = todo;
 exercise("the median's answer", median, Math.sign(0.1), 0);
 
 // %% solution
-// Of two pictures, the likelier one has more than half of the chance, so it is the median: never a blur, always a decision.
+// Of two pictures, the likelier one has more than half of the chance, so it is the median: never a
+// blur, always a decision.
 check("the mean would say", posteriorMean(0.1, 0.5), 0.1405, 0.0001);

@@ -3,13 +3,15 @@
 //
 // **We own a machine that looks at noise and says which picture it might hide. How do we make it draw?**
 //
-// Hand it pure noise and ask: it answers with the mean of all pictures, a grey blur. That is the honest answer, and a poor
-// picture. The trick of all diffusion models is not to *go* where it points, but to take a small step *towards* it, and then
-// to ask again. After the step there is a little less noise, so the next answer is a little less of a blur. The blur makes up its
-// mind on the way.
+// Hand it pure noise and ask: it answers with the mean of all pictures, a grey blur. That is the
+// honest answer, and a poor picture. The trick of all diffusion models is not to *go* where it
+// points, but to take a small step *towards* it, and then to ask again. After the step there is a
+// little less noise, so the next answer is a little less of a blur. The blur makes up its mind on
+// the way.
 //
 // This chapter derives two ways to take that step. Then it draws: first with the exact denoiser of
-// [chapter 2](./02-the-best-denoiser.md), where we can check everything, and in the end with a network that was trained.
+// [chapter 2](./02-the-best-denoiser.md), where we can check everything, and in the end with a
+// network that was trained.
 
 // %%
 import * as Plot from "@observablehq/plot";
@@ -48,14 +50,15 @@ const { alphaBar } = ddpm;
 const T = alphaBar.length;
 
 // %% [markdown]
-// (`prediction_type: "sample"` says that our denoiser answers with the picture $x_0$; `clip_sample` would cut its answers to
-// $[-1, 1]$, which ours never leave; `"trailing"` lets every plan, however short, begin at the noisiest depth.)
+// (`prediction_type: "sample"` says that our denoiser answers with the picture $x_0$; `clip_sample`
+// would cut its answers to $[-1, 1]$, which ours never leave; `"trailing"` lets every plan, however
+// short, begin at the noisiest depth.)
 //
 // ## One step back, if we knew the picture
 //
-// Forwards, $x_t$ comes from $x_{t-1}$ by a known Gaussian step. Backwards it does not: many $x_{t-1}$ could have led here. But
-// if somebody told us $x_0$, Bayes would do the rest. The chance of $x_{t-1}$ is the chance of getting there from $x_0$, times the
-// chance of going on to $x_t$:
+// Forwards, $x_t$ comes from $x_{t-1}$ by a known Gaussian step. Backwards it does not: many
+// $x_{t-1}$ could have led here. But if somebody told us $x_0$, Bayes would do the rest. The chance
+// of $x_{t-1}$ is the chance of getting there from $x_0$, times the chance of going on to $x_t$:
 //
 // $$ q(x_{t-1} \mid x_t, x_0) \;\propto\; \underbrace{\mathcal N\bigl(x_{t-1};\, \sqrt{\bar\alpha_{t-1}}\,x_0,\, 1-\bar\alpha_{t-1}\bigr)}_{\text{from } x_0 \text{ to here}} \;\cdot\;
 //    \underbrace{\mathcal N\bigl(x_t;\, \sqrt{\alpha_t}\,x_{t-1},\, \beta_t\bigr)}_{\text{from here to } x_t} $$
@@ -109,13 +112,13 @@ check(
 // %% [markdown]
 // ## DDPM: put the guess in its place
 //
-// Nobody tells us $x_0$. So [Ho, Jain and Abbeel](https://arxiv.org/abs/2006.11239) put the best guess there, $D(x_t, t)$, and draw from the
-// Gaussian:
+// Nobody tells us $x_0$. So [Ho, Jain and Abbeel](https://arxiv.org/abs/2006.11239) put the best
+// guess there, $D(x_t, t)$, and draw from the Gaussian:
 //
 // $$ x_{t-1} = \tilde\mu\bigl(x_t, D(x_t, t)\bigr) + \sqrt{\tilde\beta_t}\; z, \qquad z \sim \mathcal N(0, 1). $$
 //
-// The thinner the layers, the nearer this is to the exact way back, and in the limit it is exact, whatever the pictures are. Here is
-// the denoiser of chapter 2 for a world of 64 faces.
+// The thinner the layers, the nearer this is to the exact way back, and in the limit it is exact,
+// whatever the pictures are. Here is the denoiser of chapter 2 for a world of 64 faces.
 
 // %%
 const K = 64;
@@ -137,8 +140,8 @@ function best(x: tf.Tensor2D, t: number): tf.Tensor2D {
 }
 
 // %% [markdown]
-// And here is a sampler. A *plan* lists the depths to visit, from the noisiest down; `plan.step` takes one step. This loop
-// is all there is, for every method in this library.
+// And here is a sampler. A *plan* lists the depths to visit, from the noisiest down; `plan.step`
+// takes one step. This loop is all there is, for every method in this library.
 
 // %%
 function draw(
@@ -189,8 +192,8 @@ check(
 );
 
 // %% [markdown]
-// Now draw, in a thousand steps. We watch one of eight pictures: above what the sampler holds, below what the denoiser thinks it
-// will become.
+// Now draw, in a thousand steps. We watch one of eight pictures: above what the sampler holds,
+// below what the denoiser thinks it will become.
 
 // %%
 const watched = [999, 950, 900, 860, 820, 780, 700, 500, 250, 0];
@@ -236,16 +239,19 @@ check(
 // %% [markdown]
 // ## DDIM: the same guess, no dice
 //
-// DDPM throws dice at each step. Is that needed? [Song, Meng and Ermon (2021)](https://arxiv.org/abs/2010.02502) noticed that the denoiser was only ever trained on
-// pairs $(x_0, x_t)$. It never saw two depths of the same walk. So we may walk in any way, as long as at each depth we arrive at
-// the right *mixture*: a share $\sqrt{\bar\alpha}$ of picture and $\sqrt{1-\bar\alpha}$ of noise. The simplest way: split $x_t$ into
-// the guessed picture and the guessed noise, and mix the very same two again, with less noise.
+// DDPM throws dice at each step. Is that needed?
+// [Song, Meng and Ermon (2021)](https://arxiv.org/abs/2010.02502) noticed that the denoiser was
+// only ever trained on pairs $(x_0, x_t)$. It never saw two depths of the same walk. So we may walk
+// in any way, as long as at each depth we arrive at the right *mixture*: a share
+// $\sqrt{\bar\alpha}$ of picture and $\sqrt{1-\bar\alpha}$ of noise. The simplest way: split $x_t$
+// into the guessed picture and the guessed noise, and mix the very same two again, with less noise.
 //
 // $$ \hat\varepsilon = \frac{x_t - \sqrt{\bar\alpha_t}\,\hat x_0}{\sqrt{1-\bar\alpha_t}}, \qquad
 //    x_{s} = \sqrt{\bar\alpha_{s}}\,\hat x_0 + \sqrt{1-\bar\alpha_{s}-\sigma^2}\;\hat\varepsilon + \sigma z . $$
 //
-// With $\sigma = 0$ there are no dice: the start decides the picture. And $s$ need not be $t - 1$. It may be far away.
-// With $\sigma^2 = \tilde\beta$, called $\eta = 1$, we are back at DDPM, which is worth a check: both formulas give the same weights.
+// With $\sigma = 0$ there are no dice: the start decides the picture. And $s$ need not be $t - 1$.
+// It may be far away. With $\sigma^2 = \tilde\beta$, called $\eta = 1$, we are back at DDPM, which
+// is worth a check: both formulas give the same weights.
 
 // %%
 const { ofPicture: w0, ofNoisy: wt, variance: sigma2 } = posterior(a, b);
@@ -293,13 +299,14 @@ check(
 );
 
 // %% [markdown]
-// With DDIM the start *is* the picture, in another form: more steps only develop it more faithfully. Five already end at a face, and
-// with fifty it is nearly always the right one.
-// With DDPM the dice decide: from the same start it draws one face today and another tomorrow. One step of either is the blur
-// from which we set out.
+// With DDIM the start *is* the picture, in another form: more steps only develop it more
+// faithfully. Five already end at a face, and with fifty it is nearly always the right one. With
+// DDPM the dice decide: from the same start it draws one face today and another tomorrow. One step
+// of either is the blur from which we set out.
 //
-// Is the lottery fair? 64 faces, and each should come up as often as any other. We draw 512 and count: $\chi^2$ should be
-// near its 63 degrees of freedom, give or take $\sqrt{2\cdot 63} = 11.2$. Four of these are our tolerance.
+// Is the lottery fair? 64 faces, and each should come up as often as any other. We draw 512 and
+// count: $\chi^2$ should be near its 63 degrees of freedom, give or take $\sqrt{2\cdot 63} = 11.2$.
+// Four of these are our tolerance.
 
 // %%
 const many = named(
@@ -318,10 +325,11 @@ check("χ² of the lottery", chiSquare, 63, 4 * Math.sqrt(2 * 63));
 // %% [markdown]
 // ## How many steps does it take?
 //
-// In the world of 64 faces the end is always a face, so errors hide. Take a smoother world, in which the way can be
-// computed with pencil and paper: pictures are numbers from $\mathcal N(0, s^2)$. Then $x_t$ is Gaussian too, with variance
-// $\bar\alpha s^2 + 1 - \bar\alpha$, the best guess is a straight line, and the walk without dice just rescales: whoever starts at two
-// standard deviations ends at two standard deviations.
+// In the world of 64 faces the end is always a face, so errors hide. Take a smoother world, in
+// which the way can be computed with pencil and paper: pictures are numbers from
+// $\mathcal N(0, s^2)$. Then $x_t$ is Gaussian too, with variance
+// $\bar\alpha s^2 + 1 - \bar\alpha$, the best guess is a straight line, and the walk without dice
+// just rescales: whoever starts at two standard deviations ends at two standard deviations.
 //
 // $$ D(x) = \frac{\sqrt{\bar\alpha}\,s^2}{\bar\alpha s^2 + 1 - \bar\alpha}\,x, \qquad x_{\text{end}} = \frac{s}{\sqrt{\bar\alpha_T s^2 + 1 - \bar\alpha_T}}\; x_{\text{start}} . $$
 
@@ -378,18 +386,21 @@ check(
 );
 
 // %% [markdown]
-// Twice the steps, half the error: DDIM is a method of *first order*, like Euler's. It is one: the walk without dice solves a
-// differential equation. Better solvers need fewer steps; they are the subject of a later chapter.
+// Twice the steps, half the error: DDIM is a method of *first order*, like Euler's. It is one: the
+// walk without dice solves a differential equation. Better solvers need fewer steps; they are the
+// subject of a later chapter.
 //
 // ## The same walk, with a network
 //
-// An exact denoiser can only draw what is in its album. Now take one that had to *learn*: the network that ships with this
-// library. It has seen 50,000 faces, each with a caption, and was trained as chapter 2 says: noise, ask, squared error, adjust.
-// It answers in the language of $v$, and it reads the sentence along with the picture, so its answer is the mean of all
-// pictures that *this sentence* may mean.
+// An exact denoiser can only draw what is in its album. Now take one that had to *learn*: the
+// network that ships with this library. It has seen 50,000 faces, each with a caption, and was
+// trained as chapter 2 says: noise, ask, squared error, adjust. It answers in the language of $v$,
+// and it reads the sentence along with the picture, so its answer is the mean of all pictures that
+// *this sentence* may mean.
 //
-// `TextToImagePipeline` is the loop from above with that network in it. (It also asks the network a second time, without
-// the sentence, and goes a little further away from that answer: *guidance*, the subject of a later chapter.)
+// `TextToImagePipeline` is the loop from above with that network in it. (It also asks the network a
+// second time, without the sentence, and goes a little further away from that answer: *guidance*,
+// the subject of a later chapter.)
 
 // %%
 const pipeline = await TextToImagePipeline.fromPretrained(
@@ -413,7 +424,8 @@ await image(tf.concat(film), {
 });
 
 // %% [markdown]
-// The blur makes up its mind, as before; only this time nobody stored the result. Four more sentences, two pictures each:
+// The blur makes up its mind, as before; only this time nobody stored the result. Four more
+// sentences, two pictures each:
 
 // %%
 const sentences = [
@@ -471,9 +483,10 @@ table(
 // %% [markdown]
 // ### Does it remember, or does it invent?
 //
-// The album's denoiser ended on an album face to the last digit. Does the network end on pictures it was trained on? We look for the
-// nearest of 10,000 training pictures to each of the eight above. As a measure of what is near, we do the same for eight *real*
-// pictures that were never trained on.
+// The album's denoiser ended on an album face to the last digit. Does the network end on pictures
+// it was trained on? We look for the nearest of 10,000 training pictures to each of the eight
+// above. As a measure of what is near, we do the same for eight *real* pictures that were never
+// trained on.
 
 // %%
 const training = tf.tensor2d(
@@ -512,15 +525,19 @@ check("pictures that repeat a training picture", copies, 0, 0);
 pipeline.dispose();
 
 // %% [markdown]
-// It invents: what it draws is about as far from its training pictures as a real new face is. A network that had learned the album by heart would
-// be the *better* denoiser of its training set, and useless. It cannot: 2 million weights do not hold 50,000 pictures. So it must make do with what the
-// pictures have in common: that hats sit on heads, that beards are coloured as the hair is, that a shirt may have stripes.
+// It invents: what it draws is about as far from its training pictures as a real new face is. A
+// network that had learned the album by heart would be the *better* denoiser of its training set,
+// and useless. It cannot: 2 million weights do not hold 50,000 pictures. So it must make do with
+// what the pictures have in common: that hats sit on heads, that beards are coloured as the hair
+// is, that a shirt may have stripes.
 //
 // ## What to take along
 //
 // - Do not go where the denoiser points: step towards it, and ask again.
-// - DDPM steps by Bayes' rule, with dice. DDIM mixes the same guess again with less noise, without: the start is the picture.
-// - Both are one family, with $\eta$ between them. DDIM may take large steps, at an error that falls like $1/\text{steps}$.
+// - DDPM steps by Bayes' rule, with dice. DDIM mixes the same guess again with less noise, without:
+//   the start is the picture.
+// - Both are one family, with $\eta$ between them. DDIM may take large steps, at an error that
+//   falls like $1/\text{steps}$.
 // - A perfect denoiser of a training set repeats it. Networks draw something new because they must generalise.
 //
 // ## Exercises
@@ -543,8 +560,8 @@ exercise(
 check("variance of the last step", posterior(alphaBar[0]!, 1).variance, 0, 0);
 
 // %% [markdown]
-// **2.** In the world $\mathcal N(0, s^2)$ with $s = 0.5$, what is the least number of DDIM steps, among the divisors of 1000,
-// that brings the error below 0.01?
+// **2.** In the world $\mathcal N(0, s^2)$ with $s = 0.5$, what is the least number of DDIM steps,
+// among the divisors of 1000, that brings the error below 0.01?
 
 // %%
 const leastSteps: Answer = todo;
@@ -569,8 +586,8 @@ check(
 );
 
 // %% [markdown]
-// **3.** Draw with DDIM in a single step, from all 64 starts. What is the root mean square distance between the results and the mean
-// face of the album?
+// **3.** Draw with DDIM in a single step, from all 64 starts. What is the root mean square distance
+// between the results and the mean face of the album?
 
 // %%
 const fromMeanFace: Answer = todo;

@@ -1,10 +1,11 @@
 // %% [markdown]
 // # What a step costs
 //
-// **A network goes over eight small faces in a fifteenth of a second, and learns from them in a quarter. Where does the time go, and what could be faster?**
+// **A network goes over eight small faces in a fifteenth of a second, and learns from them in a
+// quarter. Where does the time go, and what could be faster?**
 //
-// A clock answers only for one machine on one day. But most of the answer can be counted: how many multiplications, how many
-// bytes, how many calls. We count first, and then look at a clock.
+// A clock answers only for one machine on one day. But most of the answer can be counted: how many
+// multiplications, how many bytes, how many calls. We count first, and then look at a clock.
 
 // %%
 import * as Plot from "@observablehq/plot";
@@ -47,14 +48,16 @@ const sum = (counted: KernelCost[], field: "calls" | "flop" | "bytes") =>
 // %% [markdown]
 // ## Multiplications
 //
-// A convolution with a $k\times k$ filter computes, for each of $H\times W$ pixels and each of $C_\text{out}$ channels, a sum of
-// $k^2 C_\text{in}$ products. A product and its addition are two operations, so
+// A convolution with a $k\times k$ filter computes, for each of $H\times W$ pixels and each of
+// $C_\text{out}$ channels, a sum of $k^2 C_\text{in}$ products. A product and its addition are two
+// operations, so
 //
 // $$ \text{operations} = 2\, H W\, k^2\, C_\text{in}\, C_\text{out} . $$
 //
-// A linear layer is the same with $k = 1$, and a pixel is then a token. The first convolution of the network turns 3 colours into 32 channels:
-// $2 \cdot 16 \cdot 16 \cdot 9 \cdot 3 \cdot 32$, less than half a million operations. TensorFlow.js can list every kernel that a pass calls, with the shapes
-// it was given. So we can count them all:
+// A linear layer is the same with $k = 1$, and a pixel is then a token. The first convolution of
+// the network turns 3 colours into 32 channels: $2 \cdot 16 \cdot 16 \cdot 9 \cdot 3 \cdot 32$,
+// less than half a million operations. TensorFlow.js can list every kernel that a pass calls, with
+// the shapes it was given. So we can count them all:
 
 // %%
 const forward = await costs(faces(16));
@@ -82,21 +85,24 @@ check(
 );
 
 // %% [markdown]
-// Convolutions and linear layers do nearly all of it. Everything else, the normalisations, the additions, the softmax, is a handful of
-// operations a number. If only multiplications cost time, nobody would have to think about anything but matrix products.
+// Convolutions and linear layers do nearly all of it. Everything else, the normalisations, the
+// additions, the softmax, is a handful of operations a number. If only multiplications cost time,
+// nobody would have to think about anything but matrix products.
 //
 // ## Bytes
 //
-// But a processor core does some ten operations in the time in which one number comes from memory. A convolution uses each number that
-// it reads many times: here 9 times for each of up to 96 channels. A normalisation uses it once or twice. So it is not the arithmetic
-// of a normalisation that takes time, it is the reading and writing, and **what counts is how often a feature map
-// is gone through**. Group normalisation followed by SiLU, one plain operation after another, goes through it
-// ten times: mean, difference, square, mean, product, product, sum, sigmoid, product, and their copies. Written as one kernel it reads the
-// map three times and writes it once.
+// But a processor core does some ten operations in the time in which one number comes from memory.
+// A convolution uses each number that it reads many times: here 9 times for each of up to 96
+// channels. A normalisation uses it once or twice. So it is not the arithmetic of a normalisation
+// that takes time, it is the reading and writing, and **what counts is how often a feature map is
+// gone through**. Group normalisation followed by SiLU, one plain operation after another, goes
+// through it ten times: mean, difference, square, mean, product, product, sum, sigmoid, product,
+// and their copies. Written as one kernel it reads the map three times and writes it once.
 //
-// That is why, on WebAssembly, layers here call one kernel for a whole piece of work (`fusedOp` in `nn/fused-op.ts`). Each is optional: beside it
-// stands the same as plain TensorFlow.js operations, which every other backend runs, and which the tests compare it with. What does
-// it save? The plain backend `cpu` has none of them:
+// That is why, on WebAssembly, layers here call one kernel for a whole piece of work (`fusedOp` in
+// `nn/fused-op.ts`). Each is optional: beside it stands the same as plain TensorFlow.js operations,
+// which every other backend runs, and which the tests compare it with. What does it save? The plain
+// backend `cpu` has none of them:
 
 // %%
 const fused = await costs(faces(8));
@@ -127,21 +133,25 @@ check(
 );
 
 // %% [markdown]
-// Calls matter, too. Each one costs TensorFlow.js some microseconds to look up, allocate and keep account, whatever the size of its
-// tensors: for small networks, thousands of calls are a good part of the time. (On a graphics card it is the same story, with
-// the launch of a program in the place of the call.) So the second time that a network computes on tensors of the same shapes, its calls
-// are written down, and from then on made one after the other without the accounts; not here, where each call is looked at.
+// Calls matter, too. Each one costs TensorFlow.js some microseconds to look up, allocate and keep
+// account, whatever the size of its tensors: for small networks, thousands of calls are a good part
+// of the time. (On a graphics card it is the same story, with the launch of a program in the place
+// of the call.) So the second time that a network computes on tensors of the same shapes, its calls
+// are written down, and from then on made one after the other without the accounts; not here, where
+// each call is looked at.
 //
 // ## Attention grows differently
 //
-// Attention compares every pixel with every other. Twice the side means four times the pixels, so four times the convolutions, but
-// sixteen times the scores. Per level, with $N$ pixels, $L$ words and $C$ channels,
+// Attention compares every pixel with every other. Twice the side means four times the pixels, so
+// four times the convolutions, but sixteen times the scores. Per level, with $N$ pixels, $L$ words
+// and $C$ channels,
 //
 // $$ \text{operations} = 4 N C\, (N + L) , $$
 //
-// for the products of queries with keys and of shares with values. There are $N^2$ scores for each head, and where they are all kept, they
-// soon are the largest tensor of the network; the gradient then needs them again. The fused kernel never holds more of them than fit into
-// a core's cache: it takes a few queries at a time against all keys, and its gradient computes the scores anew.
+// for the products of queries with keys and of shares with values. There are $N^2$ scores for each
+// head, and where they are all kept, they soon are the largest tensor of the network; the gradient
+// then needs them again. The fused kernel never holds more of them than fit into a core's cache: it
+// takes a few queries at a time against all keys, and its gradient computes the scores anew.
 
 // %%
 const attentionOf = (cost: KernelCost[]) =>
@@ -207,13 +217,15 @@ const flopOf = (cost: KernelCost[]) =>
 check("training over forward", flopOf(training) / flopOf(forward), 3, 1e-9);
 
 // %% [markdown]
-// ...and then the optimiser, which reads four numbers for each parameter (itself, its gradient, two moments) and writes three, and the moving
-// average, which reads two and writes one. No arithmetic to speak of: bytes again.
+// ...and then the optimiser, which reads four numbers for each parameter (itself, its gradient, two
+// moments) and writes three, and the moving average, which reads two and writes one. No arithmetic
+// to speak of: bytes again.
 //
 // ## And the clock?
 //
-// `npm start -- profile` adds the times on your machine, by kernel and by layer. This is what it said on 2026-11-23 of the network above, batch 8,
-// on one thread of an AMD EPYC whose other work never stopped (each call's time is its best of several):
+// `npm start -- profile` adds the times on your machine, by kernel and by layer. This is what it
+// said on 2026-11-23 of the network above, batch 8, on one thread of an AMD EPYC whose other work
+// never stopped (each call's time is its best of several):
 //
 // ```text
 // kernel                 calls     ms   share  GFLOP/s  MB out
@@ -227,13 +239,16 @@ check("training over forward", flopOf(training) / flopOf(forward), 3, 1e-9);
 // diffusion.LayerNorm       33   0.77   1.2 %               2.8
 // ```
 //
-// Read it from the right. Convolutions and linear layers run at 40 to 50 GFLOP/s; a plain product of large matrices reaches about as much on that
-// thread, so there is little left to gain but by doing less. Attention is slower because it is not only products: for each score
-// there is an exponential, some twenty operations that the column does not count. All that only goes through feature maps, the
-// normalisations, additions and copies, is a sixth of the time, for next to none of the arithmetic. What is missing from the table, the
-// time between the kernels, is the difference to the clock around the whole pass: a few per cent.
+// Read it from the right. Convolutions and linear layers run at 40 to 50 GFLOP/s; a plain product
+// of large matrices reaches about as much on that thread, so there is little left to gain but by
+// doing less. Attention is slower because it is not only products: for each score there is an
+// exponential, some twenty operations that the column does not count. All that only goes through
+// feature maps, the normalisations, additions and copies, is a sixth of the time, for next to none
+// of the arithmetic. What is missing from the table, the time between the kernels, is the
+// difference to the clock around the whole pass: a few per cent.
 //
-// Before the fused kernels the same pass took half as long again, in 2,462 calls instead of 500. The multiplications were the same.
+// Before the fused kernels the same pass took half as long again, in 2,462 calls instead of 500.
+// The multiplications were the same.
 //
 // How it compares with ONNX Runtime, and how time and memory grow with batch, resolution and channels, is in
 // [Benchmarks](/benchmarks).
@@ -242,7 +257,8 @@ check("training over forward", flopOf(training) / flopOf(forward), 3, 1e-9);
 //
 // Replace `todo` by a number, or by code that computes one, and run the chapter again: `npm run chapter 4`.
 //
-// **1.** How many operations does a $3\times3$ convolution from 64 to 96 channels take on a picture of $8 \times 8$ pixels?
+// **1.** How many operations does a $3\times3$ convolution from 64 to 96 channels take on a picture
+// of $8 \times 8$ pixels?
 
 // %%
 const operations: Answer = todo;
@@ -273,8 +289,8 @@ check(
 );
 
 // %% [markdown]
-// **3.** The network's parameters are trained with AdamW and averaged. How many bytes does that read and write for each parameter,
-// if each is a float32 and each update goes through memory once?
+// **3.** The network's parameters are trained with AdamW and averaged. How many bytes does that
+// read and write for each parameter, if each is a float32 and each update goes through memory once?
 
 // %%
 const bytesPerParameter: Answer = todo;

@@ -1,9 +1,9 @@
 /**
  * Trains the network that judges generated faces, on real pictures only, and measures it on 10,000 fresh ones.
  *
- *   node packages/examples/dist/classifier/classifier.js             trains (two minutes on the native backend), then measures
+ *   node packages/examples/dist/classifier/classifier.js             trains (2 minutes, native), then measures
  *   node packages/examples/dist/classifier/classifier.js --measure   measures the shipped weights
- *   … --kind portraits                                          the same for the 32 x 32 pictures
+ *   … --kind portraits                                             the same for the 32 x 32 pictures
  */
 import { fileURLToPath } from "node:url";
 import * as tf from "@tensorflow/tfjs";
@@ -27,7 +27,9 @@ const { options } = scriptOptions({
 const kind = kindOption(options.kind);
 const folder = options.folder ?? fileURLToPath(new URL(`../../weights/${options.kind}-classifier`, import.meta.url));
 
-/** Pictures of the training and of the measurement come from different seeds, and from no seed of the diffusion model's. */
+/**
+ * Pictures of the training and of the measurement come from different seeds, and from no seed of the diffusion model's.
+ */
 const TRAINING_SEED = 101;
 const MEASURING_SEED = 102;
 const MEASURED = 5000;

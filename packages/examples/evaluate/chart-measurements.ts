@@ -29,9 +29,16 @@ const DDIM = ["DDIM", "DDIMScheduler"] as const;
 const DPM = ["DPM-Solver++", "DPMSolverMultistepScheduler"] as const;
 const DETERMINISTIC = [DDIM, ["Euler", "EulerDiscreteScheduler"], DPM, ["UniPC", "UniPCMultistepScheduler"]] as const;
 
-/** Short descriptions, each drawn from several noises: how many attributes are right, how vivid and how different the pictures are. */
+/**
+ * Short descriptions, each drawn from several noises: how many attributes are right, how vivid and how different the
+ * pictures are.
+ */
 export async function measureGuidance(settings: ChartSettings) {
-  const descriptions = promptsOf({ purpose: "choosing", split: "seen", style: "short" }, Math.ceil(settings.pictures / NOISES), PORTRAITS); // prettier-ignore
+  const descriptions = promptsOf(
+    { purpose: "choosing", split: "seen", style: "short" },
+    Math.ceil(settings.pictures / NOISES),
+    PORTRAITS,
+  );
   const prompts = descriptions.flatMap((prompt) => Array<Prompt>(NOISES).fill(prompt));
   return each([1, 2, 3, 5, 7, 9], (guidance) =>
     drawn("guidance", settings, { guidance, steps: STEPS, seed: 0 }, texts(prompts), async (images) => ({
@@ -48,12 +55,14 @@ export async function measureGuidance(settings: ChartSettings) {
 /** The same descriptions from other noise: how many attributes are right. */
 export async function measureSeeds(settings: ChartSettings) {
   const prompts = fullPrompts(settings);
-  return each(Array.from({ length: 8 }, (_, seed) => seed), (seed) =>
-    drawn("seeds", settings, { guidance: settings.guidance, steps: STEPS, seed }, texts(prompts), async (images) => ({
-      seed,
-      accuracy: await accuracy(settings, prompts, images),
-    })),
-  ); // prettier-ignore
+  return each(
+    Array.from({ length: 8 }, (_, seed) => seed),
+    (seed) =>
+      drawn("seeds", settings, { guidance: settings.guidance, steps: STEPS, seed }, texts(prompts), async (images) => ({
+        seed,
+        accuracy: await accuracy(settings, prompts, images),
+      })),
+  );
 }
 
 /** How many attributes are right after so many calls of the network. */
@@ -111,7 +120,10 @@ async function each<T, R>(values: readonly T[], measure: (value: T) => Promise<R
   return results;
 }
 
-/** Draws captions and lets `measure` look at the pictures, which it borrows; what it finds for a chart is kept in the store. */
+/**
+ * Draws captions and lets `measure` look at the pictures, which it borrows; what it finds for a chart is kept in the
+ * store.
+ */
 async function drawn<R>(
   chart: string,
   { model, store }: ChartSettings,

@@ -6,7 +6,8 @@ import { assembleClip } from "../train/portraits/vision.js";
 /**
  * The CLIP by which pictures of a kind are measured; the caller owns it.
  *
- * @param folder of a whole CLIP; default, for portraits: the shipped model's text tower and the vision tower that came after it
+ * @param folder of a whole CLIP; default, for portraits: the shipped model's text tower and the vision tower that came
+ *   after it
  * @throws UsageError for a kind of which none is shipped
  */
 export async function openClip(kind: string, folder?: string): Promise<CLIPModel> {

@@ -23,7 +23,10 @@ export function changeOne(face: Face, random: RandomNumbers): Change {
   return { face, ...among[random.integer(among.length)]! };
 }
 
-/** Share of pictures that show what was asked for, and share of the other attributes, visible before and after, that stayed. */
+/**
+ * Share of pictures that show what was asked for, and share of the other attributes, visible before and after, that
+ * stayed.
+ */
 export function changeShares(changes: readonly Change[], readings: readonly Partial<Face>[]) {
   let [done, stayed, others] = [0, 0, 0];
   changes.forEach(({ face, changed, attribute }, i) => {
@@ -40,8 +43,8 @@ export function changeShares(changes: readonly Change[], readings: readonly Part
 }
 
 /**
- * How much steeper pictures [B, H, W, 3] are across some columns' left borders than across all other columns': the mean absolute
- * difference of neighbours there, over that elsewhere. Without a seam about 1.
+ * How much steeper pictures [B, H, W, 3] are across some columns' left borders than across all other columns': the mean
+ * absolute difference of neighbours there, over that elsewhere. Without a seam about 1.
  */
 export function seamRatio(images: tf.Tensor4D, columns: readonly number[]): number {
   return tf.tidy(() => {
@@ -61,7 +64,10 @@ export function changeOutside(before: tf.Tensor4D, after: tf.Tensor4D, mask: tf.
   return tf.tidy(() => tf.sub(after, before).abs().mul(tf.sub(1, mask)).max().dataSync()[0]!);
 }
 
-/** Of a mask [1, H, W, 1] of 0 and 1 the pixels that are 1 and touch one that is 0, with its sides or its corners. The caller owns it. */
+/**
+ * Of a mask [1, H, W, 1] of 0 and 1 the pixels that are 1 and touch one that is 0, with its sides or its corners. The
+ * caller owns it.
+ */
 export function innerEdge(mask: tf.Tensor4D): tf.Tensor4D {
   return tf.tidy(() => tf.maxPool(tf.sub<tf.Tensor4D>(1, mask), 3, 1, "same").mul(mask));
 }

@@ -1,6 +1,6 @@
 /**
- * Measures editing with the portraits model: image-to-image (does what is asked for change, does the rest stay?), inpainting (a hat onto a bare
- * head; parts painted anew) and outpainting (is there a seam?).
+ * Measures editing with the portraits model: image-to-image (does what is asked for change, does the rest stay?),
+ * inpainting (a hat onto a bare head; parts painted anew) and outpainting (is there a seam?).
  *
  *   npm run eval:edits                                the shipped model
  *   … --inpainting runs/portraits/inpainting/unet    compares the UNet of 9 channels with the blend
@@ -177,7 +177,10 @@ async function inpainting(): Promise<void> {
   await writeSheet("inpainting", sheet);
 }
 
-/** What is under a mask painted anew, from the same caption: how far from what was there are the pixels that touch what was kept, and all? */
+/**
+ * What is under a mask painted anew, from the same caption: how far from what was there are the pixels that touch what
+ * was kept, and all?
+ */
 async function repainting(): Promise<void> {
   const masks = [
     ["the left half", [0, 0, size, size / 2]],
@@ -219,7 +222,12 @@ async function repainting(): Promise<void> {
 
 /** A mask [1, size, size, 1] that is 1 in a rectangle: its top, left, height and width. The caller owns it. */
 function maskOf([top, left, height, width]: readonly [number, number, number, number]): tf.Tensor4D {
-  const around = [[0, 0], [top, size - top - height], [left, size - left - width], [0, 0]] as const; // prettier-ignore
+  const around = [
+    [0, 0],
+    [top, size - top - height],
+    [left, size - left - width],
+    [0, 0],
+  ] as const;
   return tf.tidy(() =>
     tf.ones<tf.Rank.R4>([1, height, width, 1]).pad<tf.Tensor4D>(around as unknown as [number, number][]),
   );

@@ -1,6 +1,6 @@
 /**
- * How much does the portraits model lose when it draws in a few steps? Draws fresh prompts with the model as it is, and with the LoRA of
- * `npm run tune:portraits -- few-steps`, and lets the classifier read the pictures.
+ * How much does the portraits model lose when it draws in a few steps? Draws fresh prompts with the model as it is, and
+ * with the LoRA of `npm run tune:portraits -- few-steps`, and lets the classifier read the pictures.
  *
  *   npm run eval:few-steps                                       the shipped ones
  *   … --model runs/portraits/model --lora runs/portraits/few-steps/lora

@@ -1,8 +1,8 @@
 import { EigenvalueDecomposition, Matrix } from "ml-matrix";
 
 /**
- * Fréchet distance of two Gaussians with the means and covariances of two sets of feature rows (Dowson & Landau 1982, eq. 4; Heusel et
- * al. 2017 use it with another network's features):
+ * Fréchet distance of two Gaussians with the means and covariances of two sets of feature rows (Dowson & Landau 1982,
+ * eq. 4; Heusel et al. 2017 use it with another network's features):
  *
  *   |m1 - m2|² + tr(C1 + C2 - 2 (C1^½ C2 C1^½)^½)
  *

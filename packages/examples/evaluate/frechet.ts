@@ -1,6 +1,7 @@
 /**
- * How like real pictures are the generated ones, as a set: Fréchet distance in the features of our CLIP, with the distance of two
- * halves of real pictures as the floor; and, for each generated picture, the nearest of the training set.
+ * How like real pictures are the generated ones, as a set: Fréchet distance in the features of our CLIP, with the
+ * distance of two halves of real pictures as the floor; and, for each generated picture, the nearest of the training
+ * set.
  *
  *   npm run eval:frechet                              the shipped model, in the features of its CLIP
  *   … --model runs/portraits/model --clip runs/portraits/clip-both

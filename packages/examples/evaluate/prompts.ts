@@ -9,7 +9,9 @@ import {
   type FaceKind,
 } from "../datasets/faces/index.js";
 
-/** Prompts that chose a setting never report it: the two purposes draw from different seeds, and training from neither. */
+/**
+ * Prompts that chose a setting never report it: the two purposes draw from different seeds, and training from neither.
+ */
 export type Purpose = "choosing" | "reporting";
 
 export interface PromptSet {

@@ -135,7 +135,10 @@ export async function scoreCells(
 /** A difference too small to pay for: a tenth of a percent of the attributes. */
 const NEGLIGIBLE = 0.001;
 
-/** The setting with the best mean over splits and styles; of those as good but for a tenth of a percent, the fewest steps, then the better. */
+/**
+ * The setting with the best mean over splits and styles; of those as good but for a tenth of a percent, the fewest
+ * steps, then the better.
+ */
 export function bestSetting(grid: readonly CellScores[]): Setting {
   const mean = ({ guidance, steps }: Setting) => {
     const cells = grid.filter((cell) => cell.guidance === guidance && cell.steps === steps);

@@ -17,7 +17,9 @@ const ATTRIBUTE_NAMES = PORTRAIT_ATTRIBUTE_NAMES;
  */
 export type Verdict = string;
 
-/** Compares what was asked with what the classifier reads. An attribute that the picture does not show counts as wrong. */
+/**
+ * Compares what was asked with what the classifier reads. An attribute that the picture does not show counts as wrong.
+ */
 export function judge({ face, mentioned }: Pick<Prompt, "face" | "mentioned">, reading: Partial<Face>): Verdict {
   return ATTRIBUTE_NAMES.map((name) => (mentioned.includes(name) ? Number(reading[name] === face[name]) : "-")).join(
     "",
@@ -123,8 +125,8 @@ const ofPrompts = (verdicts: readonly (readonly Verdict[])[]) =>
   verdicts[0]!.map((_, i) => verdicts.map((ofSeed) => ofSeed[i]!));
 
 /**
- * For each statistic, the share of ones among the marks "0" and "1" of all prompts, `marks[prompt][statistic]`, with the
- * percentiles 2.5 and 97.5 of that share over resampled prompts (Efron 1979).
+ * For each statistic, the share of ones among the marks "0" and "1" of all prompts, `marks[prompt][statistic]`, with
+ * the percentiles 2.5 and 97.5 of that share over resampled prompts (Efron 1979).
  */
 function estimates(marks: readonly string[][], random: RandomNumbers, resamples = 1000): Estimate[] {
   const count = (text: string) => [text.split("1").length - 1, text.replaceAll("-", "").length];

@@ -1,10 +1,12 @@
 /**
- * Measures the portraits' autoencoder: how far do pictures that it has never seen come back, and what are its latents like?
+ * Measures the portraits' autoencoder: how far do pictures that it has never seen come back, and what are its latents
+ * like?
  *
  *   npm run eval:vae                                  the shipped one
  *   … --vae runs/portraits/model/vae
  *
- * Writes a sheet into `--out`: above each other the real picture, its reconstruction, and what is decoded from a standard normal.
+ * Writes a sheet into `--out`: above each other the real picture, its reconstruction, and what is decoded from a
+ * standard normal.
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";

@@ -21,15 +21,17 @@ export interface ClipBatchOptions {
   batchSize: number;
   /** Most pictures of one group. */
   groupSize: number;
-  /** Every face described in full and in the same words and order, whatever the batch; otherwise, anew for each group. */
+  /**
+   * Every face described in full and in the same words and order, whatever the batch; otherwise, anew for each group.
+   */
   oneWording: boolean;
   /** Default: the 16 x 16 faces. */
   kind?: FaceKind;
 }
 
 /**
- * Pictures and captions for contrastive learning, in groups that are alike in all but a few mentioned attributes: random
- * pictures can be told apart by their colours alone, and then nothing else is learned.
+ * Pictures and captions for contrastive learning, in groups that are alike in all but a few mentioned attributes:
+ * random pictures can be told apart by their colours alone, and then nothing else is learned.
  *
  * @param source the random numbers of this batch
  */
@@ -51,9 +53,10 @@ export function clipBatch(source: KeyedNoise, options: ClipBatchOptions): ClipBa
 }
 
 /**
- * Up to `size` faces by caption, no two captions the same; a caption of few words leaves room for few. In one group in four
- * each face differs from the first in one attribute, or in two exchanged colours (which colour belongs to what?); in
- * the others the same attributes vary from face to face, a single one in half of the groups, two to four in a quarter.
+ * Up to `size` faces by caption, no two captions the same; a caption of few words leaves room for few. In one group in
+ * four each face differs from the first in one attribute, or in two exchanged colours (which colour belongs to what?);
+ * in the others the same attributes vary from face to face, a single one in half of the groups, two to four in a
+ * quarter.
  */
 function hardGroup(kind: FaceKind, random: RandomNumbers, size: number, oneWording: boolean): Map<string, Face> {
   const first = sampleTrainFace(random, kind.sample);

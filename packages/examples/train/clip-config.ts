@@ -5,8 +5,9 @@ import { CONTEXT_LENGTH, END_OF_TEXT, START_OF_TEXT, type Vocabulary } from "../
 export const TEXT_WIDTH = 128;
 
 /**
- * A small CLIP: two towers of three layers. Both text towers of a model have this shape: the frozen one, trained with pictures, and its copy that
- * learns with the UNet. `patchSize` leaves sixteen patches a picture: with more, each says too little to be learned from.
+ * A small CLIP: two towers of three layers. Both text towers of a model have this shape: the frozen one, trained with
+ * pictures, and its copy that learns with the UNet. `patchSize` leaves sixteen patches a picture: with more, each says
+ * too little to be learned from.
  */
 export function smallClipConfig({ vocab }: Vocabulary, imageSize: number, patchSize = imageSize / 4) {
   const tower = {

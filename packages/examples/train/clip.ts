@@ -33,13 +33,15 @@ export interface ClipOptions extends StageFiles {
 }
 
 /**
- * Stage one, in three lessons: a CLIP of our own learns from nothing which picture a caption describes (Radford et al. 2021).
+ * Stage one, in three lessons: a CLIP of our own learns from nothing which picture a caption describes (Radford et al.
+ * 2021).
  *
- * Two towers that both know nothing learn colours, by which any two pictures can be told apart, and never beards, mouths or
- * patterns: as long as one tower does not know beards, what the other says of them is noise, which it learns to leave out
- * faster than the first learns from it. So first one tower stands still, then the other:
+ * Two towers that both know nothing learn colours, by which any two pictures can be told apart, and never beards,
+ * mouths or patterns: as long as one tower does not know beards, what the other says of them is noise, which it learns
+ * to leave out faster than the first learns from it. So first one tower stands still, then the other:
  *
- * - `pictures`: the text tower stays as it was drawn at random, where every word counts alike, and hears one wording only.
+ * - `pictures`: the text tower stays as it was drawn at random, where every word counts alike, and hears one wording
+ *   only.
  * - `words`: the vision tower is locked, the text tower learns all wordings (Zhai et al. 2022, "LiT").
  * - `both`: both learn.
  */
@@ -76,7 +78,10 @@ export async function* trainClip(options: ClipOptions): AsyncGenerator<TrainingS
   }
 }
 
-/** How badly a CLIP tells which caption of a batch belongs to which picture (Radford et al. 2021, figure 3). The caller owns it. */
+/**
+ * How badly a CLIP tells which caption of a batch belongs to which picture (Radford et al. 2021, figure 3). The caller
+ * owns it.
+ */
 export function contrastiveLoss(clip: CLIPModel, tokenizer: CLIPTokenizer, { pixels, captions }: ClipBatch): tf.Scalar {
   return tf.tidy(() => {
     const size = Math.sqrt(pixels.length / captions.length / 3);

@@ -4,8 +4,8 @@ import { keyedRandom } from "@tfjs-diffusion/schedulers";
 import { caption, type Face } from "../datasets/faces/index.js";
 
 /**
- * The captions of training samples, worded anew each time a picture is shown; a share of them is "", so that the network also
- * learns to draw unconditionally.
+ * The captions of training samples, worded anew each time a picture is shown; a share of them is "", so that the
+ * network also learns to draw unconditionally.
  */
 export function trainingCaptions(
   samples: readonly number[],

@@ -38,7 +38,10 @@ export async function lineChart(points: readonly ChartPoint[], { title, x, y }: 
   });
 }
 
-/** The last point of each line, and by how many pixels its name is moved down, so that names of lines that end together stand below each other. */
+/**
+ * The last point of each line, and by how many pixels its name is moved down, so that names of lines that end together
+ * stand below each other.
+ */
 function endLabels(points: readonly ChartPoint[], { type, domain, zero }: ScaleOptions) {
   const place = type === "log" ? Math.log : (value: number) => value;
   const [low, high] = (domain as [number, number] | undefined) ?? [

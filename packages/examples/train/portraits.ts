@@ -1,6 +1,6 @@
 /**
- * Trains the portraits model, a small Stable Diffusion, from nothing: the autoencoder, then CLIP in three lessons, then the UNet
- * that draws latents.
+ * Trains the portraits model, a small Stable Diffusion, from nothing: the autoencoder, then CLIP in three lessons, then
+ * the UNet that draws latents.
  *
  *   npm run train:portraits               the shipped model's settings
  *   npm run train:portraits -- --quick    a small run that shows the loss fall

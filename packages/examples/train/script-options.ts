@@ -8,8 +8,8 @@ import { UsageError } from "../src/cli/options/usage-error.js";
 type Options = NonNullable<ParseArgsConfig["options"]>;
 
 /**
- * The options of a script that trains or measures, from the command line, and the word that may stand beside them. `--help` lists the options with
- * their defaults, and ends the program.
+ * The options of a script that trains or measures, from the command line, and the word that may stand beside them.
+ * `--help` lists the options with their defaults, and ends the program.
  *
  * @param words what the word can be; default: none is taken
  * @throws UsageError for an option that the script does not have, and for words where it takes none

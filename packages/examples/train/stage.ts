@@ -4,8 +4,9 @@ import { warmupCosine } from "@tfjs-diffusion/core";
 export interface StageSettings {
   steps: number;
   /**
-   * Steps over which the learning rate falls to zero, default `steps`; more for a stage that is ended early, once it is good enough. A plan that
-   * was made longer on the way: for each step from which another held, that plan's steps; the rate then rises again (Loshchilov & Hutter 2017).
+   * Steps over which the learning rate falls to zero, default `steps`; more for a stage that is ended early, once it is
+   * good enough. A plan that was made longer on the way: for each step from which another held, that plan's steps; the
+   * rate then rises again (Loshchilov & Hutter 2017).
    */
   plannedSteps?: number | Readonly<Record<number, number>>;
   batchSize: number;

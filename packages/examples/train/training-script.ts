@@ -23,7 +23,10 @@ export interface TrainingScript<Settings> {
   /** The model's folder. */
   readonly model: string;
   readonly tokenizer: CLIPTokenizer;
-  /** Trains a stage to its end, with a progress bar; then draws its loss curve. Its checkpoint and log lie in `out`, its result in `folder`. */
+  /**
+   * Trains a stage to its end, with a progress bar; then draws its loss curve. Its checkpoint and log lie in `out`, its
+   * result in `folder`.
+   */
   run(
     stage: string & keyof Settings,
     folder: string,
@@ -32,8 +35,8 @@ export interface TrainingScript<Settings> {
 }
 
 /**
- * Reads the command line (--quick, --out, --backend), writes what of the model is not learned, and runs the `stages`; Ctrl-C saves and
- * stops.
+ * Reads the command line (--quick, --out, --backend), writes what of the model is not learned, and runs the `stages`;
+ * Ctrl-C saves and stops.
  */
 export async function trainingScript<Settings extends object>(
   { name, settings: all, parts }: TrainedModel<Settings>,

@@ -1,14 +1,15 @@
 /**
  * Teaches the finished portraits model something more, from the same pictures:
  *
- *   npm run tune:portraits -- decoder      an autoencoder that can show more colours than portraits have, and wider pictures, from the same latents
+ *   npm run tune:portraits -- decoder      an autoencoder for more colours and wider pictures, from the same latents
  *   npm run tune:portraits -- style        a LoRA that draws in sepia
  *   npm run tune:portraits -- few-steps    a LoRA to draw in 1 to 4 steps, with LCMScheduler and without guidance
  *   npm run tune:portraits -- inpainting   a UNet of 9 channels that paints into pictures
  *   npm run tune:portraits -- vision       a vision tower for the model's text tower, by which it is measured
  *
- * The model is read from --model, runs/portraits/model; the result, checkpoints and loss curve go to --out, runs/portraits/<what>. Ctrl-C
- * saves and stops; started again, it goes on where it was. --quick: three steps, to see that it runs.
+ * The model is read from --model, runs/portraits/model; the result, checkpoints and loss curve go to --out,
+ * runs/portraits/<what>. Ctrl-C saves and stops; started again, it goes on where it was. --quick: three steps, to see
+ * that it runs.
  */
 import { join } from "node:path";
 import { stopOnInterrupt, type TrainingStep, useBackend } from "@tfjs-diffusion/core";

@@ -13,9 +13,10 @@ export type Term = readonly [weight: number | tf.Tensor, quantity: Quantity];
 export const sum = (...terms: readonly Term[]): Sum => terms;
 
 /**
- * The weighted sum of tensors: what nearly every step of every sampler comes down to. Sums inside it are multiplied out, and the weights
- * of one tensor added, in float64, so that each tensor is read once, however a method is written down. Terms of weight 0 are left
- * out (an infinite or missing value there does no harm), those of weight 1 cost no multiplication. The caller owns the result.
+ * The weighted sum of tensors: what nearly every step of every sampler comes down to. Sums inside it are multiplied
+ * out, and the weights of one tensor added, in float64, so that each tensor is read once, however a method is written
+ * down. Terms of weight 0 are left out (an infinite or missing value there does no harm), those of weight 1 cost no
+ * multiplication. The caller owns the result.
  */
 export function combine(...terms: readonly Term[]): tf.Tensor {
   return tf.tidy(() => {

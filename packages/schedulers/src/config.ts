@@ -108,7 +108,9 @@ const KEYS = {
   lower_order_final: flag(true),
   /** Make the last step one of first order. */
   euler_at_final: flag(false),
-  /** Leave out noise levels with log(alpha / sigma) below this; null, as JSON writes minus infinity, leaves out none. */
+  /**
+   * Leave out noise levels with log(alpha / sigma) below this; null, as JSON writes minus infinity, leaves out none.
+   */
   lambda_min_clipped: numberOrNull,
   /** UniPC: solve for the clean sample rather than for the noise. */
   predict_x0: flag(true),
@@ -165,7 +167,8 @@ const VARIANCE_TYPES = [
   "learned_range",
 ] as const;
 /**
- * How much noise a step of DDPM adds (Ho et al. 2020, section 3.2), or that the network says it (Nichol & Dhariwal 2021, eq. 15).
+ * How much noise a step of DDPM adds (Ho et al. 2020, section 3.2), or that the network says it (Nichol & Dhariwal
+ * 2021, eq. 15).
  */
 export type VarianceType = (typeof VARIANCE_TYPES)[number];
 

@@ -39,7 +39,9 @@ describe.each(schedulerNames)("%s", (name) => {
     for (const request of [{ steps, timesteps }, { timesteps, sigmas }, {}]) {
       const [kind, message] = thrownBy(() => scheduler.plan(request as PlanRequest));
       expect(kind).toBe(RangeError);
-      expect(message).toContain(`plan: the request has ${Object.keys(request).join(" and ") || "nothing"}; give exactly one of steps`); // prettier-ignore
+      expect(message).toContain(
+        `plan: the request has ${Object.keys(request).join(" and ") || "nothing"}; give exactly one of steps`,
+      );
     }
   });
 
@@ -77,7 +79,7 @@ describe.each(schedulerNames)("%s", (name) => {
           `addNoise: the samples are [1, 2, 2, 3], the noise is [${shape.join(", ")}]; draw it as noise.normal(x0.shape).`,
         ]);
       }
-    }); // prettier-ignore
+    });
   });
 
   it("refuses a key that no scheduler knows, and names its own", () => {
@@ -100,25 +102,61 @@ describe.each(schedulerNames)("%s", (name) => {
 
 describe("a config", () => {
   it.each([
-    ["DDIM", { beta_schedule: "cubic" }, 'DDIMScheduler: beta_schedule is "cubic"; it must be one of linear, scaled_linear, squaredcos_cap_v2, sigmoid, exp, laplace.'],
-    ["DDIM", { prediction_type: "noise" }, 'DDIMScheduler: prediction_type is "noise"; it must be one of epsilon, sample, v_prediction, flow_prediction.'],
+    [
+      "DDIM",
+      { beta_schedule: "cubic" },
+      'DDIMScheduler: beta_schedule is "cubic"; it must be one of linear, scaled_linear, squaredcos_cap_v2, sigmoid, exp, laplace.',
+    ],
+    [
+      "DDIM",
+      { prediction_type: "noise" },
+      'DDIMScheduler: prediction_type is "noise"; it must be one of epsilon, sample, v_prediction, flow_prediction.',
+    ],
     ["DDIM", { num_train_timesteps: 0 }, "DDIMScheduler: num_train_timesteps is 0; it must be a whole number from 1."],
     ["DDIM", { beta_start: 0.5, beta_end: 0.1 }, "beta_start 0.5 and beta_end 0.1 must rise and lie in [0, 1]."],
-    ["DDIM", { trained_betas: [0.1, 2] }, "DDIMScheduler: trained_betas is [0.1,2]; it must be a list of numbers from 0 to 1, or null."],
-    ["DDPM", { variance_type: "small" }, 'DDPMScheduler: variance_type is "small"; it must be one of fixed_small, fixed_small_log, fixed_large, fixed_large_log, learned, learned_range, or null.'],
-    ["DPMSolverMultistep", { solver_order: 4 }, "DPMSolverMultistepScheduler: solver_order is 4; it must be 1, 2 or 3."],
-    ["DPMSolverMultistep", { algorithm_type: "dpmsolver" }, "DPMSolverMultistepScheduler: algorithm_type dpmsolver cannot step to a noise level of 0, where epsilon means nothing. Set final_sigmas_type to sigma_min, or algorithm_type to dpmsolver++."],
-    ["EDMEuler", { prediction_type: "sample" }, 'EDMEulerScheduler: prediction_type is "sample"; it must be one of epsilon, v_prediction.'],
-    ["DDIMInverse", { prediction_type: "sample" }, "DDIMInverseScheduler: with set_alpha_to_one it starts from a clean picture, of whose noise a prediction of the sample says nothing. Set set_alpha_to_one to false, or use a network with another prediction_type."],
+    [
+      "DDIM",
+      { trained_betas: [0.1, 2] },
+      "DDIMScheduler: trained_betas is [0.1,2]; it must be a list of numbers from 0 to 1, or null.",
+    ],
+    [
+      "DDPM",
+      { variance_type: "small" },
+      'DDPMScheduler: variance_type is "small"; it must be one of fixed_small, fixed_small_log, fixed_large, fixed_large_log, learned, learned_range, or null.',
+    ],
+    [
+      "DPMSolverMultistep",
+      { solver_order: 4 },
+      "DPMSolverMultistepScheduler: solver_order is 4; it must be 1, 2 or 3.",
+    ],
+    [
+      "DPMSolverMultistep",
+      { algorithm_type: "dpmsolver" },
+      "DPMSolverMultistepScheduler: algorithm_type dpmsolver cannot step to a noise level of 0, where epsilon means nothing. Set final_sigmas_type to sigma_min, or algorithm_type to dpmsolver++.",
+    ],
+    [
+      "EDMEuler",
+      { prediction_type: "sample" },
+      'EDMEulerScheduler: prediction_type is "sample"; it must be one of epsilon, v_prediction.',
+    ],
+    [
+      "DDIMInverse",
+      { prediction_type: "sample" },
+      "DDIMInverseScheduler: with set_alpha_to_one it starts from a clean picture, of whose noise a prediction of the sample says nothing. Set set_alpha_to_one to false, or use a network with another prediction_type.",
+    ],
   ])("%s %j: %s", (name, config, want) => {
     expect(thrownBy(() => make(name, config))).toEqual([SchedulerConfigError, want]);
-  }); // prettier-ignore
+  });
 
-  it.each([["Nope", '"Nope"'], [undefined, "missing"], [7, "7"]])("of an unknown class, %p, lists the known ones", (name, told) => {
+  it.each([
+    ["Nope", '"Nope"'],
+    [undefined, "missing"],
+    [7, "7"],
+  ])("of an unknown class, %p, lists the known ones", (name, told) => {
     const want = `schedulerFromConfig: _class_name is ${told}; known: ${schedulerNames.join(", ")}.`;
     expect(thrownBy(() => schedulerFromConfig({ _class_name: name }))).toEqual([SchedulerConfigError, want]);
     if (name === undefined) expect(thrownBy(() => schedulerFromConfig(null as never))[1]).toBe(want);
-  }); // prettier-ignore
+  });
 });
 
 describe("a plan", () => {
@@ -130,34 +168,147 @@ describe("a plan", () => {
     ["LCM", { timesteps: [-1] }, `plan({ timesteps }): entry 0 is -1; ${whole}`],
     ["UniPCMultistep", { timesteps: [5.5, 1] }, `plan({ timesteps }): entry 0 is 5.5; ${whole}`],
     ["DDIM", { timesteps: [] }, `plan({ timesteps }): the list is empty; ${whole}`],
-    ["EulerDiscrete", { timesteps: [5, 9.5] }, "plan({ timesteps }): entry 1 is 9.5; give numbers from 999 down to 0, each smaller than the one before."],
-    ["EulerDiscrete", { sigmas: [1, 2, 0] }, "plan({ sigmas }): entry 1 is 2; give two or more that fall, the last usually 0."],
-    ["EulerDiscrete", { sigmas: [3, 3, 0] }, "plan({ sigmas }): entry 1 is 3; give two or more that fall, the last usually 0."],
-    ["EulerDiscrete", { sigmas: [1] }, "plan({ sigmas }): 1 noise levels are too few; give two or more that fall, the last usually 0."],
-    ["DPMSolverMultistep", { sigmas: [NaN, 0] }, "plan({ sigmas }): entry 0 is NaN; give two or more that fall, the last usually 0."],
-    ["DEISMultistep", { sigmas: [1, 0] }, "plan({ sigmas }): DEISMultistepScheduler cannot step to a noise level of 0; end at a small one, such as 0.03."],
-    ["FlowMatchEulerDiscrete", { sigmas: [1.5] }, "plan: entry 0 is the noise level 1.5; give levels that fall from at most 1 to above 0 (timesteps: times T), without the last, 0, which is added."],
-    ["DDIM", { sigmas: [1, 0] }, "plan: the request has sigmas; give exactly one of steps, timesteps (steps as a plain number: plan(20))."],
-    ["PNDM", 3, "plan(3): PNDMScheduler starts with three Runge-Kutta steps and needs 4 or more; plan those, or set skip_prk_steps to true."],
-    ["LCM", 51, "plan(51): LCMScheduler visits timesteps of a teacher with 50 steps (original_inference_steps); give at most so many, 1 to 8 being usual, and a teacher with at most 1000."],
+    [
+      "EulerDiscrete",
+      { timesteps: [5, 9.5] },
+      "plan({ timesteps }): entry 1 is 9.5; give numbers from 999 down to 0, each smaller than the one before.",
+    ],
+    [
+      "EulerDiscrete",
+      { sigmas: [1, 2, 0] },
+      "plan({ sigmas }): entry 1 is 2; give two or more that fall, the last usually 0.",
+    ],
+    [
+      "EulerDiscrete",
+      { sigmas: [3, 3, 0] },
+      "plan({ sigmas }): entry 1 is 3; give two or more that fall, the last usually 0.",
+    ],
+    [
+      "EulerDiscrete",
+      { sigmas: [1] },
+      "plan({ sigmas }): 1 noise levels are too few; give two or more that fall, the last usually 0.",
+    ],
+    [
+      "DPMSolverMultistep",
+      { sigmas: [NaN, 0] },
+      "plan({ sigmas }): entry 0 is NaN; give two or more that fall, the last usually 0.",
+    ],
+    [
+      "DEISMultistep",
+      { sigmas: [1, 0] },
+      "plan({ sigmas }): DEISMultistepScheduler cannot step to a noise level of 0; end at a small one, such as 0.03.",
+    ],
+    [
+      "FlowMatchEulerDiscrete",
+      { sigmas: [1.5] },
+      "plan: entry 0 is the noise level 1.5; give levels that fall from at most 1 to above 0 (timesteps: times T), without the last, 0, which is added.",
+    ],
+    [
+      "DDIM",
+      { sigmas: [1, 0] },
+      "plan: the request has sigmas; give exactly one of steps, timesteps (steps as a plain number: plan(20)).",
+    ],
+    [
+      "PNDM",
+      3,
+      "plan(3): PNDMScheduler starts with three Runge-Kutta steps and needs 4 or more; plan those, or set skip_prk_steps to true.",
+    ],
+    [
+      "LCM",
+      51,
+      "plan(51): LCMScheduler visits timesteps of a teacher with 50 steps (original_inference_steps); give at most so many, 1 to 8 being usual, and a teacher with at most 1000.",
+    ],
   ] as [string, PlanRequest, string][])("of %s, %j: %s", (name, request, want) => {
     expect(thrownBy(() => make(name).plan(request))).toEqual([RangeError, want]);
-  }); // prettier-ignore
+  });
 
   it.each([
-    ["DDIM", { steps_offset: 3 }, 1000, {}, RangeError, "plan(1000): with steps_offset 3 the first timestep is 1002, and the noisiest trained one is 999. Plan fewer steps, or lower steps_offset."],
-    ["EulerDiscrete", { steps_offset: 3, timestep_spacing: "leading" }, 1000, {}, RangeError, "plan(1000): with steps_offset 3 the first timestep is 1002, and the noisiest trained one is 999. Plan fewer steps, or lower steps_offset."],
-    ["EulerDiscrete", { use_karras_sigmas: true }, { timesteps: [9, 0] }, {}, RangeError, "plan({ timesteps }): this config computes its own noise levels; give a number of steps, or { sigmas }."],
-    ["DPMSolverMultistep", { use_flow_sigmas: true }, { timesteps: [9, 0] }, {}, RangeError, "plan({ timesteps }): this config computes its own noise levels; give a number of steps, or { sigmas }."],
-    ["UniPCMultistep", { predict_x0: false }, 5, {}, SchedulerConfigError, "UniPCMultistepScheduler: with predict_x0 false it cannot step to a noise level of 0, where epsilon means nothing. Set final_sigmas_type to sigma_min, or predict_x0 to true."],
-    ["FlowMatchEulerDiscrete", { use_dynamic_shifting: true }, 5, {}, SchedulerConfigError, "plan: use_dynamic_shifting needs mu; give plan(steps, { mu }), computed from the picture's size."],
-    ["FlowMatchEulerDiscrete", {}, 5, { mu: 1 }, SchedulerConfigError, "plan: mu is given, but use_dynamic_shifting is false; leave mu out, or set use_dynamic_shifting."],
-    ["RePaint", {}, 5, { jump_length: 0 }, RangeError, "plan: jump_length is 0; give a whole number from 1, such as 10."],
-    ["IPNDM", { trained_betas: [0.1] }, 5, {}, RangeError, "plan(5): trained_betas has 1 entries; a plan of 5 steps needs 6."],
-    ["EulerDiscrete", { use_karras_sigmas: true, use_beta_sigmas: true }, 5, {}, SchedulerConfigError, "use_karras_sigmas and use_beta_sigmas are both true; noise levels follow one of them."],
-  ] as [string, object, PlanRequest, PlanOptions, unknown, string][])("of %s %j, %j %j", (name, config, request, options, kind, want) => {
-    expect(thrownBy(() => make(name, config).plan(request, options))).toEqual([kind, want]);
-  }); // prettier-ignore
+    [
+      "DDIM",
+      { steps_offset: 3 },
+      1000,
+      {},
+      RangeError,
+      "plan(1000): with steps_offset 3 the first timestep is 1002, and the noisiest trained one is 999. Plan fewer steps, or lower steps_offset.",
+    ],
+    [
+      "EulerDiscrete",
+      { steps_offset: 3, timestep_spacing: "leading" },
+      1000,
+      {},
+      RangeError,
+      "plan(1000): with steps_offset 3 the first timestep is 1002, and the noisiest trained one is 999. Plan fewer steps, or lower steps_offset.",
+    ],
+    [
+      "EulerDiscrete",
+      { use_karras_sigmas: true },
+      { timesteps: [9, 0] },
+      {},
+      RangeError,
+      "plan({ timesteps }): this config computes its own noise levels; give a number of steps, or { sigmas }.",
+    ],
+    [
+      "DPMSolverMultistep",
+      { use_flow_sigmas: true },
+      { timesteps: [9, 0] },
+      {},
+      RangeError,
+      "plan({ timesteps }): this config computes its own noise levels; give a number of steps, or { sigmas }.",
+    ],
+    [
+      "UniPCMultistep",
+      { predict_x0: false },
+      5,
+      {},
+      SchedulerConfigError,
+      "UniPCMultistepScheduler: with predict_x0 false it cannot step to a noise level of 0, where epsilon means nothing. Set final_sigmas_type to sigma_min, or predict_x0 to true.",
+    ],
+    [
+      "FlowMatchEulerDiscrete",
+      { use_dynamic_shifting: true },
+      5,
+      {},
+      SchedulerConfigError,
+      "plan: use_dynamic_shifting needs mu; give plan(steps, { mu }), computed from the picture's size.",
+    ],
+    [
+      "FlowMatchEulerDiscrete",
+      {},
+      5,
+      { mu: 1 },
+      SchedulerConfigError,
+      "plan: mu is given, but use_dynamic_shifting is false; leave mu out, or set use_dynamic_shifting.",
+    ],
+    [
+      "RePaint",
+      {},
+      5,
+      { jump_length: 0 },
+      RangeError,
+      "plan: jump_length is 0; give a whole number from 1, such as 10.",
+    ],
+    [
+      "IPNDM",
+      { trained_betas: [0.1] },
+      5,
+      {},
+      RangeError,
+      "plan(5): trained_betas has 1 entries; a plan of 5 steps needs 6.",
+    ],
+    [
+      "EulerDiscrete",
+      { use_karras_sigmas: true, use_beta_sigmas: true },
+      5,
+      {},
+      SchedulerConfigError,
+      "use_karras_sigmas and use_beta_sigmas are both true; noise levels follow one of them.",
+    ],
+  ] as [string, object, PlanRequest, PlanOptions, unknown, string][])(
+    "of %s %j, %j %j",
+    (name, config, request, options, kind, want) => {
+      expect(thrownBy(() => make(name, config).plan(request, options))).toEqual([kind, want]);
+    },
+  );
 
   it("takes trained_betas for the schedule, as many timesteps as there are of them", () => {
     const scheduler = make("DDIM", { trained_betas: [0.1, 0.2, 0.3] });
@@ -175,18 +326,56 @@ describe("a step", () => {
       return plan.step(plan.resume(x, i), tf.zeros([1, 2, 2, channels]), i, keyedNoise(0), options);
     };
   it.each([
-    ["DDPM", { variance_type: "learned_range" }, 3, {}, 0, "DDPMScheduler: the output has 3 channels for 3 of x, but variance_type is learned_range. Learned variances take twice the channels: give the network's whole output, or set variance_type to fixed_small."],
-    ["DDPM", {}, 6, {}, 0, "DDPMScheduler: the output has 6 channels for 3 of x, but variance_type is fixed_small. Learned variances take twice the channels: give the network's whole output, or set variance_type to learned_range."],
-    ["DDIM", {}, 6, {}, 0, "plan.step: the network's output is [1, 2, 2, 6], x is [1, 2, 2, 3]. This method has no use for a learned variance, in the second half of the channels: give tf.split(output, 2, -1)[0]."],
+    [
+      "DDPM",
+      { variance_type: "learned_range" },
+      3,
+      {},
+      0,
+      "DDPMScheduler: the output has 3 channels for 3 of x, but variance_type is learned_range. Learned variances take twice the channels: give the network's whole output, or set variance_type to fixed_small.",
+    ],
+    [
+      "DDPM",
+      {},
+      6,
+      {},
+      0,
+      "DDPMScheduler: the output has 6 channels for 3 of x, but variance_type is fixed_small. Learned variances take twice the channels: give the network's whole output, or set variance_type to learned_range.",
+    ],
+    [
+      "DDIM",
+      {},
+      6,
+      {},
+      0,
+      "plan.step: the network's output is [1, 2, 2, 6], x is [1, 2, 2, 3]. This method has no use for a learned variance, in the second half of the channels: give tf.split(output, 2, -1)[0].",
+    ],
     ["DDIM", {}, 3, { eta: 2 }, 0, "DDIMScheduler: eta is 2; give a number from 0 (no noise) to 1."],
     ["TCD", {}, 3, { eta: -1 }, 0, "TCDScheduler: eta is -1; give a number from 0 (no noise) to 1."],
     ["LMSDiscrete", {}, 3, { order: 0 }, 0, "LMSDiscreteScheduler: order is 0; give 1, 2, 3 or 4."],
-    ["RePaint", {}, 3, {}, 0, "RePaintScheduler: step needs { original_image, mask }: the picture, and 1 where it is kept, 0 where it is painted."],
-    ["HeunDiscrete", {}, 3, {}, 1, "Step 1 is the second call of a two-call step and needs what the first one left; resume at step 0."],
+    [
+      "RePaint",
+      {},
+      3,
+      {},
+      0,
+      "RePaintScheduler: step needs { original_image, mask }: the picture, and 1 where it is kept, 0 where it is painted.",
+    ],
+    [
+      "HeunDiscrete",
+      {},
+      3,
+      {},
+      1,
+      "Step 1 is the second call of a two-call step and needs what the first one left; resume at step 0.",
+    ],
     ["PNDM", {}, 3, {}, 2, "Step 2 is inside a Runge-Kutta step; resume at step 0."],
-  ] as [string, object, number, StepOptions, number, string][])("of %s %j, %i channels, %j, at %i", (name, config, channels, options, i, want) => {
-    expect(thrownBy(stepOf(name, config, channels, options, i))).toEqual([RangeError, want]);
-  }); // prettier-ignore
+  ] as [string, object, number, StepOptions, number, string][])(
+    "of %s %j, %i channels, %j, at %i",
+    (name, config, channels, options, i, want) => {
+      expect(thrownBy(stepOf(name, config, channels, options, i))).toEqual([RangeError, want]);
+    },
+  );
 
   it("leaves nothing behind when it throws", () => {
     const before = tf.memory().numTensors;
@@ -206,7 +395,10 @@ describe("noising", () => {
   ])("at timesteps %j, noise %j: %s", (timesteps, shape, want) => {
     const scheduler = make("DDIM");
     for (const noised of ["addNoise", "velocity"] as const) {
-      expect(thrownBy(() => scheduler[noised](tf.zeros([2, 2, 2, 3]), tf.zeros(shape), timesteps))).toEqual([RangeError, want]); // prettier-ignore
+      expect(thrownBy(() => scheduler[noised](tf.zeros([2, 2, 2, 3]), tf.zeros(shape), timesteps))).toEqual([
+        RangeError,
+        want,
+      ]);
     }
   });
 });

@@ -15,8 +15,8 @@ export function velocityOf(x0: tf.Tensor, noise: tf.Tensor, alphaBars: readonly 
 }
 
 /**
- * The Gaussian q(x_s | x_t, x0) for s < t: mean = x0 * ofX0 + x_t * ofXt, and its variance
- * (Ho et al. 2020, eq. 7, for neighbours; the same algebra holds for any two levels). alpha and beta may be given as they were rounded.
+ * The Gaussian q(x_s | x_t, x0) for s < t: mean = x0 * ofX0 + x_t * ofXt, and its variance (Ho et al. 2020, eq. 7, for
+ * neighbours; the same algebra holds for any two levels). alpha and beta may be given as they were rounded.
  */
 export function posterior(
   alphaBar: number,

@@ -10,7 +10,15 @@ describe.each(schedulerNames)("%s", (name) => {
   });
 
   it("keeps what it shares with any other method, and what it does not, through a change of class and back", () => {
-    const given = { num_train_timesteps: 300, beta_end: 0.012, sigma_min: 0.01, solver_order: 3, rho: 5, shift: 2, _class_name: name }; // prettier-ignore
+    const given = {
+      num_train_timesteps: 300,
+      beta_end: 0.012,
+      sigma_min: 0.01,
+      solver_order: 3,
+      rho: 5,
+      shift: 2,
+      _class_name: name,
+    };
     const first = schedulerFromConfig(given);
     for (const other of schedulerNames) {
       const changed = schedulerFromConfig({ ...first.config, _class_name: other });

@@ -64,8 +64,8 @@ const CLASSES: Readonly<Record<string, SchedulerClass>> = {
 export const schedulerNames: readonly string[] = Object.keys(CLASSES);
 
 /**
- * The scheduler that a `scheduler_config.json` describes: its class by `_class_name`, its settings by the other keys. To try
- * another method on the same model, change `_class_name`: what the two methods share is kept.
+ * The scheduler that a `scheduler_config.json` describes: its class by `_class_name`, its settings by the other keys.
+ * To try another method on the same model, change `_class_name`: what the two methods share is kept.
  *
  * @throws SchedulerConfigError if the class, a key or a value is not known
  */

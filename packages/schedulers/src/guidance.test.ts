@@ -8,7 +8,10 @@ beforeAll(() => tf.setBackend("cpu"));
 const numbers = (draw: () => tf.Tensor) => tf.tidy(() => [...draw().dataSync()]);
 
 describe("guide", () => {
-  const [unconditional, conditional] = [[1, -2, 0.5], [3, -1, 0.5]]; // prettier-ignore
+  const [unconditional, conditional] = [
+    [1, -2, 0.5],
+    [3, -1, 0.5],
+  ];
   const guided = (scale: number) => numbers(() => guide(tf.tensor(unconditional), tf.tensor(conditional), scale));
 
   it("goes scale times the way from the unconditional output to the conditional one", () => {

@@ -16,7 +16,9 @@ const between = (min: number, max: number) => fc.double({ min, max, noNaN: true 
 
 describe("posterior", () => {
   it("is the Gaussian that Bayes' rule gives on a grid, at any two levels and for any x0 and x_t", () => {
-    const levels = fc.tuple(between(0.02, 0.9), between(0.05, 0.95)).map(([bar, share]) => [bar, bar + share * (1 - bar)] as const); // prettier-ignore
+    const levels = fc
+      .tuple(between(0.02, 0.9), between(0.05, 0.95))
+      .map(([bar, share]) => [bar, bar + share * (1 - bar)] as const);
     fc.assert(
       fc.property(levels, between(-2, 2), between(-2, 2), ([bar, previous], x0, xt) => {
         const gaussian = (x: number, mean: number, variance: number) => Math.exp(-((x - mean) ** 2) / (2 * variance));
@@ -41,7 +43,8 @@ describe("posterior", () => {
 
 describe("prediction types", () => {
   const TYPES: PredictionType[] = ["epsilon", "sample", "v_prediction", "flow_prediction"];
-  // x = alpha x0 + sigma epsilon where the variance is kept, where alpha is 1, and on a straight line; in (0.1, 1) both weights tell.
+  // x = alpha x0 + sigma epsilon where the variance is kept, where alpha is 1, and on a straight line; in (0.1, 1) both
+  // weights tell.
   const anyLevel = fc.oneof(
     between(0.01, 0.99).map(levelOf),
     between(0.1, 10).map((sigma) => ({ alpha: 1, sigma })),
@@ -88,7 +91,9 @@ describe("prediction types", () => {
             // One float32 rounding of x and of the output (numbers to 30), divided by alpha or sigma at worst.
             const tolerance = (1.2e-7 * (3 + 3 * sigma)) / Math.min(alpha, sigma);
             expect(Math.abs(predictX0(type, output, x, { alpha, sigma }).dataSync()[0]! - x0)).toBeLessThan(tolerance);
-            expect(Math.abs(predictEpsilon(type, output, x, { alpha, sigma }).dataSync()[0]! - epsilon)).toBeLessThan(tolerance); // prettier-ignore
+            expect(Math.abs(predictEpsilon(type, output, x, { alpha, sigma }).dataSync()[0]! - epsilon)).toBeLessThan(
+              tolerance,
+            );
           });
         }),
         { numRuns: 60, seed: 12 },
@@ -118,8 +123,9 @@ describe("prediction types", () => {
 
 describe("DDIM", () => {
   it("with eta = 1 over all steps is DDPM with fixed_small", () => {
-    // DDPM has its alpha in float32, as published: half a unit in its last place is 3e-8, and as much of a beta of 1e-4 as 3e-4. Betas
-    // from 0.01 leave 3e-6 of it; measured 1.1e-6 (with alpha in float64: 0, the two are the same to the last bit).
+    // DDPM has its alpha in float32, as published: half a unit in its last place is 3e-8, and as much of a beta of 1e-4
+    // as 3e-4. Betas from 0.01 leave 3e-6 of it; measured 1.1e-6 (with alpha in float64: 0, the two are the same to the
+    // last bit).
     const config = { num_train_timesteps: 100, beta_start: 0.01, beta_end: 0.2, clip_sample: false };
     const run = (scheduler: Scheduler) => {
       const plan = scheduler.plan(100);

@@ -16,7 +16,10 @@ export interface PlanParts {
   readonly inputScale?: (i: number) => number;
   /** Whether the output may hold a learned variance, in as many channels again. */
   readonly learnedVariance?: boolean;
-  /** The method's step: the next x, and what it wants to remember, newest first. Runs in a `tf.tidy`; may return what it got. */
+  /**
+   * The method's step: the next x, and what it wants to remember, newest first. Runs in a `tf.tidy`; may return what it
+   * got.
+   */
   readonly update: (call: Call) => { x: tf.Tensor; history?: readonly tf.Tensor[] };
 }
 

@@ -2,8 +2,8 @@ import type * as tf from "@tensorflow/tfjs";
 import { combine, computed, type Quantity, type Sum, sum } from "./combine.js";
 
 /**
- * What a network's output means: the noise, the clean sample, the velocity between them on a circle (Salimans & Ho 2022)
- * or on a straight line (Lipman et al. 2023).
+ * What a network's output means: the noise, the clean sample, the velocity between them on a circle (Salimans & Ho
+ * 2022) or on a straight line (Lipman et al. 2023).
  */
 export type PredictionType = "epsilon" | "sample" | "v_prediction" | "flow_prediction";
 
@@ -20,12 +20,14 @@ export interface Weights {
 }
 
 /**
- * Any one of x0, epsilon, v = (alpha epsilon - sigma x0) / n and u = epsilon - x0, together with x = alpha x0 + sigma epsilon,
- * gives x0 and epsilon, as a weighted sum of x and it. n^2 = alpha^2 + sigma^2 is 1 where variance is preserved.
+ * Any one of x0, epsilon, v = (alpha epsilon - sigma x0) / n and u = epsilon - x0, together with x = alpha x0 + sigma
+ * epsilon, gives x0 and epsilon, as a weighted sum of x and it. n^2 = alpha^2 + sigma^2 is 1 where variance is
+ * preserved.
  */
 const CONVERSIONS: Record<PredictionType, (level: Level) => { x0: Weights; epsilon: Weights }> = {
   epsilon: ({ alpha, sigma }) => {
-    const a = Math.max(alpha, 1e-20); // Of pure noise, x0 is out of all bounds, and not the difference of two infinities.
+    // Of pure noise, x0 is out of all bounds, and not the difference of two infinities.
+    const a = Math.max(alpha, 1e-20);
     return { x0: { ofX: 1 / a, ofOutput: -sigma / a }, epsilon: { ofX: 0, ofOutput: 1 } };
   },
   sample: ({ alpha, sigma }) => ({
@@ -77,7 +79,10 @@ export function predictEpsilon(type: PredictionType, output: tf.Tensor, x: tf.Te
   return computed(epsilonOf(type, output, x, level));
 }
 
-/** What a perfect network of a kind would say of x = alpha x0 + sigma epsilon; the caller owns it. Inverse of {@link predictX0}. */
+/**
+ * What a perfect network of a kind would say of x = alpha x0 + sigma epsilon; the caller owns it. Inverse of
+ * {@link predictX0}.
+ */
 export function outputFor(type: PredictionType, x0: tf.Tensor, x: tf.Tensor, level: Level): tf.Tensor {
   const { ofX, ofOutput } = CONVERSIONS[type](level).x0;
   return combine([1 / ofOutput, x0], [-ofX / ofOutput, x]);

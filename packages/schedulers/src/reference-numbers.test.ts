@@ -8,8 +8,8 @@ import { replayNoise } from "./noise/replay-noise.js";
 import { torchNoise } from "./noise/torch-noise.js";
 import { dummyModel, ramp, runLoop } from "./testing/diffusers-loops.js";
 
-// The numbers of huggingface/diffusers 58eb52c080 (2026-08-23), tests/schedulers/test_scheduler_*.py, that are not loops' sums; their
-// test's name is in each title, their tolerance in each test.
+// The numbers of huggingface/diffusers 58eb52c080 (2026-08-23), tests/schedulers/test_scheduler_*.py, that are not
+// loops' sums; their test's name is in each title, their tolerance in each test.
 
 beforeAll(() => tf.setBackend("cpu"));
 
@@ -20,17 +20,30 @@ describe("timesteps", () => {
   it.each([
     ["DDIM: test_steps_offset", "DDIM", { steps_offset: 1 }, 5, [801, 601, 401, 201, 1]],
     ["DDIMInverse: test_steps_offset", "DDIMInverse", { steps_offset: 1 }, 5, [1, 201, 401, 601, 801]],
-    ["PNDM: test_steps_offset", "PNDM", { steps_offset: 1 }, 10,
-      [901, 851, 851, 801, 801, 751, 751, 701, 701, 651, 651, 601, 601, 501, 401, 301, 201, 101, 1]],
+    [
+      "PNDM: test_steps_offset",
+      "PNDM",
+      { steps_offset: 1 },
+      10,
+      [901, 851, 851, 801, 801, 751, 751, 701, 701, 651, 651, 601, 601, 501, 401, 301, 201, 101, 1],
+    ],
     ["DPM-Solver, linspace", "DPMSolverMultistep", {}, 10, [999, 899, 799, 699, 599, 500, 400, 300, 200, 100]],
     ["LCM, one step", "LCM", {}, 1, [999]],
     ["LCM, four steps", "LCM", {}, 4, [999, 759, 499, 259]],
     ["LCM, ten steps", "LCM", {}, 10, [999, 899, 799, 699, 599, 499, 399, 299, 199, 99]],
-    ["UnCLIP, 25 steps: round(arange(25) (999 / 24)), reversed", "UnCLIP", {}, 25,
-      [999, 957, 916, 874, 832, 791, 749, 708, 666, 624, 583, 541, 500, 458, 416, 375, 333, 291, 250, 208, 166, 125, 83, 42, 0]],
+    [
+      "UnCLIP, 25 steps: round(arange(25) (999 / 24)), reversed",
+      "UnCLIP",
+      {},
+      25,
+      [
+        999, 957, 916, 874, 832, 791, 749, 708, 666, 624, 583, 541, 500, 458, 416, 375, 333, 291, 250, 208, 166, 125,
+        83, 42, 0,
+      ],
+    ],
   ] as const)("%s", (_, name, config, steps, want) => {
     expect(make(name, config).plan(steps).timesteps).toEqual(want);
-  }); // prettier-ignore
+  });
 
   it("DDPM: test_custom_timesteps: each goes to the next, the last to a clean sample", () => {
     const plan = make("DDPM").plan({ timesteps: [100, 87, 50, 1, 0] });
@@ -52,15 +65,20 @@ describe("sigmas", () => {
   it("UniPC: flow sigmas by Karras (T 1000, 0.01 to 200, 5 steps)", () => {
     const flow = { use_flow_sigmas: true, use_karras_sigmas: true, sigma_min: 0.01, sigma_max: 200 };
     const plan = make("UniPCMultistep", { ...flow, prediction_type: "flow_prediction" }).plan(5);
-    const want = [0.9950248599052429, 0.9787454605102539, 0.8774884343147278, 0.3604971766471863, 0.009900986216962337, 0]; // prettier-ignore
+    const want = [
+      0.9950248599052429, 0.9787454605102539, 0.8774884343147278, 0.3604971766471863, 0.009900986216962337, 0,
+    ];
     want.forEach((sigma, i) => expect(Math.abs(plan.sigmas[i]! - sigma)).toBeLessThanOrEqual(1e-6 * sigma));
     expect(plan.timesteps).toEqual(want.slice(0, -1).map((sigma) => Math.trunc(sigma * 1000)));
   });
 
   it("SD-Turbo's: EulerDiscrete, trailing, 1 and 4 steps", () => {
     const turbo = make("EulerDiscrete", {
-      beta_schedule: "scaled_linear", beta_start: 0.00085, beta_end: 0.012, timestep_spacing: "trailing",
-    }); // prettier-ignore
+      beta_schedule: "scaled_linear",
+      beta_start: 0.00085,
+      beta_end: 0.012,
+      timestep_spacing: "trailing",
+    });
     const close = (plan: Plan, want: number[]) =>
       want.forEach((sigma, i) => expect(Math.abs(plan.sigmas[i]! - sigma)).toBeLessThanOrEqual(1e-6 * sigma));
     close(turbo.plan(1), [14.6146469, 0]);
@@ -80,30 +98,46 @@ function deviationAt(scheduler: Scheduler, t: number, variance?: number): number
 }
 
 describe("variances", () => {
-  it.each([[0, 0], [487, 0.00979], [999, 0.02]])("DDPM: test_variance at %i", (t, want) => {
+  it.each([
+    [0, 0],
+    [487, 0.00979],
+    [999, 0.02],
+  ])("DDPM: test_variance at %i", (t, want) => {
     expect(Math.abs(deviationAt(make("DDPM"), t) ** 2 - want)).toBeLessThan(1e-5);
-  }); // prettier-ignore
+  });
 
-  it.each([[420, 400, 0.14771], [980, 960, 0.3246], [487, 486, 0.00979], [999, 998, 0.02]])(
-    "DDIM: test_variance from %i to %i", (t, to, want) => {
-      const plan = make("DDIM").plan({ timesteps: [t, to] });
-      const added = tf.tidy(() => {
-        const x = tf.zeros([1]);
-        return plan.step(plan.resume(x, 0), x, 0, replayNoise([tf.ones([1])]), { eta: 1 }).x.dataSync()[0]!;
-      });
-      expect(Math.abs(added ** 2 - want)).toBeLessThan(1e-5);
-    }); // prettier-ignore
+  it.each([
+    [420, 400, 0.14771],
+    [980, 960, 0.3246],
+    [487, 486, 0.00979],
+    [999, 998, 0.02],
+  ])("DDIM: test_variance from %i to %i", (t, to, want) => {
+    const plan = make("DDIM").plan({ timesteps: [t, to] });
+    const added = tf.tidy(() => {
+      const x = tf.zeros([1]);
+      return plan.step(plan.resume(x, 0), x, 0, replayNoise([tf.ones([1])]), { eta: 1 }).x.dataSync()[0]!;
+    });
+    expect(Math.abs(added ** 2 - want)).toBeLessThan(1e-5);
+  });
 
-  it.each([[0, 1e-10], [487, 0.0549625], [999, 0.9994987]])("UnCLIP: test_variance_fixed_small_log at %i", (t, want) => {
+  it.each([
+    [0, 1e-10],
+    [487, 0.0549625],
+    [999, 0.9994987],
+  ])("UnCLIP: test_variance_fixed_small_log at %i", (t, want) => {
     expect(Math.abs(deviationAt(make("UnCLIP"), t) - want)).toBeLessThan(1e-5);
-  }); // prettier-ignore
+  });
 
-  // diffusers asserts these one-sidedly; here both sides. Logarithms of float32 numbers near 1 have but few digits: 2e-5.
-  it.each([[1, -10.171279], [487, -5.7998052], [999, -0.0010011]])(
-    "UnCLIP: test_variance_learned_range at %i, halfway up from the middle", (t, want) => {
-      const logVariance = 2 * Math.log(deviationAt(make("UnCLIP", { variance_type: "learned_range" }), t, 0.5));
-      expect(Math.abs(logVariance - want)).toBeLessThan(2e-5);
-    }); // prettier-ignore
+  // diffusers asserts these one-sidedly; here both sides. Logarithms of float32 numbers near 1 have but few digits:
+  // 2e-5.
+  it.each([
+    [1, -10.171279],
+    [487, -5.7998052],
+    [999, -0.0010011],
+  ])("UnCLIP: test_variance_learned_range at %i, halfway up from the middle", (t, want) => {
+    const logVariance = 2 * Math.log(deviationAt(make("UnCLIP", { variance_type: "learned_range" }), t, 0.5));
+    expect(Math.abs(logVariance - want)).toBeLessThan(2e-5);
+  });
 });
 
 const sumOfAbs = (x: tf.Tensor) => x.abs().sum().dataSync()[0]!;
@@ -164,7 +198,11 @@ describe("switching class by config", () => {
     ["DPMSolverSinglestep", ["DEISMultistep", "DPMSolverMultistep", "UniPCMultistep"], 0.2791],
     ["UniPCMultistep", ["DPMSolverSinglestep", "DEISMultistep", "DPMSolverMultistep"], 0.2464],
   ])("test_switch: %s by way of %j and back draws the same", (name, others, mean) => {
-    const config = { solver_order: 2, final_sigmas_type: "sigma_min", ...(name !== "UniPCMultistep" && { lower_order_final: false }) }; // prettier-ignore
+    const config = {
+      solver_order: 2,
+      final_sigmas_type: "sigma_min",
+      ...(name !== "UniPCMultistep" && { lower_order_final: false }),
+    };
     let scheduler = make(name, config);
     expect(Math.abs(runLoop(name, { config }).mean - mean)).toBeLessThan(1e-3);
     for (const other of [...others, name]) scheduler = make(other, scheduler.config);
@@ -174,8 +212,8 @@ describe("switching class by config", () => {
 
 describe("ScoreSdeVe", () => {
   it("test_full_loop_no_noise: the corrector's and the predictor's noise from one seed", () => {
-    // Their dummy network is told a noise level, not the timestep, and, as sigmas are set before timesteps, one of the 2000 trained
-    // ones; np.isclose is 1e-5.
+    // Their dummy network is told a noise level, not the timestep, and, as sigmas are set before timesteps, one of the
+    // 2000 trained ones; np.isclose is 1e-5.
     const told = make("ScoreSdeVe").plan(2000).sigmas;
     const plan = make("ScoreSdeVe").plan(3);
     const values = ramp([4, 3, 8, 8]);
@@ -193,8 +231,11 @@ describe("ScoreSdeVe", () => {
 });
 
 describe("DPMSolverSDE", () => {
-  // Its noise is torchsde's Brownian tree, whose increments are stored (fixtures/torchsde-increments.json says how they were drawn).
-  const stored = JSON.parse(readFileSync(new URL("../fixtures/torchsde-increments.json", import.meta.url), "utf8")) as Record<string, string>; // prettier-ignore
+  // Its noise is torchsde's Brownian tree, whose increments are stored (fixtures/torchsde-increments.json says how they
+  // were drawn).
+  const stored = JSON.parse(
+    readFileSync(new URL("../fixtures/torchsde-increments.json", import.meta.url), "utf8"),
+  ) as Record<string, string>;
   const storedPath = (name: string): BrownianNoise => {
     const bytes = Buffer.from(stored[name]!, "base64");
     const values = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
@@ -224,7 +265,10 @@ describe("DPMSolverSDE", () => {
       1e-2,
     ],
   ])("%s", (_, config, levels, sum, mean, ...[meanTolerance = 1e-3]) => {
-    const loop = { config: { ...config, num_train_timesteps: 1100, beta_start: 0.0001, beta_end: 0.02 }, style: "scaled in place" } as const; // prettier-ignore
+    const loop = {
+      config: { ...config, num_train_timesteps: 1100, beta_start: 0.0001, beta_end: 0.02 },
+      style: "scaled in place",
+    } as const;
     const got = runLoop("DPMSolverSDE", { ...loop, noise: storedPath(levels) });
     expect(Math.abs(got.sum - sum)).toBeLessThan(1e-2);
     expect(Math.abs(got.mean - mean)).toBeLessThan(meanTolerance);

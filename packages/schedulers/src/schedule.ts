@@ -14,8 +14,9 @@ export interface ScheduleConfig {
 const f32 = Math.fround;
 
 /**
- * Share of noise added at step t = 0 to T - 1 (beta_t of Ho et al. 2020, section 2), by name. Float32 numbers, since that is what
- * networks were trained with: near t = 0, where 1 - alphaBar is small, the rounding shows in the third digit of sigma.
+ * Share of noise added at step t = 0 to T - 1 (beta_t of Ho et al. 2020, section 2), by name. Float32 numbers, since
+ * that is what networks were trained with: near t = 0, where 1 - alphaBar is small, the rounding shows in the third
+ * digit of sigma.
  */
 const BETAS = {
   /** Evenly spaced (Ho et al. 2020, section 4). */
@@ -96,7 +97,9 @@ export function linspace32(start: number, end: number, steps: number): Float64Ar
   );
 }
 
-/** Noise level sigma = sqrt((1 - alphaBar) / alphaBar) of x / sqrt(alphaBar), in the convention of Karras et al. 2022. */
+/**
+ * Noise level sigma = sqrt((1 - alphaBar) / alphaBar) of x / sqrt(alphaBar), in the convention of Karras et al. 2022.
+ */
 export const sigmaOf = (alphaBar: number): number => Math.sqrt((1 - alphaBar) / alphaBar);
 
 /** Signal-to-noise ratio (Kingma et al. 2021, eq. 2). */

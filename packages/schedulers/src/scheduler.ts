@@ -15,7 +15,9 @@ export type State = {
 export interface Plan {
   /** What the network is told, one number a call. */
   readonly timesteps: readonly number[];
-  /** Noise level before each step of the method, and after the last: sigma / alpha, or sigma itself for flow matching. */
+  /**
+   * Noise level before each step of the method, and after the last: sigma / alpha, or sigma itself for flow matching.
+   */
   readonly sigmas: readonly number[];
   /** Noise level of x before each call: x = alpha x0 + sigma epsilon. */
   readonly levels: readonly Level[];
@@ -35,11 +37,16 @@ export interface Plan {
 
 /** Options of single methods, named as in diffusers; a method ignores what is not its own. */
 export interface StepOptions {
-  /** DDIM: share of fresh noise, 0 (none, and the default) to 1 (as much as DDPM). TCD: gamma, 0 to 1, 0.3 unless given. */
+  /**
+   * DDIM: share of fresh noise, 0 (none, and the default) to 1 (as much as DDPM). TCD: gamma, 0 to 1, 0.3 unless given.
+   */
   eta?: number;
   /** DDIM: derive the noise from the clipped clean sample (Nichol et al. 2022, GLIDE). */
   use_clipped_model_output?: boolean;
-  /** Euler and flow Heun: noise that is added before each step (Karras et al. 2022, algorithm 2), where sigma is in [s_tmin, s_tmax]. */
+  /**
+   * Euler and flow Heun: noise that is added before each step (Karras et al. 2022, algorithm 2), where sigma is in
+   * [s_tmin, s_tmax].
+   */
   s_churn?: number;
   s_tmin?: number;
   s_tmax?: number;
@@ -64,8 +71,9 @@ export interface PlanOptions {
   /** LCM and TCD: steps of the sampler that was distilled, if not the config's. */
   original_inference_steps?: number;
   /**
-   * DPM-Solver of order 3: how the output's curvature is weighed. "published", the default, as in the papers' code and diffusers, where a
-   * factor 2 of the multi-step form and a sign of the stochastic forms are lost, and with them the third order; "exact" as derived.
+   * DPM-Solver of order 3: how the output's curvature is weighed. "published", the default, as in the papers' code and
+   * diffusers, where a factor 2 of the multi-step form and a sign of the stochastic forms are lost, and with them the
+   * third order; "exact" as derived.
    */
   curvature?: "published" | "exact";
 }
@@ -79,7 +87,8 @@ export interface Scheduler {
   /**
    * The levels to visit, and the method's steps between them.
    *
-   * @throws RangeError when the request is not one this method can walk: steps from 1 to T, timesteps and sigmas falling
+   * @throws RangeError when the request is not one this method can walk: steps from 1 to T, timesteps and sigmas
+   *   falling
    */
   plan(request: PlanRequest, options?: PlanOptions): Plan;
   /** x_t for each sample of x0 [B, ...], at one timestep a sample or one for all; the caller owns it. */
@@ -100,7 +109,10 @@ export abstract class BaseScheduler<Config extends object> implements Scheduler 
     this.settings = settings;
   }
 
-  /** The levels to visit, and the method's steps between them. Throws RangeError on a request that the method cannot walk. */
+  /**
+   * The levels to visit, and the method's steps between them. Throws RangeError on a request that the method cannot
+   * walk.
+   */
   abstract plan(request: PlanRequest, options?: PlanOptions): Plan;
 
   /** Noise level of a timestep. */

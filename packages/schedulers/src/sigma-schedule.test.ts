@@ -15,7 +15,12 @@ describe("karrasSigmas", () => {
 
 describe("exponentialSigmas", () => {
   it("falls by one factor, from max to min", () => {
-    expect(exponentialSigmas(4, 8, 0.001)).toEqual([expect.closeTo(8, 12), expect.closeTo(0.4, 12), expect.closeTo(0.02, 12), expect.closeTo(0.001, 12)]); // prettier-ignore
+    expect(exponentialSigmas(4, 8, 0.001)).toEqual([
+      expect.closeTo(8, 12),
+      expect.closeTo(0.4, 12),
+      expect.closeTo(0.02, 12),
+      expect.closeTo(0.001, 12),
+    ]);
   });
 });
 
@@ -30,7 +35,8 @@ describe("betaQuantile", () => {
   });
 
   it("is symmetric where both parameters are the same, and spans 0 to 1", () => {
-    for (const q of [0.02, 0.2, 0.4]) expect(betaQuantile(q, 0.6, 0.6) + betaQuantile(1 - q, 0.6, 0.6)).toBeCloseTo(1, 12); // prettier-ignore
+    for (const q of [0.02, 0.2, 0.4])
+      expect(betaQuantile(q, 0.6, 0.6) + betaQuantile(1 - q, 0.6, 0.6)).toBeCloseTo(1, 12);
     expect([betaQuantile(0, 0.6, 0.6), betaQuantile(1, 0.6, 0.6)]).toEqual([0, 1]);
   });
 });

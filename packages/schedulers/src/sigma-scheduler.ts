@@ -78,7 +78,9 @@ export abstract class SigmaScheduler<Config extends object> extends TrainedSched
     };
   }
 
-  /** Standard deviation of the first x. "leading" does not start at pure noise, and so adds the picture's own variance. */
+  /**
+   * Standard deviation of the first x. "leading" does not start at pure noise, and so adds the picture's own variance.
+   */
   protected initNoiseSigma(sigmas: readonly number[]): number {
     const max = Math.max(...sigmas);
     return this.settings.timestep_spacing === "leading" ? Math.hypot(max, 1) : max;

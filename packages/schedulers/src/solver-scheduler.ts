@@ -19,8 +19,14 @@ import { TrainedScheduler } from "./trained.js";
 
 /** Keys of every exponential integrator here. */
 export const SOLVER_KEYS = [
-  ...BETA_KEYS, ...THRESHOLDING_KEYS, ...SIGMA_SCHEDULE_KEYS, "prediction_type", "lower_order_final", "use_flow_sigmas", "flow_shift",
-] as const; // prettier-ignore
+  ...BETA_KEYS,
+  ...THRESHOLDING_KEYS,
+  ...SIGMA_SCHEDULE_KEYS,
+  "prediction_type",
+  "lower_order_final",
+  "use_flow_sigmas",
+  "flow_shift",
+] as const;
 export const DYNAMIC_SHIFT_KEYS = ["use_dynamic_shifting", "time_shift_type"] as const;
 
 /** How a solver differs from its relatives, as published. */
@@ -39,14 +45,17 @@ export interface SolverChoices {
   readonly flowStart?: "near 1";
 }
 
-/** A level with lambda = log(alpha / sigma), half its log signal-to-noise ratio: the clock of the exponential integrators (Lu et al. 2022). */
+/**
+ * A level with lambda = log(alpha / sigma), half its log signal-to-noise ratio: the clock of the exponential
+ * integrators (Lu et al. 2022).
+ */
 export interface SolverLevel extends Level {
   readonly lambda: number;
 }
 
 /**
- * A solver of the semi-linear diffusion equation on x = alpha x0 + sigma epsilon. Its noise levels are given by sigma / alpha,
- * or with use_flow_sigmas by sigma = 1 - alpha.
+ * A solver of the semi-linear diffusion equation on x = alpha x0 + sigma epsilon. Its noise levels are given by sigma /
+ * alpha, or with use_flow_sigmas by sigma = 1 - alpha.
  */
 export abstract class SolverScheduler<Config extends object> extends TrainedScheduler<Config> {
   readonly #sigmas: Float64Array;
@@ -124,7 +133,9 @@ export abstract class SolverScheduler<Config extends object> extends TrainedSche
     return { timesteps: [...timesteps], sigmas: [...sigmas, end].map(Math.fround) };
   }
 
-  /** Whole timesteps, rounded where noise levels come from Karras or Lu, cut off else: as the networks' users know them. */
+  /**
+   * Whole timesteps, rounded where noise levels come from Karras or Lu, cut off else: as the networks' users know them.
+   */
   #timestepOf(sigma: number): number {
     const { use_karras_sigmas, use_lu_lambdas, beta_schedule } = this.settings;
     const t = timestepOf(sigma, this.#sigmas);
@@ -164,7 +175,12 @@ export abstract class SolverScheduler<Config extends object> extends TrainedSche
     const nearOne = this.choices.flowStart === "near 1";
     // Summed up as published: timesteps are cut off after these, and the last bit decides between two of them.
     const fall = Array.from({ length: n + 1 }, (_, i) => (i === n ? 1 / T : 1 + i * ((1 / T - 1) / n)));
-    const even = nearOne ? fall.slice(0, -1) : fall.slice(1).reverse().map((alpha) => 1 - alpha); // prettier-ignore
+    const even = nearOne
+      ? fall.slice(0, -1)
+      : fall
+          .slice(1)
+          .reverse()
+          .map((alpha) => 1 - alpha);
     const shifted = timeShift(even, this.settings, flow_shift, mu);
     if (nearOne && Math.abs(shifted[0]! - 1) < 1e-6) shifted[0] = 1 - 1e-6; // At 1 there is no signal, and no lambda.
     return shifted;

@@ -5,8 +5,8 @@ import type { PlanRequest } from "./scheduler.js";
 export type TimestepSpacing = "leading" | "trailing" | "linspace";
 
 /**
- * Which of the T trained timesteps to visit in n steps, from the noisiest (Lin et al. 2024, table 2): "leading" counts whole
- * strides from 0 and adds `offset`, "trailing" counts them back from T, "linspace" spreads them from T - 1 to 0.
+ * Which of the T trained timesteps to visit in n steps, from the noisiest (Lin et al. 2024, table 2): "leading" counts
+ * whole strides from 0 and adds `offset`, "trailing" counts them back from T, "linspace" spreads them from T - 1 to 0.
  */
 export function spacedTimesteps(
   spacing: TimestepSpacing,
@@ -92,7 +92,10 @@ interface Request {
   readonly sigmas?: readonly number[];
 }
 
-/** Throws RangeError unless the noise levels are finite, fall, and stay above 0 until the last, which may be as high as the one before. */
+/**
+ * Throws RangeError unless the noise levels are finite, fall, and stay above 0 until the last, which may be as high as
+ * the one before.
+ */
 export function requireSigmas(sigmas: readonly number[]): void {
   const last = sigmas.length - 1;
   const bad = sigmas.findIndex(

@@ -10,10 +10,17 @@ beforeAll(() => tf.setBackend("cpu"));
 /** Kernels that hand on the same numbers under another name or shape, and touch none of them. */
 const FREE = ["Identity", "Reshape"];
 
-/** What a step in the middle of a plan does to tensors of x's size; the network's output and the noise are there already. */
+/**
+ * What a step in the middle of a plan does to tensors of x's size; the network's output and the noise are there
+ * already.
+ */
 async function costOf(name: string, config: object, options?: StepOptions) {
   const plan = schedulerFromConfig({ _class_name: `${name}Scheduler`, ...config }).plan(10);
-  const [x, output, z] = [0.3, 0.2, 0.1].map((value) => tf.fill([1, 8, 8, 3], value)) as [tf.Tensor, tf.Tensor, tf.Tensor]; // prettier-ignore
+  const [x, output, z] = [0.3, 0.2, 0.1].map((value) => tf.fill([1, 8, 8, 3], value)) as [
+    tf.Tensor,
+    tf.Tensor,
+    tf.Tensor,
+  ];
   const state = plan.resume(x, 4);
   const { kernels } = await tf.profile(() => plan.step(state, output, 4, replayNoise([z]), options));
   const size = (shape: number[] | undefined) => tf.util.sizeFromShape(shape ?? []);
@@ -24,7 +31,8 @@ async function costOf(name: string, config: object, options?: StepOptions) {
   return { kernels: work.length, passes: touched / 3 };
 }
 
-// A pass over x is what adding two tensors of its size takes: two are read and one is written. Multiplying by a number takes two thirds.
+// A pass over x is what adding two tensors of its size takes: two are read and one is written. Multiplying by a number
+// takes two thirds.
 describe("the arithmetic of a step, without the network and the drawing of noise", () => {
   const unclipped = { clip_sample: false };
   const first = { solver_order: 1 };

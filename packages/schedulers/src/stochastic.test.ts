@@ -15,8 +15,9 @@ const MEAN = -0.05;
 const VARIANCE = 0.3 ** 2 + 0.25 * 0.75;
 
 /**
- * Of n samples the mean is within z deviation / sqrt(n) of its expectation, and the variance within z sqrt((m4 - variance^2) / n), with
- * a probability of 99.99 % (z = 3.89). The steps are so many that their own error is less than half of that.
+ * Of n samples the mean is within z deviation / sqrt(n) of its expectation, and the variance within z sqrt((m4 -
+ * variance^2) / n), with a probability of 99.99 % (z = 3.89). The steps are so many that their own error is less than
+ * half of that.
  */
 const Z = 3.89;
 const N = 6000;
@@ -41,7 +42,8 @@ describe("stochastic samplers draw the data's mean and variance, within the 99.9
     ["KDPM2AncestralDiscrete", {}, from20(60, 0)],
     ["DPMSolverSDE", {}, from20(60, 0)],
     ["DPMSolverMultistep", { algorithm_type: "sde-dpmsolver++" }, from20(60, 0)],
-    // A block's last step draws noise anew and forgets what its first one drew: as published, and of a larger error than 2M's.
+    // A block's last step draws noise anew and forgets what its first one drew: as published, and of a larger error
+    // than 2M's.
     ["DPMSolverSinglestep", { algorithm_type: "sde-dpmsolver++" }, from20(400, 0)],
     ["SASolver", {}, from20(60, 0.01)],
     ["ScoreSdeVp", {}, 500],
@@ -64,7 +66,8 @@ describe("stochastic samplers draw the data's mean and variance, within the 99.9
         return [...sampleMixture(plan, DATA, x, path).dataSync()];
       });
     const [coarse, fine, independent] = [run(15), run(30), run(30).reverse()];
-    const distance = (a: number[], b: number[]) => Math.sqrt(a.reduce((sum, x, i) => sum + (x - b[i]!) ** 2, 0) / a.length); // prettier-ignore
+    const distance = (a: number[], b: number[]) =>
+      Math.sqrt(a.reduce((sum, x, i) => sum + (x - b[i]!) ** 2, 0) / a.length);
     expect(distance(coarse, fine)).toBeLessThan(distance(fine, independent) / 3);
   });
 });

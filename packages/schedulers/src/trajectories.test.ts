@@ -70,7 +70,8 @@ describe.each(fixtureNames().filter((name) => schedulerNames.includes(name)))("%
     // Between two levels diffusers' KDPM2 adds the noise of the next one; a plan adds that of the midpoint.
     if (name.startsWith("KDPM2") && steps.some((i) => i % 2 === 1)) return;
     expect(relativeRms(tf.concat(parts), fromTorch(out, batched))).toBeLessThan(1e-6);
-    // EulerDiscreteScheduler.get_velocity of diffusers looks alphaBar up by the number of the step, not by the timestep.
+    // EulerDiscreteScheduler.get_velocity of diffusers looks alphaBar up by the number of the step, not by the
+    // timestep.
     if (!run.get_velocity || name === "EulerDiscreteScheduler") return;
     const v = schedulerFromConfig({ ...run.config, _class_name: name }).velocity(...inputs, run.get_velocity.timesteps);
     expect(relativeRms(v, fromTorch(run.get_velocity.out, batched))).toBeLessThan(1e-6);

@@ -6,7 +6,10 @@ import type { BytesFrom } from "../weights/open-bytes.js";
 
 /** Which file of a folder, or of a model of the hub, holds the LoRA or the word. */
 export interface AddOnFileOptions extends HubModelOptions {
-  /** Its name, where the folder holds several. Default: one of the names that diffusers and PEFT give, or the only one there. */
+  /**
+   * Its name, where the folder holds several. Default: one of the names that diffusers and PEFT give, or the only one
+   * there.
+   */
   weightName?: string;
 }
 
@@ -14,7 +17,8 @@ export interface AddOnFileOptions extends HubModelOptions {
 const USUAL_NAMES = ["pytorch_lora_weights.safetensors", "adapter_model.safetensors", "learned_embeds.safetensors"];
 
 /**
- * The file that `from` stands for: itself, or the one in a folder, or in the model of the hub of that name, which is downloaded.
+ * The file that `from` stands for: itself, or the one in a folder, or in the model of the hub of that name, which is
+ * downloaded.
  *
  * @throws WeightsFormatError for a folder with none or several, naming what is there; HubError
  */

@@ -24,7 +24,10 @@ export interface LoraChange {
 /** The changes of a LoRA, by what they change. */
 export type LoraChanges = ReadonlyMap<Parameter, LoraChange>;
 
-/** scale * alpha / rank * up down, in the shape of the weight on disk: a convolution's kernel is a matrix [out, in height width]. */
+/**
+ * scale * alpha / rank * up down, in the shape of the weight on disk: a convolution's kernel is a matrix [out, in
+ * height width].
+ */
 export function deltaOf({ down, up, factor }: LoraChange, scale: number, shape: number[]): tf.Tensor {
   const rank = down.shape[0];
   const product = tf.matMul(up.reshape([-1, rank]), down.reshape([rank, -1]));
@@ -43,8 +46,8 @@ type Group = Partial<Record<LoraTensor["role"], string>> & { target: LoraTensor;
  * Reads a LoRA's changes of these networks; the caller owns them. All of the file is checked before a tensor is made.
  *
  * @param adapterConfig of PEFT's own folder
- * @throws WeightsMismatchError listing every tensor that belongs to no module, has no counterpart or another shape; WeightsFormatError
- *   for settings that are not known
+ * @throws WeightsMismatchError listing every tensor that belongs to no module, has no counterpart or another shape;
+ *   WeightsFormatError for settings that are not known
  */
 export async function readChanges(
   file: SafetensorsFile,

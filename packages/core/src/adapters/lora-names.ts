@@ -28,7 +28,10 @@ const KOHYA_PREFIXES: readonly (readonly [string, LoraPart])[] = [
   ["lora_unet_", "unet"],
 ];
 
-/** [how the end of a name says what the tensor is, which of the two factors]; `$1` of the first form is a module inside attention. */
+/**
+ * [how the end of a name says what the tensor is, which of the two factors]; `$1` of the first form is a module inside
+ * attention.
+ */
 const DOWN_UP: readonly (readonly [RegExp, LoraTensor["role"]])[] = [
   [/\.lora_A(?:\.\w+)?\.weight$/, "down"],
   [/\.lora_B(?:\.\w+)?\.weight$/, "up"],
@@ -54,10 +57,15 @@ export function otherMethod(stored: string): string | undefined {
   return OTHER_METHODS.find(([ending]) => ending.test(stored))?.[1];
 }
 
-/** diffusers' first form: `….attn1.processor.to_q_lora.down.weight`; in text encoders `….self_attn.to_q_lora.down.weight`. */
+/**
+ * diffusers' first form: `….attn1.processor.to_q_lora.down.weight`; in text encoders
+ * `….self_attn.to_q_lora.down.weight`.
+ */
 const PROCESSOR = /\.(?:processor\.)?to_(q|k|v|out)_lora\.(down|up)\.weight$/;
 
-/** Names of modules by their path with every dot an underscore, as kohya's scripts write it: made once for a network. */
+/**
+ * Names of modules by their path with every dot an underscore, as kohya's scripts write it: made once for a network.
+ */
 export class LoraModules {
   readonly #byPath = new Map<string, string>();
 

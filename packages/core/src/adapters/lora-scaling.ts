@@ -22,8 +22,8 @@ const UNKNOWN_WHEN: Readonly<Record<string, (value: unknown) => boolean>> = {
 };
 
 /**
- * The settings of a LoRA for one network: those that diffusers keeps in the file's metadata, `lora_adapter_metadata`, or where there are
- * none, those of PEFT's own `adapter_config.json`.
+ * The settings of a LoRA for one network: those that diffusers keeps in the file's metadata, `lora_adapter_metadata`,
+ * or where there are none, those of PEFT's own `adapter_config.json`.
  *
  * @throws WeightsFormatError if they cannot be read, or ask for what is not computed here
  */
@@ -64,8 +64,9 @@ function parsed(name: string, text: string): LoraSettings {
 }
 
 /**
- * What a LoRA's product is multiplied by: alpha / rank, or alpha / sqrt(rank) with `use_rslora` (Kalajdzievski 2023). The module's own alpha
- * (`alpha_pattern`) comes before the general one, and without any it is 1. The rank is that of the tensors, so `r` and `rank_pattern` are not asked.
+ * What a LoRA's product is multiplied by: alpha / rank, or alpha / sqrt(rank) with `use_rslora` (Kalajdzievski 2023).
+ * The module's own alpha (`alpha_pattern`) comes before the general one, and without any it is 1. The rank is that of
+ * the tensors, so `r` and `rank_pattern` are not asked.
  *
  * @param module its path in the network, as `mid_block.attentions.0.proj_in`
  * @param stored the alpha that lies beside the module's tensors, as kohya's scripts write it

@@ -13,15 +13,16 @@ export interface LoadLoraOptions extends AddOnFileOptions {
   /** To change its scale or take it out again. Default "default". */
   name?: string;
   /**
-   * PEFT's settings of the LoRA (`lora_alpha`, `alpha_pattern`, `use_rslora`). Default: what the file says itself, as those of diffusers do, or
-   * for a file of PEFT's own the `adapter_config.json` beside it.
+   * PEFT's settings of the LoRA (`lora_alpha`, `alpha_pattern`, `use_rslora`). Default: what the file says itself, as
+   * those of diffusers do, or for a file of PEFT's own the `adapter_config.json` beside it.
    */
   adapterConfig?: LoraSettings;
 }
 
 /**
  * Low-rank adaptations (Hu et al. 2022) in the weights of networks: W' = W + sum of scale * alpha / rank * up down. Any
- * number at once, each with its scale. The weights as they were are kept, so that taking all out brings back their very bits.
+ * number at once, each with its scale. The weights as they were are kept, so that taking all out brings back their very
+ * bits.
  */
 export class LoraSet {
   readonly #loras = new Map<string, { scale: number; changes: LoraChanges }>();
@@ -38,11 +39,12 @@ export class LoraSet {
   }
 
   /**
-   * Adds a LoRA: a safetensors file in the form of PEFT, of diffusers before it, or of kohya's scripts, the folder that holds it, or its name
-   * on the hub. All of the file is checked before a weight changes.
+   * Adds a LoRA: a safetensors file in the form of PEFT, of diffusers before it, or of kohya's scripts, the folder that
+   * holds it, or its name on the hub. All of the file is checked before a weight changes.
    *
    * @throws WeightsMismatchError listing every tensor that belongs to no module, has no counterpart or another shape;
-   *   WeightsFormatError for settings of PEFT that are not known; RangeError on a name that is taken or a scale that is no number
+   *   WeightsFormatError for settings of PEFT that are not known; RangeError on a name that is taken or a scale that is
+   *   no number
    */
   async load(from: BytesFrom, options: LoadLoraOptions = {}): Promise<void> {
     const { scale = 1, name = "default", adapterConfig, ...where } = options;
@@ -79,8 +81,8 @@ export class LoraSet {
   }
 
   /**
-   * Makes the weights as they are now the networks' own: the LoRAs are forgotten, others can be added on top. {@link unfuse} takes that back;
-   * with `forGood` nothing is kept for it, which is less memory.
+   * Makes the weights as they are now the networks' own: the LoRAs are forgotten, others can be added on top.
+   * {@link unfuse} takes that back; with `forGood` nothing is kept for it, which is less memory.
    */
   fuse({ forGood = false }: { forGood?: boolean } = {}): void {
     for (const [parameter, base] of this.#base) {
@@ -92,7 +94,10 @@ export class LoraSet {
     if (forGood) this.#forget(this.#beforeFuse);
   }
 
-  /** Takes out all that was ever fused, except for good: the weights have their old bits, but for LoRAs that were added since. */
+  /**
+   * Takes out all that was ever fused, except for good: the weights have their old bits, but for LoRAs that were added
+   * since.
+   */
   unfuse(): void {
     for (const [parameter, old] of this.#beforeFuse) {
       this.#base.get(parameter)?.dispose();

@@ -21,11 +21,13 @@ export interface TextualInversionOptions extends AddOnFileOptions {
 const NAMELESS = new Set(["emb_params", "clip_l", "clip_g"]);
 
 /**
- * Textual inversion (Gal et al. 2023): a new word for a text encoder, one or several vectors learned from pictures. Reads files of
- * diffusers (`{ "<token>": vector or vectors }`), of AUTOMATIC1111 (`emb_params`) and SDXL's (`clip_l`, `clip_g`: the one of the encoder's width); the file, the folder that holds it, or its name on the hub.
+ * Textual inversion (Gal et al. 2023): a new word for a text encoder, one or several vectors learned from pictures.
+ * Reads files of diffusers (`{ "<token>": vector or vectors }`), of AUTOMATIC1111 (`emb_params`) and SDXL's (`clip_l`,
+ * `clip_g`: the one of the encoder's width); the file, the folder that holds it, or its name on the hub.
  *
  * @returns the tokenizer that knows the word; the one given does not change
- * @throws WeightsMismatchError if the file has no vectors of the encoder's width; RangeError without a word, or for one that is known
+ * @throws WeightsMismatchError if the file has no vectors of the encoder's width; RangeError without a word, or for one
+ *   that is known
  */
 export async function loadTextualInversion(from: BytesFrom, options: TextualInversionOptions): Promise<CLIPTokenizer> {
   const { tokenizer, teach } = await readTextualInversion(from, options);
@@ -33,7 +35,10 @@ export async function loadTextualInversion(from: BytesFrom, options: TextualInve
   return tokenizer;
 }
 
-/** The same in two steps, for words of several encoders, which learn all or nothing: `teach` cannot fail, and changes the encoder. */
+/**
+ * The same in two steps, for words of several encoders, which learn all or nothing: `teach` cannot fail, and changes
+ * the encoder.
+ */
 export async function readTextualInversion(
   from: BytesFrom,
   { tokenizer, textEncoder, token, ...where }: TextualInversionOptions,

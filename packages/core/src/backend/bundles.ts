@@ -10,8 +10,8 @@ export interface Bundling<Handle> {
 }
 
 /**
- * Several hundred tensors of a backend as one of TensorFlow.js': what a gradient needs of a forward pass is kept and freed together, and one by
- * one would take as long to account for as to compute.
+ * Several hundred tensors of a backend as one of TensorFlow.js': what a gradient needs of a forward pass is kept and
+ * freed together, and one by one would take as long to account for as to compute.
  */
 export class Bundles<Handle> {
   readonly #handlesOf = new WeakMap<object, readonly Handle[]>();

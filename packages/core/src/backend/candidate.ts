@@ -2,7 +2,8 @@
 export const BACKEND_NAMES = ["node-gpu", "node", "webgpu", "webgl", "wasm", "cpu"] as const;
 
 /**
- * Names that useBackend knows, best first: native code on a graphics card and on the processor, WebGPU, WebGL, WebAssembly, plain JavaScript.
+ * Names that useBackend knows, best first: native code on a graphics card and on the processor, WebGPU, WebGL,
+ * WebAssembly, plain JavaScript.
  */
 export type BackendName = (typeof BACKEND_NAMES)[number];
 

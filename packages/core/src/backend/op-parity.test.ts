@@ -19,7 +19,11 @@ const size = fc.integer({ min: 1, max: 9 });
 const shape = (rank: number) => fc.array(size, { minLength: rank, maxLength: rank });
 const one = (rank: number) => shape(rank).map((s) => [s]);
 const anyRank = fc.integer({ min: 1, max: 4 }).chain(one);
-const same = (count: number) => fc.integer({ min: 1, max: 4 }).chain(shape).map((s) => Array.from({ length: count }, () => s)); // prettier-ignore
+const same = (count: number) =>
+  fc
+    .integer({ min: 1, max: 4 })
+    .chain(shape)
+    .map((s) => Array.from({ length: count }, () => s));
 /** Two shapes that broadcast: any axis of either may be 1, the second may lack leading axes. */
 const broadcast = fc
   .tuple(fc.array(fc.tuple(size, fc.boolean(), fc.boolean()), { minLength: 1, maxLength: 4 }), fc.nat(3))
@@ -27,9 +31,10 @@ const broadcast = fc
     axes.map(([n, , narrow]) => (narrow ? 1 : n)),
     axes.map(([n, narrow]) => (narrow ? 1 : n)).slice(Math.min(dropped, axes.length - 1)),
   ]);
-const conv = fc
-  .tuple(size, size, size, size, fc.constantFrom(1, 3))
-  .map(([b, hw, cin, cout, k]) => [[b, hw + 2, hw + 3, cin], [k, k, cin, cout]]); // prettier-ignore
+const conv = fc.tuple(size, size, size, size, fc.constantFrom(1, 3)).map(([b, hw, cin, cout, k]) => [
+  [b, hw + 2, hw + 3, cin],
+  [k, k, cin, cout],
+]);
 const picture = one(4);
 
 const elementwise: [string, (x: tf.Tensor) => tf.Tensor, offset?: number][] = [
@@ -87,7 +92,17 @@ const cases: Case[] = [
     run: (x) => tf.sub(...(tf.split(x.tile([1, 1, 2]), 2, -1) as [tf.Tensor, tf.Tensor])),
   },
   { name: "slice", shapes: one(2), run: (x) => tf.slice(x, [x.shape[0] - 1, 0]) },
-  { name: "pad", shapes: picture, run: (x) => tf.pad(x, [[0, 0], [1, 2], [0, 1], [0, 0]]) }, // prettier-ignore
+  {
+    name: "pad",
+    shapes: picture,
+    run: (x) =>
+      tf.pad(x, [
+        [0, 0],
+        [1, 2],
+        [0, 1],
+        [0, 0],
+      ]),
+  },
   { name: "tile", shapes: one(3), run: (x) => tf.tile(x, [2, 1, 3]) },
   { name: "expandDims", shapes: one(3), run: (x) => tf.expandDims(x, 1).square() },
   {
@@ -100,7 +115,14 @@ const cases: Case[] = [
   { name: "cumsum", shapes: one(2), run: (x) => tf.cumsum(x, 1) },
   { name: "gather", shapes: one(2), run: (x) => tf.gather(x, tf.tensor1d([x.shape[0] - 1, 0, 0], "int32")) },
   { name: "oneHot", shapes: one(1), run: (x) => tf.oneHot(tf.cast(x.mul(5), "int32"), 4).toFloat(), gradient: false },
-  { name: "matMul", shapes: fc.tuple(size, size, size, size).map(([b, m, k, n]) => [[b, m, k], [b, k, n]]), run: (a, b) => tf.matMul(a, b) }, // prettier-ignore
+  {
+    name: "matMul",
+    shapes: fc.tuple(size, size, size, size).map(([b, m, k, n]) => [
+      [b, m, k],
+      [b, k, n],
+    ]),
+    run: (a, b) => tf.matMul(a, b),
+  },
   { name: "conv2d", shapes: conv, run: (x, f) => tf.conv2d(x as tf.Tensor4D, f as tf.Tensor4D, 1, "same") },
   {
     name: "conv2d with stride 2",
@@ -126,7 +148,10 @@ function valueAndGradients({ run, gradient }: Case, inputs: tf.Tensor[]): tf.Ten
   const value = run(...inputs);
   if (gradient === false) return [value];
   const weights = uniformValues(value.shape, 99);
-  const weighted = (...tensors: tf.Tensor[]) => run(...tensors).mul(tf.tensor(weights.values, weights.shape)).sum(); // prettier-ignore
+  const weighted = (...tensors: tf.Tensor[]) =>
+    run(...tensors)
+      .mul(tf.tensor(weights.values, weights.shape))
+      .sum();
   return [value, ...tf.grads(weighted)(inputs)];
 }
 
@@ -141,8 +166,8 @@ function relativeDifference(a: Values[], b: Values[]): number {
 }
 
 /**
- * Both sides round every operation to float32 and may take another formula for exp, erf, tanh (errors of 2 to 4 units in
- * the last place each); sums run over up to 9^3 terms. Measured over these cases: at most 9e-7.
+ * Both sides round every operation to float32 and may take another formula for exp, erf, tanh (errors of 2 to 4 units
+ * in the last place each); sums run over up to 9^3 terms. Measured over these cases: at most 9e-7.
  */
 const TOLERANCE = 3e-6;
 

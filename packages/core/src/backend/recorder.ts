@@ -30,7 +30,10 @@ export interface Training<Handle, Output> {
   forward: Program<Handle, Output>;
   /** Reads what the forward pass reads, the gradient of its value, and what the forward pass gave besides its value. */
   backward: Program<Handle, Output>;
-  /** For each float32 tensor that is read, whether the value depends on it; the backward pass gives the gradients of those that do. */
+  /**
+   * For each float32 tensor that is read, whether the value depends on it; the backward pass gives the gradients of
+   * those that do.
+   */
   isDifferentiable: readonly boolean[];
 }
 
@@ -54,7 +57,8 @@ export interface RecordedState {
 }
 
 /**
- * Keeps repeated computations as programs, and does without where one cannot be recorded. What a program is, and how one is made, is a backend's.
+ * Keeps repeated computations as programs, and does without where one cannot be recorded. What a program is, and how
+ * one is made, is a backend's.
  */
 export abstract class ProgramRecorder<Handle, Output> implements Recorder {
   readonly #entries = new WeakMap<object, Entry<Handle, Output>[]>();
@@ -130,7 +134,8 @@ export abstract class ProgramRecorder<Handle, Output> implements Recorder {
       [entry.forward, entry.refused] = [program, refused];
       return results;
     } catch (error) {
-      // With a gradient it was done for the record only: what is wrong with it shows when it is done in earnest, if it does.
+      // With a gradient it was done for the record only: what is wrong with it shows when it is done in earnest, if it
+      // does.
       if (!(error instanceof CannotRecord) && !isDifferentiated) throw error;
       entry.refused = error instanceof Error ? error.message : String(error);
       return undefined;

@@ -23,8 +23,9 @@ if (unavailable !== undefined) console.info(`The networks are not tested on WebG
 const test = unavailable === undefined ? it : it.skip;
 
 /**
- * rms(got - expected) / rms(expected), as the fixtures' noise floors are measured. WGSL's exp, sqrt and division are good to some units in the last
- * place where a processor's are exact, so that errors are a few times those of wasm (1e-6).
+ * rms(got - expected) / rms(expected), as the fixtures' noise floors are measured. WGSL's exp, sqrt and division are
+ * good to some units in the last place where a processor's are exact, so that errors are a few times those of wasm
+ * (1e-6).
  */
 const TOLERANCE = 3e-5;
 

@@ -3,7 +3,8 @@ import * as tf from "@tensorflow/tfjs";
 import { largestDifference, sumTolerance, uniformValues, type Values } from "./testing/compare.js";
 import { useBackend } from "./use-backend.js";
 
-// Any driver will do, a software one too: VK_ICD_FILENAMES=/usr/lib/chromium/vk_swiftshader_icd.json LD_LIBRARY_PATH=/usr/lib/chromium.
+// Any driver will do, a software one too: VK_ICD_FILENAMES=/usr/lib/chromium/vk_swiftshader_icd.json
+// LD_LIBRARY_PATH=/usr/lib/chromium.
 const unavailable = await useBackend("webgpu").then(
   () => undefined,
   (error: Error) => error.message,

@@ -25,8 +25,9 @@ export interface BlobRequest {
 const PART = ".tfjs-part";
 
 /**
- * Sees to it that the file's contents are in the cache, as `blobs/<hash>`: they get that name whole, checked and on the disk, or not at
- * all. Goes on where an earlier attempt, of this process or another, stopped; processes that want the same file wait for each other.
+ * Sees to it that the file's contents are in the cache, as `blobs/<hash>`: they get that name whole, checked and on the
+ * disk, or not at all. Goes on where an earlier attempt, of this process or another, stopped; processes that want the
+ * same file wait for each other.
  */
 export async function fetchBlob(asked: BlobRequest, settings: HubSettings): Promise<string> {
   const { file, folder, locks, signal } = asked;
@@ -82,7 +83,8 @@ async function downloadBlob(asked: BlobRequest, blob: string, lock: HeldLock, se
   });
   try {
     const download = await Download.resume(asked, part, lock);
-    // A file that came whole and wrong is asked for once more from its first byte: what was resumed may have been the damage.
+    // A file that came whole and wrong is asked for once more from its first byte: what was resumed may have been the
+    // damage.
     if (!(await download.run(settings)) && !(await download.run(settings))) {
       throw new HubError(
         "damaged",

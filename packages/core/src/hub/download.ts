@@ -29,12 +29,13 @@ export interface HubOptions extends FileWishes {
 }
 
 /**
- * Downloads a model of the Hugging Face hub by its name, as far as it is not in the cache yet, and gives the folder where it lies: that
- * of Python's huggingface_hub (`models--owner--name/snapshots/<commit>`), which shares what is there. In Node alone.
+ * Downloads a model of the Hugging Face hub by its name, as far as it is not in the cache yet, and gives the folder
+ * where it lies: that of Python's huggingface_hub (`models--owner--name/snapshots/<commit>`), which shares what is
+ * there. In Node alone.
  *
- * HF_HOME, HF_HUB_CACHE, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE count as in Python. Every file is checked by size and hash before it
- * gets its name; what broke off is gone on with; any number of processes may ask for the same at once. If the hub cannot be reached, what is
- * in the cache is given.
+ * HF_HOME, HF_HUB_CACHE, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE count as in Python. Every file is checked by size and
+ * hash before it gets its name; what broke off is gone on with; any number of processes may ask for the same at once.
+ * If the hub cannot be reached, what is in the cache is given.
  *
  * @throws HubError says why by its `failure`; PlatformError in a browser
  */
@@ -154,7 +155,10 @@ async function cached({ cache, endpoint }: HubSettings, place: CachedPlace): Pro
 /** What a commit holds, kept for when the hub cannot be asked. */
 const listingPath = (folder: string, commit: string) => joinPath(folder, "tfjs-listings", `${commit}.json`);
 
-/** The first wished-for file that an earlier download, with other wishes, left out; undefined where that is not known: Python keeps no listing. */
+/**
+ * The first wished-for file that an earlier download, with other wishes, left out; undefined where that is not known:
+ * Python keeps no listing.
+ */
 async function missingFile(at: string, { folder, wishes }: CachedPlace, commit: string): Promise<string | undefined> {
   const text = await readText(listingPath(folder, commit)).catch(() => undefined);
   if (text === undefined) return undefined;

@@ -27,7 +27,10 @@ interface HubErrorDetails extends ErrorOptions {
   retryAfter?: number;
 }
 
-/** Thrown when a model cannot be had by its name; the message names the address and says what to do. Never holds the token. */
+/**
+ * Thrown when a model cannot be had by its name; the message names the address and says what to do. Never holds the
+ * token.
+ */
 export class HubError extends Error {
   override name = "HubError";
   readonly isTemporary: boolean;

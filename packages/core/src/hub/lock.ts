@@ -23,9 +23,9 @@ export class LockLostError extends Error {
 }
 
 /**
- * Runs `work` while no other process does under the same lock file; waits for its turn. A lock whose holder was killed is taken
- * over: at once where that can be seen, else after `times.dead` without a sign of life. No clocks are compared, so it works
- * on shared disks too.
+ * Runs `work` while no other process does under the same lock file; waits for its turn. A lock whose holder was killed
+ * is taken over: at once where that can be seen, else after `times.dead` without a sign of life. No clocks are
+ * compared, so it works on shared disks too.
  */
 export async function locked<T>(
   path: string,

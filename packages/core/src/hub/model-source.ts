@@ -12,9 +12,9 @@ export function configFolder(from: string): Promise<string> {
 }
 
 /**
- * The folder of a model: the given one (a path, a `file:` address, or the address of a folder that a server shows) if it is there, else that of the model of
- * this name, downloaded from the hub.
- * What is neither is given back as it is, for the reader of the folder to complain about.
+ * The folder of a model: the given one (a path, a `file:` address, or the address of a folder that a server shows) if
+ * it is there, else that of the model of this name, downloaded from the hub. What is neither is given back as it is,
+ * for the reader of the folder to complain about.
  */
 export async function modelFolder(from: string | URL, options: HubOptions = {}): Promise<string> {
   const folder = await folderPath(from);

@@ -80,7 +80,8 @@ describe("Processes that download the same model at once", () => {
     const before = performance.now();
     const { code, folder } = await start().end;
     expect(code).toBe(0);
-    expect(performance.now() - before).toBeLessThan(15_000); // A lock whose holder cannot be looked up is waited for for 20 s.
+    // A lock whose holder cannot be looked up is waited for for 20 s.
+    expect(performance.now() - before).toBeLessThan(15_000);
     await expectWhole(folder);
     const [, resumed] = hub.asked(WEIGHTS_PATH);
     expect(resumed!.range).toMatch(/^bytes=[1-9]\d*-$/);

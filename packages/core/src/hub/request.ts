@@ -15,8 +15,9 @@ export interface RequestOptions {
 }
 
 /**
- * Asks for an address once and gives the answer to `read`. The token goes to the hub's own origin only, whatever the answer or a
- * redirect says. `read` must take the bytes from `body`, which fails when nothing comes for `settings.timeout`.
+ * Asks for an address once and gives the answer to `read`. The token goes to the hub's own origin only, whatever the
+ * answer or a redirect says. `read` must take the bytes from `body`, which fails when nothing comes for
+ * `settings.timeout`.
  *
  * @throws HubError for any answer but 2xx, a broken or silent connection; the reason of `signal` when that is aborted
  */
@@ -160,8 +161,8 @@ function wait(header: string | null): number | undefined {
 }
 
 /**
- * Repeats what fails for now, after pauses that double. `gained` counts what is kept of failed attempts, in bytes: after
- * a gain of 1 MiB the counting of failures starts anew.
+ * Repeats what fails for now, after pauses that double. `gained` counts what is kept of failed attempts, in bytes:
+ * after a gain of 1 MiB the counting of failures starts anew.
  */
 export async function retrying<T>(
   settings: HubSettings,

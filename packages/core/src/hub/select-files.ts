@@ -3,7 +3,10 @@ import type { HubFile } from "./listing.js";
 
 /** Which files of a model are wanted. */
 export interface FileWishes {
-  /** Patterns such as `unet/*` or `*.json`, as in Python's `allow_patterns`; `*` stands for anything. Default: what this library reads. */
+  /**
+   * Patterns such as `unet/*` or `*.json`, as in Python's `allow_patterns`; `*` stands for anything. Default: what this
+   * library reads.
+   */
   files?: readonly string[];
   /** Patterns of files that are not wanted. */
   except?: readonly string[];
@@ -19,13 +22,16 @@ export interface FileWishes {
 const TEXT = /\.(json|txt)$/;
 /** Opening these can run any code that is in them. */
 const UNSAFE = /\.(bin|ckpt|pt|pth|pkl|pickle|py)$/i;
-/** Weights of diffusers and transformers: [, base name, variant or undefined]; the variant stands before or after the shard's number. */
+/**
+ * Weights of diffusers and transformers: [, base name, variant or undefined]; the variant stands before or after the
+ * shard's number.
+ */
 const WEIGHTS = /^(diffusion_pytorch_model|model)(?:\.([^.]+?))?(?:-\d+-of-\d+)?(?:\.([^.]+?))?\.safetensors$/;
 const INDEX = /^(diffusion_pytorch_model|model)(?:\.([^.]+?))?\.safetensors\.index(?:\.([^.]+?))?\.json$/;
 
 /**
- * The files to download: by patterns, or those of a pipeline (`model_index.json`) or of a network (`config.json`) in the layout of diffusers,
- * with one set of safetensors weights in each folder. Never a pickle.
+ * The files to download: by patterns, or those of a pipeline (`model_index.json`) or of a network (`config.json`) in
+ * the layout of diffusers, with one set of safetensors weights in each folder. Never a pickle.
  *
  * @throws HubError if there is nothing that can be read; it says what there is instead
  */

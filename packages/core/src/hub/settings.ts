@@ -22,8 +22,9 @@ export interface HubSettings {
 const DEFAULT_TIMEOUT_SECONDS = 10;
 
 /**
- * The settings that the environment asks for, by the variables that Python's huggingface_hub knows: HF_HOME, HF_HUB_CACHE, HF_TOKEN,
- * HF_TOKEN_PATH, HF_ENDPOINT, HF_HUB_OFFLINE, HF_HUB_DOWNLOAD_TIMEOUT (seconds), XDG_CACHE_HOME.
+ * The settings that the environment asks for, by the variables that Python's huggingface_hub knows: HF_HOME,
+ * HF_HUB_CACHE, HF_TOKEN, HF_TOKEN_PATH, HF_ENDPOINT, HF_HUB_OFFLINE, HF_HUB_DOWNLOAD_TIMEOUT (seconds),
+ * XDG_CACHE_HOME.
  *
  * @throws HubError for an endpoint or a token that cannot be one
  */

@@ -52,7 +52,8 @@ describe("Bicubic resizing", () => {
 });
 
 describe("CLIP's image processor", () => {
-  // transformers 5.23.0: CLIPImageProcessorPil(**config)(picture(9, 12, 41)); sums of x, and of x * its place, then first and last pixel
+  // transformers 5.23.0: CLIPImageProcessorPil(**config)(picture(9, 12, 41)); sums of x, and of x * its place, then
+  // first and last pixel
   const CASES: [Partial<CLIPImageProcessorConfig>, number[], number, number, number[], number[]][] = [
     [
       { size: { shortest_edge: 6 }, crop_size: { height: 4, width: 5 } },

@@ -11,7 +11,9 @@ const BICUBIC = 3;
 
 type Sides = { height: number; width: number };
 
-/** `preprocessor_config.json` of a CLIPImageProcessor, as transformers writes it; older files give sizes as one number. */
+/**
+ * `preprocessor_config.json` of a CLIPImageProcessor, as transformers writes it; older files give sizes as one number.
+ */
 export interface CLIPImageProcessorConfig {
   do_resize: boolean;
   size: number | { shortest_edge: number } | Sides;
@@ -40,8 +42,8 @@ const DEFAULTS: CLIPImageProcessorConfig = {
 };
 
 /**
- * Makes of pictures what CLIP's vision models were trained on (Radford et al. 2021): the shorter side brought to a size, the square in the
- * middle, and each colour shifted and scaled by the mean and deviation of the training set.
+ * Makes of pictures what CLIP's vision models were trained on (Radford et al. 2021): the shorter side brought to a
+ * size, the square in the middle, and each colour shifted and scaled by the mean and deviation of the training set.
  */
 export class CLIPImageProcessor {
   readonly config: CLIPImageProcessorConfig;
@@ -89,7 +91,8 @@ export class CLIPImageProcessor {
   }
 
   /**
-   * Pictures [B, H, W, 3] in [0, 1], taken as pictures of 8 bits, to pixels [B, h, w, 3] for a vision model; the caller owns them.
+   * Pictures [B, H, W, 3] in [0, 1], taken as pictures of 8 bits, to pixels [B, h, w, 3] for a vision model; the caller
+   * owns them.
    */
   forward(images: tf.Tensor4D): tf.Tensor4D {
     const { do_resize, do_center_crop, do_normalize, image_mean, image_std } = this.config;

@@ -8,12 +8,16 @@ export class ImageError extends Error {
 
 /** What goes into a PNG file besides the picture. */
 export interface PngOptions {
-  /** Texts by name (up to 79 letters), as in `tEXt` chunks: of Latin-1, so write others as JSON with escapes. {@link pngTexts} reads them. */
+  /**
+   * Texts by name (up to 79 letters), as in `tEXt` chunks: of Latin-1, so write others as JSON with escapes.
+   * {@link pngTexts} reads them.
+   */
   text?: Readonly<Record<string, string>>;
 }
 
 /**
- * A picture [H, W, 1 | 3 | 4] in [0, 1] (values outside are clipped) as a PNG file of 8 bits a channel. Borrows the tensor.
+ * A picture [H, W, 1 | 3 | 4] in [0, 1] (values outside are clipped) as a PNG file of 8 bits a channel. Borrows the
+ * tensor.
  *
  * @throws ImageError for a tensor that is no picture, and texts that cannot be written
  */
@@ -62,7 +66,10 @@ function decoded(caller: string, bytes: Uint8Array): ReturnType<typeof decode> {
   }
 }
 
-/** A PNG file as [H, W, 3] in [0, 1]: greys become colours, transparent parts are laid over white. The caller owns the result. */
+/**
+ * A PNG file as [H, W, 3] in [0, 1]: greys become colours, transparent parts are laid over white. The caller owns the
+ * result.
+ */
 export async function decodePng(bytes: Uint8Array): Promise<tf.Tensor3D> {
   const { width, height, channels, depth, palette, data } = decoded("decodePng", bytes);
   const rgb = new Float32Array(width * height * 3);

@@ -2,13 +2,17 @@ import * as tf from "@tensorflow/tfjs";
 
 /** How {@link resizeBicubic} treats what comes out. */
 export interface ResizeOptions {
-  /** Work as Pillow does with pictures of 8 bits: values in [0, 1] become multiples of 1 / 255 in each direction, weights of 2^-22. Default false. */
+  /**
+   * Work as Pillow does with pictures of 8 bits: values in [0, 1] become multiples of 1 / 255 in each direction,
+   * weights of 2^-22. Default false.
+   */
   eightBit?: boolean;
 }
 
 /**
- * Bicubic resizing (Keys 1981, a = -1/2) as Pillow and PyTorch (`antialias=True`) do it: for a smaller picture the kernel is stretched, so
- * that each pixel weighs all that it covers; at the border the weights of what is inside are made to sum to 1.
+ * Bicubic resizing (Keys 1981, a = -1/2) as Pillow and PyTorch (`antialias=True`) do it: for a smaller picture the
+ * kernel is stretched, so that each pixel weighs all that it covers; at the border the weights of what is inside are
+ * made to sum to 1.
  *
  * images [B, H, W, C] -> [B, height, width, C]; the caller owns the result
  */

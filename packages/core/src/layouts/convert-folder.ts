@@ -16,8 +16,8 @@ export interface ConvertFolderOptions extends CopyOptions, Pick<SaveOptions, "ma
 }
 
 /**
- * Writes a pipeline folder of diffusers anew, in another precision or in other shards: copied tensor by tensor. All is checked before
- * anything is written. Networks of no class that is known here, such as safety checkers, become absent.
+ * Writes a pipeline folder of diffusers anew, in another precision or in other shards: copied tensor by tensor. All is
+ * checked before anything is written. Networks of no class that is known here, such as safety checkers, become absent.
  *
  * @param from a folder, or a model of the hub
  * @throws WeightsFormatError if the folder has no index; those of loadModel for networks that do not fit

@@ -20,11 +20,12 @@ export interface ToFileOptions extends CopyOptions {
 }
 
 /**
- * Writes a pipeline folder of diffusers as one file in the layout of latent diffusion's first code, which other programs open: the
- * inverse of singleFileToFolder. Copied tensor by tensor; all is checked before anything is written. Configs, vocabulary and scheduler have no
- * place in such a file, but for what the network predicts.
+ * Writes a pipeline folder of diffusers as one file in the layout of latent diffusion's first code, which other
+ * programs open: the inverse of singleFileToFolder. Copied tensor by tensor; all is checked before anything is written.
+ * Configs, vocabulary and scheduler have no place in such a file, but for what the network predicts.
  *
- * @throws WeightsFormatError if the parts are of no known family; WeightsMismatchError, WeightsReadError for those that do not fit
+ * @throws WeightsFormatError if the parts are of no known family; WeightsMismatchError, WeightsReadError for those that
+ *   do not fit
  */
 export async function folderToSingleFile(folder: string, path: string, options: ToFileOptions = {}): Promise<void> {
   const family = await familyOfFolder(folder);
@@ -71,7 +72,10 @@ function pieceOf(part: string, model: Model, family: CheckpointFamily): (name: s
   };
 }
 
-/** The tensors under their other names: stacked where three share one, turned round, or with the axes of a 1x1 convolution. */
+/**
+ * The tensors under their other names: stacked where three share one, turned round, or with the axes of a 1x1
+ * convolution.
+ */
 function gathered(
   copies: ReadonlyMap<string, TensorToWrite>,
   pieceOf: (name: string) => Piece,

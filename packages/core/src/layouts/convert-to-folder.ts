@@ -12,7 +12,10 @@ import { tokenizersFor } from "./vocabulary.js";
 export interface ToFolderOptions extends SingleFileOptions, Omit<SaveOptions, "dtype"> {
   /** Ends the copying before the next tensor: no file is left half written. */
   signal?: AbortSignal;
-  /** A folder, or a model of the hub, with CLIP's `vocab.json` and `merges.txt`. Default: the `tokenizer` folders of `config`. */
+  /**
+   * A folder, or a model of the hub, with CLIP's `vocab.json` and `merges.txt`. Default: the `tokenizer` folders of
+   * `config`.
+   */
   tokenizer?: string;
 }
 
@@ -32,8 +35,9 @@ const ABSENT: Readonly<Record<CheckpointFamily, string[]>> = {
 };
 
 /**
- * Writes a single file (see loadSingleFile) as a folder of diffusers: copied tensor by tensor, so that the memory of one is enough. All is
- * checked before anything is written, and the index is written last, so that a folder with one is a whole one.
+ * Writes a single file (see loadSingleFile) as a folder of diffusers: copied tensor by tensor, so that the memory of
+ * one is enough. All is checked before anything is written, and the index is written last, so that a folder with one is
+ * a whole one.
  *
  * @throws WeightsReadError without a vocabulary, which single files do not hold; those of loadSingleFile
  */

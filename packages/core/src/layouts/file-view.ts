@@ -13,8 +13,8 @@ export interface Piece {
 }
 
 /**
- * A file under other names: what `pieces` finds in it, by the names of `pieces`, and what `known` says belongs to the same
- * network but is not among them, by its own name. Nothing is read before it is asked for.
+ * A file under other names: what `pieces` finds in it, by the names of `pieces`, and what `known` says belongs to the
+ * same network but is not among them, by its own name. Nothing is read before it is asked for.
  */
 export function viewOf(
   file: SafetensorsFile,

@@ -38,10 +38,12 @@ export interface CheckpointReport {
 }
 
 /**
- * Says what a checkpoint is, from headers and config files alone: a folder of diffusers or transformers, a single file of any family,
- * a lone network, a LoRA, a textual inversion, or a folder that holds one of these. Takes milliseconds and no memory, whatever the size.
+ * Says what a checkpoint is, from headers and config files alone: a folder of diffusers or transformers, a single file
+ * of any family, a lone network, a LoRA, a textual inversion, or a folder that holds one of these. Takes milliseconds
+ * and no memory, whatever the size.
  *
- * @throws WeightsFormatError for a file that is not safetensors, saying what it seems to be; WeightsReadError if nothing is there
+ * @throws WeightsFormatError for a file that is not safetensors, saying what it seems to be; WeightsReadError if
+ *   nothing is there
  */
 export async function inspectCheckpoint(from: BytesFrom): Promise<CheckpointReport> {
   const isPath = typeof from === "string" && !/^(https?|blob|data|file):/i.test(from);

@@ -1,6 +1,7 @@
 /**
- * What the parameters of diffusers' networks are called in the files of latent diffusion's first code (CompVis, Stability AI), without the
- * prefix of the network. There the UNet is a flat list of blocks, which its sizes alone divide into levels.
+ * What the parameters of diffusers' networks are called in the files of latent diffusion's first code (CompVis,
+ * Stability AI), without the prefix of the network. There the UNet is a flat list of blocks, which its sizes alone
+ * divide into levels.
  */
 
 /** What decides the numbers of the blocks. */
@@ -33,7 +34,8 @@ const UNET_ENDS: readonly [string, string][] = [
 
 /** `down_blocks.1.resnets.0.norm1.weight` is `input_blocks.4.0.in_layers.0.weight` where a level has two layers. */
 export function ldmUnetName(name: string, { layers_per_block, up_block_types }: UnetLayout): string {
-  const layers = typeof layers_per_block === "number" ? layers_per_block : layers_per_block[0]!; // The first code had as many on every level.
+  // The first code had as many on every level.
+  const layers = typeof layers_per_block === "number" ? layers_per_block : layers_per_block[0]!;
   const ended = replacePrefix(name, UNET_ENDS);
   if (ended !== undefined) return ended;
   const { block, level, module, index, rest } = parse(name);

@@ -9,7 +9,10 @@ export interface PredictionGuess {
   reason: string;
 }
 
-/** `global_step` of Stable Diffusion 2's 512 pixel base, by which diffusers knows it: it alone of its family predicts noise. */
+/**
+ * `global_step` of Stable Diffusion 2's 512 pixel base, by which diffusers knows it: it alone of its family predicts
+ * noise.
+ */
 const SD2_BASE_STEPS = 875_000;
 
 /** What a single file says, or leaves to guess, of what its UNet predicts. Borrows the file. */

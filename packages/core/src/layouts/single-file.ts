@@ -25,13 +25,18 @@ import { pictureSizeOf, predictionOf } from "./prediction.js";
 /** How to read a checkpoint that is one file. */
 export interface SingleFileOptions {
   /**
-   * A folder of diffusers whose `config.json` files say what the networks are, for models that are not of the published sizes; or the name
-   * "owner/name" of one on the hub. Default: the family's own sizes.
+   * A folder of diffusers whose `config.json` files say what the networks are, for models that are not of the published
+   * sizes; or the name "owner/name" of one on the hub. Default: the family's own sizes.
    */
   config?: string;
-  /** What the network was trained to predict. Default: what the file's metadata says, else as its family was published. */
+  /**
+   * What the network was trained to predict. Default: what the file's metadata says, else as its family was published.
+   */
   predictionType?: "epsilon" | "v_prediction";
-  /** Take the averaged weights of the UNet, where the file has them. Default false: the ones that are under the plain names. */
+  /**
+   * Take the averaged weights of the UNet, where the file has them. Default false: the ones that are under the plain
+   * names.
+   */
   ema?: boolean;
   /** Rounds the weights to this precision; they are kept as float32. Default: as stored. */
   dtype?: WeightPrecision;
@@ -49,8 +54,8 @@ export interface SingleFileParts {
 }
 
 /**
- * Opens a checkpoint in the layout of latent diffusion's first code (CompVis, Stability AI): Stable Diffusion 1.x, 2.x and XL as one
- * `.safetensors` file. Each network is checked whole before any of it is allocated.
+ * Opens a checkpoint in the layout of latent diffusion's first code (CompVis, Stability AI): Stable Diffusion 1.x, 2.x
+ * and XL as one `.safetensors` file. Each network is checked whole before any of it is allocated.
  *
  * @throws WeightsFormatError for a file of another kind, WeightsMismatchError listing what does not fit
  */

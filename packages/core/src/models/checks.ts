@@ -37,7 +37,9 @@ export function requireTensor(
   );
 }
 
-/** Throws a {@link ModelInputError} unless every id is from 0 to `count` - 1; not where the ids lie on a graphics card. */
+/**
+ * Throws a {@link ModelInputError} unless every id is from 0 to `count` - 1; not where the ids lie on a graphics card.
+ */
 export function requireIds(model: string, name: string, ids: tf.Tensor, count: number): void {
   const wrong = valuesAtHand(ids)?.find((id) => id < 0 || id >= count);
   if (wrong === undefined) return;

@@ -1,4 +1,6 @@
-/** Thrown by a model's constructor when its config asks for something that is unknown, contradictory or not built here. */
+/**
+ * Thrown by a model's constructor when its config asks for something that is unknown, contradictory or not built here.
+ */
 export class ModelConfigError extends Error {
   override name = "ModelConfigError";
 }

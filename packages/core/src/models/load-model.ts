@@ -10,18 +10,22 @@ import { MODEL_CLASSES } from "./model-classes.js";
 export interface LoadModelOptions extends HubModelOptions {
   /** Which of several sets of weights: "fp16" for `diffusion_pytorch_model.fp16.safetensors`. */
   variant?: string;
-  /** Rounds the weights to this precision, as a model that was loaded or saved in it has them; they are kept as float32. Default: as stored. */
+  /**
+   * Rounds the weights to this precision, as a model that was loaded or saved in it has them; they are kept as float32.
+   * Default: as stored.
+   */
   dtype?: WeightPrecision;
   /** The folder of the network inside the given one, such as "unet" in a pipeline. */
   subfolder?: string;
 }
 
 /**
- * Builds the network that a folder's `config.json` names (`_class_name` as diffusers writes it, `architectures` as transformers does)
- * and fills it with the folder's safetensors weights. "owner/name", where no such folder is, is a model of the Hugging Face hub, which
- * is downloaded into the cache that Python's libraries use (see downloadFromHub).
+ * Builds the network that a folder's `config.json` names (`_class_name` as diffusers writes it, `architectures` as
+ * transformers does) and fills it with the folder's safetensors weights. "owner/name", where no such folder is, is a
+ * model of the Hugging Face hub, which is downloaded into the cache that Python's libraries use (see downloadFromHub).
  *
- * @throws ModelConfigError for a class that is not known, or a config that is not built here; WeightsFormatError, WeightsMismatchError for files that do not fit; HubError for downloads
+ * @throws ModelConfigError for a class that is not known, or a config that is not built here; WeightsFormatError,
+ *   WeightsMismatchError for files that do not fit; HubError for downloads
  */
 export async function loadModel(from: string | URL, options: LoadModelOptions = {}): Promise<Model> {
   const { subfolder = "" } = options;

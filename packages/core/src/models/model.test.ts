@@ -194,13 +194,38 @@ describe("a config", () => {
   it("of transformers may hold what early versions wrote for every network", () => {
     // As in openai/clip-vit-large-patch14: settings for writing texts and naming classes, which CLIP does neither of.
     const written: object = {
-      ...{ _name_or_path: "", add_cross_attention: false, bad_words_ids: null, chunk_size_feed_forward: 0, do_sample: false },
-      ...{ diversity_penalty: 0, dropout: 0, encoder_no_repeat_ngram_size: 0, id2label: { 0: "LABEL_0" }, is_decoder: false },
-      ...{ label2id: { LABEL_0: 0 }, length_penalty: 1, max_length: 20, min_length: 0, no_repeat_ngram_size: 0, num_beams: 1 },
-      ...{ num_beam_groups: 1, num_return_sequences: 1, output_attentions: false, pruned_heads: {}, repetition_penalty: 1 },
+      ...{
+        _name_or_path: "",
+        add_cross_attention: false,
+        bad_words_ids: null,
+        chunk_size_feed_forward: 0,
+        do_sample: false,
+      },
+      ...{
+        diversity_penalty: 0,
+        dropout: 0,
+        encoder_no_repeat_ngram_size: 0,
+        id2label: { 0: "LABEL_0" },
+        is_decoder: false,
+      },
+      ...{
+        label2id: { LABEL_0: 0 },
+        length_penalty: 1,
+        max_length: 20,
+        min_length: 0,
+        no_repeat_ngram_size: 0,
+        num_beams: 1,
+      },
+      ...{
+        num_beam_groups: 1,
+        num_return_sequences: 1,
+        output_attentions: false,
+        pruned_heads: {},
+        repetition_penalty: 1,
+      },
       ...{ return_dict: true, temperature: 1, tie_word_embeddings: true, tokenizer_class: null, top_k: 50, top_p: 1 },
       ...{ torchscript: false, typical_p: 1, use_bfloat16: false, cross_attention_hidden_size: null },
-    }; // prettier-ignore
+    };
     expect(() => new CLIPModel({ text_config: written, vision_config: written })).not.toThrow();
     expect(() => new CLIPTextModel(written)).not.toThrow();
     expect(() => new CLIPTextModel({ ...written, pruned_heads: { 0: [1] } } as object)).toThrow(/"pruned_heads"/);

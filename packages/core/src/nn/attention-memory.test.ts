@@ -9,7 +9,10 @@ const LIMIT = 256 * 2 ** 20;
 
 beforeAll(useTestBackend);
 
-/** The most bytes that exist at once while `f` runs, besides what was there before, and the largest single tensor that a kernel makes. */
+/**
+ * The most bytes that exist at once while `f` runs, besides what was there before, and the largest single tensor that a
+ * kernel makes.
+ */
 async function memoryOf(f: () => tf.Tensor): Promise<{ peak: number; largest: number }> {
   const before = tf.memory().numBytes;
   const { peakBytes, kernels } = await tf.profile(f);

@@ -2,14 +2,18 @@ import * as tf from "@tensorflow/tfjs";
 import { fusedOp } from "./fused-op.js";
 import { Linear, type LinearOptions } from "./linear.js";
 
-/** Added to a score that must not count: exp of it is 0. Not lower, so that a row with nothing but masked scores still compares them. */
+/**
+ * Added to a score that must not count: exp of it is 0. Not lower, so that a row with nothing but masked scores still
+ * compares them.
+ */
 export const MASKED = -1e4;
 
 /** More scores than this at once are computed in slices: 64 MiB, half of WebGPU's default buffer limit. */
 const MAX_SCORES = 2 ** 24;
 
 /**
- * Multi-head scaled dot-product attention (Vaswani et al. 2017, eq. 1): softmax(q k^T / sqrt(d) + bias) v for each head.
+ * Multi-head scaled dot-product attention (Vaswani et al. 2017, eq. 1): softmax(q k^T / sqrt(d) + bias) v for each
+ * head.
  *
  * q [B, N, C]; k, v [B, L, C]; C = heads * d; bias broadcasts to [B, heads, N, L] -> [B, N, C].
  */
@@ -74,7 +78,8 @@ export interface AttentionOptions {
 /**
  * Attention from tokens to a context, or to themselves.
  *
- * forward: x [B, N, channels], context [B, L, contextChannels] (default x), bias added to the scores -> [B, N, channels].
+ * forward: x [B, N, channels], context [B, L, contextChannels] (default x), bias added to the scores -> [B, N,
+ * channels].
  */
 export class Attention {
   readonly to_q: Linear;

@@ -1,8 +1,9 @@
 import * as tf from "@tensorflow/tfjs";
 
 /**
- * A function of `inputs` with a gradient that is written out: fewer operations than the automatic one. First derivatives
- * only. `forward` computes the value, and what `backward` needs of it; `backward` returns one gradient for each input.
+ * A function of `inputs` with a gradient that is written out: fewer operations than the automatic one. First
+ * derivatives only. `forward` computes the value, and what `backward` needs of it; `backward` returns one gradient for
+ * each input.
  */
 export function customGradient<Saved extends tf.Tensor[]>(
   inputs: tf.Tensor[],

@@ -48,7 +48,10 @@ export function hasFusedKernel(name: string): boolean {
   return tf.getKernel(fusedKernelName(name), tf.getBackend()) !== undefined;
 }
 
-/** Runs a fused kernel that the current backend has, on inputs by name or, where it takes any number of them, in a list; the caller owns the results. */
+/**
+ * Runs a fused kernel that the current backend has, on inputs by name or, where it takes any number of them, in a list;
+ * the caller owns the results.
+ */
 export function runFused(
   name: string,
   inputs: Record<string, tf.Tensor> | tf.Tensor[],

@@ -32,7 +32,10 @@ export function layerNorm(x: tf.Tensor, w: tf.Tensor, b: tf.Tensor, eps: number)
   return fusedOp("LayerNorm", { x, w, b }, { eps }, () => plainLayerNorm(x, w, b, eps));
 }
 
-/** What the fused kernel computes. As in GroupNorm, with one group a token: dL/dx = (w d - E[w d] - h E[w d h]) / s, h = (x - mean) / s. */
+/**
+ * What the fused kernel computes. As in GroupNorm, with one group a token: dL/dx = (w d - E[w d] - h E[w d h]) / s, h =
+ * (x - mean) / s.
+ */
 function plainLayerNorm(x: tf.Tensor, w: tf.Tensor, b: tf.Tensor, eps: number): tf.Tensor {
   const rows = [-1, x.shape[x.rank - 1]!];
   return customGradient(

@@ -65,7 +65,10 @@ export class NonFiniteLayerError extends Error {
   override name = "NonFiniteLayerError";
   constructor(
     message: string,
-    /** The layer's place in the checkpoint; "" is the model itself, undefined no layer but what was computed between them. */
+    /**
+     * The layer's place in the checkpoint; "" is the model itself, undefined no layer but what was computed between
+     * them.
+     */
     readonly path: string | undefined,
   ) {
     super(message);

@@ -129,7 +129,11 @@ describe("layers", () => {
       });
       const timesteps = tf.tensor1d(t);
       // On a graphics card that hands values over later, they are computed there.
-      const elsewhere = Object.assign(tf.tensor1d(t), { dataSync: () => { throw new Error("later"); } }); // prettier-ignore
+      const elsewhere = Object.assign(tf.tensor1d(t), {
+        dataSync: () => {
+          throw new Error("later");
+        },
+      });
       for (const given of [timesteps, elsewhere]) {
         const got = timestepSinusoid(given, features, { flipSinToCos, freqShift });
         expect(got.shape).toEqual([4, features]);

@@ -81,7 +81,8 @@ describe("normalisation", () => {
     layer.bias.assign(tf.zeros([4]));
     const pattern = tf.tensor4d([1, -1, 1, -1, -1, 1, -1, 1], [1, 2, 1, 4]);
     const got = layer.forward(pattern.add(1000));
-    // x is exact in float32, so only the mean's rounding is left: 1000 * 2^-24 = 6e-5, if the variance is not E[x^2] - E[x]^2.
+    // x is exact in float32, so only the mean's rounding is left: 1000 * 2^-24 = 6e-5, if the variance is not E[x^2] -
+    // E[x]^2.
     expect(relativeRms(got, pattern)).toBeLessThan(1e-4);
     layer.weight.dispose();
     layer.bias.dispose();

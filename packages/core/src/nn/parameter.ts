@@ -24,7 +24,10 @@ export class MissingWeightsError extends Error {
  */
 export class Parameter {
   #variable: tf.Variable | undefined;
-  /** While set, what layers read in place of the value: made from other variables, so that a gradient reaches those. Lent, of the same shape. */
+  /**
+   * While set, what layers read in place of the value: made from other variables, so that a gradient reaches those.
+   * Lent, of the same shape.
+   */
   standIn: tf.Tensor | undefined;
 
   constructor(
@@ -70,7 +73,10 @@ export class Parameter {
     tf.tidy(() => this.assign(this.inMemoryOrder(value)));
   }
 
-  /** Of a tensor of this parameter's shape in PyTorch's order, the same in the order in which layers compute; the caller owns it. */
+  /**
+   * Of a tensor of this parameter's shape in PyTorch's order, the same in the order in which layers compute; the caller
+   * owns it.
+   */
   inMemoryOrder(value: tf.Tensor): tf.Tensor {
     return this.layout === "same" ? value.clone() : value.transpose(MEMORY_AXES[this.layout]);
   }

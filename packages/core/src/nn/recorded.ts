@@ -10,7 +10,10 @@ export interface Repeated {
   readonly key: string;
   /** All that it reads: the inputs, then the values of the parameters, which may be variables. */
   readonly reads: readonly tf.Tensor[];
-  /** All that can be seen of the owner and its layers: where that is another, as when a layer was put in another's place, so is the computation. */
+  /**
+   * All that can be seen of the owner and its layers: where that is another, as when a layer was put in another's
+   * place, so is the computation.
+   */
   readonly parts: readonly unknown[];
   /** Computes the results, and depends on nothing else that changes. A gradient is taken of one result only. */
   readonly body: () => tf.Tensor[];
@@ -18,7 +21,10 @@ export interface Repeated {
   readonly isTraining: boolean;
 }
 
-/** Runs repeated computations for a backend: the results are those of `body` but for rounding, and differentiable like it. */
+/**
+ * Runs repeated computations for a backend: the results are those of `body` but for rounding, and differentiable like
+ * it.
+ */
 export interface Recorder {
   run(repeated: Repeated): tf.Tensor[];
   /** Forgets what was recorded for `owner`. */
@@ -33,10 +39,10 @@ export function registerRecorder(backendName: string, recorder: Recorder): void 
 }
 
 /**
- * The result of `body`, which computes from the tensors `inputs` and from the parameters of `owner`, and from nothing else that changes.
- * Where the backend can (native TensorFlow, WebAssembly), the operations are recorded and from then on run at once, without
- * TensorFlow.js' accounts in between; elsewhere this just calls `body`, and so it does while someone listens to the layers or has put a method of
- * his own in place of a layer's.
+ * The result of `body`, which computes from the tensors `inputs` and from the parameters of `owner`, and from nothing
+ * else that changes. Where the backend can (native TensorFlow, WebAssembly), the operations are recorded and from then
+ * on run at once, without TensorFlow.js' accounts in between; elsewhere this just calls `body`, and so it does while
+ * someone listens to the layers or has put a method of his own in place of a layer's.
  */
 export function recorded<T extends tf.Tensor>(
   owner: object,
@@ -75,8 +81,8 @@ function surveyOf(module: object, found: Survey = { parameters: [], parts: [], i
 }
 
 /**
- * The same for a step of a training that is done without gradient: the results of `body`, which computes from `inputs` alone. `owner` only tells one
- * such step from another.
+ * The same for a step of a training that is done without gradient: the results of `body`, which computes from `inputs`
+ * alone. `owner` only tells one such step from another.
  */
 export function recordedStep(
   owner: object,
@@ -95,7 +101,8 @@ function repeat(
 ): tf.Tensor[] {
   const recorder = recorders.get(tf.getBackend());
   // Whoever traces, profiles or debugs wants to see each operation.
-  const isWatched = areLayersTraced() || tf.engine().state.profiling || ["DEBUG", "IS_TEST"].some((flag) => tf.env().getBool(flag)); // prettier-ignore
+  const isWatched =
+    areLayersTraced() || tf.engine().state.profiling || ["DEBUG", "IS_TEST"].some((flag) => tf.env().getBool(flag));
   if (!recorder || isWatched) return body();
   const { parameters, parts, isPatched } = survey();
   if (isPatched) return body();
@@ -108,8 +115,9 @@ function repeat(
 }
 
 /**
- * Frees what a backend recorded of the computations of `owner`, a model, and of the layers in it: they are recorded anew. For whoever changes what a layer
- * computes with in a way that cannot be seen from outside, as a private field or a variable of a module; weights, fields, layers and methods are seen.
+ * Frees what a backend recorded of the computations of `owner`, a model, and of the layers in it: they are recorded
+ * anew. For whoever changes what a layer computes with in a way that cannot be seen from outside, as a private field or
+ * a variable of a module; weights, fields, layers and methods are seen.
  */
 export function forgetRecorded(owner: object): void {
   for (const recorder of recorders.values()) recorder.forget(owner);

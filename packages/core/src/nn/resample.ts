@@ -28,7 +28,9 @@ export class Upsample2D {
     this.conv = new Conv2d(channels, channels);
   }
 
-  /** `size` [height, width]: that of the features it will be joined with, which is odd where the way down rounded up. */
+  /**
+   * `size` [height, width]: that of the features it will be joined with, which is odd where the way down rounded up.
+   */
   forward(x: tf.Tensor4D, _time?: tf.Tensor2D, size?: [number, number]): tf.Tensor4D {
     return this.conv.forward(nearestResize(x, size?.[0], size?.[1]));
   }

@@ -21,7 +21,10 @@ export interface Transformer2DOptions {
   groups: number;
   contextChannels: number | null;
   onlyCrossAttention?: boolean;
-  /** The projections in and out are linear layers (SD2, SDXL) and not 1x1 convolutions (SD1): the same maths, another shape on disk. */
+  /**
+   * The projections in and out are linear layers (SD2, SDXL) and not 1x1 convolutions (SD1): the same maths, another
+   * shape on disk.
+   */
   linearProjection?: boolean;
 }
 
@@ -102,7 +105,9 @@ export interface AddedKeyValueOptions extends SelfAttention2DOptions {
   onlyCrossAttention?: boolean;
 }
 
-/** Attention from pixels to the context and to each other at once: keys are [context, pixels]. unCLIP's decoder has it. */
+/**
+ * Attention from pixels to the context and to each other at once: keys are [context, pixels]. unCLIP's decoder has it.
+ */
 export class AddedKeyValueAttention implements SpatialAttention {
   readonly group_norm: GroupNorm;
   readonly to_q: Linear;

@@ -10,8 +10,8 @@ export interface SinusoidOptions {
 }
 
 /**
- * Sinusoidal position encoding of timesteps (Vaswani et al. 2017, section 3.5). Computed in JavaScript where the timesteps are at hand: WGSL promises sine
- * and cosine to 5e-4 only, and a network hears the difference.
+ * Sinusoidal position encoding of timesteps (Vaswani et al. 2017, section 3.5). Computed in JavaScript where the
+ * timesteps are at hand: WGSL promises sine and cosine to 5e-4 only, and a network hears the difference.
  *
  * timesteps [B], any numeric dtype, may be fractional -> [B, features]; an odd `features` ends in a zero column.
  */
@@ -64,7 +64,8 @@ export interface TimestepEmbeddingOptions {
 /**
  * Two linear layers that turn a sinusoid, a class vector or a pooled text vector into what the residual blocks read.
  *
- * forward: [B, inFeatures] -> [B, outFeatures]; `condition` [B, conditionFeatures] is added in first (LCM's guidance scale).
+ * forward: [B, inFeatures] -> [B, outFeatures]; `condition` [B, conditionFeatures] is added in first (LCM's guidance
+ * scale).
  */
 export class TimestepEmbedding {
   readonly linear_1: Linear;

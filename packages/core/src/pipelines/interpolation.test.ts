@@ -55,8 +55,18 @@ describe("slerp", () => {
   });
 
   it("takes the line between what is nearly parallel, opposite or zero, beside items that are not", () => {
-    const a = tf.tensor2d([[1, 0], [1, 0], [0, 0], [1, 0]]); // prettier-ignore
-    const b = tf.tensor2d([[3, 1e-4], [-1, 0], [2, 4], [0, 1]]); // prettier-ignore
+    const a = tf.tensor2d([
+      [1, 0],
+      [1, 0],
+      [0, 0],
+      [1, 0],
+    ]);
+    const b = tf.tensor2d([
+      [3, 1e-4],
+      [-1, 0],
+      [2, 4],
+      [0, 1],
+    ]);
     const half = Math.SQRT1_2;
     const mixed = slerp(a, b, 0.5).dataSync();
     [2, 0.5e-4, 0, 0, 1, 2, half, half].forEach((value, i) => expect(mixed[i]).toBeCloseTo(value, 6));

@@ -7,17 +7,20 @@ import type { StableDiffusionPipeline } from "./stable-diffusion/stable-diffusio
 import type { UnCLIPImageVariationPipeline } from "./unclip/unclip-image-variation.js";
 import type { UnCLIPImageVariationOptions } from "./unclip/unclip-options.js";
 
-/** Vectors whose cosine is beyond this are nearly parallel: the arc between them is a line, and its formula divides by about 0. */
+/**
+ * Vectors whose cosine is beyond this are nearly parallel: the arc between them is a line, and its formula divides by
+ * about 0.
+ */
 const PARALLEL = 0.9995;
 
 /**
- * Spherical interpolation (Shoemake 1985): the point `share` of the way from `a` to `b` on the arc between them, which keeps the norm that noise
- * and CLIP embeddings have; the straight line's middle is shorter, and draws flat pictures.
+ * Spherical interpolation (Shoemake 1985): the point `share` of the way from `a` to `b` on the arc between them, which
+ * keeps the norm that noise and CLIP embeddings have; the straight line's middle is shorter, and draws flat pictures.
  *
  *     slerp(a, b, s) = sin((1 - s) angle) / sin(angle) a + sin(s angle) / sin(angle) b
  *
- * a, b [B, ...] of one shape, each item an arc of its own, or one vector [N]; those that are nearly parallel or opposite, or zero, are mixed on the line. At
- * shares 0 and 1 it is `a` and `b` to the bit. The caller owns the result.
+ * a, b [B, ...] of one shape, each item an arc of its own, or one vector [N]; those that are nearly parallel or
+ * opposite, or zero, are mixed on the line. At shares 0 and 1 it is `a` and `b` to the bit. The caller owns the result.
  *
  * @throws RangeError if the shapes differ, or `share` is not in [0, 1]
  */
@@ -37,13 +40,17 @@ export function slerp<T extends tf.Tensor>(a: T, b: T, share: number): T {
   });
 }
 
-/** The point `share` of the way from `a` to `b` on the line between them; the caller owns it. Throws as {@link slerp}. */
+/**
+ * The point `share` of the way from `a` to `b` on the line between them; the caller owns it. Throws as {@link slerp}.
+ */
 export function lerp<T extends tf.Tensor>(a: T, b: T, share: number): T {
   requireMixable("lerp", a, b, share);
   return tf.tidy(() => a.mul(1 - share).add<T>(b.mul(share)));
 }
 
-/** Noise `share` of the way from one source to another, by {@link slerp}: standard normal if both are, and independent. */
+/**
+ * Noise `share` of the way from one source to another, by {@link slerp}: standard normal if both are, and independent.
+ */
 export function slerpNoise(from: NoiseSource, to: NoiseSource, share: number): NoiseSource {
   return {
     normal: (shape) => tf.tidy(() => slerp(from.normal(shape), to.normal(shape), share)),
@@ -65,15 +72,18 @@ export interface InterpolationFrame {
 export interface InterpolationOptions {
   /** Pictures, both ends among them: 2 or more. */
   frames: number;
-  /** Seeds of the first and of the last picture, whose noise is mixed by {@link slerp} between them. Default [0, 0], the same noise for all. */
+  /**
+   * Seeds of the first and of the last picture, whose noise is mixed by {@link slerp} between them. Default [0, 0], the
+   * same noise for all.
+   */
   seeds?: [number, number];
 }
 
 type Mixed = "prompt" | "promptEmbeds" | "seed" | "noise" | "latents";
 
 /**
- * Draws what lies between two prompts: their states are mixed along a line, the noise along an arc. The first and the last picture are those
- * of the prompts themselves. Leaving the loop, or the signal, ends it.
+ * Draws what lies between two prompts: their states are mixed along a line, the noise along an arc. The first and the
+ * last picture are those of the prompts themselves. Leaving the loop, or the signal, ends it.
  *
  * @throws PipelineOptionError
  */
@@ -106,8 +116,8 @@ export async function* interpolatePrompts(
 }
 
 /**
- * Draws what lies between two pictures: their CLIP embeddings are mixed by {@link slerp} (Ramesh et al. 2022, section 3.2), and so is the noise.
- * Leaving the loop, or the signal, ends it.
+ * Draws what lies between two pictures: their CLIP embeddings are mixed by {@link slerp} (Ramesh et al. 2022, section
+ * 3.2), and so is the noise. Leaving the loop, or the signal, ends it.
  *
  * @param pictures [H, W, 3] in [0, 1], each of any size; borrowed
  * @throws PipelineOptionError

@@ -16,8 +16,8 @@ import { UnCLIPPipeline } from "./unclip/unclip.js";
 /** How to open a model whose kind is not known before; what single files alone need is not looked at for others. */
 export interface OpenPipelineOptions extends FromPretrainedOptions, SingleFileOptions {
   /**
-   * For single files, which hold no vocabulary: a folder, or a model of the hub, with CLIP's `vocab.json` and `merges.txt`. Default: that of
-   * `config`, else that of "openai/clip-vit-large-patch14", which is downloaded.
+   * For single files, which hold no vocabulary: a folder, or a model of the hub, with CLIP's `vocab.json` and
+   * `merges.txt`. Default: that of `config`, else that of "openai/clip-vit-large-patch14", which is downloaded.
    */
   tokenizer?: string;
 }
@@ -31,8 +31,8 @@ export type AnyPipeline =
   | UnCLIPImageVariationPipeline;
 
 /**
- * Opens a model as the pipeline that it is for: a folder of diffusers, a single `.safetensors` file, or a model of the hub by its
- * name. The kind is read from the names of the parts, or of the tensors in the file.
+ * Opens a model as the pipeline that it is for: a folder of diffusers, a single `.safetensors` file, or a model of the
+ * hub by its name. The kind is read from the names of the parts, or of the tensors in the file.
  *
  * @throws PipelineFolderError for a folder that is none; those of the pipelines' fromPretrained
  */

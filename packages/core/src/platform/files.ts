@@ -6,7 +6,10 @@ export class PlatformError extends Error {
   override name = "PlatformError";
 }
 
-/** Thrown when the system refuses to write a file: the place is not there or not ours, or the disk is full. What was there before stays. */
+/**
+ * Thrown when the system refuses to write a file: the place is not there or not ours, or the disk is full. What was
+ * there before stays.
+ */
 export class FileWriteError extends Error {
   override name = "FileWriteError";
 }
@@ -40,7 +43,10 @@ export async function readText(path: string): Promise<string> {
   throw new PlatformError(`the server answered ${response.status} ${response.statusText}`.trim());
 }
 
-/** Of addresses: whether the server has something there that is no page. A server of pages may answer with one whatever is asked for. */
+/**
+ * Of addresses: whether the server has something there that is no page. A server of pages may answer with one whatever
+ * is asked for.
+ */
 export async function fileExists(path: string): Promise<boolean> {
   if (isAddress(path)) {
     const head = await fetched(path, { method: "HEAD" });

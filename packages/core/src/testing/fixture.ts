@@ -70,7 +70,9 @@ export class Golden {
     });
   }
 
-  /** How far an activation is off, as rms(got - expected) / rms(expected): the measure of the fixtures' noise floors. */
+  /**
+   * How far an activation is off, as rms(got - expected) / rms(expected): the measure of the fixtures' noise floors.
+   */
   error(name: string, got: tf.Tensor): number {
     return tf.tidy(() => relativeRms(got, this.tensor(name)));
   }

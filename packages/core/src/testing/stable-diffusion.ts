@@ -7,7 +7,10 @@ import { UNet2DConditionModel } from "../models/unet/unet-2d-condition.js";
 import type { Parameter } from "../nn/parameter.js";
 import { fixturePath } from "./fixture.js";
 
-/** Puts the tiny Stable Diffusion of the fixtures together, with CLIP's vocabulary of 49,408, as a folder of diffusers in `folder`. */
+/**
+ * Puts the tiny Stable Diffusion of the fixtures together, with CLIP's vocabulary of 49,408, as a folder of diffusers
+ * in `folder`.
+ */
 export async function writeTinyStableDiffusion(folder: string): Promise<void> {
   await cp(fixturePath("tiny-stable-diffusion"), folder, { recursive: true });
   await mkdir(join(folder, "tokenizer"), { recursive: true });
@@ -38,7 +41,10 @@ export function tinyRefinerUNet(base: UNet2DConditionModel): UNet2DConditionMode
   );
 }
 
-/** An inpainting UNet of weights of another's: conv_in once more for the masked picture, and its first channel for the mask. The caller owns it. */
+/**
+ * An inpainting UNet of weights of another's: conv_in once more for the masked picture, and its first channel for the
+ * mask. The caller owns it.
+ */
 export function tinyInpaintUNet(base: UNet2DConditionModel): UNet2DConditionModel {
   return derivedUNet(base, { in_channels: 9 }, (weight, { shape }) =>
     weight.shape.join() === shape.join()

@@ -6,7 +6,10 @@ import { UNet2DConditionModel } from "../models/unet/unet-2d-condition.js";
 import { StableDiffusionPipeline } from "../pipelines/stable-diffusion/stable-diffusion.js";
 import { CLIPTokenizer } from "../text/tokenizer.js";
 
-/** What a Stable Diffusion of random weights, the same on every backend, draws on the current one; and how many tensors that leaves. */
+/**
+ * What a Stable Diffusion of random weights, the same on every backend, draws on the current one; and how many tensors
+ * that leaves.
+ */
 export async function drawTiny(): Promise<{ images: number[]; leaked: number }> {
   const before = tf.memory().numTensors;
   const letters = [..."abcdefghijklmnopqrstuvwxyz"].flatMap((letter) => [letter, `${letter}</w>`]);

@@ -2,7 +2,10 @@ import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fixturePath } from "./fixture.js";
 
-/** Puts a tiny unCLIP of the fixtures together in `folder`, as diffusers saves it: from text, or for variations of pictures. */
+/**
+ * Puts a tiny unCLIP of the fixtures together in `folder`, as diffusers saves it: from text, or for variations of
+ * pictures.
+ */
 export async function writeTinyUnCLIP(folder: string, kind: "text" | "variation"): Promise<void> {
   const index = JSON.parse(await readFile(fixturePath(`tiny-unclip/${kind}_index.json`), "utf8")) as object;
   const className = kind === "text" ? "UnCLIPPipeline" : "UnCLIPImageVariationPipeline";

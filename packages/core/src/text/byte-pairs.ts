@@ -1,9 +1,9 @@
 import TinyQueue from "tinyqueue";
 
 /**
- * Byte-pair encoding of single words (Sennrich et al. 2016) over bytes: each word is spelled in printable stand-ins for its
- * UTF-8 bytes, the last marked as a word's end, and neighbours are merged in the order the merges were learned. Time grows as
- * n log n with a word's length n.
+ * Byte-pair encoding of single words (Sennrich et al. 2016) over bytes: each word is spelled in printable stand-ins for
+ * its UTF-8 bytes, the last marked as a word's end, and neighbours are merged in the order the merges were learned.
+ * Time grows as n log n with a word's length n.
  */
 export class BytePairEncoder {
   readonly #tokens: ReadonlyMap<number, string>;

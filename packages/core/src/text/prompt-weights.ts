@@ -10,8 +10,9 @@ const EMPHASIS = 1.1;
 const TOKENS = /\\[()[\]\\]|\(|\)|\[|\]|:\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*\)|[^\\()[\]:]+|:|\\/g;
 
 /**
- * Reads a prompt with weights as AUTOMATIC1111's interface writes them: `(word:1.3)` counts 1.3 times, `(word)` 1.1 times, `((word))` 1.21
- * times, `[word]` 1 / 1.1 times; `\(` is a bracket. A bracket that is never closed counts to the end, one that was never opened is text.
+ * Reads a prompt with weights as AUTOMATIC1111's interface writes them: `(word:1.3)` counts 1.3 times, `(word)` 1.1
+ * times, `((word))` 1.21 times, `[word]` 1 / 1.1 times; `\(` is a bracket. A bracket that is never closed counts to the
+ * end, one that was never opened is text.
  */
 export function parsePromptWeights(prompt: string): WeightedText[] {
   const pieces: WeightedText[] = [];

@@ -33,7 +33,10 @@ export async function readTokenizerFolder(folder: string): Promise<TokenizerPart
 /** Where transformers keeps tokens that were added to the vocabulary: `{ token: id }`. */
 export const ADDED_TOKENS_FILE = "added_tokens.json";
 
-/** A word of several vectors is kept as `<t>`, `<t>_1`, `<t>_2`, as diffusers does. Tokens of the vocabulary itself are left out. */
+/**
+ * A word of several vectors is kept as `<t>`, `<t>_1`, `<t>_2`, as diffusers does. Tokens of the vocabulary itself are
+ * left out.
+ */
 function grouped(
   added: Readonly<Record<string, number>>,
   vocab: Readonly<Record<string, number>>,

@@ -15,7 +15,9 @@ export interface TokenizerParts {
   padToken?: string;
   /** Tokens of an encoded text, start and end included. Default 77. */
   maxLength?: number;
-  /** Words that were learned later (textual inversion), each with the ids that stand for it, behind the vocabulary's. */
+  /**
+   * Words that were learned later (textual inversion), each with the ids that stand for it, behind the vocabulary's.
+   */
   addedTokens?: Readonly<Record<string, readonly number[]>>;
 }
 
@@ -36,7 +38,8 @@ export interface EncodeOptions {
 }
 
 /**
- * CLIP's tokenizer (Radford et al. 2021, section 2.4): lower-cased byte-pair encoding, equal to transformers' token for token.
+ * CLIP's tokenizer (Radford et al. 2021, section 2.4): lower-cased byte-pair encoding, equal to transformers' token for
+ * token.
  */
 export class CLIPTokenizer {
   readonly vocab: Readonly<Record<string, number>>;
@@ -76,9 +79,9 @@ export class CLIPTokenizer {
   }
 
   /**
-   * Reads a tokenizer folder as transformers writes it: `vocab.json` and `merges.txt`, or `tokenizer.json` from version 5 on,
-   * and where they are there `special_tokens_map.json` and `tokenizer_config.json`. "owner/name", where there is no such folder, is a model
-   * of the Hugging Face hub, of which only these files are downloaded.
+   * Reads a tokenizer folder as transformers writes it: `vocab.json` and `merges.txt`, or `tokenizer.json` from version
+   * 5 on, and where they are there `special_tokens_map.json` and `tokenizer_config.json`. "owner/name", where there is
+   * no such folder, is a model of the Hugging Face hub, of which only these files are downloaded.
    *
    * @throws TokenizerFilesError; HubError for downloads
    */
@@ -89,7 +92,10 @@ export class CLIPTokenizer {
     return new CLIPTokenizer(await readTokenizerFolder(inside(await modelFolder(from, { ...source, files }))));
   }
 
-  /** The same with one word more, which stands for these ids, also inside others; in capitals or not, as with transformers. */
+  /**
+   * The same with one word more, which stands for these ids, also inside others; in capitals or not, as with
+   * transformers.
+   */
   withToken(token: string, ids: readonly number[]): CLIPTokenizer {
     if (token.trim() === "" || this.#added.has(normalised(token)) || Object.hasOwn(this.vocab, token)) {
       throw new RangeError(
@@ -99,7 +105,10 @@ export class CLIPTokenizer {
     return new CLIPTokenizer({ ...this, addedTokens: { ...this.addedTokens, [token]: ids } });
   }
 
-  /** Writes what {@link fromFolder} reads; what an earlier save left under other names is removed, so that nobody reads it for the new. */
+  /**
+   * Writes what {@link fromFolder} reads; what an earlier save left under other names is removed, so that nobody reads
+   * it for the new.
+   */
   async save(folder: string): Promise<void> {
     const special = {
       bos_token: this.bosToken,
@@ -121,7 +130,8 @@ export class CLIPTokenizer {
   }
 
   /**
-   * A text as ids: start, its tokens, end, and padding up to `maxLength`. What does not fit is cut off before the end token.
+   * A text as ids: start, its tokens, end, and padding up to `maxLength`. What does not fit is cut off before the end
+   * token.
    *
    * @throws RangeError if `maxLength` leaves no room for start and end, or `padToken` is not in the vocabulary
    */
@@ -211,7 +221,10 @@ function normalised(text: string): string {
     : Array.from(spaced, (letter) => letter.toLowerCase()).join("");
 }
 
-/** CLIP's pattern: its marks in other letters than its own, English endings, runs of letters, single digits, runs of anything else. */
+/**
+ * CLIP's pattern: its marks in other letters than its own, English endings, runs of letters, single digits, runs of
+ * anything else.
+ */
 function words(text: string): string[] {
   const found = text.match(
     /<\|(?:start|end)oftext\|>|'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\p{White_Space}\p{L}\p{N}]+/gu,

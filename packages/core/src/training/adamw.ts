@@ -123,7 +123,10 @@ export class AdamW {
 /** The numbers of one update, of which Adam's are corrected for its bias. */
 export type AdamWCoefficients = Record<"keep" | "fresh1" | "keep2" | "fresh2" | "eps" | "rate", number>;
 
-/** Parameters p and their moments, joined; where the update is made in parts, p may be several tensors, whose numbers follow each other in m and v. */
+/**
+ * Parameters p and their moments, joined; where the update is made in parts, p may be several tensors, whose numbers
+ * follow each other in m and v.
+ */
 type Moved = Record<"m" | "v", tf.Tensor> & { p: tf.Tensor[] };
 
 /** Whether parameters are updated where they are, as on wasm, or joined. */
@@ -132,8 +135,8 @@ export function updatesInParts(): boolean {
 }
 
 /**
- * One update of parameters and their moments by the gradients g, joined or as p is; as one kernel, which writes over m and v, where there
- * is one.
+ * One update of parameters and their moments by the gradients g, joined or as p is; as one kernel, which writes over m
+ * and v, where there is one.
  */
 export function adamWUpdate(
   coefficients: AdamWCoefficients,

@@ -81,7 +81,10 @@ export class ParameterBuckets {
     });
   }
 
-  /** Of one tensor a parameter those of each bucket, with zeros for what is missing, in a tidy of the caller's. Borrows what it is given. */
+  /**
+   * Of one tensor a parameter those of each bucket, with zeros for what is missing, in a tidy of the caller's. Borrows
+   * what it is given.
+   */
   group(tensors: Readonly<Record<string, tf.Tensor>>): tf.Tensor[][] {
     for (const name of Object.keys(tensors)) {
       if (!this.parameters.has(name))

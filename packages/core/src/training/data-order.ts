@@ -1,8 +1,8 @@
 import { keyedRandom, permutation } from "@tfjs-diffusion/schedulers";
 
 /**
- * Which sample comes i-th (from 0) when a data set of `size` samples is visited epoch after epoch, each in an order of its own.
- * The answer depends on nothing but `seed`, `size` and i, so a resumed run needs no memory of where it was.
+ * Which sample comes i-th (from 0) when a data set of `size` samples is visited epoch after epoch, each in an order of
+ * its own. The answer depends on nothing but `seed`, `size` and i, so a resumed run needs no memory of where it was.
  */
 export function dataOrder(seed: number, size: number): (i: number) => number {
   if (!Number.isInteger(size) || size < 1)

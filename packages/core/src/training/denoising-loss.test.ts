@@ -48,7 +48,8 @@ describe("denoisingLoss", () => {
       tf.tidy(() => {
         const x0 = makePictures();
         const shared = { scheduler: makeScheduler(type), x0, noise: keyedNoise(7) };
-        // epsilon = (x_t - sqrt(alphaBar) x0) / sqrt(1 - alphaBar) loses a factor of 10 of float32's 6e-8 at alphaBar = 0.99: squared, below 1e-11.
+        // epsilon = (x_t - sqrt(alphaBar) x0) / sqrt(1 - alphaBar) loses a factor of 10 of float32's 6e-8 at alphaBar =
+        // 0.99: squared, below 1e-11.
         expect(denoisingLoss({ ...shared, model: oracle(x0, type) }).dataSync()[0]).toBeLessThan(1e-11);
         expect(denoisingLoss({ ...shared, model: (noisy) => tf.zerosLike(noisy) }).dataSync()[0]).toBeGreaterThan(0.5);
       });

@@ -84,8 +84,8 @@ function averagesParts(): boolean {
 }
 
 /**
- * Moves averages by the share `fresh` towards values; each as one kernel where there is one, which may be given several tensors of values, whose numbers
- * follow each other in the average. `owner` is whose averages they are.
+ * Moves averages by the share `fresh` towards values; each as one kernel where there is one, which may be given several
+ * tensors of values, whose numbers follow each other in the average. `owner` is whose averages they are.
  */
 export function movingAverages(
   owner: object,

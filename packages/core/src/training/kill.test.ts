@@ -6,7 +6,10 @@ import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { keyedRandom } from "@tfjs-diffusion/schedulers";
 import { bundleScript } from "../testing/bundle-script.js";
 
-/** Kills of one test run. `KILLS=1000 npm run jest -- packages/core/src/training/kill.test.ts` is the long form, for a night. */
+/**
+ * Kills of one test run. `KILLS=1000 npm run jest -- packages/core/src/training/kill.test.ts` is the long form, for a
+ * night.
+ */
 const KILLS = Number(process.env.KILLS ?? 30);
 const SEED = Number(process.env.KILL_SEED ?? 0);
 

@@ -66,7 +66,11 @@ describe("A LoRA in training", () => {
       stir();
       expect(difference(lora.within(forward), plain)).toBeGreaterThan(0.01);
       expect(difference(forward(), plain)).toBe(0);
-      expect(() => lora.within(() => { throw new Error("no"); })).toThrow("no"); // prettier-ignore
+      expect(() =>
+        lora.within(() => {
+          throw new Error("no");
+        }),
+      ).toThrow("no");
       expect(difference(forward(), plain)).toBe(0);
     });
   });

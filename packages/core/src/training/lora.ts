@@ -13,7 +13,10 @@ export interface TrainableLoraOptions {
   rank?: number;
   /** The change is multiplied by alpha / rank. Default: the rank. */
   alpha?: number;
-  /** Which modules are changed, by the ends of their names: linear layers and convolutions. Default: the four of every attention. */
+  /**
+   * Which modules are changed, by the ends of their names: linear layers and convolutions. Default: the four of every
+   * attention.
+   */
   targets?: readonly string[];
   /** Where the first values are drawn from. */
   noise: NoiseSource;
@@ -30,8 +33,8 @@ interface Pair {
 }
 
 /**
- * A low-rank adaptation in the making (Hu et al. 2022): W' = W + alpha / rank * up down, where W stays as it is and `up`, zeros at first, and
- * `down` learn.
+ * A low-rank adaptation in the making (Hu et al. 2022): W' = W + alpha / rank * up down, where W stays as it is and
+ * `up`, zeros at first, and `down` learn.
  *
  *     const lora = new TrainableLora(unet, { rank: 4, noise });
  *     train({ parameters: lora.parameters(), loss: (context) => lora.within(() => lossOf(unet, context)), ... });
@@ -84,7 +87,10 @@ export class TrainableLora {
     );
   }
 
-  /** Runs `body`, which must not wait for anything, while the network computes with its changed weights; a gradient reaches the LoRA through them. */
+  /**
+   * Runs `body`, which must not wait for anything, while the network computes with its changed weights; a gradient
+   * reaches the LoRA through them.
+   */
   within<T extends tf.TensorContainer>(body: () => T): T {
     const pairs = [...this.#pairs.values()];
     return tf.tidy(() => {
@@ -101,7 +107,10 @@ export class TrainableLora {
     });
   }
 
-  /** Writes it as diffusers does, named as PEFT names it, with the settings in the file: `pipeline.loras.load(file)` reads it. */
+  /**
+   * Writes it as diffusers does, named as PEFT names it, with the settings in the file: `pipeline.loras.load(file)`
+   * reads it.
+   */
   async save(file: string, { dtype = "F32" }: { dtype?: "F32" | "F16" } = {}): Promise<void> {
     const tensors = new Map(
       [...this.parameters()].map(([name, variable]) => [

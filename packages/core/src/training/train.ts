@@ -49,7 +49,10 @@ export interface TrainOptions {
   };
   /** CSV file (Node only) with a row a step; a run that goes on without a checkpoint starts it afresh. */
   log?: string;
-  /** Called after each checkpoint, after the last step, and when a finished run is started again. `step` counts finished steps. */
+  /**
+   * Called after each checkpoint, after the last step, and when a finished run is started again. `step` counts finished
+   * steps.
+   */
   onCheckpoint?(reached: { step: number; withEma: WithEma }): void | Promise<void>;
   /** Stops after the step at hand: saves, then throws {@link TrainingInterruptedError}. */
   signal?: AbortSignal;

@@ -12,9 +12,9 @@ export interface LogRow {
 const HEADER = "step,loss,gradient_norm,learning_rate,images_per_second\n";
 
 /**
- * A training log as CSV (Node only): one row a step, none missing and none twice, however often a run is killed and resumed.
- * That holds because rows are on the disk before the checkpoint of their step is, and a resumed run
- * first drops the rows after its checkpoint.
+ * A training log as CSV (Node only): one row a step, none missing and none twice, however often a run is killed and
+ * resumed. That holds because rows are on the disk before the checkpoint of their step is, and a resumed run first
+ * drops the rows after its checkpoint.
  */
 export class TrainingLog {
   #waiting: string[] = [];

@@ -12,10 +12,11 @@ export interface CopyOptions {
 }
 
 /**
- * A network's tensors under its own names, ready for writeSafetensors: each is read from the files when its turn comes, so that
- * networks of any size are copied in the memory of one tensor. The files must stay open until then.
+ * A network's tensors under its own names, ready for writeSafetensors: each is read from the files when its turn comes,
+ * so that networks of any size are copied in the memory of one tensor. The files must stay open until then.
  *
- * @throws WeightsMismatchError listing every missing, unexpected and wrongly shaped tensor; RangeError for an unknown `dtype`
+ * @throws WeightsMismatchError listing every missing, unexpected and wrongly shaped tensor; RangeError for an unknown
+ *   `dtype`
  */
 export function tensorsToCopy(
   files: readonly SafetensorsFile[],

@@ -1,4 +1,6 @@
-/** Thrown for a file that is not what its name says, or is damaged; the message says what it seems to be and what to do. */
+/**
+ * Thrown for a file that is not what its name says, or is damaged; the message says what it seems to be and what to do.
+ */
 export class WeightsFormatError extends Error {
   override name = "WeightsFormatError";
 }

@@ -17,7 +17,10 @@ export interface SaveOptions {
   dtype?: WeightPrecision;
   /** Marks the file's name, as in `model.fp16.safetensors`, so that two precisions can lie in one folder. */
   variant?: string;
-  /** Weights of more bytes than this are split into files that are not larger, with an index. Default 10 GB, as diffusers has it. */
+  /**
+   * Weights of more bytes than this are split into files that are not larger, with an index. Default 10 GB, as
+   * diffusers has it.
+   */
   maxShardBytes?: number;
 }
 

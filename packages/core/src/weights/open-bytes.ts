@@ -3,10 +3,15 @@ import { blobSource, type ByteSource, memorySource } from "./byte-source.js";
 import { openFile } from "./file-source.js";
 import { openUrl } from "./url-source.js";
 
-/** A path (Node), an address (https, http, blob, data; file in Node) as text or URL, a Blob or File, or bytes in memory. */
+/**
+ * A path (Node), an address (https, http, blob, data; file in Node) as text or URL, a Blob or File, or bytes in memory.
+ */
 export type BytesFrom = string | URL | Blob | Uint8Array;
 
-/** @throws WeightsReadError if there is nothing to be read, PlatformError for a path where there are no files, TypeError for anything else */
+/**
+ * @throws WeightsReadError if there is nothing to be read, PlatformError for a path where there are no files, TypeError
+ * for anything else
+ */
 export async function openBytes(from: BytesFrom): Promise<ByteSource> {
   if (from instanceof Blob) return blobSource(from);
   if (from instanceof Uint8Array) return memorySource(from);

@@ -16,7 +16,8 @@ type Files = readonly SafetensorsFile[];
  * allocated, unless all of it can be. Names of older versions of the checkpoints' libraries are understood.
  * `dtype` is the precision that the weights are rounded to; they are kept as float32.
  *
- * @throws WeightsMismatchError listing every missing, unexpected and wrongly shaped tensor; RangeError for an unknown `dtype`
+ * @throws WeightsMismatchError listing every missing, unexpected and wrongly shaped tensor; RangeError for an unknown
+ *   `dtype`
  */
 export async function readParameters(
   files: SafetensorsFile | Files,
@@ -133,8 +134,8 @@ function nearest(name: string, others: readonly string[]): string {
 }
 
 /**
- * A network's parameters in the order and layout of the disk, ready for writeSafetensors, which then fetches one after the
- * other; "F16" and "BF16" round to that precision.
+ * A network's parameters in the order and layout of the disk, ready for writeSafetensors, which then fetches one after
+ * the other; "F16" and "BF16" round to that precision.
  *
  * @throws MissingWeightsError before there are any; RangeError for an unknown `dtype`
  */

@@ -37,7 +37,10 @@ export async function readJsonObject(
   throw new WeightsFormatError(`${path} holds no object; ${expected} is expected. ${remedy}`);
 }
 
-/** Python writes `-Infinity` for DPM-Solver's default `lambda_min_clipped`, which is no JSON; null stands for the default here. */
+/**
+ * Python writes `-Infinity` for DPM-Solver's default `lambda_min_clipped`, which is no JSON; null stands for the
+ * default here.
+ */
 export function parsePythonJson(text: string): unknown {
   return JSON.parse(text.replace(/(:\s*)-?(?:Infinity|NaN)(?=\s*[,}])/g, "$1null"));
 }

@@ -26,7 +26,10 @@ export const MAX_HEADER_BYTES = 100_000_000;
 /** What a hostile header says is quoted no further. */
 const LONGEST_PROBLEM = 500;
 
-/** Length of the JSON header from a file's first bytes, 8 of them at least where it has so many; checked against the file's size. */
+/**
+ * Length of the JSON header from a file's first bytes, 8 of them at least where it has so many; checked against the
+ * file's size.
+ */
 export function headerLength(file: string, first: Uint8Array, fileSize: number): number {
   if (fileSize < 8) {
     throw new WeightsFormatError(

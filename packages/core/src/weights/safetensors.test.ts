@@ -201,7 +201,8 @@ describe("Reading", () => {
     }
     await file.close();
     await rm(path);
-    expect(most).toBeLessThan(2.5 * 4 * size); // The bytes and, where they cannot be the same, the numbers; another that is being freed.
+    // The bytes and, where they cannot be the same, the numbers; another that is being freed.
+    expect(most).toBeLessThan(2.5 * 4 * size);
   });
 });
 
@@ -226,9 +227,17 @@ describe("Writing", () => {
 
   it("rounds floats to half precision as IEEE 754 says: to the nearest, halves to even", async () => {
     const cases: [number, number][] = [
-      [1 + 2 ** -11, 0x3c00], [1 + 3 * 2 ** -11, 0x3c02], [1 + 2 ** -11 + 2 ** -20, 0x3c01],
-      [65519.99, 0x7bff], [65520, 0x7c00], [2 ** -25, 0], [2 ** -25 * 1.001, 1], [1.5 * 2 ** -24, 2], [2 ** -14 - 2 ** -25, 0x0400], [-(2 ** -30), 0x8000],
-    ]; // prettier-ignore
+      [1 + 2 ** -11, 0x3c00],
+      [1 + 3 * 2 ** -11, 0x3c02],
+      [1 + 2 ** -11 + 2 ** -20, 0x3c01],
+      [65519.99, 0x7bff],
+      [65520, 0x7c00],
+      [2 ** -25, 0],
+      [2 ** -25 * 1.001, 1],
+      [1.5 * 2 ** -24, 2],
+      [2 ** -14 - 2 ** -25, 0x0400],
+      [-(2 ** -30), 0x8000],
+    ];
     const file = await openSafetensors(
       await encodeSafetensors({
         x: { dtype: "F16", shape: [cases.length], data: Float32Array.from(cases, ([x]) => x) },

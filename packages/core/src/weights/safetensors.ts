@@ -8,7 +8,10 @@ export interface SafetensorsFile {
   readonly name: string;
   readonly metadata: Readonly<Record<string, string>>;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
-  /** A tensor's numbers; F16, BF16 and F8 come as float32, which holds each of them exactly. Throws RangeError on an unknown name. */
+  /**
+   * A tensor's numbers; F16, BF16 and F8 come as float32, which holds each of them exactly. Throws RangeError on an
+   * unknown name.
+   */
   read(name: string): Promise<NumberArray>;
   /** A tensor's bytes as they lie in the file, in a buffer of their own. */
   readBytes(name: string): Promise<Uint8Array<ArrayBuffer>>;

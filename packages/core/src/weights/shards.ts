@@ -35,9 +35,9 @@ export interface Shards {
 }
 
 /**
- * Writes tensors as one safetensors file, or, if they are larger together than `maxShardBytes`, as several with an index,
- * as Python's huggingface_hub splits and names them: in order, each file filled while the next tensor fits. What an earlier save left under
- * other names is removed, so that nobody reads it for the new.
+ * Writes tensors as one safetensors file, or, if they are larger together than `maxShardBytes`, as several with an
+ * index, as Python's huggingface_hub splits and names them: in order, each file filled while the next tensor fits. What
+ * an earlier save left under other names is removed, so that nobody reads it for the new.
  */
 export async function writeShards(folder: string, { base, variant, tensors, maxShardBytes }: Shards): Promise<void> {
   if (!(maxShardBytes > 0))

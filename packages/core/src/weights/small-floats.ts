@@ -55,7 +55,10 @@ const float16Table = bitTable(5, 10, true);
 const float8E5M2Table = bitTable(5, 2, true);
 const float8E4M3Table = bitTable(4, 3, false);
 
-/** Float32 bits of every number with the given layout, made once. `hasInfinity`: the top exponent is infinite and NaN, as in IEEE 754. */
+/**
+ * Float32 bits of every number with the given layout, made once. `hasInfinity`: the top exponent is infinite and NaN,
+ * as in IEEE 754.
+ */
 function bitTable(exponentBits: number, digitBits: number, hasInfinity: boolean): () => Uint32Array {
   let table: Uint32Array | undefined;
   const make = () => {

@@ -4,7 +4,8 @@ import { MAX_HEADER_BYTES, type TensorInfo } from "./safetensors-header.js";
 
 /**
  * A tensor to be written. A Float32Array is rounded where the dtype is F16 or BF16; any other array must hold the bits
- * (a Uint16Array those of F16). A function is called when the tensor's turn comes, so that not all are in memory at once.
+ * (a Uint16Array those of F16). A function is called when the tensor's turn comes, so that not all are in memory at
+ * once.
  */
 export interface TensorToWrite extends TensorInfo {
   /** As many numbers as the shape holds, in row-major order. */
@@ -17,8 +18,8 @@ export type TensorsToWrite = ReadonlyMap<string, TensorToWrite> | Readonly<Recor
 export type Metadata = Readonly<Record<string, string>>;
 
 /**
- * Writes a safetensors file (Node), whole or not at all; equal, byte for byte, to what the Python package writes for the
- * same tensors (with more than one entry in `metadata`, Python's order of those is random).
+ * Writes a safetensors file (Node), whole or not at all; equal, byte for byte, to what the Python package writes for
+ * the same tensors (with more than one entry in `metadata`, Python's order of those is random).
  *
  * @throws TypeError, RangeError for tensors that cannot be written, before anything is
  */
@@ -44,8 +45,22 @@ export async function encodeSafetensors(
 
 /** The reference implementation's order of dtypes, in which tensors are laid out from the last to the first. */
 const DTYPE_ORDER: readonly Dtype[] = [
-  "BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3", "I16", "U16", "F16", "BF16", "I32", "U32", "F32", "F64", "I64", "U64",
-]; // prettier-ignore
+  "BOOL",
+  "U8",
+  "I8",
+  "F8_E5M2",
+  "F8_E4M3",
+  "I16",
+  "U16",
+  "F16",
+  "BF16",
+  "I32",
+  "U32",
+  "F32",
+  "F64",
+  "I64",
+  "U64",
+];
 
 /** The file in order. What can be checked is, before the first chunk. */
 function safetensorsChunks(tensors: TensorsToWrite, metadata: Metadata | undefined): AsyncGenerator<Uint8Array> {

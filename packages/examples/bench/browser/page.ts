@@ -1,6 +1,6 @@
 /**
- * The benchmark as a web page. A backend, once started, stays for the life of its page: so every measurement is a page of
- * its own, in a frame of this one, that is told what to measure in its address and posts what it found.
+ * The benchmark as a web page. A backend, once started, stays for the life of its page: so every measurement is a page
+ * of its own, in a frame of this one, that is told what to measure in its address and posts what it found.
  */
 import * as tf from "@tensorflow/tfjs";
 import "@tensorflow/tfjs-backend-webgpu";
@@ -17,7 +17,9 @@ const asked = new URLSearchParams(location.search);
 const backend = asked.get("backend");
 if (backend) {
   const found = measure(backend, Number(asked.get("threads") ?? 1), asked.get("workload")!);
-  void found.catch((error: Error): Found => ({ problem: error.message })).then((found) => parent.postMessage(found, location.origin)); // prettier-ignore
+  void found
+    .catch((error: Error): Found => ({ problem: error.message }))
+    .then((found) => parent.postMessage(found, location.origin));
 } else {
   element("isolation").textContent = crossOriginIsolated
     ? `This page is cross-origin isolated: WebAssembly may use threads, and this machine has ${navigator.hardwareConcurrency} cores.`
@@ -46,7 +48,8 @@ async function measure(backend: string, threads: number, name: string): Promise<
 async function runAll(): Promise<void> {
   (element("start") as HTMLButtonElement).disabled = true;
   const backends: [string, number][] = [["wasm", 1]];
-  if (crossOriginIsolated && navigator.hardwareConcurrency > 1) backends.push(["wasm", Math.min(4, navigator.hardwareConcurrency)]); // prettier-ignore
+  if (crossOriginIsolated && navigator.hardwareConcurrency > 1)
+    backends.push(["wasm", Math.min(4, navigator.hardwareConcurrency)]);
   if (await hasGraphicsCard()) backends.push(["webgpu", 1]);
   const all: Found[] = [];
   for (const workload of NAMES) {
@@ -66,7 +69,9 @@ async function hasGraphicsCard(): Promise<boolean> {
   const { gpu } = navigator as { gpu?: { requestAdapter(): Promise<{ info: Record<string, unknown> } | null> } };
   const info = (await gpu?.requestAdapter())?.info;
   if (!info) return false;
-  return !info.isFallbackAdapter && !/swiftshader|llvmpipe/i.test(`${String(info.architecture)} ${String(info.description)}`); // prettier-ignore
+  return (
+    !info.isFallbackAdapter && !/swiftshader|llvmpipe/i.test(`${String(info.architecture)} ${String(info.description)}`)
+  );
 }
 
 function inFrame(backend: string, threads: number, workload: string): Promise<Found> {

@@ -86,7 +86,12 @@ export class OnnxGraph {
   }
 
   transpose(x: Value, perm: number[]): Value {
-    return this.node("Transpose", [x], perm.map((axis) => x.shape[axis]!), { perm }); // prettier-ignore
+    return this.node(
+      "Transpose",
+      [x],
+      perm.map((axis) => x.shape[axis]!),
+      { perm },
+    );
   }
 
   add(a: Value, b: Value): Value {

@@ -36,11 +36,16 @@ export async function writeReference(folder: string, name: NetworkName): Promise
   model.dispose();
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, `${name}.onnx`), encodeOnnx(graph));
-  await writeFile(join(folder, `${name}.json`), JSON.stringify(reference, (_, value: unknown) => value instanceof Float32Array ? [...value] : value)); // prettier-ignore
+  await writeFile(
+    join(folder, `${name}.json`),
+    JSON.stringify(reference, (_, value: unknown) => (value instanceof Float32Array ? [...value] : value)),
+  );
 }
 
 export async function readReference(folder: string, name: string): Promise<Reference> {
-  return JSON.parse(await readFile(join(folder, `${name}.json`), "utf8"), (key, value: unknown) => key === "data" ? Float32Array.from(value as number[]) : value) as Reference; // prettier-ignore
+  return JSON.parse(await readFile(join(folder, `${name}.json`), "utf8"), (key, value: unknown) =>
+    key === "data" ? Float32Array.from(value as number[]) : value,
+  ) as Reference;
 }
 
 /** Root mean square of the difference over that of `wanted`. */

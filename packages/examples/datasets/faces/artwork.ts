@@ -4,7 +4,10 @@ import * as pixelArt from "@dicebear/pixel-art";
 /** The artwork's grid: every part is a set of cells of 16 x 16. */
 export const GRID = 16;
 
-/** One part of the artwork in one colour: straight (not premultiplied) RGBA, 16 * 16 * 4 numbers, rgb in 0..255, alpha in 0..1. */
+/**
+ * One part of the artwork in one colour: straight (not premultiplied) RGBA, 16 * 16 * 4 numbers, rgb in 0..255, alpha
+ * in 0..1.
+ */
 export type Layer = Float32Array;
 
 type Part = "hair" | "hat" | "beard" | "glasses" | "clothing" | "eyes" | "mouth";
@@ -132,7 +135,9 @@ interface VerticalEdge {
   readonly to: number;
 }
 
-/** The vertical edges of an SVG path made of moves, horizontal and vertical lines, which is all that the artwork uses. */
+/**
+ * The vertical edges of an SVG path made of moves, horizontal and vertical lines, which is all that the artwork uses.
+ */
 function verticalEdges(d: string): VerticalEdge[] {
   const edges: VerticalEdge[] = [];
   let [x, y, startX, startY] = [0, 0, 0, 0];

@@ -1,6 +1,6 @@
 /**
- * Every attribute of a face and the values it can take; the order is the order of the classifier's outputs. The last one,
- * the background's pattern, belongs to the 32 x 32 portraits alone: a background of 16 x 16 has no room for it.
+ * Every attribute of a face and the values it can take; the order is the order of the classifier's outputs. The last
+ * one, the background's pattern, belongs to the 32 x 32 portraits alone: a background of 16 x 16 has no room for it.
  */
 export const ATTRIBUTES = {
   background: ["white", "black", "blue", "green", "yellow", "pink", "purple", "orange"],
@@ -45,7 +45,9 @@ export class InvalidFaceError extends Error {
   override name = "InvalidFaceError";
 }
 
-/** Throws {@link InvalidFaceError} unless every attribute has a known value and the hat leaves the hair style visible. */
+/**
+ * Throws {@link InvalidFaceError} unless every attribute has a known value and the hat leaves the hair style visible.
+ */
 export function requireFace(face: Face): void {
   for (const attribute of attributesOf(face)) {
     const values: readonly (string | undefined)[] = ATTRIBUTES[attribute];

@@ -109,7 +109,9 @@ function thin(topic: Topic, share: number, random: RandomNumbers): Attribute[] {
   return topic.filter((_, i) => topic.length === 1 || dice < i * share || dice >= (i + 1) * share);
 }
 
-/** Puts a face into given words: what {@link caption} gave for another face, say, of which this is the hard negative. */
+/**
+ * Puts a face into given words: what {@link caption} gave for another face, say, of which this is the hard negative.
+ */
 export function captionWith(face: Face, wording: Wording): { text: string; mentioned: Attribute[] } {
   const mentioned = attributesOf(face).filter((name) => isMentioned(name, face, wording.mention));
   const phrases = topicsOf(face)

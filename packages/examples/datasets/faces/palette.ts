@@ -1,6 +1,8 @@
 import type { Face } from "./attributes.js";
 
-/** Colours as rrggbb. Chosen so that no two parts that touch look alike: white hats on white, brown hair on dark skin. */
+/**
+ * Colours as rrggbb. Chosen so that no two parts that touch look alike: white hats on white, brown hair on dark skin.
+ */
 export const BACKGROUNDS: Record<Face["background"], string> = {
   white: "ffffff",
   black: "3a3a42",

@@ -87,9 +87,9 @@ const EXCHANGES: readonly (readonly [Attribute, Attribute])[] = [
 ];
 
 /**
- * A hard negative: the same face but for one of the attributes `among` (by default, of the visible ones), each as likely
- * as the others however few values it has, or, a third of the time where that is possible, with two colours exchanged
- * between parts. The result differs in what it shows.
+ * A hard negative: the same face but for one of the attributes `among` (by default, of the visible ones), each as
+ * likely as the others however few values it has, or, a third of the time where that is possible, with two colours
+ * exchanged between parts. The result differs in what it shows.
  */
 export function swapOneAttribute(
   face: Face,

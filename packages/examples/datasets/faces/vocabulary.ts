@@ -69,7 +69,9 @@ function merge(spelling: readonly string[], [first, second]: [string, string]): 
   return merged;
 }
 
-/** GPT-2's printable stand-ins for the 256 bytes, in the order of CLIP's vocabulary: printable bytes, then the others. */
+/**
+ * GPT-2's printable stand-ins for the 256 bytes, in the order of CLIP's vocabulary: printable bytes, then the others.
+ */
 function byteSymbols(): string[] {
   const isPrintable = (byte: number) => (byte > 32 && byte < 127) || (byte > 160 && byte < 173) || byte > 173;
   const bytes = Array.from({ length: 256 }, (_, byte) => byte);

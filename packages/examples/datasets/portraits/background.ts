@@ -16,7 +16,9 @@ const SECOND_TONE: Record<Pattern, (x: number, y: number) => number> = {
   gradient: (_, y) => y / (FINE - 1),
 };
 
-/** A background as [FINE * width * 3] numbers in 0..255: its colour and, where the pattern has it, a darker tone of it. */
+/**
+ * A background as [FINE * width * 3] numbers in 0..255: its colour and, where the pattern has it, a darker tone of it.
+ */
 export function drawBackground(color: Face["background"], pattern: Pattern, width = FINE): Float32Array {
   const first = parseColor(BACKGROUNDS[color]);
   const second = secondTone(color);

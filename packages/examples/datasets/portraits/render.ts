@@ -23,8 +23,8 @@ export interface Canvas {
 }
 
 /**
- * Draws a portrait as 32 * width * 3 bytes, RGB, row by row: the parts of the 16 x 16 face, each doubled and shaded, casting a
- * shadow on what is below, the whole outlined before a background with a pattern. `random` picks what no
+ * Draws a portrait as 32 * width * 3 bytes, RGB, row by row: the parts of the 16 x 16 face, each doubled and shaded,
+ * casting a shadow on what is below, the whole outlined before a background with a pattern. `random` picks what no
  * attribute fixes. The same face and random numbers give the same bytes.
  *
  * @throws InvalidFaceError

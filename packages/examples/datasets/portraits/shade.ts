@@ -7,7 +7,9 @@ const SHADE = 0.26;
 /** Parts of few pixels, such as eyes and mouths, keep their flat colours: a rim would be all of them. */
 const SMALL = 60;
 
-/** Gives a part its bright rim above and to the left, its dark one below and to the right. Colours only; alpha stays. */
+/**
+ * Gives a part its bright rim above and to the left, its dark one below and to the right. Colours only; alpha stays.
+ */
 export function shade(layer: Layer): Layer {
   const covered = (x: number, y: number) =>
     x < 0 || y < 0 || x >= FINE || y >= FINE || layer[(y * FINE + x) * 4 + 3]! > 0;

@@ -65,8 +65,8 @@ export function chapterTitle(cells: readonly Cell[]): string {
 }
 
 /**
- * The chapter as a program that says which cell it is in: `enter(k)` in place of the marker of each code cell k. No line
- * moves, so that an error still names the line of the chapter.
+ * The chapter as a program that says which cell it is in: `enter(k)` in place of the marker of each code cell k. No
+ * line moves, so that an error still names the line of the chapter.
  */
 export function markCells(text: string, cells: readonly Cell[], enter: (cell: number) => string): string {
   const lines = text.split(/\r?\n/);

@@ -2,7 +2,7 @@
  * Runs a chapter in the terminal, or renders it:
  *
  *     node dist/src/chapter/main.js 1                      prints what the first chapter shows
- *     node dist/src/chapter/main.js render 1 docs/chapters writes its page there, its notebook beside the compiled chapter
+ *     node dist/src/chapter/main.js render 1 docs/chapters writes its page there, its notebook beside the code
  *     node dist/src/chapter/main.js list                   the chapters' names and titles, as JSON
  */
 import { mkdirSync, writeFileSync } from "node:fs";

@@ -35,7 +35,9 @@ export function terminalSink(
   };
 }
 
-/** What a notebook shows for an output: the same thing in several media types, of which it takes the best it can draw. */
+/**
+ * What a notebook shows for an output: the same thing in several media types, of which it takes the best it can draw.
+ */
 export function mimeBundle(output: Output): Record<string, string> {
   const text = { "text/plain": plainText(output) };
   switch (output.kind) {

@@ -335,7 +335,8 @@ describe("diffusion convert", () => {
     const totals = async (path: string) =>
       (await inspectCheckpoint(path)).parts
         .filter(({ name }) => /^(unet|vae|text_encoder)$/.test(name))
-        .map(({ name, dtypes }) => [name, dtypes.F16]); // Beside the numbers a published text encoder counts its positions.
+        // Beside the numbers a published text encoder counts its positions.
+        .map(({ name, dtypes }) => [name, dtypes.F16]);
     expect(await totals(file)).toEqual(await totals(SINGLE_FILE));
     expect(await totals(file)).toHaveLength(3);
     await expectDone(draw("generate", copy, "a hat"));

@@ -28,7 +28,10 @@ export async function readPicture(path: string, size: Size): Promise<tf.Tensor3D
 /** What the portraits were trained on, in pixels, and of what their autoencoder takes multiples. */
 const PORTRAIT = { side: 32, multiple: 4 };
 
-/** What the picture to begin with is scaled to: what is asked for or, for the portraits, which know no other size, their own. */
+/**
+ * What the picture to begin with is scaled to: what is asked for or, for the portraits, which know no other size, their
+ * own.
+ */
 async function sizeFor({ model, image, width, height }: PictureArguments): Promise<Size> {
   const isPortraits = resolve(modelFrom(model)) === shippedFolder("portraits");
   if (image === undefined || !isPortraits || width !== undefined || height !== undefined) return { width, height };

@@ -48,7 +48,10 @@ async function run(args: string[]): Promise<void> {
 /** Short words are near too many others that a sentence may begin with, as lime is near live. */
 const UNMISTAKABLE = Object.keys(COMMANDS).filter((name) => name.length > 5);
 
-/** @throws UsageError for a word that is almost a command: drawn as a sentence, it would give a face and no hint of what was wrong */
+/**
+ * @throws UsageError for a word that is almost a command: drawn as a sentence, it would give a face and no hint of what
+ * was wrong
+ */
 function refuseMisspelt(word: string): void {
   const command = nearest(word, UNMISTAKABLE, 1);
   if (command === undefined) return;

@@ -6,7 +6,10 @@ import { autoencoderLoss } from "./autoencoder-loss.js";
 
 const WEIGHTS = { squared: 1, edges: 0.5, kl: 3e-4 };
 
-/** An autoencoder of which only decode and encode are asked: latents N(mean, exp(logvar)), and a picture that does not depend on them. */
+/**
+ * An autoencoder of which only decode and encode are asked: latents N(mean, exp(logvar)), and a picture that does not
+ * depend on them.
+ */
 const stub = (mean: tf.Tensor4D, logvar: tf.Tensor4D, picture: tf.Tensor4D) =>
   ({ encode: () => ({ mean, logvar }), decode: () => picture.clone() }) as unknown as AutoencoderKL;
 

@@ -11,12 +11,14 @@ export interface AutoencoderWeights {
 }
 
 /**
- * How far pictures come back from the latents they are encoded to (Kingma & Welling 2014, eq. 8; Rombach et al. 2022, section 3.1):
+ * How far pictures come back from the latents they are encoded to (Kingma & Welling 2014, eq. 8; Rombach et al. 2022,
+ * section 3.1):
  *
  *   mean |d| + squared mean d² + edges (mean |∂x d| + mean |∂y d|) + kl KL / latents,   d = decode(z) - x,  z = mean + exp(logvar / 2) ε
  *
- * The absolute error asks for the commonest colour where the squared one asks for the average; the one of the differences between
- * neighbours asks for a crisp edge where there is one and for flatness where there is none. The caller owns the result.
+ * The absolute error asks for the commonest colour where the squared one asks for the average; the one of the
+ * differences between neighbours asks for a crisp edge where there is one and for flatness where there is none. The
+ * caller owns the result.
  *
  * @param x pictures [B, H, W, 3] in [-1, 1]
  */
@@ -38,7 +40,10 @@ export function autoencoderLoss(
   });
 }
 
-/** The parts of {@link autoencoderLoss} that look at pictures, from their differences d [B, H, W, 3]. The caller owns the result. */
+/**
+ * The parts of {@link autoencoderLoss} that look at pictures, from their differences d [B, H, W, 3]. The caller owns
+ * the result.
+ */
 export function pictureError(d: tf.Tensor4D, weights: Omit<AutoencoderWeights, "kl">): tf.Scalar {
   return tf.tidy(() =>
     d.abs().mean().add(d.square().mean().mul(weights.squared)).add<tf.Scalar>(edgeError(d).mul(weights.edges)),

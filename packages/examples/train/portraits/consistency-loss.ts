@@ -23,9 +23,10 @@ const SIGMA_DATA = 0.5;
 const HUBER = 1e-3;
 
 /**
- * How far the student's jumps are from where the trajectories end: a consistency function lands at the end from wherever it jumps off (Song et al.
- * 2023, section 3). They teach it by two neighbouring places at a time, as walking to the end is dear for them; a small teacher can walk (Luhman and
- * Luhman 2021), and the student is told at once. The caller owns the result.
+ * How far the student's jumps are from where the trajectories end: a consistency function lands at the end from
+ * wherever it jumps off (Song et al. 2023, section 3). They teach it by two neighbouring places at a time, as walking
+ * to the end is dear for them; a small teacher can walk (Luhman and Luhman 2021), and the student is told at once. The
+ * caller owns the result.
  */
 export function consistencyLoss({ scheduler, student, x, timesteps, ends }: ConsistencyOptions): tf.Scalar {
   return tf.tidy(() => {
@@ -39,7 +40,10 @@ export function consistencyLoss({ scheduler, student, x, timesteps, ends }: Cons
   });
 }
 
-/** Where the network sees the trajectory end, weighted so that at t = 0 it is x itself (Luo et al. 2023, eq. 9), as LCMScheduler does. */
+/**
+ * Where the network sees the trajectory end, weighted so that at t = 0 it is x itself (Luo et al. 2023, eq. 9), as
+ * LCMScheduler does.
+ */
 function jump({ alphaBar }: ForwardProcess, x: tf.Tensor4D, v: tf.Tensor4D, timesteps: number[]): tf.Tensor4D {
   const column = (of: (t: number) => number) => tf.tensor4d(timesteps.map(of), [timesteps.length, 1, 1, 1]);
   const scaled = (t: number) => t * TIMESTEP_SCALING;

@@ -11,9 +11,9 @@ import { withoutGradient } from "./without-gradient.js";
 const LEARNING = ["decoder.", "post_quant_conv."];
 
 /**
- * The decoder learns to show colours that no portrait has, such as those of a sepia print, and pictures wider than portraits: it gave back the palette
- * that it knew, and shoulders wherever it expected some. The encoder stays as it is, as where Stable Diffusion's
- * decoder was improved (stabilityai/sd-vae-ft-mse).
+ * The decoder learns to show colours that no portrait has, such as those of a sepia print, and pictures wider than
+ * portraits: it gave back the palette that it knew, and shoulders wherever it expected some. The encoder stays as it
+ * is, as where Stable Diffusion's decoder was improved (stabilityai/sd-vae-ft-mse).
  */
 export async function* trainDecoder(options: TuningOptions): AsyncGenerator<TrainingStep, void> {
   const { settings, model, folder } = options;

@@ -17,9 +17,9 @@ interface Walked extends Trajectory {
 }
 
 /**
- * A LoRA learns to jump to the end of the trajectories that the model draws with guidance, as LCM-LoRA does (Luo et al. 2023b): with it LCMScheduler
- * draws in 1 to 4 steps, without guidance, which is already in it. In turns, the model walks some trajectories to their ends, and the
- * LoRA learns to jump there from any place of them.
+ * A LoRA learns to jump to the end of the trajectories that the model draws with guidance, as LCM-LoRA does (Luo et al.
+ * 2023b): with it LCMScheduler draws in 1 to 4 steps, without guidance, which is already in it. In turns, the model
+ * walks some trajectories to their ends, and the LoRA learns to jump there from any place of them.
  */
 export async function* trainFewSteps(options: TuningOptions): AsyncGenerator<TrainingStep, void> {
   const { settings, model } = options;
@@ -61,7 +61,10 @@ class Walker {
     return this.latents.shape;
   }
 
-  /** From each noise level at which LCMScheduler jumps in so many steps, because there it adds noise to where the last jump ended. */
+  /**
+   * From each noise level at which LCMScheduler jumps in so many steps, because there it adds noise to where the last
+   * jump ended.
+   */
   walkAll(turn: number, jumps: number): Walked[] {
     const { places, trajectories } = this.tuning.settings.fewSteps;
     const { timesteps } = new LCMScheduler({ ...SCHEDULER_CONFIG, original_inference_steps: places }).plan(jumps);

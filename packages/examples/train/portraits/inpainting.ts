@@ -8,8 +8,8 @@ import { Tuning, type TuningOptions, velocity } from "./tuning.js";
 import { widenConvIn } from "./widen.js";
 
 /**
- * The UNet learns to paint into pictures: besides the noisy latents it sees the mask and the latents of the picture with grey in the mask's
- * place, 9 channels in all (Rombach et al. 2022). It begins as the model that draws.
+ * The UNet learns to paint into pictures: besides the noisy latents it sees the mask and the latents of the picture
+ * with grey in the mask's place, 9 channels in all (Rombach et al. 2022). It begins as the model that draws.
  */
 export async function* trainInpainting(options: TuningOptions): AsyncGenerator<TrainingStep, void> {
   const { settings, model, folder } = options;
@@ -45,7 +45,8 @@ export async function* trainInpainting(options: TuningOptions): AsyncGenerator<T
 }
 
 /**
- * The channels that an inpainting UNet sees besides the noisy latents: the mask, and scaled latents of the pictures with grey where the mask is 1.
+ * The channels that an inpainting UNet sees besides the noisy latents: the mask, and scaled latents of the pictures
+ * with grey where the mask is 1.
  *
  * @param pictures [B, H, W, 3] in [-1, 1]
  * @param masks [B, h, w, 1] of 0 and 1, a number a latent

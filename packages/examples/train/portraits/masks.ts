@@ -5,8 +5,8 @@ import type { RandomNumbers } from "@tfjs-diffusion/schedulers";
 const ALL = 0.15;
 
 /**
- * Masks to learn painting with, [count, side, side, 1] of 1 (paint) and 0 (keep) a latent: a rectangle of a quarter of the side at least, or its
- * surroundings, or everything. The caller owns them.
+ * Masks to learn painting with, [count, side, side, 1] of 1 (paint) and 0 (keep) a latent: a rectangle of a quarter of
+ * the side at least, or its surroundings, or everything. The caller owns them.
  */
 export function randomMasks(count: number, side: number, random: RandomNumbers): tf.Tensor4D {
   const values = new Float32Array(count * side * side);

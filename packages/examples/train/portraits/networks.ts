@@ -52,7 +52,10 @@ export type PortraitConditioning = {
   timeIds: tf.Tensor2D;
 };
 
-/** As Stable Diffusion XL reads a prompt: the states before the last layer of both towers side by side, and the second's pooled vector. */
+/**
+ * As Stable Diffusion XL reads a prompt: the states before the last layer of both towers side by side, and the second's
+ * pooled vector.
+ */
 export function conditioning(
   { textEncoder, textEncoder2 }: Pick<PortraitNetworks, "textEncoder" | "textEncoder2">,
   ids: tf.Tensor2D,
@@ -68,7 +71,8 @@ export function conditioning(
 }
 
 /**
- * The text tower's variables that what {@link conditioning} reads depends on: neither its last layer nor the norm after it.
+ * The text tower's variables that what {@link conditioning} reads depends on: neither its last layer nor the norm after
+ * it.
  */
 export function readPart(textEncoder: CLIPTextModel): [string, tf.Variable][] {
   const last = textEncoder.config.num_hidden_layers - 1;

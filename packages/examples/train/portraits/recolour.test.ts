@@ -32,10 +32,30 @@ describe("Recolouring", () => {
   });
 
   it("makes black ink and white paper, and mixes each channel from its row, each picture in its own way", () => {
-    const mix = [[0, 1, 0], [0.5, 0, 0.5], [1, 0, 0]]; // prettier-ignore
+    const mix = [
+      [0, 1, 0],
+      [0.5, 0, 0.5],
+      [1, 0, 0],
+    ];
     const print = { mix, ink: [0.1, 0.2, 0.3], paper: [0.9, 0.8, 0.7] };
-    const plain = { mix: [[1, 0, 0], [0, 1, 0], [0, 0, 1]], ink: [0, 0, 0], paper: [1, 1, 1] }; // prettier-ignore
-    const found = recoloured([[0, 0, 0], [1, 1, 1], [0.2, 0.4, 0.8], [0.2, 0.4, 0.8]], [print, print, print, plain]); // prettier-ignore
+    const plain = {
+      mix: [
+        [1, 0, 0],
+        [0, 1, 0],
+        [0, 0, 1],
+      ],
+      ink: [0, 0, 0],
+      paper: [1, 1, 1],
+    };
+    const found = recoloured(
+      [
+        [0, 0, 0],
+        [1, 1, 1],
+        [0.2, 0.4, 0.8],
+        [0.2, 0.4, 0.8],
+      ],
+      [print, print, print, plain],
+    );
     expectNear(found, [
       [0.1, 0.2, 0.3],
       [0.9, 0.8, 0.7],

@@ -35,7 +35,10 @@ export function recolour(pictures: tf.Tensor4D, recolourings: readonly Recolouri
   });
 }
 
-/** Half of the time nothing changes; else colours are mixed, a third of them to greys, and printed with some ink on some paper. */
+/**
+ * Half of the time nothing changes; else colours are mixed, a third of them to greys, and printed with some ink on some
+ * paper.
+ */
 export function randomRecolouring(random: RandomNumbers): Recolouring {
   const kept = { mix: tf.eye(3).arraySync(), ink: [0, 0, 0], paper: [1, 1, 1] };
   if (random.uniform() < KEPT) return kept;

@@ -14,12 +14,18 @@ export interface PortraitsSettings extends ClipSettings {
   unet: StageSettings & {
     /** Share of captions replaced by "", so that the network also learns to draw unconditionally. */
     captionDropout: number;
-    /** From so many steps on batches take turns in the widths of their pictures, so that beyond a portrait's borders the network draws background. */
+    /**
+     * From so many steps on batches take turns in the widths of their pictures, so that beyond a portrait's borders the
+     * network draws background.
+     */
     widths: { fromStep: number; turns: readonly number[] };
   };
 }
 
-/** What a finished model goes on to learn: to show more colours and wider pictures, a style, to draw in few steps, to paint into pictures, to look at them. */
+/**
+ * What a finished model goes on to learn: to show more colours and wider pictures, a style, to draw in few steps, to
+ * paint into pictures, to look at them.
+ */
 export interface TuningSettings {
   seed: number;
   captionDropout: number;
@@ -35,7 +41,9 @@ export interface TuningSettings {
     rank: number;
     /** Of the trajectories. */
     guidance: number;
-    /** Noise levels that LCMScheduler counts from, its `original_inference_steps`; the teacher visits every `skip`th. */
+    /**
+     * Noise levels that LCMScheduler counts from, its `original_inference_steps`; the teacher visits every `skip`th.
+     */
     places: number;
     skip: number;
     /** In how many steps it is to draw at most. */
@@ -154,7 +162,10 @@ export const TUNING_SETTINGS: Record<"full" | "quick", TuningSettings> = {
   },
 };
 
-/** Three levels: 32 x 32 pixels become 8 x 8 latents of 4 channels. Most of the work, and of what makes edges crisp, is at 32 x 32. */
+/**
+ * Three levels: 32 x 32 pixels become 8 x 8 latents of 4 channels. Most of the work, and of what makes edges crisp, is
+ * at 32 x 32.
+ */
 export const VAE_CONFIG = {
   sample_size: PORTRAIT_SIZE,
   latent_channels: 4,
@@ -174,15 +185,17 @@ export const clipConfig = () => smallClipConfig(portraitVocabulary(), PORTRAIT_S
 /** Of the six numbers by which Stable Diffusion XL tells sizes and crops, each becomes so many features. */
 const TIME_ID_WIDTH = 8;
 
-/** What Stable Diffusion XL tells of a picture's size: original height and width, offset of the crop, height and width. */
+/**
+ * What Stable Diffusion XL tells of a picture's size: original height and width, offset of the crop, height and width.
+ */
 export const timeIdsOf = (width: number): readonly number[] => [PORTRAIT_SIZE, width, 0, 0, PORTRAIT_SIZE, width];
 
 /** Of a portrait. */
 export const TIME_IDS = timeIdsOf(PORTRAIT_SIZE);
 
 /**
- * The layout of Stable Diffusion XL (Podell et al. 2023): states of two text towers side by side, and the pooled vector of the second.
- * 3.6 million parameters: with the towers and the autoencoder 14 megabytes in half precision.
+ * The layout of Stable Diffusion XL (Podell et al. 2023): states of two text towers side by side, and the pooled vector
+ * of the second. 3.6 million parameters: with the towers and the autoencoder 14 megabytes in half precision.
  */
 export const UNET_CONFIG = {
   sample_size: PORTRAIT_SIZE / 4,

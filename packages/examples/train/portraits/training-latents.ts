@@ -21,7 +21,10 @@ export class TrainingLatents {
     readonly scale: number,
   ) {}
 
-  /** Encodes all pictures, so many at a time and always in the same order, so that a run that goes on sees the same bits. */
+  /**
+   * Encodes all pictures, so many at a time and always in the same order, so that a run that goes on sees the same
+   * bits.
+   */
   static encode(vae: AutoencoderKL, pictures: PictureSource): TrainingLatents {
     const factor = 2 ** (vae.config.block_out_channels.length - 1);
     const height = pictures.kind.size;
@@ -44,7 +47,10 @@ export class TrainingLatents {
     return new TrainingLatents(shape, mean, deviation, vae.config.scaling_factor);
   }
 
-  /** Latents of the pictures at these indices, drawn from their distributions and scaled: [indices.length, ...shape]; the caller owns them. */
+  /**
+   * Latents of the pictures at these indices, drawn from their distributions and scaled: [indices.length, ...shape];
+   * the caller owns them.
+   */
   batch(indices: readonly number[], noise: NoiseSource): tf.Tensor4D {
     const length = tf.util.sizeFromShape(this.shape);
     const gather = (all: Float32Array) => {

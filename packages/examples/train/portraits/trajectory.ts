@@ -16,7 +16,8 @@ export interface Trajectory {
 }
 
 /**
- * Walks with DDIM (Song et al. 2021a, eq. 12, eta 0) from a noise level to the clean end, in strides of so many timesteps. `x` is borrowed.
+ * Walks with DDIM (Song et al. 2021a, eq. 12, eta 0) from a noise level to the clean end, in strides of so many
+ * timesteps. `x` is borrowed.
  *
  * @param x [B, h, w, C] at timestep `from`
  */

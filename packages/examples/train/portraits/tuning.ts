@@ -69,7 +69,9 @@ export class Tuning {
     return tf.tidy(() => conditioning(this.networks, tokenIds(this.tokenizer, captions)));
   }
 
-  /** Trains; what a step learns from is up to `loss`. `save` is run with the averaged weights, after each checkpoint. */
+  /**
+   * Trains; what a step learns from is up to `loss`. `save` is run with the averaged weights, after each checkpoint.
+   */
   train(
     { checkpoint, log, signal }: StageFiles,
     parameters: ReadonlyMap<string, tf.Variable>,

@@ -28,7 +28,10 @@ export interface LatentUnetOptions extends StageFiles {
   vaeFolder: string;
 }
 
-/** The UNet learns to take noise out of latents, told by two text towers what they show (Rombach et al. 2022; Podell et al. 2023). */
+/**
+ * The UNet learns to take noise out of latents, told by two text towers what they show (Rombach et al. 2022; Podell et
+ * al. 2023).
+ */
 export async function* trainLatentUnet(options: LatentUnetOptions): AsyncGenerator<TrainingStep, void> {
   const { settings, tokenizer, checkpoint, log, folder, signal, clipFolder, vaeFolder } = options;
   const { seed, trainingPictures } = settings;

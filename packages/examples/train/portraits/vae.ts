@@ -13,7 +13,10 @@ import { type PortraitsSettings, VAE_CONFIG } from "./settings.js";
 const MEASURED = 512;
 const MEASURED_AT_ONCE = 32;
 
-/** The autoencoder learns to put a picture into a twelfth of its numbers (3,072 into 256) and back: see {@link VAE_CONFIG}. */
+/**
+ * The autoencoder learns to put a picture into a twelfth of its numbers (3,072 into 256) and back: see
+ * {@link VAE_CONFIG}.
+ */
 export async function* trainVae(
   options: StageFiles & { settings: PortraitsSettings },
 ): AsyncGenerator<TrainingStep, void> {

@@ -18,8 +18,8 @@ import { clipConfig } from "./settings.js";
 import type { TuningOptions } from "./tuning.js";
 
 /**
- * A new vision tower learns to see what the model's frozen text tower speaks of (Zhai et al. 2022 with the towers exchanged): a finished model
- * holds one half of its CLIP, and needs the other only to be measured.
+ * A new vision tower learns to see what the model's frozen text tower speaks of (Zhai et al. 2022 with the towers
+ * exchanged): a finished model holds one half of its CLIP, and needs the other only to be measured.
  */
 export async function* trainVision(options: TuningOptions): AsyncGenerator<TrainingStep, void> {
   const { settings, model, checkpoint, log, folder, signal } = options;
@@ -45,7 +45,10 @@ export async function* trainVision(options: TuningOptions): AsyncGenerator<Train
   }
 }
 
-/** The CLIP whose text tower is a model's second one, and whose vision tower {@link trainVision} left in a folder. The caller owns it. */
+/**
+ * The CLIP whose text tower is a model's second one, and whose vision tower {@link trainVision} left in a folder. The
+ * caller owns it.
+ */
 export async function assembleClip(model: string, vision: string): Promise<CLIPModel> {
   const clip = new CLIPModel(clipConfig());
   clip.initialize(keyedNoise(0)); // Of what no tower has: the scale of the logits, which changes no order.

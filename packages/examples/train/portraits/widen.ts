@@ -2,8 +2,9 @@ import * as tf from "@tensorflow/tfjs";
 import { UNet2DConditionModel } from "@tfjs-diffusion/core";
 
 /**
- * A network that sees more channels and so far makes nothing of them: a copy with a wider first convolution, whose weights of the new channels are
- * zeros (as Stable Diffusion's inpainting model was made, Rombach et al. 2022). The caller owns it.
+ * A network that sees more channels and so far makes nothing of them: a copy with a wider first convolution, whose
+ * weights of the new channels are zeros (as Stable Diffusion's inpainting model was made, Rombach et al. 2022). The
+ * caller owns it.
  *
  * @throws RangeError if there would be fewer channels than now
  */
@@ -21,7 +22,16 @@ export function widenConvIn(unet: UNet2DConditionModel, in_channels: number): UN
     tf.tidy(() => {
       // In memory a kernel is [height, width, in, out].
       const isFirst = name === "conv_in.weight";
-      parameter.assign(isFirst ? (value as tf.Tensor as tf.Tensor4D).pad([[0, 0], [0, 0], [0, in_channels - old], [0, 0]]) : value); // prettier-ignore
+      parameter.assign(
+        isFirst
+          ? (value as tf.Tensor as tf.Tensor4D).pad([
+              [0, 0],
+              [0, 0],
+              [0, in_channels - old],
+              [0, 0],
+            ])
+          : value,
+      );
     });
   }
   return wide;

@@ -4,7 +4,10 @@ import { renderPortrait } from "../../datasets/portraits/index.js";
 import type { TrainingPictures } from "../training-pictures.js";
 import type { PictureSource } from "./training-latents.js";
 
-/** The same faces in the middle of a canvas so wide. Anywhere on it would be too much for the UNet to settle (docs/decisions.md). */
+/**
+ * The same faces in the middle of a canvas so wide. Anywhere on it would be too much for the UNet to settle
+ * (docs/decisions.md).
+ */
 export function wider(pictures: TrainingPictures, width: number): PictureSource {
   const { kind, seed, size } = pictures;
   if (width === kind.size) return pictures;

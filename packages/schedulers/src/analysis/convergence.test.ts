@@ -12,7 +12,13 @@ import type { PlanOptions, PlanRequest, Scheduler } from "../scheduler.js";
 
 beforeAll(() => tf.setBackend("cpu"));
 
-const SMOOTH = { means: [[0.6, -0.3], [-0.5, 0.4]], deviation: 0.5 }; // prettier-ignore
+const SMOOTH = {
+  means: [
+    [0.6, -0.3],
+    [-0.5, 0.4],
+  ],
+  deviation: 0.5,
+};
 const startingNoise = (n: number) => keyedNoise(0).normal([n, 2]) as tf.Tensor2D;
 
 describe("mixtureDenoiser", () => {
@@ -40,7 +46,9 @@ describe("exactFlow", () => {
     expect(Math.abs(a - (0.7 + (30 - 0.7) * scale))).toBeLessThan(1e-8);
     expect(Math.abs(b - (-2 + (-11 + 2) * scale))).toBeLessThan(1e-8);
     // To a clean sample: 0.5 for the deviation at its end, up to the square of the thousandth where it stops.
-    expect(Math.abs(exactFlow(data, [30, -11], 40, 0)[0]! - (0.7 + ((30 - 0.7) * 0.5) / Math.hypot(0.5, 40)))).toBeLessThan(1e-6); // prettier-ignore
+    expect(
+      Math.abs(exactFlow(data, [30, -11], 40, 0)[0]! - (0.7 + ((30 - 0.7) * 0.5) / Math.hypot(0.5, 40))),
+    ).toBeLessThan(1e-6);
   });
 
   it("refuses levels that do not fall, and pure noise", () => {
@@ -71,9 +79,10 @@ function measuredOrder(
 }
 
 /**
- * From 36 to 72 steps, evenly in log sigma from 80, where nothing of the data shows (a multi-step method begins with a step of order 1,
- * which costs the third order where it shows), to 0.2, before which most has happened. Errors at 72 steps are 1e-2 to 2e-6, float32's
- * rounding 3e-7. The slope's own error is of the size of a step, ln(400) / 72 = 0.08, times the order: 0.1 times is allowed.
+ * From 36 to 72 steps, evenly in log sigma from 80, where nothing of the data shows (a multi-step method begins with a
+ * step of order 1, which costs the third order where it shows), to 0.2, before which most has happened. Errors at 72
+ * steps are 1e-2 to 2e-6, float32's rounding 3e-7. The slope's own error is of the size of a step, ln(400) / 72 = 0.08,
+ * times the order: 0.1 times is allowed.
  */
 describe("order of convergence to the exact flow", () => {
   const sigmas = (n: number) => ({ sigmas: Array.from({ length: n + 1 }, (_, i) => 80 * (0.2 / 80) ** (i / n)) });

@@ -12,8 +12,8 @@ export interface GaussianMixture {
 }
 
 /**
- * The denoiser that no network can beat on this data, E[x0 | x], at a noise level x = alpha x0 + sigma epsilon (Karras et al. 2022,
- * appendix B.3, for points; here each is a Gaussian). Its score is (alpha E[x0 | x] - x) / sigma^2.
+ * The denoiser that no network can beat on this data, E[x0 | x], at a noise level x = alpha x0 + sigma epsilon (Karras
+ * et al. 2022, appendix B.3, for points; here each is a Gaussian). Its score is (alpha E[x0 | x] - x) / sigma^2.
  *
  * @param x [B, D]
  * @returns [B, D], owned by the caller

@@ -1,14 +1,15 @@
 import type { GaussianMixture } from "./mixture.js";
 
 /**
- * Where the probability flow of a mixture takes a point from one noise level to another (Karras et al. 2022, eq. 1), in float64: what
- * every deterministic sampler approximates. In y = x / alpha and l = log(sigma / alpha) it is dy/dl = y - E[x0 | y], which classic
- * Runge-Kutta steps of fourth order solve to 1e-8.
+ * Where the probability flow of a mixture takes a point from one noise level to another (Karras et al. 2022, eq. 1), in
+ * float64: what every deterministic sampler approximates. In y = x / alpha and l = log(sigma / alpha) it is dy/dl = y -
+ * E[x0 | y], which classic Runge-Kutta steps of fourth order solve to 1e-8.
  *
  * @param y the point, x / alpha
  * @param from sigma / alpha there
  * @param to sigma / alpha to end at; 0 for a clean sample
- * @throws RangeError unless the levels are finite and fall; at alpha 0, where a flow-matching plan of its own begins, y is infinite
+ * @throws RangeError unless the levels are finite and fall; at alpha 0, where a flow-matching plan of its own begins, y
+ *   is infinite
  */
 export function exactFlow(mixture: GaussianMixture, y: readonly number[], from: number, to: number): number[] {
   if (!(Number.isFinite(from) && from > to && to >= 0)) {
@@ -16,7 +17,8 @@ export function exactFlow(mixture: GaussianMixture, y: readonly number[], from: 
       `exactFlow: from ${from} to ${to}; give two noise levels, sigma / alpha, that fall, the first finite, the second from 0.`,
     );
   }
-  // Below a thousandth of the data's own deviation nothing happens but that the last noise, of that size, is taken away.
+  // Below a thousandth of the data's own deviation nothing happens but that the last noise, of that size, is taken
+  // away.
   const end = Math.max(to, mixture.deviation * 1e-3);
   const steps = Math.ceil(Math.log(from / end) * STEPS_PER_E_FOLD);
   const h = -Math.log(from / end) / steps;

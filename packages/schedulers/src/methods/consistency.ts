@@ -21,8 +21,9 @@ const DEFAULTS = { num_train_timesteps: 40, sigma_min: 0.002, sigma_max: 80 } as
 export type CMStochasticIterativeConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**
- * Multi-step consistency sampling (Song et al. 2023, algorithm 1): the network jumps to the clean sample; noise is added to go on
- * from a lower level. `plan({ timesteps })` takes numbers of the config's own T levels, T - 1 being the noisiest.
+ * Multi-step consistency sampling (Song et al. 2023, algorithm 1): the network jumps to the clean sample; noise is
+ * added to go on from a lower level. `plan({ timesteps })` takes numbers of the config's own T levels, T - 1 being the
+ * noisiest.
  */
 export class CMStochasticIterativeScheduler extends BaseScheduler<CMStochasticIterativeConfig> {
   readonly alphaBar: Float64Array;
@@ -44,7 +45,8 @@ export class CMStochasticIterativeScheduler extends BaseScheduler<CMStochasticIt
     const { steps, timesteps: named } = requireRequest(request, "steps", "timesteps");
     if (named) requireTimesteps(named, T);
     else requireStepCount(steps, T);
-    // diffusers maps numbers to levels in opposite order: the noisiest visited is always T - 1 minus the cleanest number.
+    // diffusers maps numbers to levels in opposite order: the noisiest visited is always T - 1 minus the cleanest
+    // number.
     const numbers = named ?? Array.from({ length: steps! }, (_, i) => (steps! - 1 - i) * Math.floor(T / steps!));
     const visited = [...numbers].reverse().map((number) => this.#sigmas[T - 1 - number]!);
     const sigmas = [...visited, sigma_min!].map(Math.fround);

@@ -10,8 +10,13 @@ import { limited } from "../numerics/thresholding.js";
 import { TrainedScheduler } from "../trained.js";
 
 const KEYS = [
-  ...BETA_KEYS, ...CLIPPING_KEYS, ...SPACING_KEYS, "set_alpha_to_one", "prediction_type", "rescale_betas_zero_snr",
-] as const; // prettier-ignore
+  ...BETA_KEYS,
+  ...CLIPPING_KEYS,
+  ...SPACING_KEYS,
+  "set_alpha_to_one",
+  "prediction_type",
+  "rescale_betas_zero_snr",
+] as const;
 
 /** Keys of DDIMInverseScheduler's config, all with defaults. */
 export type DDIMInverseConfig = ConfigOf<(typeof KEYS)[number]>;

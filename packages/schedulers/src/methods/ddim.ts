@@ -9,9 +9,14 @@ import { limited } from "../numerics/thresholding.js";
 import { TrainedScheduler } from "../trained.js";
 
 const KEYS = [
-  ...BETA_KEYS, ...CLIPPING_KEYS, ...THRESHOLDING_KEYS, ...SPACING_KEYS,
-  "prediction_type", "set_alpha_to_one", "rescale_betas_zero_snr",
-] as const; // prettier-ignore
+  ...BETA_KEYS,
+  ...CLIPPING_KEYS,
+  ...THRESHOLDING_KEYS,
+  ...SPACING_KEYS,
+  "prediction_type",
+  "set_alpha_to_one",
+  "rescale_betas_zero_snr",
+] as const;
 
 /** Keys of DDIMScheduler's config, all with defaults. */
 export type DDIMConfig = ConfigOf<(typeof KEYS)[number]>;
@@ -38,7 +43,10 @@ export class DDIMScheduler extends TrainedScheduler<DDIMConfig> {
       timesteps,
       sigmas: [...bars, nextBars.at(-1)!].map(sigmaOf),
       level: (i) => levelOf(bars[i]!),
-      /** x_s = sqrt(a_s) x0 + sqrt(1 - a_s - sigma^2) epsilon + sigma z, with sigma of eq. 16 (Song et al. 2021, eq. 12). */
+      /**
+       * x_s = sqrt(a_s) x0 + sqrt(1 - a_s - sigma^2) epsilon + sigma z, with sigma of eq. 16 (Song et al. 2021, eq.
+       * 12).
+       */
       update: ({ x, output, i, fresh, options: { eta = 0, use_clipped_model_output = false } }) => {
         requireEta("DDIMScheduler", eta);
         const [a, b] = [bars[i]!, nextBars[i]!];

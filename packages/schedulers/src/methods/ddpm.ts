@@ -30,9 +30,14 @@ const FIXED_DEVIATIONS = {
 };
 
 const KEYS = [
-  ...BETA_KEYS, ...CLIPPING_KEYS, ...THRESHOLDING_KEYS, ...SPACING_KEYS,
-  "prediction_type", "variance_type", "rescale_betas_zero_snr",
-] as const; // prettier-ignore
+  ...BETA_KEYS,
+  ...CLIPPING_KEYS,
+  ...THRESHOLDING_KEYS,
+  ...SPACING_KEYS,
+  "prediction_type",
+  "variance_type",
+  "rescale_betas_zero_snr",
+] as const;
 const SPEC = { className: "DDPMScheduler", keys: KEYS, defaults: { clip_sample: true } };
 
 /** Keys of DDPMScheduler's config, all with defaults. */
@@ -126,7 +131,9 @@ interface Transition {
   readonly beta: number;
 }
 
-/** In float32, as networks' authors sampled them: between neighbours near t = 0 it shows in the fourth digit of beta. */
+/**
+ * In float32, as networks' authors sampled them: between neighbours near t = 0 it shows in the fourth digit of beta.
+ */
 function alphaBetween(bar: number, previousBar: number): Transition {
   const alpha = Math.fround(bar / previousBar);
   return { alpha, beta: 1 - alpha };

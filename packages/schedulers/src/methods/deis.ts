@@ -21,8 +21,9 @@ const DEFAULTS = { timestep_spacing: "linspace", algorithm_type: "deis", solver_
 export type DEISMultistepConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**
- * Diffusion exponential integrator sampler (Zhang & Chen 2023, rho-AB): y = x / alpha moves by epsilon d rho, with rho = sigma / alpha.
- * Epsilon is the polynomial in log rho through the last outputs, integrated exactly (their eq. 15 on log-rho nodes).
+ * Diffusion exponential integrator sampler (Zhang & Chen 2023, rho-AB): y = x / alpha moves by epsilon d rho, with rho
+ * = sigma / alpha. Epsilon is the polynomial in log rho through the last outputs, integrated exactly (their eq. 15 on
+ * log-rho nodes).
  */
 export class DEISMultistepScheduler extends SolverScheduler<DEISMultistepConfig> {
   constructor(config: Partial<DEISMultistepConfig> = {}) {

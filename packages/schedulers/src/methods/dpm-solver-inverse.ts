@@ -6,14 +6,24 @@ import { requireRequest } from "../spacing.js";
 import { SOLVER_KEYS, SolverScheduler } from "../solver-scheduler.js";
 
 const KEYS = [
-  ...SOLVER_KEYS, ...SPACING_KEYS, "solver_order", "algorithm_type", "solver_type", "euler_at_final", "lambda_min_clipped", "variance_type",
-] as const; // prettier-ignore
+  ...SOLVER_KEYS,
+  ...SPACING_KEYS,
+  "solver_order",
+  "algorithm_type",
+  "solver_type",
+  "euler_at_final",
+  "lambda_min_clipped",
+  "variance_type",
+] as const;
 const DEFAULTS = { timestep_spacing: "linspace", variance_type: null } as const;
 
 /** Keys of DPMSolverMultistepInverseScheduler's config, all with defaults. */
 export type DPMSolverMultistepInverseConfig = ConfigOf<(typeof KEYS)[number]>;
 
-/** DPM-Solver++ run backwards: from a picture to the noise that it would be drawn from (as DDIM inversion, Song et al. 2021, section 4.3). */
+/**
+ * DPM-Solver++ run backwards: from a picture to the noise that it would be drawn from (as DDIM inversion, Song et al.
+ * 2021, section 4.3).
+ */
 export class DPMSolverMultistepInverseScheduler extends SolverScheduler<DPMSolverMultistepInverseConfig> {
   constructor(config: Partial<DPMSolverMultistepInverseConfig> = {}) {
     super({ className: "DPMSolverMultistepInverseScheduler", keys: KEYS, defaults: DEFAULTS }, config, {

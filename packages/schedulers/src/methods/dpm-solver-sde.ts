@@ -15,9 +15,10 @@ const KEYS = [...BETA_KEYS, "prediction_type", ...SIGMA_SCHEDULE_KEYS, "noise_sa
 export type DPMSolverSDEConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**
- * DPM-Solver++ (SDE), two calls a step (Lu et al. 2022b; k-diffusion's `sample_dpmpp_sde`): to the middle in log sigma, and over the
- * whole step with the clean sample found there. The noise of the whole step contains that of its first half: give
- * `brownianNoise` for a path that does not depend on the steps; with any other source two halves are drawn and added.
+ * DPM-Solver++ (SDE), two calls a step (Lu et al. 2022b; k-diffusion's `sample_dpmpp_sde`): to the middle in log sigma,
+ * and over the whole step with the clean sample found there. The noise of the whole step contains that of its first
+ * half: give `brownianNoise` for a path that does not depend on the steps; with any other source two halves are drawn
+ * and added.
  */
 export class DPMSolverSDEScheduler extends SigmaScheduler<DPMSolverSDEConfig> {
   constructor(config: Partial<DPMSolverSDEConfig> = {}) {
@@ -44,7 +45,8 @@ export class DPMSolverSDEScheduler extends SigmaScheduler<DPMSolverSDEConfig> {
         if (next === 0) return { x: computed(x0) };
         const s_noise = call.options.s_noise ?? 1;
         // The last step has one call, since it usually ends at 0.
-        if (i === timesteps.length - 1) return { x: ancestralMove(x, x0, this.#change(call, sigma, next), s_noise, sigma, next) }; // prettier-ignore
+        if (i === timesteps.length - 1)
+          return { x: ancestralMove(x, x0, this.#change(call, sigma, next), s_noise, sigma, next) };
         if (i % 2 === 0) {
           const change = this.#change(call, sigma, middle);
           return { x: ancestralMove(x, x0, change, s_noise, sigma, middle), history: [x, change] };

@@ -9,17 +9,23 @@ import type { Plan, PlanOptions, PlanRequest } from "../scheduler.js";
 import { DYNAMIC_SHIFT_KEYS, SOLVER_KEYS, type SolverLevel, SolverScheduler } from "../solver-scheduler.js";
 
 const KEYS = [
-  ...SOLVER_KEYS, ...DYNAMIC_SHIFT_KEYS, "solver_order", "algorithm_type", "solver_type", "final_sigmas_type", "lambda_min_clipped",
+  ...SOLVER_KEYS,
+  ...DYNAMIC_SHIFT_KEYS,
+  "solver_order",
+  "algorithm_type",
+  "solver_type",
+  "final_sigmas_type",
+  "lambda_min_clipped",
   "variance_type",
-] as const; // prettier-ignore
+] as const;
 const DEFAULTS = { lower_order_final: false, variance_type: null } as const;
 
 /** Keys of DPMSolverSinglestepScheduler's config, all with defaults. */
 export type DPMSolverSinglestepConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**
- * DPM-Solver++ in its single-step forms (Lu et al. 2022a, algorithms 1 and 2; 2022b): a block of 2 or 3 calls starts anew from its
- * first x, so that each block is a Runge-Kutta step and nothing older is needed.
+ * DPM-Solver++ in its single-step forms (Lu et al. 2022a, algorithms 1 and 2; 2022b): a block of 2 or 3 calls starts
+ * anew from its first x, so that each block is a Runge-Kutta step and nothing older is needed.
  */
 export class DPMSolverSinglestepScheduler extends SolverScheduler<DPMSolverSinglestepConfig> {
   readonly #algorithm: Algorithm;
@@ -72,14 +78,26 @@ export class DPMSolverSinglestepScheduler extends SolverScheduler<DPMSolverSingl
     if (!s1) return [[step.ofOutput, m0!]];
     const r1 = (s1.lambda - s0!.lambda) / step.h;
     const slopeTo1 = difference(m1!, m0!, r1);
-    if (!s2) return [[step.ofOutput, m0!], [heun ? step.ofSlope : step.ofSlopeMidpoint, slopeTo1]]; // prettier-ignore
+    if (!s2)
+      return [
+        [step.ofOutput, m0!],
+        [heun ? step.ofSlope : step.ofSlopeMidpoint, slopeTo1],
+      ];
     const r2 = (s2.lambda - s0!.lambda) / step.h;
     const slopeTo2 = difference(m2!, m0!, r2);
-    if (!heun) return [[step.ofOutput, m0!], [step.ofSlope, slopeTo2]]; // prettier-ignore
+    if (!heun)
+      return [
+        [step.ofOutput, m0!],
+        [step.ofSlope, slopeTo2],
+      ];
     const slope = sum([r2 / (r2 - r1), slopeTo1], [-r1 / (r2 - r1), slopeTo2]);
     const curve = sum([2 / (r2 - r1), slopeTo2], [-2 / (r2 - r1), slopeTo1]);
     const ofCurve = curvature === "exact" ? step.ofCurvature : step.ofCurvaturePublished;
-    return [[step.ofOutput, m0!], [step.ofSlope, slope], [ofCurve, curve]]; // prettier-ignore
+    return [
+      [step.ofOutput, m0!],
+      [step.ofSlope, slope],
+      [ofCurve, curve],
+    ];
   }
 
   /** Order of each step: 1 opens a block. Steps that fill no block, and the last into a noise level of 0, are lower. */

@@ -9,17 +9,28 @@ import type { NoiseLevels } from "../sigma-scheduler.js";
 import { DYNAMIC_SHIFT_KEYS, SOLVER_KEYS, type SolverLevel, SolverScheduler } from "../solver-scheduler.js";
 
 const KEYS = [
-  ...SOLVER_KEYS, ...SPACING_KEYS, ...DYNAMIC_SHIFT_KEYS, "solver_order", "algorithm_type", "solver_type", "euler_at_final",
-  "use_lu_lambdas", "final_sigmas_type", "lambda_min_clipped", "variance_type", "rescale_betas_zero_snr",
-] as const; // prettier-ignore
+  ...SOLVER_KEYS,
+  ...SPACING_KEYS,
+  ...DYNAMIC_SHIFT_KEYS,
+  "solver_order",
+  "algorithm_type",
+  "solver_type",
+  "euler_at_final",
+  "use_lu_lambdas",
+  "final_sigmas_type",
+  "lambda_min_clipped",
+  "variance_type",
+  "rescale_betas_zero_snr",
+] as const;
 const DEFAULTS = { timestep_spacing: "linspace", variance_type: null } as const;
 
 /** Keys of DPMSolverMultistepScheduler's config, all with defaults. */
 export type DPMSolverMultistepConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**
- * DPM-Solver and DPM-Solver++ in their multi-step forms (Lu et al. 2022a, 2022b), of orders 1 to 3, and their stochastic forms.
- * The linear part of the diffusion equation is solved exactly; the network's part is a polynomial through the last outputs.
+ * DPM-Solver and DPM-Solver++ in their multi-step forms (Lu et al. 2022a, 2022b), of orders 1 to 3, and their
+ * stochastic forms. The linear part of the diffusion equation is solved exactly; the network's part is a polynomial
+ * through the last outputs.
  */
 export class DPMSolverMultistepScheduler extends SolverScheduler<DPMSolverMultistepConfig> {
   readonly #algorithm: Algorithm;
@@ -86,7 +97,10 @@ export function multistepPlan(
   });
 }
 
-/** The last outputs, newest first, and those to remember for the next step. What is not remembered need not be computed on its own. */
+/**
+ * The last outputs, newest first, and those to remember for the next step. What is not remembered need not be computed
+ * on its own.
+ */
 export function lastOutputs(
   order: number,
   newest: Quantity,
@@ -97,7 +111,9 @@ export function lastOutputs(
   return { outputs, remembered: outputs.slice(0, order - 1) };
 }
 
-/** Order of step i of n: lower at the end where steps are few, and 1 into a noise level of 0, where lambda is infinite. */
+/**
+ * Order of step i of n: lower at the end where steps are few, and 1 into a noise level of 0, where lambda is infinite.
+ */
 export function multistepOrder(
   {
     solver_order,
@@ -114,8 +130,9 @@ export function multistepOrder(
 }
 
 /**
- * Weights of the last outputs m0, m1, m2, at levels s0, s1, s2 (Lu et al. 2022b, algorithm 2; third order: their appendix).
- * The output's derivatives over lambda, in units of the step h, are those of the polynomial through the outputs.
+ * Weights of the last outputs m0, m1, m2, at levels s0, s1, s2 (Lu et al. 2022b, algorithm 2; third order: their
+ * appendix). The output's derivatives over lambda, in units of the step h, are those of the polynomial through the
+ * outputs.
  */
 function multistepTerms(
   step: ExponentialStep,
@@ -127,13 +144,21 @@ function multistepTerms(
   if (!s1) return [[step.ofOutput, m0]];
   const r0 = (s0!.lambda - s1.lambda) / step.h;
   const slopeOf01 = difference(m0, m1, r0);
-  if (!s2) return [[step.ofOutput, m0], [solver_type === "heun" ? step.ofSlope : step.ofSlopeMidpoint, slopeOf01]]; // prettier-ignore
+  if (!s2)
+    return [
+      [step.ofOutput, m0],
+      [solver_type === "heun" ? step.ofSlope : step.ofSlopeMidpoint, slopeOf01],
+    ];
   const r1 = (s1.lambda - s2.lambda) / step.h;
   const slopeOf12 = difference(m1, m2, r1);
   const slope = sum([1 + r0 / (r0 + r1), slopeOf01], [-r0 / (r0 + r1), slopeOf12]);
   const halfCurvature = sum([1 / (r0 + r1), slopeOf01], [-1 / (r0 + r1), slopeOf12]);
   const ofHalf = curvature === "exact" ? 2 * step.ofCurvature : step.ofCurvaturePublished;
-  return [[step.ofOutput, m0], [step.ofSlope, slope], [ofHalf, halfCurvature]]; // prettier-ignore
+  return [
+    [step.ofOutput, m0],
+    [step.ofSlope, slope],
+    [ofHalf, halfCurvature],
+  ];
 }
 
 /** (a - b) / r. */

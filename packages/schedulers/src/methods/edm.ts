@@ -14,12 +14,25 @@ import { requireRequest, requireSigmas, requireStepCount } from "../spacing.js";
 import { limited } from "../numerics/thresholding.js";
 
 const KEYS = [
-  "sigma_min", "sigma_max", "sigma_data", "sigma_schedule", "num_train_timesteps", "prediction_type", "rho", "final_sigmas_type",
-] as const; // prettier-ignore
+  "sigma_min",
+  "sigma_max",
+  "sigma_data",
+  "sigma_schedule",
+  "num_train_timesteps",
+  "prediction_type",
+  "rho",
+  "final_sigmas_type",
+] as const;
 const DEFAULTS = { sigma_min: 0.002, sigma_max: 80 } as const;
 const SOLVER_KEYS = [
-  ...KEYS, ...THRESHOLDING_KEYS, "solver_order", "algorithm_type", "solver_type", "lower_order_final", "euler_at_final",
-] as const; // prettier-ignore
+  ...KEYS,
+  ...THRESHOLDING_KEYS,
+  "solver_order",
+  "algorithm_type",
+  "solver_type",
+  "lower_order_final",
+  "euler_at_final",
+] as const;
 
 /** Keys of EDMEulerScheduler's config, all with defaults. */
 export type EDMEulerConfig = ConfigOf<(typeof KEYS)[number]>;
@@ -27,8 +40,8 @@ export type EDMEulerConfig = ConfigOf<(typeof KEYS)[number]>;
 export type EDMDPMSolverMultistepConfig = ConfigOf<(typeof SOLVER_KEYS)[number]>;
 
 /**
- * The design of Karras et al. 2022, table 1, right column: x = x0 + sigma epsilon, and a network F whose input and output are scaled
- * to variance 1: D(x) = c_skip x + c_out F(c_in x; ln(sigma) / 4).
+ * The design of Karras et al. 2022, table 1, right column: x = x0 + sigma epsilon, and a network F whose input and
+ * output are scaled to variance 1: D(x) = c_skip x + c_out F(c_in x; ln(sigma) / 4).
  */
 abstract class EDMScheduler<Config extends object> extends BaseScheduler<Config> {
   readonly alphaBar: Float64Array;

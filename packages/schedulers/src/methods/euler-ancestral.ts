@@ -11,7 +11,10 @@ const KEYS = [...BETA_KEYS, ...SPACING_KEYS, "prediction_type", "rescale_betas_z
 /** Keys of EulerAncestralDiscreteScheduler's config, all with defaults. */
 export type EulerAncestralDiscreteConfig = ConfigOf<(typeof KEYS)[number]>;
 
-/** Euler steps to below the next noise level, and fresh noise up to it (Song et al. 2021, eq. 47; k-diffusion's `sample_euler_ancestral`). */
+/**
+ * Euler steps to below the next noise level, and fresh noise up to it (Song et al. 2021, eq. 47; k-diffusion's
+ * `sample_euler_ancestral`).
+ */
 export class EulerAncestralDiscreteScheduler extends SigmaScheduler<EulerAncestralDiscreteConfig> {
   constructor(config: Partial<EulerAncestralDiscreteConfig> = {}) {
     super(
@@ -37,7 +40,9 @@ export class EulerAncestralDiscreteScheduler extends SigmaScheduler<EulerAncestr
   }
 }
 
-/** next^2 = down^2 + up^2, with up that of the posterior q(x_next | x, x0): how far to step, and how much noise to add. */
+/**
+ * next^2 = down^2 + up^2, with up that of the posterior q(x_next | x, x0): how far to step, and how much noise to add.
+ */
 export function ancestralSplit(sigma: number, next: number): { down: number; up: number } {
   const up = Math.min(next, Math.sqrt((next ** 2 * (sigma ** 2 - next ** 2)) / sigma ** 2));
   return { down: Math.sqrt(next ** 2 - up ** 2), up };

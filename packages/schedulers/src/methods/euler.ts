@@ -8,14 +8,25 @@ import { exponentialSigmas } from "../sigma-schedule.js";
 import { inputScaleOf, type NoiseLevels, SigmaScheduler } from "../sigma-scheduler.js";
 
 const KEYS = [
-  ...BETA_KEYS, ...SPACING_KEYS, ...SIGMA_SCHEDULE_KEYS,
-  "prediction_type", "interpolation_type", "sigma_min", "sigma_max", "timestep_type", "rescale_betas_zero_snr", "final_sigmas_type",
-] as const; // prettier-ignore
+  ...BETA_KEYS,
+  ...SPACING_KEYS,
+  ...SIGMA_SCHEDULE_KEYS,
+  "prediction_type",
+  "interpolation_type",
+  "sigma_min",
+  "sigma_max",
+  "timestep_type",
+  "rescale_betas_zero_snr",
+  "final_sigmas_type",
+] as const;
 
 /** Keys of EulerDiscreteScheduler's config, all with defaults. */
 export type EulerDiscreteConfig = ConfigOf<(typeof KEYS)[number]>;
 
-/** Euler's method on the probability flow (Karras et al. 2022, algorithm 2 without the correction; eq. 5 for the noise levels). */
+/**
+ * Euler's method on the probability flow (Karras et al. 2022, algorithm 2 without the correction; eq. 5 for the noise
+ * levels).
+ */
 export class EulerDiscreteScheduler extends SigmaScheduler<EulerDiscreteConfig> {
   constructor(config: Partial<EulerDiscreteConfig> = {}) {
     super({ className: "EulerDiscreteScheduler", keys: KEYS, defaults: { timestep_spacing: "linspace" } }, config);
@@ -76,7 +87,10 @@ export function eulerStep(x: tf.Tensor, x0: Quantity, sigma: number, next: numbe
   return sum([1, x], [next - sigma, slopeAt(x, x0, sigma)]);
 }
 
-/** Adds fresh noise before a step, which raises sigma by the factor 1 + gamma (Karras et al. 2022, algorithm 2, lines 4 to 6). */
+/**
+ * Adds fresh noise before a step, which raises sigma by the factor 1 + gamma (Karras et al. 2022, algorithm 2, lines 4
+ * to 6).
+ */
 export function churn(
   { x, i, fresh, options }: Pick<Call, "x" | "i" | "fresh" | "options">,
   sigmas: readonly number[],

@@ -11,9 +11,19 @@ import { timeShift } from "../numerics/time-shift.js";
 import { repeatInner } from "../numerics/two-calls.js";
 
 const KEYS = [
-  "num_train_timesteps", "shift", "use_dynamic_shifting", "base_shift", "max_shift", "base_image_seq_len", "max_image_seq_len",
-  "invert_sigmas", "shift_terminal", ...SIGMA_SCHEDULE_KEYS, "time_shift_type", "stochastic_sampling",
-] as const; // prettier-ignore
+  "num_train_timesteps",
+  "shift",
+  "use_dynamic_shifting",
+  "base_shift",
+  "max_shift",
+  "base_image_seq_len",
+  "max_image_seq_len",
+  "invert_sigmas",
+  "shift_terminal",
+  ...SIGMA_SCHEDULE_KEYS,
+  "time_shift_type",
+  "stochastic_sampling",
+] as const;
 const HEUN_KEYS = ["num_train_timesteps", "shift"] as const;
 
 /** Keys of FlowMatchEulerDiscreteScheduler's config, all with defaults. */
@@ -22,8 +32,8 @@ export type FlowMatchEulerDiscreteConfig = ConfigOf<(typeof KEYS)[number]>;
 export type FlowMatchHeunDiscreteConfig = ConfigOf<(typeof HEUN_KEYS)[number]>;
 
 /**
- * Flow matching on straight lines (Lipman et al. 2023; Liu et al. 2023): x = (1 - sigma) x0 + sigma epsilon, and the network predicts
- * the line's direction u = epsilon - x0 = dx / dsigma. Timesteps are sigma T.
+ * Flow matching on straight lines (Lipman et al. 2023; Liu et al. 2023): x = (1 - sigma) x0 + sigma epsilon, and the
+ * network predicts the line's direction u = epsilon - x0 = dx / dsigma. Timesteps are sigma T.
  */
 abstract class FlowMatchScheduler<Config extends object> extends BaseScheduler<Config> {
   readonly alphaBar: Float64Array;
@@ -70,7 +80,10 @@ function requireUnit(sigmas: readonly number[]): void {
   }
 }
 
-/** Euler's method along the flow (Stable Diffusion 3: Esser et al. 2024), or with stochastic_sampling fresh noise at each level. */
+/**
+ * Euler's method along the flow (Stable Diffusion 3: Esser et al. 2024), or with stochastic_sampling fresh noise at
+ * each level.
+ */
 export class FlowMatchEulerDiscreteScheduler extends FlowMatchScheduler<FlowMatchEulerDiscreteConfig> {
   constructor(config: Partial<FlowMatchEulerDiscreteConfig> = {}) {
     super({ className: "FlowMatchEulerDiscreteScheduler", keys: KEYS, defaults: {} }, config);

@@ -13,8 +13,8 @@ const KEYS = ["num_train_timesteps", "trained_betas"] as const;
 export type IPNDMConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**
- * Improved PNDM: Adams-Bashforth with DDIM's transfer from the first step on (Zhang & Chen 2023, section H; v-diffusion's `iplms`).
- * Timesteps are angles from 1 to 0, x = cos x0 + sin epsilon, and the network predicts v.
+ * Improved PNDM: Adams-Bashforth with DDIM's transfer from the first step on (Zhang & Chen 2023, section H;
+ * v-diffusion's `iplms`). Timesteps are angles from 1 to 0, x = cos x0 + sin epsilon, and the network predicts v.
  */
 export class IPNDMScheduler extends BaseScheduler<IPNDMConfig> {
   readonly alphaBar: Float64Array;
@@ -48,7 +48,8 @@ export class IPNDMScheduler extends BaseScheduler<IPNDMConfig> {
         const [s, t] = [levels[i]!, levels[i + 1]!];
         const slopes = [predictEpsilon("v_prediction", output, x, s), ...history].slice(0, 4);
         const slope = computed(adamsBashforth(slopes));
-        // At the first level there may be no signal left to divide by: the difference must be taken before the division.
+        // At the first level there may be no signal left to divide by: the difference must be taken before the
+        // division.
         const x0 = predictX0("epsilon", slope, x, { alpha: Math.max(s.alpha, 1e-8), sigma: s.sigma });
         return { x: combine([t.alpha, x0], [t.sigma, slope]), history: slopes.slice(0, 3) };
       },

@@ -14,8 +14,8 @@ const KEYS = [...BETA_KEYS, ...SPACING_KEYS, ...SIGMA_SCHEDULE_KEYS, "prediction
 export type KDPM2DiscreteConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**
- * The midpoint method in log sigma (Karras et al. 2022, appendix: DPM-Solver-2; k-diffusion's `sample_dpm_2`): an Euler step to the
- * geometric mean of two noise levels, and then the whole step with the slope found there.
+ * The midpoint method in log sigma (Karras et al. 2022, appendix: DPM-Solver-2; k-diffusion's `sample_dpm_2`): an Euler
+ * step to the geometric mean of two noise levels, and then the whole step with the slope found there.
  */
 abstract class MidpointScheduler extends SigmaScheduler<KDPM2DiscreteConfig> {
   constructor(className: string, config: object) {

@@ -9,15 +9,24 @@ import { limited } from "../numerics/thresholding.js";
 import { TrainedScheduler } from "../trained.js";
 
 const KEYS = [
-  ...BETA_KEYS, ...CLIPPING_KEYS, ...THRESHOLDING_KEYS, ...SPACING_KEYS, "original_inference_steps", "set_alpha_to_one",
-  "prediction_type", "timestep_scaling", "rescale_betas_zero_snr",
-] as const; // prettier-ignore
+  ...BETA_KEYS,
+  ...CLIPPING_KEYS,
+  ...THRESHOLDING_KEYS,
+  ...SPACING_KEYS,
+  "original_inference_steps",
+  "set_alpha_to_one",
+  "prediction_type",
+  "timestep_scaling",
+  "rescale_betas_zero_snr",
+] as const;
 const DEFAULTS = { beta_start: 0.00085, beta_end: 0.012, beta_schedule: "scaled_linear" } as const;
 
 /** Keys of LCMScheduler's config, all with defaults. */
 export type LCMConfig = ConfigOf<(typeof KEYS)[number]>;
 
-/** A scheduler for a network that was distilled to jump: it visits some of the timesteps of the sampler that taught it. */
+/**
+ * A scheduler for a network that was distilled to jump: it visits some of the timesteps of the sampler that taught it.
+ */
 export abstract class DistilledScheduler extends TrainedScheduler<LCMConfig> {
   constructor(className: string, config: object) {
     super({ className, keys: KEYS, defaults: DEFAULTS }, config);
@@ -45,8 +54,8 @@ export abstract class DistilledScheduler extends TrainedScheduler<LCMConfig> {
 }
 
 /**
- * Latent consistency models (Luo et al. 2023, algorithm 3): the network says where a trajectory ends; noise is added to go on from a
- * lower level.
+ * Latent consistency models (Luo et al. 2023, algorithm 3): the network says where a trajectory ends; noise is added to
+ * go on from a lower level.
  */
 export class LCMScheduler extends DistilledScheduler {
   constructor(config: Partial<LCMConfig> = {}) {
@@ -72,7 +81,10 @@ export class LCMScheduler extends DistilledScheduler {
   }
 }
 
-/** c_skip and c_out, which make the consistency function the identity at t = 0 (Luo et al. 2023, eq. 10; sigma_data 1/2). */
+/**
+ * c_skip and c_out, which make the consistency function the identity at t = 0 (Luo et al. 2023, eq. 10; sigma_data
+ * 1/2).
+ */
 function boundaryWeights(t: number): { skip: number; out: number } {
   return { skip: 0.25 / (t ** 2 + 0.25), out: t / Math.sqrt(t ** 2 + 0.25) };
 }

@@ -13,8 +13,8 @@ const KEYS = [...BETA_KEYS, ...SPACING_KEYS, ...SIGMA_SCHEDULE_KEYS, "prediction
 export type LMSDiscreteConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**
- * Linear multi-step: Adams-Bashforth in sigma, on uneven steps. The slopes of up to four last steps are joined by a polynomial,
- * which is integrated to the next noise level (k-diffusion's `sample_lms`).
+ * Linear multi-step: Adams-Bashforth in sigma, on uneven steps. The slopes of up to four last steps are joined by a
+ * polynomial, which is integrated to the next noise level (k-diffusion's `sample_lms`).
  */
 export class LMSDiscreteScheduler extends SigmaScheduler<LMSDiscreteConfig> {
   constructor(config: Partial<LMSDiscreteConfig> = {}) {
@@ -35,7 +35,8 @@ export class LMSDiscreteScheduler extends SigmaScheduler<LMSDiscreteConfig> {
         const sigma = sigmas[i]!;
         const x0 = x0Of(this.settings.prediction_type, output, x, this.sigmaLevel(sigma));
         const slopes = [computed(slopeAt(x, x0, sigma)), ...history].slice(0, order);
-        // Resumed at step i, the slopes before it are missing, and as published their weights are left out, not made up for.
+        // Resumed at step i, the slopes before it are missing, and as published their weights are left out, not made up
+        // for.
         const nodes = sigmas
           .slice(Math.max(0, i + 1 - order), i + 1)
           .reverse()

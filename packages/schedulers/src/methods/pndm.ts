@@ -25,9 +25,9 @@ interface Part {
 }
 
 /**
- * Pseudo numerical methods for diffusion models (Liu et al. 2022, algorithm 2): the four-step Adams-Bashforth rule, with DDIM's
- * transfer in place of the straight step. Its first slopes come from pseudo Runge-Kutta steps of four calls each, or with
- * skip_prk_steps from one DDIM step that is done again with the mean slope (as in Stable Diffusion).
+ * Pseudo numerical methods for diffusion models (Liu et al. 2022, algorithm 2): the four-step Adams-Bashforth rule,
+ * with DDIM's transfer in place of the straight step. Its first slopes come from pseudo Runge-Kutta steps of four calls
+ * each, or with skip_prk_steps from one DDIM step that is done again with the mean slope (as in Stable Diffusion).
  */
 export class PNDMScheduler extends TrainedScheduler<PNDMConfig> {
   constructor(config: Partial<PNDMConfig> = {}) {
@@ -74,8 +74,9 @@ export class PNDMScheduler extends TrainedScheduler<PNDMConfig> {
   }
 
   /**
-   * History: the last slopes, newest first; after the first call also, in front, its x. A run that was resumed treats its first two calls
-   * as diffusers does: the second does the first step again, and all later ones lag a step behind their timesteps.
+   * History: the last slopes, newest first; after the first call also, in front, its x. A run that was resumed treats
+   * its first two calls as diffusers does: the second does the first step again, and all later ones lag a step behind
+   * their timesteps.
    */
   #multiStep(
     { x, output, history }: Pick<Call, "x" | "output" | "history">,

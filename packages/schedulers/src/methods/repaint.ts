@@ -16,10 +16,12 @@ const KEYS = [...BETA_KEYS, "eta", "clip_sample"] as const;
 export type RePaintConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**
- * RePaint (Lugmayr et al. 2022, algorithm 1): inpainting with a network that never learnt to. Outside the hole x is the noised
- * picture; to make the two parts agree, the way down is walked again and again, with jumps back up by fresh noise.
+ * RePaint (Lugmayr et al. 2022, algorithm 1): inpainting with a network that never learnt to. Outside the hole x is the
+ * noised picture; to make the two parts agree, the way down is walked again and again, with jumps back up by fresh
+ * noise.
  *
- * A plan's timesteps rise where it jumps back; the network's output is of no use there and may be anything of x's shape.
+ * A plan's timesteps rise where it jumps back; the network's output is of no use there and may be anything of x's
+ * shape.
  */
 export class RePaintScheduler extends TrainedScheduler<RePaintConfig> {
   readonly #betas: Float64Array;
@@ -76,7 +78,10 @@ export class RePaintScheduler extends TrainedScheduler<RePaintConfig> {
   }
 }
 
-/** Down from n - 1 to 0; at every multiple of `jump` that is not too near the start, back up by `jump`, until done `times` times. */
+/**
+ * Down from n - 1 to 0; at every multiple of `jump` that is not too near the start, back up by `jump`, until done
+ * `times` times.
+ */
 function walk(n: number, jump: number, times: number): number[] {
   for (const [name, value] of Object.entries({ jump_length: jump, jump_n_sample: times })) {
     if (!Number.isInteger(value) || value < 1)

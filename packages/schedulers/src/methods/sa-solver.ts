@@ -7,8 +7,15 @@ import type { Plan, PlanRequest } from "../scheduler.js";
 import { SOLVER_KEYS, type SolverLevel, SolverScheduler } from "../solver-scheduler.js";
 
 const KEYS = [
-  ...SOLVER_KEYS, ...SPACING_KEYS, "predictor_order", "corrector_order", "tau_func", "algorithm_type", "lambda_min_clipped", "variance_type",
-] as const; // prettier-ignore
+  ...SOLVER_KEYS,
+  ...SPACING_KEYS,
+  "predictor_order",
+  "corrector_order",
+  "tau_func",
+  "algorithm_type",
+  "lambda_min_clipped",
+  "variance_type",
+] as const;
 const DEFAULTS = { timestep_spacing: "linspace", algorithm_type: "data_prediction", variance_type: null } as const;
 
 /** Keys of SASolverScheduler's config, all with defaults. */
@@ -18,8 +25,8 @@ export type SASolverConfig = ConfigOf<(typeof KEYS)[number]>;
 const tauAt = (t: number): number => (t >= 200 && t <= 800 ? 1 : 0);
 
 /**
- * SA-Solver (Xue et al. 2023): stochastic Adams. A predictor of Adams-Bashforth form, corrected by Adams-Moulton when the
- * next output is there, with the same noise.
+ * SA-Solver (Xue et al. 2023): stochastic Adams. A predictor of Adams-Bashforth form, corrected by Adams-Moulton when
+ * the next output is there, with the same noise.
  */
 export class SASolverScheduler extends SolverScheduler<SASolverConfig> {
   constructor(config: Partial<SASolverConfig> = {}) {
@@ -58,7 +65,9 @@ export class SASolverScheduler extends SolverScheduler<SASolverConfig> {
     return this.settings.algorithm_type === "noise_prediction";
   }
 
-  /** The step between two levels (Xue et al. 2023, eqs. 14 and 17), with outputs at `newest` and the levels before it. */
+  /**
+   * The step between two levels (Xue et al. 2023, eqs. 14 and 17), with outputs at `newest` and the levels before it.
+   */
   #move(
     x: tf.Tensor,
     noise: tf.Tensor,
@@ -83,7 +92,8 @@ export class SASolverScheduler extends SolverScheduler<SASolverConfig> {
       (value) => value * Math.exp(-k * h),
     );
     if (outputs.length === 2) {
-      // Published code's refinement of the two-point rules: exact for a slope over the step, to the step's second order.
+      // Published code's refinement of the two-point rules: exact for a slope over the step, to the step's second
+      // order.
       const refinement = (h ** 2 / 2 - (h * k - 1 + Math.exp(-k * h)) / k ** 2) / (nodes[0]! - nodes[1]!);
       integrals[0]! += refinement;
       integrals[1]! -= refinement;

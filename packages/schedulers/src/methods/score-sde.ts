@@ -18,8 +18,8 @@ export type ScoreSdeVeConfig = ConfigOf<(typeof VE_KEYS)[number]>;
 export type ScoreSdeVpConfig = ConfigOf<(typeof VP_KEYS)[number]>;
 
 /**
- * Predictor-corrector sampling of the variance-exploding SDE (Song et al. 2021b, algorithm 2), for a network that gives the score.
- * Each level takes correct_steps calls of Langevin dynamics and then one of the reverse diffusion.
+ * Predictor-corrector sampling of the variance-exploding SDE (Song et al. 2021b, algorithm 2), for a network that gives
+ * the score. Each level takes correct_steps calls of Langevin dynamics and then one of the reverse diffusion.
  */
 export class ScoreSdeVeScheduler extends BaseScheduler<ScoreSdeVeConfig> {
   readonly alphaBar: Float64Array;
@@ -76,7 +76,10 @@ function meanNorm(x: tf.Tensor): tf.Tensor {
   return x.square().reshape([x.shape[0], -1]).sum(1).sqrt().mean();
 }
 
-/** Reverse diffusion of the variance-preserving SDE by Euler-Maruyama (Song et al. 2021b, eq. 6), for a network that gives the noise. */
+/**
+ * Reverse diffusion of the variance-preserving SDE by Euler-Maruyama (Song et al. 2021b, eq. 6), for a network that
+ * gives the noise.
+ */
 export class ScoreSdeVpScheduler extends BaseScheduler<ScoreSdeVpConfig> {
   readonly alphaBar: Float64Array;
 

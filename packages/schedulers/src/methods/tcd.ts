@@ -6,8 +6,8 @@ import { sigmaOf } from "../schedule.js";
 import type { Plan, PlanOptions, PlanRequest } from "../scheduler.js";
 
 /**
- * Trajectory consistency distillation (Zheng et al. 2024, algorithm 1, strategic stochastic sampling): jump along the trajectory to
- * s = (1 - eta) t_next, and add noise back up to t_next. eta = 0.3 unless given; 0 adds none.
+ * Trajectory consistency distillation (Zheng et al. 2024, algorithm 1, strategic stochastic sampling): jump along the
+ * trajectory to s = (1 - eta) t_next, and add noise back up to t_next. eta = 0.3 unless given; 0 adds none.
  */
 export class TCDScheduler extends DistilledScheduler {
   constructor(config: Partial<LCMConfig> = {}) {

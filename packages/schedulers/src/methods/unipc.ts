@@ -10,9 +10,20 @@ import type { Plan, PlanOptions, PlanRequest } from "../scheduler.js";
 import { DYNAMIC_SHIFT_KEYS, SOLVER_KEYS, type SolverLevel, SolverScheduler } from "../solver-scheduler.js";
 
 const KEYS = [
-  ...SOLVER_KEYS, ...SPACING_KEYS, ...DYNAMIC_SHIFT_KEYS, "solver_order", "predict_x0", "solver_type", "disable_corrector", "solver_p",
-  "final_sigmas_type", "rescale_betas_zero_snr", "sigma_min", "sigma_max", "shift_terminal",
-] as const; // prettier-ignore
+  ...SOLVER_KEYS,
+  ...SPACING_KEYS,
+  ...DYNAMIC_SHIFT_KEYS,
+  "solver_order",
+  "predict_x0",
+  "solver_type",
+  "disable_corrector",
+  "solver_p",
+  "final_sigmas_type",
+  "rescale_betas_zero_snr",
+  "sigma_min",
+  "sigma_max",
+  "shift_terminal",
+] as const;
 const DEFAULTS = { timestep_spacing: "linspace", solver_type: "bh2" } as const;
 
 /** Keys of UniPCMultistepScheduler's config, all with defaults. */
@@ -66,8 +77,8 @@ export class UniPCMultistepScheduler extends SolverScheduler<UniPCMultistepConfi
   }
 
   /**
-   * From level i to i + 1, with outputs newest first: at i, i - 1, ... to predict; and also at i + 1, before these, to correct.
-   * The weights of the differences to the output at i solve a Vandermonde system (their eq. 5).
+   * From level i to i + 1, with outputs newest first: at i, i - 1, ... to predict; and also at i + 1, before these, to
+   * correct. The weights of the differences to the output at i solve a Vandermonde system (their eq. 5).
    */
   #move(
     x: tf.Tensor,
@@ -96,7 +107,10 @@ export class UniPCMultistepScheduler extends SolverScheduler<UniPCMultistepConfi
   }
 }
 
-/** Weights a of the differences with sum over k of a_k r_k^(n - 1) = n! phi_(n+1)(z) / B(z), n = 1 to the number of ratios. */
+/**
+ * Weights a of the differences with sum over k of a_k r_k^(n - 1) = n! phi_(n+1)(z) / B(z), n = 1 to the number of
+ * ratios.
+ */
 function unifiedWeights(ratios: readonly number[], z: number, b: number): number[] {
   // With one ratio, the paper's published code takes 1/2, its limit for small steps.
   if (ratios.length <= 1) return ratios.map(() => 0.5);

@@ -12,8 +12,9 @@ export interface BrownianNoise extends NoiseSource {
 const DEPTH = 24; // Halvings: a path over [0, 1] is resolved to 6e-8, as far as float32 tells times apart.
 
 /**
- * A Brownian path between two times (Li et al. 2020, virtual Brownian tree): W at the ends is drawn, and between two known times the
- * middle is drawn from the bridge, down to where the time lies. Pure: W(t) depends on seed, times and shape only.
+ * A Brownian path between two times (Li et al. 2020, virtual Brownian tree): W at the ends is drawn, and between two
+ * known times the middle is drawn from the bridge, down to where the time lies. Pure: W(t) depends on seed, times and
+ * shape only.
  *
  * As a plain `NoiseSource` it is the keyed stream of its seed.
  *

@@ -10,9 +10,13 @@ export interface RandomNumbers {
   integer(n: number): number;
 }
 
-/** Noise that depends on nothing but a seed, a path and a count of draws: the same numbers on every machine and backend. */
+/**
+ * Noise that depends on nothing but a seed, a path and a count of draws: the same numbers on every machine and backend.
+ */
 export interface KeyedNoise extends NoiseSource {
-  /** An independent stream, named by numbers and words; pure: the same path gives the same stream, from its beginning. */
+  /**
+   * An independent stream, named by numbers and words; pure: the same path gives the same stream, from its beginning.
+   */
   at(...path: readonly (number | string)[]): KeyedNoise;
   /** Plain numbers of this key; every call starts them anew. */
   random(): RandomNumbers;

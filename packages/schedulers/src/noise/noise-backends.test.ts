@@ -24,15 +24,32 @@ async function inChromium(browser: string): Promise<{ none?: string; backend?: s
   try {
     const esbuild = createRequire(import.meta.url).resolve("esbuild/bin/esbuild");
     const entry = fileURLToPath(new URL("../testing/browser-page.ts", import.meta.url));
-    execFileSync(process.execPath, [esbuild, entry, "--bundle", "--platform=browser", "--format=iife", `--outfile=${join(folder, "page.js")}`, "--log-level=error"]); // prettier-ignore
+    execFileSync(process.execPath, [
+      esbuild,
+      entry,
+      "--bundle",
+      "--platform=browser",
+      "--format=iife",
+      `--outfile=${join(folder, "page.js")}`,
+      "--log-level=error",
+    ]);
     const page = join(folder, "page.html");
     writeFileSync(page, '<!doctype html><body><script src="page.js"></script>');
     const { stdout } = await promisify(execFile)(
       browser,
-      ["--headless", "--no-sandbox", "--disable-dev-shm-usage", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", 
-       `--user-data-dir=${join(folder, "profile")}`, "--virtual-time-budget=60000", "--dump-dom", pathToFileURL(page).href],
+      [
+        "--headless",
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--use-angle=swiftshader",
+        "--enable-unsafe-swiftshader",
+        `--user-data-dir=${join(folder, "profile")}`,
+        "--virtual-time-budget=60000",
+        "--dump-dom",
+        pathToFileURL(page).href,
+      ],
       { timeout: 100_000, maxBuffer: 2 ** 26 },
-    ); // prettier-ignore
+    );
     const found = /result:(.*):end/s.exec(stdout)?.[1];
     return found ? (JSON.parse(found) as object) : { none: "the page did not finish" };
   } finally {
@@ -41,7 +58,10 @@ async function inChromium(browser: string): Promise<{ none?: string; backend?: s
 }
 
 const browser = findChromium();
-const inBrowser = browser && !process.env["NO_BROWSER"] ? await inChromium(browser).catch((error: Error) => ({ none: error.message.split("\n")[0] })) : { none: "no Chromium here; name one in CHROMIUM" }; // prettier-ignore
+const inBrowser =
+  browser && !process.env["NO_BROWSER"]
+    ? await inChromium(browser).catch((error: Error) => ({ none: error.message.split("\n")[0] }))
+    : { none: "no Chromium here; name one in CHROMIUM" };
 if (inBrowser.none !== undefined) console.info(`Streams in a browser are not tested: ${inBrowser.none}.`);
 
 describe("keyed noise draws the same bits", () => {

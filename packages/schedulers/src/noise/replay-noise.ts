@@ -1,7 +1,10 @@
 import * as tf from "@tensorflow/tfjs";
 import type { NoiseSource } from "./noise.js";
 
-/** Noise that was drawn before, handed out again in order. Borrows the tensors; throws RangeError when they run out or do not fit. */
+/**
+ * Noise that was drawn before, handed out again in order. Borrows the tensors; throws RangeError when they run out or
+ * do not fit.
+ */
 export function replayNoise(tensors: readonly tf.Tensor[]): NoiseSource {
   let next = 0;
   const replay = (shape: number[]): tf.Tensor => {

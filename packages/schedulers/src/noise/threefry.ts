@@ -1,6 +1,6 @@
 /**
- * Threefry-2x32 with 20 rounds (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"): a keyed bijection on
- * pairs of 32-bit words. Equal keys and counters give equal words on every machine, in any order, with no state.
+ * Threefry-2x32 with 20 rounds (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"): a keyed bijection
+ * on pairs of 32-bit words. Equal keys and counters give equal words on every machine, in any order, with no state.
  */
 export function threefry2x32(
   [key0, key1]: readonly [number, number],

@@ -5,8 +5,10 @@ import { torchNoise } from "./torch-noise.js";
 beforeAll(() => tf.setBackend("cpu"));
 
 // torch.manual_seed(seed); torch.randn(16), torch 2.x on the CPU.
-const SEED_0 = [-1.12583983, -1.1523602, -0.250578582, -0.433878839, 0.848710358, 0.692009211, -0.31601277, -2.11521935,
-  0.322275013, -1.26333475, 0.349983186, 0.30813393, 0.119841509, 1.2376579, 1.11677718, -0.247277722]; // prettier-ignore
+const SEED_0 = [
+  -1.12583983, -1.1523602, -0.250578582, -0.433878839, 0.848710358, 0.692009211, -0.31601277, -2.11521935, 0.322275013,
+  -1.26333475, 0.349983186, 0.30813393, 0.119841509, 1.2376579, 1.11677718, -0.247277722,
+];
 const SEED_42 = [1.92691517, 1.48728418, 0.900717199, -2.1055212, 0.678418338, -1.23454499, -0.0430674255, -1.60466695];
 
 describe("torchNoise", () => {
@@ -15,14 +17,17 @@ describe("torchNoise", () => {
     [42, SEED_42],
   ])("draws what torch.randn draws after manual_seed(%i)", (seed, want) => {
     const got = tf.tidy(() => torchNoise(seed).normal([16]).dataSync());
-    want.forEach((value, i) => expect(Math.abs(got[i]! - value)).toBeLessThan(5e-7)); // two units in the last place of 2: its logarithm and cosine are vectorised;
+    // two units in the last place of 2: its logarithm and cosine are vectorised;
+    want.forEach((value, i) => expect(Math.abs(got[i]! - value)).toBeLessThan(5e-7));
   });
 
   // torch 2.13.0+cpu: torch.manual_seed(0); torch.randn(20). The last 16 places are drawn again, over what stood there.
   it("draws the last 16 anew where the size is no multiple of 16", () => {
-    const want = [-1.12583983, -1.1523602, -0.250578582, -0.433878809, 0.598839462, -1.55509508, -0.34136039, 1.85300612,
-      0.468096405, -0.157712445, 1.44366014, 0.266049415, 1.38936615, 1.58633423, 0.946298361, -0.843676746, 0.931826591,
-      1.25900924, 2.00498056, 0.0537369028]; // prettier-ignore
+    const want = [
+      -1.12583983, -1.1523602, -0.250578582, -0.433878809, 0.598839462, -1.55509508, -0.34136039, 1.85300612,
+      0.468096405, -0.157712445, 1.44366014, 0.266049415, 1.38936615, 1.58633423, 0.946298361, -0.843676746,
+      0.931826591, 1.25900924, 2.00498056, 0.0537369028,
+    ];
     const got = tf.tidy(() => torchNoise(0).normal([20]).dataSync());
     want.forEach((value, i) => expect(Math.abs(got[i]! - value)).toBeLessThan(5e-7));
   });
@@ -42,11 +47,17 @@ describe("torchNoise", () => {
       ["normal", [-0.146795094, 0.786141276, 0.94682163]],
       ["normal", [-1.114344, 1.69079018, -0.894827902]],
       ["uniform", [0.286839008, 0.206319392]],
-      ["normal", [0.0490438677, 0.503563881, -0.0835282281, -0.0234779324, 0.174375355, 2.2983427, 0.95710218, -0.661867559,
-        -0.828452051, 1.40585291, -1.40125084, 1.29733586, 1.64093328, -1.05668414, -0.261586726, -0.25013262, 0.501121461]],
+      [
+        "normal",
+        [
+          0.0490438677, 0.503563881, -0.0835282281, -0.0234779324, 0.174375355, 2.2983427, 0.95710218, -0.661867559,
+          -0.828452051, 1.40585291, -1.40125084, 1.29733586, 1.64093328, -1.05668414, -0.261586726, -0.25013262,
+          0.501121461,
+        ],
+      ],
       ["normal", [-0.780378461]],
       ["normal", [0.0803963915, 0.571880579, 1.59575927, 2.41298032]],
-    ]; // prettier-ignore
+    ];
     const source = torchNoise(7);
     for (const [kind, want] of draws) {
       const got = tf.tidy(() => source[kind]([want.length]).dataSync());

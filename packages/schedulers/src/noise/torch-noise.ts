@@ -2,8 +2,9 @@ import * as tf from "@tensorflow/tfjs";
 import type { NoiseSource } from "./noise.js";
 
 /**
- * PyTorch's CPU generator: `torch.manual_seed(seed)`, then `torch.randn(shape)` and `torch.rand(shape)` in float32, bit for bit up
- * to the last digit of the logarithm and cosine. PyTorch fills tensors in its own order (NCHW): draw in that shape, then transpose.
+ * PyTorch's CPU generator: `torch.manual_seed(seed)`, then `torch.randn(shape)` and `torch.rand(shape)` in float32, bit
+ * for bit up to the last digit of the logarithm and cosine. PyTorch fills tensors in its own order (NCHW): draw in that
+ * shape, then transpose.
  *
  * @throws RangeError unless the seed is a whole number from 0 to 2^53 - 1; as in PyTorch, its lowest 32 bits count
  */
@@ -48,7 +49,9 @@ function drawn(shape: number[], draw: () => number): Float32Array {
   return Float32Array.from({ length: tf.util.sizeFromShape(shape) }, draw);
 }
 
-/** All uniforms first, then Box-Muller in blocks of 16; a last, incomplete block is drawn anew over the last 16 places. */
+/**
+ * All uniforms first, then Box-Muller in blocks of 16; a last, incomplete block is drawn anew over the last 16 places.
+ */
 function normalBlocks(size: number, uniform: () => number): Float32Array {
   const values = Float32Array.from({ length: size }, uniform);
   const transform = (start: number) => {

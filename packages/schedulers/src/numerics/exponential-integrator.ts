@@ -14,7 +14,9 @@ export const ALGORITHMS = {
   "sde-dpmsolver": { predicts: "epsilon", stochastic: true },
 } as const satisfies Record<string, Algorithm>;
 
-/** One step's weights, for x, the output at its start, the output's first and second derivative there, and fresh noise. */
+/**
+ * One step's weights, for x, the output at its start, the output's first and second derivative there, and fresh noise.
+ */
 export interface ExponentialStep {
   /** The step in lambda. Derivatives are over lambda in units of it. */
   readonly h: number;
@@ -30,13 +32,15 @@ export interface ExponentialStep {
 }
 
 /**
- * The exact solution over a step from level s to level t of the linear part of the diffusion equation, with the output a polynomial
- * in lambda (Lu et al. 2022b, eq. 9 for x0; Lu et al. 2022a, eq. 3.4 for epsilon; 2022b, appendix B for the stochastic forms).
+ * The exact solution over a step from level s to level t of the linear part of the diffusion equation, with the output
+ * a polynomial in lambda (Lu et al. 2022b, eq. 9 for x0; Lu et al. 2022a, eq. 3.4 for epsilon; 2022b, appendix B for
+ * the stochastic forms).
  *
- * With m(u) the output u after the start, x0 forms integrate k e^(-k (h - u)) m(u) over the step, k = 1, or 2 with noise: what a
- * constant m gives is alpha_t (1 - e^z), z = -k h; a slope u / h gives alpha_t (1 - phi1(z)), and a curvature u^2 / (2 h^2) gives
- * alpha_t (1/2 - phi2(z)), which vanishes with the step. Epsilon forms: the same with z = h. The published code of the stochastic
- * x0 form has -1/2 for 1/2, a slip of the sign; that weight goes to -alpha_t, and leaves first order. Agreement with diffusers asks for it.
+ * With m(u) the output u after the start, x0 forms integrate k e^(-k (h - u)) m(u) over the step, k = 1, or 2 with
+ * noise: what a constant m gives is alpha_t (1 - e^z), z = -k h; a slope u / h gives alpha_t (1 - phi1(z)), and a
+ * curvature u^2 / (2 h^2) gives alpha_t (1/2 - phi2(z)), which vanishes with the step. Epsilon forms: the same with z =
+ * h. The published code of the stochastic x0 form has -1/2 for 1/2, a slip of the sign; that weight goes to -alpha_t,
+ * and leaves first order. Agreement with diffusers asks for it.
  */
 export function exponentialStep({ predicts, stochastic }: Algorithm, s: SolverLevel, t: SolverLevel): ExponentialStep {
   const h = t.lambda - s.lambda;

@@ -42,7 +42,10 @@ export function runLoop(name: string, loop: Loop): { sum: number; mean: number; 
     const plan = schedulerFromConfig({ ...config, _class_name: `${name}Scheduler` }).plan(request);
     const source = loop.noise ?? torchNoise(0);
     const sample = combine([style === "raw" ? 1 : plan.initNoiseSigma, tf.tensor(values, [...shape])]);
-    const noise = tf.tensor(values.map((x) => (values.length - 1) / values.length - x), [...shape]); // prettier-ignore
+    const noise = tf.tensor(
+      values.map((x) => (values.length - 1) / values.length - x),
+      [...shape],
+    );
     let state = plan.resume(first && !clean ? plan.addNoise(sample, noise, first) : sample, first);
     for (let call = first; call < times * plan.timesteps.length; call++) {
       const i = call % plan.timesteps.length;

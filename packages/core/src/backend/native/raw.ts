@@ -52,13 +52,16 @@ export interface Raw {
   readonly dataId?: DataId;
 }
 
-/** What TensorFlow calls a variable that is to share its name with no other (tensorflow/core/framework/resource_handle.h). */
+/**
+ * What TensorFlow calls a variable that is to share its name with no other
+ * (tensorflow/core/framework/resource_handle.h).
+ */
 const ANONYMOUS = "cd2c89b7-88b7-44c8-ad83-06c2a9158347";
 
 /**
- * TensorFlow's operations without TensorFlow.js' accounts in between: a call takes 4 microseconds where the engine takes 22, and small networks
- * are made of thousands (docs/benchmarks.md). What operations make is freed with {@link evaluate}; attributes are those of
- * https://www.tensorflow.org/api_docs/python/tf/raw_ops.
+ * TensorFlow's operations without TensorFlow.js' accounts in between: a call takes 4 microseconds where the engine
+ * takes 22, and small networks are made of thousands (docs/benchmarks.md). What operations make is freed with
+ * {@link evaluate}; attributes are those of https://www.tensorflow.org/api_docs/python/tf/raw_ops.
  */
 export class RawOps {
   readonly #made: number[] = [];
@@ -91,7 +94,10 @@ export class RawOps {
     }
   }
 
-  /** Runs the parts one after the other, also when they run as a graph; of each, frees all that it makes but what it returns, as tf.tidy does. */
+  /**
+   * Runs the parts one after the other, also when they run as a graph; of each, frees all that it makes but what it
+   * returns, as tf.tidy does.
+   */
   inTurn(parts: readonly (() => Raw[])[]): Raw[][] {
     const results = parts.map((part) => {
       const made = this.#tidy(part);
@@ -188,9 +194,9 @@ export class RawOps {
   }
 
   /**
-   * What an operation that writes over its first operands makes of `start`; `inputs` are the others. TensorFlow has such operations for variables only,
-   * so each operand becomes one for that long. The data of tensors that are nobody else's is written over, and stays theirs; of others it is copied. What
-   * operations made before is used up.
+   * What an operation that writes over its first operands makes of `start`; `inputs` are the others. TensorFlow has
+   * such operations for variables only, so each operand becomes one for that long. The data of tensors that are nobody
+   * else's is written over, and stays theirs; of others it is copied. What operations made before is used up.
    */
   overwrite(name: string, start: readonly Raw[], inputs: readonly Raw[]): Raw[] {
     const number = [this.#numbers("dtype")];
@@ -249,8 +255,8 @@ export class RawOps {
   }
 
   /**
-   * Matrices in the last two axes, either transposed first. Not TensorFlow's MatMul, though that is faster on small ones: when a signal comes while
-   * it computes (Ctrl-C, or a profiler's), TensorFlow 2.15 damages its memory.
+   * Matrices in the last two axes, either transposed first. Not TensorFlow's MatMul, though that is faster on small
+   * ones: when a signal comes while it computes (Ctrl-C, or a profiler's), TensorFlow 2.15 damages its memory.
    */
   matMul(a: Raw, b: Raw, { transposeA = false, transposeB = false } = {}): Raw {
     const turned = [this.#bool("adj_x", transposeA), this.#bool("adj_y", transposeB)];

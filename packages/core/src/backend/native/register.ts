@@ -30,7 +30,10 @@ const KERNELS: Record<string, (ops: RawOps, inputs: never, attributes: never) =>
   SiluGradient: siluGradient,
 };
 
-/** Gives the native backend the kernels that join several operations, and lets it run whole networks as graphs, which `shelf` lays down. */
+/**
+ * Gives the native backend the kernels that join several operations, and lets it run whole networks as graphs, which
+ * `shelf` lays down.
+ */
 export function completeNativeBackend(shelf: Shelf): void {
   registerRecorder("tensorflow", new GraphRecorder(shelf));
   for (const [name, kernel] of Object.entries(KERNELS)) {

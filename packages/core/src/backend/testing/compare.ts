@@ -54,9 +54,9 @@ export function largestDifference(a: Values, b: Values): number {
 }
 
 /**
- * What two float32 sums of `terms` products of numbers up to 1 may differ by when they add in another order:
- * each of `terms` additions rounds a partial sum, about sqrt(terms)/3 large, by at most 2^-24 of it; three deviations of
- * that random walk stay below 2^-24 * terms, plus one rounding of the result.
+ * What two float32 sums of `terms` products of numbers up to 1 may differ by when they add in another order: each of
+ * `terms` additions rounds a partial sum, about sqrt(terms)/3 large, by at most 2^-24 of it; three deviations of that
+ * random walk stay below 2^-24 * terms, plus one rounding of the result.
  */
 export function sumTolerance(terms: number): number {
   return 2 ** -24 * (terms + 2);

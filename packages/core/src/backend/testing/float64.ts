@@ -1,4 +1,6 @@
-/** Layers in float64, written from their definitions with plain loops: what gradients of fused kernels are checked by. */
+/**
+ * Layers in float64, written from their definitions with plain loops: what gradients of fused kernels are checked by.
+ */
 export type Numbers = ArrayLike<number>;
 
 /** x [batch, pixels, channels]. */
@@ -98,7 +100,8 @@ export function conv64(
               const [inY, inX] = [row * stride + ky - before, column * stride + kx - before];
               if (inY < 0 || inY >= height || inX < 0 || inX >= width) continue;
               for (let i = 0; i < from; i++) {
-                sum += x[((b * height + inY) * width + inX) * from + i]! * filter[((ky * kernel + kx) * from + i) * to + o]!; // prettier-ignore
+                sum +=
+                  x[((b * height + inY) * width + inX) * from + i]! * filter[((ky * kernel + kx) * from + i) * to + o]!;
               }
             }
           y.push(sum);

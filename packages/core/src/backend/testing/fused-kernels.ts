@@ -51,12 +51,23 @@ const CASES: Record<FusedName, fc.Arbitrary<Case>> = {
       groupNorm64([x, w, b], { batch: batch * pixels, pixels: 1, channels: 3 * width, groups: 1, eps: 1e-2 }),
   })),
   Affine: fc.tuple(upTo(9), upTo(20), upTo(20), upTo(20), fc.boolean()).map(([batch, rows, from, to, bias]) => ({
-    shapes: withBias([[batch, rows, from], [from, to]], [to], bias), // prettier-ignore
+    shapes: withBias(
+      [
+        [batch, rows, from],
+        [from, to],
+      ],
+      [to],
+      bias,
+    ),
     run: (x, w, b) => affine(x, w, b),
     exact: (x, w, b) => affine64([x, w, b ?? new Array<number>(to).fill(0)], batch * rows),
   })),
   Attention: fc.tuple(upTo(9), upTo(3), upTo(40), upTo(40), upTo(11)).map(([batch, heads, queries, keys, size]) => ({
-    shapes: [[batch, queries, heads * size], [batch, keys, heads * size], [batch, keys, heads * size]], // prettier-ignore
+    shapes: [
+      [batch, queries, heads * size],
+      [batch, keys, heads * size],
+      [batch, keys, heads * size],
+    ],
     run: (q, k, v) => attend(q as tf.Tensor3D, k as tf.Tensor3D, v as tf.Tensor3D, heads),
     exact: (q, k, v) => attention64([q, k, v], { batch, queries, keys, heads, size }),
   })),
@@ -74,7 +85,14 @@ const CASES: Record<FusedName, fc.Arbitrary<Case>> = {
     })
     .filter(({ height, width, kernel, padding: [a, b] }) => Math.min(height, width) + a + b >= kernel)
     .map(({ batch, height, width, from, to, kernel, stride, padding, bias }) => ({
-      shapes: withBias([[batch, height, width, from], [kernel, kernel, from, to]], [to], bias), // prettier-ignore
+      shapes: withBias(
+        [
+          [batch, height, width, from],
+          [kernel, kernel, from, to],
+        ],
+        [to],
+        bias,
+      ),
       run: (x, filter, b) => conv2d(x as tf.Tensor4D, filter as tf.Tensor4D, b, stride, padding),
       exact: (x, filter, b) => {
         const [before, after] = padding;
@@ -91,7 +109,14 @@ export function valueAndGradients(run: Case["run"]) {
   return (...inputs: tf.Tensor[]): tf.Tensor[] => {
     const dy = inputs.pop()!;
     const value = run(...inputs);
-    return [value, ...tf.grads((...xs) => run(...xs).mul(dy.reshape(value.shape)).sum())(inputs)]; // prettier-ignore
+    return [
+      value,
+      ...tf.grads((...xs) =>
+        run(...xs)
+          .mul(dy.reshape(value.shape))
+          .sum(),
+      )(inputs),
+    ];
   };
 }
 

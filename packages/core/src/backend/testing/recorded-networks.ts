@@ -75,7 +75,10 @@ export function testRecordedNetworks(recording: Recording): void {
       x: at.normal([2, ...size, 4]) as tf.Tensor4D,
       context: at.normal([2, 3, 6]) as tf.Tensor3D,
       textEmbeds: at.normal([2, 5]) as tf.Tensor2D,
-      timeIds: tf.tensor2d([[8, t], [t, 8]]), // prettier-ignore
+      timeIds: tf.tensor2d([
+        [8, t],
+        [t, 8],
+      ]),
     };
   };
   const predict = (unet: UNet2DConditionModel, t: number, size: [number, number] = [8, 6]) =>
@@ -94,8 +97,18 @@ export function testRecordedNetworks(recording: Recording): void {
 
   it("are made for each size of pictures", () => {
     const unet = conditional();
-    for (let i = 0; i < CALLS; i++) for (const size of [[8, 6], [5, 7]]) predict(unet, i, size as [number, number]).dispose(); // prettier-ignore
-    for (const size of [[8, 6], [5, 7], [3, 3]]) expectAlike(() => predict(unet, 5, size as [number, number]), unet); // prettier-ignore
+    for (let i = 0; i < CALLS; i++)
+      for (const size of [
+        [8, 6],
+        [5, 7],
+      ])
+        predict(unet, i, size as [number, number]).dispose();
+    for (const size of [
+      [8, 6],
+      [5, 7],
+      [3, 3],
+    ])
+      expectAlike(() => predict(unet, 5, size as [number, number]), unet);
     expect(recorder.stateOf(unet).map(({ forward }) => forward)).toEqual([true, true, false]);
     unet.dispose();
   });
@@ -113,7 +126,8 @@ export function testRecordedNetworks(recording: Recording): void {
     for (let t = 0; t < CALLS; t++) predict(unet, t).dispose();
     const old = unet.conv_out;
     (unet as { conv_out: Conv2d }).conv_out = new Conv2d(8, 4);
-    for (const [name, parameter] of namedParameters(unet.conv_out)) tf.tidy(() => parameter.assign(noise.at(name).normal(parameter.shape))); // prettier-ignore
+    for (const [name, parameter] of namedParameters(unet.conv_out))
+      tf.tidy(() => parameter.assign(noise.at(name).normal(parameter.shape)));
     for (let t = 0; t < CALLS; t++) expectAlike(() => predict(unet, t), unet);
     const own = unet.conv_out;
     (unet as { conv_out: object }).conv_out = new Halved(own);
@@ -236,8 +250,14 @@ export function testRecordedNetworks(recording: Recording): void {
       }),
     );
     const loss = () => {
-      const given = { projEmbedding: noise.at(2).normal([2, 6]) as tf.Tensor2D, hiddenStates: noise.at(3).normal([2, 3, 6]) as tf.Tensor3D }; // prettier-ignore
-      return prior.forward(noise.at(1).normal([2, 6]) as tf.Tensor2D, 5, given).square().mean<tf.Scalar>(); // prettier-ignore
+      const given = {
+        projEmbedding: noise.at(2).normal([2, 6]) as tf.Tensor2D,
+        hiddenStates: noise.at(3).normal([2, 3, 6]) as tf.Tensor3D,
+      };
+      return prior
+        .forward(noise.at(1).normal([2, 6]) as tf.Tensor2D, 5, given)
+        .square()
+        .mean<tf.Scalar>();
     };
     const gradients = () => tf.tidy(() => gradientsOf(loss, prior.parameters()));
     for (let i = 0; i < 3; i++) expectAlike(gradients, prior);
@@ -275,7 +295,8 @@ export function testRecordedNetworks(recording: Recording): void {
         up_block_types: ["UpDecoderBlock2D", "UpDecoderBlock2D"],
       }),
     );
-    const there = (i: number) => tf.tidy((): tf.Tensor[] => Object.values({ ...vae.encode(noise.at(i).normal([1, 10, 6, 3]) as tf.Tensor4D) })); // prettier-ignore
+    const there = (i: number) =>
+      tf.tidy((): tf.Tensor[] => Object.values({ ...vae.encode(noise.at(i).normal([1, 10, 6, 3]) as tf.Tensor4D) }));
     const back = (i: number) => tf.tidy(() => vae.decode(noise.at(i).normal([1, 5, 3, 2]) as tf.Tensor4D));
     for (let i = 0; i < CALLS; i++) tf.dispose([there(i), back(i)]);
     expectAlike(() => there(20), vae);
@@ -288,7 +309,11 @@ export function testRecordedNetworks(recording: Recording): void {
     const losses = async (stops: number[]) => {
       const unet = conditional();
       const [all, stored]: [number[], { bytes?: Uint8Array }] = [[], {}];
-      const to = { name: "memory", read: async () => stored.bytes, write: async (bytes: Uint8Array) => void (stored.bytes = bytes) }; // prettier-ignore
+      const to = {
+        name: "memory",
+        read: async () => stored.bytes,
+        write: async (bytes: Uint8Array) => void (stored.bytes = bytes),
+      };
       for (const stop of [...stops, 6]) {
         const loss = ({ step }: { step: number }) => predict(unet, step).square().mean<tf.Scalar>();
         const options = { parameters: unet.parameters(), steps: 6, batchSize: 2, seed: 0, emaDecay: 0.9, loss };
@@ -379,7 +404,8 @@ function expectClose(compute: () => tf.Tensor | tf.Tensor[], model: Model, round
   stop();
   expect(got).toHaveLength(wanted.length);
   const numbers = wanted.map((tensor) => [...tensor.dataSync()]);
-  // Some gradients are nothing but rounding, as that of a bias of keys, which no softmax sees: what is a 10,000th of the largest counts as that.
+  // Some gradients are nothing but rounding, as that of a bias of keys, which no softmax sees: what is a 10,000th of
+  // the largest counts as that.
   const least = 1e-4 * Math.max(1e-12, ...numbers.flat().map(Math.abs));
   for (const [i, tensor] of wanted.entries()) {
     expect(got[i]!.shape).toEqual(tensor.shape);

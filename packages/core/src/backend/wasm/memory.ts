@@ -38,7 +38,9 @@ export function addressOf(backend: WasmBackend, tensor: TensorInfo): number {
   return backend.dataIdMap.get(tensor.dataId).memoryOffset;
 }
 
-/** Gives up one reference to data; the engine, which may have let go of its own before, is told when there is none left. */
+/**
+ * Gives up one reference to data; the engine, which may have let go of its own before, is told when there is none left.
+ */
 export function release(backend: WasmBackend, dataId: DataId): void {
   if (backend.disposeData(dataId)) engine().removeDataId(dataId, backend);
 }

@@ -4,7 +4,10 @@ import type { AddressInfo } from "node:net";
 
 export const COMMIT = "0123456789abcdef0123456789abcdef01234567";
 
-/** Answers a request in place of the hub; false leaves it to the hub. `count` counts the requests for this path before it. */
+/**
+ * Answers a request in place of the hub; false leaves it to the hub. `count` counts the requests for this path before
+ * it.
+ */
 export type Misbehaviour = (
   request: IncomingMessage,
   response: ServerResponse,

@@ -137,8 +137,8 @@ class Decoder {
 }
 
 /**
- * The autoencoder of latent diffusion (Rombach et al. 2022, section 3.1; Kingma & Welling 2014): a picture to a Gaussian over
- * latents of 1 / 2^(levels - 1) its size, and back.
+ * The autoencoder of latent diffusion (Rombach et al. 2022, section 3.1; Kingma & Welling 2014): a picture to a
+ * Gaussian over latents of 1 / 2^(levels - 1) its size, and back.
  */
 export class AutoencoderKL extends Model {
   readonly config: AutoencoderKLConfig;
@@ -172,7 +172,10 @@ export class AutoencoderKL extends Model {
     });
   }
 
-  /** z [B, h, w, latent_channels], not scaled by scaling_factor -> pictures, about within [-1, 1], which the caller owns. */
+  /**
+   * z [B, h, w, latent_channels], not scaled by scaling_factor -> pictures, about within [-1, 1], which the caller
+   * owns.
+   */
   decode(z: tf.Tensor4D, options: AutoencoderOptions = {}): tf.Tensor4D {
     requireTensor(NAME, "z", z, { shape: [null, null, null, this.config.latent_channels], axes: "[B, h, w, C]" });
     checkBandRows(options.bandRows);
@@ -185,7 +188,9 @@ export class AutoencoderKL extends Model {
   }
 }
 
-/** KL(N(mean, exp(logvar)) || N(0, 1)) of each item, summed over its latents: [B] (Kingma & Welling 2014, appendix B). */
+/**
+ * KL(N(mean, exp(logvar)) || N(0, 1)) of each item, summed over its latents: [B] (Kingma & Welling 2014, appendix B).
+ */
 export function klToStandardNormal({ mean, logvar }: LatentDistribution): tf.Tensor1D {
   return tf.tidy(() => mean.square().add(logvar.exp()).sub(1).sub(logvar).sum([1, 2, 3]).mul<tf.Tensor1D>(0.5));
 }

@@ -11,10 +11,10 @@ interface ConvolvingResampler {
 }
 
 /**
- * Feature maps cut into horizontal bands, so that layers run on pictures whose whole feature maps would be too large for one
- * tensor. Every layer gives what it would give on the whole picture: a convolution reads the rows next to its band, a
- * normalisation measures all bands. Each layer's result replaces the bands one by one, so that little more than one feature map exists (two
- * in a residual block). No gradients.
+ * Feature maps cut into horizontal bands, so that layers run on pictures whose whole feature maps would be too large
+ * for one tensor. Every layer gives what it would give on the whole picture: a convolution reads the rows next to its
+ * band, a normalisation measures all bands. Each layer's result replaces the bands one by one, so that little more than
+ * one feature map exists (two in a residual block). No gradients.
  */
 export class Bands {
   #bands: tf.Tensor4D[];
@@ -49,7 +49,10 @@ export class Bands {
     });
   }
 
-  /** A downsampling convolution of stride 2 that pads on the right and bottom; all bands but the last are of even height. */
+  /**
+   * A downsampling convolution of stride 2 that pads on the right and bottom; all bands but the last are of even
+   * height.
+   */
   downsample({ conv }: ConvolvingResampler): void {
     this.#appendLoneRow();
     this.#replace((band, i) => {
@@ -58,7 +61,10 @@ export class Bands {
     });
   }
 
-  /** The last row of an odd height begins no pair of rows, so it gives no row of a result: alone in a band it goes to the band above. */
+  /**
+   * The last row of an odd height begins no pair of rows, so it gives no row of a result: alone in a band it goes to
+   * the band above.
+   */
   #appendLoneRow(): void {
     if (this.#bands.length === 1 || this.#bands.at(-1)!.shape[1] > 1) return;
     const lastTwo = this.#bands.splice(-2);
@@ -88,7 +94,10 @@ export class Bands {
     tf.dispose(input);
   }
 
-  /** Replaces every band by `f` of it, which may look at the band's neighbours; each old one is freed as soon as its neighbours are done. */
+  /**
+   * Replaces every band by `f` of it, which may look at the band's neighbours; each old one is freed as soon as its
+   * neighbours are done.
+   */
   #replace(f: (band: tf.Tensor4D, i: number) => tf.Tensor4D): void {
     const fresh = this.#bands.map((band, i) => {
       const made = tf.tidy(() => f(band, i));

@@ -91,7 +91,10 @@ const DEFAULTS: CLIPConfig = {
   initializer_factor: 1,
 };
 
-/** What transformers before version 4.40 wrote into the config of every network, whether or not it can write texts or name classes. */
+/**
+ * What transformers before version 4.40 wrote into the config of every network, whether or not it can write texts or
+ * name classes.
+ */
 const WRITTEN_FOR_ALL = [
   ...["chunk_size_feed_forward", "output_attentions", "output_hidden_states", "return_dict", "tie_word_embeddings"],
   ...["tokenizer_class", "id2label", "label2id", "max_length", "min_length", "num_beams", "num_beam_groups"],
@@ -117,7 +120,10 @@ export const clipTextConfig = (className: string, config: Partial<CLIPTextConfig
 export const clipVisionConfig = (className: string, config: Partial<CLIPVisionConfig>): CLIPVisionConfig =>
   resolveConfig(className, config, VISION_DEFAULTS, towerRules(config));
 
-/** Old files describe the towers twice. transformers goes by `text_config_dict` and `vision_config_dict`, where they are there. */
+/**
+ * Old files describe the towers twice. transformers goes by `text_config_dict` and `vision_config_dict`, where they are
+ * there.
+ */
 interface OldCLIPConfig extends Partial<CLIPConfig> {
   text_config_dict?: Partial<CLIPTextConfig> | null;
   vision_config_dict?: Partial<CLIPVisionConfig> | null;

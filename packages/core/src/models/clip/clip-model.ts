@@ -48,7 +48,8 @@ export class CLIPModel extends Model {
   }
 
   /**
-   * Compares every text with every picture: int32 ids [texts, L], pixels [pictures, image_size, image_size, num_channels].
+   * Compares every text with every picture: int32 ids [texts, L], pixels [pictures, image_size, image_size,
+   * num_channels].
    *
    * @throws ModelInputError on other shapes, texts that are too long and ids outside the vocabulary
    */
@@ -72,7 +73,10 @@ function unit(rows: tf.Tensor2D): tf.Tensor2D {
   return rows.div(rows.square().sum(1, true).sqrt());
 }
 
-/** Radford et al. 2021, figure 3: cross-entropy of picking each text's picture and each picture's text. Square logits -> scalar. */
+/**
+ * Radford et al. 2021, figure 3: cross-entropy of picking each text's picture and each picture's text. Square logits ->
+ * scalar.
+ */
 export function contrastiveLoss(logits: tf.Tensor2D): tf.Scalar {
   return tf.tidy(() => {
     const pairs = tf.eye(logits.shape[0]);

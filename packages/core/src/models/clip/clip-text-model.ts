@@ -76,7 +76,9 @@ export class CLIPTextTransformer {
     return { lastHiddenState, pooled: this.#pool(lastHiddenState, tokens), hiddenStates };
   }
 
-  /** The state at the end-of-text token, picked by a product with ones and zeros (gather over two axes has no gradient). */
+  /**
+   * The state at the end-of-text token, picked by a product with ones and zeros (gather over two axes has no gradient).
+   */
   #pool(states: tf.Tensor3D, tokens: Int32Array): tf.Tensor2D {
     const [batch, length] = states.shape;
     const picked = tf.buffer<tf.Rank.R3>([batch, 1, length]);
@@ -86,7 +88,10 @@ export class CLIPTextTransformer {
     return tf.matMul(picked.toTensor(), states).squeeze([1]);
   }
 
-  /** Where a text ends: its first end-of-text token; where the config names none (2 stands for that), its first largest. 0 if there is none. */
+  /**
+   * Where a text ends: its first end-of-text token; where the config names none (2 stands for that), its first largest.
+   * 0 if there is none.
+   */
   #end(tokens: Int32Array): number {
     const { eos_token_id } = this.#config;
     return Math.max(0, tokens.indexOf(eos_token_id === 2 ? Math.max(...tokens) : eos_token_id));
@@ -124,7 +129,8 @@ export class CLIPTextTransformer {
 /**
  * CLIP's text tower (Radford et al. 2021): what Stable Diffusion reads its prompts with.
  *
- * forward: int32 ids [B, L] -> {@link CLIPTextOutput}; the caller owns all of it. Throws ModelInputError on other shapes.
+ * forward: int32 ids [B, L] -> {@link CLIPTextOutput}; the caller owns all of it. Throws ModelInputError on other
+ * shapes.
  */
 export class CLIPTextModel extends Model {
   readonly config: CLIPTextConfig;
@@ -141,7 +147,8 @@ export class CLIPTextModel extends Model {
   }
 
   /**
-   * Reads int32 ids [B, L], L up to `max_position_embeddings`, each from 0 to `vocab_size` - 1; the caller owns the result.
+   * Reads int32 ids [B, L], L up to `max_position_embeddings`, each from 0 to `vocab_size` - 1; the caller owns the
+   * result.
    *
    * @throws ModelInputError on other shapes, texts that are too long and ids outside the vocabulary
    */

@@ -116,7 +116,10 @@ export class CLIPVisionModel extends Model {
     this.vision_model = new CLIPVisionTransformer("CLIPVisionModel", this.config);
   }
 
-  /** Reads pixels [B, image_size, image_size, num_channels]; the caller owns the result. Throws ModelInputError on other shapes. */
+  /**
+   * Reads pixels [B, image_size, image_size, num_channels]; the caller owns the result. Throws ModelInputError on other
+   * shapes.
+   */
   forward(pixels: tf.Tensor4D): CLIPVisionOutput {
     return tf.tidy(() => ({ ...this.vision_model.forward(pixels) }));
   }

@@ -163,7 +163,10 @@ export abstract class ConditionEncoder extends Model {
     }
   }
 
-  /** Turns the inputs that are numbers (times, sizes, classes) into vectors; the rest of the network then depends on tensors alone. */
+  /**
+   * Turns the inputs that are numbers (times, sizes, classes) into vectors; the rest of the network then depends on
+   * tensors alone.
+   */
   protected vectors(t: number | tf.Tensor1D, { classLabels, timeIds }: ConditionInputs): Vectors {
     return {
       time: this.#sinusoid(timestepVector(t), this.levels[0]!.channels),

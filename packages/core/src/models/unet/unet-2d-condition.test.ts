@@ -8,7 +8,8 @@ import { numbered, record } from "../../testing/record.js";
 import type { UNet2DConditionModel } from "./unet-2d-condition.js";
 import { type UNet2DConditionInputs } from "./unet-2d-condition.js";
 
-// 10 times the difference between PyTorch's own float32 and float64 (meta.json: 6e-7 to 1e-6 forward, 3e-6 for gradients).
+// 10 times the difference between PyTorch's own float32 and float64 (meta.json: 6e-7 to 1e-6 forward, 3e-6 for
+// gradients).
 const FORWARD = 1e-5;
 const GRADIENT = 5e-5;
 

@@ -18,9 +18,9 @@ export interface UNet2DConditionInputs extends ConditionInputs {
 }
 
 /**
- * The denoiser of Stable Diffusion (Rombach et al. 2022) and its relatives: a UNet (Ronneberger et al. 2015) of residual
- * and attention blocks that reads noisy latents, the time and the text. SD1, SD2, SDXL, LCM, inpainting, the 4x upscaler
- * and unCLIP's decoder differ in their config only.
+ * The denoiser of Stable Diffusion (Rombach et al. 2022) and its relatives: a UNet (Ronneberger et al. 2015) of
+ * residual and attention blocks that reads noisy latents, the time and the text. SD1, SD2, SDXL, LCM, inpainting, the
+ * 4x upscaler and unCLIP's decoder differ in their config only.
  *
  * forward: x [B, H, W, in_channels], t a number or [B], context [B, L, cross_attention_dim] -> [B, H, W, out_channels];
  * H and W may be any size, also odd.
@@ -73,7 +73,9 @@ export class UNet2DConditionModel extends ConditionEncoder {
       const { classLabels: _, timeIds: __, downResiduals, ...read } = inputs;
       const vectors = this.vectors(t, inputs);
       const added = Object.fromEntries(downResiduals?.map((residual, i) => [`downResiduals.${i}`, residual]) ?? []);
-      return recorded(this, { x, context, ...vectors, ...read, ...added }, () => this.#predict(x, context, vectors, inputs)); // prettier-ignore
+      return recorded(this, { x, context, ...vectors, ...read, ...added }, () =>
+        this.#predict(x, context, vectors, inputs),
+      );
     });
   }
 

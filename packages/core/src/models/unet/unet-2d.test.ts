@@ -8,8 +8,8 @@ import { numbered, record } from "../../testing/record.js";
 import { AdamW } from "../../training/adamw.js";
 import type { UNet2DModel } from "./unet-2d.js";
 
-// 10 times the difference between PyTorch's own float32 and float64 (meta.json: 8e-7 forward, 5e-6 for gradients, 1.4e-6
-// for parameters after AdamW).
+// 10 times the difference between PyTorch's own float32 and float64 (meta.json: 8e-7 forward, 5e-6 for gradients,
+// 1.4e-6 for parameters after AdamW).
 const FORWARD = 1e-5;
 const GRADIENT = 5e-5;
 

@@ -22,8 +22,8 @@ export interface UNet2DInputs {
 }
 
 /**
- * The denoiser of DDPM (Ho et al. 2020, appendix B): a UNet of residual and attention blocks that reads a noisy image and
- * the time, and perhaps a class.
+ * The denoiser of DDPM (Ho et al. 2020, appendix B): a UNet of residual and attention blocks that reads a noisy image
+ * and the time, and perhaps a class.
  *
  * forward: x [B, H, W, in_channels], t a number or [B] -> [B, H, W, out_channels]; H and W may be any size, also odd.
  */

@@ -13,8 +13,8 @@ export interface DifferenceMaskRequest {
 }
 
 /**
- * DiffEdit's mask (Couairon et al. 2023, section 3.2, step 1): where a network's answers for two texts differ, averaged over channels and kinds
- * of noise. [N, h, w, 1] of 0 and 1, which the caller owns; where nothing differs, all 0.
+ * DiffEdit's mask (Couairon et al. 2023, section 3.2, step 1): where a network's answers for two texts differ, averaged
+ * over channels and kinds of noise. [N, h, w, 1] of 0 and 1, which the caller owns; where nothing differs, all 0.
  */
 export async function differenceMask({ noisy, ask, ratio, signal }: DifferenceMaskRequest): Promise<tf.Tensor4D> {
   const maps = noisy.shape[1];

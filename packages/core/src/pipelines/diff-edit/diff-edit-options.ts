@@ -21,7 +21,9 @@ export interface DiffEditSettings {
   seed?: number;
   /** Where random numbers come from, default `keyedNoise(seed)`. */
   noise?: NoiseSource;
-  /** Let the first layer whose output is NaN or infinite throw a NonFiniteLayerError that names it. Slow; default false. */
+  /**
+   * Let the first layer whose output is NaN or infinite throw a NonFiniteLayerError that names it. Slow; default false.
+   */
   debug?: boolean;
   /** Ends the work between two steps, with the signal's reason. */
   signal?: AbortSignal;
@@ -55,7 +57,10 @@ export interface DiffEditInvertOptions extends DiffEditSettings, PromptOptions {
 
 /** What to draw into pictures. */
 export interface DiffEditOptions extends DiffEditSettings, PromptOptions {
-  /** What to change, [h, w], [N, h, w] with N > 1, or [N, h, w, 1] in [0, 1], one value a latent: from 0.5 on is drawn anew; borrowed. */
+  /**
+   * What to change, [h, w], [N, h, w] with N > 1, or [N, h, w, 1] in [0, 1], one value a latent: from 0.5 on is drawn
+   * anew; borrowed.
+   */
   mask: tf.Tensor2D | tf.Tensor3D | tf.Tensor4D;
   /** What {@link DiffEditInvertOptions} gave, the noisiest first, each [N, h, w, C]; borrowed. */
   imageLatents: readonly tf.Tensor4D[];

@@ -65,9 +65,10 @@ export interface DiffEditSchedulers {
 }
 
 /**
- * DiffEdit (Couairon et al. 2023): changes what a text says of a picture, where it must, with nothing drawn by hand. In three stages: a mask of
- * where the network's answers differ between the text that fits and the one that is wished for (`generateMask`), the noise that the picture would be
- * drawn from (`invert`), and the way back with the new text inside the mask, and the old latents outside (`generate`, `steps`).
+ * DiffEdit (Couairon et al. 2023): changes what a text says of a picture, where it must, with nothing drawn by hand. In
+ * three stages: a mask of where the network's answers differ between the text that fits and the one that is wished for
+ * (`generateMask`), the noise that the picture would be drawn from (`invert`), and the way back with the new text
+ * inside the mask, and the old latents outside (`generate`, `steps`).
  *
  * It works with the networks of a StableDiffusionPipeline, its LoRAs and learned words.
  */
@@ -93,10 +94,11 @@ export class StableDiffusionDiffEditPipeline {
   }
 
   /**
-   * Opens a folder of Stable Diffusion in the layout of diffusers, or a pipeline of the hub by its name; its schedulers are used if an
-   * `inverse_scheduler/` is among them.
+   * Opens a folder of Stable Diffusion in the layout of diffusers, or a pipeline of the hub by its name; its schedulers
+   * are used if an `inverse_scheduler/` is among them.
    *
-   * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit; HubError for downloads
+   * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit;
+   *   HubError for downloads
    */
   static async fromPretrained(
     from: string | URL,
@@ -121,8 +123,8 @@ export class StableDiffusionDiffEditPipeline {
   }
 
   /**
-   * Where pictures must change for a new text (section 3.2, step 1): noised pictures are shown to the network with both texts, and where the
-   * answers differ by more than half of `maskThresholdingRatio` times the mean is in the mask.
+   * Where pictures must change for a new text (section 3.2, step 1): noised pictures are shown to the network with both
+   * texts, and where the answers differ by more than half of `maskThresholdingRatio` times the mean is in the mask.
    *
    * @returns [N, h, w, 1] of 0 and 1, one value a latent; the caller owns it
    * @throws PipelineOptionError before any work
@@ -179,8 +181,8 @@ export class StableDiffusionDiffEditPipeline {
   }
 
   /**
-   * The latents of pictures on their way to the noise that they would be drawn from (step 2; DDIM inversion, Song et al. 2021): after each
-   * step, the noisiest first, each [N, h, w, C]. The caller owns them.
+   * The latents of pictures on their way to the noise that they would be drawn from (step 2; DDIM inversion, Song et
+   * al. 2021): after each step, the noisiest first, each [N, h, w, C]. The caller owns them.
    *
    * @throws PipelineOptionError before any work
    */
@@ -218,7 +220,10 @@ export class StableDiffusionDiffEditPipeline {
     }
   }
 
-  /** Draws into pictures. The caller owns both tensors: `images` [B, H, W, 3] in [0, 1], and the `latents` they were made from. */
+  /**
+   * Draws into pictures. The caller owns both tensors: `images` [B, H, W, 3] in [0, 1], and the `latents` they were
+   * made from.
+   */
   async generate(options: DiffEditOptions): Promise<{ images: tf.Tensor4D; latents: tf.Tensor4D }> {
     let latents: tf.Tensor4D | undefined;
     try {
@@ -237,7 +242,8 @@ export class StableDiffusionDiffEditPipeline {
   /**
    * The same, one step at a time (step 3): leaving the loop frees everything.
    *
-   * @throws PipelineOptionError before any work, if an option is out of its range or the latents are those of other steps
+   * @throws PipelineOptionError before any work, if an option is out of its range or the latents are those of other
+   *   steps
    */
   async *steps(options: DiffEditOptions): AsyncGenerator<DiffEditStep, void, undefined> {
     requireKnownOptions(options, DIFF_EDIT_OPTIONS);

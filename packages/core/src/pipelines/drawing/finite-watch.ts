@@ -3,8 +3,8 @@ import { Model } from "../../models/model.js";
 import { checkLayersFinite, NonFiniteLayerError, nonFiniteValues } from "../../nn/layer-trace.js";
 
 /**
- * Looks for NaN and infinity in all that a pipeline's networks compute, where its `debug` option asks for it, and names the step, the network
- * and the layer. Without that it does nothing: no kernel runs, and no layer is changed.
+ * Looks for NaN and infinity in all that a pipeline's networks compute, where its `debug` option asks for it, and names
+ * the step, the network and the layer. Without that it does nothing: no kernel runs, and no layer is changed.
  */
 export class FiniteWatch {
   /** @param parts the networks by the names that errors give them; what is none is left out */

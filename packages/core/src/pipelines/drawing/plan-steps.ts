@@ -19,7 +19,9 @@ export function planDrawing(scheduler: Scheduler, steps: number): Plan {
   return planSteps(scheduler, steps);
 }
 
-/** The sampler's plan; @throws PipelineOptionError, in the option's name, for as many steps as the sampler cannot make */
+/**
+ * The sampler's plan; @throws PipelineOptionError, in the option's name, for as many steps as the sampler cannot make
+ */
 export function planSteps(scheduler: Scheduler, steps: number, option = "numInferenceSteps"): Plan {
   try {
     return scheduler.plan(steps);

@@ -26,9 +26,9 @@ function stepStarts({ _class_name, skip_prk_steps }: Scheduler["config"], calls:
 }
 
 /**
- * Which part of a plan is walked: with a picture the last `strength` of the steps, rounded down (Meng et al. 2022); with `denoisingStart` and
- * `denoisingEnd` the calls at timesteps below and from these shares of the way on, so that two pipelines share one plan without a gap
- * (Podell et al. 2024, section 2.5).
+ * Which part of a plan is walked: with a picture the last `strength` of the steps, rounded down (Meng et al. 2022);
+ * with `denoisingStart` and `denoisingEnd` the calls at timesteps below and from these shares of the way on, so that
+ * two pipelines share one plan without a gap (Podell et al. 2024, section 2.5).
  *
  * @throws PipelineOptionError if nothing is left to do
  */

@@ -51,7 +51,8 @@ export async function openPipelineFile<P>(
 /**
  * The tokenizer that goes with a single file.
  *
- * @throws PipelineOptionError if it is neither given nor in the `config` folder; WeightsFormatError if the file is none, which matters more
+ * @throws PipelineOptionError if it is neither given nor in the `config` folder; WeightsFormatError if the file is
+ *   none, which matters more
  */
 export async function tokenizerForFile(
   from: BytesFrom,

@@ -27,10 +27,12 @@ export class PipelineFolder {
   ) {}
 
   /**
-   * Checks that the folder holds the parts that `required` names, and gives them to `build`; frees what was read if that fails.
-   * "owner/name", where there is no such folder, is a pipeline of the hub, of which these parts are downloaded.
+   * Checks that the folder holds the parts that `required` names, and gives them to `build`; frees what was read if
+   * that fails. "owner/name", where there is no such folder, is a pipeline of the hub, of which these parts are
+   * downloaded.
    *
-   * @throws PipelineFolderError if a part is missing, is of another class or has no use in this pipeline; HubError for downloads
+   * @throws PipelineFolderError if a part is missing, is of another class or has no use in this pipeline; HubError for
+   *   downloads
    */
   static async open<P>(
     from: string | URL,

@@ -6,10 +6,11 @@ import { requireCallables } from "./option-checks.js";
 export type OptionNames<O> = Readonly<Record<keyof O, true>>;
 
 /**
- * Plain JavaScript has nobody else to say that an option is misspelt, and a default that goes on in its place looks like a result.
+ * Plain JavaScript has nobody else to say that an option is misspelt, and a default that goes on in its place looks
+ * like a result.
  *
- * @throws PipelineOptionError for options that are none, names that are not among `names`, with the nearest that is, and what cannot be
- * called but will be
+ * @throws PipelineOptionError for options that are none, names that are not among `names`, with the nearest that is,
+ *   and what cannot be called but will be
  */
 export function requireKnownOptions<O extends object>(options: O, names: OptionNames<O>): void {
   if (typeof options !== "object" || (options as O | null) === null || Array.isArray(options)) {

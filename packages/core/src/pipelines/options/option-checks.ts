@@ -31,7 +31,8 @@ export function requireTensors(options: Record<string, unknown>): void {
 const OVERSHOOT = 0.25;
 
 /**
- * Pictures must be in [0, 1]: bytes, and pictures in [-1, 1] as networks take them, would be drawn from as if they were glaring ones.
+ * Pictures must be in [0, 1]: bytes, and pictures in [-1, 1] as networks take them, would be drawn from as if they were
+ * glaring ones.
  *
  * @throws PipelineOptionError also for NaN
  */

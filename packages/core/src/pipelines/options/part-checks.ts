@@ -7,7 +7,10 @@ export function requireUNet(pipeline: string, condition: boolean, problem: strin
   if (!condition) throw new PipelinePartsError(`${pipeline}: the UNet ${problem}`);
 }
 
-/** @throws PipelinePartsError if the UNet does not work on the autoencoder's latents, alone or with a mask and a masked picture */
+/**
+ * @throws PipelinePartsError if the UNet does not work on the autoencoder's latents, alone or with a mask and a masked
+ * picture
+ */
 export function requireLatentChannels(pipeline: string, unet: UNet2DConditionModel, vae: AutoencoderKL): void {
   const { in_channels, out_channels } = unet.config;
   const channels = vae.config.latent_channels;
@@ -24,7 +27,10 @@ export function requireLatentChannels(pipeline: string, unet: UNet2DConditionMod
   );
 }
 
-/** @throws PipelinePartsError if the UNet's cross-attention reads states of another width than the text encoders make together */
+/**
+ * @throws PipelinePartsError if the UNet's cross-attention reads states of another width than the text encoders make
+ * together
+ */
 export function requireTextWidth(pipeline: string, unet: UNet2DConditionModel, width: number): void {
   const widths = [unet.config.cross_attention_dim].flat();
   requireUNet(

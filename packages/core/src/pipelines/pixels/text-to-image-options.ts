@@ -35,8 +35,8 @@ export interface TextToImageOptions {
   /** Where random numbers come from, default `keyedNoise(seed)`. */
   noise?: NoiseSource;
   /**
-   * Look at every layer's output, and let the first that is NaN or infinite throw a NonFiniteLayerError that names the step and the layer.
-   * Slow; default false, which costs nothing.
+   * Look at every layer's output, and let the first that is NaN or infinite throw a NonFiniteLayerError that names the
+   * step and the layer. Slow; default false, which costs nothing.
    */
   debug?: boolean;
   /** Ends the work between two steps, with the signal's reason. */

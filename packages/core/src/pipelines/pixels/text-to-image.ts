@@ -55,9 +55,11 @@ export class TextToImagePipeline {
 
   /**
    * Opens a folder in the layout of diffusers: `model_index.json` names the parts, each part has its subfolder
-   * (`unet/`, `text_encoder/`, `text_encoder_2/`, `tokenizer/`, `scheduler/`); or one of the Hugging Face hub by its name, "owner/name".
+   * (`unet/`, `text_encoder/`, `text_encoder_2/`, `tokenizer/`, `scheduler/`); or one of the Hugging Face hub by its
+   * name, "owner/name".
    *
-   * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit; HubError for downloads
+   * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit;
+   *   HubError for downloads
    */
   static async fromPretrained(from: string | URL, options: FromPretrainedOptions = {}): Promise<TextToImagePipeline> {
     return PipelineFolder.open(
@@ -82,7 +84,10 @@ export class TextToImagePipeline {
     await writePipelineFolder(folder, "TextToImagePipeline", parts, { save });
   }
 
-  /** Draws the prompts. The caller owns both tensors: `images` [B, H, W, 3] in [0, 1], and `latents`, the same unclipped. */
+  /**
+   * Draws the prompts. The caller owns both tensors: `images` [B, H, W, 3] in [0, 1], and `latents`, the same
+   * unclipped.
+   */
   async generate(options: TextToImageOptions): Promise<{ images: tf.Tensor4D; latents: tf.Tensor4D }> {
     let latents: tf.Tensor4D | undefined;
     try {
@@ -135,7 +140,9 @@ export class TextToImagePipeline {
     }
   }
 
-  /** What the network needs to know of a batch; with negative prompts, these come first, as an equal half of the batch. */
+  /**
+   * What the network needs to know of a batch; with negative prompts, these come first, as an equal half of the batch.
+   */
   #read(prompts: string[], negativePrompts: string[], numImages: number): TextConditioning {
     return tf.tidy(() => {
       const positive = repeatPrompts(encodePrompts(prompts, this.parts), numImages);

@@ -89,7 +89,10 @@ describe("Stable Diffusion with a ControlNet", () => {
   });
 
   it("of several adds up what each says, each while it is followed", async () => {
-    const [image, other] = [1, 2].map((seed) => tf.randomUniform<tf.Rank.R3>([32, 32, 3], 0, 1, "float32", seed)) as [tf.Tensor3D, tf.Tensor3D]; // prettier-ignore
+    const [image, other] = [1, 2].map((seed) => tf.randomUniform<tf.Rank.R3>([32, 32, 3], 0, 1, "float32", seed)) as [
+      tf.Tensor3D,
+      tf.Tensor3D,
+    ];
     const draw = async (control: Control | readonly Control[]) => {
       const drawn = await pipeline.generate({ ...OPTIONS, control });
       const values = [...drawn.latents.dataSync()];
@@ -98,11 +101,17 @@ describe("Stable Diffusion with a ControlNet", () => {
     };
     const differ = (a: number[], b: number[]) => Math.max(...a.map((value, i) => Math.abs(value - b[i]!)));
     // What a ControlNet adds is in proportion to its scale: two of them on one picture are one of both scales.
-    const together = await draw([{ model, image, scale: 0.5 }, { model, image, scale: 0.75 }]); // prettier-ignore
+    const together = await draw([
+      { model, image, scale: 0.5 },
+      { model, image, scale: 0.75 },
+    ]);
     expect(differ(together, await draw({ model, image, scale: 1.25 }))).toBeLessThan(1e-4);
     expect(differ(together, await draw({ model, image, scale: 0.75 }))).toBeGreaterThan(1e-3);
     // The one before the middle, the other after it.
-    const [early, late] = [{ model, image, end: 0.5 }, { model, image: other, start: 0.5 }]; // prettier-ignore
+    const [early, late] = [
+      { model, image, end: 0.5 },
+      { model, image: other, start: 0.5 },
+    ];
     const both = await draw([early, late]);
     expect(both).toEqual(await draw([late, early]));
     for (const alone of [early, late]) expect(differ(both, await draw(alone))).toBeGreaterThan(1e-3);
@@ -113,7 +122,9 @@ describe("Stable Diffusion with a ControlNet", () => {
   it("of several names the one that is wrong", async () => {
     const image = tf.zeros<tf.Rank.R3>([32, 32, 3]);
     const wrong = { model, image, scale: NaN };
-    await expect(pipeline.generate({ ...OPTIONS, control: [{ model, image }, wrong] })).rejects.toThrow("control[1].scale: NaN"); // prettier-ignore
+    await expect(pipeline.generate({ ...OPTIONS, control: [{ model, image }, wrong] })).rejects.toThrow(
+      "control[1].scale: NaN",
+    );
     image.dispose();
   });
 

@@ -15,7 +15,10 @@ export interface Control {
   /** Shares of the sampling, 0 to 1, between which it is followed. Default 0 and 1: all the time. */
   start?: number;
   end?: number;
-  /** Follow the picture where the prompt says nothing: weakly at fine levels, and not at all for the negative prompt. Default false. */
+  /**
+   * Follow the picture where the prompt says nothing: weakly at fine levels, and not at all for the negative prompt.
+   * Default false.
+   */
   guessMode?: boolean;
 }
 

@@ -53,7 +53,10 @@ export interface StableDiffusionStep {
   preview(): tf.Tensor4D;
 }
 
-/** What the UNet is told besides latents and time; when guided for twice the batch, the negative prompts first. The caller owns it. */
+/**
+ * What the UNet is told besides latents and time; when guided for twice the batch, the negative prompts first. The
+ * caller owns it.
+ */
 export type Condition = {
   context: tf.Tensor3D;
   inputs: UNet2DConditionInputs & tf.TensorContainerObject;
@@ -68,8 +71,8 @@ export type PromptStates = {
 };
 
 /**
- * Latent diffusion (Rombach et al. 2022): a UNet takes the noise out of latents, step by step; an autoencoder makes a picture of them. What
- * the UNet is told of the prompts is left to the kinds of Stable Diffusion.
+ * Latent diffusion (Rombach et al. 2022): a UNet takes the noise out of latents, step by step; an autoencoder makes a
+ * picture of them. What the UNet is told of the prompts is left to the kinds of Stable Diffusion.
  */
 export abstract class LatentPipeline<P extends LatentPipelineParts, O extends StableDiffusionOptions> {
   /** LoRAs that are mixed into the UNet and the text encoders: `await pipeline.loras.load(file, { scale: 0.8 })`. */

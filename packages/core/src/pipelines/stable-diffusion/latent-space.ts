@@ -4,14 +4,17 @@ import { toUnit } from "../../image/to-unit.js";
 import type { AutoencoderKL } from "../../models/autoencoder/autoencoder-kl.js";
 import { repeatRows } from "./text-conditioning.js";
 
-/** A picture of more latents than this is worked on in bands of this many rows, and one by one: the same result in less memory. */
+/**
+ * A picture of more latents than this is worked on in bands of this many rows, and one by one: the same result in less
+ * memory.
+ */
 const LARGE = 64 * 64;
 const BAND_ROWS = 16;
 
 /**
- * The space that a latent diffusion model works in: what its autoencoder makes of pictures, shifted and scaled to a standard
- * deviation of about 1 (Rombach et al. 2022, appendix G: `scaling_factor`), or for each channel by what was measured
- * (`latents_mean` and `latents_std`, as Playground v2.5 has them).
+ * The space that a latent diffusion model works in: what its autoencoder makes of pictures, shifted and scaled to a
+ * standard deviation of about 1 (Rombach et al. 2022, appendix G: `scaling_factor`), or for each channel by what was
+ * measured (`latents_mean` and `latents_std`, as Playground v2.5 has them).
  */
 export class LatentSpace {
   /** Pixels a latent, along each side. */
@@ -31,8 +34,8 @@ export class LatentSpace {
   }
 
   /**
-   * Pictures [B, H, W, 3] in [0, 1] to latents [B copies, H / factor, W / factor, C], drawn from their distribution, so many times from
-   * each; the caller owns them.
+   * Pictures [B, H, W, 3] in [0, 1] to latents [B copies, H / factor, W / factor, C], drawn from their distribution, so
+   * many times from each; the caller owns them.
    */
   encode(images: tf.Tensor4D, noise: NoiseSource, copies = 1): tf.Tensor4D {
     return tf.tidy(() => {

@@ -6,7 +6,10 @@ import { relativeRms } from "../../testing/fixture.js";
 import type { LatentSpace } from "./latent-space.js";
 import { preview, previewMap } from "./preview.js";
 
-/** An autoencoder that repeats `factor` times the mean of two colours and a linear map of each latent: all that a preview can know. */
+/**
+ * An autoencoder that repeats `factor` times the mean of two colours and a linear map of each latent: all that a
+ * preview can know.
+ */
 function linearSpace(map: tf.Tensor2D, factor: number): LatentSpace {
   const decode = (latents: tf.Tensor4D): tf.Tensor4D => {
     const colours = tf.matMul(latents.reshape([-1, 4]), map).add(0.5);

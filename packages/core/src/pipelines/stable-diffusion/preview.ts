@@ -6,9 +6,9 @@ import type { LatentSpace } from "./latent-space.js";
 const SIZE = 16;
 
 /**
- * The best linear map from a latent to the mean colour of its pixels, [C + 1, 3] with the offset last: a picture of latents for the
- * price of one small product, 1 / factor as large as the decoded one. Found once, by least squares on what the autoencoder makes
- * of noise.
+ * The best linear map from a latent to the mean colour of its pixels, [C + 1, 3] with the offset last: a picture of
+ * latents for the price of one small product, 1 / factor as large as the decoded one. Found once, by least squares on
+ * what the autoencoder makes of noise.
  */
 export function previewMap(space: LatentSpace): number[][] {
   const { inputs, pictures } = tf.tidy(() => {
@@ -34,7 +34,10 @@ function withOne(rows: tf.Tensor): tf.Tensor2D {
   return tf.concat([rows, tf.ones([rows.shape[0], 1])], 1) as tf.Tensor2D;
 }
 
-/** M of least sum (X M - Y)^2, by the normal equations X'X M = X'Y; a trace of the diagonal is added lest they have no solution. */
+/**
+ * M of least sum (X M - Y)^2, by the normal equations X'X M = X'Y; a trace of the diagonal is added lest they have no
+ * solution.
+ */
 function leastSquares(x: number[][], y: number[][]): number[][] {
   const columns = x[0]!.length;
   const product = (i: number, j: (row: number) => number) => x.reduce((sum, row, k) => sum + row[i]! * j(k), 0);

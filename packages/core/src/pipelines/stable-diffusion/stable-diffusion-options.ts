@@ -16,15 +16,18 @@ import type { StableDiffusionStep } from "./latent-pipeline.js";
 /**
  * What to draw, and how; checked before any work is done, and a PipelineOptionError says what is wrong.
  *
- * With `image` it is image-to-image: the picture is noised as far as `strength` says and drawn anew from there. With `image` and `mask` it is
- * inpainting. All tensors are borrowed.
+ * With `image` it is image-to-image: the picture is noised as far as `strength` says and drawn anew from there. With
+ * `image` and `mask` it is inpainting. All tensors are borrowed.
  */
 export interface StableDiffusionOptions {
   /** What to draw; several prompts are drawn in one batch. Left out only if `promptEmbeds` is given. */
   prompt?: string | string[];
   /** What to draw away from, one for all prompts or one for each. Default "". */
   negativePrompt?: string | string[];
-  /** Read weights in prompts, `(word:1.3)`, `(word)`, `[word]`: see parsePromptWeights. Default false: brackets are text. */
+  /**
+   * Read weights in prompts, `(word:1.3)`, `(word)`, `[word]`: see parsePromptWeights. Default false: brackets are
+   * text.
+   */
   promptWeighting?: boolean;
   /** States of a text encoder in place of prompts, [prompts, tokens, C]. */
   promptEmbeds?: tf.Tensor3D;
@@ -36,25 +39,30 @@ export interface StableDiffusionOptions {
   guidanceScale?: number;
   /** 0 to 1, default 0: how much of the contrast that guidance adds is taken back (Lin et al. 2024). */
   guidanceRescale?: number;
-  /** Share of fresh noise, 0 to 1, for samplers that let it be chosen (DDIM, TCD). Default 0, as in diffusers, also for TCD. */
+  /**
+   * Share of fresh noise, 0 to 1, for samplers that let it be chosen (DDIM, TCD). Default 0, as in diffusers, also for
+   * TCD.
+   */
   eta?: number;
-  /** Layers of the text encoder to leave out at its end, default 0; 1 is what many community models were trained with. */
+  /**
+   * Layers of the text encoder to leave out at its end, default 0; 1 is what many community models were trained with.
+   */
   clipSkip?: number;
   /** The same seed draws the same pictures on every backend, but for rounding. Default 0, a seed like any other. */
   seed?: number;
   /** Pictures of each prompt, default 1; they follow each other in the result. */
   numImages?: number;
   /**
-   * In pixels, multiples of the autoencoder's factor (8 for the published models). Default: those of the `image` or the `latents`, else
-   * what the network was trained on.
+   * In pixels, multiples of the autoencoder's factor (8 for the published models). Default: those of the `image` or the
+   * `latents`, else what the network was trained on.
    */
   width?: number;
   height?: number;
   /** Another sampler than the pipeline's. */
   scheduler?: Scheduler;
   /**
-   * Noise to start from, standard normal, [prompts x numImages, height / factor, width / factor, C], default: drawn from `noise`; with
-   * `denoisingStart` the latents that another pipeline handed over.
+   * Noise to start from, standard normal, [prompts x numImages, height / factor, width / factor, C], default: drawn
+   * from `noise`; with `denoisingStart` the latents that another pipeline handed over.
    */
   latents?: tf.Tensor4D;
   /** Where random numbers come from, default `keyedNoise(seed)`. */
@@ -63,27 +71,37 @@ export interface StableDiffusionOptions {
   image?: tf.Tensor3D | tf.Tensor4D;
   /** What to paint anew, from 0.5 on, and what to keep: [H, W], [H, W, 1] or [B, H, W, 1], of the picture's size. */
   mask?: tf.Tensor2D | tf.Tensor3D | tf.Tensor4D;
-  /** 0 to 1: how much of the picture is drawn anew. Default 0.8, with a mask 1 (nothing of what was under it shows through). */
+  /**
+   * 0 to 1: how much of the picture is drawn anew. Default 0.8, with a mask 1 (nothing of what was under it shows
+   * through).
+   */
   strength?: number;
-  /** 0 to 1: stop after this share of the way from noise to picture and leave the rest to another pipeline. Default 1. */
+  /**
+   * 0 to 1: stop after this share of the way from noise to picture and leave the rest to another pipeline. Default 1.
+   */
   denoisingEnd?: number;
   /**
-   * 0 to 1: go on from `latents` that another pipeline left at its `denoisingEnd` of this, by the same sampler and number of steps. Where it was
-   * inpainting, give the `mask` too; the `image` is in the latents, and is needed only by networks of 9 channels and for `pasteBack`.
+   * 0 to 1: go on from `latents` that another pipeline left at its `denoisingEnd` of this, by the same sampler and
+   * number of steps. Where it was inpainting, give the `mask` too; the `image` is in the latents, and is needed only by
+   * networks of 9 channels and for `pasteBack`.
    */
   denoisingStart?: number;
   /**
-   * With a mask: put the given picture back outside it, bit for bit; without, all has been through the autoencoder. A network of 9 channels
-   * also has its latents outside the mask set to the picture's after each step, so that what it paints fits (diffusers does not). Default false.
+   * With a mask: put the given picture back outside it, bit for bit; without, all has been through the autoencoder. A
+   * network of 9 channels also has its latents outside the mask set to the picture's after each step, so that what it
+   * paints fits (diffusers does not). Default false.
    */
   pasteBack?: boolean;
-  /** With `pasteBack` only: the width in pixels of the band inside the mask over which the new picture fades in. Default 0. */
+  /**
+   * With `pasteBack` only: the width in pixels of the band inside the mask over which the new picture fades in. Default
+   * 0.
+   */
   maskBlur?: number;
   /** A ControlNet and the picture it reads; with several, what they add to the UNet is added up. */
   control?: Control | readonly Control[];
   /**
-   * Look at every layer's output, and let the first that is NaN or infinite throw a NonFiniteLayerError that names the step and the layer.
-   * Slow; default false, which costs nothing.
+   * Look at every layer's output, and let the first that is NaN or infinite throw a NonFiniteLayerError that names the
+   * step and the layer. Slow; default false, which costs nothing.
    */
   debug?: boolean;
   /** Ends the work between two steps, with the signal's reason. */

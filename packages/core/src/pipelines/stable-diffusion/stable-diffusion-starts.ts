@@ -47,13 +47,14 @@ export function startFromImage(request: StartRequest, image: tf.Tensor4D, first:
 }
 
 /**
- * Inpainting. A network of C channels knows nothing of masks: after each step what lies outside the mask is set to the picture,
- * noised to that step's level, and after the last to the picture itself (Lugmayr et al. 2022, without its jumps). One of 2 C + 1 channels is
- * shown the mask and the picture without what the mask covers, and draws to fit; where the picture's own pixels come back in the end, its
- * latents stay as well, so that what is painted fits to them. `fromNoise` starts from pure noise, otherwise from the noised picture.
+ * Inpainting. A network of C channels knows nothing of masks: after each step what lies outside the mask is set to the
+ * picture, noised to that step's level, and after the last to the picture itself (Lugmayr et al. 2022, without its
+ * jumps). One of 2 C + 1 channels is shown the mask and the picture without what the mask covers, and draws to fit;
+ * where the picture's own pixels come back in the end, its latents stay as well, so that what is painted fits to them.
+ * `fromNoise` starts from pure noise, otherwise from the noised picture.
  *
- * Noise is drawn as diffusers draws it, so that the same source gives the same picture: for the picture's latents, if they are needed,
- * the start, and the masked picture's latents, needed or not.
+ * Noise is drawn as diffusers draws it, so that the same source gives the same picture: for the picture's latents, if
+ * they are needed, the start, and the masked picture's latents, needed or not.
  */
 export function startInpainting(
   request: StartRequest,
@@ -87,8 +88,8 @@ export function startInpainting(
 }
 
 /**
- * Inpainting where another pipeline stopped. For a network of C channels the latents hold the picture outside the mask, as that pipeline's
- * last step left it, and there it stays; one of 2 C + 1 channels is shown `image` again.
+ * Inpainting where another pipeline stopped. For a network of C channels the latents hold the picture outside the mask,
+ * as that pipeline's last step left it, and there it stays; one of 2 C + 1 channels is shown `image` again.
  */
 export function resumeInpainting(
   request: StartRequest,
@@ -138,7 +139,10 @@ function seenOf({ space, noise, shape }: StartRequest, mask: tf.Tensor4D, image:
   return { small, context: tf.concat([small, inBatch(space.encode(masked, noise), shape)], 3) };
 }
 
-/** Sets latents outside the mask to the clean ones, with noise of the next step's level, and without after the last, `end` - 1. */
+/**
+ * Sets latents outside the mask to the clean ones, with noise of the next step's level, and without after the last,
+ * `end` - 1.
+ */
 function keepOutside(plan: Plan, mask: tf.Tensor4D, clean: tf.Tensor4D, noise: tf.Tensor4D, end: number) {
   return (x: tf.Tensor4D, index: number): tf.Tensor4D => {
     const kept = index === end - 1 ? clean : (plan.addNoise(clean, noise, index + 1) as tf.Tensor4D);

@@ -14,8 +14,9 @@ export type PixelPair = readonly [number, number];
 /**
  * What Stable Diffusion XL takes besides {@link StableDiffusionOptions}. Guidance is 5 by default.
  *
- * The sizes are its micro-conditioning (Podell et al. 2024, section 2.2): it was told of each picture it learned from how large it was before
- * it was cut to size, and where it was cut. A small `originalSize` gives soft pictures, a crop gives pictures that are cut off.
+ * The sizes are its micro-conditioning (Podell et al. 2024, section 2.2): it was told of each picture it learned from
+ * how large it was before it was cut to size, and where it was cut. A small `originalSize` gives soft pictures, a crop
+ * gives pictures that are cut off.
  */
 export interface StableDiffusionXLOptions extends StableDiffusionOptions {
   /** What the second text encoder reads, one for each prompt. Default: the same. */
@@ -37,7 +38,10 @@ export interface StableDiffusionXLOptions extends StableDiffusionOptions {
   negativeTargetSize?: PixelPair;
   /** Default, as in diffusers: that of the prompts; [0, 0] with a size of its own, and for the refiner. */
   negativeCropsCoordsTopLeft?: PixelPair;
-  /** For the refiner, which is told of a mark for beauty in place of the target size: 6, and 2.5 for the negative prompts. */
+  /**
+   * For the refiner, which is told of a mark for beauty in place of the target size: 6, and 2.5 for the negative
+   * prompts.
+   */
   aestheticScore?: number;
   negativeAestheticScore?: number;
 }

@@ -69,9 +69,9 @@ export interface StableDiffusionXLFileOptions extends StableDiffusionFileOptions
 }
 
 /**
- * Stable Diffusion XL (Podell et al. 2024), its refiner and XL-Turbo: the UNet reads the states of two text encoders, a sentence vector of the
- * second, and the sizes of {@link StableDiffusionXLOptions}. It draws from text, from a picture and into a picture as
- * {@link StableDiffusionPipeline} does.
+ * Stable Diffusion XL (Podell et al. 2024), its refiner and XL-Turbo: the UNet reads the states of two text encoders, a
+ * sentence vector of the second, and the sizes of {@link StableDiffusionXLOptions}. It draws from text, from a picture
+ * and into a picture as {@link StableDiffusionPipeline} does.
  *
  *     const latents = await base.generateLatents({ prompt, denoisingEnd: 0.8 });
  *     const { images } = await refiner.generate({ prompt, latents, denoisingStart: 0.8 });
@@ -90,10 +90,11 @@ export class StableDiffusionXLPipeline extends LatentPipeline<StableDiffusionXLP
   }
 
   /**
-   * Opens a folder in the layout of diffusers; or a pipeline of the Hugging Face hub by its name, "owner/name"; or what ends in
-   * `.safetensors`, or is a Blob or bytes, as a single file.
+   * Opens a folder in the layout of diffusers; or a pipeline of the Hugging Face hub by its name, "owner/name"; or what
+   * ends in `.safetensors`, or is a Blob or bytes, as a single file.
    *
-   * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit; HubError for downloads
+   * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit;
+   *   HubError for downloads
    */
   static async fromPretrained(
     from: BytesFrom,
@@ -121,7 +122,8 @@ export class StableDiffusionXLPipeline extends LatentPipeline<StableDiffusionXLP
   /**
    * Opens a checkpoint that is one file; give `tokenizer` and `tokenizer2`, or a `config` folder that has them.
    *
-   * @throws PipelineOptionError without a vocabulary, PipelinePartsError for a file of another family; those of loadSingleFile
+   * @throws PipelineOptionError without a vocabulary, PipelinePartsError for a file of another family; those of
+   *   loadSingleFile
    */
   static async fromSingleFile(
     from: BytesFrom,
@@ -140,7 +142,10 @@ export class StableDiffusionXLPipeline extends LatentPipeline<StableDiffusionXLP
     });
   }
 
-  /** Teaches both text encoders a new word from a file, a folder or the hub, for use in prompts: both or, if that fails, none. */
+  /**
+   * Teaches both text encoders a new word from a file, a folder or the hub, for use in prompts: both or, if that fails,
+   * none.
+   */
   async loadTextualInversion(from: BytesFrom, token?: string, where: AddOnFileOptions = {}): Promise<void> {
     const { tokenizer, textEncoder, tokenizer2, textEncoder2 } = this.parts;
     const second = await readTextualInversion(from, {
@@ -158,7 +163,10 @@ export class StableDiffusionXLPipeline extends LatentPipeline<StableDiffusionXLP
     this.parts.tokenizer2 = second.tokenizer;
   }
 
-  /** Writes a folder that {@link fromPretrained} and Python's diffusers open; `save` halves the precision, splits large files. */
+  /**
+   * Writes a folder that {@link fromPretrained} and Python's diffusers open; `save` halves the precision, splits large
+   * files.
+   */
   async savePretrained(folder: string, save: SaveOptions = {}): Promise<void> {
     const { unet, vae, textEncoder, textEncoder2, tokenizer, tokenizer2, scheduler } = this.parts;
     const encoders = { text_encoder: textEncoder, text_encoder_2: textEncoder2 };
@@ -237,7 +245,8 @@ export class StableDiffusionXLPipeline extends LatentPipeline<StableDiffusionXLP
       forceZerosForEmptyPrompt
     )
       return { context: tf.zerosLike(like.context), pooled: tf.zerosLike(like.pooled!) };
-    const reading = { weighting: options.promptWeighting, tokens: like.context.shape[1] }; // As diffusers does, without clipSkip.
+    // As diffusers does, without clipSkip.
+    const reading = { weighting: options.promptWeighting, tokens: like.context.shape[1] };
     const read = this.#read(negatives, negativePrompt2, reading);
     return repeatPrompts({ ...read, pooled: negativePooledPromptEmbeds ?? read.pooled }, batch / read.context.shape[0]);
   }
@@ -258,7 +267,10 @@ export class StableDiffusionXLPipeline extends LatentPipeline<StableDiffusionXLP
   }
 }
 
-/** Whether the UNet is the refiner's, which is told a mark in place of the target size; throws PipelinePartsError if the parts do not fit. */
+/**
+ * Whether the UNet is the refiner's, which is told a mark in place of the target size; throws PipelinePartsError if the
+ * parts do not fit.
+ */
 function requireFittingParts({ unet, vae, textEncoder, tokenizer, textEncoder2 }: StableDiffusionXLParts): boolean {
   requireLatentChannels(NAME, unet, vae);
   if ((textEncoder === undefined) !== (tokenizer === undefined)) {

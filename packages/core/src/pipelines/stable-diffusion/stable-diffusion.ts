@@ -72,15 +72,18 @@ export interface StableDiffusionParts extends LatentPipelineParts {
 }
 
 /**
- * Stable Diffusion (Rombach et al. 2022): a UNet takes the noise out of latents, step by step, told by CLIP's text encoder what they
- * show; an autoencoder makes a picture of them. One class draws from text, from a picture (`image`), and into a picture (`image` and
- * `mask`): see {@link StableDiffusionOptions}.
+ * Stable Diffusion (Rombach et al. 2022): a UNet takes the noise out of latents, step by step, told by CLIP's text
+ * encoder what they show; an autoencoder makes a picture of them. One class draws from text, from a picture (`image`),
+ * and into a picture (`image` and `mask`): see {@link StableDiffusionOptions}.
  */
 export class StableDiffusionPipeline extends LatentPipeline<StableDiffusionParts, StableDiffusionOptions> {
   readonly loras: LoraSet;
   protected override readonly optionNames = STABLE_DIFFUSION_OPTIONS;
 
-  /** The scheduler's `steps_offset` and `clip_sample` become 1 and false, as the published models need them and diffusers sets them. */
+  /**
+   * The scheduler's `steps_offset` and `clip_sample` become 1 and false, as the published models need them and
+   * diffusers sets them.
+   */
   constructor(parts: StableDiffusionParts) {
     super({ ...parts, scheduler: forLatents(parts.scheduler) });
     requireFittingParts(parts);
@@ -88,11 +91,13 @@ export class StableDiffusionPipeline extends LatentPipeline<StableDiffusionParts
   }
 
   /**
-   * Opens a folder in the layout of diffusers (`model_index.json`, `unet/`, `vae/`, `text_encoder/`, `tokenizer/`, `scheduler/`); or a
-   * pipeline of the Hugging Face hub by its name, "owner/name", of which only these folders are downloaded (see downloadFromHub); or what
-   * ends in `.safetensors`, or is a Blob or bytes, as a single file: see {@link fromSingleFile}.
+   * Opens a folder in the layout of diffusers (`model_index.json`, `unet/`, `vae/`, `text_encoder/`, `tokenizer/`,
+   * `scheduler/`); or a pipeline of the Hugging Face hub by its name, "owner/name", of which only these folders are
+   * downloaded (see downloadFromHub); or what ends in `.safetensors`, or is a Blob or bytes, as a single file: see
+   * {@link fromSingleFile}.
    *
-   * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit; HubError for downloads
+   * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit;
+   *   HubError for downloads
    */
   static async fromPretrained(
     from: BytesFrom,
@@ -108,10 +113,11 @@ export class StableDiffusionPipeline extends LatentPipeline<StableDiffusionParts
   }
 
   /**
-   * Opens a checkpoint of Stable Diffusion 1.x or 2.x that is one file (see {@link loadSingleFile}). Such files hold no vocabulary: give a
-   * `tokenizer`, or a `config` folder that has a `tokenizer/`.
+   * Opens a checkpoint of Stable Diffusion 1.x or 2.x that is one file (see {@link loadSingleFile}). Such files hold no
+   * vocabulary: give a `tokenizer`, or a `config` folder that has a `tokenizer/`.
    *
-   * @throws PipelineOptionError without a vocabulary, PipelinePartsError for a file of another family; those of loadSingleFile
+   * @throws PipelineOptionError without a vocabulary, PipelinePartsError for a file of another family; those of
+   *   loadSingleFile
    */
   static async fromSingleFile(
     from: BytesFrom,
@@ -125,13 +131,19 @@ export class StableDiffusionPipeline extends LatentPipeline<StableDiffusionParts
     });
   }
 
-  /** Teaches the text encoder a new word from a file, a folder or the hub, for use in prompts: see {@link loadTextualInversion}. */
+  /**
+   * Teaches the text encoder a new word from a file, a folder or the hub, for use in prompts: see
+   * {@link loadTextualInversion}.
+   */
   async loadTextualInversion(from: BytesFrom, token?: string, where: AddOnFileOptions = {}): Promise<void> {
     const { tokenizer, textEncoder } = this.parts;
     this.parts.tokenizer = await loadTextualInversion(from, { tokenizer, textEncoder, token, ...where });
   }
 
-  /** Writes a folder that {@link fromPretrained} and Python's diffusers open; `save` halves the precision, splits large files. */
+  /**
+   * Writes a folder that {@link fromPretrained} and Python's diffusers open; `save` halves the precision, splits large
+   * files.
+   */
   async savePretrained(folder: string, save: SaveOptions = {}): Promise<void> {
     await writePipelineFolder(folder, NAME, stableDiffusionFolders(this.parts), {
       others: STABLE_DIFFUSION_OTHERS,

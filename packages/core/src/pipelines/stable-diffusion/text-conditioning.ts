@@ -60,8 +60,8 @@ export interface PromptReader {
 }
 
 /**
- * The same for Stable Diffusion XL: the states before each encoder's last layer, not normalised, side by side, and the last encoder's sentence
- * vector (Podell et al. 2024, section 2.1).
+ * The same for Stable Diffusion XL: the states before each encoder's last layer, not normalised, side by side, and the
+ * last encoder's sentence vector (Podell et al. 2024, section 2.1).
  */
 export function encodePromptsXL(
   readers: readonly PromptReader[],

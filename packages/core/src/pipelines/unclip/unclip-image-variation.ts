@@ -27,8 +27,8 @@ const PARTS = {
 };
 
 /**
- * Variations of pictures (Ramesh et al. 2022, section 3.1): what CLIP sees in a picture is drawn anew, without a text. Embeddings mixed by
- * `slerp` give what lies between pictures (section 3.2).
+ * Variations of pictures (Ramesh et al. 2022, section 3.1): what CLIP sees in a picture is drawn anew, without a text.
+ * Embeddings mixed by `slerp` give what lies between pictures (section 3.2).
  */
 export class UnCLIPImageVariationPipeline extends UnCLIPDrawingPipeline<
   UnCLIPImageVariationParts,
@@ -43,7 +43,8 @@ export class UnCLIPImageVariationPipeline extends UnCLIPDrawingPipeline<
   /**
    * Opens a folder in the layout of diffusers, or a model of the Hugging Face hub by its name, "owner/name".
    *
-   * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit; HubError for downloads
+   * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit;
+   *   HubError for downloads
    */
   static async fromPretrained(
     from: string | URL,

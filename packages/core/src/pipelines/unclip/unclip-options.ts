@@ -6,7 +6,10 @@ import { requireOption, requireTensor, requireWhole, texts } from "../options/op
 import type { UnCLIPStep } from "./unclip-stages.js";
 import type { TextStates } from "./unclip-text.js";
 
-/** How unCLIP makes pictures of image embeddings; checked before any work is done, and a PipelineOptionError says what is wrong. */
+/**
+ * How unCLIP makes pictures of image embeddings; checked before any work is done, and a PipelineOptionError says what
+ * is wrong.
+ */
 export interface UnCLIPDrawingOptions {
   /** Steps of the decoder, which draws a small picture, default 25. */
   decoderNumInferenceSteps?: number;
@@ -24,7 +27,9 @@ export interface UnCLIPDrawingOptions {
   superResLatents?: tf.Tensor4D;
   /** Where random numbers come from, default `keyedNoise(seed)`. */
   noise?: NoiseSource;
-  /** Let the first layer whose output is NaN or infinite throw a NonFiniteLayerError that names it. Slow; default false. */
+  /**
+   * Let the first layer whose output is NaN or infinite throw a NonFiniteLayerError that names it. Slow; default false.
+   */
   debug?: boolean;
   /** Ends the work between two steps, with the signal's reason. */
   signal?: AbortSignal;
@@ -40,7 +45,10 @@ export interface UnCLIPOptions extends UnCLIPDrawingOptions {
   textStates?: TextStates;
   /** Steps of the prior, which makes an image embedding of the text, default 25. */
   priorNumInferenceSteps?: number;
-  /** How strongly the prior follows the prompt, default 4; with both scales at 1 or below guidance is off and steps cost half. */
+  /**
+   * How strongly the prior follows the prompt, default 4; with both scales at 1 or below guidance is off and steps cost
+   * half.
+   */
   priorGuidanceScale?: number;
   /** Standard normal noise for the prior to start from, [B, D]; borrowed. */
   priorLatents?: tf.Tensor2D;

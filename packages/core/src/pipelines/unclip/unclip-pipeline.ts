@@ -7,7 +7,10 @@ import { requireDrawingParts, type UnCLIPDrawingParts, unclipFacts } from "./unc
 import type { UnCLIPStep } from "./unclip-stages.js";
 import { readTextStates, type TextStates } from "./unclip-text.js";
 
-/** What unCLIP's pipelines share: pictures are drawn from CLIP image embeddings, which the kinds have from different sources. */
+/**
+ * What unCLIP's pipelines share: pictures are drawn from CLIP image embeddings, which the kinds have from different
+ * sources.
+ */
 export abstract class UnCLIPDrawingPipeline<P extends UnCLIPDrawingParts, O extends UnCLIPDrawingOptions> {
   /** Sizes that the parts fix. */
   protected readonly facts: UnCLIPFacts;
@@ -27,7 +30,10 @@ export abstract class UnCLIPDrawingPipeline<P extends UnCLIPDrawingParts, O exte
    */
   abstract steps(options: O): AsyncGenerator<UnCLIPStep, void, undefined>;
 
-  /** Draws. The caller owns both tensors: `images` [B, H, W, 3] in [0, 1], and `latents`, the same about [-1, 1], unclipped. */
+  /**
+   * Draws. The caller owns both tensors: `images` [B, H, W, 3] in [0, 1], and `latents`, the same about [-1, 1],
+   * unclipped.
+   */
   async generate(options: O): Promise<{ images: tf.Tensor4D; latents: tf.Tensor4D }> {
     let latents: tf.Tensor4D | undefined;
     try {

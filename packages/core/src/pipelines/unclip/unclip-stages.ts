@@ -20,7 +20,10 @@ export interface UnCLIPStep {
   readonly total: number;
   /** The timestep the stage's network was asked about. */
   readonly timestep: number;
-  /** After this step: an embedding [B, D] in the prior, then pictures [B, h, w, 3] about [-1, 1]; lent until the next step. */
+  /**
+   * After this step: an embedding [B, D] in the prior, then pictures [B, h, w, 3] about [-1, 1]; lent until the next
+   * step.
+   */
   readonly latents: tf.Tensor;
   /** The same to look at, [B, h, w, 3] in [0, 1], grey while there is no picture; the caller owns it. */
   preview(): tf.Tensor4D;
@@ -120,7 +123,10 @@ export interface DrawingRequest {
   superResLatents: tf.Tensor4D | undefined;
 }
 
-/** Draws embeddings: the decoder's small pictures (section 2.1), then large ones, which the last step holds, about [-1, 1]. */
+/**
+ * Draws embeddings: the decoder's small pictures (section 2.1), then large ones, which the last step holds, about [-1,
+ * 1].
+ */
 export async function* drawEmbeddings(
   parts: UnCLIPDrawingParts,
   request: DrawingRequest,
@@ -171,7 +177,10 @@ async function* decode(
   }
 }
 
-/** Guides the first half of the channels; the variances, the second, are taken from the guided half of the batch as they are. */
+/**
+ * Guides the first half of the channels; the variances, the second, are taken from the guided half of the batch as they
+ * are.
+ */
 function guidePrediction(output: tf.Tensor4D, scale: number): tf.Tensor4D {
   const [unconditional, conditional] = tf.split(output, 2) as [tf.Tensor4D, tf.Tensor4D];
   const [prediction, variance] = tf.split(conditional, 2, 3) as [tf.Tensor4D, tf.Tensor4D];

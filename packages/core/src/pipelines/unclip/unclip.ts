@@ -19,8 +19,8 @@ const PARTS = {
 };
 
 /**
- * unCLIP (Ramesh et al. 2022, "DALL·E 2"): a prior makes a CLIP image embedding of a text, a decoder draws a small picture of the embedding
- * and the text, and two more networks enlarge it.
+ * unCLIP (Ramesh et al. 2022, "DALL·E 2"): a prior makes a CLIP image embedding of a text, a decoder draws a small
+ * picture of the embedding and the text, and two more networks enlarge it.
  */
 export class UnCLIPPipeline extends UnCLIPDrawingPipeline<UnCLIPParts, UnCLIPOptions> {
   /** @throws PipelinePartsError if the parts do not fit each other */
@@ -32,7 +32,8 @@ export class UnCLIPPipeline extends UnCLIPDrawingPipeline<UnCLIPParts, UnCLIPOpt
   /**
    * Opens a folder in the layout of diffusers, or a model of the Hugging Face hub by its name, "owner/name".
    *
-   * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit; HubError for downloads
+   * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit;
+   *   HubError for downloads
    */
   static async fromPretrained(from: string | URL, options: FromPretrainedOptions = {}): Promise<UnCLIPPipeline> {
     return PipelineFolder.open(from, PARTS, options, async (folder) => {

@@ -53,7 +53,9 @@ export async function inspect(args: string[]): Promise<void> {
   console.log(wanted.json ? JSON.stringify(report, null, 2) : describeReport(report));
 }
 
-/** A path, an address, or a model that comes with the repository; of the hub nothing is downloaded only to be looked at. */
+/**
+ * A path, an address, or a model that comes with the repository; of the hub nothing is downloaded only to be looked at.
+ */
 function placeOf(text: string): string {
   const path = fromCaller(text);
   if (path === text || existsSync(path)) return path;

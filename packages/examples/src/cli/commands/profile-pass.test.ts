@@ -22,18 +22,70 @@ function opened(config: object): Model {
 describe("A pass to profile", () => {
   it.each<[string, number[], object]>([
     ["a text-to-image UNet", [2, 4, 8, 4], UNET],
-    ["an SDXL UNet", [2, 4, 8, 4], { ...UNET, ...{ addition_embed_type: "text_time", addition_time_embed_dim: 4, projection_class_embeddings_input_dim: 34 } }], // prettier-ignore
+    [
+      "an SDXL UNet",
+      [2, 4, 8, 4],
+      {
+        ...UNET,
+        ...{ addition_embed_type: "text_time", addition_time_embed_dim: 4, projection_class_embeddings_input_dim: 34 },
+      },
+    ],
     ["a UNet with a table of classes", [2, 4, 8, 4], { ...UNET, num_class_embeds: 3 }],
     ["a UNet with a level of noise for class", [2, 4, 8, 4], { ...UNET, class_embed_type: "timestep" }],
-    ["a UNet with a vector for class", [2, 4, 8, 4], { ...UNET, class_embed_type: "projection", projection_class_embeddings_input_dim: 5 }], // prettier-ignore
+    [
+      "a UNet with a vector for class",
+      [2, 4, 8, 4],
+      { ...UNET, class_embed_type: "projection", projection_class_embeddings_input_dim: 5 },
+    ],
     ["a UNet with a finished class embedding", [2, 4, 8, 4], { ...UNET, class_embed_type: "identity" }],
     ["a UNet that widens its text", [2, 4, 8, 4], { ...UNET, encoder_hid_dim: 6, encoder_hid_dim_type: "text_proj" }],
     ["a ControlNet", [2, 32, 32, 16], { ...CONDITION, _class_name: "ControlNetModel" }],
-    ["a UNet without text", [2, 8, 8, 3], { ...SMALL, _class_name: "UNet2DModel", sample_size: 8, attention_head_dim: 4, down_block_types: ["DownBlock2D", "AttnDownBlock2D"], up_block_types: ["AttnUpBlock2D", "UpBlock2D"], num_class_embeds: 3 }], // prettier-ignore
-    ["a text tower", [2, 6, 8], { ...TOWER, architectures: ["CLIPTextModel"], vocab_size: 9, max_position_embeddings: 6 }], // prettier-ignore
-    ["a vision tower", [2, 8], { ...TOWER, architectures: ["CLIPVisionModelWithProjection"], image_size: 8, patch_size: 4 }], // prettier-ignore
-    ["an autoencoder", [2, 16, 16, 3], { ...SMALL, _class_name: "AutoencoderKL", sample_size: 16, down_block_types: ["DownEncoderBlock2D", "DownEncoderBlock2D"], up_block_types: ["UpDecoderBlock2D", "UpDecoderBlock2D"] }], // prettier-ignore
-    ["a prior", [2, 8], { _class_name: "PriorTransformer", num_attention_heads: 2, attention_head_dim: 4, num_layers: 1, embedding_dim: 8, num_embeddings: 3 }], // prettier-ignore
+    [
+      "a UNet without text",
+      [2, 8, 8, 3],
+      {
+        ...SMALL,
+        _class_name: "UNet2DModel",
+        sample_size: 8,
+        attention_head_dim: 4,
+        down_block_types: ["DownBlock2D", "AttnDownBlock2D"],
+        up_block_types: ["AttnUpBlock2D", "UpBlock2D"],
+        num_class_embeds: 3,
+      },
+    ],
+    [
+      "a text tower",
+      [2, 6, 8],
+      { ...TOWER, architectures: ["CLIPTextModel"], vocab_size: 9, max_position_embeddings: 6 },
+    ],
+    [
+      "a vision tower",
+      [2, 8],
+      { ...TOWER, architectures: ["CLIPVisionModelWithProjection"], image_size: 8, patch_size: 4 },
+    ],
+    [
+      "an autoencoder",
+      [2, 16, 16, 3],
+      {
+        ...SMALL,
+        _class_name: "AutoencoderKL",
+        sample_size: 16,
+        down_block_types: ["DownEncoderBlock2D", "DownEncoderBlock2D"],
+        up_block_types: ["UpDecoderBlock2D", "UpDecoderBlock2D"],
+      },
+    ],
+    [
+      "a prior",
+      [2, 8],
+      {
+        _class_name: "PriorTransformer",
+        num_attention_heads: 2,
+        attention_head_dim: 4,
+        num_layers: 1,
+        embedding_dim: 8,
+        num_embeddings: 3,
+      },
+    ],
   ])("is made for %s", async (_, shape, config) => {
     await useBackend("wasm");
     const model = opened(config);
@@ -45,7 +97,12 @@ describe("A pass to profile", () => {
   });
 
   it("is refused for what is not met alone", () => {
-    const model = opened({ ...{ _class_name: "UnCLIPTextProjModel" }, clip_embeddings_dim: 4, time_embed_dim: 4, cross_attention_dim: 4 }); // prettier-ignore
+    const model = opened({
+      ...{ _class_name: "UnCLIPTextProjModel" },
+      clip_embeddings_dim: 4,
+      time_embed_dim: 4,
+      cross_attention_dim: 4,
+    });
     expect(() => examplePass(model, 1, 1)).toThrow("A UnCLIPTextProjModel cannot be profiled: give a UNet,");
     model.dispose();
   });

@@ -5,7 +5,9 @@ import { SAMPLERS } from "./samplers.js";
 import { SHIPPED, SHIPPED_LORAS, SHIPPED_NAMES, type ShippedName, shippedFolder } from "./shipped.js";
 import { UsageError } from "./usage-error.js";
 
-/** What to draw with a model that comes with the repository, and how. No prompts: the sentences of the contact sheet. */
+/**
+ * What to draw with a model that comes with the repository, and how. No prompts: the sentences of the contact sheet.
+ */
 export interface DrawArguments extends PictureArguments {
   shipped: ShippedName;
   guidance: number;

@@ -2,7 +2,10 @@ import { existsSync } from "node:fs";
 import { fromCaller } from "../commands/inspect.js";
 import { shippedModel } from "./shipped.js";
 
-/** A path is meant from where the command was called; what is no path there may be a model of ours, or a name on the hub. */
+/**
+ * A path is meant from where the command was called; what is no path there may be a model of ours, or a name on the
+ * hub.
+ */
 export function modelFrom(text: string): string {
   const path = fromCaller(text);
   if (existsSync(path)) return path;

@@ -44,7 +44,10 @@ function whatIsWrong(message: string, known: readonly string[]): string {
   return `${lacking}: its value is missing; one that begins with a hyphen is written ${lacking}=-….`;
 }
 
-/** Which of several names is meant by a misspelt one: the nearest, at most so many letters away, a third of them unless told. */
+/**
+ * Which of several names is meant by a misspelt one: the nearest, at most so many letters away, a third of them unless
+ * told.
+ */
 export function nearest(
   name: string,
   names: readonly string[],

@@ -7,7 +7,10 @@ function shortName(className: string): string {
   return words.toLowerCase();
 }
 
-/** They cannot take the first step of the models that come with this repository, from a noise level of 20,000 (its cosine schedule's last) to one of about 10. */
+/**
+ * They cannot take the first step of the models that come with this repository, from a noise level of 20,000 (its
+ * cosine schedule's last) to one of about 10.
+ */
 const DIVERGE_HERE = /Heun|KDPM2Ancestral/;
 
 /** For networks that predict velocities along straight paths, or for other work than drawing from noise. */
@@ -26,7 +29,8 @@ export const SAMPLERS: readonly string[] = [...SAMPLER_CLASSES]
   .map(([name]) => name);
 
 /**
- * The sampler of that name, on the noise schedule and the prediction type of the model's own; undefined: the model's own.
+ * The sampler of that name, on the noise schedule and the prediction type of the model's own; undefined: the model's
+ * own.
  *
  * @throws UsageError if it cannot work with that schedule, or not in so many steps
  */

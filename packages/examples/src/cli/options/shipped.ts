@@ -11,7 +11,10 @@ export interface ShippedModel {
   examples: readonly string[];
 }
 
-/** The models that come with this repository, by their names on the command line; the first is drawn with if none is named. */
+/**
+ * The models that come with this repository, by their names on the command line; the first is drawn with if none is
+ * named.
+ */
 export const SHIPPED = {
   portraits: {
     words: () => captionWords("portraits"),

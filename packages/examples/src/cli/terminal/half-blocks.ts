@@ -9,7 +9,10 @@ export interface Pixels {
 /** 24: any colour; 8: the 256 of xterm's palette. */
 export type ColorDepth = 8 | 24;
 
-/** How many colours the terminal shows; undefined where none should be written: a file, a pipe, NO_COLOR, a plain terminal. */
+/**
+ * How many colours the terminal shows; undefined where none should be written: a file, a pipe, NO_COLOR, a plain
+ * terminal.
+ */
 export function colorDepth(
   stream: NodeJS.WriteStream = process.stdout,
   environment = process.env,

@@ -31,11 +31,7 @@ describe("What is typed while it draws", () => {
     [{ name: "f1" }],
     [{ name: "b", meta: true, text: "b" }],
     [{ name: "return", text: "\r" }],
-  ])(
-    // prettier-ignore
-    "is not changed by %j",
-    (key) => expect(afterKey(START, key)).toEqual(START),
-  );
+  ])("is not changed by %j", (key) => expect(afterKey(START, key)).toEqual(START));
 
   it.each([[{ name: "escape" }], [{ name: "c", ctrl: true }], [{ name: "d", ctrl: true }]])("ends by %j", (key) =>
     expect(afterKey(START, key)).toBeUndefined(),

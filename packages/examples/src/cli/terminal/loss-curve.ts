@@ -28,7 +28,9 @@ export function parseLog(csv: string): LoggedStep[] {
   });
 }
 
-/** At most `count` points, each the mean of neighbours: a file of 100,000 steps need not make a picture of as many dots. */
+/**
+ * At most `count` points, each the mean of neighbours: a file of 100,000 steps need not make a picture of as many dots.
+ */
 export function thinned(rows: readonly LoggedStep[], count: number): LoggedStep[] {
   const size = Math.max(1, Math.ceil(rows.length / count));
   return Array.from({ length: Math.ceil(rows.length / size) }, (_, i) => {
@@ -38,7 +40,9 @@ export function thinned(rows: readonly LoggedStep[], count: number): LoggedStep[
   });
 }
 
-/** The loss over the steps as an SVG drawing: pale dots, and their running mean over a fiftieth of the run. Log scale. */
+/**
+ * The loss over the steps as an SVG drawing: pale dots, and their running mean over a fiftieth of the run. Log scale.
+ */
 export async function lossCurve(rows: readonly LoggedStep[], caption: string): Promise<string> {
   if (rows.length === 0) throw new RangeError("There is no step to draw a loss curve of.");
   const Plot = await loadPlot();

@@ -1,6 +1,9 @@
 import type { PlotOptions } from "@observablehq/plot";
 
-/** Observable Plot's marks and transforms; only those who train and measure need them: they are not part of the installation that draws. */
+/**
+ * Observable Plot's marks and transforms; only those who train and measure need them: they are not part of the
+ * installation that draws.
+ */
 export const loadPlot = () => import("@observablehq/plot");
 
 /** A plot as the text of an SVG file. */

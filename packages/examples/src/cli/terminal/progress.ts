@@ -5,8 +5,8 @@ import { Presets, SingleBar } from "cli-progress";
 const FRESH = 0.02;
 
 /**
- * Passes on the steps of a training and shows a bar with loss, speed and the time left; where the output is no terminal,
- * a line every ten seconds. It ends where the training ends, also when that is early or by an exception.
+ * Passes on the steps of a training and shows a bar with loss, speed and the time left; where the output is no
+ * terminal, a line every ten seconds. It ends where the training ends, also when that is early or by an exception.
  */
 export async function* withProgress(
   steps: AsyncIterable<TrainingStep>,

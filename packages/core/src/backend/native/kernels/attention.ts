@@ -20,8 +20,8 @@ export const attention: NativeKernel<"q" | "k" | "v", Heads> = (ops, { q, k, v }
 };
 
 /**
- * saved0 is the mixed values y, dy [B, N, C] -> gradients of q, k and v. The weights P = softmax(q k^T / sqrt(d)) are computed anew:
- * dS = P (dP - sum(dy y)), dP = dy v^T (Dao et al. 2022, appendix B).
+ * saved0 is the mixed values y, dy [B, N, C] -> gradients of q, k and v. The weights P = softmax(q k^T / sqrt(d)) are
+ * computed anew: dS = P (dP - sum(dy y)), dP = dy v^T (Dao et al. 2022, appendix B).
  */
 export const attentionGradient: NativeKernel<"q" | "k" | "v" | "saved0" | "dy", Heads> = (
   ops,

@@ -17,7 +17,11 @@ if (native) {
 
 (native ? describe : describe.skip)("attention on the native backend (skipped where that is not installed)", () => {
   it("takes queries in several parts where there would be too many scores at once", async () => {
-    const shapes = [[2, 700, 8], [2, 600, 8], [2, 600, 8]]; // prettier-ignore
+    const shapes = [
+      [2, 700, 8],
+      [2, 600, 8],
+      [2, 600, 8],
+    ];
     const inputs = [...shapes, [2 * 700 * 8]].map((shape, i) => uniformValues(shape, i));
     const compute = valueAndGradients((q, k, v) => attend(q as tf.Tensor3D, k as tf.Tensor3D, v as tf.Tensor3D, 4));
     const [got, wanted] = [await computeOn("tensorflow", inputs, compute), await computeOn("cpu", inputs, compute)];
@@ -46,10 +50,22 @@ if (native) {
   it("writes over moments that nobody else holds, and leaves a clone of them as it was", async () => {
     await tf.setBackend("tensorflow");
     tf.tidy(() => {
-      const [p, m, v, g] = [1, 2, 3, 4].map((value) => tf.fill([5], value)) as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]; // prettier-ignore
+      const [p, m, v, g] = [1, 2, 3, 4].map((value) => tf.fill([5], value)) as [
+        tf.Tensor,
+        tf.Tensor,
+        tf.Tensor,
+        tf.Tensor,
+      ];
       const clone = v.clone();
       const moved = adamWUpdate(coefficients)({ p: [p], m, v, g: [g] });
-      expect([...p.dataSync(), ...clone.dataSync(), ...v.dataSync()]).toEqual([1, 1, 1, 1, 1, ...new Array<number>(10).fill(3)]); // prettier-ignore
+      expect([...p.dataSync(), ...clone.dataSync(), ...v.dataSync()]).toEqual([
+        1,
+        1,
+        1,
+        1,
+        1,
+        ...new Array<number>(10).fill(3),
+      ]);
       expect(moved.m.dataId).toBe(m.dataId);
       expect(moved.m.dataSync()[0]).toBeCloseTo(2.2, 6);
       expect(moved.v.dataSync()[0]).toBeCloseTo(3.013, 4);
@@ -60,7 +76,12 @@ if (native) {
 
   it("keeps no variable: a thousand updates take no memory", async () => {
     await tf.setBackend("tensorflow");
-    const [p, m, v, g] = [1, 2, 3, 4].map((value) => tf.fill([100_000], value)) as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]; // prettier-ignore
+    const [p, m, v, g] = [1, 2, 3, 4].map((value) => tf.fill([100_000], value)) as [
+      tf.Tensor,
+      tf.Tensor,
+      tf.Tensor,
+      tf.Tensor,
+    ];
     const update = () => tf.dispose(Object.values(adamWUpdate(coefficients)({ p: [p], m, v, g: [g] })));
     for (let i = 0; i < 50; i++) update();
     const before = process.memoryUsage().rss;

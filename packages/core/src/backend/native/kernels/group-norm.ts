@@ -10,8 +10,8 @@ interface Attributes {
 }
 
 /**
- * x [B, ..., C], w, b [C] -> the same shape, and mean and 1 / deviation [B, 1, C], spread over the channels of their group, for the gradient.
- * Sums run over space first, then over the few numbers left: faster than over both.
+ * x [B, ..., C], w, b [C] -> the same shape, and mean and 1 / deviation [B, 1, C], spread over the channels of their
+ * group, for the gradient. Sums run over space first, then over the few numbers left: faster than over both.
  */
 export const groupNorm: NativeKernel<"x" | "w" | "b", Attributes> = (ops, { x, w, b }, { groups, eps, silu }) => {
   const flat = ops.reshape(x, sizes(x));

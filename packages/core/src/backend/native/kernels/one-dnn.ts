@@ -1,8 +1,8 @@
 import type { Attribute, Binding } from "../raw.js";
 
 /**
- * Kernels of oneDNN that TensorFlow's builds for x86 hold (tensorflow/core/kernels/mkl) but call only in graphs, not for single operations as
- * here: two to three times as fast. Each with the label that it is registered under.
+ * Kernels of oneDNN that TensorFlow's builds for x86 hold (tensorflow/core/kernels/mkl) but call only in graphs, not
+ * for single operations as here: two to three times as fast. Each with the label that it is registered under.
  */
 const KERNELS = { _MklLayerNorm: "", _MklSoftmax: "MklNameChangeOp", _MklSwish: "" };
 

@@ -2,8 +2,9 @@ import type { AdamWCoefficients } from "../../../training/adamw.js";
 import type { NativeKernel } from "./fused.js";
 
 /**
- * Parameters p, moments m, v and gradients g of one shape -> new p, m, v. TensorFlow's own Adam in one pass over memory, where operations one by
- * one make thirteen. Its 1 - beta2 is taken in float32, for 0.999 by 1.3e-5 less, and so is what is added to v.
+ * Parameters p, moments m, v and gradients g of one shape -> new p, m, v. TensorFlow's own Adam in one pass over
+ * memory, where operations one by one make thirteen. Its 1 - beta2 is taken in float32, for 0.999 by 1.3e-5 less, and
+ * so is what is added to v.
  */
 export const adamW: NativeKernel<"p" | "m" | "v" | "g", AdamWCoefficients> = (
   ops,

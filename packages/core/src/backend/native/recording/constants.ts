@@ -4,7 +4,10 @@ import type { Attribute, Binding, Raw } from "../raw.js";
 const MOST = 4096;
 const kept = new WeakMap<Binding, Constants>();
 
-/** What operations are told besides their inputs, made once: shapes and axes, which to TensorFlow are tensors, and types. */
+/**
+ * What operations are told besides their inputs, made once: shapes and axes, which to TensorFlow are tensors, and
+ * types.
+ */
 export class Constants {
   #integers = new Map<string, Raw>();
   readonly #types = new Map<string | undefined, Attribute[]>();
@@ -18,8 +21,8 @@ export class Constants {
   }
 
   /**
-   * int32 values as a vector, or one as a scalar. The caller must not free it. Where there are too many, all are forgotten, and `free` is to
-   * free them after what is being computed.
+   * int32 values as a vector, or one as a scalar. The caller must not free it. Where there are too many, all are
+   * forgotten, and `free` is to free them after what is being computed.
    */
   integers(values: readonly number[] | number, free: (id: number) => void): Raw {
     const key = typeof values === "number" ? `${values}` : `[${values.join()}]`;

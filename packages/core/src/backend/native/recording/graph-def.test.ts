@@ -58,8 +58,17 @@ describe("A computation that is cut in two", () => {
         fc.nat(),
         (reads, where) => {
           const nodes = [place(), place()];
-          for (const read of reads) nodes.push(operation("Sum", read.map((i) => nodes[i % nodes.length]!))); // prettier-ignore
-          const inputs = new Map([[nodes[0]!, 3], [nodes[1]!, 5]]); // prettier-ignore
+          for (const read of reads)
+            nodes.push(
+              operation(
+                "Sum",
+                read.map((i) => nodes[i % nodes.length]!),
+              ),
+            );
+          const inputs = new Map([
+            [nodes[0]!, 3],
+            [nodes[1]!, 5],
+          ]);
           const before = new Set(nodes.slice(2, 3 + (where % reads.length)));
           const results = nodes.slice(-3).map(first);
           const after = cut(results, before);

@@ -33,8 +33,9 @@ const PRODUCER = 1087;
 export const GRAPH_TAG = "serve";
 
 /**
- * The content of `saved_model.pb`: a graph with all that `results` need (tensorflow/core/protobuf/saved_model.proto, meta_graph.proto,
- * framework/graph.proto). Also the names of the results, and of those of `places` that are needed, with their places in the list.
+ * The content of `saved_model.pb`: a graph with all that `results` need (tensorflow/core/protobuf/saved_model.proto,
+ * meta_graph.proto, framework/graph.proto). Also the names of the results, and of those of `places` that are needed,
+ * with their places in the list.
  */
 export function savedModel(
   binding: Binding,
@@ -72,8 +73,8 @@ export function savedModel(
 }
 
 /**
- * The part of a computation that comes after the nodes of `before`, with places for what it reads of those. Returns the results in it, those
- * places, and what must be put there.
+ * The part of a computation that comes after the nodes of `before`, with places for what it reads of those. Returns the
+ * results in it, those places, and what must be put there.
  */
 export function cut(
   results: readonly Source[],

@@ -1,6 +1,6 @@
 /**
- * Writes messages of Protocol Buffers (https://protobuf.dev/programming-guides/encoding/): each field is a tag, its number and how it is written,
- * then its value. Only what TensorFlow's graphs need.
+ * Writes messages of Protocol Buffers (https://protobuf.dev/programming-guides/encoding/): each field is a tag, its
+ * number and how it is written, then its value. Only what TensorFlow's graphs need.
  */
 export class Message {
   readonly #parts: Uint8Array[] = [];

@@ -8,14 +8,15 @@ import type { NativeBackend, Output } from "../raw.js";
 import { record } from "./recording.js";
 
 /**
- * So often a computation without gradient is done before it is recorded: TensorFlow takes as long to make a graph ready as that many forward passes.
- * With a gradient it is recorded at once, so that each step of a training rounds alike, also the first after it went on.
+ * So often a computation without gradient is done before it is recorded: TensorFlow takes as long to make a graph ready
+ * as that many forward passes. With a gradient it is recorded at once, so that each step of a training rounds alike,
+ * also the first after it went on.
  */
 const CALLS_BEFORE = 8;
 
 /**
- * Repeated computations as TensorFlow graphs: what `tf.function` is in Python. A network of a few million parameters is thousands of small
- * operations, and most of its time would go into asking for each (docs/benchmarks.md).
+ * Repeated computations as TensorFlow graphs: what `tf.function` is in Python. A network of a few million parameters is
+ * thousands of small operations, and most of its time would go into asking for each (docs/benchmarks.md).
  */
 export class GraphRecorder extends ProgramRecorder<number, Output> {
   constructor(private readonly shelf: Shelf) {

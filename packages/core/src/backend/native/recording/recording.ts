@@ -12,8 +12,9 @@ export interface Recording {
 }
 
 /**
- * Runs `body` and writes down each operation that TensorFlow does for it. What `body` reads must be in `reads`, each tensor with data of its own;
- * whatever else it makes of numbers becomes a constant. `body` is lent the recording, to say which tensors are its results.
+ * Runs `body` and writes down each operation that TensorFlow does for it. What `body` reads must be in `reads`, each
+ * tensor with data of its own; whatever else it makes of numbers becomes a constant. `body` is lent the recording, to
+ * say which tensors are its results.
  *
  * @throws CannotRecord where `body` reads another tensor, or looks at numbers
  */
@@ -23,7 +24,8 @@ export function record<Values>(
   body: (recording: Recording) => Values,
 ): { values: Values; places: Node[] } {
   const { binding } = backend;
-  const ids = backend.getInputTensorIds([...reads]); // uploads what is not there yet, so that it is not taken for a constant
+  // uploads what is not there yet, so that it is not taken for a constant
+  const ids = backend.getInputTensorIds([...reads]);
   if (new Set(ids).size < ids.length) throw new CannotRecord("two of the tensors read are the same");
   const places = reads.map(({ dtype }): Node => ({ kind: "place", type: backend.getDTypeInteger(dtype) }));
   const listener = new Listener(binding, new Map(ids.map((id, i) => [id, { node: places[i]!, output: 0 }])));

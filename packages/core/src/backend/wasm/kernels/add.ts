@@ -3,7 +3,9 @@ import { sizeOf } from "./fused.js";
 import { addressOf, type WasmBackend } from "../memory.js";
 import type { SimdKernels } from "../simd.js";
 
-/** tf.add: float32 tensors of one shape, or one whose run of axes of size 1 is repeated; all else stays with `stock`. */
+/**
+ * tf.add: float32 tensors of one shape, or one whose run of axes of size 1 is repeated; all else stays with `stock`.
+ */
 export function add(simd: SimdKernels, stock: tf.KernelFunc): tf.KernelFunc {
   return (call) => {
     const backend = call.backend as WasmBackend;

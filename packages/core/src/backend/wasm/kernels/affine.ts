@@ -7,10 +7,19 @@ export const affine: FusedKernel<"x" | "weight" | "bias"> = (place, { x, weight,
   const rows = sizeOf(x.shape) / inFeatures;
   const y = place.make([...x.shape.slice(0, -1), outFeatures]);
   place.withScratch(simd.batchMatMulScratch(outFeatures, inFeatures), (scratch) =>
-    // prettier-ignore
     simd.batchMatMul(
-      place.at(x), 0, place.at(weight), 0, 0, place.at(bias), place.at(y),
-      1, rows, outFeatures, inFeatures, scratch,
+      place.at(x),
+      0,
+      place.at(weight),
+      0,
+      0,
+      place.at(bias),
+      place.at(y),
+      1,
+      rows,
+      outFeatures,
+      inFeatures,
+      scratch,
     ),
   );
   return [y];
@@ -23,17 +32,34 @@ export const affineGradient: FusedKernel<"x" | "weight" | "bias" | "dy"> = (plac
   const rows = sizeOf(x.shape) / inFeatures;
   const [dx, dWeight] = [place.make(x.shape), place.make(weight.shape)];
   place.withScratch(simd.batchMatMulScratch(inFeatures, outFeatures), (scratch) =>
-    // prettier-ignore
     simd.batchMatMul(
-      place.at(dy), 0, place.at(weight), 0, 1, 0, place.at(dx),
-      1, rows, inFeatures, outFeatures, scratch,
+      place.at(dy),
+      0,
+      place.at(weight),
+      0,
+      1,
+      0,
+      place.at(dx),
+      1,
+      rows,
+      inFeatures,
+      outFeatures,
+      scratch,
     ),
   );
   place.withScratch(simd.transposedMatMulScratch(inFeatures, outFeatures), (scratch) =>
-    // prettier-ignore
     simd.transposedMatMul(
-      place.at(x), 0, inFeatures, place.at(dy), 0, place.at(dWeight),
-      1, inFeatures, outFeatures, rows, scratch,
+      place.at(x),
+      0,
+      inFeatures,
+      place.at(dy),
+      0,
+      place.at(dWeight),
+      1,
+      inFeatures,
+      outFeatures,
+      rows,
+      scratch,
     ),
   );
   if (!bias) return [dx, dWeight];

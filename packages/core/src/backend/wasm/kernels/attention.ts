@@ -10,10 +10,20 @@ export const attention: FusedKernel<"q" | "k" | "v", Heads> = (place, { q, k, v 
   const { batch, queries, keys, size } = sizes(q, k, heads);
   const [y, statistics] = [place.make(q.shape), place.make([batch, heads, queries, 2])];
   place.withScratch(place.simd.attentionScratch(queries, keys, size), (scratch) =>
-    // prettier-ignore
     place.simd.attention(
-      place.at(q), place.at(k), place.at(v), 0, batch * heads, heads, queries, keys, size, 1 / Math.sqrt(size),
-      place.at(y), place.at(statistics), scratch,
+      place.at(q),
+      place.at(k),
+      place.at(v),
+      0,
+      batch * heads,
+      heads,
+      queries,
+      keys,
+      size,
+      1 / Math.sqrt(size),
+      place.at(y),
+      place.at(statistics),
+      scratch,
     ),
   );
   return [y, statistics];
@@ -28,11 +38,24 @@ export const attentionGradient: FusedKernel<"q" | "k" | "v" | "saved0" | "saved1
   const { batch, queries, keys, size } = sizes(q, k, heads);
   const [dq, dk, dv] = [place.make(q.shape), place.make(k.shape), place.make(v.shape)];
   place.withScratch(place.simd.attentionGradientScratch(queries, keys, size), (scratch) =>
-    // prettier-ignore
     place.simd.attentionGradient(
-      place.at(q), place.at(k), place.at(v), place.at(y), place.at(statistics), place.at(dy),
-      0, batch * heads, heads, queries, keys, size, 1 / Math.sqrt(size),
-      place.at(dq), place.at(dk), place.at(dv), scratch,
+      place.at(q),
+      place.at(k),
+      place.at(v),
+      place.at(y),
+      place.at(statistics),
+      place.at(dy),
+      0,
+      batch * heads,
+      heads,
+      queries,
+      keys,
+      size,
+      1 / Math.sqrt(size),
+      place.at(dq),
+      place.at(dk),
+      place.at(dv),
+      scratch,
     ),
   );
   return [dq, dk, dv];

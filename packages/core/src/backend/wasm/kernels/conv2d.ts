@@ -12,7 +12,9 @@ interface ConvAttributes {
   dilations?: number | [number, number];
 }
 
-/** tf.conv2d: inputs x [B, H, W, Cin], filter [kh, kw, Cin, Cout] -> [B, H', W', Cout]. Dilated ones stay with `stock`. */
+/**
+ * tf.conv2d: inputs x [B, H, W, Cin], filter [kh, kw, Cin, Cout] -> [B, H', W', Cout]. Dilated ones stay with `stock`.
+ */
 export function conv2D(simd: SimdKernels, stock: tf.KernelFunc): tf.KernelFunc {
   return (call) => {
     const { x, filter } = call.inputs as { x: tf.TensorInfo; filter: tf.TensorInfo };
@@ -50,17 +52,35 @@ export function filterGradient(
   const [, outHeight, outWidth, outChannels] = dy.shape as Shape4D;
   const [filterHeight, filterWidth] = filterShape;
   const gradient = backend.makeOutput(filterShape, "float32");
-  // prettier-ignore
   const bytes = simd.conv2dFilterGradientScratch(
-    inWidth, inChannels, outHeight, outWidth, outChannels, filterHeight, filterWidth, strideY,
+    inWidth,
+    inChannels,
+    outHeight,
+    outWidth,
+    outChannels,
+    filterHeight,
+    filterWidth,
+    strideY,
   );
   withScratch(backend, bytes, (scratch) =>
-    // prettier-ignore
     simd.conv2dFilterGradient(
-      addressOf(backend, x), batch, inHeight, inWidth, inChannels, inChannels,
-      addressOf(backend, dy), outHeight, outWidth, outChannels,
-      addressOf(backend, gradient), filterHeight, filterWidth,
-      strideY, strideX, top, left,
+      addressOf(backend, x),
+      batch,
+      inHeight,
+      inWidth,
+      inChannels,
+      inChannels,
+      addressOf(backend, dy),
+      outHeight,
+      outWidth,
+      outChannels,
+      addressOf(backend, gradient),
+      filterHeight,
+      filterWidth,
+      strideY,
+      strideX,
+      top,
+      left,
       scratch,
     ),
   );
@@ -131,17 +151,37 @@ export function convolve(
   const [filterHeight, filterWidth] = filter.shape as Shape4D;
   const [, outHeight, outWidth, outChannels] = outShape;
   const output = backend.makeOutput(outShape, "float32");
-  // prettier-ignore
   const bytes = simd.conv2dScratch(
-    inChannels, outHeight, outWidth, outChannels, filterHeight, filterWidth, strideY, strideX,
+    inChannels,
+    outHeight,
+    outWidth,
+    outChannels,
+    filterHeight,
+    filterWidth,
+    strideY,
+    strideX,
   );
   withScratch(backend, bytes, (scratch) =>
-    // prettier-ignore
     simd.conv2d(
-      addressOf(backend, x), batch, inHeight, inWidth, inChannels,
-      addressOf(backend, filter), filterHeight, filterWidth, turned ? 1 : 0, bias,
-      addressOf(backend, output), outHeight, outWidth, outChannels,
-      strideY, strideX, top, left, scratch,
+      addressOf(backend, x),
+      batch,
+      inHeight,
+      inWidth,
+      inChannels,
+      addressOf(backend, filter),
+      filterHeight,
+      filterWidth,
+      turned ? 1 : 0,
+      bias,
+      addressOf(backend, output),
+      outHeight,
+      outWidth,
+      outChannels,
+      strideY,
+      strideX,
+      top,
+      left,
+      scratch,
     ),
   );
   return output;

@@ -18,7 +18,11 @@ testFusedKernels("wasm", ["Affine", "Attention", "Conv2D", "Geglu", "Gelu", "Gro
 
 describe("attention on wasm", () => {
   it("takes several blocks of queries, and keys that differ by more than exp can hold", async () => {
-    const inputs = [[1, 270, 6], [1, 301, 6], [1, 301, 6]].map((shape, i) => uniformValues(shape, i)); // prettier-ignore
+    const inputs = [
+      [1, 270, 6],
+      [1, 301, 6],
+      [1, 301, 6],
+    ].map((shape, i) => uniformValues(shape, i));
     inputs[1]!.values.fill(300, 600, 606);
     const compute = valueAndGradients((q, k, v) => attend(q as tf.Tensor3D, k as tf.Tensor3D, v as tf.Tensor3D, 2));
     inputs.push(uniformValues([270 * 6], 9));
@@ -59,7 +63,8 @@ describe("the fused updates on wasm", () => {
         inputs[2]!.values = inputs[2]!.values.map(Math.abs);
         const [whole, ...inParts] = await computeOn("wasm", inputs, (...[p, m, v, g]: tf.Tensor[]) => {
           const [parts, gradients] = [tf.split(p!, sizes), tf.split(g!, sizes)];
-          const update = (p: tf.Tensor[], g: tf.Tensor[]) => adamWUpdate(coefficients)({ p, m: m!.clone(), v: v!.clone(), g }); // prettier-ignore
+          const update = (p: tf.Tensor[], g: tf.Tensor[]) =>
+            adamWUpdate(coefficients)({ p, m: m!.clone(), v: v!.clone(), g });
           const all = ({ p, m, v }: ReturnType<typeof update>) => tf.concat([...p, m, v]);
           return [
             all(update([p!], [g!])),
@@ -77,7 +82,12 @@ describe("the fused updates on wasm", () => {
   it("leave a clone of the moments as it was", async () => {
     await tf.setBackend("wasm");
     tf.tidy(() => {
-      const [p, m, v, g] = [1, 2, 3, 4].map((value) => tf.fill([5], value)) as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]; // prettier-ignore
+      const [p, m, v, g] = [1, 2, 3, 4].map((value) => tf.fill([5], value)) as [
+        tf.Tensor,
+        tf.Tensor,
+        tf.Tensor,
+        tf.Tensor,
+      ];
       const [before, reshaped] = [m.clone(), v.reshape([1, 5])];
       const coefficients = { keep: 0.99, fresh1: 0.1, keep2: 0.999, fresh2: 0.001, eps: 1e-8, rate: 0.01 };
       const moved = adamWUpdate(coefficients)({ p: [p], m, v, g: [g] });

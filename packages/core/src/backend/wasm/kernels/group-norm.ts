@@ -13,10 +13,20 @@ export const groupNorm: FusedKernel<"x" | "w" | "b", Attributes> = (place, { x, 
   const { batch, pixels, channels } = sizes(x);
   const [y, statistics] = [place.make(x.shape), place.make([batch, groups, 2])];
   place.withScratch(place.simd.groupNormScratch(channels), (scratch) =>
-    // prettier-ignore
     place.simd.groupNorm(
-      place.at(x), batch, pixels, channels, channels, groups, place.at(w), place.at(b), eps, Number(silu),
-      place.at(y), place.at(statistics), scratch,
+      place.at(x),
+      batch,
+      pixels,
+      channels,
+      channels,
+      groups,
+      place.at(w),
+      place.at(b),
+      eps,
+      Number(silu),
+      place.at(y),
+      place.at(statistics),
+      scratch,
     ),
   );
   return [y, statistics];
@@ -31,11 +41,22 @@ export const groupNormGradient: FusedKernel<"x" | "w" | "b" | "saved0" | "dy", A
   const { batch, pixels, channels } = sizes(x);
   const [dx, dw, db] = [place.make(x.shape), place.make(w.shape), place.make(b.shape)];
   place.withScratch(place.simd.groupNormScratch(channels), (scratch) =>
-    // prettier-ignore
     place.simd.groupNormGradient(
-      place.at(x), place.at(dy), batch, pixels, channels, channels, groups,
-      place.at(w), place.at(b), Number(silu), place.at(statistics),
-      place.at(dx), place.at(dw), place.at(db), scratch,
+      place.at(x),
+      place.at(dy),
+      batch,
+      pixels,
+      channels,
+      channels,
+      groups,
+      place.at(w),
+      place.at(b),
+      Number(silu),
+      place.at(statistics),
+      place.at(dx),
+      place.at(dw),
+      place.at(db),
+      scratch,
     ),
   );
   return [dx, dw, db];

@@ -2,8 +2,8 @@ import type * as tf from "@tensorflow/tfjs";
 import type { WasmBackend } from "../memory.js";
 
 /**
- * tf.clone: the same values under another name, as on the other backends. The stock kernel copies them, and TensorFlow.js clones whatever a gradient
- * may need.
+ * tf.clone: the same values under another name, as on the other backends. The stock kernel copies them, and
+ * TensorFlow.js clones whatever a gradient may need.
  */
 export function identity(stock: tf.KernelFunc): tf.KernelFunc {
   return (call) => {

@@ -311,11 +311,24 @@ describe("the gradient of resizing to the nearest pixel, on wasm", () => {
   it("equals the cpu backend's, for multiples of the size and others", async () => {
     await useBackend("cpu"); // which mends this gradient
     await useBackend("wasm");
-    const sizes = fc.record({ batch: upTo(3), height: upTo(5), width: upTo(5), channels: upTo(19), tall: upTo(3), wide: upTo(3), more: fc.nat(1), alignCorners: fc.boolean(), seed: fc.nat() }); // prettier-ignore
+    const sizes = fc.record({
+      batch: upTo(3),
+      height: upTo(5),
+      width: upTo(5),
+      channels: upTo(19),
+      tall: upTo(3),
+      wide: upTo(3),
+      more: fc.nat(1),
+      alignCorners: fc.boolean(),
+      seed: fc.nat(),
+    });
     await fc.assert(
       fc.asyncProperty(sizes, async ({ batch, channels, tall, wide, more, alignCorners, seed, ...small }) => {
         // With a single row and aligned corners, the cpu backend divides by 0 and never ends.
-        const [height, width] = [small.height, small.width].map((size) => size + Number(alignCorners)) as [number, number]; // prettier-ignore
+        const [height, width] = [small.height, small.width].map((size) => size + Number(alignCorners)) as [
+          number,
+          number,
+        ];
         const size: [number, number] = [height * tall + more, width * wide];
         const inputs = [
           uniformValues([batch, height, width, channels], seed),
@@ -371,7 +384,10 @@ describe("softmax on wasm", () => {
   });
 });
 
-/** erf(x) = 2 / sqrt(pi) e^(-x^2) sum of 2^n x^(2n+1) / (2n+1)!!, all of whose terms have one sign (DLMF 7.6.2); float64. */
+/**
+ * erf(x) = 2 / sqrt(pi) e^(-x^2) sum of 2^n x^(2n+1) / (2n+1)!!, all of whose terms have one sign (DLMF 7.6.2);
+ * float64.
+ */
 function erfReference(x: number): number {
   let [term, sum] = [x, x];
   for (let n = 1; Math.abs(term) > 1e-17 * Math.abs(sum); n++) sum += term *= (2 * x * x) / (2 * n + 1);

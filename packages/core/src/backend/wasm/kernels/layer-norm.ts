@@ -5,10 +5,7 @@ export const layerNorm: FusedKernel<"x" | "w" | "b", { eps: number }> = (place, 
   const features = x.shape.at(-1)!;
   const rows = sizeOf(x.shape) / features;
   const [y, statistics] = [place.make(x.shape), place.make([rows, 2])];
-  // prettier-ignore
-  place.simd.layerNorm(
-    place.at(x), rows, features, place.at(w), place.at(b), eps, place.at(y), place.at(statistics),
-  );
+  place.simd.layerNorm(place.at(x), rows, features, place.at(w), place.at(b), eps, place.at(y), place.at(statistics));
   return [y, statistics];
 };
 
@@ -21,10 +18,17 @@ export const layerNormGradient: FusedKernel<"x" | "w" | "b" | "saved0" | "dy"> =
   const rows = sizeOf(x.shape) / features;
   const [dx, dw, db] = [place.make(x.shape), place.make(w.shape), place.make(b.shape)];
   place.withScratch(place.simd.layerNormScratch(features), (scratch) =>
-    // prettier-ignore
     place.simd.layerNormGradient(
-      place.at(x), place.at(dy), rows, features, place.at(w), place.at(statistics),
-      place.at(dx), place.at(dw), place.at(db), scratch,
+      place.at(x),
+      place.at(dy),
+      rows,
+      features,
+      place.at(w),
+      place.at(statistics),
+      place.at(dx),
+      place.at(dw),
+      place.at(db),
+      scratch,
     ),
   );
   return [dx, dw, db];

@@ -14,9 +14,9 @@ interface AdamWAttributes {
 }
 
 /**
- * A list of moments m and v of any number of parameters, one after another; of these, `parts` tensors; and of their gradients, as many, or all one after
- * another in one tensor -> the new m, v and parameters. Moments that are nobody else's, as an optimizer's are, are written over,
- * so that less memory is touched.
+ * A list of moments m and v of any number of parameters, one after another; of these, `parts` tensors; and of their
+ * gradients, as many, or all one after another in one tensor -> the new m, v and parameters. Moments that are nobody
+ * else's, as an optimizer's are, are written over, so that less memory is touched.
  */
 export const adamWInParts: FusedKernel<string, AdamWAttributes> = (place, inputs, attributes) => {
   const { parts: count, keep, fresh1, keep2, fresh2, eps, rate } = attributes;
@@ -27,9 +27,19 @@ export const adamWInParts: FusedKernel<string, AdamWAttributes> = (place, inputs
   let [mAt, vAt] = [place.at(m), place.at(v)];
   const moved = parts.map((p, i) => {
     const [newP, size] = [place.make(p.shape), sizeOf(p.shape)];
-    // prettier-ignore
     place.simd.adamW(
-      place.at(p), mAt, vAt, gradientsAt[i]!, size, keep, fresh1, keep2, fresh2, eps, rate, place.at(newP),
+      place.at(p),
+      mAt,
+      vAt,
+      gradientsAt[i]!,
+      size,
+      keep,
+      fresh1,
+      keep2,
+      fresh2,
+      eps,
+      rate,
+      place.at(newP),
     );
     mAt += FLOAT * size;
     vAt += FLOAT * size;
@@ -38,7 +48,10 @@ export const adamWInParts: FusedKernel<string, AdamWAttributes> = (place, inputs
   return [m, v, ...moved];
 };
 
-/** A list of an average and values -> average + (values - average) fresh, written over the average if it is nobody else's too. */
+/**
+ * A list of an average and values -> average + (values - average) fresh, written over the average if it is nobody
+ * else's too.
+ */
 export const movingAverage: FusedKernel<string, { fresh: number }> = (place, inputs, { fresh }) => {
   const [old, ...values] = Object.values(inputs) as [tf.TensorInfo, ...tf.TensorInfo[]];
   const average = toWriteOver(place, old);

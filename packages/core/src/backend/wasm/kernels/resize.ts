@@ -6,8 +6,9 @@ import type { SimdKernels } from "../simd.js";
 type Shape4D = [number, number, number, number];
 
 /**
- * Gradient of tf.image.resizeNearestNeighbor: inputs images [B, H, W, C], dy [B, H', W', C] -> [B, H, W, C]. Where H' and W' are multiples,
- * each pixel's copies lie beside each other and are added up; all else stays with `stock`, which looks for them.
+ * Gradient of tf.image.resizeNearestNeighbor: inputs images [B, H, W, C], dy [B, H', W', C] -> [B, H, W, C]. Where H'
+ * and W' are multiples, each pixel's copies lie beside each other and are added up; all else stays with `stock`, which
+ * looks for them.
  */
 export function resizeNearestNeighborGrad(simd: SimdKernels, stock: tf.KernelFunc): tf.KernelFunc {
   return (call) => {
@@ -16,7 +17,8 @@ export function resizeNearestNeighborGrad(simd: SimdKernels, stock: tf.KernelFun
     const [batch, height, width, channels] = images.shape as Shape4D;
     const [, outHeight, outWidth] = dy.shape as Shape4D;
     const [tall, wide] = [outHeight / height, outWidth / width];
-    const isPlain = Number.isInteger(tall) && Number.isInteger(wide) && !(call.attrs as { alignCorners: boolean }).alignCorners; // prettier-ignore
+    const isPlain =
+      Number.isInteger(tall) && Number.isInteger(wide) && !(call.attrs as { alignCorners: boolean }).alignCorners;
     if (!isPlain || dy.dtype !== "float32" || sizeOf(dy.shape) === 0) return stock(call);
     const dx = backend.makeOutput(images.shape, "float32");
     const row = outWidth * channels;

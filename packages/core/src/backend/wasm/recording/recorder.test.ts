@@ -30,7 +30,13 @@ describe("networks as lists of kernel calls on wasm", () => {
 
   it("free what they hold when a kernel fails half-way", () => {
     registerRecorder("wasm", new ReplayRecorder());
-    const [owner, x] = [{}, tf.tensor2d([[1, 2], [3, 4]])]; // prettier-ignore
+    const [owner, x] = [
+      {},
+      tf.tensor2d([
+        [1, 2],
+        [3, 4],
+      ]),
+    ];
     const kernel = tf.getKernel(tf.Square, "wasm");
     let isBroken = false;
     tf.unregisterKernel(tf.Square, "wasm");

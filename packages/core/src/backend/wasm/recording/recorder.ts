@@ -8,14 +8,16 @@ import { Recording } from "./recording.js";
 import { neededSteps, Replay, type Slot, slotsRead } from "./replay.js";
 
 /**
- * Repeated computations as lists of kernel calls. A network is a thousand of them, its gradient more, and TensorFlow.js keeps accounts of each:
- * with small pictures that is a good part of the time. The bits of a forward pass are those of the layers. So are those of a gradient, unless the loss uses a tensor
- * outside the network as well: then what flows back from the network is one term of its gradient instead of several, and float32 sums round.
+ * Repeated computations as lists of kernel calls. A network is a thousand of them, its gradient more, and TensorFlow.js
+ * keeps accounts of each: with small pictures that is a good part of the time. The bits of a forward pass are those of
+ * the layers. So are those of a gradient, unless the loss uses a tensor outside the network as well: then what flows
+ * back from the network is one term of its gradient instead of several, and float32 sums round.
  */
 export class ReplayRecorder extends ProgramRecorder<tf.DataId, tf.TensorInfo> {
   /**
-   * A forward pass that is done once is not worth it. With a gradient it is recorded at once, so that each step of a training rounds alike, also the first
-   * after it went on. Updates of weights are a few calls each, and stay as they are.
+   * A forward pass that is done once is not worth it. With a gradient it is recorded at once, so that each step of a
+   * training rounds alike, also the first after it went on. Updates of weights are a few calls each, and stay as they
+   * are.
    */
   protected callsBefore({ isTraining }: Repeated) {
     return { forward: isTraining ? Infinity : 1, training: 0 };

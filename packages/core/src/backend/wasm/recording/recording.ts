@@ -8,8 +8,8 @@ interface Engine {
 }
 
 /**
- * Writes down each call of a kernel while a computation runs. Tensors of numbers that it makes become constants; all else that it reads must have been
- * given to {@link Recording.place}.
+ * Writes down each call of a kernel while a computation runs. Tensors of numbers that it makes become constants; all
+ * else that it reads must have been given to {@link Recording.place}.
  */
 export class Recording {
   /** Calls up to now. */

@@ -3,8 +3,8 @@ import type { Program } from "../../recorder.js";
 import { release, type WasmBackend } from "../memory.js";
 
 /**
- * A tensor of a recorded computation. What it stands for changes with each run, so TensorFlow.js keeps no account of it; to a kernel it is a
- * tensor like any other.
+ * A tensor of a recorded computation. What it stands for changes with each run, so TensorFlow.js keeps no account of
+ * it; to a kernel it is a tensor like any other.
  */
 export type Slot = tf.Tensor;
 
@@ -26,8 +26,9 @@ interface Planned extends Step {
 }
 
 /**
- * Calls of kernels one after the other, without TensorFlow.js' accounts of tensors, scopes and gradients in between; each intermediate result is
- * freed when it has been read for the last time. The bits are those of the same calls through TensorFlow.js.
+ * Calls of kernels one after the other, without TensorFlow.js' accounts of tensors, scopes and gradients in between;
+ * each intermediate result is freed when it has been read for the last time. The bits are those of the same calls
+ * through TensorFlow.js.
  */
 export class Replay implements Program<tf.DataId, tf.TensorInfo> {
   readonly #steps: readonly Planned[];
@@ -79,7 +80,10 @@ export class Replay implements Program<tf.DataId, tf.TensorInfo> {
   dispose(): void {}
 }
 
-/** The data of a kernel's result. Some kernels are written with tf.* and return a tensor, which TensorFlow.js has an account of: it is closed. */
+/**
+ * The data of a kernel's result. Some kernels are written with tf.* and return a tensor, which TensorFlow.js has an
+ * account of: it is closed.
+ */
 function dataOf(made: tf.TensorInfo, backend: WasmBackend): tf.DataId {
   if (made instanceof tf.Tensor) {
     backend.incRef(made.dataId);

@@ -7,8 +7,8 @@ import { requireFrom } from "../../../platform/node-only.js";
 type Message = { cmd?: string } | undefined;
 
 /**
- * Threads of the backend's own pool. Our kernels have a pool of their own (thread-pool.ts), whose threads stay awake between calls; to wake another's for
- * what little is left takes longer than to do it.
+ * Threads of the backend's own pool. Our kernels have a pool of their own (thread-pool.ts), whose threads stay awake
+ * between calls; to wake another's for what little is left takes longer than to do it.
  */
 export const STOCK_THREADS = 1;
 
@@ -20,9 +20,11 @@ const START_LIMIT_MS = 20_000;
  *
  * - its loader runs `new Worker(url)` with a `blob:` URL, and the worker runs `readFileSync` on a Blob; Node can open
  *   neither. While the pool starts, workers are made from the source text and pointed at the installed file instead;
- * - it starts a thread for every two of `os.cpus()`, though it is told to use {@link STOCK_THREADS}; while it starts, no more are reported.
+ * - it starts a thread for every two of `os.cpus()`, though it is told to use {@link STOCK_THREADS}; while it starts,
+ *   no more are reported.
  *
- * The workers do not keep the process alive. Rejects, with everything put back as it was, where the pool does not start.
+ * The workers do not keep the process alive. Rejects, with everything put back as it was, where the pool does not
+ * start.
  */
 export async function startThreadedBinaryInNode(wasm: typeof WasmPackage, folder: string): Promise<void> {
   const require = await requireFrom();

@@ -98,9 +98,26 @@ const WORK: Record<string, Work> = {
     const [x, filter] = [desk.input(batch * height * width * c), desk.input(kernel * kernel * c * d)];
     const to = desk.output(batch * outHeight * outWidth * d);
     const scratch = desk.bytes(simd.conv2dScratch(c, outHeight, outWidth, d, kernel, kernel, stride, stride));
-    // prettier-ignore
     simd.conv2d(
-      x, batch, height, width, c, filter, kernel, kernel, 0, desk.input(d), to, outHeight, outWidth, d, stride, stride, top, left, scratch,
+      x,
+      batch,
+      height,
+      width,
+      c,
+      filter,
+      kernel,
+      kernel,
+      0,
+      desk.input(d),
+      to,
+      outHeight,
+      outWidth,
+      d,
+      stride,
+      stride,
+      top,
+      left,
+      scratch,
     );
   },
   conv2dFilterGradient: (simd, desk, { batch, a, b, c, d, odd }) => {
@@ -221,8 +238,15 @@ describe("Kernels on several threads", () => {
   });
 
   it("cut all there is into parts of nearly the same size", () => {
-    expect(divide(7, 3)).toEqual([[0, 2], [2, 2], [4, 3]]); // prettier-ignore
-    expect(divide(2, 4)).toEqual([[0, 1], [1, 1]]); // prettier-ignore
+    expect(divide(7, 3)).toEqual([
+      [0, 2],
+      [2, 2],
+      [4, 3],
+    ]);
+    expect(divide(2, 4)).toEqual([
+      [0, 1],
+      [1, 1],
+    ]);
     expect(divide(0, 4)).toEqual([[0, 0]]);
   });
 });

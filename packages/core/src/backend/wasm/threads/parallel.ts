@@ -3,7 +3,10 @@ import type { ThreadPool } from "./thread-pool.js";
 
 /** Floating-point operations that are not worth a second thread: a few microseconds' work. */
 const SMALL = 200_000;
-/** Operations a number of what goes through every number once: nothing is multiplied, but memory is read and an exponential computed. */
+/**
+ * Operations a number of what goes through every number once: nothing is multiplied, but memory is read and an
+ * exponential computed.
+ */
 const LIGHT = 20;
 const FLOAT = 4;
 
@@ -20,9 +23,10 @@ type Range = readonly [from: number, size: number];
 const BLOCK = 4;
 
 /**
- * The same kernels on all threads of a pool: each call is cut into calls for parts of the batch, of rows, or of numbers. The gradient of a weight sums
- * over those, and is cut by its input channels; other sums are taken for each part, and the parts summed after. Where a batch cannot be cut into parts of
- * much the same size, each of its pictures is.
+ * The same kernels on all threads of a pool: each call is cut into calls for parts of the batch, of rows, or of
+ * numbers. The gradient of a weight sums over those, and is cut by its input channels; other sums are taken for each
+ * part, and the parts summed after. Where a batch cannot be cut into parts of much the same size, each of its pictures
+ * is.
  *
  * @param sums {@link sumsBytes} of the backend's memory
  * @param small Operations below which a call is not cut
@@ -34,7 +38,10 @@ export function parallelKernels(
   small = SMALL,
 ): SimdKernels {
   const { threads } = pool;
-  /** Scratch memory for each thread, a cache line and its neighbour apart: what one thread writes, no other has beside it. */
+  /**
+   * Scratch memory for each thread, a cache line and its neighbour apart: what one thread writes, no other has beside
+   * it.
+   */
   const room = (bytes: number) => Math.ceil(bytes / 128 + 1) * 128;
   /** The most channels that one thread has of a weight's gradient. */
   const share = (channels: number) => Math.min(channels, BLOCK * Math.ceil(Math.ceil(channels / BLOCK) / threads));
@@ -54,7 +61,10 @@ export function parallelKernels(
     );
   }
 
-  /** Calls `name` for each part of `count` things that take so many operations each; a call is told of its part and its number. */
+  /**
+   * Calls `name` for each part of `count` things that take so many operations each; a call is told of its part and its
+   * number.
+   */
   function over(name: keyof SimdKernels, count: number, work: number, call: (part: Range, number: number) => number[]) {
     if (count * work < small || count < 2) {
       Reflect.apply(simd[name], undefined, call([0, count], 0));
@@ -152,44 +162,135 @@ export function parallelKernels(
     },
 
     conv2dScratch: (...shape) => threads * room(simd.conv2dScratch(...shape)),
-    // prettier-ignore
     conv2d(
-      input, batch, inHeight, inWidth, inChannels, filter, filterHeight, filterWidth, turned, bias,
-      output, outHeight, outWidth, outChannels, strideY, strideX, top, left, scratch,
+      input,
+      batch,
+      inHeight,
+      inWidth,
+      inChannels,
+      filter,
+      filterHeight,
+      filterWidth,
+      turned,
+      bias,
+      output,
+      outHeight,
+      outWidth,
+      outChannels,
+      strideY,
+      strideX,
+      top,
+      left,
+      scratch,
     ) {
-      const own = room(simd.conv2dScratch(inChannels, outHeight, outWidth, outChannels, filterHeight, filterWidth, strideY, strideX));
+      const own = room(
+        simd.conv2dScratch(inChannels, outHeight, outWidth, outChannels, filterHeight, filterWidth, strideY, strideX),
+      );
       const [picture, outRow] = [inHeight * inWidth * inChannels, outWidth * outChannels];
       const work = 2 * outRow * filterHeight * filterWidth * inChannels;
       if (isEven(batch)) {
         over("conv2d", batch, outHeight * work, ([from, size], i) => [
-          input + FLOAT * picture * from, size, inHeight, inWidth, inChannels, filter, filterHeight, filterWidth, turned, bias,
-          output + FLOAT * outHeight * outRow * from, outHeight, outWidth, outChannels, strideY, strideX, top, left, scratch + i * own,
+          input + FLOAT * picture * from,
+          size,
+          inHeight,
+          inWidth,
+          inChannels,
+          filter,
+          filterHeight,
+          filterWidth,
+          turned,
+          bias,
+          output + FLOAT * outHeight * outRow * from,
+          outHeight,
+          outWidth,
+          outChannels,
+          strideY,
+          strideX,
+          top,
+          left,
+          scratch + i * own,
         ]);
         return;
       }
       for (let b = 0; b < batch; b++) {
         over("conv2d", outHeight, work, ([from, size], i) => [
-          input + FLOAT * picture * b, 1, inHeight, inWidth, inChannels, filter, filterHeight, filterWidth, turned, bias,
-          output + FLOAT * outRow * (outHeight * b + from), size, outWidth, outChannels, strideY, strideX, top - strideY * from, left, scratch + i * own,
+          input + FLOAT * picture * b,
+          1,
+          inHeight,
+          inWidth,
+          inChannels,
+          filter,
+          filterHeight,
+          filterWidth,
+          turned,
+          bias,
+          output + FLOAT * outRow * (outHeight * b + from),
+          size,
+          outWidth,
+          outChannels,
+          strideY,
+          strideX,
+          top - strideY * from,
+          left,
+          scratch + i * own,
         ]);
       }
     },
 
-    // prettier-ignore
     conv2dFilterGradientScratch: (inWidth, channels, ...rest) =>
       threads * room(simd.conv2dFilterGradientScratch(inWidth, share(channels), ...rest)),
-    // prettier-ignore
     conv2dFilterGradient(
-      input, batch, inHeight, inWidth, inChannels, channels, dy, outHeight, outWidth, outChannels,
-      gradient, filterHeight, filterWidth, strideY, strideX, top, left, scratch,
+      input,
+      batch,
+      inHeight,
+      inWidth,
+      inChannels,
+      channels,
+      dy,
+      outHeight,
+      outWidth,
+      outChannels,
+      gradient,
+      filterHeight,
+      filterWidth,
+      strideY,
+      strideX,
+      top,
+      left,
+      scratch,
     ) {
-      const own = room(simd.conv2dFilterGradientScratch(
-        inWidth, share(channels), outHeight, outWidth, outChannels, filterHeight, filterWidth, strideY,
-      ));
+      const own = room(
+        simd.conv2dFilterGradientScratch(
+          inWidth,
+          share(channels),
+          outHeight,
+          outWidth,
+          outChannels,
+          filterHeight,
+          filterWidth,
+          strideY,
+        ),
+      );
       const work = 2 * batch * outHeight * outWidth * outChannels * filterHeight * filterWidth;
       overChannels("conv2dFilterGradient", channels, work, ([from, size], i) => [
-        input + FLOAT * from, batch, inHeight, inWidth, inChannels, size, dy, outHeight, outWidth, outChannels,
-        gradient + FLOAT * outChannels * from, filterHeight, filterWidth, strideY, strideX, top, left, scratch + i * own,
+        input + FLOAT * from,
+        batch,
+        inHeight,
+        inWidth,
+        inChannels,
+        size,
+        dy,
+        outHeight,
+        outWidth,
+        outChannels,
+        gradient + FLOAT * outChannels * from,
+        filterHeight,
+        filterWidth,
+        strideY,
+        strideX,
+        top,
+        left,
+        scratch + i * own,
       ]);
     },
 
@@ -202,11 +303,44 @@ export function parallelKernels(
     },
 
     attentionGradientScratch: (...shape) => threads * room(simd.attentionGradientScratch(...shape)),
-    // prettier-ignore
-    attentionGradient(q, k, v, y, statistics, dy, first, count, heads, queries, keys, size, scale, dq, dk, dv, scratch) {
+    attentionGradient(
+      q,
+      k,
+      v,
+      y,
+      statistics,
+      dy,
+      first,
+      count,
+      heads,
+      queries,
+      keys,
+      size,
+      scale,
+      dq,
+      dk,
+      dv,
+      scratch,
+    ) {
       const own = room(simd.attentionGradientScratch(queries, keys, size));
       over("attentionGradient", count, 10 * queries * keys * size, ([from, part], i) => [
-        q, k, v, y, statistics, dy, first + from, part, heads, queries, keys, size, scale, dq, dk, dv, scratch + i * own,
+        q,
+        k,
+        v,
+        y,
+        statistics,
+        dy,
+        first + from,
+        part,
+        heads,
+        queries,
+        keys,
+        size,
+        scale,
+        dq,
+        dk,
+        dv,
+        scratch + i * own,
       ]);
     },
 

@@ -1,7 +1,10 @@
 import type * as WorkerThreads from "node:worker_threads";
 import { isNode, requireFrom } from "../../../platform/node-only.js";
 
-/** A place in shared memory where a thread finds its next call: its state, which function, how many arguments, and these as float64. */
+/**
+ * A place in shared memory where a thread finds its next call: its state, which function, how many arguments, and these
+ * as float64.
+ */
 const SLOT = { bytes: 512, state: 0, name: 1, count: 2, firstArgument: 2 };
 const IDLE = 0;
 const CALLED = 1;
@@ -11,8 +14,8 @@ const FAILED = 2;
 const LOOKS = 300_000;
 
 /**
- * What each thread runs. After a call it looks out for the next one for a while, as a sleeping thread is not woken as fast, and then sleeps. Plain
- * JavaScript in a string: a worker cannot be handed a function.
+ * What each thread runs. After a call it looks out for the next one for a while, as a sleeping thread is not woken as
+ * fast, and then sleeps. Plain JavaScript in a string: a worker cannot be handed a function.
  */
 const THREAD = `
 const run = ({ module, memory, calls, number }) => {
@@ -63,7 +66,10 @@ export class ThreadPool {
     this.#values = others.map((from) => new Float64Array(calls, from, SLOT.bytes / 8));
   }
 
-  /** Starts all threads but the calling one, which has an `instance` of the module already. They do not keep a Node process alive. */
+  /**
+   * Starts all threads but the calling one, which has an `instance` of the module already. They do not keep a Node
+   * process alive.
+   */
   static async start(
     module: WebAssembly.Module,
     memory: WebAssembly.Memory,
@@ -77,7 +83,10 @@ export class ThreadPool {
     return new ThreadPool(module, functions, calls, threads, () => ends.forEach((end) => end()));
   }
 
-  /** Calls the function once with each of some arguments, at most as many as there are threads, and returns when all have ended. */
+  /**
+   * Calls the function once with each of some arguments, at most as many as there are threads, and returns when all
+   * have ended.
+   */
   run(name: string, [own, ...others]: Calls): void {
     const index = this.#functions.indexOf(name);
     others.forEach((values, i) => {
