@@ -13,6 +13,7 @@ export default {
   },
   moduleNameMapper: {
     "^@tfjs-diffusion/(schedulers|core)$": "<rootDir>/packages/$1/src/index.ts",
+    "^@tfjs-diffusion/core/([a-z]+)$": "<rootDir>/packages/core/src/$1/index.ts",
     "^(\\.{1,2}/.*)\\.js$": "$1",
   },
   setupFiles: ["<rootDir>/scripts/jest-quiet.mjs"],

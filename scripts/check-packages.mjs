@@ -49,7 +49,10 @@ async function useFromOutside(tarballs) {
   await must("npm install", [npmScript("npm"), "install", "--no-audit", "--no-fund", ...tarballs, ...others], app);
 
   const [example] = readmeCode("js");
-  write("use.ts", `${example}\nconst typed: string = name;\nconsole.log(typed);\n`);
+  const { exports } = JSON.parse(readFileSync(join(root, "packages", "core", "package.json"), "utf8"));
+  const subpaths = Object.keys(exports).filter((path) => /^\.\/[a-z]+$/.test(path));
+  const everything = subpaths.map((path, i) => `export * as entry${i} from "@tfjs-diffusion/core${path.slice(1)}";`);
+  write("use.ts", `${example}\n${everything.join("\n")}\nconst typed: string = name;\nconsole.log(typed);\n`);
   for (const [module, moduleResolution] of [
     ["nodenext", "nodenext"],
     ["esnext", "bundler"],

@@ -6,7 +6,7 @@ import { root } from "./run.mjs";
 
 const WIDTH = 120;
 
-/** Comments of code, and Markdown outside of tables and code; what cannot be broken (an address, a table) may be longer. */
+/** Comments, and Markdown outside tables and code. A line that cannot be broken, such as an address, may be long. */
 function wideLines(file) {
   const lines = readFileSync(join(root, file), "utf8").split("\n");
   let isCode = false;

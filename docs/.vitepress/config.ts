@@ -12,6 +12,7 @@ const guide: DefaultTheme.SidebarItem[] = [
     text: "Guide",
     items: [
       { text: "Getting started", link: "/getting-started" },
+      { text: "What to import from where", link: "/imports" },
       { text: "Drawing and editing", link: "/drawing" },
       { text: "Models and their weights", link: "/models" },
       { text: "Samplers", link: "/samplers" },

@@ -6,15 +6,9 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
-import {
-  AutoencoderKL,
-  loadModel,
-  type Model,
-  type TensorToWrite,
-  UNet2DConditionModel,
-  useBackend,
-  writeSafetensors,
-} from "@tfjs-diffusion/core";
+import { loadModel, useBackend, writeSafetensors } from "@tfjs-diffusion/core";
+import { AutoencoderKL, type Model, UNet2DConditionModel } from "@tfjs-diffusion/core/models";
+import { type TensorToWrite } from "@tfjs-diffusion/core/weights";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 
 export interface PartAnswer {

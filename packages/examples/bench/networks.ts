@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { type UNet2DConditionConfig, UNet2DConditionModel } from "@tfjs-diffusion/core";
+import { type UNet2DConditionConfig, UNet2DConditionModel } from "@tfjs-diffusion/core/models";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 
 export interface Network {

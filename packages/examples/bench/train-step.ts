@@ -5,7 +5,9 @@
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import * as tf from "@tensorflow/tfjs";
-import { denoisingLoss, parameterGradients, train, UNet2DConditionModel, useBackend } from "@tfjs-diffusion/core";
+import { useBackend } from "@tfjs-diffusion/core";
+import { UNet2DConditionModel } from "@tfjs-diffusion/core/models";
+import { denoisingLoss, parameterGradients, train } from "@tfjs-diffusion/core/training";
 import { DDIMScheduler, keyedNoise, type KeyedNoise } from "@tfjs-diffusion/schedulers";
 import { type KernelCost, kernelCosts } from "./kernel-costs.js";
 

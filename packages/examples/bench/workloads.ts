@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { AdamW, Ema, ParameterBuckets, parameterGradients } from "@tfjs-diffusion/core";
+import { AdamW, Ema, ParameterBuckets, parameterGradients } from "@tfjs-diffusion/core/training";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { type Axis, AXES } from "./growth-axes.js";
 import { buildNetwork, CARD_NETWORKS, type Network, NETWORKS } from "./networks.js";

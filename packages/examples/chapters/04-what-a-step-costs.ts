@@ -10,7 +10,8 @@
 // %%
 import * as Plot from "@observablehq/plot";
 import * as tf from "@tensorflow/tfjs";
-import { parameterGradients, useBackend } from "@tfjs-diffusion/core";
+import { useBackend } from "@tfjs-diffusion/core";
+import { parameterGradients } from "@tfjs-diffusion/core/training";
 import { type KernelCost, kernelCosts } from "../bench/kernel-costs.js";
 import { buildNetwork, type Network, NETWORKS } from "../bench/networks.js";
 import {

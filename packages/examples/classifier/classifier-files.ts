@@ -1,6 +1,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { openSafetensors, parametersToTensors, readParameters, writeSafetensors } from "@tfjs-diffusion/core";
+import { openSafetensors, writeSafetensors } from "@tfjs-diffusion/core";
+import { parametersToTensors, readParameters } from "@tfjs-diffusion/core/weights";
 import { FaceClassifier, type FaceClassifierConfig } from "./classifier-model.js";
 
 const CONFIG = "config.json";

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
-import { Conv2d, Linear, Model } from "@tfjs-diffusion/core";
+import { Model } from "@tfjs-diffusion/core/models";
+import { Conv2d, Linear } from "@tfjs-diffusion/core/nn";
 import {
   ATTRIBUTE_NAMES,
   ATTRIBUTES,

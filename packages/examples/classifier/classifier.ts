@@ -7,7 +7,8 @@
  */
 import { fileURLToPath } from "node:url";
 import * as tf from "@tensorflow/tfjs";
-import { train, useBackend, warmupCosine } from "@tfjs-diffusion/core";
+import { useBackend } from "@tfjs-diffusion/core";
+import { train, warmupCosine } from "@tfjs-diffusion/core/training";
 import { keyedNoise, type KeyedNoise } from "@tfjs-diffusion/schedulers";
 import { SingleBar } from "cli-progress";
 import { faceBatch, visible, type Split } from "../datasets/faces/index.js";

@@ -1,4 +1,5 @@
-import { type CLIPModel, loadModel } from "@tfjs-diffusion/core";
+import { loadModel } from "@tfjs-diffusion/core";
+import { type CLIPModel } from "@tfjs-diffusion/core/models";
 import { UsageError } from "../src/cli/options/usage-error.js";
 import { packagePath } from "../src/package-folder.js";
 import { assembleClip } from "../train/portraits/vision.js";

@@ -17,9 +17,9 @@ import {
   loadModel,
   outpaintCanvas,
   StableDiffusionXLPipeline,
-  type UNet2DConditionModel,
   useBackend,
 } from "@tfjs-diffusion/core";
+import { type UNet2DConditionModel } from "@tfjs-diffusion/core/models";
 import { keyedRandom } from "@tfjs-diffusion/schedulers";
 import { caption, captionWith, type Face } from "../datasets/faces/index.js";
 import { PORTRAITS, renderPortrait } from "../datasets/portraits/index.js";

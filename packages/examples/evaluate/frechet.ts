@@ -9,7 +9,8 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
-import { CLIPVisionModelWithProjection, encodePng, imageGrid, useBackend } from "@tfjs-diffusion/core";
+import { encodePng, imageGrid, useBackend } from "@tfjs-diffusion/core";
+import { CLIPVisionModelWithProjection } from "@tfjs-diffusion/core/models";
 import { faceExample } from "../datasets/faces/index.js";
 import { packagePath } from "../src/package-folder.js";
 import { copyParameters } from "../train/conditioning.js";

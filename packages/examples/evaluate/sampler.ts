@@ -1,4 +1,5 @@
-import { openPipeline, UnCLIPDrawingPipeline } from "@tfjs-diffusion/core";
+import { openPipeline } from "@tfjs-diffusion/core";
+import { UnCLIPDrawingPipeline } from "@tfjs-diffusion/core/pipelines";
 import { schedulerFromConfig } from "@tfjs-diffusion/schedulers";
 import type { Sampler } from "./run.js";
 

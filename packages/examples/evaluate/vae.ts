@@ -12,15 +12,9 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as tf from "@tensorflow/tfjs";
-import {
-  type AutoencoderKL,
-  encodePng,
-  imageGrid,
-  klToStandardNormal,
-  loadModel,
-  toUnit,
-  useBackend,
-} from "@tfjs-diffusion/core";
+import { encodePng, imageGrid, loadModel, useBackend } from "@tfjs-diffusion/core";
+import { toUnit } from "@tfjs-diffusion/core/image";
+import { type AutoencoderKL, klToStandardNormal } from "@tfjs-diffusion/core/models";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { faceBatch, type Split } from "../datasets/faces/index.js";
 import { PORTRAITS } from "../datasets/portraits/index.js";

@@ -1,4 +1,4 @@
-import type { CLIPConfig } from "@tfjs-diffusion/core";
+import type { CLIPConfig } from "@tfjs-diffusion/core/models";
 import { CONTEXT_LENGTH, END_OF_TEXT, START_OF_TEXT, type Vocabulary } from "../datasets/faces/index.js";
 
 /** Of the text tower's states, and of the space where pictures and captions meet. */

@@ -1,12 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
-import {
-  type CLIPConfig,
-  CLIPModel,
-  type CLIPTokenizer,
-  loadModel,
-  train,
-  type TrainingStep,
-} from "@tfjs-diffusion/core";
+import { type CLIPTokenizer, loadModel } from "@tfjs-diffusion/core";
+import { type CLIPConfig, CLIPModel } from "@tfjs-diffusion/core/models";
+import { train, type TrainingStep } from "@tfjs-diffusion/core/training";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { CONTEXT_LENGTH, type FaceKind } from "../datasets/faces/index.js";
 import { type ClipBatch, clipBatch } from "./clip-batch.js";

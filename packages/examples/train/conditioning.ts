@@ -1,5 +1,5 @@
 import type * as tf from "@tensorflow/tfjs";
-import type { Model } from "@tfjs-diffusion/core";
+import type { Model } from "@tfjs-diffusion/core/models";
 import { keyedRandom } from "@tfjs-diffusion/schedulers";
 import { caption, type Face } from "../datasets/faces/index.js";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { warmupCosine } from "@tfjs-diffusion/core";
+import { warmupCosine } from "@tfjs-diffusion/core/training";
 import { type StageSettings, stageTraining } from "./stage.js";
 
 const STAGE: StageSettings = {

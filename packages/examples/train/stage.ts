@@ -1,4 +1,4 @@
-import { warmupCosine } from "@tfjs-diffusion/core";
+import { warmupCosine } from "@tfjs-diffusion/core/training";
 
 /** How long, and with what, one stage is trained. */
 export interface StageSettings {

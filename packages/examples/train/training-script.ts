@@ -1,5 +1,7 @@
 import { join } from "node:path";
-import { type CLIPConfig, CLIPTokenizer, stopOnInterrupt, type TrainingStep, useBackend } from "@tfjs-diffusion/core";
+import { CLIPTokenizer, useBackend } from "@tfjs-diffusion/core";
+import { type CLIPConfig } from "@tfjs-diffusion/core/models";
+import { stopOnInterrupt, type TrainingStep } from "@tfjs-diffusion/core/training";
 import { writeLossCurve } from "../src/cli/terminal/loss-curve.js";
 import { withProgress } from "../src/cli/terminal/progress.js";
 import type { FaceKind } from "../datasets/faces/index.js";

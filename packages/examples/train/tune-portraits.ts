@@ -12,7 +12,8 @@
  * that it runs.
  */
 import { join } from "node:path";
-import { stopOnInterrupt, type TrainingStep, useBackend } from "@tfjs-diffusion/core";
+import { useBackend } from "@tfjs-diffusion/core";
+import { stopOnInterrupt, type TrainingStep } from "@tfjs-diffusion/core/training";
 import { writeLossCurve } from "../src/cli/terminal/loss-curve.js";
 import { withProgress } from "../src/cli/terminal/progress.js";
 import { UsageError } from "../src/cli/options/usage-error.js";

@@ -68,6 +68,7 @@ function inSlices(
   return tf.concat(parts, 2);
 }
 
+/** What a layer of {@link Attention} may have besides its channels. */
 export interface AttentionOptions {
   /** Width of the context; default that of x. */
   contextChannels?: number | null;
@@ -100,6 +101,7 @@ export class Attention {
     this.to_out = [new Linear(channels, channels)];
   }
 
+  /** Borrows its arguments; the caller owns the result. */
   forward(x: tf.Tensor3D, context: tf.Tensor3D = x, bias?: tf.Tensor): tf.Tensor3D {
     return tf.tidy(() => {
       const [q, k, v] = [this.to_q.forward(x), this.to_k.forward(context), this.to_v.forward(context)];

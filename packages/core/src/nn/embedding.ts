@@ -27,6 +27,7 @@ export class Embedding {
     longer.dispose();
   }
 
+  /** Borrows its arguments; the caller owns the result. */
   forward(ids: tf.Tensor): tf.Tensor {
     return tf.gather(this.weight.value, ids);
   }

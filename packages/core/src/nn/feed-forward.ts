@@ -40,6 +40,7 @@ export class GELU {
   }
 }
 
+/** How the inner layer of {@link FeedForward} is activated. */
 export type FeedForwardActivation = "geglu" | "gelu";
 
 /** The two-layer network of a transformer block, 4 times as wide inside. [..., features] -> the same shape. */
@@ -52,6 +53,7 @@ export class FeedForward {
     this.net = [new Inner(features, 4 * features), null, new Linear(4 * features, features)];
   }
 
+  /** Borrows its arguments; the caller owns the result. */
   forward<T extends tf.Tensor>(x: T): T {
     return this.net[2].forward(this.net[0].forward(x));
   }

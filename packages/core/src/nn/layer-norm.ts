@@ -22,6 +22,7 @@ export class LayerNorm {
     this.bias = new Parameter([features], zeros);
   }
 
+  /** Borrows its arguments; the caller owns the result. */
   forward<T extends tf.Tensor>(x: T): T {
     return layerNorm(x, this.weight.value, this.bias.value, this.eps) as T;
   }

@@ -15,6 +15,7 @@ export class Downsample2D {
     this.conv = new Conv2d(channels, channels, { stride: 2, padding: padding === 0 ? [0, 1] : padding });
   }
 
+  /** [B, H, W, C] -> [B, ceil(H / 2), ceil(W / 2), C]; the caller owns the result. */
   forward(x: tf.Tensor4D): tf.Tensor4D {
     return this.conv.forward(x);
   }
@@ -29,7 +30,8 @@ export class Upsample2D {
   }
 
   /**
-   * `size` [height, width]: that of the features it will be joined with, which is odd where the way down rounded up.
+   * [B, H, W, C] -> [B, h, w, C]; the caller owns the result. `size` [h, w], default [2 H, 2 W], is that of the
+   * features it will be joined with, odd where the way down rounded up.
    */
   forward(x: tf.Tensor4D, _time?: tf.Tensor2D, size?: [number, number]): tf.Tensor4D {
     return this.conv.forward(nearestResize(x, size?.[0], size?.[1]));

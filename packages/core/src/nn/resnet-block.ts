@@ -5,6 +5,7 @@ import { GroupNorm } from "./group-norm.js";
 import { Linear } from "./linear.js";
 import { nearestResize } from "./resample.js";
 
+/** How a {@link ResnetBlock2D} differs from the plain one. */
 export interface ResnetBlockOptions {
   groups: number;
   eps: number;
@@ -47,6 +48,7 @@ export class ResnetBlock2D {
     if (inChannels !== outChannels) this.conv_shortcut = new Conv2d(inChannels, outChannels, { kernel: 1 });
   }
 
+  /** Borrows its arguments; the caller owns the result. */
   forward(x: tf.Tensor4D, time?: tf.Tensor2D, size?: [number, number]): tf.Tensor4D {
     const { act, outputScale } = this.#options;
     return tf.tidy(() => {

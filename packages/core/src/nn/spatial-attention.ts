@@ -15,6 +15,7 @@ function toTokens(x: tf.Tensor4D): tf.Tensor3D {
   return x.reshape([x.shape[0], x.shape[1] * x.shape[2], x.shape[3]]);
 }
 
+/** The size of a {@link Transformer2DModel}, and what its blocks look at. */
 export interface Transformer2DOptions {
   heads: number;
   layers: number;
@@ -50,6 +51,7 @@ export class Transformer2DModel implements SpatialAttention {
     this.proj_out = project();
   }
 
+  /** Borrows its arguments; the caller owns the result. */
   forward(x: tf.Tensor4D, conditioning: TransformerContext): tf.Tensor4D {
     return tf.tidy(() => {
       let tokens = toTokens(this.proj_in.forward(this.norm.forward(x)));
@@ -59,6 +61,7 @@ export class Transformer2DModel implements SpatialAttention {
   }
 }
 
+/** The size of a {@link SelfAttention2D}, and its normalisation. */
 export interface SelfAttention2DOptions {
   heads: number;
   /** null: no normalisation before the attention. */
@@ -89,6 +92,7 @@ export class SelfAttention2D implements SpatialAttention {
     this.#outputScale = outputScale;
   }
 
+  /** Borrows its arguments; the caller owns the result. */
   forward(x: tf.Tensor4D): tf.Tensor4D {
     return tf.tidy(() => {
       const tokens = toTokens(this.group_norm ? this.group_norm.forward(x) : x);

@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { type Activation, silu } from "./activations.js";
 import { Linear } from "./linear.js";
 
+/** The conventions in which published networks differ. */
 export interface SinusoidOptions {
   /** true: [cos, sin], as in Stable Diffusion; false: [sin, cos], as in DDPM. */
   flipSinToCos?: boolean;
@@ -54,6 +55,7 @@ export function valuesAtHand(tensor: tf.Tensor): number[] | undefined {
   }
 }
 
+/** What a {@link TimestepEmbedding} may have besides its two layers. */
 export interface TimestepEmbeddingOptions {
   act?: Activation;
   /** Width between the two layers; default `outFeatures`. */
@@ -84,6 +86,7 @@ export class TimestepEmbedding {
     this.#act = act;
   }
 
+  /** Borrows its arguments; the caller owns the result. */
   forward(x: tf.Tensor2D, condition?: tf.Tensor2D): tf.Tensor2D {
     const input = condition && this.cond_proj ? x.add<tf.Tensor2D>(this.cond_proj.forward(condition)) : x;
     return this.linear_2.forward(this.#act(this.linear_1.forward(input)));

@@ -3,6 +3,7 @@ import { Attention } from "./attention.js";
 import { FeedForward, type FeedForwardActivation } from "./feed-forward.js";
 import { LayerNorm } from "./layer-norm.js";
 
+/** The size of a {@link BasicTransformerBlock}, and which attention layers it has. */
 export interface TransformerBlockOptions {
   /** Width of the context of the second attention; null for a block without one. */
   contextChannels?: number | null;
@@ -54,6 +55,7 @@ export class BasicTransformerBlock {
 
   readonly #onlyCrossAttention: boolean;
 
+  /** Borrows its arguments; the caller owns the result. */
   forward(x: tf.Tensor3D, { context, contextBias, selfBias }: TransformerContext = {}): tf.Tensor3D {
     return tf.tidy(() => {
       const first = this.norm1.forward(x);

@@ -1,6 +1,7 @@
 /** Our layers as ONNX nodes. Pictures are [B, C, H, W] there, tokens [B, N, C] as here. */
 import * as tf from "@tensorflow/tfjs";
-import type { Conv2d, Linear, Parameter, UNet2DConditionModel } from "@tfjs-diffusion/core";
+import type { UNet2DConditionModel } from "@tfjs-diffusion/core/models";
+import type { Conv2d, Linear, Parameter } from "@tfjs-diffusion/core/nn";
 import type { OnnxGraph, Value } from "./graph.js";
 
 type GroupNorm = UNet2DConditionModel["conv_norm_out"];

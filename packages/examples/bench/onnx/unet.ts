@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import type { UNet2DConditionModel } from "@tfjs-diffusion/core";
+import type { UNet2DConditionModel } from "@tfjs-diffusion/core/models";
 import { OnnxGraph, type Value } from "./graph.js";
 import {
   constant,

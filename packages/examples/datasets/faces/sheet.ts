@@ -5,7 +5,8 @@
 import { writeFile } from "node:fs/promises";
 import { argv } from "node:process";
 import * as tf from "@tensorflow/tfjs";
-import { encodePng, imageGrid, toUnit, useBackend } from "@tfjs-diffusion/core";
+import { encodePng, imageGrid, useBackend } from "@tfjs-diffusion/core";
+import { toUnit } from "@tfjs-diffusion/core/image";
 import { kindNamed } from "../kinds.js";
 import { faceBatch, type Split } from "./index.js";
 

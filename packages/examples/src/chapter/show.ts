@@ -1,6 +1,7 @@
 import { format } from "node:util";
 import * as Plot from "@observablehq/plot";
-import { encodePng, imageGrid, toUnit } from "@tfjs-diffusion/core";
+import { encodePng, imageGrid } from "@tfjs-diffusion/core";
+import { toUnit } from "@tfjs-diffusion/core/image";
 import * as tf from "@tensorflow/tfjs";
 import { parseHTML } from "linkedom";
 import { ChapterError } from "./errors.js";

@@ -1,24 +1,27 @@
 import {
   BackendUnavailableError,
-  CheckpointMismatchError,
-  CheckpointWriteError,
-  DamagedCheckpointError,
-  FileWriteError,
-  HubError,
   ImageError,
-  ModelConfigError,
-  ModelInputError,
-  NonFiniteError,
-  NonFiniteLayerError,
   PipelineFolderError,
   PipelineOptionError,
   PipelinePartsError,
+} from "@tfjs-diffusion/core";
+import { HubError } from "@tfjs-diffusion/core/hub";
+import { ModelConfigError, ModelInputError } from "@tfjs-diffusion/core/models";
+import { NonFiniteLayerError } from "@tfjs-diffusion/core/nn";
+import { TokenizerFilesError } from "@tfjs-diffusion/core/text";
+import {
+  CheckpointMismatchError,
+  CheckpointWriteError,
+  DamagedCheckpointError,
+  NonFiniteError,
+} from "@tfjs-diffusion/core/training";
+import {
+  FileWriteError,
   PlatformError,
-  TokenizerFilesError,
   WeightsFormatError,
   WeightsMismatchError,
   WeightsReadError,
-} from "@tfjs-diffusion/core";
+} from "@tfjs-diffusion/core/weights";
 import { SchedulerConfigError } from "@tfjs-diffusion/schedulers";
 import { Stopped } from "./terminal/stopped.js";
 import { OutputError } from "./output-file.js";

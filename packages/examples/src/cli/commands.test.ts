@@ -4,14 +4,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
-import {
-  decodePng,
-  encodePng,
-  inspectCheckpoint,
-  pngTexts,
-  StableDiffusionPipeline,
-  UnCLIPPipeline,
-} from "@tfjs-diffusion/core";
+import { decodePng, encodePng, StableDiffusionPipeline, UnCLIPPipeline } from "@tfjs-diffusion/core";
+import { pngTexts } from "@tfjs-diffusion/core/image";
+import { inspectCheckpoint } from "@tfjs-diffusion/core/layouts";
 import { writeTinyStableDiffusion, writeTinyStableDiffusionXL } from "../../../core/src/testing/stable-diffusion.js";
 import { writeTinyUnCLIP } from "../../../core/src/testing/unclip.js";
 import { FakeHub } from "../../../core/src/hub/testing/fake-hub.js";

@@ -1,6 +1,5 @@
 import {
   type Control,
-  ControlNetModel,
   loadModel,
   openPipeline,
   StableDiffusionPipeline,
@@ -9,6 +8,7 @@ import {
   UnCLIPImageVariationPipeline,
   UnCLIPPipeline,
 } from "@tfjs-diffusion/core";
+import { ControlNetModel } from "@tfjs-diffusion/core/models";
 import { existsSync } from "node:fs";
 import { fromCaller } from "./commands/inspect.js";
 import type { PictureArguments } from "./options/picture-arguments.js";

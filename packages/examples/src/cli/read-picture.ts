@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import * as tf from "@tensorflow/tfjs";
-import { type Borders, decodePng, ImageError, outpaintCanvas } from "@tfjs-diffusion/core";
+import { decodePng, ImageError, outpaintCanvas } from "@tfjs-diffusion/core";
+import { type Borders } from "@tfjs-diffusion/core/pipelines";
 import { fromCaller } from "./commands/inspect.js";
 import { modelFrom } from "./options/model-from.js";
 import type { PictureArguments } from "./options/picture-arguments.js";

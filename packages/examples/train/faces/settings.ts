@@ -1,4 +1,4 @@
-import type { UNet2DConditionConfig } from "@tfjs-diffusion/core";
+import type { UNet2DConditionConfig } from "@tfjs-diffusion/core/models";
 import type { DDIMConfig } from "@tfjs-diffusion/schedulers";
 import { FACE_SIZE, vocabulary } from "../../datasets/faces/index.js";
 import type { ClipSettings } from "../clip.js";

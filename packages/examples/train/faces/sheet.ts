@@ -1,7 +1,8 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
-import { encodePng, imageGrid, TextToImagePipeline, toUnit } from "@tfjs-diffusion/core";
+import { encodePng, imageGrid, TextToImagePipeline } from "@tfjs-diffusion/core";
+import { toUnit } from "@tfjs-diffusion/core/image";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { faceBatch } from "../../datasets/faces/index.js";
 

@@ -1,17 +1,13 @@
 import * as tf from "@tensorflow/tfjs";
+import { loadModel, type CLIPTokenizer } from "@tfjs-diffusion/core";
 import {
   CLIPTextModel,
   CLIPTextModelWithProjection,
-  dataOrder,
-  denoisingLoss,
-  loadModel,
-  train,
   type CLIPModel,
-  type CLIPTokenizer,
   type Model,
-  type TrainingStep,
   UNet2DConditionModel,
-} from "@tfjs-diffusion/core";
+} from "@tfjs-diffusion/core/models";
+import { dataOrder, denoisingLoss, train, type TrainingStep } from "@tfjs-diffusion/core/training";
 import { DDIMScheduler, keyedNoise } from "@tfjs-diffusion/schedulers";
 import { FACES } from "../../datasets/faces/index.js";
 import { tokenIds } from "../clip.js";

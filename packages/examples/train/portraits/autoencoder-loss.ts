@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { type AutoencoderKL, klToStandardNormal } from "@tfjs-diffusion/core";
+import { type AutoencoderKL, klToStandardNormal } from "@tfjs-diffusion/core/models";
 import type { NoiseSource } from "@tfjs-diffusion/schedulers";
 
 /** What the parts of {@link autoencoderLoss} weigh, against the mean absolute error's 1. */

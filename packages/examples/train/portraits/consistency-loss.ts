@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import type { ForwardProcess } from "@tfjs-diffusion/core";
+import type { ForwardProcess } from "@tfjs-diffusion/core/training";
 
 /** What a network says at these timesteps, one a picture: the velocity v, [B, h, w, C]. */
 export type Velocity = (x: tf.Tensor4D, timesteps: number[]) => tf.Tensor4D;

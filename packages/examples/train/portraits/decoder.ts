@@ -1,5 +1,6 @@
 import type * as tf from "@tensorflow/tfjs";
-import type { AutoencoderKL, LatentDistribution, TrainingStep } from "@tfjs-diffusion/core";
+import type { AutoencoderKL, LatentDistribution } from "@tfjs-diffusion/core/models";
+import type { TrainingStep } from "@tfjs-diffusion/core/training";
 import type { KeyedNoise } from "@tfjs-diffusion/schedulers";
 import { pictureError } from "./autoencoder-loss.js";
 import { randomRecolouring, recolour } from "./recolour.js";

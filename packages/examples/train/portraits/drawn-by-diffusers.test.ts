@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
-import { openSafetensors, type SafetensorsFile, StableDiffusionXLPipeline, useBackend } from "@tfjs-diffusion/core";
+import { openSafetensors, StableDiffusionXLPipeline, useBackend } from "@tfjs-diffusion/core";
+import { type SafetensorsFile } from "@tfjs-diffusion/core/weights";
 import { packagePath } from "../../src/package-folder.js";
 
 interface Call {

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
-import { guide, type TrainingStep } from "@tfjs-diffusion/core";
+import { guide } from "@tfjs-diffusion/core/pipelines";
+import { type TrainingStep } from "@tfjs-diffusion/core/training";
 import { DDIMScheduler, type KeyedNoise, keyedNoise, LCMScheduler } from "@tfjs-diffusion/schedulers";
 import { consistencyLoss, type Velocity } from "./consistency-loss.js";
 import { SCHEDULER_CONFIG } from "./settings.js";

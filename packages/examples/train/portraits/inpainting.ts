@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
-import { type AutoencoderKL, denoisingLoss, type TrainingStep } from "@tfjs-diffusion/core";
+import { type AutoencoderKL } from "@tfjs-diffusion/core/models";
+import { denoisingLoss, type TrainingStep } from "@tfjs-diffusion/core/training";
 import { DDIMScheduler, type NoiseSource } from "@tfjs-diffusion/schedulers";
 import { randomMasks } from "./masks.js";
 import { SCHEDULER_CONFIG } from "./settings.js";

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
-import { CLIPModel, useBackend } from "@tfjs-diffusion/core";
+import { useBackend } from "@tfjs-diffusion/core";
+import { CLIPModel } from "@tfjs-diffusion/core/models";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

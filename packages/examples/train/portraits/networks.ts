@@ -1,12 +1,12 @@
 import * as tf from "@tensorflow/tfjs";
-import type { AutoencoderKL } from "@tfjs-diffusion/core";
+import type { AutoencoderKL } from "@tfjs-diffusion/core/models";
+import { loadModel } from "@tfjs-diffusion/core";
 import {
   type CLIPModel,
   CLIPTextModel,
   CLIPTextModelWithProjection,
-  loadModel,
   UNet2DConditionModel,
-} from "@tfjs-diffusion/core";
+} from "@tfjs-diffusion/core/models";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { copyParameters } from "../conditioning.js";
 import { clipConfig, TIME_IDS, UNET_CONFIG } from "./settings.js";

@@ -1,4 +1,4 @@
-import type { AutoencoderKLConfig, UNet2DConditionConfig } from "@tfjs-diffusion/core";
+import type { AutoencoderKLConfig, UNet2DConditionConfig } from "@tfjs-diffusion/core/models";
 import type { DDIMConfig } from "@tfjs-diffusion/schedulers";
 import { captionWords, vocabulary } from "../../datasets/faces/index.js";
 import { PORTRAIT_SIZE } from "../../datasets/portraits/index.js";

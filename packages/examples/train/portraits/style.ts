@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { denoisingLoss, type TrainingStep } from "@tfjs-diffusion/core";
+import { denoisingLoss, type TrainingStep } from "@tfjs-diffusion/core/training";
 import { DDIMScheduler } from "@tfjs-diffusion/schedulers";
 import { recolour, SEPIA_PRINT } from "./recolour.js";
 import { SCHEDULER_CONFIG } from "./settings.js";

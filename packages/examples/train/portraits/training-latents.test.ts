@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
-import { AutoencoderKL, useBackend } from "@tfjs-diffusion/core";
+import { useBackend } from "@tfjs-diffusion/core";
+import { AutoencoderKL } from "@tfjs-diffusion/core/models";
 import { keyedNoise, replayNoise } from "@tfjs-diffusion/schedulers";
 import { PORTRAITS } from "../../datasets/portraits/index.js";
 import { TrainingPictures } from "../training-pictures.js";

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { type AutoencoderKL, type LatentDistribution } from "@tfjs-diffusion/core";
+import { type AutoencoderKL, type LatentDistribution } from "@tfjs-diffusion/core/models";
 import type { NoiseSource } from "@tfjs-diffusion/schedulers";
 import type { TrainingPictures } from "../training-pictures.js";
 

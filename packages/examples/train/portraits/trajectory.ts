@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import type { ForwardProcess } from "@tfjs-diffusion/core";
+import type { ForwardProcess } from "@tfjs-diffusion/core/training";
 import type { Velocity } from "./consistency-loss.js";
 
 /** A place on the way from noise to pictures. */

@@ -3,15 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
-import {
-  AutoencoderKL,
-  CLIPModel,
-  loadModel,
-  LoraSet,
-  type TrainingStep,
-  type UNet2DConditionModel,
-  useBackend,
-} from "@tfjs-diffusion/core";
+import { loadModel, LoraSet, useBackend } from "@tfjs-diffusion/core";
+import { AutoencoderKL, CLIPModel, type UNet2DConditionModel } from "@tfjs-diffusion/core/models";
+import { type TrainingStep } from "@tfjs-diffusion/core/training";
 import { keyedNoise, replayNoise } from "@tfjs-diffusion/schedulers";
 import { writeFixedParts } from "../folder.js";
 import { trainDecoder } from "./decoder.js";

@@ -1,16 +1,9 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
-import {
-  type AutoencoderKL,
-  CLIPTokenizer,
-  dataOrder,
-  train,
-  TrainableLora,
-  type TrainOptions,
-  type TrainingStep,
-  type UNet2DConditionModel,
-} from "@tfjs-diffusion/core";
+import { CLIPTokenizer } from "@tfjs-diffusion/core";
+import { type AutoencoderKL, type UNet2DConditionModel } from "@tfjs-diffusion/core/models";
+import { dataOrder, train, TrainableLora, type TrainOptions, type TrainingStep } from "@tfjs-diffusion/core/training";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { PORTRAITS } from "../../datasets/portraits/index.js";
 import { tokenIds } from "../clip.js";

@@ -1,13 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
-import {
-  type AutoencoderKL,
-  type CLIPTokenizer,
-  dataOrder,
-  denoisingLoss,
-  loadModel,
-  train,
-  type TrainingStep,
-} from "@tfjs-diffusion/core";
+import { type CLIPTokenizer, loadModel } from "@tfjs-diffusion/core";
+import { type AutoencoderKL } from "@tfjs-diffusion/core/models";
+import { dataOrder, denoisingLoss, train, type TrainingStep } from "@tfjs-diffusion/core/training";
 import { DDIMScheduler } from "@tfjs-diffusion/schedulers";
 import { PORTRAITS } from "../../datasets/portraits/index.js";
 import { tokenIds } from "../clip.js";

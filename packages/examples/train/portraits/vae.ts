@@ -1,7 +1,8 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
-import { AutoencoderKL, dataOrder, train, type TrainingStep } from "@tfjs-diffusion/core";
+import { AutoencoderKL } from "@tfjs-diffusion/core/models";
+import { dataOrder, train, type TrainingStep } from "@tfjs-diffusion/core/training";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { PORTRAITS } from "../../datasets/portraits/index.js";
 import { type StageFiles, stageTraining } from "../stage.js";

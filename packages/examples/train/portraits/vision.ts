@@ -1,13 +1,7 @@
 import { join } from "node:path";
-import {
-  CLIPModel,
-  CLIPTokenizer,
-  CLIPVisionModelWithProjection,
-  loadModel,
-  type Model,
-  train,
-  type TrainingStep,
-} from "@tfjs-diffusion/core";
+import { CLIPTokenizer, loadModel } from "@tfjs-diffusion/core";
+import { CLIPModel, CLIPVisionModelWithProjection, type Model } from "@tfjs-diffusion/core/models";
+import { train, type TrainingStep } from "@tfjs-diffusion/core/training";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { PORTRAITS } from "../../datasets/portraits/index.js";
 import { contrastiveLoss } from "../clip.js";

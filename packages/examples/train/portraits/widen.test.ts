@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
-import { UNet2DConditionModel, useBackend } from "@tfjs-diffusion/core";
+import { useBackend } from "@tfjs-diffusion/core";
+import { UNet2DConditionModel } from "@tfjs-diffusion/core/models";
 import { keyedNoise, keyedRandom } from "@tfjs-diffusion/schedulers";
 import { randomMasks } from "./masks.js";
 import { widenConvIn } from "./widen.js";

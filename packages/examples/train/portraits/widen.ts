@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { UNet2DConditionModel } from "@tfjs-diffusion/core";
+import { UNet2DConditionModel } from "@tfjs-diffusion/core/models";
 
 /**
  * A network that sees more channels and so far makes nothing of them: a copy with a wider first convolution, whose

@@ -113,7 +113,7 @@ export class StableDiffusionPipeline extends LatentPipeline<StableDiffusionParts
   }
 
   /**
-   * Opens a checkpoint of Stable Diffusion 1.x or 2.x that is one file (see {@link loadSingleFile}). Such files hold no
+   * Opens a checkpoint of Stable Diffusion 1.x or 2.x that is one file (see `loadSingleFile`). Such files hold no
    * vocabulary: give a `tokenizer`, or a `config` folder that has a `tokenizer/`.
    *
    * @throws PipelineOptionError without a vocabulary, PipelinePartsError for a file of another family; those of

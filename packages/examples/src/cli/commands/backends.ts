@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
-import { BACKEND_NAMES, type BackendName, BackendUnavailableError, useBackend } from "@tfjs-diffusion/core";
+import { type BackendName, BackendUnavailableError, useBackend } from "@tfjs-diffusion/core";
+import { BACKEND_NAMES } from "@tfjs-diffusion/core/backend";
 
 export interface BackendReport {
   name: BackendName;

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { CLIP_VOCABULARY, convertFolder, folderToSingleFile, singleFileToFolder } from "@tfjs-diffusion/core";
+import { CLIP_VOCABULARY, convertFolder, folderToSingleFile, singleFileToFolder } from "@tfjs-diffusion/core/layouts";
 import { fromCaller } from "./inspect.js";
 import { modelFrom } from "../options/model-from.js";
 import { isWeightsFile, refuseForFolders } from "../open-model.js";

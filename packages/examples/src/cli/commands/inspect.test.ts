@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "@jest/globals";
-import { inspectCheckpoint } from "@tfjs-diffusion/core";
+import { inspectCheckpoint } from "@tfjs-diffusion/core/layouts";
 import { describeReport, readInspectArguments } from "./inspect.js";
 import { UsageError } from "../options/usage-error.js";
 

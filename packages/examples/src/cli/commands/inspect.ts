@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { type CheckpointPart, type CheckpointReport, ImageError, inspectCheckpoint } from "@tfjs-diffusion/core";
+import { ImageError } from "@tfjs-diffusion/core";
+import { type CheckpointPart, type CheckpointReport, inspectCheckpoint } from "@tfjs-diffusion/core/layouts";
 import { parseOptions } from "../options/option-values.js";
 import { readableSettings, settingsOf } from "../options/picture-settings.js";
 import { shippedModel } from "../options/shipped.js";

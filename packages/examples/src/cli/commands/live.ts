@@ -1,5 +1,6 @@
 import { emitKeypressEvents } from "node:readline";
-import { BACKEND_NAMES, useBackend } from "@tfjs-diffusion/core";
+import { useBackend } from "@tfjs-diffusion/core";
+import { BACKEND_NAMES } from "@tfjs-diffusion/core/backend";
 import * as tf from "@tensorflow/tfjs";
 import { type ColorDepth, colorDepth, halfBlocks, type Pixels } from "../terminal/half-blocks.js";
 import { afterKey, type Key, LatestOnly, type LiveState, MOST_STEPS } from "../terminal/live-state.js";

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
-import { type Model, modelFromConfig, useBackend } from "@tfjs-diffusion/core";
+import { useBackend } from "@tfjs-diffusion/core";
+import { type Model, modelFromConfig } from "@tfjs-diffusion/core/models";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { examplePass } from "./profile-pass.js";
 

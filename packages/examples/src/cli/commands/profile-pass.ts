@@ -12,7 +12,7 @@ import {
   type UNet2DConditionInputs,
   UNet2DConditionModel,
   UNet2DModel,
-} from "@tfjs-diffusion/core";
+} from "@tfjs-diffusion/core/models";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { UsageError } from "../options/usage-error.js";
 

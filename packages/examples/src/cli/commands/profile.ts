@@ -3,15 +3,11 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import * as tf from "@tensorflow/tfjs";
-import {
-  BACKEND_NAMES,
-  loadModel,
-  type Model,
-  modelFromConfig,
-  parameterGradients,
-  traceLayers,
-  useBackend,
-} from "@tfjs-diffusion/core";
+import { loadModel, useBackend } from "@tfjs-diffusion/core";
+import { BACKEND_NAMES } from "@tfjs-diffusion/core/backend";
+import { type Model, modelFromConfig } from "@tfjs-diffusion/core/models";
+import { traceLayers } from "@tfjs-diffusion/core/nn";
+import { parameterGradients } from "@tfjs-diffusion/core/training";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { kernelCosts } from "../../../bench/kernel-costs.js";
 import { packagePath } from "../../package-folder.js";

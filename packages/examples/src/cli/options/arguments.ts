@@ -1,4 +1,4 @@
-import { BACKEND_NAMES } from "@tfjs-diffusion/core";
+import { BACKEND_NAMES } from "@tfjs-diffusion/core/backend";
 import { between, ifGiven, number, oneOf, parseOptions, whole } from "./option-values.js";
 import { EDITS, lora, type PictureArguments, readEdits } from "./picture-arguments.js";
 import { SAMPLERS } from "./samplers.js";

@@ -1,4 +1,5 @@
-import { BACKEND_NAMES, type Borders } from "@tfjs-diffusion/core";
+import { BACKEND_NAMES } from "@tfjs-diffusion/core/backend";
+import { type Borders } from "@tfjs-diffusion/core/pipelines";
 import { between, ifGiven, number, oneOf, parseOptions, plainName, whole, wrong } from "./option-values.js";
 import { SAMPLER_CLASSES } from "./samplers.js";
 import { SHIPPED_LORAS, SHIPPED_NAMES } from "./shipped.js";

@@ -1,4 +1,4 @@
-import { pngTexts } from "@tfjs-diffusion/core";
+import { pngTexts } from "@tfjs-diffusion/core/image";
 import type { PictureArguments } from "./picture-arguments.js";
 
 /** The name that programs which draw give to a picture's settings. */

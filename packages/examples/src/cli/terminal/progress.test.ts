@@ -1,6 +1,6 @@
 import { PassThrough } from "node:stream";
 import { describe, expect, it } from "@jest/globals";
-import type { TrainingStep } from "@tfjs-diffusion/core";
+import type { TrainingStep } from "@tfjs-diffusion/core/training";
 import { withProgress } from "./progress.js";
 
 async function* makeSteps(first: number, last: number, fail?: Error): AsyncGenerator<TrainingStep> {

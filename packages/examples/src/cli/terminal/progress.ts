@@ -1,4 +1,4 @@
-import type { TrainingStep } from "@tfjs-diffusion/core";
+import type { TrainingStep } from "@tfjs-diffusion/core/training";
 import { Presets, SingleBar } from "cli-progress";
 
 /** Weight of a new loss in the mean that is shown: about the last fifty steps count. */

@@ -1,0 +1,10 @@
+/** `@tfjs-diffusion/core/layouts`: checkpoints as folders and as single files, told apart and converted. */
+export { convertFolder, type ConvertFolderOptions } from "./convert-folder.js";
+export { folderToSingleFile, type ToFileOptions } from "./convert-to-file.js";
+export { singleFileToFolder, type ToFolderOptions } from "./convert-to-folder.js";
+export { type CheckpointFamily } from "./families.js";
+export { type CheckpointKind, type CheckpointPart, type CheckpointReport, inspectCheckpoint } from "./inspect.js";
+export type { PredictionGuess } from "./prediction.js";
+export { loadSingleFile, type SingleFileOptions, type SingleFileParts } from "./single-file.js";
+export type { TensorTally } from "./tally.js";
+export { CLIP_VOCABULARY, type VocabularySource } from "./vocabulary.js";

@@ -1,0 +1,33 @@
+/** `@tfjs-diffusion/core/models`: the networks, one class for each that a `config.json` can name. */
+export { loadModel, type LoadModelOptions, modelFromConfig } from "./load-model.js";
+export { Model } from "./model.js";
+export { ModelConfigError, ModelInputError } from "./errors.js";
+export type { AutoencoderKLConfig } from "./autoencoder/autoencoder-kl-config.js";
+export {
+  AutoencoderKL,
+  type AutoencoderOptions,
+  klToStandardNormal,
+  type LatentDistribution,
+} from "./autoencoder/autoencoder-kl.js";
+export type { CLIPConfig, CLIPTextConfig, CLIPVisionConfig } from "./clip/clip-config.js";
+export { CLIPModel, type CLIPOutput, contrastiveLoss } from "./clip/clip-model.js";
+export {
+  CLIPTextModel,
+  CLIPTextModelWithProjection,
+  type CLIPTextOptions,
+  type CLIPTextOutput,
+} from "./clip/clip-text-model.js";
+export { CLIPVisionModel, CLIPVisionModelWithProjection, type CLIPVisionOutput } from "./clip/clip-vision-model.js";
+export { type PriorInputs, PriorTransformer, type PriorTransformerConfig } from "./clip/prior-transformer.js";
+export {
+  type UnCLIPTextProjConfig,
+  type UnCLIPTextProjInputs,
+  UnCLIPTextProjModel,
+  type UnCLIPTextProjOutput,
+} from "./clip/unclip-text-proj.js";
+export type { ControlNetConfig } from "./unet/controlnet-config.js";
+export { ControlNetModel, type ControlNetOptions, type ControlNetOutput } from "./unet/controlnet.js";
+export type { UNet2DConfig } from "./unet/unet-2d-config.js";
+export { type UNet2DInputs, UNet2DModel } from "./unet/unet-2d.js";
+export type { UNet2DConditionConfig } from "./unet/unet-2d-condition-config.js";
+export { type UNet2DConditionInputs, UNet2DConditionModel } from "./unet/unet-2d-condition.js";

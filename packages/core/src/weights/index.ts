@@ -1,0 +1,10 @@
+/** `@tfjs-diffusion/core/weights`: safetensors files, and parameters in them. */
+export type { Dtype, NumberArray } from "./dtypes.js";
+export { WeightsFormatError, WeightsMismatchError, WeightsReadError } from "./errors.js";
+export type { SaveOptions } from "./model-folder.js";
+export type { BytesFrom } from "./open-bytes.js";
+export { parametersToTensors, readParameters, type WeightPrecision } from "./parameters.js";
+export type { TensorInfo } from "./safetensors-header.js";
+export { openSafetensors, type SafetensorsFile } from "./safetensors.js";
+export { encodeSafetensors, type TensorsToWrite, type TensorToWrite, writeSafetensors } from "./write-safetensors.js";
+export { FileWriteError, PlatformError } from "../platform/files.js";
