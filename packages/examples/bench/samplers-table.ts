@@ -1,17 +1,12 @@
-/** What the table of samplers says of a method that cannot be measured. */
+/** A line of the table of samplers, and of its chart: what cannot be measured or asked of the class. */
 export interface Sampler {
-  /** `_class_name` without "Scheduler". */
-  readonly name: string;
+  readonly className: string;
   /** In the table, with the setting that is measured. */
   readonly label: string;
   /** At its line in the chart, if shorter. */
   readonly short?: string;
   readonly inChart?: boolean;
   readonly config?: object;
-  /** For networks that predict a flow, not noise. */
-  readonly flow?: boolean;
-  /** For networks that were distilled to jump: no order of convergence is asked of them. */
-  readonly distilled?: boolean;
   /** Where a number is not the whole truth. */
   readonly calls?: string;
   readonly noise?: string;
@@ -23,14 +18,14 @@ const multistep = (solver_order: number) => ({ solver_order, lower_order_final: 
 
 export const SAMPLERS: readonly Sampler[] = [
   {
-    name: "DDPM",
+    className: "DDPMScheduler",
     label: "DDPM",
     config: { clip_sample: false },
     bestFor: "the reference: all 1,000 steps",
     paper: "Ho et al. 2020",
   },
   {
-    name: "DDIM",
+    className: "DDIMScheduler",
     label: "DDIM",
     inChart: true,
     config: { clip_sample: false, timestep_spacing: "trailing" },
@@ -39,14 +34,14 @@ export const SAMPLERS: readonly Sampler[] = [
     paper: "Song et al. 2021",
   },
   {
-    name: "DDIMInverse",
+    className: "DDIMInverseScheduler",
     label: "DDIMInverse",
     config: { clip_sample: false },
     bestFor: "a picture's noise, to edit it",
     paper: "Song et al. 2021",
   },
   {
-    name: "PNDM",
+    className: "PNDMScheduler",
     label: "PNDM",
     inChart: true,
     config: { skip_prk_steps: true, timestep_spacing: "trailing", set_alpha_to_one: true },
@@ -54,9 +49,9 @@ export const SAMPLERS: readonly Sampler[] = [
     bestFor: "Stable Diffusion 1, as published",
     paper: "Liu et al. 2022",
   },
-  { name: "IPNDM", label: "IPNDM", bestFor: "v-diffusion's networks", paper: "Zhang & Chen 2023" },
+  { className: "IPNDMScheduler", label: "IPNDM", bestFor: "v-diffusion's networks", paper: "Zhang & Chen 2023" },
   {
-    name: "EulerDiscrete",
+    className: "EulerDiscreteScheduler",
     label: "EulerDiscrete",
     inChart: true,
     config: { use_karras_sigmas: true },
@@ -65,13 +60,13 @@ export const SAMPLERS: readonly Sampler[] = [
     paper: "Karras et al. 2022",
   },
   {
-    name: "EulerAncestralDiscrete",
+    className: "EulerAncestralDiscreteScheduler",
     label: "EulerAncestralDiscrete",
     bestFor: "variety; forgives its own errors",
     paper: "Song et al. 2021b; k-diffusion",
   },
   {
-    name: "HeunDiscrete",
+    className: "HeunDiscreteScheduler",
     label: "HeunDiscrete",
     inChart: true,
     config: { use_karras_sigmas: true },
@@ -79,7 +74,7 @@ export const SAMPLERS: readonly Sampler[] = [
     paper: "Karras et al. 2022",
   },
   {
-    name: "LMSDiscrete",
+    className: "LMSDiscreteScheduler",
     label: "LMSDiscrete",
     inChart: true,
     config: { use_karras_sigmas: true },
@@ -87,7 +82,7 @@ export const SAMPLERS: readonly Sampler[] = [
     paper: "k-diffusion",
   },
   {
-    name: "KDPM2Discrete",
+    className: "KDPM2DiscreteScheduler",
     label: "KDPM2Discrete",
     inChart: true,
     config: { use_karras_sigmas: true },
@@ -95,13 +90,13 @@ export const SAMPLERS: readonly Sampler[] = [
     paper: "Karras et al. 2022; k-diffusion",
   },
   {
-    name: "KDPM2AncestralDiscrete",
+    className: "KDPM2AncestralDiscreteScheduler",
     label: "KDPM2AncestralDiscrete",
     bestFor: "as Euler ancestral, finer",
     paper: "k-diffusion",
   },
   {
-    name: "DPMSolverMultistep",
+    className: "DPMSolverMultistepScheduler",
     label: "DPMSolverMultistep, order 2",
     short: "DPM-Solver++ 2M",
     inChart: true,
@@ -111,7 +106,7 @@ export const SAMPLERS: readonly Sampler[] = [
     paper: "Lu et al. 2022b",
   },
   {
-    name: "DPMSolverMultistep",
+    className: "DPMSolverMultistepScheduler",
     label: "DPMSolverMultistep, order 3",
     short: "DPM-Solver++ 3M",
     inChart: true,
@@ -121,13 +116,13 @@ export const SAMPLERS: readonly Sampler[] = [
     paper: "Lu et al. 2022b",
   },
   {
-    name: "DPMSolverMultistepInverse",
+    className: "DPMSolverMultistepInverseScheduler",
     label: "DPMSolverMultistepInverse",
     bestFor: "as DDIMInverse, in fewer steps",
     paper: "Lu et al. 2022b",
   },
   {
-    name: "DPMSolverSinglestep",
+    className: "DPMSolverSinglestepScheduler",
     label: "DPMSolverSinglestep, order 2",
     config: { solver_order: 2 },
     noise: "`sde-` form",
@@ -135,7 +130,7 @@ export const SAMPLERS: readonly Sampler[] = [
     paper: "Lu et al. 2022a",
   },
   {
-    name: "DPMSolverSinglestep",
+    className: "DPMSolverSinglestepScheduler",
     label: "DPMSolverSinglestep, order 3",
     short: "DPM-Solver++ 3S",
     inChart: true,
@@ -145,13 +140,13 @@ export const SAMPLERS: readonly Sampler[] = [
     paper: "Lu et al. 2022a",
   },
   {
-    name: "DPMSolverSDE",
+    className: "DPMSolverSDEScheduler",
     label: "DPMSolverSDE",
     bestFor: "detail; best with `brownianNoise`",
     paper: "Lu et al. 2022b",
   },
   {
-    name: "UniPCMultistep",
+    className: "UniPCMultistepScheduler",
     label: "UniPCMultistep, order 2",
     short: "UniPC",
     inChart: true,
@@ -160,69 +155,75 @@ export const SAMPLERS: readonly Sampler[] = [
     paper: "Zhao et al. 2023",
   },
   {
-    name: "DEISMultistep",
+    className: "DEISMultistepScheduler",
     label: "DEISMultistep, order 3",
     config: { solver_order: 3 },
     bestFor: "networks that predict noise, few steps",
     paper: "Zhang & Chen 2023",
   },
-  { name: "SASolver", label: "SASolver", bestFor: "noise in the middle, none at the ends", paper: "Xue et al. 2023" },
   {
-    name: "EDMEuler",
+    className: "SASolverScheduler",
+    label: "SASolver",
+    bestFor: "noise in the middle, none at the ends",
+    paper: "Xue et al. 2023",
+  },
+  {
+    className: "EDMEulerScheduler",
     label: "EDMEuler",
     noise: "with `s_churn`",
     bestFor: "EDM's networks",
     paper: "Karras et al. 2022",
   },
   {
-    name: "EDMDPMSolverMultistep",
+    className: "EDMDPMSolverMultistepScheduler",
     label: "EDMDPMSolverMultistep",
     noise: "`sde-` form",
     bestFor: "EDM's networks, fewer steps",
     paper: "Lu et al. 2022b",
   },
   {
-    name: "FlowMatchEulerDiscrete",
+    className: "FlowMatchEulerDiscreteScheduler",
     label: "FlowMatchEulerDiscrete",
-    flow: true,
     noise: "optional",
     bestFor: "flow-matching networks (SD 3, Flux)",
     paper: "Lipman et al. 2023; Esser et al. 2024",
   },
   {
-    name: "FlowMatchHeunDiscrete",
+    className: "FlowMatchHeunDiscreteScheduler",
     label: "FlowMatchHeunDiscrete",
-    flow: true,
     noise: "with `s_churn`",
     bestFor: "the same, finer",
     paper: "Karras et al. 2022",
   },
-  { name: "LCM", label: "LCM", distilled: true, bestFor: "distilled networks, 1 to 8 steps", paper: "Luo et al. 2023" },
+  { className: "LCMScheduler", label: "LCM", bestFor: "distilled networks, 1 to 8 steps", paper: "Luo et al. 2023" },
   {
-    name: "TCD",
+    className: "TCDScheduler",
     label: "TCD",
-    distilled: true,
     bestFor: "distilled networks, 1 to 8 steps",
     paper: "Zheng et al. 2024",
   },
   {
-    name: "CMStochasticIterative",
+    className: "CMStochasticIterativeScheduler",
     label: "CMStochasticIterative",
-    distilled: true,
     bestFor: "consistency models, 1 or 2 steps",
     paper: "Song et al. 2023",
   },
-  { name: "UnCLIP", label: "UnCLIP", bestFor: "unCLIP's prior and decoder", paper: "Ramesh et al. 2022" },
+  { className: "UnCLIPScheduler", label: "UnCLIP", bestFor: "unCLIP's prior and decoder", paper: "Ramesh et al. 2022" },
   {
-    name: "ScoreSdeVe",
+    className: "ScoreSdeVeScheduler",
     label: "ScoreSdeVe",
     calls: "`correct_steps` + 1",
     bestFor: "networks that give the score",
     paper: "Song et al. 2021b",
   },
-  { name: "ScoreSdeVp", label: "ScoreSdeVp", bestFor: "continuous VP networks", paper: "Song et al. 2021b" },
   {
-    name: "RePaint",
+    className: "ScoreSdeVpScheduler",
+    label: "ScoreSdeVp",
+    bestFor: "continuous VP networks",
+    paper: "Song et al. 2021b",
+  },
+  {
+    className: "RePaintScheduler",
     label: "RePaint",
     calls: "with its jumps, 10",
     bestFor: "inpainting with any network",

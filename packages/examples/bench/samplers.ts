@@ -13,11 +13,9 @@ import { useBackend } from "@tfjs-diffusion/core";
 import {
   keyedNoise,
   measureConvergence,
-  type NoiseSource,
   orderOfConvergence,
   type Plan,
   type PlanRequest,
-  replayNoise,
   type Scheduler,
   schedulerFromConfig,
 } from "@tfjs-diffusion/schedulers";
@@ -47,36 +45,19 @@ const table = markdown();
 for (const file of ["packages/schedulers/README.md", "docs/samplers.md"]) insert(inRoot(file), table);
 console.log(table);
 
-function measure({ name, config = {}, flow = false, distilled = false }: Sampler) {
-  const make = (more: object = {}) => schedulerFromConfig({ _class_name: `${name}Scheduler`, ...config, ...more });
+function measure({ className, config = {} }: Sampler) {
+  const make = (more: object = {}) => schedulerFromConfig({ _class_name: className, ...config, ...more });
   const scheduler = make();
   const { timesteps } = scheduler.plan(20);
-  const noise = drawsNoise(scheduler);
-  const exact = !noise && !distilled && !/Inverse|RePaint|ScoreSde|IPNDM|EDM/.test(name);
+  const { network, stochastic, notFromNoise } = scheduler.traits!;
+  const flow = network === "flow";
+  const exact = (network === "timestep" || flow) && !stochastic && notFromNoise === undefined;
   return {
     calls: timesteps.length / 20,
-    noise,
+    noise: stochastic,
     order: exact ? measuredOrder(make({ final_sigmas_type: "zero", lower_order_final: false }), flow) : undefined,
     errors: exact ? errorsByCalls(make(TRAINED), flow) : [],
   };
-}
-
-/** Whether a plan draws noise in some of its steps. */
-function drawsNoise(scheduler: Scheduler): boolean {
-  const silent: NoiseSource = replayNoise([]);
-  const plan = scheduler.plan(8, { jump_length: 2 });
-  const x = tf.zeros([1, 2]);
-  try {
-    tf.tidy(() => {
-      let state = plan.start(x);
-      for (const i of plan.timesteps.keys()) state = plan.step(state, x, i, silent, { original_image: x, mask: x });
-    });
-    return false;
-  } catch {
-    return true;
-  } finally {
-    x.dispose();
-  }
 }
 
 /**
@@ -129,7 +110,7 @@ function errorAt20(errors: { calls: number; error: number }[]): string {
 
 function markdown(): string {
   const rows = measured.map(({ sampler, order, calls, noise, errors }) => {
-    const told = sampler.distilled ? "" : order === undefined ? "" : order.toFixed(1);
+    const told = order?.toFixed(1) ?? "";
     const perStep = sampler.calls ?? String(Math.round(calls));
     return [
       sampler.label,

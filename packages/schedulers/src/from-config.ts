@@ -22,13 +22,19 @@ import { RePaintScheduler } from "./methods/repaint.js";
 import { SASolverScheduler } from "./methods/sa-solver.js";
 import type { Scheduler } from "./scheduler.js";
 import { ScoreSdeVeScheduler, ScoreSdeVpScheduler } from "./methods/score-sde.js";
+import type { SchedulerTraits } from "./traits.js";
 import { TCDScheduler } from "./methods/tcd.js";
 import { UnCLIPScheduler } from "./methods/unclip.js";
 import { UniPCMultistepScheduler } from "./methods/unipc.js";
 
-type SchedulerClass = new (config: Record<string, unknown>) => Scheduler;
+/** A class of schedulers: built from a config, and with traits that hold for the default one. */
+export interface SchedulerClass {
+  new (config: Record<string, unknown>): Scheduler;
+  readonly traits?: SchedulerTraits;
+}
 
-const CLASSES: Readonly<Record<string, SchedulerClass>> = {
+/** The classes that {@link schedulerFromConfig} knows, by `_class_name`. */
+export const schedulerClasses: Readonly<Record<string, SchedulerClass>> = {
   CMStochasticIterativeScheduler,
   DDIMInverseScheduler,
   DDIMScheduler,
@@ -60,8 +66,8 @@ const CLASSES: Readonly<Record<string, SchedulerClass>> = {
   UniPCMultistepScheduler,
 };
 
-/** The methods that {@link schedulerFromConfig} knows. */
-export const schedulerNames: readonly string[] = Object.keys(CLASSES);
+/** Their names. */
+export const schedulerNames: readonly string[] = Object.keys(schedulerClasses);
 
 /**
  * The scheduler that a `scheduler_config.json` describes: its class by `_class_name`, its settings by the other keys.
@@ -73,10 +79,10 @@ export function schedulerFromConfig(
   config: { readonly _class_name?: unknown } & Readonly<Record<string, unknown>>,
 ): Scheduler {
   const name: unknown = (config as typeof config | null | undefined)?._class_name;
-  if (typeof name !== "string" || !Object.hasOwn(CLASSES, name)) {
+  if (typeof name !== "string" || !Object.hasOwn(schedulerClasses, name)) {
     throw new SchedulerConfigError(
       `schedulerFromConfig: _class_name is ${JSON.stringify(name) ?? "missing"}; known: ${schedulerNames.join(", ")}.`,
     );
   }
-  return new CLASSES[name]!(config);
+  return new schedulerClasses[name]!(config);
 }

@@ -29,7 +29,7 @@ export {
   type FlowMatchHeunDiscreteConfig,
 } from "./methods/flow-match.js";
 export { diffuse, posterior, velocityOf } from "./forward.js";
-export { schedulerFromConfig, schedulerNames } from "./from-config.js";
+export { type SchedulerClass, schedulerClasses, schedulerFromConfig, schedulerNames } from "./from-config.js";
 export { guide, rescaleGuidance } from "./guidance.js";
 export { HeunDiscreteScheduler, type HeunDiscreteConfig } from "./methods/heun.js";
 export { IPNDMScheduler, type IPNDMConfig } from "./methods/ipndm.js";
@@ -80,6 +80,7 @@ export { alignYourSteps, betaSigmas, exponentialSigmas, karrasSigmas } from "./s
 export { spacedTimesteps, type TimestepSpacing } from "./spacing.js";
 export { TCDScheduler } from "./methods/tcd.js";
 export { dynamicThreshold, limitX0, type ThresholdingConfig } from "./numerics/thresholding.js";
+export { DEFAULT_TRAITS, type NetworkKind, type SchedulerTraits } from "./traits.js";
 export { torchNoise } from "./noise/torch-noise.js";
 export { UnCLIPScheduler, type UnCLIPConfig } from "./methods/unclip.js";
 export { UniPCMultistepScheduler, type UniPCMultistepConfig } from "./methods/unipc.js";

@@ -9,6 +9,8 @@ import type { Plan, State, StepOptions } from "./scheduler.js";
 export interface PlanParts {
   readonly timesteps: readonly number[];
   readonly sigmas: readonly number[];
+  /** The calls that begin a step, from 0, where a step makes several calls; every call unless given. */
+  readonly stepStarts?: readonly number[];
   readonly initNoiseSigma?: number;
   /** Noise level of x before call i. */
   readonly level: (i: number) => Level;
@@ -38,6 +40,8 @@ export interface Call {
 /** A plan from a method's parts: states that own their tensors, steps that are pure, arguments that are checked. */
 export function makePlan(parts: PlanParts): Plan {
   const { timesteps, sigmas, initNoiseSigma = 1, level, inputScale, learnedVariance = false, update } = parts;
+  const { stepStarts = timesteps.map((_, i) => i) } = parts;
+  requireStepStarts(stepStarts, timesteps.length);
   const requireStep = (i: number) => {
     if (!Number.isInteger(i) || i < 0 || i >= timesteps.length) {
       throw new RangeError(
@@ -47,6 +51,7 @@ export function makePlan(parts: PlanParts): Plan {
   };
   return {
     timesteps,
+    stepStarts,
     sigmas,
     levels: timesteps.map((_, i) => level(i)),
     initNoiseSigma,
@@ -74,6 +79,17 @@ export function makePlan(parts: PlanParts): Plan {
       });
     },
   };
+}
+
+/** Throws RangeError unless the first call begins a step, and the others that do follow in order. */
+function requireStepStarts(stepStarts: readonly number[], calls: number): void {
+  const isStart = (call: number, step: number) =>
+    Number.isInteger(call) && call < calls && (step === 0 ? call === 0 : call > stepStarts[step - 1]!);
+  if (stepStarts.length === 0 || !stepStarts.every(isStart)) {
+    throw new RangeError(
+      `makePlan: stepStarts is [${stepStarts.join(", ")}]; give numbers of calls that rise from 0 and stay below ${calls}.`,
+    );
+  }
 }
 
 /** The output has x's shape, or twice its channels where the method takes a learned variance. */

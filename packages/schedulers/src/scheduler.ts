@@ -3,6 +3,7 @@ import { type ConfigSpec, readConfig, type Settings } from "./config.js";
 import { mixPerSample } from "./forward.js";
 import type { NoiseSource } from "./noise/noise.js";
 import type { Level } from "./prediction.js";
+import { DEFAULT_TRAITS, type SchedulerTraits } from "./traits.js";
 
 /** Where a sampler stands between two steps. It owns its tensors: `tf.dispose(state)` is always safe. */
 export type State = {
@@ -15,6 +16,11 @@ export type State = {
 export interface Plan {
   /** What the network is told, one number a call. */
   readonly timesteps: readonly number[];
+  /**
+   * The calls that begin a step of the method, from 0: one number a step. All calls, unless a step makes several. A run
+   * can be taken up only there.
+   */
+  readonly stepStarts: readonly number[];
   /**
    * Noise level before each step of the method, and after the last: sigma / alpha, or sigma itself for flow matching.
    */
@@ -84,6 +90,8 @@ export interface Scheduler {
   readonly config: { readonly _class_name: string } & Readonly<Record<string, unknown>>;
   /** alphaBar_t for t = 0 to T - 1: the share of signal variance, alpha^2 / (alpha^2 + sigma^2). */
   readonly alphaBar: Float64Array;
+  /** What the method is for; absent: {@link DEFAULT_TRAITS}. */
+  readonly traits?: SchedulerTraits;
   /**
    * The levels to visit, and the method's steps between them.
    *
@@ -101,12 +109,19 @@ export interface Scheduler {
 export abstract class BaseScheduler<Config extends object> implements Scheduler {
   readonly config: Scheduler["config"] & Readonly<Config>;
   abstract readonly alphaBar: Float64Array;
+  /** What the method is for, by its default config. A class of one's own has these unless it states others. */
+  static readonly traits: SchedulerTraits = DEFAULT_TRAITS;
   protected readonly settings: Settings;
 
   protected constructor(spec: ConfigSpec, given: object) {
     const { config, settings } = readConfig(spec, given);
     this.config = config as unknown as typeof this.config;
     this.settings = settings;
+  }
+
+  /** The traits of the class; a method whose config changes them overrides this. */
+  get traits(): SchedulerTraits {
+    return (this.constructor as typeof BaseScheduler).traits;
   }
 
   /**

@@ -5,6 +5,7 @@ import type { Level } from "../prediction.js";
 import { BaseScheduler, type Plan, type PlanRequest } from "../scheduler.js";
 import { karrasSigmas } from "../sigma-schedule.js";
 import { requireRequest, requireStepCount, requireTimesteps } from "../spacing.js";
+import type { SchedulerTraits } from "../traits.js";
 
 const KEYS = [
   "num_train_timesteps",
@@ -26,6 +27,7 @@ export type CMStochasticIterativeConfig = ConfigOf<(typeof KEYS)[number]>;
  * noisiest.
  */
 export class CMStochasticIterativeScheduler extends BaseScheduler<CMStochasticIterativeConfig> {
+  static override readonly traits: SchedulerTraits = { network: "consistency", stochastic: true };
   readonly alphaBar: Float64Array;
   readonly #sigmas: readonly number[];
 

@@ -8,6 +8,7 @@ import type { Plan, PlanRequest } from "../scheduler.js";
 import { requireRequest } from "../spacing.js";
 import { limited } from "../numerics/thresholding.js";
 import { TrainedScheduler } from "../trained.js";
+import type { SchedulerTraits } from "../traits.js";
 
 const KEYS = [
   ...BETA_KEYS,
@@ -23,6 +24,11 @@ export type DDIMInverseConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /** DDIM run backwards: from a picture to the noise that DDIM would draw it from (Song et al. 2021, section 4.3). */
 export class DDIMInverseScheduler extends TrainedScheduler<DDIMInverseConfig> {
+  static override readonly traits: SchedulerTraits = {
+    network: "timestep",
+    stochastic: false,
+    notFromNoise: "goes from pictures to noise",
+  };
   constructor(config: Partial<DDIMInverseConfig> = {}) {
     super({ className: "DDIMInverseScheduler", keys: KEYS, defaults: { clip_sample: true } }, config);
     const { prediction_type, set_alpha_to_one } = this.settings;

@@ -16,6 +16,7 @@ import { sigmaOf } from "../schedule.js";
 import type { Plan, PlanRequest } from "../scheduler.js";
 import { limited } from "../numerics/thresholding.js";
 import { TrainedScheduler } from "../trained.js";
+import type { SchedulerTraits } from "../traits.js";
 
 export type { VarianceType };
 
@@ -48,6 +49,7 @@ export type DDPMConfig = ConfigOf<(typeof KEYS)[number]>;
  * q(x_s | x_t, x0), with the predicted clean sample for x0.
  */
 export class DDPMScheduler extends TrainedScheduler<DDPMConfig> {
+  static override readonly traits: SchedulerTraits = { network: "timestep", stochastic: true };
   /** @param spec that of a relative, which has other keys or defaults */
   constructor(config: Partial<DDPMConfig> = {}, spec: ConfigSpec = SPEC) {
     super(spec, config);

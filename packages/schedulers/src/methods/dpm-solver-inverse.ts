@@ -4,6 +4,7 @@ import { type Algorithm, ALGORITHMS } from "../numerics/exponential-integrator.j
 import type { Plan, PlanRequest } from "../scheduler.js";
 import { requireRequest } from "../spacing.js";
 import { SOLVER_KEYS, SolverScheduler } from "../solver-scheduler.js";
+import type { SchedulerTraits } from "../traits.js";
 
 const KEYS = [
   ...SOLVER_KEYS,
@@ -25,6 +26,11 @@ export type DPMSolverMultistepInverseConfig = ConfigOf<(typeof KEYS)[number]>;
  * 2021, section 4.3).
  */
 export class DPMSolverMultistepInverseScheduler extends SolverScheduler<DPMSolverMultistepInverseConfig> {
+  static override readonly traits: SchedulerTraits = {
+    network: "timestep",
+    stochastic: false,
+    notFromNoise: "goes from pictures to noise",
+  };
   constructor(config: Partial<DPMSolverMultistepInverseConfig> = {}) {
     super({ className: "DPMSolverMultistepInverseScheduler", keys: KEYS, defaults: DEFAULTS }, config, {
       end: "sigma_min",

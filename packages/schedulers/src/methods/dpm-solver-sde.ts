@@ -7,7 +7,8 @@ import { type Call, makePlan } from "../plan.js";
 import { x0Of } from "../prediction.js";
 import type { Plan, PlanRequest } from "../scheduler.js";
 import { inputScaleOf, SigmaScheduler } from "../sigma-scheduler.js";
-import { repeatInner, requireFirstHalf } from "../numerics/two-calls.js";
+import { everySecond, repeatInner, requireFirstHalf } from "../numerics/two-calls.js";
+import type { SchedulerTraits } from "../traits.js";
 
 const KEYS = [...BETA_KEYS, "prediction_type", ...SIGMA_SCHEDULE_KEYS, "noise_sampler_seed", ...SPACING_KEYS] as const;
 
@@ -21,6 +22,7 @@ export type DPMSolverSDEConfig = ConfigOf<(typeof KEYS)[number]>;
  * and added.
  */
 export class DPMSolverSDEScheduler extends SigmaScheduler<DPMSolverSDEConfig> {
+  static override readonly traits: SchedulerTraits = { network: "timestep", stochastic: true };
   constructor(config: Partial<DPMSolverSDEConfig> = {}) {
     const defaults = { timestep_spacing: "linspace", beta_start: 0.00085, beta_end: 0.012 } as const;
     super({ className: "DPMSolverSDEScheduler", keys: KEYS, defaults }, config);
@@ -33,6 +35,7 @@ export class DPMSolverSDEScheduler extends SigmaScheduler<DPMSolverSDEConfig> {
     const seen = timesteps.map((_, i) => (i % 2 === 0 ? sigmas[i / 2]! : middles[(i - 1) / 2]!));
     return makePlan({
       timesteps,
+      stepStarts: everySecond(timesteps),
       sigmas: repeatInner(sigmas),
       initNoiseSigma: this.initNoiseSigma(sigmas),
       level: (i) => this.sigmaLevel(seen[i]!),

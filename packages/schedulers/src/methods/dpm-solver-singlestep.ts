@@ -7,6 +7,7 @@ import { type Algorithm, exponentialStep, type ExponentialStep } from "../numeri
 import { makePlan } from "../plan.js";
 import type { Plan, PlanOptions, PlanRequest } from "../scheduler.js";
 import { DYNAMIC_SHIFT_KEYS, SOLVER_KEYS, type SolverLevel, SolverScheduler } from "../solver-scheduler.js";
+import type { SchedulerTraits } from "../traits.js";
 
 const KEYS = [
   ...SOLVER_KEYS,
@@ -36,6 +37,10 @@ export class DPMSolverSinglestepScheduler extends SolverScheduler<DPMSolverSingl
       sigmaMin: "trained",
     });
     this.#algorithm = requireDataPrediction(this.config._class_name, this.settings);
+  }
+
+  override get traits(): SchedulerTraits {
+    return { ...super.traits, stochastic: this.#algorithm.stochastic };
   }
 
   plan(request: PlanRequest, options?: PlanOptions): Plan {

@@ -7,6 +7,7 @@ import { type Call, makePlan, type PlanParts } from "../plan.js";
 import type { Plan, PlanOptions, PlanRequest } from "../scheduler.js";
 import type { NoiseLevels } from "../sigma-scheduler.js";
 import { DYNAMIC_SHIFT_KEYS, SOLVER_KEYS, type SolverLevel, SolverScheduler } from "../solver-scheduler.js";
+import type { SchedulerTraits } from "../traits.js";
 
 const KEYS = [
   ...SOLVER_KEYS,
@@ -41,6 +42,10 @@ export class DPMSolverMultistepScheduler extends SolverScheduler<DPMSolverMultis
       cosineCutsOff: true,
     });
     this.#algorithm = requireDataPrediction(this.config._class_name, this.settings);
+  }
+
+  override get traits(): SchedulerTraits {
+    return { ...super.traits, stochastic: this.#algorithm.stochastic };
   }
 
   plan(request: PlanRequest, options?: PlanOptions): Plan {

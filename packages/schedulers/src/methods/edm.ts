@@ -12,6 +12,7 @@ import { exponentialSigmas, karrasSigmas, karrasSigmas32 } from "../sigma-schedu
 import type { NoiseLevels } from "../sigma-scheduler.js";
 import { requireRequest, requireSigmas, requireStepCount } from "../spacing.js";
 import { limited } from "../numerics/thresholding.js";
+import type { SchedulerTraits } from "../traits.js";
 
 const KEYS = [
   "sigma_min",
@@ -44,6 +45,7 @@ export type EDMDPMSolverMultistepConfig = ConfigOf<(typeof SOLVER_KEYS)[number]>
  * output are scaled to variance 1: D(x) = c_skip x + c_out F(c_in x; ln(sigma) / 4).
  */
 abstract class EDMScheduler<Config extends object> extends BaseScheduler<Config> {
+  static override readonly traits: SchedulerTraits = { network: "edm", stochastic: false };
   readonly alphaBar: Float64Array;
 
   constructor(
@@ -135,6 +137,10 @@ export class EDMDPMSolverMultistepScheduler extends EDMScheduler<EDMDPMSolverMul
         "dpmsolver++",
         "sde-dpmsolver++",
       ]);
+  }
+
+  override get traits(): SchedulerTraits {
+    return { ...super.traits, stochastic: this.#algorithm.stochastic };
   }
 
   plan(request: PlanRequest): Plan {

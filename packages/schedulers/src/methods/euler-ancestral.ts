@@ -5,6 +5,7 @@ import { makePlan } from "../plan.js";
 import { x0Of } from "../prediction.js";
 import type { Plan, PlanRequest } from "../scheduler.js";
 import { inputScaleOf, SigmaScheduler } from "../sigma-scheduler.js";
+import type { SchedulerTraits } from "../traits.js";
 
 const KEYS = [...BETA_KEYS, ...SPACING_KEYS, "prediction_type", "rescale_betas_zero_snr"] as const;
 
@@ -16,6 +17,7 @@ export type EulerAncestralDiscreteConfig = ConfigOf<(typeof KEYS)[number]>;
  * `sample_euler_ancestral`).
  */
 export class EulerAncestralDiscreteScheduler extends SigmaScheduler<EulerAncestralDiscreteConfig> {
+  static override readonly traits: SchedulerTraits = { network: "timestep", stochastic: true };
   constructor(config: Partial<EulerAncestralDiscreteConfig> = {}) {
     super(
       { className: "EulerAncestralDiscreteScheduler", keys: KEYS, defaults: { timestep_spacing: "linspace" } },

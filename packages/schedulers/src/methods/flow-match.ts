@@ -8,7 +8,8 @@ import { BaseScheduler, type Plan, type PlanOptions, type PlanRequest } from "..
 import { requestedSigmas } from "../sigma-schedule.js";
 import { requireRequest, requireStepCount } from "../spacing.js";
 import { timeShift } from "../numerics/time-shift.js";
-import { repeatInner } from "../numerics/two-calls.js";
+import { everySecond, repeatInner } from "../numerics/two-calls.js";
+import type { SchedulerTraits } from "../traits.js";
 
 const KEYS = [
   "num_train_timesteps",
@@ -36,6 +37,7 @@ export type FlowMatchHeunDiscreteConfig = ConfigOf<(typeof HEUN_KEYS)[number]>;
  * network predicts the line's direction u = epsilon - x0 = dx / dsigma. Timesteps are sigma T.
  */
 abstract class FlowMatchScheduler<Config extends object> extends BaseScheduler<Config> {
+  static override readonly traits: SchedulerTraits = { network: "flow", stochastic: false };
   readonly alphaBar: Float64Array;
 
   constructor(spec: ConfigSpec, config: object) {
@@ -89,6 +91,10 @@ export class FlowMatchEulerDiscreteScheduler extends FlowMatchScheduler<FlowMatc
     super({ className: "FlowMatchEulerDiscreteScheduler", keys: KEYS, defaults: {} }, config);
   }
 
+  override get traits(): SchedulerTraits {
+    return { ...super.traits, stochastic: this.settings.stochastic_sampling };
+  }
+
   plan(request: PlanRequest, options?: PlanOptions): Plan {
     const { num_train_timesteps: T, invert_sigmas, stochastic_sampling } = this.settings;
     const levels = this.levels(request, options);
@@ -116,8 +122,10 @@ export class FlowMatchHeunDiscreteScheduler extends FlowMatchScheduler<FlowMatch
   plan(request: PlanRequest): Plan {
     const levels = this.levels(request);
     const sigmas = repeatInner([...levels.sigmas, 0]);
+    const timesteps = repeatInner(levels.timesteps, "last too");
     return makePlan({
-      timesteps: repeatInner(levels.timesteps, "last too"),
+      timesteps,
+      stepStarts: everySecond(timesteps),
       sigmas,
       level: (i) => ({ alpha: 1 - sigmas[i]!, sigma: sigmas[i]! }),
       update: (call) => {

@@ -7,7 +7,8 @@ import { x0Of } from "../prediction.js";
 import type { Plan, PlanRequest } from "../scheduler.js";
 import { inputScaleOf, SigmaScheduler } from "../sigma-scheduler.js";
 import { limited } from "../numerics/thresholding.js";
-import { requireFirstHalf, repeatInner } from "../numerics/two-calls.js";
+import { everySecond, repeatInner, requireFirstHalf } from "../numerics/two-calls.js";
+import type { SchedulerTraits } from "../traits.js";
 
 const KEYS = [...BETA_KEYS, ...CLIPPING_KEYS, ...SPACING_KEYS, ...SIGMA_SCHEDULE_KEYS, "prediction_type"] as const;
 
@@ -19,6 +20,11 @@ export type HeunDiscreteConfig = ConfigOf<(typeof KEYS)[number]>;
  * with the mean of the slopes at its two ends. Two calls a step, but one for the last.
  */
 export class HeunDiscreteScheduler extends SigmaScheduler<HeunDiscreteConfig> {
+  static override readonly traits: SchedulerTraits = {
+    network: "timestep",
+    stochastic: false,
+    divergesFromPureNoise: true,
+  };
   constructor(config: Partial<HeunDiscreteConfig> = {}) {
     const defaults = { timestep_spacing: "linspace", beta_start: 0.00085, beta_end: 0.012 } as const;
     super({ className: "HeunDiscreteScheduler", keys: KEYS, defaults }, config);
@@ -33,6 +39,7 @@ export class HeunDiscreteScheduler extends SigmaScheduler<HeunDiscreteConfig> {
     };
     return makePlan({
       timesteps,
+      stepStarts: everySecond(timesteps),
       sigmas,
       initNoiseSigma: this.initNoiseSigma(sigmas),
       level: (i) => this.sigmaLevel(sigmas[i]!),

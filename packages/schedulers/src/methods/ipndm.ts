@@ -6,6 +6,7 @@ import { type Level, predictEpsilon, predictX0 } from "../prediction.js";
 import { BaseScheduler, type Plan, type PlanRequest } from "../scheduler.js";
 import { linspace32 } from "../schedule.js";
 import { requireRequest, requireStepCount } from "../spacing.js";
+import type { SchedulerTraits } from "../traits.js";
 
 const KEYS = ["num_train_timesteps", "trained_betas"] as const;
 
@@ -17,6 +18,7 @@ export type IPNDMConfig = ConfigOf<(typeof KEYS)[number]>;
  * v-diffusion's `iplms`). Timesteps are angles from 1 to 0, x = cos x0 + sin epsilon, and the network predicts v.
  */
 export class IPNDMScheduler extends BaseScheduler<IPNDMConfig> {
+  static override readonly traits: SchedulerTraits = { network: "angle", stochastic: false };
   readonly alphaBar: Float64Array;
 
   constructor(config: Partial<IPNDMConfig> = {}) {

@@ -6,7 +6,8 @@ import { makePlan } from "../plan.js";
 import { x0Of } from "../prediction.js";
 import type { Plan, PlanRequest } from "../scheduler.js";
 import { inputScaleOf, type NoiseLevels, SigmaScheduler } from "../sigma-scheduler.js";
-import { repeatInner, requireFirstHalf } from "../numerics/two-calls.js";
+import { everySecond, repeatInner, requireFirstHalf } from "../numerics/two-calls.js";
+import type { SchedulerTraits } from "../traits.js";
 
 const KEYS = [...BETA_KEYS, ...SPACING_KEYS, ...SIGMA_SCHEDULE_KEYS, "prediction_type"] as const;
 
@@ -34,6 +35,7 @@ abstract class MidpointScheduler extends SigmaScheduler<KDPM2DiscreteConfig> {
     const seen = timesteps.map((_, i) => (i % 2 === 0 ? sigmas[i / 2]! : middles[(i - 1) / 2]!));
     return makePlan({
       timesteps,
+      stepStarts: everySecond(timesteps),
       sigmas: [...repeatInner(sigmas, "last too"), sigmas.at(-1)!],
       initNoiseSigma: this.initNoiseSigma(sigmas),
       level: (i) => this.sigmaLevel(seen[i]!),
@@ -71,6 +73,11 @@ export class KDPM2DiscreteScheduler extends MidpointScheduler {
 
 /** The form that adds fresh noise in each step, as Euler ancestral does (k-diffusion's `sample_dpm_2_ancestral`). */
 export class KDPM2AncestralDiscreteScheduler extends MidpointScheduler {
+  static override readonly traits: SchedulerTraits = {
+    network: "timestep",
+    stochastic: true,
+    divergesFromPureNoise: true,
+  };
   constructor(config: Partial<KDPM2DiscreteConfig> = {}) {
     super("KDPM2AncestralDiscreteScheduler", config);
   }

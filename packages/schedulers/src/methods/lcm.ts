@@ -7,6 +7,7 @@ import type { Plan, PlanOptions, PlanRequest } from "../scheduler.js";
 import { requireRequest, requireStepCount, requireTimesteps } from "../spacing.js";
 import { limited } from "../numerics/thresholding.js";
 import { TrainedScheduler } from "../trained.js";
+import type { SchedulerTraits } from "../traits.js";
 
 const KEYS = [
   ...BETA_KEYS,
@@ -28,6 +29,7 @@ export type LCMConfig = ConfigOf<(typeof KEYS)[number]>;
  * A scheduler for a network that was distilled to jump: it visits some of the timesteps of the sampler that taught it.
  */
 export abstract class DistilledScheduler extends TrainedScheduler<LCMConfig> {
+  static override readonly traits: SchedulerTraits = { network: "distilled", stochastic: true };
   constructor(className: string, config: object) {
     super({ className, keys: KEYS, defaults: DEFAULTS }, config);
   }

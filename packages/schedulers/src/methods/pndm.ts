@@ -47,6 +47,8 @@ export class PNDMScheduler extends TrainedScheduler<PNDMConfig> {
     const bars = calls.map(({ t }) => this.#barAt(t));
     return makePlan({
       timesteps: calls.map(({ t }) => t),
+      // A retry counts as a step of its own, as in diffusers: strength 0.5 of 20 steps skips 10 calls.
+      stepStarts: calls.flatMap(({ part }, i) => (part.kind === "runge-kutta" && i % 4 > 0 ? [] : [i])),
       sigmas: [...bars, this.#barAt(calls.at(-1)!.part.to)].map(sigmaOf),
       level: (i) => levelOf(bars[i]!),
       update: (call) => {

@@ -9,6 +9,7 @@ import type { Plan, PlanOptions, PlanRequest } from "../scheduler.js";
 import { requireRequest, requireStepCount } from "../spacing.js";
 import { limited } from "../numerics/thresholding.js";
 import { TrainedScheduler } from "../trained.js";
+import type { SchedulerTraits } from "../traits.js";
 
 const KEYS = [...BETA_KEYS, "eta", "clip_sample"] as const;
 
@@ -24,6 +25,11 @@ export type RePaintConfig = ConfigOf<(typeof KEYS)[number]>;
  * shape.
  */
 export class RePaintScheduler extends TrainedScheduler<RePaintConfig> {
+  static override readonly traits: SchedulerTraits = {
+    network: "timestep",
+    stochastic: true,
+    notFromNoise: "needs a picture and a mask in every step",
+  };
   readonly #betas: Float64Array;
 
   constructor(config: Partial<RePaintConfig> = {}) {

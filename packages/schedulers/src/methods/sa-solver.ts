@@ -5,6 +5,7 @@ import { exponentialMoments, lagrangeIntegrals } from "../numerics/lagrange.js";
 import { makePlan } from "../plan.js";
 import type { Plan, PlanRequest } from "../scheduler.js";
 import { SOLVER_KEYS, type SolverLevel, SolverScheduler } from "../solver-scheduler.js";
+import type { SchedulerTraits } from "../traits.js";
 
 const KEYS = [
   ...SOLVER_KEYS,
@@ -29,6 +30,7 @@ const tauAt = (t: number): number => (t >= 200 && t <= 800 ? 1 : 0);
  * the next output is there, with the same noise.
  */
 export class SASolverScheduler extends SolverScheduler<SASolverConfig> {
+  static override readonly traits: SchedulerTraits = { network: "timestep", stochastic: true };
   constructor(config: Partial<SASolverConfig> = {}) {
     super({ className: "SASolverScheduler", keys: KEYS, defaults: DEFAULTS }, config, { end: "sigma_min" });
   }

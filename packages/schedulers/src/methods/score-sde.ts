@@ -6,6 +6,7 @@ import type { Level } from "../prediction.js";
 import { BaseScheduler, type Plan, type PlanRequest } from "../scheduler.js";
 import { linspace32 } from "../schedule.js";
 import { requireRequest, requireStepCount } from "../spacing.js";
+import type { SchedulerTraits } from "../traits.js";
 
 const VE_KEYS = ["num_train_timesteps", "snr", "sigma_min", "sigma_max", "sampling_eps", "correct_steps"] as const;
 const VE_DEFAULTS = { num_train_timesteps: 2000, sigma_min: 0.01, sigma_max: 1348 } as const;
@@ -22,6 +23,7 @@ export type ScoreSdeVpConfig = ConfigOf<(typeof VP_KEYS)[number]>;
  * the score. Each level takes correct_steps calls of Langevin dynamics and then one of the reverse diffusion.
  */
 export class ScoreSdeVeScheduler extends BaseScheduler<ScoreSdeVeConfig> {
+  static override readonly traits: SchedulerTraits = { network: "score", stochastic: true };
   readonly alphaBar: Float64Array;
 
   constructor(config: Partial<ScoreSdeVeConfig> = {}) {
@@ -55,6 +57,7 @@ export class ScoreSdeVeScheduler extends BaseScheduler<ScoreSdeVeConfig> {
     });
     return makePlan({
       timesteps: times.flatMap((t) => Array<number>(calls).fill(t)),
+      stepStarts: times.map((_, k) => k * calls),
       sigmas: times.map((t) => Math.fround(this.levelAt(t).sigma)),
       initNoiseSigma: sigma_max!,
       level: (i) => this.levelAt(times[Math.floor(i / calls)]!),
@@ -81,6 +84,7 @@ function meanNorm(x: tf.Tensor): tf.Tensor {
  * gives the noise.
  */
 export class ScoreSdeVpScheduler extends BaseScheduler<ScoreSdeVpConfig> {
+  static override readonly traits: SchedulerTraits = { network: "score", stochastic: true };
   readonly alphaBar: Float64Array;
 
   constructor(config: Partial<ScoreSdeVpConfig> = {}) {

@@ -3,6 +3,7 @@ import { DDPMScheduler } from "./ddpm.js";
 import { betas } from "../schedule.js";
 import type { Plan, PlanRequest } from "../scheduler.js";
 import { requireRequest, requireStepCount, requireTimesteps, spacedTimesteps } from "../spacing.js";
+import type { SchedulerTraits } from "../traits.js";
 
 const KEYS = ["num_train_timesteps", "variance_type", ...CLIPPING_KEYS, "prediction_type", "beta_schedule"] as const;
 const DEFAULTS = { variance_type: "fixed_small_log", beta_schedule: "squaredcos_cap_v2", clip_sample: true } as const;
@@ -12,6 +13,7 @@ export type UnCLIPConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /** DDPM as unCLIP samples it (Ramesh et al. 2022): timesteps spread from T - 1 to 0. */
 export class UnCLIPScheduler extends DDPMScheduler {
+  static override readonly traits: SchedulerTraits = { network: "unclip", stochastic: true };
   constructor(config: Partial<UnCLIPConfig> = {}) {
     super(config, { className: "UnCLIPScheduler", keys: KEYS, defaults: DEFAULTS });
   }

@@ -5,6 +5,11 @@ export function repeatInner(numbers: readonly number[], lastToo?: "last too"): n
   return numbers.flatMap((x, i) => (i === 0 || (i === numbers.length - 1 && !lastToo) ? [x] : [x, x]));
 }
 
+/** The calls that begin a step of a method with two calls a step: 0, 2, 4 and so on. */
+export function everySecond(calls: readonly unknown[]): number[] {
+  return [...calls.keys()].filter((i) => i % 2 === 0);
+}
+
 /** What the first call of a step left for the second. */
 export function requireFirstHalf(history: readonly tf.Tensor[], count: number, i: number): readonly tf.Tensor[] {
   if (history.length < count) {

@@ -12,19 +12,6 @@ export interface StepWindow {
 type StepWish = Pick<CheckedOptions, "steps" | "strength" | "image"> &
   Partial<Pick<CheckedOptions, "denoisingStart" | "denoisingEnd">>;
 
-/** These call the network twice a step. */
-const SECOND_ORDER = /Heun|KDPM2|DPMSolverSDE/;
-/** PNDM's Runge-Kutta steps, where its config has them: the first three, of four calls each. */
-const RUNGE_KUTTA = { steps: 3, calls: 4 };
-
-/** Which of a plan's calls begin a step, and the plan's end if it is one; a run can be taken up only there. */
-function stepStarts({ _class_name, skip_prk_steps }: Scheduler["config"], calls: number): number[] {
-  const all = Array.from({ length: calls + 1 }, (_, i) => i);
-  if (SECOND_ORDER.test(_class_name)) return all.filter((i) => i % 2 === 0);
-  if (_class_name !== "PNDMScheduler" || skip_prk_steps) return all;
-  return all.filter((i) => i >= RUNGE_KUTTA.steps * RUNGE_KUTTA.calls || i % RUNGE_KUTTA.calls === 0);
-}
-
 /**
  * Which part of a plan is walked: with a picture the last `strength` of the steps, rounded down (Meng et al. 2022);
  * with `denoisingStart` and `denoisingEnd` the calls at timesteps below and from these shares of the way on, so that
@@ -34,12 +21,12 @@ function stepStarts({ _class_name, skip_prk_steps }: Scheduler["config"], calls:
  */
 export function stepWindow(
   scheduler: Scheduler,
-  { timesteps }: Plan,
+  { timesteps, stepStarts }: Plan,
   { steps, strength, image, denoisingStart, denoisingEnd }: StepWish,
 ): StepWindow {
-  const { num_train_timesteps: trained = 1000 } = scheduler.config;
-  const starts = stepStarts(scheduler.config, timesteps.length);
-  const cutoff = (share: number) => Math.round((trained as number) - share * (trained as number));
+  const trained = scheduler.alphaBar.length;
+  const cutoff = (share: number) => Math.round(trained - share * trained);
+  const starts = [...stepStarts, timesteps.length]; // The end, too: there nothing is left to do.
   let first = 0;
   if (denoisingStart !== undefined) {
     const above = timesteps.filter((t) => t >= cutoff(denoisingStart)).length;

@@ -1,4 +1,11 @@
-import { type Scheduler, schedulerFromConfig, schedulerNames } from "@tfjs-diffusion/schedulers";
+import {
+  DEFAULT_TRAITS,
+  type Scheduler,
+  schedulerClasses,
+  schedulerFromConfig,
+  schedulerNames,
+  type SchedulerTraits,
+} from "@tfjs-diffusion/schedulers";
 import { UsageError } from "./usage-error.js";
 
 /** DDIMScheduler is called ddim, EulerDiscreteScheduler euler-discrete. */
@@ -7,25 +14,26 @@ function shortName(className: string): string {
   return words.toLowerCase();
 }
 
-/**
- * They cannot take the first step of the models that come with this repository, from a noise level of 20,000 (its
- * cosine schedule's last) to one of about 10.
- */
-const DIVERGE_HERE = /Heun|KDPM2Ancestral/;
+const traitsOf = (className: string): SchedulerTraits => schedulerClasses[className]!.traits ?? DEFAULT_TRAITS;
 
-/** For networks that predict velocities along straight paths, or for other work than drawing from noise. */
-const NOT_FOR_DRAWING = /FlowMatch|EDM|CMStochastic|IPNDM|ScoreSde|UnCLIP|RePaint|Inverse/;
+/** Whether a method draws from noise with networks such as Stable Diffusion, distilled ones among them. */
+function drawsHere({ network, notFromNoise }: SchedulerTraits): boolean {
+  return (network === "timestep" || network === "distilled") && notFromNoise === undefined;
+}
 
-/** Every method that draws with networks such as Stable Diffusion, LCM's among them, by its short name. */
+/** Every such method, by its short name. */
 export const SAMPLER_CLASSES: ReadonlyMap<string, string> = new Map(
   schedulerNames
-    .filter((className) => !NOT_FOR_DRAWING.test(className))
+    .filter((className) => drawsHere(traitsOf(className)))
     .map((className) => [shortName(className), className]),
 );
 
-/** The names that `--sampler` takes for them. */
+/**
+ * The names of those that can take the first step of the models that come with this repository: from a noise level of
+ * 20,000 (their cosine schedule's last) to one of about 10.
+ */
 export const SAMPLERS: readonly string[] = [...SAMPLER_CLASSES]
-  .filter(([, className]) => !DIVERGE_HERE.test(className))
+  .filter(([, className]) => traitsOf(className).divergesFromPureNoise !== true)
   .map(([name]) => name);
 
 /**
