@@ -7,7 +7,7 @@ const inFolder = (folder) => readdirSync(join(root, folder)).map((name) => `${fo
 /** The Markdown files that people read, relative to the repository's folder. */
 const pages = [
   "README.md",
-  ...inFolder("packages").map((folder) => `${folder}/README.md`),
+  ...[...inFolder("packages"), ...inFolder("packages/examples/datasets")].map((folder) => `${folder}/README.md`),
   ...inFolder("docs").filter((file) => file.endsWith(".md")),
 ];
 
@@ -36,7 +36,7 @@ function readOptional(file) {
   try {
     return readFileSync(file, "utf8");
   } catch (error) {
-    if (error.code === "ENOENT") return "";
+    if (["ENOENT", "ENOTDIR"].includes(error.code)) return "";
     throw error;
   }
 }

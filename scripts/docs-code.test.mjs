@@ -1,11 +1,19 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import ts from "typescript";
+import { writeDocumentedFiles } from "./docs-code-models.mjs";
 import { documentedCode } from "./docs-code.mjs";
 import { root } from "./run.mjs";
+
+/** Runs after each snippet. Readers copy what they see into loops, so a snippet frees all that it makes. */
+const COUNT = `
+import { memory as memoryAtTheEnd } from "@tensorflow/tfjs";
+const tensorsLeft = memoryAtTheEnd().numTensors;
+if (tensorsLeft !== 0) throw new Error("The snippet leaves " + tensorsLeft + " tensors. Dispose of them.");
+`;
 
 // Among the compiled examples, from where the packages and the chapters' tools are found.
 const programs = join(root, "packages", "examples", "dist", "docs-code");
@@ -23,7 +31,7 @@ const OPTIONS = {
 
 describe("The code in README files and in docs", () => {
   let folder;
-  beforeAll(() => {
+  beforeAll(async () => {
     mkdirSync(programs, { recursive: true });
     for (const { file, code } of blocks) writeFileSync(file, code);
     writeFileSync(
@@ -31,7 +39,7 @@ describe("The code in README files and in docs", () => {
       'declare module "*?url" { const url: string; export default url; }\n',
     );
     folder = mkdtempSync(join(tmpdir(), "docs code "));
-    symlinkSync(join(root, "packages"), join(folder, "packages"), "junction"); // Models are opened by their path here.
+    await writeDocumentedFiles(folder);
   });
   afterAll(() => {
     rmSync(programs, { recursive: true });
@@ -52,15 +60,18 @@ describe("The code in README files and in docs", () => {
     expect(errors).toEqual([]);
   });
 
-  // The first README's example is run by readme.test.mjs, which looks at what it draws too.
-  const others = blocks.filter(({ isRun, where }) => isRun && !where.startsWith("README.md"));
-  it.each(others.map((block) => [block.where, block]))(
-    "runs as it stands: %s",
+  it.each(blocks.filter(({ isRun }) => isRun).map((block) => [block.where, block]))(
+    "runs as it stands and leaves no tensor: %s",
     (_, { file, code }) => {
       const program = file.replace(/mts$/, "mjs");
-      writeFileSync(program, ts.transpile(code, { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 }));
+      const counted = code + COUNT;
+      writeFileSync(program, ts.transpile(counted, { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 }));
       execFileSync(process.execPath, [program], { cwd: folder, stdio: "pipe", timeout: 120_000 });
     },
     120_000,
   );
+
+  it("draws a picture in the first README", () => {
+    expect(readFileSync(join(folder, "portraits.png")).subarray(1, 4).toString()).toBe("PNG");
+  });
 });
