@@ -1,7 +1,7 @@
 import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
-import { encodePng } from "../packages/core/src/image/png.js";
+import { encodePng } from "../packages/core/src/image/png/encode-png.js";
 import { StableDiffusionXLPipeline } from "../packages/core/src/pipelines/stable-diffusion/stable-diffusion-xl.js";
 import {
   tinyRefinerUNet,
