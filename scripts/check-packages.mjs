@@ -52,7 +52,10 @@ async function useFromOutside(tarballs) {
   const { exports } = JSON.parse(readFileSync(join(root, "packages", "core", "package.json"), "utf8"));
   const subpaths = Object.keys(exports).filter((path) => /^\.\/[a-z]+$/.test(path));
   const everything = subpaths.map((path, i) => `export * as entry${i} from "@tfjs-diffusion/core${path.slice(1)}";`);
-  write("use.ts", `${example}\n${everything.join("\n")}\nconst typed: number = drawn.images.shape[0];\nconsole.log(typed);\n`);
+  write(
+    "use.ts",
+    `${example}\n${everything.join("\n")}\nconst typed: number = drawn.images.shape[0];\nconsole.log(typed);\n`,
+  );
   for (const [module, moduleResolution] of [
     ["nodenext", "nodenext"],
     ["esnext", "bundler"],
