@@ -12,31 +12,34 @@ import { node, root } from "./run.mjs";
 
 const examples = join(root, "packages", "examples", "dist");
 
-/** Each task gets the arguments that followed `--` on npm's command line and returns an exit code. */
-const tasks = {
-  start: { needs: "run", run: (args) => program("src/cli/main.js", args) },
+/**
+ * Each task runs a compiled program of packages/examples, or a function that returns an exit code; both get the
+ * arguments that followed `--` on npm's command line.
+ */
+export const tasks = {
+  start: { needs: "run", program: "src/cli/main.js" },
   test: {
     needs: "all",
     run: (args) => node(["--experimental-vm-modules", "--no-warnings", "node_modules/jest/bin/jest.js", ...args]),
   },
   lint: { needs: "all", run: (args) => node(["scripts/lint.mjs", ...args]) },
-  chapter: { needs: "all", run: (args) => program("src/chapter/main.js", args) },
+  chapter: { needs: "all", program: "src/chapter/main.js" },
   docs: { needs: "all", run: (args) => node(["scripts/docs.mjs", ...args]) },
-  bench: { needs: "all", run: (args) => program("bench/main.js", args) },
+  bench: { needs: "all", program: "bench/main.js" },
   "bench:browser": { needs: "all", run: (args) => node(["scripts/bench-browser.mjs", ...args]) },
-  samplers: { needs: "all", run: (args) => program("bench/samplers.js", args) },
-  "train:faces": { needs: "all", run: (args) => program("train/faces.js", args) },
-  "train:portraits": { needs: "all", run: (args) => program("train/portraits.js", args) },
-  "tune:portraits": { needs: "all", run: (args) => program("train/tune-portraits.js", args) },
-  "eval:faces": { needs: "all", run: (args) => program("evaluate/faces.js", args) },
-  "eval:vae": { needs: "all", run: (args) => program("evaluate/vae.js", args) },
-  "eval:clip": { needs: "all", run: (args) => program("evaluate/clip.js", args) },
-  "eval:frechet": { needs: "all", run: (args) => program("evaluate/frechet.js", args) },
-  "eval:negative": { needs: "all", run: (args) => program("evaluate/negative.js", args) },
-  "eval:style": { needs: "all", run: (args) => program("evaluate/style.js", args) },
-  "eval:charts": { needs: "all", run: (args) => program("evaluate/charts.js", args) },
-  "eval:few-steps": { needs: "all", run: (args) => program("evaluate/few-steps.js", args) },
-  "eval:edits": { needs: "all", run: (args) => program("evaluate/edits.js", args) },
+  samplers: { needs: "all", program: "bench/samplers.js" },
+  "train:faces": { needs: "all", program: "train/faces.js" },
+  "train:portraits": { needs: "all", program: "train/portraits.js" },
+  "tune:portraits": { needs: "all", program: "train/tune-portraits.js" },
+  "eval:faces": { needs: "all", program: "evaluate/faces.js" },
+  "eval:vae": { needs: "all", program: "evaluate/vae.js" },
+  "eval:clip": { needs: "all", program: "evaluate/clip.js" },
+  "eval:frechet": { needs: "all", program: "evaluate/frechet.js" },
+  "eval:negative": { needs: "all", program: "evaluate/negative.js" },
+  "eval:style": { needs: "all", program: "evaluate/style.js" },
+  "eval:charts": { needs: "all", program: "evaluate/charts.js" },
+  "eval:few-steps": { needs: "all", program: "evaluate/few-steps.js" },
+  "eval:edits": { needs: "all", program: "evaluate/edits.js" },
 };
 
 export async function main([name, ...args]) {
@@ -53,7 +56,8 @@ export async function main([name, ...args]) {
     console.error(error.message);
     process.exit(1);
   }
-  process.exitCode = (await build(task.needs)) || (await task.run(argumentsOf(args)));
+  const run = task.run ?? ((words) => program(task.program, words));
+  process.exitCode = (await build(task.needs)) || (await run(argumentsOf(args)));
 }
 
 /** What follows `--`: npm takes the two dashes away, pnpm hands them on. */

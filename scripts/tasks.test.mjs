@@ -1,5 +1,8 @@
 import { afterEach, describe, expect, it } from "@jest/globals";
-import { argumentsOf } from "./tasks.mjs";
+import { join } from "node:path";
+import ts from "typescript";
+import { root } from "./run.mjs";
+import { argumentsOf, tasks } from "./tasks.mjs";
 
 const agent = process.env.npm_config_user_agent;
 afterEach(() => {
@@ -17,5 +20,16 @@ describe("What a task is told", () => {
   it("is all of it under npm, which has taken its own dashes away", () => {
     process.env.npm_config_user_agent = "npm/10.8.2 node/v20.20.2 linux x64 workspaces/false";
     expect(argumentsOf(["--", "-x"])).toEqual(["--", "-x"]);
+  });
+});
+
+describe("The programs that tasks run", () => {
+  const folder = join(root, "packages", "examples");
+  const { config } = ts.readConfigFile(join(folder, "tsconfig.json"), ts.sys.readFile);
+  const compiled = ts.parseJsonConfigFileContent(config, ts.sys, folder).fileNames;
+  const programs = Object.values(tasks).flatMap(({ program }) => program ?? []);
+
+  it.each(programs)("are compiled: %s", (program) => {
+    expect(compiled).toContain(join(folder, program.replace(/js$/, "ts")));
   });
 });
