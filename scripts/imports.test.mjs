@@ -1,63 +1,88 @@
-import { readFileSync, readdirSync } from "node:fs";
-import { dirname, join, relative, resolve, sep } from "node:path";
 import { describe, expect, it } from "@jest/globals";
-import ts from "typescript";
-import { root } from "./run.mjs";
+import { DOORS, FLOORS, HEIGHTS, importsOf, isEntry, isTest, packageOf, roomOf, sourceFiles } from "./floors.mjs";
 
-/** What a package, or a folder of core, must not know of. */
-const FORBIDDEN_PACKAGES = {
-  schedulers: ["@tfjs-diffusion/core", "@tfjs-diffusion/examples"],
-  core: ["@tfjs-diffusion/examples"],
-  examples: [],
-};
-const FORBIDDEN_FOLDERS = {
-  nn: ["models", "pipelines"],
-  models: ["pipelines"],
-  weights: ["models", "pipelines"],
-};
+const files = sourceFiles();
+const imports = importsOf(files);
+const shown = ([file, target]) => `${file} -> ${target}`;
 
-/** Every import of every source of a package: [file, what it imports], both relative to the package's folder. */
-function importsOf(name) {
-  const folder = join(root, "packages", name);
-  const isSource = (file) => file.endsWith(".ts") && !/(^|[\\/])(node_modules|dist)[\\/]/.test(file);
-  const files = readdirSync(folder, { recursive: true }).filter(isSource);
-  return files.flatMap((file) => {
-    const { importedFiles } = ts.preProcessFile(readFileSync(join(folder, file), "utf8"));
-    return importedFiles.map(({ fileName }) => [
-      file.split(sep).join("/"),
-      fileName.startsWith(".")
-        ? relative(folder, resolve(folder, dirname(file), fileName))
-            .split(sep)
-            .join("/")
-        : fileName,
-    ]);
-  });
+/** What a test may use of another package: its public names, and what the tests of a package below are helped by. */
+function isPublic([file, target]) {
+  const order = Object.keys(FLOORS);
+  const isBelow = order.indexOf(packageOf(target)) < order.indexOf(packageOf(file));
+  return isBelow && (isEntry(target) || (isTest(file) && target.includes("/testing/")));
 }
 
-/** A test may use what the tests of a package before its own are helped by. */
-const isTestHelper = ([file, target], forbidden) => {
-  const [, name] = /^\.\.\/(\w+)\/src\/(?:.*\/)?testing\//.exec(target) ?? [];
-  return isTest(file) && name !== undefined && !forbidden.includes(`@tfjs-diffusion/${name}`);
-};
-
-const isTest = (file) => file.endsWith(".test.ts") || file.includes("/testing/");
+/** Groups of files that import each other, directly or round a corner (Tarjan's strongly connected components). */
+function circles(edges) {
+  const targets = new Map();
+  for (const [file, target] of edges) targets.set(file, [...(targets.get(file) ?? []), target]);
+  const [found, order, lowest, path] = [[], new Map(), new Map(), []];
+  const visit = (file) => {
+    order.set(file, order.size);
+    lowest.set(file, order.get(file));
+    path.push(file);
+    for (const target of targets.get(file) ?? []) {
+      if (!order.has(target)) visit(target);
+      if (path.includes(target)) lowest.set(file, Math.min(lowest.get(file), lowest.get(target)));
+    }
+    if (lowest.get(file) !== order.get(file)) return;
+    const circle = path.splice(path.indexOf(file));
+    if (circle.length > 1) found.push(circle.sort());
+  };
+  for (const file of targets.keys()) if (!order.has(file)) visit(file);
+  return found;
+}
 
 describe("Imports", () => {
-  it.each(Object.entries(FORBIDDEN_PACKAGES))("of %s go along schedulers <- core <- examples", (name, forbidden) => {
-    const imports = importsOf(name);
-    expect(imports.length).toBeGreaterThan(0);
-    const isForbidden = ([file, target]) =>
-      forbidden.includes(target) || (target.startsWith("../") && !isTestHelper([file, target], forbidden));
-    expect(imports.filter(isForbidden)).toEqual([]);
+  it("are found, and all lead to files that are there", () => {
+    expect(imports.length).toBeGreaterThan(1500);
+    expect(imports.filter(([, target]) => !files.includes(target)).map(shown)).toEqual([]);
   });
 
-  it.each(Object.entries(FORBIDDEN_FOLDERS))(
-    "of core/src/%s go along nn <- models <- pipelines",
-    (folder, forbidden) => {
-      const imports = importsOf("core").filter(([file]) => file.startsWith(`src/${folder}/`) && !isTest(file));
-      expect(imports.length).toBeGreaterThan(0);
-      const isForbidden = (target) => forbidden.some((other) => target.startsWith(`src/${other}/`));
-      expect(imports.filter(([, target]) => isForbidden(target))).toEqual([]);
-    },
-  );
+  it("start and end in rooms that have a floor (scripts/floors.mjs)", () => {
+    const listed = Object.entries(FLOORS).flatMap(([name, floors]) => floors.flat().map((room) => `${name}/${room}`));
+    expect(listed.length).toBe(HEIGHTS.size); // none twice
+    const rooms = new Set(files.filter((file) => !isTest(file)).map(roomOf));
+    expect([...rooms].filter((room) => !HEIGHTS.has(room))).toEqual([]);
+    expect([...HEIGHTS.keys()].filter((room) => !rooms.has(room))).toEqual([]);
+  });
+
+  it("go down: a file imports from its own room and from lower floors", () => {
+    const upward = imports
+      .filter(([file]) => !isTest(file))
+      .filter(([file, target]) => roomOf(file) !== roomOf(target))
+      .filter(([file, target]) => !(HEIGHTS.get(roomOf(target)) < HEIGHTS.get(roomOf(file))));
+    expect(upward.map(shown)).toEqual([]);
+  });
+
+  it.each(Object.entries(DOORS))("reach into %s through its door", (room, door) => {
+    const inward = imports.filter(
+      ([file, target]) => roomOf(target) === room && roomOf(file) !== room && !isTest(file),
+    );
+    expect(inward.some(([, target]) => target === door)).toBe(true);
+    const others = inward.filter(([file, target]) => target !== door && !isEntry(file));
+    expect(others.map(shown)).toEqual([]);
+  });
+
+  it("reach into another package through its entries only, and into a package above never", () => {
+    const foreign = imports.filter(([file, target]) => packageOf(file) !== packageOf(target));
+    expect(foreign.filter((edge) => !isPublic(edge)).map(shown)).toEqual([]);
+  });
+
+  it("do not go in circles, not even for types", () => {
+    expect(circles(imports)).toEqual([]);
+  });
+
+  it("would be found going in circles", () => {
+    const edges = ["ab", "bc", "ca", "cd", "de", "ed"].map(([file, target]) => [file, target]);
+    expect(circles(edges)).toEqual([
+      ["d", "e"],
+      ["a", "b", "c"],
+    ]);
+  });
+
+  it("of a test, or of its helpers, are found in tests only", () => {
+    const backwards = imports.filter(([file, target]) => isTest(target) && !isTest(file));
+    expect(backwards.map(shown)).toEqual([]);
+  });
 });

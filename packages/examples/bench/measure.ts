@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
-import type { Answer } from "./runner.js";
+import type { Answer } from "./workload.js";
 
 /** One runner's best. */
 export interface Measured {

@@ -7,13 +7,8 @@ import { existsSync, readFileSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs";
 import { useBackend } from "@tfjs-diffusion/core";
 import { onnxSession } from "./onnx/session.js";
+import type { Answer } from "./workload.js";
 import { workload } from "./workloads.js";
-
-export type Answer =
-  | { kind: "ready"; detail: string; flop: number; steps?: number; peakTensors?: number }
-  /** Time by the clock, processor time of all threads; in MiB, peak memory of the process and all of WebAssembly's. */
-  | { kind: "run"; milliseconds: number; processor: number; peakMemory: number; wasmMemory: number }
-  | { kind: "failed"; reason: string };
 
 /** A training step is fully compiled after some fifteen. */
 const WARM_UP_MS = 3000;

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { DDPMScheduler, keyedNoise } from "@tfjs-diffusion/schedulers";
-import type { Workload } from "./workloads.js";
+import type { Workload } from "./workload.js";
 
 const STEPS = 1000;
 const SHAPE = [1, 8, 8, 3];

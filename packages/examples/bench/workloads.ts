@@ -4,16 +4,7 @@ import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { type Axis, AXES } from "./growth-axes.js";
 import { buildNetwork, CARD_NETWORKS, type Network, NETWORKS } from "./networks.js";
 import { bareLoop, ddpmLoop } from "./sampler.js";
-
-/** Something whose time is measured. */
-export interface Workload {
-  /** Multiplications and additions of one run; elementwise work counts as none. */
-  flop: number;
-  /** How many steps one run takes, where the time of a step is what counts. */
-  steps?: number;
-  /** Does it once. The caller owns the results, and waits for the first. */
-  run(): tf.Tensor[];
-}
+import type { Workload } from "./workload.js";
 
 /** What can be measured, by name; each is built on the backend that is current when it is called. */
 export const WORKLOADS: Record<string, () => Workload> = {

@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { PORTRAITS } from "../datasets/portraits/index.js";
 import { distance, diversity, mean, saturation } from "./chart-numbers.js";
 import { captionsWithout, type Prompt, promptsOf } from "./prompts.js";
-import { type FaceReader, readings01, type Setting } from "./run.js";
+import { type FaceReader, readings01, type Setting } from "./context.js";
 import { openSampler } from "./sampler.js";
 import { judge } from "./score.js";
 import type { ResultStore } from "./store.js";

@@ -34,7 +34,7 @@ import {
   seamRatio,
 } from "./edit-numbers.js";
 import { percent } from "./report.js";
-import { readings01 } from "./run.js";
+import { readings01 } from "./context.js";
 import { countOption, guidanceOption, scriptOptions, stepsOption } from "../train/script-options.js";
 
 const WEIGHTS = fileURLToPath(new URL("../../weights/", import.meta.url));

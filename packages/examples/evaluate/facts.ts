@@ -3,7 +3,7 @@ import { encodePng, imageGrid } from "@tfjs-diffusion/core";
 import { faceBatch, faceExample, type Attribute, type Face, type FaceKind } from "../datasets/faces/index.js";
 import { nearestDistances, paletteOf, quantile, shareNearPalette, totalVariation, valueShares } from "./pictures.js";
 import { promptsOf, type Prompt } from "./prompts.js";
-import { drawn, readings01, type Context, type FaceReader, type Setting } from "./run.js";
+import { drawn, readings01, type Context, type FaceReader, type Setting } from "./context.js";
 
 type Pair<T> = Record<"generated" | "real", T>;
 

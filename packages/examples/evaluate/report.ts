@@ -1,5 +1,6 @@
 import type { Attribute } from "../datasets/faces/index.js";
-import type { CellScores, EvaluationResults, EvaluationSettings } from "./run.js";
+import type { EvaluationSettings } from "./context.js";
+import type { CellScores, EvaluationResults } from "./run.js";
 import type { Estimate } from "./score.js";
 
 /** The results as Markdown tables; every table says what was drawn and how often. */

@@ -5,16 +5,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { faceExample, FACES, visible, type Face } from "../datasets/faces/index.js";
+import type { EvaluationSettings, FaceReader, Sampler } from "./context.js";
 import { promptsOf } from "./prompts.js";
 import { reportMarkdown } from "./report.js";
-import {
-  bestSetting,
-  evaluateFaces,
-  type CellScores,
-  type EvaluationSettings,
-  type FaceReader,
-  type Sampler,
-} from "./run.js";
+import { bestSetting, evaluateFaces, type CellScores } from "./run.js";
 import { ResultStore } from "./store.js";
 
 beforeAll(() => useBackend("wasm"));

@@ -1,7 +1,7 @@
 import { openPipeline } from "@tfjs-diffusion/core";
 import { UnCLIPDrawingPipeline } from "@tfjs-diffusion/core/pipelines";
 import { schedulerFromConfig } from "@tfjs-diffusion/schedulers";
-import type { Sampler } from "./run.js";
+import type { Sampler } from "./context.js";
 
 /** A model that draws, and the way to free it. */
 export interface OpenSampler {

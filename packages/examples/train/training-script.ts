@@ -1,8 +1,9 @@
 import { join } from "node:path";
 import { CLIPTokenizer, useBackend } from "@tfjs-diffusion/core";
 import { type CLIPConfig } from "@tfjs-diffusion/core/models";
-import { stopOnInterrupt, type TrainingStep } from "@tfjs-diffusion/core/training";
+import { type TrainingStep } from "@tfjs-diffusion/core/training";
 import { writeLossCurve } from "../src/cli/terminal/loss-curve.js";
+import { stopOnInterrupt } from "../src/cli/terminal/interrupt.js";
 import { withProgress } from "../src/cli/terminal/progress.js";
 import type { FaceKind } from "../datasets/faces/index.js";
 import { CLIP_LESSONS, type ClipSettings, trainClip } from "./clip.js";

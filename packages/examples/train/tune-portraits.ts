@@ -13,8 +13,9 @@
  */
 import { join } from "node:path";
 import { useBackend } from "@tfjs-diffusion/core";
-import { stopOnInterrupt, type TrainingStep } from "@tfjs-diffusion/core/training";
+import { type TrainingStep } from "@tfjs-diffusion/core/training";
 import { writeLossCurve } from "../src/cli/terminal/loss-curve.js";
+import { stopOnInterrupt } from "../src/cli/terminal/interrupt.js";
 import { withProgress } from "../src/cli/terminal/progress.js";
 import { UsageError } from "../src/cli/options/usage-error.js";
 import { trainDecoder } from "./portraits/decoder.js";

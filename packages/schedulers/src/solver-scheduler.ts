@@ -14,7 +14,7 @@ import {
   roundHalfEven,
 } from "./spacing.js";
 import { limited } from "./numerics/thresholding.js";
-import { timeShift } from "./numerics/time-shift.js";
+import { timeShift } from "./time-shift.js";
 import { TrainedScheduler } from "./trained.js";
 
 /** Keys of every exponential integrator here. */

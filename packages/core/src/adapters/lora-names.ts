@@ -1,4 +1,4 @@
-import { ldmUnetName } from "../layouts/ldm-names.js";
+import { ldmUnetName } from "../weights/ldm-names.js";
 import type { Model } from "../models/model.js";
 import { UNet2DConditionModel } from "../models/unet/unet-2d-condition.js";
 

@@ -1,9 +1,9 @@
 import { fileExists, joinPath, nodeFiles, readText, writeText } from "../platform/files.js";
+import { warn } from "../platform/warn.js";
 import { fetchBlob, onDisk } from "./blob.js";
 import { HubError } from "./errors.js";
 import { type HubFile, type HubRevision, listRevision } from "./listing.js";
-import { progressLine } from "./progress-line.js";
-import { type FileWishes, selectFiles } from "./select-files.js";
+import { type FileSelection, selectFiles } from "./select-files.js";
 import { type HubSettings, hubSettings } from "./settings.js";
 
 /** How far a download is. */
@@ -17,14 +17,14 @@ export interface HubProgress {
 }
 
 /** What to download, and whom to tell. */
-export interface HubOptions extends FileWishes {
+export interface HubOptions extends FileSelection {
   /** A branch, a tag or a commit. Default "main". */
   revision?: string;
   /** Who asks, for models that are private or gated. Default: HF_TOKEN, or what `hf auth login` left. */
   token?: string;
   /** Stops the download; what has come is kept for the next one. */
   signal?: AbortSignal;
-  /** Told of every piece that comes. Default: a line on the terminal, if there is one. */
+  /** Called with every piece that comes. */
   onProgress?: (progress: HubProgress) => void;
 }
 
@@ -62,7 +62,7 @@ export async function downloadWith(settings: HubSettings, name: string, options:
     if (!isAway) throw error;
     const there = await cached(settings, place).catch(() => undefined);
     if (there === undefined) throw error;
-    console.warn(`${error.message} Taken from the cache instead: ${there}.`);
+    warn(`${error.message} Taken from the cache instead: ${there}.`);
     return there;
   }
   const { commit } = found;
@@ -90,21 +90,16 @@ interface Place {
 
 async function fetchAll(files: readonly HubFile[], { settings, name, commit, folder, snapshot, options }: Place) {
   const total = files.reduce((sum, { size }) => sum + size, 0);
-  const line = options.onProgress ? undefined : progressLine(name);
-  const onProgress = options.onProgress ?? line?.show;
+  const { onProgress, signal } = options;
   const locks = joinPath(settings.cache, ".locks", `models--${name.replace("/", "--")}`);
   let before = 0;
-  try {
-    for (const file of files) {
-      const path = file.path.split("/").map(encodeURIComponent).join("/");
-      const address = `${settings.endpoint}/${name}/resolve/${commit}/${path}`;
-      const onBytes = (bytes: number) => onProgress?.({ file: file.path, received: before + bytes, total });
-      const blob = await fetchBlob({ address, file, folder, locks, signal: options.signal, onBytes }, settings);
-      await point(joinPath(snapshot, file.path), blob, file);
-      before += file.size;
-    }
-  } finally {
-    line?.end();
+  for (const file of files) {
+    const path = file.path.split("/").map(encodeURIComponent).join("/");
+    const address = `${settings.endpoint}/${name}/resolve/${commit}/${path}`;
+    const onBytes = (bytes: number) => onProgress?.({ file: file.path, received: before + bytes, total });
+    const blob = await fetchBlob({ address, file, folder, locks, signal, onBytes }, settings);
+    await point(joinPath(snapshot, file.path), blob, file);
+    before += file.size;
   }
 }
 
@@ -132,7 +127,7 @@ interface CachedPlace {
   folder: string;
   name: string;
   revision: string;
-  wishes: FileWishes;
+  wishes: FileSelection;
 }
 
 /** The folder of a revision that was downloaded before, with all that is wished for. */

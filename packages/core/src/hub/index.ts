@@ -2,4 +2,4 @@
 export { downloadFromHub, type HubOptions, type HubProgress } from "./download.js";
 export { HubError, type HubFailure } from "./errors.js";
 export type { HubModelOptions } from "./model-source.js";
-export type { FileWishes } from "./select-files.js";
+export type { FileSelection } from "./select-files.js";

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "@jest/globals";
 import type { HubFile } from "./listing.js";
-import { type FileWishes, selectFiles } from "./select-files.js";
+import { type FileSelection, selectFiles } from "./select-files.js";
 
 const file = (path: string): HubFile => ({ path, size: 1, hash: { kind: "git-sha1", hex: "0".repeat(40) } });
-const select = (paths: string[], wishes: FileWishes = {}) =>
+const select = (paths: string[], wishes: FileSelection = {}) =>
   selectFiles(paths.map(file), wishes, "hub/owner/name").map(({ path }) => path);
 
 const UNET = "unet/diffusion_pytorch_model";
@@ -99,7 +99,7 @@ describe("The files of a model", () => {
     expect(select(PIPELINE, { files: ["v?-5-pruned.*"] })).toEqual(["v1-5-pruned.safetensors"]);
   });
 
-  it.each<[string, string[], FileWishes, RegExp]>([
+  it.each<[string, string[], FileSelection, RegExp]>([
     ["pickles that are asked for", PIPELINE, { files: ["*.ckpt"] }, /can run any code.*\.safetensors/],
     ["patterns that fit nothing", PIPELINE, { files: ["*.gguf"] }, /no file like \*\.gguf.*v1-5-pruned\.safetensors/],
     ["weights as pickles alone", ["config.json", "pytorch_model.bin"], {}, /pytorch_model\.bin alone.*Look for a copy/],

@@ -2,7 +2,7 @@ import { HubError } from "./errors.js";
 import type { HubFile } from "./listing.js";
 
 /** Which files of a model are wanted. */
-export interface FileWishes {
+export interface FileSelection {
   /**
    * Patterns such as `unet/*` or `*.json`, as in Python's `allow_patterns`; `*` stands for anything. Default: what this
    * library reads.
@@ -35,7 +35,7 @@ const INDEX = /^(diffusion_pytorch_model|model)(?:\.([^.]+?))?\.safetensors\.ind
  *
  * @throws HubError if there is nothing that can be read; it says what there is instead
  */
-export function selectFiles(all: readonly HubFile[], wishes: FileWishes, at: string): HubFile[] {
+export function selectFiles(all: readonly HubFile[], wishes: FileSelection, at: string): HubFile[] {
   const { subfolder, files, except = [] } = wishes;
   const inside = all.filter(({ path }) => !subfolder || path.startsWith(`${subfolder.replace(/\/+$/, "")}/`));
   if (inside.length === 0) throw nothing(at, subfolder ? `has no folder ${subfolder}` : "is empty", all);
@@ -58,7 +58,7 @@ function byPatterns(all: readonly HubFile[], patterns: readonly string[], at: st
 
 function byLayout(
   all: readonly HubFile[],
-  { variant, subfolder, parts, except = [] }: FileWishes,
+  { variant, subfolder, parts, except = [] }: FileSelection,
   at: string,
 ): HubFile[] {
   const folders = new Map<string, HubFile[]>();

@@ -1,4 +1,4 @@
-import { modelFolder } from "../hub/model-source.js";
+import { type HubModelOptions, modelFolder } from "../hub/model-source.js";
 import { modelFromConfig } from "../models/load-model.js";
 import { MODEL_CLASSES } from "../models/model-classes.js";
 import { fileExists, joinPath, listFolder, readText, writeText } from "../platform/files.js";
@@ -8,7 +8,8 @@ import { readJsonObject } from "../weights/read-json.js";
 import type { SafetensorsFile } from "../weights/safetensors.js";
 
 /** Which weights to read, and how to write them. */
-export interface ConvertFolderOptions extends CopyOptions, Pick<SaveOptions, "maxShardBytes"> {
+export interface ConvertFolderOptions
+  extends CopyOptions, Pick<HubModelOptions, "onProgress">, Pick<SaveOptions, "maxShardBytes"> {
   /** Which of several sets of weights to read: "fp16". */
   variant?: string;
   /** What the files that are written are marked with. Default: nothing. */
@@ -23,8 +24,8 @@ export interface ConvertFolderOptions extends CopyOptions, Pick<SaveOptions, "ma
  * @throws WeightsFormatError if the folder has no index; those of loadModel for networks that do not fit
  */
 export async function convertFolder(from: string, to: string, options: ConvertFolderOptions = {}): Promise<void> {
-  const { variant, saveVariant, dtype, maxShardBytes, signal } = options;
-  const folder = await modelFolder(from, { variant, signal });
+  const { variant, saveVariant, dtype, maxShardBytes, signal, onProgress } = options;
+  const folder = await modelFolder(from, { variant, signal, onProgress });
   const index = await readJsonObject(joinPath(folder, "model_index.json"), {
     remedy: "Give the folder of a whole pipeline.",
   });

@@ -10,7 +10,7 @@ import type { SafetensorsFile } from "../weights/safetensors.js";
 import { type TensorToWrite, writeSafetensors } from "../weights/write-safetensors.js";
 import { type CheckpointFamily, FAMILIES, UNET_PREFIX, VAE_PREFIXES } from "./families.js";
 import type { Piece } from "./file-view.js";
-import { ldmUnetName, ldmVaeName } from "./ldm-names.js";
+import { ldmUnetName, ldmVaeName } from "../weights/ldm-names.js";
 import { openClipPiece } from "./open-clip.js";
 
 /** Which weights of the folder to take, and how finely to write them. */

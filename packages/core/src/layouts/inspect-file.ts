@@ -1,9 +1,9 @@
 import type { SafetensorsFile } from "../weights/safetensors.js";
 import type { TensorInfo } from "../weights/safetensors-header.js";
 import { type CheckpointFamily, checkpointFamily, FAMILIES, UNET_PREFIX, VAE_PREFIXES } from "./families.js";
-import type { CheckpointPart, CheckpointReport } from "./inspect.js";
+import type { CheckpointPart, CheckpointReport } from "./checkpoint-report.js";
 import { pictureSizeOf, predictionOf } from "./prediction.js";
-import { tally } from "./tally.js";
+import { totalsOf } from "./tensor-totals.js";
 
 /** Width of the text states that cross-attention reads, which differs from family to family. */
 const CONTEXT_WIDTHS: Readonly<Record<number, CheckpointFamily>> = {
@@ -34,7 +34,7 @@ export async function inspectFile(file: SafetensorsFile): Promise<CheckpointRepo
   if (names.some((name) => LORA.test(name))) return loraReport(file);
   if (names.some((name) => name.startsWith(UNET_PREFIX))) return singleFileReport(file);
   const network = NETWORKS.find(([pattern]) => names.some((name) => pattern.test(name)));
-  const whole = tally(file.tensors.values());
+  const whole = totalsOf(file.tensors.values());
   if (network) {
     const family = familyOfWidth(contextWidth(file.tensors));
     return { kind: "network", family, parts: [{ name: network[1], ...whole }], notes: [] };
@@ -66,7 +66,7 @@ async function singleFileReport(file: SafetensorsFile): Promise<CheckpointReport
     if (group) group.push(info);
     else groups.set(name, [info]);
   }
-  const parts = [...groups].map(([name, infos]): CheckpointPart => ({ name, ...tally(infos) }));
+  const parts = [...groups].map(([name, infos]): CheckpointPart => ({ name, ...totalsOf(infos) }));
   const notes: string[] = [];
   if (groups.has("unet (averaged)")) notes.push("It also holds averaged weights of the UNet.");
   if (!groups.has("vae")) notes.push("It has no autoencoder.");
@@ -104,7 +104,7 @@ function loraReport({ tensors }: SafetensorsFile): CheckpointReport {
         : "unet";
   const parts = ["unet", "text_encoder", "text_encoder_2"].flatMap((part): CheckpointPart[] => {
     const infos = [...tensors].filter(([name]) => partOf(name) === part).map(([, info]) => info);
-    return infos.length > 0 ? [{ name: part, ...tally(infos) }] : [];
+    return infos.length > 0 ? [{ name: part, ...totalsOf(infos) }] : [];
   });
   const width = downs.find(([name]) => /attn2[._](processor\.)?to_k/.test(name))?.[1].shape[1];
   const notes = [`Changes ${downs.length} layers, at rank ${ranks.join(", ") || "?"}.`];
@@ -112,7 +112,7 @@ function loraReport({ tensors }: SafetensorsFile): CheckpointReport {
 }
 
 function embeddingReport({ tensors }: SafetensorsFile): CheckpointReport {
-  const parts = [...tensors].map(([name, info]): CheckpointPart => ({ name, ...tally([info]) }));
+  const parts = [...tensors].map(([name, info]): CheckpointPart => ({ name, ...totalsOf([info]) }));
   const described = [...tensors].map(([name, { shape }]) => {
     const [vectors, width] = shape.length === 1 ? [1, shape[0]] : shape;
     return `${name}: ${vectors} vector${vectors === 1 ? "" : "s"} of ${width} numbers.`;

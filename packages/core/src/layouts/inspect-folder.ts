@@ -4,10 +4,10 @@ import { readConfig } from "../weights/model-folder.js";
 import { parsePythonJson, readJsonObject } from "../weights/read-json.js";
 import { openSafetensors } from "../weights/safetensors.js";
 import type { TensorInfo } from "../weights/safetensors-header.js";
-import type { CheckpointPart, CheckpointReport } from "./inspect.js";
+import type { CheckpointPart, CheckpointReport } from "./checkpoint-report.js";
 import { familyOfWidth } from "./inspect-file.js";
 import type { PredictionGuess } from "./prediction.js";
-import { tally } from "./tally.js";
+import { totalsOf } from "./tensor-totals.js";
 
 type Config = Record<string, unknown>;
 
@@ -106,7 +106,7 @@ async function partsOf(folder: string, name: string, className: string): Promise
     sets.set(match[1], [...(sets.get(match[1]) ?? []), ...file.tensors.values()]);
     await file.close();
   }
-  return [...sets].map(([variant, infos]) => ({ name, className, ...(variant && { variant }), ...tally(infos) }));
+  return [...sets].map(([variant, infos]) => ({ name, className, ...(variant && { variant }), ...totalsOf(infos) }));
 }
 
 async function noWeights(folder: string): Promise<string> {

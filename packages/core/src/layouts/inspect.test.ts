@@ -8,7 +8,7 @@ import { fixturePath } from "../testing/fixture.js";
 import { writeTinyStableDiffusion } from "../testing/stable-diffusion.js";
 import { encodeSafetensors } from "../weights/write-safetensors.js";
 import { inspectCheckpoint } from "./inspect.js";
-import { ldmUnetName, ldmVaeName } from "./ldm-names.js";
+import { ldmUnetName, ldmVaeName } from "../weights/ldm-names.js";
 import { openClipPiece } from "./open-clip.js";
 
 let folder: string;

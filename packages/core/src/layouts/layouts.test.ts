@@ -14,7 +14,7 @@ import { openSafetensors } from "../weights/safetensors.js";
 import { writeSafetensors } from "../weights/write-safetensors.js";
 import { checkpointFamily } from "./families.js";
 import { viewOf } from "./file-view.js";
-import { ldmUnetName, ldmVaeName } from "./ldm-names.js";
+import { ldmUnetName, ldmVaeName } from "../weights/ldm-names.js";
 import { openClipPiece } from "./open-clip.js";
 import { loadSingleFile } from "./single-file.js";
 

@@ -18,7 +18,7 @@ import {
   VAE_PREFIXES,
 } from "./families.js";
 import { type Piece, viewOf } from "./file-view.js";
-import { ldmUnetName, ldmVaeName } from "./ldm-names.js";
+import { ldmUnetName, ldmVaeName } from "../weights/ldm-names.js";
 import { openClipPiece } from "./open-clip.js";
 import { pictureSizeOf, predictionOf } from "./prediction.js";
 

@@ -6,8 +6,12 @@ export type { FromPretrainedOptions } from "./files/pipeline-folder.js";
 export type { StableDiffusionFileOptions } from "./files/pipeline-file.js";
 export type { Control } from "./stable-diffusion/control.js";
 export { type Borders, outpaintCanvas, pasteBack } from "./stable-diffusion/inpainting.js";
-export type { LatentPipelineParts, PromptStates, StableDiffusionStep } from "./stable-diffusion/latent-pipeline.js";
-export type { PromptOptions, StableDiffusionOptions } from "./stable-diffusion/stable-diffusion-options.js";
+export type { LatentPipelineParts, PromptStates } from "./stable-diffusion/latent-pipeline.js";
+export type {
+  PromptOptions,
+  StableDiffusionOptions,
+  StableDiffusionStep,
+} from "./stable-diffusion/stable-diffusion-options.js";
 export { type StableDiffusionParts, StableDiffusionPipeline } from "./stable-diffusion/stable-diffusion.js";
 export type { PixelPair, StableDiffusionXLOptions } from "./stable-diffusion/stable-diffusion-xl-options.js";
 export {
@@ -16,21 +20,27 @@ export {
   StableDiffusionXLPipeline,
 } from "./stable-diffusion/stable-diffusion-xl.js";
 export type { EncodePromptsOptions } from "./stable-diffusion/text-conditioning.js";
-export type { TextToImageOptions } from "./pixels/text-to-image-options.js";
+export type { TextToImageOptions, TextToImageStep } from "./pixels/text-to-image-options.js";
 export type { TextToImageParts } from "./pixels/text-to-image-parts.js";
-export { TextToImagePipeline, type TextToImageStep } from "./pixels/text-to-image.js";
+export { TextToImagePipeline } from "./pixels/text-to-image.js";
 export type {
   DiffEditInvertOptions,
   DiffEditMaskOptions,
   DiffEditOptions,
   DiffEditSettings,
+  DiffEditStep,
 } from "./diff-edit/diff-edit-options.js";
-export { type DiffEditSchedulers, type DiffEditStep, StableDiffusionDiffEditPipeline } from "./diff-edit/diff-edit.js";
+export { type DiffEditSchedulers, StableDiffusionDiffEditPipeline } from "./diff-edit/diff-edit.js";
 export { UnCLIPImageVariationPipeline } from "./unclip/unclip-image-variation.js";
-export type { UnCLIPDrawingOptions, UnCLIPImageVariationOptions, UnCLIPOptions } from "./unclip/unclip-options.js";
+export type {
+  UnCLIPDrawingOptions,
+  UnCLIPImageVariationOptions,
+  UnCLIPOptions,
+  UnCLIPStage,
+  UnCLIPStep,
+} from "./unclip/unclip-options.js";
 export type { UnCLIPDrawingParts, UnCLIPImageVariationParts, UnCLIPParts } from "./unclip/unclip-parts.js";
 export { UnCLIPDrawingPipeline } from "./unclip/unclip-pipeline.js";
-export type { UnCLIPStage, UnCLIPStep } from "./unclip/unclip-stages.js";
 export type { TextStates } from "./unclip/unclip-text.js";
 export { UnCLIPPipeline } from "./unclip/unclip.js";
 export {

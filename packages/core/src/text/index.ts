@@ -1,4 +1,4 @@
 /** `@tfjs-diffusion/core/text`: CLIP's tokenizer, and weights in prompts. */
 export { parsePromptWeights, type WeightedText } from "./prompt-weights.js";
-export { TokenizerFilesError } from "./tokenizer-files.js";
-export { CLIPTokenizer, type EncodeOptions, type TokenizerFolderOptions, type TokenizerParts } from "./tokenizer.js";
+export { TokenizerFilesError, type TokenizerParts } from "./tokenizer-files.js";
+export { CLIPTokenizer, type EncodeOptions, type TokenizerFolderOptions } from "./tokenizer.js";

@@ -1,7 +1,24 @@
 import { fileExists, joinPath, readText } from "../platform/files.js";
-import { disguise } from "../weights/disguise.js";
+import { wrongFileHint } from "../weights/wrong-file-hint.js";
 import { readJsonObject } from "../weights/read-json.js";
-import type { TokenizerParts } from "./tokenizer.js";
+
+/** A byte-pair vocabulary in CLIP's format. */
+export interface TokenizerParts {
+  /** Token to id, as in `vocab.json`. */
+  vocab: Readonly<Record<string, number>>;
+  /** Pairs to merge, best first, as the lines of `merges.txt` without its version line. */
+  merges: readonly string[];
+  bosToken?: string;
+  eosToken?: string;
+  /** Fills up to the longest length; also a token of its own where it stands in a text. Default: `eosToken`. */
+  padToken?: string;
+  /** Tokens of an encoded text, start and end included. Default 77. */
+  maxLength?: number;
+  /**
+   * Words that were learned later (textual inversion), each with the ids that stand for it, behind the vocabulary's.
+   */
+  addedTokens?: Readonly<Record<string, readonly number[]>>;
+}
 
 /** Thrown when a tokenizer's files are missing, damaged, or contradict each other. */
 export class TokenizerFilesError extends Error {
@@ -83,7 +100,7 @@ async function readVocabAndMerges(folder: string): Promise<Learned> {
       cause: error,
     });
   });
-  const found = disguise(merges);
+  const found = wrongFileHint(merges);
   if (found) throw new TokenizerFilesError(`${joinPath(folder, "merges.txt")}: ${found}.`);
   return {
     vocab: checkedVocab(folder, vocab),

@@ -1,25 +1,13 @@
 import { type HubModelOptions, modelFolder } from "../hub/model-source.js";
 import { joinPath, removeFiles, writeText } from "../platform/files.js";
 import { BytePairEncoder } from "./byte-pairs.js";
-import { ADDED_TOKENS_FILE, readTokenizerFolder, TOKENIZER_FILE, TOKENIZER_FILES } from "./tokenizer-files.js";
-
-/** A byte-pair vocabulary in CLIP's format. */
-export interface TokenizerParts {
-  /** Token to id, as in `vocab.json`. */
-  vocab: Readonly<Record<string, number>>;
-  /** Pairs to merge, best first, as the lines of `merges.txt` without its version line. */
-  merges: readonly string[];
-  bosToken?: string;
-  eosToken?: string;
-  /** Fills up to the longest length; also a token of its own where it stands in a text. Default: `eosToken`. */
-  padToken?: string;
-  /** Tokens of an encoded text, start and end included. Default 77. */
-  maxLength?: number;
-  /**
-   * Words that were learned later (textual inversion), each with the ids that stand for it, behind the vocabulary's.
-   */
-  addedTokens?: Readonly<Record<string, readonly number[]>>;
-}
+import {
+  ADDED_TOKENS_FILE,
+  readTokenizerFolder,
+  TOKENIZER_FILE,
+  TOKENIZER_FILES,
+  type TokenizerParts,
+} from "./tokenizer-files.js";
 
 /** Where a tokenizer's files are. */
 export interface TokenizerFolderOptions extends HubModelOptions {

@@ -20,7 +20,7 @@ export {
   TrainingInterruptedError,
 } from "./errors.js";
 export { clipGradients, globalNorm, parameterGradients } from "./gradients.js";
-export { stopOnInterrupt } from "./interrupt.js";
 export { warmupCosine } from "./learning-rate.js";
 export { TrainableLora, type TrainableLoraOptions } from "./lora.js";
-export { type BatchContext, train, type TrainingStep, type TrainOptions, type WithEma } from "./train.js";
+export { train } from "./train.js";
+export type { BatchContext, TrainingStep, TrainOptions, WithEma } from "./train-options.js";

@@ -13,7 +13,8 @@ import {
   TrainingInterruptedError,
 } from "./errors.js";
 import { TinyTraining } from "./testing/tiny-training.js";
-import { train, type TrainingStep, type TrainOptions } from "./train.js";
+import type { TrainingStep, TrainOptions } from "./train-options.js";
+import { train } from "./train.js";
 
 let folder: string;
 let file: string;

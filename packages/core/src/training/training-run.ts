@@ -7,7 +7,7 @@ import { type Checkpoint, decodeCheckpoint, encodeCheckpoint, type Json, setting
 import { Ema } from "./ema.js";
 import { CheckpointMismatchError, DamagedCheckpointError, NonFiniteError } from "./errors.js";
 import { clipFactor, globalNorm, parameterGradients } from "./gradients.js";
-import type { TrainingStep, TrainOptions, WithEma } from "./train.js";
+import type { TrainingStep, TrainOptions, WithEma } from "./train-options.js";
 
 /** The state of a training run between steps: everything that {@link train} owns and a checkpoint holds. */
 export class TrainingRun {

@@ -1,5 +1,5 @@
 import { readText } from "../platform/files.js";
-import { disguise } from "./disguise.js";
+import { wrongFileHint } from "./wrong-file-hint.js";
 import { WeightsFormatError } from "./errors.js";
 
 /** What to say of a file that is none, and how to read it. */
@@ -27,7 +27,7 @@ export async function readJsonObject(
     text = await readText(path);
     value = parse(text);
   } catch (error) {
-    const found = text === undefined ? undefined : disguise(text);
+    const found = text === undefined ? undefined : wrongFileHint(text);
     throw new WeightsFormatError(
       found ? `${path}: ${found}.` : `${path} cannot be read (${(error as Error).message}). ${remedy}`,
       { cause: error },

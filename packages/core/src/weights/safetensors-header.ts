@@ -1,5 +1,5 @@
 import { type Dtype, dtypeBytes, DTYPES, isDtype } from "./dtypes.js";
-import { disguise } from "./disguise.js";
+import { wrongFileHint } from "./wrong-file-hint.js";
 import { WeightsFormatError } from "./errors.js";
 import { jsonFlaw } from "./json-flaw.js";
 
@@ -52,7 +52,7 @@ function guessFormat(first: Uint8Array, length: bigint): string {
   if (text.startsWith("PK\x03\x04") || first[0] === 0x80) {
     return "this is a PyTorch pickle (.ckpt, .bin, .pt), which can run any code when opened. Convert it to safetensors, or look for a .safetensors file beside it";
   }
-  const other = disguise(text);
+  const other = wrongFileHint(text);
   if (other !== undefined) return other;
   if (text.startsWith("GGUF")) return "this is a GGUF file. Look for the .safetensors file it was made from";
   if (/^[\t\n\r\x20-\x7e]+$/.test(text))

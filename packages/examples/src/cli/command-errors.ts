@@ -24,7 +24,7 @@ import {
 } from "@tfjs-diffusion/core/weights";
 import { SchedulerConfigError } from "@tfjs-diffusion/schedulers";
 import { Stopped } from "./terminal/stopped.js";
-import { OutputError } from "./output-file.js";
+import { OutputError } from "./files/output-file.js";
 import { UsageError } from "./options/usage-error.js";
 
 /** Errors whose message is all that there is to say. */

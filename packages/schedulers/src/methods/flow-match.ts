@@ -7,7 +7,7 @@ import { type Level, x0Of } from "../prediction.js";
 import { BaseScheduler, type Plan, type PlanOptions, type PlanRequest } from "../scheduler.js";
 import { requestedSigmas } from "../sigma-schedule.js";
 import { requireRequest, requireStepCount } from "../spacing.js";
-import { timeShift } from "../numerics/time-shift.js";
+import { timeShift } from "../time-shift.js";
 import { everySecond, repeatInner } from "../numerics/two-calls.js";
 import type { SchedulerTraits } from "../traits.js";
 

@@ -1,4 +1,9 @@
-import type { SolverLevel } from "../solver-scheduler.js";
+/** A noise level: x_t = alpha x_0 + sigma epsilon, and lambda = log(alpha / sigma). */
+interface Level {
+  readonly alpha: number;
+  readonly sigma: number;
+  readonly lambda: number;
+}
 
 /** Which equation is solved: for which quantity, and with or without noise. */
 export interface Algorithm {
@@ -42,7 +47,7 @@ export interface ExponentialStep {
  * h. The published code of the stochastic x0 form has -1/2 for 1/2, a slip of the sign; that weight goes to -alpha_t,
  * and leaves first order. Agreement with diffusers asks for it.
  */
-export function exponentialStep({ predicts, stochastic }: Algorithm, s: SolverLevel, t: SolverLevel): ExponentialStep {
+export function exponentialStep({ predicts, stochastic }: Algorithm, s: Level, t: Level): ExponentialStep {
   const h = t.lambda - s.lambda;
   const x0 = predicts === "x0";
   // The stochastic equations pull twice as hard: on the exponent for x0, on the whole for epsilon.

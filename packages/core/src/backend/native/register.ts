@@ -8,7 +8,8 @@ import type { Shelf } from "./recording/graph.js";
 import { groupNorm, groupNormGradient } from "./kernels/group-norm.js";
 import { layerNorm, layerNormGradient } from "./kernels/layer-norm.js";
 import { adamW } from "./kernels/optimizer.js";
-import { type NativeBackend, type Raw, RawOps } from "./raw.js";
+import type { NativeBackend, Raw } from "./binding.js";
+import { RawOps } from "./raw.js";
 import { GraphRecorder } from "./recording/recorder.js";
 
 /** What `fusedOp` looks for: several of TensorFlow's operations at a time. */

@@ -21,7 +21,8 @@ import { ReplayRecorder } from "./recording/recorder.js";
 import { reduction, softmax } from "./kernels/reduce.js";
 import { resizeNearestNeighborGrad } from "./kernels/resize.js";
 import { unsortedSegmentSum } from "./kernels/segment-sum.js";
-import { loadSimd, type SimdKernels } from "./simd.js";
+import { loadSimd } from "./simd.js";
+import type { SimdKernels } from "./simd-kernels.js";
 import { splitV } from "./kernels/split.js";
 
 /** Our kernels for the wasm backend, by the name TensorFlow.js calls them; `stock` is the one it brings, if any. */

@@ -1,6 +1,5 @@
 import type * as tf from "@tensorflow/tfjs";
 import type { NoiseSource } from "@tfjs-diffusion/schedulers";
-import type { DiffEditStep } from "./diff-edit.js";
 import type { OptionNames } from "../options/known-options.js";
 import { requireBetween, requireOption, requireTensor, requireWhole } from "../options/option-checks.js";
 import {
@@ -10,6 +9,19 @@ import {
   PROMPT_OPTIONS,
   type PromptOptions,
 } from "../stable-diffusion/stable-diffusion-options.js";
+
+/** What `onStep` is told after each step. */
+export interface DiffEditStep {
+  /** Counts from 0 to `total` - 1. */
+  readonly index: number;
+  readonly total: number;
+  /** The timestep the network was asked about. */
+  readonly timestep: number;
+  /** The latents after this step, [B, h, w, C]; lent until the next step. */
+  readonly latents: tf.Tensor4D;
+  /** A small picture of them, [B, h, w, 3] in [0, 1]; the caller owns it. */
+  preview(): tf.Tensor4D;
+}
 
 /** What all stages of an edit take; checked before any work is done, and a PipelineOptionError says what is wrong. */
 export interface DiffEditSettings {

@@ -15,6 +15,7 @@ import {
   type DiffEditInvertOptions,
   type DiffEditMaskOptions,
   type DiffEditOptions,
+  type DiffEditStep,
 } from "./diff-edit-options.js";
 import { FiniteWatch } from "../drawing/finite-watch.js";
 import { guide, needsGuidance } from "../drawing/guidance.js";
@@ -42,19 +43,6 @@ const PARTS = {
   ...STABLE_DIFFUSION_PARTS,
   [INVERSE]: { className: ["DDIMInverseScheduler", "DPMSolverMultistepInverseScheduler"], optional: true },
 };
-
-/** What `onStep` is told after each step. */
-export interface DiffEditStep {
-  /** Counts from 0 to `total` - 1. */
-  readonly index: number;
-  readonly total: number;
-  /** The timestep the network was asked about. */
-  readonly timestep: number;
-  /** The latents after this step, [B, h, w, C]; lent until the next step. */
-  readonly latents: tf.Tensor4D;
-  /** A small picture of them, [B, h, w, 3] in [0, 1]; the caller owns it. */
-  preview(): tf.Tensor4D;
-}
 
 /** How to go from noise to pictures and back. */
 export interface DiffEditSchedulers {

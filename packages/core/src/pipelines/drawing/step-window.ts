@@ -1,6 +1,5 @@
 import type { Plan, Scheduler } from "@tfjs-diffusion/schedulers";
 import { PipelineOptionError } from "../options/errors.js";
-import type { CheckedOptions } from "../stable-diffusion/stable-diffusion-options.js";
 
 /** The calls of a plan that are made: from `first` to before `end`. */
 export interface StepWindow {
@@ -8,9 +7,15 @@ export interface StepWindow {
   end: number;
 }
 
-/** What the window depends on; with an `image` on `strength`. */
-type StepWish = Pick<CheckedOptions, "steps" | "strength" | "image"> &
-  Partial<Pick<CheckedOptions, "denoisingStart" | "denoisingEnd">>;
+/** What the window depends on. */
+interface WindowOptions {
+  steps: number;
+  strength: number;
+  /** With one, `strength` counts. */
+  image: object | undefined;
+  denoisingStart?: number | undefined;
+  denoisingEnd?: number | undefined;
+}
 
 /**
  * Which part of a plan is walked: with a picture the last `strength` of the steps, rounded down (Meng et al. 2022);
@@ -22,7 +27,7 @@ type StepWish = Pick<CheckedOptions, "steps" | "strength" | "image"> &
 export function stepWindow(
   scheduler: Scheduler,
   { timesteps, stepStarts }: Plan,
-  { steps, strength, image, denoisingStart, denoisingEnd }: StepWish,
+  { steps, strength, image, denoisingStart, denoisingEnd }: WindowOptions,
 ): StepWindow {
   const trained = scheduler.alphaBar.length;
   const cutoff = (share: number) => Math.round(trained - share * trained);

@@ -1,5 +1,5 @@
 import { joinPath, readText } from "../../platform/files.js";
-import { disguise } from "../../weights/disguise.js";
+import { wrongFileHint } from "../../weights/wrong-file-hint.js";
 import { PipelineFolderError } from "../options/errors.js";
 
 /** What a pipeline needs of one part of its folder. */
@@ -59,7 +59,7 @@ async function readIndex(folder: string): Promise<unknown> {
   try {
     return JSON.parse(text);
   } catch (error) {
-    return unreadable(folder, error, disguise(text));
+    return unreadable(folder, error, wrongFileHint(text));
   }
 }
 

@@ -10,7 +10,19 @@ import {
   requireWhole,
   texts,
 } from "../options/option-checks.js";
-import type { TextToImageStep } from "./text-to-image.js";
+
+/** What `onStep` is told after each step. */
+export interface TextToImageStep {
+  /** Counts from 0 to `total` - 1. */
+  readonly index: number;
+  readonly total: number;
+  /** The timestep the network was asked about. */
+  readonly timestep: number;
+  /** The pictures with the noise that is left in them, [B, H, W, 3] about [-1, 1]; lent until the next step. */
+  readonly latents: tf.Tensor4D;
+  /** The same to look at, in [0, 1]; the caller owns it. */
+  preview(): tf.Tensor4D;
+}
 
 /** What to draw, and how; checked before any work is done, and a PipelineOptionError says what is wrong. */
 export interface TextToImageOptions {

@@ -17,7 +17,7 @@ import {
   joinPrompts,
   repeatPrompts,
 } from "../stable-diffusion/text-conditioning.js";
-import { type TextToImageOptions, checkOptions } from "./text-to-image-options.js";
+import { checkOptions, type TextToImageOptions, type TextToImageStep } from "./text-to-image-options.js";
 import { type TextToImageParts, pictureShape, requireFittingParts } from "./text-to-image-parts.js";
 
 /** The parts as `model_index.json` names them, each in its subfolder. */
@@ -28,19 +28,6 @@ const PARTS = {
   tokenizer: { className: "CLIPTokenizer" },
   scheduler: {},
 } satisfies Record<string, PartRequirement>;
-
-/** What `onStep` is told after each step. */
-export interface TextToImageStep {
-  /** Counts from 0 to `total` - 1. */
-  readonly index: number;
-  readonly total: number;
-  /** The timestep the network was asked about. */
-  readonly timestep: number;
-  /** The pictures with the noise that is left in them, [B, H, W, 3] about [-1, 1]; lent until the next step. */
-  readonly latents: tf.Tensor4D;
-  /** The same to look at, in [0, 1]; the caller owns it. */
-  preview(): tf.Tensor4D;
-}
 
 /**
  * Text to image in the space of pixels: a UNet takes the noise out of small pictures, step by step, told by a CLIP

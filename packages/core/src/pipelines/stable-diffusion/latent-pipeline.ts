@@ -20,6 +20,7 @@ import {
   type PipelineFacts,
   requireClipSkip,
   type StableDiffusionOptions,
+  type StableDiffusionStep,
 } from "./stable-diffusion-options.js";
 import {
   resumeInpainting,
@@ -38,19 +39,6 @@ export interface LatentPipelineParts {
   unet: UNet2DConditionModel;
   vae: AutoencoderKL;
   scheduler: Scheduler;
-}
-
-/** What `onStep` is told after each step. */
-export interface StableDiffusionStep {
-  /** Counts from 0 to `total` - 1. */
-  readonly index: number;
-  readonly total: number;
-  /** The timestep the network was asked about. */
-  readonly timestep: number;
-  /** The latents after this step, [B, h, w, C]; lent until the next step. */
-  readonly latents: tf.Tensor4D;
-  /** A small picture of them, [B, h, w, 3] in [0, 1], without the autoencoder's work; the caller owns it. */
-  preview(): tf.Tensor4D;
 }
 
 /**

@@ -11,7 +11,19 @@ import {
   requireWhole,
   texts,
 } from "../options/option-checks.js";
-import type { StableDiffusionStep } from "./latent-pipeline.js";
+
+/** What `onStep` is told after each step. */
+export interface StableDiffusionStep {
+  /** Counts from 0 to `total` - 1. */
+  readonly index: number;
+  readonly total: number;
+  /** The timestep the network was asked about. */
+  readonly timestep: number;
+  /** The latents after this step, [B, h, w, C]; lent until the next step. */
+  readonly latents: tf.Tensor4D;
+  /** A small picture of them, [B, h, w, 3] in [0, 1], without the autoencoder's work; the caller owns it. */
+  preview(): tf.Tensor4D;
+}
 
 /**
  * What to draw, and how; checked before any work is done, and a PipelineOptionError says what is wrong.

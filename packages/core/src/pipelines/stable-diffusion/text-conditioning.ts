@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import type { CLIPTextModel, CLIPTextModelWithProjection, CLIPTextOutput } from "../../models/clip/clip-text-model.js";
+import { warn } from "../../platform/warn.js";
 import { PipelineOptionError } from "../options/errors.js";
 import { parsePromptWeights } from "../../text/prompt-weights.js";
 import type { CLIPTokenizer } from "../../text/tokenizer.js";
@@ -36,7 +37,7 @@ export function tokensOf(tokenizer: CLIPTokenizer, encoder: CLIPTextModel | CLIP
   return Math.min(tokenizer.maxLength, encoder.config.max_position_embeddings);
 }
 
-/** Reads the prompts, all of them at once, each cut or padded to one length; what is cut is told to the console. */
+/** Reads the prompts, all of them at once, each cut or padded to one length; warns of what is cut. */
 export function encodePrompts(
   prompts: string[],
   { tokenizer, textEncoder, textEncoder2 }: TextEncoders,
@@ -113,9 +114,7 @@ function encodeWeighted(tokenizer: CLIPTokenizer, prompt: string, maxLength: num
   const kept = tokens.slice(0, maxLength - 2);
   if (kept.length < tokens.length) {
     const cut = tokenizer.decode(tokens.slice(kept.length).map(({ id }) => id));
-    console.warn(
-      `A prompt is too long for the text encoder, which does not see its end: "${cut}". Say it in fewer words.`,
-    );
+    warn(`A prompt is too long for the text encoder, which does not see its end: "${cut}". Say it in fewer words.`);
   }
   const [start, ...endAndPadding] = tokenizer.encode("", { maxLength });
   const rest = endAndPadding.slice(0, maxLength - 1 - kept.length);

@@ -5,7 +5,12 @@ import type { SaveOptions } from "../../weights/model-folder.js";
 import { needsGuidance } from "../drawing/guidance.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
 import { repeatRows } from "../stable-diffusion/text-conditioning.js";
-import { checkVariation, requirePictureShape, type UnCLIPImageVariationOptions } from "./unclip-options.js";
+import {
+  checkVariation,
+  requirePictureShape,
+  type UnCLIPImageVariationOptions,
+  type UnCLIPStep,
+} from "./unclip-options.js";
 import {
   DRAWING_PARTS,
   drawingFolders,
@@ -16,7 +21,7 @@ import {
 import { UnCLIPDrawingPipeline } from "./unclip-pipeline.js";
 import { requirePictures } from "../options/option-checks.js";
 import { planSteps } from "../drawing/plan-steps.js";
-import { drawEmbeddings, type UnCLIPStep } from "./unclip-stages.js";
+import { drawEmbeddings } from "./unclip-stages.js";
 import { repeatStates } from "./unclip-text.js";
 
 const NAME = "UnCLIPImageVariationPipeline";

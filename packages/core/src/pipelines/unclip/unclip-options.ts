@@ -3,8 +3,28 @@ import type { NoiseSource } from "@tfjs-diffusion/schedulers";
 import { PipelineOptionError } from "../options/errors.js";
 import { type OptionNames, requireKnownOptions } from "../options/known-options.js";
 import { requireOption, requireTensor, requireWhole, texts } from "../options/option-checks.js";
-import type { UnCLIPStep } from "./unclip-stages.js";
+import type { UnCLIPFacts } from "./unclip-parts.js";
 import type { TextStates } from "./unclip-text.js";
+
+/** What unCLIP works at: the image embedding, the small picture, the large one. */
+export type UnCLIPStage = "prior" | "decoder" | "superResolution";
+
+/** What `onStep` is told after each step. */
+export interface UnCLIPStep {
+  readonly stage: UnCLIPStage;
+  /** Counts from 0 to `total` - 1 over all stages. */
+  readonly index: number;
+  readonly total: number;
+  /** The timestep the stage's network was asked about. */
+  readonly timestep: number;
+  /**
+   * After this step: an embedding [B, D] in the prior, then pictures [B, h, w, 3] about [-1, 1]; lent until the next
+   * step.
+   */
+  readonly latents: tf.Tensor;
+  /** The same to look at, [B, h, w, 3] in [0, 1], grey while there is no picture; the caller owns it. */
+  preview(): tf.Tensor4D;
+}
 
 /**
  * How unCLIP makes pictures of image embeddings; checked before any work is done, and a PipelineOptionError says what
@@ -88,16 +108,6 @@ const VARIATION_NAMES: OptionNames<UnCLIPImageVariationOptions> = {
   image: true,
   imageEmbeddings: true,
 };
-
-/** Numbers that the parts of a pipeline fix. */
-export interface UnCLIPFacts {
-  /** Numbers in an embedding. */
-  width: number;
-  /** Height, width and channels of the decoder's pictures. */
-  small: [number, number, number];
-  /** The same of the enlarged ones. */
-  large: [number, number, number];
-}
 
 /** {@link UnCLIPDrawingOptions}, checked, with their defaults. */
 export interface CheckedDrawing {

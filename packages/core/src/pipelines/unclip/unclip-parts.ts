@@ -10,7 +10,6 @@ import type { CLIPTokenizer } from "../../text/tokenizer.js";
 import { PipelinePartsError } from "../options/errors.js";
 import type { PartRequirement } from "../files/model-index.js";
 import type { PipelineFolder, PipelineParts } from "../files/pipeline-folder.js";
-import type { UnCLIPFacts } from "./unclip-options.js";
 
 /** What draws pictures of image embeddings. */
 export interface UnCLIPDrawingParts {
@@ -76,6 +75,16 @@ export function drawingFolders(parts: UnCLIPDrawingParts): PipelineParts {
     ...{ super_res_first: superResFirst, super_res_last: superResLast },
     ...{ decoder_scheduler: parts.decoderScheduler, super_res_scheduler: parts.superResScheduler },
   };
+}
+
+/** Numbers that the parts of a pipeline fix. */
+export interface UnCLIPFacts {
+  /** Numbers in an embedding. */
+  width: number;
+  /** Height, width and channels of the decoder's pictures. */
+  small: [number, number, number];
+  /** The same of the enlarged ones. */
+  large: [number, number, number];
 }
 
 /** Sizes of what the parts give each other. */

@@ -2,9 +2,8 @@ import type * as tf from "@tensorflow/tfjs";
 import { toUnit } from "../../image/to-unit.js";
 import { Model } from "../../models/model.js";
 import { FiniteWatch } from "../drawing/finite-watch.js";
-import type { UnCLIPDrawingOptions, UnCLIPFacts } from "./unclip-options.js";
-import { requireDrawingParts, type UnCLIPDrawingParts, unclipFacts } from "./unclip-parts.js";
-import type { UnCLIPStep } from "./unclip-stages.js";
+import type { UnCLIPDrawingOptions, UnCLIPStep } from "./unclip-options.js";
+import { requireDrawingParts, type UnCLIPDrawingParts, type UnCLIPFacts, unclipFacts } from "./unclip-parts.js";
 import { readTextStates, type TextStates } from "./unclip-text.js";
 
 /**

@@ -6,28 +6,9 @@ import type { PriorTransformer } from "../../models/clip/prior-transformer.js";
 import type { FiniteWatch } from "../drawing/finite-watch.js";
 import { guide } from "../drawing/guidance.js";
 import { sample } from "../drawing/sampling.js";
+import type { UnCLIPStage, UnCLIPStep } from "./unclip-options.js";
 import type { UnCLIPDrawingParts } from "./unclip-parts.js";
 import type { TextStates } from "./unclip-text.js";
-
-/** What unCLIP works at: the image embedding, the small picture, the large one. */
-export type UnCLIPStage = "prior" | "decoder" | "superResolution";
-
-/** What `onStep` is told after each step. */
-export interface UnCLIPStep {
-  readonly stage: UnCLIPStage;
-  /** Counts from 0 to `total` - 1 over all stages. */
-  readonly index: number;
-  readonly total: number;
-  /** The timestep the stage's network was asked about. */
-  readonly timestep: number;
-  /**
-   * After this step: an embedding [B, D] in the prior, then pictures [B, h, w, 3] about [-1, 1]; lent until the next
-   * step.
-   */
-  readonly latents: tf.Tensor;
-  /** The same to look at, [B, h, w, 3] in [0, 1], grey while there is no picture; the caller owns it. */
-  preview(): tf.Tensor4D;
-}
 
 /** A stage's generator returns its last sample, which the caller owns; it frees all else, however it ends. */
 export type UnCLIPSteps<T> = AsyncGenerator<UnCLIPStep, T, undefined>;

@@ -9,7 +9,7 @@ import { above, fixturePath, Golden, relativeRms } from "../../testing/fixture.j
 import { writeTinyUnCLIP } from "../../testing/unclip.js";
 import { PipelineOptionError, PipelinePartsError } from "../options/errors.js";
 import { UnCLIPImageVariationPipeline } from "./unclip-image-variation.js";
-import type { UnCLIPStep } from "./unclip-stages.js";
+import type { UnCLIPStep } from "./unclip-options.js";
 import { UnCLIPPipeline } from "./unclip.js";
 
 /** Ten times the fixture's largest noise floor, float32 against float64 in PyTorch: 3.5e-6. */

@@ -4,11 +4,11 @@ import type { PriorTransformer } from "../../models/clip/prior-transformer.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import { needsGuidance } from "../drawing/guidance.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
-import { checkUnCLIP, type UnCLIPOptions } from "./unclip-options.js";
+import { checkUnCLIP, type UnCLIPOptions, type UnCLIPStep } from "./unclip-options.js";
 import { DRAWING_PARTS, drawingFolders, readDrawingParts, requirePrior, type UnCLIPParts } from "./unclip-parts.js";
 import { UnCLIPDrawingPipeline } from "./unclip-pipeline.js";
 import { planSteps } from "../drawing/plan-steps.js";
-import { drawEmbeddings, runPrior, type UnCLIPStep } from "./unclip-stages.js";
+import { drawEmbeddings, runPrior } from "./unclip-stages.js";
 import { repeatStates, type TextStates, withUnconditional } from "./unclip-text.js";
 
 const NAME = "UnCLIPPipeline";

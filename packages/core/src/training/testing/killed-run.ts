@@ -5,7 +5,7 @@
 import { createRequire, syncBuiltinESMExports } from "node:module";
 import { writeSync } from "node:fs";
 import { join } from "node:path";
-import { stopOnInterrupt } from "../interrupt.js";
+import { TrainingInterruptedError } from "../errors.js";
 import { train } from "../train.js";
 import { TinyTraining } from "./tiny-training.js";
 
@@ -35,8 +35,15 @@ syncBuiltinESMExports();
 
 const tiny = new TinyTraining();
 const checkpoint = { to: join(folder, "checkpoint.safetensors"), every: 2 };
-await stopOnInterrupt(async (signal) => {
-  for await (const { step } of train(tiny.options({ steps: 120, checkpoint, log: join(folder, "log.csv"), signal }))) {
-    writeSync(1, `${step}\n`);
-  }
+const stop = new AbortController();
+process.on("SIGINT", () => {
+  process.exitCode = 130;
+  stop.abort();
 });
+const options = { steps: 120, checkpoint, log: join(folder, "log.csv"), signal: stop.signal };
+try {
+  for await (const { step } of train(tiny.options(options))) writeSync(1, `${step}\n`);
+} catch (error) {
+  if (!(error instanceof TrainingInterruptedError)) throw error;
+  writeSync(2, error.message);
+}

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { dataOrder } from "../data-order.js";
-import type { BatchContext, TrainOptions } from "../train.js";
+import type { BatchContext, TrainOptions } from "../train-options.js";
 
 const WIDTH = 24;
 

@@ -1,11 +1,12 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { CLIP_VOCABULARY, convertFolder, folderToSingleFile, singleFileToFolder } from "@tfjs-diffusion/core/layouts";
-import { fromCaller } from "./inspect.js";
+import { fromCaller } from "../options/from-caller.js";
 import { modelFrom } from "../options/model-from.js";
-import { isWeightsFile, refuseForFolders } from "../open-model.js";
+import { isWeightsFile, refuseForFolders } from "../files/open-model.js";
 import { ifGiven, oneOf, parseOptions, plainName, wrong } from "../options/option-values.js";
 import { precision } from "../options/picture-arguments.js";
+import { withDownloadLine } from "../terminal/download-line.js";
 import { untilStopped } from "../terminal/stopped.js";
 import { UsageError } from "../options/usage-error.js";
 
@@ -118,7 +119,11 @@ async function write(from: string, to: string, wanted: ConvertArguments, signal:
       tokenizer: source && modelFrom(source),
     });
   } else if (isWeightsFile(to)) await folderToSingleFile(from, to, { variant, dtype, signal });
-  else await convertFolder(from, to, { variant, dtype, maxShardBytes, saveVariant, signal });
+  else {
+    await withDownloadLine(from, (onProgress) =>
+      convertFolder(from, to, { variant, dtype, maxShardBytes, saveVariant, signal, onProgress }),
+    );
+  }
 }
 
 function isTaken(path: string): boolean {

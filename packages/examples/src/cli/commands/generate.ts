@@ -2,8 +2,8 @@ import * as tf from "@tensorflow/tfjs";
 import { type Control, encodePng, UnCLIPPipeline, useBackend } from "@tfjs-diffusion/core";
 import type { Scheduler } from "@tfjs-diffusion/schedulers";
 import { Presets, SingleBar } from "cli-progress";
-import { type DrawingModel, isLatent, openAnyModel, openControl } from "../open-model.js";
-import { numbered, outputFile, writeOutput } from "../output-file.js";
+import { type DrawingModel, isLatent, openAnyModel, openControl } from "../files/open-model.js";
+import { numbered, outputFile, writeOutput } from "../files/output-file.js";
 import {
   EDIT_HELP,
   GENERATE_HELP,
@@ -12,7 +12,7 @@ import {
   readGenerateArguments,
 } from "../options/picture-arguments.js";
 import { pictureTexts } from "../options/picture-settings.js";
-import { type Canvas, readCanvas } from "../read-picture.js";
+import { type Canvas, readCanvas } from "../files/read-picture.js";
 import { samplerNamed } from "../options/samplers.js";
 import { untilStopped } from "../terminal/stopped.js";
 

@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { resolve } from "node:path";
 import { ImageError } from "@tfjs-diffusion/core";
 import { type CheckpointPart, type CheckpointReport, inspectCheckpoint } from "@tfjs-diffusion/core/layouts";
+import { fromCaller } from "../options/from-caller.js";
 import { parseOptions } from "../options/option-values.js";
 import { readableSettings, settingsOf } from "../options/picture-settings.js";
 import { shippedModel } from "../options/shipped.js";
@@ -76,11 +76,6 @@ async function describePicture(path: string): Promise<string> {
   const settings = settingsOf(png);
   if (settings === undefined) throw new ImageError(`${path} holds no settings; it was drawn by another program.`);
   return readableSettings(settings);
-}
-
-/** npm runs scripts in the package's folder; a path on the command line is meant from where npm was called. */
-export function fromCaller(path: string): string {
-  return /^(https?|file|data):/i.test(path) ? path : resolve(process.env.INIT_CWD ?? ".", path);
 }
 
 const FAMILY_NAMES = {

@@ -4,7 +4,7 @@ import { BACKEND_NAMES } from "@tfjs-diffusion/core/backend";
 import * as tf from "@tensorflow/tfjs";
 import { type ColorDepth, colorDepth, halfBlocks, type Pixels } from "../terminal/half-blocks.js";
 import { afterKey, type Key, LatestOnly, type LiveState, MOST_STEPS } from "../terminal/live-state.js";
-import { openModel } from "../open-model.js";
+import { openModel } from "../files/open-model.js";
 import { ifGiven, oneOf, parseOptions, whole } from "../options/option-values.js";
 import { lora } from "../options/picture-arguments.js";
 import { samplerNamed } from "../options/samplers.js";

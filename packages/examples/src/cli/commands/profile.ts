@@ -12,6 +12,7 @@ import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { kernelCosts } from "../../../bench/kernel-costs.js";
 import { packagePath } from "../../package-folder.js";
 import { modelFrom } from "../options/model-from.js";
+import { withDownloadLine } from "../terminal/download-line.js";
 import { examplePass } from "./profile-pass.js";
 import { UsageError } from "../options/usage-error.js";
 
@@ -129,7 +130,8 @@ async function openModel(path: string): Promise<Model> {
     model.initialize(keyedNoise(0));
     return model;
   }
-  return loadModel(existsSync(join(path, "model_index.json")) ? join(path, "unet") : path);
+  const from = existsSync(join(path, "model_index.json")) ? join(path, "unet") : path;
+  return withDownloadLine(from, (onProgress) => loadModel(from, { onProgress }));
 }
 
 /** Runs to the last number, frees all, and returns the milliseconds. */

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { fromCaller } from "../commands/inspect.js";
+import { fromCaller } from "./from-caller.js";
 import { shippedModel } from "./shipped.js";
 
 /**

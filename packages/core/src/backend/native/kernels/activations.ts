@@ -1,5 +1,6 @@
 import type { NativeKernel } from "./fused.js";
-import type { Raw, RawOps } from "../raw.js";
+import type { Raw } from "../binding.js";
+import type { RawOps } from "../raw.js";
 
 /** x -> the same shape. */
 export const silu: NativeKernel<"x"> = (ops, { x }) => [ops.silu(x)];

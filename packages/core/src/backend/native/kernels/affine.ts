@@ -1,5 +1,6 @@
 import { type NativeKernel, sizeOf } from "./fused.js";
-import type { Raw, RawOps } from "../raw.js";
+import type { Raw } from "../binding.js";
+import type { RawOps } from "../raw.js";
 
 /** x [..., in], weight [in, out], bias [out] or none -> [..., out]. */
 export const affine: NativeKernel<"x" | "weight" | "bias"> = (ops, { x, weight, bias }) => {

@@ -1,4 +1,5 @@
-import type { Raw, RawOps } from "../raw.js";
+import type { Raw } from "../binding.js";
+import type { RawOps } from "../raw.js";
 
 /** A fused kernel: inputs by name and attributes -> results. */
 export type NativeKernel<Inputs extends string, Attributes = object> = (

@@ -1,6 +1,7 @@
 import { siluSlope } from "./activations.js";
 import { type NativeKernel, sizeOf } from "./fused.js";
-import type { Raw, RawOps } from "../raw.js";
+import type { Raw } from "../binding.js";
+import type { RawOps } from "../raw.js";
 
 interface Attributes {
   groups: number;

@@ -1,5 +1,6 @@
 import { type NativeKernel, sizeOf } from "./fused.js";
-import type { Raw, RawOps } from "../raw.js";
+import type { Raw } from "../binding.js";
+import type { RawOps } from "../raw.js";
 
 /** x [..., C], w, b [C] -> the same shape. */
 export const layerNorm: NativeKernel<"x" | "w" | "b", { eps: number }> = (ops, { x, w, b }, { eps }) => {

@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import { CannotRecord } from "../../recorder.js";
 import { cut, type Node, savedModel, type Source } from "./graph-def.js";
 import { Message } from "./protobuf.js";
-import type { Binding } from "../raw.js";
+import type { Binding } from "../binding.js";
 
 const hex = (message: Message) => Buffer.from(message.encoded()).toString("hex");
 

@@ -1,6 +1,6 @@
 import { CannotRecord } from "../../recorder.js";
 import { Message } from "./protobuf.js";
-import type { Attribute, Binding } from "../raw.js";
+import type { Attribute, Binding } from "../binding.js";
 
 /** Where a value comes from: a node's output, by number. */
 export interface Source {

@@ -4,7 +4,7 @@ import type * as Path from "node:path";
 import { importInNode } from "../../../platform/node-only.js";
 import { CannotRecord, type Program } from "../../recorder.js";
 import { GRAPH_TAG, type Node, savedModel, type Source } from "./graph-def.js";
-import type { Binding, Output } from "../raw.js";
+import type { Binding, Output } from "../binding.js";
 
 /** Where a graph can be laid down for TensorFlow, which reads it from a file. */
 export type Shelf = (content: Uint8Array, read: (folder: string) => void) => void;

@@ -3,7 +3,7 @@ import * as tf from "@tensorflow/tfjs";
 import { CALLS, testRecordedNetworks } from "../../testing/recorded-networks.js";
 import { useBackend } from "../../use-backend.js";
 import { temporaryShelf } from "./graph.js";
-import type { NativeBackend } from "../raw.js";
+import type { NativeBackend } from "../binding.js";
 import { GraphRecorder } from "./recorder.js";
 
 const native = await useBackend("node").then(

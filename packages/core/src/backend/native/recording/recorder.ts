@@ -4,7 +4,7 @@ import { Bundles } from "../../bundles.js";
 import { isFloat, onlyOne, ProgramRecorder, type Training, freeingAll } from "../../recorder.js";
 import { Graph, type Shelf } from "./graph.js";
 import { cut, type Source } from "./graph-def.js";
-import type { NativeBackend, Output } from "../raw.js";
+import type { NativeBackend, Output } from "../binding.js";
 import { record } from "./recording.js";
 
 /**

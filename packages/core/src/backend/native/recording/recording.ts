@@ -1,8 +1,8 @@
 import type * as tf from "@tensorflow/tfjs";
-import { Constants } from "./constants.js";
+import { Constants } from "../constants.js";
 import { CannotRecord } from "../../recorder.js";
 import type { Node, Source } from "./graph-def.js";
-import type { Binding, NativeBackend } from "../raw.js";
+import type { Binding, NativeBackend } from "../binding.js";
 
 /** What has been computed so far. */
 export interface Recording {

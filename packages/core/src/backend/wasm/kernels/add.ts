@@ -1,7 +1,7 @@
 import type * as tf from "@tensorflow/tfjs";
 import { sizeOf } from "./fused.js";
 import { addressOf, type WasmBackend } from "../memory.js";
-import type { SimdKernels } from "../simd.js";
+import type { SimdKernels } from "../simd-kernels.js";
 
 /**
  * tf.add: float32 tensors of one shape, or one whose run of axes of size 1 is repeated; all else stays with `stock`.

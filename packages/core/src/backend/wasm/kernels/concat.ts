@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { sizeOf } from "./fused.js";
 import { addressOf, type WasmBackend } from "../memory.js";
-import type { SimdKernels } from "../simd.js";
+import type { SimdKernels } from "../simd-kernels.js";
 
 /** tf.concat: the reverse of tf.split. */
 export function concat(simd: SimdKernels, stock: tf.KernelFunc): tf.KernelFunc {

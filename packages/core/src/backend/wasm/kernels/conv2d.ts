@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { addressOf, floatsOf, type WasmBackend, withScratch } from "../memory.js";
-import type { SimdKernels } from "../simd.js";
+import type { SimdKernels } from "../simd-kernels.js";
 
 export type Shape4D = [number, number, number, number];
 

@@ -1,6 +1,6 @@
 import type * as tf from "@tensorflow/tfjs";
 import { addressOf, type WasmBackend } from "../memory.js";
-import type { SimdKernels } from "../simd.js";
+import type { SimdKernels } from "../simd-kernels.js";
 
 /** tf.erf: any shape in, the same shape out. */
 export function erf(simd: SimdKernels, stock: tf.KernelFunc): tf.KernelFunc {

@@ -1,6 +1,6 @@
 import type * as tf from "@tensorflow/tfjs";
 import { addressOf, type WasmBackend, withScratch } from "../memory.js";
-import type { SimdKernels } from "../simd.js";
+import type { SimdKernels } from "../simd-kernels.js";
 
 /** What the fused kernels here have in common: where tensors lie, and new ones. */
 export class Place {

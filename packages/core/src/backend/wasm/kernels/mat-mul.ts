@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { sizeOf } from "./fused.js";
 import { addressOf, type WasmBackend, withScratch } from "../memory.js";
-import type { SimdKernels } from "../simd.js";
+import type { SimdKernels } from "../simd-kernels.js";
 
 /**
  * tf.matMul: a [..., m, k], b [..., k, n], each transposed in its last two axes where its flag says so,

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { sizeOf } from "./fused.js";
 import { addressOf, type WasmBackend } from "../memory.js";
-import type { SimdKernels } from "../simd.js";
+import type { SimdKernels } from "../simd-kernels.js";
 
 /** tf.sum and, with `mean`, tf.mean: x [...] -> x without `axis`, or with sizes of 1 there where keepDims. */
 export function reduction(mean: boolean) {

@@ -1,7 +1,7 @@
 import type * as tf from "@tensorflow/tfjs";
 import { sizeOf } from "./fused.js";
 import { addressOf, type WasmBackend, withScratch } from "../memory.js";
-import type { SimdKernels } from "../simd.js";
+import type { SimdKernels } from "../simd-kernels.js";
 
 type Shape4D = [number, number, number, number];
 

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { addressOf, type WasmBackend } from "../memory.js";
-import type { SimdKernels } from "../simd.js";
+import type { SimdKernels } from "../simd-kernels.js";
 
 /** tf.split: cuts x along `axis` into parts of equal or given sizes. */
 export function splitV(simd: SimdKernels, stock: tf.KernelFunc): tf.KernelFunc {

@@ -2,7 +2,8 @@ import { beforeAll, describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import { uniformValues } from "../../testing/compare.js";
 import { divide, parallelKernels, sumsBytes } from "./parallel.js";
-import { loadSimd, type SimdKernels } from "../simd.js";
+import { loadSimd } from "../simd.js";
+import type { SimdKernels } from "../simd-kernels.js";
 
 const memory = new WebAssembly.Memory({ initial: 64 });
 let plain: SimdKernels;

@@ -1,4 +1,4 @@
-import type { SimdKernels } from "../simd.js";
+import type { SimdKernels } from "../simd-kernels.js";
 import type { ThreadPool } from "./thread-pool.js";
 
 /** Floating-point operations that are not worth a second thread: a few microseconds' work. */

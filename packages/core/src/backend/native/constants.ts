@@ -1,0 +1,57 @@
+import type { Attribute, Binding, Raw } from "./binding.js";
+
+/** So many are kept: more than networks of a few sizes have. */
+const MOST = 4096;
+const kept = new WeakMap<Binding, Constants>();
+
+/**
+ * What operations are told besides their inputs, made once: shapes and axes, which to TensorFlow are tensors, and
+ * types.
+ */
+export class Constants {
+  #integers = new Map<string, Raw>();
+  readonly #types = new Map<string | undefined, Attribute[]>();
+
+  private constructor(private readonly binding: Binding) {}
+
+  static of(binding: Binding): Constants {
+    const constants = kept.get(binding) ?? new Constants(binding);
+    kept.set(binding, constants);
+    return constants;
+  }
+
+  /**
+   * int32 values as a vector, or one as a scalar. The caller must not free it. Where there are too many, all are
+   * forgotten, and `free` is to free them after what is being computed.
+   */
+  integers(values: readonly number[] | number, free: (id: number) => void): Raw {
+    const key = typeof values === "number" ? `${values}` : `[${values.join()}]`;
+    const known = this.#integers.get(key);
+    if (known) return known;
+    if (this.#integers.size >= MOST) {
+      for (const { id } of this.#integers.values()) free(id);
+      this.#integers = new Map();
+    }
+    const [shape, list] = typeof values === "number" ? [[], [values]] : [[values.length], values];
+    const made = { id: this.binding.createTensor(shape, this.binding.TF_INT32, Int32Array.from(list)), shape };
+    this.#integers.set(key, made);
+    return made;
+  }
+
+  /** Frees them all. */
+  free(): void {
+    for (const { id } of this.#integers.values()) this.binding.deleteTensor(id);
+    this.#integers = new Map();
+  }
+
+  /** Numbers are float32; what says where or how much, int32, has a type of its own, called `index`. */
+  types(index?: string): readonly Attribute[] {
+    const known = this.#types.get(index);
+    if (known) return known;
+    const { TF_ATTR_TYPE: type, TF_FLOAT, TF_INT32 } = this.binding;
+    const made = [{ name: "T", type, value: TF_FLOAT }];
+    if (index !== undefined) made.push({ name: index, type, value: TF_INT32 });
+    this.#types.set(index, made);
+    return made;
+  }
+}

@@ -1,0 +1,41 @@
+import type { Attribute, Binding } from "./binding.js";
+
+/**
+ * Kernels of oneDNN that TensorFlow's builds for x86 hold (tensorflow/core/kernels/mkl) but call only in graphs, not
+ * for single operations as here: two to three times as fast. Each with the label that it is registered under.
+ */
+const KERNELS = { _MklLayerNorm: "", _MklSoftmax: "MklNameChangeOp", _MklSwish: "" };
+
+export type OneDnnKernel = keyof typeof KERNELS;
+
+/** What has been found to run, by the library it was asked of. */
+const found = new WeakMap<Binding, Map<OneDnnKernel, boolean>>();
+
+/** Whether this build of TensorFlow has `kernel`: asked once, by a trial on a tensor of zeros. */
+export function hasOneDnn(binding: Binding, kernel: OneDnnKernel): boolean {
+  const known = found.get(binding) ?? new Map<OneDnnKernel, boolean>();
+  found.set(binding, known);
+  if (!known.has(kernel)) known.set(kernel, runs(binding, kernel));
+  return known.get(kernel)!;
+}
+
+/** The attribute that selects it. */
+export function oneDnnLabel(binding: Binding, kernel: OneDnnKernel): Attribute {
+  return { name: "_kernel", type: binding.TF_ATTR_STRING, value: KERNELS[kernel] };
+}
+
+function runs(binding: Binding, kernel: OneDnnKernel): boolean {
+  const zeros = (shape: number[]) => binding.createTensor(shape, binding.TF_FLOAT, new Float32Array(2));
+  const inputs = kernel === "_MklLayerNorm" ? [zeros([1, 2]), zeros([2]), zeros([2])] : [zeros([1, 2])];
+  const numbers = { name: "T", type: binding.TF_ATTR_TYPE, value: binding.TF_FLOAT };
+  try {
+    for (const { id } of binding.executeOp(kernel, [numbers, oneDnnLabel(binding, kernel)], inputs, 1)) {
+      binding.deleteTensor(id);
+    }
+    return true;
+  } catch {
+    return false; // TensorFlow for another processor, or of another version
+  } finally {
+    for (const id of inputs) binding.deleteTensor(id);
+  }
+}

@@ -1,0 +1,92 @@
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import * as tf from "@tensorflow/tfjs";
+import { decodePng, ImageError, outpaintCanvas } from "@tfjs-diffusion/core";
+import { type Borders } from "@tfjs-diffusion/core/pipelines";
+import { fromCaller } from "../options/from-caller.js";
+import { modelFrom } from "../options/model-from.js";
+import type { PictureArguments } from "../options/picture-arguments.js";
+import { shippedFolder } from "../options/shipped.js";
+
+/** The size that is asked for, if one is. */
+export type Size = Pick<PictureArguments, "width" | "height">;
+
+/**
+ * Reads a PNG file, scaled to the width and height that are asked for: [H, W, 3] in [0, 1]. The caller owns it.
+ *
+ * @throws ImageError for what cannot be read
+ */
+export async function readPicture(path: string, size: Size): Promise<tf.Tensor3D> {
+  const bytes = await readFile(fromCaller(path)).catch((error: Error) => {
+    throw new ImageError(`${path} cannot be read (${error.message}).`, { cause: error });
+  });
+  const picture = await decodePng(bytes).catch((error: Error) => {
+    throw new ImageError(`${path}: ${error.message} Save it as PNG.`, { cause: error });
+  });
+  return scaled(picture, size, (x, to) => tf.image.resizeBilinear(x, to, false, true));
+}
+
+/** What the portraits were trained on, in pixels, and of what their autoencoder takes multiples. */
+const PORTRAIT = { side: 32, multiple: 4 };
+
+/**
+ * What the picture to begin with is scaled to: what is asked for or, for the portraits, which know no other size, their
+ * own.
+ */
+async function sizeFor({ model, image, width, height }: PictureArguments): Promise<Size> {
+  const isPortraits = resolve(modelFrom(model)) === shippedFolder("portraits");
+  if (image === undefined || !isPortraits || width !== undefined || height !== undefined) return { width, height };
+  const picture = await readPicture(image, {});
+  const [pictureHeight, pictureWidth] = picture.shape;
+  picture.dispose();
+  const { side, multiple } = PORTRAIT;
+  const scaled = (pixels: number) =>
+    Math.max(side, Math.round((pixels * side) / Math.min(pictureHeight, pictureWidth) / multiple) * multiple);
+  return { height: scaled(pictureHeight), width: scaled(pictureWidth) };
+}
+
+/** Reads a mask, [H, W, 1]: the mean of the three colours. The caller owns it. */
+async function readMask(path: string, size: Size): Promise<tf.Tensor3D> {
+  const picture = await readPicture(path, {});
+  const mask = tf.tidy(() => picture.mean<tf.Tensor3D>(2, true));
+  picture.dispose();
+  return scaled(mask, size, (x, to) => tf.image.resizeNearestNeighbor(x, to, false, true));
+}
+
+/** Takes the picture over. */
+function scaled(
+  picture: tf.Tensor3D,
+  { width = picture.shape[1], height = picture.shape[0] }: Size,
+  resize: (x: tf.Tensor3D, to: [number, number]) => tf.Tensor3D,
+): tf.Tensor3D {
+  if (height === picture.shape[0] && width === picture.shape[1]) return picture;
+  const result = tf.tidy(() => resize(picture, [height, width]));
+  picture.dispose();
+  return result;
+}
+
+/** What a drawing begins with. */
+export interface Canvas {
+  image?: tf.Tensor3D | tf.Tensor4D;
+  mask?: tf.Tensor3D | tf.Tensor4D;
+}
+
+/** The picture and the mask that a command names, grown as it says; the caller owns them. */
+export async function readCanvas(args: PictureArguments): Promise<Canvas> {
+  if (args.image === undefined) return {};
+  const size = await sizeFor(args);
+  const image = await readPicture(args.image, size);
+  try {
+    if (args.outpaint) return grown(image, args.outpaint);
+    return args.mask === undefined ? { image } : { image, mask: await readMask(args.mask, size) };
+  } catch (error) {
+    image.dispose();
+    throw error;
+  }
+}
+
+function grown(image: tf.Tensor3D, borders: Borders): Canvas {
+  const canvas = outpaintCanvas(image, borders);
+  image.dispose();
+  return canvas;
+}

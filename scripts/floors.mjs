@@ -1,0 +1,128 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, posix, sep } from "node:path";
+import ts from "typescript";
+import { root } from "./run.mjs";
+
+/**
+ * The floors of the house, from the ground up: what stands on a floor may import what stands on a lower one, and
+ * nothing of its own floor outside its own room. A room is a folder (its own files, not those of folders inside it) or
+ * a single file that stands higher or lower than its folder. Every source file is in one room; the files that
+ * package.json's `exports` name are in "entries".
+ */
+export const FLOORS = {
+  schedulers: [
+    ["src/combine.ts"],
+    ["src/noise", "src/numerics"],
+    ["src"],
+    ["src/methods"],
+    ["src/from-config.ts", "src/analysis"],
+    ["entries"],
+  ],
+  core: [
+    ["src/platform", "src/nn", "assembly"],
+    ["src/hub", "src/weights"],
+    ["src/text", "src/image", "src/models"],
+    ["src/models/unet", "src/models/clip"],
+    ["src/models/autoencoder"],
+    ["src/models/model-classes.ts"],
+    ["src/models/load-model.ts"],
+    ["src/adapters"],
+    ["src/layouts", "src/training"],
+    ["src/backend"],
+    ["src/backend/native", "src/backend/wasm"],
+    ["src/backend/native/kernels", "src/backend/native/recording"],
+    ["src/backend/wasm/kernels", "src/backend/wasm/recording", "src/backend/wasm/threads"],
+    ["src/backend/wasm/simd.ts"],
+    ["src/backend/native/register.ts", "src/backend/wasm/register.ts"],
+    ["src/backend/native/candidate.ts", "src/backend/wasm/candidate.ts"],
+    ["src/backend/use-backend.ts"],
+    ["src/pipelines/options"],
+    ["src/pipelines/files", "src/pipelines/drawing"],
+    ["src/pipelines/stable-diffusion"],
+    ["src/pipelines/diff-edit", "src/pipelines/pixels", "src/pipelines/unclip"],
+    ["src/pipelines"],
+    ["entries"],
+  ],
+  examples: [
+    ["src", "datasets/faces"],
+    ["datasets/portraits", "src/chapter", "src/cli/terminal", "src/cli/options"],
+    ["datasets", "src/cli/files", "page"],
+    ["bench"],
+    ["bench/browser", "bench/onnx"],
+    ["bench/prepare.ts", "bench/runner.ts"],
+    ["bench/main.ts"],
+    ["chapters", "src/cli/commands"],
+    ["src/cli"],
+    ["train"],
+    ["train/faces", "train/portraits", "classifier"],
+    ["train/faces.ts", "train/portraits.ts", "train/tune-portraits.ts"],
+    ["evaluate"],
+  ],
+};
+
+/** Rooms that are entered by one file: what else is in them is their own affair. */
+export const DOORS = { "core/src/hub": "core/src/hub/model-source.ts" };
+
+/** Every room with its package and the height of its floor, counted through all packages: `core/src/nn` -> 7. */
+export const HEIGHTS = new Map(
+  Object.entries(FLOORS)
+    .flatMap(([name, floors]) => floors.map((rooms) => rooms.map((room) => `${name}/${room}`)))
+    .flatMap((rooms, height) => rooms.map((room) => [room, height])),
+);
+
+/** What importers of a package may name: `@tfjs-diffusion/core/nn` -> `core/src/nn/index.ts`. */
+const ENTRIES = new Map(
+  Object.keys(FLOORS).flatMap((name) => {
+    const { exports = {} } = JSON.parse(readFileSync(join(root, "packages", name, "package.json"), "utf8"));
+    const built = Object.entries(exports).filter(([, { default: file }]) => file !== undefined);
+    return built.map(([entry, { default: file }]) => [
+      posix.join("@tfjs-diffusion", name, entry),
+      source(posix.join(name, file.replace("./dist/", "src/"))),
+    ]);
+  }),
+);
+const entryFiles = new Set(ENTRIES.values());
+
+/** Whether a file (`core/src/nn/index.ts`) is one of its package's entries. */
+export const isEntry = (file) => entryFiles.has(file);
+
+/** The room that a file (`core/src/nn/linear.ts`) is in: its package's entries, itself, or its folder. */
+export function roomOf(file) {
+  if (isEntry(file)) return `${packageOf(file)}/entries`;
+  return HEIGHTS.has(file) ? file : dirname(file);
+}
+
+/** `core` of `core/src/nn/linear.ts`. */
+export const packageOf = (file) => file.split("/")[0];
+
+/** Tests, and what only they use. */
+export const isTest = (file) => file.endsWith(".test.ts") || file.includes("/testing/");
+
+/** The source files of all packages, as `core/src/nn/linear.ts`. */
+export function sourceFiles() {
+  return Object.keys(FLOORS).flatMap((name) =>
+    readdirSync(join(root, "packages", name), { recursive: true })
+      .map((file) => `${name}/${file.split(sep).join("/")}`)
+      .filter((file) => file.endsWith(".ts") && !/\/(node_modules|dist)\//.test(file)),
+  );
+}
+
+/** What each source file imports from the packages, types included: [importing file, imported file]. */
+export function importsOf(files) {
+  return files.flatMap((file) =>
+    ts
+      .preProcessFile(readFileSync(join(root, "packages", file), "utf8"))
+      .importedFiles.map(({ fileName }) => resolved(file, fileName))
+      .filter((target) => target !== undefined)
+      .map((target) => [file, target]),
+  );
+}
+
+/** The source that an import means; undefined for other people's packages. */
+function resolved(file, specifier) {
+  return specifier.startsWith(".") ? source(posix.join(dirname(file), specifier)) : ENTRIES.get(specifier);
+}
+
+function source(path) {
+  return path.replace(/(\.js)?$/, ".ts");
+}
