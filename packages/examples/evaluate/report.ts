@@ -13,12 +13,12 @@ export function reportMarkdown(
   const setting = `guidance ${chosen.guidance}, DDIM ${chosen.steps} steps`;
   return `# Faces: does the model draw what is asked?
 
-Command: \`${command}\` (backend ${backend}). A classifier that was trained on real
-pictures only reads the generated ones. Only attributes that the prompt mentions are scored.
+Command: \`${command}\` (backend ${backend}). A classifier reads the drawn pictures. It was
+trained on real pictures only. Only attributes that the prompt mentions are scored.
 
 ## Reported: ${setting}, ${settings.prompts} fresh prompts a row, ${settings.seeds.length} sampling seeds
 
-In brackets the 95 % interval (bootstrap over prompts).
+The 95 % interval is in brackets (bootstrap over prompts).
 
 | prompts | attributes as asked | pictures with all of them | pairs held out of training |
 |---|---|---|---|
@@ -28,7 +28,7 @@ ${reported.map((cell) => `| ${title(cell)} | ${interval(cell.scores.mean)} | ${i
 |---|${reported.map(() => "---|").join("")}
 ${settings.kind.attributes.map((name) => `| ${name} | ${reported.map(({ scores }) => share(scores.attributes[name])).join(" | ")} |`).join("\n")}
 
-Commonest mistakes (asked → drawn, times):
+Most common mistakes (asked → drawn, times):
 
 ${reported.map((cell) => `- ${title(cell)}: ${mistakes(cell)}`).join("\n")}
 
@@ -42,8 +42,8 @@ Each cell: attributes as asked / pictures with all of them.
 
 ## Does it copy?
 
-Distance to the nearest of ${settings.trainingPictures} training pictures (root mean square, 1 is from black to white),
-and share of pixels within 12 / 255 of a colour that real pictures have.
+The table shows the distance to the nearest of ${settings.trainingPictures} training pictures (root mean square, 1 is
+from black to white). It also shows the share of pixels within 12 / 255 of a colour that real pictures have.
 
 | pictures | 5 % quantile | median | pixels in the palette |
 |---|---|---|---|
@@ -51,8 +51,9 @@ ${(["generated", "real"] as const).map((kind) => `| ${kind} | ${pictures.nearest
 
 ## Without a prompt
 
-${settings.prompts} samples from the empty prompt: total variation between their shares of values and the training data's,
-and for comparison that of as many real pictures.
+${settings.prompts} pictures were drawn from the empty prompt. For each attribute, the table gives the total variation
+between the shares of its values and those of the training data. The column "real" gives the same for as many real
+pictures.
 
 | attribute | samples | real | shares of values: samples (data) |
 |---|---|---|---|
