@@ -224,6 +224,26 @@ describe("A download that breaks off", () => {
   });
 });
 
+describe("The listing of a model", () => {
+  it("is read page by page", async () => {
+    const all = hub.entries();
+    hub.misbehave = (_, response, { path, count }) => {
+      if (!path.includes("/tree/")) return false;
+      const isLast = count === all.length - 1;
+      const headers = isLast ? {} : { link: `<${hub.endpoint}${path}?cursor=${count}>; rel="next"` };
+      response.writeHead(200, headers).end(JSON.stringify([all[count]]));
+      return true;
+    };
+    const listed = await readdir(await download());
+    expect(listed.sort()).toEqual(["config.json", WEIGHTS_PATH]);
+  });
+
+  it("is asked for by the name of a revision, with its slashes encoded", async () => {
+    await download({ revision: "refs/pr/1" });
+    expect(hub.heard[0]!.url).toMatch(/^\/api\/models\/owner\/name\/revision\/refs%2Fpr%2F1\?/);
+  });
+});
+
 describe("A hub that lies", () => {
   it.each<[string, Misbehaviour, HubFailure]>([
     [

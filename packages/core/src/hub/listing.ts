@@ -1,5 +1,3 @@
-import type * as Hub from "@huggingface/hub";
-import { importInNode } from "../platform/node-only.js";
 import { HubError } from "./errors.js";
 import { request, retrying, shown } from "./request.js";
 import type { HubSettings } from "./settings.js";
@@ -22,67 +20,83 @@ export interface HubRevision {
 
 /** Answers of the hub's listing larger than this are refused: the largest repositories list 10 MB. */
 const MOST_BYTES = 2 ** 26;
-/** A thousand entries are on a page. */
+/** A page has a thousand entries. */
 const MOST_PAGES = 100;
 
-/** Asks the hub what a revision is and holds. */
+/** A file as the hub lists it; nothing of it is trusted before it is checked. */
+interface Entry {
+  type?: unknown;
+  path?: unknown;
+  size?: unknown;
+  oid?: unknown;
+  /** Of large files, whose `oid` is that of a pointer to them. */
+  lfs?: { size?: unknown; oid?: unknown } | null;
+}
+
+/** Asks the hub for the commit and the files of a revision (https://huggingface.co/docs/hub/api). */
 export async function listRevision(
   name: string,
   revision: string,
   settings: HubSettings,
   signal?: AbortSignal,
 ): Promise<HubRevision> {
-  const hub = await importInNode<typeof Hub>("@huggingface/hub");
-  const { endpoint: hubUrl } = settings;
-  let pages = 0;
-  // The token is not given to the package: its requests go through ours, which knows where the token may go.
-  const fetch: typeof globalThis.fetch = async (input) => {
-    const address = input instanceof Request ? input.url : String(input);
-    if (++pages > MOST_PAGES) throw nonsense(address, `lists more than ${MOST_PAGES} pages`);
-    return retrying(settings, signal, () => wholeAnswer(address, settings, signal));
-  };
-  const at = `${hubUrl}/api/models/${name}/revision/${revision}`;
-  try {
-    const { sha } = await hub.modelInfo({ name, revision, hubUrl, fetch, additionalFields: ["sha"] });
-    if (typeof sha !== "string" || !/^[0-9a-f]{40}$/.test(sha)) throw nonsense(at, "names no commit");
-    const files: HubFile[] = [];
-    for await (const entry of hub.listFiles({ repo: name, recursive: true, revision: sha, hubUrl, fetch })) {
-      if (entry.type === "file") files.push(checkedFile(entry, at));
+  const model = `${settings.endpoint}/api/models/${name}`;
+  const at = `${model}/revision/${revision}`;
+  const ask = async (address: string) => {
+    const { text, nextPage } = await retrying(settings, signal, () => answer(address, settings, signal));
+    try {
+      return { value: JSON.parse(text) as unknown, nextPage };
+    } catch {
+      throw nonsense(at, "is no listing of a model");
     }
-    return { commit: sha, files };
-  } catch (error) {
-    signal?.throwIfAborted();
-    if (error instanceof HubError) throw error;
-    throw nonsense(at, `is no listing of a model`);
+  };
+  const info = await ask(`${model}/revision/${encodeURIComponent(revision)}?expand=sha`);
+  const { sha: commit } = (info.value ?? {}) as { sha?: unknown };
+  if (typeof commit !== "string" || !/^[0-9a-f]{40}$/.test(commit)) throw nonsense(at, "names no commit");
+  const files: HubFile[] = [];
+  let next: string | undefined = `${model}/tree/${commit}?recursive=true`;
+  for (let page = 1; next !== undefined; page++) {
+    if (page > MOST_PAGES) throw nonsense(next, `lists more than ${MOST_PAGES} pages`);
+    const { value, nextPage } = await ask(next);
+    if (!Array.isArray(value) || value.some((entry) => typeof entry !== "object" || entry === null)) {
+      throw nonsense(at, "is no listing of a model");
+    }
+    for (const entry of value as Entry[]) if (entry.type === "file") files.push(checkedFile(entry, at));
+    next = nextPage;
   }
+  return { commit, files };
 }
 
-/** An answer with all its bytes there. */
-function wholeAnswer(address: string, settings: HubSettings, signal: AbortSignal | undefined): Promise<Response> {
-  return request(address, settings, { signal }, async ({ status, headers }, body) => {
-    const chunks: Uint8Array<ArrayBuffer>[] = [];
-    let size = 0;
+/** The text of one answer, and the address of the next page where its Link header gives one. */
+function answer(
+  address: string,
+  settings: HubSettings,
+  signal: AbortSignal | undefined,
+): Promise<{ text: string; nextPage: string | undefined }> {
+  return request(address, settings, { signal }, async ({ headers }, body) => {
+    const decoder = new TextDecoder();
+    let [text, size] = ["", 0];
     for await (const chunk of body) {
       size += chunk.byteLength;
       if (size > MOST_BYTES) throw nonsense(address, `has more than ${MOST_BYTES / 2 ** 20} MiB`);
-      chunks.push(chunk as Uint8Array<ArrayBuffer>);
+      text += decoder.decode(chunk, { stream: true });
     }
-    return new Response(status === 204 ? null : new Blob(chunks), { status, headers });
+    return { text, nextPage: /<(https?:[/][/][^>]+)>;\s*rel="next"/.exec(headers.get("link") ?? "")?.[1] };
   });
 }
 
-function checkedFile({ path, size, oid, lfs }: Hub.ListFileEntry, at: string): HubFile {
+function checkedFile({ path, size, oid, lfs }: Entry, at: string): HubFile {
   if (!isSafePath(path)) {
     throw nonsense(at, `lists a file with the path ${JSON.stringify(path)}, which leads elsewhere`);
   }
   const bytes = lfs?.size ?? size;
-  if (!Number.isSafeInteger(bytes) || bytes < 0) throw nonsense(at, `gives ${path} no size`);
+  if (!Number.isSafeInteger(bytes) || (bytes as number) < 0) throw nonsense(at, `gives ${path} no size`);
   const kind = lfs ? "sha256" : "git-sha1";
   const hex = lfs ? lfs.oid : oid;
   if (typeof hex !== "string" || !(lfs ? /^[0-9a-f]{64}$/ : /^[0-9a-f]{40}$/).test(hex)) {
     throw nonsense(at, `gives ${path} no hash to check it by`);
   }
-  return { path, size: bytes, hash: { kind, hex } };
+  return { path, size: bytes as number, hash: { kind, hex } };
 }
 
 /** Names of files that stay in the folder they are put in, on every system. */

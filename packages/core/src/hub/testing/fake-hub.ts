@@ -17,6 +17,8 @@ export type Misbehaviour = (
 /** A request that came: what a test may ask about it. */
 export interface Heard {
   path: string;
+  /** As it was sent; `path` is decoded. */
+  url: string;
   authorization: string | undefined;
   range: string | undefined;
 }
@@ -57,7 +59,12 @@ export class FakeHub {
     const path = decodeURIComponent(new URL(request.url!, this.endpoint).pathname);
     const count = this.#counts.get(path) ?? 0;
     this.#counts.set(path, count + 1);
-    this.heard.push({ path, authorization: request.headers.authorization, range: request.headers.range });
+    this.heard.push({
+      url: request.url!,
+      path,
+      authorization: request.headers.authorization,
+      range: request.headers.range,
+    });
     const contents = this.files.get(/^\/owner\/name\/resolve\/[^/]+\/(.*)$/.exec(path)?.[1] ?? "");
     if (this.misbehave(request, response, { path, count, contents }) === true) return;
     if (path.startsWith("/api/models/owner/name/revision/")) return json(response, { id: "owner/name", sha: COMMIT });
