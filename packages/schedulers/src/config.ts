@@ -1,14 +1,17 @@
 import { SchedulerConfigError } from "./errors.js";
 
-/** Reads one value of a config: what it may be, in words, and the test for it. */
-interface Key<Value> {
+/** One key of a config. */
+export interface ConfigValue<Value = unknown> {
+  /** Its value where a config does not give it. */
   readonly fallback: Value;
+  /** What it may be, in words that follow "it must be". */
   readonly expected: string;
+  /** Whether a given value is that. */
   readonly accepts: (value: unknown) => boolean;
 }
 
 const isNumber = (value: unknown): value is number => typeof value === "number" && !Number.isNaN(value);
-const key = <Value>(fallback: Value, expected: string, accepts: (value: unknown) => boolean): Key<Value> => ({
+const key = <Value>(fallback: Value, expected: string, accepts: (value: unknown) => boolean): ConfigValue<Value> => ({
   fallback,
   expected,
   accepts,
@@ -19,7 +22,7 @@ const positive = (fallback: number) => key(fallback, "a number above 0", (value)
 const count = (fallback: number) =>
   key(fallback, "a whole number from 1", (value) => Number.isSafeInteger(value) && (value as number) >= 1);
 const numberOrNull = key<number | null>(null, "a number or null", (value) => value === null || isNumber(value));
-const oneOf = <const Value extends string>(fallback: NoInfer<Value>, ...values: readonly Value[]): Key<Value> =>
+const oneOf = <const Value extends string>(fallback: NoInfer<Value>, ...values: readonly Value[]): ConfigValue<Value> =>
   key<Value>(fallback, `one of ${values.join(", ")}`, (value) => values.includes(value as Value));
 
 /**
@@ -156,7 +159,7 @@ const KEYS = {
   beta_max: number(20),
   /** DPM-Solver SDE: accepted and unused; noise is the plan's `noise` argument. */
   noise_sampler_seed: numberOrNull,
-} satisfies Record<string, Key<unknown>>;
+} satisfies Record<string, ConfigValue>;
 
 const VARIANCE_TYPES = [
   "fixed_small",
@@ -181,11 +184,16 @@ type AllKeys = { [Name in ConfigKey]: (typeof KEYS)[Name]["fallback"] };
 /** A config with some of the keys. */
 export type ConfigOf<Name extends ConfigKey> = { [K in Name]: AllKeys[K] };
 
-/** What one method's config holds: its keys, and the defaults that are its own. */
+/** What one method's config holds. */
 export interface ConfigSpec<Name extends ConfigKey = ConfigKey> {
+  /** `_class_name` of the config. */
   readonly className: string;
+  /** The public keys that the method reads. */
   readonly keys: readonly Name[];
+  /** Its own defaults of these keys, where they are not the usual ones. */
   readonly defaults: Partial<ConfigOf<Name>>;
+  /** Keys that no public config has, for a method of one's own; `this.config` has their values. */
+  readonly ownKeys?: Readonly<Record<string, ConfigValue>>;
 }
 
 /** The betas' keys, which every method on trained timesteps has. */
@@ -205,14 +213,25 @@ export type Settings = Readonly<AllKeys>;
  * @throws SchedulerConfigError on a key that no method knows, and on a value that is not one of its key's
  */
 export function readConfig<Name extends ConfigKey>(
-  { className, keys, defaults }: ConfigSpec<Name>,
+  { className, keys, defaults, ownKeys = {} }: ConfigSpec<Name>,
   given: object,
 ): { config: Readonly<ConfigOf<Name> & { _class_name: string }>; settings: Settings } {
   const config: Record<string, unknown> = { _class_name: className };
   for (const name of keys) config[name] = Object.hasOwn(defaults, name) ? defaults[name] : KEYS[name].fallback;
+  for (const [name, { fallback }] of Object.entries(ownKeys)) config[name] = fallback;
+  const known: Readonly<Record<string, ConfigValue>> = { ...KEYS, ...ownKeys };
   for (const [name, value] of Object.entries(given)) {
     if (name.startsWith("_") || IGNORED.includes(name) || value === undefined) continue;
-    requireValue(className, keys, name, value);
+    if (!Object.hasOwn(known, name)) {
+      throw new SchedulerConfigError(
+        `${className}: ${name} is not a key that any scheduler knows; this one has ${[...keys, ...Object.keys(ownKeys)].join(", ")}. ` +
+          "Take it out, or correct its name.",
+      );
+    }
+    const { expected, accepts } = known[name]!;
+    if (!accepts(value)) {
+      throw new SchedulerConfigError(`${className}: ${name} is ${JSON.stringify(value)}; it must be ${expected}.`);
+    }
     config[name] = value;
   }
   const settings: Record<string, unknown> = Object.fromEntries(
@@ -227,16 +246,12 @@ export function readConfig<Name extends ConfigKey>(
   };
 }
 
-function requireValue(className: string, keys: readonly string[], name: string, value: unknown): void {
-  if (!Object.hasOwn(KEYS, name)) {
-    throw new SchedulerConfigError(
-      `${className}: ${name} is not a key that any scheduler knows; this one has ${keys.join(", ")}. Take it out, or correct its name.`,
-    );
-  }
-  const { expected, accepts } = KEYS[name as ConfigKey];
-  if (!accepts(value)) {
-    throw new SchedulerConfigError(`${className}: ${name} is ${JSON.stringify(value)}; it must be ${expected}.`);
-  }
+/**
+ * The public keys of a scheduler's config: all that a scheduler of another class can be built from. Keys of one's own
+ * are left out.
+ */
+export function publicConfig(config: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(config).filter(([name]) => Object.hasOwn(KEYS, name)));
 }
 
 /** For a method that works with only some of a key's values. */

@@ -153,7 +153,9 @@ describe("a config", () => {
     [undefined, "missing"],
     [7, "7"],
   ])("of an unknown class, %p, lists the known ones", (name, told) => {
-    const want = `schedulerFromConfig: _class_name is ${told}; known: ${schedulerNames.join(", ")}.`;
+    const want =
+      `schedulerFromConfig: _class_name is ${told}; known: ${schedulerNames.join(", ")}. ` +
+      "Give a class of your own as classes: { MyScheduler }.";
     expect(thrownBy(() => schedulerFromConfig({ _class_name: name }))).toEqual([SchedulerConfigError, want]);
     if (name === undefined) expect(thrownBy(() => schedulerFromConfig(null as never))[1]).toBe(want);
   });

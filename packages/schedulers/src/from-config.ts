@@ -69,20 +69,37 @@ export const schedulerClasses: Readonly<Record<string, SchedulerClass>> = {
 /** Their names. */
 export const schedulerNames: readonly string[] = Object.keys(schedulerClasses);
 
+/** Where to look for classes besides {@link schedulerClasses}. */
+export interface FromConfigOptions {
+  /** Classes of one's own by `_class_name`, such as `{ MyScheduler }`; looked up first. */
+  readonly classes?: Readonly<Record<string, SchedulerClass>>;
+}
+
 /**
  * The scheduler that a `scheduler_config.json` describes: its class by `_class_name`, its settings by the other keys.
  * To try another method on the same model, change `_class_name`: what the two methods share is kept.
  *
- * @throws SchedulerConfigError if the class, a key or a value is not known
+ * @throws SchedulerConfigError if the class, a key or a value is not known, or a class of one's own has another name in
+ *   its config
  */
 export function schedulerFromConfig(
   config: { readonly _class_name?: unknown } & Readonly<Record<string, unknown>>,
+  { classes = {} }: FromConfigOptions = {},
 ): Scheduler {
   const name: unknown = (config as typeof config | null | undefined)?._class_name;
-  if (typeof name !== "string" || !Object.hasOwn(schedulerClasses, name)) {
+  const known = { ...schedulerClasses, ...classes };
+  if (typeof name !== "string" || !Object.hasOwn(known, name)) {
     throw new SchedulerConfigError(
-      `schedulerFromConfig: _class_name is ${JSON.stringify(name) ?? "missing"}; known: ${schedulerNames.join(", ")}.`,
+      `schedulerFromConfig: _class_name is ${JSON.stringify(name) ?? "missing"}; known: ${Object.keys(known).join(", ")}. ` +
+        "Give a class of your own as classes: { MyScheduler }.",
     );
   }
-  return new schedulerClasses[name]!(config);
+  const scheduler = new known[name]!(config);
+  if (scheduler.config._class_name !== name) {
+    throw new SchedulerConfigError(
+      `schedulerFromConfig: the class ${name} has _class_name ${scheduler.config._class_name} in its config, so that what is saved ` +
+        `would open as another; give it the className ${name}.`,
+    );
+  }
+  return scheduler;
 }

@@ -1,6 +1,18 @@
 export { brownianNoise, type BrownianNoise } from "./noise/brownian.js";
 export { combine, type Quantity, type Sum, sum, type Term } from "./combine.js";
-export type { ConfigKey, ConfigOf, ConfigSpec, Settings } from "./config.js";
+export {
+  BETA_KEYS,
+  CLIPPING_KEYS,
+  type ConfigKey,
+  type ConfigOf,
+  type ConfigSpec,
+  type ConfigValue,
+  publicConfig,
+  SIGMA_SCHEDULE_KEYS,
+  type Settings,
+  SPACING_KEYS,
+  THRESHOLDING_KEYS,
+} from "./config.js";
 export { CMStochasticIterativeScheduler, type CMStochasticIterativeConfig } from "./methods/consistency.js";
 export { DDIMInverseScheduler, type DDIMInverseConfig } from "./methods/ddim-inverse.js";
 export { DDIMScheduler, type DDIMConfig } from "./methods/ddim.js";
@@ -29,7 +41,13 @@ export {
   type FlowMatchHeunDiscreteConfig,
 } from "./methods/flow-match.js";
 export { diffuse, posterior, velocityOf } from "./forward.js";
-export { type SchedulerClass, schedulerClasses, schedulerFromConfig, schedulerNames } from "./from-config.js";
+export {
+  type FromConfigOptions,
+  type SchedulerClass,
+  schedulerClasses,
+  schedulerFromConfig,
+  schedulerNames,
+} from "./from-config.js";
 export { guide, rescaleGuidance } from "./guidance.js";
 export { HeunDiscreteScheduler, type HeunDiscreteConfig } from "./methods/heun.js";
 export { IPNDMScheduler, type IPNDMConfig } from "./methods/ipndm.js";
@@ -39,7 +57,9 @@ export { LCMScheduler, type LCMConfig } from "./methods/lcm.js";
 export { LMSDiscreteScheduler, type LMSDiscreteConfig } from "./methods/lms.js";
 export type { NoiseSource } from "./noise/noise.js";
 export { PNDMScheduler, type PNDMConfig } from "./methods/pndm.js";
+export { type Call, makePlan, type PlanParts } from "./plan.js";
 export {
+  epsilonOf,
   type Level,
   levelOf,
   outputFor,
@@ -48,6 +68,7 @@ export {
   predictX0,
   type Prediction,
   type PredictionType,
+  x0Of,
 } from "./prediction.js";
 export { RePaintScheduler, type RePaintConfig } from "./methods/repaint.js";
 export { replayNoise } from "./noise/replay-noise.js";
@@ -77,10 +98,13 @@ export {
   type ScoreSdeVpConfig,
 } from "./methods/score-sde.js";
 export { alignYourSteps, betaSigmas, exponentialSigmas, karrasSigmas } from "./sigma-schedule.js";
+export { inputScaleOf, type NoiseLevels, SigmaScheduler } from "./sigma-scheduler.js";
+export { DYNAMIC_SHIFT_KEYS, SOLVER_KEYS, type SolverLevel, SolverScheduler } from "./solver-scheduler.js";
 export { spacedTimesteps, type TimestepSpacing } from "./spacing.js";
 export { TCDScheduler } from "./methods/tcd.js";
 export { dynamicThreshold, limitX0, type ThresholdingConfig } from "./numerics/thresholding.js";
 export { DEFAULT_TRAITS, type NetworkKind, type SchedulerTraits } from "./traits.js";
+export { TrainedScheduler } from "./trained.js";
 export { torchNoise } from "./noise/torch-noise.js";
 export { UnCLIPScheduler, type UnCLIPConfig } from "./methods/unclip.js";
 export { UniPCMultistepScheduler, type UniPCMultistepConfig } from "./methods/unipc.js";

@@ -93,6 +93,11 @@ export interface Scheduler {
   /** What the method is for; absent: {@link DEFAULT_TRAITS}. */
   readonly traits?: SchedulerTraits;
   /**
+   * The same method with some settings changed. Pipelines ask for settings that their networks need; a scheduler
+   * without this function is used as it is.
+   */
+  withConfig?(changes: Readonly<Record<string, unknown>>): Scheduler;
+  /**
    * The levels to visit, and the method's steps between them.
    *
    * @throws RangeError when the request is not one this method can walk: steps from 1 to T, timesteps and sigmas
@@ -105,18 +110,28 @@ export interface Scheduler {
   velocity(x0: tf.Tensor, noise: tf.Tensor, timesteps: readonly number[]): tf.Tensor;
 }
 
-/** What all schedulers share: a checked config and the forward process at any timestep. */
+/**
+ * What all schedulers share: a checked config and the forward process at any timestep. A class of one's own gives
+ * `alphaBar`, `levelAt` and `plan`; its constructor takes the config.
+ */
 export abstract class BaseScheduler<Config extends object> implements Scheduler {
+  /** The keys of the spec, given or by default, and the keys of other methods as they were given. */
   readonly config: Scheduler["config"] & Readonly<Config>;
   abstract readonly alphaBar: Float64Array;
   /** What the method is for, by its default config. A class of one's own has these unless it states others. */
   static readonly traits: SchedulerTraits = DEFAULT_TRAITS;
+  /** Every public key: the value in `config`, or one that changes nothing where the spec has no such key. */
   protected readonly settings: Settings;
 
+  /** @throws SchedulerConfigError on a key that is not known, and on a value that its key cannot have */
   protected constructor(spec: ConfigSpec, given: object) {
     const { config, settings } = readConfig(spec, given);
     this.config = config as unknown as typeof this.config;
     this.settings = settings;
+  }
+
+  withConfig(changes: Readonly<Record<string, unknown>>): this {
+    return new (this.constructor as new (config: object) => this)({ ...this.config, ...changes });
   }
 
   /** The traits of the class; a method whose config changes them overrides this. */

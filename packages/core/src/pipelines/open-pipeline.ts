@@ -62,14 +62,14 @@ async function familyOf(from: BytesFrom): Promise<CheckpointFamily> {
 }
 
 async function openFolder(from: string | URL, options: OpenPipelineOptions) {
-  const { revision, token, signal, onProgress, variant, dtype } = options;
+  const { revision, token, signal, onProgress, variant, dtype, classes } = options;
   const source = { revision, token, signal, onProgress };
   const parts = await readPartClasses(await modelFolder(from, { ...source, files: [MODEL_INDEX] }));
   if (parts.has("super_res_first")) {
     const UnCLIP = parts.has("prior") ? UnCLIPPipeline : UnCLIPImageVariationPipeline;
-    return UnCLIP.fromPretrained(from, { ...source, variant, dtype });
+    return UnCLIP.fromPretrained(from, { ...source, variant, dtype, classes });
   }
-  if (!parts.has("vae")) return TextToImagePipeline.fromPretrained(from, { ...source, variant, dtype });
+  if (!parts.has("vae")) return TextToImagePipeline.fromPretrained(from, { ...source, variant, dtype, classes });
   const Pipeline = parts.has("text_encoder_2") ? StableDiffusionXLPipeline : StableDiffusionPipeline;
-  return Pipeline.fromPretrained(from, { ...source, variant, dtype });
+  return Pipeline.fromPretrained(from, { ...source, variant, dtype, classes });
 }

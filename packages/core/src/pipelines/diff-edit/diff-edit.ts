@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { keyedNoise, type Scheduler, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
+import { keyedNoise, publicConfig, type Scheduler, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import { differenceMask } from "./diff-edit-mask.js";
 import {
@@ -72,7 +72,8 @@ export class StableDiffusionDiffEditPipeline {
     { scheduler, inverseScheduler }: DiffEditSchedulers = {},
   ) {
     const { vae, textEncoder, tokenizer, scheduler: given } = pipeline.parts;
-    const ofClass = (_class_name: string) => schedulerFromConfig({ ...given.config, clip_sample: false, _class_name });
+    const ofClass = (_class_name: string) =>
+      schedulerFromConfig({ ...publicConfig(given.config), clip_sample: false, _class_name });
     this.scheduler = scheduler ?? ofClass("DDIMScheduler");
     this.inverseScheduler = inverseScheduler ?? ofClass("DDIMInverseScheduler");
     this.#space = new LatentSpace(vae);

@@ -1,4 +1,4 @@
-import { schedulerFromConfig, type Scheduler } from "@tfjs-diffusion/schedulers";
+import { type FromConfigOptions, schedulerFromConfig, type Scheduler } from "@tfjs-diffusion/schedulers";
 import { modelFolder } from "../../hub/model-source.js";
 import { CLIPImageProcessor } from "../../image/clip-image-processor.js";
 import { loadModel, type LoadModelOptions } from "../../models/load-model.js";
@@ -11,8 +11,11 @@ import { MODEL_INDEX, type PartRequirement, readModelIndex } from "./model-index
 
 const SCHEDULER_FILE = "scheduler_config.json";
 
-/** How to find a pipeline's folder, and which weights to take of it. */
-export type FromPretrainedOptions = Omit<LoadModelOptions, "subfolder">;
+/**
+ * How to find a pipeline's folder, and which weights to take of it. `classes` are classes of schedulers of one's own by
+ * the `_class_name` in their `scheduler_config.json`.
+ */
+export type FromPretrainedOptions = Omit<LoadModelOptions, "subfolder"> & FromConfigOptions;
 
 /** The parts of a folder in the layout of diffusers, read when asked for. */
 export class PipelineFolder {
@@ -23,7 +26,7 @@ export class PipelineFolder {
     readonly present: ReadonlySet<string>,
     /** Entries of the index that are no parts. */
     readonly settings: Readonly<Record<string, unknown>>,
-    readonly options: Pick<LoadModelOptions, "variant" | "dtype">,
+    readonly options: Pick<FromPretrainedOptions, "variant" | "dtype" | "classes">,
   ) {}
 
   /**
@@ -37,12 +40,12 @@ export class PipelineFolder {
   static async open<P>(
     from: string | URL,
     required: Record<string, PartRequirement>,
-    { variant, dtype, ...source }: FromPretrainedOptions,
+    { variant, dtype, classes, ...source }: FromPretrainedOptions,
     build: (folder: PipelineFolder) => Promise<P>,
   ): Promise<P> {
     const folder = await modelFolder(from, { ...source, variant, parts: partsInUse(required) });
     const { present, settings } = await readModelIndex(folder, required);
-    const opened = new PipelineFolder(folder, present, settings, { variant, dtype });
+    const opened = new PipelineFolder(folder, present, settings, { variant, dtype, classes });
     try {
       return await build(opened);
     } catch (error) {
@@ -73,7 +76,7 @@ export class PipelineFolder {
   async scheduler(part = "scheduler"): Promise<Scheduler> {
     const path = joinPath(this.folder, part, SCHEDULER_FILE);
     const remedy = "Copy it from the model's page, or write one: it names the sampler and its noise levels.";
-    return schedulerFromConfig(await readJsonObject(path, { remedy, parse: parsePythonJson }));
+    return schedulerFromConfig(await readJsonObject(path, { remedy, parse: parsePythonJson }), this.options);
   }
 }
 

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { type Scheduler, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
+import type { Scheduler } from "@tfjs-diffusion/schedulers";
 import type { AddOnFileOptions } from "../../adapters/add-on-file.js";
 import { LoraSet } from "../../adapters/lora.js";
 import { loadTextualInversion } from "../../adapters/textual-inversion.js";
@@ -199,5 +199,5 @@ function forLatents(scheduler: Scheduler): Scheduler {
     ...("steps_offset" in scheduler.config && { steps_offset: 1 }),
     ...("clip_sample" in scheduler.config && { clip_sample: false }),
   };
-  return schedulerFromConfig({ ...scheduler.config, ...needed });
+  return scheduler.withConfig?.(needed) ?? scheduler;
 }
