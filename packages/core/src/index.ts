@@ -24,7 +24,9 @@ export type { Control } from "./pipelines/stable-diffusion/control.js";
 export { outpaintCanvas, pasteBack } from "./pipelines/stable-diffusion/inpainting.js";
 
 export { imageGrid } from "./image/grid.js";
-export { decodePng, encodePng, ImageError } from "./image/png.js";
+export { ImageError } from "./image/image-error.js";
+export { decodePng } from "./image/png/decode-png.js";
+export { encodePng } from "./image/png/encode-png.js";
 export { loadModel } from "./models/load-model.js";
 export { CLIPTokenizer } from "./text/tokenizer.js";
 export { openSafetensors, writeSafetensors } from "./weights/index.js";

@@ -4,7 +4,10 @@ import fc from "fast-check";
 import { encode } from "fast-png";
 import { useBackend } from "../backend/use-backend.js";
 import { imageGrid } from "./grid.js";
-import { decodePng, encodePng, ImageError, pngTexts } from "./png.js";
+import { ImageError } from "./image-error.js";
+import { decodePng } from "./png/decode-png.js";
+import { encodePng } from "./png/encode-png.js";
+import { pngTexts } from "./png/png-texts.js";
 import { toUnit } from "./to-unit.js";
 
 beforeAll(async () => {
@@ -104,7 +107,7 @@ describe("A PNG file", () => {
     expect(pngTexts(await encodePng(picture))).toEqual({});
     for (const wrong of [{ name: "\u732b" }, { "": "x" }, { ["x".repeat(80)]: "x" }, { name: "a\0b" }, { " a": "b" }])
       await expect(encodePng(picture, { text: wrong as never })).rejects.toThrow(ImageError);
-    expect(() => pngTexts(new Uint8Array(9))).toThrow("pngTexts: this is not a readable PNG file");
+    expect(() => pngTexts(new Uint8Array(9))).toThrow("this is not a readable PNG file");
     picture.dispose();
   });
 });

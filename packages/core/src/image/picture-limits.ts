@@ -1,0 +1,27 @@
+import { ImageError } from "./image-error.js";
+
+/** How large a picture may be. */
+export interface PictureLimits {
+  /**
+   * Pixels that are decoded at most, width times height; a file that says that it has more is refused before it is
+   * unpacked. Default 2^26, which is 8192 x 8192: a decoded pixel takes 12 bytes, so that this is 0.8 GB.
+   */
+  maxPixels?: number;
+}
+
+const MAX_PIXELS = 2 ** 26;
+
+/**
+ * @throws ImageError for a picture without pixels, or with more than `maxPixels`; RangeError for a limit that is no
+ *   number above 0
+ */
+export function requirePictureSize(width: number, height: number, { maxPixels = MAX_PIXELS }: PictureLimits): void {
+  if (!(maxPixels > 0)) throw new RangeError(`maxPixels is ${maxPixels}; a number of pixels above 0 is expected.`);
+  if (width === 0 || height === 0) throw new ImageError(`The picture is ${width} x ${height}: it has no pixels.`);
+  if (width * height > maxPixels) {
+    throw new ImageError(
+      `The picture is ${width} x ${height}, ${width * height} pixels; at most ${maxPixels} are decoded. ` +
+        "Make it smaller, or raise maxPixels if you trust the file and have the memory.",
+    );
+  }
+}

@@ -1,0 +1,111 @@
+import type * as tf from "@tensorflow/tfjs";
+import { type PictureLimits, requirePictureSize } from "../picture-limits.js";
+import { overWhite, type Pixels } from "../pixels.js";
+import { notReadable, readChunks } from "./chunks.js";
+import { parseHeader, type PngHeader } from "./header.js";
+import { inflateExactly } from "./inflate.js";
+import { rawSize, unpackSamples } from "./samples.js";
+
+/**
+ * A PNG file of any colour type and depth, interlaced or not, as [H, W, 3] in [0, 1]: greys become colours, transparent
+ * parts are laid over white. Samples are taken as sRGB, as they are: `gAMA`, `cHRM`, `iCCP` and `bKGD` are not applied,
+ * as in the Python programs whose networks these are. The caller owns the result.
+ *
+ * @throws ImageError for a file that is damaged, or larger than `maxPixels`
+ */
+export async function decodePng(bytes: Uint8Array, limits: PictureLimits = {}): Promise<tf.Tensor3D> {
+  return overWhite(pngPixels(bytes, limits));
+}
+
+/** @throws ImageError */
+export function pngPixels(bytes: Uint8Array, limits: PictureLimits): Pixels {
+  const { header, palette, transparency, data } = parts(bytes, limits);
+  const samples = unpackSamples(header, inflateExactly(data, rawSize(header)));
+  if (header.hasPalette) return fromPalette(header, samples, palette, transparency);
+  return fromSamples(header, samples, transparency);
+}
+
+interface Parts {
+  header: PngHeader;
+  /** Red, green, blue of each colour. */
+  palette: Uint8Array | undefined;
+  transparency: Uint8Array | undefined;
+  data: Uint8Array[];
+}
+
+function parts(bytes: Uint8Array, limits: PictureLimits): Parts {
+  let header: PngHeader | undefined;
+  const single = new Map<string, Uint8Array>();
+  const data: Uint8Array[] = [];
+  for (const chunk of readChunks(bytes)) {
+    if ((header === undefined) !== (chunk.type === "IHDR"))
+      throw notReadable("it does not begin with one header, IHDR");
+    if (chunk.type === "IHDR") {
+      header = parseHeader(chunk.data);
+      requirePictureSize(header.width, header.height, limits);
+    } else if (chunk.type === "IDAT") {
+      data.push(chunk.data);
+    } else if (chunk.type === "PLTE" || chunk.type === "tRNS") {
+      if (single.has(chunk.type)) throw notReadable(`it has two chunks ${chunk.type}`);
+      single.set(chunk.type, chunk.data);
+    } else if (/^[A-Z]/.test(chunk.type)) {
+      throw notReadable(`it has a chunk ${chunk.type}, without which it cannot be shown, and which is not known here`);
+    }
+  }
+  if (!header) throw notReadable("it has no header");
+  return { header, palette: single.get("PLTE"), transparency: single.get("tRNS"), data };
+}
+
+/** tRNS holds the alpha of the palette's first colours; the others are opaque. */
+function fromPalette(
+  { width, height }: PngHeader,
+  samples: Uint8Array | Uint16Array,
+  palette: Uint8Array | undefined,
+  transparency: Uint8Array | undefined,
+): Pixels {
+  if (!palette || palette.length === 0 || palette.length % 3 !== 0) {
+    throw notReadable(`its palette has ${palette?.length ?? 0} bytes; three for each colour are expected`);
+  }
+  const pixels = emptyPixels(width, height, transparency !== undefined);
+  samples.forEach((place, i) => {
+    if (place * 3 >= palette.length) {
+      throw notReadable(`a pixel has colour ${place} of a palette of ${palette.length / 3}`);
+    }
+    for (let k = 0; k < 3; k++) pixels.colours[i * 3 + k] = palette[place * 3 + k]! / 255;
+    if (pixels.alpha) pixels.alpha[i] = (transparency![place] ?? 255) / 255;
+  });
+  return pixels;
+}
+
+/** tRNS holds the grey or colour, as a sample, that is transparent; where there is an alpha channel, that says all. */
+function fromSamples(
+  { width, height, channels, depth }: PngHeader,
+  samples: Uint8Array | Uint16Array,
+  transparency: Uint8Array | undefined,
+): Pixels {
+  const largest = 2 ** depth - 1;
+  const hasAlpha = channels % 2 === 0;
+  const colourCount = hasAlpha ? channels - 1 : channels;
+  const key = hasAlpha ? undefined : transparency && keySamples(transparency, colourCount);
+  const pixels = emptyPixels(width, height, hasAlpha || key !== undefined);
+  for (let i = 0; i < width * height; i++) {
+    const at = i * channels;
+    for (let k = 0; k < 3; k++) pixels.colours[i * 3 + k] = samples[at + (k % colourCount)]! / largest;
+    if (key) pixels.alpha![i] = key.every((sample, k) => sample === samples[at + k]) ? 0 : 1;
+    else if (hasAlpha) pixels.alpha![i] = samples[at + colourCount]! / largest;
+  }
+  return pixels;
+}
+
+function keySamples(transparency: Uint8Array, count: number): number[] {
+  if (transparency.length !== 2 * count) {
+    throw notReadable(`its transparent colour has ${transparency.length} bytes; ${2 * count} are expected`);
+  }
+  return Array.from({ length: count }, (_, k) => (transparency[2 * k]! << 8) | transparency[2 * k + 1]!);
+}
+
+function emptyPixels(width: number, height: number, hasAlpha: boolean): Pixels {
+  const count = width * height;
+  const pixels: Pixels = { width, height, colours: new Float32Array(count * 3) };
+  return hasAlpha ? { ...pixels, alpha: new Float32Array(count) } : pixels;
+}
