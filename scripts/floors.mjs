@@ -22,7 +22,7 @@ export const FLOORS = {
     ["src/platform", "src/nn", "assembly"],
     ["src/hub", "src/weights"],
     ["src/text", "src/image", "src/models"],
-    ["src/models/unet", "src/models/clip"],
+    ["src/models/unet", "src/models/clip", "src/image/png"],
     ["src/models/autoencoder"],
     ["src/models/model-classes.ts"],
     ["src/models/load-model.ts"],

@@ -1,6 +1,6 @@
 import { isNode } from "../platform/node-only.js";
 import { type HubModelOptions, modelFolder } from "../hub/model-source.js";
-import { fileExists, joinPath, listFolder } from "../platform/files.js";
+import { fileExists, joinPath, listFolder, localPath } from "../platform/files.js";
 import { WeightsFormatError } from "../weights/errors.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
 
@@ -23,8 +23,11 @@ const USUAL_NAMES = ["pytorch_lora_weights.safetensors", "adapter_model.safetens
  * @throws WeightsFormatError for a folder with none or several, naming what is there; HubError
  */
 export async function addOnFile(from: BytesFrom, { weightName, ...hub }: AddOnFileOptions = {}): Promise<BytesFrom> {
-  if (typeof from !== "string" || !isNode || /^\w+:\/\/|^(data|blob):|\.safetensors$/i.test(from)) return from;
-  const folder = await modelFolder(from, { ...hub, files: [weightName ?? "*.safetensors", "adapter_config.json"] });
+  if (!isNode || (typeof from !== "string" && !(from instanceof URL))) return from;
+  const place = await localPath(from);
+  if (/^\w+:\/\/|^(data|blob):|\.safetensors$/i.test(place)) return from;
+  const settings = (weightName ?? "").replace(/[^/]*$/, "adapter_config.json");
+  const folder = await modelFolder(place, { ...hub, files: [weightName ?? "*.safetensors", settings] });
   const names = await listFolder(folder);
   if (names.length === 0) return from; // A file, or nothing, of which its reader will complain.
   const chosen = weightName ?? addOnName(names);

@@ -2,6 +2,6 @@
 export type { AddOnFileOptions } from "./add-on-file.js";
 export type { LoraModels } from "./lora-file.js";
 export type { LoraPart } from "./lora-names.js";
-export type { LoraSettings } from "./lora-scaling.js";
+export type { LoraSettings } from "./lora-settings.js";
 export { type LoadLoraOptions, LoraSet } from "./lora.js";
 export { loadTextualInversion, type TextualInversionOptions } from "./textual-inversion.js";

@@ -6,7 +6,7 @@ import { WeightsMismatchError } from "../weights/errors.js";
 import { float32 } from "../weights/parameters.js";
 import type { SafetensorsFile } from "../weights/safetensors.js";
 import { LoraModules, type LoraPart, loraTensor, type LoraTensor, otherMethod } from "./lora-names.js";
-import { loraFactor, loraSettings, type LoraSettings } from "./lora-scaling.js";
+import { loraFactor, loraSettings, type LoraSettings } from "./lora-settings.js";
 
 /** The networks that LoRAs are added to. */
 export type LoraModels = Partial<Record<LoraPart, Model>>;
@@ -45,25 +45,25 @@ type Group = Partial<Record<LoraTensor["role"], string>> & { target: LoraTensor;
 /**
  * Reads a LoRA's changes of these networks; the caller owns them. All of the file is checked before a tensor is made.
  *
- * @param adapterConfig of PEFT's own folder
+ * @param settings see {@link loraSettings}
  * @throws WeightsMismatchError listing every tensor that belongs to no module, has no counterpart or another shape;
  *   WeightsFormatError for settings that are not known
  */
 export async function readChanges(
   file: SafetensorsFile,
   models: LoraModels,
-  adapterConfig?: LoraSettings,
+  settings: { given?: LoraSettings; beside?: LoraSettings } = {},
 ): Promise<LoraChanges> {
   const groups = groupTensors(file, models);
   const parts = new Set(groups.map(({ target }) => target.part));
-  const settings = new Map([...parts].map((part) => [part, loraSettings(file, part, adapterConfig)]));
+  const settingsOf = new Map([...parts].map((part) => [part, loraSettings(file, part, settings)]));
   const changes = new Map<Parameter, LoraChange>();
   try {
     for (const { target, parameter, down, up, alpha } of groups) {
       const rank = file.tensors.get(down!)!.shape[0]!;
       const module = target.parameter.slice(0, -".weight".length);
       const stored = alpha === undefined ? undefined : Number((await file.read(alpha))[0]);
-      const factor = loraFactor(settings.get(target.part)!, module, rank, stored);
+      const factor = loraFactor(settingsOf.get(target.part)!, module, rank, stored);
       changes.set(parameter, { factor, down: await readTensor(file, down!), up: await readTensor(file, up!) });
     }
     return changes;

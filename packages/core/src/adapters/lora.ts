@@ -4,7 +4,7 @@ import type { BytesFrom } from "../weights/open-bytes.js";
 import { openSafetensors } from "../weights/safetensors.js";
 import { addOnFile, type AddOnFileOptions } from "./add-on-file.js";
 import { deltaOf, disposeChanges, type LoraChanges, type LoraModels, readChanges } from "./lora-file.js";
-import { type LoraSettings, settingsBeside } from "./lora-scaling.js";
+import { type LoraSettings, settingsBeside } from "./lora-settings.js";
 
 /** How strongly, and under which name, to add a LoRA. */
 export interface LoadLoraOptions extends AddOnFileOptions {
@@ -13,8 +13,9 @@ export interface LoadLoraOptions extends AddOnFileOptions {
   /** To change its scale or take it out again. Default "default". */
   name?: string;
   /**
-   * PEFT's settings of the LoRA (`lora_alpha`, `alpha_pattern`, `use_rslora`). Default: what the file says itself, as
-   * those of diffusers do, or for a file of PEFT's own the `adapter_config.json` beside it.
+   * PEFT's settings of the LoRA (`lora_alpha`, `alpha_pattern`, `use_rslora`), in place of any that come with it:
+   * those in the file, as diffusers writes them, or for a file of PEFT's own the `adapter_config.json` beside it. To
+   * give with the bytes of such a file, which have nothing beside them.
    */
   adapterConfig?: LoraSettings;
 }
@@ -53,7 +54,10 @@ export class LoraSet {
     const source = await addOnFile(from, where);
     const file = await openSafetensors(source);
     try {
-      const changes = await readChanges(file, this.models, adapterConfig ?? (await settingsBeside(source)));
+      const changes = await readChanges(file, this.models, {
+        given: adapterConfig,
+        beside: adapterConfig ? undefined : await settingsBeside(source),
+      });
       this.#requireFree(name); // Another may have taken it while this one was read.
       this.#loras.set(name, { scale, changes });
       this.#mix(changes.keys());

@@ -1,6 +1,4 @@
-import type * as NodeUrl from "node:url";
-import { importInNode, isNode } from "../platform/node-only.js";
-import { fileExists, isAddress } from "../platform/files.js";
+import { fileExists, isAddress, localPath } from "../platform/files.js";
 import { downloadFromHub, type HubOptions, isHubName } from "./download.js";
 
 /** How to find a model that is named "owner/name", on the hub. Without meaning for folders. */
@@ -38,7 +36,5 @@ async function folderPath(from: string | URL): Promise<string> {
       `${text.replace(/[?#].*/s, "")} is followed by ? or #, behind which no file can be named; ${wanted}.`,
     );
   }
-  if (!isNode || !/^file:/i.test(text)) return text;
-  const { fileURLToPath } = await importInNode<typeof NodeUrl>("node:url");
-  return fileURLToPath(text);
+  return localPath(text);
 }

@@ -1,4 +1,5 @@
 import type * as NodeFiles from "node:fs/promises";
+import type * as NodeUrl from "node:url";
 import { importInNode, isNode } from "./node-only.js";
 
 /** Thrown when something that needs a file system is asked for where there is none, as in a browser. */
@@ -27,6 +28,14 @@ export async function nodeFiles(wanted: string): Promise<typeof NodeFiles> {
 /** `folder/name/…`; "/" is understood on every system, and in URLs. */
 export function joinPath(folder: string, ...names: string[]): string {
   return names.reduce((path, name) => (path === "" || /[/\\]$/.test(path) ? path + name : `${path}/${name}`), folder);
+}
+
+/** A `file:` address as the path that it names; anything else as the text it is. */
+export async function localPath(from: string | URL): Promise<string> {
+  const text = from instanceof URL ? from.href : from;
+  if (!isNode || !/^file:/i.test(text)) return text;
+  const { fileURLToPath } = await importInNode<typeof NodeUrl>("node:url");
+  return fileURLToPath(text);
 }
 
 /** Whether a path is an address that is fetched; a page of the web has no others, and they may be relative to it. */

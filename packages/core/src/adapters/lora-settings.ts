@@ -1,12 +1,13 @@
-import { isNode } from "../platform/node-only.js";
-import { fileExists, readText } from "../platform/files.js";
+import { fileExists, localPath, readText } from "../platform/files.js";
 import { WeightsFormatError } from "../weights/errors.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
 import type { SafetensorsFile } from "../weights/safetensors.js";
 import type { LoraPart } from "./lora-names.js";
 
-/** Settings of PEFT's LoraConfig, as far as they are known. */
+/** Settings of PEFT's LoraConfig, by their names there. */
 export type LoraSettings = Readonly<Record<string, unknown>>;
+
+const NETWORK_PREFIX = /^(?:unet|text_encoder(?:_2)?)\./;
 
 /** Settings that change what is computed, in ways that are not computed here, and when they do. */
 const UNKNOWN_WHEN: Readonly<Record<string, (value: unknown) => boolean>> = {
@@ -19,20 +20,33 @@ const UNKNOWN_WHEN: Readonly<Record<string, (value: unknown) => boolean>> = {
   modules_to_save: (modules) => !Array.isArray(modules) || modules.length > 0,
   trainable_token_indices: () => true,
   target_parameters: (names) => !Array.isArray(names) || names.length > 0,
+  layer_replication: () => true,
+  alora_invocation_tokens: () => true,
+  // These take a part out of the weights they start from, so that the file alone says nothing.
+  init_lora_weights: (kind) => typeof kind === "string" && /^(pissa|olora|corda|loftq|lora_ga)/i.test(kind),
 };
 
 /**
- * The settings of a LoRA for one network: those that diffusers keeps in the file's metadata, `lora_adapter_metadata`,
- * or where there are none, those of PEFT's own `adapter_config.json`.
+ * The settings of a LoRA for one network. `given` comes first, then what diffusers keeps in the file's metadata
+ * (`lora_adapter_metadata`): a pipeline's save writes `unet.lora_alpha`, a network's own (`unet.save_lora_adapter`)
+ * writes `lora_alpha`, which then counts for every network. Last come those `beside` the file.
  *
  * @throws WeightsFormatError if they cannot be read, or ask for what is not computed here
  */
-export function loraSettings(file: SafetensorsFile, part: LoraPart, adapterConfig: LoraSettings = {}): LoraSettings {
+export function loraSettings(
+  file: SafetensorsFile,
+  part: LoraPart,
+  { given, beside = {} }: { given?: LoraSettings; beside?: LoraSettings },
+): LoraSettings {
   const text = file.metadata.lora_adapter_metadata;
-  const all = text === undefined ? adapterConfig : parsed(`${file.name} (lora_adapter_metadata)`, text);
-  const prefix = text === undefined ? "" : `${part}.`;
-  const own = Object.entries(all).filter(([key]) => key.startsWith(prefix));
-  const settings = Object.fromEntries(own.map(([key, value]) => [key.slice(prefix.length), value]));
+  const stored = text === undefined ? beside : parsed(`${file.name} (lora_adapter_metadata)`, text);
+  const entries = Object.entries(given ?? stored);
+  const common = entries.filter(([key]) => !NETWORK_PREFIX.test(key));
+  const own = entries.filter(([key]) => key.startsWith(`${part}.`));
+  const settings = Object.fromEntries([
+    ...common,
+    ...own.map(([key, value]) => [key.slice(part.length + 1), value] as const),
+  ]);
   const unknown = Object.keys(UNKNOWN_WHEN).filter(
     (key) => (settings[key] ?? null) !== null && UNKNOWN_WHEN[key]!(settings[key]),
   );
@@ -43,11 +57,19 @@ export function loraSettings(file: SafetensorsFile, part: LoraPart, adapterConfi
   );
 }
 
-/** The settings that lie beside a file of PEFT's own, `adapter_model.safetensors`; undefined for any other. */
+/** PEFT's own name, at the end of a path or of an address with or without a query. */
+const PEFT_FILE = /(^|[/\\])adapter_model\.safetensors(?=$|[?#])/;
+
+/**
+ * The settings beside a file of PEFT's own, `adapter_model.safetensors`, wherever that is: a path, a file: address, or
+ * on a server. undefined for any other file, and where there are none.
+ */
 export async function settingsBeside(from: BytesFrom): Promise<LoraSettings | undefined> {
-  if (typeof from !== "string" || !isNode || !/(^|[/\\])adapter_model\.safetensors$/.test(from)) return undefined;
-  const path = from.replace(/[^/\\]*$/, "adapter_config.json");
-  return (await fileExists(path)) ? parsed(path, await readText(path)) : undefined;
+  if (typeof from !== "string" && !(from instanceof URL)) return undefined;
+  const place = await localPath(from);
+  if (!PEFT_FILE.test(place)) return undefined;
+  const config = place.replace(PEFT_FILE, "$1adapter_config.json");
+  return (await fileExists(config)) ? parsed(config, await readText(config)) : undefined;
 }
 
 function parsed(name: string, text: string): LoraSettings {

@@ -1,13 +1,19 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtemp, readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
+import { FakeHub } from "../hub/testing/fake-hub.js";
 import { CLIPTextModel } from "../models/clip/clip-text-model.js";
 import { useTestBackend } from "../testing/backend.js";
 import { WeightsFormatError, WeightsMismatchError } from "../weights/errors.js";
+import type { BytesFrom } from "../weights/open-bytes.js";
 import { writeSafetensors } from "../weights/write-safetensors.js";
-import { LoraSet } from "./lora.js";
+import { type LoadLoraOptions, LoraSet } from "./lora.js";
 
 const QUERY = "text_model.encoder.layers.0.self_attn.q_proj";
 const VALUE = "text_model.encoder.layers.0.self_attn.v_proj";
@@ -48,10 +54,10 @@ const withSettings = (settings: object) =>
   write("a.safetensors", "text_encoder.", { lora_adapter_metadata: JSON.stringify(settings) });
 
 /** By how much the LoRA changes the two modules, over 4: alpha / rank. */
-async function factors(path: string): Promise<number[]> {
+async function factors(from: BytesFrom, options?: LoadLoraOptions): Promise<number[]> {
   const read = () => [QUERY, VALUE].map((module) => text.parameters().get(`${module}.weight`)!.dataSync()[5]!);
   const before = read();
-  await loras.load(path);
+  await loras.load(from, options);
   const after = read();
   loras.unload();
   return after.map((value, i) => Math.round(((value - before[i]!) / 4) * 1e4) / 1e4);
@@ -86,6 +92,19 @@ describe("What a LoRA's product is multiplied by", () => {
     expect(await factors(await withSettings(Object.fromEntries([["unet.lora_alpha", 99], ...own])))).toEqual(expected);
   });
 
+  it("is what a network's own save says, whose settings name no network, as its tensors do not", async () => {
+    const save = (settings: object) => {
+      const metadata = { format: "pt", lora_adapter_metadata: JSON.stringify(settings) };
+      return write("pytorch_lora_weights.safetensors", "", metadata);
+    };
+    expect(await factors(await save({ peft_type: "LORA", r: 4, lora_alpha: 8 }))).toEqual([2, 2]);
+    expect(await factors(await save({ lora_alpha: 8, use_rslora: true }))).toEqual([4, 4]);
+    expect(await factors(await save({ lora_alpha: 8, alpha_pattern: { q_proj: 2 } }))).toEqual([0.5, 2]);
+    expect(await factors(await save({ lora_alpha: 8, "text_encoder.lora_alpha": 4 }))).toEqual([1, 1]);
+    for (const unknown of [{ bias: "all" }, { lora_bias: true }, { init_lora_weights: "pissa_niter_4" }])
+      await expect(loras.load(await save({ lora_alpha: 8, ...unknown }))).rejects.toThrow(WeightsFormatError);
+  });
+
   it("is what adapter_config.json says, for the files of PEFT's own, which do not name their network", async () => {
     const path = await write("adapter_model.safetensors", "base_model.model.");
     expect(await factors(path)).toEqual([1, 1]);
@@ -98,8 +117,50 @@ describe("What a LoRA's product is multiplied by", () => {
     };
     writeFileSync(join(folder, "adapter_config.json"), JSON.stringify(config));
     expect(await factors(path)).toEqual([0.5, 2]);
-    await loras.load(path, { adapterConfig: {} });
-    loras.unload();
+    expect(await factors(path, { adapterConfig: {} })).toEqual([1, 1]);
+    expect(await factors(path, { adapterConfig: { lora_alpha: 2 } })).toEqual([0.5, 0.5]);
+    const stored = await withSettings({ "text_encoder.lora_alpha": 8 });
+    expect(await factors(stored, { adapterConfig: { lora_alpha: 4 } })).toEqual([1, 1]);
+  });
+
+  it("is found beside PEFT's own file however that is opened", async () => {
+    const place = await mkdtemp(join(folder, "peft "));
+    const path = join(place, "adapter_model.safetensors");
+    renameSync(await write("adapter_model.safetensors", "base_model.model."), path);
+    writeFileSync(join(place, "adapter_config.json"), JSON.stringify({ lora_alpha: 8, use_rslora: true }));
+    const server = createServer((request, response) => {
+      const name = basename(new URL(request.url!, "http://here").pathname);
+      readFile(join(place, name)).then(
+        (bytes) => void response.writeHead(200, { "content-length": bytes.length }).end(bytes),
+        () => void response.writeHead(404).end(),
+      );
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const http = `http://127.0.0.1:${(server.address() as AddressInfo).port}/lora/adapter_model.safetensors`;
+    const hub = await FakeHub.start({
+      "adapter_model.safetensors": await readFile(path),
+      "adapter_config.json": await readFile(join(place, "adapter_config.json")),
+      "later/adapter_model.safetensors": await readFile(path),
+      "later/adapter_config.json": JSON.stringify({ lora_alpha: 2 }),
+    });
+    const environment = { ...process.env };
+    process.env = { ...environment, HF_HOME: join(place, "home"), HF_ENDPOINT: hub.endpoint };
+    try {
+      const [file, directory] = [pathToFileURL(path), pathToFileURL(place)];
+      for (const from of [path, place, file, file.href, directory, directory.href, http, new URL(http), `${http}?a=1`])
+        expect([String(from), await factors(from)]).toEqual([String(from), [4, 4]]);
+      expect(await factors("owner/name")).toEqual([4, 4]);
+      expect(await factors("owner/name", { weightName: "later/adapter_model.safetensors" })).toEqual([0.5, 0.5]);
+      // Bytes have nothing beside them.
+      const bytes = await readFile(path);
+      expect(await factors(bytes)).toEqual([1, 1]);
+      expect(await factors(new Blob([bytes]), { adapterConfig: { lora_alpha: 8 } })).toEqual([2, 2]);
+    } finally {
+      process.env = environment;
+      await hub.stop();
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    }
   });
 
   it.each([
