@@ -1,10 +1,12 @@
 /**
- * How fast the backends are on this machine, and ONNX Runtime beside them: npm run bench [-- part of a workload's name
- * ...] [--rounds 8] [--backend webgpu] [--write] npm run bench -- growth [--rounds 8] [--write] how cost grows, as a
- * table and docs/public/growth.svg npm run bench -- overhead [--write] what a pass costs besides its kernels, and a
- * step besides its gradients npm run bench -- card [--backend webgpu] [--peak 67] [--write] a graphics card: times,
- * share of its peak, largest batches npm run bench -- full-size [--backend wasm] [--folder FOLDER] Stable Diffusion 1.5
- * at its full size
+ * How fast the backends are on this machine, and ONNX Runtime beside them.
+ *
+ * - `npm run bench [-- part of a workload's name ...] [--rounds 8] [--backend webgpu] [--write]`: all workloads
+ * - `-- growth [--rounds 8] [--write]`: how cost grows, as a table and docs/public/growth.svg
+ * - `-- overhead [--write]`: what a pass costs besides its kernels, and a step besides its gradients
+ * - `-- recorder [part of a workload's name ...] [--rounds 8] [--backend wasm]`: what recording networks saves
+ * - `-- card [--backend webgpu] [--peak 67] [--write]`: a graphics card's times, share of its peak, largest batches
+ * - `-- full-size [--backend wasm] [--folder FOLDER]`: Stable Diffusion 1.5 at its full size
  *
  * Each runner is a process of its own. They take turns, and the best of each counts: what else the machine does only
  * ever adds time, and what counts is the ratio within one run. `--write` puts the table into docs/benchmarks.md.
@@ -16,6 +18,7 @@ import { measureCard } from "./card.js";
 import { measureFullSize } from "./full-size.js";
 import { measureGrowth } from "./growth.js";
 import { measureOverhead } from "./overhead.js";
+import { measureRecorder } from "./recorder.js";
 import { candidatesFor, type Measured, measure } from "./measure.js";
 import { prepareReferences } from "./prepare.js";
 import { comparison, machine, print, writeComparison } from "./report.js";
@@ -43,6 +46,7 @@ else if (positionals[0] === "card")
     values.write,
   );
 else if (positionals[0] === "growth") await measureGrowth(rounds, values.write);
+else if (positionals[0] === "recorder") await measureRecorder(values.backend ?? "wasm", rounds, positionals.slice(1));
 else if (positionals[0] === "overhead") await measureOverhead(rounds, values.write);
 else await compare(positionals);
 

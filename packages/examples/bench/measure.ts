@@ -90,14 +90,7 @@ async function startRunner(kind: string, threads: number, name: string, referenc
   const file = fileURLToPath(new URL("runner.js", import.meta.url));
   const child = fork(file, [kind, String(threads), name, references], {
     stdio: ["ignore", "ignore", "ignore", "ipc"],
-    env: {
-      ...process.env,
-      TF_CPP_MIN_LOG_LEVEL: "2",
-      // How native TensorFlow is told its number of threads.
-      TF_NUM_INTRAOP_THREADS: String(threads),
-      TF_NUM_INTEROP_THREADS: "1",
-      OMP_NUM_THREADS: String(threads),
-    },
+    env: { ...process.env, ...nativeThreads(threads) },
   });
   const message = await nextAnswer(child);
   if (message.kind !== "ready") {
@@ -108,6 +101,16 @@ async function startRunner(kind: string, threads: number, name: string, referenc
   const label = `${kind}, ${threads} thread${threads === 1 ? "" : "s"}`;
   const unmeasured = { best: Infinity, processor: Infinity, peakMemory: 0, wasmMemory: 0 };
   return { label, kind, threads, child, ...facts, ...unmeasured };
+}
+
+/** Environment variables that tell native TensorFlow its number of threads. */
+export function nativeThreads(threads: number): Record<string, string> {
+  return {
+    TF_CPP_MIN_LOG_LEVEL: "2",
+    TF_NUM_INTRAOP_THREADS: String(threads),
+    TF_NUM_INTEROP_THREADS: "1",
+    OMP_NUM_THREADS: String(threads),
+  };
 }
 
 async function nextAnswer(child: ChildProcess): Promise<Answer> {

@@ -22,7 +22,7 @@ export async function measureOverhead(rounds: number, write: boolean): Promise<v
     tf.dispose([x, context]);
     rows.push([`${name} forward`, "all that is outside kernels", ...dispatch, percent(LIMITS.dispatch)]);
 
-    const training = trainingOf(network);
+    const training = trainingOf(buildNetwork(network));
     const step = await sharesOf(rounds, () => outsideKernels(clock, () => stepOf(training)));
     rows.push([`${name} train step`, "all that is outside kernels", ...step, percent(LIMITS.dispatch)]);
     const update = await sharesOf(rounds, () => updateShare(training));

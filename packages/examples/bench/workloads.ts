@@ -47,9 +47,11 @@ function forward(network: Network): Workload {
   return { flop: network.flop, run: () => [predict()] };
 }
 
+/** A network, and what it predicts. */
+type Trained = Pick<ReturnType<typeof buildNetwork>, "model" | "predict">;
+
 /** A training step in its two halves: forward and backward of a mean of squares; AdamW and the moving average. */
-export function trainingOf(network: Network) {
-  const { model, predict } = buildNetwork(network);
+export function trainingOf({ model, predict }: Trained) {
   const parameters = model.parameters();
   const buckets = new ParameterBuckets(parameters);
   const optimizer = new AdamW(buckets);
@@ -64,15 +66,17 @@ export function trainingOf(network: Network) {
 }
 
 function trainStep(network: Network): Workload {
-  const { differentiate, update } = trainingOf(network);
-  return {
-    flop: 3 * network.flop,
-    run: () => {
-      const { loss, gradients } = differentiate();
-      update(gradients);
-      tf.dispose(gradients);
-      return [loss];
-    },
+  return { flop: 3 * network.flop, run: stepOf(buildNetwork(network)) };
+}
+
+/** A whole training step, which returns the loss. */
+export function stepOf(trained: Trained): () => tf.Tensor[] {
+  const { differentiate, update } = trainingOf(trained);
+  return () => {
+    const { loss, gradients } = differentiate();
+    update(gradients);
+    tf.dispose(gradients);
+    return [loss];
   };
 }
 

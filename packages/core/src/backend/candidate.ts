@@ -19,6 +19,11 @@ export interface BackendOptions {
    * three files. Default: beside the script. In Node the files of the installed package are used.
    */
   wasmPaths?: string | Record<WasmFile, string>;
+  /**
+   * Whether networks are recorded and then run without TensorFlow.js in between (docs/backends.md). Default: as before,
+   * and at first yes. With false each operation is done by TensorFlow.js, as when you look for an error.
+   */
+  record?: boolean;
 }
 
 export type WasmFile =

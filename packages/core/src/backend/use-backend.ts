@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { BACKEND_NAMES, type BackendName, type BackendOptions, type Candidate } from "./candidate.js";
 import { cpuCandidate } from "./cpu.js";
+import { setRecording } from "../nn/recorded.js";
 import { nodeCandidate, nodeGpuCandidate } from "./native/candidate.js";
 import { silenceBanner } from "./quiet.js";
 import { webglCandidate } from "./webgl.js";
@@ -73,5 +74,6 @@ async function start(candidate: Candidate, options: BackendOptions, isAskedFor: 
   if (!(await tf.setBackend(registeredAs))) throw new Error("it loads, but does not start.");
   await tf.ready();
   await afterStart?.();
+  if (options.record !== undefined) setRecording(options.record);
   return detail;
 }

@@ -38,6 +38,13 @@ export function registerRecorder(backendName: string, recorder: Recorder): void 
   recorders.set(backendName, recorder);
 }
 
+let isOn = true;
+
+/** Whether computations are recorded from now on. */
+export function setRecording(on: boolean): void {
+  isOn = on;
+}
+
 /**
  * The result of `body`, which computes from the tensors `inputs` and from the parameters of `owner`, and from nothing
  * else that changes. Where the backend can (native TensorFlow, WebAssembly), the operations are recorded and from then
@@ -103,7 +110,7 @@ function repeat(
   // Whoever traces, profiles or debugs wants to see each operation.
   const isWatched =
     areLayersTraced() || tf.engine().state.profiling || ["DEBUG", "IS_TEST"].some((flag) => tf.env().getBool(flag));
-  if (!recorder || isWatched) return body();
+  if (!isOn || !recorder || isWatched) return body();
   const { parameters, parts, isPatched } = survey();
   if (isPatched) return body();
   const given = Object.entries(inputs).filter((entry): entry is [string, tf.Tensor] => entry[1] !== undefined);
