@@ -1,8 +1,9 @@
-// Compiles packages/core/assembly (AssemblyScript) into packages/core/src/backend/wasm/simd-binary.ts.
+// Compiles packages/core/assembly (AssemblyScript) into packages/core/src/backend/wasm/simd-binary.ts, with the types
+// of its functions. Every function that a file of the folder exports, those in `lib` apart, is a kernel's.
 // usage: node scripts/build-simd.mjs          writes the file
 //        node scripts/build-simd.mjs --check  exits 1 if the file is not what the sources compile to
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -15,6 +16,12 @@ const compiler = join(
   "bin",
   "asc.js",
 );
+
+/** The files of the kernels. The folder `lib` holds what they share. */
+const entries = readdirSync(join(core, "assembly"))
+  .filter((name) => name.endsWith(".ts"))
+  .sort()
+  .map((name) => join("assembly", name));
 
 /** One binary imports plain memory, one the shared memory of the threaded backend; the code is the same. */
 const builds = {
@@ -39,7 +46,7 @@ function compile(name, flags) {
       "--disableWarning", // v128 between our own functions: none of them is exported to JavaScript
       "112",
     ];
-    execFileSync(process.execPath, [compiler, join("assembly", "index.ts"), ...common, ...flags, "--outFile", file], {
+    execFileSync(process.execPath, [compiler, ...entries, ...common, ...flags, "--outFile", file], {
       cwd: core,
       stdio: ["ignore", "inherit", "inherit"],
     });
@@ -49,8 +56,34 @@ function compile(name, flags) {
   }
 }
 
-const lines = Object.entries(builds).map(([name, flags]) => `  ${name}:\n    "${compile(name, flags)}",\n`);
-const text = `// Compiled from packages/core/assembly by scripts/build-simd.mjs; base64 of WebAssembly.\nexport const simdBinary = {\n${lines.join("")}};\n`;
+/** The exported functions as TypeScript sees them: whatever type a number has in WebAssembly. */
+function signatures() {
+  const functions = entries.flatMap((file) => {
+    const source = readFileSync(join(core, file), "utf8");
+    return [...source.matchAll(/^export function (\w+)\(([^)]*)\): (\w+)/gm)];
+  });
+  return functions.map(([, name, parameters, result]) => {
+    const names = parameters.split(",").flatMap((parameter) => parameter.split(":")[0].trim() || []);
+    const numbers = names.map((name) => `${name}: number`);
+    const returned = result === "void" ? "void" : "number";
+    const line = `  ${name}(${numbers.join(", ")}): ${returned};`;
+    return line.length <= 120 ? line : `  ${name}(\n${numbers.map((one) => `    ${one},\n`).join("")}  ): ${returned};`;
+  });
+}
+
+const binaries = Object.entries(builds).map(([name, flags]) => `  ${name}:\n    "${compile(name, flags)}",`);
+const text = `// Made from packages/core/assembly by scripts/build-simd.mjs.
+
+/** The functions of both binaries. Addresses are in bytes, sizes and strides in numbers. */
+export interface SimdFunctions {
+${signatures().join("\n")}
+}
+
+/** WebAssembly in base64. */
+export const simdBinary = {
+${binaries.join("\n")}
+};
+`;
 
 if (!process.argv.includes("--check")) {
   writeFileSync(target, text);

@@ -1,4 +1,4 @@
-import { loadLanes, storeLanes } from "./lanes";
+import { loadLanes, storeLanes } from "./lib/lanes";
 
 const FLOAT: usize = 4;
 

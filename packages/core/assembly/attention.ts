@@ -1,9 +1,17 @@
 // Attention without its matrix of scores: a few queries at a time against all keys, so that their scores stay in the
 // second-level cache. The gradient computes them anew (Dao et al. 2022, from blocks of queries only).
-import { exponential } from "./exponential";
-import { sumLanes } from "./lanes";
-import { multiplyRows } from "./mat-mul";
-import { addOuterProducts, packColumns, packRows, panelBytes, storeTile, storeTiles, TILE } from "./outer-products";
+import { exponential } from "./lib/exponential";
+import { sumLanes } from "./lib/lanes";
+import {
+  addOuterProducts,
+  multiplyRows,
+  packColumns,
+  packRows,
+  panelBytes,
+  storeTile,
+  storeTiles,
+  TILE,
+} from "./lib/outer-products";
 
 const FLOAT: usize = 4;
 /** Bytes of scores that exist at a time. */

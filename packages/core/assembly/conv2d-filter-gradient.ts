@@ -4,7 +4,7 @@
 // a sum of outer products of two short rows of channels. Tiles of 4 (ci) x 8 (co) stay in registers while the pixels
 // run. Nothing is unfolded (no im2col): a strip of rows is repacked so that a tile reads both operands in order.
 
-import { addOuterProducts, packColumns, storeTiles, TILE } from "./outer-products";
+import { addOuterProducts, packColumns, storeTiles, TILE } from "./lib/outer-products";
 
 const FLOAT: usize = 4;
 /** Output pixels of one strip, so that its panels stay in the caches; a strip is at least one row. */

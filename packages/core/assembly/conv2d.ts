@@ -9,7 +9,7 @@ import {
   storeTile,
   TILE,
   transpose4,
-} from "./outer-products";
+} from "./lib/outer-products";
 
 const FLOAT: usize = 4;
 /** Bytes of repacked input that are gone through for every panel of the filter: they stay in the second-level cache. */

@@ -1,7 +1,7 @@
 // Group normalisation, with SiLU after it if wanted: each sample's channels in groups, to mean 0 and variance 1 over
 // space and the group's channels. Two passes for the statistics: one would lose digits where the mean is large.
-import { sigmoid, siluSlope } from "./activations";
-import { loadLanes, moveSums, paddedBytes, storeLanes } from "./lanes";
+import { loadLanes, moveSums, paddedBytes, storeLanes } from "./lib/lanes";
+import { sigmoid, siluSlope } from "./lib/sigmoid";
 
 const FLOAT: usize = 4;
 /** Pixels that are summed apart from the others, which keeps float32's rounding small. */

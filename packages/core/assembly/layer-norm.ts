@@ -1,5 +1,5 @@
 // Layer normalisation: each row to mean 0 and variance 1, then scaled and shifted. Two passes for the statistics.
-import { loadLanes, moveSums, paddedBytes, storeLanes, sumLanes } from "./lanes";
+import { loadLanes, moveSums, paddedBytes, storeLanes, sumLanes } from "./lib/lanes";
 
 const FLOAT: usize = 4;
 /** Rows whose gradients are summed apart from the others, which keeps float32's rounding small. */

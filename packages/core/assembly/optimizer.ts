@@ -1,5 +1,5 @@
 // The optimiser's arithmetic, a whole vector of parameters in one pass.
-import { loadLanes, storeLanes } from "./lanes";
+import { loadLanes, storeLanes } from "./lib/lanes";
 
 /**
  * AdamW for `count` numbers, in the order of operations of `AdamW.update`: with m, v the moments, g the gradient,

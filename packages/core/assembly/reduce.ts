@@ -1,5 +1,5 @@
 // Sums and softmax over neighbouring numbers.
-import { exponential } from "./exponential";
+import { exponential } from "./lib/exponential";
 
 const FLOAT: usize = 4;
 

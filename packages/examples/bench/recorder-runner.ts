@@ -4,7 +4,8 @@
  */
 import { readFileSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs";
-import { StableDiffusionXLPipeline, UNet2DConditionModel, useBackend } from "@tfjs-diffusion/core";
+import { StableDiffusionXLPipeline, useBackend } from "@tfjs-diffusion/core";
+import { UNet2DConditionModel } from "@tfjs-diffusion/core/models";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { packagePath } from "../src/package-folder.js";
 import { stepOf, workload } from "./workloads.js";

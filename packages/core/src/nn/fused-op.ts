@@ -1,25 +1,21 @@
 import * as tf from "@tensorflow/tfjs";
 import { customGradient } from "./custom-gradient.js";
 
-/**
- * Kernels that do the work of several of TensorFlow.js' in one, which a backend may have besides its own; those of wasm
- * are in backend/wasm/fused.ts. Each with a gradient has a second kernel, of the same name and "Gradient".
- */
-export type FusedName = "Affine" | "Attention" | "Conv2D" | "Geglu" | "Gelu" | "GroupNorm" | "LayerNorm" | "Silu";
-
 /** As TensorFlow.js knows the kernel: its own names have no dot. */
 export function fusedKernelName(name: string): string {
   return `diffusion.${name}`;
 }
 
 /**
- * The fused kernel `name` where the current backend has it, else `plain()`, which says what the kernel computes: any
- * backend can do without. The kernel returns the value and then what its gradient needs besides the inputs; the
- * gradient's kernel is given the inputs, these as "saved0", "saved1" ..., and "dy", and returns one gradient for each
- * input. With `savesValue`, the value comes first among the saved.
+ * The fused kernel `name` of a layer where the current backend has it, else `plain()`, which says in operations of
+ * TensorFlow.js what the kernel computes. All kernels are listed in backend/fused-kernels.ts.
+ *
+ * The kernel returns the value, and then what its gradient needs besides the inputs. The kernel of the gradient is given
+ * the inputs, these as "saved0", "saved1" ..., and "dy", and returns one gradient for each input. With `savesValue`, the
+ * value comes first among the saved.
  */
 export function fusedOp(
-  name: FusedName,
+  name: string,
   inputs: Record<string, tf.Tensor>,
   attributes: Record<string, number | boolean>,
   plain: () => tf.Tensor,

@@ -43,7 +43,7 @@ export interface Attribute {
 }
 
 /** A float32 tensor of TensorFlow's, which TensorFlow.js knows nothing of. */
-export interface Raw {
+export interface NativeTensor {
   readonly id: number;
   readonly shape: readonly number[];
   /** Of a tensor of TensorFlow.js': what holds the id. */

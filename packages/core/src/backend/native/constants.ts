@@ -1,4 +1,4 @@
-import type { Attribute, Binding, Raw } from "./binding.js";
+import type { Attribute, Binding, NativeTensor } from "./binding.js";
 
 /** So many are kept: more than networks of a few sizes have. */
 const MOST = 4096;
@@ -9,7 +9,7 @@ const kept = new WeakMap<Binding, Constants>();
  * types.
  */
 export class Constants {
-  #integers = new Map<string, Raw>();
+  #integers = new Map<string, NativeTensor>();
   readonly #types = new Map<string | undefined, Attribute[]>();
 
   private constructor(private readonly binding: Binding) {}
@@ -24,7 +24,7 @@ export class Constants {
    * int32 values as a vector, or one as a scalar. The caller must not free it. Where there are too many, all are
    * forgotten, and `free` is to free them after what is being computed.
    */
-  integers(values: readonly number[] | number, free: (id: number) => void): Raw {
+  integers(values: readonly number[] | number, free: (id: number) => void): NativeTensor {
     const key = typeof values === "number" ? `${values}` : `[${values.join()}]`;
     const known = this.#integers.get(key);
     if (known) return known;

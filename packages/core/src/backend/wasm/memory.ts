@@ -22,6 +22,9 @@ export interface WasmBackend extends KernelBackend {
   write(values: BackendValues, shape: number[], dtype: DataType): DataId;
 }
 
+/** Bytes of a float32, and of an int32. */
+export const FLOAT_BYTES = 4;
+
 export function memoryOf({ wasm }: WasmBackend): WebAssembly.Memory {
   const memory = wasm.asm.memory ?? wasm.wasmMemory;
   if (!memory) throw new Error("@tensorflow/tfjs-backend-wasm does not show its memory; version 4.22 does.");
@@ -59,14 +62,15 @@ export function withScratch<T>({ wasm }: WasmBackend, bytes: number, use: (addre
 
 /** The values of a float32 tensor in place; valid until the backend next allocates. */
 export function floatsOf(backend: WasmBackend, tensor: TensorInfo): Float32Array {
-  return new Float32Array(memoryOf(backend).buffer, addressOf(backend, tensor), sizeOf(tensor));
+  return new Float32Array(memoryOf(backend).buffer, addressOf(backend, tensor), sizeOf(tensor.shape));
 }
 
 /** The values of an int32 tensor in place; valid until the backend next allocates. */
 export function integersOf(backend: WasmBackend, tensor: TensorInfo): Int32Array {
-  return new Int32Array(memoryOf(backend).buffer, addressOf(backend, tensor), sizeOf(tensor));
+  return new Int32Array(memoryOf(backend).buffer, addressOf(backend, tensor), sizeOf(tensor.shape));
 }
 
-function sizeOf({ shape }: TensorInfo): number {
+/** How many numbers a tensor of this shape has. */
+export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }

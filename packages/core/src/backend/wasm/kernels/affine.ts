@@ -1,69 +1,53 @@
-import { type FusedKernel, sizeOf } from "./fused.js";
+import type * as tf from "@tensorflow/tfjs";
+import { sizeOf } from "../memory.js";
+import type { WasmLayerKernel } from "./kernel.js";
+import { product, transposedProduct } from "./mat-mul.js";
+import { sumRows } from "./reduce.js";
 
 /** x [..., in], weight [in, out], bias [out] or none -> [..., out]. */
-export const affine: FusedKernel<"x" | "weight" | "bias"> = (place, { x, weight, bias }) => {
-  const { simd } = place;
-  const [inFeatures, outFeatures] = weight.shape as [number, number];
-  const rows = sizeOf(x.shape) / inFeatures;
-  const y = place.make([...x.shape.slice(0, -1), outFeatures]);
-  place.withScratch(simd.batchMatMulScratch(outFeatures, inFeatures), (scratch) =>
-    simd.batchMatMul(
-      place.at(x),
-      0,
-      place.at(weight),
-      0,
-      0,
-      place.at(bias),
-      place.at(y),
-      1,
-      rows,
-      outFeatures,
-      inFeatures,
-      scratch,
-    ),
-  );
-  return [y];
+export const wasmAffine: WasmLayerKernel<"x" | "weight" | "bias"> = {
+  forward(wasm, { x, weight, bias }) {
+    const { rows, inFeatures, outFeatures } = sizes(x, weight);
+    const y = wasm.output([...x.shape.slice(0, -1), outFeatures]);
+    product(wasm, {
+      a: wasm.address(x),
+      b: wasm.address(weight),
+      bias: wasm.address(bias),
+      c: wasm.address(y),
+      m: rows,
+      n: outFeatures,
+      depth: inFeatures,
+    });
+    return [y];
+  },
+
+  /** dy [..., out] -> gradients of x, weight and, where there is one, bias. */
+  gradient(wasm, { x, weight, bias, dy }) {
+    const { rows, inFeatures, outFeatures } = sizes(x, weight);
+    const [dx, dWeight] = [wasm.output(x.shape), wasm.output(weight.shape)];
+    product(wasm, {
+      a: wasm.address(dy),
+      b: wasm.address(weight),
+      isTransposed: true,
+      c: wasm.address(dx),
+      m: rows,
+      n: inFeatures,
+      depth: outFeatures,
+    });
+    transposedProduct(wasm, {
+      a: wasm.address(x),
+      b: wasm.address(dy),
+      c: wasm.address(dWeight),
+      m: inFeatures,
+      n: outFeatures,
+      depth: rows,
+    });
+    if (!bias) return [dx, dWeight];
+    return [dx, dWeight, sumRows(wasm, dy, bias.shape)];
+  },
 };
 
-/** dy [..., out] -> gradients of x, weight and, where there is one, bias. */
-export const affineGradient: FusedKernel<"x" | "weight" | "bias" | "dy"> = (place, { x, weight, bias, dy }) => {
-  const { simd } = place;
+function sizes(x: tf.TensorInfo, weight: tf.TensorInfo) {
   const [inFeatures, outFeatures] = weight.shape as [number, number];
-  const rows = sizeOf(x.shape) / inFeatures;
-  const [dx, dWeight] = [place.make(x.shape), place.make(weight.shape)];
-  place.withScratch(simd.batchMatMulScratch(inFeatures, outFeatures), (scratch) =>
-    simd.batchMatMul(
-      place.at(dy),
-      0,
-      place.at(weight),
-      0,
-      1,
-      0,
-      place.at(dx),
-      1,
-      rows,
-      inFeatures,
-      outFeatures,
-      scratch,
-    ),
-  );
-  place.withScratch(simd.transposedMatMulScratch(inFeatures, outFeatures), (scratch) =>
-    simd.transposedMatMul(
-      place.at(x),
-      0,
-      inFeatures,
-      place.at(dy),
-      0,
-      place.at(dWeight),
-      1,
-      inFeatures,
-      outFeatures,
-      rows,
-      scratch,
-    ),
-  );
-  if (!bias) return [dx, dWeight];
-  const dBias = place.make(bias.shape);
-  simd.sumOver(place.at(dy), 1, rows, outFeatures, 1, place.at(dBias));
-  return [dx, dWeight, dBias];
-};
+  return { rows: sizeOf(x.shape) / inFeatures, inFeatures, outFeatures };
+}

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
-import { addressOf, floatsOf, type WasmBackend, withScratch } from "../memory.js";
-import type { SimdKernels } from "../simd-kernels.js";
+import type { WasmContext } from "../context.js";
+import { FLOAT_BYTES, floatsOf } from "../memory.js";
+import type { WasmTfKernel } from "./kernel.js";
 
 export type Shape4D = [number, number, number, number];
 
@@ -13,36 +14,36 @@ interface ConvAttributes {
 }
 
 /**
- * tf.conv2d: inputs x [B, H, W, Cin], filter [kh, kw, Cin, Cout] -> [B, H', W', Cout]. Dilated ones stay with `stock`.
+ * tf.conv2d: inputs x [B, H, W, Cin], filter [kh, kw, Cin, Cout] -> [B, H', W', Cout]. `stock` does dilated ones.
  */
-export function conv2D(simd: SimdKernels, stock: tf.KernelFunc): tf.KernelFunc {
-  return (call) => {
-    const { x, filter } = call.inputs as { x: tf.TensorInfo; filter: tf.TensorInfo };
-    const attributes = call.attrs as unknown as ConvAttributes;
-    const isPlain = [attributes.dilations ?? 1].flat().every((dilation) => dilation === 1);
-    if (!isPlain || attributes.dataFormat === "NCHW" || x.dtype !== "float32") return stock(call);
-    const info = convInfo("Conv2D", x.shape, filter.shape, attributes);
-    return convolve(simd, call.backend as WasmBackend, x, filter, false, info.outShape, geometryOf(info));
-  };
-}
+export const conv2D: WasmTfKernel = (wasm, stock) => (call) => {
+  const { x, filter } = call.inputs as { x: tf.TensorInfo; filter: tf.TensorInfo };
+  const attributes = call.attrs as unknown as ConvAttributes;
+  const isPlain = [attributes.dilations ?? 1].flat().every((dilation) => dilation === 1);
+  if (!isPlain || attributes.dataFormat === "NCHW" || x.dtype !== "float32") return stock(call);
+  const info = convInfo("Conv2D", x.shape, filter.shape, attributes);
+  return convolve(wasm, x, filter, info.outShape, geometryOf(info));
+};
 
 /**
  * Gradient of conv2d with respect to its filter.
  * inputs x [B, H, W, Cin], dy [B, H', W', Cout] -> [kh, kw, Cin, Cout].
  */
-export function conv2DBackpropFilter(simd: SimdKernels): tf.KernelFunc {
-  return ({ inputs, attrs, backend: untyped }) => {
-    const backend = untyped as WasmBackend;
+export const conv2DBackpropFilter: WasmTfKernel =
+  (wasm) =>
+  ({ inputs, attrs }) => {
     const { x, dy } = inputs as { x: tf.TensorInfo; dy: tf.TensorInfo };
     const { filterShape, ...rest } = attrs as unknown as ConvAttributes & { filterShape: Shape4D };
     const info = convInfo("Conv2DBackpropFilter", x.shape, filterShape, rest);
-    return filterGradient(simd, backend, x, dy, filterShape, geometryOf(info));
+    return filterGradient(wasm, x, dy, filterShape, geometryOf(info));
   };
-}
 
+/** Input channels of a filter's gradient that are computed together. */
+const BLOCK = 4;
+
+/** It sums over pictures and pixels, so it is cut by input channels: nothing needs to be added up afterwards. */
 export function filterGradient(
-  simd: SimdKernels,
-  backend: WasmBackend,
+  wasm: WasmContext,
   x: tf.TensorInfo,
   dy: tf.TensorInfo,
   filterShape: Shape4D,
@@ -51,39 +52,32 @@ export function filterGradient(
   const [batch, inHeight, inWidth, inChannels] = x.shape as Shape4D;
   const [, outHeight, outWidth, outChannels] = dy.shape as Shape4D;
   const [filterHeight, filterWidth] = filterShape;
-  const gradient = backend.makeOutput(filterShape, "float32");
-  const bytes = simd.conv2dFilterGradientScratch(
+  const gradient = wasm.output(filterShape);
+  const outSizes = [outHeight, outWidth, outChannels, filterHeight, filterWidth] as const;
+  const scratch = (channels: number) =>
+    wasm.scratch.conv2dFilterGradientScratch(inWidth, channels, ...outSizes, strideY);
+  const work = 2 * batch * outHeight * outWidth * outChannels * filterHeight * filterWidth;
+  const cut = { count: inChannels, work, step: BLOCK, scratch };
+  wasm.run("conv2dFilterGradient", cut, ({ from, size, scratch }) => [
+    wasm.address(x, from),
+    batch,
+    inHeight,
     inWidth,
     inChannels,
+    size,
+    wasm.address(dy),
     outHeight,
     outWidth,
     outChannels,
+    wasm.address(gradient, outChannels * from),
     filterHeight,
     filterWidth,
     strideY,
-  );
-  withScratch(backend, bytes, (scratch) =>
-    simd.conv2dFilterGradient(
-      addressOf(backend, x),
-      batch,
-      inHeight,
-      inWidth,
-      inChannels,
-      inChannels,
-      addressOf(backend, dy),
-      outHeight,
-      outWidth,
-      outChannels,
-      addressOf(backend, gradient),
-      filterHeight,
-      filterWidth,
-      strideY,
-      strideX,
-      top,
-      left,
-      scratch,
-    ),
-  );
+    strideX,
+    top,
+    left,
+    scratch,
+  ]);
   return gradient;
 }
 
@@ -92,18 +86,17 @@ export function filterGradient(
  * turned by 180 degrees and its channels swapped.
  * inputs dy [B, H', W', Cout], filter [kh, kw, Cin, Cout] -> [B, H, W, Cin].
  */
-export function conv2DBackpropInput(simd: SimdKernels): tf.KernelFunc {
-  return ({ inputs, attrs, backend }) => {
+export const conv2DBackpropInput: WasmTfKernel =
+  (wasm) =>
+  ({ inputs, attrs }) => {
     const { dy, filter } = inputs as { dy: tf.TensorInfo; filter: tf.TensorInfo };
     const { inputShape, ...rest } = attrs as unknown as ConvAttributes & { inputShape: Shape4D };
     const info = convInfo("Conv2DBackpropInput", inputShape, filter.shape, rest);
-    return inputGradient(simd, backend as WasmBackend, dy, filter, inputShape, geometryOf(info));
+    return inputGradient(wasm, dy, filter, inputShape, geometryOf(info));
   };
-}
 
 export function inputGradient(
-  simd: SimdKernels,
-  backend: WasmBackend,
+  wasm: WasmContext,
   dy: tf.TensorInfo,
   filter: tf.TensorInfo,
   inputShape: Shape4D,
@@ -111,13 +104,13 @@ export function inputGradient(
 ): tf.TensorInfo {
   const [filterHeight, filterWidth] = filter.shape as Shape4D;
   const geometry: Geometry = { strides: [1, 1], top: filterHeight - 1 - top, left: filterWidth - 1 - left };
-  const run = (spread: tf.TensorInfo) => convolve(simd, backend, spread, filter, true, inputShape, geometry);
+  const run = (spread: tf.TensorInfo) => convolve(wasm, spread, filter, inputShape, geometry, { isTurned: true });
   if (strideY === 1 && strideX === 1) return run(dy);
-  const spread = spreadOut(simd, backend, dy, strideY, strideX);
+  const spread = spreadOut(wasm, dy, strideY, strideX);
   try {
     return run(spread);
   } finally {
-    backend.disposeData(spread.dataId);
+    wasm.backend.disposeData(spread.dataId);
   }
 }
 
@@ -133,47 +126,36 @@ function geometryOf({ strideHeight, strideWidth, padInfo: { top, left } }: tf.ba
   return { strides: [strideHeight, strideWidth], top, left };
 }
 
-/**
- * With `turned`, the filter is [kh, kw, Cout, Cin] and turned by 180 degrees. `bias` is the address of what is added to
- * each channel, 0 for nothing.
- */
+/** `bias` is added to each channel. With `isTurned`, the filter is [kh, kw, Cout, Cin] and turned by 180 degrees. */
 export function convolve(
-  simd: SimdKernels,
-  backend: WasmBackend,
+  wasm: WasmContext,
   x: tf.TensorInfo,
   filter: tf.TensorInfo,
-  turned: boolean,
   outShape: Shape4D,
   { strides: [strideY, strideX], top, left }: Geometry,
-  bias = 0,
+  { bias, isTurned = false }: { bias?: tf.TensorInfo; isTurned?: boolean } = {},
 ): tf.TensorInfo {
   const [batch, inHeight, inWidth, inChannels] = x.shape as Shape4D;
   const [filterHeight, filterWidth] = filter.shape as Shape4D;
   const [, outHeight, outWidth, outChannels] = outShape;
-  const output = backend.makeOutput(outShape, "float32");
-  const bytes = simd.conv2dScratch(
-    inChannels,
-    outHeight,
-    outWidth,
-    outChannels,
-    filterHeight,
-    filterWidth,
-    strideY,
-    strideX,
-  );
-  withScratch(backend, bytes, (scratch) =>
-    simd.conv2d(
-      addressOf(backend, x),
-      batch,
+  const output = wasm.output(outShape);
+  const [picture, outRow] = [inHeight * inWidth * inChannels, outWidth * outChannels];
+  const outSizes = [outHeight, outWidth, outChannels, filterHeight, filterWidth] as const;
+  const scratch = () => wasm.scratch.conv2dScratch(inChannels, ...outSizes, strideY, strideX);
+  const rowWork = 2 * outRow * filterHeight * filterWidth * inChannels;
+  if (wasm.isEven(batch)) {
+    wasm.run("conv2d", { count: batch, work: outHeight * rowWork, scratch }, ({ from, size, scratch }) => [
+      wasm.address(x, picture * from),
+      size,
       inHeight,
       inWidth,
       inChannels,
-      addressOf(backend, filter),
+      wasm.address(filter),
       filterHeight,
       filterWidth,
-      turned ? 1 : 0,
-      bias,
-      addressOf(backend, output),
+      Number(isTurned),
+      wasm.address(bias),
+      wasm.address(output, outHeight * outRow * from),
       outHeight,
       outWidth,
       outChannels,
@@ -182,27 +164,46 @@ export function convolve(
       top,
       left,
       scratch,
-    ),
-  );
+    ]);
+    return output;
+  }
+  // The pictures cannot be shared evenly, so the rows of each are.
+  for (let b = 0; b < batch; b++) {
+    wasm.run("conv2d", { count: outHeight, work: rowWork, scratch }, ({ from, size, scratch }) => [
+      wasm.address(x, picture * b),
+      1,
+      inHeight,
+      inWidth,
+      inChannels,
+      wasm.address(filter),
+      filterHeight,
+      filterWidth,
+      Number(isTurned),
+      wasm.address(bias),
+      wasm.address(output, outRow * (outHeight * b + from)),
+      size,
+      outWidth,
+      outChannels,
+      strideY,
+      strideX,
+      top - strideY * from,
+      left,
+      scratch,
+    ]);
+  }
   return output;
 }
 
 /** Puts stride - 1 zeros after every row and column: [B, H, W, C] -> [B, H*strideY, W*strideX, C]. */
-function spreadOut(
-  simd: SimdKernels,
-  backend: WasmBackend,
-  dy: tf.TensorInfo,
-  strideY: number,
-  strideX: number,
-): tf.TensorInfo {
+function spreadOut(wasm: WasmContext, dy: tf.TensorInfo, strideY: number, strideX: number): tf.TensorInfo {
   const [batch, height, width, channels] = dy.shape as Shape4D;
-  const spread = backend.makeOutput([batch, height * strideY, width * strideX, channels], "float32");
-  floatsOf(backend, spread).fill(0);
-  const pixel = 4 * channels;
+  const spread = wasm.output([batch, height * strideY, width * strideX, channels]);
+  floatsOf(wasm.backend, spread).fill(0);
+  const pixel = FLOAT_BYTES * channels;
   for (let row = 0; row < batch * height; row++) {
-    const from = addressOf(backend, dy) + row * width * pixel;
-    const to = addressOf(backend, spread) + row * strideY * width * strideX * pixel;
-    simd.copyRows(from, pixel, to, strideX * pixel, pixel, width);
+    const from = wasm.address(dy, row * width * channels);
+    const to = wasm.address(spread, row * strideY * width * strideX * channels);
+    wasm.copyRows(from, pixel, to, strideX * pixel, pixel, width);
   }
   return spread;
 }

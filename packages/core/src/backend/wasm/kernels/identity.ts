@@ -1,15 +1,11 @@
 import type * as tf from "@tensorflow/tfjs";
-import type { WasmBackend } from "../memory.js";
+import type { WasmTfKernel } from "./kernel.js";
 
 /**
- * tf.clone: the same values under another name, as on the other backends. The stock kernel copies them, and
+ * tf.clone: another tensor of the same data, as on the other backends. The stock kernel copies the numbers, and
  * TensorFlow.js clones whatever a gradient may need.
  */
-export function identity(stock: tf.KernelFunc): tf.KernelFunc {
-  return (call) => {
-    const { x } = call.inputs as { x: tf.TensorInfo };
-    if (x.dtype === "string") return stock(call);
-    (call.backend as WasmBackend).incRef(x.dataId);
-    return { dataId: x.dataId, shape: x.shape, dtype: x.dtype };
-  };
-}
+export const identity: WasmTfKernel = (wasm, stock) => (call) => {
+  const { x } = call.inputs as { x: tf.TensorInfo };
+  return x.dtype === "string" ? stock(call) : wasm.share(x);
+};

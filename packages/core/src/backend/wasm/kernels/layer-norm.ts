@@ -1,35 +1,48 @@
-import { type FusedKernel, sizeOf } from "./fused.js";
+import { ELEMENTWISE } from "../context.js";
+import { sizeOf } from "../memory.js";
+import type { WasmLayerKernel } from "./kernel.js";
 
 /** x [..., C], w, b [C] -> the same shape, and mean and 1 / deviation [rows, 2] for the gradient. */
-export const layerNorm: FusedKernel<"x" | "w" | "b", { eps: number }> = (place, { x, w, b }, { eps }) => {
-  const features = x.shape.at(-1)!;
-  const rows = sizeOf(x.shape) / features;
-  const [y, statistics] = [place.make(x.shape), place.make([rows, 2])];
-  place.simd.layerNorm(place.at(x), rows, features, place.at(w), place.at(b), eps, place.at(y), place.at(statistics));
-  return [y, statistics];
+export const wasmLayerNorm: WasmLayerKernel<"x" | "w" | "b", { eps: number }, "saved0"> = {
+  forward(wasm, { x, w, b }, { eps }) {
+    const { rows, features } = sizes(x.shape);
+    const [y, statistics] = [wasm.output(x.shape), wasm.output([rows, 2])];
+    wasm.run("layerNorm", { count: rows, work: ELEMENTWISE * features }, ({ from, size }) => [
+      wasm.address(x, features * from),
+      size,
+      features,
+      wasm.address(w),
+      wasm.address(b),
+      eps,
+      wasm.address(y, features * from),
+      wasm.address(statistics, 2 * from),
+    ]);
+    return [y, statistics];
+  },
+
+  gradient(wasm, { x, w, b, saved0: statistics, dy }) {
+    const { rows, features } = sizes(x.shape);
+    const [dx, dw, db] = [wasm.output(x.shape), wasm.output(w.shape), wasm.output(b.shape)];
+    const scratch = () => wasm.scratch.layerNormScratch(features);
+    const sums = { sums: [wasm.address(dw), wasm.address(db)], length: features };
+    const cut = { count: rows, work: ELEMENTWISE * features, scratch };
+    wasm.runAndSum("layerNormGradient", cut, sums, ({ from, size, scratch }, [dwPart, dbPart]) => [
+      wasm.address(x, features * from),
+      wasm.address(dy, features * from),
+      size,
+      features,
+      wasm.address(w),
+      wasm.address(statistics, 2 * from),
+      wasm.address(dx, features * from),
+      dwPart!,
+      dbPart!,
+      scratch,
+    ]);
+    return [dx, dw, db];
+  },
 };
 
-/** saved0 is the statistics, dy [..., C] -> gradients of x, w and b. */
-export const layerNormGradient: FusedKernel<"x" | "w" | "b" | "saved0" | "dy"> = (
-  place,
-  { x, w, b, saved0: statistics, dy },
-) => {
-  const features = x.shape.at(-1)!;
-  const rows = sizeOf(x.shape) / features;
-  const [dx, dw, db] = [place.make(x.shape), place.make(w.shape), place.make(b.shape)];
-  place.withScratch(place.simd.layerNormScratch(features), (scratch) =>
-    place.simd.layerNormGradient(
-      place.at(x),
-      place.at(dy),
-      rows,
-      features,
-      place.at(w),
-      place.at(statistics),
-      place.at(dx),
-      place.at(dw),
-      place.at(db),
-      scratch,
-    ),
-  );
-  return [dx, dw, db];
-};
+function sizes(shape: number[]) {
+  const features = shape.at(-1)!;
+  return { rows: sizeOf(shape) / features, features };
+}

@@ -1,47 +1,158 @@
 import * as tf from "@tensorflow/tfjs";
-import { sizeOf } from "./fused.js";
-import { addressOf, type WasmBackend, withScratch } from "../memory.js";
-import type { SimdKernels } from "../simd-kernels.js";
+import type { WasmContext } from "../context.js";
+import { FLOAT_BYTES, sizeOf } from "../memory.js";
+import type { WasmTfKernel } from "./kernel.js";
 
 /**
  * tf.matMul: a [..., m, k], b [..., k, n], each transposed in its last two axes where its flag says so,
  * batch axes broadcast -> [..., m, n].
  */
-export function batchMatMul(simd: SimdKernels, stock: tf.KernelFunc): tf.KernelFunc {
-  return (call) => {
-    const backend = call.backend as WasmBackend;
-    const { a, b } = call.inputs as { a: tf.Tensor; b: tf.Tensor };
-    const { transposeA, transposeB } = call.attrs as { transposeA: boolean; transposeB: boolean };
-    if (a.dtype !== "float32" || b.dtype !== "float32") return stock(call);
-    const left = matrices(a, transposeA);
-    const right = matrices(b, transposeB);
-    if (left.columns !== right.rows) {
-      throw new Error(
-        `matMul: [${a.shape.join()}]${transposeA ? " transposed" : ""} has ${left.columns} columns, ` +
-          `[${b.shape.join()}]${transposeB ? " transposed" : ""} has ${right.rows} rows; they must be equal.`,
-      );
-    }
-    if (transposeA && transposeB) {
-      // (b a) transposed: rare, and not worth a loop of its own.
-      return tf.tidy(() => tf.matMul(swapLastAxes(a), b, false, true));
-    }
-    const batch = tf.broadcast_util.assertAndGetBroadcastShape(left.batch, right.batch);
-    const c = backend.makeOutput([...batch, left.rows, right.columns], "float32");
-    if (sizeOf(c.shape) === 0) return c;
-    const [m, n, depth] = [left.rows, right.columns, left.columns];
-    const bytes = transposeA ? simd.transposedMatMulScratch(m, n) : simd.batchMatMulScratch(n, depth);
-    withScratch(backend, bytes, (scratch) => {
-      for (const { aIndex, bIndex, cIndex, count, aStep, bStep } of batchRuns(left.batch, right.batch, batch)) {
-        const aFrom = addressOf(backend, a) + 4 * aIndex * left.size;
-        const bFrom = addressOf(backend, b) + 4 * bIndex * right.size;
-        const to = addressOf(backend, c) + 4 * cIndex * m * n;
-        const [aBatch, bBatch] = [aStep * left.size, bStep * right.size];
-        if (transposeA) simd.transposedMatMul(aFrom, aBatch, m, bFrom, bBatch, to, count, m, n, depth, scratch);
-        else simd.batchMatMul(aFrom, aBatch, bFrom, bBatch, Number(transposeB), 0, to, count, m, n, depth, scratch);
-      }
-    });
-    return c;
-  };
+export const batchMatMul: WasmTfKernel = (wasm, stock) => (call) => {
+  const { a, b } = call.inputs as { a: tf.Tensor; b: tf.Tensor };
+  const { transposeA, transposeB } = call.attrs as { transposeA: boolean; transposeB: boolean };
+  if (a.dtype !== "float32" || b.dtype !== "float32") return stock(call);
+  const left = matrices(a, transposeA);
+  const right = matrices(b, transposeB);
+  if (left.columns !== right.rows) {
+    throw new Error(
+      `matMul: [${a.shape.join()}]${transposeA ? " transposed" : ""} has ${left.columns} columns, ` +
+        `[${b.shape.join()}]${transposeB ? " transposed" : ""} has ${right.rows} rows; they must be equal.`,
+    );
+  }
+  if (transposeA && transposeB) {
+    // (b a) transposed: rare, and not worth a loop of its own.
+    return tf.tidy(() => tf.matMul(swapLastAxes(a), b, false, true));
+  }
+  const batch = tf.broadcast_util.assertAndGetBroadcastShape(left.batch, right.batch);
+  const c = wasm.output([...batch, left.rows, right.columns]);
+  if (sizeOf(c.shape) === 0) return c;
+  const [m, n, depth] = [left.rows, right.columns, left.columns];
+  for (const { aIndex, bIndex, cIndex, count, aStep, bStep } of batchRuns(left.batch, right.batch, batch)) {
+    const operands = {
+      a: wasm.address(a, aIndex * left.size),
+      b: wasm.address(b, bIndex * right.size),
+      c: wasm.address(c, cIndex * m * n),
+      batch: count,
+      aBatch: aStep * left.size,
+      bBatch: bStep * right.size,
+      m,
+      n,
+      depth,
+    };
+    if (transposeA) transposedProduct(wasm, operands);
+    else product(wasm, { ...operands, isTransposed: transposeB });
+  }
+  return c;
+};
+
+/** Addresses of dense matrices, their sizes, and how many numbers lie from one of a batch to the next (default 0). */
+interface Operands {
+  a: number;
+  b: number;
+  c: number;
+  batch?: number;
+  aBatch?: number;
+  bBatch?: number;
+  m: number;
+  n: number;
+  depth: number;
+}
+
+/** c [m, n] = a [m, depth] b [depth, n] + bias [n]; with `isTransposed`, b is [n, depth]. */
+export function product(
+  wasm: WasmContext,
+  {
+    a,
+    b,
+    c,
+    batch = 1,
+    aBatch = 0,
+    bBatch = 0,
+    m,
+    n,
+    depth,
+    bias = 0,
+    isTransposed = false,
+  }: Operands & {
+    bias?: number;
+    isTransposed?: boolean;
+  },
+): void {
+  const scratch = () => wasm.scratch.batchMatMulScratch(n, depth);
+  const work = 2 * n * depth;
+  if (batch > 1) {
+    wasm.run("batchMatMul", { count: batch, work: m * work, scratch }, ({ from, size, scratch }) => [
+      a + FLOAT_BYTES * aBatch * from,
+      aBatch,
+      b + FLOAT_BYTES * bBatch * from,
+      bBatch,
+      Number(isTransposed),
+      bias,
+      c + FLOAT_BYTES * m * n * from,
+      size,
+      m,
+      n,
+      depth,
+      scratch,
+    ]);
+  } else {
+    wasm.run("batchMatMul", { count: m, work, scratch }, ({ from, size, scratch }) => [
+      a + FLOAT_BYTES * depth * from,
+      aBatch,
+      b,
+      bBatch,
+      Number(isTransposed),
+      bias,
+      c + FLOAT_BYTES * n * from,
+      batch,
+      size,
+      n,
+      depth,
+      scratch,
+    ]);
+  }
+}
+
+/** Columns of a that are computed together. */
+const BLOCK = 4;
+
+/** c [m, n] = a^T b, a [depth, m], b [depth, n], as in the gradient of a weight. It is cut by columns of a. */
+export function transposedProduct(
+  wasm: WasmContext,
+  { a, b, c, batch = 1, aBatch = 0, bBatch = 0, m, n, depth }: Operands,
+): void {
+  if (batch > 1) {
+    const cut = { count: batch, work: 2 * m * n * depth, scratch: () => wasm.scratch.transposedMatMulScratch(m, n) };
+    wasm.run("transposedMatMul", cut, ({ from, size, scratch }) => [
+      a + FLOAT_BYTES * aBatch * from,
+      aBatch,
+      m,
+      b + FLOAT_BYTES * bBatch * from,
+      bBatch,
+      c + FLOAT_BYTES * m * n * from,
+      size,
+      m,
+      n,
+      depth,
+      scratch,
+    ]);
+  } else {
+    const scratch = (size: number) => wasm.scratch.transposedMatMulScratch(size, n);
+    const cut = { count: m, work: 2 * n * depth, step: BLOCK, scratch };
+    wasm.run("transposedMatMul", cut, ({ from, size, scratch }) => [
+      a + FLOAT_BYTES * from,
+      aBatch,
+      m,
+      b,
+      bBatch,
+      c + FLOAT_BYTES * n * from,
+      batch,
+      size,
+      n,
+      depth,
+      scratch,
+    ]);
+  }
 }
 
 function swapLastAxes(x: tf.Tensor): tf.Tensor {
@@ -83,10 +194,10 @@ function broadcastIndex(index: number, full: number[], shape: number[]): number 
   let result = 0;
   let stride = 1;
   for (let axis = 1; axis <= full.length; axis++) {
-    const place = index % full.at(-axis)!;
+    const position = index % full.at(-axis)!;
     index = Math.floor(index / full.at(-axis)!);
     const size = shape.at(-axis) ?? 1;
-    if (size > 1) result += place * stride;
+    if (size > 1) result += position * stride;
     stride *= size;
   }
   return result;

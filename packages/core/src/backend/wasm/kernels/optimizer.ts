@@ -1,7 +1,7 @@
 import type * as tf from "@tensorflow/tfjs";
-import { type FusedKernel, type Place, sizeOf } from "./fused.js";
-
-const FLOAT = 4;
+import { ELEMENTWISE, type WasmContext } from "../context.js";
+import { FLOAT_BYTES, sizeOf } from "../memory.js";
+import type { WasmKernel } from "./kernel.js";
 
 interface AdamWAttributes {
   parts: number;
@@ -15,23 +15,23 @@ interface AdamWAttributes {
 
 /**
  * A list of moments m and v of any number of parameters, one after another; of these, `parts` tensors; and of their
- * gradients, as many, or all one after another in one tensor -> the new m, v and parameters. Moments that are nobody
- * else's, as an optimizer's are, are written over, so that less memory is touched.
+ * gradients, as many, or all one after another in one tensor -> the new m, v and parameters. Moments that share their
+ * data with no other tensor, as an optimizer's, are written over, so that less memory is touched.
  */
-export const adamWInParts: FusedKernel<string, AdamWAttributes> = (place, inputs, attributes) => {
+export const wasmAdamWInParts: WasmKernel<string, AdamWAttributes> = (wasm, inputs, attributes) => {
   const { parts: count, keep, fresh1, keep2, fresh2, eps, rate } = attributes;
   const [oldM, oldV, ...rest] = Object.values(inputs) as [tf.TensorInfo, tf.TensorInfo, ...tf.TensorInfo[]];
-  const [m, v] = [toWriteOver(place, oldM), toWriteOver(place, oldV)];
+  const [m, v] = [toWriteOver(wasm, oldM), toWriteOver(wasm, oldV)];
   const parts = rest.slice(0, count);
-  const gradientsAt = addresses(place, rest.slice(count), parts);
-  let [mAt, vAt] = [place.at(m), place.at(v)];
+  const gradientsAt = addresses(wasm, rest.slice(count), parts);
+  let first = 0;
   const moved = parts.map((p, i) => {
-    const [newP, size] = [place.make(p.shape), sizeOf(p.shape)];
-    place.simd.adamW(
-      place.at(p),
-      mAt,
-      vAt,
-      gradientsAt[i]!,
+    const [newP, total, start] = [wasm.output(p.shape), sizeOf(p.shape), first];
+    wasm.run("adamW", { count: total, work: ELEMENTWISE }, ({ from, size }) => [
+      wasm.address(p, from),
+      wasm.address(m, start + from),
+      wasm.address(v, start + from),
+      gradientsAt[i]! + FLOAT_BYTES * from,
       size,
       keep,
       fresh1,
@@ -39,67 +39,72 @@ export const adamWInParts: FusedKernel<string, AdamWAttributes> = (place, inputs
       fresh2,
       eps,
       rate,
-      place.at(newP),
-    );
-    mAt += FLOAT * size;
-    vAt += FLOAT * size;
+      wasm.address(newP, from),
+    ]);
+    first += total;
     return newP;
   });
   return [m, v, ...moved];
 };
 
 /**
- * A list of an average and values -> average + (values - average) fresh, written over the average if it is nobody
- * else's too.
+ * A list of an average and values -> average + (values - average) fresh, written over the average if that shares its
+ * data with no other tensor.
  */
-export const movingAverage: FusedKernel<string, { fresh: number }> = (place, inputs, { fresh }) => {
+export const wasmMovingAverage: WasmKernel<string, { fresh: number }> = (wasm, inputs, { fresh }) => {
   const [old, ...values] = Object.values(inputs) as [tf.TensorInfo, ...tf.TensorInfo[]];
-  const average = toWriteOver(place, old);
-  let to = place.at(average);
+  const average = toWriteOver(wasm, old);
+  let first = 0;
   for (const value of values) {
-    const size = sizeOf(value.shape);
-    place.simd.movingAverage(to, place.at(value), size, fresh, to);
-    to += FLOAT * size;
+    const [total, start] = [sizeOf(value.shape), first];
+    wasm.run("movingAverage", { count: total, work: ELEMENTWISE }, ({ from, size }) => [
+      wasm.address(average, start + from),
+      wasm.address(value, from),
+      size,
+      fresh,
+      wasm.address(average, start + from),
+    ]);
+    first += total;
   }
   return [average];
 };
 
 /** Where the numbers for each part begin: in a tensor of its own, or all in the first. */
-function addresses(place: Place, tensors: tf.TensorInfo[], parts: tf.TensorInfo[]): number[] {
-  if (tensors.length === parts.length) return tensors.map((tensor) => place.at(tensor));
-  let at = place.at(tensors[0]);
+function addresses(wasm: WasmContext, tensors: tf.TensorInfo[], parts: tf.TensorInfo[]): number[] {
+  if (tensors.length === parts.length) return tensors.map((tensor) => wasm.address(tensor));
+  let first = 0;
   return parts.map(({ shape }) => {
-    const own = at;
-    at += FLOAT * sizeOf(shape);
-    return own;
+    const start = first;
+    first += sizeOf(shape);
+    return wasm.address(tensors[0], start);
   });
 }
 
-/** The tensor itself, or a copy of it where others have its data. */
-function toWriteOver(place: Place, tensor: tf.TensorInfo): tf.TensorInfo {
-  place.at(tensor); // which fetches it from another backend, if it is there
-  return place.isShared(tensor) ? place.copy(tensor) : place.again(tensor);
+/** The tensor itself, or a copy of it where other tensors have its data. */
+function toWriteOver(wasm: WasmContext, tensor: tf.TensorInfo): tf.TensorInfo {
+  wasm.address(tensor); // which moves it here from another backend, if it is there
+  return wasm.isShared(tensor) ? wasm.copy(tensor) : wasm.share(tensor);
 }
 
 /** A list of tensors of any shapes -> all their numbers in that order, as one vector. */
-export const flatJoin: FusedKernel<string> = (place, inputs) => {
+export const wasmFlatJoin: WasmKernel<string> = (wasm, inputs) => {
   const parts = Object.values(inputs);
-  const joined = place.make([parts.reduce((sum, { shape }) => sum + sizeOf(shape), 0)]);
-  let to = place.at(joined);
+  const joined = wasm.output([parts.reduce((sum, { shape }) => sum + sizeOf(shape), 0)]);
+  let to = wasm.address(joined);
   for (const part of parts) {
-    const bytes = FLOAT * sizeOf(part.shape);
-    place.simd.copyRows(place.at(part), 0, to, 0, bytes, 1);
+    const bytes = FLOAT_BYTES * sizeOf(part.shape);
+    wasm.copyRows(wasm.address(part), 0, to, 0, bytes, 1);
     to += bytes;
   }
   return [joined];
 };
 
 /** The reverse: a vector -> tensors of `shapes`. */
-export const flatSplit: FusedKernel<"joined", { shapes: number[][] }> = (place, { joined }, { shapes }) => {
-  let from = place.at(joined);
+export const wasmFlatSplit: WasmKernel<"joined", { shapes: number[][] }> = (wasm, { joined }, { shapes }) => {
+  let from = wasm.address(joined);
   return shapes.map((shape) => {
-    const [part, bytes] = [place.make(shape), FLOAT * sizeOf(shape)];
-    place.simd.copyRows(from, 0, place.at(part), 0, bytes, 1);
+    const [part, bytes] = [wasm.output(shape), FLOAT_BYTES * sizeOf(shape)];
+    wasm.copyRows(from, 0, wasm.address(part), 0, bytes, 1);
     from += bytes;
     return part;
   });

@@ -1,5 +1,6 @@
 import type * as WorkerThreads from "node:worker_threads";
 import { isNode, requireFrom } from "../../../platform/node-only.js";
+import type { Threads } from "./cut.js";
 
 /**
  * A place in shared memory where a thread finds its next call: its state, which function, how many arguments, and these
@@ -42,11 +43,8 @@ const run = ({ module, memory, calls, number }) => {
 const IN_NODE = `const { parentPort, workerData } = require("node:worker_threads");${THREAD}parentPort.postMessage("ready"); run(workerData);`;
 const IN_BROWSER = `${THREAD}onmessage = ({ data }) => { postMessage("ready"); run(data); };`;
 
-/** A function of a module, and its arguments for each thread. */
-type Calls = readonly (readonly number[])[];
-
 /** Threads that run functions of one WebAssembly module, all on the same shared memory. */
-export class ThreadPool {
+export class ThreadPool implements Threads {
   readonly #functions: string[];
   readonly #states: Int32Array[];
   readonly #values: Float64Array[];
@@ -55,13 +53,12 @@ export class ThreadPool {
     module: WebAssembly.Module,
     private readonly exports: Record<string, (...values: number[]) => unknown>,
     calls: SharedArrayBuffer,
-    /** The calling thread included. */
-    readonly threads: number,
+    readonly count: number,
     /** Ends the other threads. */
     readonly end: () => void,
   ) {
     this.#functions = WebAssembly.Module.exports(module).map(({ name }) => name);
-    const others = Array.from({ length: threads - 1 }, (_, number) => number * SLOT.bytes);
+    const others = Array.from({ length: count - 1 }, (_, number) => number * SLOT.bytes);
     this.#states = others.map((from) => new Int32Array(calls, from, 3));
     this.#values = others.map((from) => new Float64Array(calls, from, SLOT.bytes / 8));
   }
@@ -83,11 +80,7 @@ export class ThreadPool {
     return new ThreadPool(module, functions, calls, threads, () => ends.forEach((end) => end()));
   }
 
-  /**
-   * Calls the function once with each of some arguments, at most as many as there are threads, and returns when all
-   * have ended.
-   */
-  run(name: string, [own, ...others]: Calls): void {
+  run(name: string, [own, ...others]: readonly (readonly number[])[]): void {
     const index = this.#functions.indexOf(name);
     others.forEach((values, i) => {
       const state = this.#states[i]!;

@@ -60,6 +60,67 @@ export function addOuterProducts(
   v128.store(tile, t31, 112);
 }
 
+/**
+ * Multiplies up to 4 rows of a with a panel of 8 columns: as `addOuterProducts`, but a is read where it lies, since
+ * each of its numbers is used once a panel. The 8 numbers at `first` are added to every row. Rows of a and c are `aRow`
+ * and `cRow` bytes apart; 4 rows of c are written, whatever `rows` is.
+ */
+export function multiplyRows(
+  a: usize,
+  aRow: usize,
+  rows: i32,
+  panel: usize,
+  depth: i32,
+  first: usize,
+  c: usize,
+  cRow: usize,
+): void {
+  // A row beyond the edge reads the last one again.
+  let a0 = a;
+  let a1 = a + <usize>min(1, rows - 1) * aRow;
+  let a2 = a + <usize>min(2, rows - 1) * aRow;
+  let a3 = a + <usize>min(3, rows - 1) * aRow;
+  let c00 = v128.load(first);
+  let c01 = v128.load(first, 16);
+  let c10 = c00;
+  let c11 = c01;
+  let c20 = c00;
+  let c21 = c01;
+  let c30 = c00;
+  let c31 = c01;
+  for (let end = panel + <usize>depth * 32; panel < end; panel += 32) {
+    const b0 = v128.load(panel);
+    const b1 = v128.load(panel, 16);
+    let s = v128.load32_splat(a0);
+    c00 = f32x4.add(c00, f32x4.mul(s, b0));
+    c01 = f32x4.add(c01, f32x4.mul(s, b1));
+    s = v128.load32_splat(a1);
+    c10 = f32x4.add(c10, f32x4.mul(s, b0));
+    c11 = f32x4.add(c11, f32x4.mul(s, b1));
+    s = v128.load32_splat(a2);
+    c20 = f32x4.add(c20, f32x4.mul(s, b0));
+    c21 = f32x4.add(c21, f32x4.mul(s, b1));
+    s = v128.load32_splat(a3);
+    c30 = f32x4.add(c30, f32x4.mul(s, b0));
+    c31 = f32x4.add(c31, f32x4.mul(s, b1));
+    a0 += FLOAT;
+    a1 += FLOAT;
+    a2 += FLOAT;
+    a3 += FLOAT;
+  }
+  v128.store(c, c00);
+  v128.store(c, c01, 16);
+  c += cRow;
+  v128.store(c, c10);
+  v128.store(c, c11, 16);
+  c += cRow;
+  v128.store(c, c20);
+  v128.store(c, c21, 16);
+  c += cRow;
+  v128.store(c, c30);
+  v128.store(c, c31, 16);
+}
+
 /** Every row of the tile := the first `columns` (up to 8) numbers at `bias`, then zeros; all zeros where bias is 0. */
 export function startTile(tile: usize, bias: usize, columns: i32): void {
   memory.fill(tile, 0, TILE);

@@ -1,5 +1,5 @@
 import type { TensorInfo } from "@tensorflow/tfjs";
-import type { Attribute, Binding, NativeBackend, Raw } from "./binding.js";
+import type { Attribute, Binding, NativeBackend, NativeTensor } from "./binding.js";
 import { Constants } from "./constants.js";
 import { hasOneDnn, type OneDnnKernel, oneDnnLabel } from "./one-dnn.js";
 
@@ -14,7 +14,7 @@ const ANONYMOUS = "cd2c89b7-88b7-44c8-ad83-06c2a9158347";
  * takes 22, and small networks are made of thousands (docs/benchmarks.md). What operations make is freed with
  * {@link evaluate}; attributes are those of https://www.tensorflow.org/api_docs/python/tf/raw_ops.
  */
-export class RawOps {
+export class NativeOps {
   readonly #made: number[] = [];
   readonly #binding: Binding;
   readonly #constants: Constants;
@@ -25,8 +25,8 @@ export class RawOps {
   }
 
   /** Runs `body` and gives what it returns to TensorFlow.js; frees all else that it made, also if it throws. */
-  static evaluate(backend: NativeBackend, body: (ops: RawOps) => readonly Raw[]): TensorInfo[] {
-    const ops = new RawOps(backend);
+  static evaluate(backend: NativeBackend, body: (ops: NativeOps) => readonly NativeTensor[]): TensorInfo[] {
+    const ops = new NativeOps(backend);
     const given = new Set<number>();
     try {
       return body(ops).map(({ id, shape, dataId: known }) => {
@@ -49,7 +49,7 @@ export class RawOps {
    * Runs the parts one after the other, also when they run as a graph; of each, frees all that it makes but what it
    * returns, as tf.tidy does.
    */
-  inTurn(parts: readonly (() => Raw[])[]): Raw[][] {
+  inTurn(parts: readonly (() => NativeTensor[])[]): NativeTensor[][] {
     const results = parts.map((part) => {
       const made = this.#tidy(part);
       this.#binding.runAfter?.(made.map(({ id }) => id));
@@ -60,50 +60,50 @@ export class RawOps {
   }
 
   /** Borrows tensors of TensorFlow.js. */
-  take(tensors: TensorInfo[]): Raw[] {
+  take(tensors: TensorInfo[]): NativeTensor[] {
     const ids = this.backend.getInputTensorIds(tensors);
     return tensors.map(({ shape, dataId }, i) => ({ id: ids[i]!, shape, dataId }));
   }
 
-  add = (a: Raw, b: Raw) => this.#float("AddV2", a, b);
-  sub = (a: Raw, b: Raw) => this.#float("Sub", a, b);
-  mul = (a: Raw, b: Raw) => this.#float("Mul", a, b);
-  square = (x: Raw) => this.#float("Square", x);
-  rsqrt = (x: Raw) => this.#float("Rsqrt", x);
-  sigmoid = (x: Raw) => this.#float("Sigmoid", x);
+  add = (a: NativeTensor, b: NativeTensor) => this.#float("AddV2", a, b);
+  sub = (a: NativeTensor, b: NativeTensor) => this.#float("Sub", a, b);
+  mul = (a: NativeTensor, b: NativeTensor) => this.#float("Mul", a, b);
+  square = (x: NativeTensor) => this.#float("Square", x);
+  rsqrt = (x: NativeTensor) => this.#float("Rsqrt", x);
+  sigmoid = (x: NativeTensor) => this.#float("Sigmoid", x);
   /** dy s (1 - s), s the sigmoid of something. */
-  sigmoidGradient = (s: Raw, dy: Raw) => this.#float("SigmoidGrad", s, dy);
-  erf = (x: Raw) => this.#float("Erf", x);
-  exp = (x: Raw) => this.#float("Exp", x);
+  sigmoidGradient = (s: NativeTensor, dy: NativeTensor) => this.#float("SigmoidGrad", s, dy);
+  erf = (x: NativeTensor) => this.#float("Erf", x);
+  exp = (x: NativeTensor) => this.#float("Exp", x);
 
   /** Over the last axis. */
-  softmax(x: Raw): Raw {
+  softmax(x: NativeTensor): NativeTensor {
     return this.#oneDnn("_MklSoftmax", [x]) ?? this.#float("Softmax", x);
   }
 
   /** x sigmoid(x). */
-  silu(x: Raw): Raw {
+  silu(x: NativeTensor): NativeTensor {
     return this.#oneDnn("_MklSwish", [x]) ?? this.mul(x, this.sigmoid(x));
   }
 
   /** Over the last axis of x [..., C], with w, b [C]; undefined where this build of TensorFlow has none. */
-  layerNorm(x: Raw, w: Raw, b: Raw, eps: number): Raw | undefined {
+  layerNorm(x: NativeTensor, w: NativeTensor, b: NativeTensor, eps: number): NativeTensor | undefined {
     const epsilon = { name: "epsilon", type: this.#binding.TF_ATTR_FLOAT, value: eps };
     return this.#oneDnn("_MklLayerNorm", [x, w, b], epsilon);
   }
 
   /** A number. */
-  scalar(value: number): Raw {
+  scalar(value: number): NativeTensor {
     return this.#tensor([], this.#binding.TF_FLOAT, Float32Array.of(value));
   }
 
   /** `value` everywhere. */
-  fill(shape: readonly number[], value: number): Raw {
+  fill(shape: readonly number[], value: number): NativeTensor {
     return this.#run("Fill", this.#constants.types("index_type"), [this.#integers(shape), this.scalar(value)])[0]!;
   }
 
   /** The axes that are averaged over stay, with size 1. */
-  mean(x: Raw, axes: number[]): Raw {
+  mean(x: NativeTensor, axes: number[]): NativeTensor {
     return this.#run(
       "Mean",
       [this.#bool("keep_dims", true), ...this.#constants.types("Tidx")],
@@ -112,7 +112,7 @@ export class RawOps {
   }
 
   /** Without the axes that are summed over, or with size 1. */
-  sum(x: Raw, axes: number[], keepDims = false): Raw {
+  sum(x: NativeTensor, axes: number[], keepDims = false): NativeTensor {
     return this.#run(
       "Sum",
       [this.#bool("keep_dims", keepDims), ...this.#constants.types("Tidx")],
@@ -120,25 +120,25 @@ export class RawOps {
     )[0]!;
   }
 
-  reshape(x: Raw, shape: readonly number[]): Raw {
+  reshape(x: NativeTensor, shape: readonly number[]): NativeTensor {
     if (x.shape.join() === shape.join()) return x;
     return this.#run("Reshape", this.#constants.types("Tshape"), [x, this.#integers(shape)])[0]!;
   }
 
-  transpose(x: Raw, order: number[]): Raw {
+  transpose(x: NativeTensor, order: number[]): NativeTensor {
     return this.#run("Transpose", this.#constants.types("Tperm"), [x, this.#integers(order)])[0]!;
   }
 
-  tile(x: Raw, times: number[]): Raw {
+  tile(x: NativeTensor, times: number[]): NativeTensor {
     return this.#run("Tile", this.#constants.types("Tmultiples"), [x, this.#integers(times)])[0]!;
   }
 
   /** A part of x; a size of -1 is all that is left. */
-  slice(x: Raw, begin: number[], size: number[]): Raw {
+  slice(x: NativeTensor, begin: number[], size: number[]): NativeTensor {
     return this.#run("Slice", this.#constants.types("Index"), [x, this.#integers(begin), this.#integers(size)])[0]!;
   }
 
-  concat(parts: readonly Raw[], axis: number): Raw {
+  concat(parts: readonly NativeTensor[], axis: number): NativeTensor {
     if (parts.length === 1) return parts[0]!;
     const count = { name: "N", type: this.#binding.TF_ATTR_INT, value: parts.length };
     return this.#run("ConcatV2", [count, ...this.#constants.types("Tidx")], [...parts, this.#integers(axis)])[0]!;
@@ -149,7 +149,7 @@ export class RawOps {
    * such operations for variables only, so each operand becomes one for that long. The data of tensors that are nobody
    * else's is written over, and stays theirs; of others it is copied. What operations made before is used up.
    */
-  overwrite(name: string, start: readonly Raw[], inputs: readonly Raw[]): Raw[] {
+  overwrite(name: string, start: readonly NativeTensor[], inputs: readonly NativeTensor[]): NativeTensor[] {
     const number = [this.#numbers("dtype")];
     const variables = start.map((value) => {
       const shape = { name: "shape", type: this.#binding.TF_ATTR_SHAPE, value: value.shape };
@@ -171,7 +171,7 @@ export class RawOps {
         if (dataId) this.backend.tensorMap.get(dataId).id = this.#read(variables[i]!).id;
       }
     }
-    const results = variables.map((variable, i): Raw => {
+    const results = variables.map((variable, i): NativeTensor => {
       const dataId = own[i];
       return dataId
         ? { id: this.backend.tensorMap.get(dataId).id, shape: start[i]!.shape, dataId }
@@ -182,7 +182,7 @@ export class RawOps {
   }
 
   /** Frees what an operation made; leaves a tensor of TensorFlow.js. */
-  #useUp({ id }: Raw): void {
+  #useUp({ id }: NativeTensor): void {
     const index = this.#made.indexOf(id);
     if (index === -1) return;
     this.#made.splice(index, 1);
@@ -190,31 +190,34 @@ export class RawOps {
   }
 
   /** A variable's value, which the caller must free or keep. */
-  #read(variable: Raw): Raw {
+  #read(variable: NativeTensor): NativeTensor {
     return this.#binding.executeOp("ReadVariableOp", [this.#numbers("dtype")], [variable.id], 1)[0]!;
   }
 
-  #keep(made: Raw): Raw {
+  #keep(made: NativeTensor): NativeTensor {
     this.#made.push(made.id);
     return made;
   }
 
   /** Halves of the last axis. */
-  halves(x: Raw): [Raw, Raw] {
+  halves(x: NativeTensor): [NativeTensor, NativeTensor] {
     const count = { name: "num_split", type: this.#binding.TF_ATTR_INT, value: 2 };
-    return this.#run("Split", [count, ...this.#constants.types()], [this.#integers(-1), x], 2) as [Raw, Raw];
+    return this.#run("Split", [count, ...this.#constants.types()], [this.#integers(-1), x], 2) as [
+      NativeTensor,
+      NativeTensor,
+    ];
   }
 
   /**
    * Matrices in the last two axes, either transposed first. Not TensorFlow's MatMul, though that is faster on small
    * ones: when a signal comes while it computes (Ctrl-C, or a profiler's), TensorFlow 2.15 damages its memory.
    */
-  matMul(a: Raw, b: Raw, { transposeA = false, transposeB = false } = {}): Raw {
+  matMul(a: NativeTensor, b: NativeTensor, { transposeA = false, transposeB = false } = {}): NativeTensor {
     const turned = [this.#bool("adj_x", transposeA), this.#bool("adj_y", transposeB)];
     return this.#run("BatchMatMulV2", [...turned, ...this.#constants.types()], [a, b])[0]!;
   }
 
-  #tidy(body: () => Raw[]): Raw[] {
+  #tidy(body: () => NativeTensor[]): NativeTensor[] {
     const before = this.#made.length;
     const results = body();
     const kept = new Set(results.map(({ id }) => id));
@@ -225,11 +228,11 @@ export class RawOps {
     return results;
   }
 
-  #float(name: string, ...inputs: Raw[]): Raw {
+  #float(name: string, ...inputs: NativeTensor[]): NativeTensor {
     return this.#run(name, this.#constants.types(), inputs)[0]!;
   }
 
-  #oneDnn(kernel: OneDnnKernel, inputs: Raw[], ...attributes: Attribute[]): Raw | undefined {
+  #oneDnn(kernel: OneDnnKernel, inputs: NativeTensor[], ...attributes: Attribute[]): NativeTensor | undefined {
     if (!hasOneDnn(this.#binding, kernel)) return undefined;
     return this.#run(
       kernel,
@@ -238,7 +241,7 @@ export class RawOps {
     )[0]!;
   }
 
-  #run(name: string, attributes: readonly Attribute[], inputs: readonly Raw[], outputs = 1): Raw[] {
+  #run(name: string, attributes: readonly Attribute[], inputs: readonly NativeTensor[], outputs = 1): NativeTensor[] {
     const ids = inputs.map(({ id }) => id);
     const made = this.#binding.executeOp(name, attributes, ids, outputs);
     for (const { id } of made) this.#made.push(id);
@@ -253,11 +256,11 @@ export class RawOps {
     return { name, type: this.#binding.TF_ATTR_BOOL, value };
   }
 
-  #integers(values: readonly number[] | number): Raw {
+  #integers(values: readonly number[] | number): NativeTensor {
     return this.#constants.integers(values, (id) => void this.#made.push(id));
   }
 
-  #tensor(shape: number[], type: number, values: Float32Array | Int32Array): Raw {
+  #tensor(shape: number[], type: number, values: Float32Array | Int32Array): NativeTensor {
     const id = this.#binding.createTensor(shape, type, values);
     this.#made.push(id);
     return { id, shape };

@@ -1,0 +1,121 @@
+import type * as tf from "@tensorflow/tfjs";
+import { addressOf, FLOAT_BYTES, sizeOf, type WasmBackend, withScratch } from "./memory.js";
+import type { SimdFunctions } from "./simd-binary.js";
+import { type Cut, type Part, partsOf, type Threads } from "./threads/cut.js";
+
+type ScratchName = Extract<keyof SimdFunctions, `${string}Scratch`>;
+
+/** Functions that are called in parts, one a thread. */
+export type ParallelName = Exclude<keyof SimdFunctions, ScratchName | "copyRows">;
+
+/** Operations below which a call is not cut: a few microseconds' work, which is less than a second thread costs. */
+const LEAST_WORK = 200_000;
+
+/**
+ * Operations that count for a number which is read and written once. Nothing is multiplied then, but memory is read and
+ * perhaps an exponential computed.
+ */
+export const ELEMENTWISE = 20;
+
+/**
+ * What a kernel works with: where tensors lie in the memory of the backend, new tensors, and the SIMD functions. Those
+ * that compute can be called by {@link run} and {@link runAndSum} only, which cut each call for the threads.
+ */
+export class WasmContext {
+  /** Bytes of scratch memory that the functions need. */
+  readonly scratch: Pick<SimdFunctions, ScratchName>;
+  /** copyRows(from, fromRow, to, toRow, bytes, rows), on one thread: more would wait for the memory. */
+  readonly copyRows: SimdFunctions["copyRows"];
+
+  constructor(
+    readonly backend: WasmBackend,
+    private readonly simd: SimdFunctions,
+    private readonly threads: Threads,
+    private readonly leastWork = LEAST_WORK,
+  ) {
+    this.scratch = simd;
+    this.copyRows = simd.copyRows;
+  }
+
+  /** Address of a tensor's number `index`; 0 where there is no tensor. */
+  address(tensor: tf.TensorInfo | undefined, index = 0): number {
+    return tensor ? addressOf(this.backend, tensor) + FLOAT_BYTES * index : 0;
+  }
+
+  /** A new tensor; its numbers are whatever the memory holds. */
+  output(shape: number[], dtype: "float32" | "int32" = "float32"): tf.TensorInfo {
+    return this.backend.makeOutput(shape, dtype);
+  }
+
+  /** Another tensor of the same data. */
+  share({ dataId, shape, dtype }: tf.TensorInfo): tf.TensorInfo {
+    this.backend.incRef(dataId);
+    return { dataId, shape, dtype };
+  }
+
+  /** Whether other tensors have the same data, as clones and reshaped ones do. */
+  isShared({ dataId }: tf.TensorInfo): boolean {
+    return this.backend.refCount(dataId) > 1;
+  }
+
+  copy(tensor: tf.TensorInfo): tf.TensorInfo {
+    const copy = this.output(tensor.shape);
+    this.copyRows(this.address(tensor), 0, this.address(copy), 0, FLOAT_BYTES * sizeOf(tensor.shape), 1);
+    return copy;
+  }
+
+  /** Whether `count` things make parts of nearly the same size, one a thread. */
+  isEven(count: number): boolean {
+    const { count: threads } = this.threads;
+    return count % threads === 0 || count >= 4 * threads;
+  }
+
+  /** Calls a SIMD function on all threads. `argumentsOf` gives the arguments of one part of the cut. */
+  run<Name extends ParallelName>(name: Name, cut: Cut, argumentsOf: (part: Part) => Parameters<SimdFunctions[Name]>) {
+    this.#call(name, this.#partsOf(cut), cut, argumentsOf);
+  }
+
+  /**
+   * The same for a function that also sums over the things that are cut: each part gets memory of its own for its sums,
+   * which are added up afterwards. `sums` are the addresses of the results, of `length` numbers each.
+   */
+  runAndSum<Name extends ParallelName>(
+    name: Name,
+    cut: Cut,
+    { sums, length }: { sums: readonly number[]; length: number },
+    argumentsOf: (part: Part, sums: readonly number[]) => Parameters<SimdFunctions[Name]>,
+  ): void {
+    const parts = this.#partsOf(cut);
+    if (parts.length === 1) return this.#call(name, parts, cut, (part) => argumentsOf(part, sums));
+    const bytes = FLOAT_BYTES * length;
+    withScratch(this.backend, sums.length * parts.length * bytes, (scratch) => {
+      const sumsOf = (part: number) => sums.map((_, i) => scratch + (i * parts.length + part) * bytes);
+      this.#call(name, parts, cut, (part, i) => argumentsOf(part, sumsOf(i)));
+      sumsOf(0).forEach((from, i) => this.simd.sumOver(from, 1, parts.length, length, 1, sums[i]!));
+    });
+  }
+
+  #partsOf(cut: Cut) {
+    return partsOf(cut, cut.count * cut.work < this.leastWork ? 1 : this.threads.count);
+  }
+
+  #call<Name extends ParallelName>(
+    name: Name,
+    parts: readonly Omit<Part, "scratch">[],
+    { scratch }: Cut,
+    argumentsOf: (part: Part, i: number) => Parameters<SimdFunctions[Name]>,
+  ): void {
+    const call = (addresses: (part: number) => number) => {
+      const calls = parts.map((part, i) => argumentsOf({ ...part, scratch: addresses(i) }, i));
+      this.threads.run(name, calls);
+    };
+    if (!scratch) return call(() => 0);
+    const bytes = apart(scratch(Math.max(...parts.map(({ size }) => size))));
+    withScratch(this.backend, parts.length * bytes, (first) => call((part) => first + part * bytes));
+  }
+}
+
+/** So many bytes and two cache lines more, so that no two threads write to neighbouring lines. */
+function apart(bytes: number): number {
+  return Math.ceil(bytes / 128 + 1) * 128;
+}
