@@ -4,7 +4,8 @@
  * - `npm run bench [-- part of a workload's name ...] [--rounds 8] [--backend webgpu] [--write]`: all workloads
  * - `-- growth [--rounds 8] [--write]`: how cost grows, as a table and docs/public/growth.svg
  * - `-- overhead [--write]`: what a pass costs besides its kernels, and a step besides its gradients
- * - `-- recorder [part of a workload's name ...] [--rounds 8] [--backend wasm]`: what recording networks saves
+ * - `-- recorder [part of a workload's name ...] [--rounds 8] [--backend wasm] [--threads 1] [--threads 2]`: what
+ *   recording networks saves
  * - `-- card [--backend webgpu] [--peak 67] [--write]`: a graphics card's times, share of its peak, largest batches
  * - `-- full-size [--backend wasm] [--folder FOLDER]`: Stable Diffusion 1.5 at its full size
  *
@@ -31,12 +32,14 @@ const { values, positionals } = parseArgs({
     write: { type: "boolean", default: false },
     folder: { type: "string" },
     peak: { type: "string" },
+    threads: { type: "string", multiple: true },
   },
 });
 const rounds = Number(values.rounds);
 if (!Number.isInteger(rounds) || rounds < 1)
   throw new RangeError(`--rounds must be a whole number from 1, not ${values.rounds}.`);
 if (positionals[0] !== "full-size" && values.folder !== undefined) throw new RangeError("--folder is for full-size.");
+if (positionals[0] !== "recorder" && values.threads !== undefined) throw new RangeError("--threads is for recorder.");
 if (positionals[0] === "full-size") await measureFullSize(values.backend, values.folder);
 else if (positionals[0] === "card")
   await measureCard(
@@ -46,7 +49,13 @@ else if (positionals[0] === "card")
     values.write,
   );
 else if (positionals[0] === "growth") await measureGrowth(rounds, values.write);
-else if (positionals[0] === "recorder") await measureRecorder(values.backend ?? "wasm", rounds, positionals.slice(1));
+else if (positionals[0] === "recorder")
+  await measureRecorder(
+    values.backend ?? "wasm",
+    (values.threads ?? ["1", "2"]).map(Number),
+    rounds,
+    positionals.slice(1),
+  );
 else if (positionals[0] === "overhead") await measureOverhead(rounds, values.write);
 else await compare(positionals);
 

@@ -1,19 +1,24 @@
 /**
- * What recording networks brings: `npm run bench -- recorder [part of a workload's name ...] [--backend node]
- * [--rounds 20]`. The same work is done in turns with recording and without, in one process; the median of each pair's
- * ratio counts, in processor time too, since that hardly depends on what else the machine does.
+ * What recording networks saves: `npm run bench -- recorder`, see main.ts. The same work is done in turns with
+ * recording and without, in one process. The median of each pair's ratio counts, also in processor time, which depends
+ * little on what else the machine does.
  */
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import { availableParallelism, loadavg } from "node:os";
+import { loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
 import { nativeThreads } from "./measure.js";
 import type { Comparison } from "./recorder-runner.js";
 import { machine, markdownTable } from "./report.js";
 
-export async function measureRecorder(backend: string, rounds: number, parts: readonly string[]): Promise<void> {
+export async function measureRecorder(
+  backend: string,
+  threadCounts: readonly number[],
+  rounds: number,
+  parts: readonly string[],
+): Promise<void> {
   const rows: string[][] = [];
-  for (const threads of availableParallelism() > 1 ? [1, 2] : [1]) {
+  for (const threads of threadCounts) {
     await compare(backend, threads, rounds, parts, ({ name, wall, processor }) => {
       rows.push([name, `${threads}`, ...[wall, processor].flatMap(describe)]);
       console.log(rows.at(-1)!.join("  "));

@@ -3,7 +3,8 @@ import * as tf from "@tensorflow/tfjs";
 import { attend } from "../../../nn/attention.js";
 import { adamWUpdate } from "../../../training/adamw.js";
 import { computeOn, uniformValues } from "../../testing/compare.js";
-import { relativeError, ROUNDING, testFusedKernels, valueAndGradients } from "../../testing/fused-kernels.js";
+import { relativeError, ROUNDING, testFusedKernels } from "../../testing/fused-kernels.js";
+import { valueAndGradients } from "../../testing/layer-cases.js";
 import { useBackend } from "../../use-backend.js";
 
 const native = await useBackend("node").then(
@@ -12,7 +13,7 @@ const native = await useBackend("node").then(
 );
 if (native) {
   beforeAll(() => useBackend("node"));
-  testFusedKernels("tensorflow", ["Affine", "Attention", "Geglu", "Gelu", "GroupNorm", "LayerNorm", "Silu"]);
+  testFusedKernels("native", "tensorflow");
 }
 
 (native ? describe : describe.skip)("attention on the native backend (skipped where that is not installed)", () => {
