@@ -1,7 +1,7 @@
 import type * as tf from "@tensorflow/tfjs";
 import { addressOf, FLOAT_BYTES, sizeOf, type WasmBackend, withScratch } from "./memory.js";
 import type { SimdFunctions } from "./simd-binary.js";
-import { type Cut, type Part, partsOf, type Threads } from "./threads/cut.js";
+import { type Cut, type Part, partsOf, type Threads } from "./cut.js";
 
 type ScratchName = Extract<keyof SimdFunctions, `${string}Scratch`>;
 

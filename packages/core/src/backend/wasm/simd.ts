@@ -1,6 +1,6 @@
 import { hasSharedMemory, memoryOf, type WasmBackend } from "./memory.js";
 import { simdBinary, type SimdFunctions } from "./simd-binary.js";
-import { inTurn, type Threads } from "./threads/cut.js";
+import { inTurn, type Threads } from "./cut.js";
 import { ThreadPool } from "./threads/thread-pool.js";
 
 /** Loads our SIMD code onto the memory of a running backend, so that it reads and writes tensors in place. */

@@ -1,6 +1,6 @@
 import type * as WorkerThreads from "node:worker_threads";
 import { isNode, requireFrom } from "../../../platform/node-only.js";
-import type { Threads } from "./cut.js";
+import type { Threads } from "../cut.js";
 
 /**
  * A place in shared memory where a thread finds its next call: its state, which function, how many arguments, and these

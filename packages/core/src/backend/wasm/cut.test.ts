@@ -1,16 +1,16 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import fc from "fast-check";
-import { computeOn, uniformValues, type Values } from "../../testing/compare.js";
-import { LAYER_KERNELS, UPDATE_KERNELS } from "../../fused-kernels.js";
-import { LAYER_CASES, layerInputs, valueAndGradients } from "../../testing/layer-cases.js";
-import { type KernelCase, UPDATE_CASES } from "../../testing/update-cases.js";
-import { useBackend } from "../../use-backend.js";
-import { WasmContext } from "../context.js";
-import { memoryOf, type WasmBackend } from "../memory.js";
-import { registerKernels, TF_KERNELS } from "../register.js";
-import { loadSimd } from "../simd.js";
-import type { SimdFunctions } from "../simd-binary.js";
+import { computeOn, uniformValues, type Values } from "../testing/compare.js";
+import { LAYER_KERNELS, UPDATE_KERNELS } from "../fused-kernels.js";
+import { LAYER_CASES, layerInputs, valueAndGradients } from "../testing/layer-cases.js";
+import { type KernelCase, UPDATE_CASES } from "../testing/update-cases.js";
+import { useBackend } from "../use-backend.js";
+import { WasmContext } from "./context.js";
+import { memoryOf, type WasmBackend } from "./memory.js";
+import { registerKernels, TF_KERNELS } from "./register.js";
+import { loadSimd } from "./simd.js";
+import type { SimdFunctions } from "./simd-binary.js";
 import { inTurn, partsOf, type Threads } from "./cut.js";
 
 let functions: SimdFunctions;

@@ -1,4 +1,4 @@
-import type { SimdFunctions } from "../simd-binary.js";
+import type { SimdFunctions } from "./simd-binary.js";
 
 /** Threads that call SIMD functions. */
 export interface Threads {
