@@ -37,7 +37,7 @@ export const FLOORS = {
     ["src/backend/native/candidate.ts", "src/backend/wasm/candidate.ts"],
     ["src/backend/use-backend.ts"],
     ["src/pipelines/options"],
-    ["src/pipelines/files", "src/pipelines/drawing"],
+    ["src/pipelines/files", "src/pipelines/drawing", "src/pipelines/parts"],
     ["src/pipelines/stable-diffusion"],
     ["src/pipelines/diff-edit", "src/pipelines/pixels", "src/pipelines/unclip"],
     ["src/pipelines"],

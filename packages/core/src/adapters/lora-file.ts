@@ -1,6 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import type { Model } from "../models/model.js";
-import type { Parameter } from "../nn/parameter.js";
+import { namedParameters, type Parameter } from "../nn/parameter.js";
 import { isFloat } from "../weights/dtypes.js";
 import { WeightsMismatchError } from "../weights/errors.js";
 import { float32 } from "../weights/parameters.js";
@@ -8,8 +7,8 @@ import type { SafetensorsFile } from "../weights/safetensors.js";
 import { LoraModules, type LoraPart, loraTensor, type LoraTensor, otherMethod } from "./lora-names.js";
 import { loraFactor, loraSettings, type LoraSettings } from "./lora-settings.js";
 
-/** The networks that LoRAs are added to. */
-export type LoraModels = Partial<Record<LoraPart, Model>>;
+/** The networks that LoRAs are added to: what has parameters, as a Model has. */
+export type LoraModels = Partial<Record<LoraPart, object>>;
 
 /** A low-rank change of one weight. */
 export interface LoraChange {
@@ -74,9 +73,11 @@ export async function readChanges(
 }
 
 function groupTensors(file: SafetensorsFile, models: LoraModels): Group[] {
-  const present = Object.entries(models) as [LoraPart, Model][];
+  const present = (Object.entries(models) as [LoraPart, object | undefined][]).filter(
+    (entry): entry is [LoraPart, object] => entry[1] !== undefined,
+  );
   const modules = new Map(present.map(([part, model]) => [part, new LoraModules(model)]));
-  const parameters = new Map(present.map(([part, model]) => [part, model.namedParameters()]));
+  const parameters = new Map(present.map(([part, model]) => [part, new Map(namedParameters(model))]));
   const groups = new Map<Parameter, Group>();
   const problems: string[] = [];
   const methods = new Set<string>();

@@ -1,6 +1,6 @@
 import { ldmUnetName } from "../weights/ldm-names.js";
-import type { Model } from "../models/model.js";
 import { UNet2DConditionModel } from "../models/unet/unet-2d-condition.js";
+import { namedParameters } from "../nn/parameter.js";
 
 /** The networks that a LoRA can change, by the names of a diffusers folder. */
 export type LoraPart = "unet" | "text_encoder" | "text_encoder_2";
@@ -69,8 +69,8 @@ const PROCESSOR = /\.(?:processor\.)?to_(q|k|v|out)_lora\.(down|up)\.weight$/;
 export class LoraModules {
   readonly #byPath = new Map<string, string>();
 
-  constructor(model: Model) {
-    for (const name of model.namedParameters().keys()) {
+  constructor(model: object) {
+    for (const [name] of namedParameters(model)) {
       if (!name.endsWith(".weight")) continue;
       this.#add(name, name);
       // transformers 5 has a lone text tower without its prefix.

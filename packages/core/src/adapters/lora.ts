@@ -1,10 +1,10 @@
-import * as tf from "@tensorflow/tfjs";
-import type { Parameter } from "../nn/parameter.js";
+import { namedParameters, type Parameter } from "../nn/parameter.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
 import { openSafetensors } from "../weights/safetensors.js";
 import { addOnFile, type AddOnFileOptions } from "./add-on-file.js";
-import { deltaOf, disposeChanges, type LoraChanges, type LoraModels, readChanges } from "./lora-file.js";
+import { type LoraChange, type LoraChanges, type LoraModels, readChanges } from "./lora-file.js";
 import { type LoraSettings, settingsBeside } from "./lora-settings.js";
+import { NetworkLoras } from "./network-loras.js";
 
 /** How strongly, and under which name, to add a LoRA. */
 export interface LoadLoraOptions extends AddOnFileOptions {
@@ -24,19 +24,27 @@ export interface LoadLoraOptions extends AddOnFileOptions {
  * Low-rank adaptations (Hu et al. 2022) in the weights of networks: W' = W + sum of scale * alpha / rank * up down. Any
  * number at once, each with its scale. The weights as they were are kept, so that taking all out brings back their very
  * bits.
+ *
+ * The set of a pipeline works on the networks that are in the pipeline now. A network that is exchanged for another
+ * keeps the LoRAs in its weights: they are not in the set while it is away, and are again when it comes back.
  */
 export class LoraSet {
-  readonly #loras = new Map<string, { scale: number; changes: LoraChanges }>();
-  /** What the LoRAs are added to. */
-  readonly #base = new Map<Parameter, tf.Tensor>();
-  /** What that was before anything was fused into it. */
-  readonly #beforeFuse = new Map<Parameter, tf.Tensor>();
+  readonly #models: () => LoraModels;
+  readonly #networks = new Map<object, NetworkLoras>();
 
-  constructor(readonly models: LoraModels) {}
+  /** @param models the networks, or what tells which they are now */
+  constructor(models: LoraModels | (() => LoraModels)) {
+    this.#models = typeof models === "function" ? models : () => models;
+  }
+
+  /** The networks that LoRAs are added to. */
+  get models(): LoraModels {
+    return this.#models();
+  }
 
   /** Names and scales of those that are in. */
   get scales(): Readonly<Record<string, number>> {
-    return Object.fromEntries([...this.#loras].map(([name, { scale }]) => [name, scale]));
+    return Object.fromEntries(this.#present().flatMap((network) => network.scales));
   }
 
   /**
@@ -50,17 +58,20 @@ export class LoraSet {
   async load(from: BytesFrom, options: LoadLoraOptions = {}): Promise<void> {
     const { scale = 1, name = "default", adapterConfig, ...where } = options;
     requireScale(name, scale);
-    this.#requireFree(name);
+    const { models } = this;
+    this.#requireFree(name, models);
     const source = await addOnFile(from, where);
     const file = await openSafetensors(source);
     try {
-      const changes = await readChanges(file, this.models, {
+      const changes = await readChanges(file, models, {
         given: adapterConfig,
         beside: adapterConfig ? undefined : await settingsBeside(source),
       });
-      this.#requireFree(name); // Another may have taken it while this one was read.
-      this.#loras.set(name, { scale, changes });
-      this.#mix(changes.keys());
+      this.#requireFree(name, models); // Another may have taken it while this one was read.
+      for (const network of networksOf(models)) {
+        const own = changesOf(network, changes);
+        if (own.size > 0) this.#of(network).add(name, scale, own);
+      }
     } finally {
       await file.close();
     }
@@ -69,19 +80,13 @@ export class LoraSet {
   /** Throws RangeError if there is no such LoRA, or on a scale that is no number. */
   setScale(name: string, scale: number): void {
     requireScale(name, scale);
-    const lora = this.#get(name);
-    lora.scale = scale;
-    this.#mix(lora.changes.keys());
+    for (const network of this.#with(name)) network.setScale(name, scale);
   }
 
   /** Takes one out, or all; with none left the weights have their old bits. */
   unload(name?: string): void {
-    for (const each of name === undefined ? [...this.#loras.keys()] : [name]) {
-      const { changes } = this.#get(each);
-      this.#loras.delete(each);
-      this.#mix(changes.keys());
-      disposeChanges(changes);
-    }
+    for (const each of name === undefined ? Object.keys(this.scales) : [name])
+      for (const network of this.#with(each)) network.remove(each);
   }
 
   /**
@@ -89,13 +94,7 @@ export class LoraSet {
    * {@link unfuse} takes that back; with `forGood` nothing is kept for it, which is less memory.
    */
   fuse({ forGood = false }: { forGood?: boolean } = {}): void {
-    for (const [parameter, base] of this.#base) {
-      if (forGood || this.#beforeFuse.has(parameter)) base.dispose();
-      else this.#beforeFuse.set(parameter, base);
-    }
-    this.#base.clear();
-    this.#forgetLoras();
-    if (forGood) this.#forget(this.#beforeFuse);
+    for (const network of this.#present()) network.fuse(forGood);
   }
 
   /**
@@ -103,62 +102,51 @@ export class LoraSet {
    * since.
    */
   unfuse(): void {
-    for (const [parameter, old] of this.#beforeFuse) {
-      this.#base.get(parameter)?.dispose();
-      this.#base.set(parameter, old);
-    }
-    const changed = [...this.#beforeFuse.keys()];
-    this.#beforeFuse.clear();
-    this.#mix(changed);
+    for (const network of this.#present()) network.unfuse();
   }
 
-  /** Frees all that is kept; the weights stay as they are. */
+  /** Frees all that is kept, also for networks that were exchanged; the weights stay as they are. */
   dispose(): void {
-    this.#forgetLoras();
-    this.#forget(this.#base);
-    this.#forget(this.#beforeFuse);
+    for (const network of this.#networks.values()) network.dispose();
+    this.#networks.clear();
   }
 
-  #forgetLoras(): void {
-    for (const { changes } of this.#loras.values()) disposeChanges(changes);
-    this.#loras.clear();
+  #of(network: object): NetworkLoras {
+    const loras = this.#networks.get(network) ?? new NetworkLoras();
+    this.#networks.set(network, loras);
+    return loras;
   }
 
-  #forget(weights: Map<Parameter, tf.Tensor>): void {
-    tf.dispose([...weights.values()]);
-    weights.clear();
+  /** What is in the networks of now. */
+  #present(models = this.models): NetworkLoras[] {
+    return networksOf(models).flatMap((network) => this.#networks.get(network) ?? []);
   }
 
-  #get(name: string) {
-    const lora = this.#loras.get(name);
-    if (lora) return lora;
-    const known = [...this.#loras.keys()].join(", ") || "none";
+  #with(name: string): NetworkLoras[] {
+    const found = this.#present().filter((network) => network.has(name));
+    if (found.length > 0) return found;
+    const known = Object.keys(this.scales).join(", ") || "none";
     throw new RangeError(`There is no LoRA "${name}" in these networks; there is: ${known}.`);
   }
 
-  #requireFree(name: string): void {
-    if (this.#loras.has(name)) throw new RangeError(`A LoRA "${name}" is in already; give this one another name.`);
+  #requireFree(name: string, models: LoraModels): void {
+    if (!this.#present(models).some((network) => network.has(name))) return;
+    throw new RangeError(`A LoRA "${name}" is in already; give this one another name.`);
   }
+}
 
-  /** Computes these weights anew from the old ones and all changes. */
-  #mix(parameters: Iterable<Parameter>): void {
-    const loras = [...this.#loras.values()];
-    for (const parameter of parameters) {
-      const base = this.#base.get(parameter) ?? tf.keep(parameter.toDisk());
-      this.#base.set(parameter, base);
-      tf.tidy(() => {
-        let value = base.clone();
-        for (const { scale, changes } of loras) {
-          const change = changes.get(parameter);
-          if (change && scale !== 0) value = value.add(deltaOf(change, scale, parameter.diskShape));
-        }
-        parameter.assignFromDisk(value);
-      });
-      if (loras.some(({ changes }) => changes.has(parameter))) continue;
-      base.dispose();
-      this.#base.delete(parameter);
-    }
+function networksOf(models: LoraModels): object[] {
+  return Object.values(models).filter((network: object | undefined) => network !== undefined);
+}
+
+/** Those of one network's parameters. */
+function changesOf(network: object, changes: LoraChanges): LoraChanges {
+  const own = new Map<Parameter, LoraChange>();
+  for (const [, parameter] of namedParameters(network)) {
+    const change = changes.get(parameter);
+    if (change) own.set(parameter, change);
   }
+  return own;
 }
 
 function requireScale(name: string, scale: number): void {

@@ -1,4 +1,5 @@
 import { type HubModelOptions, modelFolder } from "../hub/model-source.js";
+import { libraryAndClass } from "../models/library-and-class.js";
 import { modelFromConfig } from "../models/load-model.js";
 import { MODEL_CLASSES } from "../models/model-classes.js";
 import { fileExists, joinPath, listFolder, readText, writeText } from "../platform/files.js";
@@ -41,7 +42,7 @@ export async function convertFolder(from: string, to: string, options: ConvertFo
         const files = await openModelFolder(inside, variant);
         opened.push(...files);
         const tensors = tensorsToCopy(files, modelFromConfig(config, inside).namedParameters(), { dtype, signal });
-        const library = "_class_name" in config ? "diffusers" : "transformers";
+        const { library } = libraryAndClass(config);
         const how = { variant: saveVariant, maxShardBytes };
         writes.push(() => writeModelFolder(outside, library, config, tensors, how));
       } else if (await fileExists(joinPath(inside, "config.json"))) index[part] = [null, null];

@@ -1,4 +1,4 @@
-import type { Model } from "../models/model.js";
+import { libraryAndClass } from "../models/library-and-class.js";
 import { joinPath, writeText } from "../platform/files.js";
 import { tensorsToCopy } from "../weights/copy-tensors.js";
 import { type SaveOptions, writeModelFolder } from "../weights/model-folder.js";
@@ -59,7 +59,7 @@ export async function singleFileToFolder(
       index._class_name = "StableDiffusionInpaintPipeline";
     for (const part of ABSENT[family]) index[part] = [null, null];
     for (const [i, [part, { model }]] of networks.entries()) {
-      const [library, className] = libraryAndClass(model);
+      const { library, className } = libraryAndClass(model.config);
       await writeModelFolder(joinPath(folder, part), library, model.config, tensors[i]!, { variant, maxShardBytes });
       index[part] = [library, className];
     }
@@ -73,12 +73,6 @@ export async function singleFileToFolder(
   } finally {
     await file.close();
   }
-}
-
-/** Configs of diffusers say `_class_name`, those of transformers `architectures`. */
-function libraryAndClass({ config }: Model): ["diffusers" | "transformers", string] {
-  const { _class_name: name, architectures } = config as { _class_name?: string; architectures?: string[] };
-  return name === undefined ? ["transformers", architectures![0]!] : ["diffusers", name];
 }
 
 async function writeJson(path: string, value: object): Promise<void> {

@@ -1,3 +1,4 @@
+import { libraryAndClass } from "../models/library-and-class.js";
 import { fileExists, joinPath, listFolder } from "../platform/files.js";
 import { WeightsReadError } from "../weights/errors.js";
 import { readConfig } from "../weights/model-folder.js";
@@ -16,7 +17,8 @@ export async function inspectFolder(folder: string): Promise<CheckpointReport> {
   if (await fileExists(joinPath(folder, "model_index.json"))) return pipelineReport(folder);
   if (await fileExists(joinPath(folder, "config.json"))) {
     const config = await readConfig(folder);
-    const parts = await partsOf(folder, partNameOf(classNameOf(config)), classNameOf(config));
+    const { className = "unknown" } = libraryAndClass(config);
+    const parts = await partsOf(folder, partNameOf(className), className);
     return {
       kind: "model folder",
       parts,
@@ -80,11 +82,6 @@ function unetFacts(
     inChannels: typeof config.in_channels === "number" ? config.in_channels : 4,
     pictureSize: typeof size === "number" ? size * factor : undefined,
   };
-}
-
-function classNameOf({ _class_name: name, architectures }: Config): string {
-  const known = name ?? [architectures].flat()[0];
-  return typeof known === "string" ? known : "unknown";
 }
 
 function partNameOf(className: string): string {

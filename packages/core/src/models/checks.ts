@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { valuesAtHand } from "../nn/time-embedding.js";
+import type { ClassLabels } from "./denoiser.js";
 import { ModelInputError } from "./errors.js";
 
 /** What a forward function expects of one of its tensors; null: any size. */
@@ -53,6 +54,25 @@ export function refuseTensor(model: string, name: string, tensor: tf.Tensor | un
       `${model}: ${name} was given, but the config's ${key} is null, so it would be ignored. Leave it out.`,
     );
   }
+}
+
+/**
+ * Throws a {@link ModelInputError} unless `labels` are the class labels that are `expected`, one for each of `batch`;
+ * `key` is the config's, which says that there are none.
+ */
+export function checkClassLabels(
+  model: string,
+  expected: ClassLabels | undefined,
+  labels: tf.Tensor | undefined,
+  { batch, key }: { batch: number; key: string },
+): void {
+  if (!expected) return refuseTensor(model, "classLabels", labels, key);
+  if (expected.kind === "vectors") {
+    return requireTensor(model, "classLabels", labels, { shape: [batch, expected.width], axes: "[B, C]" });
+  }
+  const dtype = expected.kind === "ids" ? "int32" : "any";
+  requireTensor(model, "classLabels", labels, { shape: [batch], axes: "[B]", dtype });
+  if (expected.kind === "ids") requireIds(model, "classLabels", labels!, expected.count);
 }
 
 /** Throws a {@link ModelInputError} unless `t` is a finite number or a tensor of 1 or `batch` timesteps. */

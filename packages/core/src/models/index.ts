@@ -1,5 +1,14 @@
 /** `@tfjs-diffusion/core/models`: the networks, one class for each that a `config.json` can name. */
 export { loadModel, type LoadModelOptions, modelFromConfig } from "./load-model.js";
+export type {
+  AddedText,
+  ClassLabels,
+  ConditionalDenoiser,
+  ConditionalDenoiserInputs,
+  Denoiser,
+  DenoiserInputs,
+  DenoiserSizes,
+} from "./denoiser.js";
 export { Model } from "./model.js";
 export { ModelConfigError, ModelInputError } from "./errors.js";
 export type { AutoencoderKLConfig } from "./autoencoder/autoencoder-kl-config.js";

@@ -3,6 +3,7 @@ import { joinPath } from "../platform/files.js";
 import { readConfig, readModelFolder } from "../weights/model-folder.js";
 import type { WeightPrecision } from "../weights/parameters.js";
 import { ModelConfigError } from "./errors.js";
+import { libraryAndClass } from "./library-and-class.js";
 import type { Model } from "./model.js";
 import { MODEL_CLASSES } from "./model-classes.js";
 
@@ -43,8 +44,8 @@ export async function loadModel(from: string | URL, options: LoadModelOptions = 
 
 /** The network of a config, without weights: nothing is allocated. */
 export function modelFromConfig(config: Readonly<Record<string, unknown>>, from = "The config"): Model {
-  const name = config._class_name ?? (config.architectures as string[] | undefined)?.[0];
-  const Class = typeof name === "string" && Object.hasOwn(MODEL_CLASSES, name) ? MODEL_CLASSES[name] : undefined;
+  const { className: name } = libraryAndClass(config);
+  const Class = name !== undefined && Object.hasOwn(MODEL_CLASSES, name) ? MODEL_CLASSES[name] : undefined;
   if (!Class) {
     throw new ModelConfigError(
       `${from}: ${name === undefined ? "no _class_name or architectures names the network" : `${JSON.stringify(name)} is not a known network`}; ` +
@@ -55,8 +56,7 @@ export function modelFromConfig(config: Readonly<Record<string, unknown>>, from 
     return new Class({ ...config });
   } catch (error) {
     // Layers know numbers that do not go together, and not whose they are.
-    if (error instanceof RangeError)
-      throw new ModelConfigError(`${name as string}: ${error.message}`, { cause: error });
+    if (error instanceof RangeError) throw new ModelConfigError(`${name}: ${error.message}`, { cause: error });
     throw error;
   }
 }

@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { NoiseSource } from "@tfjs-diffusion/schedulers";
 import { namedParameters, type Parameter } from "../nn/parameter.js";
 import { forgetRecorded } from "../nn/recorded.js";
+import { libraryAndClass } from "./library-and-class.js";
 import { saveModelFolder, type SaveOptions } from "../weights/model-folder.js";
 
 /**
@@ -37,7 +38,7 @@ export abstract class Model {
    * and a safetensors file, each written whole or not at all.
    */
   async save(folder: string, options?: SaveOptions): Promise<void> {
-    const library = "_class_name" in this.config ? "diffusers" : "transformers";
+    const { library } = libraryAndClass(this.config);
     await saveModelFolder(folder, library, this.config, this.namedParameters(), options);
   }
 

@@ -30,7 +30,8 @@ export type {
   DiffEditSettings,
   DiffEditStep,
 } from "./diff-edit/diff-edit-options.js";
-export { type DiffEditSchedulers, StableDiffusionDiffEditPipeline } from "./diff-edit/diff-edit.js";
+export type { DiffEditParts, DiffEditSchedulers } from "./diff-edit/diff-edit-parts.js";
+export { StableDiffusionDiffEditPipeline } from "./diff-edit/diff-edit.js";
 export { UnCLIPImageVariationPipeline } from "./unclip/unclip-image-variation.js";
 export type {
   UnCLIPDrawingOptions,

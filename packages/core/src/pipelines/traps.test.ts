@@ -147,7 +147,7 @@ describe("A trap avoided:", () => {
   it("guidance asks about the negative prompts first", async () => {
     const { unet } = pipeline.parts;
     const contexts: number[][] = [];
-    const states = (fill: number) => tf.fill<tf.Rank.R3>([1, 77, unet.config.cross_attention_dim as number], fill);
+    const states = (fill: number) => tf.fill<tf.Rank.R3>([1, 77, unet.contextWidth], fill);
     const given = { promptEmbeds: states(2), negativePromptEmbeds: states(1) };
     unet.forward = (x, t, context, inputs) => {
       contexts.push(

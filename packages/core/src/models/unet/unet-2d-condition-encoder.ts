@@ -6,26 +6,16 @@ import { Embedding } from "../../nn/embedding.js";
 import { Linear } from "../../nn/linear.js";
 import type { ResnetBlockOptions } from "../../nn/resnet-block.js";
 import { TimestepEmbedding, timestepSinusoid } from "../../nn/time-embedding.js";
-import { checkTimestep, refuseTensor, requireIds, requireTensor, timestepVector } from "../checks.js";
+import { checkClassLabels, checkTimestep, refuseTensor, requireTensor, timestepVector } from "../checks.js";
+import type { AddedText, ClassLabels, ConditionalDenoiserInputs } from "../denoiser.js";
 import { ModelConfigError } from "../errors.js";
 import { Model } from "../model.js";
 import { attentionFactory } from "./unet-2d-condition-attention.js";
 import { type ConditionLevel, conditionLevels, type UNet2DConditionConfig } from "./unet-2d-condition-config.js";
 import { type Conditioning, DownBlock, MidBlock, resultShapes } from "./unet-blocks.js";
 
-/** What a conditional UNet may read besides latents, time and text; which of them it needs is in its config. */
-export interface ConditionInputs {
-  /** Pooled text, [B, any], for `addition_embed_type: "text_time"` (SDXL). */
-  textEmbeds?: tf.Tensor2D;
-  /** [B, n] numbers: original height and width, crop top and left, target height and width (SDXL). */
-  timeIds?: tf.Tensor2D;
-  /** int32 [B] for a table of classes; [B] for "timestep"; else a float vector [B, n]. */
-  classLabels?: tf.Tensor;
-  /** LCM's embedded guidance scale, [B, time_cond_proj_dim]. */
-  timestepCond?: tf.Tensor2D;
-  /** 1 where the context may be read, 0 where not, [B, L]. */
-  encoderAttentionMask?: tf.Tensor2D;
-}
+/** What a conditional UNet and its ControlNets may read besides latents, time and text; the config says what. */
+export type ConditionInputs = Omit<ConditionalDenoiserInputs, "downResiduals" | "midResidual">;
 
 /** What is computed or looked up for numbers: the rest of the network reads vectors. */
 export interface Vectors {
@@ -102,6 +92,37 @@ export abstract class ConditionEncoder extends Model {
     }
   }
 
+  /** Channels of x. */
+  get inChannels(): number {
+    return this.unet.in_channels;
+  }
+
+  /** Numbers in each state of the context. */
+  get contextWidth(): number {
+    return this.unet.encoder_hid_dim ?? this.levels[0]!.contextChannels;
+  }
+
+  /** What `classLabels` must be; undefined: none. */
+  get classLabels(): ClassLabels | undefined {
+    const { class_embed_type: type, num_class_embeds: count, projection_class_embeddings_input_dim: width } = this.unet;
+    if (type === null) return count === null ? undefined : { kind: "ids", count };
+    if (type === "timestep") return { kind: "times" };
+    return { kind: "vectors", width: type === "identity" ? this.#timeChannels : width! };
+  }
+
+  /** The width of `textEmbeds` and embedded `timeIds` together; undefined: none. */
+  get addedText(): AddedText | undefined {
+    const { projection_class_embeddings_input_dim: width, addition_time_embed_dim: timeIdWidth } = this.unet;
+    return this.add_embedding && { width: width!, timeIdWidth: timeIdWidth! };
+  }
+
+  /** [height, width, channels] of what the way down keeps of x of this size, from the finest, and of the middle. */
+  featureMaps(height: number, width: number): [number, number, number][] {
+    const first: [number, number, number] = [height, width, this.levels[0]!.channels];
+    const kept = [first, ...resultShapes(this.name, this.down_blocks, [height, width])];
+    return [...kept, kept.at(-1)!];
+  }
+
   /** What all residual blocks of the network have in common. */
   protected resnetOptions(): ResnetBlockOptions {
     const config = this.unet;
@@ -126,7 +147,7 @@ export abstract class ConditionEncoder extends Model {
     resultShapes(name, this.down_blocks, [height, width]);
     checkTimestep(name, t, batch);
     requireTensor(name, "context", context, {
-      shape: [batch, null, config.encoder_hid_dim ?? this.levels[0]!.contextChannels],
+      shape: [batch, null, this.contextWidth],
       axes: "[B, L, C]",
       hint: "It is the text encoder's hidden states, one row of tokens for each image.",
     });
@@ -144,7 +165,7 @@ export abstract class ConditionEncoder extends Model {
       refuseTensor(name, "textEmbeds", inputs.textEmbeds, "addition_embed_type");
       refuseTensor(name, "timeIds", inputs.timeIds, "addition_embed_type");
     }
-    this.#checkClassLabels(batch, inputs.classLabels);
+    checkClassLabels(name, this.classLabels, inputs.classLabels, { batch, key: "class_embed_type" });
     if (inputs.timestepCond) {
       if (config.time_cond_proj_dim === null) {
         refuseTensor(name, "timestepCond", inputs.timestepCond, "time_cond_proj_dim");
@@ -250,21 +271,6 @@ export abstract class ConditionEncoder extends Model {
   #sinusoid(t: tf.Tensor1D, features: number): tf.Tensor2D {
     const { flip_sin_to_cos: flipSinToCos, freq_shift: freqShift } = this.unet;
     return timestepSinusoid(t, features, { flipSinToCos, freqShift });
-  }
-
-  #checkClassLabels(batch: number, labels: tf.Tensor | undefined): void {
-    const { unet: config, name } = this;
-    const type = config.class_embed_type;
-    if (type === null && config.num_class_embeds === null)
-      return refuseTensor(name, "classLabels", labels, "class_embed_type");
-    if (type === null) {
-      requireTensor(name, "classLabels", labels, { shape: [batch], axes: "[B]", dtype: "int32" });
-      return requireIds(name, "classLabels", labels!, config.num_class_embeds!);
-    }
-    if (type === "timestep")
-      return requireTensor(name, "classLabels", labels, { shape: [batch], axes: "[B]", dtype: "any" });
-    const width = type === "identity" ? this.#timeChannels : config.projection_class_embeddings_input_dim;
-    requireTensor(name, "classLabels", labels, { shape: [batch, width], axes: "[B, C]" });
   }
 
   #midOnlyCrossAttention(): boolean {

@@ -4,18 +4,16 @@ import { Conv2d } from "../../nn/conv2d.js";
 import { GroupNorm } from "../../nn/group-norm.js";
 import { recorded } from "../../nn/recorded.js";
 import { requireTensor } from "../checks.js";
+import type { ConditionalDenoiser, ConditionalDenoiserInputs } from "../denoiser.js";
 import { ModelInputError } from "../errors.js";
 import { attentionFactory } from "./unet-2d-condition-attention.js";
 import { resolveConditionConfig, type UNet2DConditionConfig } from "./unet-2d-condition-config.js";
-import { ConditionEncoder, type ConditionInputs, type Vectors } from "./unet-2d-condition-encoder.js";
-import { resultShapes, UpBlock } from "./unet-blocks.js";
+import { ConditionEncoder, type Vectors } from "./unet-2d-condition-encoder.js";
+import { sidesOf } from "./sample-size.js";
+import { UpBlock } from "./unet-blocks.js";
 
 /** What the UNet reads besides x, t and context; which of it, the config decides. Borrowed. */
-export interface UNet2DConditionInputs extends ConditionInputs {
-  /** A ControlNet's results: one to add to each feature map that the way down keeps, from the finest. */
-  downResiduals?: readonly tf.Tensor4D[];
-  midResidual?: tf.Tensor4D;
-}
+export type UNet2DConditionInputs = ConditionalDenoiserInputs;
 
 /**
  * The denoiser of Stable Diffusion (Rombach et al. 2022) and its relatives: a UNet (Ronneberger et al. 2015) of
@@ -25,7 +23,7 @@ export interface UNet2DConditionInputs extends ConditionInputs {
  * forward: x [B, H, W, in_channels], t a number or [B], context [B, L, cross_attention_dim] -> [B, H, W, out_channels];
  * H and W may be any size, also odd.
  */
-export class UNet2DConditionModel extends ConditionEncoder {
+export class UNet2DConditionModel extends ConditionEncoder implements ConditionalDenoiser {
   readonly config: UNet2DConditionConfig;
   readonly up_blocks: UpBlock[];
   readonly conv_norm_out: GroupNorm;
@@ -58,6 +56,18 @@ export class UNet2DConditionModel extends ConditionEncoder {
       .reverse();
     this.conv_norm_out = new GroupNorm(groups, first, eps);
     this.conv_out = new Conv2d(first, out_channels, { kernel });
+  }
+
+  get outChannels(): number {
+    return this.config.out_channels;
+  }
+
+  get sampleSize(): [height: number, width: number] | undefined {
+    return sidesOf(this.config.sample_size);
+  }
+
+  get guidanceWidth(): number | undefined {
+    return this.config.time_cond_proj_dim ?? undefined;
   }
 
   /** Borrows its arguments; the caller owns the result. Throws ModelInputError before any work. */
@@ -96,8 +106,8 @@ export class UNet2DConditionModel extends ConditionEncoder {
     { downResiduals, midResidual }: UNet2DConditionInputs,
   ) {
     if (!downResiduals && !midResidual) return;
-    const first = [height, width, this.levels[0]!.channels];
-    const kept = [first, ...resultShapes(this.name, this.down_blocks, [height, width])];
+    const maps = this.featureMaps(height, width);
+    const kept = maps.slice(0, -1);
     if (downResiduals && downResiduals.length !== kept.length) {
       throw new ModelInputError(
         `${this.name}: ${downResiduals.length} downResiduals were given, and this UNet keeps ${kept.length} feature maps. ${OTHER_CONTROLNET}`,
@@ -110,7 +120,7 @@ export class UNet2DConditionModel extends ConditionEncoder {
         hint: OTHER_CONTROLNET,
       });
     for (const [i, residual] of (downResiduals ?? []).entries()) check(`downResiduals[${i}]`, residual, kept[i]!);
-    if (midResidual) check("midResidual", midResidual, kept.at(-1)!);
+    if (midResidual) check("midResidual", midResidual, maps.at(-1)!);
   }
 }
 

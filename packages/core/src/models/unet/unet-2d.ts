@@ -7,19 +7,18 @@ import { recorded } from "../../nn/recorded.js";
 import type { ResnetBlockOptions } from "../../nn/resnet-block.js";
 import { SelfAttention2D, type SelfAttention2DOptions } from "../../nn/spatial-attention.js";
 import { TimestepEmbedding, timestepSinusoid } from "../../nn/time-embedding.js";
-import { checkTimestep, refuseTensor, requireIds, requireTensor, timestepVector } from "../checks.js";
+import { checkClassLabels, checkTimestep, requireTensor, timestepVector } from "../checks.js";
 import { perLevel } from "../config.js";
+import type { ClassLabels, Denoiser, DenoiserInputs } from "../denoiser.js";
 import { Model } from "../model.js";
+import { sidesOf } from "./sample-size.js";
 import { resolveUNet2DConfig, type UNet2DConfig } from "./unet-2d-config.js";
 import { DownBlock, MidBlock, resultShapes, UpBlock } from "./unet-blocks.js";
 
 const NAME = "UNet2DModel";
 
-/** What the UNet reads besides x and t, where the config has a `class_embed_type`. Borrowed. */
-export interface UNet2DInputs {
-  /** int32 [B] for a table of classes; [B] for "timestep"; a float vector [B, n] for "identity". */
-  classLabels?: tf.Tensor;
-}
+/** What the UNet reads besides x and t, where the config has classes. Borrowed. */
+export type UNet2DInputs = DenoiserInputs;
 
 /**
  * The denoiser of DDPM (Ho et al. 2020, appendix B): a UNet of residual and attention blocks that reads a noisy image
@@ -27,7 +26,7 @@ export interface UNet2DInputs {
  *
  * forward: x [B, H, W, in_channels], t a number or [B] -> [B, H, W, out_channels]; H and W may be any size, also odd.
  */
-export class UNet2DModel extends Model {
+export class UNet2DModel extends Model implements Denoiser {
   readonly config: UNet2DConfig;
   readonly conv_in: Conv2d;
   readonly time_embedding: TimestepEmbedding;
@@ -91,13 +90,31 @@ export class UNet2DModel extends Model {
     this.conv_out = new Conv2d(first, config.out_channels);
   }
 
+  get inChannels(): number {
+    return this.config.in_channels;
+  }
+
+  get outChannels(): number {
+    return this.config.out_channels;
+  }
+
+  get sampleSize(): [height: number, width: number] | undefined {
+    return sidesOf(this.config.sample_size);
+  }
+
+  get classLabels(): ClassLabels | undefined {
+    const { class_embed_type: type, num_class_embeds: count } = this.config;
+    if (type === null) return count === null ? undefined : { kind: "ids", count };
+    return type === "timestep" ? { kind: "times" } : { kind: "vectors", width: this.#timeChannels };
+  }
+
   /** Borrows its arguments; the caller owns the result. Throws ModelInputError before any work. */
   forward(x: tf.Tensor4D, t: number | tf.Tensor1D, { classLabels }: UNet2DInputs = {}): tf.Tensor4D {
     const { config } = this;
     requireTensor(NAME, "x", x, { shape: [null, null, null, config.in_channels], axes: "[B, H, W, C]" });
     resultShapes(NAME, this.down_blocks, [x.shape[1], x.shape[2]]);
     checkTimestep(NAME, t, x.shape[0]);
-    this.#checkClassLabels(x.shape[0], classLabels);
+    checkClassLabels(NAME, this.classLabels, classLabels, { batch: x.shape[0], key: "num_class_embeds" });
     return tf.tidy(() => {
       const time = this.#sinusoid(timestepVector(t));
       const classes = classLabels && this.#classVectors(classLabels);
@@ -131,18 +148,6 @@ export class UNet2DModel extends Model {
   #sinusoid(t: tf.Tensor1D): tf.Tensor2D {
     const { block_out_channels, flip_sin_to_cos: flipSinToCos, freq_shift: freqShift } = this.config;
     return timestepSinusoid(t, block_out_channels[0]!, { flipSinToCos, freqShift });
-  }
-
-  #checkClassLabels(batch: number, labels: tf.Tensor | undefined): void {
-    const { class_embed_type: type, num_class_embeds } = this.config;
-    if (type === null && num_class_embeds === null) refuseTensor(NAME, "classLabels", labels, "num_class_embeds");
-    else if (type === "identity") {
-      requireTensor(NAME, "classLabels", labels, { shape: [batch, this.#timeChannels], axes: "[B, C]" });
-    } else {
-      const dtype = type === null ? "int32" : "any";
-      requireTensor(NAME, "classLabels", labels, { shape: [batch], axes: "[B]", dtype });
-      if (type === null) requireIds(NAME, "classLabels", labels!, num_class_embeds!);
-    }
   }
 
   #resnetOptions(): ResnetBlockOptions {

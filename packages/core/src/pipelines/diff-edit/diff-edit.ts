@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
-import { keyedNoise, publicConfig, type Scheduler, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
+import { keyedNoise, type Scheduler } from "@tfjs-diffusion/schedulers";
+import type { ConditionalDenoiser } from "../../models/denoiser.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import { differenceMask } from "./diff-edit-mask.js";
 import {
@@ -17,16 +18,16 @@ import {
   type DiffEditOptions,
   type DiffEditStep,
 } from "./diff-edit-options.js";
+import { type DiffEditParts, diffEditParts, type DiffEditSchedulers } from "./diff-edit-parts.js";
 import { FiniteWatch } from "../drawing/finite-watch.js";
 import { guide, needsGuidance } from "../drawing/guidance.js";
 import { binaryMask, blend } from "../stable-diffusion/inpainting.js";
-import { LatentSpace } from "../stable-diffusion/latent-space.js";
+import { latentSpaces } from "../stable-diffusion/latent-space.js";
 import { requireKnownOptions } from "../options/known-options.js";
 import { requireOption, requirePictures } from "../options/option-checks.js";
 import { planDrawing, planSteps } from "../drawing/plan-steps.js";
 import { PROMPT_OPTIONS } from "../stable-diffusion/stable-diffusion-options.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
-import { preview, previewMap } from "../stable-diffusion/preview.js";
 import { sample } from "../drawing/sampling.js";
 import {
   readStableDiffusionParts,
@@ -44,14 +45,6 @@ const PARTS = {
   [INVERSE]: { className: ["DDIMInverseScheduler", "DPMSolverMultistepInverseScheduler"], optional: true },
 };
 
-/** How to go from noise to pictures and back. */
-export interface DiffEditSchedulers {
-  /** Default: DDIM on the noise levels of the pipeline's scheduler. */
-  scheduler?: Scheduler;
-  /** Its way back, default DDIM's. */
-  inverseScheduler?: Scheduler;
-}
-
 /**
  * DiffEdit (Couairon et al. 2023): changes what a text says of a picture, where it must, with nothing drawn by hand. In
  * three stages: a mask of where the network's answers differ between the text that fits and the one that is wished for
@@ -61,25 +54,33 @@ export interface DiffEditSchedulers {
  * It works with the networks of a StableDiffusionPipeline, its LoRAs and learned words.
  */
 export class StableDiffusionDiffEditPipeline {
-  readonly scheduler: Scheduler;
-  readonly inverseScheduler: Scheduler;
-  readonly #space: LatentSpace;
-  readonly #facts: DiffEditFacts;
-  #previewMap: number[][] | undefined;
+  /** What is assigned to a part takes effect at the next call; the networks and the tokenizer are `pipeline`'s. */
+  readonly parts: DiffEditParts;
+  readonly #spaceOf = latentSpaces();
 
   constructor(
     readonly pipeline: StableDiffusionPipeline,
-    { scheduler, inverseScheduler }: DiffEditSchedulers = {},
+    schedulers: DiffEditSchedulers = {},
   ) {
-    const { vae, textEncoder, tokenizer, scheduler: given } = pipeline.parts;
-    const ofClass = (_class_name: string) =>
-      schedulerFromConfig({ ...publicConfig(given.config), clip_sample: false, _class_name });
-    this.scheduler = scheduler ?? ofClass("DDIMScheduler");
-    this.inverseScheduler = inverseScheduler ?? ofClass("DDIMInverseScheduler");
-    this.#space = new LatentSpace(vae);
-    const { factor, channels: latentChannels } = this.#space;
+    this.parts = diffEditParts(pipeline.parts, schedulers);
+  }
+
+  /** That of `parts`. */
+  get scheduler(): Scheduler {
+    return this.parts.scheduler;
+  }
+
+  /** That of `parts`. */
+  get inverseScheduler(): Scheduler {
+    return this.parts.inverseScheduler;
+  }
+
+  /** Sizes that the parts fix. */
+  #facts(): DiffEditFacts {
+    const { vae, textEncoder, tokenizer } = this.parts;
+    const { factor, channels: latentChannels } = this.#spaceOf(vae);
     const text = { textWidth: textEncoder.config.hidden_size, textTokens: tokensOf(tokenizer, textEncoder) };
-    this.#facts = { factor, latentChannels, ...text };
+    return { factor, latentChannels, ...text };
   }
 
   /**
@@ -103,8 +104,7 @@ export class StableDiffusionDiffEditPipeline {
 
   /** Writes a folder that {@link fromPretrained} and Python's diffusers open. */
   async savePretrained(folder: string, save: SaveOptions = {}): Promise<void> {
-    const { scheduler, inverseScheduler } = this;
-    const parts = { ...stableDiffusionFolders(this.pipeline.parts), scheduler, [INVERSE]: inverseScheduler };
+    const parts = { ...stableDiffusionFolders(this.parts), [INVERSE]: this.parts.inverseScheduler };
     await writePipelineFolder(folder, "StableDiffusionDiffEditPipeline", parts, {
       others: STABLE_DIFFUSION_OTHERS,
       save,
@@ -125,7 +125,10 @@ export class StableDiffusionDiffEditPipeline {
     signal?.throwIfAborted();
     const { steps, guidanceScale, seed } = checkSettings(options);
     const { maps, strength, ratio } = checkMaskSettings(options);
-    const [source, target] = [options.source, options.target].map((given) => checkPrompts(given, this.#facts)) as [
+    const facts = this.#facts();
+    const { unet, vae, scheduler } = this.parts;
+    const space = this.#spaceOf(vae);
+    const [source, target] = [options.source, options.target].map((given) => checkPrompts(given, facts)) as [
       CheckedPrompts,
       CheckedPrompts,
     ];
@@ -135,12 +138,12 @@ export class StableDiffusionDiffEditPipeline {
       `${source.count} prompts`,
       `as for the target, ${target.count}`,
     );
-    const plan = planDrawing(this.scheduler, steps);
-    const pictures = checkPictures(image, target.count, this.#facts);
+    const plan = planDrawing(scheduler, steps);
+    const pictures = checkPictures(image, target.count, facts);
     const held: tf.Tensor[] = [pictures];
     try {
       await requirePictures({ image: pictures });
-      const { first } = stepWindow(this.scheduler, plan, { steps, strength, image: pictures });
+      const { first } = stepWindow(scheduler, plan, { steps, strength, image: pictures });
       const watch = this.#watch(options);
       const noise = options.noise ?? keyedNoise(seed);
       const contexts = [source, target].map((prompts) => {
@@ -150,7 +153,7 @@ export class StableDiffusionDiffEditPipeline {
       });
       const noisy = watch.over("Encoding the picture", () =>
         tf.tidy(() => {
-          const clean = this.#space.encode(pictures, noise, maps);
+          const clean = space.encode(pictures, noise, maps);
           const x = plan.scaleInput(plan.addNoise(clean, noise.normal(clean.shape), first), first);
           const [, ...shape] = clean.shape;
           return x.reshape<tf.Tensor5D>([target.count, maps, ...shape]);
@@ -160,7 +163,7 @@ export class StableDiffusionDiffEditPipeline {
       const ask = (x: tf.Tensor4D, map: number) =>
         contexts.map((context) =>
           watch.over(`Map ${map + 1} of ${maps}`, () =>
-            this.#predict(x, plan.timesteps[first]!, context, guidanceScale),
+            predict(unet, x, plan.timesteps[first]!, context, guidanceScale),
           ),
         ) as [tf.Tensor4D, tf.Tensor4D];
       return await differenceMask({ noisy, ask, ratio, signal });
@@ -195,12 +198,15 @@ export class StableDiffusionDiffEditPipeline {
     options.signal?.throwIfAborted();
     const checked = checkSettings(options);
     const { steps, strength } = checked;
-    const prompts = checkPrompts(options, this.#facts);
-    const plan = planSteps(this.inverseScheduler, steps);
+    const facts = this.#facts();
+    const prompts = checkPrompts(options, facts);
+    const { vae, inverseScheduler } = this.parts;
+    const space = this.#spaceOf(vae);
+    const plan = planSteps(inverseScheduler, steps);
     const end = plan.timesteps.length - (steps - Math.trunc(steps * strength));
     requireOption(end > 0, "strength", strength, `at least ${(1 / steps).toFixed(3)}, for one of ${steps} steps`);
-    const image = checkPictures(options.image, prompts.count, this.#facts);
-    const start = () => plan.resume(this.#space.encode(image, options.noise ?? keyedNoise(checked.seed)), 0);
+    const image = checkPictures(options.image, prompts.count, facts);
+    const start = () => plan.resume(space.encode(image, options.noise ?? keyedNoise(checked.seed)), 0);
     try {
       await requirePictures({ image });
       yield* this.#walk(options, checked, { prompts, plan, start, first: 0, end });
@@ -214,13 +220,15 @@ export class StableDiffusionDiffEditPipeline {
    * made from.
    */
   async generate(options: DiffEditOptions): Promise<{ images: tf.Tensor4D; latents: tf.Tensor4D }> {
+    const parts = { ...this.parts }; // As they are now, as the steps have them.
     let latents: tf.Tensor4D | undefined;
     try {
       for await (const step of this.steps(options)) {
         options.onStep?.(step);
         if (step.index === step.total - 1) latents = step.latents.clone();
       }
-      const images = this.#watch(options).over("Decoding", () => this.#space.decode(latents!));
+      const space = this.#spaceOf(parts.vae);
+      const images = this.#watch(options, parts).over("Decoding", () => space.decode(latents!));
       return { images, latents: latents! };
     } catch (error) {
       latents?.dispose();
@@ -239,11 +247,13 @@ export class StableDiffusionDiffEditPipeline {
     options.signal?.throwIfAborted();
     const checked = checkSettings(options);
     const { steps, strength, numImages } = checked;
-    const prompts = checkPrompts(options, this.#facts);
+    const facts = this.#facts();
+    const prompts = checkPrompts(options, facts);
     const { imageLatents } = options;
-    checkImageLatents(imageLatents, prompts.count, this.#facts);
-    const plan = planDrawing(this.scheduler, steps);
-    const { first, end } = stepWindow(this.scheduler, plan, { steps, strength, image: imageLatents[0] });
+    checkImageLatents(imageLatents, prompts.count, facts);
+    const { scheduler } = this.parts;
+    const plan = planDrawing(scheduler, steps);
+    const { first, end } = stepWindow(scheduler, plan, { steps, strength, image: imageLatents[0] });
     const count = end - first;
     requireOption(
       imageLatents.length === count,
@@ -269,13 +279,15 @@ export class StableDiffusionDiffEditPipeline {
     { guidanceScale, numImages, seed, eta }: ReturnType<typeof checkSettings>,
     { prompts, ...way }: { prompts: CheckedPrompts } & DiffEditWay,
   ): AsyncGenerator<DiffEditStep, void, undefined> {
+    const { unet, vae } = this.parts;
+    const space = this.#spaceOf(vae);
     const watch = this.#watch(options);
     const context = this.#read(prompts, guidanceScale, numImages, watch);
-    const denoise = (x: tf.Tensor4D, t: number) => this.#predict(x, t, context, guidanceScale);
+    const denoise = (x: tf.Tensor4D, t: number) => predict(unet, x, t, context, guidanceScale);
     try {
       const walk = { ...way, denoise, noise: noise ?? keyedNoise(seed), stepOptions: { eta }, signal, watch };
       for await (const { x, index, timestep } of sample(walk)) {
-        const show = () => preview(x, (this.#previewMap ??= previewMap(this.#space)));
+        const show = () => space.preview(x);
         yield { index: index - way.first, total: way.end - way.first, timestep, latents: x, preview: show };
       }
     } finally {
@@ -297,22 +309,22 @@ export class StableDiffusionDiffEditPipeline {
     );
   }
 
-  #predict(x: tf.Tensor4D, t: number, context: tf.Tensor3D, scale: number): tf.Tensor4D {
-    const { unet } = this.pipeline.parts;
-    if (!needsGuidance(scale)) return unet.forward(x, t, context);
-    const output = unet.forward(tf.concat([x, x]), t, context);
-    const [unconditional, conditional] = tf.split(output, 2) as [tf.Tensor4D, tf.Tensor4D];
-    return guide(unconditional, conditional, scale);
-  }
-
-  #watch({ debug = false }: { debug?: boolean }): FiniteWatch {
-    return new FiniteWatch(this.pipeline.parts, debug);
+  #watch({ debug = false }: { debug?: boolean }, parts = this.parts): FiniteWatch {
+    return new FiniteWatch(parts, debug);
   }
 
   /** Frees the weights of all networks: it disposes of `pipeline`. */
   dispose(): void {
     this.pipeline.dispose();
   }
+}
+
+/** The denoiser's answer, guided if the scale asks for that. */
+function predict(unet: ConditionalDenoiser, x: tf.Tensor4D, t: number, context: tf.Tensor3D, scale: number) {
+  if (!needsGuidance(scale)) return unet.forward(x, t, context);
+  const output = unet.forward(tf.concat([x, x]), t, context);
+  const [unconditional, conditional] = tf.split(output, 2) as [tf.Tensor4D, tf.Tensor4D];
+  return guide(unconditional, conditional, scale);
 }
 
 /** The part of a plan that is walked. */

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
+import type { Model } from "../../models/model.js";
 import { useTestBackend } from "../../testing/backend.js";
 import { writeTinyStableDiffusion } from "../../testing/stable-diffusion.js";
 import { StableDiffusionPipeline } from "../stable-diffusion/stable-diffusion.js";
@@ -41,7 +42,7 @@ async function drawWithBroken(
   weight: string,
   onlyFromStep = 0,
 ): Promise<unknown> {
-  const parameter = pipeline.parts[part].namedParameters().get(weight)!;
+  const parameter = (pipeline.parts[part] as Model).namedParameters().get(weight)!;
   const sound = parameter.value.clone();
   const breakIt = () => tf.tidy(() => parameter.assign(sound.add(Infinity)));
   try {

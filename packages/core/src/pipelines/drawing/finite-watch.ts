@@ -1,17 +1,21 @@
 import type * as tf from "@tensorflow/tfjs";
-import { Model } from "../../models/model.js";
 import { checkLayersFinite, NonFiniteLayerError, nonFiniteValues } from "../../nn/layer-trace.js";
+import { namedParameters } from "../../nn/parameter.js";
 
 /**
  * Looks for NaN and infinity in all that a pipeline's networks compute, where its `debug` option asks for it, and names
  * the step, the network and the layer. Without that it does nothing: no kernel runs, and no layer is changed.
  */
 export class FiniteWatch {
-  /** @param parts the networks by the names that errors give them; what is none is left out */
+  readonly #networks: readonly [name: string, network: object][];
+
+  /** @param parts the networks by the names that errors give them; parts that are no networks are left out */
   constructor(
-    readonly parts: object,
+    parts: object,
     readonly isOn: boolean,
-  ) {}
+  ) {
+    this.#networks = isOn ? Object.entries(parts).filter((part): part is [string, object] => isNetwork(part[1])) : [];
+  }
 
   /**
    * Runs `f`, which must not wait for anything: the networks are shared with whatever runs meanwhile.
@@ -21,8 +25,7 @@ export class FiniteWatch {
    */
   over<T>(place: string, f: () => T): T {
     if (!this.isOn) return f();
-    const networks = Object.entries(this.parts).filter(([, part]) => part instanceof Model) as [string, Model][];
-    const ends = networks.map(([name, network]) => checkLayersFinite(network, `${place}, ${name}: `));
+    const ends = this.#networks.map(([name, network]) => checkLayersFinite(network, `${place}, ${name}: `));
     try {
       return f();
     } finally {
@@ -40,4 +43,10 @@ export class FiniteWatch {
       undefined,
     );
   }
+}
+
+/** What has weights, or a forward pass of its own. */
+function isNetwork(part: unknown): part is object {
+  if (typeof part !== "object" || part === null) return false;
+  return "forward" in part || namedParameters(part).next().done === false;
 }

@@ -7,6 +7,8 @@ import { HubError } from "../../hub/errors.js";
 import { COMMIT, FakeHub } from "../../hub/testing/fake-hub.js";
 import { loadModel } from "../../models/load-model.js";
 import type { Model } from "../../models/model.js";
+import type { UNet2DModel } from "../../models/unet/unet-2d.js";
+import type { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
 import { useTestBackend } from "../../testing/backend.js";
 import { fixturePath } from "../../testing/fixture.js";
 import { writeTinyStableDiffusion, writeTinyStableDiffusionXL } from "../../testing/stable-diffusion.js";
@@ -92,7 +94,7 @@ describe("A pipeline by its name on the hub", () => {
       "unet/diffusion_pytorch_model.safetensors",
       "vae/diffusion_pytorch_model.safetensors",
     ]);
-    await expectSameWeights(pipeline.parts.unet, "sd/unet");
+    await expectSameWeights(pipeline.parts.unet as UNet2DConditionModel, "sd/unet");
     const { images, latents } = await pipeline.generate({ prompt: "a hat", numInferenceSteps: 2 });
     expect(images.shape).toEqual([1, 32, 32, 3]);
     tf.dispose([images, latents]);
@@ -130,7 +132,7 @@ describe("A pipeline by its name on the hub", () => {
   it("is a pipeline of pixels, with what it learned to read", async () => {
     await serve(join(tiny, "pixels"));
     const pipeline = await TextToImagePipeline.fromPretrained("owner/name");
-    await expectSameWeights(pipeline.parts.unet, "pixels/unet");
+    await expectSameWeights(pipeline.parts.unet as UNet2DConditionModel, "pixels/unet");
     expect(weights().some((path) => path.startsWith("vae"))).toBe(false);
     pipeline.dispose();
   });
@@ -146,7 +148,7 @@ describe("A pipeline by its name on the hub", () => {
       "text_encoder/model.safetensors",
       "text_proj/diffusion_pytorch_model.safetensors",
     ]);
-    await expectSameWeights(pipeline.parts.superResLast, "variation/super_res_last");
+    await expectSameWeights(pipeline.parts.superResLast as UNet2DModel, "variation/super_res_last");
     expect(pipeline.parts.featureExtractor.outputSize).toEqual([28, 28]);
     pipeline.dispose();
   });

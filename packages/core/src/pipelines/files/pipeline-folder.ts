@@ -2,11 +2,13 @@ import { type FromConfigOptions, schedulerFromConfig, type Scheduler } from "@tf
 import { modelFolder } from "../../hub/model-source.js";
 import { CLIPImageProcessor } from "../../image/clip-image-processor.js";
 import { loadModel, type LoadModelOptions } from "../../models/load-model.js";
+import { libraryAndClass } from "../../models/library-and-class.js";
 import type { Model } from "../../models/model.js";
 import { joinPath, writeText } from "../../platform/files.js";
 import { CLIPTokenizer } from "../../text/tokenizer.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import { parsePythonJson, readJsonObject } from "../../weights/read-json.js";
+import { PipelinePartsError } from "../options/errors.js";
 import { MODEL_INDEX, type PartRequirement, readModelIndex } from "./model-index.js";
 
 const SCHEDULER_FILE = "scheduler_config.json";
@@ -54,14 +56,15 @@ export class PipelineFolder {
     }
   }
 
-  async model<M extends Model>(part: string): Promise<M> {
-    const model = (await loadModel(joinPath(this.folder, part), this.options)) as M;
+  /** A network, typed as what the requirement of this part makes sure of. */
+  async model<M extends object>(part: string): Promise<M> {
+    const model = await loadModel(joinPath(this.folder, part), this.options);
     this.#networks.push(model);
-    return model;
+    return model as unknown as M;
   }
 
   /** A network that may be missing. */
-  async optionalModel<M extends Model>(part: string): Promise<M | undefined> {
+  async optionalModel<M extends object>(part: string): Promise<M | undefined> {
     return this.present.has(part) ? this.model<M>(part) : undefined;
   }
 
@@ -87,7 +90,7 @@ function partsInUse(required: Record<string, PartRequirement>): string[] {
 }
 
 /** What a pipeline is made of, by the names of the subfolders; undefined: absent. */
-export type PipelineParts = Record<string, Model | CLIPTokenizer | CLIPImageProcessor | Scheduler | undefined>;
+export type PipelineParts = Record<string, object | undefined>;
 
 /** What stands in an index besides the parts, and how to write these. */
 export interface WritePipelineOptions {
@@ -96,7 +99,11 @@ export interface WritePipelineOptions {
   save?: SaveOptions;
 }
 
-/** Writes what {@link PipelineFolder} reads. */
+/**
+ * Writes what {@link PipelineFolder} reads.
+ *
+ * @throws PipelinePartsError before any work for a network of one's own that has no `save` and `config`, as a Model has
+ */
 export async function writePipelineFolder(
   folder: string,
   className: string,
@@ -104,28 +111,48 @@ export async function writePipelineFolder(
   { others, save }: WritePipelineOptions = {},
 ): Promise<void> {
   const index: Record<string, unknown> = { ...others };
-  for (const [name, part] of Object.entries(parts)) {
-    if (part === undefined) continue;
-    if (part instanceof CLIPTokenizer || part instanceof CLIPImageProcessor) {
-      await part.save(joinPath(folder, name));
-      index[name] = ["transformers", part instanceof CLIPTokenizer ? "CLIPTokenizer" : "CLIPImageProcessor"];
-    } else if ("plan" in part) {
-      await writeText(joinPath(folder, name, SCHEDULER_FILE), toJson(part.config));
-      index[name] = ["diffusers", part.config._class_name];
-    } else {
-      await part.save(joinPath(folder, name), save);
-      index[name] = libraryAndClass(part);
-    }
+  const present = Object.entries(parts).filter((entry): entry is [string, object] => entry[1] !== undefined);
+  const writes = present.map(([name, part]) => ({ name, ...writeOf(name, part, save) }));
+  for (const { name, entry, write } of writes) {
+    await write(joinPath(folder, name));
+    index[name] = entry;
   }
   const sorted = Object.fromEntries(Object.entries(index).sort(([a], [b]) => (a < b ? -1 : 1)));
   // Last, so that a folder with an index is a whole one.
   await writeText(joinPath(folder, MODEL_INDEX), toJson({ _class_name: className, ...sorted }));
 }
 
-/** Configs of diffusers say `_class_name`, those of transformers `architectures`. */
-function libraryAndClass({ config }: Model): [string, string] {
-  const { _class_name, architectures } = config as { _class_name?: string; architectures?: string[] };
-  return _class_name === undefined ? ["transformers", architectures![0]!] : ["diffusers", _class_name];
+/** How a part is written to its subfolder, and what the index says of it. */
+function writeOf(name: string, part: object, save: SaveOptions | undefined): PartWrite {
+  if (part instanceof CLIPTokenizer || part instanceof CLIPImageProcessor) {
+    const className = part instanceof CLIPTokenizer ? "CLIPTokenizer" : "CLIPImageProcessor";
+    return { entry: ["transformers", className], write: (to) => part.save(to) };
+  }
+  if (isScheduler(part)) {
+    const { config } = part;
+    const write = (to: string) => writeText(joinPath(to, SCHEDULER_FILE), toJson(config));
+    return { entry: ["diffusers", config._class_name], write };
+  }
+  const { library, className } = isSaveable(part) ? libraryAndClass(part.config) : {};
+  if (isSaveable(part) && library && className)
+    return { entry: [library, className], write: (to) => part.save(to, save) };
+  throw new PipelinePartsError(
+    `${name}: a ${part.constructor?.name ?? "plain object"} cannot be saved; let its class extend Model, with a ` +
+      "config whose _class_name names it, or exchange it for a network that can.",
+  );
+}
+
+interface PartWrite {
+  entry: [library: string, className: string];
+  write: (to: string) => Promise<void>;
+}
+
+function isScheduler(part: object): part is Scheduler {
+  return "plan" in part;
+}
+
+function isSaveable(part: object): part is Pick<Model, "config" | "save"> {
+  return "config" in part && "save" in part && typeof part.save === "function";
 }
 
 function toJson(value: object): string {

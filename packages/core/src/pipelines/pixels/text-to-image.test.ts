@@ -7,6 +7,7 @@ import { keyedNoise, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
 import { useBackend } from "../../backend/use-backend.js";
 import { tinyTextToImage } from "../../testing/tiny-text-to-image.js";
 import { PipelineFolderError, PipelineOptionError, PipelinePartsError } from "../options/errors.js";
+import { disposeParts } from "../parts/dispose-parts.js";
 import { keepPixelRange } from "./pixel-range.js";
 import { TextToImagePipeline } from "./text-to-image.js";
 import type { TextToImageOptions } from "./text-to-image-options.js";
@@ -310,7 +311,6 @@ describe("The parts of a text-to-image pipeline", () => {
     expect(() => new TextToImagePipeline({ ...plain, textEncoder2: vector.textEncoder2 })).toThrow(
       /leave textEncoder2 out/,
     );
-    for (const { unet, textEncoder, textEncoder2 } of [vector, plain])
-      for (const network of [unet, textEncoder, textEncoder2]) network?.dispose();
+    for (const parts of [vector, plain]) disposeParts(parts);
   });
 });

@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { toUnit } from "../../image/to-unit.js";
 import type { CLIPTextModel, CLIPTextModelWithProjection } from "../../models/clip/clip-text-model.js";
-import type { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
+import type { ConditionalDenoiser } from "../../models/denoiser.js";
 import { FiniteWatch } from "../drawing/finite-watch.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import { guide, needsGuidance } from "../drawing/guidance.js";
@@ -10,6 +10,8 @@ import { planDrawing } from "../drawing/plan-steps.js";
 import { keepPixelRange } from "./pixel-range.js";
 import type { PartRequirement } from "../files/model-index.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
+import { disposeParts } from "../parts/dispose-parts.js";
+import { liveParts } from "../parts/live-parts.js";
 import { sample } from "../drawing/sampling.js";
 import {
   type TextConditioning,
@@ -18,7 +20,7 @@ import {
   repeatPrompts,
 } from "../stable-diffusion/text-conditioning.js";
 import { checkOptions, type TextToImageOptions, type TextToImageStep } from "./text-to-image-options.js";
-import { type TextToImageParts, pictureShape, requireFittingParts } from "./text-to-image-parts.js";
+import { type TextToImageParts, PART_KINDS, pictureShape, requireFittingParts } from "./text-to-image-parts.js";
 
 /** The parts as `model_index.json` names them, each in its subfolder. */
 const PARTS = {
@@ -36,8 +38,12 @@ const PARTS = {
  * Start: `const pipeline = await TextToImagePipeline.fromPretrained("packages/examples/weights/faces")`.
  */
 export class TextToImagePipeline {
-  constructor(readonly parts: TextToImageParts) {
-    requireFittingParts(parts);
+  /** What is assigned to a part takes effect at the next call; what does not fit is refused. */
+  readonly parts: TextToImageParts;
+
+  /** @throws PipelinePartsError if the parts do not fit */
+  constructor(parts: TextToImageParts) {
+    this.parts = liveParts("TextToImagePipeline", { ...parts }, PART_KINDS, requireFittingParts);
   }
 
   /**
@@ -59,7 +65,7 @@ export class TextToImagePipeline {
           tokenizer: await parts.tokenizer(),
           textEncoder: await parts.model<CLIPTextModel>("text_encoder"),
           textEncoder2: await parts.optionalModel<CLIPTextModelWithProjection>("text_encoder_2"),
-          unet: await parts.model<UNet2DConditionModel>("unet"),
+          unet: await parts.model<ConditionalDenoiser>("unet"),
         }),
     );
   }
@@ -99,6 +105,7 @@ export class TextToImagePipeline {
       options,
       pictureShape(this.parts.unet),
     );
+    const { unet } = this.parts;
     const { latents, signal, debug = false } = options;
     signal?.throwIfAborted();
     const guided = needsGuidance(guidance.guidanceScale);
@@ -110,9 +117,10 @@ export class TextToImagePipeline {
       this.#read(prompts, guided ? negativePrompts : [], numImages),
     );
 
+    const { context, pooled: classLabels } = conditioning;
     const predict = (x: tf.Tensor4D, t: number) => {
-      if (!guided) return this.#predict(x, t, conditioning);
-      const both = this.#predict(tf.concat([x, x]), t, conditioning);
+      if (!guided) return unet.forward(x, t, context, { classLabels });
+      const both = unet.forward(tf.concat([x, x]), t, context, { classLabels });
       const [unconditional, conditional] = tf.split(both, 2) as [tf.Tensor4D, tf.Tensor4D];
       return guide(unconditional, conditional, guidance.guidanceScale, guidance.guidanceRescale);
     };
@@ -139,13 +147,8 @@ export class TextToImagePipeline {
     });
   }
 
-  #predict(x: tf.Tensor4D, t: number, { context, pooled }: TextConditioning): tf.Tensor4D {
-    return this.parts.unet.forward(x, t, context, { classLabels: pooled });
-  }
-
   /** Frees the weights of all networks. */
   dispose(): void {
-    const { unet, textEncoder, textEncoder2 } = this.parts;
-    for (const network of [unet, textEncoder, textEncoder2]) network?.dispose();
+    disposeParts(this.parts);
   }
 }

@@ -141,13 +141,13 @@ describe("Stable Diffusion with a ControlNet", () => {
   });
 
   it.each<[string, Partial<ControlNetConfig>, string]>([
+    ["reads wider text", { cross_attention_dim: 48 }, "contextWidth: 48; expected 16, as the pipeline's denoiser has"],
     [
-      "reads wider text",
-      { cross_attention_dim: 48 },
-      "cross_attention_dim: [48, 48]; expected [16, 16], as the UNet has",
+      "has more layers",
+      { layers_per_block: 2 },
+      "featureMaps: 8x8x16, 8x8x16, 8x8x16, 4x4x16, 4x4x32, 4x4x32, 4x4x32; expected 8x8x16, 8x8x16, 4x4x16, 4x4x32,",
     ],
-    ["has more layers", { layers_per_block: 2 }, "layers_per_block: [2, 2]; expected [1, 1], as the UNet has"],
-    ["has wider ones", { block_out_channels: [32, 64] }, "block_out_channels: [32, 64]; expected"],
+    ["has wider ones", { block_out_channels: [32, 64] }, "featureMaps: 8x8x32, 8x8x32, 4x4x32, 4x4x64, 4x4x64; exp"],
   ])("refuses a ControlNet that %s than the UNet before any work", async (_, different, message) => {
     const image = tf.zeros<tf.Rank.R3>([32, 32, 3]);
     const other = new ControlNetModel({ ...model.config, ...different });

@@ -1,8 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { ControlNetModel } from "../../models/unet/controlnet.js";
-import type { ConditionInputs } from "../../models/unet/unet-2d-condition-encoder.js";
-import type { UNet2DConditionConfig } from "../../models/unet/unet-2d-condition-config.js";
-import type { UNet2DConditionInputs } from "../../models/unet/unet-2d-condition.js";
+import type { ConditionalDenoiser, ConditionalDenoiserInputs } from "../../models/denoiser.js";
 import { requireBetween, requireOption } from "../options/option-checks.js";
 
 /** A picture that says where things are (edges, depth, a pose), and the ControlNet that reads it. Borrowed. */
@@ -22,10 +20,6 @@ export interface Control {
   guessMode?: boolean;
 }
 
-/** A ControlNet adds its states to the UNet's, and reads the same text: these must be alike. */
-const SHARED = ["cross_attention_dim", "block_out_channels", "layers_per_block"] as const;
-export type ControlledConfig = Pick<UNet2DConditionConfig, (typeof SHARED)[number]>;
-
 /** One, several or none, by the names that errors give them. */
 export function controlsOf(option: Control | readonly Control[] | undefined): Map<string, Control> {
   if (!Array.isArray(option)) return new Map(option ? [["control", option as Control]] : []);
@@ -36,14 +30,19 @@ export function controlsOf(option: Control | readonly Control[] | undefined): Ma
 export function checkControl(
   name: string,
   { model, image, scale = 1, start = 0, end = 1 }: Control,
-  { unet, height, width }: { unet: ControlledConfig; height: number; width: number },
+  { denoiser, height, width }: { denoiser: ConditionalDenoiser; height: number; width: number },
 ): void {
   requireOption(model instanceof ControlNetModel, `${name}.model`, typeof model, "a ControlNetModel");
-  for (const key of SHARED) {
-    const [given, wanted] = [forEachBlock(model.config[key], unet), forEachBlock(unet[key], unet)];
-    const expected = `${wanted}, as the UNet has; take a ControlNet that was made for this model`;
-    requireOption(given === wanted, `${name}.model, ${key}`, given, expected);
-  }
+  // It reads the same text as the network that it steers, and adds to its feature maps: these must be alike.
+  const same = (what: string, given: unknown, wanted: unknown) =>
+    requireOption(
+      given === wanted,
+      `${name}.model, ${what}`,
+      given,
+      `${String(wanted)}, as the pipeline's denoiser has; take a ControlNet that was made for this model`,
+    );
+  same("contextWidth", model.contextWidth, denoiser.contextWidth);
+  same("featureMaps", shapesOf(model, height, width), shapesOf(denoiser, height, width));
   requireOption(image instanceof tf.Tensor, `${name}.image`, typeof image, "a tensor");
   const { conditioning_embedding_out_channels: widths, conditioning_channels: channels } = model.config;
   const factor = 2 ** (widths.length - 1);
@@ -60,9 +59,14 @@ export function checkControl(
   requireBetween(`${name}.end`, end, start, 1);
 }
 
-/** One number stands for the same in every block. */
-function forEachBlock(value: number | readonly number[], { block_out_channels }: ControlledConfig): string {
-  return `[${(typeof value === "number" ? block_out_channels.map(() => value) : value).join(", ")}]`;
+/** The feature maps, each as height x width x channels. */
+function shapesOf(network: ConditionalDenoiser | ControlNetModel, height: number, width: number): string {
+  return (
+    network
+      .featureMaps?.(height, width)
+      .map((shape) => shape.join("x"))
+      .join(", ") ?? "none"
+  );
 }
 
 /** One call of the network. */
@@ -72,13 +76,13 @@ export interface ControlledCall {
   timestep: number;
   context: tf.Tensor3D;
   /** What the UNet is told besides. */
-  inputs: ConditionInputs;
+  inputs: ConditionalDenoiserInputs;
   isGuided: boolean;
   index: number;
   total: number;
 }
 
-type Residuals = Pick<UNet2DConditionInputs, "downResiduals" | "midResidual">;
+type Residuals = Pick<ConditionalDenoiserInputs, "downResiduals" | "midResidual">;
 
 /** What the ControlNets together add to the UNet in this call; the caller owns it. */
 export function controlResiduals(controls: Iterable<Control>, call: ControlledCall): Residuals {

@@ -2,17 +2,16 @@ import * as tf from "@tensorflow/tfjs";
 import { keyedNoise, type Scheduler } from "@tfjs-diffusion/schedulers";
 import type { LoraSet } from "../../adapters/lora.js";
 import type { AutoencoderKL } from "../../models/autoencoder/autoencoder-kl.js";
-import { Model } from "../../models/model.js";
-import type { UNet2DConditionInputs, UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
+import type { ConditionalDenoiser, ConditionalDenoiserInputs } from "../../models/denoiser.js";
 import { controlResiduals, controlsOf } from "./control.js";
 import { FiniteWatch } from "../drawing/finite-watch.js";
 import { guide, guidanceEmbedding, needsGuidance } from "../drawing/guidance.js";
 import { binaryMask, pasteBack } from "./inpainting.js";
 import { type OptionNames, requireKnownOptions } from "../options/known-options.js";
-import { LatentSpace } from "./latent-space.js";
+import { type LatentSpace, latentSpaces } from "./latent-space.js";
 import { requirePictures, texts } from "../options/option-checks.js";
 import { planDrawing } from "../drawing/plan-steps.js";
-import { preview, previewMap } from "./preview.js";
+import { disposeParts } from "../parts/dispose-parts.js";
 import { sample } from "../drawing/sampling.js";
 import {
   type CheckedOptions,
@@ -36,7 +35,8 @@ import type { EncodePromptsOptions } from "./text-conditioning.js";
 
 /** What every pipeline in an autoencoder's latents has, besides its text encoders. */
 export interface LatentPipelineParts {
-  unet: UNet2DConditionModel;
+  /** Takes the noise out of latents: a UNet, or another network that is a {@link ConditionalDenoiser}. */
+  unet: ConditionalDenoiser;
   vae: AutoencoderKL;
   scheduler: Scheduler;
 }
@@ -47,7 +47,7 @@ export interface LatentPipelineParts {
  */
 export type Condition = {
   context: tf.Tensor3D;
-  inputs: UNet2DConditionInputs & tf.TensorContainerObject;
+  inputs: ConditionalDenoiserInputs & tf.TensorContainerObject;
 };
 
 /** Prompts as networks read them, by the names of the options that take them. */
@@ -66,11 +66,13 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
   /** LoRAs that are mixed into the UNet and the text encoders: `await pipeline.loras.load(file, { scale: 0.8 })`. */
   abstract readonly loras: LoraSet;
   protected abstract readonly optionNames: OptionNames<O>;
-  readonly #space: LatentSpace;
-  #previewMap: number[][] | undefined;
+  readonly #spaceOf = latentSpaces();
 
-  constructor(readonly parts: P) {
-    this.#space = new LatentSpace(parts.vae);
+  /** @param parts those of {@link liveParts}; what is assigned to them takes effect at the next call */
+  constructor(readonly parts: P) {}
+
+  get #space(): LatentSpace {
+    return this.#spaceOf(this.parts.vae);
   }
 
   /** Pixels a latent, along each side. */
@@ -104,9 +106,11 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
 
   /** Draws. The caller owns both tensors: `images` [B, H, W, 3] in [0, 1], and the `latents` they were made from. */
   async generate(options: O): Promise<{ images: tf.Tensor4D; latents: tf.Tensor4D }> {
+    const parts = { ...this.parts }; // As they are now, as the steps have them.
+    const space = this.#space;
     const latents = await this.generateLatents(options);
     try {
-      const images = this.#watch(options).over("Decoding", () => this.#decode(latents, options));
+      const images = this.#watch(options, parts).over("Decoding", () => decodeLatents(space, latents, options));
       return { images, latents };
     } catch (error) {
       latents.dispose();
@@ -138,6 +142,8 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
     requireKnownOptions(options, this.optionNames);
     options.signal?.throwIfAborted();
     const checked = this.check(options);
+    const { unet } = this.parts;
+    const space = this.#space;
     const { scheduler = this.parts.scheduler, noise = keyedNoise(checked.seed), signal } = options;
     const controls = controlsOf(options.control);
     const held: tf.Tensor[] = [checked.image ?? [], checked.mask ?? []].flat();
@@ -153,7 +159,7 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
         tf.tidy(() => this.condition(checked, options)),
       );
       held.push(...tf.tensor_util.getTensorsInContainer({ context, inputs }));
-      const request = { plan, space: this.#space, shape: checked.shape, noise, latents: options.latents };
+      const request = { plan, space, shape: checked.shape, noise, latents: options.latents };
       const start = watch.over("Encoding the picture", () =>
         this.#start(request, checked, { first, end, pasteBack: options.pasteBack ?? false }),
       );
@@ -165,7 +171,7 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
         const residuals = controlResiduals(controls.values(), call);
         const shown = start.context && (isGuided ? tf.concat([start.context, start.context]) : start.context);
         const input = shown ? tf.concat([batch, shown], 3) : batch;
-        const output = this.parts.unet.forward(input, timestep, context, { ...inputs, ...residuals });
+        const output = unet.forward(input, timestep, context, { ...inputs, ...residuals });
         if (!isGuided) return output;
         const [unconditional, conditional] = tf.split(output, 2) as [tf.Tensor4D, tf.Tensor4D];
         return guide(unconditional, conditional, checked.guidanceScale, checked.guidanceRescale);
@@ -183,8 +189,7 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
         watch,
       };
       for await (const { x, index, timestep } of sample(walk)) {
-        const show = () => preview(x, (this.#previewMap ??= previewMap(this.#space)));
-        yield { index: index - first, total, timestep, latents: x, preview: show };
+        yield { index: index - first, total, timestep, latents: x, preview: () => space.preview(x) };
       }
     } finally {
       tf.dispose(held);
@@ -193,13 +198,13 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
 
   /** Whether each step also asks about the negative prompts. */
   protected isGuided({ guidanceScale }: CheckedOptions): boolean {
-    return this.parts.unet.config.time_cond_proj_dim === null && needsGuidance(guidanceScale);
+    return this.parts.unet.guidanceWidth === undefined && needsGuidance(guidanceScale);
   }
 
   /** A network that was distilled with guidance (Meng et al. 2023) is told its scale instead. */
   protected timestepCond({ guidanceScale, shape: [batch] }: CheckedOptions): tf.Tensor2D | undefined {
-    const width = this.parts.unet.config.time_cond_proj_dim;
-    return width === null ? undefined : guidanceEmbedding(guidanceScale, width, batch);
+    const width = this.parts.unet.guidanceWidth;
+    return width === undefined ? undefined : guidanceEmbedding(guidanceScale, width, batch);
   }
 
   #start(
@@ -218,43 +223,50 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
     return startInpainting(request, { ...painting, image, fromNoise: strength === 1 });
   }
 
-  #decode(latents: tf.Tensor4D, { image, mask, pasteBack: paste, maskBlur }: StableDiffusionOptions): tf.Tensor4D {
-    if (!paste) return this.#space.decode(latents);
-    return tf.tidy(() => {
-      const painted = this.#space.decode(latents);
-      const [, height, width] = painted.shape;
-      const kept = image!.reshape<tf.Tensor4D>([-1, height, width, 3]);
-      const painting = binaryMask(mask!.reshape<tf.Tensor4D>([-1, height, width, 1]));
-      const rows = painted.shape[0];
-      const tiled = (x: tf.Tensor4D) => (x.shape[0] === rows ? x : x.tile<tf.Tensor4D>([rows, 1, 1, 1]));
-      return pasteBack(tiled(kept), painted, tiled(painting), maskBlur);
-    });
-  }
-
-  #watch({ debug = false, control }: StableDiffusionOptions): FiniteWatch {
+  #watch({ debug = false, control }: StableDiffusionOptions, parts: P = this.parts): FiniteWatch {
     const controlNets = [...controlsOf(control)].map(
       ([name, { model }]) => [name.replace("control", "controlNet"), model] as const,
     );
-    return new FiniteWatch({ ...this.parts, ...Object.fromEntries(controlNets) }, debug);
+    return new FiniteWatch({ ...parts, ...Object.fromEntries(controlNets) }, debug);
   }
 
   #facts(): PipelineFacts {
-    const { config } = this.parts.unet;
+    const { unet } = this.parts;
     const { factor, channels } = this.#space;
-    const [rows, columns = rows] = [config.sample_size ?? 64].flat() as [number, number?];
+    const [rows, columns] = unet.sampleSize ?? SAMPLE_SIZE;
     return {
       ...this.textFacts(),
       size: [rows * factor, columns * factor],
       factor,
       latentChannels: channels,
-      needsMask: config.in_channels !== channels,
-      unet: config,
+      needsMask: unet.inChannels !== channels,
+      denoiser: unet,
     };
   }
 
   /** Frees the weights of all networks. */
   dispose(): void {
     this.loras.dispose();
-    for (const part of Object.values(this.parts)) if (part instanceof Model) part.dispose();
+    disposeParts(this.parts);
   }
+}
+
+/** Of networks that do not say it: that of Stable Diffusion 1. */
+const SAMPLE_SIZE = [64, 64] as const;
+
+function decodeLatents(
+  space: LatentSpace,
+  latents: tf.Tensor4D,
+  { image, mask, pasteBack: paste, maskBlur }: StableDiffusionOptions,
+): tf.Tensor4D {
+  if (!paste) return space.decode(latents);
+  return tf.tidy(() => {
+    const painted = space.decode(latents);
+    const [, height, width] = painted.shape;
+    const kept = image!.reshape<tf.Tensor4D>([-1, height, width, 3]);
+    const painting = binaryMask(mask!.reshape<tf.Tensor4D>([-1, height, width, 1]));
+    const rows = painted.shape[0];
+    const tiled = (x: tf.Tensor4D) => (x.shape[0] === rows ? x : x.tile<tf.Tensor4D>([rows, 1, 1, 1]));
+    return pasteBack(tiled(kept), painted, tiled(painting), maskBlur);
+  });
 }

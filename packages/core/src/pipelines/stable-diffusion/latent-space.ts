@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { NoiseSource } from "@tfjs-diffusion/schedulers";
 import { toUnit } from "../../image/to-unit.js";
 import type { AutoencoderKL } from "../../models/autoencoder/autoencoder-kl.js";
+import { preview, previewMap } from "./preview.js";
 import { repeatRows } from "./text-conditioning.js";
 
 /**
@@ -23,6 +24,7 @@ export class LatentSpace {
   /** One for all channels, or one for each. */
   readonly #scale: number | number[];
   readonly #shift: number | number[];
+  #previewMap: number[][] | undefined;
 
   constructor(readonly vae: AutoencoderKL) {
     const { block_out_channels, latent_channels, scaling_factor, shift_factor } = vae.config;
@@ -56,8 +58,19 @@ export class LatentSpace {
     });
   }
 
+  /** What latents [B, h, w, C] look like, [B, h, w, 3] in [0, 1], by {@link previewMap}; the caller owns it. */
+  preview(latents: tf.Tensor4D): tf.Tensor4D {
+    return preview(latents, (this.#previewMap ??= previewMap(this)));
+  }
+
   #pieces(height: number, width: number) {
     const isLarge = height * width > LARGE * this.factor ** 2;
     return isLarge ? { bandRows: BAND_ROWS, oneByOne: true } : {};
   }
+}
+
+/** The space of the autoencoder that is given at each call, made anew only for another one. */
+export function latentSpaces(): (vae: AutoencoderKL) => LatentSpace {
+  let space: LatentSpace | undefined;
+  return (vae) => (space?.vae === vae ? space : (space = new LatentSpace(vae)));
 }

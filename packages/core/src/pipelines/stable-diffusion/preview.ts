@@ -1,6 +1,12 @@
 import * as tf from "@tensorflow/tfjs";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
-import type { LatentSpace } from "./latent-space.js";
+
+/** What the map is measured on: `decode` makes pictures [B, h factor, w factor, 3] of latents [B, h, w, channels]. */
+export interface DecodedSpace {
+  readonly factor: number;
+  readonly channels: number;
+  decode(latents: tf.Tensor4D): tf.Tensor4D;
+}
 
 /** Latents of the picture that the map is measured on, along each side. */
 const SIZE = 16;
@@ -10,7 +16,7 @@ const SIZE = 16;
  * latents for the price of one small product, 1 / factor as large as the decoded one. Found once, by least squares on
  * what the autoencoder makes of noise.
  */
-export function previewMap(space: LatentSpace): number[][] {
+export function previewMap(space: DecodedSpace): number[][] {
   const { inputs, pictures } = tf.tidy(() => {
     const latents = keyedNoise(0).at("preview").normal([1, SIZE, SIZE, space.channels]) as tf.Tensor4D;
     const colours = tf.avgPool(space.decode(latents), space.factor, space.factor, "valid");

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import type { NoiseSource, Scheduler } from "@tfjs-diffusion/schedulers";
-import { checkControl, type Control, controlsOf, type ControlledConfig } from "./control.js";
+import type { ConditionalDenoiser } from "../../models/denoiser.js";
+import { checkControl, type Control, controlsOf } from "./control.js";
 import { PipelineOptionError } from "../options/errors.js";
 import type { OptionNames } from "../options/known-options.js";
 import {
@@ -201,8 +202,8 @@ export interface PipelineFacts {
   textLayers: number;
   /** The network also takes a mask and the picture around it (9 channels): without a mask it cannot draw. */
   needsMask: boolean;
-  /** What a ControlNet must share with the network that it steers. */
-  unet: ControlledConfig;
+  /** What a ControlNet must fit. */
+  denoiser: ConditionalDenoiser;
 }
 
 /** @throws PipelineOptionError for what is out of its range or does not fit, saying what would */
@@ -267,7 +268,7 @@ export function checkStableDiffusionOptions(options: StableDiffusionOptions, fac
     );
   }
   for (const [name, control] of controlsOf(options.control))
-    checkControl(name, control, { unet: facts.unet, height: shape[1], width: shape[2] });
+    checkControl(name, control, { denoiser: facts.denoiser, height: shape[1], width: shape[2] });
   const numbers = {
     steps: numInferenceSteps,
     guidanceScale,

@@ -7,6 +7,7 @@ import * as tf from "@tensorflow/tfjs";
 import { keyedNoise, replayNoise, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
 import { folderToSingleFile } from "../../layouts/convert-to-file.js";
 import type { AutoencoderKLConfig } from "../../models/autoencoder/autoencoder-kl-config.js";
+import type { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
 import { useTestBackend } from "../../testing/backend.js";
 import { above, fixturePath, Golden } from "../../testing/fixture.js";
 import {
@@ -47,16 +48,16 @@ beforeAll(async () => {
   await writeTinyStableDiffusionXL(folder);
   pipeline = await StableDiffusionXLPipeline.fromPretrained(folder);
   const { parts } = pipeline;
-  inpainting = new StableDiffusionXLPipeline({ ...parts, unet: tinyInpaintUNet(parts.unet) });
+  const unet = parts.unet as UNet2DConditionModel;
+  inpainting = new StableDiffusionXLPipeline({ ...parts, unet: tinyInpaintUNet(unet) });
   refiner = new StableDiffusionXLPipeline({
     ...parts,
-    ...{ unet: tinyRefinerUNet(parts.unet), textEncoder: undefined, tokenizer: undefined },
+    ...{ unet: tinyRefinerUNet(unet), textEncoder: undefined, tokenizer: undefined },
     forceZerosForEmptyPrompt: false,
   });
 });
 afterAll(async () => {
-  inpainting.parts.unet.dispose();
-  refiner.parts.unet.dispose();
+  for (const { parts } of [inpainting, refiner]) (parts.unet as UNet2DConditionModel).dispose();
   pipeline.dispose();
   await rm(folder, { recursive: true });
 });

@@ -2,16 +2,25 @@ import * as tf from "@tensorflow/tfjs";
 import type { AddOnFileOptions } from "../../adapters/add-on-file.js";
 import { LoraSet } from "../../adapters/lora.js";
 import { readTextualInversion } from "../../adapters/textual-inversion.js";
-import type { AutoencoderKL } from "../../models/autoencoder/autoencoder-kl.js";
-import type { CLIPTextModel, CLIPTextModelWithProjection } from "../../models/clip/clip-text-model.js";
-import type { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
-import type { CLIPTokenizer } from "../../text/tokenizer.js";
+import { AutoencoderKL } from "../../models/autoencoder/autoencoder-kl.js";
+import { CLIPTextModel, CLIPTextModelWithProjection } from "../../models/clip/clip-text-model.js";
+import type { ConditionalDenoiser } from "../../models/denoiser.js";
+import { CLIPTokenizer } from "../../text/tokenizer.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import type { BytesFrom } from "../../weights/open-bytes.js";
 import { PipelinePartsError } from "../options/errors.js";
 import { type Condition, LatentPipeline, type LatentPipelineParts, type PromptStates } from "./latent-pipeline.js";
 import type { PartRequirement } from "../files/model-index.js";
-import { requireLatentChannels, requireTextWidth, requireUNet } from "../options/part-checks.js";
+import {
+  CONDITIONAL_DENOISER,
+  instanceOf,
+  liveParts,
+  optional,
+  type PartKinds,
+  SCHEDULER,
+  SWITCH,
+} from "../parts/live-parts.js";
+import { requireDenoiser, requireLatentChannels, requireTextWidth } from "../parts/part-checks.js";
 import {
   isSingleFile,
   openPipelineFile,
@@ -62,6 +71,19 @@ export interface StableDiffusionXLParts extends LatentPipelineParts {
   forceZerosForEmptyPrompt?: boolean;
 }
 
+const TOKENIZER = instanceOf(CLIPTokenizer, "a CLIPTokenizer");
+
+const KINDS: PartKinds<StableDiffusionXLParts> = {
+  unet: CONDITIONAL_DENOISER,
+  vae: instanceOf(AutoencoderKL, "an AutoencoderKL"),
+  textEncoder: optional(instanceOf(CLIPTextModel, "a CLIPTextModel")),
+  tokenizer: optional(TOKENIZER),
+  textEncoder2: instanceOf(CLIPTextModelWithProjection, "a CLIPTextModelWithProjection"),
+  tokenizer2: TOKENIZER,
+  scheduler: SCHEDULER,
+  forceZerosForEmptyPrompt: optional(SWITCH),
+};
+
 /** What a single file of XL does not say. */
 export interface StableDiffusionXLFileOptions extends StableDiffusionFileOptions {
   /** The second encoder's, which pads with "!". */
@@ -79,14 +101,14 @@ export interface StableDiffusionXLFileOptions extends StableDiffusionFileOptions
 export class StableDiffusionXLPipeline extends LatentPipeline<StableDiffusionXLParts, StableDiffusionXLOptions> {
   readonly loras: LoraSet;
   protected override readonly optionNames = STABLE_DIFFUSION_XL_OPTIONS;
-  readonly #isRefiner: boolean;
 
   /** @throws PipelinePartsError if the parts do not fit */
   constructor(parts: StableDiffusionXLParts) {
-    super(parts);
-    this.#isRefiner = requireFittingParts(parts);
-    const { unet, textEncoder, textEncoder2 } = parts;
-    this.loras = new LoraSet({ unet, text_encoder_2: textEncoder2, ...(textEncoder && { text_encoder: textEncoder }) });
+    super(liveParts(NAME, { ...parts }, KINDS, requireFittingParts));
+    this.loras = new LoraSet(() => {
+      const { unet, textEncoder, textEncoder2 } = this.parts;
+      return { unet, text_encoder: textEncoder, text_encoder_2: textEncoder2 };
+    });
   }
 
   /**
@@ -113,7 +135,7 @@ export class StableDiffusionXLPipeline extends LatentPipeline<StableDiffusionXLP
           textEncoder: await parts.optionalModel<CLIPTextModel>("text_encoder"),
           textEncoder2: await parts.model<CLIPTextModelWithProjection>("text_encoder_2"),
           vae: await parts.model<AutoencoderKL>("vae"),
-          unet: await parts.model<UNet2DConditionModel>("unet"),
+          unet: await parts.model<ConditionalDenoiser>("unet"),
           forceZerosForEmptyPrompt: parts.settings.force_zeros_for_empty_prompt !== false,
         }),
     );
@@ -176,10 +198,15 @@ export class StableDiffusionXLPipeline extends LatentPipeline<StableDiffusionXLP
     const others = {
       ...{ feature_extractor: absent, image_encoder: absent, force_zeros_for_empty_prompt },
       ...(!textEncoder && { text_encoder: absent, tokenizer: absent }),
-      ...(this.#isRefiner && { requires_aesthetics_score: true }),
+      ...(this.isRefiner && { requires_aesthetics_score: true }),
     };
-    const name = this.#isRefiner ? "StableDiffusionXLImg2ImgPipeline" : NAME;
+    const name = this.isRefiner ? "StableDiffusionXLImg2ImgPipeline" : NAME;
     await writePipelineFolder(folder, name, parts, { others, save });
+  }
+
+  /** Whether the denoiser is the refiner's, which is told a mark in place of the target size. */
+  get isRefiner(): boolean {
+    return sizesTold(this.parts) === REFINER_SIZES;
   }
 
   protected override check(options: StableDiffusionXLOptions): CheckedOptions {
@@ -216,7 +243,7 @@ export class StableDiffusionXLPipeline extends LatentPipeline<StableDiffusionXLP
     const positive = this.#read(prompts, options.prompt2, { clipSkip, weighting: options.promptWeighting });
     const rows = repeatPrompts({ ...positive, pooled: options.pooledPromptEmbeds ?? positive.pooled }, numImages);
     const factor = this.factor;
-    const ids = timeIds(options, [height * factor, width * factor], this.#isRefiner);
+    const ids = timeIds(options, [height * factor, width * factor], this.isRefiner);
     const repeated = (numbers: number[]) => tf.tensor2d([numbers]).tile<tf.Tensor2D>([batch, 1]);
     const sizes = repeated(ids.positive);
     const { context, pooled } = isGuided ? joinPrompts(this.#negative(checked, options, rows), rows) : rows;
@@ -267,11 +294,16 @@ export class StableDiffusionXLPipeline extends LatentPipeline<StableDiffusionXLP
   }
 }
 
-/**
- * Whether the UNet is the refiner's, which is told a mark in place of the target size; throws PipelinePartsError if the
- * parts do not fit.
- */
-function requireFittingParts({ unet, vae, textEncoder, tokenizer, textEncoder2 }: StableDiffusionXLParts): boolean {
+/** Numbers of a picture's size that the denoiser is told besides the sentence vector. */
+const BASE_SIZES = 6;
+const REFINER_SIZES = 5;
+
+function sizesTold({ unet, textEncoder2 }: Pick<StableDiffusionXLParts, "unet" | "textEncoder2">): number | undefined {
+  const { addedText } = unet;
+  return addedText && (addedText.width - textEncoder2.config.projection_dim) / addedText.timeIdWidth;
+}
+
+function requireFittingParts({ unet, vae, textEncoder, tokenizer, textEncoder2 }: StableDiffusionXLParts): void {
   requireLatentChannels(NAME, unet, vae);
   if ((textEncoder === undefined) !== (tokenizer === undefined)) {
     throw new PipelinePartsError(
@@ -279,20 +311,19 @@ function requireFittingParts({ unet, vae, textEncoder, tokenizer, textEncoder2 }
     );
   }
   requireTextWidth(NAME, unet, textEncoder2.config.hidden_size + (textEncoder?.config.hidden_size ?? 0));
-  const { class_embed_type, addition_embed_type, addition_time_embed_dim, projection_class_embeddings_input_dim } =
-    unet.config;
-  requireUNet(NAME, class_embed_type === null, `needs class embeddings (${class_embed_type}), which XL has none of.`);
-  requireUNet(
+  const { classLabels, addedText } = unet;
+  requireDenoiser(NAME, classLabels === undefined, `needs class labels (${classLabels?.kind}), which XL has none of.`);
+  requireDenoiser(
     NAME,
-    addition_embed_type === "text_time",
-    `has addition_embed_type ${addition_embed_type}, not "text_time"; open it with StableDiffusionPipeline.`,
+    addedText !== undefined,
+    "takes no sentence vector and sizes (addition_embed_type text_time); open it with StableDiffusionPipeline.",
   );
-  const told = (projection_class_embeddings_input_dim! - textEncoder2.config.projection_dim) / addition_time_embed_dim!;
-  requireUNet(
+  const told = sizesTold({ unet, textEncoder2 });
+  requireDenoiser(
     NAME,
-    told === 6 || told === 5,
-    `takes sentence vectors and sizes of ${projection_class_embeddings_input_dim} numbers together; the second text encoder makes ` +
-      `${textEncoder2.config.projection_dim}, and the 6 sizes (5 for the refiner) have ${addition_time_embed_dim} each.`,
+    told === BASE_SIZES || told === REFINER_SIZES,
+    `takes sentence vectors and sizes of ${addedText.width} numbers together; the second text encoder makes ` +
+      `${textEncoder2.config.projection_dim}, and the ${BASE_SIZES} sizes (${REFINER_SIZES} for the refiner) have ` +
+      `${addedText.timeIdWidth} each.`,
   );
-  return told === 5;
 }

@@ -42,11 +42,13 @@ beforeAll(async () => {
   pipeline = await StableDiffusionPipeline.fromPretrained(folder);
   const unet = (await loadModel(fixturePath("tiny-sd-unet-inpaint9"))) as UNet2DConditionModel;
   inpainting = new StableDiffusionPipeline({ ...pipeline.parts, unet });
-  distilled = new StableDiffusionPipeline({ ...pipeline.parts, unet: await loadFixture("unet_lcm") });
+  distilled = new StableDiffusionPipeline({
+    ...pipeline.parts,
+    unet: await loadFixture<UNet2DConditionModel>("unet_lcm"),
+  });
 });
 afterAll(async () => {
-  inpainting.parts.unet.dispose();
-  distilled.parts.unet.dispose();
+  for (const { parts } of [inpainting, distilled]) (parts.unet as UNet2DConditionModel).dispose();
   pipeline.dispose();
   await rm(folder, { recursive: true });
 });

@@ -3,15 +3,16 @@ import type { Scheduler } from "@tfjs-diffusion/schedulers";
 import type { AddOnFileOptions } from "../../adapters/add-on-file.js";
 import { LoraSet } from "../../adapters/lora.js";
 import { loadTextualInversion } from "../../adapters/textual-inversion.js";
-import type { AutoencoderKL } from "../../models/autoencoder/autoencoder-kl.js";
-import type { CLIPTextModel } from "../../models/clip/clip-text-model.js";
-import type { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
-import type { CLIPTokenizer } from "../../text/tokenizer.js";
+import { AutoencoderKL } from "../../models/autoencoder/autoencoder-kl.js";
+import { CLIPTextModel } from "../../models/clip/clip-text-model.js";
+import type { ConditionalDenoiser } from "../../models/denoiser.js";
+import { CLIPTokenizer } from "../../text/tokenizer.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import type { BytesFrom } from "../../weights/open-bytes.js";
 import { type Condition, LatentPipeline, type LatentPipelineParts, type PromptStates } from "./latent-pipeline.js";
 import type { PartRequirement } from "../files/model-index.js";
-import { requireLatentChannels, requireTextWidth, requireUNet } from "../options/part-checks.js";
+import { CONDITIONAL_DENOISER, instanceOf, liveParts, type PartKinds, SCHEDULER } from "../parts/live-parts.js";
+import { requireDenoiser, requireLatentChannels, requireTextWidth } from "../parts/part-checks.js";
 import {
   isSingleFile,
   openPipelineFile,
@@ -56,7 +57,7 @@ export async function readStableDiffusionParts(folder: PipelineFolder): Promise<
     tokenizer: await folder.tokenizer(),
     textEncoder: await folder.model<CLIPTextModel>("text_encoder"),
     vae: await folder.model<AutoencoderKL>("vae"),
-    unet: await folder.model<UNet2DConditionModel>("unet"),
+    unet: await folder.model<ConditionalDenoiser>("unet"),
   };
 }
 
@@ -71,6 +72,14 @@ export interface StableDiffusionParts extends LatentPipelineParts {
   tokenizer: CLIPTokenizer;
 }
 
+export const STABLE_DIFFUSION_KINDS: PartKinds<StableDiffusionParts> = {
+  unet: CONDITIONAL_DENOISER,
+  vae: instanceOf(AutoencoderKL, "an AutoencoderKL"),
+  textEncoder: instanceOf(CLIPTextModel, "a CLIPTextModel"),
+  tokenizer: instanceOf(CLIPTokenizer, "a CLIPTokenizer"),
+  scheduler: SCHEDULER,
+};
+
 /**
  * Stable Diffusion (Rombach et al. 2022): a UNet takes the noise out of latents, step by step, told by CLIP's text
  * encoder what they show; an autoencoder makes a picture of them. One class draws from text, from a picture (`image`),
@@ -82,12 +91,14 @@ export class StableDiffusionPipeline extends LatentPipeline<StableDiffusionParts
 
   /**
    * The scheduler's `steps_offset` and `clip_sample` become 1 and false, as the published models need them and
-   * diffusers sets them.
+   * diffusers sets them; one that is assigned to `parts.scheduler` later stays as it is.
+   *
+   * @throws PipelinePartsError if the parts do not fit
    */
   constructor(parts: StableDiffusionParts) {
-    super({ ...parts, scheduler: forLatents(parts.scheduler) });
-    requireFittingParts(parts);
-    this.loras = new LoraSet({ unet: parts.unet, text_encoder: parts.textEncoder });
+    const own = { ...parts, scheduler: forLatents(parts.scheduler) };
+    super(liveParts(NAME, own, STABLE_DIFFUSION_KINDS, requireFittingParts));
+    this.loras = new LoraSet(() => ({ unet: this.parts.unet, text_encoder: this.parts.textEncoder }));
   }
 
   /**
@@ -176,20 +187,21 @@ export class StableDiffusionPipeline extends LatentPipeline<StableDiffusionParts
 function requireFittingParts({ unet, vae, textEncoder }: StableDiffusionParts): void {
   requireLatentChannels(NAME, unet, vae);
   requireTextWidth(NAME, unet, textEncoder.config.hidden_size);
-  const { class_embed_type, addition_embed_type } = unet.config;
-  requireUNet(
+  const { classLabels, addedText } = unet;
+  requireDenoiser(
     NAME,
-    class_embed_type === null,
-    `needs class embeddings (${class_embed_type}), which this pipeline has none of.`,
+    classLabels === undefined,
+    `needs class labels (${classLabels?.kind}), which this pipeline has none of.`,
   );
-  requireUNet(
+  requireDenoiser(
     NAME,
-    addition_embed_type === null,
-    `needs added embeddings (${addition_embed_type}); open it with StableDiffusionXLPipeline.`,
+    addedText === undefined,
+    "needs a sentence vector and sizes (addition_embed_type text_time); open it with StableDiffusionXLPipeline.",
   );
 }
 
 function forLatents(scheduler: Scheduler): Scheduler {
+  if (!SCHEDULER.fits(scheduler)) return scheduler; // To be refused with the other parts.
   const { steps_offset = 1, clip_sample = false } = scheduler.config as {
     steps_offset?: number;
     clip_sample?: boolean;

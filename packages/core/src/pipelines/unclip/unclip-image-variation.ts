@@ -11,11 +11,14 @@ import {
   type UnCLIPImageVariationOptions,
   type UnCLIPStep,
 } from "./unclip-options.js";
+import { liveParts } from "../parts/live-parts.js";
 import {
   DRAWING_PARTS,
   drawingFolders,
   readDrawingParts,
+  requireDrawingParts,
   requireImageEncoder,
+  VARIATION_KINDS,
   type UnCLIPImageVariationParts,
 } from "./unclip-parts.js";
 import { UnCLIPDrawingPipeline } from "./unclip-pipeline.js";
@@ -41,8 +44,12 @@ export class UnCLIPImageVariationPipeline extends UnCLIPDrawingPipeline<
 > {
   /** @throws PipelinePartsError if the parts do not fit each other */
   constructor(parts: UnCLIPImageVariationParts) {
-    super(NAME, parts);
-    requireImageEncoder(NAME, parts);
+    super(
+      liveParts(NAME, { ...parts }, VARIATION_KINDS, (parts) => {
+        requireDrawingParts(NAME, parts);
+        requireImageEncoder(NAME, parts);
+      }),
+    );
   }
 
   /**
@@ -85,10 +92,11 @@ export class UnCLIPImageVariationPipeline extends UnCLIPDrawingPipeline<
 
   async *steps(options: UnCLIPImageVariationOptions): AsyncGenerator<UnCLIPStep, void, undefined> {
     const { batch, numImages, seed, decoderScale, ...steps } = checkVariation(options, this.facts);
+    const [parts, facts] = [{ ...this.parts }, this.facts]; // As they are now, also in later stages.
     const { signal, image, decoderLatents, superResLatents } = options;
     signal?.throwIfAborted();
     await requirePictures({ image });
-    const { decoderScheduler, superResScheduler } = this.parts;
+    const { decoderScheduler, superResScheduler } = parts;
     const plans = {
       decoder: planSteps(decoderScheduler, steps.decoderSteps, "decoderNumInferenceSteps"),
       superResolution: planSteps(superResScheduler, steps.superResSteps, "superResNumInferenceSteps"),
@@ -102,8 +110,8 @@ export class UnCLIPImageVariationPipeline extends UnCLIPDrawingPipeline<
       imageEmbeddings = watch.over("Looking at the picture", () =>
         tf.tidy(() => repeatRows(options.imageEmbeddings ?? this.imageEmbeddings(image!), numImages)),
       );
-      const drawing = { imageEmbeddings, states, decoderScale, decoderLatents, superResLatents, ...this.facts };
-      yield* drawEmbeddings(this.parts, drawing, run);
+      const drawing = { imageEmbeddings, states, decoderScale, decoderLatents, superResLatents, ...facts };
+      yield* drawEmbeddings(parts, drawing, run);
     } finally {
       tf.dispose([states, imageEmbeddings ?? []]);
     }

@@ -1,15 +1,15 @@
 import type { Scheduler } from "@tfjs-diffusion/schedulers";
-import type { CLIPImageProcessor } from "../../image/clip-image-processor.js";
-import type { CLIPTextModelWithProjection } from "../../models/clip/clip-text-model.js";
-import type { CLIPVisionModelWithProjection } from "../../models/clip/clip-vision-model.js";
-import type { PriorTransformer } from "../../models/clip/prior-transformer.js";
-import type { UnCLIPTextProjModel } from "../../models/clip/unclip-text-proj.js";
-import type { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
-import type { UNet2DModel } from "../../models/unet/unet-2d.js";
-import type { CLIPTokenizer } from "../../text/tokenizer.js";
+import { CLIPImageProcessor } from "../../image/clip-image-processor.js";
+import { CLIPTextModelWithProjection } from "../../models/clip/clip-text-model.js";
+import { CLIPVisionModelWithProjection } from "../../models/clip/clip-vision-model.js";
+import { PriorTransformer } from "../../models/clip/prior-transformer.js";
+import { UnCLIPTextProjModel } from "../../models/clip/unclip-text-proj.js";
+import type { ClassLabels, ConditionalDenoiser, Denoiser } from "../../models/denoiser.js";
+import { CLIPTokenizer } from "../../text/tokenizer.js";
 import { PipelinePartsError } from "../options/errors.js";
 import type { PartRequirement } from "../files/model-index.js";
 import type { PipelineFolder, PipelineParts } from "../files/pipeline-folder.js";
+import { CONDITIONAL_DENOISER, DENOISER, instanceOf, type PartKinds, SCHEDULER } from "../parts/live-parts.js";
 
 /** What draws pictures of image embeddings. */
 export interface UnCLIPDrawingParts {
@@ -18,10 +18,10 @@ export interface UnCLIPDrawingParts {
   /** Brings embeddings and text to the form that the decoder reads. */
   textProj: UnCLIPTextProjModel;
   /** Draws a small picture. */
-  decoder: UNet2DConditionModel;
+  decoder: ConditionalDenoiser;
   /** Enlarges it, in all steps but the last. */
-  superResFirst: UNet2DModel;
-  superResLast: UNet2DModel;
+  superResFirst: Denoiser;
+  superResLast: Denoiser;
   decoderScheduler: Scheduler;
   superResScheduler: Scheduler;
 }
@@ -39,7 +39,30 @@ export interface UnCLIPImageVariationParts extends UnCLIPDrawingParts {
   featureExtractor: CLIPImageProcessor;
 }
 
-const SCHEDULER = { className: "UnCLIPScheduler" };
+const DRAWING_KINDS: PartKinds<UnCLIPDrawingParts> = {
+  textEncoder: instanceOf(CLIPTextModelWithProjection, "a CLIPTextModelWithProjection"),
+  tokenizer: instanceOf(CLIPTokenizer, "a CLIPTokenizer"),
+  textProj: instanceOf(UnCLIPTextProjModel, "an UnCLIPTextProjModel"),
+  decoder: CONDITIONAL_DENOISER,
+  superResFirst: DENOISER,
+  superResLast: DENOISER,
+  decoderScheduler: SCHEDULER,
+  superResScheduler: SCHEDULER,
+};
+
+export const UNCLIP_KINDS: PartKinds<UnCLIPParts> = {
+  ...DRAWING_KINDS,
+  prior: instanceOf(PriorTransformer, "a PriorTransformer"),
+  priorScheduler: SCHEDULER,
+};
+
+export const VARIATION_KINDS: PartKinds<UnCLIPImageVariationParts> = {
+  ...DRAWING_KINDS,
+  imageEncoder: instanceOf(CLIPVisionModelWithProjection, "a CLIPVisionModelWithProjection"),
+  featureExtractor: instanceOf(CLIPImageProcessor, "a CLIPImageProcessor"),
+};
+
+const UNCLIP_SCHEDULER = { className: "UnCLIPScheduler" };
 
 /** Of both pipelines, as `model_index.json` names them. */
 export const DRAWING_PARTS = {
@@ -49,8 +72,8 @@ export const DRAWING_PARTS = {
   decoder: { className: "UNet2DConditionModel" },
   super_res_first: { className: "UNet2DModel" },
   super_res_last: { className: "UNet2DModel" },
-  decoder_scheduler: SCHEDULER,
-  super_res_scheduler: SCHEDULER,
+  decoder_scheduler: UNCLIP_SCHEDULER,
+  super_res_scheduler: UNCLIP_SCHEDULER,
 } satisfies Record<string, PartRequirement>;
 
 /** Reads {@link DRAWING_PARTS}. */
@@ -61,9 +84,9 @@ export async function readDrawingParts(folder: PipelineFolder): Promise<UnCLIPDr
     superResScheduler: await folder.scheduler("super_res_scheduler"),
     textEncoder: await folder.model<CLIPTextModelWithProjection>("text_encoder"),
     textProj: await folder.model<UnCLIPTextProjModel>("text_proj"),
-    decoder: await folder.model<UNet2DConditionModel>("decoder"),
-    superResFirst: await folder.model<UNet2DModel>("super_res_first"),
-    superResLast: await folder.model<UNet2DModel>("super_res_last"),
+    decoder: await folder.model<ConditionalDenoiser>("decoder"),
+    superResFirst: await folder.model<Denoiser>("super_res_first"),
+    superResLast: await folder.model<Denoiser>("super_res_last"),
   };
 }
 
@@ -89,50 +112,45 @@ export interface UnCLIPFacts {
 
 /** Sizes of what the parts give each other. */
 export function unclipFacts({ textProj, decoder, superResFirst }: UnCLIPDrawingParts): UnCLIPFacts {
-  const channels = decoder.config.in_channels;
+  const channels = decoder.inChannels;
   return {
     width: textProj.config.clip_embeddings_dim,
-    small: [...sizeOf(decoder), channels],
-    large: [...sizeOf(superResFirst), channels],
+    small: [...decoder.sampleSize!, channels],
+    large: [...superResFirst.sampleSize!, channels],
   };
-}
-
-function sizeOf({ config: { sample_size: size } }: UNet2DConditionModel | UNet2DModel): [number, number] {
-  const [height, width = height] = [size].flat() as [number, number?];
-  return [height, width];
 }
 
 /** @throws PipelinePartsError that says which parts do not fit each other */
 export function requireDrawingParts(pipeline: string, parts: UnCLIPDrawingParts): void {
   const { textEncoder, textProj, decoder, superResFirst, superResLast } = parts;
   const { clip_embeddings_dim, cross_attention_dim, time_embed_dim } = textProj.config;
-  const { in_channels: channels, block_out_channels, class_embed_type } = decoder.config;
+  const { inChannels: channels, classLabels } = decoder;
   const same = sameIn(pipeline);
   same("the text encoder's states and embeddings", textEncoder.config.hidden_size, clip_embeddings_dim);
   same("the text encoder's projection_dim and text_proj", textEncoder.config.projection_dim, clip_embeddings_dim);
-  same("the decoder's cross_attention_dim and text_proj's", decoder.config.cross_attention_dim, cross_attention_dim);
-  same("the decoder's class_embed_type", class_embed_type, "identity");
-  const timeWidth = decoder.config.time_embedding_dim ?? 4 * block_out_channels[0]!;
-  same("the decoder's time embedding and text_proj's", timeWidth, time_embed_dim);
-  same(
-    "the decoder's out_channels, with a variance for each of in_channels",
-    decoder.config.out_channels,
-    2 * channels,
-  );
+  same("the decoder's context and text_proj's cross_attention_dim", decoder.contextWidth, cross_attention_dim);
+  same("the decoder's class labels", classLabels?.kind, "vectors");
+  same("the decoder's class labels and text_proj's time_embed_dim", widthOf(classLabels), time_embed_dim);
+  same("the decoder's outChannels, with a variance for each of inChannels", decoder.outChannels, 2 * channels);
   const learns = /^learned/.test(String(parts.decoderScheduler.config.variance_type));
   same("the decoder scheduler's learned variance", learns, true);
-  for (const [name, { config }] of Object.entries({ super_res_first: superResFirst, super_res_last: superResLast })) {
-    same(`${name}'s in_channels, for a picture and a small one`, config.in_channels, 2 * channels);
-    same(`${name}'s out_channels`, config.out_channels, channels);
+  for (const [name, network] of Object.entries({ super_res_first: superResFirst, super_res_last: superResLast })) {
+    same(`${name}'s inChannels, for a picture and a small one`, network.inChannels, 2 * channels);
+    same(`${name}'s outChannels`, network.outChannels, channels);
+    same(`${name}'s class labels`, network.classLabels?.kind, undefined);
   }
-  for (const [name, network] of Object.entries({ decoder, super_res_first: superResFirst })) {
-    same(`${name}'s sample_size, which must be given:`, network.config.sample_size === null, false);
+  for (const [name, { sampleSize }] of Object.entries({ decoder, super_res_first: superResFirst })) {
+    same(`${name}'s sample_size, which must be given:`, sampleSize === undefined, false);
   }
   same(
     "the sample_size of super_res_last and super_res_first",
-    sizeOf(superResLast).join(" x "),
-    sizeOf(superResFirst).join(" x "),
+    superResLast.sampleSize?.join(" x "),
+    superResFirst.sampleSize?.join(" x "),
   );
+}
+
+function widthOf(labels: ClassLabels | undefined): number | undefined {
+  return labels?.kind === "vectors" ? labels.width : undefined;
 }
 
 /** @throws PipelinePartsError */

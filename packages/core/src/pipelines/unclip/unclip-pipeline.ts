@@ -1,9 +1,9 @@
 import type * as tf from "@tensorflow/tfjs";
 import { toUnit } from "../../image/to-unit.js";
-import { Model } from "../../models/model.js";
 import { FiniteWatch } from "../drawing/finite-watch.js";
+import { disposeParts } from "../parts/dispose-parts.js";
 import type { UnCLIPDrawingOptions, UnCLIPStep } from "./unclip-options.js";
-import { requireDrawingParts, type UnCLIPDrawingParts, type UnCLIPFacts, unclipFacts } from "./unclip-parts.js";
+import { type UnCLIPDrawingParts, type UnCLIPFacts, unclipFacts } from "./unclip-parts.js";
 import { readTextStates, type TextStates } from "./unclip-text.js";
 
 /**
@@ -11,15 +11,12 @@ import { readTextStates, type TextStates } from "./unclip-text.js";
  * sources.
  */
 export abstract class UnCLIPDrawingPipeline<P extends UnCLIPDrawingParts, O extends UnCLIPDrawingOptions> {
-  /** Sizes that the parts fix. */
-  protected readonly facts: UnCLIPFacts;
+  /** @param parts those of {@link liveParts}; what is assigned to them takes effect at the next call */
+  constructor(readonly parts: P) {}
 
-  constructor(
-    name: string,
-    readonly parts: P,
-  ) {
-    requireDrawingParts(name, parts);
-    this.facts = unclipFacts(parts);
+  /** Sizes that the parts fix. */
+  protected get facts(): UnCLIPFacts {
+    return unclipFacts(this.parts);
   }
 
   /**
@@ -59,6 +56,6 @@ export abstract class UnCLIPDrawingPipeline<P extends UnCLIPDrawingParts, O exte
 
   /** Frees the weights of all networks. */
   dispose(): void {
-    for (const part of Object.values(this.parts)) if (part instanceof Model) part.dispose();
+    disposeParts(this.parts);
   }
 }

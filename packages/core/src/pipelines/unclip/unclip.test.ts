@@ -4,6 +4,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { replayNoise } from "@tfjs-diffusion/schedulers";
+import { CLIPVisionModelWithProjection } from "../../models/clip/clip-vision-model.js";
+import { PriorTransformer } from "../../models/clip/prior-transformer.js";
+import { UNet2DModel } from "../../models/unet/unet-2d.js";
 import { useTestBackend } from "../../testing/backend.js";
 import { above, fixturePath, Golden, relativeRms } from "../../testing/fixture.js";
 import { writeTinyUnCLIP } from "../../testing/unclip.js";
@@ -191,14 +194,12 @@ describe("unCLIP", () => {
     const swapped = { ...parts, decoderScheduler: parts.superResScheduler };
     expect(() => new UnCLIPPipeline(swapped)).toThrow(PipelinePartsError);
     expect(() => new UnCLIPPipeline(swapped)).toThrow("learned variance");
-    const enlarging = {
-      ...parts,
-      superResFirst: { config: { ...parts.superResFirst.config, in_channels: 3 } } as never,
-    };
-    expect(() => new UnCLIPPipeline(enlarging)).toThrow(/super_res_first's in_channels.*: 3; 6 is needed/);
-    const prior = { config: { ...parts.prior.config, embedding_dim: 16 } } as never;
+    const { config } = parts.superResFirst as UNet2DModel;
+    const enlarging = { ...parts, superResFirst: new UNet2DModel({ ...config, in_channels: 3 }) };
+    expect(() => new UnCLIPPipeline(enlarging)).toThrow(/super_res_first's inChannels.*: 3; 6 is needed/);
+    const prior = new PriorTransformer({ ...parts.prior.config, embedding_dim: 16 });
     expect(() => new UnCLIPPipeline({ ...parts, prior })).toThrow("the prior's embedding_dim");
-    const imageEncoder = { config: { ...variation.parts.imageEncoder.config, image_size: 32 } } as never;
+    const imageEncoder = new CLIPVisionModelWithProjection({ ...variation.parts.imageEncoder.config, image_size: 35 });
     expect(() => new UnCLIPImageVariationPipeline({ ...variation.parts, imageEncoder })).toThrow("image_size");
   });
 });

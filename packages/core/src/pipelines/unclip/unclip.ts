@@ -5,7 +5,16 @@ import type { SaveOptions } from "../../weights/model-folder.js";
 import { needsGuidance } from "../drawing/guidance.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
 import { checkUnCLIP, type UnCLIPOptions, type UnCLIPStep } from "./unclip-options.js";
-import { DRAWING_PARTS, drawingFolders, readDrawingParts, requirePrior, type UnCLIPParts } from "./unclip-parts.js";
+import { liveParts } from "../parts/live-parts.js";
+import {
+  DRAWING_PARTS,
+  drawingFolders,
+  readDrawingParts,
+  requireDrawingParts,
+  requirePrior,
+  UNCLIP_KINDS,
+  type UnCLIPParts,
+} from "./unclip-parts.js";
 import { UnCLIPDrawingPipeline } from "./unclip-pipeline.js";
 import { planSteps } from "../drawing/plan-steps.js";
 import { drawEmbeddings, runPrior } from "./unclip-stages.js";
@@ -25,8 +34,12 @@ const PARTS = {
 export class UnCLIPPipeline extends UnCLIPDrawingPipeline<UnCLIPParts, UnCLIPOptions> {
   /** @throws PipelinePartsError if the parts do not fit each other */
   constructor(parts: UnCLIPParts) {
-    super(NAME, parts);
-    requirePrior(NAME, parts);
+    super(
+      liveParts(NAME, { ...parts }, UNCLIP_KINDS, (parts) => {
+        requireDrawingParts(NAME, parts);
+        requirePrior(NAME, parts);
+      }),
+    );
   }
 
   /**
@@ -51,8 +64,9 @@ export class UnCLIPPipeline extends UnCLIPDrawingPipeline<UnCLIPParts, UnCLIPOpt
   }
 
   async *steps(options: UnCLIPOptions): AsyncGenerator<UnCLIPStep, void, undefined> {
-    const { prior, priorScheduler, decoderScheduler, superResScheduler } = this.parts;
-    const checked = checkUnCLIP(options, this.facts, prior.config.num_embeddings);
+    const [parts, facts] = [{ ...this.parts }, this.facts]; // As they are now, also in later stages.
+    const { prior, priorScheduler, decoderScheduler, superResScheduler } = parts;
+    const checked = checkUnCLIP(options, facts, prior.config.num_embeddings);
     const { signal } = options;
     signal?.throwIfAborted();
     const { text, batch, numImages, priorScale, decoderScale } = checked;
@@ -68,12 +82,12 @@ export class UnCLIPPipeline extends UnCLIPDrawingPipeline<UnCLIPParts, UnCLIPOpt
     const states = watch.over("Reading the prompts", () => this.#read(text, numImages, isGuided));
     let imageEmbeddings: tf.Tensor2D | undefined;
     try {
-      const shape: [number, number] = [batch, this.facts.width];
+      const shape: [number, number] = [batch, facts.width];
       const request = { states, scale: priorScale, shape, latents: options.priorLatents };
       imageEmbeddings = yield* runPrior(prior, request, run);
       const { decoderLatents, superResLatents } = options;
-      const drawing = { imageEmbeddings, states, decoderScale, decoderLatents, superResLatents, ...this.facts };
-      yield* drawEmbeddings(this.parts, drawing, run);
+      const drawing = { imageEmbeddings, states, decoderScale, decoderLatents, superResLatents, ...facts };
+      yield* drawEmbeddings(parts, drawing, run);
     } finally {
       tf.dispose([states, imageEmbeddings ?? []]);
     }

@@ -1,0 +1,100 @@
+import * as tf from "@tensorflow/tfjs";
+import type { Parameter } from "../nn/parameter.js";
+import { deltaOf, disposeChanges, type LoraChanges } from "./lora-file.js";
+
+/**
+ * The LoRAs in the weights of one network: W' = W + sum of scale * alpha / rank * up down. The weights as they were are
+ * kept, so that taking all out brings back their very bits.
+ */
+export class NetworkLoras {
+  readonly #loras = new Map<string, { scale: number; changes: LoraChanges }>();
+  /** What the LoRAs are added to. */
+  readonly #base = new Map<Parameter, tf.Tensor>();
+  /** What that was before anything was fused into it. */
+  readonly #beforeFuse = new Map<Parameter, tf.Tensor>();
+
+  /** Names and scales of those that are in. */
+  get scales(): [name: string, scale: number][] {
+    return [...this.#loras].map(([name, { scale }]) => [name, scale]);
+  }
+
+  has(name: string): boolean {
+    return this.#loras.has(name);
+  }
+
+  /** Takes over `changes`, which are of parameters of this network. */
+  add(name: string, scale: number, changes: LoraChanges): void {
+    this.#loras.set(name, { scale, changes });
+    this.#mix(changes.keys());
+  }
+
+  setScale(name: string, scale: number): void {
+    const lora = this.#loras.get(name)!;
+    lora.scale = scale;
+    this.#mix(lora.changes.keys());
+  }
+
+  remove(name: string): void {
+    const { changes } = this.#loras.get(name)!;
+    this.#loras.delete(name);
+    this.#mix(changes.keys());
+    disposeChanges(changes);
+  }
+
+  fuse(forGood: boolean): void {
+    for (const [parameter, base] of this.#base) {
+      if (forGood || this.#beforeFuse.has(parameter)) base.dispose();
+      else this.#beforeFuse.set(parameter, base);
+    }
+    this.#base.clear();
+    this.#forgetLoras();
+    if (forGood) forget(this.#beforeFuse);
+  }
+
+  unfuse(): void {
+    for (const [parameter, old] of this.#beforeFuse) {
+      this.#base.get(parameter)?.dispose();
+      this.#base.set(parameter, old);
+    }
+    const changed = [...this.#beforeFuse.keys()];
+    this.#beforeFuse.clear();
+    this.#mix(changed);
+  }
+
+  /** Frees all that is kept; the weights stay as they are. */
+  dispose(): void {
+    this.#forgetLoras();
+    forget(this.#base);
+    forget(this.#beforeFuse);
+  }
+
+  #forgetLoras(): void {
+    for (const { changes } of this.#loras.values()) disposeChanges(changes);
+    this.#loras.clear();
+  }
+
+  /** Computes these weights anew from the old ones and all changes. */
+  #mix(parameters: Iterable<Parameter>): void {
+    const loras = [...this.#loras.values()];
+    for (const parameter of parameters) {
+      const base = this.#base.get(parameter) ?? tf.keep(parameter.toDisk());
+      this.#base.set(parameter, base);
+      tf.tidy(() => {
+        let value = base.clone();
+        for (const { scale, changes } of loras) {
+          const change = changes.get(parameter);
+          if (change && scale !== 0) value = value.add(deltaOf(change, scale, parameter.diskShape));
+        }
+        parameter.assignFromDisk(value);
+      });
+      if (loras.some(({ changes }) => changes.has(parameter))) continue;
+      base.dispose();
+      this.#base.delete(parameter);
+    }
+  }
+}
+
+function forget(weights: Map<Parameter, tf.Tensor>): void {
+  tf.dispose([...weights.values()]);
+  weights.clear();
+}

@@ -1,0 +1,93 @@
+import { isConditionalDenoiser, isDenoiser } from "../../models/denoiser.js";
+import { PipelinePartsError } from "../options/errors.js";
+
+/** What a part must be: a test, and the words for it in errors. */
+export interface PartKind {
+  readonly what: string;
+  fits(part: unknown): boolean;
+}
+
+/** A kind for every part of a pipeline. */
+export type PartKinds<P> = { readonly [Name in keyof P]-?: PartKind };
+
+/** A part of a class; `what` names it, since minifiers rename classes. */
+export function instanceOf(Class: abstract new (...args: never[]) => unknown, what: string): PartKind {
+  return { what, fits: (part) => part instanceof Class };
+}
+
+/** A part that may be left out. */
+export function optional({ what, fits }: PartKind): PartKind {
+  return { what: `${what}, or undefined`, fits: (part) => part === undefined || fits(part) };
+}
+
+export const DENOISER: PartKind = {
+  what: "a denoiser, such as a UNet2DModel",
+  fits: (part) => isObject(part) && isDenoiser(part) && !isConditionalDenoiser(part),
+};
+
+export const CONDITIONAL_DENOISER: PartKind = {
+  what: "a denoiser that reads a context, such as a UNet2DConditionModel",
+  fits: (part) => isObject(part) && isConditionalDenoiser(part),
+};
+
+export const SCHEDULER: PartKind = {
+  what: "a scheduler, such as schedulerFromConfig gives",
+  fits: (part) => isObject(part) && "plan" in part && typeof part.plan === "function",
+};
+
+export const SWITCH: PartKind = { what: "true or false", fits: (part) => typeof part === "boolean" };
+
+function isObject(part: unknown): part is object {
+  return typeof part === "object" && part !== null;
+}
+
+/**
+ * A pipeline's parts, as an object whose properties can be assigned: what cannot fit is refused at the assignment, and
+ * the old part stays. To exchange parts that fit only together, make another pipeline of `{ ...parts, unet,
+ * textEncoder }`; that costs nothing.
+ *
+ * @param own an object that is the pipeline's alone
+ * @param kinds what each part must be; there are no other parts
+ * @param requireFitting throws a PipelinePartsError if the parts do not fit each other
+ * @throws PipelinePartsError if those that are given do not fit, here and at each assignment
+ */
+export function liveParts<P extends object>(
+  pipeline: string,
+  own: P,
+  kinds: PartKinds<P>,
+  requireFitting: (parts: P) => void,
+): P {
+  const check = (parts: P) => {
+    requireKinds(pipeline, parts, kinds);
+    requireFitting(parts);
+  };
+  check(own);
+  return new Proxy(own, {
+    set(parts, name, value) {
+      check({ ...parts, [name]: value as unknown });
+      return Reflect.set(parts, name, value);
+    },
+    deleteProperty(parts, name) {
+      check({ ...parts, [name]: undefined });
+      return Reflect.deleteProperty(parts, name);
+    },
+  });
+}
+
+function requireKinds<P extends object>(pipeline: string, parts: P, kinds: PartKinds<P>): void {
+  const known = Object.keys(kinds) as (keyof P & string)[];
+  const unknown = Object.keys(parts).filter((name) => !Object.hasOwn(kinds, name));
+  if (unknown.length > 0) {
+    throw new PipelinePartsError(
+      `${pipeline}: ${unknown.join(", ")} is no part of it; it is made of ${known.join(", ")}.`,
+    );
+  }
+  for (const name of known) {
+    if (kinds[name].fits(parts[name])) continue;
+    throw new PipelinePartsError(`${pipeline}: ${name} is ${described(parts[name])}; expected ${kinds[name].what}.`);
+  }
+}
+
+function described(part: unknown): string {
+  return isObject(part) ? `a ${part.constructor?.name ?? "plain object"}` : String(part);
+}
