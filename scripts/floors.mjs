@@ -44,7 +44,7 @@ export const FLOORS = {
     ["entries"],
   ],
   examples: [
-    ["src", "datasets/faces", "outside"],
+    ["src", "datasets/faces"],
     ["datasets/portraits", "src/chapter", "src/cli/terminal", "src/cli/options"],
     ["datasets", "src/cli/files", "page"],
     ["bench"],
@@ -95,8 +95,8 @@ export function roomOf(file) {
 /** `core` of `core/src/nn/linear.ts`. */
 export const packageOf = (file) => file.split("/")[0];
 
-/** Tests, and what only they use. */
-export const isTest = (file) => file.endsWith(".test.ts") || file.includes("/testing/");
+/** Tests, and what only they use; `outside` holds those that are written as other people's programs are. */
+export const isTest = (file) => file.endsWith(".test.ts") || /\/(testing|outside)\//.test(file);
 
 /** The source files of all packages, as `core/src/nn/linear.ts`. */
 export function sourceFiles() {

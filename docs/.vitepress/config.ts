@@ -13,6 +13,7 @@ const guide: DefaultTheme.SidebarItem[] = [
     items: [
       { text: "Getting started", link: "/getting-started" },
       { text: "What to import from where", link: "/imports" },
+      { text: "Architecture", link: "/architecture" },
       { text: "Drawing and editing", link: "/drawing" },
       { text: "Models and their weights", link: "/models" },
       { text: "Samplers", link: "/samplers" },

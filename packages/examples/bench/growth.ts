@@ -5,7 +5,7 @@
  */
 import { writeFileSync } from "node:fs";
 import * as Plot from "@observablehq/plot";
-import { plotSvg } from "../src/cli/terminal/plot-svg.js";
+import { plotSvg } from "../src/plot-svg.js";
 import { packagePath } from "../src/package-folder.js";
 import { type Axis, AXES } from "./growth-axes.js";
 import { measure } from "./measure.js";

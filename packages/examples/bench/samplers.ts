@@ -19,7 +19,7 @@ import {
   type Scheduler,
   schedulerFromConfig,
 } from "@tfjs-diffusion/schedulers";
-import { plotSvg } from "../src/cli/terminal/plot-svg.js";
+import { plotSvg } from "../src/plot-svg.js";
 import { type Sampler, SAMPLERS } from "./samplers-table.js";
 
 const root = new URL("../../../../", import.meta.url);

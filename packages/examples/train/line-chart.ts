@@ -1,5 +1,5 @@
 import type { ScaleOptions } from "@observablehq/plot";
-import { loadPlot, plotSvg } from "../src/cli/terminal/plot-svg.js";
+import { loadPlot, plotSvg } from "../src/plot-svg.js";
 
 /** A point of the line called `name`. */
 export interface ChartPoint {

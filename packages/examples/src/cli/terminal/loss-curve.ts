@@ -1,5 +1,5 @@
 import { readFile, writeFile } from "node:fs/promises";
-import { loadPlot, plotSvg } from "./plot-svg.js";
+import { loadPlot, plotSvg } from "../../plot-svg.js";
 
 interface LoggedStep {
   readonly step: number;
