@@ -21,10 +21,4 @@ describe("README", () => {
     expect(links.length).toBeGreaterThan(0);
     expect(links.filter((path) => !existsSync(join(root, path)))).toEqual([]);
   });
-
-  it("names commands that package.json has", () => {
-    const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-    const named = [...text.matchAll(/npm run ([\w:]+)/g)].map(([, name]) => name);
-    expect(named.filter((name) => !(name in scripts))).toEqual([]);
-  });
 });
