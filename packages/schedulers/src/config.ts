@@ -198,9 +198,13 @@ export interface ConfigSpec<Name extends ConfigKey = ConfigKey> {
 
 /** The betas' keys, which every method on trained timesteps has. */
 export const BETA_KEYS = ["num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas"] as const;
+/** Keys of dynamic thresholding (Saharia et al. 2022). */
 export const THRESHOLDING_KEYS = ["thresholding", "dynamic_thresholding_ratio", "sample_max_value"] as const;
+/** Keys that clip the predicted x0 to a range. */
 export const CLIPPING_KEYS = ["clip_sample", "clip_sample_range"] as const;
+/** Keys that say which trained timesteps are visited. */
 export const SPACING_KEYS = ["timestep_spacing", "steps_offset"] as const;
+/** Keys that replace the trained noise levels by those of a formula. */
 export const SIGMA_SCHEDULE_KEYS = ["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"] as const;
 
 /** Every key's value: a method's own, or one that changes nothing where the method has no such key. */

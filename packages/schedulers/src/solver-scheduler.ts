@@ -27,6 +27,7 @@ export const SOLVER_KEYS = [
   "use_flow_sigmas",
   "flow_shift",
 ] as const;
+/** Keys that shift the noise levels by the size of the picture. */
 export const DYNAMIC_SHIFT_KEYS = ["use_dynamic_shifting", "time_shift_type"] as const;
 
 /** How a solver differs from its relatives, as published. */
