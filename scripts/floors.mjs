@@ -23,7 +23,7 @@ export const FLOORS = {
     ["src/hub", "src/weights", "assembly"],
     ["src/text", "src/image", "src/models"],
     ["src/models/unet", "src/models/clip", "src/image/png"],
-    ["src/models/autoencoder"],
+    ["src/models/autoencoder", "src/image/decode-image.ts"],
     ["src/models/model-classes.ts"],
     ["src/models/load-model.ts"],
     ["src/adapters"],

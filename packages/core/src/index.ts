@@ -24,6 +24,7 @@ export type { Control } from "./pipelines/stable-diffusion/control.js";
 export { outpaintCanvas, pasteBack } from "./pipelines/stable-diffusion/inpainting.js";
 
 export { imageGrid } from "./image/grid.js";
+export { decodeImage, decodeMask } from "./image/decode-image.js";
 export { ImageError } from "./image/image-error.js";
 export { decodePng } from "./image/png/decode-png.js";
 export { encodePng } from "./image/png/encode-png.js";

@@ -21,3 +21,25 @@ export function overWhite({ width, height, colours, alpha }: Pixels): tf.Tensor3
   }
   return tf.tensor3d(laid, [height, width, 3]);
 }
+
+/**
+ * A mask [H, W, 1]: the opacity where anything is transparent, and the lightness of an opaque picture (its luma, ITU-R
+ * BT.601, as Pillow's grey has it). The caller owns it.
+ */
+export function maskOf({ width, height, colours, alpha }: Pixels): tf.Tensor3D {
+  const isOpaque = alpha?.every((opacity) => opacity === 1) ?? true;
+  const luma = (i: number) => 0.299 * colours[3 * i]! + 0.587 * colours[3 * i + 1]! + 0.114 * colours[3 * i + 2]!;
+  const values = isOpaque ? Float32Array.from({ length: width * height }, (_, i) => luma(i)) : alpha!;
+  return tf.tensor3d(values, [height, width, 1]);
+}
+
+/** Pixels from bytes: red, green, blue and alpha of each. */
+export function fromBytes(width: number, height: number, bytes: Uint8ClampedArray): Pixels {
+  const pixels: Pixels = { width, height, colours: new Float32Array(width * height * 3) };
+  const alpha = new Float32Array(width * height);
+  for (let i = 0; i < width * height; i++) {
+    for (let k = 0; k < 3; k++) pixels.colours[i * 3 + k] = bytes[i * 4 + k]! / 255;
+    alpha[i] = bytes[i * 4 + 3]! / 255;
+  }
+  return alpha.every((opacity) => opacity === 1) ? pixels : { ...pixels, alpha };
+}

@@ -1,4 +1,5 @@
 import type * as tf from "@tensorflow/tfjs";
+import { exifOrientation, upright } from "../orientation.js";
 import { type PictureLimits, requirePictureSize } from "../picture-limits.js";
 import { overWhite, type Pixels } from "../pixels.js";
 import { notReadable, readChunks } from "./chunks.js";
@@ -7,9 +8,10 @@ import { inflateExactly } from "./inflate.js";
 import { rawSize, unpackSamples } from "./samples.js";
 
 /**
- * A PNG file of any colour type and depth, interlaced or not, as [H, W, 3] in [0, 1]: greys become colours, transparent
- * parts are laid over white. Samples are taken as sRGB, as they are: `gAMA`, `cHRM`, `iCCP` and `bKGD` are not applied,
- * as in the Python programs whose networks these are. The caller owns the result.
+ * A PNG file of any colour type and depth, interlaced or not, as [H, W, 3] in [0, 1]. Greys become colours, transparent
+ * parts are laid over white, and the picture is turned as its EXIF data says. Samples are taken as sRGB, as they are
+ * stored: `gAMA`, `cHRM`, `iCCP` and `bKGD` are not applied, as in diffusers and other programs that use Pillow. The
+ * caller owns the result.
  *
  * @throws ImageError for a file that is damaged, or larger than `maxPixels`
  */
@@ -19,10 +21,12 @@ export async function decodePng(bytes: Uint8Array, limits: PictureLimits = {}): 
 
 /** @throws ImageError */
 export function pngPixels(bytes: Uint8Array, limits: PictureLimits): Pixels {
-  const { header, palette, transparency, data } = parts(bytes, limits);
+  const { header, palette, transparency, exif, data } = parts(bytes, limits);
   const samples = unpackSamples(header, inflateExactly(data, rawSize(header)));
-  if (header.hasPalette) return fromPalette(header, samples, palette, transparency);
-  return fromSamples(header, samples, transparency);
+  const pixels = header.hasPalette
+    ? fromPalette(header, samples, palette, transparency)
+    : fromSamples(header, samples, transparency);
+  return exif ? upright(pixels, exifOrientation(exif)) : pixels;
 }
 
 interface Parts {
@@ -30,6 +34,7 @@ interface Parts {
   /** Red, green, blue of each colour. */
   palette: Uint8Array | undefined;
   transparency: Uint8Array | undefined;
+  exif: Uint8Array | undefined;
   data: Uint8Array[];
 }
 
@@ -45,7 +50,7 @@ function parts(bytes: Uint8Array, limits: PictureLimits): Parts {
       requirePictureSize(header.width, header.height, limits);
     } else if (chunk.type === "IDAT") {
       data.push(chunk.data);
-    } else if (chunk.type === "PLTE" || chunk.type === "tRNS") {
+    } else if (SINGLE_CHUNKS.includes(chunk.type)) {
       if (single.has(chunk.type)) throw notReadable(`it has two chunks ${chunk.type}`);
       single.set(chunk.type, chunk.data);
     } else if (/^[A-Z]/.test(chunk.type)) {
@@ -53,8 +58,13 @@ function parts(bytes: Uint8Array, limits: PictureLimits): Parts {
     }
   }
   if (!header) throw notReadable("it has no header");
-  return { header, palette: single.get("PLTE"), transparency: single.get("tRNS"), data };
+  return {
+    ...{ header, data },
+    ...{ palette: single.get("PLTE"), transparency: single.get("tRNS"), exif: single.get("eXIf") },
+  };
 }
+
+const SINGLE_CHUNKS: readonly string[] = ["PLTE", "tRNS", "eXIf"];
 
 /** tRNS holds the alpha of the palette's first colours; the others are opaque. */
 function fromPalette(

@@ -1,0 +1,89 @@
+import { exifOrientation, type Orientation, startsWith } from "./orientation.js";
+
+/** What a JPEG or WebP file says of itself before its pixels are unpacked. */
+export interface FileFacts {
+  format: "JPEG" | "WebP";
+  width: number;
+  height: number;
+  orientation: Orientation;
+  /** Where the four letters stand by which its EXIF data is known, if there is any. */
+  exifAt?: number;
+  isAnimated: boolean;
+}
+
+/** Undefined for files of other kinds, and for those that are cut before they say their size. */
+export function fileFacts(bytes: Uint8Array): FileFacts | undefined {
+  if (startsWith(bytes, "\xff\xd8\xff")) return jpegFacts(bytes);
+  if (startsWith(bytes, "RIFF") && startsWith(bytes.subarray(8), "WEBP")) return webpFacts(bytes);
+  return undefined;
+}
+
+/** Segments (ITU-T T.81, annex B) up to the pixels: the frame has the size, APP1 may have EXIF data. */
+function jpegFacts(bytes: Uint8Array): FileFacts | undefined {
+  const view = viewOf(bytes);
+  const facts: FileFacts = { format: "JPEG", width: 0, height: 0, orientation: 1, isAnimated: false };
+  for (let at = 2; at + 4 <= bytes.length;) {
+    const marker = bytes[at + 1]!;
+    if (bytes[at] !== 0xff) return undefined;
+    if (marker === 0xff) {
+      at++; // Any number of them may stand before a marker.
+      continue;
+    }
+    const length = view.getUint16(at + 2);
+    const data = bytes.subarray(at + 4, at + 2 + length);
+    if (marker === 0xe1 && startsWith(data, "Exif\0\0")) {
+      facts.orientation = exifOrientation(data);
+      facts.exifAt = at + 4;
+    }
+    if (isFrame(marker) && data.length >= 5) {
+      facts.height = view.getUint16(at + 5);
+      facts.width = view.getUint16(at + 7);
+      return facts;
+    }
+    at += 2 + length;
+  }
+  return undefined;
+}
+
+/** SOF0 to SOF15, among which stand three other markers. */
+function isFrame(marker: number): boolean {
+  return marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
+}
+
+/** Chunks (RFC 9649): the largest of the sizes that they name, and EXIF data, which may follow the pixels. */
+function webpFacts(bytes: Uint8Array): FileFacts | undefined {
+  const facts: FileFacts = { format: "WebP", width: 0, height: 0, orientation: 1, isAnimated: false };
+  for (let at = 12; at + 8 <= bytes.length;) {
+    const length = viewOf(bytes).getUint32(at + 4, true);
+    const data = bytes.subarray(at + 8, at + 8 + length);
+    const type = String.fromCharCode(...bytes.subarray(at, at + 4));
+    if (type === "EXIF") {
+      facts.orientation = exifOrientation(data);
+      facts.exifAt = at;
+    }
+    if (type === "ANIM") facts.isAnimated = true;
+    const [width, height] = webpSize(type, data);
+    facts.width = Math.max(facts.width, width);
+    facts.height = Math.max(facts.height, height);
+    at += 8 + length + (length % 2);
+  }
+  return facts.width === 0 ? undefined : facts;
+}
+
+/** Width and height in the extended header, a lossy or a lossless frame; zeros in other chunks. */
+function webpSize(type: string, data: Uint8Array): [number, number] {
+  const view = viewOf(data);
+  if (type === "VP8X" && data.length >= 10) {
+    return [1 + (view.getUint32(3, true) >>> 8), 1 + (view.getUint32(6, true) >>> 8)];
+  }
+  if (type === "VP8 " && data.length >= 10) return [view.getUint16(6, true) & 0x3fff, view.getUint16(8, true) & 0x3fff];
+  if (type === "VP8L" && data.length >= 5) {
+    const bits = view.getUint32(1, true);
+    return [1 + (bits & 0x3fff), 1 + ((bits >>> 14) & 0x3fff)];
+  }
+  return [0, 0];
+}
+
+function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
+}

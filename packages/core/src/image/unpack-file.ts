@@ -1,0 +1,76 @@
+import type * as NodeFiles from "node:fs/promises";
+import { importInNode, isNode, requireFrom } from "../platform/node-only.js";
+import type { FileFacts } from "./file-facts.js";
+import { ImageError } from "./image-error.js";
+import { upright } from "./orientation.js";
+import { fromBytes, type Pixels } from "./pixels.js";
+
+/**
+ * The pixels of a JPEG or WebP file, as the camera's orientation says that they are to be seen. In Node libjpeg and
+ * libwebp do it, compiled to WebAssembly (@jsquash); in a browser it does so itself.
+ *
+ * @throws ImageError
+ */
+export async function unpackFile(bytes: Uint8Array, facts: FileFacts): Promise<Pixels> {
+  if (facts.isAnimated) throw new ImageError("this is an animated WebP file. Save one of its pictures as PNG.");
+  const { width, height, data } = await (isNode ? inNode(bytes, facts) : inBrowser(bytes, facts));
+  return upright(fromBytes(width, height, data), facts.orientation);
+}
+
+/** What Emscripten makes of a decoder: a function that starts one, with memory of its own. */
+type StartDecoder = (options: {
+  wasmBinary: Uint8Array;
+  noInitialRun: true;
+  printErr: (line: string) => void;
+}) => Promise<{ decode(bytes: Uint8Array, ...more: boolean[]): ImageData | null }>;
+
+/** The decoders' files, and what they take besides the bytes: libjpeg leaves the picture as it is stored. */
+const DECODERS = {
+  JPEG: { path: "@jsquash/jpeg/codec/dec/mozjpeg_dec", more: [false] },
+  WebP: { path: "@jsquash/webp/codec/dec/webp_dec", more: [] },
+};
+
+/** What libjpeg says of files in which nothing is missing. */
+const HARMLESS = /extraneous bytes before marker/;
+
+async function inNode(bytes: Uint8Array, { format }: FileFacts): Promise<ImageData> {
+  const { path, more } = DECODERS[format];
+  const { readFile } = await importInNode<typeof NodeFiles>("node:fs/promises");
+  const { default: start } = await importInNode<{ default: StartDecoder }>(`${path}.js`);
+  const wasmBinary = await readFile((await requireFrom()).resolve(`${path}.wasm`));
+  const said: string[] = [];
+  const printErr = (line: string) => said.push(line);
+  let picture: ImageData | null = null;
+  let cause: Error | undefined;
+  try {
+    // One for each picture: after an error it is of no more use, and its memory never shrinks.
+    const decoder = await start({ wasmBinary, noInitialRun: true, printErr });
+    picture = decoder.decode(bytes, ...more);
+  } catch (error) {
+    cause = error as Error;
+  }
+  const problems = said.filter((line) => !HARMLESS.test(line));
+  if (picture && problems.length === 0) return picture;
+  throw notReadable(format, problems.join("; ") || cause?.message || "it is damaged or cut off", cause);
+}
+
+/** Some browsers turn some files as their EXIF data says, so they are not shown it. */
+async function inBrowser(bytes: Uint8Array, { format, exifAt }: FileFacts): Promise<ImageData> {
+  const copy = new Uint8Array(bytes);
+  if (exifAt !== undefined) copy.fill(0x20, exifAt, exifAt + 4);
+  const bitmap = await createImageBitmap(new Blob([copy]), {
+    premultiplyAlpha: "none",
+    colorSpaceConversion: "none",
+  }).catch((error: Error) => {
+    throw notReadable(format, error.message, error);
+  });
+  const { width, height } = bitmap;
+  const context = new OffscreenCanvas(width, height).getContext("2d")!;
+  context.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  return context.getImageData(0, 0, width, height);
+}
+
+function notReadable(format: string, problem: string, cause: unknown): ImageError {
+  return new ImageError(`this is not a readable ${format} file (${problem}). Save it as PNG.`, { cause });
+}

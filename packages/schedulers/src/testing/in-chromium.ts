@@ -1,0 +1,51 @@
+import { execFile, execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { promisify } from "node:util";
+
+/** CHROMIUM, or the first browser of its kind on the PATH. */
+function findChromium(): string | undefined {
+  const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+  const folders = (process.env["PATH"] ?? "").split(delimiter);
+  const candidates = [process.env["CHROMIUM"], ...names.flatMap((name) => folders.map((folder) => join(folder, name)))];
+  return candidates.find((file) => file && existsSync(file));
+}
+
+/**
+ * Runs a TypeScript program in a browser without a window. The program finds what it is `given` as `globalThis.given`,
+ * and leaves `result:JSON:end` as the page's text; where that cannot be, `none` says why.
+ */
+export async function inChromium<T extends object>(entry: URL, given?: unknown): Promise<T | { none: string }> {
+  const browser = findChromium();
+  if (!browser || process.env["NO_BROWSER"]) return { none: "no Chromium here; name one in CHROMIUM" };
+  const folder = mkdtempSync(join(tmpdir(), "in-chromium-"));
+  try {
+    const esbuild = createRequire(import.meta.url).resolve("esbuild/bin/esbuild");
+    execFileSync(process.execPath, [
+      ...[esbuild, fileURLToPath(entry), `--outfile=${join(folder, "page.js")}`],
+      ...["--bundle", "--platform=browser", "--format=iife", "--log-level=error"],
+    ]);
+    writeFileSync(join(folder, "given.js"), `globalThis.given = ${JSON.stringify(given ?? null)};`);
+    const page = join(folder, "page.html");
+    writeFileSync(page, '<!doctype html><body><script src="given.js"></script><script src="page.js"></script>');
+    const { stdout } = await promisify(execFile)(
+      browser,
+      [
+        ...["--headless", "--no-sandbox", "--disable-dev-shm-usage"],
+        ...["--use-angle=swiftshader", "--enable-unsafe-swiftshader"],
+        ...[`--user-data-dir=${join(folder, "profile")}`, "--virtual-time-budget=60000", "--dump-dom"],
+        pathToFileURL(page).href,
+      ],
+      { timeout: 100_000, maxBuffer: 2 ** 26 },
+    );
+    const found = /result:(.*):end/s.exec(stdout)?.[1];
+    return found ? (JSON.parse(found) as T) : { none: "the page did not finish" };
+  } catch (error) {
+    return { none: (error as Error).message.split("\n")[0]! };
+  } finally {
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
