@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs";
 import { schedulerFromConfig } from "../from-config.js";
 import { replayNoise } from "../noise/replay-noise.js";
+import { torchNoise } from "../noise/torch-noise.js";
 import type { Plan, PlanOptions, StepOptions } from "../scheduler.js";
 
 /** One run of a diffusers scheduler over a known formula in place of a network; arrays are flat, in PyTorch's order. */
@@ -39,10 +40,25 @@ export function fixtureNames(): string[] {
     .map((file) => file.replace(".json", ""));
 }
 
+/** Long noise is not stored: it is what PyTorch draws from this seed, so many times. */
+interface SeededNoise {
+  torch_seed: number;
+  draws: number;
+}
+
 /** Reads a fixture made by diffusers (its origin: fixtures/meta.json and the file's own head). */
 export function readTrajectories(name: string): TrajectoryFile {
   const text = readFileSync(new URL(`${name}.json`, FIXTURES), "utf8").replaceAll("-Infinity", "null");
-  return JSON.parse(text) as TrajectoryFile;
+  const file = JSON.parse(text) as TrajectoryFile;
+  for (const run of file.cases as { noise?: number[][] | SeededNoise }[]) {
+    if (run.noise && !Array.isArray(run.noise)) run.noise = drawnByTorch(run.noise, file.shape);
+  }
+  return file;
+}
+
+function drawnByTorch({ torch_seed, draws }: SeededNoise, shape: number[]): number[][] {
+  const noise = torchNoise(torch_seed);
+  return Array.from({ length: draws }, () => tf.tidy(() => [...noise.normal(shape).dataSync()]));
 }
 
 /** NCHW numbers as an NHWC tensor. */
