@@ -44,7 +44,7 @@ export const FLOORS = {
     ["entries"],
   ],
   examples: [
-    ["src", "datasets/faces"],
+    ["src", "datasets/faces", "minimal.ts"],
     ["datasets/portraits", "src/chapter", "src/cli/terminal", "src/cli/options"],
     ["datasets", "src/cli/files", "page"],
     ["bench"],
