@@ -105,6 +105,22 @@ export { TCDScheduler } from "./methods/tcd.js";
 export { dynamicThreshold, limitX0, type ThresholdingConfig } from "./numerics/thresholding.js";
 export { DEFAULT_TRAITS, type NetworkKind, type SchedulerTraits } from "./traits.js";
 export { TrainedScheduler } from "./trained.js";
+export {
+  edmLevel,
+  logitNormalTimes,
+  logNormalSigmas,
+  type Mixture,
+  shiftedTimes,
+  type TimeDistribution,
+  type TrainingExample,
+  trainingExample,
+  type TrainingLevel,
+  trainingLevel,
+  type TrainingRule,
+  uniformTimes,
+  uniformTimesteps,
+  variancePreserving,
+} from "./training.js";
 export { torchNoise } from "./noise/torch-noise.js";
 export { UnCLIPScheduler, type UnCLIPConfig } from "./methods/unclip.js";
 export { UniPCMultistepScheduler, type UniPCMultistepConfig } from "./methods/unipc.js";

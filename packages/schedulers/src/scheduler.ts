@@ -4,6 +4,7 @@ import { mixPerSample } from "./forward.js";
 import type { NoiseSource } from "./noise/noise.js";
 import type { Level } from "./prediction.js";
 import { DEFAULT_TRAITS, type SchedulerTraits } from "./traits.js";
+import { type TrainingExample, trainingExample, type TrainingRule } from "./training.js";
 
 /** Where a sampler stands between two steps. It owns its tensors: `tf.dispose(state)` is always safe. */
 export type State = {
@@ -108,6 +109,11 @@ export interface Scheduler {
   addNoise(x0: tf.Tensor, noise: tf.Tensor, timesteps: readonly number[]): tf.Tensor;
   /** The v that a network with v_prediction is trained to give; shapes as in addNoise. */
   velocity(x0: tf.Tensor, noise: tf.Tensor, timesteps: readonly number[]): tf.Tensor;
+  /**
+   * How a network is trained for this sampler: what it is shown, told and asked for. The getter throws
+   * SchedulerConfigError where no regression trains such a network.
+   */
+  readonly training?: TrainingRule;
 }
 
 /**
@@ -147,6 +153,13 @@ export abstract class BaseScheduler<Config extends object> implements Scheduler 
 
   /** Noise level of a timestep. */
   protected abstract levelAt(t: number): Level;
+
+  abstract get training(): TrainingRule;
+
+  /** A batch to train on at given times, one a sample: see {@link trainingExample}. The caller owns both tensors. */
+  trainingExample(x0: tf.Tensor, noise: tf.Tensor, times: readonly number[]): TrainingExample {
+    return trainingExample(this.training, x0, noise, times);
+  }
 
   addNoise(x0: tf.Tensor, noise: tf.Tensor, timesteps: readonly number[]): tf.Tensor {
     const levels = timesteps.map((t) => this.levelAt(t));

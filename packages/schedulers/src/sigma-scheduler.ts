@@ -4,6 +4,7 @@ import { requestedSigmas, interpolate, timestepOf, trainedSigmas } from "./sigma
 import type { PlanRequest } from "./scheduler.js";
 import { requireRequest, requireSigmas, requireStepCount, requireWithin, spacedTimesteps } from "./spacing.js";
 import { TrainedScheduler } from "./trained.js";
+import { type TrainingRule, trainingLevel } from "./training.js";
 
 /** Noise levels to visit, one more than timesteps: the last is where the last step ends. */
 export interface NoiseLevels {
@@ -24,6 +25,15 @@ export abstract class SigmaScheduler<Config extends object> extends TrainedSched
     // Pure noise has no finite sigma; this one is nearly that.
     if (this.settings.rescale_betas_zero_snr)
       this.#sigmas[this.#sigmas.length - 1] = Math.sqrt((1 - 2 ** -24) / 2 ** -24);
+  }
+
+  /** The network is shown x scaled, in training as in sampling: that is the variance-preserving process again. */
+  override get training(): TrainingRule {
+    const at = (t: number) => {
+      const level = this.levelAt(t);
+      return trainingLevel(this.settings.prediction_type, level, t, inputScaleOf(level.sigma));
+    };
+    return { ...super.training, at };
   }
 
   /** Noise level of a timestep, which may be a fraction. */

@@ -16,6 +16,7 @@ import {
 import { limited } from "./numerics/thresholding.js";
 import { timeShift } from "./time-shift.js";
 import { TrainedScheduler } from "./trained.js";
+import { type TrainingRule, trainingLevel, uniformTimes } from "./training.js";
 
 /** Keys of every exponential integrator here. */
 export const SOLVER_KEYS = [
@@ -70,6 +71,17 @@ export abstract class SolverScheduler<Config extends object> extends TrainedSche
     this.#sigmas = trainedSigmas(this.alphaBar);
     if (this.settings.rescale_betas_zero_snr)
       this.#sigmas[this.#sigmas.length - 1] = Math.sqrt((1 - 2 ** -24) / 2 ** -24);
+  }
+
+  /** With use_flow_sigmas times are noise levels from 0 to 1, as in flow matching. */
+  override get training(): TrainingRule {
+    const { use_flow_sigmas, prediction_type, num_train_timesteps: T } = this.settings;
+    if (!use_flow_sigmas) return super.training;
+    return {
+      predicts: prediction_type,
+      drawTime: uniformTimes(),
+      at: (sigma) => trainingLevel(prediction_type, { alpha: 1 - sigma, sigma }, sigma * T),
+    };
   }
 
   /** The level with this sigma / alpha, or with use_flow_sigmas this sigma. */

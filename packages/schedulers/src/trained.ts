@@ -2,6 +2,7 @@ import type { ConfigSpec } from "./config.js";
 import { type Level, levelOf } from "./prediction.js";
 import { alphaBars, betas, rescaleZeroTerminalSnr } from "./schedule.js";
 import { BaseScheduler, type PlanRequest } from "./scheduler.js";
+import { type TrainingRule, variancePreserving } from "./training.js";
 import { requireRequest, requireStepCount, requireTimesteps, requireWithin, spacedTimesteps } from "./spacing.js";
 
 /** A scheduler whose noise levels are the trained timesteps 0 to T - 1 of a variance-preserving process. */
@@ -12,6 +13,11 @@ export abstract class TrainedScheduler<Config extends object> extends BaseSchedu
     super(spec, given);
     const trained = betas(this.settings);
     this.alphaBar = alphaBars(this.settings.rescale_betas_zero_snr ? rescaleZeroTerminalSnr(trained) : trained);
+  }
+
+  /** Whole timesteps; the sampler shows the network x as it is. */
+  get training(): TrainingRule {
+    return variancePreserving(this.settings.prediction_type, this.alphaBar);
   }
 
   protected levelAt(t: number): Level {

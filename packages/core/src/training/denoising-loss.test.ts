@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
-import { keyedNoise } from "@tfjs-diffusion/schedulers";
+import { keyedNoise, keyedRandom, schedulerFromConfig, schedulerNames } from "@tfjs-diffusion/schedulers";
 import { denoisingLoss, type ForwardProcess, minSnrWeights, type TrainingTarget } from "./denoising-loss.js";
 
 /** Four noise levels, from almost clean to pure noise, and the forward process written out for them. */
@@ -154,6 +154,46 @@ describe("denoisingLoss", () => {
         "the network's prediction against the pictures",
       );
     });
+  });
+});
+
+describe("denoisingLoss of a scheduler", () => {
+  const trained = schedulerNames.filter((name) => name !== "CMStochasticIterativeScheduler");
+
+  it.each(trained)("is zero for a network that gives what the sampler takes its output for: %s", (_class_name) => {
+    const scheduler = schedulerFromConfig({ _class_name });
+    const rule = scheduler.training!;
+    const time = rule.drawTime(keyedRandom(1, "time"));
+    const { input, target, timestep } = rule.at(time);
+    tf.tidy(() => {
+      // All pictures are this one, so that the noise can be read from what the network is shown.
+      const x0 = tf.fill<tf.Rank.R4>([8, 2, 2, 3], 0.25);
+      const model = (shown: tf.Tensor4D, told: number[]) => {
+        expect(told).toEqual(Array(8).fill(timestep));
+        const noise = shown.sub(input.ofX0 * 0.25).div(input.ofNoise);
+        return noise.mul(target.ofNoise).add(target.ofX0 * 0.25);
+      };
+      const loss = denoisingLoss({ scheduler, x0, noise: keyedNoise(7), times: () => time, model }).dataSync()[0]!;
+      // Float32 leaves 6e-8 of the input's size in the noise that is read, squared and weighted.
+      const rounding = (6e-8 * (input.ofX0 / input.ofNoise + 1) * (Math.abs(target.ofNoise) + 1)) ** 2;
+      expect(loss).toBeLessThan(10 * rounding * rule.at(time).weight);
+    });
+  });
+
+  it("is refused where no regression trains its networks", () => {
+    const scheduler = schedulerFromConfig({ _class_name: "CMStochasticIterativeScheduler" });
+    const shared = { x0: makePictures(), noise: keyedNoise(1), model: (noisy: tf.Tensor4D) => noisy };
+    expect(() => denoisingLoss({ ...shared, scheduler })).toThrow("distilled, not trained on noised samples");
+    tf.dispose(shared.x0);
+  });
+
+  it("has no min-SNR weights for a velocity along a straight line", () => {
+    const scheduler = schedulerFromConfig({ _class_name: "FlowMatchEulerDiscreteScheduler" });
+    const shared = { x0: makePictures(), noise: keyedNoise(1), model: (noisy: tf.Tensor4D) => noisy };
+    expect(() => denoisingLoss({ ...shared, scheduler, minSnrGamma: 5 })).toThrow(
+      "give flow_prediction. Leave it out.",
+    );
+    tf.dispose(shared.x0);
   });
 });
 

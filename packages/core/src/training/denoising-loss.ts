@@ -1,61 +1,106 @@
 import * as tf from "@tensorflow/tfjs";
-import type { KeyedNoise, Scheduler } from "@tfjs-diffusion/schedulers";
+import {
+  type KeyedNoise,
+  type Scheduler,
+  type TimeDistribution,
+  trainingExample,
+  type TrainingLevel,
+  type TrainingRule,
+  variancePreserving,
+} from "@tfjs-diffusion/schedulers";
+import { warnOfFlaws } from "./training-flaws.js";
 
-/** What the network is asked for: the noise, the clean picture, or the velocity between them. */
+/** What {@link minSnrWeights} knows weights for: the noise, the clean picture, or the velocity between them. */
 export type TrainingTarget = "epsilon" | "sample" | "v_prediction";
 
 /** The part of a scheduler that training needs. */
-export type ForwardProcess = Pick<Scheduler, "config" | "alphaBar" | "addNoise" | "velocity">;
+export type ForwardProcess = Pick<Scheduler, "config" | "alphaBar" | "addNoise" | "velocity" | "training">;
 
 /** One batch of {@link denoisingLoss}. */
 export interface DenoisingLossOptions<Image extends tf.Tensor = tf.Tensor4D> {
+  /** That of the sampler the network is for: it says what the network is shown, told and asked for. */
   scheduler: ForwardProcess;
-  /** The network: noisy pictures [B, ...] and one timestep a picture to a prediction of the same shape. */
+  /** The network: scaled noisy pictures [B, ...] and one timestep a picture to a prediction of the same shape. */
   model(noisy: Image, timesteps: number[]): tf.Tensor;
   /** Clean pictures [B, ...], in [-1, 1]. Borrowed. */
   x0: Image;
-  /** Where the timesteps and the noise are drawn from. */
+  /** Where the times and the noise are drawn from. */
   noise: KeyedNoise;
-  /** Gives each timestep the weight of Hang et al. 2023; 5 is theirs. Default: all weigh the same. */
+  /**
+   * How times are drawn, such as `logitNormalTimes()` for flow matching. Default: as the scheduler's own paper draws
+   * them; see `scheduler.training`.
+   */
+  times?: TimeDistribution;
+  /** Gives each noise level the weight of Hang et al. 2023; 5 is theirs. Default: the scheduler's own weights. */
   minSnrGamma?: number;
 }
 
 /**
- * Mean squared error of the network's prediction at timesteps drawn uniformly, one a picture
- * (Ho et al. 2020, algorithm 1 and eq. 14). The caller owns the result.
+ * Mean squared error of the network's prediction at random times, one a picture (Ho et al. 2020, algorithm 1 and
+ * eq. 14). What the network is shown and asked for is what the scheduler shows it and takes its output for. The caller
+ * owns the result. Settings that let a well-trained network draw badly are warned of, once for a scheduler: see
+ * {@link trainingFlaws}.
+ *
+ * @throws SchedulerConfigError for a scheduler that no regression trains a network for; RangeError for a prediction of
+ *   another shape, and for minSnrGamma where it has no meaning
  */
 export function denoisingLoss<Image extends tf.Tensor = tf.Tensor4D>(options: DenoisingLossOptions<Image>): tf.Scalar {
   const { scheduler, model, x0, noise, minSnrGamma } = options;
-  const predictionType = checkedPredictionType(scheduler.config.prediction_type);
-  const T = scheduler.alphaBar.length;
+  const rule = trainingOf(scheduler);
+  const snrTarget = minSnrGamma === undefined ? undefined : requireSnrTarget(rule);
+  warnOfFlaws(scheduler, x0);
   const random = noise.at("timesteps").random();
-  const timesteps = Array.from({ length: x0.shape[0] }, () => random.integer(T));
+  const times = Array.from({ length: x0.shape[0] }, () => (options.times ?? rule.drawTime)(random));
 
   return tf.tidy(() => {
     const epsilon = noise.at("epsilon").normal(x0.shape);
-    const target =
-      predictionType === "epsilon"
-        ? epsilon
-        : predictionType === "sample"
-          ? x0
-          : scheduler.velocity(x0, epsilon, timesteps);
-    const prediction = model(scheduler.addNoise(x0, epsilon, timesteps) as Image, timesteps);
+    const { input, timesteps, target, weights: own } = trainingExample(rule, x0, epsilon, times);
+    const prediction = model(input as Image, timesteps);
     tf.util.assertShapesMatch(
       prediction.shape,
       x0.shape,
       "denoisingLoss: the network's prediction against the pictures: ",
     );
     const squares = prediction.sub(target).square();
-    if (minSnrGamma === undefined) return squares.mean<tf.Scalar>();
-
-    const weights = minSnrWeights(
-      timesteps.map((t) => scheduler.alphaBar[t]!),
-      predictionType,
-      minSnrGamma,
-    );
+    const weights = snrTarget
+      ? minSnrWeights(
+          times.map((time) => alphaBarOf(rule.at(time))),
+          snrTarget,
+          minSnrGamma,
+        )
+      : own;
+    if (!snrTarget && weights.every((weight) => weight === 1)) return squares.mean<tf.Scalar>();
     const perPicture = squares.mean(squares.shape.slice(1).map((_, axis) => axis + 1));
     return perPicture.mul(tf.tensor1d(weights)).mean<tf.Scalar>();
   });
+}
+
+/** What trains a network for the scheduler; an object that does not say is taken as variance-preserving. */
+function trainingOf({ training, config, alphaBar }: ForwardProcess): TrainingRule {
+  return training ?? variancePreserving(requireTarget(config.prediction_type), alphaBar);
+}
+
+/** alphaBar of what the network is shown, whatever its scale. */
+function alphaBarOf({ input: { ofX0, ofNoise } }: TrainingLevel): number {
+  return ofX0 ** 2 / (ofX0 ** 2 + ofNoise ** 2);
+}
+
+function requireTarget(type: unknown = "epsilon"): TrainingTarget {
+  if (isTarget(type)) return type;
+  throw new RangeError(
+    `denoisingLoss: prediction_type ${JSON.stringify(type)} is not known; it can be "epsilon", "sample" or "v_prediction".`,
+  );
+}
+
+const isTarget = (type: unknown): type is TrainingTarget =>
+  type === "epsilon" || type === "sample" || type === "v_prediction";
+
+function requireSnrTarget({ predicts }: TrainingRule): TrainingTarget {
+  if (isTarget(predicts)) return predicts;
+  throw new RangeError(
+    `denoisingLoss: minSnrGamma weighs errors of epsilon, sample or v_prediction; this scheduler's networks give ` +
+      `${predicts}. Leave it out.`,
+  );
 }
 
 /**
@@ -71,11 +116,4 @@ export function minSnrWeights(alphaBar: readonly number[], predictionType: Train
     v_prediction: (snr: number) => (snr === Infinity ? 0 : Math.min(snr, gamma) / (snr + 1)),
   };
   return alphaBar.map((a) => perTarget[predictionType](a / (1 - a)));
-}
-
-function checkedPredictionType(type: unknown = "epsilon"): TrainingTarget {
-  if (type === "epsilon" || type === "sample" || type === "v_prediction") return type;
-  throw new RangeError(
-    `denoisingLoss: prediction_type ${JSON.stringify(type)} is not known; it can be "epsilon", "sample" or "v_prediction".`,
-  );
 }

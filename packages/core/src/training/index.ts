@@ -24,3 +24,4 @@ export { warmupCosine } from "./learning-rate.js";
 export { TrainableLora, type TrainableLoraOptions } from "./lora.js";
 export { train } from "./train.js";
 export type { BatchContext, TrainingStep, TrainOptions, WithEma } from "./train-options.js";
+export { trainingFlaws } from "./training-flaws.js";

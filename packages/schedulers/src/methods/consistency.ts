@@ -1,9 +1,11 @@
 import { combine, computed, sum } from "../combine.js";
 import type { ConfigOf } from "../config.js";
+import { SchedulerConfigError } from "../errors.js";
 import { makePlan } from "../plan.js";
 import type { Level } from "../prediction.js";
 import { BaseScheduler, type Plan, type PlanRequest } from "../scheduler.js";
 import { karrasSigmas } from "../sigma-schedule.js";
+import type { TrainingRule } from "../training.js";
 import { requireRequest, requireStepCount, requireTimesteps } from "../spacing.js";
 import type { SchedulerTraits } from "../traits.js";
 
@@ -36,6 +38,14 @@ export class CMStochasticIterativeScheduler extends BaseScheduler<CMStochasticIt
     const { num_train_timesteps: T, sigma_max, sigma_min, rho } = this.settings;
     this.#sigmas = karrasSigmas(T, sigma_max!, sigma_min!, rho).reverse();
     this.alphaBar = Float64Array.from(this.#sigmas, (sigma) => 1 / (1 + sigma ** 2));
+  }
+
+  /** No regression on noised samples gives a network that jumps. */
+  get training(): TrainingRule {
+    throw new SchedulerConfigError(
+      "CMStochasticIterativeScheduler: its networks are distilled, not trained on noised samples. " +
+        "Train one with EDMEulerScheduler, and distil that.",
+    );
   }
 
   protected levelAt(t: number): Level {

@@ -10,6 +10,7 @@ import type { Level } from "../prediction.js";
 import { BaseScheduler, type Plan, type PlanRequest } from "../scheduler.js";
 import { exponentialSigmas, karrasSigmas, karrasSigmas32 } from "../sigma-schedule.js";
 import type { NoiseLevels } from "../sigma-scheduler.js";
+import { edmLevel, logNormalSigmas, type TrainingRule } from "../training.js";
 import { requireRequest, requireSigmas, requireStepCount } from "../spacing.js";
 import { limited } from "../numerics/thresholding.js";
 import type { SchedulerTraits } from "../traits.js";
@@ -57,6 +58,17 @@ abstract class EDMScheduler<Config extends object> extends BaseScheduler<Config>
     const { prediction_type, num_train_timesteps: T } = this.settings;
     requireOneOf(this.config._class_name, "prediction_type", prediction_type, ["epsilon", "v_prediction"]);
     this.alphaBar = Float64Array.from(this.#spread(T).reverse(), (sigma) => 1 / (1 + sigma ** 2));
+  }
+
+  /** Times are noise levels, whose logarithms are normal. */
+  get training(): TrainingRule {
+    const { sigma_data, prediction_type } = this.settings;
+    const sign = prediction_type === "v_prediction" ? -1 : 1;
+    return {
+      predicts: "preconditioned",
+      drawTime: logNormalSigmas(),
+      at: (sigma) => edmLevel(sigma, sigma_data, sign),
+    };
   }
 
   protected levelAt(t: number): Level {

@@ -4,6 +4,7 @@ import { BETA_KEYS, type ConfigOf, SIGMA_SCHEDULE_KEYS, SPACING_KEYS } from "../
 import { type Call, makePlan } from "../plan.js";
 import { x0Of } from "../prediction.js";
 import type { Plan, PlanRequest, StepOptions } from "../scheduler.js";
+import type { TrainingRule } from "../training.js";
 import { exponentialSigmas } from "../sigma-schedule.js";
 import { inputScaleOf, type NoiseLevels, SigmaScheduler } from "../sigma-scheduler.js";
 
@@ -53,6 +54,13 @@ export class EulerDiscreteScheduler extends SigmaScheduler<EulerDiscreteConfig> 
     });
   }
 
+  /** Told the level where the sampler tells it, and not the timestep. */
+  override get training(): TrainingRule {
+    const rule = super.training;
+    if (!this.#isContinuous) return rule;
+    return { ...rule, at: (t) => ({ ...rule.at(t), timestep: toldLevel(this.levelAt(t).sigma) }) };
+  }
+
   protected override levels(request: PlanRequest): NoiseLevels {
     const levels = super.levels(request);
     const given = typeof request === "object" && "sigmas" in request;
@@ -61,10 +69,7 @@ export class EulerDiscreteScheduler extends SigmaScheduler<EulerDiscreteConfig> 
       const spread = exponentialSigmas(levels.timesteps.length + 1, max, min).map(Math.fround);
       return { timesteps: levels.timesteps, sigmas: [...spread, levels.sigmas.at(-1)!] };
     }
-    const continuous = this.settings.timestep_type === "continuous" && this.settings.prediction_type === "v_prediction";
-    return continuous
-      ? { ...levels, timesteps: levels.sigmas.slice(0, -1).map((sigma) => Math.fround(Math.log(sigma) / 4)) }
-      : levels;
+    return this.#isContinuous ? { ...levels, timesteps: levels.sigmas.slice(0, -1).map(toldLevel) } : levels;
   }
 
   /** Interpolated in the logarithm, the levels span the trained range, whatever the timesteps. */
@@ -72,10 +77,17 @@ export class EulerDiscreteScheduler extends SigmaScheduler<EulerDiscreteConfig> 
     return this.#isLogLinear ? this.trainedRange : super.rangeOf(spaced);
   }
 
+  get #isContinuous(): boolean {
+    return this.settings.timestep_type === "continuous" && this.settings.prediction_type === "v_prediction";
+  }
+
   get #isLogLinear(): boolean {
     return this.settings.interpolation_type === "log_linear";
   }
 }
+
+/** What a network for continuous levels is told of one. */
+const toldLevel = (sigma: number): number => Math.fround(Math.log(sigma) / 4);
 
 /** The slope of the probability flow, dx / dsigma = (x - x0) / sigma (Karras et al. 2022, eq. 3). */
 export function slopeAt(x: tf.Tensor, x0: Quantity, sigma: number): Sum {

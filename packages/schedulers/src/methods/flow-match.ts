@@ -8,6 +8,7 @@ import { BaseScheduler, type Plan, type PlanOptions, type PlanRequest } from "..
 import { requestedSigmas } from "../sigma-schedule.js";
 import { requireRequest, requireStepCount } from "../spacing.js";
 import { timeShift } from "../time-shift.js";
+import { type TrainingRule, trainingLevel, uniformTimes } from "../training.js";
 import { everySecond, repeatInner } from "../numerics/two-calls.js";
 import type { SchedulerTraits } from "../traits.js";
 
@@ -47,6 +48,16 @@ abstract class FlowMatchScheduler<Config extends object> extends BaseScheduler<C
       const { alpha, sigma } = this.levelAt(t + 1);
       return alpha ** 2 / (alpha ** 2 + sigma ** 2);
     });
+  }
+
+  /** Times are noise levels from 0 to 1. A shift moves the levels that are visited, not what is learnt at one. */
+  get training(): TrainingRule {
+    const T = this.settings.num_train_timesteps;
+    return {
+      predicts: "flow_prediction",
+      drawTime: uniformTimes(),
+      at: (sigma) => trainingLevel("flow_prediction", { alpha: 1 - sigma, sigma }, sigma * T),
+    };
   }
 
   protected levelAt(t: number): Level {

@@ -5,6 +5,7 @@ import { makePlan } from "../plan.js";
 import { type Level, predictEpsilon, predictX0 } from "../prediction.js";
 import { BaseScheduler, type Plan, type PlanRequest } from "../scheduler.js";
 import { linspace32 } from "../schedule.js";
+import { type TrainingRule, trainingLevel, uniformTimes } from "../training.js";
 import { requireRequest, requireStepCount } from "../spacing.js";
 import type { SchedulerTraits } from "../traits.js";
 
@@ -25,6 +26,12 @@ export class IPNDMScheduler extends BaseScheduler<IPNDMConfig> {
     super({ className: "IPNDMScheduler", keys: KEYS, defaults: {} }, config);
     const T = this.settings.num_train_timesteps;
     this.alphaBar = Float64Array.from({ length: T }, (_, t) => this.levelAt(angleOf(sigmaAt((t + 1) / T))).alpha ** 2);
+  }
+
+  /** Velocities at angles, each as likely (Salimans & Ho 2022). */
+  get training(): TrainingRule {
+    const predicts = "v_prediction";
+    return { predicts, drawTime: uniformTimes(), at: (t) => trainingLevel(predicts, this.levelAt(t), t) };
   }
 
   /** A timestep is an angle, in units of a right angle. */

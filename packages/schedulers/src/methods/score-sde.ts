@@ -5,6 +5,7 @@ import { makePlan } from "../plan.js";
 import type { Level } from "../prediction.js";
 import { BaseScheduler, type Plan, type PlanRequest } from "../scheduler.js";
 import { linspace32 } from "../schedule.js";
+import { type TrainingRule, trainingLevel, uniformTimes } from "../training.js";
 import { requireRequest, requireStepCount } from "../spacing.js";
 import type { SchedulerTraits } from "../traits.js";
 
@@ -32,6 +33,19 @@ export class ScoreSdeVeScheduler extends BaseScheduler<ScoreSdeVeConfig> {
       this.#geometric(this.settings.num_train_timesteps),
       (sigma) => 1 / (1 + sigma ** 2),
     );
+  }
+
+  /** The score -noise / sigma, with weight sigma^2 (Song et al. 2021b, eq. 7); times run from sampling_eps to 1. */
+  get training(): TrainingRule {
+    return {
+      predicts: "score",
+      drawTime: uniformTimes(this.settings.sampling_eps),
+      at: (t) => {
+        const { sigma } = this.levelAt(t);
+        const target = { ofX0: 0, ofNoise: -1 / sigma };
+        return { timestep: t, input: { ofX0: 1, ofNoise: sigma }, target, weight: sigma ** 2 };
+      },
+    };
   }
 
   /** Timesteps run from 0 to 1. */
@@ -91,6 +105,15 @@ export class ScoreSdeVpScheduler extends BaseScheduler<ScoreSdeVpConfig> {
     super({ className: "ScoreSdeVpScheduler", keys: VP_KEYS, defaults: VP_DEFAULTS }, config);
     const T = this.settings.num_train_timesteps;
     this.alphaBar = Float64Array.from({ length: T }, (_, t) => this.levelAt((t + 1) / T).alpha ** 2);
+  }
+
+  /** The noise, at times from sampling_eps to 1. */
+  get training(): TrainingRule {
+    return {
+      predicts: "epsilon",
+      drawTime: uniformTimes(this.settings.sampling_eps),
+      at: (t) => trainingLevel("epsilon", this.levelAt(t), t),
+    };
   }
 
   /** Timesteps run from 0 to 1 (Song et al. 2021b, eq. 33). */
