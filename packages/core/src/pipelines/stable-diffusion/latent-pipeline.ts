@@ -68,7 +68,7 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
   protected abstract readonly optionNames: OptionNames<O>;
   readonly #spaceOf = latentSpaces();
 
-  /** @param parts those of {@link liveParts}; what is assigned to them takes effect at the next call */
+  /** @param parts those of `liveParts`; what is assigned to them takes effect at the next call */
   constructor(readonly parts: P) {}
 
   get #space(): LatentSpace {

@@ -11,7 +11,7 @@ import { readTextStates, type TextStates } from "./unclip-text.js";
  * sources.
  */
 export abstract class UnCLIPDrawingPipeline<P extends UnCLIPDrawingParts, O extends UnCLIPDrawingOptions> {
-  /** @param parts those of {@link liveParts}; what is assigned to them takes effect at the next call */
+  /** @param parts those of `liveParts`; what is assigned to them takes effect at the next call */
   constructor(readonly parts: P) {}
 
   /** Sizes that the parts fix. */
