@@ -5,7 +5,9 @@ import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { fixturePath } from "../testing/fixture.js";
+import { writeShardedUnet } from "../testing/sharded-unet.js";
 import { writeTinyStableDiffusion } from "../testing/stable-diffusion.js";
+import { openSafetensors } from "../weights/safetensors.js";
 import { encodeSafetensors } from "../weights/write-safetensors.js";
 import { inspectCheckpoint } from "./inspect.js";
 import { ldmUnetName, ldmVaeName } from "../weights/ldm-names.js";
@@ -129,7 +131,8 @@ describe("Inspecting a checkpoint", () => {
   });
 
   it("takes a lone network's folder, in shards too", async () => {
-    const sharded = await inspectCheckpoint(fixturePath("unet_sharded"));
+    await writeShardedUnet(join(folder, "sharded"));
+    const sharded = await inspectCheckpoint(join(folder, "sharded"));
     expect(sharded).toMatchObject({ kind: "model folder", inChannels: 4 });
     const whole = await inspectCheckpoint(fixturePath("tiny-stable-diffusion/unet"));
     const { tensors, parameters } = whole.parts.find(({ variant }) => variant === undefined)!;
@@ -155,13 +158,22 @@ describe("Inspecting a checkpoint", () => {
     ["controlnet/diffusion_pytorch_model.safetensors", "network", "controlnet", undefined],
     ["tiny-stable-diffusion/vae/diffusion_pytorch_model.safetensors", "network", "vae", undefined],
     ["tiny-stable-diffusion/unet/diffusion_pytorch_model.safetensors", "network", "unet", undefined],
-    ["clip_text_gelu/v5_names/model.safetensors", "network", "text_encoder", undefined],
     ["clip_text_gelu/model.safetensors", "network", "text_encoder", undefined],
     ["safetensors/golden.safetensors", "unknown", "other", undefined],
   ])("knows what %s is", async (path, kind, part, note) => {
     const report = await inspectCheckpoint(fixturePath(path));
     expect([report.kind, report.parts[0]!.name]).toEqual([kind, part]);
     if (note) expect(report.notes).toEqual([note]);
+  });
+
+  it("knows a text tower by the names of transformers 5, without its prefix", async () => {
+    const file = await openSafetensors(fixturePath("clip_text_gelu/model.safetensors"));
+    await file.close();
+    const shapes = [...file.tensors].map(
+      ([name, { shape }]) => [name.replace(/^text_model\./, ""), [0, ...shape.slice(1)]] as const,
+    );
+    const { kind, parts } = await inspectCheckpoint(headerOnly(Object.fromEntries(shapes)));
+    expect([kind, parts[0]!.name]).toEqual(["network", "text_encoder"]);
   });
 
   it("tells a LoRA's and an embedding's family by the width of the text it reads", async () => {

@@ -1,12 +1,13 @@
+import { createHash } from "node:crypto";
 import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { useBackend } from "../backend/use-backend.js";
 import { Linear } from "../nn/linear.js";
 import { namedParameters, Parameter } from "../nn/parameter.js";
-import { fixturePath } from "../testing/fixture.js";
+import { SHARD_INDEX, SHARDED, writeShardedUnet } from "../testing/sharded-unet.js";
 import { loadModel } from "../models/load-model.js";
 import { WeightsFormatError, WeightsMismatchError, WeightsReadError } from "./errors.js";
 import { closeAll, openModelFolder, readModelFolder, saveModelFolder } from "./model-folder.js";
@@ -15,14 +16,15 @@ import { openSafetensors } from "./safetensors.js";
 import { writeShards } from "./shards.js";
 import { type TensorToWrite, writeSafetensors } from "./write-safetensors.js";
 
-// The tiny UNet in six files, as diffusers' save_pretrained(max_shard_size="150KB") writes it: its meta.json.
-const SHARDED = fixturePath("unet_sharded");
-const INDEX = "diffusion_pytorch_model.safetensors.index.json";
-
+/** The tiny UNet in six files. */
+let sharded: string;
 let folder: string;
 beforeAll(async () => {
   await useBackend("wasm");
+  sharded = await mkdtemp(join(tmpdir(), "sharded "));
+  await writeShardedUnet(sharded);
 });
+afterAll(() => rm(sharded, { recursive: true }));
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "model folder "));
 });
@@ -32,28 +34,21 @@ afterEach(async () => {
 
 describe("A model in shards", () => {
   it("is written as diffusers wrote it, byte for byte", async () => {
-    const names = (await readdir(SHARDED)).filter((name) => name.startsWith("diffusion"));
-    const tensors = new Map<string, TensorToWrite>();
-    for (const name of names.filter((name) => name !== INDEX).sort()) {
-      const file = await openSafetensors(join(SHARDED, name));
-      // Within a file the order is lost; with the largest first, the split falls where it fell.
-      const sizes = [...file.tensors].sort(
-        ([, a], [, b]) => tf.util.sizeFromShape([...b.shape]) - tf.util.sizeFromShape([...a.shape]),
-      );
-      for (const [tensor, info] of sizes) tensors.set(tensor, { ...info, data: await file.read(tensor) });
-      await file.close();
+    const { sha256 } = JSON.parse(await readFile(join(SHARDED, "meta.json"), "utf8")) as {
+      sha256: Record<string, string>;
+    };
+    const written = (await readdir(sharded)).filter((name) => name.startsWith("diffusion"));
+    expect(written.sort()).toEqual([...Object.keys(sha256), SHARD_INDEX].sort());
+    for (const [name, hash] of Object.entries(sha256)) {
+      const bytes = await readFile(join(sharded, name));
+      expect([name, createHash("sha256").update(bytes).digest("hex")]).toEqual([name, hash]);
     }
-    await writeShards(folder, { base: "diffusion_pytorch_model", tensors, maxShardBytes: 150_000 });
-    expect((await readdir(folder)).sort()).toEqual(names.sort());
-    for (const name of names) {
-      const [got, want] = await Promise.all([readFile(join(folder, name)), readFile(join(SHARDED, name))]);
-      expect([name, got.equals(want)]).toEqual([name, true]);
-    }
+    expect(await readFile(join(sharded, SHARD_INDEX), "utf8")).toBe(await readFile(join(SHARDED, SHARD_INDEX), "utf8"));
   });
 
   it("is the same in one file, in half precision, and as a variant beside it", async () => {
     const before = tf.memory().numTensors;
-    const model = await loadModel(SHARDED);
+    const model = await loadModel(sharded);
     await model.save(folder);
     await model.save(folder, { dtype: "F16", variant: "fp16" });
     expect((await readdir(folder)).sort()).toEqual([
@@ -141,14 +136,14 @@ describe("A model in shards", () => {
   });
 
   it("is refused if one of its files is not there, or its index is no JSON", async () => {
-    await copyFile(join(SHARDED, "config.json"), join(folder, "config.json"));
-    await copyFile(join(SHARDED, INDEX), join(folder, INDEX));
+    await copyFile(join(sharded, "config.json"), join(folder, "config.json"));
+    await copyFile(join(sharded, SHARD_INDEX), join(folder, SHARD_INDEX));
     await expect(loadModel(folder)).rejects.toThrow(
       /diffusion_pytorch_model-0000\d-of-00006.safetensors cannot be read/,
     );
-    await writeFile(join(folder, INDEX), "{");
+    await writeFile(join(folder, SHARD_INDEX), "{");
     await expect(loadModel(folder)).rejects.toThrow(/index\.json cannot be read .*JSON.*Download it again/);
-    await writeFile(join(folder, INDEX), "version https://git-lfs.github.com/spec/v1\noid sha256:0\n");
+    await writeFile(join(folder, SHARD_INDEX), "version https://git-lfs.github.com/spec/v1\noid sha256:0\n");
     await expect(loadModel(folder)).rejects.toThrow(/index\.json: this is a Git LFS pointer/);
   });
 });
