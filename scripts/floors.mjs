@@ -20,7 +20,7 @@ export const FLOORS = {
   ],
   core: [
     ["src/platform", "src/nn", "assembly/lib"],
-    ["src/hub", "src/weights", "assembly"],
+    ["src/hub", "src/weights", "src/adapters/formats", "assembly"],
     ["src/text", "src/image", "src/models"],
     ["src/models/unet", "src/models/clip", "src/image/png"],
     ["src/models/autoencoder", "src/image/decode-image.ts"],

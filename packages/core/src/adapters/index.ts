@@ -1,7 +1,8 @@
 /** `@tfjs-diffusion/core/adapters`: LoRAs and learned words, small files that change large networks. */
 export type { AddOnFileOptions } from "./add-on-file.js";
-export type { LoraModels } from "./lora-file.js";
+export type { LoraModels } from "./lora-groups.js";
 export type { LoraPart } from "./lora-names.js";
 export type { LoraSettings } from "./lora-settings.js";
-export { type LoadLoraOptions, LoraSet } from "./lora.js";
+export type { LoraBlockScales, LoraPartScales, LoraScale, LoraSideScales } from "./lora-scale.js";
+export { type LoadedLora, type LoadLoraOptions, LoraSet } from "./lora.js";
 export { loadTextualInversion, type TextualInversionOptions } from "./textual-inversion.js";

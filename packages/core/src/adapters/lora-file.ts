@@ -1,139 +1,106 @@
 import * as tf from "@tensorflow/tfjs";
-import { namedParameters, type Parameter } from "../nn/parameter.js";
-import { isFloat } from "../weights/dtypes.js";
-import { WeightsMismatchError } from "../weights/errors.js";
+import type { Parameter } from "../nn/parameter.js";
 import { float32 } from "../weights/parameters.js";
 import type { SafetensorsFile } from "../weights/safetensors.js";
-import { LoraModules, type LoraPart, loraTensor, type LoraTensor, otherMethod } from "./lora-names.js";
-import { loraFactor, loraSettings, type LoraSettings } from "./lora-settings.js";
+import { doraChange, type MagnitudeAxis } from "./formats/dora.js";
+import type { ByRole, LoraFormat } from "./formats/format.js";
+import { checkedGroups, type LoraGroup, type LoraModels, shapesOf } from "./lora-groups.js";
+import type { LoraPart } from "./lora-names.js";
+import { loraFactor, loraSettings, type LoraSettings, requireSettingsFit, statedRank } from "./lora-settings.js";
 
-/** The networks that LoRAs are added to: what has parameters, as a Model has. */
-export type LoraModels = Partial<Record<LoraPart, object>>;
-
-/** A low-rank change of one weight. */
+/** A change of one parameter. */
 export interface LoraChange {
-  /** [rank, in] or [rank, in, height, width], as on disk. */
-  down: tf.Tensor;
-  /** [out, rank] or [out, rank, 1, 1] */
-  up: tf.Tensor;
-  /** alpha / rank, or 1 where the file says nothing. */
+  part: LoraPart;
+  /** The parameter, as its network names it. */
+  name: string;
+  format: LoraFormat;
+  /** By their roles in the format, in PyTorch's order. */
+  tensors: ByRole<tf.Tensor>;
+  /** alpha / rank, or 1 where there is none. */
   factor: number;
+  /** Of DoRA: one number for each place along an axis of the weight. */
+  magnitude?: { values: tf.Tensor; axis: MagnitudeAxis };
 }
 
 /** The changes of a LoRA, by what they change. */
 export type LoraChanges = ReadonlyMap<Parameter, LoraChange>;
 
-/**
- * scale * alpha / rank * up down, in the shape of the weight on disk: a convolution's kernel is a matrix [out, in
- * height width].
- */
-export function deltaOf({ down, up, factor }: LoraChange, scale: number, shape: number[]): tf.Tensor {
-  const rank = down.shape[0];
-  const product = tf.matMul(up.reshape([-1, rank]), down.reshape([rank, -1]));
-  return product.mul(scale * factor).reshape(shape);
+/** What a file of a LoRA holds. */
+export interface LoraContents {
+  changes: LoraChanges;
+  /** Names of tensors that change nothing here: of no format, of no module of these networks, alphas of nothing. */
+  unused: string[];
+  /** Words that were learned along with it (textual inversions), which change no weight. */
+  words: string[];
+}
+
+/** What is added to the weight `base` at this scale, in PyTorch's order; the caller owns it. */
+export function changeOf({ format, tensors, factor, magnitude }: LoraChange, base: tf.Tensor, scale: number) {
+  return tf.tidy(() => {
+    const delta = format.delta(tensors, base.shape).mul(scale * factor);
+    return magnitude ? doraChange(base, delta, magnitude.values, magnitude.axis) : delta;
+  });
 }
 
 /** Frees them. */
 export function disposeChanges(changes: LoraChanges): void {
-  for (const { down, up } of changes.values()) tf.dispose([down, up]);
+  for (const { tensors, magnitude } of changes.values()) tf.dispose([Object.values(tensors), magnitude?.values ?? []]);
 }
 
-/** The names of a change's tensors. */
-type Group = Partial<Record<LoraTensor["role"], string>> & { target: LoraTensor; parameter: Parameter };
+/** How {@link readChanges} reads. */
+export interface ReadChangesOptions {
+  /** See {@link loraSettings}. */
+  settings?: { given?: LoraSettings; beside?: LoraSettings };
+  /** Refuses a file with unused tensors. */
+  strict?: boolean;
+}
 
 /**
  * Reads a LoRA's changes of these networks; the caller owns them. All of the file is checked before a tensor is made.
  *
- * @param settings see {@link loraSettings}
- * @throws WeightsMismatchError listing every tensor that belongs to no module, has no counterpart or another shape;
- *   WeightsFormatError for settings that are not known
+ * @throws WeightsMismatchError listing what has no counterpart or another shape, or is of a method that is not known,
+ *   and where nothing is left; WeightsFormatError for settings that are not known
  */
 export async function readChanges(
   file: SafetensorsFile,
   models: LoraModels,
-  settings: { given?: LoraSettings; beside?: LoraSettings } = {},
-): Promise<LoraChanges> {
-  const groups = groupTensors(file, models);
-  const parts = new Set(groups.map(({ target }) => target.part));
+  { settings = {}, strict = false }: ReadChangesOptions = {},
+): Promise<LoraContents> {
+  const { groups, unused, words } = checkedGroups(file, models, strict);
+  const parts = new Set(groups.map(({ part }) => part));
   const settingsOf = new Map([...parts].map((part) => [part, loraSettings(file, part, settings)]));
+  for (const group of groups) requireSettingsFit(file.name, settingsOf.get(group.part)!, group);
   const changes = new Map<Parameter, LoraChange>();
+  const owned: tf.Tensor[] = [];
+  const readTensor = async (stored: string) => {
+    const tensor = tf.tensor(float32(await file.read(stored)), [...file.tensors.get(stored)!.shape], "float32");
+    owned.push(tensor);
+    return tensor;
+  };
   try {
-    for (const { target, parameter, down, up, alpha } of groups) {
-      const rank = file.tensors.get(down!)!.shape[0]!;
-      const module = target.parameter.slice(0, -".weight".length);
-      const stored = alpha === undefined ? undefined : Number((await file.read(alpha))[0]);
-      const factor = loraFactor(settingsOf.get(target.part)!, module, rank, stored);
-      changes.set(parameter, { factor, down: await readTensor(file, down!), up: await readTensor(file, up!) });
+    for (const group of groups) {
+      const { part, name, parameter, format, magnitude } = group;
+      const factor = await factorOf(file, group, settingsOf.get(part)!);
+      const tensors: Record<string, tf.Tensor> = {};
+      for (const [role, stored] of Object.entries(group.factors)) tensors[role] = await readTensor(stored);
+      const change: LoraChange = { part, name, format, tensors, factor };
+      if (magnitude) change.magnitude = { values: await readTensor(magnitude.stored), axis: magnitude.axis };
+      changes.set(parameter, change);
     }
-    return changes;
+    return { changes, unused, words };
   } catch (error) {
-    disposeChanges(changes);
+    tf.dispose(owned);
     throw error;
   }
 }
 
-function groupTensors(file: SafetensorsFile, models: LoraModels): Group[] {
-  const present = (Object.entries(models) as [LoraPart, object | undefined][]).filter(
-    (entry): entry is [LoraPart, object] => entry[1] !== undefined,
-  );
-  const modules = new Map(present.map(([part, model]) => [part, new LoraModules(model)]));
-  const parameters = new Map(present.map(([part, model]) => [part, new Map(namedParameters(model))]));
-  const groups = new Map<Parameter, Group>();
-  const problems: string[] = [];
-  const methods = new Set<string>();
-  for (const stored of file.tensors.keys()) {
-    const target = loraTensor(stored, modules);
-    if (!target) {
-      const method = otherMethod(stored);
-      problems.push(
-        method === undefined
-          ? `${stored} changes no module of ${[...modules.keys()].join(", ") || "any network"}`
-          : `${stored} is of another method: ${method}`,
-      );
-      if (method !== undefined) methods.add(method);
-      continue;
-    }
-    const parameter = parameters.get(target.part)!.get(target.parameter)!;
-    const group = groups.get(parameter) ?? { target, parameter };
-    const other = group[target.role];
-    if (other) problems.push(`${stored} and ${other} are both for ${target.part} ${target.parameter}`);
-    group[target.role] = stored;
-    groups.set(parameter, group);
-  }
-  for (const group of groups.values()) problems.push(...problemsOf(file, group));
-  if (problems.length > 0 || groups.size === 0) {
-    const remedy =
-      methods.size === 0
-        ? ""
-        : ` Of ${[...methods].join(", ")}, nothing is read here: fuse it into its model with the program that made it.`;
-    throw new WeightsMismatchError(
-      `${file.name}: not a LoRA of these networks (${problems.length} problems).${remedy}` +
-        problems.map((problem) => `\n  ${problem}`).join(""),
-    );
-  }
-  return [...groups.values()];
-}
-
-function problemsOf(file: SafetensorsFile, { target, parameter, down, up, alpha }: Group): string[] {
-  if (!down || !up) return [`${target.part} ${target.parameter}: its ${down ? "up" : "down"} half is missing`];
-  const size = (shape: readonly number[]) => shape.reduce((product, n) => product * n, 1);
-  const [downShape, upShape] = [file.tensors.get(down)!.shape, file.tensors.get(up)!.shape];
-  const [out = 0, ...rest] = parameter.diskShape;
-  const rank = downShape[0] ?? 0;
-  const fits = rank > 0 && size(upShape) === out * rank && size(downShape) === rank * size(rest) && upShape[0] === out;
-  const problems = fits
-    ? []
-    : [
-        `${down} [${downShape.join(", ")}] and ${up} [${upShape.join(", ")}] do not make the weight's [${parameter.diskShape.join(", ")}]`,
-      ];
-  for (const name of [down, up]) {
-    const { dtype } = file.tensors.get(name)!;
-    if (!isFloat(dtype)) problems.push(`${name} is of the whole-number type ${dtype}`);
-  }
-  if (alpha && size(file.tensors.get(alpha)!.shape) !== 1) problems.push(`${alpha} is not one number`);
-  return problems;
-}
-
-async function readTensor(file: SafetensorsFile, name: string): Promise<tf.Tensor> {
-  return tf.tensor(float32(await file.read(name)), [...file.tensors.get(name)!.shape], "float32");
+/** What a group's change is multiplied by, apart from its scale. */
+async function factorOf(file: SafetensorsFile, { name, format, factors, alpha }: LoraGroup, settings: LoraSettings) {
+  if (!format.rank) return 1;
+  const module = name.slice(0, -".weight".length);
+  const stored = alpha === undefined ? undefined : Number((await file.read(alpha))[0]);
+  // Alpha beside the tensors is LyCORIS', which does not count it where they have no rank; PEFT's settings have both.
+  const rank =
+    format.rank(shapesOf(file, factors)) ?? (stored === undefined ? statedRank(settings, module) : undefined);
+  return rank === undefined ? 1 : loraFactor(settings, module, rank, stored);
 }

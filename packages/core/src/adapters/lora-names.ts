@@ -1,61 +1,47 @@
-import { ldmUnetName } from "../weights/ldm-names.js";
 import { UNet2DConditionModel } from "../models/unet/unet-2d-condition.js";
 import { namedParameters } from "../nn/parameter.js";
+import { ldmUnetName } from "../weights/ldm-names.js";
+import type { Ending } from "./formats/format.js";
+import { endingOf } from "./formats/formats.js";
 
 /** The networks that a LoRA can change, by the names of a diffusers folder. */
-export type LoraPart = "unet" | "text_encoder" | "text_encoder_2";
+export const LORA_PARTS = ["unet", "text_encoder", "text_encoder_2"] as const;
+export type LoraPart = (typeof LORA_PARTS)[number];
 
 /** What a tensor of a LoRA file is. */
 export interface LoraTensor {
   part: LoraPart;
   /** The parameter it changes, as the network names it. */
   parameter: string;
-  role: "down" | "up" | "alpha";
+  /** Which tensor of the parameter's change it is: "down", "alpha", "hada_w1_a", … */
+  role: string;
 }
 
-/** Where prefixes lead. The longer come first. */
+/** How names begin, and which network that is. The longer come first. */
 const PREFIXES: readonly (readonly [string, LoraPart])[] = [
-  ["text_encoder_2.", "text_encoder_2"],
-  ["text_encoder.", "text_encoder"],
-  ["unet.", "unet"],
-];
-/** PEFT's own files, and some of others, do not say which network they change: the first that has such a module. */
-const NAMELESS = /^(?:base_model\.model\.)?/;
-const KOHYA_PREFIXES: readonly (readonly [string, LoraPart])[] = [
+  // kohya's scripts and LyCORIS, SimpleTuner
   ["lora_te2_", "text_encoder_2"],
   ["lora_te1_", "text_encoder"],
   ["lora_te_", "text_encoder"],
   ["lora_unet_", "unet"],
+  ["lycoris_", "unet"],
+  // diffusers
+  ["text_encoder_2.", "text_encoder_2"],
+  ["text_encoder.", "text_encoder"],
+  ["unet.", "unet"],
+  // ComfyUI
+  ["text_encoders.clip_g.transformer.", "text_encoder_2"],
+  ["text_encoders.clip_l.transformer.", "text_encoder"],
+  ["text_encoders.clip_h.transformer.", "text_encoder"],
+  ["diffusion_model.", "unet"],
+  // the single file
+  ["conditioner.embedders.0.transformer.", "text_encoder"],
+  ["cond_stage_model.transformer.", "text_encoder"],
+  ["model.diffusion_model.", "unet"],
 ];
 
-/**
- * [how the end of a name says what the tensor is, which of the two factors]; `$1` of the first form is a module inside
- * attention.
- */
-const DOWN_UP: readonly (readonly [RegExp, LoraTensor["role"]])[] = [
-  [/\.lora_A(?:\.\w+)?\.weight$/, "down"],
-  [/\.lora_B(?:\.\w+)?\.weight$/, "up"],
-  [/\.lora(?:_linear_layer)?\.down\.weight$/, "down"],
-  [/\.lora(?:_linear_layer)?\.up\.weight$/, "up"],
-  [/\.lora_down\.weight$/, "down"],
-  [/\.lora_up\.weight$/, "up"],
-  [/\.alpha$/, "alpha"],
-];
-
-/** How the ends of names show other methods than LoRA, in files that come from the same programs. */
-const OTHER_METHODS: readonly (readonly [RegExp, string])[] = [
-  [/\.hada_\w+$/, "LoHa"],
-  [/\.lokr_\w+$/, "LoKr"],
-  [/\.dora_scale$|\.lora_magnitude_vector\b/, "DoRA"],
-  [/\.lora_mid\.weight$/, "LoCon by Tucker's decomposition"],
-  [/\.oft_\w+(?:\.weight)?$/, "OFT"],
-  [/\.(?:diff|diff_b)$/, "whole differences of weights"],
-];
-
-/** The method that a tensor belongs to, where it is not LoRA. */
-export function otherMethod(stored: string): string | undefined {
-  return OTHER_METHODS.find(([ending]) => ending.test(stored))?.[1];
-}
+/** PEFT's own files, and some of others, do not say which network they change: the first that has such a module. */
+const PEFT_PREFIX = /^base_model\.model\./;
 
 /**
  * diffusers' first form: `….attn1.processor.to_q_lora.down.weight`; in text encoders
@@ -68,9 +54,11 @@ const PROCESSOR = /\.(?:processor\.)?to_(q|k|v|out)_lora\.(down|up)\.weight$/;
  */
 export class LoraModules {
   readonly #byPath = new Map<string, string>();
+  readonly #parameters: ReadonlySet<string>;
 
   constructor(model: object) {
-    for (const [name] of namedParameters(model)) {
+    this.#parameters = new Set(new Map(namedParameters(model)).keys());
+    for (const name of this.#parameters) {
       if (!name.endsWith(".weight")) continue;
       this.#add(name, name);
       // transformers 5 has a lone text tower without its prefix.
@@ -80,8 +68,8 @@ export class LoraModules {
     }
   }
 
-  #add(path: string, parameter: string): void {
-    this.#byPath.set(path.slice(0, -".weight".length).replaceAll(".", "_"), parameter);
+  #add(path: string, weight: string): void {
+    this.#byPath.set(path.slice(0, -".weight".length).replaceAll(".", "_"), weight.slice(0, -".weight".length));
   }
 
   #addLdm(name: string, model: UNet2DConditionModel): void {
@@ -92,36 +80,45 @@ export class LoraModules {
     }
   }
 
-  /** The parameter of a module, whatever separates the parts of its path. */
-  parameter(path: string): string | undefined {
-    return this.#byPath.get(path.replaceAll(".", "_"));
+  /** The weight or bias of a module, whatever separates the parts of its path. */
+  parameter(path: string, of: Ending["of"] = "weight"): string | undefined {
+    const name = `${this.#byPath.get(path.replaceAll(".", "_"))}.${of}`;
+    return this.#parameters.has(name) ? name : undefined;
   }
 }
 
 /**
- * Reads a name of a LoRA file in any of the forms in use: PEFT's, diffusers' first, kohya's. undefined if it is none of
- * them, or if the network it belongs to is not there or has no such module.
+ * Reads a name of a LoRA file in any of the forms in use (see docs/models.md). undefined if it is none of them, or if
+ * the network it belongs to is not there or has no such module.
  */
 export function loraTensor(stored: string, modules: ReadonlyMap<LoraPart, LoraModules>): LoraTensor | undefined {
-  const [path, role] = pathAndRole(stored);
-  if (role === undefined) return undefined;
-  const named = [...KOHYA_PREFIXES, ...PREFIXES].find(([prefix]) => path.startsWith(prefix));
-  const module = named ? path.slice(named[0].length) : path.replace(NAMELESS, "");
-  for (const part of named ? [named[1]] : (["unet", "text_encoder", "text_encoder_2"] as const)) {
-    const parameter = modules.get(part)?.parameter(module);
-    if (parameter !== undefined) return { part, parameter, role };
+  const { path, ending } = pathAndEnding(stored);
+  if (!ending) return undefined;
+  const { parts, module } = partsAndModule(path);
+  for (const part of parts) {
+    const parameter = modules.get(part)?.parameter(module, ending.of);
+    if (parameter !== undefined) return { part, parameter, role: ending.role };
   }
   return undefined;
 }
 
-function pathAndRole(stored: string): [path: string, role: LoraTensor["role"] | undefined] {
+/** The networks that a path may belong to, and its module there. */
+export function partsAndModule(path: string): { parts: readonly LoraPart[]; module: string } {
+  const bare = path.replace(PEFT_PREFIX, "");
+  const named = PREFIXES.find(([prefix]) => bare.startsWith(prefix));
+  return named ? { parts: [named[1]], module: bare.slice(named[0].length) } : { parts: LORA_PARTS, module: bare };
+}
+
+/** A stored name as the path of a module and what its end says. */
+export function pathAndEnding(stored: string): { path: string; ending: Ending | undefined } {
   const inside = PROCESSOR.exec(stored);
   if (inside) {
-    const [ending, which, role] = inside as unknown as [string, "q" | "k" | "v" | "out", "down" | "up"];
+    const [end, which, role] = inside as unknown as [string, "q" | "k" | "v" | "out", "down" | "up"];
     const inText = stored.includes(".self_attn.");
     const module = inText ? `${which}_proj` : which === "out" ? "to_out.0" : `to_${which}`;
-    return [`${stored.slice(0, -ending.length)}.${module}`, role];
+    const path = `${stored.slice(0, -end.length)}.${module}`;
+    return { path, ending: { pattern: PROCESSOR, role, of: "weight" } };
   }
-  const form = DOWN_UP.find(([ending]) => ending.test(stored));
-  return form ? [stored.replace(form[0], ""), form[1]] : [stored, undefined];
+  const ending = endingOf(stored);
+  return { path: ending ? stored.replace(ending.pattern, "") : stored, ending };
 }

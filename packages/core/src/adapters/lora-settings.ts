@@ -2,17 +2,20 @@ import { fileExists, localPath, readText } from "../platform/files.js";
 import { WeightsFormatError } from "../weights/errors.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
 import type { SafetensorsFile } from "../weights/safetensors.js";
+import type { LoraGroup } from "./lora-groups.js";
 import type { LoraPart } from "./lora-names.js";
 
 /** Settings of PEFT's LoraConfig, by their names there. */
 export type LoraSettings = Readonly<Record<string, unknown>>;
 
+/** PEFT's methods that are read, with the names of their formats here. */
+const PEFT_TYPES: Readonly<Record<string, string>> = { LORA: "LoRA", LOHA: "LoHa", LOKR: "LoKr" };
+
 const NETWORK_PREFIX = /^(?:unet|text_encoder(?:_2)?)\./;
 
 /** Settings that change what is computed, in ways that are not computed here, and when they do. */
 const UNKNOWN_WHEN: Readonly<Record<string, (value: unknown) => boolean>> = {
-  peft_type: (type) => type !== "LORA",
-  use_dora: (isOn) => isOn === true,
+  peft_type: (type) => typeof type !== "string" || !Object.hasOwn(PEFT_TYPES, type),
   use_qalora: (isOn) => isOn === true,
   lora_bias: (isOn) => isOn === true,
   bias: (which) => which !== "none",
@@ -57,6 +60,27 @@ export function loraSettings(
   );
 }
 
+/**
+ * Throws WeightsFormatError where the settings ask for another method than a change's tensors are of: its format, and
+ * with `use_dora` its magnitudes.
+ */
+export function requireSettingsFit(
+  file: string,
+  settings: LoraSettings,
+  { name, format, magnitude }: Pick<LoraGroup, "name" | "format" | "magnitude">,
+): void {
+  if (!format.rank) return;
+  const type = settings.peft_type as string | null | undefined; // One of PEFT_TYPES, as loraSettings checked.
+  if (typeof type === "string" && PEFT_TYPES[type] !== format.name)
+    throw disagreement(file, `peft_type = ${JSON.stringify(type)}`, `the tensors of ${name} are of ${format.name}`);
+  if (settings.use_dora === true && !magnitude)
+    throw disagreement(file, "use_dora = true", `${name} has no lora_magnitude_vector`);
+}
+
+function disagreement(file: string, setting: string, found: string): WeightsFormatError {
+  return new WeightsFormatError(`${file}: its settings say ${setting}, but ${found}. Save it again with its program.`);
+}
+
 /** PEFT's own name, at the end of a path or of an address with or without a query. */
 const PEFT_FILE = /(^|[/\\])adapter_model\.safetensors(?=$|[?#])/;
 
@@ -86,15 +110,17 @@ function parsed(name: string, text: string): LoraSettings {
 }
 
 /**
- * What a LoRA's product is multiplied by: alpha / rank, or alpha / sqrt(rank) with `use_rslora` (Kalajdzievski 2023).
- * The module's own alpha (`alpha_pattern`) comes before the general one, and without any it is 1. The rank is that of
- * the tensors, so `r` and `rank_pattern` are not asked.
+ * What a change is multiplied by: alpha / rank, or alpha / sqrt(rank) with `use_rslora` (Kalajdzievski 2023). The
+ * module's own alpha (`alpha_pattern`) comes before the general one, and without any it is 1. The rank is that of the
+ * tensors, so `r` and `rank_pattern` are asked only where those have none (see {@link statedRank}).
  *
  * @param module its path in the network, as `mid_block.attentions.0.proj_in`
  * @param stored the alpha that lies beside the module's tensors, as kohya's scripts write it
  */
 export function loraFactor(settings: LoraSettings, module: string, rank: number, stored?: number): number {
-  const alpha = stored ?? patternAlpha(settings.alpha_pattern, module) ?? settings.lora_alpha;
+  // PEFT calls it alpha in LoHa and LoKr.
+  const general = settings.lora_alpha ?? settings.alpha;
+  const alpha = stored ?? patternValue("alpha_pattern", settings, module) ?? general;
   if (alpha === undefined || alpha === null) return 1;
   if (typeof alpha !== "number" || !Number.isFinite(alpha)) {
     throw new WeightsFormatError(`The LoRA's alpha of ${module} is ${JSON.stringify(alpha)}; a number is expected.`);
@@ -102,18 +128,24 @@ export function loraFactor(settings: LoraSettings, module: string, rank: number,
   return alpha / (settings.use_rslora === true ? Math.sqrt(rank) : rank);
 }
 
+/** The rank of a module as the settings have it; undefined where they have none. */
+export function statedRank(settings: LoraSettings, module: string): number | undefined {
+  const rank = patternValue("rank_pattern", settings, module) ?? settings.r;
+  return typeof rank === "number" && rank > 0 ? rank : undefined;
+}
+
 /** Of PEFT's patterns, which are regular expressions, those that name modules: other ones could take forever. */
 const PLAIN_PATTERN = /^\^?(?:[\w-]|\\?\.(?![*+?{]))+\$?$/;
 
 /** PEFT takes the first pattern that the path ends with, from a dot on. */
-function patternAlpha(patterns: unknown, module: string): unknown {
-  for (const [pattern, alpha] of Object.entries(patterns ?? {})) {
+function patternValue(key: "alpha_pattern" | "rank_pattern", settings: LoraSettings, module: string): unknown {
+  for (const [pattern, value] of Object.entries(settings[key] ?? {})) {
     if (!PLAIN_PATTERN.test(pattern)) {
       throw new WeightsFormatError(
-        `The LoRA's alpha_pattern ${JSON.stringify(pattern)} is a regular expression; names of modules alone are read.`,
+        `The LoRA's ${key} ${JSON.stringify(pattern)} is a regular expression; names of modules alone are read.`,
       );
     }
-    if (new RegExp(`^(?:.*\\.)?(?:${pattern})$`).test(module)) return alpha;
+    if (new RegExp(`^(?:.*\\.)?(?:${pattern})$`).test(module)) return value;
   }
   return undefined;
 }

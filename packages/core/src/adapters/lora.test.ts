@@ -10,7 +10,8 @@ import { useTestBackend } from "../testing/backend.js";
 import { fixturePath, Golden } from "../testing/fixture.js";
 import { type TensorToWrite, writeSafetensors } from "../weights/write-safetensors.js";
 import { LoraSet } from "./lora.js";
-import { LoraModules, loraTensor, otherMethod } from "./lora-names.js";
+import { otherMethod } from "./formats/formats.js";
+import { LoraModules, loraTensor } from "./lora-names.js";
 
 const file = (form: string) => fixturePath(`lora/${form}/pytorch_lora_weights.safetensors`);
 let unet: UNet2DConditionModel;
@@ -144,32 +145,42 @@ describe("A LoRA", () => {
         ["unet.mid_block.attentions.0.proj_out.lora_A.weight", zeros(4, 32)],
         ["unet.nowhere.lora_A.weight", zeros(4, 32)],
         ["lora_te_text_model_encoder_layers_0_mlp_fc1.lora_up.weight", zeros(4, 32)],
-        ["lora_unet_mid_block_attentions_0_proj_out.hada_w1_a", zeros(4, 32)],
+        ["lora_unet_mid_block_attentions_0_proj_out.oft_blocks", zeros(4, 32)],
         ["unet.conv_out.lora_A.weight", { dtype: "I64", shape: [4, 144], data: new BigInt64Array(4 * 144) }],
         ["unet.conv_out.lora_B.weight", zeros(4, 4)],
       ]),
     );
     const refusal = await loras.load(path).catch((error: Error) => error.message);
-    expect(refusal).toContain("not a LoRA of these networks (6 problems). Of LoHa, nothing is read here: fuse it into");
-    expect(refusal).toContain("lora_unet_mid_block_attentions_0_proj_out.hada_w1_a is of another method: LoHa");
+    expect(refusal).toContain("not a LoRA of these networks (4 problems)");
+    expect(refusal).toContain("lora_unet_mid_block_attentions_0_proj_out.oft_blocks is of another method, OFT");
     expect(refusal).toContain("[4, 31]");
     expect(refusal).toContain("unet.conv_out.lora_A.weight is of the whole-number type I64");
     expect(refusal).toContain("unet mid_block.attentions.0.proj_out.weight: its up half is missing");
-    expect(refusal).toContain("unet.nowhere.lora_A.weight changes no module of unet");
-    expect(refusal).toContain("lora_te_text_model_encoder_layers_0_mlp_fc1.lora_up.weight changes no module");
     await expect(loras.load(file("peft"), { scale: NaN })).rejects.toThrow('LoRA "default": the scale is NaN');
     expect(() => loras.setScale("none", 1)).toThrow('There is no LoRA "none" in these networks; there is: none.');
     expect(bits()).toEqual(before);
   });
 
+  it("is refused where nothing of it belongs to these networks, and of much only the first is listed", async () => {
+    const path = join(folder, "nowhere.safetensors");
+    const zeros = { dtype: "F32", shape: [4, 32], data: new Float32Array(128) } as const;
+    const names = ["unet.nowhere.lora_A.weight", "lora_te_text_model_encoder_layers_0_mlp_fc1.lora_up.weight"];
+    await writeSafetensors(path, new Map(names.map((name) => [name, zeros])));
+    const refusal = await loras.load(path).catch((error: Error) => error.message);
+    for (const name of names) expect(refusal).toContain(`${name} changes no module of unet`);
+    const many = Array.from({ length: 40 }, (_, i) => [`unet.${i}.lora_A.weight`, zeros] as const);
+    await writeSafetensors(path, new Map(many));
+    const long = await loras.load(path).catch((error: Error) => error.message);
+    expect(long).toContain("40 problems");
+    expect((long as string).split("\n").length).toBeLessThanOrEqual(20);
+  });
+
   it.each([
-    ["mid_block_attentions_0_proj_in.hada_w2_b", "LoHa"],
-    ["mid_block_attentions_0_proj_in.lokr_w1", "LoKr"],
-    ["mid_block_attentions_0_proj_in.dora_scale", "DoRA"],
-    ["mid_block.attentions.0.proj_in.lora_magnitude_vector.default.weight", "DoRA"],
-    ["mid_block_attentions_0_proj_in.lora_mid.weight", "LoCon by Tucker's decomposition"],
     ["mid_block_attentions_0_proj_in.oft_blocks", "OFT"],
-    ["mid_block_attentions_0_proj_in.diff", "whole differences of weights"],
+    ["mid_block_attentions_0_proj_in.a1.weight", "GLoRA"],
+    ["mid_block_attentions_0_proj_in.on_input", "(IA)^3"],
+    ["mid_block.attentions.0.proj_in.lora_B.bias", "LoRA with a bias of its own"],
+    ["mid_block_attentions_0_proj_in.set_weight", "a weight in place of another"],
   ])("is told from other methods: %s is of %s", (stored, method) => {
     expect(otherMethod(stored)).toBe(method);
     expect(loraTensor(`lora_unet_${stored}`, new Map([["unet", new LoraModules(unet)]]))).toBeUndefined();
@@ -185,6 +196,8 @@ describe("A LoRA", () => {
       "text_encoder.text_model.encoder.layers.0.self_attn.to_q_lora.up.weight",
       "lora_te_text_model_encoder_layers_0_self_attn_q_proj.lora_up.weight",
       "lora_te1_text_model_encoder_layers_0_self_attn_q_proj.lora_up.weight",
+      "text_encoders.clip_l.transformer.text_model.encoder.layers.0.self_attn.q_proj.lora_up.weight",
+      "cond_stage_model.transformer.text_model.encoder.layers.0.self_attn.q_proj.lora_up.weight",
     ]) {
       expect([stored, loraTensor(stored, modules)]).toEqual([stored, { part: "text_encoder", parameter, role: "up" }]);
     }
@@ -196,6 +209,9 @@ describe("A LoRA", () => {
     for (const stored of [
       "lora_unet_input_blocks_1_1_transformer_blocks_0_attn1_to_q.lora_down.weight",
       "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q.lora_down.weight",
+      "lycoris_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q.lora_down.weight",
+      "diffusion_model.input_blocks.1.1.transformer_blocks.0.attn1.to_q.lora_down.weight",
+      "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn1.to_q.lora_down.weight",
       "down_blocks.0.attentions.0.transformer_blocks.0.attn1.processor.to_q_lora.down.weight",
       "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q.lora.down.weight",
       "base_model.model.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q.lora_A.default.weight",

@@ -2,14 +2,16 @@ import { namedParameters, type Parameter } from "../nn/parameter.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
 import { openSafetensors } from "../weights/safetensors.js";
 import { addOnFile, type AddOnFileOptions } from "./add-on-file.js";
-import { type LoraChange, type LoraChanges, type LoraModels, readChanges } from "./lora-file.js";
+import { type LoraChange, type LoraChanges, readChanges } from "./lora-file.js";
+import { type LoraModels, partsOf } from "./lora-groups.js";
+import { type LoraScale, requireScale } from "./lora-scale.js";
 import { type LoraSettings, settingsBeside } from "./lora-settings.js";
 import { NetworkLoras } from "./network-loras.js";
 
 /** How strongly, and under which name, to add a LoRA. */
 export interface LoadLoraOptions extends AddOnFileOptions {
-  /** Times the change that was learned, default 1; 0 changes nothing, below 0 it is turned round. */
-  scale?: number;
+  /** Times the change that was learned, default 1; see {@link LoraScale} for one for each network and block. */
+  scale?: LoraScale;
   /** To change its scale or take it out again. Default "default". */
   name?: string;
   /**
@@ -18,12 +20,28 @@ export interface LoadLoraOptions extends AddOnFileOptions {
    * give with the bytes of such a file, which have nothing beside them.
    */
   adapterConfig?: LoraSettings;
+  /** Refuses a file that holds tensors without a use here, in place of listing them. Default false. */
+  strict?: boolean;
+}
+
+/** What {@link LoraSet.load} found besides changes. */
+export interface LoadedLora {
+  /**
+   * Names of tensors that changed nothing: of no form that is known, of no module of these networks, alphas of nothing.
+   */
+  unused: string[];
+  /**
+   * Words that were learned along with the LoRA (`bundle_emb.…`), for prompts: `pipeline.loadTextualInversion` with the
+   * same file teaches them.
+   */
+  words: string[];
 }
 
 /**
- * Low-rank adaptations (Hu et al. 2022) in the weights of networks: W' = W + sum of scale * alpha / rank * up down. Any
- * number at once, each with its scale. The weights as they were are kept, so that taking all out brings back their very
- * bits.
+ * Low-rank adaptations (Hu et al. 2022) and their relatives (see formats/) in the weights of networks: W' = W + sum of
+ * dW(scale). Any number at once, each with its scale; each dW is that of the weight without the others, also of DoRA,
+ * which depends on the weight, so that their order does not matter. The weights as they were are kept, so that taking
+ * all out brings back their very bits.
  *
  * The set of a pipeline works on the networks that are in the pipeline now. A network that is exchanged for another
  * keeps the LoRAs in its weights: they are not in the set while it is away, and are again when it comes back.
@@ -43,43 +61,44 @@ export class LoraSet {
   }
 
   /** Names and scales of those that are in. */
-  get scales(): Readonly<Record<string, number>> {
+  get scales(): Readonly<Record<string, LoraScale>> {
     return Object.fromEntries(this.#present().flatMap((network) => network.scales));
   }
 
   /**
-   * Adds a LoRA: a safetensors file in the form of PEFT, of diffusers before it, or of kohya's scripts, the folder that
-   * holds it, or its name on the hub. All of the file is checked before a weight changes.
+   * Adds a LoRA: a safetensors file of any form that docs/models.md lists, the folder that holds it, or its name on the
+   * hub. All of the file is checked before a weight changes.
    *
-   * @throws WeightsMismatchError listing every tensor that belongs to no module, has no counterpart or another shape;
-   *   WeightsFormatError for settings of PEFT that are not known; RangeError on a name that is taken or a scale that is
-   *   no number
+   * @returns what else the file holds, which is not used
+   * @throws WeightsMismatchError listing tensors without a counterpart, of another shape or of a method that is not
+   *   known, and where nothing of the file is used; WeightsFormatError for settings of PEFT that are not known;
+   *   RangeError on a name that is taken or a wrong scale
    */
-  async load(from: BytesFrom, options: LoadLoraOptions = {}): Promise<void> {
-    const { scale = 1, name = "default", adapterConfig, ...where } = options;
-    requireScale(name, scale);
+  async load(from: BytesFrom, options: LoadLoraOptions = {}): Promise<LoadedLora> {
+    const { scale = 1, name = "default", adapterConfig, strict, ...where } = options;
     const { models } = this;
+    requireScale(name, scale, partsOf(models));
     this.#requireFree(name, models);
     const source = await addOnFile(from, where);
     const file = await openSafetensors(source);
     try {
-      const changes = await readChanges(file, models, {
-        given: adapterConfig,
-        beside: adapterConfig ? undefined : await settingsBeside(source),
-      });
+      const beside = adapterConfig ? undefined : await settingsBeside(source);
+      const settings = { given: adapterConfig, beside };
+      const { changes, unused, words } = await readChanges(file, models, { settings, strict });
       this.#requireFree(name, models); // Another may have taken it while this one was read.
       for (const network of networksOf(models)) {
         const own = changesOf(network, changes);
         if (own.size > 0) this.#of(network).add(name, scale, own);
       }
+      return { unused, words };
     } finally {
       await file.close();
     }
   }
 
-  /** Throws RangeError if there is no such LoRA, or on a scale that is no number. */
-  setScale(name: string, scale: number): void {
-    requireScale(name, scale);
+  /** Throws RangeError if there is no such LoRA, or on a wrong scale. */
+  setScale(name: string, scale: LoraScale): void {
+    requireScale(name, scale, partsOf(this.models));
     for (const network of this.#with(name)) network.setScale(name, scale);
   }
 
@@ -136,7 +155,7 @@ export class LoraSet {
 }
 
 function networksOf(models: LoraModels): object[] {
-  return Object.values(models).filter((network: object | undefined) => network !== undefined);
+  return partsOf(models).map(([, network]) => network);
 }
 
 /** Those of one network's parameters. */
@@ -147,8 +166,4 @@ function changesOf(network: object, changes: LoraChanges): LoraChanges {
     if (change) own.set(parameter, change);
   }
   return own;
-}
-
-function requireScale(name: string, scale: number): void {
-  if (!Number.isFinite(scale)) throw new RangeError(`LoRA "${name}": the scale is ${scale}; give a finite number.`);
 }

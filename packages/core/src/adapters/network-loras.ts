@@ -1,20 +1,21 @@
 import * as tf from "@tensorflow/tfjs";
 import type { Parameter } from "../nn/parameter.js";
-import { deltaOf, disposeChanges, type LoraChanges } from "./lora-file.js";
+import { changeOf, disposeChanges, type LoraChanges } from "./lora-file.js";
+import { type LoraScale, scaleOf } from "./lora-scale.js";
 
 /**
- * The LoRAs in the weights of one network: W' = W + sum of scale * alpha / rank * up down. The weights as they were are
- * kept, so that taking all out brings back their very bits.
+ * The LoRAs in the weights of one network: W' = W + sum of dW(scale), where each dW is that of the weight without the
+ * others. The weights as they were are kept, so that taking all out brings back their very bits.
  */
 export class NetworkLoras {
-  readonly #loras = new Map<string, { scale: number; changes: LoraChanges }>();
+  readonly #loras = new Map<string, { scale: LoraScale; changes: LoraChanges }>();
   /** What the LoRAs are added to. */
   readonly #base = new Map<Parameter, tf.Tensor>();
   /** What that was before anything was fused into it. */
   readonly #beforeFuse = new Map<Parameter, tf.Tensor>();
 
   /** Names and scales of those that are in. */
-  get scales(): [name: string, scale: number][] {
+  get scales(): [name: string, scale: LoraScale][] {
     return [...this.#loras].map(([name, { scale }]) => [name, scale]);
   }
 
@@ -23,12 +24,12 @@ export class NetworkLoras {
   }
 
   /** Takes over `changes`, which are of parameters of this network. */
-  add(name: string, scale: number, changes: LoraChanges): void {
+  add(name: string, scale: LoraScale, changes: LoraChanges): void {
     this.#loras.set(name, { scale, changes });
     this.#mix(changes.keys());
   }
 
-  setScale(name: string, scale: number): void {
+  setScale(name: string, scale: LoraScale): void {
     const lora = this.#loras.get(name)!;
     lora.scale = scale;
     this.#mix(lora.changes.keys());
@@ -83,7 +84,8 @@ export class NetworkLoras {
         let value = base.clone();
         for (const { scale, changes } of loras) {
           const change = changes.get(parameter);
-          if (change && scale !== 0) value = value.add(deltaOf(change, scale, parameter.diskShape));
+          const own = change ? scaleOf(scale, change.part, change.name) : 0;
+          if (change && own !== 0) value = value.add(changeOf(change, base, own));
         }
         parameter.assignFromDisk(value);
       });

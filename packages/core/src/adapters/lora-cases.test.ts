@@ -1,0 +1,182 @@
+import { readFileSync } from "node:fs";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import * as tf from "@tensorflow/tfjs";
+import type { Model } from "../models/model.js";
+import type { Parameter } from "../nn/parameter.js";
+import { useTestBackend } from "../testing/backend.js";
+import { above, fixturePath, Golden, loadFixture } from "../testing/fixture.js";
+import { WeightsMismatchError } from "../weights/errors.js";
+import { LoraSet } from "./lora.js";
+
+interface Case {
+  /** The parameters that change: "unet.conv_in.weight". */
+  changes: string[];
+}
+
+/** See meta.json for where the files and the expected changes come from. */
+const { cases, refused } = JSON.parse(readFileSync(fixturePath("lora-cases/meta.json"), "utf8")) as {
+  cases: Record<string, Case>;
+  refused: Record<string, { why: string }>;
+};
+const caseFile = (name: string) => fixturePath(`lora-cases/${name}.safetensors`);
+
+let models: { unet: Model; text_encoder: Model };
+let loras: LoraSet;
+let before: Map<string, Float32Array>;
+
+beforeAll(async () => {
+  await useTestBackend();
+  models = {
+    unet: await loadFixture("tiny-stable-diffusion/unet"),
+    text_encoder: await loadFixture("tiny-stable-diffusion/text_encoder"),
+  };
+  before = weights();
+});
+beforeEach(() => {
+  loras = new LoraSet(models);
+});
+afterEach(() => {
+  loras.unload();
+  loras.unfuse();
+});
+afterAll(() => {
+  for (const model of Object.values(models)) model.dispose();
+});
+
+const bytes = (values: Float32Array) => Buffer.from(values.buffer, values.byteOffset, values.byteLength);
+
+/** Every weight as it lies in memory, by its name with that of its network before it. */
+function weights(): Map<string, Float32Array> {
+  const all = Object.entries(models).flatMap(([part, model]) =>
+    [...model.parameters()].map(
+      ([name, value]) => [`${part}.${name}`, value.dataSync().slice() as Float32Array] as const,
+    ),
+  );
+  return new Map(all);
+}
+
+/** Which weights have other bits than they had. */
+function changed(since = before): string[] {
+  const isOther = ([name, now]: [string, Float32Array]) => !bytes(now).equals(bytes(since.get(name)!));
+  return [...weights()].filter(isOther).map(([name]) => name);
+}
+
+const rms = (values: Float32Array) => Math.sqrt(values.reduce((sum, x) => sum + x * x, 0) / values.length);
+
+/** A tensor as the file has it; {@link Golden.tensor} would take a convolution's kernel for a picture. */
+function onDisk({ stored }: Golden, name: string): tf.Tensor {
+  const { data, shape } = stored.get(name)!;
+  return tf.tensor(data, [...shape]);
+}
+
+/** Relative error of each change. */
+function errors(golden: Golden, scale: string): Map<string, number> {
+  const parameters = new Map<string, Parameter>(
+    Object.entries(models).flatMap(([part, model]) =>
+      [...model.namedParameters()].map(([name, parameter]) => [`${part}.${name}`, parameter] as const),
+    ),
+  );
+  const found = new Map<string, number>();
+  for (const name of changed()) {
+    const parameter = parameters.get(name)!;
+    const expected = tf.tidy(() => parameter.inMemoryOrder(onDisk(golden, `scale${scale}/${name}`)).dataSync());
+    const [now, old] = [parameter.variable.dataSync() as Float32Array, before.get(name)!];
+    const difference = now.map((x, i) => x - old[i]! - expected[i]!);
+    found.set(name, rms(difference) / rms(expected as Float32Array));
+  }
+  return found;
+}
+
+function expectChanges(golden: Golden, name: string, scale: string): void {
+  const found = errors(golden, scale);
+  expect([...found.keys()].sort()).toEqual([...cases[name]!.changes].sort());
+  // The sum W + dW rounds to 1e-6 of dW.
+  expect(above(1e-5, found)).toEqual([]);
+}
+
+describe.each(Object.keys(cases))("The file %s", (name) => {
+  it("changes the weights as the programs that write such files do, and is taken out to the very bits", async () => {
+    const count = tf.memory().numTensors;
+    const golden = await Golden.read("lora-cases/expected", `${name}.safetensors`);
+    const scales = golden.has(`scale0.7/${cases[name]!.changes[0]}`) ? ["1.0", "0.7"] : ["1.0"];
+    for (const scale of scales) {
+      await loras.load(caseFile(name), { name: scale, scale: Number(scale) });
+      expectChanges(golden, name, scale);
+      loras.setScale(scale, 0);
+      expect(changed()).toEqual([]);
+      loras.setScale(scale, -0.3);
+      for (const other of scales) {
+        loras.setScale(scale, Number(other));
+        expectChanges(golden, name, other);
+      }
+      loras.unload();
+      expect(changed()).toEqual([]);
+    }
+    expect(tf.memory().numTensors).toBe(count);
+  });
+
+  it("is fused and unfused to the very bits, also beside another", async () => {
+    const count = tf.memory().numTensors;
+    await loras.load(caseFile(name), { name: "a", scale: 0.8 });
+    const alone = weights();
+    loras.fuse();
+    expect(changed(alone)).toEqual([]);
+    await loras.load(caseFile("lora"), { name: "b", scale: 0.5 });
+    await loras.load(caseFile("dora-kohya"), { name: "c" });
+    loras.unload("b");
+    loras.fuse();
+    loras.unfuse();
+    expect(changed()).toEqual([]);
+    expect(tf.memory().numTensors).toBe(count);
+  });
+});
+
+it("are mixed in any order to the same weights: each change is that of the weight alone", async () => {
+  const names = ["dora-kohya", "lora", "lokr", "dora-peft"];
+  const mixed = async (order: string[]) => {
+    for (const name of order) await loras.load(caseFile(name), { name, scale: 0.6 });
+    const result = weights();
+    loras.unload();
+    return result;
+  };
+  const [forwards, backwards] = [await mixed(names), await mixed([...names].reverse())];
+  const sum = new Map([...before].map(([name, value]) => [name, value.map(() => 0)]));
+  for (const name of names) {
+    for (const [parameter, now] of await mixed([name])) {
+      const total = sum.get(parameter)!;
+      now.forEach((x, i) => (total[i]! += x - before.get(parameter)![i]!));
+    }
+  }
+  for (const [parameter, now] of forwards) {
+    const change = now.map((x, i) => x - before.get(parameter)![i]!);
+    expect(rms(backwards.get(parameter)!.map((x, i) => x - now[i]!))).toBeLessThan(1e-6);
+    expect(rms(sum.get(parameter)!.map((x, i) => x - change[i]!))).toBeLessThan(1e-6);
+  }
+});
+
+it.each(Object.entries(refused))("%s is refused before any weight changes", async (name) => {
+  const count = tf.memory().numTensors;
+  const error = await loras.load(caseFile(name)).catch((reason: unknown) => reason);
+  expect(error).toBeInstanceOf(WeightsMismatchError);
+  expect((error as Error).message.split("\n").length).toBeLessThanOrEqual(20);
+  expect(changed()).toEqual([]);
+  expect(loras.scales).toEqual({});
+  expect(tf.memory().numTensors).toBe(count);
+});
+
+it("lists what is not used, and the words that were learned along; strict refuses the former", async () => {
+  expect(await loras.load(caseFile("bundle-emb"))).toEqual({ unused: [], words: ["mystyle"] });
+  loras.unload();
+  const unused = [
+    "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_q.alpha",
+    "lora_unet_down_blocks_7_attentions_0_proj_in.alpha",
+  ];
+  const loaded = await loras.load(caseFile("orphan-alpha"));
+  expect({ ...loaded, unused: loaded.unused.sort() }).toEqual({ unused, words: [] });
+  loras.unload();
+  const strict = await loras.load(caseFile("orphan-alpha"), { strict: true }).catch((reason: unknown) => reason);
+  expect(strict).toBeInstanceOf(WeightsMismatchError);
+  for (const name of unused) expect((strict as Error).message).toContain(name);
+  await loras.load(caseFile("lora"), { strict: true });
+  loras.unload();
+});
