@@ -41,7 +41,10 @@ export async function convertFolder(from: string, to: string, options: ConvertFo
         const config = await readConfig(inside);
         const files = await openModelFolder(inside, variant);
         opened.push(...files);
-        const tensors = tensorsToCopy(files, modelFromConfig(config, inside).namedParameters(), { dtype, signal });
+        const tensors = tensorsToCopy(files, modelFromConfig(config, { from: inside }).namedParameters(), {
+          dtype,
+          signal,
+        });
         const { library } = libraryAndClass(config);
         const how = { variant: saveVariant, maxShardBytes };
         writes.push(() => writeModelFolder(outside, library, config, tensors, how));

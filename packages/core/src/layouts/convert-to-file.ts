@@ -34,7 +34,7 @@ export async function folderToSingleFile(folder: string, path: string, options: 
     const tensors = new Map<string, TensorToWrite>();
     for (const part of ["unet", "vae", ...Object.keys(FAMILIES[family].textEncoders)]) {
       const inside = joinPath(folder, part);
-      const model = modelFromConfig(await readConfig(inside), inside);
+      const model = modelFromConfig(await readConfig(inside), { from: inside });
       const files = await openModelFolder(inside, options.variant);
       opened.push(...files);
       const copies = tensorsToCopy(files, model.namedParameters(), options);

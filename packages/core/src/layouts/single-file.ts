@@ -93,7 +93,7 @@ export async function singleFileParts(file: SafetensorsFile, options: SingleFile
   const build = async <M extends Model>(part: string, standard: () => M): Promise<M> => {
     if (config === undefined) return standard();
     const folder = joinPath(await configFolder(config), part);
-    return modelFromConfig(await readConfig(folder), folder) as M;
+    return modelFromConfig(await readConfig(folder), { from: folder }) as M;
   };
   const in_channels = file.tensors.get(`${UNET_PREFIX}input_blocks.0.0.weight`)?.shape[1] ?? 4;
   const sample_size = pictureSizeOf(family, prediction_type) / 8;

@@ -1,5 +1,6 @@
 /** `@tfjs-diffusion/core/models`: the networks, one class for each that a `config.json` can name. */
-export { loadModel, type LoadModelOptions, modelFromConfig } from "./load-model.js";
+export { loadModel, type LoadModelOptions, modelFromConfig, type ModelFromConfigOptions } from "./load-model.js";
+export type { ModelClass } from "./model-classes.js";
 export type {
   AddedText,
   ClassLabels,

@@ -5,10 +5,16 @@ import type { WeightPrecision } from "../weights/parameters.js";
 import { ModelConfigError } from "./errors.js";
 import { libraryAndClass } from "./library-and-class.js";
 import type { Model } from "./model.js";
-import { MODEL_CLASSES } from "./model-classes.js";
+import { MODEL_CLASSES, type ModelClass } from "./model-classes.js";
+
+/** Which classes a config may name, besides those that are known here. */
+export interface ModelFromConfigOptions {
+  /** Classes of one's own by the `_class_name` in their config, such as `{ MyDenoiser }`; looked up first. */
+  classes?: Readonly<Record<string, ModelClass>>;
+}
 
 /** Which weights of a folder to load, and how precisely. */
-export interface LoadModelOptions extends HubModelOptions {
+export interface LoadModelOptions extends HubModelOptions, ModelFromConfigOptions {
   /** Which of several sets of weights: "fp16" for `diffusion_pytorch_model.fp16.safetensors`. */
   variant?: string;
   /**
@@ -32,7 +38,7 @@ export async function loadModel(from: string | URL, options: LoadModelOptions = 
   const { subfolder = "" } = options;
   const folder = joinPath(await modelFolder(from, options), ...(subfolder === "" ? [] : [subfolder]));
   const config = await readConfig(folder);
-  const model = modelFromConfig(config, folder);
+  const model = modelFromConfig(config, { classes: options.classes, from: folder });
   try {
     await readModelFolder(folder, model.namedParameters(), options);
   } catch (error) {
@@ -42,14 +48,23 @@ export async function loadModel(from: string | URL, options: LoadModelOptions = 
   return model;
 }
 
-/** The network of a config, without weights: nothing is allocated. */
-export function modelFromConfig(config: Readonly<Record<string, unknown>>, from = "The config"): Model {
+/**
+ * The network of a config, without weights: nothing is allocated.
+ *
+ * @param from what errors call the config
+ * @throws ModelConfigError for a class that is not known, or a config that is not built here
+ */
+export function modelFromConfig(
+  config: Readonly<Record<string, unknown>>,
+  { classes = {}, from = "The config" }: ModelFromConfigOptions & { from?: string } = {},
+): Model {
   const { className: name } = libraryAndClass(config);
-  const Class = name !== undefined && Object.hasOwn(MODEL_CLASSES, name) ? MODEL_CLASSES[name] : undefined;
+  const known = { ...MODEL_CLASSES, ...classes };
+  const Class = name !== undefined && Object.hasOwn(known, name) ? known[name] : undefined;
   if (!Class) {
     throw new ModelConfigError(
       `${from}: ${name === undefined ? "no _class_name or architectures names the network" : `${JSON.stringify(name)} is not a known network`}; ` +
-        `known: ${Object.keys(MODEL_CLASSES).join(", ")}.`,
+        `known: ${Object.keys(known).join(", ")}. Give a class of your own as classes: { MyDenoiser }.`,
     );
   }
   try {

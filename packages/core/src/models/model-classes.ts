@@ -9,7 +9,8 @@ import { UnCLIPTextProjModel } from "./clip/unclip-text-proj.js";
 import { UNet2DConditionModel } from "./unet/unet-2d-condition.js";
 import { UNet2DModel } from "./unet/unet-2d.js";
 
-type ModelClass = new (config: Record<string, unknown>) => Model;
+/** A class of networks, built from a config. */
+export type ModelClass = new (config: Record<string, unknown>) => Model;
 
 /** The networks that a `config.json` can name. */
 export const MODEL_CLASSES: Readonly<Record<string, ModelClass>> = {

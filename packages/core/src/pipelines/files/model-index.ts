@@ -22,19 +22,26 @@ export const MODEL_INDEX = "model_index.json";
  * Checks a folder's `model_index.json` against what a pipeline can work with, before anything large is read.
  * Returns the parts of `required` that are there, and the index's entries that are no parts.
  *
+ * @param ownClasses names of classes of the caller's, which any part may have
  * @throws PipelineFolderError if there is no index, or a part is missing, of another class, or of no known use here
  */
-export async function readModelIndex(folder: string, required: Record<string, PartRequirement>): Promise<ModelIndex> {
+export async function readModelIndex(
+  folder: string,
+  required: Record<string, PartRequirement>,
+  ownClasses: readonly string[] = [],
+): Promise<ModelIndex> {
   const index = await readIndex(folder);
   const classes = partClasses(folder, index);
   for (const [part, { className, optional = false }] of Object.entries(required)) {
     const found = classes.get(part);
     if (found === undefined && optional) continue;
     const allowed = className === undefined ? undefined : [className].flat();
-    if (found === undefined || (allowed && !allowed.includes(found))) {
+    if (found === undefined || (allowed && ![...allowed, ...ownClasses].includes(found))) {
+      const remedy =
+        found === undefined ? "" : ` If ${found} is a class of your own, give it as classes: { ${found} }.`;
       throw new PipelineFolderError(
         `${folder}: ${part} is ${found === undefined ? "missing" : `a ${found}`} in ${MODEL_INDEX}; ` +
-          `this pipeline needs ${allowed ? `a ${allowed.join(" or a ")}` : "one"}.`,
+          `this pipeline needs ${allowed ? `a ${allowed.join(" or a ")}` : "one"}.${remedy}`,
       );
     }
   }

@@ -1,8 +1,9 @@
-import { type FromConfigOptions, schedulerFromConfig, type Scheduler } from "@tfjs-diffusion/schedulers";
+import { schedulerFromConfig, type Scheduler, type SchedulerClass } from "@tfjs-diffusion/schedulers";
 import { modelFolder } from "../../hub/model-source.js";
 import { CLIPImageProcessor } from "../../image/clip-image-processor.js";
 import { loadModel, type LoadModelOptions } from "../../models/load-model.js";
 import { libraryAndClass } from "../../models/library-and-class.js";
+import type { ModelClass } from "../../models/model-classes.js";
 import type { Model } from "../../models/model.js";
 import { joinPath, writeText } from "../../platform/files.js";
 import { CLIPTokenizer } from "../../text/tokenizer.js";
@@ -13,11 +14,14 @@ import { MODEL_INDEX, type PartRequirement, readModelIndex } from "./model-index
 
 const SCHEDULER_FILE = "scheduler_config.json";
 
-/**
- * How to find a pipeline's folder, and which weights to take of it. `classes` are classes of schedulers of one's own by
- * the `_class_name` in their `scheduler_config.json`.
- */
-export type FromPretrainedOptions = Omit<LoadModelOptions, "subfolder"> & FromConfigOptions;
+/** How to find a pipeline's folder, and which weights to take of it. */
+export interface FromPretrainedOptions extends Omit<LoadModelOptions, "subfolder" | "classes"> {
+  /**
+   * Classes of networks and schedulers of one's own by the `_class_name` in their config, such as `{ MyDenoiser,
+   * MyScheduler }`; looked up first.
+   */
+  classes?: Readonly<Record<string, ModelClass | SchedulerClass>>;
+}
 
 /** The parts of a folder in the layout of diffusers, read when asked for. */
 export class PipelineFolder {
@@ -46,7 +50,7 @@ export class PipelineFolder {
     build: (folder: PipelineFolder) => Promise<P>,
   ): Promise<P> {
     const folder = await modelFolder(from, { ...source, variant, parts: partsInUse(required) });
-    const { present, settings } = await readModelIndex(folder, required);
+    const { present, settings } = await readModelIndex(folder, required, Object.keys(classes ?? {}));
     const opened = new PipelineFolder(folder, present, settings, { variant, dtype, classes });
     try {
       return await build(opened);
@@ -58,7 +62,10 @@ export class PipelineFolder {
 
   /** A network, typed as what the requirement of this part makes sure of. */
   async model<M extends object>(part: string): Promise<M> {
-    const model = await loadModel(joinPath(this.folder, part), this.options);
+    const model = await loadModel(joinPath(this.folder, part), {
+      ...this.options,
+      classes: this.options.classes as Record<string, ModelClass> | undefined,
+    });
     this.#networks.push(model);
     return model as unknown as M;
   }
@@ -79,7 +86,9 @@ export class PipelineFolder {
   async scheduler(part = "scheduler"): Promise<Scheduler> {
     const path = joinPath(this.folder, part, SCHEDULER_FILE);
     const remedy = "Copy it from the model's page, or write one: it names the sampler and its noise levels.";
-    return schedulerFromConfig(await readJsonObject(path, { remedy, parse: parsePythonJson }), this.options);
+    return schedulerFromConfig(await readJsonObject(path, { remedy, parse: parsePythonJson }), {
+      classes: this.options.classes as Record<string, SchedulerClass> | undefined,
+    });
   }
 }
 

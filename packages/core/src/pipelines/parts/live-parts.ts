@@ -89,5 +89,5 @@ function requireKinds<P extends object>(pipeline: string, parts: P, kinds: PartK
 }
 
 function described(part: unknown): string {
-  return isObject(part) ? `a ${part.constructor?.name ?? "plain object"}` : String(part);
+  return isObject(part) ? `of the class ${part.constructor?.name ?? "none"}` : String(part);
 }
