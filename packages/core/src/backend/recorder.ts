@@ -1,23 +1,13 @@
 import * as tf from "@tensorflow/tfjs";
 import { customGradient } from "../nn/custom-gradient.js";
-import type { Recorder, Repeated } from "../nn/recorded.js";
+import type { Computation, RecordedComputation, Recorder } from "../nn/recorded.js";
 import type { Bundles } from "./bundles.js";
+import { NotRecordableError, type Program } from "./program.js";
 
-/** So many computations are kept for an owner: pictures of several sizes, with and without guidance. */
-const MOST = 16;
+/** Computations that are kept for an owner: pictures of several sizes, with and without guidance. */
+const MOST_COMPUTATIONS = 16;
 
-/** What was computed cannot be recorded. */
-export class CannotRecord extends Error {
-  override name = "CannotRecord";
-}
-
-/** A computation that was recorded. `Handle` is by what a backend knows a tensor, `Output` one that the caller owns. */
-export interface Program<Handle, Output> {
-  run(given: readonly Handle[]): Output[];
-  dispose(): void;
-}
-
-/** A forward pass, or why there is none, and its results where it was done to be recorded. */
+/** A recorded forward pass, or why it cannot be recorded. Its results, if they were computed on the way. */
 export interface Recorded<Handle, Output> {
   program?: Program<Handle, Output>;
   refused?: string;
@@ -31,7 +21,7 @@ export interface Training<Handle, Output> {
   /** Reads what the forward pass reads, the gradient of its value, and what the forward pass gave besides its value. */
   backward: Program<Handle, Output>;
   /**
-   * For each float32 tensor that is read, whether the value depends on it; the backward pass gives the gradients of
+   * For each float32 tensor that is read, whether the value depends on it. The backward pass gives the gradients of
    * those that do.
    */
   isDifferentiable: readonly boolean[];
@@ -40,36 +30,28 @@ export interface Training<Handle, Output> {
 interface Entry<Handle, Output> {
   readonly key: string;
   readonly parts: readonly unknown[];
-  /** Made without gradient, and with. */
+  /** Calls so far, without a gradient and with one. */
   calls: { forward: number; training: number };
   forward?: Program<Handle, Output>;
   training?: Training<Handle, Output>;
-  /** Why it runs operation by operation. */
+  /** Why it cannot be recorded. */
   refused?: string;
 }
 
-/** What is known of one computation of an owner: for tests and the curious. */
-export interface RecordedState {
-  key: string;
-  forward: boolean;
-  training: boolean;
-  refused: string | undefined;
-}
-
 /**
- * Keeps repeated computations as programs, and does without where one cannot be recorded. What a program is, and how
- * one is made, is a backend's.
+ * Keeps computations as programs, and runs the `body` of those that cannot be recorded. A backend says what a program
+ * is, and how one is made.
  */
 export abstract class ProgramRecorder<Handle, Output> implements Recorder {
   readonly #entries = new WeakMap<object, Entry<Handle, Output>[]>();
   #isRecording = false;
 
-  /** So often a computation is done before it is recorded, with a gradient and without. */
-  protected abstract callsBefore(repeated: Repeated): { forward: number; training: number };
-  /** @throws CannotRecord */
-  protected abstract recordForward(repeated: Repeated): Recorded<Handle, Output>;
-  /** Leaves no tensor behind. @throws CannotRecord */
-  protected abstract recordTraining(repeated: Repeated): Training<Handle, Output>;
+  /** How often a computation is done before it is recorded, without a gradient and with one. */
+  protected abstract callsBefore(computation: Computation): { forward: number; training: number };
+  /** @throws NotRecordableError */
+  protected abstract recordForward(computation: Computation): Recorded<Handle, Output>;
+  /** Leaves no tensor behind. @throws NotRecordableError */
+  protected abstract recordTraining(computation: Computation): Training<Handle, Output>;
   protected abstract readonly bundles: Bundles<Handle>;
   protected abstract handlesOf(tensors: readonly tf.Tensor[]): Handle[];
   protected abstract handleOf(output: Output): Handle;
@@ -77,21 +59,21 @@ export abstract class ProgramRecorder<Handle, Output> implements Recorder {
   /** Takes over a float32 tensor. */
   protected abstract tensorOf(output: Output): tf.Tensor;
 
-  run(repeated: Repeated): tf.Tensor[] {
-    if (this.#isRecording) return repeated.body();
-    const entry = this.#entryOf(repeated);
+  run(computation: Computation): tf.Tensor[] {
+    if (this.#isRecording) return computation.body();
+    const entry = this.#entryOf(computation);
     const isDifferentiated = tf.engine().isTapeOn();
     // A gradient of a gradient needs each operation of the first.
-    if (isDifferentiated && tf.engine().state.gradientDepth > 1) return repeated.body();
+    if (isDifferentiated && tf.engine().state.gradientDepth > 1) return computation.body();
     if (entry.refused === undefined) {
-      const results = this.#recordIfDue(repeated, entry, isDifferentiated);
+      const results = this.#recordIfDue(computation, entry, isDifferentiated);
       if (results) return results;
     }
-    if (isDifferentiated && entry.training) return [this.#runTraining(repeated, entry.training)];
+    if (isDifferentiated && entry.training) return [this.#runTraining(computation, entry.training)];
     if (!isDifferentiated && entry.forward) {
-      return entry.forward.run(this.handlesOf(repeated.reads)).map((output) => this.tensorOf(output));
+      return entry.forward.run(this.handlesOf(computation.reads)).map((output) => this.tensorOf(output));
     }
-    return repeated.body();
+    return computation.body();
   }
 
   forget(owner: object): void {
@@ -99,44 +81,49 @@ export abstract class ProgramRecorder<Handle, Output> implements Recorder {
     this.#entries.delete(owner);
   }
 
-  stateOf(owner: object): RecordedState[] {
+  describe(owner: object): RecordedComputation[] {
     return (this.#entries.get(owner) ?? []).map(({ key, forward, training, refused }) => ({
       key,
-      forward: forward !== undefined,
-      training: training !== undefined,
-      refused,
+      ...(forward && { forward: forward.describe() }),
+      ...(training && {
+        training: { forward: training.forward.describe(), backward: training.backward.describe() },
+      }),
+      ...(refused !== undefined && { refused }),
     }));
   }
 
-  #entryOf({ owner, key, parts }: Repeated): Entry<Handle, Output> {
+  #entryOf({ owner, key, parts }: Computation): Entry<Handle, Output> {
     const entries = this.#entries.get(owner) ?? [];
     this.#entries.set(owner, entries);
     const index = entries.findIndex((entry) => entry.key === key);
     const known = entries[index];
-    if (known && isSame(known.parts, parts)) return known;
-    if (known || entries.length === MOST) entries.splice(Math.max(0, index), 1).forEach(disposeEntry);
+    if (known && areSame(known.parts, parts)) return known;
+    if (known || entries.length === MOST_COMPUTATIONS) entries.splice(Math.max(0, index), 1).forEach(disposeEntry);
     const entry = { key, parts, calls: { forward: 0, training: 0 } };
     entries.push(entry);
     return entry;
   }
 
-  /** Returns the results where they were computed with it. */
-  #recordIfDue(repeated: Repeated, entry: Entry<Handle, Output>, isDifferentiated: boolean): tf.Tensor[] | undefined {
+  /** Returns the results if they were computed on the way. */
+  #recordIfDue(
+    computation: Computation,
+    entry: Entry<Handle, Output>,
+    isDifferentiated: boolean,
+  ): tf.Tensor[] | undefined {
     const pass = isDifferentiated ? "training" : "forward";
-    if (entry[pass] || entry.calls[pass]++ < this.callsBefore(repeated)[pass]) return undefined;
+    if (entry[pass] || entry.calls[pass]++ < this.callsBefore(computation)[pass]) return undefined;
     this.#isRecording = true;
     try {
       if (isDifferentiated) {
-        entry.training = withoutTape(() => freeingAll(() => this.recordTraining(repeated)));
+        entry.training = withoutTape(() => freeingAll(() => this.recordTraining(computation)));
         return undefined;
       }
-      const { program, refused, results } = this.recordForward(repeated);
+      const { program, refused, results } = this.recordForward(computation);
       [entry.forward, entry.refused] = [program, refused];
       return results;
     } catch (error) {
-      // With a gradient it was done for the record only: what is wrong with it shows when it is done in earnest, if it
-      // does.
-      if (!(error instanceof CannotRecord) && !isDifferentiated) throw error;
+      // With a gradient, the computation was done only to record it. An error of its own shows when it is done again.
+      if (!(error instanceof NotRecordableError) && !isDifferentiated) throw error;
       entry.refused = error instanceof Error ? error.message : String(error);
       return undefined;
     } finally {
@@ -144,9 +131,9 @@ export abstract class ProgramRecorder<Handle, Output> implements Recorder {
     }
   }
 
-  #runTraining({ reads }: Repeated, { forward, backward, isDifferentiable }: Training<Handle, Output>): tf.Tensor {
+  #runTraining({ reads }: Computation, { forward, backward, isDifferentiable }: Training<Handle, Output>): tf.Tensor {
     const differentiable = reads.filter(isFloat).filter((_, i) => isDifferentiable[i]);
-    // Variables outlive the gradient's computation; what is saved are clones of what a tidy may free before.
+    // Variables outlive the gradient's computation. Clones of the other tensors are saved, which a tidy may free before.
     const isSaved = reads.map((tensor) => !(tensor instanceof tf.Variable));
     return customGradient(
       differentiable,
@@ -160,21 +147,22 @@ export abstract class ProgramRecorder<Handle, Output> implements Recorder {
         return { value: this.tensorOf(value), saved: [...reads.filter((_, i) => isSaved[i]), bundle] };
       },
       (dy, saved: tf.Tensor[]) => {
-        const kept = saved[Symbol.iterator]();
-        const again = reads.map((tensor, i) => (isSaved[i] ? (kept.next().value as tf.Tensor) : tensor));
+        const clones = saved[Symbol.iterator]();
+        const given = reads.map((tensor, i) => (isSaved[i] ? (clones.next().value as tf.Tensor) : tensor));
         const between = this.bundles.handlesOf(saved.at(-1)!);
-        return backward.run([...this.handlesOf([...again, dy]), ...between]).map((output) => this.tensorOf(output));
+        return backward.run([...this.handlesOf([...given, dy]), ...between]).map((output) => this.tensorOf(output));
       },
     );
   }
 }
 
-function isSame(some: readonly unknown[], others: readonly unknown[]): boolean {
+function areSame(some: readonly unknown[], others: readonly unknown[]): boolean {
   return some.length === others.length && some.every((one, i) => Object.is(one, others[i]));
 }
 
-export function onlyOne<T>(results: readonly T[]): T {
-  if (results.length !== 1) throw new CannotRecord(`a gradient of ${results.length} results`);
+/** @throws NotRecordableError where there is not exactly one */
+export function singleResult<T>(results: readonly T[]): T {
+  if (results.length !== 1) throw new NotRecordableError(`a gradient of ${results.length} results`);
   return results[0]!;
 }
 
@@ -197,7 +185,7 @@ function disposeEntry({ forward, training }: Entry<never, unknown>): void {
   training?.backward.dispose();
 }
 
-/** Runs `body` as if nobody took a gradient of it, so that it can take one of its own. */
+/** Runs `body` outside the gradient that is being computed, so that it can take one of its own. */
 function withoutTape<T>(body: () => T): T {
   const { state } = tf.engine();
   const { gradientDepth, activeTape } = state;

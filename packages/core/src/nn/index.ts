@@ -9,7 +9,13 @@ export { LayerNorm } from "./layer-norm.js";
 export { checkLayersFinite, type LayerListener, NonFiniteLayerError, traceLayers } from "./layer-trace.js";
 export { Linear, type LinearOptions } from "./linear.js";
 export { type DiskLayout, type Initializer, MissingWeightsError, namedParameters, Parameter } from "./parameter.js";
-export { forgetRecorded } from "./recorded.js";
+export {
+  describeRecorded,
+  forgetRecorded,
+  type RecordedCall,
+  type RecordedComputation,
+  type RecordedProgram,
+} from "./recorded.js";
 export { Downsample2D, nearestResize, Upsample2D } from "./resample.js";
 export { ResnetBlock2D, type ResnetBlockOptions } from "./resnet-block.js";
 export {

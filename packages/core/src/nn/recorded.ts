@@ -2,61 +2,89 @@ import * as tf from "@tensorflow/tfjs";
 import { areLayersTraced } from "./layer-trace.js";
 import { isLayer, Parameter } from "./parameter.js";
 
-/** A computation that is done again and again on tensors of the same shapes, as a network's forward pass is. */
-export interface Repeated {
-  /** Whose it is, and whose parameters it reads. */
+/** A computation that is done again and again on tensors of the same shapes, such as a network's forward pass. */
+export interface Computation {
+  /** The object that it belongs to, and whose parameters it reads. */
   readonly owner: object;
   /** Tells it from others of the same owner: its inputs, with their shapes. */
   readonly key: string;
-  /** All that it reads: the inputs, then the values of the parameters, which may be variables. */
+  /** All tensors that it reads: the inputs, then the values of the parameters, which may be variables. */
   readonly reads: readonly tf.Tensor[];
-  /**
-   * All that can be seen of the owner and its layers: where that is another, as when a layer was put in another's
-   * place, so is the computation.
-   */
+  /** Every field of the owner and its layers. If one changes, as when a layer is replaced, the recording is dropped. */
   readonly parts: readonly unknown[];
-  /** Computes the results, and depends on nothing else that changes. A gradient is taken of one result only. */
+  /** Computes the results from `reads` alone. A gradient is taken of one result only. */
   readonly body: () => tf.Tensor[];
-  /** Whether it is part of a training, whose every step must round alike, the first after a pause too. */
+  /** Whether it is part of a training, in which every step must round alike, also the first one after a pause. */
   readonly isTraining: boolean;
 }
 
 /**
- * Runs repeated computations for a backend: the results are those of `body` but for rounding, and differentiable like
- * it.
+ * Runs computations for a backend. The results are those of `body`, apart from rounding, and differentiable like them.
  */
 export interface Recorder {
-  run(repeated: Repeated): tf.Tensor[];
-  /** Forgets what was recorded for `owner`. */
+  run(computation: Computation): tf.Tensor[];
+  /** Drops what was recorded for `owner`. */
   forget(owner: object): void;
+  /** What was recorded for `owner`. */
+  describe(owner: object): RecordedComputation[];
+}
+
+/** What was recorded of one computation. */
+export interface RecordedComputation {
+  /** Its inputs, with their shapes. */
+  readonly key: string;
+  /** Without a gradient. */
+  readonly forward?: RecordedProgram;
+  /** With a gradient: the forward pass also returns what the backward pass needs. */
+  readonly training?: { readonly forward: RecordedProgram; readonly backward: RecordedProgram };
+  /** Why it cannot be recorded, if so. */
+  readonly refused?: string;
+}
+
+/** A list of calls, to be printed. Buffers are named "%0", "%1" ... */
+export interface RecordedProgram {
+  /** What each run is given: "%0 float32[2,8,8,4]". */
+  readonly inputs: readonly string[];
+  readonly calls: readonly RecordedCall[];
+  readonly results: readonly string[];
+}
+
+/** One call of a kernel, or one operation of a TensorFlow graph. */
+export interface RecordedCall {
+  readonly operation: string;
+  readonly attributes: Readonly<Record<string, unknown>>;
+  readonly inputs: readonly string[];
+  /** The buffers that it makes: "%7 float32[2,8,8,80]". */
+  readonly outputs: readonly string[];
+  /** The buffers that no later call reads. */
+  readonly frees: readonly string[];
 }
 
 const recorders = new Map<string, Recorder>();
+let isOn = true;
 
 /** From now on, what is {@link recorded} on the backend runs by `recorder`. */
 export function registerRecorder(backendName: string, recorder: Recorder): void {
   recorders.set(backendName, recorder);
 }
 
-let isOn = true;
-
-/** Whether computations are recorded from now on. */
+/** Switches recording on or off for all backends: the option `record` of `useBackend`. */
 export function setRecording(on: boolean): void {
   isOn = on;
 }
 
 /**
- * The result of `body`, which computes from the tensors `inputs` and from the parameters of `owner`, and from nothing
- * else that changes. Where the backend can (native TensorFlow, WebAssembly), the operations are recorded and from then
- * on run at once, without TensorFlow.js' accounts in between; elsewhere this just calls `body`, and so it does while
- * someone listens to the layers or has put a method of his own in place of a layer's.
+ * The result of `body`, which computes from the tensors `inputs` and the parameters of `owner`, and from nothing else
+ * that changes. On native TensorFlow and on WebAssembly the operations are recorded, and from then on run without
+ * TensorFlow.js in between. Elsewhere this calls `body`, and also while someone listens to the layers, or has replaced
+ * a layer's method.
  */
 export function recorded<T extends tf.Tensor>(
   owner: object,
   inputs: Readonly<Record<string, tf.Tensor | undefined>>,
   body: () => T,
 ): T {
-  return repeat(
+  return run(
     owner,
     inputs,
     () => surveyOf(owner),
@@ -65,17 +93,52 @@ export function recorded<T extends tf.Tensor>(
   )[0] as T;
 }
 
+/**
+ * The same for a step of a training that is done without a gradient: the results of `body`, which computes from
+ * `inputs` alone. `owner` only tells one such step from another.
+ */
+export function recordedStep(
+  owner: object,
+  inputs: Readonly<Record<string, tf.Tensor>>,
+  body: () => tf.Tensor[],
+): tf.Tensor[] {
+  return run(owner, inputs, () => ({ parameters: [], parts: [], isPatched: false }), true, body);
+}
+
+/**
+ * Drops what was recorded of `owner`, a model, and of its layers; it is recorded anew. Call it after a change that
+ * cannot be seen from outside, such as that of a private field or of a variable of a module. Changes of weights, fields,
+ * layers and methods are seen.
+ */
+export function forgetRecorded(owner: object): void {
+  for (const one of ownersIn(owner)) for (const recorder of recorders.values()) recorder.forget(one);
+}
+
+/** What was recorded of `owner`, a model, and of its layers, on the current backend: docs/recording.md. */
+export function describeRecorded(owner: object): RecordedComputation[] {
+  const recorder = recorders.get(tf.getBackend());
+  return recorder ? ownersIn(owner).flatMap((one) => recorder.describe(one)) : [];
+}
+
+/** The object and all layers in it. */
+function ownersIn(owner: object): object[] {
+  const inside = Object.values(owner).filter(
+    (value: unknown): value is object => !(value instanceof Parameter) && (Array.isArray(value) || isLayer(value)),
+  );
+  return [owner, ...inside.flatMap(ownersIn)];
+}
+
 interface Survey {
   parameters: Parameter[];
   /** Every field of every layer, and its `forward`. */
   parts: unknown[];
-  /** Whether a layer has a method that its class has not. */
+  /** Whether a method of a layer was replaced. */
   isPatched: boolean;
 }
 
 function surveyOf(module: object, found: Survey = { parameters: [], parts: [], isPatched: false }): Survey {
   if ("forward" in module) found.parts.push(module.forward);
-  // Not by Object.entries: this runs at each call.
+  // Not by Object.entries, which is slower: this runs at each call.
   for (const key of Object.keys(module)) {
     const value = (module as Record<string, unknown>)[key];
     found.parts.push(value);
@@ -87,48 +150,24 @@ function surveyOf(module: object, found: Survey = { parameters: [], parts: [], i
   return found;
 }
 
-/**
- * The same for a step of a training that is done without gradient: the results of `body`, which computes from `inputs`
- * alone. `owner` only tells one such step from another.
- */
-export function recordedStep(
-  owner: object,
-  inputs: Readonly<Record<string, tf.Tensor>>,
-  body: () => tf.Tensor[],
-): tf.Tensor[] {
-  return repeat(owner, inputs, () => ({ parameters: [], parts: [], isPatched: false }), true, body);
-}
-
-function repeat(
+function run(
   owner: object,
   inputs: Readonly<Record<string, tf.Tensor | undefined>>,
   survey: () => Survey,
   isTraining: boolean,
   body: () => tf.Tensor[],
 ): tf.Tensor[] {
-  const recorder = recorders.get(tf.getBackend());
-  // Whoever traces, profiles or debugs wants to see each operation.
-  const isWatched =
-    areLayersTraced() || tf.engine().state.profiling || ["DEBUG", "IS_TEST"].some((flag) => tf.env().getBool(flag));
-  if (!isOn || !recorder || isWatched) return body();
+  const recorder = isOn ? recorders.get(tf.getBackend()) : undefined;
+  if (!recorder || isWatched()) return body();
   const { parameters, parts, isPatched } = survey();
   if (isPatched) return body();
   const given = Object.entries(inputs).filter((entry): entry is [string, tf.Tensor] => entry[1] !== undefined);
   const key = given.map(([name, { dtype, shape }]) => `${name} ${dtype}[${shape.join()}]`).join(" ");
-  return recorder.run({
-    ...{ owner, key, body, isTraining, parts },
-    reads: [...given.map(([, tensor]) => tensor), ...parameters.map(({ value }) => value)],
-  });
+  const reads = [...given.map(([, tensor]) => tensor), ...parameters.map(({ value }) => value)];
+  return recorder.run({ owner, key, reads, parts, body, isTraining });
 }
 
-/**
- * Frees what a backend recorded of the computations of `owner`, a model, and of the layers in it: they are recorded
- * anew. For whoever changes what a layer computes with in a way that cannot be seen from outside, as a private field or
- * a variable of a module; weights, fields, layers and methods are seen.
- */
-export function forgetRecorded(owner: object): void {
-  for (const recorder of recorders.values()) recorder.forget(owner);
-  for (const value of Object.values(owner) as unknown[]) {
-    if (!(value instanceof Parameter) && (Array.isArray(value) || isLayer(value))) forgetRecorded(value);
-  }
+/** Whether someone traces, profiles or debugs, and so wants to see each operation. */
+function isWatched(): boolean {
+  return areLayersTraced() || tf.engine().state.profiling || tf.env().getBool("DEBUG") || tf.env().getBool("IS_TEST");
 }

@@ -4,7 +4,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { Candidate, LoadedBackend } from "../candidate.js";
 import { importInNode, isNode, requireFrom } from "../../platform/node-only.js";
 import { quietly } from "../quiet.js";
-import { temporaryShelf } from "./recording/graph.js";
+import { temporaryGraphFile } from "./recording/graph.js";
 import { completeNativeBackend } from "./register.js";
 
 /** TensorFlow's C library on the processor: the fastest way to train without a graphics card. */
@@ -27,7 +27,7 @@ async function loadNative(packageName: NativePackage): Promise<LoadedBackend> {
     await restoreRemovedUtil();
     process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "1"; // what it could do with another processor is of no use to anyone here
     await quietly(() => requireNative(entry));
-    completeNativeBackend(await temporaryShelf());
+    completeNativeBackend(await temporaryGraphFile());
     loaded = packageName;
   }
   return { registeredAs: "tensorflow" };

@@ -4,15 +4,15 @@ import { registerRecorder } from "../../nn/recorded.js";
 import { fusedKernelsFor } from "../fused-kernels.js";
 import type { NativeBackend } from "./binding.js";
 import { NativeOps } from "./ops.js";
-import type { Shelf } from "./recording/graph.js";
+import type { GraphFile } from "./recording/graph.js";
 import { GraphRecorder } from "./recording/recorder.js";
 
 /**
- * Gives the native backend the kernels that join several operations, and lets it run whole networks as graphs, which
- * `shelf` lays down.
+ * Gives the native backend kernels that join several operations, and lets it run whole networks as graphs. `graphFile`
+ * writes these for TensorFlow to read.
  */
-export function completeNativeBackend(shelf: Shelf): void {
-  registerRecorder("tensorflow", new GraphRecorder(shelf));
+export function completeNativeBackend(graphFile: GraphFile): void {
+  registerRecorder("tensorflow", new GraphRecorder(graphFile));
   for (const [name, kernel] of Object.entries(fusedKernelsFor("native"))) {
     const kernelName = fusedKernelName(name);
     if (tf.getKernel(kernelName, "tensorflow")) continue;

@@ -9,23 +9,20 @@ import { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
 import { Conv2d } from "../../nn/conv2d.js";
 import { traceLayers } from "../../nn/layer-trace.js";
 import { namedParameters } from "../../nn/parameter.js";
-import { forgetRecorded, recorded, type Recorder, registerRecorder } from "../../nn/recorded.js";
+import { describeRecorded, forgetRecorded, recorded, type Recorder, registerRecorder } from "../../nn/recorded.js";
 import { parameterGradients } from "../../training/gradients.js";
 import { TrainableLora } from "../../training/lora.js";
 import { train } from "../../training/train.js";
-import type { RecordedState } from "../recorder.js";
 import { useBackend } from "../use-backend.js";
 
 /** More calls than it takes until a computation is recorded. */
 export const CALLS = 10;
 const noise = keyedNoise(7);
 
-type ObservableRecorder = Recorder & { stateOf(owner: object): RecordedState[] };
-
 export interface Recording {
   /** As TensorFlow.js knows the backend, and as `useBackend` does. */
   backend: [registered: string, name: string];
-  recorder(): ObservableRecorder | Promise<ObservableRecorder>;
+  recorder(): Recorder | Promise<Recorder>;
   /** Calls without gradient before the one that is recorded. */
   callsBefore: number;
   /** The most that results differ from those of the layers one by one, as a share of the largest. */
@@ -38,7 +35,7 @@ export interface Recording {
 
 /** Tests of a backend that runs repeated computations as programs. */
 export function testRecordedNetworks(recording: Recording): void {
-  let recorder: ObservableRecorder;
+  let recorder: Recorder;
   let before: number[];
   const held = () => [tf.memory().numTensors, recording.held()];
   const expectAlike = (compute: () => tf.Tensor | tf.Tensor[], model: Model) =>
@@ -54,6 +51,12 @@ export function testRecordedNetworks(recording: Recording): void {
   afterEach(() => {
     expect(held()).toEqual(before);
   });
+
+  /** Which passes are recorded, for each size of the inputs. */
+  const passesOf = (owner: object) =>
+    recorder.describe(owner).map(({ forward, training, refused }) => {
+      return { forward: forward !== undefined, training: training !== undefined, refused };
+    });
 
   const conditional = () =>
     initialised(
@@ -91,7 +94,7 @@ export function testRecordedNetworks(recording: Recording): void {
     const unet = conditional();
     for (let t = 0; t < CALLS; t++) predict(unet, t).dispose();
     for (const t of [0, 11, 999]) expectAlike(() => predict(unet, t), unet);
-    expect(recorder.stateOf(unet)).toEqual([expect.objectContaining({ forward: true, refused: undefined })]);
+    expect(passesOf(unet)).toEqual([{ forward: true, training: false, refused: undefined }]);
     unet.dispose();
   });
 
@@ -109,7 +112,7 @@ export function testRecordedNetworks(recording: Recording): void {
       [3, 3],
     ])
       expectAlike(() => predict(unet, 5, size as [number, number]), unet);
-    expect(recorder.stateOf(unet).map(({ forward }) => forward)).toEqual([true, true, false]);
+    expect(passesOf(unet).map(({ forward }) => forward)).toEqual([true, true, false]);
     unet.dispose();
   });
 
@@ -164,6 +167,52 @@ export function testRecordedNetworks(recording: Recording): void {
     x.dispose();
   });
 
+  it("are computed layer by layer while recording is switched off", async () => {
+    const [owner, x] = [{}, tf.tensor1d([1, 2])];
+    let calls = 0;
+    const run = () => tf.tidy(() => [...recorded(owner, { x }, () => (calls++, x.mul(2))).dataSync()]);
+    await useBackend(recording.backend[1], { record: false });
+    for (let i = 0; i < CALLS; i++) expect(run()).toEqual([2, 4]);
+    expect(calls).toBe(CALLS);
+    expect(recorder.describe(owner)).toEqual([]);
+    await useBackend(recording.backend[1], { record: true });
+    for (let i = 0; i < CALLS; i++) expect(run()).toEqual([2, 4]);
+    expect(calls).toBe(CALLS + recording.callsBefore + 1);
+    forgetRecorded(owner);
+    x.dispose();
+  });
+
+  it("can be printed: their calls, and the buffers that these read, make and free", () => {
+    const unet = conditional();
+    for (let t = 0; t < CALLS; t++) predict(unet, t).dispose();
+    tf.dispose(gradientsOf(() => tf.tidy(() => predict(unet, 1).square().mean<tf.Scalar>()), unet.parameters()));
+    const [described, ...others] = describeRecorded(unet);
+    expect(others).toEqual([]);
+    expect(described!.key).toMatch(/^x float32\[2,8,6,4\] context float32\[2,3,6\]/);
+    const { forward, training } = described!;
+    expect(forward!.results).toHaveLength(1);
+    const nameOf = (buffer: string) => buffer.split(" ")[0]!;
+    for (const { inputs, calls, results } of [forward!, training!.forward, training!.backward]) {
+      expect(calls.length).toBeGreaterThan(50);
+      const [alive, freed] = [new Set(inputs.map(nameOf)), new Set<string>()];
+      for (const call of calls) {
+        expect(call.operation).not.toBe("");
+        for (const buffer of call.inputs) expect(alive).toContain(buffer);
+        for (const buffer of call.outputs) {
+          expect(buffer).toMatch(/^%\d+ (float32|int32)\[[\d,]*\]$/);
+          alive.add(nameOf(buffer));
+        }
+        for (const buffer of call.frees) {
+          expect(alive.delete(buffer)).toBe(true);
+          freed.add(buffer);
+        }
+      }
+      for (const buffer of results) expect(freed).not.toContain(buffer);
+      expect([...alive].sort()).toEqual([...new Set([...inputs.map(nameOf), ...results])].sort());
+    }
+    unet.dispose();
+  });
+
   it("leave nothing behind: three hundred calls and a disposed network", () => {
     const unet = conditional();
     const beforeCalls = recording.held();
@@ -191,7 +240,7 @@ export function testRecordedNetworks(recording: Recording): void {
     const gradients = () => gradientsOf(loss, trained);
     tf.dispose(gradients());
     expectAlike(gradients, unet);
-    expect(recorder.stateOf(unet)).toEqual([expect.objectContaining({ training: true, refused: undefined })]);
+    expect(passesOf(unet)).toEqual([expect.objectContaining({ training: true, refused: undefined })]);
     const held = tf.memory();
     for (let i = 0; i < 100; i++) tf.dispose(gradients());
     expect(tf.memory()).toEqual(held);
@@ -237,7 +286,7 @@ export function testRecordedNetworks(recording: Recording): void {
       for (const t of [3, 4]) expectAlike(() => at(t), unet);
       const loss = () => tf.tidy(() => at(2).square().mean<tf.Scalar>());
       for (let i = 0; i < 3; i++) expectAlike(() => gradientsOf(loss, unet.parameters()), unet);
-      expect(recorder.stateOf(unet)).toEqual([expect.objectContaining({ forward: true })]);
+      expect(passesOf(unet)).toEqual([expect.objectContaining({ forward: true })]);
       unet.dispose();
     }
   });
@@ -263,7 +312,7 @@ export function testRecordedNetworks(recording: Recording): void {
     for (let i = 0; i < 3; i++) expectAlike(gradients, prior);
     const names = tf.tidy(() => Object.keys(parameterGradients(loss, prior.parameters()).gradients));
     expect(names).not.toContain("clip_mean");
-    expect(recorder.stateOf(prior)).toEqual([expect.objectContaining({ training: true, refused: undefined })]);
+    expect(passesOf(prior)).toEqual([expect.objectContaining({ training: true, refused: undefined })]);
     prior.dispose();
   });
 
@@ -301,7 +350,7 @@ export function testRecordedNetworks(recording: Recording): void {
     for (let i = 0; i < CALLS; i++) tf.dispose([there(i), back(i)]);
     expectAlike(() => there(20), vae);
     expectAlike(() => back(20), vae);
-    for (const half of [vae.encoder, vae.decoder]) expect(recorder.stateOf(half)[0]!.forward).toBe(true);
+    for (const half of [vae.encoder, vae.decoder]) expect(recorder.describe(half)[0]!.forward).toBeDefined();
     vae.dispose();
   });
 
@@ -346,7 +395,7 @@ export function testRecordedNetworks(recording: Recording): void {
       }
     }
     for (let i = 0; i < CALLS; i++) recorded(owner, { x, again: x }, () => x.add(x)).dispose();
-    expect(recorder.stateOf(owner).map(({ refused }) => refused)).toEqual([
+    expect(recorder.describe(owner).map(({ refused }) => refused)).toEqual([
       expect.stringMatching(/numbers/),
       expect.stringMatching(/not among its inputs/),
       expect.stringMatching(/the same/),
@@ -370,7 +419,7 @@ export function testRecordedNetworks(recording: Recording): void {
     for (let i = 0; i < recording.callsBefore; i++) attempt().dispose();
     expect(attempt).toThrow("no more");
     for (let i = 0; i < 3; i++) attempt().dispose();
-    expect(recorder.stateOf(owner)[0]!.forward).toBe(true);
+    expect(recorder.describe(owner)[0]!.forward).toBeDefined();
     recorder.forget(owner);
     x.dispose();
   });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import * as fc from "fast-check";
-import { CannotRecord } from "../../recorder.js";
-import { cut, type Node, savedModel, type Source } from "./graph-def.js";
+import { NotRecordableError } from "../../program.js";
+import { type Node, partAfter, savedModel, type Source } from "./graph-def.js";
 import { Message } from "./protobuf.js";
 import type { Binding } from "../binding.js";
 
@@ -26,14 +26,24 @@ describe("Protocol Buffers", () => {
 
 const FLOAT = 1;
 const binding = {
-  ...{ TF_FLOAT: FLOAT, TF_INT32: 3, TF_ATTR_STRING: 0, TF_ATTR_INT: 1, TF_ATTR_FLOAT: 2 },
-  ...{ TF_ATTR_BOOL: 3, TF_ATTR_TYPE: 4 },
+  TF_FLOAT: FLOAT,
+  TF_INT32: 3,
+  TF_ATTR_STRING: 0,
+  TF_ATTR_INT: 1,
+  TF_ATTR_FLOAT: 2,
+  TF_ATTR_BOOL: 3,
+  TF_ATTR_TYPE: 4,
 } as Binding;
 
-const place = (): Node => ({ kind: "place", type: FLOAT });
+const placeholder = (): Node => ({ kind: "placeholder", type: FLOAT, shape: [] });
 const operation = (name: string, inputs: Node[], after: Node[] = []): Node => ({
-  ...{ kind: "operation", name, attributes: [], after, types: [FLOAT] },
+  kind: "operation",
+  name,
+  attributes: [],
   inputs: inputs.map(first),
+  after,
+  types: [FLOAT],
+  shapes: [[]],
 });
 const first = (node: Node): Source => ({ node, output: 0 });
 
@@ -57,7 +67,7 @@ describe("A computation that is cut in two", () => {
         fc.array(fc.array(fc.nat(), { minLength: 1, maxLength: 3 }), { minLength: 2, maxLength: 40 }),
         fc.nat(),
         (reads, where) => {
-          const nodes = [place(), place()];
+          const nodes = [placeholder(), placeholder()];
           for (const read of reads)
             nodes.push(
               operation(
@@ -71,9 +81,9 @@ describe("A computation that is cut in two", () => {
           ]);
           const before = new Set(nodes.slice(2, 3 + (where % reads.length)));
           const results = nodes.slice(-3).map(first);
-          const after = cut(results, before);
+          const after = partAfter(results, before);
           const between = evaluate(after.given, inputs);
-          const given = new Map([...inputs, ...after.places.map((node, i) => [node, between[i]!] as const)]);
+          const given = new Map([...inputs, ...after.placeholders.map((node, i) => [node, between[i]!] as const)]);
           expect(evaluate(after.results, given)).toEqual(evaluate(results, inputs));
           for (const { node } of after.given) expect(before.has(node)).toBe(true);
         },
@@ -82,10 +92,10 @@ describe("A computation that is cut in two", () => {
   });
 
   it("keeps an order that is asked for within a part, and drops it across", () => {
-    const [early, x] = [operation("A", [place()]), place()];
+    const [early, x] = [operation("A", [placeholder()]), placeholder()];
     const one = operation("B", [x], [early]);
     const two = operation("C", [x], [one]);
-    const { results, given } = cut([first(two), first(one)], new Set([early]));
+    const { results, given } = partAfter([first(two), first(one)], new Set([early]));
     const [copyOfTwo, copyOfOne] = results.map(({ node }) => node as Node & { kind: "operation" });
     expect(copyOfTwo!.after).toEqual([copyOfOne]);
     expect(copyOfOne!.after).toEqual([]);
@@ -96,16 +106,16 @@ describe("A computation that is cut in two", () => {
 describe("A saved model", () => {
   it("holds what its results need and nothing else, in an order that can be read from the front", () => {
     const [x, unused, seven] = [
-      place(),
-      place(),
+      placeholder(),
+      placeholder(),
       { kind: "constant", type: FLOAT, shape: [], bytes: new Uint8Array(4) } as Node,
     ];
     const one = operation("Sum", [x, seven]);
     operation("Idle", [unused]);
-    const { bytes, places, results } = savedModel(binding, [unused, x], [first(one), first(one), first(x)]);
+    const { bytes, placeholders, results } = savedModel(binding, [unused, x], [first(one), first(one), first(x)]);
     const text = Buffer.from(bytes).toString("latin1");
     expect(text).not.toContain("Idle");
-    expect([...places]).toEqual([[1, "n1:0"]]);
+    expect([...placeholders]).toEqual([[1, "n1:0"]]);
     // One result asked for twice, and an input asked for, are tensors of their own.
     expect(results).toEqual(["r0:0", "r1:0", "r2:0"]);
     const positions = ["Const", "Placeholder", "Sum", "Identity"].map((name) => text.indexOf(name));
@@ -113,13 +123,16 @@ describe("A saved model", () => {
   });
 
   it("walks chains of operations that are longer than the stack is deep", () => {
-    let node = place();
+    let node = placeholder();
     for (let i = 0; i < 50_000; i++) node = operation("Sum", [node]);
-    expect(cut([first(node)], new Set()).results).toHaveLength(1);
+    expect(partAfter([first(node)], new Set()).results).toHaveLength(1);
   });
 
   it("refuses attributes that it cannot write", () => {
-    const shaped = { ...operation("Odd", [place()]), attributes: [{ name: "shape", type: 5, value: [1, 2] }] } as Node;
-    expect(() => savedModel(binding, [], [first(shaped)])).toThrow(CannotRecord);
+    const shaped = {
+      ...operation("Odd", [placeholder()]),
+      attributes: [{ name: "shape", type: 5, value: [1, 2] }],
+    } as Node;
+    expect(() => savedModel(binding, [], [first(shaped)])).toThrow(NotRecordableError);
   });
 });

@@ -1,47 +1,50 @@
-import { CannotRecord } from "../../recorder.js";
+import type * as tf from "@tensorflow/tfjs";
+import type { RecordedProgram } from "../../../nn/recorded.js";
+import { describeProgram, NotRecordableError } from "../../program.js";
 import { Message } from "./protobuf.js";
 import type { Attribute, Binding } from "../binding.js";
 
-/** Where a value comes from: a node's output, by number. */
+/** Where a value comes from: one of the outputs of a node. */
 export interface Source {
   readonly node: Node;
   readonly output: number;
 }
 
-/** One step of a computation: an operation, a number given beforehand, or a place for a tensor that is given later. */
+/** One step of a computation: an operation, a constant, or a placeholder for a tensor that each run is given. */
 export type Node =
   | {
       kind: "operation";
       name: string;
       attributes: readonly Attribute[];
       inputs: readonly Source[];
-      /** What must have been done before, though it is not read. */
+      /** Nodes that must run before, though they are not read. */
       after: readonly Node[];
       /** Of each output. */
       types: readonly number[];
+      shapes: readonly (readonly number[])[];
     }
   | { kind: "constant"; type: number; shape: readonly number[]; bytes: Uint8Array }
-  | { kind: "place"; type: number };
+  | { kind: "placeholder"; type: number; shape: readonly number[] };
 
-/** Operations whose type of numbers TensorFlow infers when they run one by one, so that tfjs-node leaves it out. */
+/** Operations for which tfjs-node leaves out the type of numbers: TensorFlow infers it when they run one by one. */
 const INFERRED_TYPE = new Set(["ExpandDims"]);
 
-/** As `versions` of a graph says with which TensorFlow it can be read: 2.8, and newer. */
+/** The version of a graph; this one is read by TensorFlow 2.8 and later. */
 const PRODUCER = 1087;
 
 /** The tag that TensorFlow finds the graph by. */
 export const GRAPH_TAG = "serve";
 
 /**
- * The content of `saved_model.pb`: a graph with all that `results` need (tensorflow/core/protobuf/saved_model.proto,
- * meta_graph.proto, framework/graph.proto). Also the names of the results, and of those of `places` that are needed,
- * with their places in the list.
+ * The content of `saved_model.pb`: a graph with all nodes that the results need (tensorflow/core/protobuf:
+ * saved_model.proto, meta_graph.proto; framework/graph.proto). Also the names of the results, and of the placeholders
+ * that are needed, by their index.
  */
 export function savedModel(
   binding: Binding,
-  places: readonly Node[],
+  placeholders: readonly Node[],
   results: readonly Source[],
-): { bytes: Uint8Array; results: string[]; places: Map<number, string> } {
+): { bytes: Uint8Array; results: string[]; placeholders: Map<number, string> } {
   const graph = new Message();
   const names = new Map<Node, string>();
   const nameOf = ({ node, output }: Source) => `${names.get(node)!}${output === 0 ? "" : `:${output}`}`;
@@ -54,41 +57,45 @@ export function savedModel(
   for (const node of needed(results)) {
     const name = `n${names.size}`;
     names.set(node, name);
-    if (node.kind === "place") add(name, "Placeholder", [], { dtype: typeValue(node.type) });
+    if (node.kind === "placeholder") add(name, "Placeholder", [], { dtype: typeValue(node.type) });
     else if (node.kind === "constant") add(name, "Const", [], { dtype: typeValue(node.type), value: constant(node) });
     else {
       const order = node.after.map((before) => `^${names.get(before)!}`);
       add(name, node.name, [...node.inputs.map(nameOf), ...order], attributesOf(binding, node));
     }
   }
-  // What is given and what is asked for must be different tensors, and each be asked for once.
+  // A result must not be a placeholder, nor be asked for twice.
   const identities = results.map((source, i) => {
     add(`r${i}`, "Identity", [nameOf(source)], { T: typeValue(typeOf(source)) });
     return `r${i}:0`;
   });
   graph.bytes(4, new Message().integer(1, PRODUCER));
   const meta = new Message().bytes(1, new Message().bytes(4, GRAPH_TAG)).bytes(2, graph);
-  const given = places.flatMap((node, i) => (names.has(node) ? [[i, `${names.get(node)!}:0`] as const] : []));
-  return { bytes: new Message().integer(1, 1).bytes(2, meta).encoded(), results: identities, places: new Map(given) };
+  const given = placeholders.flatMap((node, i) => (names.has(node) ? [[i, `${names.get(node)!}:0`] as const] : []));
+  const bytes = new Message().integer(1, 1).bytes(2, meta).encoded();
+  return { bytes, results: identities, placeholders: new Map(given) };
 }
 
 /**
- * The part of a computation that comes after the nodes of `before`, with places for what it reads of those. Returns the
- * results in it, those places, and what must be put there.
+ * The part of a computation that comes after the nodes of `before`. Placeholders stand for what it reads of those;
+ * `given` are the values to put there, in the same order.
  */
-export function cut(
+export function partAfter(
   results: readonly Source[],
   before: ReadonlySet<Node>,
-): { results: Source[]; places: Node[]; given: Source[] } {
-  const given = new Map<Node, Map<number, { source: Source; place: Node }>>();
+): { results: Source[]; placeholders: Node[]; given: Source[] } {
+  const given = new Map<Node, Map<number, { source: Source; placeholder: Node }>>();
   const copies = new Map<Node, Node>();
   const copyOf = (source: Source): Source => {
     const { node, output } = source;
     if (!before.has(node)) return { node: copies.get(node)!, output };
-    const outputs = given.get(node) ?? new Map<number, { source: Source; place: Node }>();
+    const outputs = given.get(node) ?? new Map<number, { source: Source; placeholder: Node }>();
     given.set(node, outputs);
-    if (!outputs.has(output)) outputs.set(output, { source, place: { kind: "place", type: typeOf(source) } });
-    return { node: outputs.get(output)!.place, output: 0 };
+    if (!outputs.has(output)) {
+      const placeholder: Node = { kind: "placeholder", type: typeOf(source), shape: shapeOf(source) };
+      outputs.set(output, { source, placeholder });
+    }
+    return { node: outputs.get(output)!.placeholder, output: 0 };
   };
   for (const node of needed(results, before)) {
     const isCopied = node.kind === "operation" && !before.has(node);
@@ -100,14 +107,67 @@ export function cut(
   }
   const copiedResults = results.map(copyOf);
   const all = [...given.values()].flatMap((outputs) => [...outputs.values()]);
-  return { results: copiedResults, places: all.map(({ place }) => place), given: all.map(({ source }) => source) };
+  return {
+    results: copiedResults,
+    placeholders: all.map(({ placeholder }) => placeholder),
+    given: all.map(({ source }) => source),
+  };
+}
+
+/**
+ * The graph as data. TensorFlow itself decides when it runs an operation and frees a buffer; the order here is one in
+ * which it may.
+ */
+export function describeGraph(
+  binding: Binding,
+  placeholders: readonly Node[],
+  results: readonly Source[],
+): RecordedProgram {
+  const buffers = new Map<Node, Source[]>();
+  const bufferOf = (source: Source): Source => {
+    const { node, output } = source;
+    const known = buffers.get(node) ?? [];
+    buffers.set(node, known);
+    return (known[output] ??= source);
+  };
+  const order = needed(results);
+  const calls = [...order].flatMap((node) => {
+    if (node.kind === "placeholder") return [];
+    const isConstant = node.kind === "constant";
+    const outputs = isConstant ? [0] : node.types.map((_, output) => output);
+    return [
+      {
+        operation: isConstant ? "Const" : node.name,
+        attributes: Object.fromEntries(isConstant ? [] : node.attributes.map(({ name, value }) => [name, value])),
+        inputs: isConstant ? [] : node.inputs.map(bufferOf),
+        outputs: outputs.map((output) => bufferOf({ node, output })),
+      },
+    ];
+  });
+  const inputs = placeholders.filter((node) => order.has(node)).map((node) => bufferOf({ node, output: 0 }));
+  return describeProgram(inputs, calls, results.map(bufferOf), (source) => ({
+    dtype: dtypeOf(binding, typeOf(source)),
+    shape: [...shapeOf(source)],
+  }));
+}
+
+function dtypeOf(binding: Binding, type: number): tf.DataType {
+  const names = new Map<number, string>([
+    [binding.TF_FLOAT, "float32"],
+    [binding.TF_INT32, "int32"],
+  ]);
+  return (names.get(type) ?? `type ${type}`) as tf.DataType;
+}
+
+function shapeOf({ node, output }: Source): readonly number[] {
+  return node.kind === "operation" ? node.shapes[output]! : node.shape;
 }
 
 function typeOf({ node, output }: Source): number {
   return node.kind === "operation" ? node.types[output]! : node.type;
 }
 
-/** All nodes that the results depend on, each after those it reads; of those in `ends` not what they read. */
+/** All nodes that the results depend on, each after those that it reads; it does not go on from the nodes of `ends`. */
 function needed(results: readonly Source[], ends?: ReadonlySet<Node>): Set<Node> {
   const order = new Set<Node>();
   // Not by recursion: a network's chain of operations is longer than the stack is deep.
@@ -141,7 +201,7 @@ function attributeValue(binding: Binding, { type, value }: Attribute): Message {
     [binding.TF_ATTR_TYPE]: [6, (message, field, value) => message.integer(field, value)],
   };
   const known = fields[type];
-  if (!known) throw new CannotRecord(`an attribute of type ${type}`);
+  if (!known) throw new NotRecordableError(`an attribute of type ${type}`);
   const [field, add] = known;
   if (!Array.isArray(value)) return add(new Message(), field, value as never);
   const list = new Message();

@@ -1,16 +1,17 @@
 import type * as Fs from "node:fs";
 import type * as Os from "node:os";
 import type * as Path from "node:path";
+import type { RecordedProgram } from "../../../nn/recorded.js";
 import { importInNode } from "../../../platform/node-only.js";
-import { CannotRecord, type Program } from "../../recorder.js";
-import { GRAPH_TAG, type Node, savedModel, type Source } from "./graph-def.js";
+import { NotRecordableError, type Program } from "../../program.js";
 import type { Binding, Output } from "../binding.js";
+import { describeGraph, GRAPH_TAG, type Node, savedModel, type Source } from "./graph-def.js";
 
-/** Where a graph can be laid down for TensorFlow, which reads it from a file. */
-export type Shelf = (content: Uint8Array, read: (folder: string) => void) => void;
+/** Writes a graph to a file in a folder of its own, from which `read` reads it, and removes both. */
+export type GraphFile = (content: Uint8Array, read: (folder: string) => void) => void;
 
-/** A file in the system's folder for temporary ones, gone when it has been read. */
-export async function temporaryShelf(): Promise<Shelf> {
+/** Files in the system's folder for temporary files: TensorFlow reads graphs from files only. */
+export async function temporaryGraphFile(): Promise<GraphFile> {
   const fs = await importInNode<typeof Fs>("node:fs");
   const { tmpdir } = await importInNode<typeof Os>("node:os");
   const { join } = await importInNode<typeof Path>("node:path");
@@ -28,38 +29,43 @@ export async function temporaryShelf(): Promise<Shelf> {
 /**
  * A computation as one graph, which TensorFlow runs without returning to JavaScript in between.
  *
- * @throws CannotRecord where there is no place to lay it down, or TensorFlow does not take it
+ * @throws NotRecordableError where the file cannot be written, or TensorFlow refuses the graph
  */
 export class Graph implements Program<number, Output> {
   readonly #session: number;
-  /** Which of the tensors given it reads. */
+  /** Which of the tensors that it is given it reads. */
   readonly #read: readonly number[];
-  readonly #places: string;
-  readonly #results: string;
+  /** The names of placeholders and results in the graph. */
+  readonly #placeholderNames: string;
+  readonly #resultNames: string;
 
   constructor(
     private readonly binding: Binding,
-    shelf: Shelf,
-    places: readonly Node[],
-    results: readonly Source[],
+    file: GraphFile,
+    private readonly placeholders: readonly Node[],
+    private readonly results: readonly Source[],
   ) {
-    const model = savedModel(binding, places, results);
+    const model = savedModel(binding, placeholders, results);
     let session = 0;
     try {
-      shelf(model.bytes, (folder) => (session = binding.loadSavedModel(folder, GRAPH_TAG)));
+      file(model.bytes, (folder) => (session = binding.loadSavedModel(folder, GRAPH_TAG)));
     } catch (error) {
-      throw new CannotRecord((error as Error).message, { cause: error });
+      throw new NotRecordableError((error as Error).message, { cause: error });
     }
     this.#session = session;
-    this.#read = [...model.places.keys()];
-    this.#places = [...model.places.values()].join();
-    this.#results = model.results.join();
+    this.#read = [...model.placeholders.keys()];
+    this.#placeholderNames = [...model.placeholders.values()].join();
+    this.#resultNames = model.results.join();
   }
 
-  /** With a tensor for each place -> the results, which the caller owns. */
+  /** With a tensor for each placeholder -> the results, which the caller owns. */
   run(ids: readonly number[]): Output[] {
     const given = this.#read.map((i) => ids[i]!);
-    return this.binding.runSavedModel(this.#session, given, this.#places, this.#results);
+    return this.binding.runSavedModel(this.#session, given, this.#placeholderNames, this.#resultNames);
+  }
+
+  describe(): RecordedProgram {
+    return describeGraph(this.binding, this.placeholders, this.results);
   }
 
   dispose(): void {

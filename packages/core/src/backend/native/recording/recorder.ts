@@ -1,25 +1,25 @@
 import * as tf from "@tensorflow/tfjs";
-import type { Repeated } from "../../../nn/recorded.js";
+import type { Computation } from "../../../nn/recorded.js";
 import { Bundles } from "../../bundles.js";
-import { isFloat, onlyOne, ProgramRecorder, type Training, freeingAll } from "../../recorder.js";
-import { Graph, type Shelf } from "./graph.js";
-import { cut, type Source } from "./graph-def.js";
+import { freeingAll, isFloat, ProgramRecorder, singleResult, type Training } from "../../recorder.js";
+import { Graph, type GraphFile } from "./graph.js";
+import { partAfter, type Source } from "./graph-def.js";
 import type { NativeBackend, Output } from "../binding.js";
 import { record } from "./recording.js";
 
 /**
- * So often a computation without gradient is done before it is recorded: TensorFlow takes as long to make a graph ready
+ * How often a computation is done without a gradient before it is recorded: TensorFlow takes as long to prepare a graph
  * as that many forward passes. With a gradient it is recorded at once, so that each step of a training rounds alike,
- * also the first after it went on.
+ * also the first one after a pause.
  */
 const CALLS_BEFORE = 8;
 
 /**
- * Repeated computations as TensorFlow graphs: what `tf.function` is in Python. A network of a few million parameters is
+ * Computation computations as TensorFlow graphs: what `tf.function` is in Python. A network of a few million parameters is
  * thousands of small operations, and most of its time would go into asking for each (docs/benchmarks.md).
  */
 export class GraphRecorder extends ProgramRecorder<number, Output> {
-  constructor(private readonly shelf: Shelf) {
+  constructor(private readonly file: GraphFile) {
     super();
   }
 
@@ -27,25 +27,25 @@ export class GraphRecorder extends ProgramRecorder<number, Output> {
     return tf.backend() as NativeBackend;
   }
 
-  protected callsBefore({ isTraining }: Repeated) {
+  protected callsBefore({ isTraining }: Computation) {
     return { forward: isTraining ? 0 : CALLS_BEFORE, training: 0 };
   }
 
-  protected recordForward({ reads, body }: Repeated): { program: Graph } {
+  protected recordForward({ reads, body }: Computation): { program: Graph } {
     return freeingAll(() => {
-      const { values, places } = record(this.#backend, reads, ({ sourceOf }) => body().map(sourceOf));
-      return { program: new Graph(this.#backend.binding, this.shelf, places, values) };
+      const { values, placeholders } = record(this.#backend, reads, ({ sourceOf }) => body().map(sourceOf));
+      return { program: new Graph(this.#backend.binding, this.file, placeholders, values) };
     });
   }
 
-  protected recordTraining({ reads, body }: Repeated): Training<number, Output> {
+  protected recordTraining({ reads, body }: Computation): Training<number, Output> {
     const floats = reads.filter(isFloat);
-    const dy = tf.ones(onlyOne(tf.tidy(body)).shape);
-    const { values, places } = record(this.#backend, [...reads, dy], ({ operations, sourceOf }) => {
+    const dy = tf.ones(singleResult(tf.tidy(body)).shape);
+    const { values, placeholders } = record(this.#backend, [...reads, dy], ({ operations, sourceOf }) => {
       let value: Source | undefined;
       let before = new Set<Source["node"]>();
       const forward = () => {
-        const y = onlyOne(body());
+        const y = singleResult(body());
         [value, before] = [sourceOf(y), new Set(operations)];
         return y;
       };
@@ -53,11 +53,11 @@ export class GraphRecorder extends ProgramRecorder<number, Output> {
       return { value: value!, before, gradients: floats.map((_, i) => (grads[i] ? sourceOf(grads[i]) : undefined)) };
     });
     const known = values.gradients.filter((source) => source !== undefined);
-    const after = cut(known, values.before);
+    const after = partAfter(known, values.before);
     const { binding } = this.#backend;
-    const forward = new Graph(binding, this.shelf, places, [values.value, ...after.given]);
+    const forward = new Graph(binding, this.file, placeholders, [values.value, ...after.given]);
     try {
-      const backward = new Graph(binding, this.shelf, [...places, ...after.places], after.results);
+      const backward = new Graph(binding, this.file, [...placeholders, ...after.placeholders], after.results);
       return { forward, backward, isDifferentiable: values.gradients.map((source) => source !== undefined) };
     } catch (error) {
       forward.dispose();

@@ -1,6 +1,6 @@
 import type * as tf from "@tensorflow/tfjs";
 import { Constants } from "../constants.js";
-import { CannotRecord } from "../../recorder.js";
+import { NotRecordableError } from "../../program.js";
 import type { Node, Source } from "./graph-def.js";
 import type { Binding, NativeBackend } from "../binding.js";
 
@@ -12,38 +12,40 @@ export interface Recording {
 }
 
 /**
- * Runs `body` and writes down each operation that TensorFlow does for it. What `body` reads must be in `reads`, each
- * tensor with data of its own; whatever else it makes of numbers becomes a constant. `body` is lent the recording, to
- * say which tensors are its results.
+ * Runs `body` and lists each operation that TensorFlow does for it. What `body` reads must be in `reads`, each tensor
+ * with data of its own; tensors that it makes of JavaScript's numbers become constants. `body` is given the recording,
+ * to say which tensors are its results.
  *
- * @throws CannotRecord where `body` reads another tensor, or looks at numbers
+ * @throws NotRecordableError where `body` reads another tensor, or looks at numbers
  */
 export function record<Values>(
   backend: NativeBackend,
   reads: readonly tf.Tensor[],
   body: (recording: Recording) => Values,
-): { values: Values; places: Node[] } {
+): { values: Values; placeholders: Node[] } {
   const { binding } = backend;
-  // uploads what is not there yet, so that it is not taken for a constant
+  // This also uploads tensors that TensorFlow does not have yet; later they would be taken for constants.
   const ids = backend.getInputTensorIds([...reads]);
-  if (new Set(ids).size < ids.length) throw new CannotRecord("two of the tensors read are the same");
-  const places = reads.map(({ dtype }): Node => ({ kind: "place", type: backend.getDTypeInteger(dtype) }));
-  const listener = new Listener(binding, new Map(ids.map((id, i) => [id, { node: places[i]!, output: 0 }])));
+  if (new Set(ids).size < ids.length) throw new NotRecordableError("two of the tensors read are the same");
+  const placeholders = reads.map(({ dtype, shape }): Node => {
+    return { kind: "placeholder", type: backend.getDTypeInteger(dtype), shape: [...shape] };
+  });
+  const listener = new Listener(binding, new Map(ids.map((id, i) => [id, { node: placeholders[i]!, output: 0 }])));
   backend.binding = listener.binding;
   try {
     const values = body({
       operations: listener.operations,
       sourceOf: (tensor) => listener.sourceOf(backend.getInputTensorIds([tensor])[0]!),
     });
-    if (listener.problem !== undefined) throw new CannotRecord(listener.problem);
-    return { values, places };
+    if (listener.problem !== undefined) throw new NotRecordableError(listener.problem);
+    return { values, placeholders };
   } finally {
     backend.binding = binding;
     Constants.of(listener.binding).free();
   }
 }
 
-/** Stands in for TensorFlow's library, and remembers what it is asked for. */
+/** Takes the place of TensorFlow's library, and lists the operations that it is asked for. */
 class Listener {
   readonly binding: Binding;
   readonly operations = new Set<Node>();
@@ -56,9 +58,15 @@ class Listener {
   ) {
     const executeOp: Binding["executeOp"] = (name, attributes, inputs, outputs) => {
       const made = library.executeOp(name, attributes, inputs, outputs);
-      const types = made.map(({ dtype }) => dtype);
-      const read = inputs.map((id) => this.sourceOf(id));
-      const node: Node = { kind: "operation", name, attributes, inputs: read, after: this.#after, types };
+      const node: Node = {
+        kind: "operation",
+        name,
+        attributes,
+        inputs: inputs.map((id) => this.sourceOf(id)),
+        after: this.#after,
+        types: made.map(({ dtype }) => dtype),
+        shapes: made.map(({ shape }) => shape),
+      };
       this.operations.add(node);
       made.forEach(({ id }, output) => sources.set(id, { node, output }));
       return made;
@@ -74,7 +82,7 @@ class Listener {
       return library.tensorDataSync(id);
     };
     const runAfter: Binding["runAfter"] = (ids) => void (this.#after = ids.map((id) => this.sourceOf(id).node));
-    // The library's functions cannot be replaced, but hidden.
+    // The library's functions cannot be replaced, but an object in front of it can have others.
     const own = { executeOp, createTensor, tensorDataSync, runAfter };
     this.binding = Object.create(
       library,
@@ -86,6 +94,6 @@ class Listener {
     const known = this.sources.get(id);
     if (known) return known;
     this.problem ??= "it reads a tensor that is not among its inputs";
-    return { node: { kind: "place", type: this.binding.TF_FLOAT }, output: 0 };
+    return { node: { kind: "placeholder", type: this.binding.TF_FLOAT, shape: [] }, output: 0 };
   }
 }

@@ -1,74 +1,77 @@
 import * as tf from "@tensorflow/tfjs";
 import { customGradient } from "../../../nn/custom-gradient.js";
-import type { Repeated } from "../../../nn/recorded.js";
+import type { Computation } from "../../../nn/recorded.js";
 import { Bundles } from "../../bundles.js";
-import { CannotRecord, isFloat, onlyOne, ProgramRecorder, type Recorded, type Training } from "../../recorder.js";
+import { NotRecordableError } from "../../program.js";
+import { isFloat, ProgramRecorder, type Recorded, singleResult, type Training } from "../../recorder.js";
 import { release, type WasmBackend } from "../memory.js";
 import { Recording } from "./recording.js";
-import { neededSteps, Replay, type Slot, slotsRead } from "./replay.js";
+import { type Buffer, buffersRead, neededSteps, Replay } from "./replay.js";
 
 /**
- * Repeated computations as lists of kernel calls. A network is a thousand of them, its gradient more, and TensorFlow.js
- * keeps accounts of each: with small pictures that is a good part of the time. The bits of a forward pass are those of
- * the layers. So are those of a gradient, unless the loss uses a tensor outside the network as well: then what flows
- * back from the network is one term of its gradient instead of several, and float32 sums round.
+ * Records computations as lists of kernel calls. A network makes a thousand of them, its gradient more, and for each
+ * TensorFlow.js registers a tensor, a scope and a node of the tape. With small pictures that is a good part of the time.
+ *
+ * The bits of a forward pass are those of the layers. So are those of a gradient, unless the loss uses a tensor outside
+ * the network as well: then what flows back from the network is one term of its gradient instead of several, and the
+ * sum rounds differently.
  */
 export class ReplayRecorder extends ProgramRecorder<tf.DataId, tf.TensorInfo> {
   /**
-   * A forward pass that is done once is not worth it. With a gradient it is recorded at once, so that each step of a
-   * training rounds alike, also the first after it went on. Updates of weights are a few calls each, and stay as they
-   * are.
+   * The first forward pass is not recorded: many networks run only once. With a gradient it is, so that each step of a
+   * training rounds alike, also the first one after a pause. Updates of weights are a few calls each, and not recorded.
    */
-  protected callsBefore({ isTraining }: Repeated) {
+  protected callsBefore({ isTraining }: Computation) {
     return { forward: isTraining ? Infinity : 1, training: 0 };
   }
 
-  protected recordForward({ reads, body }: Repeated): Recorded<tf.DataId, tf.TensorInfo> {
+  protected recordForward({ reads, body }: Computation): Recorded<tf.DataId, tf.TensorInfo> {
     const recording = new Recording();
-    const places = reads.map((tensor) => recording.place(tensor));
+    const inputs = reads.map((tensor) => recording.input(tensor));
     const results = recording.listen(body);
-    const slots = results.map((tensor) => recording.slotOf(tensor));
+    const buffers = results.map((tensor) => recording.bufferOf(tensor));
     return recording.problem === undefined
-      ? { program: new Replay(places, recording.steps, slots), results }
+      ? { program: new Replay(inputs, recording.steps, buffers), results }
       : { refused: recording.problem, results };
   }
 
-  protected recordTraining({ reads, body }: Repeated): Training<tf.DataId, tf.TensorInfo> {
+  protected recordTraining({ reads, body }: Computation): Training<tf.DataId, tf.TensorInfo> {
     const recording = new Recording();
-    const places = reads.map((tensor) => recording.place(tensor));
+    const inputs = reads.map((tensor) => recording.input(tensor));
     let forwardSteps = 0;
-    let value: Slot | undefined;
-    // The gradient of a number that nobody looks at, whose own gradient with respect to the value is dy.
+    let value: Buffer | undefined;
+    // TensorFlow.js takes gradients of a number only. This one is never read; its gradient is dy, an input.
     const numberOf = (y: tf.Tensor) =>
       customGradient(
         [y],
         () => ({ value: tf.scalar(0), saved: [] }),
         () => {
           const dy = tf.ones(y.shape);
-          places.push(recording.place(dy));
+          inputs.push(recording.input(dy));
           return [dy];
         },
       ) as tf.Scalar;
     const forward = () => {
-      const y = onlyOne(body());
-      value = recording.slotOf(y);
+      const y = singleResult(body());
+      value = recording.bufferOf(y);
       forwardSteps = recording.steps.length;
       return numberOf(y);
     };
-    const slots = recording.listen(() => {
+    const gradients = recording.listen(() => {
       const { grads } = tf.engine().gradients(forward, reads.filter(isFloat), undefined, true);
-      return reads.filter(isFloat).map((_, i) => (grads[i] ? recording.slotOf(grads[i]) : undefined));
+      return reads.filter(isFloat).map((_, i) => (grads[i] ? recording.bufferOf(grads[i]) : undefined));
     });
-    if (recording.problem !== undefined) throw new CannotRecord(recording.problem);
-    const known = slots.filter((slot) => slot !== undefined);
+    if (recording.problem !== undefined) throw new NotRecordableError(recording.problem);
+    const known = gradients.filter((buffer) => buffer !== undefined);
     const before = recording.steps.slice(0, forwardSteps);
     const after = neededSteps(recording.steps.slice(forwardSteps), known);
     const madeBefore = new Set(before.flatMap(({ outputs }) => outputs));
-    const between = [...new Set([...after.flatMap(slotsRead), ...known])].filter((slot) => madeBefore.has(slot));
+    const read = new Set([...after.flatMap(buffersRead), ...known]);
+    const between = [...read].filter((buffer) => madeBefore.has(buffer));
     return {
-      forward: new Replay(places.slice(0, reads.length), before, [value!, ...between]),
-      backward: new Replay([...places, ...between], after, known),
-      isDifferentiable: slots.map((slot) => slot !== undefined),
+      forward: new Replay(inputs.slice(0, reads.length), before, [value!, ...between]),
+      backward: new Replay([...inputs, ...between], after, known),
+      isDifferentiable: gradients.map((buffer) => buffer !== undefined),
     };
   }
 

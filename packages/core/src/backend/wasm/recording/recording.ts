@@ -1,42 +1,43 @@
 import * as tf from "@tensorflow/tfjs";
 import type { WasmBackend } from "../memory.js";
-import { newSlot, type Slot, type Step } from "./replay.js";
+import { type Buffer, newBuffer, type Step } from "./replay.js";
 
-/** What is listened to: every operation goes through the engine, every number through the backend. */
+/** The engine runs every kernel through this method. */
 interface Engine {
   runKernel(name: string, inputs: tf.NamedTensorMap, attributes?: tf.NamedAttrMap): tf.Tensor | tf.Tensor[];
 }
 
 /**
- * Writes down each call of a kernel while a computation runs. Tensors of numbers that it makes become constants; all
- * else that it reads must have been given to {@link Recording.place}.
+ * Lists the calls of kernels while a computation runs. Tensors that it makes of JavaScript's numbers become constants;
+ * all others that it reads must have been given to {@link Recording.input}.
  */
 export class Recording {
   /** Calls up to now. */
   readonly steps: Step[] = [];
   /** Why this cannot be run again: it reads another tensor, or looks at numbers. */
   problem: string | undefined;
-  readonly #places = new Set<Slot>();
-  readonly #slots = new Map<tf.DataId, Slot[]>();
-  /** Above 0, a kernel runs: what it calls is its own affair. */
+  readonly #inputs = new Set<Buffer>();
+  readonly #buffers = new Map<tf.DataId, Buffer[]>();
+  /** Above 0 while a kernel runs. The kernels that it calls itself are not listed. */
   #depth = 0;
 
-  /** Where a run will be given this tensor. */
-  place(tensor: tf.Tensor): Slot {
-    const isRead = this.#slots.get(tensor.dataId)?.some((slot) => this.#places.has(slot));
+  /** Declares a tensor that each run is given anew. */
+  input(tensor: tf.Tensor): Buffer {
+    const isRead = this.#buffers.get(tensor.dataId)?.some((buffer) => this.#inputs.has(buffer));
     if (isRead) this.problem ??= "two of the tensors read are the same";
-    const slot = this.#add(tensor);
-    this.#places.add(slot);
-    return slot;
+    const buffer = this.#add(tensor);
+    this.#inputs.add(buffer);
+    return buffer;
   }
 
-  slotOf(tensor: tf.Tensor): Slot {
+  bufferOf(tensor: tf.Tensor): Buffer {
     const known = this.#known(tensor);
     if (known) return known;
     this.problem ??= "it reads a tensor that is not among its inputs";
     return this.#add(tensor);
   }
 
+  /** Runs `body` while the methods that every kernel and every number goes through are replaced by listening ones. */
   listen<T>(body: () => T): T {
     const engine = tf.engine() as unknown as Engine;
     const backend = tf.backend() as WasmBackend;
@@ -46,33 +47,31 @@ export class Recording {
       read: backend.read.bind(backend),
       readSync: backend.readSync.bind(backend),
     };
-    const look = <A extends unknown[], R>(read: (...given: A) => R) => {
+    const noted = <A extends unknown[], R>(read: (...given: A) => R) => {
       return (...given: A): R => {
         if (this.#depth === 0) this.problem ??= "it looks at the numbers of a tensor";
         return read(...given);
       };
     };
-    return withMethods(
-      backend,
-      { read: look(own.read), readSync: look(own.readSync), write: this.#write(own.write) },
-      () => withMethods(engine, { runKernel: this.#runKernel(own.runKernel) }, body),
-    );
+    const methods = { read: noted(own.read), readSync: noted(own.readSync), write: this.#write(own.write) };
+    const runKernel = this.#runKernel(own.runKernel);
+    return withMethods(backend, methods, () => withMethods(engine, { runKernel }, body));
   }
 
   #runKernel(run: Engine["runKernel"]): Engine["runKernel"] {
     return (name, given, attributes) => {
       if (this.#depth > 0) return run(name, given, attributes);
-      const slotOf = (tensor: tf.Tensor | undefined | null) => tensor && this.slotOf(tensor);
-      // A list of tensors is given as such.
+      const bufferOf = (tensor: tf.Tensor | undefined | null) => tensor && this.bufferOf(tensor);
+      // Some kernels take a list of tensors.
       const inputs = Array.isArray(given)
-        ? given.map(slotOf)
-        : Object.fromEntries(Object.entries(given).map(([key, tensor]) => [key, slotOf(tensor)]));
+        ? given.map(bufferOf)
+        : Object.fromEntries(Object.entries(given).map(([key, tensor]) => [key, bufferOf(tensor)]));
       this.#depth++;
       try {
         const made = run(name, given, attributes);
         const outputs = [made].flat().map((tensor) => this.#add(tensor));
         const { kernelFunc: kernel } = tf.getKernel(name, tf.getBackend());
-        this.steps.push({ kernel, inputs: inputs as tf.NamedTensorMap, attributes, outputs });
+        this.steps.push({ operation: name, kernel, inputs: inputs as tf.NamedTensorMap, attributes, outputs });
         return made;
       } finally {
         this.#depth--;
@@ -87,24 +86,24 @@ export class Recording {
       if (this.#depth > 0) return dataId;
       if (dtype === "string") this.problem ??= "it makes a tensor of strings";
       const copy = (values as Float32Array | Int32Array | Uint8Array).slice();
-      const slot = this.#add({ dataId, shape, dtype } as tf.Tensor);
-      const kernel: tf.KernelFunc = ({ backend }) => ({
-        dataId: (backend as WasmBackend).write(copy, shape, dtype),
-        ...{ shape, dtype },
-      });
-      this.steps.push({ kernel, inputs: {}, attributes: undefined, outputs: [slot] });
+      const buffer = this.#add({ dataId, shape, dtype } as tf.Tensor);
+      const kernel: tf.KernelFunc = ({ backend }) => {
+        return { dataId: (backend as WasmBackend).write(copy, shape, dtype), shape, dtype };
+      };
+      this.steps.push({ operation: "Constant", kernel, inputs: {}, attributes: undefined, outputs: [buffer] });
       return dataId;
     };
   }
 
-  #known({ dataId, shape, dtype }: tf.Tensor): Slot | undefined {
-    return this.#slots.get(dataId)?.find((slot) => slot.dtype === dtype && tf.util.arraysEqual(slot.shape, shape));
+  #known({ dataId, shape, dtype }: tf.Tensor): Buffer | undefined {
+    const buffers = this.#buffers.get(dataId);
+    return buffers?.find((buffer) => buffer.dtype === dtype && tf.util.arraysEqual(buffer.shape, shape));
   }
 
-  #add(tensor: tf.Tensor): Slot {
-    const slot = newSlot(tensor);
-    this.#slots.set(tensor.dataId, [slot, ...(this.#slots.get(tensor.dataId) ?? [])]);
-    return slot;
+  #add(tensor: tf.Tensor): Buffer {
+    const buffer = newBuffer(tensor);
+    this.#buffers.set(tensor.dataId, [buffer, ...(this.#buffers.get(tensor.dataId) ?? [])]);
+    return buffer;
   }
 }
 

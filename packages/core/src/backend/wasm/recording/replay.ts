@@ -1,71 +1,69 @@
 import * as tf from "@tensorflow/tfjs";
-import type { Program } from "../../recorder.js";
+import type { RecordedProgram } from "../../../nn/recorded.js";
+import { describeProgram, lastUses, type Program } from "../../program.js";
 import { release, type WasmBackend } from "../memory.js";
 
 /**
- * A tensor of a recorded computation. What it stands for changes with each run, so TensorFlow.js keeps no account of
- * it; to a kernel it is a tensor like any other.
+ * A tensor of a recorded computation. Its data changes with each run, so it is not registered with TensorFlow.js; to a
+ * kernel it is a tensor like any other.
  */
-export type Slot = tf.Tensor;
+export type Buffer = tf.Tensor;
 
-export function newSlot({ shape, dtype }: tf.TensorInfo): Slot {
+export function newBuffer({ shape, dtype }: tf.TensorInfo): Buffer {
   return new tf.Tensor(shape, dtype, {}, -1);
 }
 
 /** One call of a kernel. */
 export interface Step {
+  readonly operation: string;
   readonly kernel: tf.KernelFunc;
   readonly inputs: tf.NamedTensorMap;
   readonly attributes: tf.NamedAttrMap | undefined;
-  readonly outputs: readonly Slot[];
-}
-
-/** A step, and what nobody reads after it. */
-interface Planned extends Step {
-  readonly dead: readonly Slot[];
+  readonly outputs: readonly Buffer[];
 }
 
 /**
- * Calls of kernels one after the other, without TensorFlow.js' accounts of tensors, scopes and gradients in between;
- * each intermediate result is freed when it has been read for the last time. The bits are those of the same calls
- * through TensorFlow.js.
+ * Calls kernels one after the other, without the tensors, scopes and gradients of TensorFlow.js in between. Each
+ * intermediate result is freed when it has been read for the last time. The bits are those of the same calls through
+ * TensorFlow.js.
  */
 export class Replay implements Program<tf.DataId, tf.TensorInfo> {
-  readonly #steps: readonly Planned[];
-  /** The results that a run makes, each once; the others are given, or are results already. */
+  readonly #steps: readonly Step[];
+  /** For each step the buffers that no later one reads. */
+  readonly #frees: readonly (readonly Buffer[])[];
+  /** For each result, whether a run makes it. The others are inputs, or are results already. */
   readonly #isOwn: readonly boolean[];
 
   constructor(
-    private readonly places: readonly Slot[],
+    private readonly inputs: readonly Buffer[],
     steps: readonly Step[],
-    private readonly results: readonly Slot[],
+    private readonly results: readonly Buffer[],
   ) {
-    this.#steps = planned(neededSteps(steps, results), results);
+    this.#steps = neededSteps(steps, results);
+    this.#frees = lastUses(
+      this.#steps.map((step) => ({ inputs: buffersRead(step), outputs: step.outputs })),
+      results,
+    );
     const made = new Set(this.#steps.flatMap(({ outputs }) => outputs));
-    this.#isOwn = results.map((slot) => made.delete(slot));
+    this.#isOwn = results.map((buffer) => made.delete(buffer));
   }
 
   run(given: readonly tf.DataId[]): tf.TensorInfo[] {
     const backend = tf.backend() as WasmBackend;
     const { state } = tf.engine();
-    this.places.forEach((slot, i) => (slot.dataId = given[i]!));
+    this.inputs.forEach((buffer, i) => (buffer.dataId = given[i]!));
     let done = 0;
-    state.kernelDepth++; // what kernels do by tf.* is not differentiated, as in any kernel
+    state.kernelDepth++; // As in any kernel, the operations that a kernel calls are not differentiated.
     try {
-      for (const { kernel, inputs, attributes, outputs, dead } of this.#steps) {
+      for (const { kernel, inputs, attributes, outputs } of this.#steps) {
         const made = kernel({ inputs, attrs: attributes!, backend });
-        if (Array.isArray(made)) outputs.forEach((slot, i) => (slot.dataId = dataOf(made[i]!, backend)));
+        if (Array.isArray(made)) outputs.forEach((buffer, i) => (buffer.dataId = dataOf(made[i]!, backend)));
         else outputs[0]!.dataId = dataOf(made, backend);
-        for (const { dataId } of dead) release(backend, dataId);
+        for (const { dataId } of this.#frees[done]!) release(backend, dataId);
         done++;
       }
     } catch (error) {
-      const alive = new Set<Slot>();
-      for (const { outputs, dead } of this.#steps.slice(0, done)) {
-        outputs.forEach((slot) => alive.add(slot));
-        dead.forEach((slot) => alive.delete(slot));
-      }
-      for (const { dataId } of alive) release(backend, dataId);
+      this.#releaseAfter(done, backend);
       throw error;
     } finally {
       state.kernelDepth--;
@@ -76,14 +74,26 @@ export class Replay implements Program<tf.DataId, tf.TensorInfo> {
     });
   }
 
-  /** It holds nothing. */
+  describe(): RecordedProgram {
+    const calls = this.#steps.map((step) => {
+      const { operation, attributes = {}, outputs } = step;
+      return { operation, attributes, inputs: buffersRead(step), outputs };
+    });
+    return describeProgram(this.inputs, calls, this.results, (buffer) => buffer);
+  }
+
+  /** It holds no memory. */
   dispose(): void {}
+
+  /** Frees what the first `done` steps made and did not free. */
+  #releaseAfter(done: number, backend: WasmBackend): void {
+    const alive = new Set(this.#steps.slice(0, done).flatMap(({ outputs }) => outputs));
+    for (const buffer of this.#frees.slice(0, done).flat()) alive.delete(buffer);
+    for (const { dataId } of alive) release(backend, dataId);
+  }
 }
 
-/**
- * The data of a kernel's result. Some kernels are written with tf.* and return a tensor, which TensorFlow.js has an
- * account of: it is closed.
- */
+/** The data of a kernel's result. A kernel that is written with tf.* returns a registered tensor, which is freed. */
 function dataOf(made: tf.TensorInfo, backend: WasmBackend): tf.DataId {
   if (made instanceof tf.Tensor) {
     backend.incRef(made.dataId);
@@ -92,29 +102,18 @@ function dataOf(made: tf.TensorInfo, backend: WasmBackend): tf.DataId {
   return made.dataId;
 }
 
-/** What `step` reads, in no order. */
-export function slotsRead({ inputs }: Step): Slot[] {
-  return Object.values(inputs).filter((slot) => slot !== undefined && slot !== null);
+/** The buffers that `step` reads. */
+export function buffersRead({ inputs }: Step): Buffer[] {
+  return Object.values(inputs).filter((buffer) => buffer !== undefined && buffer !== null);
 }
 
-/** The steps without which there are no results. */
-export function neededSteps(steps: readonly Step[], results: readonly Slot[]): Step[] {
+/** The steps that the results depend on. */
+export function neededSteps(steps: readonly Step[], results: readonly Buffer[]): Step[] {
   const needed = new Set(results);
   const kept = [...steps].reverse().filter((step) => {
-    if (!step.outputs.some((slot) => needed.has(slot))) return false;
-    slotsRead(step).forEach((slot) => needed.add(slot));
+    if (!step.outputs.some((buffer) => needed.has(buffer))) return false;
+    buffersRead(step).forEach((buffer) => needed.add(buffer));
     return true;
   });
   return kept.reverse();
-}
-
-function planned(steps: readonly Step[], results: readonly Slot[]): Planned[] {
-  const made = new Set(steps.flatMap(({ outputs }) => outputs));
-  const seen = new Set(results);
-  const backwards = [...steps].reverse().map((step) => {
-    const last = new Set([...step.outputs, ...slotsRead(step)].filter((slot) => made.has(slot) && !seen.has(slot)));
-    last.forEach((slot) => seen.add(slot));
-    return { ...step, dead: [...last] };
-  });
-  return backwards.reverse();
 }
