@@ -133,7 +133,7 @@ export abstract class ProgramRecorder<Handle, Output> implements Recorder {
 
   #runTraining({ reads }: Computation, { forward, backward, isDifferentiable }: Training<Handle, Output>): tf.Tensor {
     const differentiable = reads.filter(isFloat).filter((_, i) => isDifferentiable[i]);
-    // Variables outlive the gradient's computation. Clones of the other tensors are saved, which a tidy may free before.
+    // Variables outlive the gradient's computation. A tidy may free the other tensors before, so clones are saved.
     const isSaved = reads.map((tensor) => !(tensor instanceof tf.Variable));
     return customGradient(
       differentiable,

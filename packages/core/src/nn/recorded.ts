@@ -107,8 +107,8 @@ export function recordedStep(
 
 /**
  * Drops what was recorded of `owner`, a model, and of its layers; it is recorded anew. Call it after a change that
- * cannot be seen from outside, such as that of a private field or of a variable of a module. Changes of weights, fields,
- * layers and methods are seen.
+ * cannot be seen from outside, such as that of a private field or of a variable of a module. Changes of weights,
+ * fields, layers and methods are seen.
  */
 export function forgetRecorded(owner: object): void {
   for (const one of ownersIn(owner)) for (const recorder of recorders.values()) recorder.forget(one);

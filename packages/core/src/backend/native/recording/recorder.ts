@@ -15,8 +15,8 @@ import { record } from "./recording.js";
 const CALLS_BEFORE = 8;
 
 /**
- * Computation computations as TensorFlow graphs: what `tf.function` is in Python. A network of a few million parameters is
- * thousands of small operations, and most of its time would go into asking for each (docs/benchmarks.md).
+ * Records computations as TensorFlow graphs, as `tf.function` does in Python. A network of a few million parameters
+ * is thousands of small operations, and most of its time would go into asking for each (docs/benchmarks.md).
  */
 export class GraphRecorder extends ProgramRecorder<number, Output> {
   constructor(private readonly file: GraphFile) {

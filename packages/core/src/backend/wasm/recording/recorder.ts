@@ -10,7 +10,7 @@ import { type Buffer, buffersRead, neededSteps, Replay } from "./replay.js";
 
 /**
  * Records computations as lists of kernel calls. A network makes a thousand of them, its gradient more, and for each
- * TensorFlow.js registers a tensor, a scope and a node of the tape. With small pictures that is a good part of the time.
+ * TensorFlow.js registers a tensor, a scope and a node of the tape. With small pictures that takes much of the time.
  *
  * The bits of a forward pass are those of the layers. So are those of a gradient, unless the loss uses a tensor outside
  * the network as well: then what flows back from the network is one term of its gradient instead of several, and the
