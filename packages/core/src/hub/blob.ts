@@ -8,26 +8,26 @@ import { type HeldLock, locked, LockLostError } from "./lock.js";
 import { request, retrying, shown } from "./request.js";
 import type { HubSettings } from "./settings.js";
 
-/** Where a file comes from and goes to. */
+/** Where a file comes from, and where it goes. */
 export interface BlobRequest {
   address: string;
   file: HubFile;
-  /** The model's folder in the cache. */
+  /** Folder of the model in the cache. */
   folder: string;
-  /** Where the locks of this model are. */
+  /** Folder of this model's locks. */
   locks: string;
   signal?: AbortSignal;
-  /** Called with the bytes of the file that are there. */
+  /** Called with the number of bytes of the file that have arrived. */
   onBytes: (bytes: number) => void;
 }
 
-/** Ends the name of what has come so far; Python's huggingface_hub, which writes `.incomplete`, leaves it alone. */
+/** Suffix of a partial download. Python's huggingface_hub uses `.incomplete`, and ignores ours. */
 const PART = ".tfjs-part";
 
 /**
- * Sees to it that the file's contents are in the cache, as `blobs/<hash>`: they get that name whole, checked and on the
- * disk, or not at all. Goes on where an earlier attempt, of this process or another, stopped; processes that want the
- * same file wait for each other.
+ * Downloads a file into the cache, as `blobs/<hash>`, if it is not there yet. It gets that name only when it is
+ * complete, checked and flushed to the disk. Continues where an earlier attempt, by this or another process, stopped.
+ * Processes that download the same file wait for each other.
  */
 export async function fetchBlob(asked: BlobRequest, settings: HubSettings): Promise<string> {
   const { file, folder, locks, signal } = asked;
@@ -51,7 +51,7 @@ export async function fetchBlob(asked: BlobRequest, settings: HubSettings): Prom
   return done(asked, blob);
 }
 
-/** What the disk refuses, as an error that says which file and what to do. */
+/** Turns an error of the disk into one that says which file it was and what to do. */
 export function onDisk(error: unknown, { address, folder }: Pick<BlobRequest, "address" | "folder">): unknown {
   const { code, syscall, message } = error as NodeJS.ErrnoException;
   if (error instanceof HubError || code === undefined || syscall === undefined) return error;
@@ -83,13 +83,12 @@ async function downloadBlob(asked: BlobRequest, blob: string, lock: HeldLock, se
   });
   try {
     const download = await Download.resume(asked, part, lock);
-    // A file that came whole and wrong is asked for once more from its first byte: what was resumed may have been the
-    // damage.
+    // A complete file with a wrong hash is downloaded once more from the first byte: the part that was kept may be damaged.
     if (!(await download.run(settings)) && !(await download.run(settings))) {
       throw new HubError(
         "damaged",
-        `${shown(asked.address)}: what came is not the file that the hub announced: its ${asked.file.hash.kind} differs from ${asked.file.hash.hex}. ` +
-          "Nothing of it was kept. Try again; if it stays so, a proxy or the hub at HF_ENDPOINT changes files.",
+        `${shown(asked.address)}: the bytes received are not the file that the hub lists: its ${asked.file.hash.kind} differs from ${asked.file.hash.hex}. ` +
+          "Nothing of it was kept. Try again; if that fails too, a proxy or the hub at HF_ENDPOINT changes files.",
       );
     }
     await part.sync();
@@ -99,7 +98,7 @@ async function downloadBlob(asked: BlobRequest, blob: string, lock: HeldLock, se
   await rename(`${blob}${PART}`, blob);
 }
 
-/** A file that is coming: its bytes so far, and their running hash. */
+/** A download in progress: the bytes so far, and their running hash. */
 class Download {
   #hash!: NodeCrypto.Hash;
   #size = 0;
@@ -111,7 +110,7 @@ class Download {
     readonly createHash: typeof NodeCrypto.createHash,
   ) {}
 
-  /** Takes over what the part holds already. */
+  /** Continues a partial download: hashes the bytes that are there. */
   static async resume(asked: BlobRequest, part: FileHandle, lock: HeldLock): Promise<Download> {
     const { createHash } = await importInNode<typeof NodeCrypto>("node:crypto");
     const download = new Download(asked, part, lock, createHash);
@@ -126,7 +125,7 @@ class Download {
     }
   }
 
-  /** Gets what is missing. True if the whole has the right hash; if not, all of it is thrown away. */
+  /** Downloads the missing bytes. Returns whether the complete file has the right hash; if not, discards all of it. */
   async run(settings: HubSettings): Promise<boolean> {
     const { file, signal } = this.asked;
     await retrying(
@@ -142,20 +141,20 @@ class Download {
     return false;
   }
 
-  /** One connection: from the first missing byte to the last. */
+  /** One request, for all bytes from the first missing one. */
   async #receive(settings: HubSettings): Promise<void> {
     const { address, file, signal } = this.asked;
     const from = this.#size;
     await request(address, settings, { from, signal }, async (response, body) => {
-      // A server may send the whole where the rest was asked for.
+      // A server may send the whole file in answer to a request for the rest.
       const begin =
         response.status === 206 ? Number(/^bytes (\d+)-/.exec(response.headers.get("content-range") ?? "")?.[1]) : 0;
       if (begin !== this.#size) await this.#restart(true);
-      if (begin !== 0 && begin !== from) throw wrong(address, `another part of the file than was asked for`);
+      if (begin !== 0 && begin !== from) throw wrong(address, `another part of the file than requested`);
       for await (const chunk of body) {
         if (this.#size + chunk.byteLength > file.size) {
           await this.#restart(true);
-          throw wrong(address, `more than the ${file.size} bytes that the hub announced`);
+          throw wrong(address, `more than the ${file.size} bytes that the hub lists`);
         }
         await this.#write(chunk);
       }
@@ -163,7 +162,7 @@ class Download {
     if (this.#size < file.size) {
       throw new HubError(
         "connection",
-        `${shown(address)}: the connection ended after ${this.#size} of ${file.size} bytes. Start again: what has come is kept.`,
+        `${shown(address)}: the connection ended after ${this.#size} of ${file.size} bytes. Start again: the bytes received are kept.`,
         { isTemporary: true },
       );
     }
@@ -183,7 +182,7 @@ class Download {
     this.asked.onBytes(this.#size);
   }
 
-  /** From the first byte; `forget` also what is on the disk. */
+  /** Starts from the first byte; with `forget`, also discards the bytes on the disk. */
   async #restart(forget: boolean): Promise<void> {
     const { kind } = this.asked.file.hash;
     this.#hash = this.createHash(kind === "sha256" ? "sha256" : "sha1");
@@ -197,7 +196,7 @@ class Download {
 function wrong(address: string, what: string): HubError {
   return new HubError(
     "damaged",
-    `${shown(address)}: the server sent ${what}. Nothing of it was kept. Try again; if it stays so, check HF_ENDPOINT and any proxy.`,
+    `${shown(address)}: the server sent ${what}. Nothing of it was kept. Try again; if that fails too, check HF_ENDPOINT and any proxy.`,
     { isTemporary: true },
   );
 }

@@ -130,7 +130,7 @@ describe("A model of the hub", () => {
     const error = await failure({ revision: "other" });
     expect([error.failure, error.message]).toEqual([
       "offline",
-      expect.stringMatching(/does not hold the revision other/),
+      expect.stringMatching(/does not have the revision other/),
     ]);
     expect(hub.heard).toHaveLength(before);
   });
@@ -139,7 +139,7 @@ describe("A model of the hub", () => {
     const folder = await download({ files: ["config.json"] });
     settings.offline = true;
     expect(await download({ files: ["config.json"] })).toBe(folder);
-    expect((await failure()).message).toMatch(/the cache .* does not hold diffusion_pytorch_model.safetensors\. Unset/);
+    expect((await failure()).message).toMatch(/the cache .* does not have diffusion_pytorch_model.safetensors\. Unset/);
     await rm(join(folder, "../../tfjs-listings"), { recursive: true }); // As Python leaves its cache.
     expect(await download()).toBe(folder);
   });
@@ -201,7 +201,7 @@ describe("A download that breaks off", () => {
     hub.misbehave = weights(always((request) => request.destroy()));
     const error = await failure();
     expect(error.failure).toBe("connection");
-    expect(error.message).toMatch(/what has come is kept/);
+    expect(error.message).toMatch(/the bytes received are kept/);
     expect(hub.asked(WEIGHTS_PATH)).toHaveLength(settings.attempts);
   });
 
@@ -210,7 +210,7 @@ describe("A download that breaks off", () => {
       response.writeHead(200, { "content-length": contents!.length }).flushHeaders();
       return true;
     });
-    expect((await failure()).message).toMatch(/nothing came for 0.3 seconds/);
+    expect((await failure()).message).toMatch(/no bytes for 0.3 seconds/);
     hub.misbehave = weights((_, response, { contents }) => {
       response.writeHead(200, { "content-length": contents!.length });
       let sent = 0;
@@ -427,14 +427,14 @@ describe("The token", () => {
 
 describe("A request", () => {
   it.each(["name", "a/b/c", "../x", "owner/..", "owner/na me", "owner/", "https://host/x", "owner/a--b"])(
-    "for %j is refused: it is no name",
+    "for %j is refused: it is not a name",
     async (name) => {
-      await expect(downloadWith(settings, name)).rejects.toThrow(/"owner\/name" is expected/);
+      await expect(downloadWith(settings, name)).rejects.toThrow(/expected "owner\/name"/);
     },
   );
 
   it.each(["../x", "", "a b", "refs/../../x", "-x"])("for the revision %j is refused", async (revision) => {
-    await expect(download({ revision })).rejects.toThrow(/is no revision/);
+    await expect(download({ revision })).rejects.toThrow(/is not a revision/);
   });
 
   it("by several at once downloads each file once, and gives all of them the whole", async () => {

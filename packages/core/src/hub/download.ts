@@ -6,38 +6,38 @@ import { type HubFile, type HubRevision, listRevision } from "./listing.js";
 import { type FileSelection, selectFiles } from "./select-files.js";
 import { type HubSettings, hubSettings } from "./settings.js";
 
-/** How far a download is. */
+/** Progress of a download. */
 export interface HubProgress {
-  /** The file that is coming, as the model names it. */
+  /** The file being downloaded, as the model names it. */
   file: string;
-  /** Bytes of all wanted files that are there. */
+  /** Bytes received, of all files together. */
   received: number;
-  /** Bytes of all wanted files. */
+  /** Bytes of all files together. */
   total: number;
 }
 
-/** What to download, and whom to tell. */
+/** What to download, and how. */
 export interface HubOptions extends FileSelection {
   /** A branch, a tag or a commit. Default "main". */
   revision?: string;
-  /** Who asks, for models that are private or gated. Default: HF_TOKEN, or what `hf auth login` left. */
+  /** Access token, for private and gated models. Default: HF_TOKEN, or the token that `hf auth login` stored. */
   token?: string;
-  /** Stops the download; what has come is kept for the next one. */
+  /** Stops the download; the bytes received are kept for the next one. */
   signal?: AbortSignal;
-  /** Called with every piece that comes. */
+  /** Called whenever bytes arrive. */
   onProgress?: (progress: HubProgress) => void;
 }
 
 /**
- * Downloads a model of the Hugging Face hub by its name, as far as it is not in the cache yet, and gives the folder
- * where it lies: that of Python's huggingface_hub (`models--owner--name/snapshots/<commit>`), which shares what is
- * there. In Node alone.
+ * Downloads a model from the Hugging Face hub and returns its folder. Files that are in the cache already are not
+ * downloaded again. The cache is that of Python's huggingface_hub (`models--owner--name/snapshots/<commit>`), and
+ * shared with it. Node only.
  *
- * HF_HOME, HF_HUB_CACHE, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE count as in Python. Every file is checked by size and
- * hash before it gets its name; what broke off is gone on with; any number of processes may ask for the same at once.
- * If the hub cannot be reached, what is in the cache is given.
+ * HF_HOME, HF_HUB_CACHE, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE work as in Python. Every file is checked by size and
+ * hash before it gets its name. Interrupted downloads are resumed, and any number of processes may download the same
+ * model at once. If the hub cannot be reached, the model is taken from the cache, with a warning.
  *
- * @throws HubError says why by its `failure`; PlatformError in a browser
+ * @throws HubError, whose `failure` says why; PlatformError in a browser
  */
 export async function downloadFromHub(name: string, options: HubOptions = {}): Promise<string> {
   await nodeFiles(`Downloading ${name}`);
@@ -45,22 +45,22 @@ export async function downloadFromHub(name: string, options: HubOptions = {}): P
   return downloadWith(await hubSettings({ ...process.env, HF_TOKEN: token }), name, options);
 }
 
-/** {@link downloadFromHub} with settings that are not the environment's. */
+/** {@link downloadFromHub} with given settings in place of the environment's. */
 export async function downloadWith(settings: HubSettings, name: string, options: HubOptions = {}): Promise<string> {
   const { revision = "main", signal } = options;
   checkName(name);
   checkRevision(revision);
   signal?.throwIfAborted();
   const folder = joinPath(settings.cache, `models--${name.replace("/", "--")}`);
-  const place = { folder, name, revision, wishes: options };
-  if (settings.offline) return cached(settings, place);
+  const query = { folder, name, revision, selection: options };
+  if (settings.offline) return cached(settings, query);
   let found: HubRevision;
   try {
     found = await listRevision(name, revision, settings, signal);
   } catch (error) {
     const isAway = error instanceof HubError && ["connection", "server", "rate-limited"].includes(error.failure);
     if (!isAway) throw error;
-    const there = await cached(settings, place).catch(() => undefined);
+    const there = await cached(settings, query).catch(() => undefined);
     if (there === undefined) throw error;
     warn(`${error.message} Taken from the cache instead: ${there}.`);
     return there;
@@ -71,7 +71,7 @@ export async function downloadWith(settings: HubSettings, name: string, options:
   try {
     await fetchAll(files, { settings, name, commit, folder, snapshot, options });
     await writeText(listingPath(folder, commit), JSON.stringify(found.files));
-    // Last, so that a revision that is known by its name is whole.
+    // Written last, so that a ref only ever names a complete snapshot.
     if (revision !== commit) await writeText(joinPath(folder, "refs", revision), commit);
   } catch (error) {
     throw onDisk(error, { address: `${settings.endpoint}/${name}`, folder });
@@ -79,7 +79,7 @@ export async function downloadWith(settings: HubSettings, name: string, options:
   return snapshot;
 }
 
-interface Place {
+interface SnapshotRequest {
   settings: HubSettings;
   name: string;
   commit: string;
@@ -88,7 +88,10 @@ interface Place {
   options: HubOptions;
 }
 
-async function fetchAll(files: readonly HubFile[], { settings, name, commit, folder, snapshot, options }: Place) {
+async function fetchAll(
+  files: readonly HubFile[],
+  { settings, name, commit, folder, snapshot, options }: SnapshotRequest,
+) {
   const total = files.reduce((sum, { size }) => sum + size, 0);
   const { onProgress, signal } = options;
   const locks = joinPath(settings.cache, ".locks", `models--${name.replace("/", "--")}`);
@@ -103,7 +106,7 @@ async function fetchAll(files: readonly HubFile[], { settings, name, commit, fol
   }
 }
 
-/** Makes `path` in a snapshot stand for a blob: a relative link, or a copy where the system allows no links. */
+/** Makes `path` in a snapshot a relative link to a blob, or a copy where the system allows no links. */
 async function point(path: string, blob: string, { path: inside, hash }: HubFile): Promise<void> {
   const { copyFile, mkdir, readlink, rename, rm, symlink } = await nodeFiles(`Writing ${path}`);
   const target = joinPath("../".repeat(inside.split("/").length + 1), "blobs", hash.hex);
@@ -122,42 +125,42 @@ async function point(path: string, blob: string, { path: inside, hash }: HubFile
   }
 }
 
-/** What is looked for in the cache. */
-interface CachedPlace {
+/** What to look for in the cache. */
+interface CacheQuery {
   folder: string;
   name: string;
   revision: string;
-  wishes: FileSelection;
+  selection: FileSelection;
 }
 
-/** The folder of a revision that was downloaded before, with all that is wished for. */
-async function cached({ cache, endpoint }: HubSettings, place: CachedPlace): Promise<string> {
-  const { folder, name, revision } = place;
+/** The folder of a revision that was downloaded before, with all selected files. */
+async function cached({ cache, endpoint }: HubSettings, query: CacheQuery): Promise<string> {
+  const { folder, name, revision } = query;
   const isCommit = /^[0-9a-f]{40}$/.test(revision);
   const named = isCommit ? revision : await readText(joinPath(folder, "refs", revision)).catch(() => "");
   const commit = /^[0-9a-f]{40}$/.exec(named.trim())?.[0];
   const snapshot = commit && joinPath(folder, "snapshots", commit);
   const isThere = snapshot !== undefined && (await fileExists(snapshot));
-  const missing = isThere ? await missingFile(`${endpoint}/${name}`, place, commit!) : `the revision ${revision} of it`;
+  const missing = isThere ? await missingFile(`${endpoint}/${name}`, query, commit!) : `the revision ${revision} of it`;
   if (missing === undefined) return snapshot!;
   throw new HubError(
     "offline",
-    `${endpoint}/${name}: HF_HUB_OFFLINE is set, and the cache ${cache} does not hold ${missing}. ` +
+    `${endpoint}/${name}: HF_HUB_OFFLINE is set, and the cache ${cache} does not have ${missing}. ` +
       "Unset HF_HUB_OFFLINE to download it, or set HF_HOME or HF_HUB_CACHE to the cache that has it.",
   );
 }
 
-/** What a commit holds, kept for when the hub cannot be asked. */
+/** The listing of a commit, kept for when the hub cannot be reached. */
 const listingPath = (folder: string, commit: string) => joinPath(folder, "tfjs-listings", `${commit}.json`);
 
 /**
- * The first wished-for file that an earlier download, with other wishes, left out; undefined where that is not known:
- * Python keeps no listing.
+ * The first selected file that is missing because an earlier download selected others. Undefined if none is missing, or
+ * if that is unknown: Python keeps no listing.
  */
-async function missingFile(at: string, { folder, wishes }: CachedPlace, commit: string): Promise<string | undefined> {
+async function missingFile(at: string, { folder, selection }: CacheQuery, commit: string): Promise<string | undefined> {
   const text = await readText(listingPath(folder, commit)).catch(() => undefined);
   if (text === undefined) return undefined;
-  for (const { path } of selectFiles(JSON.parse(text) as HubFile[], wishes, at))
+  for (const { path } of selectFiles(JSON.parse(text) as HubFile[], selection, at))
     if (!(await fileExists(joinPath(folder, "snapshots", commit, path)))) return path;
   return undefined;
 }
@@ -174,7 +177,7 @@ function checkName(name: string): void {
   if (isHubName(name)) return;
   throw new HubError(
     "request",
-    `${JSON.stringify(name)} is no name of a model on the hub: "owner/name" is expected, such as "stabilityai/sd-turbo".`,
+    `${JSON.stringify(name)} is not the name of a model on the hub: expected "owner/name", such as "stabilityai/sd-turbo".`,
   );
 }
 
@@ -182,6 +185,6 @@ function checkRevision(revision: string): void {
   if (/^[\w][\w.-]*(\/[\w][\w.-]*)*$/.test(revision) && !revision.includes("..")) return;
   throw new HubError(
     "request",
-    `${JSON.stringify(revision)} is no revision: give a branch, a tag or a commit's 40 digits.`,
+    `${JSON.stringify(revision)} is not a revision: give a branch, a tag or the 40 digits of a commit.`,
   );
 }

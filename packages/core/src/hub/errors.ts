@@ -1,35 +1,35 @@
 /** Why a download failed, for code that wants to act on it. */
 export type HubFailure =
-  /** The name, the revision, the settings or the wish for files make no sense. */
+  /** The name, the revision, the settings or the selection of files is not valid. */
   | "request"
-  /** There is no such model, revision or file, or it is hidden from who has no token. */
+  /** There is no such model, revision or file, or a token is needed to see it. */
   | "not-found"
-  /** The token is missing, wrong, or not allowed to read this. */
+  /** The token is missing or wrong, or does not allow reading this. */
   | "forbidden"
   /** Too many requests. */
   | "rate-limited"
-  /** The hub itself fails. */
+  /** The hub itself failed. */
   | "server"
-  /** The connection cannot be made, breaks or stands still. */
+  /** The connection cannot be made, broke, or was silent for too long. */
   | "connection"
-  /** What came is not what the hub announced, by size or by hash. */
+  /** The bytes received differ from the listing of the hub, in size or in hash. */
   | "damaged"
   /** The cache cannot be written: no space, no permission. */
   | "disk"
-  /** HF_HUB_OFFLINE is set, and the cache does not hold what was asked for. */
+  /** HF_HUB_OFFLINE is set, and the cache does not have the files. */
   | "offline";
 
-/** What is known besides the message. */
+/** What an error says besides its message. */
 interface HubErrorDetails extends ErrorOptions {
   /** Another attempt may succeed. */
   isTemporary?: boolean;
-  /** How long the server wants to be left alone before that, in milliseconds. */
+  /** How long the server asks to wait before it, in milliseconds. */
   retryAfter?: number;
 }
 
 /**
- * Thrown when a model cannot be had by its name; the message names the address and says what to do. Never holds the
- * token.
+ * Thrown when a model cannot be downloaded by its name. The message names the address and says what to do; it never
+ * contains the token.
  */
 export class HubError extends Error {
   override name = "HubError";

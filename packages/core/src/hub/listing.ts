@@ -4,15 +4,17 @@ import type { HubSettings } from "./settings.js";
 
 /** A file of a model on the hub. */
 export interface HubFile {
-  /** Inside the model, with "/". */
+  /** Path inside the model, with "/". */
   path: string;
   /** Bytes. */
   size: number;
-  /** By which its contents are checked: SHA-256 of large files; git's SHA-1, which counts a header in, of others. */
+  /**
+   * The hash its contents are checked by: SHA-256 for large files, git's SHA-1 (which includes a header) for others.
+   */
   hash: { kind: "sha256" | "git-sha1"; hex: string };
 }
 
-/** A revision of a model: the commit, and what it holds. */
+/** A revision of a model: its commit and its files. */
 export interface HubRevision {
   commit: string;
   files: HubFile[];
@@ -23,13 +25,13 @@ const MOST_BYTES = 2 ** 26;
 /** A page has a thousand entries. */
 const MOST_PAGES = 100;
 
-/** A file as the hub lists it; nothing of it is trusted before it is checked. */
+/** A file as the hub lists it. Every field is checked before it is used. */
 interface Entry {
   type?: unknown;
   path?: unknown;
   size?: unknown;
   oid?: unknown;
-  /** Of large files, whose `oid` is that of a pointer to them. */
+  /** For large files, whose own `oid` is that of a pointer file. */
   lfs?: { size?: unknown; oid?: unknown } | null;
 }
 
@@ -99,7 +101,7 @@ function checkedFile({ path, size, oid, lfs }: Entry, at: string): HubFile {
   return { path, size: bytes as number, hash: { kind, hex } };
 }
 
-/** Names of files that stay in the folder they are put in, on every system. */
+/** Whether a path stays inside the folder that it is joined to, on every system. */
 function isSafePath(path: unknown): path is string {
   if (typeof path !== "string" || path.length > 1024 || /[\\:\p{Cc}]/u.test(path)) return false;
   return path.split("/").every((part) => part !== "" && part !== "." && part !== "..");

@@ -56,7 +56,7 @@ describe("A lock", () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
-  it("of another machine is taken over when it gives no sign of life, whatever its clock says", async () => {
+  it("of another machine is taken over when it is not touched, whatever its clock says", async () => {
     await writeFile(path, "elsewhere 1 ab");
     await utimes(path, new Date(2100, 0), new Date(2100, 0));
     await locked(path, async () => {}, { times: TIMES });

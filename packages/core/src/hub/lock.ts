@@ -3,7 +3,10 @@ import { importInNode } from "../platform/node-only.js";
 import { nodeFiles } from "../platform/files.js";
 import { pause } from "./request.js";
 
-/** How often a holder shows that it lives, and after how long without that it counts as dead, in milliseconds. */
+/**
+ * How often the holder of a lock touches it, and after how long without a touch the lock counts as abandoned, in
+ * milliseconds.
+ */
 export interface LockTimes {
   beat: number;
   dead: number;
@@ -13,7 +16,7 @@ const TIMES: LockTimes = { beat: 2_000, dead: 20_000 };
 
 /** A lock that is held. */
 export interface HeldLock {
-  /** Throws if another process may have taken the lock meanwhile, as after the machine slept. */
+  /** Throws if another process may have taken the lock over, for example while the machine slept. */
   check(): void;
 }
 
@@ -23,9 +26,9 @@ export class LockLostError extends Error {
 }
 
 /**
- * Runs `work` while no other process does under the same lock file; waits for its turn. A lock whose holder was killed
- * is taken over: at once where that can be seen, else after `times.dead` without a sign of life. No clocks are
- * compared, so it works on shared disks too.
+ * Runs `work` while holding a lock file, after waiting for its turn. The lock of a killed process is taken over: at
+ * once if the process ran on this machine, else after `times.dead` milliseconds without a touch. No clocks of different
+ * machines are compared, so it works on shared disks too.
  */
 export async function locked<T>(
   path: string,
@@ -49,13 +52,13 @@ export async function locked<T>(
         lastBeat = performance.now();
       } else if (text !== undefined) lost = true;
     };
-    beat().catch(() => undefined); // a sign of life that fails is one that is missing
+    beat().catch(() => undefined); // a failed touch counts as a missing one
   }, times.beat);
   try {
     return await work({
       check: () => {
         if (lost || performance.now() - lastBeat > times.dead / 2) {
-          throw new LockLostError(`${path} was held too long without a sign of life, and may have been taken over.`);
+          throw new LockLostError(`${path} was held too long without being touched, and may have been taken over.`);
         }
       },
     });
@@ -90,7 +93,7 @@ async function acquire(path: string, own: string, host: string, signal: AbortSig
   }
 }
 
-/** Removes a dead holder's lock, unless it is another one's by now. Of several that try, one can rename. */
+/** Removes an abandoned lock, unless it has a new holder by now. If several processes try, only one rename succeeds. */
 async function remove(path: string, text: string): Promise<void> {
   const files = await nodeFiles(`Locking ${path}`);
   const aside = `${path}.${crypto.randomUUID()}`;
@@ -101,13 +104,13 @@ async function remove(path: string, text: string): Promise<void> {
     )
   ) {
     const taken = await files.readFile(aside, "utf8").catch(() => text);
-    // It was a living one's after all: it is put back, where nobody was quicker.
+    // The lock had a new holder after all: put it back, unless another process has taken it.
     if (taken !== text) await files.link(aside, path).catch(() => undefined);
     await files.rm(aside, { force: true });
   }
 }
 
-/** The holder was a process of this machine, and is no more. */
+/** Whether the holder was a process of this machine that has ended. */
 function isDead(text: string, host: string): boolean {
   const [at, pid] = text.split(" ");
   if (at !== host || !/^\d+$/.test(pid ?? "")) return false;

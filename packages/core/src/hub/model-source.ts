@@ -1,18 +1,20 @@
 import { fileExists, isAddress, localPath } from "../platform/files.js";
 import { downloadFromHub, type HubOptions, isHubName } from "./download.js";
 
-/** How to find a model that is named "owner/name", on the hub. Without meaning for folders. */
+/** How to download a model that is given as "owner/name" on the hub. Ignored for folders. */
 export type HubModelOptions = Pick<HubOptions, "revision" | "token" | "signal" | "onProgress">;
 
-/** The configs and vocabularies of a model that is a folder or has a name, without its weights. */
+/**
+ * The folder with a model's configs and vocabularies, without its weights, given as a folder or as a name on the hub.
+ */
 export function configFolder(from: string): Promise<string> {
   return modelFolder(from, { files: ["*.json", "*.txt"] });
 }
 
 /**
- * The folder of a model: the given one (a path, a `file:` address, or the address of a folder that a server shows) if
- * it is there, else that of the model of this name, downloaded from the hub. What is neither is given back as it is,
- * for the reader of the folder to complain about.
+ * The folder of a model. If `from` is an existing folder (a path, a `file:` address, or an address on a server), that
+ * folder. Else, if it has the form "owner/name", the folder of that model, downloaded from the hub. Anything else is
+ * returned as it is, and whoever reads the folder reports that it is missing.
  */
 export async function modelFolder(from: string | URL, options: HubOptions = {}): Promise<string> {
   const folder = await folderPath(from);
@@ -20,7 +22,7 @@ export async function modelFolder(from: string | URL, options: HubOptions = {}):
   return downloadFromHub(folder, options);
 }
 
-/** @throws TypeError for what names no folder */
+/** @throws TypeError if `from` cannot name a folder */
 async function folderPath(from: string | URL): Promise<string> {
   const text = from instanceof URL ? from.href : from;
   const wanted = 'give the path of a folder, its address, or the name of a model on the hub ("owner/name")';

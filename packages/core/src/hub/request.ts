@@ -1,25 +1,26 @@
 import { HubError } from "./errors.js";
 import type { HubSettings } from "./settings.js";
 
-/** A failure after which the hub is asked again, later. */
+/** Status codes after which a request is repeated later. */
 const TEMPORARY = new Set([408, 429, 500, 502, 503, 504]);
-/** Whoever is told to wait longer than this many milliseconds is told so by an error. */
+/** A longer wait than this many milliseconds becomes an error. */
 const LONGEST_WAIT = 60_000;
 const MOST_REDIRECTS = 8;
 
-/** What a request says besides its address. */
+/** Options of a request. */
 export interface RequestOptions {
-  /** First byte that is wanted, for the rest of a file. */
+  /** First byte to ask for, to get the rest of a file. */
   from?: number;
   signal?: AbortSignal;
 }
 
 /**
- * Asks for an address once and gives the answer to `read`. The token goes to the hub's own origin only, whatever the
- * answer or a redirect says. `read` must take the bytes from `body`, which fails when nothing comes for
- * `settings.timeout`.
+ * Requests an address once and passes the response to `read`. The token is sent only to the hub's own origin, also when
+ * the hub redirects. `read` must take the bytes from `body`, which throws when no bytes arrive for `settings.timeout`
+ * milliseconds.
  *
- * @throws HubError for any answer but 2xx, a broken or silent connection; the reason of `signal` when that is aborted
+ * @throws HubError for any status but 2xx, and for a broken or silent connection; the signal's reason when it is
+ *   aborted
  */
 export async function request<T>(
   address: string,
@@ -31,13 +32,13 @@ export async function request<T>(
   const stop = new AbortController();
   const abort = () => stop.abort(signal!.reason);
   signal?.addEventListener("abort", abort, { once: true });
-  const silence = () => stop.abort(new Error(`nothing came for ${settings.timeout / 1000} seconds`));
+  const silence = () => stop.abort(new Error(`no bytes for ${settings.timeout / 1000} seconds`));
   let timer = setTimeout(silence, settings.timeout);
   const heard = () => {
     clearTimeout(timer);
     timer = setTimeout(silence, settings.timeout);
   };
-  /** Turns whatever the network says into an error of ours. */
+  /** Turns an error of the network into a HubError. */
   const failed = (error: unknown): never => {
     signal?.throwIfAborted();
     if (error instanceof HubError) throw error;
@@ -45,7 +46,7 @@ export async function request<T>(
     const reason = `${cause?.message || message}`;
     throw new HubError(
       "connection",
-      `${shown(address)}: the connection failed (${reason}). Check the network and HF_ENDPOINT, and start again: what has come is kept.`,
+      `${shown(address)}: the connection failed (${reason}). Check the network and HF_ENDPOINT, and start again: the bytes received are kept.`,
       { isTemporary: true },
     );
   };
@@ -68,16 +69,17 @@ export async function request<T>(
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener("abort", abort);
-    stop.abort(); // what nobody reads any more need not come
+    stop.abort(); // stops a response that was not read to its end
   }
 }
 
-/** Follows redirects by hand: `fetch` would drop the token for other origins, but says so of no other secret header. */
+/** Follows redirects by hand, so that the token is never sent to another origin. */
 async function follow(address: string, settings: HubSettings, from: number, signal: AbortSignal): Promise<Response> {
   const origin = new URL(settings.endpoint).origin;
   let url = new URL(address);
   for (let i = 0; i <= MOST_REDIRECTS; i++) {
-    const headers = new Headers({ "accept-encoding": "identity" }); // compressed bytes have other lengths and places
+    // Sizes and byte ranges are of the uncompressed file.
+    const headers = new Headers({ "accept-encoding": "identity" });
     if (from > 0) headers.set("range", `bytes=${from}-`);
     if (settings.token && url.origin === origin) headers.set("authorization", `Bearer ${settings.token}`);
     const response = await fetch(url, { headers, signal, redirect: "manual" });
@@ -100,7 +102,7 @@ async function follow(address: string, settings: HubSettings, from: number, sign
   );
 }
 
-/** An address without what may be secret or long in it. */
+/** An address for messages, without its query, which may be secret or long. */
 export function shown(address: string): string {
   const url = new URL(address);
   return url.origin + url.pathname;
@@ -139,7 +141,7 @@ function refusal(response: Response, address: string, settings: HubSettings): Hu
   if (status === 416) {
     return new HubError(
       "damaged",
-      `${at}: the file there ends before the bytes that are missing, so it is shorter than the hub announced. Try later; check HF_ENDPOINT and any proxy.`,
+      `${at}: the file there ends before the bytes that are missing, so it is shorter than the hub lists. Try later; check HF_ENDPOINT and any proxy.`,
     );
   }
   if (status === 429) {
@@ -150,10 +152,14 @@ function refusal(response: Response, address: string, settings: HubSettings): Hu
       { ...details, isTemporary: (details.retryAfter ?? 0) <= LONGEST_WAIT },
     );
   }
-  return new HubError("server", `${at}. Try later; what has come is kept. Check HF_ENDPOINT if it stays so.`, details);
+  return new HubError(
+    "server",
+    `${at}. Try later; the bytes received are kept. If it happens again, check HF_ENDPOINT.`,
+    details,
+  );
 }
 
-/** Milliseconds of a Retry-After header, which gives seconds or a date. */
+/** A Retry-After header, which holds seconds or a date, in milliseconds. */
 function wait(header: string | null): number | undefined {
   if (header === null) return undefined;
   const milliseconds = /^\d+$/.test(header.trim()) ? 1000 * Number(header) : Date.parse(header) - Date.now();
@@ -161,8 +167,8 @@ function wait(header: string | null): number | undefined {
 }
 
 /**
- * Repeats what fails for now, after pauses that double. `gained` counts what is kept of failed attempts, in bytes:
- * after a gain of 1 MiB the counting of failures starts anew.
+ * Repeats an attempt after temporary failures, with pauses that double. `gained` returns the bytes that failed attempts
+ * have kept: after each MiB gained, the count of failures starts again.
  */
 export async function retrying<T>(
   settings: HubSettings,
@@ -183,7 +189,7 @@ export async function retrying<T>(
   }
 }
 
-/** Resolves after so many milliseconds; rejects with the signal's reason as soon as that is aborted. */
+/** Resolves after `milliseconds`; rejects with the signal's reason when the signal is aborted. */
 export function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();

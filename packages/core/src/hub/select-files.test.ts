@@ -3,8 +3,8 @@ import type { HubFile } from "./listing.js";
 import { type FileSelection, selectFiles } from "./select-files.js";
 
 const file = (path: string): HubFile => ({ path, size: 1, hash: { kind: "git-sha1", hex: "0".repeat(40) } });
-const select = (paths: string[], wishes: FileSelection = {}) =>
-  selectFiles(paths.map(file), wishes, "hub/owner/name").map(({ path }) => path);
+const select = (paths: string[], selection: FileSelection = {}) =>
+  selectFiles(paths.map(file), selection, "hub/owner/name").map(({ path }) => path);
 
 const UNET = "unet/diffusion_pytorch_model";
 /** Like Stable Diffusion 1.5 on the hub. */
@@ -101,13 +101,13 @@ describe("The files of a model", () => {
 
   it.each<[string, string[], FileSelection, RegExp]>([
     ["pickles that are asked for", PIPELINE, { files: ["*.ckpt"] }, /can run any code.*\.safetensors/],
-    ["patterns that fit nothing", PIPELINE, { files: ["*.gguf"] }, /no file like \*\.gguf.*v1-5-pruned\.safetensors/],
-    ["weights as pickles alone", ["config.json", "pytorch_model.bin"], {}, /pytorch_model\.bin alone.*Look for a copy/],
+    ["patterns that fit nothing", PIPELINE, { files: ["*.gguf"] }, /no file that matches \*\.gguf.*v1-5-pruned\.safetensors/],
+    ["weights as pickles alone", ["config.json", "pytorch_model.bin"], {}, /only as pytorch_model\.bin.*Look for a copy/],
     ["a variant alone that is not asked for", ["config.json", "model.fp16.safetensors"], {}, /\{ variant: "fp16" \}/],
     ["a single file", ["README.md", "dream.safetensors"], {}, /\{ files: \["dream\.safetensors"\] \}/],
     ["no such folder", PIPELINE, { subfolder: "une" }, /has no folder une/],
     ["nothing", [], {}, /is empty/],
-  ])("with %s are refused with advice", (_, paths, wishes, expected) => {
-    expect(() => select(paths, wishes)).toThrow(expected);
+  ])("with %s are refused with advice", (_, paths, selection, expected) => {
+    expect(() => select(paths, selection)).toThrow(expected);
   });
 });

@@ -1,45 +1,42 @@
 import { HubError } from "./errors.js";
 import type { HubFile } from "./listing.js";
 
-/** Which files of a model are wanted. */
+/** Which files of a model to download. */
 export interface FileSelection {
   /**
-   * Patterns such as `unet/*` or `*.json`, as in Python's `allow_patterns`; `*` stands for anything. Default: what this
-   * library reads.
+   * Patterns such as `unet/*` or `*.json`, as in Python's `allow_patterns`; `*` matches anything. Default: the files
+   * that this library reads.
    */
   files?: readonly string[];
-  /** Patterns of files that are not wanted. */
+  /** Patterns of files to leave out. */
   except?: readonly string[];
-  /** Weights of another precision, as in `model.fp16.safetensors`; where a folder has none of them, the plain ones. */
+  /** Variant of the weights, as in `model.fp16.safetensors`; a folder without it gives its plain weights. */
   variant?: string;
-  /** One folder of the model alone, such as "unet". */
+  /** Only this folder of the model, such as "unet". */
   subfolder?: string;
-  /** The folders of a pipeline that are wanted, default all: what is in others is not downloaded. */
+  /** Only these folders of a pipeline. Default: all. */
   parts?: readonly string[];
 }
 
-/** Configs, vocabularies, indexes: all that is small and only read. */
+/** Configs, vocabularies and indexes, which are small and safe to read. */
 const TEXT = /\.(json|txt)$/;
-/** Opening these can run any code that is in them. */
+/** Opening such a file can run any code in it. */
 const UNSAFE = /\.(bin|ckpt|pt|pth|pkl|pickle|py)$/i;
-/**
- * Weights of diffusers and transformers: [, base name, variant or undefined]; the variant stands before or after the
- * shard's number.
- */
+/** Names of weights in diffusers and transformers; the variant stands before or after the number of the shard. */
 const WEIGHTS = /^(diffusion_pytorch_model|model)(?:\.([^.]+?))?(?:-\d+-of-\d+)?(?:\.([^.]+?))?\.safetensors$/;
 const INDEX = /^(diffusion_pytorch_model|model)(?:\.([^.]+?))?\.safetensors\.index(?:\.([^.]+?))?\.json$/;
 
 /**
- * The files to download: by patterns, or those of a pipeline (`model_index.json`) or of a network (`config.json`) in
- * the layout of diffusers, with one set of safetensors weights in each folder. Never a pickle.
+ * The files to download: those that match the patterns, or those of a pipeline (`model_index.json`) or a network
+ * (`config.json`) in the layout of diffusers, with one set of safetensors weights per folder. Never a pickle.
  *
- * @throws HubError if there is nothing that can be read; it says what there is instead
+ * @throws HubError if no file can be read; it says which files there are
  */
-export function selectFiles(all: readonly HubFile[], wishes: FileSelection, at: string): HubFile[] {
-  const { subfolder, files, except = [] } = wishes;
+export function selectFiles(all: readonly HubFile[], selection: FileSelection, at: string): HubFile[] {
+  const { subfolder, files, except = [] } = selection;
   const inside = all.filter(({ path }) => !subfolder || path.startsWith(`${subfolder.replace(/\/+$/, "")}/`));
   if (inside.length === 0) throw nothing(at, subfolder ? `has no folder ${subfolder}` : "is empty", all);
-  const wanted = files ? byPatterns(inside, files, at) : byLayout(inside, wishes, at);
+  const wanted = files ? byPatterns(inside, files, at) : byLayout(inside, selection, at);
   return wanted.filter(({ path }) => !except.some((pattern) => matches(path, pattern)));
 }
 
@@ -52,7 +49,8 @@ function byPatterns(all: readonly HubFile[], patterns: readonly string[], at: st
     );
   }
   const wanted = all.filter(({ path }) => !UNSAFE.test(path) && patterns.some((pattern) => matches(path, pattern)));
-  if (wanted.length === 0) throw nothing(at, `has no file like ${patterns.join(" or ")} that is safe to open`, all);
+  if (wanted.length === 0)
+    throw nothing(at, `has no file that matches ${patterns.join(" or ")} and is safe to open`, all);
   return wanted;
 }
 
@@ -88,7 +86,7 @@ function byLayout(
   return wanted;
 }
 
-/** The weights of one folder with their index; none if the folder has no weights at all. */
+/** The weights of one folder with their index; none if the folder has no weights. */
 function weightsOf(folder: string, files: readonly HubFile[], variant: string | undefined, at: string): HubFile[] {
   const sets = new Map<string, HubFile[]>();
   for (const file of files) {
@@ -100,7 +98,7 @@ function weightsOf(folder: string, files: readonly HubFile[], variant: string | 
   }
   const chosen = (variant && sets.get(variant)) || sets.get("");
   if (chosen) {
-    // One file and the same in shards: the one file is what is read.
+    // Where a folder has one whole file and also shards, the whole file is read.
     const whole = chosen.filter(({ path }) =>
       /(^|\/)(diffusion_pytorch_model|model)(\.[^.-]+)?\.safetensors$/.test(path),
     );
@@ -118,14 +116,14 @@ function weightsOf(folder: string, files: readonly HubFile[], variant: string | 
   if (pickle) {
     throw new HubError(
       "request",
-      `${at}${where} has its weights as ${baseName(pickle.path)} alone, which can run any code when it is opened and is not downloaded. ` +
+      `${at}${where} has its weights only as ${baseName(pickle.path)}, which can run any code when it is opened and is not downloaded. ` +
         "Look for a copy of the model, or a revision, with .safetensors files.",
     );
   }
   return [];
 }
 
-/** Whether a path is like a pattern; `*` stands for any text, "/" included, `?` for one letter. */
+/** Whether a path matches a pattern; `*` matches any text, "/" included, and `?` one character. */
 function matches(path: string, pattern: string): boolean {
   const escaped = pattern
     .replace(/[.+^${}()|[\]\\]/g, "\\$&")

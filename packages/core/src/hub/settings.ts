@@ -3,30 +3,29 @@ import { importInNode } from "../platform/node-only.js";
 import { joinPath, readText } from "../platform/files.js";
 import { HubError } from "./errors.js";
 
-/** Where the hub is, where the cache is, and who asks. */
+/** Address of the hub, folder of the cache, and the token. */
 export interface HubSettings {
-  /** Address of the hub, without a slash at its end. */
+  /** Address of the hub, without a trailing slash. */
   endpoint: string;
-  /** Folder of the cache, which Python's huggingface_hub shares. */
+  /** Folder of the cache, shared with Python's huggingface_hub. */
   cache: string;
   token: string | undefined;
   offline: boolean;
-  /** A connection that is silent for so many milliseconds is given up. */
+  /** A connection without any bytes for this many milliseconds is closed. */
   timeout: number;
-  /** So many failures in a row, without anything gained, and the download fails. */
+  /** The download fails after this many failed attempts in a row that gained nothing. */
   attempts: number;
-  /** Milliseconds before the second attempt; twice as many before the third, and so on. */
+  /** Milliseconds before the second attempt; doubled before each further one. */
   pause: number;
 }
 
 const DEFAULT_TIMEOUT_SECONDS = 10;
 
 /**
- * The settings that the environment asks for, by the variables that Python's huggingface_hub knows: HF_HOME,
- * HF_HUB_CACHE, HF_TOKEN, HF_TOKEN_PATH, HF_ENDPOINT, HF_HUB_OFFLINE, HF_HUB_DOWNLOAD_TIMEOUT (seconds),
- * XDG_CACHE_HOME.
+ * The settings from the environment variables of Python's huggingface_hub: HF_HOME, HF_HUB_CACHE, HF_TOKEN,
+ * HF_TOKEN_PATH, HF_ENDPOINT, HF_HUB_OFFLINE, HF_HUB_DOWNLOAD_TIMEOUT (seconds), XDG_CACHE_HOME.
  *
- * @throws HubError for an endpoint or a token that cannot be one
+ * @throws HubError if the endpoint or the token is not valid
  */
 export async function hubSettings(environment: NodeJS.ProcessEnv = process.env): Promise<HubSettings> {
   const { homedir } = await importInNode<typeof NodeOs>("node:os");
@@ -47,12 +46,12 @@ export async function hubSettings(environment: NodeJS.ProcessEnv = process.env):
   };
 }
 
-/** What `hf auth login` left. */
+/** The token that `hf auth login` stored. */
 function storedToken(path: string): Promise<string | undefined> {
   return readText(path).catch(() => undefined);
 }
 
-/** A token goes into a header, where other letters are refused with a message that quotes them. */
+/** Checks a token here, because `fetch` would refuse other characters with a message that contains the token. */
 function checkedToken(text: string | undefined): string | undefined {
   const token = text?.trim();
   if (!token) return undefined;

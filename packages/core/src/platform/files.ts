@@ -2,30 +2,30 @@ import type * as NodeFiles from "node:fs/promises";
 import type * as NodeUrl from "node:url";
 import { importInNode, isNode } from "./node-only.js";
 
-/** Thrown when something that needs a file system is asked for where there is none, as in a browser. */
+/** Thrown when a file system is needed and there is none, as in a browser. */
 export class PlatformError extends Error {
   override name = "PlatformError";
 }
 
 /**
- * Thrown when the system refuses to write a file: the place is not there or not ours, or the disk is full. What was
- * there before stays.
+ * Thrown when the system refuses to write a file: its folder is missing or not writable, or the disk is full. An
+ * earlier file of the same name is left as it was.
  */
 export class FileWriteError extends Error {
   override name = "FileWriteError";
 }
 
-/** Node's file functions. `wanted` says what for, in the error where there are none. */
-export async function nodeFiles(wanted: string): Promise<typeof NodeFiles> {
+/** Node's file functions. `purpose` begins the error message where there is no file system. */
+export async function nodeFiles(purpose: string): Promise<typeof NodeFiles> {
   if (!isNode) {
     throw new PlatformError(
-      `${wanted}: there is no file system here. Give the contents (a Blob, a Uint8Array) or a URL instead.`,
+      `${purpose}: there is no file system here. Give the contents (a Blob, a Uint8Array) or a URL instead.`,
     );
   }
   return importInNode<typeof NodeFiles>("node:fs/promises");
 }
 
-/** `folder/name/…`; "/" is understood on every system, and in URLs. */
+/** Joins names with "/", which every system and every URL understands. */
 export function joinPath(folder: string, ...names: string[]): string {
   return names.reduce((path, name) => (path === "" || /[/\\]$/.test(path) ? path + name : `${path}/${name}`), folder);
 }
@@ -38,12 +38,12 @@ export async function localPath(from: string | URL): Promise<string> {
   return fileURLToPath(text);
 }
 
-/** Whether a path is an address that is fetched; a page of the web has no others, and they may be relative to it. */
+/** Whether a path is fetched as an address. In a browser every path is, and it may be relative to the page. */
 export function isAddress(path: string): boolean {
   return !isNode || /^(https?|data|blob):/i.test(path);
 }
 
-/** @throws PlatformError for an address that cannot be reached or read; whatever Node throws for a file */
+/** @throws PlatformError if an address cannot be reached or read; Node's own error for a file */
 export async function readText(path: string): Promise<string> {
   if (!isAddress(path)) return (await nodeFiles(`Reading ${path}`)).readFile(path, "utf8");
   const response = await fetched(path);
@@ -53,8 +53,8 @@ export async function readText(path: string): Promise<string> {
 }
 
 /**
- * Of addresses: whether the server has something there that is no page. A server of pages may answer with one whatever
- * is asked for.
+ * Whether a file exists. For an address: whether the server has something there that is not an HTML page, because some
+ * servers answer every request with their page.
  */
 export async function fileExists(path: string): Promise<boolean> {
   if (isAddress(path)) {
@@ -71,7 +71,7 @@ export async function fileExists(path: string): Promise<boolean> {
   );
 }
 
-/** The names in a folder; none if it cannot be read, as no server's can. */
+/** The names in a folder; none if it cannot be read. An address cannot be listed. */
 export async function listFolder(path: string): Promise<string[]> {
   if (isAddress(path)) return [];
   const { readdir } = await nodeFiles(`Looking into ${path}`);
@@ -87,22 +87,22 @@ async function fetched(address: string, request?: RequestInit): Promise<Response
   }
 }
 
-/** Removes files of a folder, where they are there. */
+/** Removes files from a folder. A file that is missing is no error. */
 export async function removeFiles(folder: string, names: readonly string[]): Promise<void> {
   const { rm } = await nodeFiles(`Writing ${folder}`);
   for (const name of names) await rm(joinPath(folder, name), { force: true });
 }
 
-/** Writes a text file whole or not at all, with the folders it needs. */
+/** Writes a text file completely or not at all. Creates the folders that it needs. */
 export async function writeText(path: string, text: string): Promise<void> {
   await writeWhole(path, [new TextEncoder().encode(text)]);
 }
 
 /**
- * Writes a file whole or not at all: under a temporary name beside it, flushed to the disk, then renamed. What was
- * there before stays until then, and if anything goes wrong; folders are made as needed.
+ * Writes a file completely or not at all: under a temporary name in the same folder, flushed to the disk, then renamed.
+ * An earlier file of that name stays until the rename, and if anything fails. Creates the folders that it needs.
  *
- * @throws FileWriteError, and whatever `chunks` throws
+ * @throws FileWriteError; any error of `chunks`
  */
 export async function writeWhole(
   path: string,
@@ -124,7 +124,7 @@ export async function writeWhole(
     await rename(temporary, path);
     await flushFolder(folder);
   } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined); // What is wrong is said below.
+    await rm(temporary, { force: true }).catch(() => undefined); // The first error is thrown below.
     const { syscall, message } = error as NodeJS.ErrnoException;
     if (syscall === undefined) throw error;
     throw new FileWriteError(`${path} cannot be written: ${message}. Make room, or give another place.`, {
@@ -135,7 +135,7 @@ export async function writeWhole(
 
 let counter = 0;
 
-/** A rename is on the disk only once its folder is; Windows neither needs nor allows this. */
+/** Flushes a folder, so that a rename in it survives a crash. Windows neither needs nor allows this. */
 async function flushFolder(path: string): Promise<void> {
   if (process.platform === "win32") return;
   const { open } = await nodeFiles(`Writing ${path}`);

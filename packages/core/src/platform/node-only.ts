@@ -4,8 +4,8 @@ import type Module from "node:module";
 export const isNode: boolean = typeof process !== "undefined" && typeof process.versions?.node === "string";
 
 /**
- * Imports a module that exists in Node alone. The name is not a literal, so a bundler for the browser
- * neither follows nor includes it; call it only where {@link isNode}.
+ * Imports a module that exists only in Node. The name is not a literal, so a bundler for the browser does not include
+ * the module. Call it only where {@link isNode} is true.
  */
 export function importInNode<T>(name: string): Promise<T> {
   return import(/* webpackIgnore: true */ /* @vite-ignore */ name) as Promise<T>;

@@ -1,7 +1,7 @@
 /**
- * Reports what went on in another way than was asked for: a prompt that was cut, a model taken from the cache because
- * the hub cannot be reached. This is the only place where the library prints anything; what fails throws instead, and
- * progress is given to callbacks. Replace `console.warn` to send warnings elsewhere.
+ * Warns that something was done differently from what was asked: a prompt was cut, or a model was taken from the cache
+ * because the hub cannot be reached. This is the only place where the library prints. Failures are thrown, and progress
+ * goes to callbacks. To send warnings elsewhere, replace `console.warn`.
  */
 export function warn(message: string): void {
   console.warn(message);
