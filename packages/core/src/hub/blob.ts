@@ -83,7 +83,7 @@ async function downloadBlob(asked: BlobRequest, blob: string, lock: HeldLock, se
   });
   try {
     const download = await Download.resume(asked, part, lock);
-    // A complete file with a wrong hash is downloaded once more from the first byte: the part that was kept may be damaged.
+    // With a wrong hash, the file is downloaded once more from its first byte: the part that was kept may be damaged.
     if (!(await download.run(settings)) && !(await download.run(settings))) {
       throw new HubError(
         "damaged",

@@ -101,8 +101,18 @@ describe("The files of a model", () => {
 
   it.each<[string, string[], FileSelection, RegExp]>([
     ["pickles that are asked for", PIPELINE, { files: ["*.ckpt"] }, /can run any code.*\.safetensors/],
-    ["patterns that fit nothing", PIPELINE, { files: ["*.gguf"] }, /no file that matches \*\.gguf.*v1-5-pruned\.safetensors/],
-    ["weights as pickles alone", ["config.json", "pytorch_model.bin"], {}, /only as pytorch_model\.bin.*Look for a copy/],
+    [
+      "patterns that fit nothing",
+      PIPELINE,
+      { files: ["*.gguf"] },
+      /no file that matches \*\.gguf.*v1-5-pruned\.safetensors/,
+    ],
+    [
+      "weights as pickles alone",
+      ["config.json", "pytorch_model.bin"],
+      {},
+      /only as pytorch_model\.bin.*Look for a copy/,
+    ],
     ["a variant alone that is not asked for", ["config.json", "model.fp16.safetensors"], {}, /\{ variant: "fp16" \}/],
     ["a single file", ["README.md", "dream.safetensors"], {}, /\{ files: \["dream\.safetensors"\] \}/],
     ["no such folder", PIPELINE, { subfolder: "une" }, /has no folder une/],

@@ -127,7 +127,7 @@ export async function writeWhole(
     await rm(temporary, { force: true }).catch(() => undefined); // The first error is thrown below.
     const { syscall, message } = error as NodeJS.ErrnoException;
     if (syscall === undefined) throw error;
-    throw new FileWriteError(`${path} cannot be written: ${message}. Make room, or give another place.`, {
+    throw new FileWriteError(`${path} cannot be written: ${message}. Free space, or give another path.`, {
       cause: error,
     });
   }

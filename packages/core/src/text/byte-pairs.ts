@@ -1,23 +1,26 @@
 import TinyQueue from "tinyqueue";
 
 /**
- * Byte-pair encoding of single words (Sennrich et al. 2016) over bytes: each word is spelled in printable stand-ins for
- * its UTF-8 bytes, the last marked as a word's end, and neighbours are merged in the order the merges were learned.
- * Time grows as n log n with a word's length n.
+ * Byte-pair encoding of single words (Sennrich et al. 2016) over bytes. A word is written as printable symbols for its
+ * UTF-8 bytes, the last one marked as the end of the word. Then neighbouring symbols are merged, in the order in which
+ * the merges were learned. Takes O(n log n) time for a word of n bytes.
  */
 export class BytePairEncoder {
   readonly #tokens: ReadonlyMap<number, string>;
-  /** By symbol (a byte is twice itself, one more at a word's end, then come those that merges make): the id. */
+  /**
+   * The id of each symbol. Symbol 2 b is byte b, 2 b + 1 is byte b at the end of a word; the symbols that merges make
+   * follow.
+   */
   readonly #ids: readonly number[];
-  /** By two neighbouring symbols: when they are merged. */
+  /** The rank of the merge of two neighbouring symbols. */
   readonly #ranks = new Map<number, number>();
-  /** By rank: what they become. */
+  /** The symbol that the merge of each rank makes. */
   readonly #merged: readonly number[];
 
   constructor(
     vocab: Readonly<Record<string, number>>,
     merges: readonly string[],
-    /** The id for what the vocabulary lacks. */
+    /** The id for symbols that the vocabulary lacks. */
     unknownId: number,
   ) {
     const ids = new Map(Object.entries(vocab));
@@ -51,7 +54,7 @@ export class BytePairEncoder {
     return new TextDecoder().decode(Uint8Array.from(bytes)).trim();
   }
 
-  /** Merges the best-ranked pair, the leftmost first, until no neighbours are a known pair. */
+  /** Merges the pair of the lowest rank, the leftmost first, until no two neighbours can be merged. */
   #merge(symbols: number[]): number[] {
     const { length } = symbols;
     const next = symbols.map((_, i) => i + 1);
@@ -60,7 +63,7 @@ export class BytePairEncoder {
       symbols[i] === GONE || next[i]! >= length
         ? undefined
         : this.#ranks.get(neighbours(symbols[i]!, symbols[next[i]!]!));
-    // Rank and place as one number, so that equal ranks come from left to right.
+    // Rank and position as one number, so that equal ranks are merged from left to right.
     const queue = new TinyQueue<number>();
     const offer = (i: number) => {
       const rank = rankAt(i);
@@ -70,7 +73,7 @@ export class BytePairEncoder {
     for (let best = queue.pop(); best !== undefined; best = queue.pop()) {
       const i = best % length;
       const rank = Math.floor(best / length);
-      if (rankAt(i) !== rank) continue; // One of the two was merged with another since.
+      if (rankAt(i) !== rank) continue; // One of the two was merged with another neighbour since.
       const right = next[i]!;
       symbols[i] = this.#merged[rank]!;
       symbols[right] = GONE;
@@ -83,10 +86,10 @@ export class BytePairEncoder {
   }
 }
 
-/** In place of a symbol that became part of its left neighbour. */
+/** Replaces a symbol that was merged into its left neighbour. */
 const GONE = -1;
 
-/** One number for two: vocabularies are far smaller than 2^26. */
+/** Two symbols as one number; vocabularies are far smaller than 2^26. */
 function neighbours(left: number, right: number): number {
   return left * 2 ** 26 + right;
 }
@@ -94,7 +97,10 @@ function neighbours(left: number, right: number): number {
 const END = "</w>";
 const UTF8 = new TextEncoder();
 
-/** GPT-2's stand-ins: printable bytes stand for themselves, the others for the code points from 256 on. */
+/**
+ * GPT-2's symbols for bytes: a printable byte is its own character, the others are the characters from code point 256
+ * on.
+ */
 const BYTE_SYMBOLS: readonly string[] = (() => {
   let next = 256;
   const isPrintable = (byte: number) => (byte > 32 && byte < 127) || (byte > 160 && byte < 173) || byte > 173;

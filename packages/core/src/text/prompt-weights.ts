@@ -1,18 +1,18 @@
-/** A piece of a prompt, and how much it counts. */
+/** A piece of a prompt and its weight. */
 export interface WeightedText {
   text: string;
   weight: number;
 }
 
-/** What each pair of round brackets multiplies by, and each pair of square ones divides by. */
+/** A pair of round brackets multiplies the weight by this, a pair of square brackets divides by it. */
 const EMPHASIS = 1.1;
 
 const TOKENS = /\\[()[\]\\]|\(|\)|\[|\]|:\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*\)|[^\\()[\]:]+|:|\\/g;
 
 /**
- * Reads a prompt with weights as AUTOMATIC1111's interface writes them: `(word:1.3)` counts 1.3 times, `(word)` 1.1
- * times, `((word))` 1.21 times, `[word]` 1 / 1.1 times; `\(` is a bracket. A bracket that is never closed counts to the
- * end, one that was never opened is text.
+ * Parses weights in a prompt, in the syntax of AUTOMATIC1111's web UI: `(word:1.3)` has the weight 1.3, `(word)` 1.1,
+ * `((word))` 1.21, `[word]` 1 / 1.1; `\(` is a literal bracket. A bracket that is never closed applies to the end of
+ * the prompt. A closing bracket without an opening one is text.
  */
 export function parsePromptWeights(prompt: string): WeightedText[] {
   const pieces: WeightedText[] = [];

@@ -10,13 +10,11 @@ export interface TokenizerParts {
   merges: readonly string[];
   bosToken?: string;
   eosToken?: string;
-  /** Fills up to the longest length; also a token of its own where it stands in a text. Default: `eosToken`. */
+  /** Fills a text up to the longest length; in a text itself it is one token. Default: `eosToken`. */
   padToken?: string;
-  /** Tokens of an encoded text, start and end included. Default 77. */
+  /** Number of tokens of an encoded text, start and end included. Default 77. */
   maxLength?: number;
-  /**
-   * Words that were learned later (textual inversion), each with the ids that stand for it, behind the vocabulary's.
-   */
+  /** Words that were added later (textual inversion), each with its ids, which follow those of the vocabulary. */
   addedTokens?: Readonly<Record<string, readonly number[]>>;
 }
 
@@ -25,7 +23,7 @@ export class TokenizerFilesError extends Error {
   override name = "TokenizerFilesError";
 }
 
-/** What a tokenizer folder says, in either of the forms that transformers writes. */
+/** Reads a tokenizer folder, in either of the two forms that transformers writes. */
 export async function readTokenizerFolder(folder: string): Promise<TokenizerParts> {
   const isNew =
     !(await fileExists(joinPath(folder, "vocab.json"))) && (await fileExists(joinPath(folder, TOKENIZER_FILE)));
@@ -47,12 +45,12 @@ export async function readTokenizerFolder(folder: string): Promise<TokenizerPart
   };
 }
 
-/** Where transformers keeps tokens that were added to the vocabulary: `{ token: id }`. */
+/** File with the tokens that were added to the vocabulary: `{ token: id }`. */
 export const ADDED_TOKENS_FILE = "added_tokens.json";
 
 /**
- * A word of several vectors is kept as `<t>`, `<t>_1`, `<t>_2`, as diffusers does. Tokens of the vocabulary itself are
- * left out.
+ * Groups the tokens of a word with several vectors, which diffusers stores as `<t>`, `<t>_1`, `<t>_2`. Leaves out
+ * tokens of the vocabulary itself.
  */
 function grouped(
   added: Readonly<Record<string, number>>,
@@ -69,20 +67,20 @@ function grouped(
   return Object.fromEntries(tokens);
 }
 
-/** transformers writes 10^30 for a tokenizer without a longest length. */
+/** transformers writes 10^30 for a tokenizer without a maximum length. */
 const NO_LIMIT = 1e6;
 
-/** A special token as config files write it: a text, or an object that holds one. */
+/** A special token in a config file: a text, or an object with the text in `content`. */
 function tokenText(value: unknown): string | undefined {
   if (typeof value === "string") return value;
   const content = (value as { content?: unknown } | null | undefined)?.content;
   return typeof content === "string" ? content : undefined;
 }
 
-/** What transformers writes in place of the two from version 5 on. */
+/** The file that transformers from version 5 on writes in place of vocab.json and merges.txt. */
 export const TOKENIZER_FILE = "tokenizer.json";
 
-/** All that a tokenizer folder may hold. */
+/** All files of a tokenizer folder. */
 export const TOKENIZER_FILES: readonly string[] = [
   ...["vocab.json", "merges.txt", TOKENIZER_FILE],
   ...["tokenizer_config.json", "special_tokens_map.json", ADDED_TOKENS_FILE],
@@ -108,7 +106,7 @@ async function readVocabAndMerges(folder: string): Promise<Learned> {
   };
 }
 
-/** Merges are pairs there, or, in older files, texts with a space. */
+/** Reads `tokenizer.json`, where merges are pairs, or texts with a space in older files. */
 async function readTokenizerFile(folder: string): Promise<Learned> {
   const { model, added_tokens } = (await readJson(folder, TOKENIZER_FILE)) as {
     model?: { type?: unknown; vocab?: unknown; merges?: unknown };

@@ -9,9 +9,9 @@ import {
   type TokenizerParts,
 } from "./tokenizer-files.js";
 
-/** Where a tokenizer's files are. */
+/** How to find the files of a tokenizer. */
 export interface TokenizerFolderOptions extends HubModelOptions {
-  /** Their folder inside the given one, such as "tokenizer" in a pipeline. */
+  /** Folder of the files inside the given one, such as "tokenizer" in a pipeline. */
   subfolder?: string;
 }
 
@@ -19,9 +19,9 @@ export interface TokenizerFolderOptions extends HubModelOptions {
 export interface EncodeOptions {
   /** Length of the result. Default: the tokenizer's own. */
   maxLength?: number;
-  /** Token to fill up with. Default: the tokenizer's own. */
+  /** Token for the padding. Default: the tokenizer's own. */
   padToken?: string;
-  /** Called with the end of a text that was too long, as far as it was cut off. */
+  /** Called with the text that was cut off, if the text is too long. */
   onTruncate?: (cut: string) => void;
 }
 
@@ -39,7 +39,7 @@ export class CLIPTokenizer {
   readonly addedTokens: Readonly<Record<string, readonly number[]>>;
   readonly #encoder: BytePairEncoder;
   readonly #words = new Map<string, readonly number[]>();
-  /** The ids of added words, by how they read in a text that is made uniform. */
+  /** The ids of added words, by their normalised form. */
   readonly #added: ReadonlyMap<string, readonly number[]>;
   readonly #addedPattern: RegExp;
 
@@ -68,8 +68,8 @@ export class CLIPTokenizer {
 
   /**
    * Reads a tokenizer folder as transformers writes it: `vocab.json` and `merges.txt`, or `tokenizer.json` from version
-   * 5 on, and where they are there `special_tokens_map.json` and `tokenizer_config.json`. "owner/name", where there is
-   * no such folder, is a model of the Hugging Face hub, of which only these files are downloaded.
+   * 5 on, and, if present, `special_tokens_map.json` and `tokenizer_config.json`. If there is no such folder,
+   * "owner/name" is a model on the Hugging Face hub, of which only these files are downloaded.
    *
    * @throws TokenizerFilesError; HubError for downloads
    */
@@ -81,8 +81,8 @@ export class CLIPTokenizer {
   }
 
   /**
-   * The same with one word more, which stands for these ids, also inside others; in capitals or not, as with
-   * transformers.
+   * A copy of this tokenizer with one more word, which becomes these ids wherever it occurs, also inside other words.
+   * Case is ignored, as in transformers.
    */
   withToken(token: string, ids: readonly number[]): CLIPTokenizer {
     if (token.trim() === "" || this.#added.has(normalised(token)) || Object.hasOwn(this.vocab, token)) {
@@ -94,8 +94,7 @@ export class CLIPTokenizer {
   }
 
   /**
-   * Writes what {@link fromFolder} reads; what an earlier save left under other names is removed, so that nobody reads
-   * it for the new.
+   * Writes the files that {@link fromFolder} reads. Files of an earlier save that would contradict them are removed.
    */
   async save(folder: string): Promise<void> {
     const special = {
@@ -118,8 +117,8 @@ export class CLIPTokenizer {
   }
 
   /**
-   * A text as ids: start, its tokens, end, and padding up to `maxLength`. What does not fit is cut off before the end
-   * token.
+   * Encodes a text as ids: the start token, the text's tokens, the end token, and padding up to `maxLength`. A text
+   * that is too long is cut off before the end token.
    *
    * @throws RangeError if `maxLength` leaves no room for start and end, or `padToken` is not in the vocabulary
    */
@@ -140,7 +139,7 @@ export class CLIPTokenizer {
     return encoded.concat(Array<number>(maxLength - encoded.length).fill(pad));
   }
 
-  /** A text's own tokens: no start, no end, nothing cut off. */
+  /** The tokens of a text itself, without start and end, and not cut off. */
   tokenize(text: string, padToken: string = this.padToken): number[] {
     const specials = [...new Set([this.bosToken, this.eosToken, padToken])];
     const ids: number[] = [];
@@ -159,7 +158,7 @@ export class CLIPTokenizer {
     }
   }
 
-  /** The text that ids stand for, start, end and padding left out; words come out lower-cased, with single spaces. */
+  /** Decodes ids to a text, without start, end and padding. Words are lower-cased and separated by single spaces. */
   decode(ids: readonly number[]): string {
     const left = new Set([this.bosToken, this.eosToken, this.padToken].map((token) => this.#idOf(token)));
     const later = new Map(
@@ -198,10 +197,13 @@ export class CLIPTokenizer {
 }
 
 const MAX_REMEMBERED = 50_000;
-/** Of so many letters no word is remembered: memory stays small whatever is encoded. */
+/** Words of this many letters are not cached, so that the cache stays small. */
 const LONG_WORD = 50;
 
-/** NFC, single spaces, lower case. Letter by letter: JavaScript's own gives a Greek final sigma its other form. */
+/**
+ * Normalises a text: NFC, single spaces, lower case. Lower-cased letter by letter, because JavaScript gives a Greek
+ * sigma at the end of a word another form.
+ */
 function normalised(text: string): string {
   const spaced = text.normalize("NFC").replace(/\p{White_Space}+/gu, " ");
   return /^\p{ASCII}*$/u.test(spaced)
@@ -209,19 +211,16 @@ function normalised(text: string): string {
     : Array.from(spaced, (letter) => letter.toLowerCase()).join("");
 }
 
-/**
- * CLIP's pattern: its marks in other letters than its own, English endings, runs of letters, single digits, runs of
- * anything else.
- */
+/** CLIP's pattern: its special tokens, English endings, runs of letters, single digits, runs of anything else. */
 function words(text: string): string[] {
   const found = text.match(
     /<\|(?:start|end)oftext\|>|'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\p{White_Space}\p{L}\p{N}]+/gu,
   );
-  // A mark in capitals is none, but it is cut out as one before it is taken apart.
+  // A special token in capitals is not special, but is matched as one piece before it is split.
   return (found ?? []).flatMap((word) => (word.endsWith("oftext|>") ? ["<|", word.slice(2, -2), "|>"] : [word]));
 }
 
-/** Any of these texts, the longest first; as a group, so that splitting keeps what it splits by. */
+/** Matches any of these texts, the longest first. In a group, so that `split` keeps the separators. */
 function anyOf(texts: readonly string[]): RegExp {
   const longestFirst = [...texts].sort((a, b) => b.length - a.length);
   return new RegExp(`(${longestFirst.map((text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|")})`);

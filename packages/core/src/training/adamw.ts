@@ -4,17 +4,17 @@ import { keepAll, ParameterBuckets } from "./buckets.js";
 
 /** Settings of {@link AdamW}; the names of PyTorch in camel case. */
 export interface AdamWOptions {
-  /** Memory of the mean of the gradients, in [0, 1). Default 0.9. */
+  /** Decay of the running mean of the gradients, in [0, 1). Default 0.9. */
   beta1?: number;
-  /** Memory of the mean of their squares, in [0, 1). Default 0.999. */
+  /** Decay of the running mean of their squares, in [0, 1). Default 0.999. */
   beta2?: number;
   /** Keeps the division finite; added outside the square root. Default 1e-8. */
   eps?: number;
-  /** Share of a parameter that decays a step, in units of the learning rate. Default 0.01. */
+  /** Weight decay per step, in units of the learning rate. Default 0.01. */
   weightDecay?: number;
 }
 
-/** What must be kept to go on exactly where a run stopped. */
+/** The state from which a run continues exactly where it stopped. */
 export interface AdamWState {
   /** Updates made so far. */
   readonly steps: number;
@@ -54,7 +54,7 @@ export class AdamW {
     return this.#steps;
   }
 
-  /** Updates every parameter. Borrows `gradients`, by parameter name; a name left out counts as gradient zero. */
+  /** Updates every parameter. Borrows `gradients`, by parameter name; a missing name counts as a zero gradient. */
   step(gradients: Readonly<Record<string, tf.Tensor>>, learningRate: number): void {
     tf.tidy(() => {
       if (updatesInParts()) this.#move(this.#buckets.group(gradients), learningRate);
@@ -70,7 +70,7 @@ export class AdamW {
     );
   }
 
-  /** With the gradients of each bucket, joined or one by one. */
+  /** Updates by the gradients of each bucket, joined or one by one. */
   #move(gradients: readonly (readonly tf.Tensor[])[], learningRate: number): void {
     const { beta1, beta2, eps, weightDecay } = this.options;
     const n = this.#steps + 1;
@@ -105,7 +105,7 @@ export class AdamW {
     };
   }
 
-  /** Goes on from a state; its names and sizes must be those of the parameters. */
+  /** Continues from a state, whose names and sizes must be those of the parameters. */
   load({ steps, moment1, moment2 }: AdamWState): void {
     tf.dispose([this.#moment1, this.#moment2]);
     this.#steps = steps;
@@ -120,23 +120,23 @@ export class AdamW {
   }
 }
 
-/** The numbers of one update, of which Adam's are corrected for its bias. */
+/** The coefficients of one update; those of Adam include its bias correction. */
 export type AdamWCoefficients = Record<"keep" | "fresh1" | "keep2" | "fresh2" | "eps" | "rate", number>;
 
 /**
- * Parameters p and their moments, joined; where the update is made in parts, p may be several tensors, whose numbers
- * follow each other in m and v.
+ * Parameters p and their moments, joined. For an update in parts, p may be several tensors, whose elements follow each
+ * other in m and v.
  */
 type Moved = Record<"m" | "v", tf.Tensor> & { p: tf.Tensor[] };
 
-/** Whether parameters are updated where they are, as on wasm, or joined. */
+/** Whether each parameter is updated on its own (as on wasm), without joining them first. */
 export function updatesInParts(): boolean {
   return hasFusedKernel("AdamWInParts");
 }
 
 /**
- * One update of parameters and their moments by the gradients g, joined or as p is; as one kernel, which writes over m
- * and v, where there is one.
+ * One update of parameters and their moments by the gradients g, which are joined or in the same parts as p. If the
+ * backend has a fused kernel for it, that kernel writes over m and v.
  */
 export function adamWUpdate(
   coefficients: AdamWCoefficients,
@@ -157,7 +157,7 @@ export function adamWUpdate(
   };
 }
 
-/** What the fused kernels compute, for one tensor p. */
+/** The computation of the fused kernels, for one tensor p. */
 function plainUpdate(coefficients: AdamWCoefficients) {
   const keep = tf.scalar(coefficients.keep);
   const fresh1 = tf.scalar(coefficients.fresh1);
@@ -173,7 +173,7 @@ function plainUpdate(coefficients: AdamWCoefficients) {
     });
 }
 
-/** Fills in the defaults; throws a RangeError for what is out of range. */
+/** Fills in the defaults; throws a RangeError for a value out of range. */
 export function checkedAdamWOptions({
   beta1 = 0.9,
   beta2 = 0.999,

@@ -4,23 +4,23 @@ import { forgetRecorded, recordedStep } from "../nn/recorded.js";
 
 interface Bucket {
   readonly names: string[];
-  /** Elements of each parameter. */
+  /** Number of elements of each parameter. */
   readonly sizes: number[];
-  /** Shape of the bucket's tensor: a lone parameter keeps its own shape. */
+  /** Shape of the bucket's tensor; a bucket of one parameter keeps the parameter's shape. */
   readonly shape: number[];
 }
 
 /**
- * Many small parameters seen as a few long vectors, so that an elementwise update costs a few operations
- * instead of a few for each of several hundred parameters. Neighbours are joined until a bucket
- * holds `bucketSize` elements; a parameter as large as that is a bucket of its own.
+ * Joins many small parameters into a few long vectors, so that an elementwise update costs a few operations in all, not
+ * a few for each of several hundred parameters. Neighbours are joined until a bucket has `bucketSize` elements; a
+ * larger parameter is a bucket of its own.
  *
- * "Joined" tensors are one tensor a bucket, in the buckets' order.
+ * "Joined" tensors are one tensor per bucket, in the order of the buckets.
  */
 export class ParameterBuckets {
   readonly #buckets: Bucket[];
   #values: tf.Tensor[] = [];
-  /** The data the parameters had when {@link values} was joined: an assignment from outside shows as other data. */
+  /** The data of the parameters when {@link values} was joined; after an assignment from outside it differs. */
   #valuesOf: object[] = [];
 
   constructor(
@@ -34,7 +34,7 @@ export class ParameterBuckets {
     this.#buckets = fillBuckets(parameters, bucketSize);
   }
 
-  /** The parameters' values, joined. Borrowed: they belong to this object until the next {@link assign}. */
+  /** The values of the parameters, joined. They belong to this object, and are valid until the next {@link assign}. */
   get values(): readonly tf.Tensor[] {
     const data = [...this.parameters.values()].map(({ dataId }) => dataId);
     if (data.length !== this.#valuesOf.length || data.some((id, i) => id !== this.#valuesOf[i])) {
@@ -50,14 +50,14 @@ export class ParameterBuckets {
     return this.#buckets.map(({ names }) => names.map((name) => this.parameters.get(name)!));
   }
 
-  /** Sets every parameter from its own tensor, bucket by bucket; takes these over. */
+  /** Sets every parameter to its own tensor, bucket by bucket. Takes over the tensors. */
   assignParts(parts: readonly (readonly tf.Tensor[])[]): void {
     this.parts.forEach((variables, i) => variables.forEach((variable, k) => variable.assign(parts[i]![k]!)));
     tf.dispose(parts as tf.Tensor[][]);
     this.#forgetValues();
   }
 
-  /** Sets every parameter; takes over `joined`. */
+  /** Sets all parameters to joined values. Takes over `joined`. */
   assign(joined: tf.Tensor[]): void {
     tf.tidy(() => {
       for (const [name, value] of this.split(joined)) this.parameters.get(name)!.assign(value);
@@ -68,8 +68,8 @@ export class ParameterBuckets {
   }
 
   /**
-   * Joins one tensor a parameter; what `tensors` lacks counts as zero (a parameter that a loss does not touch).
-   * The caller owns the result.
+   * Joins one tensor per parameter. A missing one counts as zero: the loss does not depend on that parameter. The
+   * caller owns the result.
    */
   join(tensors: Readonly<Record<string, tf.Tensor>>): tf.Tensor[] {
     return tf.tidy(() => {
@@ -82,8 +82,8 @@ export class ParameterBuckets {
   }
 
   /**
-   * Of one tensor a parameter those of each bucket, with zeros for what is missing, in a tidy of the caller's. Borrows
-   * what it is given.
+   * Groups one tensor per parameter by bucket, with zeros for missing ones. Must run inside a tidy. Borrows its
+   * arguments.
    */
   group(tensors: Readonly<Record<string, tf.Tensor>>): tf.Tensor[][] {
     for (const name of Object.keys(tensors)) {
@@ -117,7 +117,7 @@ export class ParameterBuckets {
     return this.#buckets.map(({ shape }) => tf.zeros(shape));
   }
 
-  /** The numbers of joined tensors, by parameter. */
+  /** The values of joined tensors, by parameter. */
   async read(joined: readonly tf.Tensor[]): Promise<Map<string, Float32Array>> {
     const result = new Map<string, Float32Array>();
     for (const [i, { names, sizes }] of this.#buckets.entries()) {
@@ -128,7 +128,7 @@ export class ParameterBuckets {
     return result;
   }
 
-  /** Joined tensors from the numbers of every parameter; the caller owns them. */
+  /** Joined tensors of the values of every parameter; the caller owns them. */
   fromArrays(arrays: ReadonlyMap<string, Float32Array>): tf.Tensor[] {
     return this.#buckets.map(({ names, sizes, shape }) => {
       const data = new Float32Array(sizes.reduce((sum, size) => sum + size, 0));
@@ -141,7 +141,7 @@ export class ParameterBuckets {
     });
   }
 
-  /** Frees what this object holds; the parameters stay. */
+  /** Frees the tensors of this object; the parameters stay. */
   dispose(): void {
     this.#forgetValues();
     forgetRecorded(this);
@@ -153,19 +153,19 @@ export class ParameterBuckets {
   }
 }
 
-/** All numbers of `parts`, one after another, as one vector. */
+/** All elements of `parts` as one vector. */
 export function flatJoin(parts: tf.Tensor[]): tf.Tensor {
   if (hasFusedKernel("FlatJoin")) return runFused("FlatJoin", parts)[0]!;
   return tf.concat1d(parts.map((part) => part.reshape<tf.Tensor1D>([-1])));
 }
 
-/** The reverse. */
+/** The reverse of {@link flatJoin}. */
 export function flatSplit(joined: tf.Tensor, shapes: number[][], sizes: number[]): tf.Tensor[] {
   if (hasFusedKernel("FlatSplit")) return runFused("FlatSplit", { joined }, { shapes });
   return tf.split(joined, sizes).map((part, k) => part.reshape(shapes[k]!));
 }
 
-/** Keeps tensors that outlive a tidy of the caller's, as state does. */
+/** Keeps tensors that must outlive the caller's tidy, as state does. */
 export function keepAll(tensors: tf.Tensor[]): tf.Tensor[] {
   return tensors.map((tensor) => tf.keep(tensor));
 }

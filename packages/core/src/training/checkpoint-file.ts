@@ -1,19 +1,19 @@
 import { FileWriteError, nodeFiles, writeWhole } from "../platform/files.js";
 import { CheckpointWriteError } from "./errors.js";
 
-/** Where a checkpoint's bytes are kept. `write` replaces all of them or, if it fails, none. */
+/** Stores the bytes of a checkpoint. `write` replaces all of them or, if it fails, none. */
 export interface CheckpointStore {
-  /** For messages. */
+  /** Its name in messages. */
   readonly name: string;
-  /** undefined: there is none. */
+  /** Undefined if there is no checkpoint. */
   read(): Promise<Uint8Array | undefined>;
-  /** Replaces what is stored, whole or not at all. */
+  /** Replaces the stored bytes, completely or not at all. */
   write(bytes: Uint8Array): Promise<void>;
 }
 
 /**
- * A checkpoint in a file (Node only). It is written beside its place, flushed to the disk and then renamed, so the file
- * at `path` is whole at every moment. The one before it stays as `<path>.previous`.
+ * A checkpoint in a file (Node only). It is written under a temporary name, flushed to the disk and then renamed, so
+ * that the file at `path` is complete at every moment. The previous checkpoint stays as `<path>.previous`.
  */
 export function checkpointFile(path: string): CheckpointStore {
   return {
@@ -34,7 +34,7 @@ export function checkpointFile(path: string): CheckpointStore {
         const { message } = error instanceof FileWriteError ? (error.cause as Error) : (error as Error);
         throw new CheckpointWriteError(
           `The checkpoint could not be written to ${path}: ${message}. ` +
-            "The one before it is untouched. Make room or choose another place, then run again to go on from it.",
+            "The previous one is untouched. Free space or choose another place, then run again to continue from it.",
           { cause: error },
         );
       }
@@ -42,7 +42,7 @@ export function checkpointFile(path: string): CheckpointStore {
   };
 }
 
-/** Gives the file at `path`, if there is one, a second name, which outlives its replacement. */
+/** Gives the file at `path`, if there is one, a second name, which stays when `path` is replaced. */
 async function keepAs(path: string, second: string): Promise<void> {
   const { copyFile, link, rm } = await nodeFiles(`Writing ${second}`);
   await rm(second, { force: true });

@@ -3,13 +3,13 @@ import { openSafetensors } from "../weights/safetensors.js";
 import { encodeSafetensors } from "../weights/write-safetensors.js";
 import { CheckpointMismatchError, DamagedCheckpointError } from "./errors.js";
 
-/** Everything a run needs to go on as if it had never stopped. */
+/** Everything a run needs to continue as if it had never stopped. */
 export interface Checkpoint {
   /** Steps finished. */
   readonly step: number;
-  /** The settings of the run, as plain JSON: a resumed run must have the same. */
+  /** The settings of the run as plain JSON; a resumed run must have the same. */
   readonly settings: Json;
-  /** Named float32 arrays; shapes are those in memory. */
+  /** Float32 arrays by name; their shapes are those in memory. */
   readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
 }
 
@@ -29,7 +29,8 @@ export async function encodeCheckpoint({ step, settings, tensors }: Checkpoint):
 export async function decodeCheckpoint(bytes: Uint8Array): Promise<Checkpoint> {
   const { metadata, tensors } = await readTensors(bytes);
   const { sha256, ...described } = metadata;
-  if (sha256 === undefined) throw new DamagedCheckpointError("it has no checksum, so it is damaged or no checkpoint");
+  if (sha256 === undefined)
+    throw new DamagedCheckpointError("it has no checksum, so it is damaged or not a checkpoint");
   if (sha256 !== (await digest(described, tensors))) {
     throw new DamagedCheckpointError("its contents do not match their SHA-256 checksum");
   }
@@ -58,7 +59,7 @@ async function readTensors(
   }
 }
 
-/** JSON with sorted keys and without undefined values: equal settings give equal text. */
+/** JSON with sorted keys and without undefined values, so that equal settings give equal text. */
 export function canonicalJson(value: Json): string {
   return JSON.stringify(value, (_, part: unknown) =>
     typeof part === "object" && part !== null && !Array.isArray(part)

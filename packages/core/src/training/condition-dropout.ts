@@ -1,8 +1,8 @@
 import type { RandomNumbers } from "@tfjs-diffusion/schedulers";
 
 /**
- * Classifier-free guidance's training trick (Ho & Salimans 2022, algorithm 1): each condition is replaced by
- * `empty` with the given probability, so that one network learns to draw with and without it.
+ * Drops conditions for classifier-free guidance (Ho & Salimans 2022, algorithm 1): each condition is replaced by
+ * `empty` with the given probability, so that one network learns both the conditional and the unconditional prediction.
  */
 export function dropConditions<T>(conditions: readonly T[], empty: T, probability: number, random: RandomNumbers): T[] {
   if (!(probability >= 0 && probability <= 1)) {

@@ -1,8 +1,8 @@
 import { keyedRandom, permutation } from "@tfjs-diffusion/schedulers";
 
 /**
- * Which sample comes i-th (from 0) when a data set of `size` samples is visited epoch after epoch, each in an order of
- * its own. The answer depends on nothing but `seed`, `size` and i, so a resumed run needs no memory of where it was.
+ * Returns the index of the i-th sample (from 0) when a data set of `size` samples is visited epoch after epoch, each in
+ * its own random order. Depends only on `seed`, `size` and i, so that a resumed run needs no state.
  */
 export function dataOrder(seed: number, size: number): (i: number) => number {
   if (!Number.isInteger(size) || size < 1)

@@ -4,9 +4,9 @@ import { forgetRecorded, recordedStep } from "../nn/recorded.js";
 import { keepAll, ParameterBuckets } from "./buckets.js";
 
 /**
- * Exponential moving average of the parameters: pictures drawn with it are steadier than with the last weights.
- * `average <- d average + (1 - d) parameter`, with `d = min(decay, (1 + n) / (10 + n))` after n updates,
- * so that the random start is soon forgotten (the warm-up of TensorFlow's and diffusers' averages).
+ * Exponential moving average of the parameters. Pictures drawn with it vary less from step to step than with the
+ * current weights. `average <- d average + (1 - d) parameter`, with `d = min(decay, (1 + n) / (10 + n))` after n
+ * updates, so that the random start is soon forgotten (the warm-up of TensorFlow and diffusers).
  */
 export class Ema {
   readonly #buckets: ParameterBuckets;
@@ -14,10 +14,10 @@ export class Ema {
   #updates = 0;
   #average: tf.Tensor[];
 
-  /** Starts at the parameters' present values. */
+  /** Starts from the current values of the parameters. */
   constructor(
     parameters: ReadonlyMap<string, tf.Variable> | ParameterBuckets,
-    /** In [0, 1): 0.999 averages over about the last thousand steps. */
+    /** In [0, 1); 0.999 averages over about the last thousand steps. */
     readonly decay: number,
   ) {
     checkDecay(decay);
@@ -26,7 +26,7 @@ export class Ema {
     this.#average = keepAll(this.#buckets.values.map((value) => value.clone()));
   }
 
-  /** Takes in the parameters' present values. */
+  /** Updates the average with the current values of the parameters. */
   update(): void {
     const decay = Math.min(this.decay, (1 + this.#updates) / (10 + this.#updates));
     const values = averagesParts() ? this.#buckets.parts : this.#buckets.values.map((value) => [value]);
@@ -47,7 +47,7 @@ export class Ema {
     return this.#buckets.split(this.#average);
   }
 
-  /** Runs `body` while the parameters hold their averages, then puts their own values back. */
+  /** Runs `body` with the averages as the parameters' values, then restores the parameters' own values. */
   async use<T>(body: () => T | Promise<T>): Promise<T> {
     const own = keepAll(this.#buckets.values.map((value) => value.clone()));
     this.#buckets.assign(this.#average.map((average) => average.clone()));
@@ -63,7 +63,7 @@ export class Ema {
     return { updates: this.#updates, average: await this.#buckets.read(this.#average) };
   }
 
-  /** Goes on from a state; its names and sizes must be those of the parameters. */
+  /** Continues from a state, whose names and sizes must be those of the parameters. */
   load({ updates, average }: { updates: number; average: ReadonlyMap<string, Float32Array> }): void {
     tf.dispose(this.#average);
     this.#updates = updates;
@@ -78,14 +78,14 @@ export class Ema {
   }
 }
 
-/** Whether a moving average takes the parameters where they are, as on wasm, or joined. */
+/** Whether the average is updated from each parameter on its own (as on wasm), without joining them first. */
 function averagesParts(): boolean {
   return hasFusedKernel("MovingAverage");
 }
 
 /**
- * Moves averages by the share `fresh` towards values; each as one kernel where there is one, which may be given several
- * tensors of values, whose numbers follow each other in the average. `owner` is whose averages they are.
+ * Moves averages towards values by the fraction `fresh`. A fused kernel, if there is one, takes several tensors of
+ * values, whose elements follow each other in the average. `owner` owns the averages.
  */
 export function movingAverages(
   owner: object,
@@ -98,7 +98,7 @@ export function movingAverages(
   const share = tf.scalar(fresh);
   const averages = all.map(({ average }) => average);
   const values = all.map(({ values }) => values[0]!);
-  // What the fused kernel computes.
+  // The computation of the fused kernel.
   const move = (average: tf.Tensor, i: number) => tf.tidy(() => average.add(values[i]!.sub(average).mul(share)));
   const tensors = Object.fromEntries([share, ...averages, ...values].entries());
   return recordedStep(owner, tensors, () => averages.map(move));

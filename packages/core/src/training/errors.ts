@@ -1,4 +1,4 @@
-/** The loss or a gradient is no longer a number; the parameters are as they were before that step. */
+/** Thrown when the loss or a gradient is not finite. The parameters are as they were before that step. */
 export class NonFiniteError extends Error {
   override name = "NonFiniteError";
   constructor(
@@ -11,7 +11,7 @@ export class NonFiniteError extends Error {
   }
 }
 
-/** Training was asked to stop before its last step; what was reached has been saved if there is a checkpoint. */
+/** Thrown when training is stopped before its last step. If there is a checkpoint, it has been saved. */
 export class TrainingInterruptedError extends Error {
   override name = "TrainingInterruptedError";
   constructor(
@@ -23,17 +23,19 @@ export class TrainingInterruptedError extends Error {
   }
 }
 
-/** A checkpoint could not be written; the one before it is untouched. */
+/** Thrown when a checkpoint cannot be written. The previous one is untouched. */
 export class CheckpointWriteError extends Error {
   override name = "CheckpointWriteError";
 }
 
-/** A checkpoint's bytes are not those that were written. */
+/** Thrown when the bytes of a checkpoint are not those that were written. */
 export class DamagedCheckpointError extends Error {
   override name = "DamagedCheckpointError";
 }
 
-/** A checkpoint belongs to another run: other settings, other parameters, or another version of its format. */
+/**
+ * Thrown when a checkpoint belongs to another run: other settings, other parameters, or another version of the format.
+ */
 export class CheckpointMismatchError extends Error {
   override name = "CheckpointMismatchError";
 }

@@ -1,8 +1,8 @@
 import * as tf from "@tensorflow/tfjs";
 
 /**
- * The value of `loss` and its gradient for every parameter, by the parameter's name.
- * A parameter that the loss does not depend on is left out. The caller owns the tensors.
+ * The value of `loss` and its gradient for every parameter, by the parameter's name. A parameter that the loss does not
+ * depend on is left out. The caller owns the tensors.
  */
 export function parameterGradients(
   loss: () => tf.Scalar,
@@ -17,14 +17,14 @@ export function parameterGradients(
   return { loss: value, gradients };
 }
 
-/** Length of all tensors together, taken as one vector; the caller owns it. */
+/** Euclidean norm of all tensors taken as one vector; the caller owns it. */
 export function globalNorm(tensors: readonly tf.Tensor[]): tf.Scalar {
   return tf.tidy(() => tf.addN(tensors.map((tensor) => tensor.square().sum())).sqrt() as tf.Scalar);
 }
 
 /**
- * Factor that shortens a gradient of length `norm` to `maxNorm`, and 1 for one that is short enough
- * (`torch.nn.utils.clip_grad_norm_`, with its 1e-6 in the denominator).
+ * Factor that scales a gradient of norm `norm` down to `maxNorm`; 1 if it is short enough. As in
+ * `torch.nn.utils.clip_grad_norm_`, the denominator has 1e-6 added.
  */
 export function clipFactor(norm: number, maxNorm: number): number {
   if (!(maxNorm > 0))
@@ -33,7 +33,7 @@ export function clipFactor(norm: number, maxNorm: number): number {
 }
 
 /**
- * Gradients scaled together so that their global norm is at most `maxNorm`, and the norm they had.
+ * Scales all gradients by one factor so that their global norm is at most `maxNorm`; also returns their norm before.
  * Borrows `gradients`; the caller owns the result.
  */
 export function clipGradients(

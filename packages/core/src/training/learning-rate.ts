@@ -1,6 +1,6 @@
 /**
- * Learning rate that rises linearly over `warmupSteps` and then falls along half a cosine to `finalFraction` of its
- * height, which it would reach at step `totalSteps + 1` (Loshchilov & Hutter 2017, eq. 5, one cycle). Steps count from
+ * A learning rate that rises linearly over `warmupSteps` and then falls along half a cosine to `finalFraction` of its
+ * maximum, which it would reach at step `totalSteps + 1` (Loshchilov & Hutter 2017, eq. 5, one cycle). Steps count from
  * 1.
  */
 export function warmupCosine({

@@ -151,8 +151,8 @@ describe("A LoRA in training", () => {
     [{ rank: 2.5 }, "rank is 2.5"],
     [{ alpha: NaN }, "alpha is NaN"],
     [{ targets: [] }, "none is given"],
-    [{ targets: ["to_q", "to_w"] }, "to_w ends the name of no linear layer"],
-    [{ targets: ["norm1"] }, "norm1 ends the name of no linear layer"],
+    [{ targets: ["to_q", "to_w"] }, "no linear layer or convolution has a name that ends with to_w"],
+    [{ targets: ["norm1"] }, "no linear layer or convolution has a name that ends with norm1"],
   ])("refuses %j", (options, message) => {
     const before = tf.memory().numTensors;
     expect(() => start(options)).toThrow(message);

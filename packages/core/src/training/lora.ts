@@ -5,20 +5,20 @@ import type { Model } from "../models/model.js";
 import type { Parameter } from "../nn/parameter.js";
 import { writeSafetensors } from "../weights/write-safetensors.js";
 
-/** What a {@link TrainableLora} changes, and with how many numbers. */
+/** Which layers a {@link TrainableLora} changes, and by which rank. */
 export interface TrainableLoraOptions {
-  /** Which network of a pipeline this is; it begins the names in the file. Default "unet". */
+  /** Name of the network in a pipeline, which begins the names in the file. Default "unet". */
   part?: LoraPart;
   /** Rank of each change, a whole number from 1. Default 4. */
   rank?: number;
   /** The change is multiplied by alpha / rank. Default: the rank. */
   alpha?: number;
   /**
-   * Which modules are changed, by the ends of their names: linear layers and convolutions. Default: the four of every
+   * Which linear layers and convolutions to change, by the ends of their names. Default: the four layers of every
    * attention.
    */
   targets?: readonly string[];
-  /** Where the first values are drawn from. */
+  /** Source of the random initial values. */
   noise: NoiseSource;
 }
 
@@ -33,8 +33,8 @@ interface Pair {
 }
 
 /**
- * A low-rank adaptation in the making (Hu et al. 2022): W' = W + alpha / rank * up down, where W stays as it is and
- * `up`, zeros at first, and `down` learn.
+ * A low-rank adaptation that is being trained (Hu et al. 2022): W' = W + alpha / rank * up down. W is constant; `up`,
+ * which starts at zero, and `down` are trained.
  *
  *     const lora = new TrainableLora(unet, { rank: 4, noise });
  *     train({ parameters: lora.parameters(), loss: (context) => lora.within(() => lossOf(unet, context)), ... });
@@ -47,7 +47,7 @@ export class TrainableLora {
   readonly #alpha: number;
   readonly #targets: readonly string[];
 
-  /** @throws RangeError on a rank or alpha that is none, and on targets that name no layer of the network */
+  /** @throws RangeError if the rank or alpha is not valid, or a target names no layer of the network */
   constructor(
     model: Model,
     { part = "unet", rank = 4, alpha = rank, targets = ATTENTION, noise }: TrainableLoraOptions,
@@ -61,7 +61,7 @@ export class TrainableLora {
     [this.#part, this.#rank, this.#alpha, this.#targets] = [part, rank, alpha, targets];
     const chosen = chosenLayers(model, targets);
     for (const [module, parameter] of chosen) {
-      // Of a convolution, lora_A is one to `rank` channels and lora_B one of 1 x 1.
+      // For a convolution, lora_A is a convolution to `rank` channels and lora_B a 1 x 1 convolution.
       const [outFeatures, ...rest] = parameter.diskShape as [number, ...number[]];
       const bound = 1 / Math.sqrt(tf.util.sizeFromShape(rest));
       const draw = () =>
@@ -77,7 +77,7 @@ export class TrainableLora {
     }
   }
 
-  /** What learns, by the names that PEFT and diffusers give it; it stays the LoRA's. */
+  /** The trained variables, by the names that PEFT and diffusers use. They belong to the LoRA. */
   parameters(): Map<string, tf.Variable> {
     return new Map(
       [...this.#pairs].flatMap(([module, { down, up }]) => [
@@ -88,8 +88,8 @@ export class TrainableLora {
   }
 
   /**
-   * Runs `body`, which must not wait for anything, while the network computes with its changed weights; a gradient
-   * reaches the LoRA through them.
+   * Runs `body`, which must be synchronous, with the changed weights in the network. Gradients reach the LoRA through
+   * them.
    */
   within<T extends tf.TensorContainer>(body: () => T): T {
     const pairs = [...this.#pairs.values()];
@@ -108,8 +108,7 @@ export class TrainableLora {
   }
 
   /**
-   * Writes it as diffusers does, named as PEFT names it, with the settings in the file: `pipeline.loras.load(file)`
-   * reads it.
+   * Writes the LoRA as diffusers does, with PEFT's names and settings, so that `pipeline.loras.load(file)` reads it.
    */
   async save(file: string, { dtype = "F32" }: { dtype?: "F32" | "F16" } = {}): Promise<void> {
     const tensors = new Map(
@@ -131,7 +130,7 @@ export class TrainableLora {
   }
 }
 
-/** The layers whose module names end so: [name, weight]. */
+/** The layers whose names end with one of the targets: [name, weight]. */
 function chosenLayers(model: Model, targets: readonly string[]): [string, Parameter][] {
   const layers = [...model.namedParameters()]
     .filter(([name, { layout }]) => layout !== "same" && name.endsWith(".weight"))
@@ -141,7 +140,7 @@ function chosenLayers(model: Model, targets: readonly string[]): [string, Parame
   if (targets.length === 0 || idle.length > 0) {
     const ends = [...new Set(layers.map(([name]) => name.replace(/^.*\.(?=[a-z])/, "")))];
     throw new RangeError(
-      `TrainableLora: targets ${JSON.stringify(targets)}: ${idle.length ? `${idle.join(", ")} ends the name of no linear layer or convolution` : "none is given"}. ` +
+      `TrainableLora: targets ${JSON.stringify(targets)}: ${idle.length ? `no linear layer or convolution has a name that ends with ${idle.join(" or ")}` : "none is given"}. ` +
         `The network has: ${ends.join(", ")}.`,
     );
   }

@@ -4,67 +4,70 @@ import type { AdamWOptions } from "./adamw.js";
 import type { CheckpointStore } from "./checkpoint-file.js";
 import type { Json } from "./checkpoint.js";
 
-/** What the loss of one batch may depend on: a loss that depends on nothing else can be resumed bit for bit. */
+/** The arguments of the loss of one batch. A loss that depends on nothing else can be resumed bit for bit. */
 export interface BatchContext {
   /** Counts from 1. */
   readonly step: number;
-  /** Samples drawn before this batch: its j-th sample is `dataOrder(seed, size)(firstSample + j)`. */
+  /** Number of samples before this batch: its j-th sample is `dataOrder(seed, size)(firstSample + j)`. */
   readonly firstSample: number;
-  /** Random numbers of this batch alone. */
+  /** Random numbers for this batch only. */
   readonly noise: KeyedNoise;
 }
 
-/** A training run. Its checkpoint remembers the settings that decide the result, and refuses to go on with others. */
+/**
+ * A training run. Its checkpoint stores the settings that determine the result, and a run with other settings cannot
+ * continue from it.
+ */
 export interface TrainOptions {
-  /** What is trained; belongs to the caller. */
+  /** The parameters to train; they belong to the caller. */
   parameters: ReadonlyMap<string, tf.Variable>;
-  /** Mean loss of one batch. Runs inside a tidy. */
+  /** Mean loss of one batch. Called inside a tidy. */
   loss(context: BatchContext): tf.Scalar;
-  /** Steps of the whole run, those of an earlier part of it included. */
+  /** Steps of the whole run, including those before it was resumed. */
   steps: number;
-  /** Samples a batch: counts `firstSample` and the speed; the loss must draw that many. */
+  /** Samples per batch, for `firstSample` and the speed; the loss must use that many. */
   batchSize: number;
-  /** Batches a step, whose gradients are averaged. Default 1. */
+  /** Batches per step, whose gradients are averaged. Default 1. */
   accumulate?: number;
-  /** Source of all randomness. */
+  /** Seed of all random numbers. */
   seed: number;
   optimizer?: AdamWOptions;
-  /** Learning rate, or one for each step from 1. Default 1e-3. */
+  /** Learning rate, constant or as a function of the step (from 1). Default 1e-3. */
   schedule?: number | ((step: number) => number);
-  /** Longest gradient, as a global norm; longer ones are shortened. Default: none is. */
+  /** Largest global norm of the gradients; larger ones are scaled down. Default: no limit. */
   gradientClip?: number;
-  /** Keep an average of the weights (see Ema). Default: none. */
+  /** Decay of a moving average of the weights (see Ema). Default: no average. */
   emaDecay?: number;
   checkpoint?: {
-    /** A file name (Node), or another place. */
+    /** A file name (Node only), or a store. */
     to: string | CheckpointStore;
-    /** Steps between two; the last step always has one. */
+    /** Steps between two checkpoints; there is always one after the last step. */
     every: number;
-    /** Settings of the caller's own that a resumed run must share: sizes, data set, learning rate. */
+    /** The caller's own settings, which a resumed run must have in common: sizes, data set, learning rate. */
     settings?: Json;
   };
-  /** CSV file (Node only) with a row a step; a run that goes on without a checkpoint starts it afresh. */
+  /** CSV file (Node only) with one row per step. Without a checkpoint, each run starts the file anew. */
   log?: string;
   /**
-   * Called after each checkpoint, after the last step, and when a finished run is started again. `step` counts finished
-   * steps.
+   * Called after each checkpoint, after the last step, and when a finished run is started again. `step` is the number
+   * of finished steps.
    */
   onCheckpoint?(reached: { step: number; withEma: WithEma }): void | Promise<void>;
-  /** Stops after the step at hand: saves, then throws TrainingInterruptedError. */
+  /** Stops after the current step: saves, then throws TrainingInterruptedError. */
   signal?: AbortSignal;
 }
 
-/** Runs `body` while the parameters hold their average; without `emaDecay`, just runs it. */
+/** Runs `body` with the averaged weights in the parameters; without `emaDecay`, just runs it. */
 export type WithEma = <T>(body: () => T | Promise<T>) => Promise<T>;
 
-/** What `train` yields after each step, counted from 1; `learningRate` is the one it was made with. */
+/** What `train` yields after each step. `step` counts from 1; `learningRate` is the one of that step. */
 export interface TrainingStep {
   readonly step: number;
   readonly loss: number;
-  /** Before clipping. */
+  /** Global norm of the gradients before clipping. */
   readonly gradientNorm: number;
   readonly learningRate: number;
   readonly imagesPerSecond: number;
-  /** Valid until the next step is asked for. */
+  /** Valid until the next step begins. */
   readonly withEma: WithEma;
 }

@@ -177,7 +177,7 @@ describe("train with a checkpoint", () => {
     expect(readFileSync(file).equals(bytes)).toBe(true);
   });
 
-  it("notices any flipped byte, cut or empty file, and leaves it and the one before it", async () => {
+  it("notices any flipped byte, cut or empty file, and leaves it and the previous one", async () => {
     await run(tiny, { steps: 6, checkpoint: checkpoint() });
     const good = readFileSync(file);
     const before = readFileSync(`${file}.previous`);
@@ -228,13 +228,13 @@ describe("train with a checkpoint", () => {
     for (const temporary of temporaries) symlinkSync("/dev/full", temporary);
     const failure = run(tiny, { checkpoint: checkpoint() });
     await expect(failure).rejects.toThrow(CheckpointWriteError);
-    await expect(failure).rejects.toThrow(/ENOSPC.*untouched.*Make room/);
+    await expect(failure).rejects.toThrow(/ENOSPC.*untouched.*Free space/);
     expect(readFileSync(file).equals(good)).toBe(true);
     for (const temporary of temporaries) rmSync(temporary, { force: true });
     expect((await run(tiny, { checkpoint: checkpoint() }))[0]!.step).toBe(4);
   });
 
-  it("replaces a file only as a whole, and keeps the one before it", async () => {
+  it("replaces a file only as a whole, and keeps the previous one", async () => {
     const store = checkpointFile(file);
     expect(await store.read()).toBeUndefined();
     await store.write(new Uint8Array([1]));
@@ -312,9 +312,7 @@ describe("train's failures", () => {
 
   it("stops on a loss that is not finite though all gradients are", async () => {
     const loss: TrainOptions["loss"] = (context) => tiny.loss(context).add(tf.scalar(Infinity));
-    await expect(run(tiny, { loss })).rejects.toThrow(
-      /the loss is Infinity. Every single parameter and gradient is finite/,
-    );
+    await expect(run(tiny, { loss })).rejects.toThrow(/the loss is Infinity. All parameters and gradients are finite/);
   });
 
   it("never overwrites a checkpoint with numbers that are not finite", async () => {

@@ -8,11 +8,11 @@ import type { TrainingStep, TrainOptions } from "./train-options.js";
 import { TrainingRun } from "./training-run.js";
 
 /**
- * Trains `parameters` in place and yields after every step. With a checkpoint it goes on where an earlier run stopped,
- * with bit for bit the result of a run that was never stopped (on the same backend). It may be left at any time, by
- * `break`, an exception or `signal`: what it holds besides the parameters is freed.
+ * Trains `parameters` in place and yields after every step. With a checkpoint it continues where an earlier run
+ * stopped, and the result is the same bit for bit as without the stop (on the same backend). The loop may end at any
+ * time, by `break`, an exception or `signal`; then everything but the parameters is freed.
  *
- * @throws NonFiniteError when the loss or a gradient stops being a number
+ * @throws NonFiniteError when the loss or a gradient is not finite
  * @throws TrainingInterruptedError, CheckpointWriteError, DamagedCheckpointError, CheckpointMismatchError
  */
 export async function* train(options: TrainOptions): AsyncGenerator<TrainingStep, void, undefined> {
@@ -41,8 +41,8 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainingStep
         throw new TrainingInterruptedError(
           `Training stopped after step ${run.step} of ${steps}. ` +
             (store
-              ? `It is saved in ${store.name}: run again to go on.`
-              : "Nothing is saved: no checkpoint was asked for."),
+              ? `It is saved in ${store.name}; run again to continue.`
+              : "Nothing is saved, because there is no checkpoint option."),
           run.step,
         );
       }
@@ -57,7 +57,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainingStep
     }
   } finally {
     run.dispose();
-    // Rows that do not get to the disk now are made again by the run that goes on from the last checkpoint.
+    // Rows that are lost now are written again by the run that continues from the last checkpoint.
     await log?.flush().catch(() => undefined);
   }
 }

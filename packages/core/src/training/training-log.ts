@@ -1,6 +1,6 @@
 import { fileExists, nodeFiles, readText, writeText } from "../platform/files.js";
 
-/** One line of the log. */
+/** One row of the log. */
 export interface LogRow {
   readonly step: number;
   readonly loss: number;
@@ -12,9 +12,8 @@ export interface LogRow {
 const HEADER = "step,loss,gradient_norm,learning_rate,images_per_second\n";
 
 /**
- * A training log as CSV (Node only): one row a step, none missing and none twice, however often a run is killed and
- * resumed. That holds because rows are on the disk before the checkpoint of their step is, and a resumed run first
- * drops the rows after its checkpoint.
+ * A training log as CSV (Node only): exactly one row per step, even if a run is killed and resumed many times. Rows are
+ * flushed to the disk before the checkpoint of their step, and a resumed run first drops the rows after its checkpoint.
  */
 export class TrainingLog {
   #waiting: string[] = [];
@@ -22,7 +21,7 @@ export class TrainingLog {
 
   constructor(readonly path: string) {}
 
-  /** Keeps the header and the whole rows up to `step`: what comes later will be written again. */
+  /** Keeps the header and the complete rows up to `step`; later rows will be written again. */
   async rewind(step: number): Promise<void> {
     const text = (await fileExists(this.path)) ? await readText(this.path) : "";
     const rows = text.split("\n").slice(1, -1);
@@ -33,13 +32,13 @@ export class TrainingLog {
 
   /** Adds a row; rows reach the file about once a second. */
   async add({ step, loss, gradientNorm, learningRate, imagesPerSecond }: LogRow): Promise<void> {
-    // Nine digits tell every float32 from its neighbours.
+    // Nine digits are enough to identify every float32.
     const numbers = [loss, gradientNorm, learningRate].map((value) => String(Number(value.toPrecision(9))));
     this.#waiting.push(`${step},${numbers.join(",")},${imagesPerSecond.toPrecision(4)}\n`);
     if (performance.now() - this.#flushedAt > 1000) await this.flush();
   }
 
-  /** Appends the waiting rows in one write and, with `sync`, waits until the disk has them. */
+  /** Appends the waiting rows in one write. With `sync`, waits until they are on the disk. */
   async flush({ sync = false } = {}): Promise<void> {
     const { open } = await nodeFiles(`Writing ${this.path}`);
     const file = await open(this.path, "a");

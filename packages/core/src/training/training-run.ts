@@ -9,7 +9,7 @@ import { CheckpointMismatchError, DamagedCheckpointError, NonFiniteError } from 
 import { clipFactor, globalNorm, parameterGradients } from "./gradients.js";
 import type { TrainingStep, TrainOptions, WithEma } from "./train-options.js";
 
-/** The state of a training run between steps: everything that {@link train} owns and a checkpoint holds. */
+/** The state of a training run between steps: everything that `train` owns and a checkpoint stores. */
 export class TrainingRun {
   /** Steps finished. */
   step = 0;
@@ -31,7 +31,7 @@ export class TrainingRun {
 
   readonly withEma: WithEma = async (body) => (this.#ema ? this.#ema.use(body) : body());
 
-  /** Makes one step. On a {@link NonFiniteError} the parameters are as they were before it. */
+  /** Trains one step. If it throws a {@link NonFiniteError}, the parameters are as they were before. */
   async next(): Promise<TrainingStep> {
     const { batchSize, accumulate = 1, gradientClip } = this.options;
     const started = performance.now();
@@ -99,7 +99,7 @@ export class TrainingRun {
     const where =
       names.length > 0
         ? `${names[0]} is the first of ${names.length} parameters (of ${this.options.parameters.size}) whose ${kind} is not finite.`
-        : "Every single parameter and gradient is finite.";
+        : "All parameters and gradients are finite.";
     return new NonFiniteError(
       `Training stopped at step ${step}: the loss is ${loss}. ${where} ` +
         "The parameters are as they were before this step, and no checkpoint was written. " +
@@ -114,7 +114,7 @@ export class TrainingRun {
     await store.write(await encodeCheckpoint(await this.#checkpoint()));
   }
 
-  /** Takes up the stored state, if there is one. */
+  /** Loads the stored state, if there is one. */
   async resume(store: CheckpointStore): Promise<void> {
     const bytes = await store.read();
     if (!bytes) return;
@@ -122,7 +122,7 @@ export class TrainingRun {
       if (error instanceof DamagedCheckpointError) {
         throw new DamagedCheckpointError(
           `The checkpoint ${store.name} is damaged: ${error.message}. It was left as it is. ` +
-            `Put the one before it in its place to go on from there (a file's is ${store.name}.previous), or move it away to start again.`,
+            `Replace it by the previous one to continue from there (for a file, ${store.name}.previous), or move it away to start again.`,
         );
       }
       if (error instanceof CheckpointMismatchError)
@@ -133,7 +133,7 @@ export class TrainingRun {
     if (differences.length > 0) {
       throw new CheckpointMismatchError(
         `The checkpoint ${store.name} belongs to a run with other settings (${differences.slice(0, 5).join("; ")}). ` +
-          "It was left as it is. Use the old settings to go on, or another file to start a new run.",
+          "It was left as it is. Use the old settings to continue, or another file to start a new run.",
       );
     }
     const part = (prefix: string) =>
@@ -160,7 +160,7 @@ export class TrainingRun {
     return { step: this.step, settings: this.#settings(), tensors };
   }
 
-  /** What a resumed run must have in common with the one that was stopped. */
+  /** The settings that a resumed run must have in common with the stopped one. */
   #settings(): Json {
     const { seed, steps, batchSize, accumulate = 1, gradientClip, emaDecay, checkpoint, parameters } = this.options;
     const sampledSteps = [0, 0.25, 0.5, 0.75, 1].map((share) => Math.max(1, Math.round(share * steps)));
@@ -185,7 +185,7 @@ export class TrainingRun {
   }
 }
 
-/** The numbers of scalars, fetched together; takes over all but the first. */
+/** The values of two scalars, fetched together; disposes the second. */
 async function readOnce([loss, norm]: [tf.Scalar, tf.Scalar]): Promise<Float32Array> {
   const both = tf.tidy(() => tf.stack([loss, norm]));
   norm.dispose();

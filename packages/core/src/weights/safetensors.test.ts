@@ -262,7 +262,7 @@ describe("Writing", () => {
     const x = { dtype: "F32", shape: [3], data: new Float32Array(3) } as const;
     const inFile = writeSafetensors(join(place, "file", "a.safetensors"), { x });
     await expect(inFile).rejects.toThrow(FileWriteError);
-    await expect(inFile).rejects.toThrow(/a\.safetensors cannot be written: .*Make room, or give another place/);
+    await expect(inFile).rejects.toThrow(/a\.safetensors cannot be written: .*Free space, or give another path/);
     const overFolder = writeSafetensors(place, { x });
     await expect(overFolder).rejects.toThrow(FileWriteError);
     expect(await readdir(place)).toEqual(["file"]);

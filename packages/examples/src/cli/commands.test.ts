@@ -380,7 +380,7 @@ describe("diffusion convert", () => {
     expect(await runCommand(["convert", join(folder, "model.ckpt"), join(out, "e"), "--config", sd])).toBe(1);
     expect(complained.pop()).toMatch(/pickle.*Convert it to safetensors/);
     expect(await runCommand(["convert", sd, join(folder, "model.ckpt", "inside")])).toBe(1);
-    expect(complained.pop()).toMatch(/cannot be written: .*Make room, or give another place\.$/);
+    expect(complained.pop()).toMatch(/cannot be written: .*Free space, or give another path\.$/);
     expect(await readdir(out)).toEqual([]);
   });
 });
