@@ -27,6 +27,14 @@ describe("Documents", () => {
     expect(commands.filter(({ name }) => !(name in scripts))).toEqual([]);
   });
 
+  it("list every name of core's first entry, and no other, in docs/imports.md", () => {
+    const entry = read("packages/core/src/index.ts").matchAll(/^export (?:type )?\{([^}]*)\}/gm);
+    const exported = [...entry].flatMap(([, names]) => names.match(/\w+(?=\s*(,|$))/g) ?? []);
+    const [, table] = read("docs/imports.md").split(/^## /m);
+    const listed = [...table.matchAll(/`(\w+)`/g)].map(([, name]) => name);
+    expect(listed.sort()).toEqual(exported.sort());
+  });
+
   it("name files that are there", () => {
     const paths = named(/(?<![\w@/.-])((?:packages|docs|scripts)\/[\w./-]*\w)/g);
     expect(paths.length).toBeGreaterThan(20);
