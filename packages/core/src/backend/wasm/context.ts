@@ -71,8 +71,9 @@ export class WasmContext {
   }
 
   /** Calls a SIMD function on all threads. `argumentsOf` gives the arguments of one part of the cut. */
-  run<Name extends ParallelName>(name: Name, cut: Cut, argumentsOf: (part: Part) => Parameters<SimdFunctions[Name]>) {
-    this.#call(name, this.#partsOf(cut), cut, argumentsOf);
+  run<Name extends ParallelName>(name: Name, cut: Cut, argumentsOf: (part: Part) => Arguments<Name>): void {
+    if (this.#isWhole(cut)) this.#callWhole(name, cut, argumentsOf);
+    else this.#callParts(name, partsOf(cut, this.threads.count), cut, argumentsOf);
   }
 
   /**
@@ -83,37 +84,54 @@ export class WasmContext {
     name: Name,
     cut: Cut,
     { sums, length }: { sums: readonly number[]; length: number },
-    argumentsOf: (part: Part, sums: readonly number[]) => Parameters<SimdFunctions[Name]>,
+    argumentsOf: (part: Part, sums: readonly number[]) => Arguments<Name>,
   ): void {
-    const parts = this.#partsOf(cut);
-    if (parts.length === 1) return this.#call(name, parts, cut, (part) => argumentsOf(part, sums));
+    if (this.#isWhole(cut)) return this.#callWhole(name, cut, (part) => argumentsOf(part, sums));
+    const parts = partsOf(cut, this.threads.count);
     const bytes = FLOAT_BYTES * length;
     withScratch(this.backend, sums.length * parts.length * bytes, (scratch) => {
       const sumsOf = (part: number) => sums.map((_, i) => scratch + (i * parts.length + part) * bytes);
-      this.#call(name, parts, cut, (part, i) => argumentsOf(part, sumsOf(i)));
+      this.#callParts(name, parts, cut, (part, i) => argumentsOf(part, sumsOf(i)));
       sumsOf(0).forEach((from, i) => this.simd.sumOver(from, 1, parts.length, length, 1, sums[i]!));
     });
   }
 
-  #partsOf(cut: Cut) {
-    return partsOf(cut, cut.count * cut.work < this.leastWork ? 1 : this.threads.count);
+  /** Whether the call is not worth a second thread. */
+  #isWhole({ count, work, step = 1 }: Cut): boolean {
+    return this.threads.count === 1 || count * work < this.leastWork || count <= step;
   }
 
-  #call<Name extends ParallelName>(
+  /** On this thread. A network makes a thousand of these calls, so no lists of parts are made. */
+  #callWhole<Name extends ParallelName>(
+    name: Name,
+    { count, scratch }: Cut,
+    argumentsOf: (part: Part) => Arguments<Name>,
+  ): void {
+    const call = this.simd[name] as (...values: Arguments<Name>) => void;
+    if (!scratch) call(...argumentsOf({ from: 0, size: count, scratch: 0 }));
+    else {
+      withScratch(this.backend, scratch(count), (scratch) => call(...argumentsOf({ from: 0, size: count, scratch })));
+    }
+  }
+
+  #callParts<Name extends ParallelName>(
     name: Name,
     parts: readonly Omit<Part, "scratch">[],
     { scratch }: Cut,
-    argumentsOf: (part: Part, i: number) => Parameters<SimdFunctions[Name]>,
+    argumentsOf: (part: Part, i: number) => Arguments<Name>,
   ): void {
-    const call = (addresses: (part: number) => number) => {
-      const calls = parts.map((part, i) => argumentsOf({ ...part, scratch: addresses(i) }, i));
-      this.threads.run(name, calls);
-    };
+    const call = (addressOf: (part: number) => number) =>
+      this.threads.run(
+        name,
+        parts.map(({ from, size }, i) => argumentsOf({ from, size, scratch: addressOf(i) }, i)),
+      );
     if (!scratch) return call(() => 0);
     const bytes = apart(scratch(Math.max(...parts.map(({ size }) => size))));
     withScratch(this.backend, parts.length * bytes, (first) => call((part) => first + part * bytes));
   }
 }
+
+type Arguments<Name extends ParallelName> = Parameters<SimdFunctions[Name]>;
 
 /** So many bytes and two cache lines more, so that no two threads write to neighbouring lines. */
 function apart(bytes: number): number {
