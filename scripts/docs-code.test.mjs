@@ -51,6 +51,11 @@ describe("The code in README files and in docs", () => {
     expect(blocks.map(({ where }) => where)).toContainEqual(expect.stringContaining("docs/training.md"));
   });
 
+  it("runs, unless only a bundler can run it", () => {
+    const compiledOnly = blocks.filter(({ isRun }) => !isRun).map(({ where }) => where.replace(/:\d+$/, ""));
+    expect(compiledOnly).toEqual(["docs/backends.md"]);
+  });
+
   it("has no type errors", () => {
     const program = ts.createProgram([...blocks.map(({ file }) => file), join(programs, "bundler.d.ts")], OPTIONS);
     const errors = ts.getPreEmitDiagnostics(program).map(({ file, messageText }) => {
