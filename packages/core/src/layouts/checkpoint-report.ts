@@ -2,31 +2,31 @@ import type { CheckpointFamily } from "./families.js";
 import type { PredictionGuess } from "./prediction.js";
 import type { TensorTotals } from "./tensor-totals.js";
 
-/** What kind of thing a checkpoint is. */
+/** Kinds of checkpoints. */
 export type CheckpointKind =
   "pipeline folder" | "model folder" | "single file" | "network" | "lora" | "textual inversion" | "unknown";
 
-/** One network of a checkpoint, or one set of its weights where it has several. */
+/** One network of a checkpoint, or one of several sets of its weights. */
 export interface CheckpointPart extends TensorTotals {
-  /** As in a diffusers folder: `unet`, `vae`, `text_encoder`, …; "other" for what belongs to none. */
+  /** Name as in a diffusers folder: `unet`, `vae`, `text_encoder`, …; "other" for tensors of no known network. */
   name: string;
-  /** The class that its config names. */
+  /** Class named by its config. */
   className?: string;
-  /** Which of several sets of weights, such as "fp16". */
+  /** Variant of this set of weights, such as "fp16". */
   variant?: string;
 }
 
-/** What a checkpoint says of itself without its weights being read. */
+/** What is known of a checkpoint without reading its weights. */
 export interface CheckpointReport {
   kind: CheckpointKind;
-  /** Missing where neither names nor sizes tell. */
+  /** Missing if neither names nor sizes show it. */
   family?: CheckpointFamily;
   parts: CheckpointPart[];
   prediction?: PredictionGuess;
-  /** Height and width in pixels that it was trained for. */
+  /** Height and width in pixels of the pictures it was trained on. */
   pictureSize?: number;
-  /** Channels that the UNet reads: 4, or 9 for inpainting. */
+  /** Input channels of the UNet: 4, or 9 for inpainting. */
   inChannels?: number;
-  /** What else is worth knowing: averaged weights, the rank of a LoRA, … */
+  /** Other facts: averaged weights, the rank of a LoRA, … */
   notes: string[];
 }

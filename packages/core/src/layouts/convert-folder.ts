@@ -11,15 +11,15 @@ import type { SafetensorsFile } from "../weights/safetensors.js";
 /** Which weights to read, and how to write them. */
 export interface ConvertFolderOptions
   extends CopyOptions, Pick<HubModelOptions, "onProgress">, Pick<SaveOptions, "maxShardBytes"> {
-  /** Which of several sets of weights to read: "fp16". */
+  /** Variant of the weights to read, such as "fp16". */
   variant?: string;
-  /** What the files that are written are marked with. Default: nothing. */
+  /** Variant in the names of the written files. Default: none. */
   saveVariant?: string;
 }
 
 /**
- * Writes a pipeline folder of diffusers anew, in another precision or in other shards: copied tensor by tensor. All is
- * checked before anything is written. Networks of no class that is known here, such as safety checkers, become absent.
+ * Writes a copy of a diffusers pipeline folder in another precision or other shards, tensor by tensor. Everything is
+ * checked before anything is written. Networks of an unknown class, such as safety checkers, are left out.
  *
  * @param from a folder, or a model of the hub
  * @throws WeightsFormatError if the folder has no index; those of loadModel for networks that do not fit

@@ -13,16 +13,16 @@ import type { Piece } from "./file-view.js";
 import { ldmUnetName, ldmVaeName } from "../weights/ldm-names.js";
 import { openClipPiece } from "./open-clip.js";
 
-/** Which weights of the folder to take, and how finely to write them. */
+/** Which weights of the folder to copy, and in which precision. */
 export interface ToFileOptions extends CopyOptions {
-  /** Which of several sets of weights: "fp16". */
+  /** Variant of the weights to read, such as "fp16". */
   variant?: string;
 }
 
 /**
- * Writes a pipeline folder of diffusers as one file in the layout of latent diffusion's first code, which other
- * programs open: the inverse of singleFileToFolder. Copied tensor by tensor; all is checked before anything is written.
- * Configs, vocabulary and scheduler have no place in such a file, but for what the network predicts.
+ * Writes a diffusers pipeline folder as one file in the layout of the original latent diffusion code, which other
+ * programs open: the inverse of singleFileToFolder. Copies tensor by tensor, and checks everything before it writes
+ * anything. Such a file holds no configs, vocabulary or scheduler, except for the prediction type.
  *
  * @throws WeightsFormatError if the parts are of no known family; WeightsMismatchError, WeightsReadError for those that
  *   do not fit
@@ -46,7 +46,7 @@ export async function folderToSingleFile(folder: string, path: string, options: 
   }
 }
 
-/** By its text encoders; OpenCLIP's towers alone have the exact GELU. */
+/** The family, by its text encoders: only OpenCLIP's have the exact GELU. */
 async function familyOfFolder(folder: string): Promise<CheckpointFamily> {
   const has = (part: string) => fileExists(joinPath(folder, part, "config.json"));
   const [first, second] = [await has("text_encoder"), await has("text_encoder_2")];
@@ -57,7 +57,7 @@ async function familyOfFolder(folder: string): Promise<CheckpointFamily> {
   );
 }
 
-/** Where a part's parameters go. */
+/** Where the parameters of a part are stored. */
 function pieceOf(part: string, model: Model, family: CheckpointFamily): (name: string) => Piece {
   if (model instanceof UNet2DConditionModel)
     return (name) => ({ stored: UNET_PREFIX + ldmUnetName(name, model.config) });
@@ -73,7 +73,7 @@ function pieceOf(part: string, model: Model, family: CheckpointFamily): (name: s
 }
 
 /**
- * The tensors under their other names: stacked where three share one, turned round, or with the axes of a 1x1
+ * The tensors under the names of the file: stacked where three share a tensor, transposed, or with the axes of a 1x1
  * convolution.
  */
 function gathered(
@@ -94,7 +94,7 @@ function gathered(
   return tensors;
 }
 
-/** The first code projected with 1x1 convolutions in the autoencoder's attention. */
+/** The original code uses 1x1 convolutions as projections in the autoencoder's attention. */
 function asConvolution(stored: string, tensor: TensorToWrite): TensorToWrite {
   const isProjection = /\.mid\.attn_1\.(q|k|v|proj_out)\.weight$/.test(stored);
   return isProjection ? { ...tensor, shape: [...tensor.shape, 1, 1] } : tensor;

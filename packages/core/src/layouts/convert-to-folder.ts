@@ -8,7 +8,7 @@ import type { CheckpointFamily } from "./families.js";
 import { singleFileParts, type SingleFileOptions } from "./single-file.js";
 import { tokenizersFor } from "./vocabulary.js";
 
-/** What to write, and what the single file does not say. */
+/** How to write the folder, and the facts that the single file lacks. */
 export interface ToFolderOptions extends SingleFileOptions, Omit<SaveOptions, "dtype"> {
   /** Ends the copying before the next tensor: no file is left half written. */
   signal?: AbortSignal;
@@ -19,14 +19,14 @@ export interface ToFolderOptions extends SingleFileOptions, Omit<SaveOptions, "d
   tokenizer?: string;
 }
 
-/** diffusers' class that draws with each family, and what else its index says. */
+/** The pipeline class of diffusers for each family, and the other entries of its index. */
 const PIPELINES: Readonly<Record<CheckpointFamily, Record<string, unknown> & { _class_name: string }>> = {
   sd1: { _class_name: "StableDiffusionPipeline", requires_safety_checker: false },
   sd2: { _class_name: "StableDiffusionPipeline", requires_safety_checker: false },
   sdxl: { _class_name: "StableDiffusionXLPipeline", force_zeros_for_empty_prompt: true },
   "sdxl-refiner": { _class_name: "StableDiffusionXLImg2ImgPipeline", requires_aesthetics_score: true },
 };
-/** Parts that diffusers asks for and that can be absent. */
+/** Parts that diffusers expects and that may be absent. */
 const ABSENT: Readonly<Record<CheckpointFamily, string[]>> = {
   sd1: ["safety_checker", "feature_extractor", "image_encoder"],
   sd2: ["safety_checker", "feature_extractor", "image_encoder"],
@@ -35,11 +35,11 @@ const ABSENT: Readonly<Record<CheckpointFamily, string[]>> = {
 };
 
 /**
- * Writes a single file (see loadSingleFile) as a folder of diffusers: copied tensor by tensor, so that the memory of
- * one is enough. All is checked before anything is written, and the index is written last, so that a folder with one is
- * a whole one.
+ * Writes a single file (see loadSingleFile) as a diffusers folder. Copies tensor by tensor, so that only one is in
+ * memory. Everything is checked before anything is written. The index is written last, so that a folder with an index
+ * is complete.
  *
- * @throws WeightsReadError without a vocabulary, which single files do not hold; those of loadSingleFile
+ * @throws WeightsReadError without a vocabulary, which single files lack; the errors of loadSingleFile
  */
 export async function singleFileToFolder(
   from: BytesFrom,

@@ -4,23 +4,23 @@ import type { UNet2DConditionConfig } from "../models/unet/unet-2d-condition-con
 import { WeightsFormatError } from "../weights/errors.js";
 import type { SafetensorsFile } from "../weights/safetensors.js";
 
-/** The published kinds of latent diffusion models that come as one file. */
+/** The published families of latent diffusion models that come as one file. */
 export type CheckpointFamily = "sd1" | "sd2" | "sdxl" | "sdxl-refiner";
 
-/** Where the networks of a single file begin, and what they are. */
+/** The prefixes of the networks in a single file, and their configs. */
 export interface FamilyLayout {
   unet: Partial<UNet2DConditionConfig>;
   vae: Partial<AutoencoderKLConfig>;
-  /** By the names of a diffusers folder. */
+  /** By their names in a diffusers folder. */
   textEncoders: Partial<Record<"text_encoder" | "text_encoder_2", TextEncoderLayout>>;
-  /** As its `scheduler_config.json` would be. */
+  /** The contents of its `scheduler_config.json`. */
   scheduler: Record<string, unknown>;
 }
 
 /** A text encoder inside a single file. */
 export interface TextEncoderLayout {
   prefix: string;
-  /** Under whose names. */
+  /** Whose names its parameters have. */
   names: "transformers" | "openclip";
   className: "CLIPTextModel" | "CLIPTextModelWithProjection";
   config: Partial<CLIPTextConfig>;
@@ -121,9 +121,9 @@ export const FAMILIES: Readonly<Record<CheckpointFamily, FamilyLayout>> = {
 };
 
 /**
- * Which family a single file belongs to, from the names in it.
+ * The family of a single file, from the names of its tensors.
  *
- * @throws WeightsFormatError if it holds no UNet of latent diffusion's code, or no text encoder that tells the family
+ * @throws WeightsFormatError if it holds no UNet in the original layout, or no text encoder that shows the family
  */
 export function checkpointFamily({ name, tensors }: SafetensorsFile): CheckpointFamily {
   const has = (prefix: string) => [...tensors.keys()].some((key) => key.startsWith(prefix));

@@ -2,19 +2,22 @@ import { decodeNumbers, dtypeBytes, type NumberArray } from "../weights/dtypes.j
 import type { SafetensorsFile } from "../weights/safetensors.js";
 import type { TensorInfo } from "../weights/safetensors-header.js";
 
-/** Where a tensor is found in a file of another layout. */
+/** Where to find a tensor in a file of another layout. */
 export interface Piece {
-  /** Its name there. */
+  /** Its name in the file. */
   stored: string;
-  /** Which third of it along the first axis: OpenCLIP stacks the projections of queries, keys and values. */
+  /**
+   * Which third of the stored tensor, along its first axis: OpenCLIP stacks the projections of queries, keys and
+   * values.
+   */
   third?: 0 | 1 | 2;
-  /** Whether the two axes of the matrix are exchanged. */
+  /** Whether the matrix is transposed. */
   transposed?: boolean;
 }
 
 /**
- * A file under other names: what `pieces` finds in it, by the names of `pieces`, and what `known` says belongs to the
- * same network but is not among them, by its own name. Nothing is read before it is asked for.
+ * A view of a file under other names: its tensors under the names in `pieces`, and, under their own names, those of the
+ * same network (see `known`) that are not in `pieces`. Tensors are read only on demand.
  */
 export function viewOf(
   file: SafetensorsFile,

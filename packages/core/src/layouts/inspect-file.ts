@@ -5,7 +5,7 @@ import type { CheckpointPart, CheckpointReport } from "./checkpoint-report.js";
 import { pictureSizeOf, predictionOf } from "./prediction.js";
 import { totalsOf } from "./tensor-totals.js";
 
-/** Width of the text states that cross-attention reads, which differs from family to family. */
+/** Width of the text states that cross-attention reads in each family. */
 const CONTEXT_WIDTHS: Readonly<Record<number, CheckpointFamily>> = {
   768: "sd1",
   1024: "sd2",
@@ -18,7 +18,7 @@ export function familyOfWidth(width: number | undefined): CheckpointFamily | und
   return width === undefined ? undefined : CONTEXT_WIDTHS[width];
 }
 
-/** Lone networks by a name that no other has, with the names they go by. */
+/** Patterns of tensor names that identify a lone network, and the network's name. */
 const NETWORKS: readonly [RegExp, string][] = [
   [/(^|\.)(controlnet_cond_embedding|control_model|input_hint_block)\./, "controlnet"],
   [/^(model\.diffusion_model\.)?(down_blocks|input_blocks)\./, "unet"],
@@ -28,7 +28,7 @@ const NETWORKS: readonly [RegExp, string][] = [
 const LORA = /^lora_(unet|te\d?)_|[._]lora\.(down|up)\.|\.lora_(A|B|down|up)\.|\.lora_linear_layer\./;
 const EMBEDDING = /^(emb_params|clip_[lg]|<.*>|string_to_param.*|[^.]+)$/;
 
-/** What one safetensors file is, by the names in it. Borrows the file. */
+/** Inspects one safetensors file, by the names of its tensors. Borrows the file. */
 export async function inspectFile(file: SafetensorsFile): Promise<CheckpointReport> {
   const names = [...file.tensors.keys()];
   if (names.some((name) => LORA.test(name))) return loraReport(file);
@@ -85,7 +85,7 @@ function familyOrNone(file: SafetensorsFile): CheckpointFamily | undefined {
   }
 }
 
-/** Width of what cross-attention reads, from the first of its key projections. */
+/** Width of the text states, from the first key projection of cross-attention. */
 function contextWidth(tensors: SafetensorsFile["tensors"]): number | undefined {
   for (const [name, { shape }] of tensors) if (/attn2[._]to_k\.weight$/.test(name)) return shape[1];
   return undefined;

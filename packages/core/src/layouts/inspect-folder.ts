@@ -12,7 +12,7 @@ import { totalsOf } from "./tensor-totals.js";
 
 type Config = Record<string, unknown>;
 
-/** What a folder is: a whole pipeline (`model_index.json`) or one network (`config.json`). */
+/** Inspects a folder: a pipeline (`model_index.json`) or one network (`config.json`). */
 export async function inspectFolder(folder: string): Promise<CheckpointReport> {
   if (await fileExists(joinPath(folder, "model_index.json"))) return pipelineReport(folder);
   if (await fileExists(joinPath(folder, "config.json"))) {
@@ -54,12 +54,12 @@ async function pipelineReport(folder: string): Promise<CheckpointReport> {
   return report;
 }
 
-/** diffusers leaves out what is at its default, epsilon. */
+/** diffusers omits a prediction type at its default, epsilon. */
 function statedPrediction({ prediction_type: type = "epsilon", _class_name: name }: Config): PredictionGuess {
   return { type: String(type), certainty: "stated", reason: `scheduler_config.json (${String(name)}) says so` };
 }
 
-/** Pixels a latent along each side, by the autoencoder beside the UNet. */
+/** Pixels per latent along each side, by the config of the autoencoder. */
 async function latentFactor(folder: string): Promise<number> {
   const vae = joinPath(folder, "vae");
   if (!(await fileExists(joinPath(vae, "config.json")))) return LATENT_FACTOR;
@@ -67,7 +67,7 @@ async function latentFactor(folder: string): Promise<number> {
   return Array.isArray(widths) && widths.length > 0 ? 2 ** (widths.length - 1) : LATENT_FACTOR;
 }
 
-/** That of the published Stable Diffusions. */
+/** The factor of the published Stable Diffusion models. */
 const LATENT_FACTOR = 8;
 
 function unetFacts(
@@ -90,10 +90,10 @@ function partNameOf(className: string): string {
   return className === "AutoencoderKL" ? "vae" : className;
 }
 
-/** `diffusion_pytorch_model.fp16-00001-of-00002.safetensors` in parts. */
+/** Matches names such as `diffusion_pytorch_model.fp16-00001-of-00002.safetensors`. */
 const WEIGHTS_FILE = /^(?:diffusion_pytorch_model|model)(?:\.([^.]+?))?(?:-\d+-of-\d+)?\.safetensors$/;
 
-/** One entry for each set of weights that lies in a folder. */
+/** One entry for each set of weights in a folder. */
 async function partsOf(folder: string, name: string, className: string): Promise<CheckpointPart[]> {
   const sets = new Map<string | undefined, TensorInfo[]>();
   for (const fileName of await listFolder(folder)) {

@@ -7,12 +7,12 @@ import { inspectFile } from "./inspect-file.js";
 import { inspectFolder } from "./inspect-folder.js";
 
 /**
- * Says what a checkpoint is, from headers and config files alone: a folder of diffusers or transformers, a single file
- * of any family, a lone network, a LoRA, a textual inversion, or a folder that holds one of these. Takes milliseconds
- * and no memory, whatever the size.
+ * Inspects a checkpoint by its headers and config files: a folder of diffusers or transformers, a single file of any
+ * family, a lone network, a LoRA, a textual inversion, or a folder with one of these. Takes milliseconds and little
+ * memory, whatever the size.
  *
- * @throws WeightsFormatError for a file that is not safetensors, saying what it seems to be; WeightsReadError if
- *   nothing is there
+ * @throws WeightsFormatError if a file is not safetensors; the message says what it seems to be. WeightsReadError if
+ *   there is nothing
  */
 export async function inspectCheckpoint(from: BytesFrom): Promise<CheckpointReport> {
   const isPath = typeof from === "string" && !/^(https?|blob|data|file):/i.test(from);

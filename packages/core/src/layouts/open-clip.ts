@@ -11,8 +11,8 @@ const MODULES: readonly [RegExp, string][] = [
 ];
 
 /**
- * Where OpenCLIP keeps a parameter of transformers' text tower, without the prefix of the network: the projections of
- * queries, keys and values are stacked, the projection of the sentence vector is transposed.
+ * Where OpenCLIP stores a parameter of transformers' text tower, without the prefix of the network. The projections of
+ * queries, keys and values are stacked, and the text projection is transposed.
  */
 export function openClipPiece(name: string): Piece {
   if (name === "text_projection.weight") return { stored: "text_projection", transposed: true };

@@ -1,21 +1,21 @@
 import type { SafetensorsFile } from "../weights/safetensors.js";
 import { type CheckpointFamily, FAMILIES } from "./families.js";
 
-/** What the UNet was trained to predict, and how that is known. */
+/** The prediction type of a UNet, and how it is known. */
 export interface PredictionGuess {
   type: string;
-  /** "stated" where the checkpoint says so, "guessed" from what its family was published with. */
+  /** "stated" by the checkpoint, or "guessed" from what its family was published with. */
   certainty: "stated" | "guessed";
   reason: string;
 }
 
 /**
- * `global_step` of Stable Diffusion 2's 512 pixel base, by which diffusers knows it: it alone of its family predicts
- * noise.
+ * `global_step` of Stable Diffusion 2 base (512 pixels), by which diffusers recognises it: the only one of its family
+ * that predicts noise.
  */
 const SD2_BASE_STEPS = 875_000;
 
-/** What a single file says, or leaves to guess, of what its UNet predicts. Borrows the file. */
+/** The prediction type of a single file, stated or guessed. Borrows the file. */
 export async function predictionOf(file: SafetensorsFile, family: CheckpointFamily): Promise<PredictionGuess> {
   const key = file.metadata["modelspec.predict_key"] ?? file.metadata["modelspec.prediction_type"];
   if (key) {
@@ -42,7 +42,7 @@ async function trainedSteps(file: SafetensorsFile): Promise<number | undefined> 
   return isNumber ? Number((await file.read("global_step"))[0]) : undefined;
 }
 
-/** Height and width in pixels that a family was trained for. */
+/** Height and width in pixels of the pictures a family was trained on. */
 export function pictureSizeOf(family: CheckpointFamily, predictionType: string): number {
   const isBase = family === "sd2" && predictionType === "epsilon";
   return isBase ? 512 : (FAMILIES[family].unet.sample_size as number) * 8;

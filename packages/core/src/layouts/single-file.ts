@@ -22,19 +22,20 @@ import { ldmUnetName, ldmVaeName } from "../weights/ldm-names.js";
 import { openClipPiece } from "./open-clip.js";
 import { pictureSizeOf, predictionOf } from "./prediction.js";
 
-/** How to read a checkpoint that is one file. */
+/** How to read a single-file checkpoint. */
 export interface SingleFileOptions {
   /**
-   * A folder of diffusers whose `config.json` files say what the networks are, for models that are not of the published
-   * sizes; or the name "owner/name" of one on the hub. Default: the family's own sizes.
+   * A diffusers folder, or a model on the hub ("owner/name"), with the `config.json` files of the networks, for models
+   * of other than the published sizes. Default: the configs of the family.
    */
   config?: string;
   /**
-   * What the network was trained to predict. Default: what the file's metadata says, else as its family was published.
+   * What the network was trained to predict. Default: as the metadata of the file says, else as the family was
+   * published.
    */
   predictionType?: "epsilon" | "v_prediction";
   /**
-   * Take the averaged weights of the UNet, where the file has them. Default false: the ones that are under the plain
+   * Whether to read the averaged weights of the UNet, if the file has them. Default false: the weights under the plain
    * names.
    */
   ema?: boolean;
@@ -47,15 +48,15 @@ export interface SingleFileParts {
   family: CheckpointFamily;
   unet: UNet2DConditionModel;
   vae: AutoencoderKL;
-  /** The text encoders that the family has, `text_encoder` and `text_encoder_2`. */
+  /** The text encoders of the family: `text_encoder`, `text_encoder_2`. */
   textEncoders: Map<"text_encoder" | "text_encoder_2", Model>;
-  /** As the `scheduler_config.json` of its first publication, with the prediction type of this file. */
+  /** The `scheduler_config.json` of its first publication, with the prediction type of this file. */
   schedulerConfig: Record<string, unknown>;
 }
 
 /**
- * Opens a checkpoint in the layout of latent diffusion's first code (CompVis, Stability AI): Stable Diffusion 1.x, 2.x
- * and XL as one `.safetensors` file. Each network is checked whole before any of it is allocated.
+ * Opens a checkpoint in the layout of the original latent diffusion code (CompVis, Stability AI): Stable Diffusion 1.x,
+ * 2.x and XL as one `.safetensors` file. Each network is checked completely before any of it is allocated.
  *
  * @throws WeightsFormatError for a file of another kind, WeightsMismatchError listing what does not fit
  */
@@ -84,7 +85,7 @@ export interface StoredNetwork<M extends Model = Model> {
   stored: SafetensorsFile;
 }
 
-/** What a single file holds, with nothing allocated yet. Borrows the file. */
+/** The networks in a single file, not allocated yet. Borrows the file. */
 export async function singleFileParts(file: SafetensorsFile, options: SingleFileOptions = {}) {
   const { config, ema = false, predictionType } = options;
   const family = checkpointFamily(file);
@@ -132,9 +133,9 @@ function vaeView(file: SafetensorsFile, vae: AutoencoderKL): SafetensorsFile {
   return viewOf(file, pieces, (stored) => stored.startsWith(prefix));
 }
 
-/** Text encoders carry buffers, and OpenCLIP's a layer more than is used: what is not asked for is left. */
+/** Tensors of text encoders that are ignored: buffers, and the last layer of OpenCLIP's, which is not used. */
 function textView(file: SafetensorsFile, encoder: Model, { prefix, names }: TextEncoderLayout): SafetensorsFile {
-  // Files of 2022 that other programs wrote leave out text_model.
+  // Files that other programs wrote in 2022 lack the prefix text_model.
   const isBare = file.tensors.has(`${prefix}embeddings.token_embedding.weight`);
   const plain = (name: string) => (isBare ? name.replace(/^text_model\./, "") : name);
   const pieces = [...encoder.namedParameters().keys()].map((name): [string, Piece] => {

@@ -4,10 +4,10 @@ import type { TensorInfo } from "../weights/safetensors-header.js";
 /** Counts and sizes of a set of tensors. */
 export interface TensorTotals {
   tensors: number;
-  /** Numbers in all tensors together. */
+  /** Number of elements of all tensors together. */
   parameters: number;
   bytes: number;
-  /** How many numbers are of each type, the most frequent first. */
+  /** Number of elements of each dtype, the most frequent first. */
   dtypes: Partial<Record<TensorInfo["dtype"], number>>;
 }
 

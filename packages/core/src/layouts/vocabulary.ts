@@ -4,21 +4,21 @@ import { CLIPTokenizer } from "../text/tokenizer.js";
 import { WeightsReadError } from "../weights/errors.js";
 import { type CheckpointFamily, FAMILIES } from "./families.js";
 
-/** The model of the hub whose vocabulary all published kinds of Stable Diffusion read with. */
+/** The model on the hub with the vocabulary of all published Stable Diffusion families. */
 export const CLIP_VOCABULARY = "openai/clip-vit-large-patch14";
 
-/** Where a single file's vocabulary is to be taken from. */
+/** Where to take the vocabulary for a single file from. */
 export interface VocabularySource {
-  /** A folder, or a model of the hub, with CLIP's `vocab.json` and `merges.txt`. */
+  /** A folder, or a model on the hub, with CLIP's `vocab.json` and `merges.txt`. */
   tokenizer?: string;
-  /** A folder, or a model of the hub, in the layout of diffusers, with a `tokenizer` folder for each text encoder. */
+  /** A diffusers folder, or a model on the hub, with a `tokenizer` folder for each text encoder. */
   config?: string;
 }
 
 /**
- * The tokenizers that go with a single file, which holds none, one for each of its text encoders.
+ * The tokenizers for a single file, which holds none: one for each text encoder of its family.
  *
- * @throws WeightsReadError if no place is given; TokenizerFilesError, HubError if there is none
+ * @throws WeightsReadError if neither option is given; TokenizerFilesError, HubError if no vocabulary is found
  */
 export async function tokenizersFor(
   family: CheckpointFamily,
@@ -34,7 +34,7 @@ export async function tokenizersFor(
   for (const [encoder, { names }] of Object.entries(FAMILIES[family].textEncoders)) {
     const part = encoder.replace("text_encoder", "tokenizer") as "tokenizer" | "tokenizer_2";
     const found = await CLIPTokenizer.fromFolder(tokenizer === undefined ? joinPath(folder, part) : folder);
-    // OpenCLIP's towers were trained with texts filled up by id 0, whose token is "!".
+    // OpenCLIP's text towers were trained with id 0 as padding, whose token is "!".
     const isOpenClip = tokenizer !== undefined && names === "openclip";
     tokenizers.set(part, isOpenClip ? new CLIPTokenizer({ ...found, padToken: "!" }) : found);
   }

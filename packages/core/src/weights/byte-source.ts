@@ -1,6 +1,6 @@
-/** Where a file's bytes come from: parts can be read without the whole. */
+/** A source of a file's bytes, of which parts can be read. */
 export interface ByteSource {
-  /** To name it in messages. */
+  /** Its name in messages. */
   readonly name: string;
   readonly size: number;
   /** Bytes from `begin` up to `end`, in a buffer of their own. Throws WeightsReadError. */

@@ -3,17 +3,17 @@ import { float32, isPrecision, matchNames, requirePrecision, type WeightPrecisio
 import type { SafetensorsFile } from "./safetensors.js";
 import type { TensorToWrite } from "./write-safetensors.js";
 
-/** How to copy. */
+/** How to copy tensors. */
 export interface CopyOptions {
-  /** Default: as stored, where it is F32, F16 or BF16, and F32 elsewhere. */
+  /** Default: as stored if that is F32, F16 or BF16, else F32. */
   dtype?: WeightPrecision;
-  /** Ends the copying before the next tensor: no file is left half written. */
+  /** Stops the copying before the next tensor; no file is left incomplete. */
   signal?: AbortSignal;
 }
 
 /**
- * A network's tensors under its own names, ready for writeSafetensors: each is read from the files when its turn comes,
- * so that networks of any size are copied in the memory of one tensor. The files must stay open until then.
+ * A network's tensors under its own names, ready for writeSafetensors. Each is read from the files when it is written,
+ * so that a network of any size is copied in the memory of one tensor. The files must stay open until then.
  *
  * @throws WeightsMismatchError listing every missing, unexpected and wrongly shaped tensor; RangeError for an unknown
  *   `dtype`

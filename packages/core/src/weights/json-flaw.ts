@@ -1,10 +1,9 @@
 /**
- * What a strict reader would refuse in valid JSON text and JSON.parse lets pass, so that two readers of one file could
- * see different things: a key that one object has twice, a number that is not written as a plain whole one
- * (1.0, 1e3, -0), half a surrogate pair.
+ * Finds what JSON.parse accepts and a strict reader refuses, so that two readers could see different contents: a
+ * duplicate key, a number that is not written as a plain whole number (1.0, 1e3, -0), half a surrogate pair.
  */
 export function jsonFlaw(json: string): string | undefined {
-  /** The keys so far of each object that is open; undefined for a list. */
+  /** The keys so far of each open object; undefined for a list. */
   const open: (Set<string> | undefined)[] = [];
   for (let i = 0; i < json.length; i++) {
     const character = json[i]!;

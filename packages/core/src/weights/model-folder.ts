@@ -13,13 +13,13 @@ export type WeightsLibrary = keyof typeof WEIGHT_FILES;
 
 /** How to write a model folder. */
 export interface SaveOptions {
-  /** "F16" halves the file and rounds each weight to 11 binary digits, "BF16" to 8. Default "F32". */
+  /** Precision of the weights: "F16" (11 significant bits) and "BF16" (8) halve the size. Default "F32". */
   dtype?: WeightPrecision;
-  /** Marks the file's name, as in `model.fp16.safetensors`, so that two precisions can lie in one folder. */
+  /** Variant in the names of the files, as in `model.fp16.safetensors`, so that a folder can hold two precisions. */
   variant?: string;
   /**
-   * Weights of more bytes than this are split into files that are not larger, with an index. Default 10 GB, as
-   * diffusers has it.
+   * Largest size of a file in bytes; larger weights are split into several files, with an index. Default 10 GB, as in
+   * diffusers.
    */
   maxShardBytes?: number;
 }
@@ -43,7 +43,7 @@ export async function saveModelFolder(
   await writeModelFolder(folder, library, config, await parametersToTensors(parameters, dtype), options);
 }
 
-/** The same for tensors that come from anywhere. */
+/** Like {@link saveModelFolder}, for tensors from any source. */
 export async function writeModelFolder(
   folder: string,
   library: WeightsLibrary,
@@ -56,7 +56,7 @@ export async function writeModelFolder(
   await writeText(joinPath(folder, "config.json"), configJson(config));
 }
 
-/** Numbers that transformers takes as a Python float only: a 1 that is not written 1.0 it refuses. */
+/** Keys whose values transformers accepts only as Python floats: 1 must be written 1.0. */
 const FLOAT_KEYS = ["initializer_factor", "initializer_range", "layer_norm_eps"];
 
 function configJson(config: object): string {
@@ -64,7 +64,7 @@ function configJson(config: object): string {
   return `${JSON.stringify(sorted(config), null, 2).replace(whole, "$1.0")}\n`;
 }
 
-/** The same object with its keys in order, as the Python libraries write it. */
+/** The same object with sorted keys, as the Python libraries write it. */
 function sorted(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map(sorted);
@@ -76,8 +76,8 @@ function sorted(value: unknown): unknown {
 }
 
 /**
- * Fills a network from a folder's safetensors file or shards; `variant` picks files such as `model.fp16.safetensors`,
- * `dtype` rounds the weights.
+ * Fills a network from the safetensors file or shards of a folder. `variant` chooses files such as
+ * `model.fp16.safetensors`; `dtype` rounds the weights.
  */
 export async function readModelFolder(
   folder: string,
@@ -108,7 +108,7 @@ export async function closeAll(files: readonly SafetensorsFile[]): Promise<void>
   await Promise.all(files.map((file) => file.close()));
 }
 
-/** @throws RangeError for a name that would lead out of the folder */
+/** @throws RangeError for a name that could lead out of the folder */
 function requireVariant(variant: string | undefined): void {
   if (!variant || /^[\w-]+$/.test(variant)) return;
   throw new RangeError(`variant: ${JSON.stringify(variant)}; expected letters, digits, - and _, such as "fp16".`);
@@ -121,7 +121,7 @@ async function weightFiles(folder: string, variant?: string): Promise<string[]> 
   for (const base of Object.values(WEIGHT_FILES)) {
     const single = `${base}${suffix}.safetensors`;
     if (await fileExists(joinPath(folder, single))) return [joinPath(folder, single)];
-    // diffusers and transformers put the variant at the one place or, in older versions, at the other.
+    // Older versions of diffusers and transformers put the variant at another place in the name.
     const indexes = new Set([`${base}.safetensors.index${suffix}.json`, `${single}.index.json`]);
     for (const index of indexes) {
       if (await fileExists(joinPath(folder, index))) return readShardNames(folder, index);
@@ -133,7 +133,7 @@ async function weightFiles(folder: string, variant?: string): Promise<string[]> 
   );
 }
 
-/** What a folder holds instead of the weights that were looked for, and what to do about it. */
+/** What a folder holds in place of the expected weights, and what to do. */
 async function whatIsThere(folder: string): Promise<string> {
   const names = await listFolder(folder);
   const variants = new Set(

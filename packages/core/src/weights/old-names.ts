@@ -1,9 +1,9 @@
 /**
- * How tensors were, or are elsewhere, called: patterns and what to put in their place, tried in order on names that a
- * network does not know. null: needs no parameter.
+ * Names of tensors in other versions of the libraries: patterns and their replacements, tried in order on names that a
+ * network does not know. Null means that the tensor is not needed.
  */
 export const OLD_NAMES: readonly (readonly [RegExp, string | null])[] = [
-  // A buffer of CLIP's, 0 to 76, that transformers used to save.
+  // A buffer of CLIP (0 to 76) that transformers used to save.
   [/(^|\.)embeddings\.position_ids$/, null],
   // transformers 5 saves a lone text or vision tower without its prefix.
   [/^(?=embeddings\.|encoder\.|final_layer_norm\.)/, "text_model."],

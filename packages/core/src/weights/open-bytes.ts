@@ -9,8 +9,8 @@ import { openUrl } from "./url-source.js";
 export type BytesFrom = string | URL | Blob | Uint8Array;
 
 /**
- * @throws WeightsReadError if there is nothing to be read, PlatformError for a path where there are no files, TypeError
- * for anything else
+ * @throws WeightsReadError if the file cannot be read; PlatformError for a path in a browser; TypeError for a value of
+ *   another type
  */
 export async function openBytes(from: BytesFrom): Promise<ByteSource> {
   if (from instanceof Blob) return blobSource(from);

@@ -1,4 +1,6 @@
-/** IEEE 754 binary16, rounded to nearest even; too large becomes infinite, NaN stays NaN. */
+/**
+ * Converts to IEEE 754 binary16, rounded to nearest even. Numbers that are too large become infinite; NaN stays NaN.
+ */
 export function float32ToFloat16(data: Float32Array): Uint16Array {
   const source = bitsOf(data);
   const halves = new Uint16Array(data.length);
@@ -19,7 +21,7 @@ function halfBits(bits: number): number {
   return sign | ((digits + (1 << (shift - 1)) - 1 + ((digits >>> shift) & 1)) >>> shift);
 }
 
-/** The upper half of a float32, rounded to nearest even; NaN stays NaN. */
+/** Converts to the upper half of a float32 (bfloat16), rounded to nearest even; NaN stays NaN. */
 export function float32ToBfloat16(data: Float32Array): Uint16Array {
   const source = bitsOf(data);
   const halves = new Uint16Array(data.length);

@@ -1,10 +1,10 @@
 import { type ByteSource, memorySource } from "./byte-source.js";
 import { WeightsReadError } from "./errors.js";
 
-/** What a server that sends no parts may send whole. */
+/** Largest file to read whole from a server that does not send ranges. */
 const MOST_BYTES_WHOLE = 2 ** 31;
 
-/** Reads a file at an address part by part, where its server can; otherwise the whole of it, once, into memory. */
+/** Reads a file at an address in ranges, if the server supports them; else reads all of it once, into memory. */
 export async function openUrl(url: URL): Promise<ByteSource> {
   const name = shownAddress(url);
   const first = await fetchRange(url, 0, 8);
@@ -19,7 +19,7 @@ export async function openUrl(url: URL): Promise<ByteSource> {
     }
     return memorySource(await bodyOf(first, name), name);
   }
-  await bodyOf(first, name); // read to its end, the connection serves again
+  await bodyOf(first, name); // read to its end, so that the connection can be used again
   return {
     name,
     size: total,
@@ -76,7 +76,7 @@ async function bodyOf(response: Response, name: string): Promise<Uint8Array<Arra
   }
 }
 
-/** What part of the file an answer holds, `end` not included; undefined if it holds the whole. */
+/** The range of the file in a response, `end` not included; undefined if it is the whole file. */
 function contentRange(response: Response): { begin: number; end: number; total: number } | undefined {
   const match = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(response.headers.get("content-range") ?? "");
   if (response.status !== 206 || !match) return undefined;

@@ -1,6 +1,6 @@
 /**
- * Says what a file is that only has the name of a weights, config or vocabulary file, and what to do: a Git LFS pointer
- * or a web page. Undefined if its beginning shows neither.
+ * Recognises a file that is not what its name says, by its first characters: a Git LFS pointer or a web page. Says what
+ * it is and what to do; undefined if it is neither.
  */
 export function wrongFileHint(begin: string): string | undefined {
   if (begin.startsWith("version https://git-lfs")) {
