@@ -1,4 +1,4 @@
-import { decodeNumbers, dtypeBytes, type NumberArray } from "../weights/dtypes.js";
+import { decodeNumbers, dtypeBytes, type NumberArray, requireDecodable } from "../weights/dtypes.js";
 import type { SafetensorsFile } from "../weights/safetensors.js";
 import type { TensorInfo } from "../weights/safetensors-header.js";
 
@@ -36,14 +36,20 @@ export function viewOf(
     const piece = all.get(name);
     if (!piece) throw new RangeError(`${file.name} has no tensor ${name}.`);
     const { dtype, shape } = file.tensors.get(piece.stored)!;
-    return pieceOf(piece, await file.readBytes(piece.stored), shape, dtypeBytes(dtype));
+    const bytes = await file.readBytes(piece.stored);
+    if (piece.third === undefined && !piece.transposed) return bytes;
+    const size = dtypeBytes(requireDecodable(dtype, `${file.name}: tensor ${JSON.stringify(piece.stored)}`));
+    return pieceOf(piece, bytes, shape, size);
   };
   return {
     name: file.name,
     metadata: file.metadata,
     tensors,
     readBytes,
-    read: async (name): Promise<NumberArray> => decodeNumbers(await readBytes(name), tensors.get(name)!.dtype),
+    read: async (name): Promise<NumberArray> => {
+      const bytes = await readBytes(name);
+      return decodeNumbers(bytes, requireDecodable(tensors.get(name)!.dtype, name));
+    },
     close: () => file.close(),
   };
 }
@@ -53,9 +59,8 @@ function shapeOf({ third, transposed }: Piece, [first = 1, ...rest]: readonly nu
   return transposed ? [...rest, first] : [first, ...rest];
 }
 
-function pieceOf({ third, transposed }: Piece, bytes: Uint8Array<ArrayBuffer>, shape: readonly number[], size: number) {
+function pieceOf({ third }: Piece, bytes: Uint8Array<ArrayBuffer>, shape: readonly number[], size: number) {
   if (third !== undefined) return bytes.slice((third * bytes.length) / 3, ((third + 1) * bytes.length) / 3);
-  if (!transposed) return bytes;
   const [rows, columns] = shape as [number, number];
   const turned = new Uint8Array(bytes.length);
   for (let row = 0; row < rows; row++) {

@@ -1,4 +1,4 @@
-import { dtypeBytes } from "../weights/dtypes.js";
+import { dtypeBits } from "../weights/dtypes.js";
 import type { TensorInfo } from "../weights/safetensors-header.js";
 
 /** Counts and sizes of a set of tensors. */
@@ -18,7 +18,7 @@ export function totalsOf(infos: Iterable<TensorInfo>): TensorTotals {
   for (const { dtype, shape } of infos) {
     const size = shape.reduce((product, count) => product * count, 1);
     counts.set(dtype, (counts.get(dtype) ?? 0) + size);
-    bytes += size * dtypeBytes(dtype);
+    bytes += (size * dtypeBits(dtype)) / 8;
     tensors++;
   }
   const parameters = [...counts.values()].reduce((sum, count) => sum + count, 0);

@@ -43,13 +43,32 @@ export function isAddress(path: string): boolean {
   return !isNode || /^(https?|data|blob):/i.test(path);
 }
 
-/** @throws PlatformError if an address cannot be reached or read; Node's own error for a file */
+/**
+ * @throws PlatformError if an address cannot be reached or read, and for what {@link requireFile} refuses; Node's own
+ *   error for a file
+ */
 export async function readText(path: string): Promise<string> {
-  if (!isAddress(path)) return (await nodeFiles(`Reading ${path}`)).readFile(path, "utf8");
+  if (!isAddress(path)) {
+    await requireFile(path);
+    return (await nodeFiles(`Reading ${path}`)).readFile(path, "utf8");
+  }
   const response = await fetched(path);
   if (response.ok) return response.text();
   await response.body?.cancel();
   throw new PlatformError(`the server answered ${response.status} ${response.statusText}`.trim());
+}
+
+/**
+ * Looks before a file is opened: reading a pipe may wait for ever, and a device may never end.
+ *
+ * @throws PlatformError for a folder, a pipe or a device; whatever Node throws for what is not there
+ */
+export async function requireFile(path: string | URL): Promise<void> {
+  const status = await (await nodeFiles(`Opening ${String(path)}`)).stat(path);
+  if (status.isFile()) return;
+  throw new PlatformError(
+    status.isDirectory() ? "it is a folder" : "it is a pipe or a device and no file; copy what it gives into a file",
+  );
 }
 
 /**

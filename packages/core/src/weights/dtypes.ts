@@ -1,3 +1,4 @@
+import { WeightsFormatError } from "./errors.js";
 import {
   bfloat16ToFloat32,
   float16ToFloat32,
@@ -41,10 +42,29 @@ export type NumberArray =
   | Uint16Array
   | Uint8Array;
 
-export const DTYPES = Object.keys(BITS) as readonly Dtype[];
+/** Formats that files may have (safetensors 0.8) and that are not decoded here: the bits of one number. */
+const OTHER_BITS = {
+  F4: 4,
+  F6_E2M3: 6,
+  F6_E3M2: 6,
+  F8_E8M0: 8,
+  F8_E4M3FNUZ: 8,
+  F8_E5M2FNUZ: 8,
+  C64: 64,
+} as const;
 
-export function isDtype(value: unknown): value is Dtype {
-  return typeof value === "string" && Object.hasOwn(BITS, value);
+/** Number formats that a file may have. Those that are no {@link Dtype} can be read as bytes only. */
+export type StoredDtype = Dtype | keyof typeof OTHER_BITS;
+
+export const STORED_DTYPES = [...Object.keys(BITS), ...Object.keys(OTHER_BITS)] as readonly StoredDtype[];
+
+export function isStoredDtype(value: unknown): value is StoredDtype {
+  return typeof value === "string" && (Object.hasOwn(BITS, value) || Object.hasOwn(OTHER_BITS, value));
+}
+
+/** Bits of one number; those of several numbers lie side by side. */
+export function dtypeBits(dtype: StoredDtype): number {
+  return isDecodable(dtype) ? 8 * dtypeBytes(dtype) : OTHER_BITS[dtype];
 }
 
 /** Bytes of one number. */
@@ -52,9 +72,27 @@ export function dtypeBytes(dtype: Dtype): number {
   return BITS[dtype].BYTES_PER_ELEMENT;
 }
 
-/** Whether it is one of the floating-point types, which decode to float32 or float64. */
-export function isFloat(dtype: Dtype): boolean {
-  return dtype.startsWith("F") || dtype === "BF16";
+/** Whether it is one of the floating-point types that decode to float32 or float64. */
+export function isFloat(dtype: StoredDtype): boolean {
+  return isDecodable(dtype) && (dtype.startsWith("F") || dtype === "BF16");
+}
+
+/** What a type is that is not a float, for messages. */
+export function otherThanFloat(dtype: StoredDtype): string {
+  return isDecodable(dtype) ? `the whole-number type ${dtype}` : `the type ${dtype}, which is not decoded here`;
+}
+
+/** Whether its numbers can be decoded. */
+export function isDecodable(dtype: StoredDtype): dtype is Dtype {
+  return Object.hasOwn(BITS, dtype);
+}
+
+/** @throws WeightsFormatError for a type that is not decoded here; `what` names the tensor */
+export function requireDecodable(dtype: StoredDtype, what: string): Dtype {
+  if (isDecodable(dtype)) return dtype;
+  throw new WeightsFormatError(
+    `${what} is of ${otherThanFloat(dtype)}. Its bytes can be read (readBytes); for its numbers save it as F32, F16 or BF16.`,
+  );
 }
 
 /**
@@ -82,19 +120,18 @@ export function decodeNumbers({ buffer }: Uint8Array<ArrayBuffer>, dtype: Dtype)
  *
  * @throws TypeError for any other pair of array and dtype
  */
-export function encodeNumbers(data: NumberArray, dtype: Dtype): Uint8Array {
+export function encodeNumbers(data: NumberArray, dtype: StoredDtype): Uint8Array {
   const bits = data instanceof Float32Array && isSmall(dtype) ? SMALL[dtype](data) : data;
-  if (!(bits instanceof BITS[dtype])) {
+  const Bits = isDecodable(dtype) ? BITS[dtype] : Uint8Array;
+  if (!(bits instanceof Bits)) {
     const floats = isSmall(dtype) ? " or a Float32Array" : "";
-    throw new TypeError(
-      `A ${data.constructor.name} cannot be written as ${dtype}; give a ${BITS[dtype].name}${floats}.`,
-    );
+    throw new TypeError(`A ${data.constructor.name} cannot be written as ${dtype}; give a ${Bits.name}${floats}.`);
   }
   return new Uint8Array(bits.buffer, bits.byteOffset, bits.byteLength);
 }
 
 const SMALL = { F16: float32ToFloat16, BF16: float32ToBfloat16 };
 
-function isSmall(dtype: Dtype): dtype is keyof typeof SMALL {
+function isSmall(dtype: StoredDtype): dtype is keyof typeof SMALL {
   return dtype in SMALL;
 }

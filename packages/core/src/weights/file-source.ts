@@ -1,4 +1,4 @@
-import { nodeFiles } from "../platform/files.js";
+import { nodeFiles, requireFile } from "../platform/files.js";
 import type { ByteSource } from "./byte-source.js";
 import { WeightsFormatError, WeightsReadError } from "./errors.js";
 
@@ -13,13 +13,10 @@ export async function openFile(path: string | URL): Promise<ByteSource> {
       cause: error,
     });
   };
+  await requireFile(path).catch(fail);
   const { open } = await nodeFiles(`Opening ${name}`);
   const file = await open(path, "r").catch(fail);
-  const status = await file.stat();
-  if (status.isDirectory()) {
-    await file.close();
-    return fail(new Error("it is a folder"));
-  }
+  const { size } = await file.stat();
   const read = async (begin: number, end: number) => {
     const bytes = new Uint8Array(end - begin);
     for (let done = 0; done < bytes.byteLength;) {
@@ -32,5 +29,5 @@ export async function openFile(path: string | URL): Promise<ByteSource> {
     }
     return bytes;
   };
-  return { name, size: status.size, read, close: () => file.close() };
+  return { name, size, read, close: () => file.close() };
 }

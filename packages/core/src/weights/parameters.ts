@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { distance } from "fastest-levenshtein";
 import type { Parameter } from "../nn/parameter.js";
-import { type Dtype, isFloat, type NumberArray } from "./dtypes.js";
+import { type Dtype, isFloat, type NumberArray, otherThanFloat } from "./dtypes.js";
 import { WeightsMismatchError } from "./errors.js";
 import { OLD_NAMES } from "./old-names.js";
 import { bfloat16ToFloat32, float16ToFloat32, float32ToBfloat16, float32ToFloat16 } from "./small-floats.js";
@@ -81,7 +81,7 @@ export function matchNames(files: Files, parameters: ReadonlyMap<string, Paramet
       else {
         found.set(name, { file, stored });
         if (!isFloat(dtype))
-          problems.push(`${stored} is of the whole-number type ${dtype}, weights are F32, F16, BF16, F64 or F8`);
+          problems.push(`${stored} is of ${otherThanFloat(dtype)}, weights are F32, F16, BF16, F64 or F8`);
         if (!sameShape(shape, parameter.diskShape)) {
           problems.push(`${stored} is [${shape.join(", ")}], the network's is [${parameter.diskShape.join(", ")}]`);
         }

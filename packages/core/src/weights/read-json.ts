@@ -1,6 +1,7 @@
 import { readText } from "../platform/files.js";
 import { wrongFileHint } from "./wrong-file-hint.js";
 import { WeightsFormatError } from "./errors.js";
+import { DEEPEST_NESTING, isShallow } from "./nesting.js";
 
 /** What to say of a file that is none, and how to read it. */
 export interface ReadJsonOptions {
@@ -25,6 +26,7 @@ export async function readJsonObject(
   let text: string | undefined;
   try {
     text = await readText(path);
+    if (!isShallow(text)) throw new SyntaxError(`it is nested more than ${DEEPEST_NESTING} deep`);
     value = parse(text);
   } catch (error) {
     const found = text === undefined ? undefined : wrongFileHint(text);

@@ -1,11 +1,11 @@
-import { type Dtype, dtypeBytes, DTYPES, isDtype } from "./dtypes.js";
+import { dtypeBits, isStoredDtype, STORED_DTYPES, type StoredDtype } from "./dtypes.js";
 import { wrongFileHint } from "./wrong-file-hint.js";
 import { WeightsFormatError } from "./errors.js";
 import { jsonFlaw } from "./json-flaw.js";
 
 /** A tensor as a safetensors header describes it; a scalar has the shape []. */
 export interface TensorInfo {
-  readonly dtype: Dtype;
+  readonly dtype: StoredDtype;
   readonly shape: readonly number[];
 }
 
@@ -95,17 +95,20 @@ type Fail = (problem: string) => never;
 function parseEntry(value: unknown, fail: Fail): TensorEntry {
   if (!isRecord(value)) return fail("is not described by an object");
   const { dtype, shape, data_offsets: offsets } = value;
-  if (!isDtype(dtype)) return fail(`has the dtype ${JSON.stringify(dtype)}, which is not one of ${DTYPES.join(", ")}`);
+  if (!isStoredDtype(dtype))
+    return fail(`has the dtype ${JSON.stringify(dtype)}, which is not one of ${STORED_DTYPES.join(", ")}`);
   if (!isCounts(shape)) return fail(`has the shape ${JSON.stringify(shape)}; whole numbers from 0 are expected`);
   if (!isCounts(offsets) || offsets.length !== 2)
     return fail(`has the data_offsets ${JSON.stringify(offsets)}; two whole numbers are expected`);
   // Once beyond what numbers count exactly it stays infinite: a 0 among the sizes does not hide it.
-  const bytes = shape.reduce(
+  const bits = [...shape, dtypeBits(dtype)].reduce(
     (size, count) => (Number.isSafeInteger(size * count) ? size * count : Infinity),
-    dtypeBytes(dtype),
+    1,
   );
+  const bytes = bits / 8;
   const [begin, end] = offsets as [number, number];
   if (!Number.isFinite(bytes)) return fail(`of shape [${shape.join(", ")}] is too large`);
+  if (!Number.isInteger(bytes)) return fail(`of ${dtype} [${shape.join(", ")}] does not fill whole bytes`);
   if (end - begin !== bytes)
     return fail(`of ${dtype} [${shape.join(", ")}] needs ${bytes} bytes, its data_offsets give ${end - begin}`);
   return { dtype, shape, begin, end };

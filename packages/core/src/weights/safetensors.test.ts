@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
@@ -11,6 +12,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import type { Dtype } from "./dtypes.js";
 import { WeightsFormatError, WeightsReadError } from "./errors.js";
+import { readJsonObject } from "./read-json.js";
 import { openSafetensors } from "./safetensors.js";
 import { FileWriteError } from "../platform/files.js";
 import { encodeSafetensors, type TensorToWrite, writeSafetensors } from "./write-safetensors.js";
@@ -162,6 +164,22 @@ describe("Reading", () => {
       await expect(opened).rejects.toThrow(`${path} cannot be read`);
     }
   });
+
+  // Where there is no mkfifo.
+  (process.platform === "win32" ? it.skip : it)(
+    "refuses a pipe and a device at once, which might never end",
+    async () => {
+      const pipe = join(folder, "pipe.safetensors");
+      execFileSync("mkfifo", [pipe]);
+      for (const path of [pipe, "/dev/zero"]) {
+        await expect(openSafetensors(path)).rejects.toThrow(WeightsReadError);
+        await expect(openSafetensors(path)).rejects.toThrow("it is a pipe or a device and no file");
+      }
+      await expect(readJsonObject("/dev/zero", { remedy: "Give another." })).rejects.toThrow(
+        "it is a pipe or a device",
+      );
+    },
+  );
 
   it("opens a file of 10 GB at once, by its header alone", async () => {
     const size = 10 * 2 ** 30;
@@ -349,6 +367,34 @@ describe("Writing", () => {
 
 const one = (over: object) => ({ a: { dtype: "U8", shape: [4], data_offsets: [0, 4], ...over } });
 
+/** A sound file, in which a key that no reader looks at holds lists in lists. */
+function nestedIn(depth: number): string {
+  const lists = "[".repeat(depth) + "]".repeat(depth);
+  return `{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0],"x":${lists}}}`;
+}
+
+describe("Dtypes that are not decoded", () => {
+  // safetensors 0.8.0 reads a file with each of these; the bytes that it says 8 numbers take.
+  const BYTES = { F4: 4, F6_E2M3: 6, F6_E3M2: 6, F8_E8M0: 8, F8_E4M3FNUZ: 8, F8_E5M2FNUZ: 8, C64: 64 } as const;
+  type Other = keyof typeof BYTES;
+
+  it.each(Object.entries(BYTES) as [Other, number][])("are listed, and refused when read: %s", async (dtype, bytes) => {
+    const data = Uint8Array.from({ length: bytes }, (_, i) => i);
+    const written = await encodeSafetensors({
+      a: { dtype, shape: [2, 4], data },
+      b: { dtype: "F32", shape: [1], data: Float32Array.of(0.5) },
+    });
+    const file = await openSafetensors(written);
+    expect(file.tensors.get("a")).toEqual({ dtype, shape: [2, 4] });
+    expect(await file.read("b")).toEqual(Float32Array.of(0.5));
+    expect(await file.readBytes("a")).toEqual(data);
+    await expect(file.read("a")).rejects.toThrow(WeightsFormatError);
+    await expect(file.read("a")).rejects.toThrow(`tensor "a" is of the type ${dtype}, which is not decoded here`);
+    const short = { a: { dtype, shape: [8], data: data.subarray(1) } };
+    await expect(encodeSafetensors(short)).rejects.toThrow(`${bytes - 1} bytes; its shape [8] takes ${bytes}`);
+  });
+});
+
 describe("A file is refused, in its own words, when", () => {
   it.each<[string, Uint8Array, RegExp]>([
     ["it is empty", new Uint8Array(), /too few/],
@@ -435,6 +481,8 @@ describe("A file is refused, in its own words, when", () => {
     ],
     ["it has been cut", fileOf(one({}), 3), /need 4 bytes, the file has 3.*unfinished download/],
     ["bytes are left over", fileOf(one({}), 5), /1 bytes at its end belong to no tensor/],
+    ["four bits do not fill bytes", fileOf(one({ dtype: "F4", shape: [7] }), 4), /F4 \[7\] does not fill whole bytes/],
+    ["it is nested too deep", fileOf(nestedIn(126)), /nested more than 127 deep/],
     ["its metadata holds a number", fileOf({ __metadata__: { a: 1 } }), /texts only/],
   ])("%s", async (_, bytes, message) => {
     const opened = openSafetensors(bytes);
@@ -504,6 +552,22 @@ describe("A file is refused, in its own words, when", () => {
     const file = await openSafetensors(fileOf(`{${names.map(entry).join()}}`, names.length));
     expect([...file.tensors.keys()]).toEqual(names);
     expect(await file.read("__proto__")).toEqual(new Uint8Array(1));
+  });
+
+  // safetensors 0.8.0: deserialize of the same file; one level more is its "recursion limit exceeded".
+  it("it is nested as deep as the reference reader allows, and no deeper", async () => {
+    expect([...(await openSafetensors(fileOf(nestedIn(125)))).tensors.keys()]).toEqual(["a"]);
+    const brackets = "[".repeat(500);
+    expect((await openSafetensors(fileOf({ __metadata__: { brackets } }))).metadata).toEqual({ brackets });
+  });
+
+  it("it is 50 MB of brackets, in a second and without the memory that parsing them takes", async () => {
+    const bytes = fileOf(`{"a":${"[".repeat(50e6)}`);
+    const [start, { heapUsed, arrayBuffers }] = [performance.now(), process.memoryUsage()];
+    await expect(openSafetensors(bytes)).rejects.toThrow(/nested more than 127 deep/);
+    expect(performance.now() - start).toBeLessThan(1000);
+    const after = process.memoryUsage();
+    expect(after.heapUsed + after.arrayBuffers - heapUsed - arrayBuffers).toBeLessThan(50e6);
   });
 
   it("it is hostile and large: many escapes, deep nesting", async () => {

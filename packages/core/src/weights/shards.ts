@@ -1,8 +1,7 @@
 import { joinPath, listFolder, removeFiles, writeText } from "../platform/files.js";
-import { dtypeBytes } from "./dtypes.js";
 import { WeightsFormatError } from "./errors.js";
 import { readJsonObject } from "./read-json.js";
-import { type TensorToWrite, writeSafetensors } from "./write-safetensors.js";
+import { bytesOf, type TensorToWrite, writeSafetensors } from "./write-safetensors.js";
 
 /** The paths of the files that an index names. They must lie in the same folder. */
 export async function readShardNames(folder: string, index: string): Promise<string[]> {
@@ -62,7 +61,9 @@ export async function writeShards(folder: string, { base, variant, tensors, maxS
   if (shards.length > 1) {
     const map = shards.flatMap((shard, i) => [...shard.keys()].map((name) => [name, fileName(i)] as const));
     const contents = {
-      metadata: { total_size: [...tensors.values()].reduce((size, tensor) => size + bytesOf(tensor), 0) },
+      metadata: {
+        total_size: [...tensors.values()].reduce((size, tensor) => size + bytesOf(tensor.dtype, tensor.shape), 0),
+      },
       weight_map: Object.fromEntries(map.sort(([a], [b]) => (a < b ? -1 : 1))),
     };
     // After them, so that a folder with an index is a whole one.
@@ -91,7 +92,7 @@ function split(tensors: ReadonlyMap<string, TensorToWrite>, maxBytes: number): M
   let current = new Map<string, TensorToWrite>();
   let filled = 0;
   for (const [name, tensor] of tensors) {
-    const bytes = bytesOf(tensor);
+    const bytes = bytesOf(tensor.dtype, tensor.shape);
     if (bytes > maxBytes) {
       shards.push(new Map([[name, tensor]]));
       continue;
@@ -105,8 +106,4 @@ function split(tensors: ReadonlyMap<string, TensorToWrite>, maxBytes: number): M
     filled += bytes;
   }
   return current.size > 0 || shards.length === 0 ? [...shards, current] : shards;
-}
-
-function bytesOf({ dtype, shape }: TensorToWrite): number {
-  return shape.reduce((size, count) => size * count, dtypeBytes(dtype));
 }

@@ -1,14 +1,14 @@
 import { writeWhole } from "../platform/files.js";
-import { type Dtype, dtypeBytes, encodeNumbers, type NumberArray } from "./dtypes.js";
+import { dtypeBits, encodeNumbers, isDecodable, type NumberArray, type StoredDtype } from "./dtypes.js";
 import { MAX_HEADER_BYTES, type TensorInfo } from "./safetensors-header.js";
 
 /**
  * A tensor to be written. A Float32Array is rounded where the dtype is F16 or BF16; any other array must hold the bits
- * (a Uint16Array those of F16). A function is called when the tensor's turn comes, so that not all are in memory at
+ * (a Uint16Array those of F16, a Uint8Array the bytes of a dtype that is not decoded here). A function is called when the tensor's turn comes, so that not all are in memory at
  * once.
  */
 export interface TensorToWrite extends TensorInfo {
-  /** As many numbers as the shape holds, in row-major order. */
+  /** As many numbers as the shape holds, or their bytes, in row-major order. */
   readonly data: NumberArray | (() => NumberArray | Promise<NumberArray>);
 }
 
@@ -44,22 +44,10 @@ export async function encodeSafetensors(
 }
 
 /** The reference implementation's order of dtypes, in which tensors are laid out from the last to the first. */
-const DTYPE_ORDER: readonly Dtype[] = [
-  "BOOL",
-  "U8",
-  "I8",
-  "F8_E5M2",
-  "F8_E4M3",
-  "I16",
-  "U16",
-  "F16",
-  "BF16",
-  "I32",
-  "U32",
-  "F32",
-  "F64",
-  "I64",
-  "U64",
+const DTYPE_ORDER: readonly StoredDtype[] = [
+  ...(["BOOL", "F4", "F6_E2M3", "F6_E3M2", "U8", "I8"] as const),
+  ...(["F8_E5M2", "F8_E4M3", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"] as const),
+  ...(["I16", "U16", "F16", "BF16", "I32", "U32", "F32", "C64", "F64", "I64", "U64"] as const),
 ];
 
 /** The file in order. What can be checked is, before the first chunk. */
@@ -83,7 +71,7 @@ function safetensorsChunks(tensors: TensorsToWrite, metadata: Metadata | undefin
     yield header;
     for (const [name, { dtype, shape, data }] of sorted) {
       const numbers = typeof data === "function" ? await data() : data;
-      checkSize(name, shape, numbers);
+      checkSize(name, dtype, shape, numbers);
       yield encodeNumbers(numbers, dtype);
     }
   })();
@@ -107,15 +95,21 @@ function checkTensor(name: string, { dtype, shape, data }: TensorToWrite): void 
   if (typeof data === "function") return;
   if (!ArrayBuffer.isView(data))
     throw new TypeError(`Tensor ${JSON.stringify(name)} has no typed array as data; give a Float32Array or the like.`);
-  checkSize(name, shape, data);
+  checkSize(name, dtype, shape, data);
   encodeNumbers(data.subarray(0, 0), dtype);
 }
 
-function checkSize(name: string, shape: readonly number[], { length }: NumberArray): void {
-  if (length === sizeOf(shape)) return;
+function checkSize(name: string, dtype: StoredDtype, shape: readonly number[], { length }: NumberArray): void {
+  const [wanted, unit] = isDecodable(dtype) ? [sizeOf(shape), "numbers"] : [bytesOf(dtype, shape), "bytes"];
+  if (length === wanted) return;
   throw new RangeError(
-    `Tensor ${JSON.stringify(name)} has ${length} numbers; its shape [${shape.join(", ")}] takes ${sizeOf(shape)}.`,
+    `Tensor ${JSON.stringify(name)} has ${length} ${unit}; its shape [${shape.join(", ")}] takes ${wanted}.`,
   );
+}
+
+/** Bytes of a tensor. */
+export function bytesOf(dtype: StoredDtype, shape: readonly number[]): number {
+  return (sizeOf(shape) * dtypeBits(dtype)) / 8;
 }
 
 const sizeOf = (shape: readonly number[]) => shape.reduce((product, count) => product * count, 1);
@@ -130,7 +124,7 @@ function headerBytes(sorted: readonly [string, TensorToWrite][], metadata: Metad
   let position = 0;
   const described = sorted.map(([name, { dtype, shape }]) => {
     const begin = position;
-    position += sizeOf(shape) * dtypeBytes(dtype);
+    position += bytesOf(dtype, shape);
     return `${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: [begin, position] })}`;
   });
   const parts = metadata ? [`"__metadata__":${JSON.stringify(metadata)}`, ...described] : described;
