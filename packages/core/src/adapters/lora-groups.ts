@@ -1,5 +1,5 @@
 import { namedParameters, type Parameter } from "../nn/parameter.js";
-import { isFloat } from "../weights/dtypes.js";
+import { isFloat, otherThanFloat } from "../weights/dtypes.js";
 import { WeightsMismatchError } from "../weights/errors.js";
 import type { SafetensorsFile } from "../weights/safetensors.js";
 import { bundledWord } from "./bundled-words.js";
@@ -138,7 +138,7 @@ function checkedGroup(file: SafetensorsFile, { stored, ...of }: Found): CheckedG
 function numberProblem({ tensors }: SafetensorsFile) {
   return (stored: string): string | undefined => {
     const { dtype, shape } = tensors.get(stored)!;
-    if (!isFloat(dtype)) return `${stored} is of the whole-number type ${dtype}`;
+    if (!isFloat(dtype)) return `${stored} is of ${otherThanFloat(dtype)}`;
     return sizeOf(shape) === 0 ? `${stored} is empty` : undefined;
   };
 }
