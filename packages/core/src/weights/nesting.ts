@@ -1,4 +1,4 @@
-/** How deep JSON may be nested: where the reference reader of safetensors files stops, and far more than any file has. */
+/** How deep JSON may be nested: as deep as the reference reader of safetensors files allows. */
 export const DEEPEST_NESTING = 127;
 
 const [QUOTE, BACKSLASH] = [0x22, 0x5c];

@@ -3,9 +3,9 @@ import { dtypeBits, encodeNumbers, isDecodable, type NumberArray, type StoredDty
 import { MAX_HEADER_BYTES, type TensorInfo } from "./safetensors-header.js";
 
 /**
- * A tensor to be written. A Float32Array is rounded where the dtype is F16 or BF16; any other array must hold the bits
- * (a Uint16Array those of F16, a Uint8Array the bytes of a dtype that is not decoded here). A function is called when the tensor's turn comes, so that not all are in memory at
- * once.
+ * A tensor to be written. A Float32Array is rounded where the dtype is F16 or BF16. Any other array must hold the bits:
+ * a Uint16Array those of F16, a Uint8Array the bytes of a dtype that is not decoded here. A function is called when the
+ * tensor's turn comes, so that not all are in memory at once.
  */
 export interface TensorToWrite extends TensorInfo {
   /** As many numbers as the shape holds, or their bytes, in row-major order. */
