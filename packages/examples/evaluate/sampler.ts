@@ -1,5 +1,4 @@
-import { openPipeline } from "@tfjs-diffusion/core";
-import { UnCLIPDrawingPipeline } from "@tfjs-diffusion/core/pipelines";
+import { openPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline } from "@tfjs-diffusion/core";
 import { schedulerFromConfig } from "@tfjs-diffusion/schedulers";
 import type { Sampler } from "./context.js";
 
@@ -22,20 +21,21 @@ export interface DrawingOptions {
 /**
  * Opens a model's folder, by the very pipeline that draws for everyone.
  *
- * @throws RangeError for a LoRA where there is no place for one, and for unCLIP, which has three schedulers
+ * @throws RangeError for a LoRA where there is no place for one, and for a model that reads no text
  */
 export async function openSampler(
   folder: string,
   { scheduler: className = "DDIMScheduler", lora, loraScale: scale }: DrawingOptions = {},
 ): Promise<OpenSampler> {
   const pipeline = await openPipeline(folder);
-  if (pipeline instanceof UnCLIPDrawingPipeline) {
+  if (pipeline.input !== "text") {
     pipeline.dispose();
-    throw new RangeError(`${folder} is unCLIP; only models with one scheduler are drawn from here.`);
+    throw new RangeError(`${folder} draws from a ${pipeline.input}, not from a text.`);
   }
-  const scheduler = schedulerFromConfig({ ...pipeline.parts.scheduler.config, _class_name: className });
+  const scheduler = schedulerFromConfig({ ...pipeline.scheduler.config, _class_name: className });
   if (lora !== undefined) {
-    if (!("loras" in pipeline)) throw new RangeError(`${folder} draws in pixels; only models in latents take a LoRA.`);
+    const isLatent = pipeline instanceof StableDiffusionPipeline || pipeline instanceof StableDiffusionXLPipeline;
+    if (!isLatent) throw new RangeError(`${folder} draws in pixels; only models in latents take a LoRA.`);
     await pipeline.loras.load(lora, { scale });
   }
   return {

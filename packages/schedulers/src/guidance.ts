@@ -1,32 +1,37 @@
 import * as tf from "@tensorflow/tfjs";
-import { combine } from "./combine.js";
 
 /**
- * Classifier-free guidance (Ho & Salimans 2022, eq. 6, in the weight of Saharia et al. 2022): past the conditional
- * output, away from the unconditional one. scale 1 is no guidance. The caller owns the result.
+ * Classifier-free guidance (Ho & Salimans 2022, eq. 6 with w = scale - 1): away from what the network says without the
+ * condition, towards what it says with it. scale 1 is no guidance.
+ *
+ *     guided = unconditional + scale * (conditional - unconditional)
+ *
+ * @param unconditional output without the condition (or for the negative prompt), [B, ...]
+ * @param conditional output for the condition, of the same shape
+ * @param rescale of {@link rescaleGuidance}, 0 to 1
+ * @returns of the same shape; the caller owns it
  */
-export function guide(unconditional: tf.Tensor, conditional: tf.Tensor, scale: number): tf.Tensor {
-  return combine([1 - scale, unconditional], [scale, conditional]);
+export function guide<T extends tf.Tensor>(unconditional: T, conditional: T, scale: number, rescale = 0): T {
+  return tf.tidy(() => {
+    const guided = unconditional.add<T>(conditional.sub(unconditional).mul(scale));
+    return rescale === 0 ? guided : rescaleGuidance(guided, conditional, rescale);
+  });
 }
 
 /**
  * Guidance rescale (Lin et al. 2024, eqs. 15 and 16): brings each sample's standard deviation back towards that of the
- * conditional output, which guidance raises. Outputs [B, ...]; rescale from 0 (none) to 1; 0.7 is usual. The caller
- * owns the result.
+ * conditional output, which guidance raises. Outputs [B, ...]; rescale (their phi) from 0 (none) to 1; 0.7 is usual.
+ * The caller owns the result.
  */
-export function rescaleGuidance(guided: tf.Tensor, conditional: tf.Tensor, rescale: number): tf.Tensor {
+export function rescaleGuidance<T extends tf.Tensor>(guided: T, conditional: T, rescale: number): T {
   return tf.tidy(() => {
     const factor = deviation(conditional).div(deviation(guided));
-    return guided.mul(factor.mul(rescale).add(1 - rescale));
+    return guided.mul<T>(factor.mul(rescale).add(1 - rescale));
   });
 }
 
-/** Standard deviation of each sample, unbiased as PyTorch's, in a shape that broadcasts. */
+/** Standard deviation of each sample over all its values: [B, ...] -> [B, 1, ...]. */
 function deviation(x: tf.Tensor): tf.Tensor {
-  const axes = x.shape.map((_, axis) => axis).slice(1);
-  const size = x.size / x.shape[0];
-  return tf
-    .moments(x, axes, true)
-    .variance.mul(size / Math.max(size - 1, 1))
-    .sqrt();
+  const allButBatch = x.shape.map((_, axis) => axis).slice(1);
+  return tf.moments(x, allButBatch, true).variance.sqrt();
 }

@@ -2,7 +2,7 @@ import type * as tf from "@tensorflow/tfjs";
 import { type ConfigSpec, readConfig, type Settings } from "./config.js";
 import { mixPerSample } from "./forward.js";
 import type { NoiseSource } from "./noise/noise.js";
-import type { Level } from "./prediction.js";
+import { type Level, predictX0 } from "./prediction.js";
 import { DEFAULT_TRAITS, type SchedulerTraits } from "./traits.js";
 import { type TrainingExample, trainingExample, type TrainingRule } from "./training.js";
 
@@ -114,6 +114,11 @@ export interface Scheduler {
    * SchedulerConfigError where no regression trains such a network.
    */
   readonly training?: TrainingRule;
+  /**
+   * The clean sample that a network's output implies for x, at a noise level such as `plan.levels[i]`: as the config's
+   * prediction type says, and not limited in any way. The caller owns it. Absent: {@link predictX0} says it.
+   */
+  predictX0?(output: tf.Tensor, x: tf.Tensor, level: Level): tf.Tensor;
 }
 
 /**
@@ -159,6 +164,10 @@ export abstract class BaseScheduler<Config extends object> implements Scheduler 
   /** A batch to train on at given times, one a sample: see {@link trainingExample}. The caller owns both tensors. */
   trainingExample(x0: tf.Tensor, noise: tf.Tensor, times: readonly number[]): TrainingExample {
     return trainingExample(this.training, x0, noise, times);
+  }
+
+  predictX0(output: tf.Tensor, x: tf.Tensor, level: Level): tf.Tensor {
+    return predictX0(this.settings.prediction_type, output, x, level);
   }
 
   addNoise(x0: tf.Tensor, noise: tf.Tensor, timesteps: readonly number[]): tf.Tensor {

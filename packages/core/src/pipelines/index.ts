@@ -1,7 +1,11 @@
 /** `@tfjs-diffusion/core/pipelines`: from a prompt or a picture to a picture. */
 export { type AnyPipeline, openPipeline, type OpenPipelineOptions } from "./open-pipeline.js";
 export { PipelineFolderError, PipelineOptionError, PipelinePartsError } from "./options/errors.js";
-export { guide } from "./drawing/guidance.js";
+export type { Pipeline, PipelineInput } from "./pipeline.js";
+export type { Drawn, PipelineStep } from "./pipeline-step.js";
+export type { CommonOptions, TextOptions } from "./options/common-options.js";
+export type { Flag, Option, OptionTable } from "./options/option.js";
+export { guide } from "@tfjs-diffusion/schedulers";
 export type { FromPretrainedOptions } from "./files/pipeline-folder.js";
 export type { StableDiffusionFileOptions } from "./files/pipeline-file.js";
 export type { Control } from "./stable-diffusion/control.js";

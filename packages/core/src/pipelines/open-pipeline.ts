@@ -7,10 +7,13 @@ import { openSafetensors } from "../weights/safetensors.js";
 import { MODEL_INDEX, readPartClasses } from "./files/model-index.js";
 import { isSingleFile } from "./files/pipeline-file.js";
 import type { FromPretrainedOptions } from "./files/pipeline-folder.js";
+import type { CommonOptions, TextOptions } from "./options/common-options.js";
+import type { Pipeline } from "./pipeline.js";
 import { StableDiffusionXLPipeline } from "./stable-diffusion/stable-diffusion-xl.js";
 import { StableDiffusionPipeline } from "./stable-diffusion/stable-diffusion.js";
 import { TextToImagePipeline } from "./pixels/text-to-image.js";
 import { UnCLIPImageVariationPipeline } from "./unclip/unclip-image-variation.js";
+import type { UnCLIPImageVariationOptions } from "./unclip/unclip-options.js";
 import { UnCLIPPipeline } from "./unclip/unclip.js";
 
 /** How to open a model whose kind is not known before; what single files alone need is not looked at for others. */
@@ -22,13 +25,20 @@ export interface OpenPipelineOptions extends FromPretrainedOptions, SingleFileOp
   tokenizer?: string;
 }
 
-/** What {@link openPipeline} gives. */
-export type AnyPipeline =
-  | StableDiffusionPipeline
-  | StableDiffusionXLPipeline
-  | TextToImagePipeline
-  | UnCLIPPipeline
-  | UnCLIPImageVariationPipeline;
+/** What a text pipeline refuses, so that TypeScript does, too, until it is known which kind of pipeline it is. */
+type NotForText = { [Name in Exclude<keyof UnCLIPImageVariationOptions, keyof CommonOptions>]?: undefined };
+
+/** A pipeline that draws from a text, of whichever kind: it takes the options that all of them take. */
+export interface TextPipeline extends Pipeline<TextOptions & NotForText> {
+  readonly input: "text";
+}
+
+/**
+ * What {@link openPipeline} gives: a pipeline that takes the options which all pipelines take. `prompt` and
+ * `negativePrompt` are among them, and are refused by one that reads no text. Ask `pipeline.input` what it draws from,
+ * or `pipeline instanceof StableDiffusionXLPipeline` what it is, to give the options that only this kind takes.
+ */
+export type AnyPipeline = TextPipeline | UnCLIPImageVariationPipeline;
 
 /**
  * Opens a model as the pipeline that it is for: a folder of diffusers, a single `.safetensors` file, or a model of the
@@ -40,7 +50,10 @@ export async function openPipeline(from: BytesFrom, options: OpenPipelineOptions
   return isSingleFile(from) ? openFile(from, options) : openFolder(from as string | URL, options);
 }
 
-async function openFile(from: BytesFrom, { tokenizer: vocabulary, ...options }: OpenPipelineOptions) {
+async function openFile(
+  from: BytesFrom,
+  { tokenizer: vocabulary, ...options }: OpenPipelineOptions,
+): Promise<AnyPipeline> {
   const family = await familyOf(from);
   const { config } = options;
   const source = vocabulary ?? (config === undefined ? CLIP_VOCABULARY : undefined);
@@ -61,7 +74,7 @@ async function familyOf(from: BytesFrom): Promise<CheckpointFamily> {
   }
 }
 
-async function openFolder(from: string | URL, options: OpenPipelineOptions) {
+async function openFolder(from: string | URL, options: OpenPipelineOptions): Promise<AnyPipeline> {
   const { revision, token, signal, onProgress, variant, dtype, classes } = options;
   const source = { revision, token, signal, onProgress };
   const parts = await readPartClasses(await modelFolder(from, { ...source, files: [MODEL_INDEX] }));

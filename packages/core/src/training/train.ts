@@ -1,4 +1,5 @@
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
+import { eventLoopTurn } from "../platform/event-loop.js";
 import { checkedAdamWOptions } from "./adamw.js";
 import { checkpointFile } from "./checkpoint-file.js";
 import { checkDecay } from "./ema.js";
@@ -60,11 +61,6 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainingStep
     // Rows that are lost now are written again by the run that continues from the last checkpoint.
     await log?.flush().catch(() => undefined);
   }
-}
-
-/** Lets timers, signals and the screen have their turn: native backends answer without ever leaving the script. */
-function eventLoopTurn(): Promise<void> {
-  return new Promise((resolve) => (typeof setImmediate === "function" ? setImmediate(resolve) : setTimeout(resolve)));
 }
 
 function checkOptions(options: TrainOptions): void {

@@ -1,4 +1,5 @@
-import { combine, computed, sum } from "../combine.js";
+import type * as tf from "@tensorflow/tfjs";
+import { combine, computed, type Sum, sum } from "../combine.js";
 import type { ConfigOf } from "../config.js";
 import { SchedulerConfigError } from "../errors.js";
 import { makePlan } from "../plan.js";
@@ -69,16 +70,25 @@ export class CMStochasticIterativeScheduler extends BaseScheduler<CMStochasticIt
       level: (i) => ({ alpha: 1, sigma: sigmas[i]! }),
       inputScale: (i) => 1 / Math.hypot(sigmas[i]!, sigma_data),
       update: ({ x, output, i, fresh }) => {
-        const above = sigmas[i]! - sigma_min!;
-        // c_skip and c_out, which make the network the identity at sigma_min (their eq. 5 and appendix C).
-        const skip = sigma_data ** 2 / (above ** 2 + sigma_data ** 2);
-        const out = (above * sigma_data) / Math.hypot(sigmas[i]!, sigma_data);
-        const jumped = sum([out, output], [skip, x]);
+        const jumped = this.#jump(output, x, sigmas[i]!);
         const x0 = clip_denoised ? computed(jumped).clipByValue(-1, 1) : jumped;
         if (visited.length === 1) return { x: computed(x0) };
         const next = Math.min(Math.max(sigmas[i + 1]!, sigma_min!), sigma_max!);
         return { x: combine([1, x0], [s_noise * Math.sqrt(Math.max(next ** 2 - sigma_min! ** 2, 0)), fresh()]) };
       },
     });
+  }
+
+  /** The clean sample: c_skip and c_out make the network the identity at sigma_min (their eq. 5 and appendix C). */
+  #jump(output: tf.Tensor, x: tf.Tensor, sigma: number): Sum {
+    const { sigma_min, sigma_data } = this.settings;
+    const above = sigma - sigma_min!;
+    const skip = sigma_data ** 2 / (above ** 2 + sigma_data ** 2);
+    const out = (above * sigma_data) / Math.hypot(sigma, sigma_data);
+    return sum([out, output], [skip, x]);
+  }
+
+  override predictX0(output: tf.Tensor, x: tf.Tensor, { sigma }: Level): tf.Tensor {
+    return computed(this.#jump(output, x, sigma));
   }
 }

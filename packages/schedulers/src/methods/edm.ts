@@ -1,5 +1,5 @@
 import type * as tf from "@tensorflow/tfjs";
-import { combine, type Quantity, sum } from "../combine.js";
+import { combine, computed, type Quantity, type Sum, sum } from "../combine.js";
 import { type ConfigOf, type ConfigSpec, requireOneOf, THRESHOLDING_KEYS } from "../config.js";
 import { multistepPlan } from "./dpm-solver.js";
 import { requireDataPrediction } from "./dpm-algorithm.js";
@@ -105,10 +105,17 @@ abstract class EDMScheduler<Config extends object> extends BaseScheduler<Config>
 
   /** D(x; sigma), the clean sample. */
   protected denoised(output: tf.Tensor, x: tf.Tensor, sigma: number): Quantity {
+    return limited(this.#denoised(output, x, sigma), this.settings);
+  }
+
+  #denoised(output: tf.Tensor, x: tf.Tensor, sigma: number): Sum {
     const { sigma_data: d, prediction_type } = this.settings;
     const sign = prediction_type === "v_prediction" ? -1 : 1;
-    const x0 = sum([d ** 2 / (sigma ** 2 + d ** 2), x], [(sign * sigma * d) / Math.hypot(sigma, d), output]);
-    return limited(x0, this.settings);
+    return sum([d ** 2 / (sigma ** 2 + d ** 2), x], [(sign * sigma * d) / Math.hypot(sigma, d), output]);
+  }
+
+  override predictX0(output: tf.Tensor, x: tf.Tensor, { sigma }: Level): tf.Tensor {
+    return computed(this.#denoised(output, x, sigma));
   }
 }
 

@@ -1,9 +1,10 @@
+import type * as tf from "@tensorflow/tfjs";
 import { combine, sum } from "../combine.js";
 import { type ConfigOf, type ConfigSpec, SIGMA_SCHEDULE_KEYS } from "../config.js";
 import { churn } from "./euler.js";
 import { heunStep } from "./heun.js";
 import { makePlan } from "../plan.js";
-import { type Level, x0Of } from "../prediction.js";
+import { type Level, predictX0, x0Of } from "../prediction.js";
 import { BaseScheduler, type Plan, type PlanOptions, type PlanRequest } from "../scheduler.js";
 import { requestedSigmas } from "../sigma-schedule.js";
 import { requireRequest, requireStepCount } from "../spacing.js";
@@ -64,6 +65,10 @@ abstract class FlowMatchScheduler<Config extends object> extends BaseScheduler<C
     const T = this.settings.num_train_timesteps;
     if (!(t >= 0 && t <= T)) throw new RangeError(`Timestep ${t} is out of range; give numbers from 0 to ${T}.`);
     return { alpha: 1 - t / T, sigma: t / T };
+  }
+
+  override predictX0(output: tf.Tensor, x: tf.Tensor, level: Level): tf.Tensor {
+    return predictX0("flow_prediction", output, x, level);
   }
 
   /** Noise levels without the last. As published, the range is shifted once, and the levels in it once more. */

@@ -1,3 +1,4 @@
+import type * as tf from "@tensorflow/tfjs";
 import { adamsBashforth } from "../numerics/adams-bashforth.js";
 import { combine, computed } from "../combine.js";
 import type { ConfigOf } from "../config.js";
@@ -37,6 +38,10 @@ export class IPNDMScheduler extends BaseScheduler<IPNDMConfig> {
   /** A timestep is an angle, in units of a right angle. */
   protected levelAt(t: number): Level {
     return { alpha: Math.cos((t * Math.PI) / 2), sigma: Math.sin((t * Math.PI) / 2) };
+  }
+
+  override predictX0(output: tf.Tensor, x: tf.Tensor, level: Level): tf.Tensor {
+    return predictX0("v_prediction", output, x, level);
   }
 
   plan(request: PlanRequest): Plan {

@@ -53,6 +53,11 @@ export class ScoreSdeVeScheduler extends BaseScheduler<ScoreSdeVeConfig> {
     return { alpha: 1, sigma: this.settings.sigma_min! * (this.settings.sigma_max! / this.settings.sigma_min!) ** t };
   }
 
+  /** The score is (x0 - x) / sigma^2. */
+  override predictX0(score: tf.Tensor, x: tf.Tensor, { sigma }: Level): tf.Tensor {
+    return combine([1, x], [sigma ** 2, score]);
+  }
+
   #geometric(n: number): number[] {
     return Array.from({ length: n }, (_, i) => this.levelAt(n === 1 ? 0 : i / (n - 1)).sigma);
   }

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { turnOfOthers } from "../drawing/sampling.js";
+import { eventLoopTurn } from "../../platform/event-loop.js";
 
 /** Noised pictures, and the network's answers to them. */
 export interface DifferenceMaskRequest {
@@ -29,7 +29,7 @@ export async function differenceMask({ noisy, ask, ratio, signal }: DifferenceMa
       });
       sum?.dispose();
       sum = next;
-      await turnOfOthers();
+      await eventLoopTurn();
       signal?.throwIfAborted();
     }
     return tf.tidy(() => maskOf(sum!, ratio));

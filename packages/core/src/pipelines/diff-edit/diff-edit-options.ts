@@ -1,74 +1,69 @@
 import type * as tf from "@tensorflow/tfjs";
-import type { NoiseSource } from "@tfjs-diffusion/schedulers";
-import type { OptionNames } from "../options/known-options.js";
-import { requireBetween, requireOption, requireTensor, requireWhole } from "../options/option-checks.js";
+import type { PipelineStep } from "../pipeline-step.js";
+import { COMMON_OPTIONS, type CommonOptions } from "../options/common-options.js";
+import {
+  between,
+  finite,
+  object,
+  type OptionsOf,
+  type ReadOptions,
+  tensor,
+  whole,
+  withDefaults,
+} from "../options/option.js";
+import { requireOption, requireTensor } from "../options/option-checks.js";
+import { readOptions } from "../options/read-options.js";
 import {
   checkedNegatives,
-  checkedPictures,
   checkedPrompts,
   PROMPT_OPTIONS,
   type PromptOptions,
+  requirePictureShape,
+  STABLE_DIFFUSION_OPTIONS,
+  withAllAxes,
 } from "../stable-diffusion/stable-diffusion-options.js";
 
-/** What `onStep` is told after each step. */
-export interface DiffEditStep {
-  /** Counts from 0 to `total` - 1. */
-  readonly index: number;
-  readonly total: number;
-  /** The timestep the network was asked about. */
-  readonly timestep: number;
-  /** The latents after this step, [B, h, w, C]; lent until the next step. */
-  readonly latents: tf.Tensor4D;
-  /** A small picture of them, [B, h, w, 3] in [0, 1]; the caller owns it. */
-  preview(): tf.Tensor4D;
-}
+/** One step of DiffEdit: `latents`, `output` and `x0` are [B, h, w, C]. */
+export type DiffEditStep = PipelineStep;
 
-/** What all stages of an edit take; checked before any work is done, and a PipelineOptionError says what is wrong. */
-export interface DiffEditSettings {
-  /** Steps of the whole way from noise to a picture, default 50; the same for all stages of one edit. */
-  numInferenceSteps?: number;
-  /** How strongly to follow the prompt, default 7.5; at 1 or below guidance is off. */
-  guidanceScale?: number;
-  /** Default 0, a seed like any other. */
-  seed?: number;
-  /** Where random numbers come from, default `keyedNoise(seed)`. */
-  noise?: NoiseSource;
-  /**
-   * Let the first layer whose output is NaN or infinite throw a NonFiniteLayerError that names it. Slow; default false.
-   */
-  debug?: boolean;
-  /** Ends the work between two steps, with the signal's reason. */
-  signal?: AbortSignal;
-}
+/** What all stages take. `numInferenceSteps` is 50 and `guidanceScale` 7.5 by default. */
+export type DiffEditSettings = Pick<
+  CommonOptions,
+  "numInferenceSteps" | "guidanceScale" | "seed" | "noise" | "debug" | "signal"
+>;
+
+/** What the mask is found by. */
+const MASK_OPTIONS = {
+  /** Pairs of answers, each to noise of its own, that are averaged, default 10. */
+  numMapsPerMask: whole(1, { default: 10 }),
+  /** How much noise to look through, 0 to 1, default 0.5. */
+  maskEncodeStrength: between(0, 1, { default: 0.5 }),
+  /** What differs by half of so many times the mean is in the mask, default 3. */
+  maskThresholdingRatio: finite("a number above 0", { default: 3 }),
+};
 
 /** What to look for in pictures. */
-export interface DiffEditMaskOptions extends DiffEditSettings {
+export interface DiffEditMaskOptions extends DiffEditSettings, OptionsOf<typeof MASK_OPTIONS> {
   /** [H, W, 3] or [N, H, W, 3] in [0, 1], N the number of target prompts or 1; borrowed. */
   image: tf.Tensor3D | tf.Tensor4D;
   /** What the pictures show. */
   source: PromptOptions;
   /** What they shall show. */
   target: PromptOptions;
-  /** Pairs of answers, each to noise of its own, that are averaged, default 10. */
-  numMapsPerMask?: number;
-  /** How much noise to look through, 0 to 1, default 0.5. */
-  maskEncodeStrength?: number;
-  /** What differs by half of so many times the mean is in the mask, default 3. */
-  maskThresholdingRatio?: number;
 }
 
 /** How to find the noise that pictures would be drawn from. */
-export interface DiffEditInvertOptions extends DiffEditSettings, PromptOptions {
+export interface DiffEditInvertOptions
+  extends DiffEditSettings, PromptOptions, Pick<CommonOptions<DiffEditStep>, "onStep"> {
   /** As for the mask; the prompts say what the pictures show. */
   image: tf.Tensor3D | tf.Tensor4D;
   /** How far to go back to noise, 0 to 1, default 0.8. */
   strength?: number;
-  /** Called after every step; the step's tensors are lent for the call. */
-  onStep?: (step: DiffEditStep) => void;
 }
 
 /** What to draw into pictures. */
-export interface DiffEditOptions extends DiffEditSettings, PromptOptions {
+export interface DiffEditOptions
+  extends DiffEditSettings, PromptOptions, Pick<CommonOptions<DiffEditStep>, "onStep" | "numImages"> {
   /**
    * What to change, [h, w], [N, h, w] with N > 1, or [N, h, w, 1] in [0, 1], one value a latent: from 0.5 on is drawn
    * anew; borrowed.
@@ -78,57 +73,45 @@ export interface DiffEditOptions extends DiffEditSettings, PromptOptions {
   imageLatents: readonly tf.Tensor4D[];
   /** That of the inversion, default 0.8. */
   strength?: number;
-  /** Pictures of each prompt, default 1; they differ only if the sampler draws noise. */
-  numImages?: number;
   /** Share of DDIM's noise, 0 to 1, default 0. */
   eta?: number;
-  /** Called after every step; the step's tensors are lent for the call. */
-  onStep?: (step: DiffEditStep) => void;
 }
 
-/** The names of what the stages take: each may be given the settings of all. */
-export const DIFF_EDIT_OPTIONS: OptionNames<DiffEditMaskOptions & DiffEditInvertOptions & DiffEditOptions> = {
-  ...PROMPT_OPTIONS,
-  numInferenceSteps: true,
-  guidanceScale: true,
-  seed: true,
-  noise: true,
-  debug: true,
-  signal: true,
-  image: true,
-  source: true,
-  target: true,
-  numMapsPerMask: true,
-  maskEncodeStrength: true,
-  maskThresholdingRatio: true,
-  strength: true,
-  onStep: true,
-  mask: true,
-  imageLatents: true,
-  numImages: true,
-  eta: true,
-};
+const { numInferenceSteps, guidanceScale, seed, noise, debug, signal, numImages, onStep } = COMMON_OPTIONS;
+const { strength, eta } = STABLE_DIFFUSION_OPTIONS;
+
+/** What the stages take: each may be given the settings of all. */
+export const DIFF_EDIT_OPTIONS = withDefaults(
+  {
+    ...PROMPT_OPTIONS,
+    ...{ numInferenceSteps, guidanceScale, seed, noise, debug, signal, numImages, onStep, strength, eta },
+    ...MASK_OPTIONS,
+    image: tensor<tf.Tensor3D | tf.Tensor4D>(),
+    mask: tensor<tf.Tensor2D | tf.Tensor3D | tf.Tensor4D>(),
+    imageLatents: object<readonly tf.Tensor4D[]>("the latents that invert gave"),
+    source: object<PromptOptions>('prompts, such as { prompt: "a cat" }'),
+    target: object<PromptOptions>('prompts, such as { prompt: "a dog" }'),
+  },
+  { numInferenceSteps: 50, guidanceScale: 7.5, strength: 0.8 },
+);
+
+/** The options of a stage, each checked by itself, with their defaults. */
+export type ReadDiffEdit = ReadOptions<typeof DIFF_EDIT_OPTIONS>;
+
+/** @throws PipelineOptionError */
+export function readDiffEdit(given: object): ReadDiffEdit {
+  const options = readOptions(given, DIFF_EDIT_OPTIONS);
+  const { maskThresholdingRatio: ratio } = options;
+  requireOption(ratio > 0, "maskThresholdingRatio", ratio, "a number above 0");
+  return options;
+}
 
 /** Sizes of the latent space. */
-export interface DiffEditFacts {
+export interface DiffEditSizes {
   factor: number;
   latentChannels: number;
   textWidth: number;
   textTokens: number;
-}
-
-/** @throws PipelineOptionError */
-export function checkSettings(options: DiffEditSettings & { strength?: number; numImages?: number; eta?: number }) {
-  const { numInferenceSteps: steps = 50, guidanceScale = 7.5, seed = 0, strength = 0.8 } = options;
-  const { numImages = 1, eta = 0 } = options;
-  requireWhole("numInferenceSteps", steps, 1);
-  requireWhole("seed", seed, 0);
-  requireWhole("numImages", numImages, 1);
-  const isFinite = Number.isFinite(guidanceScale);
-  requireOption(isFinite, "guidanceScale", guidanceScale, "a finite number (1 or less: no guidance)");
-  requireBetween("strength", strength, 0, 1);
-  requireBetween("eta", eta, 0, 1);
-  return { steps, guidanceScale, seed, strength, numImages, eta };
 }
 
 /** Prompts that are checked. */
@@ -139,10 +122,10 @@ export interface CheckedPrompts {
 }
 
 /** @throws PipelineOptionError */
-export function checkPrompts(given: PromptOptions, facts: DiffEditFacts): CheckedPrompts {
-  const prompts = checkedPrompts(given, facts);
+export function checkPrompts(given: PromptOptions, sizes: DiffEditSizes): CheckedPrompts {
+  const prompts = checkedPrompts(given, sizes);
   const count = Array.isArray(prompts) ? prompts.length : prompts.shape[0];
-  return { prompts, negatives: checkedNegatives(given, count, facts), count };
+  return { prompts, negatives: checkedNegatives(given, count, sizes), count };
 }
 
 /**
@@ -150,7 +133,7 @@ export function checkPrompts(given: PromptOptions, facts: DiffEditFacts): Checke
  *
  * @throws PipelineOptionError
  */
-export function checkPictures(image: tf.Tensor, count: number, { factor }: DiffEditFacts): tf.Tensor4D {
+export function checkPictures(image: tf.Tensor, count: number, { factor }: DiffEditSizes): tf.Tensor4D {
   requireTensor("image", image);
   const [height = 0, width = 0] = image.shape.slice(-3);
   const fits = (side: number) => side > 0 && side % factor === 0;
@@ -160,45 +143,36 @@ export function checkPictures(image: tf.Tensor, count: number, { factor }: DiffE
     `[${image.shape.join(", ")}]`,
     `[N, H, W, 3] with sides of a multiple of ${factor} pixels; cut or resize the picture`,
   );
-  return inRows(checkedPictures("image", image, [height, width, 3], count), count);
+  requirePictureShape("image", image, [height, width, 3], count);
+  return inRows(withAllAxes(image, [height, width, 3]), count);
 }
 
 /** The mask of each latent, 0 or 1, [count, h, w, 1], which the caller owns. */
 export function checkMask(mask: tf.Tensor, count: number, like: tf.Tensor4D): tf.Tensor4D {
   requireTensor("mask", mask);
   const [, height, width] = like.shape;
-  const spread = mask.rank === 3 && mask.shape[0] === count && count > 1 ? mask.expandDims(3) : undefined;
+  const isOneForEach = mask.rank === 3 && mask.shape[0] === count && count > 1;
+  const spread = isOneForEach ? mask.expandDims(3) : mask.clone();
   try {
-    return inRows(checkedPictures("mask", spread ?? mask, [height, width, 1], count), count);
+    requirePictureShape("mask", spread, [height, width, 1], count);
+    return inRows(withAllAxes(spread, [height, width, 1]), count);
   } finally {
-    spread?.dispose();
+    spread.dispose();
   }
 }
 
 /** @throws PipelineOptionError unless there is a picture of latents for each step */
-export function checkImageLatents(latents: readonly tf.Tensor4D[], count: number, facts: DiffEditFacts): void {
+export function checkImageLatents(latents: readonly tf.Tensor4D[], count: number, sizes: DiffEditSizes): void {
   const isList: boolean = Array.isArray(latents);
   requireOption(isList, "imageLatents", latents, "the latents that invert gave");
   const [first] = latents;
   requireOption(first !== undefined, "imageLatents", "an empty list", "the latents that invert gave");
   for (const x of latents) requireTensor("imageLatents", x);
   const fits = ({ shape, rank }: tf.Tensor) =>
-    rank === 4 && shape[0] === count && shape[3] === facts.latentChannels && shape.join() === first.shape.join();
+    rank === 4 && shape[0] === count && shape[3] === sizes.latentChannels && shape.join() === first.shape.join();
   const wrong = latents.find((x) => !fits(x));
-  const expected = `[${count}, h, w, ${facts.latentChannels}], a row for each prompt, in all steps alike`;
+  const expected = `[${count}, h, w, ${sizes.latentChannels}], a row for each prompt, in all steps alike`;
   if (wrong) requireOption(false, "imageLatents", `[${wrong.shape.join(", ")}]`, expected);
-}
-
-/** @throws PipelineOptionError */
-export function checkMaskSettings({
-  numMapsPerMask: maps = 10,
-  maskEncodeStrength: strength = 0.5,
-  maskThresholdingRatio: ratio = 3,
-}: DiffEditMaskOptions) {
-  requireWhole("numMapsPerMask", maps, 1);
-  requireBetween("maskEncodeStrength", strength, 0, 1);
-  requireOption(ratio > 0 && Number.isFinite(ratio), "maskThresholdingRatio", ratio, "a number above 0");
-  return { maps, strength, ratio };
 }
 
 /** One row for all becomes a row for each. Disposes of its argument. */

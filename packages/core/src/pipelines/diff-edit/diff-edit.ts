@@ -1,34 +1,35 @@
 import * as tf from "@tensorflow/tfjs";
-import { keyedNoise, type Scheduler } from "@tfjs-diffusion/schedulers";
+import { guide, keyedNoise, type Scheduler } from "@tfjs-diffusion/schedulers";
 import type { ConditionalDenoiser } from "../../models/denoiser.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import { differenceMask } from "./diff-edit-mask.js";
 import {
   checkImageLatents,
   checkMask,
-  checkMaskSettings,
   type CheckedPrompts,
   checkPictures,
   checkPrompts,
-  checkSettings,
-  DIFF_EDIT_OPTIONS,
-  type DiffEditFacts,
   type DiffEditInvertOptions,
   type DiffEditMaskOptions,
   type DiffEditOptions,
+  type DiffEditSizes,
   type DiffEditStep,
+  type ReadDiffEdit,
+  readDiffEdit,
 } from "./diff-edit-options.js";
 import { type DiffEditParts, diffEditParts, type DiffEditSchedulers } from "./diff-edit-parts.js";
+import { draw } from "../drawing/draw.js";
 import { FiniteWatch } from "../drawing/finite-watch.js";
-import { guide, needsGuidance } from "../drawing/guidance.js";
+import { needsGuidance } from "../drawing/guidance.js";
 import { binaryMask, blend } from "../stable-diffusion/inpainting.js";
 import { latentSpaces } from "../stable-diffusion/latent-space.js";
-import { requireKnownOptions } from "../options/known-options.js";
+import { readOptions } from "../options/read-options.js";
+import type { Drawn } from "../pipeline-step.js";
 import { requireOption, requirePictures } from "../options/option-checks.js";
 import { planDrawing, planSteps } from "../drawing/plan-steps.js";
 import { PROMPT_OPTIONS } from "../stable-diffusion/stable-diffusion-options.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
-import { sample } from "../drawing/sampling.js";
+import { sample, type Walk } from "../drawing/sampling.js";
 import {
   readStableDiffusionParts,
   STABLE_DIFFUSION_OTHERS,
@@ -76,7 +77,7 @@ export class StableDiffusionDiffEditPipeline {
   }
 
   /** Sizes that the parts fix. */
-  #facts(): DiffEditFacts {
+  #sizes(): DiffEditSizes {
     const { vae, textEncoder, tokenizer } = this.parts;
     const { factor, channels: latentChannels } = this.#spaceOf(vae);
     const text = { textWidth: textEncoder.config.hidden_size, textTokens: tokensOf(tokenizer, textEncoder) };
@@ -119,19 +120,16 @@ export class StableDiffusionDiffEditPipeline {
    * @throws PipelineOptionError before any work
    */
   async generateMask(options: DiffEditMaskOptions): Promise<tf.Tensor4D> {
-    requireKnownOptions(options, DIFF_EDIT_OPTIONS);
-    for (const prompts of [options.source, options.target]) requireKnownOptions(prompts, PROMPT_OPTIONS);
-    const { signal, image } = options;
+    const checked = readDiffEdit(options);
+    const { signal, guidanceScale, noise = keyedNoise(checked.seed), numInferenceSteps: steps } = checked;
+    const { numMapsPerMask: maps, maskEncodeStrength: strength, maskThresholdingRatio: ratio } = checked;
     signal?.throwIfAborted();
-    const { steps, guidanceScale, seed } = checkSettings(options);
-    const { maps, strength, ratio } = checkMaskSettings(options);
-    const facts = this.#facts();
+    const sizes = this.#sizes();
     const { unet, vae, scheduler } = this.parts;
     const space = this.#spaceOf(vae);
-    const [source, target] = [options.source, options.target].map((given) => checkPrompts(given, facts)) as [
-      CheckedPrompts,
-      CheckedPrompts,
-    ];
+    const [source, target] = [options.source, options.target].map((given) =>
+      checkPrompts(readOptions(given, PROMPT_OPTIONS), sizes),
+    ) as [CheckedPrompts, CheckedPrompts];
     requireOption(
       source.count === target.count,
       "source",
@@ -139,13 +137,12 @@ export class StableDiffusionDiffEditPipeline {
       `as for the target, ${target.count}`,
     );
     const plan = planDrawing(scheduler, steps);
-    const pictures = checkPictures(image, target.count, facts);
+    const pictures = checkPictures(options.image, target.count, sizes);
     const held: tf.Tensor[] = [pictures];
     try {
       await requirePictures({ image: pictures });
       const { first } = stepWindow(scheduler, plan, { steps, strength, image: pictures });
-      const watch = this.#watch(options);
-      const noise = options.noise ?? keyedNoise(seed);
+      const watch = this.#watch(checked);
       const contexts = [source, target].map((prompts) => {
         const context = this.#read(prompts, guidanceScale, 1, watch);
         held.push(context);
@@ -182,7 +179,7 @@ export class StableDiffusionDiffEditPipeline {
     const inverted: tf.Tensor4D[] = [];
     try {
       for await (const step of this.inversionSteps(options)) {
-        options.onStep?.(step);
+        await options.onStep?.(step);
         inverted.unshift(step.latents.clone());
       }
       return inverted;
@@ -194,22 +191,22 @@ export class StableDiffusionDiffEditPipeline {
 
   /** The same, one step at a time: leaving the loop frees everything. */
   async *inversionSteps(options: DiffEditInvertOptions): AsyncGenerator<DiffEditStep, void, undefined> {
-    requireKnownOptions(options, DIFF_EDIT_OPTIONS);
-    options.signal?.throwIfAborted();
-    const checked = checkSettings(options);
-    const { steps, strength } = checked;
-    const facts = this.#facts();
-    const prompts = checkPrompts(options, facts);
-    const { vae, inverseScheduler } = this.parts;
+    const checked = readDiffEdit(options);
+    checked.signal?.throwIfAborted();
+    const { numInferenceSteps: steps, strength, noise = keyedNoise(checked.seed) } = checked;
+    const sizes = this.#sizes();
+    const prompts = checkPrompts(checked, sizes);
+    const { vae, inverseScheduler: scheduler } = this.parts;
     const space = this.#spaceOf(vae);
-    const plan = planSteps(inverseScheduler, steps);
+    const plan = planSteps(scheduler, steps);
     const end = plan.timesteps.length - (steps - Math.trunc(steps * strength));
     requireOption(end > 0, "strength", strength, `at least ${(1 / steps).toFixed(3)}, for one of ${steps} steps`);
-    const image = checkPictures(options.image, prompts.count, facts);
-    const start = () => plan.resume(space.encode(image, options.noise ?? keyedNoise(checked.seed)), 0);
+    const image = checkPictures(options.image, prompts.count, sizes);
+    const start = () => plan.resume(space.encode(image, noise), 0);
+    const way = { scheduler, plan, start, first: 0, end };
     try {
       await requirePictures({ image });
-      yield* this.#walk(options, checked, { prompts, plan, start, first: 0, end });
+      yield* this.#walk({ ...checked, noise }, prompts, way);
     } finally {
       image.dispose();
     }
@@ -219,21 +216,11 @@ export class StableDiffusionDiffEditPipeline {
    * Draws into pictures. The caller owns both tensors: `images` [B, H, W, 3] in [0, 1], and the `latents` they were
    * made from.
    */
-  async generate(options: DiffEditOptions): Promise<{ images: tf.Tensor4D; latents: tf.Tensor4D }> {
+  async generate(options: DiffEditOptions): Promise<Drawn> {
     const parts = { ...this.parts }; // As they are now, as the steps have them.
-    let latents: tf.Tensor4D | undefined;
-    try {
-      for await (const step of this.steps(options)) {
-        options.onStep?.(step);
-        if (step.index === step.total - 1) latents = step.latents.clone();
-      }
-      const space = this.#spaceOf(parts.vae);
-      const images = this.#watch(options, parts).over("Decoding", () => space.decode(latents!));
-      return { images, latents: latents! };
-    } catch (error) {
-      latents?.dispose();
-      throw error;
-    }
+    const space = this.#spaceOf(parts.vae);
+    const decode = (latents: tf.Tensor4D) => this.#watch(options, parts).over("Decoding", () => space.decode(latents));
+    return draw(this.steps(options), options, decode);
   }
 
   /**
@@ -243,14 +230,13 @@ export class StableDiffusionDiffEditPipeline {
    *   steps
    */
   async *steps(options: DiffEditOptions): AsyncGenerator<DiffEditStep, void, undefined> {
-    requireKnownOptions(options, DIFF_EDIT_OPTIONS);
-    options.signal?.throwIfAborted();
-    const checked = checkSettings(options);
-    const { steps, strength, numImages } = checked;
-    const facts = this.#facts();
-    const prompts = checkPrompts(options, facts);
+    const checked = readDiffEdit(options);
+    checked.signal?.throwIfAborted();
+    const { numInferenceSteps: steps, strength, numImages } = checked;
+    const sizes = this.#sizes();
+    const prompts = checkPrompts(checked, sizes);
     const { imageLatents } = options;
-    checkImageLatents(imageLatents, prompts.count, facts);
+    checkImageLatents(imageLatents, prompts.count, sizes);
     const { scheduler } = this.parts;
     const plan = planDrawing(scheduler, steps);
     const { first, end } = stepWindow(scheduler, plan, { steps, strength, image: imageLatents[0] });
@@ -268,28 +254,25 @@ export class StableDiffusionDiffEditPipeline {
     // As published: the latents that this step set out from, not those that it has come to.
     const mend = (x: tf.Tensor4D, i: number) => blend(repeatRows(imageLatents[i - first]!, numImages), x, mask);
     try {
-      yield* this.#walk(options, checked, { prompts, plan, start, first, end, mend });
+      yield* this.#walk(checked, prompts, { scheduler, plan, start, first, end, mend });
     } finally {
       mask.dispose();
     }
   }
 
   async *#walk(
-    { noise, signal, ...options }: DiffEditInvertOptions | DiffEditOptions,
-    { guidanceScale, numImages, seed, eta }: ReturnType<typeof checkSettings>,
-    { prompts, ...way }: { prompts: CheckedPrompts } & DiffEditWay,
+    { guidanceScale, numImages, seed, noise = keyedNoise(seed), eta, signal, debug }: ReadDiffEdit,
+    prompts: CheckedPrompts,
+    way: DiffEditWay,
   ): AsyncGenerator<DiffEditStep, void, undefined> {
     const { unet, vae } = this.parts;
     const space = this.#spaceOf(vae);
-    const watch = this.#watch(options);
+    const watch = this.#watch({ debug });
     const context = this.#read(prompts, guidanceScale, numImages, watch);
     const denoise = (x: tf.Tensor4D, t: number) => predict(unet, x, t, context, guidanceScale);
+    const show = (x: tf.Tensor4D) => space.preview(x);
     try {
-      const walk = { ...way, denoise, noise: noise ?? keyedNoise(seed), stepOptions: { eta }, signal, watch };
-      for await (const { x, index, timestep } of sample(walk)) {
-        const show = () => space.preview(x);
-        yield { index: index - way.first, total: way.end - way.first, timestep, latents: x, preview: show };
-      }
+      yield* sample({ ...way, denoise, noise, stepOptions: { eta }, signal, watch, preview: show });
     } finally {
       context.dispose();
     }
@@ -328,6 +311,4 @@ function predict(unet: ConditionalDenoiser, x: tf.Tensor4D, t: number, context: 
 }
 
 /** The part of a plan that is walked. */
-type DiffEditWay = Required<Pick<Parameters<typeof sample>[0], "plan" | "start" | "first" | "end">> & {
-  mend?: (x: tf.Tensor4D, index: number) => tf.Tensor4D;
-};
+type DiffEditWay = Pick<Walk<tf.Tensor4D>, "scheduler" | "plan" | "start" | "first" | "end" | "mend">;

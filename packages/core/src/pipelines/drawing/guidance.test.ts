@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
-import { keyedNoise } from "@tfjs-diffusion/schedulers";
-import { guidanceEmbedding, guide, needsGuidance } from "./guidance.js";
+import { guide, keyedNoise } from "@tfjs-diffusion/schedulers";
+import { guidanceEmbedding, needsGuidance } from "./guidance.js";
 
 /** float32 keeps 24 bits; a handful of operations on values about 1. */
 const FLOAT32 = 1e-6;

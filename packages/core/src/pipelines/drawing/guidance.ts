@@ -7,33 +7,6 @@ export function needsGuidance(scale: number): boolean {
   return scale > NO_GUIDANCE;
 }
 
-/**
- * Classifier-free guidance (Ho & Salimans 2022, eq. 6 with w = scale - 1): away from what the network says without
- * the prompt, towards what it says with it.
- *
- *     guided = unconditional + scale * (conditional - unconditional)
- *
- * A large scale also raises the contrast of the output. With `rescale` (phi of Lin et al. 2024, eq. 15-16; 0 to 1) the
- * result is drawn back to the standard deviation of the conditional output, each image by itself.
- *
- * @param unconditional output without the prompt (or for the negative prompt), [B, ...]
- * @param conditional output for the prompt, of the same shape
- */
-export function guide<T extends tf.Tensor>(unconditional: T, conditional: T, scale: number, rescale = 0): T {
-  return tf.tidy(() => {
-    const guided = unconditional.add<T>(conditional.sub(unconditional).mul(scale));
-    if (rescale === 0) return guided;
-    const contrast = standardDeviation(conditional).div(standardDeviation(guided));
-    return guided.mul<T>(contrast.mul(rescale).add(1 - rescale));
-  });
-}
-
-/** Standard deviation of each image over all its values: [B, ...] -> [B, 1, ...]. */
-function standardDeviation(x: tf.Tensor): tf.Tensor {
-  const allButBatch = x.shape.map((_, axis) => axis).slice(1);
-  return tf.moments(x, allButBatch, true).variance.sqrt();
-}
-
 const f32 = Math.fround;
 
 /**

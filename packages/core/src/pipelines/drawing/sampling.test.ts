@@ -2,6 +2,7 @@ import { beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { type NoiseSource, type Plan, type State, keyedNoise } from "@tfjs-diffusion/schedulers";
 import { useBackend } from "../../backend/use-backend.js";
+import type { PipelineStep } from "../pipeline-step.js";
 import { sample } from "./sampling.js";
 
 /**
@@ -10,6 +11,7 @@ import { sample } from "./sampling.js";
  */
 const plan = {
   timesteps: [30, 20, 10],
+  levels: [{}, {}, {}],
   start: (noise: tf.Tensor) => ({ x: noise.mul(2), history: [] }),
   scaleInput: (x: tf.Tensor, i: number) => x.mul(i + 1),
   step: ({ x, history }: { x: tf.Tensor; history: tf.Tensor[] }, output: tf.Tensor) => ({
@@ -35,12 +37,15 @@ describe("The sampling loop", () => {
   };
   const start = (): State => plan.start(tf.ones([1, 2, 2, 1]));
   const walk = (options: { first?: number; signal?: AbortSignal } = {}) =>
-    sample({ plan, start, denoise, noise, ...options });
+    sample({ scheduler, plan, start, denoise, noise, preview, ...options });
+  const scheduler = { config: { _class_name: "Own" }, predictX0: (output: tf.Tensor, x: tf.Tensor) => x.sub(output) };
+  const preview = (x: tf.Tensor4D) => x.tile<tf.Tensor4D>([1, 1, 1, 3]);
   const tensors = () => tf.memory().numTensors;
 
   it("asks the network at every timestep of the plan, with its input scaled by the plan", async () => {
     const seen: [number, number, number, number][] = [];
-    for await (const { index, total, timestep, x } of walk()) seen.push([index, total, timestep, x.dataSync()[0]!]);
+    for await (const { index, total, timestep, latents } of walk())
+      seen.push([index, total, timestep, latents.dataSync()[0]!]);
     expect(asked).toEqual([
       { input: 2, timestep: 30 },
       { input: 6, timestep: 20 },
@@ -58,11 +63,39 @@ describe("The sampling loop", () => {
     expect(asked).toEqual([{ input: 6, timestep: 10 }]);
   });
 
-  it("holds one state between steps, and nothing at its end", async () => {
+  it("shows the network's output and the clean sample that it implies of what the step began with", async () => {
+    const seen: number[][] = [];
+    const numbers = (...all: tf.Tensor[]) => all.map((x) => x.dataSync()[0]!);
+    for await (const { latents, output, x0 } of walk()) seen.push(numbers(latents, output, x0));
+    expect(seen).toEqual([
+      [3, 1, 1],
+      [4, 1, 2],
+      [5, 1, 3],
+    ]);
+  });
+
+  it("computes the clean sample when it is first read, keeps it until the next step, and frees it then", async () => {
+    const before = tensors();
+    const steps = walk();
+    const { value: step } = (await steps.next()) as { value: PipelineStep };
+    const unread = tensors();
+    const x0 = tf.tidy(() => step.x0);
+    expect(tensors()).toBe(unread + 1);
+    expect(step.x0).toBe(x0);
+    expect(x0.isDisposed).toBe(false);
+    await steps.next();
+    expect([x0.isDisposed, step.output.isDisposed]).toEqual([true, true]);
+    expect(() => step.x0).toThrow("the step has ended");
+    await steps.return();
+    expect(tensors()).toBe(before);
+  });
+
+  it("holds one state between steps and what the step shows, and nothing at its end", async () => {
     const before = tensors();
     const held: number[] = [];
     for await (const _ of walk()) held.push(tensors() - before);
-    expect(held).toEqual([2, 3, 3]); // x and one output, then x and two.
+    // x and one output of history, then x and two; and the step's output, and the x it began with.
+    expect(held).toEqual([4, 5, 5]);
     expect(tensors()).toBe(before);
   });
 
@@ -79,7 +112,14 @@ describe("The sampling loop", () => {
       for await (const _ of walk()) throw new Error("mine");
     };
     await expect(throwing()).rejects.toThrow("mine");
-    const failing = sample({ plan, start, noise, denoise: (input) => (tf.neg(input), raise("network")) });
+    const failing = sample({
+      scheduler,
+      preview,
+      plan,
+      start,
+      noise,
+      denoise: (input) => (tf.neg(input), raise("network")),
+    });
     await expect(failing.next()).rejects.toThrow("network");
     expect(tensors()).toBe(before);
   });

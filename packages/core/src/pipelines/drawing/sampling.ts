@@ -1,36 +1,53 @@
 import * as tf from "@tensorflow/tfjs";
-import type { NoiseSource, Plan, State, StepOptions } from "@tfjs-diffusion/schedulers";
+import {
+  type Level,
+  type NoiseSource,
+  type Plan,
+  predictX0,
+  type PredictionType,
+  type Scheduler,
+  type State,
+  type StepOptions,
+} from "@tfjs-diffusion/schedulers";
+import { eventLoopTurn } from "../../platform/event-loop.js";
+import type { PipelineStep } from "../pipeline-step.js";
 import { FiniteWatch } from "./finite-watch.js";
 
 const { getTensorsInContainer: tensorsIn } = tf.tensor_util;
 
-/** What {@link sample} shows after each step of a plan. */
-export interface SamplingStep<T extends tf.Tensor = tf.Tensor4D> {
-  /** Counts from 0. */
-  readonly index: number;
-  /** How many steps there are: one for each call of the network. */
-  readonly total: number;
-  /** The timestep the network was asked about. */
-  readonly timestep: number;
-  /** The sample after this step; lent until the next step, `clone()` it to keep it. */
-  readonly x: T;
+/** What {@link sample} walks, and how. */
+export interface Walk<T extends tf.Tensor> {
+  scheduler: Pick<Scheduler, "config" | "predictX0">;
+  plan: Plan;
+  /** Makes the first state, by `plan.start` or `plan.resume`; the generator owns it. */
+  start: () => State;
+  /** Index of the first call, larger than 0 for a start in the middle. */
+  first?: number;
+  /** Index after the last call. Default: all calls of the plan. */
+  end?: number;
+  /** The network's output for an input already scaled by the plan; its result is owned here. */
+  denoise: (input: T, timestep: number, index: number) => T;
+  /** Changes the sample after a step; runs in a tidy. */
+  mend?: (x: T, index: number) => T;
+  noise: NoiseSource;
+  /** Handed to every `plan.step`. */
+  stepOptions?: StepOptions;
+  signal?: AbortSignal;
+  /** Looks for NaN in each step, if it is on. */
+  watch?: FiniteWatch;
+  /** What the sample looks like, for `step.preview()`. */
+  preview: (x: T) => tf.Tensor4D;
 }
 
 /**
- * The loop all pipelines share: from a start to the last step of `plan`, one call of the network after the other.
+ * The loop that all pipelines share: from a start to the last call of `plan`, one call of the network after the other.
  *
  * The generator owns the state between steps and frees it when it ends, however it ends: at the last step, when the
- * caller leaves its loop, throws, or aborts. Between steps it lets timers, signals and the page have their turn.
- *
- * @param start makes the first state, by `plan.start` or `plan.resume`; the generator owns it
- * @param first index of the first step, larger than 0 for a start in the middle
- * @param end index after the last step, default: all steps of the plan
- * @param denoise the network's output for an input already scaled by the plan; its result is owned here
- * @param mend changes the sample after a step; runs in a tidy
- * @param stepOptions handed to every `plan.step`
- * @param watch looks for NaN in each step, if it is on
+ * caller leaves its loop, throws, or aborts. Between steps it lets timers, signals and the page have their turn. The
+ * steps count from 0, also where the plan is taken up in the middle.
  */
 export async function* sample<T extends tf.Tensor = tf.Tensor4D>({
+  scheduler,
   plan,
   start,
   first = 0,
@@ -41,53 +58,96 @@ export async function* sample<T extends tf.Tensor = tf.Tensor4D>({
   stepOptions,
   signal,
   watch = new FiniteWatch({}, false),
-}: {
-  plan: Plan;
-  start: () => State;
-  first?: number;
-  end?: number;
-  denoise: (input: T, timestep: number, index: number) => T;
-  mend?: (x: T, index: number) => T;
-  noise: NoiseSource;
-  stepOptions?: StepOptions;
-  signal?: AbortSignal;
-  watch?: FiniteWatch;
-}): AsyncGenerator<SamplingStep<T>, void, undefined> {
+  preview,
+}: Walk<T>): AsyncGenerator<LentStep<T>, void, undefined> {
   signal?.throwIfAborted();
-  const total = plan.timesteps.length;
   let state = tf.tidy(start);
   try {
-    for (let index = first; index < end; index++) {
-      const timestep = plan.timesteps[index]!;
-      const place = `Step ${index - first + 1} of ${end - first} (timestep ${timestep})`;
-      const next = tf.tidy(() => {
-        const input = plan.scaleInput(state.x, index) as T;
+    for (let call = first; call < end; call++) {
+      const [index, total, timestep] = [call - first, end - first, plan.timesteps[call]!];
+      const place = `Step ${index + 1} of ${total} (timestep ${timestep})`;
+      const { output, next } = tf.tidy(() => {
+        const input = plan.scaleInput(state.x, call) as T;
         watch.see(place, "what the network is given", input);
-        const output = watch.over(place, () => denoise(input, timestep, index));
-        const stepped = plan.step(state, output, index, noise, stepOptions);
-        const x = mend(stepped.x as T, index);
+        const output = watch.over(place, () => denoise(input, timestep, call));
+        const stepped = plan.step(state, output, call, noise, stepOptions);
+        const x = mend(stepped.x as T, call);
         watch.see(place, "what the sampler made of the network's answer", x);
-        return { ...stepped, x };
+        return { output, next: { ...stepped, x } };
       });
-      disposeUnless(next, state);
+      const before = state.x;
+      disposeUnless([next, before, output], state);
       state = next;
-      await turnOfOthers();
-      signal?.throwIfAborted();
-      yield { index, total, timestep, x: state.x as T };
-      signal?.throwIfAborted(); // After the last step too: what follows it, as decoding, is work.
+      const step = new LentStep(
+        { index, total, timestep, latents: next.x, output },
+        () => cleanSample(scheduler, predictionIn(output, next.x), before, plan.levels[call]!) as T,
+        () => preview(next.x),
+      );
+      try {
+        await eventLoopTurn();
+        signal?.throwIfAborted();
+        yield step;
+        signal?.throwIfAborted(); // After the last step too: what follows it, as decoding, is work.
+      } finally {
+        step.end();
+        disposeUnless(state, [before, output]);
+      }
     }
   } finally {
     tf.dispose(state);
   }
 }
 
-/** Frees the tensors of `old`, but for those that live on in `kept`. */
-function disposeUnless(kept: State, old: State): void {
-  const living = new Set(tensorsIn(kept));
-  for (const tensor of tensorsIn(old)) if (!living.has(tensor)) tensor.dispose();
+/** A {@link PipelineStep} that ends with its turn in the loop. */
+class LentStep<T extends tf.Tensor> implements PipelineStep<T> {
+  // A pipeline of several stages counts over all of them.
+  index: number;
+  total: number;
+  readonly timestep: number;
+  readonly latents: T;
+  readonly output: T;
+  #x0: T | undefined;
+  #hasEnded = false;
+
+  constructor(
+    { index, total, timestep, latents, output }: Omit<PipelineStep<T>, "x0" | "preview">,
+    readonly predictX0: () => T,
+    readonly preview: () => tf.Tensor4D,
+  ) {
+    this.index = index;
+    this.total = total;
+    this.timestep = timestep;
+    this.latents = latents;
+    this.output = output;
+  }
+
+  get x0(): T {
+    if (this.#hasEnded) {
+      throw new Error("step.x0: the step has ended, and its tensors are freed; read x0 before the next step.");
+    }
+    // Kept, so that a tidy in which it is read for the first time does not free it.
+    return (this.#x0 ??= tf.keep(tf.tidy(this.predictX0)));
+  }
+
+  end(): void {
+    this.#hasEnded = true;
+    this.#x0?.dispose();
+  }
 }
 
-/** A timer, not an animation frame: a browser stops those in a tab that is not looked at. */
-export function turnOfOthers(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve));
+/** As the scheduler says, or if it does not, as its config's prediction type does. */
+function cleanSample(scheduler: Walk<tf.Tensor>["scheduler"], output: tf.Tensor, x: tf.Tensor, level: Level) {
+  const { prediction_type = "epsilon" } = scheduler.config;
+  return scheduler.predictX0?.(output, x, level) ?? predictX0(prediction_type as PredictionType, output, x, level);
+}
+
+/** A network that also predicts variances gives them in the second half of its channels. */
+function predictionIn(output: tf.Tensor, x: tf.Tensor): tf.Tensor {
+  return output.shape.at(-1) === x.shape.at(-1) ? output : tf.split(output, 2, -1)[0]!;
+}
+
+/** Frees the tensors of `old`, but for those that live on in `kept`. */
+function disposeUnless(kept: tf.TensorContainer, old: tf.TensorContainer): void {
+  const living = new Set(tensorsIn(kept));
+  for (const tensor of tensorsIn(old)) if (!living.has(tensor)) tensor.dispose();
 }

@@ -1,4 +1,4 @@
-import type { Plan, Scheduler } from "@tfjs-diffusion/schedulers";
+import type { Plan, PlanRequest, Scheduler } from "@tfjs-diffusion/schedulers";
 import { PipelineOptionError } from "../options/errors.js";
 
 /** The calls of a plan that are made: from `first` to before `end`. */
@@ -7,14 +7,13 @@ export interface StepWindow {
   end: number;
 }
 
-/** What the window depends on. */
-interface WindowOptions {
-  steps: number;
+/** What the window depends on; with an `image` on `strength`. */
+interface WindowRequest {
+  steps: PlanRequest;
   strength: number;
-  /** With one, `strength` counts. */
-  image: object | undefined;
-  denoisingStart?: number | undefined;
-  denoisingEnd?: number | undefined;
+  image?: object;
+  denoisingStart?: number;
+  denoisingEnd?: number;
 }
 
 /**
@@ -27,8 +26,9 @@ interface WindowOptions {
 export function stepWindow(
   scheduler: Scheduler,
   { timesteps, stepStarts }: Plan,
-  { steps, strength, image, denoisingStart, denoisingEnd }: WindowOptions,
+  { steps: request, strength, image, denoisingStart, denoisingEnd }: WindowRequest,
 ): StepWindow {
+  const steps = typeof request === "number" ? request : stepStarts.length;
   const trained = scheduler.alphaBar.length;
   const cutoff = (share: number) => Math.round(trained - share * trained);
   const starts = [...stepStarts, timesteps.length]; // The end, too: there nothing is left to do.

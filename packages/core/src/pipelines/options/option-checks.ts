@@ -22,11 +22,6 @@ export function requireTensor(option: string, value: unknown): void {
   requireOption(!isDisposed, option, "disposed of", "a tensor that is disposed of only after the drawing");
 }
 
-/** Each of these options that is given must be one. */
-export function requireTensors(options: Record<string, unknown>): void {
-  for (const [option, value] of Object.entries(options)) if (value !== undefined) requireTensor(option, value);
-}
-
 /** How far beyond [0, 1] a picture may be, as it is after bicubic resizing. */
 const OVERSHOOT = 0.25;
 
@@ -46,26 +41,6 @@ export async function requirePictures(pictures: Record<string, tf.Tensor | undef
     const found = Number.isFinite(mean) ? `values from ${least} to ${most}` : "values that are NaN or infinite";
     requireOption(isPicture, option, found, "values from 0 to 1; divide bytes by 255");
   }
-}
-
-/** What pipelines call while they draw. */
-interface Callables {
-  scheduler?: unknown;
-  noise?: unknown;
-  signal?: unknown;
-  onStep?: unknown;
-}
-
-/** Each of these that is given can be called: asked before the work, not in the middle of it. */
-export function requireCallables({ scheduler, noise, signal, onStep }: Callables): void {
-  const has = (object: unknown, method: string) =>
-    typeof (object as Record<string, unknown> | null | undefined)?.[method] === "function";
-  const require = (option: string, value: unknown, fits: boolean, expected: string) =>
-    requireOption(value === undefined || fits, option, value, expected);
-  require("scheduler", scheduler, has(scheduler, "plan"), "a scheduler, such as schedulerFromConfig gives");
-  require("noise", noise, has(noise, "normal"), "a source of noise, such as keyedNoise(0) gives");
-  require("signal", signal, has(signal, "throwIfAborted"), "an AbortSignal");
-  require("onStep", onStep, typeof onStep === "function", "a function");
 }
 
 /** One text or several, as a list. */

@@ -1,11 +1,12 @@
 import * as tf from "@tensorflow/tfjs";
-import { keyedNoise } from "@tfjs-diffusion/schedulers";
+import { guide, keyedNoise, type Scheduler } from "@tfjs-diffusion/schedulers";
 import { toUnit } from "../../image/to-unit.js";
 import type { CLIPTextModel, CLIPTextModelWithProjection } from "../../models/clip/clip-text-model.js";
 import type { ConditionalDenoiser } from "../../models/denoiser.js";
 import { FiniteWatch } from "../drawing/finite-watch.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
-import { guide, needsGuidance } from "../drawing/guidance.js";
+import { draw } from "../drawing/draw.js";
+import { needsGuidance } from "../drawing/guidance.js";
 import { planDrawing } from "../drawing/plan-steps.js";
 import { keepPixelRange } from "./pixel-range.js";
 import type { PartRequirement } from "../files/model-index.js";
@@ -19,7 +20,14 @@ import {
   joinPrompts,
   repeatPrompts,
 } from "../stable-diffusion/text-conditioning.js";
-import { checkOptions, type TextToImageOptions, type TextToImageStep } from "./text-to-image-options.js";
+import type { Pipeline } from "../pipeline.js";
+import type { Drawn } from "../pipeline-step.js";
+import {
+  checkOptions,
+  TEXT_TO_IMAGE_OPTIONS,
+  type TextToImageOptions,
+  type TextToImageStep,
+} from "./text-to-image-options.js";
 import { type TextToImageParts, PART_KINDS, pictureShape, requireFittingParts } from "./text-to-image-parts.js";
 
 /** The parts as `model_index.json` names them, each in its subfolder. */
@@ -37,13 +45,19 @@ const PARTS = {
  *
  * Start: `const pipeline = await TextToImagePipeline.fromPretrained("packages/examples/weights/faces")`.
  */
-export class TextToImagePipeline {
+export class TextToImagePipeline implements Pipeline<TextToImageOptions, TextToImageStep> {
+  readonly input = "text";
+  readonly options = TEXT_TO_IMAGE_OPTIONS;
   /** What is assigned to a part takes effect at the next call; what does not fit is refused. */
   readonly parts: TextToImageParts;
 
   /** @throws PipelinePartsError if the parts do not fit */
   constructor(parts: TextToImageParts) {
     this.parts = liveParts("TextToImagePipeline", { ...parts }, PART_KINDS, requireFittingParts);
+  }
+
+  get scheduler(): Scheduler {
+    return this.parts.scheduler;
   }
 
   /**
@@ -81,18 +95,8 @@ export class TextToImagePipeline {
    * Draws the prompts. The caller owns both tensors: `images` [B, H, W, 3] in [0, 1], and `latents`, the same
    * unclipped.
    */
-  async generate(options: TextToImageOptions): Promise<{ images: tf.Tensor4D; latents: tf.Tensor4D }> {
-    let latents: tf.Tensor4D | undefined;
-    try {
-      for await (const step of this.steps(options)) {
-        options.onStep?.(step);
-        if (step.index === step.total - 1) latents = step.latents.clone();
-      }
-      return { images: toUnit(latents!), latents: latents! };
-    } catch (error) {
-      latents?.dispose();
-      throw error;
-    }
+  async generate(options: TextToImageOptions): Promise<Drawn> {
+    return draw(this.steps(options), options, toUnit);
   }
 
   /**
@@ -101,35 +105,29 @@ export class TextToImagePipeline {
    * @throws PipelineOptionError before any work, if an option is out of its range
    */
   async *steps(options: TextToImageOptions): AsyncGenerator<TextToImageStep, void, undefined> {
-    const { prompts, negativePrompts, steps, seed, numImages, shape, ...guidance } = checkOptions(
-      options,
-      pictureShape(this.parts.unet),
-    );
     const { unet } = this.parts;
-    const { latents, signal, debug = false } = options;
+    const checked = checkOptions(options, pictureShape(unet));
+    const { latents, signal, guidanceScale, guidanceRescale } = checked;
+    const { scheduler = this.scheduler, noise = keyedNoise(checked.seed) } = checked;
     signal?.throwIfAborted();
-    const guided = needsGuidance(guidance.guidanceScale);
-    const scheduler = options.scheduler ?? this.parts.scheduler;
-    const plan = planDrawing(scheduler, steps);
-    const noise = options.noise ?? keyedNoise(seed);
-    const watch = new FiniteWatch(this.parts, debug);
+    const isGuided = needsGuidance(guidanceScale);
+    const plan = planDrawing(scheduler, checked.steps);
+    const watch = new FiniteWatch(this.parts, checked.debug);
     const conditioning = watch.over("Reading the prompts", () =>
-      this.#read(prompts, guided ? negativePrompts : [], numImages),
+      this.#read(checked.prompts, isGuided ? checked.negatives : [], checked.numImages),
     );
 
     const { context, pooled: classLabels } = conditioning;
     const predict = (x: tf.Tensor4D, t: number) => {
-      if (!guided) return unet.forward(x, t, context, { classLabels });
+      if (!isGuided) return unet.forward(x, t, context, { classLabels });
       const both = unet.forward(tf.concat([x, x]), t, context, { classLabels });
       const [unconditional, conditional] = tf.split(both, 2) as [tf.Tensor4D, tf.Tensor4D];
-      return guide(unconditional, conditional, guidance.guidanceScale, guidance.guidanceRescale);
+      return guide(unconditional, conditional, guidanceScale, guidanceRescale);
     };
     const denoise = (x: tf.Tensor4D, t: number) => keepPixelRange(predict(x, t), x, t, scheduler);
-    const start = () => plan.start(latents ?? noise.normal(shape));
+    const start = () => plan.start(latents ?? noise.normal(checked.shape));
     try {
-      for await (const { x, ...step } of sample({ plan, start, denoise, noise, signal, watch })) {
-        yield { ...step, latents: x, preview: () => toUnit(x) };
-      }
+      yield* sample({ scheduler, plan, start, denoise, noise, signal, watch, preview: toUnit });
     } finally {
       tf.dispose([conditioning.context, conditioning.pooled ?? []]);
     }

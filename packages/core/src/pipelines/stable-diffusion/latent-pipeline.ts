@@ -1,25 +1,32 @@
 import * as tf from "@tensorflow/tfjs";
-import { keyedNoise, type Scheduler } from "@tfjs-diffusion/schedulers";
+import { guide, keyedNoise, type Scheduler } from "@tfjs-diffusion/schedulers";
 import type { LoraSet } from "../../adapters/lora.js";
 import type { AutoencoderKL } from "../../models/autoencoder/autoencoder-kl.js";
 import type { ConditionalDenoiser, ConditionalDenoiserInputs } from "../../models/denoiser.js";
-import { controlResiduals, controlsOf } from "./control.js";
+import type { SaveOptions } from "../../weights/model-folder.js";
+import { draw, lastLatents } from "../drawing/draw.js";
 import { FiniteWatch } from "../drawing/finite-watch.js";
-import { guide, guidanceEmbedding, needsGuidance } from "../drawing/guidance.js";
-import { binaryMask, pasteBack } from "./inpainting.js";
-import { type OptionNames, requireKnownOptions } from "../options/known-options.js";
-import { type LatentSpace, latentSpaces } from "./latent-space.js";
-import { requirePictures, texts } from "../options/option-checks.js";
+import { guidanceEmbedding, needsGuidance } from "../drawing/guidance.js";
 import { planDrawing } from "../drawing/plan-steps.js";
-import { disposeParts } from "../parts/dispose-parts.js";
 import { sample } from "../drawing/sampling.js";
+import { type StepWindow, stepWindow } from "../drawing/step-window.js";
+import type { OptionTable } from "../options/option.js";
+import { requirePictures, texts } from "../options/option-checks.js";
+import { disposeParts } from "../parts/dispose-parts.js";
+import type { Pipeline } from "../pipeline.js";
+import type { Drawn } from "../pipeline-step.js";
+import { controlResiduals, controlsOf } from "./control.js";
+import { binaryMask, pasteBack } from "./inpainting.js";
+import { type LatentSpace, latentSpaces } from "./latent-space.js";
 import {
   type CheckedOptions,
-  checkStableDiffusionOptions,
-  type PipelineFacts,
+  fitOptions,
+  type FittedOptions,
+  type NetworkSizes,
   requireClipSkip,
   type StableDiffusionOptions,
   type StableDiffusionStep,
+  withAllAxes,
 } from "./stable-diffusion-options.js";
 import {
   resumeInpainting,
@@ -30,7 +37,6 @@ import {
   startInpainting,
   type StartRequest,
 } from "./stable-diffusion-starts.js";
-import { type StepWindow, stepWindow } from "../drawing/step-window.js";
 import type { EncodePromptsOptions } from "./text-conditioning.js";
 
 /** What every pipeline in an autoencoder's latents has, besides its text encoders. */
@@ -62,10 +68,15 @@ export type PromptStates = {
  * Latent diffusion (Rombach et al. 2022): a UNet takes the noise out of latents, step by step; an autoencoder makes a
  * picture of them. What the UNet is told of the prompts is left to the kinds of Stable Diffusion.
  */
-export abstract class LatentPipeline<P extends LatentPipelineParts, O extends StableDiffusionOptions> {
+export abstract class LatentPipeline<
+  P extends LatentPipelineParts,
+  O extends StableDiffusionOptions,
+  C extends CheckedOptions,
+> implements Pipeline<O, StableDiffusionStep> {
+  readonly input = "text";
   /** LoRAs that are mixed into the UNet and the text encoders: `await pipeline.loras.load(file, { scale: 0.8 })`. */
   abstract readonly loras: LoraSet;
-  protected abstract readonly optionNames: OptionNames<O>;
+  abstract readonly options: OptionTable;
   readonly #spaceOf = latentSpaces();
 
   /** @param parts those of `liveParts`; what is assigned to them takes effect at the next call */
@@ -75,13 +86,19 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
     return this.#spaceOf(this.parts.vae);
   }
 
+  get scheduler(): Scheduler {
+    return this.parts.scheduler;
+  }
+
+  abstract savePretrained(folder: string, save?: SaveOptions): Promise<void>;
+
   /** Pixels a latent, along each side. */
   protected get factor(): number {
     return this.#space.factor;
   }
 
   /** Width and number of the text states, and layers of the text encoder. */
-  protected abstract textFacts(): Pick<PipelineFacts, "textWidth" | "textTokens" | "textLayers">;
+  protected abstract textSizes(): Pick<NetworkSizes, "textWidth" | "textTokens" | "textLayers">;
 
   /**
    * What the networks are told of prompts, to mix and to give back in the options; the caller owns it.
@@ -89,7 +106,7 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
    * @throws PipelineOptionError before any work
    */
   encodePrompts(prompts: string[], options: EncodePromptsOptions = {}): PromptStates {
-    requireClipSkip(options.clipSkip ?? 0, this.textFacts());
+    requireClipSkip(options.clipSkip ?? 0, this.textSizes());
     return this.readPrompts(texts("prompts", prompts), options);
   }
 
@@ -97,40 +114,28 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
   protected abstract readPrompts(prompts: string[], options: EncodePromptsOptions): PromptStates;
 
   /** Runs in a tidy. */
-  protected abstract condition(checked: CheckedOptions, options: O): Condition;
+  protected abstract condition(checked: C): Condition;
 
   /** @throws PipelineOptionError before any work */
-  protected check(options: O): CheckedOptions {
-    return checkStableDiffusionOptions(options, this.#facts());
+  protected abstract check(given: O): C;
+
+  /** {@link fitOptions} for the networks of this pipeline. */
+  protected fit(given: O, options: Parameters<typeof fitOptions>[1]): FittedOptions {
+    return fitOptions(given, options, this.#sizes());
   }
 
   /** Draws. The caller owns both tensors: `images` [B, H, W, 3] in [0, 1], and the `latents` they were made from. */
-  async generate(options: O): Promise<{ images: tf.Tensor4D; latents: tf.Tensor4D }> {
-    const parts = { ...this.parts }; // As they are now, as the steps have them.
-    const space = this.#space;
-    const latents = await this.generateLatents(options);
-    try {
-      const images = this.#watch(options, parts).over("Decoding", () => decodeLatents(space, latents, options));
-      return { images, latents };
-    } catch (error) {
-      latents.dispose();
-      throw error;
-    }
+  async generate(options: O): Promise<Drawn> {
+    const checked = this.check(options);
+    const [parts, space] = [{ ...this.parts }, this.#space]; // As they are now, as the steps have them.
+    const decode = (latents: tf.Tensor4D) =>
+      watchOf(parts, checked).over("Decoding", () => decodeLatents(space, latents, checked));
+    return draw(this.#walk(checked), options, decode);
   }
 
   /** Draws as far as the latents, to hand them to another pipeline; the caller owns them. */
   async generateLatents(options: O): Promise<tf.Tensor4D> {
-    let latents: tf.Tensor4D | undefined;
-    try {
-      for await (const step of this.steps(options)) {
-        options.onStep?.(step);
-        if (step.index === step.total - 1) latents = step.latents.clone();
-      }
-      return latents!;
-    } catch (error) {
-      latents?.dispose();
-      throw error;
-    }
+    return lastLatents(this.steps(options), options);
   }
 
   /**
@@ -139,35 +144,32 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
    * @throws PipelineOptionError before any work, if an option is out of its range
    */
   async *steps(options: O): AsyncGenerator<StableDiffusionStep, void, undefined> {
-    requireKnownOptions(options, this.optionNames);
-    options.signal?.throwIfAborted();
-    const checked = this.check(options);
+    yield* this.#walk(this.check(options));
+  }
+
+  async *#walk(checked: C): AsyncGenerator<StableDiffusionStep, void, undefined> {
+    const { scheduler = this.scheduler, noise = keyedNoise(checked.seed), signal, shape } = checked;
+    signal?.throwIfAborted();
     const { unet } = this.parts;
     const space = this.#space;
-    const { scheduler = this.parts.scheduler, noise = keyedNoise(checked.seed), signal } = options;
-    const controls = controlsOf(options.control);
-    const held: tf.Tensor[] = [checked.image ?? [], checked.mask ?? []].flat();
+    const held: tf.Tensor[] = [];
     try {
+      const controls = controlsOf(checked.control);
       const controlPictures = [...controls].map(([name, { image }]) => [`${name}.image`, image] as const);
       await requirePictures({ image: checked.image, ...Object.fromEntries(controlPictures) });
       const plan = planDrawing(scheduler, checked.steps);
       const { first, end } = stepWindow(scheduler, plan, checked);
-      const total = end - first;
       const isGuided = this.isGuided(checked);
-      const watch = this.#watch(options);
-      const { context, inputs } = watch.over("Reading the prompts", () =>
-        tf.tidy(() => this.condition(checked, options)),
-      );
+      const watch = watchOf(this.parts, checked);
+      const { context, inputs } = watch.over("Reading the prompts", () => tf.tidy(() => this.condition(checked)));
       held.push(...tf.tensor_util.getTensorsInContainer({ context, inputs }));
-      const request = { plan, space, shape: checked.shape, noise, latents: options.latents };
-      const start = watch.over("Encoding the picture", () =>
-        this.#start(request, checked, { first, end, pasteBack: options.pasteBack ?? false }),
-      );
+      const request = { plan, space, shape, noise, latents: checked.latents };
+      const start = watch.over("Encoding the picture", () => this.#start(request, checked, { first, end }));
       held.push(...start.tensors);
 
       const denoise = (x: tf.Tensor4D, timestep: number, index: number) => {
         const batch = isGuided ? tf.concat([x, x]) : x;
-        const call = { x: batch, timestep, context, inputs, isGuided, index: index - first, total };
+        const call = { x: batch, timestep, context, inputs, isGuided, index: index - first, total: end - first };
         const residuals = controlResiduals(controls.values(), call);
         const shown = start.context && (isGuided ? tf.concat([start.context, start.context]) : start.context);
         const input = shown ? tf.concat([batch, shown], 3) : batch;
@@ -176,21 +178,13 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
         const [unconditional, conditional] = tf.split(output, 2) as [tf.Tensor4D, tf.Tensor4D];
         return guide(unconditional, conditional, checked.guidanceScale, checked.guidanceRescale);
       };
-      const walk = {
-        plan,
+      yield* sample({
+        ...{ scheduler, plan, first, end, denoise, noise, signal, watch },
         start: start.state,
-        first,
-        end,
-        denoise,
         mend: start.mend,
-        noise,
         stepOptions: { eta: checked.eta },
-        signal,
-        watch,
-      };
-      for await (const { x, index, timestep } of sample(walk)) {
-        yield { index: index - first, total, timestep, latents: x, preview: () => space.preview(x) };
-      }
+        preview: (x) => space.preview(x),
+      });
     } finally {
       tf.dispose(held);
     }
@@ -207,35 +201,36 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
     return width === undefined ? undefined : guidanceEmbedding(guidanceScale, width, batch);
   }
 
-  #start(
-    request: StartRequest,
-    checked: CheckedOptions,
-    { first, end, pasteBack }: StepWindow & { pasteBack: boolean },
-  ): Start {
-    const { image, mask, strength, denoisingStart } = checked;
-    const contextual = this.#facts().needsMask;
-    const painting = mask && { mask, first, end, contextual, keepsLatents: pasteBack || !contextual };
-    if (denoisingStart !== undefined) {
-      return painting ? resumeInpainting(request, { ...painting, image }) : startFromLatents(request, first);
+  /** Owns what it makes of the pictures, in `tensors` of its result. */
+  #start(request: StartRequest, checked: CheckedOptions, { first, end }: StepWindow): Start {
+    const { strength, denoisingStart, pasteBack } = checked;
+    const [, rows, columns] = checked.shape;
+    const size = [rows * this.factor, columns * this.factor] as const;
+    const views = {
+      image: checked.image && withAllAxes(checked.image, [...size, 3]),
+      mask: checked.mask && withAllAxes(checked.mask, [...size, 1]),
+    };
+    const { image, mask } = views;
+    try {
+      const contextual = this.#sizes().needsMask;
+      const painting = mask && { mask, first, end, contextual, keepsLatents: pasteBack || !contextual };
+      if (denoisingStart !== undefined) {
+        return painting ? resumeInpainting(request, { ...painting, image }) : startFromLatents(request, first);
+      }
+      if (!image) return startFromNoise(request);
+      if (!painting) return startFromImage(request, image, first);
+      return startInpainting(request, { ...painting, image, fromNoise: strength === 1 });
+    } finally {
+      tf.dispose([image ?? [], mask ?? []]);
     }
-    if (!image) return startFromNoise(request);
-    if (!painting) return startFromImage(request, image, first);
-    return startInpainting(request, { ...painting, image, fromNoise: strength === 1 });
   }
 
-  #watch({ debug = false, control }: StableDiffusionOptions, parts: P = this.parts): FiniteWatch {
-    const controlNets = [...controlsOf(control)].map(
-      ([name, { model }]) => [name.replace("control", "controlNet"), model] as const,
-    );
-    return new FiniteWatch({ ...parts, ...Object.fromEntries(controlNets) }, debug);
-  }
-
-  #facts(): PipelineFacts {
+  #sizes(): NetworkSizes {
     const { unet } = this.parts;
     const { factor, channels } = this.#space;
     const [rows, columns] = unet.sampleSize ?? SAMPLE_SIZE;
     return {
-      ...this.textFacts(),
+      ...this.textSizes(),
       size: [rows * factor, columns * factor],
       factor,
       latentChannels: channels,
@@ -254,19 +249,22 @@ export abstract class LatentPipeline<P extends LatentPipelineParts, O extends St
 /** Of networks that do not say it: that of Stable Diffusion 1. */
 const SAMPLE_SIZE = [64, 64] as const;
 
-function decodeLatents(
-  space: LatentSpace,
-  latents: tf.Tensor4D,
-  { image, mask, pasteBack: paste, maskBlur }: StableDiffusionOptions,
-): tf.Tensor4D {
+function watchOf(parts: object, { debug, control }: CheckedOptions): FiniteWatch {
+  const controlNets = [...controlsOf(control)].map(
+    ([name, { model }]) => [name.replace("control", "controlNet"), model] as const,
+  );
+  return new FiniteWatch({ ...parts, ...Object.fromEntries(controlNets) }, debug);
+}
+
+function decodeLatents(space: LatentSpace, latents: tf.Tensor4D, options: CheckedOptions): tf.Tensor4D {
+  const { image, mask, pasteBack: paste, maskBlur } = options;
   if (!paste) return space.decode(latents);
   return tf.tidy(() => {
     const painted = space.decode(latents);
-    const [, height, width] = painted.shape;
-    const kept = image!.reshape<tf.Tensor4D>([-1, height, width, 3]);
-    const painting = binaryMask(mask!.reshape<tf.Tensor4D>([-1, height, width, 1]));
-    const rows = painted.shape[0];
-    const tiled = (x: tf.Tensor4D) => (x.shape[0] === rows ? x : x.tile<tf.Tensor4D>([rows, 1, 1, 1]));
-    return pasteBack(tiled(kept), painted, tiled(painting), maskBlur);
+    const [batch, height, width] = painted.shape;
+    const tiled = (x: tf.Tensor4D) => (x.shape[0] === batch ? x : x.tile<tf.Tensor4D>([batch, 1, 1, 1]));
+    const kept = tiled(withAllAxes(image!, [height, width, 3]));
+    const painting = tiled(binaryMask(withAllAxes(mask!, [height, width, 1])));
+    return pasteBack(kept, painted, painting, maskBlur);
   });
 }

@@ -1,7 +1,7 @@
 import type * as tf from "@tensorflow/tfjs";
 import { PipelineOptionError } from "../options/errors.js";
-import type { OptionNames } from "../options/known-options.js";
-import { requireOption, requireTensors, texts } from "../options/option-checks.js";
+import { finite, type OptionsOf, type ReadOptions, tensor, text, withDefaults } from "../options/option.js";
+import { requireOption, texts } from "../options/option-checks.js";
 import {
   type CheckedOptions,
   STABLE_DIFFUSION_OPTIONS,
@@ -11,56 +11,57 @@ import {
 /** Height and width, or top and left, in pixels. */
 export type PixelPair = readonly [number, number];
 
+const pixelPair = {
+  expected: "two whole numbers of pixels, 0 or more",
+  fits: (value: unknown): value is PixelPair =>
+    Array.isArray(value) && value.length === 2 && value.every((n) => Number.isSafeInteger(n) && n >= 0),
+};
+
 /**
- * What Stable Diffusion XL takes besides {@link StableDiffusionOptions}. Guidance is 5 by default.
+ * What Stable Diffusion XL takes besides the options of Stable Diffusion.
  *
  * The sizes are its micro-conditioning (Podell et al. 2024, section 2.2): it was told of each picture it learned from
  * how large it was before it was cut to size, and where it was cut. A small `originalSize` gives soft pictures, a crop
  * gives pictures that are cut off.
  */
-export interface StableDiffusionXLOptions extends StableDiffusionOptions {
+const OWN_OPTIONS = {
   /** What the second text encoder reads, one for each prompt. Default: the same. */
-  prompt2?: string | string[];
+  prompt2: text(),
   /** The same in place of the negative prompts. */
-  negativePrompt2?: string | string[];
+  negativePrompt2: text(),
   /** Sentence vectors of the second text encoder, [prompts, D]; needed with `promptEmbeds`. */
-  pooledPromptEmbeds?: tf.Tensor2D;
+  pooledPromptEmbeds: tensor<tf.Tensor2D>(),
   /** The same for `negativePromptEmbeds`. */
-  negativePooledPromptEmbeds?: tf.Tensor2D;
+  negativePooledPromptEmbeds: tensor<tf.Tensor2D>(),
   /** Height and width it should look to have come from. Default: the picture's. */
-  originalSize?: PixelPair;
+  originalSize: pixelPair,
   /** Top and left of the cut. Default [0, 0]: things are centred. */
-  cropsCoordsTopLeft?: PixelPair;
+  cropsCoordsTopLeft: pixelPair,
   /** Height and width after the cut. Default: the picture's. */
-  targetSize?: PixelPair;
+  targetSize: pixelPair,
   /** The same for the negative prompts, both sizes or none. Default: those of the prompts. */
-  negativeOriginalSize?: PixelPair;
-  negativeTargetSize?: PixelPair;
+  negativeOriginalSize: pixelPair,
+  /** See `negativeOriginalSize`. */
+  negativeTargetSize: pixelPair,
   /** Default, as in diffusers: that of the prompts; [0, 0] with a size of its own, and for the refiner. */
-  negativeCropsCoordsTopLeft?: PixelPair;
-  /**
-   * For the refiner, which is told of a mark for beauty in place of the target size: 6, and 2.5 for the negative
-   * prompts.
-   */
-  aestheticScore?: number;
-  negativeAestheticScore?: number;
-}
-
-export const STABLE_DIFFUSION_XL_OPTIONS: OptionNames<StableDiffusionXLOptions> = {
-  ...STABLE_DIFFUSION_OPTIONS,
-  prompt2: true,
-  negativePrompt2: true,
-  pooledPromptEmbeds: true,
-  negativePooledPromptEmbeds: true,
-  originalSize: true,
-  cropsCoordsTopLeft: true,
-  targetSize: true,
-  negativeOriginalSize: true,
-  negativeTargetSize: true,
-  negativeCropsCoordsTopLeft: true,
-  aestheticScore: true,
-  negativeAestheticScore: true,
+  negativeCropsCoordsTopLeft: pixelPair,
+  /** For the refiner, which is told of a mark for beauty in place of the target size. Default 6. */
+  aestheticScore: finite("a finite number", { default: 6 }),
+  /** The same for the negative prompts. Default 2.5. */
+  negativeAestheticScore: finite("a finite number", { default: 2.5 }),
 };
+
+/** All options of Stable Diffusion XL. */
+export const STABLE_DIFFUSION_XL_OPTIONS = withDefaults(
+  { ...STABLE_DIFFUSION_OPTIONS, ...OWN_OPTIONS },
+  { guidanceScale: 5 },
+);
+
+/** What Stable Diffusion XL draws, and how. `guidanceScale` is 5 by default. */
+export interface StableDiffusionXLOptions extends StableDiffusionOptions, OptionsOf<typeof OWN_OPTIONS> {}
+
+/** The same, checked, with their defaults. */
+export type CheckedXLOptions = CheckedOptions & ReadOptions<typeof STABLE_DIFFUSION_XL_OPTIONS>;
 
 /** What is read as prompts by the one and by the other text encoder; as many of each. */
 export interface PromptPair {
@@ -77,40 +78,21 @@ export function promptPair(first: string[], given: string | string[] | undefined
 }
 
 /**
+ * What XL's own options need of each other.
+ *
  * @param vectorWidth numbers in a sentence vector
- * @throws PipelineOptionError for sizes that are none, and vectors that are missing or do not fit
+ * @throws PipelineOptionError for second prompts and vectors that are missing or do not fit
  */
-export function checkXLOptions(
-  options: StableDiffusionXLOptions,
-  { prompts, negatives }: CheckedOptions,
-  vectorWidth: number,
-): void {
-  for (const option of SIZES) {
-    const pair: unknown = options[option];
-    const isPair = Array.isArray(pair) && pair.length === 2 && pair.every((n) => Number.isSafeInteger(n) && n >= 0);
-    requireOption(pair === undefined || isPair, option, `[${String(pair)}]`, "two whole numbers of pixels, 0 or more");
-  }
+export function checkXLOptions(options: CheckedXLOptions, vectorWidth: number): void {
+  const { prompts, negatives } = options;
   if ((options.negativeOriginalSize === undefined) !== (options.negativeTargetSize === undefined)) {
     throw new PipelineOptionError("negativeOriginalSize, negativeTargetSize: only one is given; give both or none.");
-  }
-  for (const option of ["aestheticScore", "negativeAestheticScore"] as const) {
-    const score = options[option];
-    requireOption(score === undefined || Number.isFinite(score), option, score, "a finite number");
   }
   checkSecond("prompt2", options.prompt2, prompts, prompts);
   checkSecond("negativePrompt2", options.negativePrompt2, negatives, prompts);
   checkPooled("prompt", prompts, options.pooledPromptEmbeds, vectorWidth);
   checkPooled("negativePrompt", negatives, options.negativePooledPromptEmbeds, vectorWidth);
 }
-
-const SIZES = [
-  "originalSize",
-  "cropsCoordsTopLeft",
-  "targetSize",
-  "negativeOriginalSize",
-  "negativeCropsCoordsTopLeft",
-  "negativeTargetSize",
-] as const;
 
 function checkSecond(
   option: string,
@@ -142,7 +124,6 @@ function checkPooled(
     kind === "prompt"
       ? (["promptEmbeds", "pooledPromptEmbeds"] as const)
       : (["negativePromptEmbeds", "negativePooledPromptEmbeds"] as const);
-  requireTensors({ [vectors]: pooled });
   if (Array.isArray(states)) {
     if (pooled) throw new PipelineOptionError(`${vectors}: given without ${embeds}; give both or none.`);
     return;
@@ -159,13 +140,13 @@ function checkPooled(
 
 /** The numbers the UNet is told of sizes, for the prompts and for the negative prompts. */
 export function timeIds(
-  options: StableDiffusionXLOptions,
+  options: CheckedXLOptions,
   size: PixelPair,
   isRefiner: boolean,
 ): { positive: number[]; negative: number[] } {
   const { originalSize = size, cropsCoordsTopLeft: crop = [0, 0], targetSize = size } = options;
   const { negativeOriginalSize, negativeTargetSize } = options;
-  const { aestheticScore = 6, negativeAestheticScore = 2.5 } = options;
+  const { aestheticScore, negativeAestheticScore } = options;
   const { negativeCropsCoordsTopLeft = isRefiner || negativeOriginalSize ? [0, 0] : crop } = options;
   const positive = [...originalSize, ...crop];
   const negative = [...(negativeOriginalSize ?? originalSize), ...negativeCropsCoordsTopLeft];

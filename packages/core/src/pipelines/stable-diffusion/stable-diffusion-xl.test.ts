@@ -284,7 +284,7 @@ describe("Stable Diffusion XL", () => {
     ["one negative size", { negativeTargetSize: [8, 8] }, "only one is given; give both or none"],
     ["seconds that do not fit", { prompt: ["a", "b"], prompt2: ["a", "b", "c"] }, "prompt2: 3 for 2 prompts"],
     ["two seconds for one prompt", { prompt2: ["a", "b"] }, "prompt2: 2 for 1 prompts; expected one for all, or one"],
-    ["a second that is no text", { negativePrompt2: [7 as never] }, "negativePrompt2: 7; expected a string"],
+    ["a second that is no text", { negativePrompt2: [7 as never] }, "negativePrompt2: [7]; expected a string"],
     [
       "seconds beside states",
       { prompt: undefined, promptEmbeds: tf.zeros([1, 77, 20]), prompt2: "a" },

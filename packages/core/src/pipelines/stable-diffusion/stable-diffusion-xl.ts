@@ -9,6 +9,7 @@ import { CLIPTokenizer } from "../../text/tokenizer.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import type { BytesFrom } from "../../weights/open-bytes.js";
 import { PipelinePartsError } from "../options/errors.js";
+import { readOptions } from "../options/read-options.js";
 import { type Condition, LatentPipeline, type LatentPipelineParts, type PromptStates } from "./latent-pipeline.js";
 import type { PartRequirement } from "../files/model-index.js";
 import {
@@ -28,8 +29,8 @@ import {
   tokenizerForFile,
 } from "../files/pipeline-file.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
-import type { CheckedOptions } from "./stable-diffusion-options.js";
 import {
+  type CheckedXLOptions,
   checkXLOptions,
   promptPair,
   STABLE_DIFFUSION_XL_OPTIONS,
@@ -98,9 +99,13 @@ export interface StableDiffusionXLFileOptions extends StableDiffusionFileOptions
  *     const latents = await base.generateLatents({ prompt, denoisingEnd: 0.8 });
  *     const { images } = await refiner.generate({ prompt, latents, denoisingStart: 0.8 });
  */
-export class StableDiffusionXLPipeline extends LatentPipeline<StableDiffusionXLParts, StableDiffusionXLOptions> {
+export class StableDiffusionXLPipeline extends LatentPipeline<
+  StableDiffusionXLParts,
+  StableDiffusionXLOptions,
+  CheckedXLOptions
+> {
   readonly loras: LoraSet;
-  protected override readonly optionNames = STABLE_DIFFUSION_XL_OPTIONS;
+  readonly options = STABLE_DIFFUSION_XL_OPTIONS;
 
   /** @throws PipelinePartsError if the parts do not fit */
   constructor(parts: StableDiffusionXLParts) {
@@ -209,15 +214,11 @@ export class StableDiffusionXLPipeline extends LatentPipeline<StableDiffusionXLP
     return sizesTold(this.parts) === REFINER_SIZES;
   }
 
-  protected override check(options: StableDiffusionXLOptions): CheckedOptions {
-    const checked = super.check({ ...options, guidanceScale: options.guidanceScale ?? 5 });
-    try {
-      checkXLOptions(options, checked, this.parts.textEncoder2.config.projection_dim);
-      return checked;
-    } catch (error) {
-      tf.dispose([checked.image ?? [], checked.mask ?? []]);
-      throw error;
-    }
+  protected check(given: StableDiffusionXLOptions): CheckedXLOptions {
+    const options = readOptions(given, STABLE_DIFFUSION_XL_OPTIONS);
+    const checked = { ...options, ...this.fit(given, options) };
+    checkXLOptions(checked, this.parts.textEncoder2.config.projection_dim);
+    return checked;
   }
 
   protected readPrompts(prompts: string[], options: EncodePromptsOptions): PromptStates {
@@ -225,7 +226,7 @@ export class StableDiffusionXLPipeline extends LatentPipeline<StableDiffusionXLP
     return { promptEmbeds: context, pooledPromptEmbeds: pooled };
   }
 
-  protected textFacts() {
+  protected textSizes() {
     const { textEncoder, tokenizer2, textEncoder2 } = this.parts;
     const encoders = [textEncoder, textEncoder2].filter((encoder) => encoder !== undefined);
     return {
@@ -235,18 +236,17 @@ export class StableDiffusionXLPipeline extends LatentPipeline<StableDiffusionXLP
     };
   }
 
-  protected condition(checked: CheckedOptions, options: StableDiffusionXLOptions): Condition {
-    const { numImages, shape } = checked;
+  protected condition(checked: CheckedXLOptions): Condition {
+    const { prompts, prompt2, clipSkip, promptWeighting: weighting, numImages, shape } = checked;
     const [batch, height, width] = shape;
     const isGuided = this.isGuided(checked);
-    const { clipSkip, prompts } = checked;
-    const positive = this.#read(prompts, options.prompt2, { clipSkip, weighting: options.promptWeighting });
-    const rows = repeatPrompts({ ...positive, pooled: options.pooledPromptEmbeds ?? positive.pooled }, numImages);
+    const positive = this.#read(prompts, prompt2, { clipSkip, weighting });
+    const rows = repeatPrompts({ ...positive, pooled: checked.pooledPromptEmbeds ?? positive.pooled }, numImages);
     const factor = this.factor;
-    const ids = timeIds(options, [height * factor, width * factor], this.isRefiner);
+    const ids = timeIds(checked, [height * factor, width * factor], this.isRefiner);
     const repeated = (numbers: number[]) => tf.tensor2d([numbers]).tile<tf.Tensor2D>([batch, 1]);
     const sizes = repeated(ids.positive);
-    const { context, pooled } = isGuided ? joinPrompts(this.#negative(checked, options, rows), rows) : rows;
+    const { context, pooled } = isGuided ? joinPrompts(this.#negative(checked, rows), rows) : rows;
     return {
       context,
       inputs: {
@@ -258,12 +258,8 @@ export class StableDiffusionXLPipeline extends LatentPipeline<StableDiffusionXLP
   }
 
   /** What there is to draw away from, a row for each picture. */
-  #negative(
-    { negatives, shape: [batch] }: CheckedOptions,
-    options: StableDiffusionXLOptions,
-    like: TextConditioning,
-  ): TextConditioning {
-    const { negativePrompt, negativePrompt2, negativePooledPromptEmbeds, negativePromptEmbeds } = options;
+  #negative(checked: CheckedXLOptions, like: TextConditioning): TextConditioning {
+    const { negativePrompt, negativePrompt2, negativePooledPromptEmbeds, negativePromptEmbeds } = checked;
     const { forceZerosForEmptyPrompt = true } = this.parts;
     if (
       !negativePromptEmbeds &&
@@ -273,9 +269,10 @@ export class StableDiffusionXLPipeline extends LatentPipeline<StableDiffusionXLP
     )
       return { context: tf.zerosLike(like.context), pooled: tf.zerosLike(like.pooled!) };
     // As diffusers does, without clipSkip.
-    const reading = { weighting: options.promptWeighting, tokens: like.context.shape[1] };
-    const read = this.#read(negatives, negativePrompt2, reading);
-    return repeatPrompts({ ...read, pooled: negativePooledPromptEmbeds ?? read.pooled }, batch / read.context.shape[0]);
+    const reading = { weighting: checked.promptWeighting, tokens: like.context.shape[1] };
+    const read = this.#read(checked.negatives, negativePrompt2, reading);
+    const copies = checked.shape[0] / read.context.shape[0];
+    return repeatPrompts({ ...read, pooled: negativePooledPromptEmbeds ?? read.pooled }, copies);
   }
 
   #read(

@@ -9,6 +9,7 @@ import type { ConditionalDenoiser } from "../../models/denoiser.js";
 import { CLIPTokenizer } from "../../text/tokenizer.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import type { BytesFrom } from "../../weights/open-bytes.js";
+import { readOptions } from "../options/read-options.js";
 import { type Condition, LatentPipeline, type LatentPipelineParts, type PromptStates } from "./latent-pipeline.js";
 import type { PartRequirement } from "../files/model-index.js";
 import { CONDITIONAL_DENOISER, instanceOf, liveParts, type PartKinds, SCHEDULER } from "../parts/live-parts.js";
@@ -85,9 +86,13 @@ export const STABLE_DIFFUSION_KINDS: PartKinds<StableDiffusionParts> = {
  * encoder what they show; an autoencoder makes a picture of them. One class draws from text, from a picture (`image`),
  * and into a picture (`image` and `mask`): see {@link StableDiffusionOptions}.
  */
-export class StableDiffusionPipeline extends LatentPipeline<StableDiffusionParts, StableDiffusionOptions> {
+export class StableDiffusionPipeline extends LatentPipeline<
+  StableDiffusionParts,
+  StableDiffusionOptions,
+  CheckedOptions
+> {
   readonly loras: LoraSet;
-  protected override readonly optionNames = STABLE_DIFFUSION_OPTIONS;
+  readonly options = STABLE_DIFFUSION_OPTIONS;
 
   /**
    * The scheduler's `steps_offset` and `clip_sample` become 1 and false, as the published models need them and
@@ -162,18 +167,23 @@ export class StableDiffusionPipeline extends LatentPipeline<StableDiffusionParts
     });
   }
 
+  protected check(given: StableDiffusionOptions): CheckedOptions {
+    const options = readOptions(given, STABLE_DIFFUSION_OPTIONS);
+    return { ...options, ...this.fit(given, options) };
+  }
+
   protected readPrompts(prompts: string[], options: EncodePromptsOptions): PromptStates {
     return { promptEmbeds: encodePrompts(prompts, this.parts, options).context };
   }
 
-  protected textFacts() {
+  protected textSizes() {
     const { tokenizer, textEncoder } = this.parts;
     const { hidden_size, num_hidden_layers } = textEncoder.config;
     return { textWidth: hidden_size, textLayers: num_hidden_layers, textTokens: tokensOf(tokenizer, textEncoder) };
   }
 
-  protected condition(checked: CheckedOptions, { promptWeighting: weighting }: StableDiffusionOptions): Condition {
-    const { prompts, negatives, clipSkip, numImages, shape } = checked;
+  protected condition(checked: CheckedOptions): Condition {
+    const { prompts, negatives, clipSkip, numImages, shape, promptWeighting: weighting } = checked;
     const embeds = (given: string[] | tf.Tensor3D, how: EncodePromptsOptions) =>
       Array.isArray(given) ? encodePrompts(given, this.parts, { ...how, weighting }).context : given;
     const inputs = { timestepCond: this.timestepCond(checked) };

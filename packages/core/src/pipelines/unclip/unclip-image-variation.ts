@@ -5,9 +5,11 @@ import type { SaveOptions } from "../../weights/model-folder.js";
 import { needsGuidance } from "../drawing/guidance.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
 import { repeatRows } from "../stable-diffusion/text-conditioning.js";
+import { FiniteWatch } from "../drawing/finite-watch.js";
 import {
   checkVariation,
   requirePictureShape,
+  UNCLIP_IMAGE_VARIATION_OPTIONS,
   type UnCLIPImageVariationOptions,
   type UnCLIPStep,
 } from "./unclip-options.js";
@@ -23,8 +25,7 @@ import {
 } from "./unclip-parts.js";
 import { UnCLIPDrawingPipeline } from "./unclip-pipeline.js";
 import { requirePictures } from "../options/option-checks.js";
-import { planSteps } from "../drawing/plan-steps.js";
-import { drawEmbeddings } from "./unclip-stages.js";
+import { decoderPlan, drawEmbeddings, stagePlan } from "./unclip-stages.js";
 import { repeatStates } from "./unclip-text.js";
 
 const NAME = "UnCLIPImageVariationPipeline";
@@ -42,6 +43,9 @@ export class UnCLIPImageVariationPipeline extends UnCLIPDrawingPipeline<
   UnCLIPImageVariationParts,
   UnCLIPImageVariationOptions
 > {
+  readonly input = "image";
+  readonly options = UNCLIP_IMAGE_VARIATION_OPTIONS;
+
   /** @throws PipelinePartsError if the parts do not fit each other */
   constructor(parts: UnCLIPImageVariationParts) {
     super(
@@ -91,27 +95,29 @@ export class UnCLIPImageVariationPipeline extends UnCLIPDrawingPipeline<
   }
 
   async *steps(options: UnCLIPImageVariationOptions): AsyncGenerator<UnCLIPStep, void, undefined> {
-    const { batch, numImages, seed, decoderScale, ...steps } = checkVariation(options, this.facts);
-    const [parts, facts] = [{ ...this.parts }, this.facts]; // As they are now, also in later stages.
-    const { signal, image, decoderLatents, superResLatents } = options;
+    const [parts, sizes] = [{ ...this.parts }, this.sizes]; // As they are now, also in later stages.
+    const checked = checkVariation(options, sizes);
+    const { signal, image, batch, numImages, guidanceScale } = checked;
     signal?.throwIfAborted();
     await requirePictures({ image });
-    const { decoderScheduler, superResScheduler } = parts;
-    const plans = {
-      decoder: planSteps(decoderScheduler, steps.decoderSteps, "decoderNumInferenceSteps"),
-      superResolution: planSteps(superResScheduler, steps.superResSteps, "superResNumInferenceSteps"),
+    const { scheduler = parts.decoderScheduler, noise = keyedNoise(checked.seed) } = checked;
+    const { superResScheduler } = parts;
+    const watch = new FiniteWatch(parts, checked.debug);
+    const run = {
+      stages: {
+        decoder: decoderPlan(scheduler, checked.steps, checked.stepsOption),
+        superResolution: stagePlan(superResScheduler, checked.superResNumInferenceSteps, "superResNumInferenceSteps"),
+      },
+      ...{ noise, signal, watch },
     };
-    const watch = this.watch(options);
-    const run = { plans, noise: options.noise ?? keyedNoise(seed), signal, watch };
-    const rows = needsGuidance(decoderScale) ? 2 * batch : batch;
+    const rows = needsGuidance(guidanceScale) ? 2 * batch : batch;
     const states = watch.over("Reading the prompts", () => tf.tidy(() => repeatStates(this.textStates([""]), rows)));
     let imageEmbeddings: tf.Tensor2D | undefined;
     try {
       imageEmbeddings = watch.over("Looking at the picture", () =>
-        tf.tidy(() => repeatRows(options.imageEmbeddings ?? this.imageEmbeddings(image!), numImages)),
+        tf.tidy(() => repeatRows(checked.imageEmbeddings ?? this.imageEmbeddings(image!), numImages)),
       );
-      const drawing = { imageEmbeddings, states, decoderScale, decoderLatents, superResLatents, ...facts };
-      yield* drawEmbeddings(parts, drawing, run);
+      yield* drawEmbeddings(parts, { ...checked, imageEmbeddings, states, ...sizes }, run);
     } finally {
       tf.dispose([states, imageEmbeddings ?? []]);
     }

@@ -1,182 +1,195 @@
 import type * as tf from "@tensorflow/tfjs";
-import type { NoiseSource } from "@tfjs-diffusion/schedulers";
+import type { PlanRequest } from "@tfjs-diffusion/schedulers";
+import {
+  COMMON_OPTIONS,
+  type CommonOptions,
+  requestedSteps,
+  TEXT_OPTIONS,
+  type TextOptions,
+} from "../options/common-options.js";
 import { PipelineOptionError } from "../options/errors.js";
-import { type OptionNames, requireKnownOptions } from "../options/known-options.js";
-import { requireOption, requireTensor, requireWhole, texts } from "../options/option-checks.js";
-import type { UnCLIPFacts } from "./unclip-parts.js";
+import {
+  finite,
+  object,
+  type OptionsOf,
+  type ReadOptions,
+  refused,
+  synonym,
+  tensor,
+  whole,
+  withDefaults,
+} from "../options/option.js";
+import { negativesFor, requireOption, requireTensor, texts } from "../options/option-checks.js";
+import { readOptions } from "../options/read-options.js";
+import type { PipelineStep } from "../pipeline-step.js";
+import type { UnCLIPSizes } from "./unclip-parts.js";
 import type { TextStates } from "./unclip-text.js";
 
 /** What unCLIP works at: the image embedding, the small picture, the large one. */
 export type UnCLIPStage = "prior" | "decoder" | "superResolution";
 
-/** What `onStep` is told after each step. */
-export interface UnCLIPStep {
+/**
+ * One step of unCLIP. `index` and `total` count over all stages; `latents`, `output` and `x0` are embeddings [B, D] in
+ * the prior and then pictures [B, h, w, 3] about [-1, 1]; the preview is grey while there is no picture.
+ */
+export interface UnCLIPStep extends PipelineStep<tf.Tensor> {
   readonly stage: UnCLIPStage;
-  /** Counts from 0 to `total` - 1 over all stages. */
-  readonly index: number;
-  readonly total: number;
-  /** The timestep the stage's network was asked about. */
-  readonly timestep: number;
-  /**
-   * After this step: an embedding [B, D] in the prior, then pictures [B, h, w, 3] about [-1, 1]; lent until the next
-   * step.
-   */
-  readonly latents: tf.Tensor;
-  /** The same to look at, [B, h, w, 3] in [0, 1], grey while there is no picture; the caller owns it. */
-  preview(): tf.Tensor4D;
 }
 
 /**
- * How unCLIP makes pictures of image embeddings; checked before any work is done, and a PipelineOptionError says what
- * is wrong.
+ * What both unCLIP pipelines take besides the common options, which are those of the decoder: `numInferenceSteps`,
+ * `timesteps`, `guidanceScale`, `scheduler` and `latents` ([B, h, w, 3] of its small pictures).
  */
-export interface UnCLIPDrawingOptions {
-  /** Steps of the decoder, which draws a small picture, default 25. */
-  decoderNumInferenceSteps?: number;
-  /** Steps that enlarge it, default 7; the last is made by a network of its own. */
-  superResNumInferenceSteps?: number;
-  /** How strongly the decoder follows the embedding and the text, default 8; at 1 or below it is not guided. */
-  decoderGuidanceScale?: number;
-  /** The same seed draws the same pictures on every backend, but for rounding. Default 0, a seed like any other. */
-  seed?: number;
-  /** Pictures of each prompt, picture or embedding, default 1; they follow each other in the result. */
-  numImages?: number;
-  /** Standard normal noise for the decoder to start from, [B, h, w, 3]; borrowed. Default: drawn from `noise`. */
-  decoderLatents?: tf.Tensor4D;
-  /** The same for the enlarging networks, [B, H, W, 3]. */
-  superResLatents?: tf.Tensor4D;
-  /** Where random numbers come from, default `keyedNoise(seed)`. */
-  noise?: NoiseSource;
-  /**
-   * Let the first layer whose output is NaN or infinite throw a NonFiniteLayerError that names it. Slow; default false.
-   */
-  debug?: boolean;
-  /** Ends the work between two steps, with the signal's reason. */
-  signal?: AbortSignal;
-  /** Called after every step; the step's tensors are lent for the call. */
-  onStep?: (step: UnCLIPStep) => void;
-}
+const DRAWING_OPTIONS = {
+  /** Steps that enlarge the decoder's picture, default 7; the last is made by a network of its own. */
+  superResNumInferenceSteps: whole(1, { default: 7 }),
+  /** Standard normal noise for the enlarging networks to start from, [B, H, W, 3]; borrowed. */
+  superResLatents: tensor<tf.Tensor4D>(),
+  /** An older name of `numInferenceSteps`. */
+  decoderNumInferenceSteps: synonym("numInferenceSteps", COMMON_OPTIONS.numInferenceSteps),
+  /** An older name of `guidanceScale`. */
+  decoderGuidanceScale: synonym("guidanceScale", COMMON_OPTIONS.guidanceScale),
+  /** An older name of `latents`. */
+  decoderLatents: synonym("latents", COMMON_OPTIONS.latents),
+};
 
-/** What UnCLIPPipeline draws, and how. */
-export interface UnCLIPOptions extends UnCLIPDrawingOptions {
-  /** What to draw; several prompts are drawn in one batch. */
-  prompt?: string | string[];
-  /** In place of prompts: what the text encoder made of them, as by `pipeline.textStates(prompts)`; borrowed. */
-  textStates?: TextStates;
+const textStates = object<TextStates>("the states of texts, as encodePrompts gives them");
+
+/** What UnCLIPPipeline takes besides. */
+const PRIOR_OPTIONS = {
+  /** In place of prompts: what the text encoder made of them, see `pipeline.encodePrompts(prompts)`; borrowed. */
+  promptEmbeds: textStates,
+  /** An older name of `promptEmbeds`. */
+  textStates: synonym("promptEmbeds", textStates),
   /** Steps of the prior, which makes an image embedding of the text, default 25. */
-  priorNumInferenceSteps?: number;
+  priorNumInferenceSteps: whole(1, { default: 25 }),
   /**
    * How strongly the prior follows the prompt, default 4; with both scales at 1 or below guidance is off and steps cost
    * half.
    */
-  priorGuidanceScale?: number;
+  priorGuidanceScale: finite("a finite number (1 or less: no guidance)", { default: 4 }),
   /** Standard normal noise for the prior to start from, [B, D]; borrowed. */
-  priorLatents?: tf.Tensor2D;
-}
+  priorLatents: tensor<tf.Tensor2D>(),
+};
+
+/** What UnCLIPImageVariationPipeline takes besides. */
+const VARIATION_OPTIONS = {
+  /** Pictures to draw anew, [H, W, 3] or [N, H, W, 3] in [0, 1]; borrowed. */
+  image: tensor<tf.Tensor3D | tf.Tensor4D>(),
+  /** In place of pictures: their embeddings, [N, D], as by `pipeline.imageEmbeddings(images)`; borrowed. */
+  imageEmbeddings: tensor<tf.Tensor2D>(),
+};
+
+const DECODER_DEFAULTS = { numInferenceSteps: 25, guidanceScale: 8 };
+const NO_TEXT = "this pipeline draws from a picture and reads no text; give image or imageEmbeddings";
+
+/** All options of UnCLIPPipeline. */
+export const UNCLIP_OPTIONS = withDefaults(
+  { ...COMMON_OPTIONS, ...TEXT_OPTIONS, ...DRAWING_OPTIONS, ...PRIOR_OPTIONS },
+  DECODER_DEFAULTS,
+);
+
+/** All options of UnCLIPImageVariationPipeline. */
+export const UNCLIP_IMAGE_VARIATION_OPTIONS = withDefaults(
+  {
+    ...COMMON_OPTIONS,
+    ...{ prompt: refused(NO_TEXT), negativePrompt: refused(NO_TEXT) },
+    ...DRAWING_OPTIONS,
+    ...VARIATION_OPTIONS,
+  },
+  DECODER_DEFAULTS,
+);
+
+/** How unCLIP makes pictures of image embeddings. `numInferenceSteps` is 25 and `guidanceScale` 8 by default. */
+export interface UnCLIPDrawingOptions extends CommonOptions<UnCLIPStep>, OptionsOf<typeof DRAWING_OPTIONS> {}
+
+/** What UnCLIPPipeline draws, and how. */
+export interface UnCLIPOptions
+  extends
+    UnCLIPDrawingOptions,
+    Pick<TextOptions<UnCLIPStep>, keyof typeof TEXT_OPTIONS>,
+    OptionsOf<typeof PRIOR_OPTIONS> {}
 
 /** What UnCLIPImageVariationPipeline draws, and how. */
-export interface UnCLIPImageVariationOptions extends UnCLIPDrawingOptions {
-  /** Pictures to draw anew, [H, W, 3] or [N, H, W, 3] in [0, 1]; borrowed. */
-  image?: tf.Tensor3D | tf.Tensor4D;
-  /** In place of pictures: their embeddings, [N, D], as by `pipeline.imageEmbeddings(images)`; borrowed. */
-  imageEmbeddings?: tf.Tensor2D;
-}
+export interface UnCLIPImageVariationOptions extends UnCLIPDrawingOptions, OptionsOf<typeof VARIATION_OPTIONS> {}
 
-const DRAWING_NAMES: OptionNames<UnCLIPDrawingOptions> = {
-  decoderNumInferenceSteps: true,
-  superResNumInferenceSteps: true,
-  decoderGuidanceScale: true,
-  seed: true,
-  numImages: true,
-  decoderLatents: true,
-  superResLatents: true,
-  noise: true,
-  debug: true,
-  signal: true,
-  onStep: true,
-};
-const NAMES: OptionNames<UnCLIPOptions> = {
-  ...DRAWING_NAMES,
-  prompt: true,
-  textStates: true,
-  priorNumInferenceSteps: true,
-  priorGuidanceScale: true,
-  priorLatents: true,
-};
-const VARIATION_NAMES: OptionNames<UnCLIPImageVariationOptions> = {
-  ...DRAWING_NAMES,
-  image: true,
-  imageEmbeddings: true,
-};
-
-/** {@link UnCLIPDrawingOptions}, checked, with their defaults. */
+/** What the options of both pipelines come to. */
 export interface CheckedDrawing {
   /** Pictures in all. */
   batch: number;
-  numImages: number;
-  seed: number;
-  decoderSteps: number;
-  superResSteps: number;
-  decoderScale: number;
+  steps: PlanRequest;
+  /** The name that the number of steps was given by. */
+  stepsOption: string;
 }
 
-/** @throws PipelineOptionError */
-export function checkDrawing(options: UnCLIPDrawingOptions, rows: number, facts: UnCLIPFacts): CheckedDrawing {
-  const { numImages = 1, seed = 0, decoderGuidanceScale: decoderScale = 8 } = options;
-  const { decoderNumInferenceSteps: decoderSteps = 25, superResNumInferenceSteps: superResSteps = 7 } = options;
-  requireWhole("numImages", numImages, 1);
-  requireWhole("seed", seed, 0);
-  requireWhole("decoderNumInferenceSteps", decoderSteps, 1);
-  requireWhole("superResNumInferenceSteps", superResSteps, 1);
-  requireScale("decoderGuidanceScale", decoderScale);
+type Given = ReadOptions<typeof UNCLIP_OPTIONS> | ReadOptions<typeof UNCLIP_IMAGE_VARIATION_OPTIONS>;
+
+/** @throws PipelineOptionError for what does not fit the networks */
+function checkDrawing(given: UnCLIPDrawingOptions, options: Given, rows: number, sizes: UnCLIPSizes): CheckedDrawing {
+  const { numImages, numInferenceSteps, latents, superResLatents } = options;
+  const { decoderNumInferenceSteps, timesteps, sigmas } = given;
+  const asked = { numInferenceSteps: given.numInferenceSteps ?? decoderNumInferenceSteps, timesteps, sigmas };
+  const steps = requestedSteps(asked, numInferenceSteps);
+  requireSize(options, sizes);
   const batch = rows * numImages;
-  requireShape("decoderLatents", options.decoderLatents, [batch, ...facts.small]);
-  requireShape("superResLatents", options.superResLatents, [batch, ...facts.large]);
-  return { batch, numImages, seed, decoderSteps, superResSteps, decoderScale };
+  requireShape(given.decoderLatents ? "decoderLatents" : "latents", latents, [batch, ...sizes.small]);
+  requireShape("superResLatents", superResLatents, [batch, ...sizes.large]);
+  const stepsOption = decoderNumInferenceSteps === undefined ? "numInferenceSteps" : "decoderNumInferenceSteps";
+  return { batch, steps, stepsOption };
+}
+
+/** The enlarging networks draw one size, that of their training. */
+function requireSize({ width, height }: Given, { large: [trainedHeight, trainedWidth] }: UnCLIPSizes): void {
+  for (const [option, value, trained] of [
+    ["width", width, trainedWidth],
+    ["height", height, trainedHeight],
+  ] as const) {
+    const fits = value === undefined || value === trained;
+    requireOption(fits, option, value, `${trained}, the one size that this model draws; resize its picture`);
+  }
 }
 
 /** {@link UnCLIPOptions}, checked, with their defaults. */
-export interface CheckedUnCLIP extends CheckedDrawing {
-  text: string[] | TextStates;
-  priorSteps: number;
-  priorScale: number;
-}
+export type CheckedUnCLIP = ReadOptions<typeof UNCLIP_OPTIONS> &
+  CheckedDrawing & { text: string[] | TextStates; negatives: string[] };
 
 /**
  * @param tokens how many the prior takes
  * @throws PipelineOptionError
  */
-export function checkUnCLIP(options: UnCLIPOptions, facts: UnCLIPFacts, tokens: number): CheckedUnCLIP {
-  requireKnownOptions(options, NAMES);
-  const { prompt, textStates, priorLatents } = options;
-  const { priorNumInferenceSteps: priorSteps = 25, priorGuidanceScale: priorScale = 4 } = options;
-  requireOneOf({ prompt, textStates });
-  const text = textStates ?? texts("prompt", prompt!);
-  if (textStates) {
-    const { textEmbeds, hiddenStates, attentionMask } = textStates;
-    requireTensor("textStates.hiddenStates", hiddenStates);
-    requireTensor("textStates.attentionMask", attentionMask);
-    requireRows("textStates.textEmbeds", textEmbeds, [facts.width]);
+export function checkUnCLIP(given: UnCLIPOptions, sizes: UnCLIPSizes, tokens: number): CheckedUnCLIP {
+  const options = readOptions(given, UNCLIP_OPTIONS);
+  const { prompt, promptEmbeds, priorLatents, negativePrompt = "" } = options;
+  requireOneOf({ prompt, promptEmbeds });
+  const text = promptEmbeds ?? texts("prompt", prompt!);
+  if (promptEmbeds) {
+    const name = given.promptEmbeds ? "promptEmbeds" : "textStates";
+    const { textEmbeds, hiddenStates, attentionMask } = promptEmbeds;
+    requireTensor(`${name}.hiddenStates`, hiddenStates);
+    requireTensor(`${name}.attentionMask`, attentionMask);
+    requireRows(`${name}.textEmbeds`, textEmbeds, [sizes.width]);
     const [rows] = textEmbeds.shape;
-    requireShape("textStates.hiddenStates", hiddenStates, [rows, tokens, facts.width]);
-    requireShape("textStates.attentionMask", attentionMask, [rows, tokens]);
+    requireShape(`${name}.hiddenStates`, hiddenStates, [rows, tokens, sizes.width]);
+    requireShape(`${name}.attentionMask`, attentionMask, [rows, tokens]);
   }
-  requireWhole("priorNumInferenceSteps", priorSteps, 1);
-  requireScale("priorGuidanceScale", priorScale);
-  const drawing = checkDrawing(options, Array.isArray(text) ? text.length : text.textEmbeds.shape[0], facts);
-  requireShape("priorLatents", priorLatents, [drawing.batch, facts.width]);
-  return { ...drawing, text, priorSteps, priorScale };
+  const count = Array.isArray(text) ? text.length : text.textEmbeds.shape[0];
+  const drawing = checkDrawing(given, options, count, sizes);
+  requireShape("priorLatents", priorLatents, [drawing.batch, sizes.width]);
+  return { ...options, ...drawing, text, negatives: negativesFor(count, negativePrompt) };
 }
 
+/** {@link UnCLIPImageVariationOptions}, checked, with their defaults. */
+export type CheckedVariation = ReadOptions<typeof UNCLIP_IMAGE_VARIATION_OPTIONS> & CheckedDrawing;
+
 /** @throws PipelineOptionError */
-export function checkVariation(options: UnCLIPImageVariationOptions, facts: UnCLIPFacts): CheckedDrawing {
-  requireKnownOptions(options, VARIATION_NAMES);
+export function checkVariation(given: UnCLIPImageVariationOptions, sizes: UnCLIPSizes): CheckedVariation {
+  const options = readOptions(given, UNCLIP_IMAGE_VARIATION_OPTIONS);
   const { image, imageEmbeddings } = options;
   requireOneOf({ image, imageEmbeddings });
   if (image !== undefined) requirePictureShape("image", image);
-  if (imageEmbeddings !== undefined) requireRows("imageEmbeddings", imageEmbeddings, [facts.width]);
+  if (imageEmbeddings !== undefined) requireRows("imageEmbeddings", imageEmbeddings, [sizes.width]);
   const rows = imageEmbeddings ? imageEmbeddings.shape[0] : image!.rank === 4 ? image!.shape[0] : 1;
-  return checkDrawing(options, rows, facts);
+  return { ...options, ...checkDrawing(given, options, rows, sizes) };
 }
 
 /** @throws PipelineOptionError unless these are pictures, [H, W, 3] or [N, H, W, 3] */
@@ -192,10 +205,6 @@ function requireOneOf(options: Record<string, unknown>): void {
   if (given === 1) return;
   const found = given === 0 ? "neither is" : "both are";
   throw new PipelineOptionError(`${Object.keys(options).join(", ")}: ${found} given; give one of them.`);
-}
-
-function requireScale(option: string, scale: number): void {
-  requireOption(Number.isFinite(scale), option, scale, "a finite number (1 or less: no guidance)");
 }
 
 function requireRows(option: string, given: tf.Tensor, row: number[]): void {

@@ -100,8 +100,8 @@ export function drawingFolders(parts: UnCLIPDrawingParts): PipelineParts {
   };
 }
 
-/** Numbers that the parts of a pipeline fix. */
-export interface UnCLIPFacts {
+/** Sizes that the parts of a pipeline fix. */
+export interface UnCLIPSizes {
   /** Numbers in an embedding. */
   width: number;
   /** Height, width and channels of the decoder's pictures. */
@@ -111,7 +111,7 @@ export interface UnCLIPFacts {
 }
 
 /** Sizes of what the parts give each other. */
-export function unclipFacts({ textProj, decoder, superResFirst }: UnCLIPDrawingParts): UnCLIPFacts {
+export function unclipSizes({ textProj, decoder, superResFirst }: UnCLIPDrawingParts): UnCLIPSizes {
   const channels = decoder.inChannels;
   return {
     width: textProj.config.clip_embeddings_dim,

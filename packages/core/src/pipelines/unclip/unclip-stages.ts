@@ -1,10 +1,10 @@
 import * as tf from "@tensorflow/tfjs";
-import type { NoiseSource, Plan } from "@tfjs-diffusion/schedulers";
+import { guide, type NoiseSource, type Plan, type PlanRequest, type Scheduler } from "@tfjs-diffusion/schedulers";
 import { resizeBicubic } from "../../image/resize-bicubic.js";
 import { toUnit } from "../../image/to-unit.js";
 import type { PriorTransformer } from "../../models/clip/prior-transformer.js";
 import type { FiniteWatch } from "../drawing/finite-watch.js";
-import { guide } from "../drawing/guidance.js";
+import { planDrawing, planSteps, takesVariance } from "../drawing/plan-steps.js";
 import { sample } from "../drawing/sampling.js";
 import type { UnCLIPStage, UnCLIPStep } from "./unclip-options.js";
 import type { UnCLIPDrawingParts } from "./unclip-parts.js";
@@ -13,13 +13,29 @@ import type { TextStates } from "./unclip-text.js";
 /** A stage's generator returns its last sample, which the caller owns; it frees all else, however it ends. */
 export type UnCLIPSteps<T> = AsyncGenerator<UnCLIPStep, T, undefined>;
 
+/** The sampler of a stage, and its steps. */
+export interface StagePlan {
+  scheduler: Scheduler;
+  plan: Plan;
+}
+
+/** @throws PipelineOptionError, in the option's name, for steps that the sampler cannot make */
+export function stagePlan(scheduler: Scheduler, steps: number, option: string): StagePlan {
+  return { scheduler, plan: planSteps(scheduler, steps, option) };
+}
+
+/** The same for the decoder, whose sampler may be the caller's: one that has no use for variances is not given any. */
+export function decoderPlan(scheduler: Scheduler, steps: PlanRequest, option: string): StagePlan {
+  return { scheduler, plan: planDrawing(scheduler, steps, { predictsVariance: true, option }) };
+}
+
 /** What the stages of a run share. */
 export interface UnCLIPRun {
   noise: NoiseSource;
   signal: AbortSignal | undefined;
   watch: FiniteWatch;
-  /** The plan of each stage, in their order. */
-  plans: Partial<Record<UnCLIPStage, Plan>>;
+  /** In their order. */
+  stages: Partial<Record<UnCLIPStage, StagePlan>>;
 }
 
 /** One stage: a plan walked from noise, `start` or drawn. */
@@ -33,18 +49,19 @@ interface Stage<T extends tf.Tensor> {
 
 async function* walk<T extends tf.Tensor>(
   { stage, shape, start, denoise, preview }: Stage<T>,
-  { noise, signal, watch, plans }: UnCLIPRun,
+  { noise, signal, watch, stages }: UnCLIPRun,
 ): UnCLIPSteps<T> {
-  const plan = plans[stage]!;
-  const lengths = Object.values(plans).map(({ timesteps }) => timesteps.length);
+  const { scheduler, plan } = stages[stage]!;
+  const lengths = Object.values(stages).map(({ plan }) => plan.timesteps.length);
   const total = lengths.reduce((a, b) => a + b);
-  const before = lengths.slice(0, Object.keys(plans).indexOf(stage)).reduce((a, b) => a + b, 0);
+  const before = lengths.slice(0, Object.keys(stages).indexOf(stage)).reduce((a, b) => a + b, 0);
   const state = () => plan.start(start ?? noise.normal(shape));
+  const steps = sample<T>({ scheduler, plan, start: state, denoise, noise, signal, watch, preview });
   let last: T | undefined;
   try {
-    for await (const { x, index, timestep } of sample<T>({ plan, start: state, denoise, noise, signal, watch })) {
-      yield { stage, index: before + index, total, timestep, latents: x, preview: () => preview(x) };
-      if (index === plan.timesteps.length - 1) last = x.clone();
+    for await (const step of steps) {
+      yield Object.assign(step, { stage, index: before + step.index, total });
+      if (step.index === before + plan.timesteps.length - 1) last = step.latents.clone();
     }
     return last!;
   } catch (error) {
@@ -97,10 +114,12 @@ export interface DrawingRequest {
   imageEmbeddings: tf.Tensor2D;
   /** For a guided run twice the batch, no text first. */
   states: TextStates;
-  decoderScale: number;
+  /** Of the decoder. */
+  guidanceScale: number;
   small: [number, number, number];
   large: [number, number, number];
-  decoderLatents: tf.Tensor4D | undefined;
+  /** For the decoder to start from. */
+  latents: tf.Tensor4D | undefined;
   superResLatents: tf.Tensor4D | undefined;
 }
 
@@ -124,9 +143,10 @@ export async function* drawEmbeddings(
 
 async function* decode(
   { textProj, decoder }: UnCLIPDrawingParts,
-  { imageEmbeddings, states, decoderScale, small, decoderLatents }: DrawingRequest,
+  { imageEmbeddings, states, guidanceScale, small, latents }: DrawingRequest,
   run: UnCLIPRun,
 ): UnCLIPSteps<tf.Tensor4D> {
+  const readsVariance = takesVariance(run.stages.decoder!.scheduler);
   const [batch] = imageEmbeddings.shape;
   const rows = states.textEmbeds.shape[0];
   const isGuided = rows !== batch;
@@ -148,11 +168,12 @@ async function* decode(
   const denoise = (x: tf.Tensor4D, t: number) => {
     const input = isGuided ? tf.concat<tf.Tensor4D>([x, x]) : x;
     const output: tf.Tensor4D = decoder.forward(input, t, context, { classLabels, encoderAttentionMask });
-    return isGuided ? guidePrediction(output, decoderScale) : output;
+    const guided = isGuided ? guidePrediction(output, guidanceScale) : output;
+    return readsVariance ? guided : (tf.split(guided, 2, 3)[0] as tf.Tensor4D);
   };
   const shape: [number, number, number, number] = [batch, ...small];
   try {
-    return yield* walk({ stage: "decoder", shape, start: decoderLatents, denoise, preview: toUnit }, run);
+    return yield* walk({ stage: "decoder", shape, start: latents, denoise, preview: toUnit }, run);
   } finally {
     tf.dispose([context, classLabels, encoderAttentionMask]);
   }
@@ -176,7 +197,7 @@ async function* enlarge(
   run: UnCLIPRun,
 ): UnCLIPSteps<tf.Tensor4D> {
   const upscaled = tf.tidy(() => resizeBicubic(small.clipByValue(-1, 1) as tf.Tensor4D, height, width));
-  const last = run.plans.superResolution!.timesteps.length - 1;
+  const last = run.stages.superResolution!.plan.timesteps.length - 1;
   const denoise = (x: tf.Tensor4D, t: number, index: number) =>
     (index === last ? superResLast : superResFirst).forward(tf.concat([x, upscaled], 3), t);
   const shape: [number, number, number, number] = [small.shape[0], height, width, channels];

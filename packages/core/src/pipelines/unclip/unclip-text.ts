@@ -36,14 +36,11 @@ export function repeatStates({ textEmbeds, hiddenStates, attentionMask }: TextSt
   }));
 }
 
-/** The states of no text, once for each of `states`, before these. Borrows its arguments. */
-export function withUnconditional(empty: TextStates, states: TextStates): TextStates {
-  return tf.tidy(() => {
-    const none = repeatStates(empty, states.textEmbeds.shape[0]);
-    return {
-      textEmbeds: tf.concat([none.textEmbeds, states.textEmbeds]),
-      hiddenStates: tf.concat([none.hiddenStates, states.hiddenStates]),
-      attentionMask: tf.concat([none.attentionMask, states.attentionMask]),
-    };
-  });
+/** Two batches of states in one, `a` first. Borrows its arguments. */
+export function joinStates(a: TextStates, b: TextStates): TextStates {
+  return tf.tidy(() => ({
+    textEmbeds: tf.concat([a.textEmbeds, b.textEmbeds]),
+    hiddenStates: tf.concat([a.hiddenStates, b.hiddenStates]),
+    attentionMask: tf.concat([a.attentionMask, b.attentionMask]),
+  }));
 }

@@ -155,7 +155,7 @@ describe("unCLIP", () => {
   it("refuses what it cannot do, before any work", async () => {
     const image = tf.zeros<tf.Rank.R3>([8, 8, 3]);
     const wrong: [Promise<unknown>, RegExp][] = [
-      [text.generate({}), /^prompt, textStates: neither is given/],
+      [text.generate({}), /^prompt, promptEmbeds: neither is given/],
       [text.generate({ prompt: [] }), /^prompt: an empty list/],
       [text.generate({ prompt: "a", textStates: text.textStates(["a"]) }), /both are given/],
       [text.generate({ prompt: "a", numImages: 0 }), /^numImages: 0; expected a whole number, 1 or more/],

@@ -4,8 +4,16 @@ import type { PriorTransformer } from "../../models/clip/prior-transformer.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import { needsGuidance } from "../drawing/guidance.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
-import { checkUnCLIP, type UnCLIPOptions, type UnCLIPStep } from "./unclip-options.js";
+import { FiniteWatch } from "../drawing/finite-watch.js";
+import { texts } from "../options/option-checks.js";
 import { liveParts } from "../parts/live-parts.js";
+import {
+  type CheckedUnCLIP,
+  checkUnCLIP,
+  UNCLIP_OPTIONS,
+  type UnCLIPOptions,
+  type UnCLIPStep,
+} from "./unclip-options.js";
 import {
   DRAWING_PARTS,
   drawingFolders,
@@ -16,9 +24,8 @@ import {
   type UnCLIPParts,
 } from "./unclip-parts.js";
 import { UnCLIPDrawingPipeline } from "./unclip-pipeline.js";
-import { planSteps } from "../drawing/plan-steps.js";
-import { drawEmbeddings, runPrior } from "./unclip-stages.js";
-import { repeatStates, type TextStates, withUnconditional } from "./unclip-text.js";
+import { decoderPlan, drawEmbeddings, runPrior, stagePlan } from "./unclip-stages.js";
+import { joinStates, repeatStates, type TextStates } from "./unclip-text.js";
 
 const NAME = "UnCLIPPipeline";
 const PARTS = {
@@ -32,6 +39,9 @@ const PARTS = {
  * picture of the embedding and the text, and two more networks enlarge it.
  */
 export class UnCLIPPipeline extends UnCLIPDrawingPipeline<UnCLIPParts, UnCLIPOptions> {
+  readonly input = "text";
+  readonly options = UNCLIP_OPTIONS;
+
   /** @throws PipelinePartsError if the parts do not fit each other */
   constructor(parts: UnCLIPParts) {
     super(
@@ -63,40 +73,47 @@ export class UnCLIPPipeline extends UnCLIPDrawingPipeline<UnCLIPParts, UnCLIPOpt
     await writePipelineFolder(folder, NAME, parts, { save });
   }
 
+  /** What the networks are told of prompts, to mix and to give back in the options; the caller owns it. */
+  encodePrompts(prompts: string[]): { promptEmbeds: TextStates } {
+    return { promptEmbeds: this.textStates(texts("prompts", prompts)) };
+  }
+
   async *steps(options: UnCLIPOptions): AsyncGenerator<UnCLIPStep, void, undefined> {
-    const [parts, facts] = [{ ...this.parts }, this.facts]; // As they are now, also in later stages.
-    const { prior, priorScheduler, decoderScheduler, superResScheduler } = parts;
-    const checked = checkUnCLIP(options, facts, prior.config.num_embeddings);
-    const { signal } = options;
+    const [parts, sizes] = [{ ...this.parts }, this.sizes]; // As they are now, also in later stages.
+    const { prior, priorScheduler, superResScheduler } = parts;
+    const checked = checkUnCLIP(options, sizes, prior.config.num_embeddings);
+    const { signal, batch, guidanceScale, priorGuidanceScale, priorLatents } = checked;
     signal?.throwIfAborted();
-    const { text, batch, numImages, priorScale, decoderScale } = checked;
-    const plans = {
-      prior: planSteps(priorScheduler, checked.priorSteps, "priorNumInferenceSteps"),
-      decoder: planSteps(decoderScheduler, checked.decoderSteps, "decoderNumInferenceSteps"),
-      superResolution: planSteps(superResScheduler, checked.superResSteps, "superResNumInferenceSteps"),
+    const { scheduler = parts.decoderScheduler, noise = keyedNoise(checked.seed) } = checked;
+    const run = {
+      stages: {
+        prior: stagePlan(priorScheduler, checked.priorNumInferenceSteps, "priorNumInferenceSteps"),
+        decoder: decoderPlan(scheduler, checked.steps, checked.stepsOption),
+        superResolution: stagePlan(superResScheduler, checked.superResNumInferenceSteps, "superResNumInferenceSteps"),
+      },
+      noise,
+      signal,
+      watch: new FiniteWatch(parts, checked.debug),
     };
-    const watch = this.watch(options);
-    const run = { plans, noise: options.noise ?? keyedNoise(checked.seed), signal, watch };
     // One switch for both stages, as the published pipeline has it: each with its own scale.
-    const isGuided = needsGuidance(Math.max(priorScale, decoderScale));
-    const states = watch.over("Reading the prompts", () => this.#read(text, numImages, isGuided));
+    const isGuided = needsGuidance(Math.max(priorGuidanceScale, guidanceScale));
+    const states = run.watch.over("Reading the prompts", () => this.#read(checked, isGuided));
     let imageEmbeddings: tf.Tensor2D | undefined;
     try {
-      const shape: [number, number] = [batch, facts.width];
-      const request = { states, scale: priorScale, shape, latents: options.priorLatents };
+      const shape: [number, number] = [batch, sizes.width];
+      const request = { states, scale: priorGuidanceScale, shape, latents: priorLatents };
       imageEmbeddings = yield* runPrior(prior, request, run);
-      const { decoderLatents, superResLatents } = options;
-      const drawing = { imageEmbeddings, states, decoderScale, decoderLatents, superResLatents, ...facts };
-      yield* drawEmbeddings(parts, drawing, run);
+      yield* drawEmbeddings(parts, { ...checked, imageEmbeddings, states, ...sizes }, run);
     } finally {
       tf.dispose([states, imageEmbeddings ?? []]);
     }
   }
 
-  #read(text: string[] | TextStates, numImages: number, isGuided: boolean): TextStates {
+  #read({ text, negatives, numImages, batch }: CheckedUnCLIP, isGuided: boolean): TextStates {
     return tf.tidy(() => {
       const states = repeatStates(Array.isArray(text) ? this.textStates(text) : text, numImages);
-      return isGuided ? withUnconditional(this.textStates([""]), states) : states;
+      if (!isGuided) return states;
+      return joinStates(repeatStates(this.textStates(negatives), batch / negatives.length), states);
     });
   }
 }

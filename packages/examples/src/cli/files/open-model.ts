@@ -72,9 +72,9 @@ export async function openAnyModel(args: PictureArguments): Promise<DrawingModel
       );
     }
     if (pipeline instanceof UnCLIPPipeline) refuseForPixels(args, NOT_FOR_UNCLIP);
-    else if (isLatent(pipeline)) await addOns(pipeline, { loras, words: args.words });
+    else if (isLatent(pipeline as DrawingModel)) await addOns(pipeline as LatentModel, { loras, words: args.words });
     else refuseForPixels(args);
-    return pipeline;
+    return pipeline as DrawingModel | UnCLIPPipeline;
   } catch (error) {
     pipeline.dispose();
     throw error;

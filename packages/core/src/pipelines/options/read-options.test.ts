@@ -95,8 +95,8 @@ describe.each(KINDS)("%s refuses, before any work,", (kind, write, drawn, steps)
 
 it("The pipeline for pixels, and each stage of DiffEdit, refuse them too", async () => {
   const pipeline = await openPipeline(fixturePath("../../examples/weights/faces"));
-  expect(await refusal(pipeline as unknown as Drawing, { ...DRAW, width: 16 })).toMatch(
-    "width: no option of this pipeline",
+  expect(await refusal(pipeline as unknown as Drawing, { ...DRAW, clipSkip: 1 })).toMatch(
+    "clipSkip: no option of this pipeline",
   );
   expect(await refusal(pipeline as unknown as Drawing, { ...DRAW, numInferenceSteps: 1001 })).toMatch(
     "1001; the number",

@@ -1,0 +1,165 @@
+import * as tf from "@tensorflow/tfjs";
+import { PipelineOptionError } from "./errors.js";
+
+/**
+ * One option of a pipeline, written once: in a table, where its key is its name and the comment above it is what an
+ * editor shows. The TypeScript interface, the list of known names, the defaults, the checks and the command line's help
+ * all come from that table.
+ */
+export interface Option<T> {
+  /** What a value must be, as errors say it: "a whole number, 1 or more". */
+  readonly expected: string;
+  /** Whether this is such a value. What depends on other options or on the networks is checked by the pipeline. */
+  fits(value: unknown): value is T;
+  /** What counts where the option is left out. */
+  readonly default?: T;
+  /** The option that this is an older name of. */
+  readonly synonymOf?: string;
+  /** How the command line offers it. */
+  readonly flag?: Flag;
+}
+
+/** An option on the command line. */
+export interface Flag {
+  /** As it is written, with what follows it: "--steps N". */
+  readonly usage: string;
+  /** What it does, in one line. */
+  readonly help: string;
+  /** The value that its text means; left out for a flag that is given without a text, and means true. */
+  readonly read?: (text: string) => unknown;
+  /** The largest number that makes sense on a command line, where the library itself has no limit. */
+  readonly most?: number;
+}
+
+/** The options of a pipeline by their names. */
+export type OptionTable = Readonly<Record<string, Option<unknown>>>;
+
+type ValueOf<O> = O extends Option<infer T> ? T : never;
+
+/** The options object that a table describes; each option may be left out. */
+export type OptionsOf<Table> = { -readonly [Name in keyof Table]?: ValueOf<Table[Name]> };
+
+/** The same, read: an option with a default always has a value. */
+export type ReadOptions<Table> = {
+  readonly [Name in keyof Table]: Table[Name] extends { readonly default: unknown }
+    ? ValueOf<Table[Name]>
+    : ValueOf<Table[Name]> | undefined;
+};
+
+/** What else is to say of an option: see {@link Option}. */
+export interface OptionDetails<T> {
+  default?: T;
+  flag?: Flag;
+}
+
+/** A whole number, `least` or more. */
+export function whole<M extends OptionDetails<number>>(least: number, more?: M) {
+  const fits = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= least;
+  return option(`a whole number, ${least} or more`, fits, withReader(more, toNumber));
+}
+
+/** Any finite number; `expected` says more of it. */
+export function finite<M extends OptionDetails<number>>(expected: string, more?: M) {
+  const fits = (value: unknown): value is number => Number.isFinite(value);
+  return option(expected, fits, withReader(more, toNumber));
+}
+
+/** A number from `least` to `most`. */
+export function between<M extends OptionDetails<number>>(least: number, most: number, more?: M) {
+  const fits = (value: unknown): value is number => typeof value === "number" && value >= least && value <= most;
+  return option(`a number from ${least} to ${most}`, fits, withReader(more, toNumber));
+}
+
+/** Numbers, one or more; written on a command line with commas between them. */
+export function numbers<M extends OptionDetails<readonly number[]>>(more?: M) {
+  const fits = (value: unknown): value is readonly number[] =>
+    Array.isArray(value) && value.length > 0 && value.every((number) => Number.isFinite(number));
+  const read = (text: string) => text.split(",").map(toNumber);
+  return option("a list of numbers", fits, withReader(more, read));
+}
+
+/** True or false. */
+export function boolean<M extends OptionDetails<boolean>>(more?: M) {
+  return option("true or false", (value): value is boolean => typeof value === "boolean", more);
+}
+
+/** One text, or several. */
+export function text<M extends OptionDetails<string | string[]>>(more?: M) {
+  const fits = (value: unknown): value is string | string[] => {
+    const list: unknown[] = [value].flat();
+    return list.length > 0 && list.every((one) => typeof one === "string");
+  };
+  return option("a string, or a list of strings", fits, withReader(more, String));
+}
+
+/** A tensor that still has its numbers. Its shape is checked by the pipeline. */
+export function tensor<T extends tf.Tensor>() {
+  const fits = (value: unknown): value is T => value instanceof tf.Tensor && !value.isDisposed;
+  return option("a tensor that is disposed of only after the drawing", fits);
+}
+
+/** An object that can do something, such as a scheduler. */
+export function withMethod<T extends object>(method: string, expected: string) {
+  const fits = (value: unknown): value is T =>
+    typeof (value as Record<string, unknown> | null)?.[method] === "function";
+  return option(expected, fits);
+}
+
+/** A function that the pipeline calls. */
+export function callback<T extends (argument: never) => unknown>() {
+  return option("a function", (value): value is T => typeof value === "function");
+}
+
+/** An object whose contents the pipeline checks. */
+export function object<T extends object>(expected: string) {
+  return option(expected, (value): value is T => typeof value === "object" && value !== null);
+}
+
+/** Another name of an option, kept for programs that know it by that name. */
+export function synonym<T>(of: string, { expected, fits }: Option<T>): Option<T> & { readonly synonymOf: string } {
+  return { expected, fits, synonymOf: of };
+}
+
+/** What other pipelines take and this one cannot: the error says why. */
+export function refused(reason: string): Option<never> {
+  return { expected: `nothing: ${reason}`, fits: (value): value is never => value === undefined };
+}
+
+/** The same options with other defaults. */
+export function withDefaults<T extends OptionTable, D extends Partial<OptionsOf<T>>>(table: T, defaults: D) {
+  const changed = Object.entries(defaults).map(([name, value]) => [name, { ...table[name], default: value }]);
+  return { ...table, ...Object.fromEntries(changed) } as T & {
+    readonly [Name in keyof D & keyof T]: T[Name] & { readonly default: ValueOf<T[Name]> };
+  };
+}
+
+/** @throws PipelineOptionError that says what was given and what is expected */
+export function requireValue<T>(name: string, value: unknown, { expected, fits }: Option<T>): T {
+  if (fits(value)) return value;
+  if (Array.isArray(value) && value.length === 0) {
+    throw new PipelineOptionError(`${name}: an empty list; give ${expected}.`);
+  }
+  throw new PipelineOptionError(`${name}: ${shown(value)}; expected ${expected}.`);
+}
+
+/** A value in an error message. */
+function shown(value: unknown): string {
+  if (value instanceof tf.Tensor) {
+    const { isDisposed, shape } = value as tf.Tensor;
+    return isDisposed ? "disposed of" : `a tensor [${shape.join(", ")}]`;
+  }
+  const isList = Array.isArray(value) && value.every((one) => typeof one === "number");
+  return isList ? `[${String(value)}]` : String(value);
+}
+
+function option<T, M extends OptionDetails<T>>(expected: string, fits: (value: unknown) => value is T, more?: M) {
+  return { expected, fits, ...more } as Option<T> & M;
+}
+
+function withReader<M extends { flag?: Flag }>(more: M | undefined, read: Flag["read"]): M | undefined {
+  return more?.flag ? { ...more, flag: { read, ...more.flag } } : more;
+}
+
+function toNumber(text: string): number {
+  return text.trim() === "" ? NaN : Number(text);
+}
