@@ -26,6 +26,8 @@ export {
 export type { EncodePromptsOptions } from "./stable-diffusion/text-conditioning.js";
 export type { TextToImageOptions, TextToImageStep } from "./pixels/text-to-image-options.js";
 export type { TextToImageParts } from "./pixels/text-to-image-parts.js";
+export { DDIMPipeline, type DDPMParts, DDPMPipeline } from "./pixels/ddpm.js";
+export type { DDPMOptions, DDPMStep } from "./pixels/ddpm-options.js";
 export { TextToImagePipeline } from "./pixels/text-to-image.js";
 export type {
   DiffEditInvertOptions,

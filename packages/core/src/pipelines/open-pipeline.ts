@@ -4,13 +4,15 @@ import type { SingleFileOptions } from "../layouts/single-file.js";
 import { CLIP_VOCABULARY, tokenizersFor } from "../layouts/vocabulary.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
 import { openSafetensors } from "../weights/safetensors.js";
-import { MODEL_INDEX, readPartClasses } from "./files/model-index.js";
+import { MODEL_INDEX, readClasses } from "./files/model-index.js";
 import { isSingleFile } from "./files/pipeline-file.js";
 import type { FromPretrainedOptions } from "./files/pipeline-folder.js";
 import type { CommonOptions, TextOptions } from "./options/common-options.js";
 import type { Pipeline } from "./pipeline.js";
 import { StableDiffusionXLPipeline } from "./stable-diffusion/stable-diffusion-xl.js";
 import { StableDiffusionPipeline } from "./stable-diffusion/stable-diffusion.js";
+import { DDIMPipeline, DDPMPipeline } from "./pixels/ddpm.js";
+import type { DDPMOptions } from "./pixels/ddpm-options.js";
 import { TextToImagePipeline } from "./pixels/text-to-image.js";
 import { UnCLIPImageVariationPipeline } from "./unclip/unclip-image-variation.js";
 import type { UnCLIPImageVariationOptions } from "./unclip/unclip-options.js";
@@ -26,7 +28,9 @@ export interface OpenPipelineOptions extends FromPretrainedOptions, SingleFileOp
 }
 
 /** What a text pipeline refuses, so that TypeScript does, too, until it is known which kind of pipeline it is. */
-type NotForText = { [Name in Exclude<keyof UnCLIPImageVariationOptions, keyof CommonOptions>]?: undefined };
+type NotForText = {
+  [Name in Exclude<keyof UnCLIPImageVariationOptions | keyof DDPMOptions, keyof CommonOptions>]?: undefined;
+};
 
 /** A pipeline that draws from a text, of whichever kind: it takes the options that all of them take. */
 export interface TextPipeline extends Pipeline<TextOptions & NotForText> {
@@ -38,7 +42,7 @@ export interface TextPipeline extends Pipeline<TextOptions & NotForText> {
  * `negativePrompt` are among them, and are refused by one that reads no text. Ask `pipeline.input` what it draws from,
  * or `pipeline instanceof StableDiffusionXLPipeline` what it is, to give the options that only this kind takes.
  */
-export type AnyPipeline = TextPipeline | UnCLIPImageVariationPipeline;
+export type AnyPipeline = TextPipeline | UnCLIPImageVariationPipeline | DDPMPipeline;
 
 /**
  * Opens a model as the pipeline that it is for: a folder of diffusers, a single `.safetensors` file, or a model of the
@@ -77,10 +81,14 @@ async function familyOf(from: BytesFrom): Promise<CheckpointFamily> {
 async function openFolder(from: string | URL, options: OpenPipelineOptions): Promise<AnyPipeline> {
   const { revision, token, signal, onProgress, variant, dtype, classes } = options;
   const source = { revision, token, signal, onProgress };
-  const parts = await readPartClasses(await modelFolder(from, { ...source, files: [MODEL_INDEX] }));
+  const { pipeline, parts } = await readClasses(await modelFolder(from, { ...source, files: [MODEL_INDEX] }));
   if (parts.has("super_res_first")) {
     const UnCLIP = parts.has("prior") ? UnCLIPPipeline : UnCLIPImageVariationPipeline;
     return UnCLIP.fromPretrained(from, { ...source, variant, dtype, classes });
+  }
+  if (parts.get("unet") === "UNet2DModel") {
+    const Unconditional = pipeline === "DDIMPipeline" ? DDIMPipeline : DDPMPipeline;
+    return Unconditional.fromPretrained(from, { ...source, variant, dtype, classes });
   }
   if (!parts.has("vae")) return TextToImagePipeline.fromPretrained(from, { ...source, variant, dtype, classes });
   const Pipeline = parts.has("text_encoder_2") ? StableDiffusionXLPipeline : StableDiffusionPipeline;

@@ -56,9 +56,14 @@ export async function readModelIndex(
   return { present: new Set(classes.keys()), settings: Object.fromEntries(settings) };
 }
 
-/** The parts that a folder's index names, with their classes. */
-export async function readPartClasses(folder: string): Promise<ReadonlyMap<string, string>> {
-  return partClasses(folder, await readIndex(folder));
+/** The class of the pipeline that saved a folder, and the parts that its index names with their classes. */
+export async function readClasses(
+  folder: string,
+): Promise<{ pipeline: string | undefined; parts: ReadonlyMap<string, string> }> {
+  const index = await readIndex(folder);
+  const parts = partClasses(folder, index);
+  const { _class_name: name } = index as { _class_name?: unknown };
+  return { pipeline: typeof name === "string" ? name : undefined, parts };
 }
 
 async function readIndex(folder: string): Promise<unknown> {

@@ -1,0 +1,106 @@
+import type { PlanRequest } from "@tfjs-diffusion/schedulers";
+import type { ClassLabels } from "../../models/denoiser.js";
+import { COMMON_OPTIONS, type CommonOptions, GUIDANCE_RESCALE, requestedSteps } from "../options/common-options.js";
+import { PipelineOptionError } from "../options/errors.js";
+import { between, numbers, type OptionsOf, type ReadOptions, refused, whole, withDefaults } from "../options/option.js";
+import { requireOption } from "../options/option-checks.js";
+import { readOptions } from "../options/read-options.js";
+import type { PipelineStep } from "../pipeline-step.js";
+
+/** What these pipelines take besides. */
+const CLASS_OPTIONS = {
+  /** Which class each picture shows, `numImages` of each; for networks that were trained with classes, and needed there. */
+  classLabels: numbers(),
+  /**
+   * The class that stood for "no class" in training, which guidance draws away from (Ho & Salimans 2022). Folders do
+   * not say whether there is one; for a network with a class more than its data it is usually the last.
+   */
+  nullClass: whole(0),
+  /** Share of fresh noise, 0 to 1, for samplers that let it be chosen (DDIM). Default 0. */
+  eta: between(0, 1, { default: 0 }),
+};
+
+const NO_TEXT = "this pipeline reads no text";
+
+/** All options of {@link DDPMPipeline}. */
+export const DDPM_OPTIONS = withDefaults(
+  {
+    ...COMMON_OPTIONS,
+    ...{ prompt: refused(NO_TEXT), negativePrompt: refused(NO_TEXT) },
+    ...GUIDANCE_RESCALE,
+    ...CLASS_OPTIONS,
+  },
+  { numInferenceSteps: 1000, guidanceScale: 1 },
+);
+
+/** All options of {@link DDIMPipeline}. */
+export const DDIM_OPTIONS = withDefaults(DDPM_OPTIONS, { numInferenceSteps: 50 });
+
+/** One step: `latents` are the pictures with the noise that is left in them, [B, H, W, C] about [-1, 1]. */
+export type DDPMStep = PipelineStep;
+
+/**
+ * What to draw, and how. `numInferenceSteps` is 1000 (of a DDIMPipeline 50) by default, and `guidanceScale` 1: no
+ * guidance.
+ */
+export interface DDPMOptions
+  extends CommonOptions<DDPMStep>, OptionsOf<typeof GUIDANCE_RESCALE>, OptionsOf<typeof CLASS_OPTIONS> {}
+
+/** {@link DDPMOptions}, checked, with their defaults. */
+export interface CheckedDDPM extends ReadOptions<typeof DDPM_OPTIONS> {
+  /** One for each picture; undefined for networks without classes. */
+  labels: number[] | undefined;
+  isGuided: boolean;
+  steps: PlanRequest;
+  /** Of the start, [B, H, W, C]. */
+  shape: [number, number, number, number];
+}
+
+/** What the checks must know of the network. */
+export interface DDPMNetwork {
+  /** Height, width and channels of the pictures it was trained on. */
+  picture: [number, number, number];
+  classLabels: ClassLabels | undefined;
+}
+
+/** @throws PipelineOptionError for what is out of its range or does not fit the network */
+export function checkDDPM(
+  given: DDPMOptions,
+  table: typeof DDPM_OPTIONS,
+  { picture: [trainedHeight, trainedWidth, channels], classLabels }: DDPMNetwork,
+): CheckedDDPM {
+  const options = readOptions(given, table);
+  const { latents, numImages, nullClass, guidanceScale } = options;
+  const labels = checkLabels(options, classLabels)?.flatMap((label) => Array<number>(numImages).fill(label));
+  const isGuided = guidanceScale > 1;
+  if (isGuided && (!labels || nullClass === undefined)) {
+    throw new PipelineOptionError(
+      `guidanceScale: ${guidanceScale}; it leads away from the class that means "none". ` +
+        (labels ? "Give that class of the training as nullClass, or a scale of 1." : "This network knows no classes."),
+    );
+  }
+  const { height = latents?.shape[1] ?? trainedHeight, width = latents?.shape[2] ?? trainedWidth } = options;
+  const shape: CheckedDDPM["shape"] = [labels?.length ?? numImages, height, width, channels];
+  const found = latents?.shape.join(", ");
+  const expected = `[${shape.join(", ")}], a row for each picture`;
+  requireOption(!latents || found === shape.join(", "), "latents", `[${found}]`, expected);
+  return { ...options, labels, isGuided, steps: requestedSteps(given, options.numInferenceSteps), shape };
+}
+
+function checkLabels(
+  { classLabels, nullClass }: ReadOptions<typeof DDPM_OPTIONS>,
+  known: ClassLabels | undefined,
+): readonly number[] | undefined {
+  if (!known) {
+    for (const [name, value] of Object.entries({ classLabels, nullClass }))
+      requireOption(value === undefined, name, value, "none: this network was trained without classes");
+    return undefined;
+  }
+  const expected = known.kind === "ids" ? `whole numbers from 0 to ${known.count - 1}` : "numbers";
+  requireOption(classLabels !== undefined, "classLabels", classLabels, `${expected}, one for each picture`);
+  const fits = (label: number) =>
+    known.kind !== "ids" || (Number.isInteger(label) && label >= 0 && label < known.count);
+  requireOption(classLabels.every(fits), "classLabels", `[${classLabels.join(", ")}]`, expected);
+  requireOption(nullClass === undefined || fits(nullClass), "nullClass", nullClass, expected);
+  return classLabels;
+}

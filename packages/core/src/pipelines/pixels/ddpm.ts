@@ -1,0 +1,146 @@
+import * as tf from "@tensorflow/tfjs";
+import { guide, keyedNoise, type Scheduler } from "@tfjs-diffusion/schedulers";
+import { toUnit } from "../../image/to-unit.js";
+import type { Denoiser } from "../../models/denoiser.js";
+import type { SaveOptions } from "../../weights/model-folder.js";
+import { draw } from "../drawing/draw.js";
+import { FiniteWatch } from "../drawing/finite-watch.js";
+import { planDrawing } from "../drawing/plan-steps.js";
+import { sample } from "../drawing/sampling.js";
+import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
+import { disposeParts } from "../parts/dispose-parts.js";
+import { DENOISER, liveParts, SCHEDULER } from "../parts/live-parts.js";
+import { requireDenoiser } from "../parts/part-checks.js";
+import type { Pipeline } from "../pipeline.js";
+import type { Drawn } from "../pipeline-step.js";
+import { checkDDPM, DDIM_OPTIONS, DDPM_OPTIONS, type DDPMOptions, type DDPMStep } from "./ddpm-options.js";
+
+const PARTS = { unet: { className: "UNet2DModel" }, scheduler: {} };
+
+/** What DDPM is made of. */
+export interface DDPMParts {
+  /** Works on pixels: as many channels come out as go in. */
+  unet: Denoiser;
+  scheduler: Scheduler;
+}
+
+/**
+ * Pictures from nothing but noise, or of a class (Ho et al. 2020, algorithm 2): a network takes the noise out of
+ * pixels, step by step. Folders in the layout of `google/ddpm-*` open; a UNet2DModel with `num_class_embeds` is told a
+ * class by `classLabels`. diffusers has no pipeline that does this for a UNet2DModel: it opens such a folder, and draws
+ * from it only where the network has no classes.
+ */
+export class DDPMPipeline implements Pipeline<DDPMOptions, DDPMStep> {
+  readonly options: typeof DDPM_OPTIONS = DDPM_OPTIONS;
+  /** What is assigned to a part takes effect at the next call; what does not fit is refused. */
+  readonly parts: DDPMParts;
+  /** The class that `savePretrained` writes to the folder's index. */
+  protected readonly className: string = "DDPMPipeline";
+
+  /** @throws PipelinePartsError if the parts do not fit */
+  constructor(parts: DDPMParts) {
+    this.parts = liveParts("DDPMPipeline", { ...parts }, { unet: DENOISER, scheduler: SCHEDULER }, requireFittingParts);
+  }
+
+  /** "class" if the network must be told one. */
+  get input(): "nothing" | "class" {
+    return this.parts.unet.classLabels ? "class" : "nothing";
+  }
+
+  /** Its own sampler. */
+  get scheduler(): Scheduler {
+    return this.parts.scheduler;
+  }
+
+  /**
+   * Opens a folder in the layout of diffusers, or a model of the Hugging Face hub by its name, such as
+   * "google/ddpm-cifar10-32".
+   *
+   * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit;
+   *   HubError for downloads
+   */
+  static async fromPretrained(from: string | URL, options: FromPretrainedOptions = {}): Promise<DDPMPipeline> {
+    return PipelineFolder.open(from, PARTS, options, async (folder) => {
+      const scheduler = await folder.scheduler();
+      return new this({ unet: await folder.model<Denoiser>("unet"), scheduler });
+    });
+  }
+
+  /** Writes a folder that {@link fromPretrained} and Python's diffusers open. */
+  async savePretrained(folder: string, save: SaveOptions = {}): Promise<void> {
+    await writePipelineFolder(folder, this.className, { ...this.parts }, { save });
+  }
+
+  /** Draws. The caller owns both tensors: `images` [B, H, W, C] in [0, 1], and `latents`, the same unclipped. */
+  async generate(options: DDPMOptions = {}): Promise<Drawn> {
+    return draw(this.steps(options), options, toUnit);
+  }
+
+  /**
+   * The same, one step at a time, to look at or to stop early: leaving the loop frees everything.
+   *
+   * @throws PipelineOptionError before any work, if an option is out of its range or does not fit the network
+   */
+  async *steps(options: DDPMOptions = {}): AsyncGenerator<DDPMStep, void, undefined> {
+    const { unet } = this.parts;
+    const network = { picture: pictureShape(unet), classLabels: unet.classLabels };
+    const checked = checkDDPM(options, this.options, network);
+    const { latents, signal, labels, isGuided, eta, guidanceScale, guidanceRescale } = checked;
+    const { scheduler = this.scheduler, noise = keyedNoise(checked.seed) } = checked;
+    signal?.throwIfAborted();
+    const plan = planDrawing(scheduler, checked.steps);
+    const watch = new FiniteWatch(this.parts, checked.debug);
+    const dtype = unet.classLabels?.kind === "ids" ? "int32" : "float32";
+    // When guided, no class first, as an equal half of the batch.
+    const told = isGuided ? [...labels!.map(() => checked.nullClass!), ...labels!] : labels;
+    const classLabels = told && tf.tensor1d(told, dtype);
+
+    const denoise = (x: tf.Tensor4D, t: number) => {
+      if (!isGuided) return unet.forward(x, t, { classLabels });
+      const both = unet.forward(tf.concat([x, x]), t, { classLabels });
+      const [unconditional, conditional] = tf.split(both, 2) as [tf.Tensor4D, tf.Tensor4D];
+      return guide(unconditional, conditional, guidanceScale, guidanceRescale);
+    };
+    const start = () => plan.start(latents ?? noise.normal(checked.shape));
+    const stepOptions = { eta };
+    try {
+      yield* sample({ scheduler, plan, start, denoise, noise, stepOptions, signal, watch, preview: toUnit });
+    } finally {
+      classLabels?.dispose();
+    }
+  }
+
+  /** Frees the weights of the network. */
+  dispose(): void {
+    disposeParts(this.parts);
+  }
+}
+
+/** The same from folders of diffusers' DDIMPipeline: 50 steps by default (Song et al. 2021). */
+export class DDIMPipeline extends DDPMPipeline {
+  override readonly options = DDIM_OPTIONS;
+  protected override readonly className = "DDIMPipeline";
+}
+
+function requireFittingParts({ unet }: DDPMParts): void {
+  const { inChannels, outChannels, sampleSize, classLabels } = unet;
+  requireDenoiser(
+    "DDPMPipeline",
+    inChannels === outChannels,
+    `takes ${inChannels} channels and returns ${outChannels}; a picture has as many after a step as before it.`,
+  );
+  requireDenoiser(
+    "DDPMPipeline",
+    sampleSize !== undefined,
+    "has no sampleSize (sample_size in its config); set it to the height of the pictures it was trained on.",
+  );
+  requireDenoiser(
+    "DDPMPipeline",
+    classLabels?.kind !== "vectors",
+    "is told a class by a vector, where this pipeline gives numbers.",
+  );
+}
+
+function pictureShape({ sampleSize, inChannels }: Denoiser): [number, number, number] {
+  return [...sampleSize!, inChannels];
+}
