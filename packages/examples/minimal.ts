@@ -1,13 +1,13 @@
 /** A picture from a text: a trained network, and a sampler written out. `node packages/examples/dist/minimal.js` */
 import { writeFile } from "node:fs/promises";
 import * as tf from "@tensorflow/tfjs";
-import { encodePng, openPipeline, type TextToImagePipeline, useBackend } from "@tfjs-diffusion/core";
+import { encodePng, openPipeline, type PixelDiffusionPipeline, useBackend } from "@tfjs-diffusion/core";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 
 const [file = "minimal.png", prompt = "a smiling face with brown hair"] = process.argv.slice(2);
 const [steps, scale] = [20, 3];
 await useBackend();
-const pipeline = (await openPipeline("packages/examples/weights/faces")) as TextToImagePipeline;
+const pipeline = (await openPipeline("packages/examples/weights/faces")) as PixelDiffusionPipeline;
 const { unet, textEncoder, textEncoder2, tokenizer, scheduler } = pipeline.parts;
 
 // What the network knows of the prompt and, in a second row, of no prompt: guidance leads away from that one.

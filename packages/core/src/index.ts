@@ -15,7 +15,11 @@ export {
 } from "./pipelines/stable-diffusion/stable-diffusion-xl.js";
 export type { StableDiffusionXLOptions } from "./pipelines/stable-diffusion/stable-diffusion-xl-options.js";
 export { StableDiffusionDiffEditPipeline } from "./pipelines/diff-edit/diff-edit.js";
-export { TextToImagePipeline } from "./pipelines/pixels/text-to-image.js";
+export {
+  PixelDiffusionPipeline,
+  /** The older name. */
+  PixelDiffusionPipeline as TextToImagePipeline,
+} from "./pipelines/pixels/pixel-diffusion.js";
 export { UnCLIPPipeline } from "./pipelines/unclip/unclip.js";
 export { UnCLIPImageVariationPipeline } from "./pipelines/unclip/unclip-image-variation.js";
 export type { UnCLIPImageVariationOptions, UnCLIPOptions } from "./pipelines/unclip/unclip-options.js";

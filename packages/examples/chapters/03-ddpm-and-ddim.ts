@@ -16,7 +16,7 @@
 // %%
 import * as Plot from "@observablehq/plot";
 import * as tf from "@tensorflow/tfjs";
-import { TextToImagePipeline, useBackend } from "@tfjs-diffusion/core";
+import { PixelDiffusionPipeline, useBackend } from "@tfjs-diffusion/core";
 import {
   DDIMScheduler,
   DDPMScheduler,
@@ -398,12 +398,12 @@ check(
 // and it reads the sentence along with the picture, so its answer is the mean of all pictures that
 // *this sentence* may mean.
 //
-// `TextToImagePipeline` is the loop from above with that network in it. (It also asks the network a
+// `PixelDiffusionPipeline` is the loop from above with that network in it. (It also asks the network a
 // second time, without the sentence, and goes a little further away from that answer: *guidance*,
 // the subject of a later chapter.)
 
 // %%
-const pipeline = await TextToImagePipeline.fromPretrained(
+const pipeline = await PixelDiffusionPipeline.fromPretrained(
   packagePath("weights", "faces"),
 );
 const toSigned = (images: tf.Tensor4D) =>

@@ -24,11 +24,21 @@ export {
   StableDiffusionXLPipeline,
 } from "./stable-diffusion/stable-diffusion-xl.js";
 export type { EncodePromptsOptions } from "./stable-diffusion/text-conditioning.js";
-export type { TextToImageOptions, TextToImageStep } from "./pixels/text-to-image-options.js";
-export type { TextToImageParts } from "./pixels/text-to-image-parts.js";
+export type { PixelDiffusionOptions, PixelDiffusionStep } from "./pixels/pixel-diffusion-options.js";
+export type { PixelDiffusionParts } from "./pixels/pixel-diffusion-parts.js";
+/** The older names. */
+export type {
+  PixelDiffusionOptions as TextToImageOptions,
+  PixelDiffusionStep as TextToImageStep,
+} from "./pixels/pixel-diffusion-options.js";
+export type { PixelDiffusionParts as TextToImageParts } from "./pixels/pixel-diffusion-parts.js";
 export { DDIMPipeline, type DDPMParts, DDPMPipeline } from "./pixels/ddpm.js";
 export type { DDPMOptions, DDPMStep } from "./pixels/ddpm-options.js";
-export { TextToImagePipeline } from "./pixels/text-to-image.js";
+export {
+  PixelDiffusionPipeline,
+  /** The older name. */
+  PixelDiffusionPipeline as TextToImagePipeline,
+} from "./pixels/pixel-diffusion.js";
 export type {
   DiffEditInvertOptions,
   DiffEditMaskOptions,

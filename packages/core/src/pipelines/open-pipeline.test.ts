@@ -14,7 +14,7 @@ import { PipelineFolderError } from "./options/errors.js";
 import { openPipeline, type OpenPipelineOptions } from "./open-pipeline.js";
 import { StableDiffusionXLPipeline } from "./stable-diffusion/stable-diffusion-xl.js";
 import { StableDiffusionPipeline } from "./stable-diffusion/stable-diffusion.js";
-import { TextToImagePipeline } from "./pixels/text-to-image.js";
+import { PixelDiffusionPipeline } from "./pixels/pixel-diffusion.js";
 import { UnCLIPImageVariationPipeline } from "./unclip/unclip-image-variation.js";
 import { UnCLIPPipeline } from "./unclip/unclip.js";
 
@@ -26,7 +26,7 @@ beforeAll(async () => {
   await writeTinyStableDiffusionXL(join(folder, "xl"));
   await writeTinyUnCLIP(join(folder, "unclip"), "text");
   await writeTinyUnCLIP(join(folder, "variation"), "variation");
-  const pixels = new TextToImagePipeline(tinyTextToImage());
+  const pixels = new PixelDiffusionPipeline(tinyTextToImage());
   await pixels.savePretrained(join(folder, "pixels"));
   pixels.dispose();
   for (const name of ["sd", "xl"]) await folderToSingleFile(join(folder, name), join(folder, `${name}.safetensors`));
@@ -39,7 +39,7 @@ describe("Opening a model of any kind", () => {
   it.each([
     ["sd", StableDiffusionPipeline],
     ["xl", StableDiffusionXLPipeline],
-    ["pixels", TextToImagePipeline],
+    ["pixels", PixelDiffusionPipeline],
     ["unclip", UnCLIPPipeline],
     ["variation", UnCLIPImageVariationPipeline],
   ])("takes the folder %s for what it is", async (name, Class) => {

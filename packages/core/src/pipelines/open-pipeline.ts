@@ -13,7 +13,7 @@ import { StableDiffusionXLPipeline } from "./stable-diffusion/stable-diffusion-x
 import { StableDiffusionPipeline } from "./stable-diffusion/stable-diffusion.js";
 import { DDIMPipeline, DDPMPipeline } from "./pixels/ddpm.js";
 import type { DDPMOptions } from "./pixels/ddpm-options.js";
-import { TextToImagePipeline } from "./pixels/text-to-image.js";
+import { PixelDiffusionPipeline } from "./pixels/pixel-diffusion.js";
 import { UnCLIPImageVariationPipeline } from "./unclip/unclip-image-variation.js";
 import type { UnCLIPImageVariationOptions } from "./unclip/unclip-options.js";
 import { UnCLIPPipeline } from "./unclip/unclip.js";
@@ -90,7 +90,7 @@ async function openFolder(from: string | URL, options: OpenPipelineOptions): Pro
     const Unconditional = pipeline === "DDIMPipeline" ? DDIMPipeline : DDPMPipeline;
     return Unconditional.fromPretrained(from, { ...source, variant, dtype, classes });
   }
-  if (!parts.has("vae")) return TextToImagePipeline.fromPretrained(from, { ...source, variant, dtype, classes });
+  if (!parts.has("vae")) return PixelDiffusionPipeline.fromPretrained(from, { ...source, variant, dtype, classes });
   const Pipeline = parts.has("text_encoder_2") ? StableDiffusionXLPipeline : StableDiffusionPipeline;
   return Pipeline.fromPretrained(from, { ...source, variant, dtype, classes });
 }

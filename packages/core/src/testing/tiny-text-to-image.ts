@@ -1,7 +1,7 @@
 import { DDIMScheduler, keyedNoise } from "@tfjs-diffusion/schedulers";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip/clip-text-model.js";
 import { UNet2DConditionModel } from "../models/unet/unet-2d-condition.js";
-import type { TextToImageParts } from "../pipelines/pixels/text-to-image-parts.js";
+import type { PixelDiffusionParts } from "../pipelines/pixels/pixel-diffusion-parts.js";
 import { CLIPTokenizer } from "../text/tokenizer.js";
 
 const LETTERS = [..."abcdefghijklmnopqrstuvwxyz"];
@@ -36,7 +36,7 @@ const UNET = {
  * All parts of a text-to-image pipeline, as small as they can be, with random weights; with `sentence`, the UNet also
  * takes the vector of a second text encoder.
  */
-export function tinyTextToImage({ sentence = true } = {}): TextToImageParts {
+export function tinyTextToImage({ sentence = true } = {}): PixelDiffusionParts {
   const unet = new UNet2DConditionModel(
     sentence
       ? { ...UNET, class_embed_type: "projection", projection_class_embeddings_input_dim: TEXT.projection_dim }

@@ -7,7 +7,7 @@ export const fixedParts = (): FixedParts => ({
   tokenizers: ["tokenizer"],
   scheduler: SCHEDULER_CONFIG,
   index: {
-    _class_name: "TextToImagePipeline",
+    _class_name: "PixelDiffusionPipeline",
     scheduler: ["diffusers", SCHEDULER_CONFIG._class_name],
     text_encoder: ["transformers", "CLIPTextModel"],
     text_encoder_2: ["transformers", "CLIPTextModelWithProjection"],

@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
-import { encodePng, imageGrid, TextToImagePipeline } from "@tfjs-diffusion/core";
+import { encodePng, imageGrid, PixelDiffusionPipeline } from "@tfjs-diffusion/core";
 import { toUnit } from "@tfjs-diffusion/core/image";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { faceBatch } from "../../datasets/faces/index.js";
@@ -17,7 +17,7 @@ export async function drawSheet(modelFolder: string, folder: string, rows = 3): 
     Array.from({ length: rows * COLUMNS }, (_, i) => i),
     { seed: 1, split: "held-out", style: "full" },
   );
-  const pipeline = await TextToImagePipeline.fromPretrained(modelFolder);
+  const pipeline = await PixelDiffusionPipeline.fromPretrained(modelFolder);
   const drawn: tf.Tensor4D[] = [];
   try {
     for (let row = 0; row < rows; row++) {

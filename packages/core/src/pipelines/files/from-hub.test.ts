@@ -17,7 +17,7 @@ import { writeTinyUnCLIP } from "../../testing/unclip.js";
 import { CLIPTokenizer } from "../../text/tokenizer.js";
 import { StableDiffusionXLPipeline } from "../stable-diffusion/stable-diffusion-xl.js";
 import { StableDiffusionPipeline } from "../stable-diffusion/stable-diffusion.js";
-import { TextToImagePipeline } from "../pixels/text-to-image.js";
+import { PixelDiffusionPipeline } from "../pixels/pixel-diffusion.js";
 import { UnCLIPImageVariationPipeline } from "../unclip/unclip-image-variation.js";
 
 /** What a repository of the hub has beside a pipeline, all of it to be left there. */
@@ -45,7 +45,7 @@ beforeAll(async () => {
   await writeTinyStableDiffusion(join(tiny, "sd"));
   await writeTinyStableDiffusionXL(join(tiny, "xl"));
   await writeTinyUnCLIP(join(tiny, "variation"), "variation");
-  const pixels = new TextToImagePipeline(tinyTextToImage());
+  const pixels = new PixelDiffusionPipeline(tinyTextToImage());
   await pixels.savePretrained(join(tiny, "pixels"));
   pixels.dispose();
 });
@@ -131,7 +131,7 @@ describe("A pipeline by its name on the hub", () => {
 
   it("is a pipeline of pixels, with what it learned to read", async () => {
     await serve(join(tiny, "pixels"));
-    const pipeline = await TextToImagePipeline.fromPretrained("owner/name");
+    const pipeline = await PixelDiffusionPipeline.fromPretrained("owner/name");
     await expectSameWeights(pipeline.parts.unet as UNet2DConditionModel, "pixels/unet");
     expect(weights().some((path) => path.startsWith("vae"))).toBe(false);
     pipeline.dispose();

@@ -12,7 +12,7 @@ import { tinyTextToImage } from "../../testing/tiny-text-to-image.js";
 import { writeTinyUnCLIP } from "../../testing/unclip.js";
 import { StableDiffusionDiffEditPipeline } from "../diff-edit/diff-edit.js";
 import { PipelinePartsError } from "../options/errors.js";
-import { TextToImagePipeline } from "../pixels/text-to-image.js";
+import { PixelDiffusionPipeline } from "../pixels/pixel-diffusion.js";
 import { StableDiffusionXLPipeline } from "../stable-diffusion/stable-diffusion-xl.js";
 import { StableDiffusionPipeline } from "../stable-diffusion/stable-diffusion.js";
 import { UnCLIPImageVariationPipeline } from "../unclip/unclip-image-variation.js";
@@ -71,7 +71,7 @@ function xl(parts: object): Drawing {
 }
 
 function pixels(parts: object): Drawing {
-  const pipeline = new TextToImagePipeline(parts as never);
+  const pipeline = new PixelDiffusionPipeline(parts as never);
   const options = { prompt: "a hat", numInferenceSteps: 2 };
   return { pipeline: pipeline as never, draw: () => numbers(pipeline.generate(options)) };
 }

@@ -9,7 +9,7 @@ import type { PipelineStep } from "../pipeline-step.js";
 
 /** What these pipelines take besides. */
 const CLASS_OPTIONS = {
-  /** Which class each picture shows, `numImages` of each; for networks that were trained with classes, and needed there. */
+  /** Which class each picture shows, `numImages` of each; networks that were trained with classes need it. */
   classLabels: numbers(),
   /**
    * The class that stood for "no class" in training, which guidance draws away from (Ho & Salimans 2022). Folders do

@@ -4,7 +4,7 @@ import {
   openPipeline,
   StableDiffusionPipeline,
   StableDiffusionXLPipeline,
-  type TextToImagePipeline,
+  type PixelDiffusionPipeline,
   UnCLIPImageVariationPipeline,
   UnCLIPPipeline,
 } from "@tfjs-diffusion/core";
@@ -22,7 +22,7 @@ import { withDownloadLine } from "../terminal/download-line.js";
 export type LatentModel = StableDiffusionPipeline | StableDiffusionXLPipeline;
 
 /** A pipeline that the commands draw with. */
-export type DrawingModel = LatentModel | TextToImagePipeline;
+export type DrawingModel = LatentModel | PixelDiffusionPipeline;
 
 /** Whether it works in an autoencoder's latents. */
 export function isLatent(pipeline: DrawingModel): pipeline is LatentModel {

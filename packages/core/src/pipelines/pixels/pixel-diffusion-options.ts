@@ -13,7 +13,7 @@ import { readOptions } from "../options/read-options.js";
 import type { PipelineStep } from "../pipeline-step.js";
 
 /** All options of text to image in pixel space. */
-export const TEXT_TO_IMAGE_OPTIONS = withDefaults(
+export const PIXEL_DIFFUSION_OPTIONS = withDefaults(
   { ...COMMON_OPTIONS, ...TEXT_OPTIONS, ...GUIDANCE_RESCALE },
   { numInferenceSteps: 20, guidanceScale: 3 },
 );
@@ -21,16 +21,16 @@ export const TEXT_TO_IMAGE_OPTIONS = withDefaults(
 /**
  * One step in pixel space: `latents` are the pictures with the noise that is left in them, [B, H, W, 3] about [-1, 1].
  */
-export type TextToImageStep = PipelineStep;
+export type PixelDiffusionStep = PipelineStep;
 
 /**
  * What to draw, and how. `numInferenceSteps` is 20 and `guidanceScale` 3 by default; `width` and `height` may be any,
  * and are by default those of the `latents`.
  */
-export interface TextToImageOptions extends TextOptions<TextToImageStep>, OptionsOf<typeof GUIDANCE_RESCALE> {}
+export interface PixelDiffusionOptions extends TextOptions<PixelDiffusionStep>, OptionsOf<typeof GUIDANCE_RESCALE> {}
 
-/** {@link TextToImageOptions}, checked, with their defaults. */
-export interface CheckedOptions extends ReadOptions<typeof TEXT_TO_IMAGE_OPTIONS> {
+/** {@link PixelDiffusionOptions}, checked, with their defaults. */
+export interface CheckedOptions extends ReadOptions<typeof PIXEL_DIFFUSION_OPTIONS> {
   prompts: string[];
   /** One, or as many as there are prompts. */
   negatives: string[];
@@ -46,10 +46,10 @@ export interface CheckedOptions extends ReadOptions<typeof TEXT_TO_IMAGE_OPTIONS
  * @throws PipelineOptionError for what is out of its range, naming the range
  */
 export function checkOptions(
-  given: TextToImageOptions,
+  given: PixelDiffusionOptions,
   [trainedHeight, trainedWidth, channels]: [number, number, number],
 ): CheckedOptions {
-  const options = readOptions(given, TEXT_TO_IMAGE_OPTIONS);
+  const options = readOptions(given, PIXEL_DIFFUSION_OPTIONS);
   const { latents, numImages, negativePrompt = "" } = options;
   const prompts = texts("prompt", options.prompt!);
   const negatives = negativesFor(prompts.length, negativePrompt);

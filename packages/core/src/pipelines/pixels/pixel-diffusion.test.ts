@@ -9,18 +9,18 @@ import { tinyTextToImage } from "../../testing/tiny-text-to-image.js";
 import { PipelineFolderError, PipelineOptionError, PipelinePartsError } from "../options/errors.js";
 import { disposeParts } from "../parts/dispose-parts.js";
 import { keepPixelRange } from "./pixel-range.js";
-import { TextToImagePipeline } from "./text-to-image.js";
-import type { TextToImageOptions } from "./text-to-image-options.js";
+import { PixelDiffusionPipeline } from "./pixel-diffusion.js";
+import type { PixelDiffusionOptions } from "./pixel-diffusion-options.js";
 
 /** float32's 6e-8 through some forty layers and a few steps, on values about 1. */
 const ROUNDING = 2e-5;
 
-let pipeline: TextToImagePipeline;
+let pipeline: PixelDiffusionPipeline;
 let folder: string;
 
 beforeAll(async () => {
   await useBackend("wasm");
-  pipeline = new TextToImagePipeline(tinyTextToImage());
+  pipeline = new PixelDiffusionPipeline(tinyTextToImage());
   folder = await mkdtemp(join(tmpdir(), "text-to-image "));
 });
 afterAll(async () => {
@@ -32,7 +32,7 @@ const FEW = { numInferenceSteps: 3 };
 
 /** Draws, and takes the pictures out of the tensors. */
 async function draw(
-  options: TextToImageOptions,
+  options: PixelDiffusionOptions,
   by = pipeline,
 ): Promise<{ shape: number[]; images: number[]; latents: number[] }> {
   const { images, latents } = await by.generate({ ...FEW, ...options });
@@ -67,7 +67,7 @@ describe("Text to image", () => {
   });
 
   it("draws other pictures for other prompts, by the token states and by the sentence vector alike", async () => {
-    const plain = new TextToImagePipeline(tinyTextToImage({ sentence: false }));
+    const plain = new PixelDiffusionPipeline(tinyTextToImage({ sentence: false }));
     for (const each of [pipeline, plain]) {
       const [hat, beard] = [await draw({ prompt: "hat" }, each), await draw({ prompt: "beard" }, each)];
       expect(distance(hat.latents, beard.latents)).toBeGreaterThan(1e-3);
@@ -206,7 +206,7 @@ describe("The tensors of text to image", () => {
 
 describe("Options of text to image", () => {
   const latents = (...shape: [number, number, number, number]) => tf.zeros<tf.Rank.R4>(shape);
-  it.each<[string, () => Partial<TextToImageOptions>, RegExp]>([
+  it.each<[string, () => Partial<PixelDiffusionOptions>, RegExp]>([
     ["no prompt", () => ({ prompt: [] }), /prompt: an empty list/],
     ["a prompt that is no text", () => ({ prompt: 7 as never }), /prompt: 7; expected a string/],
     ["a missing prompt", () => ({ prompt: undefined }), /prompt: undefined/],
@@ -241,13 +241,13 @@ describe("The folder of a text-to-image pipeline", () => {
   it.each([true, false])(
     "is written and read back to draw the same (with a second text encoder: %s)",
     async (sentence) => {
-      const saved = new TextToImagePipeline(tinyTextToImage({ sentence }));
+      const saved = new PixelDiffusionPipeline(tinyTextToImage({ sentence }));
       const place = join(folder, String(sentence));
       await saved.savePretrained(place);
       const want = await draw({ prompt: "a hat" }, saved);
       saved.dispose();
       const before = tf.memory().numTensors;
-      const opened = await TextToImagePipeline.fromPretrained(place);
+      const opened = await PixelDiffusionPipeline.fromPretrained(place);
       expect(await draw({ prompt: "a hat" }, opened)).toEqual(want);
       expect(opened.parts.scheduler.config).toEqual(saved.parts.scheduler.config);
       opened.dispose();
@@ -278,28 +278,28 @@ describe("The folder of a text-to-image pipeline", () => {
     ["has a part more", (index) => (index.vae = ["diffusers", "AutoencoderKL"]), /no use for vae \(AutoencoderKL\)/],
   ])("is refused when it %s", async (problem, change, message) => {
     const place = await indexed(problem, change);
-    await expect(TextToImagePipeline.fromPretrained(place)).rejects.toThrow(PipelineFolderError);
-    await expect(TextToImagePipeline.fromPretrained(place)).rejects.toThrow(message);
+    await expect(PixelDiffusionPipeline.fromPretrained(place)).rejects.toThrow(PipelineFolderError);
+    await expect(PixelDiffusionPipeline.fromPretrained(place)).rejects.toThrow(message);
   });
 
   it("is refused when there is no index, or one that is no object", async () => {
-    await expect(TextToImagePipeline.fromPretrained(join(folder, "nowhere"))).rejects.toThrow(PipelineFolderError);
+    await expect(PixelDiffusionPipeline.fromPretrained(join(folder, "nowhere"))).rejects.toThrow(PipelineFolderError);
     const place = await indexed("a list", () => {});
     for (const text of ["[]", "null", "{", ""]) {
       await writeFile(join(place, "model_index.json"), text);
-      await expect(TextToImagePipeline.fromPretrained(place)).rejects.toThrow(PipelineFolderError);
+      await expect(PixelDiffusionPipeline.fromPretrained(place)).rejects.toThrow(PipelineFolderError);
     }
   });
 
   it("leaves no weights behind when a part after the first cannot be read", async () => {
     const place = join(folder, "broken");
     const parts = tinyTextToImage();
-    const whole = new TextToImagePipeline(parts);
+    const whole = new PixelDiffusionPipeline(parts);
     await whole.savePretrained(place);
     whole.dispose();
     await writeFile(join(place, "unet", "config.json"), "{");
     const before = tf.memory().numTensors;
-    await expect(TextToImagePipeline.fromPretrained(place)).rejects.toThrow();
+    await expect(PixelDiffusionPipeline.fromPretrained(place)).rejects.toThrow();
     expect(tf.memory().numTensors).toBe(before);
   });
 });
@@ -307,8 +307,8 @@ describe("The folder of a text-to-image pipeline", () => {
 describe("The parts of a text-to-image pipeline", () => {
   it("must fit each other: a UNet that takes a sentence vector needs the second text encoder, and no other may have it", () => {
     const [vector, plain] = [tinyTextToImage(), tinyTextToImage({ sentence: false })];
-    expect(() => new TextToImagePipeline({ ...vector, textEncoder2: undefined })).toThrow(PipelinePartsError);
-    expect(() => new TextToImagePipeline({ ...plain, textEncoder2: vector.textEncoder2 })).toThrow(
+    expect(() => new PixelDiffusionPipeline({ ...vector, textEncoder2: undefined })).toThrow(PipelinePartsError);
+    expect(() => new PixelDiffusionPipeline({ ...plain, textEncoder2: vector.textEncoder2 })).toThrow(
       /leave textEncoder2 out/,
     );
     for (const parts of [vector, plain]) disposeParts(parts);

@@ -6,7 +6,7 @@ import { CONDITIONAL_DENOISER, instanceOf, optional, type PartKinds, SCHEDULER }
 import { requireDenoiser, requireTextWidth } from "../parts/part-checks.js";
 
 /** What a text-to-image pipeline in pixel space is made of. */
-export interface TextToImageParts {
+export interface PixelDiffusionParts {
   /** Works on pixels: as many channels come out as go in. */
   unet: ConditionalDenoiser;
   /** Its last hidden states are what the denoiser reads. */
@@ -17,7 +17,7 @@ export interface TextToImageParts {
   scheduler: Scheduler;
 }
 
-export const PART_KINDS: PartKinds<TextToImageParts> = {
+export const PART_KINDS: PartKinds<PixelDiffusionParts> = {
   unet: CONDITIONAL_DENOISER,
   textEncoder: instanceOf(CLIPTextModel, "a CLIPTextModel"),
   textEncoder2: optional(instanceOf(CLIPTextModelWithProjection, "a CLIPTextModelWithProjection")),
@@ -25,10 +25,10 @@ export const PART_KINDS: PartKinds<TextToImageParts> = {
   scheduler: SCHEDULER,
 };
 
-const NAME = "TextToImagePipeline";
+const NAME = "PixelDiffusionPipeline";
 
 /** @throws PipelinePartsError if the denoiser could not work with what the text encoders give it */
-export function requireFittingParts({ unet, textEncoder, textEncoder2 }: TextToImageParts): void {
+export function requireFittingParts({ unet, textEncoder, textEncoder2 }: PixelDiffusionParts): void {
   const { inChannels, outChannels, sampleSize, classLabels } = unet;
   requireDenoiser(
     NAME,

@@ -24,11 +24,11 @@ import type { Pipeline } from "../pipeline.js";
 import type { Drawn } from "../pipeline-step.js";
 import {
   checkOptions,
-  TEXT_TO_IMAGE_OPTIONS,
-  type TextToImageOptions,
-  type TextToImageStep,
-} from "./text-to-image-options.js";
-import { type TextToImageParts, PART_KINDS, pictureShape, requireFittingParts } from "./text-to-image-parts.js";
+  PIXEL_DIFFUSION_OPTIONS,
+  type PixelDiffusionOptions,
+  type PixelDiffusionStep,
+} from "./pixel-diffusion-options.js";
+import { type PixelDiffusionParts, PART_KINDS, pictureShape, requireFittingParts } from "./pixel-diffusion-parts.js";
 
 /** The parts as `model_index.json` names them, each in its subfolder. */
 const PARTS = {
@@ -43,17 +43,17 @@ const PARTS = {
  * Text to image in the space of pixels: a UNet takes the noise out of small pictures, step by step, told by a CLIP
  * text encoder what they show. Unlike Stable Diffusion it has no autoencoder: what is sampled is the picture.
  *
- * Start: `const pipeline = await TextToImagePipeline.fromPretrained("packages/examples/weights/faces")`.
+ * Start: `const pipeline = await PixelDiffusionPipeline.fromPretrained("packages/examples/weights/faces")`.
  */
-export class TextToImagePipeline implements Pipeline<TextToImageOptions, TextToImageStep> {
+export class PixelDiffusionPipeline implements Pipeline<PixelDiffusionOptions, PixelDiffusionStep> {
   readonly input = "text";
-  readonly options = TEXT_TO_IMAGE_OPTIONS;
+  readonly options = PIXEL_DIFFUSION_OPTIONS;
   /** What is assigned to a part takes effect at the next call; what does not fit is refused. */
-  readonly parts: TextToImageParts;
+  readonly parts: PixelDiffusionParts;
 
   /** @throws PipelinePartsError if the parts do not fit */
-  constructor(parts: TextToImageParts) {
-    this.parts = liveParts("TextToImagePipeline", { ...parts }, PART_KINDS, requireFittingParts);
+  constructor(parts: PixelDiffusionParts) {
+    this.parts = liveParts("PixelDiffusionPipeline", { ...parts }, PART_KINDS, requireFittingParts);
   }
 
   get scheduler(): Scheduler {
@@ -68,13 +68,16 @@ export class TextToImagePipeline implements Pipeline<TextToImageOptions, TextToI
    * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit;
    *   HubError for downloads
    */
-  static async fromPretrained(from: string | URL, options: FromPretrainedOptions = {}): Promise<TextToImagePipeline> {
+  static async fromPretrained(
+    from: string | URL,
+    options: FromPretrainedOptions = {},
+  ): Promise<PixelDiffusionPipeline> {
     return PipelineFolder.open(
       from,
       PARTS,
       options,
       async (parts) =>
-        new TextToImagePipeline({
+        new PixelDiffusionPipeline({
           scheduler: await parts.scheduler(),
           tokenizer: await parts.tokenizer(),
           textEncoder: await parts.model<CLIPTextModel>("text_encoder"),
@@ -88,14 +91,14 @@ export class TextToImagePipeline implements Pipeline<TextToImageOptions, TextToI
   async savePretrained(folder: string, save: SaveOptions = {}): Promise<void> {
     const { unet, textEncoder, textEncoder2, tokenizer, scheduler } = this.parts;
     const parts = { unet, text_encoder: textEncoder, text_encoder_2: textEncoder2, tokenizer, scheduler };
-    await writePipelineFolder(folder, "TextToImagePipeline", parts, { save });
+    await writePipelineFolder(folder, "PixelDiffusionPipeline", parts, { save });
   }
 
   /**
    * Draws the prompts. The caller owns both tensors: `images` [B, H, W, 3] in [0, 1], and `latents`, the same
    * unclipped.
    */
-  async generate(options: TextToImageOptions): Promise<Drawn> {
+  async generate(options: PixelDiffusionOptions): Promise<Drawn> {
     return draw(this.steps(options), options, toUnit);
   }
 
@@ -104,7 +107,7 @@ export class TextToImagePipeline implements Pipeline<TextToImageOptions, TextToI
    *
    * @throws PipelineOptionError before any work, if an option is out of its range
    */
-  async *steps(options: TextToImageOptions): AsyncGenerator<TextToImageStep, void, undefined> {
+  async *steps(options: PixelDiffusionOptions): AsyncGenerator<PixelDiffusionStep, void, undefined> {
     const { unet } = this.parts;
     const checked = checkOptions(options, pictureShape(unet));
     const { latents, signal, guidanceScale, guidanceRescale } = checked;
