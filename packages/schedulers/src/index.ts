@@ -98,7 +98,7 @@ export {
   type ScoreSdeVpConfig,
 } from "./methods/score-sde.js";
 export { alignYourSteps, betaSigmas, exponentialSigmas, karrasSigmas } from "./sigma-schedule.js";
-export { inputScaleOf, type NoiseLevels, SigmaScheduler } from "./sigma-scheduler.js";
+export { type NoiseLevels, type SigmaPlanParts, SigmaScheduler, slopeAt } from "./sigma-scheduler.js";
 export { DYNAMIC_SHIFT_KEYS, SOLVER_KEYS, type SolverLevel, SolverScheduler } from "./solver-scheduler.js";
 export { spacedTimesteps, type TimestepSpacing } from "./spacing.js";
 export { TCDScheduler } from "./methods/tcd.js";

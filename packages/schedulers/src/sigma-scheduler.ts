@@ -1,7 +1,10 @@
+import type * as tf from "@tensorflow/tfjs";
+import { type Quantity, type Sum, sum } from "./combine.js";
 import type { ConfigSpec } from "./config.js";
-import type { Level } from "./prediction.js";
+import { makePlan, type PlanParts } from "./plan.js";
+import { type Level, x0Of } from "./prediction.js";
 import { requestedSigmas, interpolate, timestepOf, trainedSigmas } from "./sigma-schedule.js";
-import type { PlanRequest } from "./scheduler.js";
+import type { Plan, PlanRequest } from "./scheduler.js";
 import { requireRequest, requireSigmas, requireStepCount, requireWithin, spacedTimesteps } from "./spacing.js";
 import { TrainedScheduler } from "./trained.js";
 import { type TrainingRule, trainingLevel } from "./training.js";
@@ -10,6 +13,16 @@ import { type TrainingRule, trainingLevel } from "./training.js";
 export interface NoiseLevels {
   readonly timesteps: number[];
   readonly sigmas: number[];
+}
+
+/** What {@link SigmaScheduler.sigmaPlan} makes a plan from. */
+export type SigmaPlanParts = Pick<PlanParts, "timesteps" | "sigmas" | "stepStarts" | "update"> & {
+  readonly callSigmas?: readonly number[];
+};
+
+/** d = (x - D(x; sigma)) / sigma (Karras et al. 2022, eq. 3). */
+export function slopeAt(x: tf.Tensor, denoised: Quantity, sigma: number): Sum {
+  return sum([1 / sigma, sum([1, x], [-1, denoised])]);
 }
 
 /**
@@ -41,9 +54,14 @@ export abstract class SigmaScheduler<Config extends object> extends TrainedSched
     return { alpha: 1, sigma: interpolate(this.#sigmas, t) };
   }
 
-  /** A noise level in these coordinates: alpha is always 1. */
-  protected sigmaLevel(sigma: number): Level {
-    return { alpha: 1, sigma };
+  /** D(x; sigma): the clean sample that the network's output implies (Karras et al. 2022, eq. 7). */
+  protected denoised(output: tf.Tensor, x: tf.Tensor, sigma: number): Quantity {
+    return x0Of(this.settings.prediction_type, output, x, { alpha: 1, sigma });
+  }
+
+  /** d = dx / dsigma, the slope of the probability flow that the network's output implies. */
+  protected slope(output: tf.Tensor, x: tf.Tensor, sigma: number): Sum {
+    return slopeAt(x, this.denoised(output, x, sigma), sigma);
   }
 
   /** Timestep of a noise level, a fraction in general. */
@@ -71,7 +89,7 @@ export abstract class SigmaScheduler<Config extends object> extends TrainedSched
     }
     if (named) requireFalling(named, T);
     else requireStepCount(steps, T);
-    const spaced = named ? [...named] : spacedTimesteps(timestep_spacing, steps!, T, steps_offset, "fractions");
+    const spaced = named ? [...named] : spacedTimesteps(timestep_spacing, steps!, T, steps_offset, (t) => t);
     requireWithin(spaced, T, steps_offset);
     const own = spaced.map((t) => interpolate(this.#sigmas, t));
     const { max, min } = this.rangeOf(own);
@@ -89,9 +107,26 @@ export abstract class SigmaScheduler<Config extends object> extends TrainedSched
   }
 
   /**
+   * The plan of a method in these coordinates.
+   *
+   * @param parts.sigmas the noise level before each step, and after the last
+   * @param parts.callSigmas the noise level of x before each call, where a step makes several; `sigmas` unless given
+   * @param parts.update the method: the next x, and what it needs of this call later
+   */
+  protected sigmaPlan({ callSigmas, ...parts }: SigmaPlanParts): Plan {
+    const at = callSigmas ?? parts.sigmas;
+    return makePlan({
+      ...parts,
+      initNoiseSigma: this.#initNoiseSigma(parts.sigmas),
+      level: (i) => ({ alpha: 1, sigma: at[i]! }),
+      inputScale: (i) => inputScaleOf(at[i]!),
+    });
+  }
+
+  /**
    * Standard deviation of the first x. "leading" does not start at pure noise, and so adds the picture's own variance.
    */
-  protected initNoiseSigma(sigmas: readonly number[]): number {
+  #initNoiseSigma(sigmas: readonly number[]): number {
     const max = Math.max(...sigmas);
     return this.settings.timestep_spacing === "leading" ? Math.hypot(max, 1) : max;
   }
@@ -107,5 +142,5 @@ function requireFalling(timesteps: readonly number[], T: number): void {
   }
 }
 
-/** What the network is shown of x = x0 + sigma epsilon: it was trained on variance 1. */
-export const inputScaleOf = (sigma: number): number => 1 / Math.hypot(sigma, 1);
+/** The factor from x = x0 + sigma epsilon to the input of the network, which was trained on variance 1. */
+const inputScaleOf = (sigma: number): number => 1 / Math.hypot(sigma, 1);

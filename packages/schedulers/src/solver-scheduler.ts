@@ -12,6 +12,7 @@ import {
   requireTimesteps,
   requireWithin,
   roundHalfEven,
+  type TimestepSpacing,
 } from "./spacing.js";
 import { limited } from "./numerics/thresholding.js";
 import { timeShift } from "./time-shift.js";
@@ -31,22 +32,6 @@ export const SOLVER_KEYS = [
 /** Keys that shift the noise levels by the size of the picture. */
 export const DYNAMIC_SHIFT_KEYS = ["use_dynamic_shifting", "time_shift_type"] as const;
 
-/** How a solver differs from its relatives, as published. */
-export interface SolverChoices {
-  /** "linspace" for a solver without the key timestep_spacing. */
-  readonly spacing?: "linspace";
-  /** The last level: as configured, or always "sigma_min". */
-  readonly end?: "sigma_min";
-  /** What "sigma_min" is where noise levels are computed: the least trained level, or the least computed one. */
-  readonly sigmaMin?: "trained";
-  /** Whether computed timesteps are cut off, not rounded, on the cosine schedule. */
-  readonly cosineCutsOff?: boolean;
-  /** Whether thresholding leaves a predicted noise alone. */
-  readonly thresholdsX0Only?: boolean;
-  /** Where flow noise levels start: below 1 by one timestep, or as near as 1e-6. */
-  readonly flowStart?: "near 1";
-}
-
 /**
  * A level with lambda = log(alpha / sigma), half its log signal-to-noise ratio: the clock of the exponential
  * integrators (Lu et al. 2022).
@@ -57,16 +42,12 @@ export interface SolverLevel extends Level {
 
 /**
  * A solver of the semi-linear diffusion equation on x = alpha x0 + sigma epsilon. Its noise levels are given by sigma /
- * alpha, or with use_flow_sigmas by sigma = 1 - alpha.
+ * alpha, or with use_flow_sigmas by sigma = 1 - alpha. What published solvers do differently are methods to override.
  */
 export abstract class SolverScheduler<Config extends object> extends TrainedScheduler<Config> {
   readonly #sigmas: Float64Array;
 
-  protected constructor(
-    spec: ConfigSpec,
-    given: object,
-    readonly choices: SolverChoices = {},
-  ) {
+  protected constructor(spec: ConfigSpec, given: object) {
     super(spec, given);
     this.#sigmas = trainedSigmas(this.alphaBar);
     if (this.settings.rescale_betas_zero_snr)
@@ -99,14 +80,37 @@ export abstract class SolverScheduler<Config extends object> extends TrainedSche
 
   /** The noise; that of the thresholded x0 where the config asks for that. */
   protected epsilon(call: { output: tf.Tensor; x: tf.Tensor }, level: Level): Quantity {
-    if (this.settings.thresholding && !this.choices.thresholdsX0Only)
-      return epsilonBetween(this.x0(call, level), call.x, level);
-    return epsilonOf(this.settings.prediction_type, this.#meanOf(call.output, call.x), call.x, level);
+    if (this.settings.thresholding) return epsilonBetween(this.x0(call, level), call.x, level);
+    return this.unlimitedEpsilon(call, level);
+  }
+
+  /** The noise, whatever x0 it implies. */
+  protected unlimitedEpsilon({ output, x }: { output: tf.Tensor; x: tf.Tensor }, level: Level): Quantity {
+    return epsilonOf(this.settings.prediction_type, this.#meanOf(output, x), x, level);
   }
 
   /** A learned variance, in the second half of the channels, is of no use to a solver. */
   #meanOf(output: tf.Tensor, x: tf.Tensor): tf.Tensor {
     return output.shape.at(-1) === x.shape.at(-1) ? output : (output.split(2, -1)[0] as tf.Tensor);
+  }
+
+  /** Whether a step may end at a noise level of 0. */
+  protected get reachesZero(): boolean {
+    return true;
+  }
+
+  /** How timesteps are spread. */
+  protected get timestepSpacing(): TimestepSpacing {
+    return this.settings.timestep_spacing;
+  }
+
+  /** The last noise level of a plan that does not end at 0; `computed` are the levels before it, unless trained ones. */
+  protected lastSigma(computed: readonly number[] | undefined): number {
+    return computed ? computed.at(-1)! : this.leastTrainedSigma;
+  }
+
+  protected get leastTrainedSigma(): number {
+    return this.#sigmas[0]!;
   }
 
   /** The noise levels of a request, as the config spaces them. */
@@ -115,14 +119,14 @@ export abstract class SolverScheduler<Config extends object> extends TrainedSche
     const { steps, timesteps: named, sigmas: given } = requireRequest(request, "steps", "timesteps", "sigmas");
     if (given) {
       requireSigmas(given);
-      if (this.choices.end && given.at(-1) === 0) {
+      if (!this.reachesZero && given.at(-1) === 0) {
         throw new RangeError(
           `plan({ sigmas }): ${this.config._class_name} cannot step to a noise level of 0; end at a small one, such as 0.03.`,
         );
       }
       const timesteps = given
         .slice(0, -1)
-        .map((sigma) => Math.floor(use_flow_sigmas ? sigma * T : this.#timestepOf(sigma)));
+        .map((sigma) => Math.floor(use_flow_sigmas ? sigma * T : this.timestepOf(sigma)));
       return { sigmas: given.map(Math.fround), timesteps };
     }
     if (named) requireTimesteps(named, T);
@@ -134,34 +138,34 @@ export abstract class SolverScheduler<Config extends object> extends TrainedSche
         "plan({ timesteps }): this config computes its own noise levels; give a number of steps, or { sigmas }.",
       );
     }
-    const computed = use_flow_sigmas ? (own?.map((sigma) => sigma / (sigma + 1)) ?? this.#flowSigmas(n, options)) : own;
+    const computed = use_flow_sigmas ? (own?.map((sigma) => sigma / (sigma + 1)) ?? this.flowSigmas(n, options)) : own;
     const timesteps =
-      computed?.map((sigma) => Math.trunc(use_flow_sigmas ? sigma * T : this.#timestepOf(sigma))) ??
+      computed?.map((sigma) => Math.trunc(use_flow_sigmas ? sigma * T : this.timestepOf(sigma))) ??
       named ??
       this.#spacedTimesteps(n);
     if (!computed) requireWithin(timesteps, T, steps_offset);
     const sigmas = computed ?? timesteps.map((t) => interpolate(this.#sigmas, t));
-    const least = computed && this.choices.sigmaMin !== "trained" ? computed.at(-1)! : this.#sigmas[0]!;
-    const end = (this.choices.end ?? final_sigmas_type) === "zero" ? 0 : least;
+    const end = this.reachesZero && final_sigmas_type === "zero" ? 0 : this.lastSigma(computed);
     return { timesteps: [...timesteps], sigmas: [...sigmas, end].map(Math.fround) };
   }
 
-  /**
-   * Whole timesteps, rounded where noise levels come from Karras or Lu, cut off else: as the networks' users know them.
-   */
-  #timestepOf(sigma: number): number {
-    const { use_karras_sigmas, use_lu_lambdas, beta_schedule } = this.settings;
-    const t = timestepOf(sigma, this.#sigmas);
-    if (this.choices.cosineCutsOff && beta_schedule === "squaredcos_cap_v2") return t;
+  /** Timestep of a noise level, which a plan cuts off to a whole one; rounded where levels come from Karras or Lu. */
+  protected timestepOf(sigma: number): number {
+    const { use_karras_sigmas, use_lu_lambdas } = this.settings;
+    const t = this.fractionalTimestepOf(sigma);
     return use_karras_sigmas || use_lu_lambdas ? roundHalfEven(t) : t;
+  }
+
+  protected fractionalTimestepOf(sigma: number): number {
+    return timestepOf(sigma, this.#sigmas);
   }
 
   /** n timesteps whose last step ends beyond them: the linspace and leading spacings are of n + 1. */
   #spacedTimesteps(n: number): number[] {
-    const { num_train_timesteps: T, timestep_spacing, steps_offset } = this.settings;
+    const { num_train_timesteps: T, steps_offset } = this.settings;
     const noisiest = this.noisiestTimestep();
     const range = Array.from({ length: n }, (_, i) => i);
-    switch (this.choices.spacing ?? timestep_spacing) {
+    switch (this.timestepSpacing) {
       case "linspace":
         return range.map((i) => roundHalfEven(((n - i) * noisiest) / n));
       case "leading":
@@ -182,20 +186,24 @@ export abstract class SolverScheduler<Config extends object> extends TrainedSche
     return interpolate(this.#sigmas, t);
   }
 
-  /** Evenly spaced in sigma = 1 - alpha, then shifted (Esser et al. 2024, eq. 23). */
-  #flowSigmas(n: number, { mu }: PlanOptions): number[] {
-    const { num_train_timesteps: T, flow_shift } = this.settings;
-    const nearOne = this.choices.flowStart === "near 1";
-    // Summed up as published: timesteps are cut off after these, and the last bit decides between two of them.
-    const fall = Array.from({ length: n + 1 }, (_, i) => (i === n ? 1 / T : 1 + i * ((1 / T - 1) / n)));
-    const even = nearOne
-      ? fall.slice(0, -1)
-      : fall
-          .slice(1)
-          .reverse()
-          .map((alpha) => 1 - alpha);
-    const shifted = timeShift(even, this.settings, flow_shift, mu);
-    if (nearOne && Math.abs(shifted[0]! - 1) < 1e-6) shifted[0] = 1 - 1e-6; // At 1 there is no signal, and no lambda.
-    return shifted;
+  /** n noise levels of a flow, evenly spaced and then shifted (Esser et al. 2024, eq. 23). */
+  protected flowSigmas(n: number, { mu }: PlanOptions): number[] {
+    return timeShift(this.evenFlowSigmas(n), this.settings, this.settings.flow_shift, mu);
   }
+
+  /** Evenly spaced in sigma = 1 - alpha, the first below 1 by one timestep. */
+  protected evenFlowSigmas(n: number): number[] {
+    return fallToLastTimestep(n, this.settings.num_train_timesteps)
+      .slice(1)
+      .reverse()
+      .map((alpha) => 1 - alpha);
+  }
+}
+
+/**
+ * n + 1 numbers from 1 to 1 / T. Summed up as published: timesteps are cut off after these, and the last bit decides
+ * between two of them.
+ */
+export function fallToLastTimestep(n: number, T: number): number[] {
+  return Array.from({ length: n + 1 }, (_, i) => (i === n ? 1 / T : 1 + i * ((1 / T - 1) / n)));
 }

@@ -7,15 +7,16 @@ export type TimestepSpacing = "leading" | "trailing" | "linspace";
 /**
  * Which of the T trained timesteps to visit in n steps, from the noisiest (Lin et al. 2024, table 2): "leading" counts
  * whole strides from 0 and adds `offset`, "trailing" counts them back from T, "linspace" spreads them from T - 1 to 0.
+ *
+ * @param round makes whole timesteps of those that "linspace" spreads
  */
 export function spacedTimesteps(
   spacing: TimestepSpacing,
   n: number,
   T: number,
   offset: number,
-  linspaceMayBe: "whole" | "fractions" = "whole",
+  round: (t: number) => number = roundHalfEven,
 ): number[] {
-  const round = linspaceMayBe === "whole" ? roundHalfEven : (t: number) => t;
   const range = Array.from({ length: n }, (_, i) => i);
   switch (spacing) {
     case "leading":

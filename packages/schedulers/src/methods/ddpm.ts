@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { combine } from "../combine.js";
+import { combine, sum } from "../combine.js";
 import {
   BETA_KEYS,
   CLIPPING_KEYS,
@@ -10,7 +10,7 @@ import {
   type VarianceType,
 } from "../config.js";
 import { posterior } from "../forward.js";
-import { type Call, makePlan } from "../plan.js";
+import { makePlan } from "../plan.js";
 import { levelOf, x0Of } from "../prediction.js";
 import { sigmaOf } from "../schedule.js";
 import type { Plan, PlanRequest } from "../scheduler.js";
@@ -59,7 +59,10 @@ export class DDPMScheduler extends TrainedScheduler<DDPMConfig> {
     return this.planOver(this.visited(request));
   }
 
-  /** A plan that goes from each timestep to the next, and from the last to a clean sample. */
+  /**
+   * A plan that goes from each timestep to the next, and from the last to a clean sample: x_s = mean of q(x_s | x_t, x0) +
+   * deviation z, without noise at timestep 0 (Ho et al. 2020, eq. 7).
+   */
   protected planOver(timesteps: readonly number[]): Plan {
     const bars = [...timesteps.map((t) => this.alphaBar[t]!), 1];
     return makePlan({
@@ -67,37 +70,26 @@ export class DDPMScheduler extends TrainedScheduler<DDPMConfig> {
       sigmas: bars.map(sigmaOf),
       level: (i) => levelOf(bars[i]!),
       learnedVariance: true,
-      update: (call) => ({
-        x: this.#update(
-          call,
-          bars[call.i]!,
-          bars[call.i + 1]!,
-          timesteps[call.i] === 0,
-          this.transition(timesteps[call.i]!, timesteps[call.i + 1] ?? -1),
-        ),
-      }),
+      update: ({ x, output, i, fresh }) => {
+        const [prediction, learned] = this.#splitOutput(output, x);
+        const x0 = limited(x0Of(this.settings.prediction_type, prediction, x, levelOf(bars[i]!)), this.settings);
+        const { alpha, beta } = this.transition(timesteps[i]!, timesteps[i + 1] ?? -1);
+        const { ofX0, ofXt, variance } = posterior(bars[i]!, bars[i + 1]!, alpha, beta);
+        const mean = sum([ofX0, x0], [ofXt, x]);
+        if (timesteps[i] === 0) return { x: combine([1, mean]) };
+        const deviation = this.#deviation(Math.max(variance, 1e-20), beta, learned);
+        return { x: combine([1, mean], [deviation, fresh()]) };
+      },
     });
   }
 
-  /** alpha and beta of a step, where they are not to be had from the two noise levels. */
-  protected transition(_t: number, _next: number): Transition | undefined {
-    return undefined;
-  }
-
-  /** x_s = mean of q(x_s | x_t, x0) + deviation z, no noise at timestep 0 (Ho et al. 2020, eq. 7). */
-  #update(
-    { x, output, fresh }: Call,
-    bar: number,
-    previousBar: number,
-    last: boolean,
-    transition?: Transition,
-  ): tf.Tensor {
-    const [prediction, learned] = this.#splitOutput(output, x);
-    const x0 = limited(x0Of(this.settings.prediction_type, prediction, x, levelOf(bar)), this.settings);
-    const { alpha, beta } = transition ?? alphaBetween(bar, previousBar);
-    const { ofX0, ofXt, variance } = posterior(bar, previousBar, alpha, beta);
-    if (last) return combine([ofX0, x0], [ofXt, x]);
-    return combine([ofX0, x0], [ofXt, x], [this.#deviation(Math.max(variance, 1e-20), beta, learned), fresh()]);
+  /**
+   * alpha and beta of the step from t to `next`, or to a clean sample. In float32, as networks' authors sampled them:
+   * between neighbours near t = 0 it shows in the fourth digit of beta.
+   */
+  protected transition(t: number, next: number): { alpha: number; beta: number } {
+    const alpha = Math.fround(this.alphaBar[t]! / (this.alphaBar[next] ?? 1));
+    return { alpha, beta: 1 - alpha };
   }
 
   /** With a learned variance the output has twice the channels: the prediction, then the variance. */
@@ -126,17 +118,4 @@ export class DDPMScheduler extends TrainedScheduler<DDPMConfig> {
       .mul(0.5)
       .exp();
   }
-}
-
-interface Transition {
-  readonly alpha: number;
-  readonly beta: number;
-}
-
-/**
- * In float32, as networks' authors sampled them: between neighbours near t = 0 it shows in the fourth digit of beta.
- */
-function alphaBetween(bar: number, previousBar: number): Transition {
-  const alpha = Math.fround(bar / previousBar);
-  return { alpha, beta: 1 - alpha };
 }

@@ -27,7 +27,12 @@ export type DEISMultistepConfig = ConfigOf<(typeof KEYS)[number]>;
  */
 export class DEISMultistepScheduler extends SolverScheduler<DEISMultistepConfig> {
   constructor(config: Partial<DEISMultistepConfig> = {}) {
-    super({ className: "DEISMultistepScheduler", keys: KEYS, defaults: DEFAULTS }, config, { end: "sigma_min" });
+    super({ className: "DEISMultistepScheduler", keys: KEYS, defaults: DEFAULTS }, config);
+  }
+
+  /** Its integrals have no value at a noise level of 0. */
+  protected override get reachesZero(): boolean {
+    return false;
   }
 
   plan(request: PlanRequest, options?: PlanOptions): Plan {

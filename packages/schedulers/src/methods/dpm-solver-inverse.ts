@@ -32,9 +32,12 @@ export class DPMSolverMultistepInverseScheduler extends SolverScheduler<DPMSolve
     notFromNoise: "goes from pictures to noise",
   };
   constructor(config: Partial<DPMSolverMultistepInverseConfig> = {}) {
-    super({ className: "DPMSolverMultistepInverseScheduler", keys: KEYS, defaults: DEFAULTS }, config, {
-      end: "sigma_min",
-    });
+    super({ className: "DPMSolverMultistepInverseScheduler", keys: KEYS, defaults: DEFAULTS }, config);
+  }
+
+  /** A way to noise begins at a noise level above 0, whose reverse this is. */
+  protected override get reachesZero(): boolean {
+    return false;
   }
 
   plan(request: PlanRequest): Plan {

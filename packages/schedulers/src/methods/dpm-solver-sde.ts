@@ -3,11 +3,10 @@ import { isBrownian } from "../noise/brownian.js";
 import { combine, computed, type Quantity } from "../combine.js";
 import { BETA_KEYS, type ConfigOf, SIGMA_SCHEDULE_KEYS, SPACING_KEYS } from "../config.js";
 import { ancestralSplit } from "./euler-ancestral.js";
-import { type Call, makePlan } from "../plan.js";
-import { x0Of } from "../prediction.js";
+import type { Call } from "../plan.js";
 import type { Plan, PlanRequest } from "../scheduler.js";
-import { inputScaleOf, SigmaScheduler } from "../sigma-scheduler.js";
-import { everySecond, repeatInner, requireFirstHalf } from "../numerics/two-calls.js";
+import { SigmaScheduler } from "../sigma-scheduler.js";
+import { atBothEnds, everySecond, requireFirstHalf } from "../numerics/two-calls.js";
 import type { SchedulerTraits } from "../traits.js";
 
 const KEYS = [...BETA_KEYS, "prediction_type", ...SIGMA_SCHEDULE_KEYS, "noise_sampler_seed", ...SPACING_KEYS] as const;
@@ -32,19 +31,17 @@ export class DPMSolverSDEScheduler extends SigmaScheduler<DPMSolverSDEConfig> {
     const { timesteps: first, sigmas } = this.levels(request);
     const middles = first.map((_, k) => Math.sqrt(sigmas[k]! * sigmas[k + 1]!));
     const timesteps = first.flatMap((t, k) => (k + 1 < first.length ? [t, this.timestepOf(middles[k]!)] : [t]));
-    const seen = timesteps.map((_, i) => (i % 2 === 0 ? sigmas[i / 2]! : middles[(i - 1) / 2]!));
-    return makePlan({
+    const callSigmas = timesteps.map((_, i) => (i % 2 === 0 ? sigmas[i / 2]! : middles[(i - 1) / 2]!));
+    return this.sigmaPlan({
       timesteps,
       stepStarts: everySecond(timesteps),
-      sigmas: repeatInner(sigmas),
-      initNoiseSigma: this.initNoiseSigma(sigmas),
-      level: (i) => this.sigmaLevel(seen[i]!),
-      inputScale: (i) => inputScaleOf(seen[i]!),
+      sigmas: atBothEnds(sigmas, timesteps.length + 1),
+      callSigmas,
       update: (call) => {
         const { x, output, i } = call;
         const k = Math.floor(i / 2);
         const [sigma, middle, next] = [sigmas[k]!, middles[k]!, sigmas[k + 1]!];
-        const x0 = x0Of(this.settings.prediction_type, output, x, this.sigmaLevel(seen[i]!));
+        const x0 = this.denoised(output, x, callSigmas[i]!);
         if (next === 0) return { x: computed(x0) };
         const s_noise = call.options.s_noise ?? 1;
         // The last step has one call, since it usually ends at 0.

@@ -32,11 +32,18 @@ export class DPMSolverSinglestepScheduler extends SolverScheduler<DPMSolverSingl
   readonly #algorithm: Algorithm;
 
   constructor(config: Partial<DPMSolverSinglestepConfig> = {}) {
-    super({ className: "DPMSolverSinglestepScheduler", keys: KEYS, defaults: DEFAULTS }, config, {
-      spacing: "linspace",
-      sigmaMin: "trained",
-    });
+    super({ className: "DPMSolverSinglestepScheduler", keys: KEYS, defaults: DEFAULTS }, config);
     this.#algorithm = requireDataPrediction(this.config._class_name, this.settings);
+  }
+
+  /** It has no key for another. */
+  protected override get timestepSpacing() {
+    return "linspace" as const;
+  }
+
+  /** As published, also where noise levels are computed. */
+  protected override lastSigma(): number {
+    return this.leastTrainedSigma;
   }
 
   override get traits(): SchedulerTraits {

@@ -37,11 +37,19 @@ export class DPMSolverMultistepScheduler extends SolverScheduler<DPMSolverMultis
   readonly #algorithm: Algorithm;
 
   constructor(config: Partial<DPMSolverMultistepConfig> = {}) {
-    super({ className: "DPMSolverMultistepScheduler", keys: KEYS, defaults: DEFAULTS }, config, {
-      sigmaMin: "trained",
-      cosineCutsOff: true,
-    });
+    super({ className: "DPMSolverMultistepScheduler", keys: KEYS, defaults: DEFAULTS }, config);
     this.#algorithm = requireDataPrediction(this.config._class_name, this.settings);
+  }
+
+  /** As published, also where noise levels are computed. */
+  protected override lastSigma(): number {
+    return this.leastTrainedSigma;
+  }
+
+  /** As published, not rounded on the cosine schedule. */
+  protected override timestepOf(sigma: number): number {
+    const isCosine = this.settings.beta_schedule === "squaredcos_cap_v2";
+    return isCosine ? this.fractionalTimestepOf(sigma) : super.timestepOf(sigma);
   }
 
   override get traits(): SchedulerTraits {

@@ -3,13 +3,13 @@ import { combine, computed, type Quantity, type Sum, sum } from "../combine.js";
 import { type ConfigOf, type ConfigSpec, requireOneOf, THRESHOLDING_KEYS } from "../config.js";
 import { multistepPlan } from "./dpm-solver.js";
 import { requireDataPrediction } from "./dpm-algorithm.js";
-import { churn, eulerStep } from "./euler.js";
+import { churn } from "./euler.js";
 import type { Algorithm } from "../numerics/exponential-integrator.js";
 import { makePlan } from "../plan.js";
 import type { Level } from "../prediction.js";
 import { BaseScheduler, type Plan, type PlanRequest } from "../scheduler.js";
 import { exponentialSigmas, karrasSigmas, karrasSigmas32 } from "../sigma-schedule.js";
-import type { NoiseLevels } from "../sigma-scheduler.js";
+import { type NoiseLevels, slopeAt } from "../sigma-scheduler.js";
 import { edmLevel, logNormalSigmas, type TrainingRule } from "../training.js";
 import { requireRequest, requireSigmas, requireStepCount } from "../spacing.js";
 import { limited } from "../numerics/thresholding.js";
@@ -134,7 +134,8 @@ export class EDMEulerScheduler extends EDMScheduler<EDMEulerConfig> {
       level: (i) => ({ alpha: 1, sigma: sigmas[i]! }),
       update: (call) => {
         const { x, sigma } = churn(call, sigmas);
-        return { x: combine([1, eulerStep(x, this.denoised(call.output, x, sigma), sigma, sigmas[call.i + 1]!)]) };
+        const d = slopeAt(x, this.denoised(call.output, x, sigma), sigma);
+        return { x: combine([1, x], [sigmas[call.i + 1]! - sigma, d]) };
       },
     });
   }

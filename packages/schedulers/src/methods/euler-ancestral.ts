@@ -1,10 +1,7 @@
 import { combine } from "../combine.js";
 import { BETA_KEYS, type ConfigOf, SPACING_KEYS } from "../config.js";
-import { eulerStep } from "./euler.js";
-import { makePlan } from "../plan.js";
-import { x0Of } from "../prediction.js";
 import type { Plan, PlanRequest } from "../scheduler.js";
-import { inputScaleOf, SigmaScheduler } from "../sigma-scheduler.js";
+import { SigmaScheduler } from "../sigma-scheduler.js";
 import type { SchedulerTraits } from "../traits.js";
 
 const KEYS = [...BETA_KEYS, ...SPACING_KEYS, "prediction_type", "rescale_betas_zero_snr"] as const;
@@ -27,16 +24,13 @@ export class EulerAncestralDiscreteScheduler extends SigmaScheduler<EulerAncestr
 
   plan(request: PlanRequest): Plan {
     const { timesteps, sigmas } = this.levels(request);
-    return makePlan({
+    return this.sigmaPlan({
       timesteps,
       sigmas,
-      initNoiseSigma: this.initNoiseSigma(sigmas),
-      level: (i) => this.sigmaLevel(sigmas[i]!),
-      inputScale: (i) => inputScaleOf(sigmas[i]!),
       update: ({ x, output, i, fresh }) => {
-        const x0 = x0Of(this.settings.prediction_type, output, x, this.sigmaLevel(sigmas[i]!));
         const { down, up } = ancestralSplit(sigmas[i]!, sigmas[i + 1]!);
-        return { x: combine([1, eulerStep(x, x0, sigmas[i]!, down)], [up, fresh()]) };
+        const d = this.slope(output, x, sigmas[i]!);
+        return { x: combine([1, x], [down - sigmas[i]!, d], [up, fresh()]) };
       },
     });
   }

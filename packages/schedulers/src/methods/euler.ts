@@ -1,12 +1,11 @@
 import type * as tf from "@tensorflow/tfjs";
-import { combine, type Quantity, type Sum, sum } from "../combine.js";
+import { combine } from "../combine.js";
 import { BETA_KEYS, type ConfigOf, SIGMA_SCHEDULE_KEYS, SPACING_KEYS } from "../config.js";
-import { type Call, makePlan } from "../plan.js";
-import { x0Of } from "../prediction.js";
-import type { Plan, PlanRequest, StepOptions } from "../scheduler.js";
+import type { Call } from "../plan.js";
+import type { Plan, PlanRequest } from "../scheduler.js";
 import type { TrainingRule } from "../training.js";
 import { exponentialSigmas } from "../sigma-schedule.js";
-import { inputScaleOf, type NoiseLevels, SigmaScheduler } from "../sigma-scheduler.js";
+import { type NoiseLevels, SigmaScheduler, slopeAt } from "../sigma-scheduler.js";
 
 const KEYS = [
   ...BETA_KEYS,
@@ -35,21 +34,15 @@ export class EulerDiscreteScheduler extends SigmaScheduler<EulerDiscreteConfig> 
 
   plan(request: PlanRequest): Plan {
     const { timesteps, sigmas } = this.levels(request);
-    const { prediction_type } = this.settings;
-    return makePlan({
+    return this.sigmaPlan({
       timesteps,
       sigmas,
-      initNoiseSigma: this.initNoiseSigma(sigmas),
-      level: (i) => this.sigmaLevel(sigmas[i]!),
-      inputScale: (i) => inputScaleOf(sigmas[i]!),
       update: (call) => {
         const { x, sigma } = churn(call, sigmas);
         // v and x were measured at the level the network saw, which churning has left.
-        const x0 = x0Of(prediction_type, call.output, x, {
-          alpha: 1,
-          sigma: prediction_type === "v_prediction" ? sigmas[call.i]! : sigma,
-        });
-        return { x: combine([1, eulerStep(x, x0, sigma, sigmas[call.i + 1]!)]) };
+        const seen = this.settings.prediction_type === "v_prediction" ? sigmas[call.i]! : sigma;
+        const d = slopeAt(x, this.denoised(call.output, x, seen), sigma);
+        return { x: combine([1, x], [sigmas[call.i + 1]! - sigma, d]) };
       },
     });
   }
@@ -89,31 +82,19 @@ export class EulerDiscreteScheduler extends SigmaScheduler<EulerDiscreteConfig> 
 /** What a network for continuous levels is told of one. */
 const toldLevel = (sigma: number): number => Math.fround(Math.log(sigma) / 4);
 
-/** The slope of the probability flow, dx / dsigma = (x - x0) / sigma (Karras et al. 2022, eq. 3). */
-export function slopeAt(x: tf.Tensor, x0: Quantity, sigma: number): Sum {
-  return sum([1 / sigma, sum([1, x], [-1, x0])]);
-}
-
-/** From sigma to `next` along the slope. */
-export function eulerStep(x: tf.Tensor, x0: Quantity, sigma: number, next: number): Sum {
-  return sum([1, x], [next - sigma, slopeAt(x, x0, sigma)]);
-}
-
 /**
- * Adds fresh noise before a step, which raises sigma by the factor 1 + gamma (Karras et al. 2022, algorithm 2, lines 4
- * to 6).
+ * Adds fresh noise to x before a step, which raises its noise level by the factor 1 + gamma (Karras et al. 2022,
+ * algorithm 2, lines 4 to 6).
  */
 export function churn(
   { x, i, fresh, options }: Pick<Call, "x" | "i" | "fresh" | "options">,
   sigmas: readonly number[],
 ): { x: tf.Tensor; sigma: number } {
+  const { s_churn = 0, s_tmin = 0, s_tmax = Infinity, s_noise = 1 } = options;
   const sigma = sigmas[i]!;
-  const gamma = churnGamma(options, sigma, sigmas.length - 1);
+  const steps = sigmas.length - 1;
+  const gamma = s_tmin <= sigma && sigma <= s_tmax ? Math.min(s_churn / steps, Math.SQRT2 - 1) : 0;
   if (gamma === 0) return { x, sigma };
   const raised = sigma * (1 + gamma);
-  return { x: combine([1, x], [(options.s_noise ?? 1) * Math.sqrt(raised ** 2 - sigma ** 2), fresh()]), sigma: raised };
-}
-
-function churnGamma({ s_churn = 0, s_tmin = 0, s_tmax = Infinity }: StepOptions, sigma: number, steps: number): number {
-  return s_tmin <= sigma && sigma <= s_tmax ? Math.min(s_churn / steps, Math.SQRT2 - 1) : 0;
+  return { x: combine([1, x], [s_noise * Math.sqrt(raised ** 2 - sigma ** 2), fresh()]), sigma: raised };
 }

@@ -10,7 +10,7 @@ import { requestedSigmas } from "../sigma-schedule.js";
 import { requireRequest, requireStepCount } from "../spacing.js";
 import { timeShift } from "../time-shift.js";
 import { type TrainingRule, trainingLevel, uniformTimes } from "../training.js";
-import { everySecond, repeatInner } from "../numerics/two-calls.js";
+import { atBothEnds, everySecond } from "../numerics/two-calls.js";
 import type { SchedulerTraits } from "../traits.js";
 
 const KEYS = [
@@ -137,8 +137,9 @@ export class FlowMatchHeunDiscreteScheduler extends FlowMatchScheduler<FlowMatch
 
   plan(request: PlanRequest): Plan {
     const levels = this.levels(request);
-    const sigmas = repeatInner([...levels.sigmas, 0]);
-    const timesteps = repeatInner(levels.timesteps, "last too");
+    const calls = 2 * levels.timesteps.length - 1;
+    const timesteps = atBothEnds(levels.timesteps, calls);
+    const sigmas = atBothEnds([...levels.sigmas, 0], calls + 1);
     return makePlan({
       timesteps,
       stepStarts: everySecond(timesteps),

@@ -1,13 +1,10 @@
 import type * as tf from "@tensorflow/tfjs";
 import { combine, computed, type Quantity } from "../combine.js";
 import { BETA_KEYS, CLIPPING_KEYS, type ConfigOf, SIGMA_SCHEDULE_KEYS, SPACING_KEYS } from "../config.js";
-import { slopeAt } from "./euler.js";
-import { makePlan } from "../plan.js";
-import { x0Of } from "../prediction.js";
 import type { Plan, PlanRequest } from "../scheduler.js";
-import { inputScaleOf, SigmaScheduler } from "../sigma-scheduler.js";
+import { SigmaScheduler } from "../sigma-scheduler.js";
 import { limited } from "../numerics/thresholding.js";
-import { everySecond, repeatInner, requireFirstHalf } from "../numerics/two-calls.js";
+import { atBothEnds, everySecond, requireFirstHalf } from "../numerics/two-calls.js";
 import type { SchedulerTraits } from "../traits.js";
 
 const KEYS = [...BETA_KEYS, ...CLIPPING_KEYS, ...SPACING_KEYS, ...SIGMA_SCHEDULE_KEYS, "prediction_type"] as const;
@@ -32,33 +29,36 @@ export class HeunDiscreteScheduler extends SigmaScheduler<HeunDiscreteConfig> {
 
   plan(request: PlanRequest): Plan {
     const levels = this.levels(request);
-    const [timesteps, sigmas] = [repeatInner(levels.timesteps, "last too"), repeatInner(levels.sigmas)];
-    const slope = (output: tf.Tensor, x: tf.Tensor, sigma: number) => {
-      const x0 = limited(x0Of(this.settings.prediction_type, output, x, this.sigmaLevel(sigma)), this.settings);
-      return slopeAt(x, x0, sigma);
-    };
-    return makePlan({
+    const calls = 2 * levels.timesteps.length - 1;
+    const timesteps = atBothEnds(levels.timesteps, calls);
+    const sigmas = atBothEnds(levels.sigmas, calls + 1);
+    return this.sigmaPlan({
       timesteps,
       stepStarts: everySecond(timesteps),
       sigmas,
-      initNoiseSigma: this.initNoiseSigma(sigmas),
-      level: (i) => this.sigmaLevel(sigmas[i]!),
-      inputScale: (i) => inputScaleOf(sigmas[i]!),
-      update: ({ x, history, output, i }) => heunStep({ x, history, i }, slope(output, x, sigmas[i]!), sigmas),
+      update: (call) => heunStep(call, this.slope(call.output, call.x, sigmas[call.i]!), sigmas),
     });
+  }
+
+  protected override denoised(output: tf.Tensor, x: tf.Tensor, sigma: number): Quantity {
+    return limited(super.denoised(output, x, sigma), this.settings);
   }
 }
 
-/** Call i of Heun's method, with the slope d = dx / dsigma there; every second call ends a step. */
+/**
+ * Call i of Heun's method, with the slope d there. Even calls: x' = x + h d. Odd calls, at the end of that step: the step
+ * again from its start, x + h (d + d') / 2 (Karras et al. 2022, algorithm 1, lines 5 and 8).
+ */
 export function heunStep(
   { x, history, i }: { x: tf.Tensor; history: readonly tf.Tensor[]; i: number },
-  slope: Quantity,
+  d: Quantity,
   sigmas: readonly number[],
 ): { x: tf.Tensor; history: tf.Tensor[] } {
   if (i % 2 === 0) {
-    return { x: combine([1, x], [sigmas[i + 1]! - sigmas[i]!, slope]), history: [x, computed(slope)] };
+    const h = sigmas[i + 1]! - sigmas[i]!;
+    return { x: combine([1, x], [h, d]), history: [x, computed(d)] };
   }
-  const [start, slopeThere] = requireFirstHalf(history, 2, i);
-  const half = (sigmas[i]! - sigmas[i - 1]!) / 2;
-  return { x: combine([1, start!], [half, slopeThere!], [half, slope]), history: [] };
+  const [start, slopeAtStart] = requireFirstHalf(history, 2, i);
+  const h = sigmas[i]! - sigmas[i - 1]!;
+  return { x: combine([1, start!], [h / 2, slopeAtStart!], [h / 2, d]), history: [] };
 }

@@ -1,12 +1,9 @@
-import { combine, type Quantity, sum } from "../combine.js";
+import { combine, type Term } from "../combine.js";
 import { BETA_KEYS, type ConfigOf, SIGMA_SCHEDULE_KEYS, SPACING_KEYS } from "../config.js";
-import { eulerStep, slopeAt } from "./euler.js";
 import { ancestralSplit } from "./euler-ancestral.js";
-import { makePlan } from "../plan.js";
-import { x0Of } from "../prediction.js";
 import type { Plan, PlanRequest } from "../scheduler.js";
-import { inputScaleOf, type NoiseLevels, SigmaScheduler } from "../sigma-scheduler.js";
-import { everySecond, repeatInner, requireFirstHalf } from "../numerics/two-calls.js";
+import { type NoiseLevels, SigmaScheduler } from "../sigma-scheduler.js";
+import { atBothEnds, everySecond, requireFirstHalf } from "../numerics/two-calls.js";
 import type { SchedulerTraits } from "../traits.js";
 
 const KEYS = [...BETA_KEYS, ...SPACING_KEYS, ...SIGMA_SCHEDULE_KEYS, "prediction_type"] as const;
@@ -32,24 +29,22 @@ abstract class MidpointScheduler extends SigmaScheduler<KDPM2DiscreteConfig> {
     const splits = first.map((_, k) => this.split(sigmas[k]!, sigmas[k + 1]!));
     const middles = splits.map(({ down }, k) => Math.sqrt(sigmas[k]! * down));
     const timesteps = first.flatMap((t, k) => (k + 1 < first.length ? [t, this.timestepOf(middles[k]!)] : [t]));
-    const seen = timesteps.map((_, i) => (i % 2 === 0 ? sigmas[i / 2]! : middles[(i - 1) / 2]!));
-    return makePlan({
+    const callSigmas = timesteps.map((_, i) => (i % 2 === 0 ? sigmas[i / 2]! : middles[(i - 1) / 2]!));
+    return this.sigmaPlan({
       timesteps,
       stepStarts: everySecond(timesteps),
-      sigmas: [...repeatInner(sigmas, "last too"), sigmas.at(-1)!],
-      initNoiseSigma: this.initNoiseSigma(sigmas),
-      level: (i) => this.sigmaLevel(seen[i]!),
-      inputScale: (i) => inputScaleOf(seen[i]!),
+      sigmas: [...atBothEnds(sigmas, 2 * first.length + 1), sigmas.at(-1)!],
+      callSigmas,
       update: ({ x, history, output, i, fresh }) => {
         const k = Math.floor(i / 2);
         const [sigma, { down, up }] = [sigmas[k]!, splits[k]!];
-        const x0 = x0Of(this.settings.prediction_type, output, x, this.sigmaLevel(seen[i]!));
-        const withNoise = (moved: Quantity) => (up > 0 ? combine([1, moved], [up, fresh()]) : combine([1, moved]));
+        const d = this.slope(output, x, callSigmas[i]!);
+        const noise = (): Term[] => (up > 0 ? [[up, fresh()]] : []);
         // The last step has one call, since it usually ends at 0, whose geometric mean with anything is 0.
-        if (i === timesteps.length - 1) return { x: withNoise(eulerStep(x, x0, sigma, down)) };
-        if (i % 2 === 0) return { x: combine([1, eulerStep(x, x0, sigma, middles[k]!)]), history: [x] };
+        if (i === timesteps.length - 1) return { x: combine([1, x], [down - sigma, d], ...noise()) };
+        if (i % 2 === 0) return { x: combine([1, x], [middles[k]! - sigma, d]), history: [x] };
         const [start] = requireFirstHalf(history, 1, i);
-        return { x: withNoise(sum([1, start!], [down - sigma, slopeAt(x, x0, middles[k]!)])) };
+        return { x: combine([1, start!], [down - sigma, d], ...noise()) };
       },
     });
   }

@@ -1,11 +1,8 @@
 import { combine, computed } from "../combine.js";
 import { BETA_KEYS, type ConfigOf, SIGMA_SCHEDULE_KEYS, SPACING_KEYS } from "../config.js";
-import { slopeAt } from "./euler.js";
 import { lagrangeIntegrals, powerMoments } from "../numerics/lagrange.js";
-import { makePlan } from "../plan.js";
-import { x0Of } from "../prediction.js";
 import type { Plan, PlanRequest } from "../scheduler.js";
-import { inputScaleOf, SigmaScheduler } from "../sigma-scheduler.js";
+import { SigmaScheduler } from "../sigma-scheduler.js";
 
 const KEYS = [...BETA_KEYS, ...SPACING_KEYS, ...SIGMA_SCHEDULE_KEYS, "prediction_type"] as const;
 
@@ -23,18 +20,14 @@ export class LMSDiscreteScheduler extends SigmaScheduler<LMSDiscreteConfig> {
 
   plan(request: PlanRequest): Plan {
     const { timesteps, sigmas } = this.levels(request);
-    return makePlan({
+    return this.sigmaPlan({
       timesteps,
       sigmas,
-      initNoiseSigma: this.initNoiseSigma(sigmas),
-      level: (i) => this.sigmaLevel(sigmas[i]!),
-      inputScale: (i) => inputScaleOf(sigmas[i]!),
       update: ({ x, history, output, i, options: { order = 4 } }) => {
         if (![1, 2, 3, 4].includes(order))
           throw new RangeError(`LMSDiscreteScheduler: order is ${order}; give 1, 2, 3 or 4.`);
         const sigma = sigmas[i]!;
-        const x0 = x0Of(this.settings.prediction_type, output, x, this.sigmaLevel(sigma));
-        const slopes = [computed(slopeAt(x, x0, sigma)), ...history].slice(0, order);
+        const slopes = [computed(this.slope(output, x, sigma)), ...history].slice(0, order);
         // Resumed at step i, the slopes before it are missing, and as published their weights are left out, not made up
         // for.
         const nodes = sigmas

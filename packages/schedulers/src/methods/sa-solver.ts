@@ -32,7 +32,12 @@ const tauAt = (t: number): number => (t >= 200 && t <= 800 ? 1 : 0);
 export class SASolverScheduler extends SolverScheduler<SASolverConfig> {
   static override readonly traits: SchedulerTraits = { network: "timestep", stochastic: true };
   constructor(config: Partial<SASolverConfig> = {}) {
-    super({ className: "SASolverScheduler", keys: KEYS, defaults: DEFAULTS }, config, { end: "sigma_min" });
+    super({ className: "SASolverScheduler", keys: KEYS, defaults: DEFAULTS }, config);
+  }
+
+  /** Its integrals have no value at a noise level of 0. */
+  protected override get reachesZero(): boolean {
+    return false;
   }
 
   plan(request: PlanRequest): Plan {

@@ -35,7 +35,7 @@ export class UnCLIPScheduler extends DDPMScheduler {
     const beta =
       next === t - 1
         ? betas(this.settings)[t]!
-        : Math.fround(1 - Math.fround(this.alphaBar[t]! / this.alphaBar[next]!));
+        : Math.fround(1 - Math.fround(this.alphaBar[t]! / (this.alphaBar[next] ?? 1)));
     return { alpha: Math.fround(1 - beta), beta };
   }
 }

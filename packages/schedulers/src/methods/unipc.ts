@@ -1,13 +1,19 @@
 import type * as tf from "@tensorflow/tfjs";
-import { combine, computed, type Term } from "../combine.js";
+import { combine, computed, type Quantity, type Sum, type Term } from "../combine.js";
 import { type ConfigOf, SPACING_KEYS } from "../config.js";
 import { difference } from "./dpm-solver.js";
 import { ALGORITHMS, exponentialStep } from "../numerics/exponential-integrator.js";
 import { SchedulerConfigError } from "../errors.js";
 import { solveLinear } from "../numerics/linear-system.js";
-import { makePlan } from "../plan.js";
+import { type Call, makePlan } from "../plan.js";
 import type { Plan, PlanOptions, PlanRequest } from "../scheduler.js";
-import { DYNAMIC_SHIFT_KEYS, SOLVER_KEYS, type SolverLevel, SolverScheduler } from "../solver-scheduler.js";
+import {
+  DYNAMIC_SHIFT_KEYS,
+  fallToLastTimestep,
+  SOLVER_KEYS,
+  type SolverLevel,
+  SolverScheduler,
+} from "../solver-scheduler.js";
 
 const KEYS = [
   ...SOLVER_KEYS,
@@ -35,10 +41,22 @@ export type UniPCMultistepConfig = ConfigOf<(typeof KEYS)[number]>;
  */
 export class UniPCMultistepScheduler extends SolverScheduler<UniPCMultistepConfig> {
   constructor(config: Partial<UniPCMultistepConfig> = {}) {
-    super({ className: "UniPCMultistepScheduler", keys: KEYS, defaults: DEFAULTS }, config, {
-      thresholdsX0Only: true,
-      flowStart: "near 1",
-    });
+    super({ className: "UniPCMultistepScheduler", keys: KEYS, defaults: DEFAULTS }, config);
+  }
+
+  /** As published, thresholding leaves a predicted noise alone. */
+  protected override epsilon(call: Call, level: SolverLevel): Quantity {
+    return this.unlimitedEpsilon(call, level);
+  }
+
+  /** From 1, where there is no signal and no lambda: so from just below. */
+  protected override flowSigmas(n: number, options: PlanOptions): number[] {
+    const [first, ...rest] = super.flowSigmas(n, options);
+    return [Math.abs(first! - 1) < 1e-6 ? 1 - 1e-6 : first!, ...rest];
+  }
+
+  protected override evenFlowSigmas(n: number): number[] {
+    return fallToLastTimestep(n, this.settings.num_train_timesteps).slice(0, -1);
   }
 
   plan(request: PlanRequest, options?: PlanOptions): Plan {
@@ -65,46 +83,69 @@ export class UniPCMultistepScheduler extends SolverScheduler<UniPCMultistepConfi
         const { i } = call;
         const [start, ...outputs] = call.history;
         const output = computed(predict_x0 ? this.x0(call, levels[i]!) : this.epsilon(call, levels[i]!));
-        const correct = start && !disable_corrector.includes(i - 1);
-        const x = correct
-          ? this.#move(start, [output, ...outputs], levels, i - 1, orderAt(i - 1, outputs.length), "correct")
+        // At i - 1 from `start` the outputs led to call.x; the output there corrects that step.
+        const corrects = start !== undefined && !disable_corrector.includes(i - 1);
+        const x = corrects
+          ? this.#correct(start, output, outputs, levels.slice(0, i + 1), orderAt(i - 1, outputs.length))
           : call.x;
         const known = [output, ...outputs].slice(0, solver_order);
-        const next = this.#move(x, known, levels, i, orderAt(i, known.length), "predict");
+        const next = this.#predict(x, known, levels.slice(0, i + 2), orderAt(i, known.length));
         return { x: next, history: [x, ...known] };
       },
     });
   }
 
-  /**
-   * From level i to i + 1, with outputs newest first: at i, i - 1, ... to predict; and also at i + 1, before these, to
-   * correct. The weights of the differences to the output at i solve a Vandermonde system (their eq. 5).
-   */
-  #move(
-    x: tf.Tensor,
-    outputs: readonly tf.Tensor[],
-    levels: readonly SolverLevel[],
-    i: number,
-    order: number,
-    mode: "predict" | "correct",
-  ) {
-    const { predict_x0, solver_type } = this.settings;
-    const [s, t] = [levels[i]!, levels[i + 1]!];
-    const step = exponentialStep(ALGORITHMS[predict_x0 ? "dpmsolver++" : "dpmsolver"], s, t);
-    const older = outputs.slice(mode === "correct" ? 1 : 0);
-    const ratios = Array.from({ length: order - 1 }, (_, k) => (levels[i - k - 1]!.lambda - s.lambda) / step.h);
-    const differences = ratios.map((r, k) => difference(older[k + 1]!, older[0]!, r));
-    if (mode === "correct") {
-      ratios.push(1);
-      differences.push(difference(outputs[0]!, older[0]!, 1));
-    }
-    const z = predict_x0 ? -step.h : step.h;
-    const b = solver_type === "bh1" ? z : Math.expm1(z);
-    const weights = unifiedWeights(ratios, z, b);
-    const scale = -(predict_x0 ? t.alpha : t.sigma) * b;
-    const terms = differences.map((d, k): Term => [scale * weights[k]!, d]);
-    return combine([step.ofX, x], [step.ofOutput, older[0]!], ...terms);
+  /** UniP: the step to the last level, with the outputs m before it, newest first (their algorithm 2). */
+  #predict(x: tf.Tensor, m: readonly tf.Tensor[], levels: readonly SolverLevel[], order: number): tf.Tensor {
+    return this.#step(x, m[0]!, this.#differences(m, levels, order), levels);
   }
+
+  /** UniC: the same step again, with the output at its end (their algorithm 1). */
+  #correct(
+    x: tf.Tensor,
+    mAtEnd: tf.Tensor,
+    m: readonly tf.Tensor[],
+    levels: readonly SolverLevel[],
+    order: number,
+  ): tf.Tensor {
+    const atEnd = { r: 1, difference: difference(mAtEnd, m[0]!, 1) };
+    return this.#step(x, m[0]!, [...this.#differences(m, levels, order), atEnd], levels);
+  }
+
+  /** D_k / r_k = (m_k - m_0) / r_k, with r_k = (lambda_k - lambda_0) / h, of the outputs before the newest. */
+  #differences(m: readonly tf.Tensor[], levels: readonly SolverLevel[], order: number): Difference[] {
+    const [s, t] = levels.slice(-2) as [SolverLevel, SolverLevel];
+    return Array.from({ length: order - 1 }, (_, k) => {
+      const r = (levels.at(-3 - k)!.lambda - s.lambda) / (t.lambda - s.lambda);
+      return { r, difference: difference(m[k + 1]!, m[0]!, r) };
+    });
+  }
+
+  /** From level s to t: the first-order step, and the differences with the weights a of their eq. 5. */
+  #step(x: tf.Tensor, m0: tf.Tensor, differences: readonly Difference[], levels: readonly SolverLevel[]): tf.Tensor {
+    const { predict_x0, solver_type } = this.settings;
+    const [s, t] = levels.slice(-2) as [SolverLevel, SolverLevel];
+    const { h, ofX, ofOutput } = exponentialStep(ALGORITHMS[predict_x0 ? "dpmsolver++" : "dpmsolver"], s, t);
+    const z = predict_x0 ? -h : h;
+    const b = solver_type === "bh1" ? z : Math.expm1(z);
+    const a = unifiedWeights(
+      differences.map(({ r }) => r),
+      z,
+      b,
+    );
+    const scale = -(predict_x0 ? t.alpha : t.sigma) * b;
+    return combine(
+      [ofX, x],
+      [ofOutput, m0],
+      ...differences.map(({ difference }, k): Term => [scale * a[k]!, difference]),
+    );
+  }
+}
+
+/** A difference between two outputs over their distance r in lambda, in steps. */
+interface Difference {
+  readonly r: number;
+  readonly difference: Sum;
 }
 
 /**

@@ -1,8 +1,11 @@
 import type * as tf from "@tensorflow/tfjs";
 
-/** Each number once for every call of a two-call method: all but the first, and but the last unless asked, twice. */
-export function repeatInner(numbers: readonly number[], lastToo?: "last too"): number[] {
-  return numbers.flatMap((x, i) => (i === 0 || (i === numbers.length - 1 && !lastToo) ? [x] : [x, x]));
+/**
+ * A number per noise level, spread over calls at the start and the end of each step: the level that a step ends at is the
+ * one that the next begins at, and gets two calls.
+ */
+export function atBothEnds(numbers: readonly number[], calls: number): number[] {
+  return Array.from({ length: calls }, (_, i) => numbers[Math.ceil(i / 2)]!);
 }
 
 /** The calls that begin a step of a method with two calls a step: 0, 2, 4 and so on. */
