@@ -9,7 +9,7 @@ export type Sum = readonly Term[];
 /** A weight, a number or a tensor that broadcasts, and what it weighs. */
 export type Term = readonly [weight: number | tf.Tensor, quantity: Quantity];
 
-/** A weighted sum, for later: what it is part of may merge with it into fewer operations. */
+/** A weighted sum, for later: a sum that contains it merges with it into fewer operations. */
 export const sum = (...terms: readonly Term[]): Sum => terms;
 
 /**
@@ -30,7 +30,7 @@ export function combine(...terms: readonly Term[]): tf.Tensor {
   });
 }
 
-/** A quantity's tensor: where it is remembered, or has to go through something that is no sum. */
+/** A quantity as a tensor: for one that is kept for later, or that goes through another operation than a sum. */
 export const computed = (quantity: Quantity): tf.Tensor => combine([1, quantity]);
 
 /** Every tensor of a sum with the whole of its weight, and the products of those that tensors weigh. */

@@ -35,7 +35,7 @@ const KEYS = {
   beta_start: number(0.0001),
   beta_end: number(0.02),
   beta_schedule: oneOf("linear", "linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid", "exp", "laplace"),
-  /** The betas themselves; num_train_timesteps, beta_start, beta_end and beta_schedule then say nothing. */
+  /** The betas themselves; num_train_timesteps, beta_start, beta_end and beta_schedule are then unused. */
   trained_betas: key<readonly number[] | null>(
     null,
     "a list of numbers from 0 to 1, or null",
@@ -112,7 +112,7 @@ const KEYS = {
   /** Make the last step one of first order. */
   euler_at_final: flag(false),
   /**
-   * Leave out noise levels with log(alpha / sigma) below this; null, as JSON writes minus infinity, leaves out none.
+   * Leave out noise levels with log(alpha / sigma) below this. null, JSON's way to write minus infinity, keeps all.
    */
   lambda_min_clipped: numberOrNull,
   /** UniPC: solve for the clean sample rather than for the noise. */
@@ -125,7 +125,7 @@ const KEYS = {
   ),
   /** UniPC: predict with another solver. Only null, the published value, is supported. */
   solver_p: key<null>(null, "null", (value) => value === null),
-  /** SA-Solver: share of noise by timestep. Only null, for 1 from t = 200 to 800 and else 0, is supported. */
+  /** SA-Solver: share of noise by timestep. Only null is supported: 1 from t = 200 to 800, otherwise 0. */
   tau_func: key<null>(null, "null", (value) => value === null),
   /** LCM and TCD: steps of the sampler that was distilled. */
   original_inference_steps: count(50),
@@ -175,7 +175,7 @@ const VARIANCE_TYPES = [
  */
 export type VarianceType = (typeof VARIANCE_TYPES)[number];
 
-/** Keys of files and of old or other software that say nothing to a sampler. */
+/** Keys of old versions and of other software, which no sampler uses. */
 const IGNORED = ["predict_epsilon", "tensor_format", "set_alpha_to_zero", "timestep_values", "timesteps", "skip_type"];
 
 /** Keys that some scheduler's `scheduler_config.json` may have. */

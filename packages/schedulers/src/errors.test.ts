@@ -33,7 +33,7 @@ describe.each(schedulerNames)("%s", (name) => {
     );
   });
 
-  it("refuses both timesteps and steps, both timesteps and sigmas, and nothing", () => {
+  it("refuses timesteps together with steps or sigmas, and an empty request", () => {
     const all = { steps: 10, timesteps: [3, 2], sigmas: [1, 0] };
     const { steps, timesteps, sigmas } = all;
     for (const request of [{ steps, timesteps }, { timesteps, sigmas }, {}]) {
@@ -82,7 +82,7 @@ describe.each(schedulerNames)("%s", (name) => {
     });
   });
 
-  it("refuses a key that no scheduler knows, and names its own", () => {
+  it("refuses a key that no scheduler knows, and lists its own keys", () => {
     const [kind, message] = thrownBy(() => schedulerFromConfig({ _class_name: name, beta_shedule: "linear" }));
     expect(kind).toBe(SchedulerConfigError);
     const own = Object.keys(scheduler.config).filter((key) => key !== "_class_name");
@@ -91,7 +91,7 @@ describe.each(schedulerNames)("%s", (name) => {
     );
   });
 
-  it("refuses, for each of its keys, a value that is none of the key's", () => {
+  it("refuses a value that its key cannot have, for each of its keys", () => {
     for (const key of Object.keys(scheduler.config).filter((key) => key !== "_class_name")) {
       const [kind, message] = thrownBy(() => schedulerFromConfig({ _class_name: name, [key]: { odd: 1 } }));
       expect(kind).toBe(SchedulerConfigError);
@@ -312,7 +312,7 @@ describe("a plan", () => {
     },
   );
 
-  it("takes trained_betas for the schedule, as many timesteps as there are of them", () => {
+  it("takes trained_betas as the whole schedule: one timestep for each", () => {
     const scheduler = make("DDIM", { trained_betas: [0.1, 0.2, 0.3] });
     expect(scheduler.plan(3).timesteps).toEqual([2, 1, 0]);
     expect(thrownBy(() => scheduler.plan(4))[1]).toContain("a whole number from 1 to 3");
@@ -379,7 +379,7 @@ describe("a step", () => {
     },
   );
 
-  it("leaves nothing behind when it throws", () => {
+  it("leaves no tensors when it throws", () => {
     const before = tf.memory().numTensors;
     expect(stepOf("DDIM", {}, 6)).toThrow("no use for a learned variance");
     expect(tf.memory().numTensors).toBe(before + 3); // x, its state and the output, which are the caller's

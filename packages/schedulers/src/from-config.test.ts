@@ -9,7 +9,7 @@ describe.each(schedulerNames)("%s", (name) => {
     expect(schedulerFromConfig(read).config).toEqual(scheduler.config);
   });
 
-  it("keeps what it shares with any other method, and what it does not, through a change of class and back", () => {
+  it("keeps all its keys through a change to any other class and back", () => {
     const given = {
       num_train_timesteps: 300,
       beta_end: 0.012,
@@ -36,7 +36,7 @@ describe.each(schedulerNames)("%s", (name) => {
   });
 });
 
-it("keys that say nothing to a sampler, and those that start with _, are passed over", () => {
+it("keys that no sampler uses, and keys that start with _, are left out", () => {
   const config = {
     _class_name: "DDIMScheduler",
     _diffusers_version: "0.21.4",

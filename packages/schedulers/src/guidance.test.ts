@@ -24,7 +24,7 @@ describe("guide", () => {
     expect(guided(-1)).toEqual([-1, -3, 0.5]);
   });
 
-  it("frees all but its result, which is its own", () => {
+  it("leaves one new tensor: its result", () => {
     const [u, c] = [tf.tensor([1]), tf.tensor([2])];
     const before = tf.memory().numTensors;
     guide(u, c, 1).dispose();

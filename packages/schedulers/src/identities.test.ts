@@ -163,3 +163,14 @@ describe("DDIM", () => {
     ends[0]!.forEach((value, i) => expect(Math.abs(value - ends[1]![i]!)).toBeLessThan(1e-5 * (1 + Math.abs(value))));
   });
 });
+
+describe("UnCLIP", () => {
+  it("goes from any last timestep to the clean sample that the network sees", () => {
+    tf.tidy(() => {
+      const plan = schedulerFromConfig({ _class_name: "UnCLIPScheduler" }).plan({ timesteps: [500] });
+      const [x, output] = [tf.tensor([-0.5, 0.1, 0.6]), tf.tensor([-0.4, 0, 0.3])];
+      const { x: end } = plan.step(plan.resume(x, 0), output, 0, keyedNoise(0));
+      expect(relativeRms(end, predictX0("epsilon", output, x, plan.levels[0]!))).toBeLessThan(1e-6);
+    });
+  });
+});

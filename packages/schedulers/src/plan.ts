@@ -5,7 +5,7 @@ import type { NoiseSource } from "./noise/noise.js";
 import type { Level } from "./prediction.js";
 import type { Plan, State, StepOptions } from "./scheduler.js";
 
-/** What a method says of a plan; {@link makePlan} adds what all plans share. */
+/** The parts of a plan that differ between methods; {@link makePlan} adds the rest. */
 export interface PlanParts {
   readonly timesteps: readonly number[];
   readonly sigmas: readonly number[];
@@ -14,18 +14,18 @@ export interface PlanParts {
   readonly initNoiseSigma?: number;
   /** Noise level of x before call i. */
   readonly level: (i: number) => Level;
-  /** What x is multiplied with before the network sees it in call i; 1 where nothing is said. */
+  /** The factor from x to the network's input in call i; 1 unless given. */
   readonly inputScale?: (i: number) => number;
   /** Whether the output may hold a learned variance, in as many channels again. */
   readonly learnedVariance?: boolean;
   /**
-   * The method's step: the next x, and what it wants to remember, newest first. Runs in a `tf.tidy`; may return what it
-   * got.
+   * The method's step: the next x and, as `history`, the tensors that later calls need, newest first. It runs in a
+   * `tf.tidy`, and may return tensors that it was given.
    */
   readonly update: (call: Call) => { x: tf.Tensor; history?: readonly tf.Tensor[] };
 }
 
-/** What a step is made from. */
+/** What a step gets. */
 export interface Call {
   readonly x: tf.Tensor;
   readonly history: readonly tf.Tensor[];
@@ -105,7 +105,7 @@ function requireFit(output: tf.Tensor, x: tf.Tensor, learnedVariance: boolean): 
   );
 }
 
-/** Throws RangeError unless a share of noise is one. */
+/** Throws RangeError unless eta is from 0 to 1. */
 export function requireEta(name: string, eta: number): void {
   if (!(eta >= 0 && eta <= 1)) throw new RangeError(`${name}: eta is ${eta}; give a number from 0 (no noise) to 1.`);
 }

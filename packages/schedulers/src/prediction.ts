@@ -26,7 +26,7 @@ export interface Weights {
  */
 const CONVERSIONS: Record<PredictionType, (level: Level) => { x0: Weights; epsilon: Weights }> = {
   epsilon: ({ alpha, sigma }) => {
-    // Of pure noise, x0 is out of all bounds, and not the difference of two infinities.
+    // At pure noise alpha is 0. A tiny alpha makes x0 huge, but not the difference of two infinities.
     const a = Math.max(alpha, 1e-20);
     return { x0: { ofX: 1 / a, ofOutput: -sigma / a }, epsilon: { ofX: 0, ofOutput: 1 } };
   },
@@ -80,7 +80,7 @@ export function predictEpsilon(type: PredictionType, output: tf.Tensor, x: tf.Te
 }
 
 /**
- * What a perfect network of a kind would say of x = alpha x0 + sigma epsilon; the caller owns it. Inverse of
+ * The output that a perfect network gives for x = alpha x0 + sigma epsilon; the caller owns it. The inverse of
  * {@link predictX0}.
  */
 export function outputFor(type: PredictionType, x0: tf.Tensor, x: tf.Tensor, level: Level): tf.Tensor {
@@ -88,7 +88,7 @@ export function outputFor(type: PredictionType, x0: tf.Tensor, x: tf.Tensor, lev
   return combine([1 / ofOutput, x0], [-ofX / ofOutput, x]);
 }
 
-/** A network's output, seen as what it says of the clean sample and of the noise in x. */
+/** The clean sample and the noise that a network's output implies. */
 export interface Prediction {
   x0: tf.Tensor;
   epsilon: tf.Tensor;

@@ -115,7 +115,7 @@ function walkTwice(plan: Plan, learns: boolean, shape: number[], options: StepOp
 }
 
 describe.each(schedulerNames)("%s", (name) => {
-  it("over its configs gives finite numbers of x's shape, leaks nothing, and takes the same step twice", () => {
+  it("gives finite numbers of x's shape for its configs, leaks nothing, and repeats a step exactly", () => {
     fc.assert(
       fc.property(anyConfig, anyShape, fc.integer({ min: 1, max: 12 }), anyOptions, (config, shape, steps, options) => {
         let plan: Plan;

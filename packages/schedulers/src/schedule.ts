@@ -7,7 +7,7 @@ export interface ScheduleConfig {
   beta_start: number;
   beta_end: number;
   beta_schedule: BetaSchedule;
-  /** The betas themselves; beta_start, beta_end and beta_schedule then say nothing. */
+  /** The betas themselves; beta_start, beta_end and beta_schedule are then unused. */
   trained_betas: readonly number[] | null;
 }
 

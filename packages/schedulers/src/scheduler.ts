@@ -6,16 +6,16 @@ import { type Level, predictX0 } from "./prediction.js";
 import { DEFAULT_TRAITS, type SchedulerTraits } from "./traits.js";
 import { type TrainingExample, trainingExample, type TrainingRule } from "./training.js";
 
-/** Where a sampler stands between two steps. It owns its tensors: `tf.dispose(state)` is always safe. */
+/** The state of a sampler between two steps. It owns its tensors: `tf.dispose(state)` is always safe. */
 export type State = {
   readonly x: tf.Tensor;
   /** What a method remembers of earlier steps, newest first; empty for those that need nothing. */
   readonly history: tf.Tensor[];
 };
 
-/** A choice of noise levels to visit, with everything about them computed: numbers to print and plot. */
+/** The noise levels to visit, and the steps between them. All of it is numbers, to print and plot. */
 export interface Plan {
-  /** What the network is told, one number a call. */
+  /** The timestep that the network gets, for each call. */
   readonly timesteps: readonly number[];
   /**
    * The calls that begin a step of the method, from 0: one number a step. All calls, unless a step makes several. A run
@@ -36,13 +36,13 @@ export interface Plan {
   resume(x: tf.Tensor, i: number): State;
   /** A clean sample noised to the level before step i, ready for `resume`; the caller owns it. */
   addNoise(x0: tf.Tensor, noise: tf.Tensor, i: number): tf.Tensor;
-  /** What the network is shown of x in call i; the caller owns it. */
+  /** The network's input in call i: x, scaled. The caller owns it. */
   scaleInput(x: tf.Tensor, i: number): tf.Tensor;
   /** The state after step i. Pure: borrows everything, changes nothing but the noise source, which it draws from. */
   step(state: State, modelOutput: tf.Tensor, i: number, noise: NoiseSource, options?: StepOptions): State;
 }
 
-/** Options of single methods, named as in diffusers; a method ignores what is not its own. */
+/** Options of single methods, named as in diffusers. A method ignores those of others. */
 export interface StepOptions {
   /**
    * DDIM: share of fresh noise, 0 (none, and the default) to 1 (as much as DDPM). TCD: gamma, 0 to 1, 0.3 unless given.
@@ -68,7 +68,7 @@ export interface StepOptions {
 /** How many steps, or which timesteps or noise levels, to plan. */
 export type PlanRequest = number | { timesteps: readonly number[] } | { sigmas: readonly number[] };
 
-/** What single methods want to know of a plan, named as in diffusers. */
+/** Options of single methods for a plan, named as in diffusers. */
 export interface PlanOptions {
   /** Flow matching with use_dynamic_shifting: log of the shift, which depends on the picture's size. */
   mu?: number;

@@ -71,7 +71,7 @@ describe("every sigma schedule", () => {
     );
   });
 
-  it("is asked for by one key of a config, not by two", () => {
+  it("cannot be combined with another in one config", () => {
     const make = (config: object) => schedulerFromConfig({ _class_name: "EulerDiscreteScheduler", ...config });
     expect(() => make({ use_karras_sigmas: true, use_beta_sigmas: true }).plan(5)).toThrow(
       "use_karras_sigmas and use_beta_sigmas are both true; noise levels follow one of them.",

@@ -35,7 +35,7 @@ export abstract class SigmaScheduler<Config extends object> extends TrainedSched
   protected constructor(spec: ConfigSpec, given: object) {
     super(spec, given);
     this.#sigmas = trainedSigmas(this.alphaBar);
-    // Pure noise has no finite sigma; this one is nearly that.
+    // Pure noise has an infinite sigma. This one is large, but finite.
     if (this.settings.rescale_betas_zero_snr)
       this.#sigmas[this.#sigmas.length - 1] = Math.sqrt((1 - 2 ** -24) / 2 ** -24);
   }
@@ -69,12 +69,12 @@ export abstract class SigmaScheduler<Config extends object> extends TrainedSched
     return Math.fround(timestepOf(sigma, this.#sigmas));
   }
 
-  /** The least and the largest of sigma's two natural bounds. */
+  /** The lowest and the highest trained noise level. */
   protected get trainedRange(): { min: number; max: number } {
     return { min: this.#sigmas[0]!, max: this.#sigmas.at(-1)! };
   }
 
-  /** Between which levels a config that computes its own begins and ends. */
+  /** The first and the last of the noise levels that a config computes. */
   protected rangeOf(spaced: readonly number[]): { min: number; max: number } {
     return { max: spaced[0]!, min: spaced.at(-1)! };
   }

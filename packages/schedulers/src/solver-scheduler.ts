@@ -104,7 +104,9 @@ export abstract class SolverScheduler<Config extends object> extends TrainedSche
     return this.settings.timestep_spacing;
   }
 
-  /** The last noise level of a plan that does not end at 0; `computed` are the levels before it, unless trained ones. */
+  /**
+   * The last noise level of a plan that does not end at 0; `computed` are the levels before it, unless trained ones.
+   */
   protected lastSigma(computed: readonly number[] | undefined): number {
     return computed ? computed.at(-1)! : this.leastTrainedSigma;
   }

@@ -98,7 +98,7 @@ describe("combine", () => {
     expect(got).toEqual([37, 7]); // 2 mask (3 x + mask) + x
   });
 
-  it("leaves out what has weight 0, were it infinite, and is 0 where nothing is left", () => {
+  it("leaves out terms of weight 0, even infinite ones, and is 0 without other terms", () => {
     tf.tidy(() => {
       const [x, bad] = [tf.tensor([1]), tf.tensor([Infinity])];
       expect(numbers(combine([1, x], [0, bad], [0, sum([Infinity, bad])]))).toEqual([1]);
@@ -106,7 +106,7 @@ describe("combine", () => {
     });
   });
 
-  it("gives a tensor of its own, also for one term of weight 1, and leaves no other behind", () => {
+  it("gives a new tensor, also for one term of weight 1, and leaves no other", () => {
     const x = tf.tensor([1]);
     const before = tf.memory().numTensors;
     const copy = combine([1, sum([1, x])]);

@@ -15,7 +15,7 @@ const { shape, cases } = JSON.parse(
   readFileSync(new URL("../fixtures/unusual-configs.json", import.meta.url), "utf8"),
 ) as UnusualConfigs;
 
-describe("A config that few use is read as diffusers reads it", () => {
+describe("An unusual config is read as diffusers reads it", () => {
   it.each(
     cases.map(
       (run) => [run.scheduler, JSON.stringify({ steps: run.num_inference_steps, ...run.config }), run] as const,

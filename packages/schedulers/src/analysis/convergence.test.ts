@@ -58,7 +58,7 @@ describe("exactFlow", () => {
     expect(() => exactFlow(SMOOTH, [1, 1], 1, 2)).toThrow(RangeError);
   });
 
-  it("leads back: there and further is the same as straight there", () => {
+  it("takes two steps as one: by way of a level between is the same", () => {
     const halfway = exactFlow(SMOOTH, [20, -3], 60, 1.3);
     const [straight, bent] = [exactFlow(SMOOTH, [20, -3], 60, 0.1), exactFlow(SMOOTH, halfway, 1.3, 0.1)];
     straight.forEach((value, d) => expect(Math.abs(value - bent[d]!)).toBeLessThan(1e-8));

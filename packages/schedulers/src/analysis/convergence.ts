@@ -6,7 +6,7 @@ import { exactFlow } from "./probability-flow.js";
 import { replayNoise } from "../noise/replay-noise.js";
 import type { Plan, Scheduler, StepOptions } from "../scheduler.js";
 
-/** A measured error: root mean square distance to a reference, after so many calls of the network. */
+/** A measured error: root mean square distance to a reference, after this many calls of the network. */
 export type Measurement = {
   readonly steps: number;
   readonly calls: number;
@@ -93,7 +93,7 @@ function errorOf(
   return Math.sqrt(squares.reduce((sum, square) => sum + square, 0) / squares.length);
 }
 
-/** A deterministic sampler draws no noise. */
+/** Deterministic samplers draw no noise. */
 const SILENCE = replayNoise([]);
 
 /** Order of convergence: minus the slope of log error over log steps, by least squares. */

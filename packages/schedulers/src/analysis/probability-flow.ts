@@ -17,8 +17,7 @@ export function exactFlow(mixture: GaussianMixture, y: readonly number[], from: 
       `exactFlow: from ${from} to ${to}; give two noise levels, sigma / alpha, that fall, the first finite, the second from 0.`,
     );
   }
-  // Below a thousandth of the data's own deviation nothing happens but that the last noise, of that size, is taken
-  // away.
+  // Below a thousandth of the data's deviation, only the rest of the noise is taken away: it is that small.
   const end = Math.max(to, mixture.deviation * 1e-3);
   const steps = Math.ceil(Math.log(from / end) * STEPS_PER_E_FOLD);
   const h = -Math.log(from / end) / steps;

@@ -33,7 +33,8 @@ export class DDIMScheduler extends TrainedScheduler<DDIMConfig> {
   plan(request: PlanRequest): Plan {
     const timesteps = this.visited(request);
     const bars = timesteps.map((t) => this.alphaBar[t]!);
-    // A whole stride down, which is not always the next entry of the list: so do diffusers and the paper's own code.
+    // A step goes a whole stride down, which is not always the next entry of the list: as in diffusers and the paper's
+    // code.
     const stride = typeof request === "number" ? Math.floor(this.settings.num_train_timesteps / request) : undefined;
     const clean = this.settings.set_alpha_to_one ? 1 : this.alphaBar[0]!;
     const nextBars = timesteps.map(

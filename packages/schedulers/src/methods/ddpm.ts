@@ -60,8 +60,8 @@ export class DDPMScheduler extends TrainedScheduler<DDPMConfig> {
   }
 
   /**
-   * A plan that goes from each timestep to the next, and from the last to a clean sample: x_s = mean of q(x_s | x_t, x0) +
-   * deviation z, without noise at timestep 0 (Ho et al. 2020, eq. 7).
+   * A plan that goes from each timestep to the next, and from the last to a clean sample: x_s = mean of q(x_s | x_t,
+   * x0) + deviation z, without noise at timestep 0 (Ho et al. 2020, eq. 7).
    */
   protected planOver(timesteps: readonly number[]): Plan {
     const bars = [...timesteps.map((t) => this.alphaBar[t]!), 1];

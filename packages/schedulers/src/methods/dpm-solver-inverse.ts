@@ -43,7 +43,7 @@ export class DPMSolverMultistepInverseScheduler extends SolverScheduler<DPMSolve
   plan(request: PlanRequest): Plan {
     requireRequest(request, "steps");
     const { timesteps, sigmas } = this.#ascending(request);
-    // The way to the noise has none of its own: a stochastic algorithm stands for its deterministic form.
+    // The way to the noise draws no noise: a stochastic algorithm is used in its deterministic form.
     const { predicts } =
       ALGORITHMS[this.settings.algorithm_type as keyof typeof ALGORITHMS] ?? ALGORITHMS["dpmsolver++"];
     const algorithm: Algorithm = { predicts, stochastic: false };

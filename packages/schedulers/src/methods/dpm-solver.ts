@@ -80,7 +80,7 @@ interface Multistep {
   readonly euler_at_final: boolean;
   readonly algorithm: Algorithm;
   readonly curvature?: PlanOptions["curvature"];
-  /** What the method integrates: x0 or epsilon. */
+  /** x0 or epsilon, whichever the method integrates. */
   readonly outputOf: (call: Call, level: SolverLevel) => Quantity;
 }
 
@@ -100,7 +100,7 @@ export function multistepPlan(
       const { i, x, history } = call;
       const { outputs, remembered } = lastOutputs(method.solver_order, method.outputOf(call, levels[i]!), history);
       const step = exponentialStep(method.algorithm, levels[i]!, levels[i + 1]!);
-      // Some noise levels end twice at the same: a step of no length, over which nothing has a slope.
+      // Some plans end twice at the same noise level. That step has length 0, and no slope over it.
       const highest = step.h === 0 ? 1 : multistepOrder(method, i, timesteps.length, sigmas.at(-1) === 0);
       const order = Math.min(outputs.length, highest);
       const terms = multistepTerms(step, levels.slice(i + 1 - order, i + 1).reverse(), outputs, method);
@@ -111,8 +111,8 @@ export function multistepPlan(
 }
 
 /**
- * The last outputs, newest first, and those to remember for the next step. What is not remembered need not be computed
- * on its own.
+ * The last outputs, newest first, and those to keep for the next step. An output that is not kept stays part of the
+ * sum.
  */
 export function lastOutputs(
   order: number,

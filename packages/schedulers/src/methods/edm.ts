@@ -90,10 +90,10 @@ abstract class EDMScheduler<Config extends object> extends BaseScheduler<Config>
   #spread(n: number): number[] {
     const { sigma_schedule, sigma_max, sigma_min, rho } = this.settings;
     if (sigma_schedule === "karras") return this.karras(n, sigma_max!, sigma_min!, rho);
-    return exponentialSigmas(n, sigma_min!, sigma_max!).reverse(); // Of one level, as published, the least.
+    return exponentialSigmas(n, sigma_min!, sigma_max!).reverse(); // As published, a single level is the lowest.
   }
 
-  /** What all plans here share; the first x has the variance of noise and of a picture. */
+  /** The parts that all plans here share. The first x has the variance of noise plus that of a picture. */
   protected scaling(sigmas: readonly number[]) {
     const { sigma_data, sigma_max } = this.settings;
     return {

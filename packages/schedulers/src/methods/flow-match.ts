@@ -147,7 +147,7 @@ export class FlowMatchHeunDiscreteScheduler extends FlowMatchScheduler<FlowMatch
       level: (i) => ({ alpha: 1 - sigmas[i]!, sigma: sigmas[i]! }),
       update: (call) => {
         const first = call.i - (call.i % 2);
-        // As published, noise is drawn in the second half, too, and has no use there.
+        // As published, the second call draws noise, too, and does not use it.
         const churned = churn({ ...call, i: first }, sigmas);
         const raised = sigmas.map((sigma, i) => (i === first ? churned.sigma : sigma));
         if (call.i > first) return heunStep(call, call.output, raised);

@@ -46,8 +46,8 @@ export class HeunDiscreteScheduler extends SigmaScheduler<HeunDiscreteConfig> {
 }
 
 /**
- * Call i of Heun's method, with the slope d there. Even calls: x' = x + h d. Odd calls, at the end of that step: the step
- * again from its start, x + h (d + d') / 2 (Karras et al. 2022, algorithm 1, lines 5 and 8).
+ * Call i of Heun's method, with the slope d there. Even calls: x' = x + h d. Odd calls, at the end of that step: the
+ * step again from its start, x + h (d + d') / 2 (Karras et al. 2022, algorithm 1, lines 5 and 8).
  */
 export function heunStep(
   { x, history, i }: { x: tf.Tensor; history: readonly tf.Tensor[]; i: number },

@@ -26,7 +26,7 @@ const DEFAULTS = { beta_start: 0.00085, beta_end: 0.012, beta_schedule: "scaled_
 export type LCMConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**
- * A scheduler for a network that was distilled to jump: it visits some of the timesteps of the sampler that taught it.
+ * A scheduler for a network that was distilled to jump. It visits some of the timesteps of its teacher's sampler.
  */
 export abstract class DistilledScheduler extends TrainedScheduler<LCMConfig> {
   static override readonly traits: SchedulerTraits = { network: "distilled", stochastic: true };
@@ -56,8 +56,8 @@ export abstract class DistilledScheduler extends TrainedScheduler<LCMConfig> {
 }
 
 /**
- * Latent consistency models (Luo et al. 2023, algorithm 3): the network says where a trajectory ends; noise is added to
- * go on from a lower level.
+ * Latent consistency models (Luo et al. 2023, algorithm 3): the network predicts where a trajectory ends; noise is
+ * added to go on from a lower level.
  */
 export class LCMScheduler extends DistilledScheduler {
   constructor(config: Partial<LCMConfig> = {}) {

@@ -14,10 +14,10 @@ const KEYS = [...BETA_KEYS, "skip_prk_steps", "set_alpha_to_one", "prediction_ty
 /** Keys of PNDMScheduler's config, all with defaults. */
 export type PNDMConfig = ConfigOf<(typeof KEYS)[number]>;
 
-/** One slope more than the rule looks back on: so long a history says that the run was resumed one call ago. */
+/** A history of one slope more than the rule needs: it marks a run that was resumed one call ago. */
 const RESUMED = [0, 1, 2];
 
-/** A call's part in the method: which step it belongs to, and what of that step it is. */
+/** The role of a call in the method: its step, and its place in that step. */
 interface Part {
   readonly kind: "runge-kutta" | "first" | "retry" | "multi-step";
   readonly from: number;

@@ -18,11 +18,9 @@ export type RePaintConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**
  * RePaint (Lugmayr et al. 2022, algorithm 1): inpainting with a network that never learnt to. Outside the hole x is the
- * noised picture; to make the two parts agree, the way down is walked again and again, with jumps back up by fresh
- * noise.
+ * noised picture; to make both parts agree, the method goes down again and again, with jumps back up by fresh noise.
  *
- * A plan's timesteps rise where it jumps back; the network's output is of no use there and may be anything of x's
- * shape.
+ * A plan's timesteps rise where it jumps back. The network's output is not used there: any tensor of x's shape will do.
  */
 export class RePaintScheduler extends TrainedScheduler<RePaintConfig> {
   static override readonly traits: SchedulerTraits = {

@@ -3,13 +3,13 @@ import { combine } from "../combine.js";
 import { type KeyedNoise, keyedNoise } from "./keyed-noise.js";
 import type { NoiseSource } from "./noise.js";
 
-/** Noise that is a path W(t): two samplers with different steps, given the same seed, feel the same noise. */
+/** Noise that is a path W(t): samplers with different steps get the same noise from the same seed. */
 export interface BrownianNoise extends NoiseSource {
   /** W(to) - W(from), of variance |to - from|; the caller owns it. */
   increment(shape: number[], from: number, to: number): tf.Tensor;
 }
 
-const DEPTH = 24; // Halvings: a path over [0, 1] is resolved to 6e-8, as far as float32 tells times apart.
+const DEPTH = 24; // Halvings: they resolve a path over [0, 1] to 6e-8, the precision of times in float32.
 
 /**
  * A Brownian path between two times (Li et al. 2020, virtual Brownian tree): W at the ends is drawn, and between two

@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { NoiseSource } from "./noise.js";
 import { threefry2x32 } from "./threefry.js";
 
-/** Plain random numbers, for code that handles data and not tensors. */
+/** Plain random numbers, for code that does not work on tensors. */
 export interface RandomNumbers {
   /** Uniform in [0, 1), a multiple of 2^-53. */
   uniform(): number;
@@ -95,7 +95,7 @@ class Stream implements KeyedNoise {
   }
 }
 
-/** The key of a substream: words and numbers never meet, nor do paths of different length. */
+/** The key of a substream: words never give the key of numbers, nor does a path that of a longer one. */
 function extendKey(key: Key, part: number | string): Key {
   if (typeof part === "number") {
     const number = requireSeed("A noise path", part);

@@ -37,7 +37,7 @@ describe("threefry2x32 with 20 rounds", () => {
 });
 
 describe("keyedNoise", () => {
-  it("draws the same numbers for the same seed, and others for another, 0 included", () => {
+  it("draws the same numbers for the same seed, and others for another seed; 0 is a seed, too", () => {
     const draw = (seed: number) => numbers(() => keyedNoise(seed).normal([3, 5]));
     expect(draw(0)).toEqual(draw(0));
     expect(new Set([0, 1, -1, 2 ** 40].map((seed) => draw(seed)[0])).size).toBe(4);
@@ -50,7 +50,7 @@ describe("keyedNoise", () => {
     expect(numbers(() => keyedNoise(7).normal([9])).slice(0, 4)).toEqual(first);
   });
 
-  it("has substreams that do not depend on what was drawn before, and never meet", () => {
+  it("has substreams that do not depend on earlier draws, and that differ from each other", () => {
     const noise = keyedNoise(7);
     const fresh = numbers(() => noise.at("step", 3).normal([4]));
     tf.dispose(noise.normal([100]));
@@ -69,7 +69,7 @@ describe("keyedNoise", () => {
     expect(drawn.every((x) => x >= 0 && x < 1)).toBe(true);
   });
 
-  it("refuses what is not a whole number", () => {
+  it("refuses seeds that are not whole numbers", () => {
     expect(() => keyedNoise(0.5)).toThrow("keyedNoise: 0.5 is not a safe whole number");
   });
 });
@@ -83,7 +83,7 @@ describe("permutation", () => {
 });
 
 describe("replayNoise", () => {
-  it("hands out what it was given, in order, and says when it runs out or does not fit", () => {
+  it("gives its tensors in order, and throws when they run out or do not fit", () => {
     tf.tidy(() => {
       const noise = replayNoise([tf.ones([2]), tf.zeros([3])]);
       expect([...noise.normal([2]).dataSync()]).toEqual([1, 1]);

@@ -1,6 +1,8 @@
 import type * as tf from "@tensorflow/tfjs";
 
-/** Where random tensors come from: a stream, each call goes on where the last stopped. The caller owns the results. */
+/**
+ * A source of random tensors. It is a stream: each call goes on where the last stopped. The caller owns the results.
+ */
 export interface NoiseSource {
   /** Standard normal numbers. */
   normal(shape: number[]): tf.Tensor;

@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { NoiseSource } from "./noise.js";
 
 /**
- * Noise that was drawn before, handed out again in order. Borrows the tensors; throws RangeError when they run out or
+ * Noise that was drawn before, in the same order. Borrows the tensors; throws RangeError when they run out or
  * do not fit.
  */
 export function replayNoise(tensors: readonly tf.Tensor[]): NoiseSource {

@@ -45,7 +45,7 @@ export interface ExponentialStep {
  * noise: what a constant m gives is alpha_t (1 - e^z), z = -k h; a slope u / h gives alpha_t (1 - phi1(z)), and a
  * curvature u^2 / (2 h^2) gives alpha_t (1/2 - phi2(z)), which vanishes with the step. Epsilon forms: the same with z =
  * h. The published code of the stochastic x0 form has -1/2 for 1/2, a slip of the sign; that weight goes to -alpha_t,
- * and leaves first order. Agreement with diffusers asks for it.
+ * and leaves first order. It is kept in order to agree with diffusers.
  */
 export function exponentialStep({ predicts, stochastic }: Algorithm, s: Level, t: Level): ExponentialStep {
   const h = t.lambda - s.lambda;

@@ -1,7 +1,7 @@
 /**
  * Integrals of the Lagrange polynomials of `nodes`: weight k is the integral of the polynomial that is 1 at node k and
- * 0 at the others, given the integrals of u^0, u^1, ... over the same stretch. What Adams-type methods weigh slopes
- * with.
+ * 0 at the others, given the integrals of u^0, u^1, ... over the same stretch. Adams-type methods weigh slopes with
+ * them.
  */
 export function lagrangeIntegrals(nodes: readonly number[], moments: readonly number[]): number[] {
   return nodes.map((node, k) => {

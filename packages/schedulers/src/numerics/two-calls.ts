@@ -1,8 +1,8 @@
 import type * as tf from "@tensorflow/tfjs";
 
 /**
- * A number per noise level, spread over calls at the start and the end of each step: the level that a step ends at is the
- * one that the next begins at, and gets two calls.
+ * A number per noise level, spread over calls at the start and the end of each step: the level that a step ends at is
+ * the one that the next begins at, and gets two calls.
  */
 export function atBothEnds(numbers: readonly number[], calls: number): number[] {
   return Array.from({ length: calls }, (_, i) => numbers[Math.ceil(i / 2)]!);
@@ -13,7 +13,7 @@ export function everySecond(calls: readonly unknown[]): number[] {
   return [...calls.keys()].filter((i) => i % 2 === 0);
 }
 
-/** What the first call of a step left for the second. */
+/** The tensors that the first call of a step leaves for the second. */
 export function requireFirstHalf(history: readonly tf.Tensor[], count: number, i: number): readonly tf.Tensor[] {
   if (history.length < count) {
     throw new RangeError(
