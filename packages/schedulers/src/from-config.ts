@@ -1,31 +1,7 @@
-import { CMStochasticIterativeScheduler } from "./methods/consistency.js";
-import { DDIMInverseScheduler } from "./methods/ddim-inverse.js";
-import { DDIMScheduler } from "./methods/ddim.js";
-import { DDPMScheduler } from "./methods/ddpm.js";
-import { DEISMultistepScheduler } from "./methods/deis.js";
-import { DPMSolverMultistepInverseScheduler } from "./methods/dpm-solver-inverse.js";
-import { DPMSolverSDEScheduler } from "./methods/dpm-solver-sde.js";
-import { DPMSolverSinglestepScheduler } from "./methods/dpm-solver-singlestep.js";
-import { DPMSolverMultistepScheduler } from "./methods/dpm-solver.js";
-import { EDMDPMSolverMultistepScheduler, EDMEulerScheduler } from "./methods/edm.js";
+import * as methods from "./methods/index.js";
 import { SchedulerConfigError } from "./errors.js";
-import { EulerAncestralDiscreteScheduler } from "./methods/euler-ancestral.js";
-import { EulerDiscreteScheduler } from "./methods/euler.js";
-import { FlowMatchEulerDiscreteScheduler, FlowMatchHeunDiscreteScheduler } from "./methods/flow-match.js";
-import { HeunDiscreteScheduler } from "./methods/heun.js";
-import { IPNDMScheduler } from "./methods/ipndm.js";
-import { KDPM2AncestralDiscreteScheduler, KDPM2DiscreteScheduler } from "./methods/kdpm2.js";
-import { LCMScheduler } from "./methods/lcm.js";
-import { LMSDiscreteScheduler } from "./methods/lms.js";
-import { PNDMScheduler } from "./methods/pndm.js";
-import { RePaintScheduler } from "./methods/repaint.js";
-import { SASolverScheduler } from "./methods/sa-solver.js";
 import type { Scheduler } from "./scheduler.js";
-import { ScoreSdeVeScheduler, ScoreSdeVpScheduler } from "./methods/score-sde.js";
 import type { SchedulerTraits } from "./traits.js";
-import { TCDScheduler } from "./methods/tcd.js";
-import { UnCLIPScheduler } from "./methods/unclip.js";
-import { UniPCMultistepScheduler } from "./methods/unipc.js";
 
 /** A class of schedulers: built from a config, and with traits that hold for the default one. */
 export interface SchedulerClass {
@@ -34,37 +10,7 @@ export interface SchedulerClass {
 }
 
 /** The classes that {@link schedulerFromConfig} knows, by `_class_name`. */
-export const schedulerClasses: Readonly<Record<string, SchedulerClass>> = {
-  CMStochasticIterativeScheduler,
-  DDIMInverseScheduler,
-  DDIMScheduler,
-  DDPMScheduler,
-  DEISMultistepScheduler,
-  DPMSolverMultistepInverseScheduler,
-  DPMSolverMultistepScheduler,
-  DPMSolverSDEScheduler,
-  DPMSolverSinglestepScheduler,
-  EDMDPMSolverMultistepScheduler,
-  EDMEulerScheduler,
-  EulerAncestralDiscreteScheduler,
-  EulerDiscreteScheduler,
-  FlowMatchEulerDiscreteScheduler,
-  FlowMatchHeunDiscreteScheduler,
-  HeunDiscreteScheduler,
-  IPNDMScheduler,
-  KDPM2AncestralDiscreteScheduler,
-  KDPM2DiscreteScheduler,
-  LCMScheduler,
-  LMSDiscreteScheduler,
-  PNDMScheduler,
-  RePaintScheduler,
-  SASolverScheduler,
-  ScoreSdeVeScheduler,
-  ScoreSdeVpScheduler,
-  TCDScheduler,
-  UnCLIPScheduler,
-  UniPCMultistepScheduler,
-};
+export const schedulerClasses: Readonly<Record<string, SchedulerClass>> = { ...methods };
 
 /** Their names. */
 export const schedulerNames: readonly string[] = Object.keys(schedulerClasses);
