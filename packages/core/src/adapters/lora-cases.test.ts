@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import type { Model } from "../models/model.js";
 import type { Parameter } from "../nn/parameter.js";
@@ -19,6 +19,8 @@ const { cases, refused } = JSON.parse(readFileSync(fixturePath("lora-cases/meta.
   refused: Record<string, { why: string }>;
 };
 const caseFile = (name: string) => fixturePath(`lora-cases/${name}.safetensors`);
+
+const warned = jest.spyOn(console, "warn").mockImplementation(() => {});
 
 let models: { unet: Model; text_encoder: Model };
 let loras: LoraSet;
@@ -165,18 +167,29 @@ it.each(Object.entries(refused))("%s is refused before any weight changes", asyn
 });
 
 it("lists what is not used, and the words that were learned along; strict refuses the former", async () => {
+  warned.mockClear();
   expect(await loras.load(caseFile("bundle-emb"))).toEqual({ unused: [], words: ["mystyle"] });
   loras.unload();
   const unused = [
     "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_q.alpha",
     "lora_unet_down_blocks_7_attentions_0_proj_in.alpha",
   ];
+  expect(warned.mock.calls.join()).toMatch(/holds words for prompts: mystyle. .*loadTextualInversion/);
+  warned.mockClear();
   const loaded = await loras.load(caseFile("orphan-alpha"));
+  expect(warned).toHaveBeenCalledTimes(1);
+  for (const name of unused) expect(warned.mock.calls.join()).toContain(name);
+  expect(warned.mock.calls.join()).toContain("2 of its tensors change nothing in these networks");
   expect({ ...loaded, unused: loaded.unused.sort() }).toEqual({ unused, words: [] });
   loras.unload();
   const strict = await loras.load(caseFile("orphan-alpha"), { strict: true }).catch((reason: unknown) => reason);
   expect(strict).toBeInstanceOf(WeightsMismatchError);
   for (const name of unused) expect((strict as Error).message).toContain(name);
+  warned.mockClear();
   await loras.load(caseFile("lora"), { strict: true });
   loras.unload();
+  expect(warned).not.toHaveBeenCalled();
+  const alone = new LoraSet({ unet: models.unet });
+  expect((await alone.load(caseFile("lora"))).unused.length).toBe(3); // Those of the text encoder.
+  alone.unload();
 });

@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from "@jest/globals";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { FakeHub } from "../hub/testing/fake-hub.js";
 import { CLIPTextModel } from "../models/clip/clip-text-model.js";
@@ -107,7 +107,10 @@ describe("What a LoRA's product is multiplied by", () => {
 
   it("is what adapter_config.json says, for the files of PEFT's own, which do not name their network", async () => {
     const path = await write("adapter_model.safetensors", "base_model.model.");
+    const warned = jest.spyOn(console, "warn").mockImplementation(() => {});
     expect(await factors(path)).toEqual([1, 1]);
+    expect(warned.mock.calls.join()).toMatch(/There is no .*adapter_config.json/);
+    warned.mockRestore();
     const config = {
       peft_type: "LORA",
       bias: "none",

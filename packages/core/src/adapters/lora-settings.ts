@@ -1,4 +1,5 @@
 import { fileExists, localPath, readText } from "../platform/files.js";
+import { warn } from "../platform/warn.js";
 import { WeightsFormatError } from "../weights/errors.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
 import type { SafetensorsFile } from "../weights/safetensors.js";
@@ -86,14 +87,16 @@ const PEFT_FILE = /(^|[/\\])adapter_model\.safetensors(?=$|[?#])/;
 
 /**
  * The settings beside a file of PEFT's own, `adapter_model.safetensors`, wherever that is: a path, a file: address, or
- * on a server. undefined for any other file, and where there are none.
+ * on a server. undefined for any other file, and, with a warning, where there are none.
  */
 export async function settingsBeside(from: BytesFrom): Promise<LoraSettings | undefined> {
   if (typeof from !== "string" && !(from instanceof URL)) return undefined;
   const place = await localPath(from);
   if (!PEFT_FILE.test(place)) return undefined;
   const config = place.replace(PEFT_FILE, "$1adapter_config.json");
-  return (await fileExists(config)) ? parsed(config, await readText(config)) : undefined;
+  if (await fileExists(config)) return parsed(config, await readText(config));
+  warn(`There is no ${config}, which has the alpha of this LoRA; it is added as if alpha were the rank.`);
+  return undefined;
 }
 
 function parsed(name: string, text: string): LoraSettings {

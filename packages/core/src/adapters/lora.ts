@@ -1,4 +1,5 @@
 import { namedParameters, type Parameter } from "../nn/parameter.js";
+import { warn } from "../platform/warn.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
 import { openSafetensors } from "../weights/safetensors.js";
 import { addOnFile, type AddOnFileOptions } from "./add-on-file.js";
@@ -69,7 +70,7 @@ export class LoraSet {
    * Adds a LoRA: a safetensors file of any form that docs/models.md lists, the folder that holds it, or its name on the
    * hub. All of the file is checked before a weight changes.
    *
-   * @returns what else the file holds, which is not used
+   * @returns what else the file holds, of which one warning tells
    * @throws WeightsMismatchError listing tensors without a counterpart, of another shape or of a method that is not
    *   known, and where nothing of the file is used; WeightsFormatError for settings of PEFT that are not known;
    *   RangeError on a name that is taken or a wrong scale
@@ -90,6 +91,8 @@ export class LoraSet {
         const own = changesOf(network, changes);
         if (own.size > 0) this.#of(network).add(name, scale, own);
       }
+      const idle = idleWarning(unused, words);
+      if (idle !== undefined) warn(`${file.name}: ${idle}`);
       return { unused, words };
     } finally {
       await file.close();
@@ -152,6 +155,20 @@ export class LoraSet {
     if (!this.#present(models).some((network) => network.has(name))) return;
     throw new RangeError(`A LoRA "${name}" is in already; give this one another name.`);
   }
+}
+
+/** A warning lists so many names; a LoRA for two networks, loaded into one, may have hundreds. */
+const MOST_NAMES = 10;
+
+function idleWarning(unused: readonly string[], words: readonly string[]): string | undefined {
+  const shown = unused.slice(0, MOST_NAMES).join(", ");
+  const more = unused.length > MOST_NAMES ? ` and ${unused.length - MOST_NAMES} more` : "";
+  const sentences = [
+    unused.length > 0 && `${unused.length} of its tensors change nothing in these networks: ${shown}${more}.`,
+    words.length > 0 &&
+      `It also holds words for prompts: ${words.slice(0, MOST_NAMES).join(", ")}. To use them, give the file to loadTextualInversion.`,
+  ].filter((sentence) => sentence !== false);
+  return sentences.length > 0 ? sentences.join(" ") : undefined;
 }
 
 function networksOf(models: LoraModels): object[] {

@@ -84,6 +84,33 @@ it("refuses words that are known or not given, and vectors of another width, and
   expect(pipeline.parts.textEncoder.config.vocab_size).toBe(vocab_size);
 });
 
+it("teaches the words in the file of a LoRA, all or the one that is named", async () => {
+  const bundle = fixturePath("lora-cases/bundle-emb.safetensors");
+  const { vocab_size: first } = pipeline.parts.textEncoder.config;
+  await pipeline.loadTextualInversion(bundle);
+  const ids = (text: string) => pipeline.parts.tokenizer.encode(text).slice(0, 5);
+  expect(ids("a mystyle cat").slice(2, 4)).toEqual([first, first + 1]);
+  expect(pipeline.parts.textEncoder.config.vocab_size).toBe(first + 2);
+  const vectors = (count: number, value: number) =>
+    ({ dtype: "F32", shape: [count, 16], data: new Float32Array(16 * count).fill(value) }) as const;
+  const several = await encodeSafetensors({
+    "bundle_emb.<one>.clip_l": vectors(1, 1),
+    "bundle_emb.v1.5-look.string_to_param.*": vectors(2, 2),
+  });
+  await expect(pipeline.loadTextualInversion(several, "<third>")).rejects.toThrow("it has <one>, v1.5-look");
+  await pipeline.loadTextualInversion(several);
+  expect(ids("<one> v1.5-look").slice(1, 4)).toEqual([first + 2, first + 3, first + 4]);
+  const table = pipeline.parts.textEncoder.parameters().get("text_model.embeddings.token_embedding.weight")!;
+  expect([...table.slice([first + 2, 0], [3, 1]).dataSync()]).toEqual([1, 2, 2]);
+  await pipeline.loadTextualInversion(bundle, "<renamed>");
+  expect(ids("<renamed>").slice(1, 3)).toEqual([first + 5, first + 6]);
+  const output = await encodeSafetensors({
+    "bundle_emb.a.clip_l": vectors(1, 1),
+    "bundle_emb.a.clip_l_out": vectors(1, 1),
+  });
+  await expect(pipeline.loadTextualInversion(output)).rejects.toThrow("bundle_emb.a.clip_l_out is added to");
+});
+
 it("does not read ids that are outside the vocabulary", () => {
   const ids = tf.tensor2d([[0, 49408]], undefined, "int32");
   expect(() => pipeline.parts.textEncoder.forward(ids)).toThrow(

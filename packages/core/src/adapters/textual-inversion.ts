@@ -7,13 +7,17 @@ import type { BytesFrom } from "../weights/open-bytes.js";
 import { float32 } from "../weights/parameters.js";
 import { openSafetensors, type SafetensorsFile } from "../weights/safetensors.js";
 import { addOnFile, type AddOnFileOptions } from "./add-on-file.js";
+import { bundledWord } from "./bundled-words.js";
 
 /** What learns a new word, and which. */
 export interface TextualInversionOptions extends AddOnFileOptions {
   tokenizer: CLIPTokenizer;
   /** Grows by as many tokens as the word has vectors. */
   textEncoder: CLIPTextModel | CLIPTextModelWithProjection;
-  /** The word, as it will stand in prompts. Default: the name that the file itself gives it. */
+  /**
+   * The word, as it will stand in prompts. Default: the name that the file itself gives it, or all words of a LoRA's
+   * file.
+   */
   token?: string;
 }
 
@@ -22,8 +26,9 @@ const NAMELESS = new Set(["emb_params", "clip_l", "clip_g"]);
 
 /**
  * Textual inversion (Gal et al. 2023): a new word for a text encoder, one or several vectors learned from pictures.
- * Reads files of diffusers (`{ "<token>": vector or vectors }`), of AUTOMATIC1111 (`emb_params`) and SDXL's (`clip_l`,
- * `clip_g`: the one of the encoder's width); the file, the folder that holds it, or its name on the hub.
+ * Reads files of diffusers (`{ "<token>": vector or vectors }`), of AUTOMATIC1111 (`emb_params`), SDXL's (`clip_l`,
+ * `clip_g`: the one of the encoder's width), and LoRAs with words in them (`bundle_emb.NAME.…`); the file, the folder
+ * that holds it, or its name on the hub.
  *
  * @returns the tokenizer that knows the word; the one given does not change
  * @throws WeightsMismatchError if the file has no vectors of the encoder's width; RangeError without a word, or for one
@@ -46,30 +51,61 @@ export async function readTextualInversion(
   const file = await openSafetensors(await addOnFile(from, where));
   try {
     const { hidden_size: width, vocab_size: first } = textEncoder.config;
-    const stored = vectorsOfWidth(file, width);
-    const word = token ?? (NAMELESS.has(stored) ? undefined : stored);
-    if (word === undefined) {
-      throw new RangeError(`${file.name} does not name its word; give one, such as { token: "<my-style>" }.`);
+    const words = wordsOf(file, width, token);
+    const numbers: Float32Array[] = [];
+    let [taught, next] = [tokenizer, first];
+    for (const [word, stored] of words) {
+      const vectors = float32(await file.read(stored));
+      const ids = Array.from({ length: vectors.length / width }, (_, i) => next + i);
+      taught = taught.withToken(word, ids);
+      next += ids.length;
+      numbers.push(vectors);
     }
-    const numbers = float32(await file.read(stored));
-    const count = numbers.length / width;
-    const taught = tokenizer.withToken(
-      word,
-      Array.from({ length: count }, (_, i) => first + i),
-    );
-    const teach = () => tf.tidy(() => textEncoder.text_model.addTokens(tf.tensor2d(numbers, [count, width])));
+    const teach = () =>
+      tf.tidy(() => {
+        const vectors = numbers.map((each) => tf.tensor2d(each, [each.length / width, width]));
+        textEncoder.text_model.addTokens(tf.concat(vectors));
+      });
     return { tokenizer: taught, teach };
   } finally {
     await file.close();
   }
 }
 
-function vectorsOfWidth({ name, tensors }: SafetensorsFile, width: number): string {
-  const fitting = [...tensors].filter(
+/** Which tensor is which word's, for an encoder of this width. */
+function wordsOf(file: SafetensorsFile, width: number, token: string | undefined): [word: string, stored: string][] {
+  const bundled = new Map<string, string[]>();
+  for (const stored of file.tensors.keys()) {
+    const found = bundledWord(stored);
+    if (found) bundled.set(found.word, [...(bundled.get(found.word) ?? []), stored]);
+  }
+  if (bundled.size === 0) {
+    const stored = vectorsOfWidth(file, [...file.tensors.keys()], width);
+    const word = token ?? (NAMELESS.has(stored) ? undefined : stored);
+    if (word !== undefined) return [[word, stored]];
+    throw new RangeError(`${file.name} does not name its word; give one, such as { token: "<my-style>" }.`);
+  }
+  const outputs = [...bundled.values()].flat().filter((stored) => stored.endsWith("_out"));
+  if (outputs.length > 0) {
+    throw new WeightsMismatchError(
+      `${file.name}: ${outputs.join(", ")} is added to what the text encoder returns, which is not done here. Learn the word without it.`,
+    );
+  }
+  const words = [...bundled].map(([word, names]): [string, string] => [word, vectorsOfWidth(file, names, width)]);
+  if (token === undefined) return words;
+  const own = words.filter(([word]) => word === token);
+  if (own.length > 0) return own;
+  if (words.length === 1) return [[token, words[0]![1]]];
+  throw new RangeError(`${file.name} has no word ${token}; it has ${[...bundled.keys()].join(", ")}.`);
+}
+
+function vectorsOfWidth({ name, tensors }: SafetensorsFile, names: readonly string[], width: number): string {
+  const candidates = names.map((key) => [key, tensors.get(key)!] as const);
+  const fitting = candidates.filter(
     ([, { dtype, shape }]) => isFloat(dtype) && shape.at(-1) === width && shape.length <= 2 && shape[0]! > 0,
   );
   if (fitting.length === 1) return fitting[0]![0];
-  const found = [...tensors].map(([key, { dtype, shape }]) => `${key} [${shape.join(", ")}] ${dtype}`);
+  const found = candidates.map(([key, { dtype, shape }]) => `${key} [${shape.join(", ")}] ${dtype}`);
   throw new WeightsMismatchError(
     `${name}: expected one tensor [${width}] or [n, ${width}], of floats, the text encoder's width; it has ${found.slice(0, 5).join(", ") || "none"}` +
       `${found.length > 5 ? ` and ${found.length - 5} more` : ""}. It was learned with another model, or is no textual inversion.`,
