@@ -16,6 +16,19 @@ export interface CheckpointPart extends TensorTotals {
   variant?: string;
 }
 
+/** What a LoRA is, or a relative of it. */
+export interface LoraFacts {
+  /** LoRA, LoHa, LoKr, DoRA, full difference; "(not read)" behind those that cannot be loaded here. */
+  methods: string[];
+  /** How many layers it changes. */
+  modules: number;
+  ranks: number[];
+  /** Those of the first few layers that have one, and of the settings in the file. */
+  alphas: number[];
+  /** Words for prompts that were learned along. */
+  words: string[];
+}
+
 /** What is known of a checkpoint without reading its weights. */
 export interface CheckpointReport {
   kind: CheckpointKind;
@@ -27,6 +40,8 @@ export interface CheckpointReport {
   pictureSize?: number;
   /** Input channels of the UNet: 4, or 9 for inpainting. */
   inChannels?: number;
+  /** Of a LoRA. */
+  lora?: LoraFacts;
   /** Other facts: averaged weights, the rank of a LoRA, … */
   notes: string[];
 }

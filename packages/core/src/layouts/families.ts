@@ -120,6 +120,19 @@ export const FAMILIES: Readonly<Record<CheckpointFamily, FamilyLayout>> = {
   },
 };
 
+/** Width of the text states that cross-attention reads in each family. */
+const CONTEXT_WIDTHS: Readonly<Record<number, CheckpointFamily>> = {
+  768: "sd1",
+  1024: "sd2",
+  1280: "sdxl-refiner",
+  2048: "sdxl",
+};
+
+/** The family whose UNet reads text states of this width. */
+export function familyOfWidth(width: number | undefined): CheckpointFamily | undefined {
+  return width === undefined ? undefined : CONTEXT_WIDTHS[width];
+}
+
 /**
  * The family of a single file, from the names of its tensors.
  *

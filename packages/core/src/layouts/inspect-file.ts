@@ -1,22 +1,17 @@
 import type { SafetensorsFile } from "../weights/safetensors.js";
 import type { TensorInfo } from "../weights/safetensors-header.js";
-import { type CheckpointFamily, checkpointFamily, FAMILIES, UNET_PREFIX, VAE_PREFIXES } from "./families.js";
+import {
+  type CheckpointFamily,
+  checkpointFamily,
+  FAMILIES,
+  familyOfWidth,
+  UNET_PREFIX,
+  VAE_PREFIXES,
+} from "./families.js";
+import { isLora, loraReport } from "./inspect-lora.js";
 import type { CheckpointPart, CheckpointReport } from "./checkpoint-report.js";
 import { pictureSizeOf, predictionOf } from "./prediction.js";
 import { totalsOf } from "./tensor-totals.js";
-
-/** Width of the text states that cross-attention reads in each family. */
-const CONTEXT_WIDTHS: Readonly<Record<number, CheckpointFamily>> = {
-  768: "sd1",
-  1024: "sd2",
-  1280: "sdxl-refiner",
-  2048: "sdxl",
-};
-
-/** The family whose UNet reads text states of this width. */
-export function familyOfWidth(width: number | undefined): CheckpointFamily | undefined {
-  return width === undefined ? undefined : CONTEXT_WIDTHS[width];
-}
 
 /** Patterns of tensor names that identify a lone network, and the network's name. */
 const NETWORKS: readonly [RegExp, string][] = [
@@ -25,13 +20,12 @@ const NETWORKS: readonly [RegExp, string][] = [
   [/^(first_stage_model\.|vae\.)?decoder\.(conv_in|up|up_blocks)\./, "vae"],
   [/^text_model\.|^(text_model\.)?embeddings\.token_embedding|^encoder\.layers\.\d+\.self_attn\./, "text_encoder"],
 ];
-const LORA = /^lora_(unet|te\d?)_|[._]lora\.(down|up)\.|\.lora_(A|B|down|up)\.|\.lora_linear_layer\./;
 const EMBEDDING = /^(emb_params|clip_[lg]|<.*>|string_to_param.*|[^.]+)$/;
 
 /** Inspects one safetensors file, by the names of its tensors. Borrows the file. */
 export async function inspectFile(file: SafetensorsFile): Promise<CheckpointReport> {
   const names = [...file.tensors.keys()];
-  if (names.some((name) => LORA.test(name))) return loraReport(file);
+  if (isLora(names)) return loraReport(file);
   if (names.some((name) => name.startsWith(UNET_PREFIX))) return singleFileReport(file);
   const network = NETWORKS.find(([pattern]) => names.some((name) => pattern.test(name)));
   const whole = totalsOf(file.tensors.values());
@@ -89,26 +83,6 @@ function familyOrNone(file: SafetensorsFile): CheckpointFamily | undefined {
 function contextWidth(tensors: SafetensorsFile["tensors"]): number | undefined {
   for (const [name, { shape }] of tensors) if (/attn2[._]to_k\.weight$/.test(name)) return shape[1];
   return undefined;
-}
-
-function loraReport({ tensors }: SafetensorsFile): CheckpointReport {
-  const downs = [...tensors].filter(([name]) =>
-    /(lora_A(\.\w+)?|lora_down|lora\.down|layer\.down)\.weight$/.test(name),
-  );
-  const ranks = [...new Set(downs.map(([, { shape }]) => shape[0]))].sort((a, b) => a! - b!);
-  const partOf = (name: string) =>
-    /^(lora_te2_|text_encoder_2\.)/.test(name)
-      ? "text_encoder_2"
-      : /^(lora_te1?_|text_encoder\.)/.test(name)
-        ? "text_encoder"
-        : "unet";
-  const parts = ["unet", "text_encoder", "text_encoder_2"].flatMap((part): CheckpointPart[] => {
-    const infos = [...tensors].filter(([name]) => partOf(name) === part).map(([, info]) => info);
-    return infos.length > 0 ? [{ name: part, ...totalsOf(infos) }] : [];
-  });
-  const width = downs.find(([name]) => /attn2[._](processor\.)?to_k/.test(name))?.[1].shape[1];
-  const notes = [`Changes ${downs.length} layers, at rank ${ranks.join(", ") || "?"}.`];
-  return { kind: "lora", family: familyOfWidth(width), parts, notes };
 }
 
 function embeddingReport({ tensors }: SafetensorsFile): CheckpointReport {

@@ -176,6 +176,33 @@ describe("Inspecting a checkpoint", () => {
     expect([kind, parts[0]!.name]).toEqual(["network", "text_encoder"]);
   });
 
+  it.each<[string, object, string]>([
+    ["lora", { methods: ["LoRA"], modules: 2, ranks: [4], words: [] }, "Changes 2 layers, at rank 4."],
+    ["loha", { methods: ["LoHa"], modules: 6, ranks: [2, 4] }, "Changes 6 layers by LoHa, at rank 2, 4."],
+    ["lokr", { methods: ["LoKr"], modules: 6, ranks: [2] }, "Changes 6 layers by LoKr, at rank 2."],
+    ["dora-kohya", { methods: ["DoRA"], modules: 6 }, "Changes 6 layers by DoRA, at rank 2, 4."],
+    ["dora-peft", { methods: ["DoRA"], modules: 5, alphas: [] }, "Changes 5 layers by DoRA, at rank 2, 4."],
+    ["norm", { methods: ["LoRA", "full difference"] }, "Changes 4 layers by LoRA, full difference, at rank 4."],
+    ["comfy-names", { methods: ["LoRA"], modules: 6 }, "Changes 6 layers, at rank 4."],
+    ["bundle-emb", { modules: 2, words: ["mystyle"] }, "Changes 2 layers, at rank 4."],
+  ])("says the method, layers, ranks and words of %s", async (name, lora, note) => {
+    const before = tf.memory().numTensors;
+    const report = await inspectCheckpoint(fixturePath(`lora-cases/${name}.safetensors`));
+    expect(report).toMatchObject({ kind: "lora", lora });
+    expect(report.notes[0]).toBe(note);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it("reads the alphas of a LoRA, and tells what it cannot load", async () => {
+    const kohya = await inspectCheckpoint(fixturePath("lora/kohya/pytorch_lora_weights.safetensors"));
+    expect(kohya.lora!.alphas).toEqual([2]);
+    const settings = { lora_adapter_metadata: '{"unet.lora_alpha": 8}' };
+    const stated = headerOnly({ "unet.conv_in.lora_A.weight": [0, 4], "unet.conv_in.lora_B.weight": [0, 4] }, settings);
+    expect((await inspectCheckpoint(stated)).lora!.alphas).toEqual([8]);
+    const oft = headerOnly({ "lora_unet_conv_in.oft_blocks": [0, 4] });
+    expect((await inspectCheckpoint(oft)).lora!.methods).toEqual(["OFT (not read)"]);
+  });
+
   it("tells a LoRA's and an embedding's family by the width of the text it reads", async () => {
     const lora = headerOnly({
       "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k.lora_down.weight": [0, 2048],
