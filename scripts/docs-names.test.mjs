@@ -13,8 +13,9 @@ const documents = execFileSync("git", ["ls-files", "*.md"], { cwd: root, encodin
 const named = (pattern) =>
   documents.flatMap((file) => [...read(file).matchAll(pattern)].map(([, name]) => ({ file, name })));
 
-/** Compiled files and folders are not there before a build; what they are made of is. */
+/** Compiled files are not there before a build, but their sources are. A name in capitals is the reader's to choose. */
 const exists = (path) =>
+  /\/[A-Z]+\.mjs$/.test(path) ||
   existsSync(join(root, path)) ||
   /(^|\/)dist$/.test(path) ||
   existsSync(join(root, path.replace("/dist/", "/").replace(/\.js$/, ".ts")));
