@@ -1,7 +1,7 @@
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import * as tf from "@tensorflow/tfjs";
-import { decodePng, ImageError, outpaintCanvas } from "@tfjs-diffusion/core";
+import { decodeImage, decodeMask, ImageError, outpaintCanvas } from "@tfjs-diffusion/core";
 import { type Borders } from "@tfjs-diffusion/core/pipelines";
 import { fromCaller } from "../options/from-caller.js";
 import { modelFrom } from "../options/model-from.js";
@@ -12,18 +12,28 @@ import { shippedFolder } from "../options/shipped.js";
 export type Size = Pick<PictureArguments, "width" | "height">;
 
 /**
- * Reads a PNG file, scaled to the width and height that are asked for: [H, W, 3] in [0, 1]. The caller owns it.
+ * Reads a PNG, JPEG or WebP file, scaled to the width and height that are asked for: [H, W, 3] in [0, 1]. The caller
+ * owns it.
  *
  * @throws ImageError for what cannot be read
  */
 export async function readPicture(path: string, size: Size): Promise<tf.Tensor3D> {
-  const bytes = await readFile(fromCaller(path)).catch((error: Error) => {
-    throw new ImageError(`${path} cannot be read (${error.message}).`, { cause: error });
-  });
-  const picture = await decodePng(bytes).catch((error: Error) => {
-    throw new ImageError(`${path}: ${error.message} Save it as PNG.`, { cause: error });
-  });
+  const picture = await decoded(path, decodeImage);
   return scaled(picture, size, (x, to) => tf.image.resizeBilinear(x, to, false, true));
+}
+
+/** Looks first whether it is a file: a pipe may give nothing for ever, and a device may never end. */
+async function decoded(path: string, decode: typeof decodeImage): Promise<tf.Tensor3D> {
+  const file = fromCaller(path);
+  try {
+    if (!(await stat(file)).isFile()) throw new Error("it is no file");
+    return await decode(await readFile(file));
+  } catch (error) {
+    const { message } = error as Error;
+    throw new ImageError(error instanceof ImageError ? `${path}: ${message}` : `${path} cannot be read (${message}).`, {
+      cause: error,
+    });
+  }
 }
 
 /** What the portraits were trained on, in pixels, and of what their autoencoder takes multiples. */
@@ -45,12 +55,10 @@ async function sizeFor({ model, image, width, height }: PictureArguments): Promi
   return { height: scaled(pictureHeight), width: scaled(pictureWidth) };
 }
 
-/** Reads a mask, [H, W, 1]: the mean of the three colours. The caller owns it. */
-async function readMask(path: string, size: Size): Promise<tf.Tensor3D> {
-  const picture = await readPicture(path, {});
-  const mask = tf.tidy(() => picture.mean<tf.Tensor3D>(2, true));
-  picture.dispose();
-  return scaled(mask, size, (x, to) => tf.image.resizeNearestNeighbor(x, to, false, true));
+/** Reads a mask, [H, W, 1], scaled to its picture; `decodeMask` says what is drawn anew. The caller owns it. */
+async function readMask(path: string, [height, width]: readonly number[]): Promise<tf.Tensor3D> {
+  const mask = await decoded(path, decodeMask);
+  return scaled(mask, { height, width }, (x, to) => tf.image.resizeNearestNeighbor(x, to, false, true));
 }
 
 /** Takes the picture over. */
@@ -78,7 +86,7 @@ export async function readCanvas(args: PictureArguments): Promise<Canvas> {
   const image = await readPicture(args.image, size);
   try {
     if (args.outpaint) return grown(image, args.outpaint);
-    return args.mask === undefined ? { image } : { image, mask: await readMask(args.mask, size) };
+    return args.mask === undefined ? { image } : { image, mask: await readMask(args.mask, image.shape) };
   } catch (error) {
     image.dispose();
     throw error;

@@ -112,7 +112,7 @@ export const EDIT_HELP = `Draws a picture anew: all of it, where a mask is white
 ${MODELS}
 
   --strength N                 0 to 1: how much is drawn anew (default 0.8; with --mask or --outpaint 1)
-  --mask FILE.png              draw anew where this picture of the same size is white
+  --mask FILE.png              draw anew where this picture is white, or where it is painted on a transparent layer
   --outpaint N|T,R,B,L         grow the picture by N pixels on all sides, or by these at its top, right, bottom and left
   --mask-blur N                fade the new into the old over so many pixels
   --no-paste                   do not put the picture's own pixels back outside the mask
