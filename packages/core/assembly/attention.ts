@@ -1,5 +1,5 @@
 // Attention without its matrix of scores: a few queries at a time against all keys, so that their scores stay in the
-// second-level cache. The gradient computes them anew (Dao et al. 2022, from blocks of queries only).
+// second-level cache. The gradient computes them again (Dao et al. 2022, from blocks of queries only).
 import { exponential } from "./lib/exponential";
 import { sumLanes } from "./lib/lanes";
 import {
@@ -23,7 +23,8 @@ function blockRows(queries: i32, keys: i32): i32 {
 }
 
 /**
- * Bytes from one query's scores to the next one's: an odd number of cache lines, lest rows share a place in the cache.
+ * Bytes from one query's scores to the next one's: an odd number of cache lines, so that rows do not compete for the
+ * same place in the cache.
  */
 function scoreRow(keys: i32): usize {
   return (<usize>(((((keys + 7) & ~7) * 4 + 63) >> 6) | 1)) << 6;
@@ -125,7 +126,7 @@ function scaleBy(at: usize, bytes: usize, scale: f32): void {
 function softmaxRow(scores: usize, count: i32, statistics: usize): void {
   const end = endOfRow(scores, count, -Infinity);
   let most = v128.load(scores);
-  // pmax: twice as fast as max, and where it overlooks a NaN, the sum still finds it.
+  // pmax is twice as fast as max. Where it misses a NaN, the sum still finds it.
   for (let at = scores; at < end; at += 16) most = f32x4.pmax(most, v128.load(at));
   let largest = max(f32x4.extract_lane(most, 0), f32x4.extract_lane(most, 1));
   largest = max(largest, max(f32x4.extract_lane(most, 2), f32x4.extract_lane(most, 3)));
@@ -144,7 +145,7 @@ function softmaxRow(scores: usize, count: i32, statistics: usize): void {
   store<f32>(statistics, 1 / sum, 4);
 }
 
-/** Where the row's last whole vector ends; what of it is beyond `count` numbers becomes `filler`. */
+/** The end of the row's last whole vector, in which the numbers after the first `count` of the row become `filler`. */
 function endOfRow(row: usize, count: i32, filler: f32): usize {
   for (let i = count; (i & 3) !== 0; i++) store<f32>(row + <usize>i * FLOAT, filler);
   return row + <usize>((count + 3) & ~3) * FLOAT;

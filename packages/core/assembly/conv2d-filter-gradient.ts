@@ -18,7 +18,7 @@ function stripRows(outHeight: i32, outWidth: i32): i32 {
   return min(outHeight, max(1, STRIP_PIXELS / outWidth));
 }
 
-/** Bytes of scratch that {@link conv2dFilterGradient} needs for so many `channels` of the input. */
+/** Bytes of scratch that {@link conv2dFilterGradient} needs for `channels` channels of the input. */
 export function conv2dFilterGradientScratch(
   inWidth: i32,
   channels: i32,

@@ -1,5 +1,5 @@
 // Convolution, and its gradient with respect to the input, without unfolding the input (no im2col): a strip of rows
-// is repacked by channel, zeros around it, so that 4 neighbouring output pixels read 4 consecutive numbers.
+// is repacked by channel, with zeros around it, so that 4 neighbouring output pixels read 4 consecutive numbers.
 import {
   addOuterProducts,
   packColumns,
@@ -12,7 +12,7 @@ import {
 } from "./lib/outer-products";
 
 const FLOAT: usize = 4;
-/** Bytes of repacked input that are gone through for every panel of the filter: they stay in the second-level cache. */
+/** Bytes of repacked input that are read for every panel of the filter: they stay in the second-level cache. */
 const STRIP_BYTES: i32 = 1 << 17;
 
 /** Output rows of a strip. */
@@ -28,7 +28,10 @@ function phaseColumns(outWidth: i32, filterWidth: i32, strideX: i32): i32 {
   return ((outWidth + 3) & ~3) + (filterWidth - 1) / strideX;
 }
 
-/** Bytes from channel to channel of a strip; an odd number of cache lines, lest channels share a place in the cache. */
+/**
+ * Bytes from channel to channel of a strip: an odd number of cache lines, so that channels do not compete for the same
+ * place in the cache.
+ */
 function planeBytes(inRows: i32, phaseColumns: i32, strideX: i32): usize {
   return (((inRows * phaseColumns * strideX * 4 + 63) >> 6) | 1) << 6;
 }
@@ -53,7 +56,7 @@ export function conv2dScratch(
 /**
  * output[b, y, x, o] = sum over ky, kx, i of input[b, y*strideY + ky - top, x*strideX + kx - left, i] filter[ky, kx, i,
  * o], input 0 outside. With `turned`, `filter` is [ky, kx, o, i] and is turned by 180 degrees: the convolution that
- * takes the gradient of an output back to its input. `bias` [o] is added, unless it is 0. All dense.
+ * takes the gradient of an output back to its input. `bias` [o] is added, unless the address is 0. All dense.
  */
 export function conv2d(
   input: usize,

@@ -1,4 +1,4 @@
-// Group normalisation, with SiLU after it if wanted: each sample's channels in groups, to mean 0 and variance 1 over
+// Group normalisation, optionally with SiLU after it: each sample's channels in groups, to mean 0 and variance 1 over
 // space and the group's channels. Two passes for the statistics: one would lose digits where the mean is large.
 import { loadLanes, moveSums, paddedBytes, storeLanes } from "./lib/lanes";
 import { sigmoid, siluSlope } from "./lib/sigmoid";
@@ -13,9 +13,9 @@ export function groupNormScratch(channels: i32): usize {
 }
 
 /**
- * y = (x - mean) * inverse * w + b, with SiLU if asked: x, y [batch, pixels, stride], of which the first `channels` of
- * each pixel are meant, w, b [channels]. Leaves mean and inverse = 1 / sqrt(variance + eps) of each group in statistics
- * [batch, stride / width of a group, 2].
+ * y = (x - mean) * inverse * w + b, with SiLU if `silu`: x, y [batch, pixels, stride], of which only the first
+ * `channels` numbers of each pixel are used; w, b [channels]. Leaves mean and inverse = 1 / sqrt(variance + eps) of
+ * each group in statistics [batch, stride / width of a group, 2].
  */
 export function groupNorm(
   x: usize,
@@ -72,7 +72,7 @@ export function groupNorm(
   }
 }
 
-/** sums[c] = sum over the pixels, which lie `gap` bytes apart, of x - means[c], or of its square. */
+/** sums[c] = sum over the pixels of x - means[c], or of its square. There are `gap` bytes between pixels. */
 function sumDeviations(
   x: usize,
   pixels: i32,

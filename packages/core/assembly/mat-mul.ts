@@ -12,7 +12,7 @@ import {
 } from "./lib/outer-products";
 
 const FLOAT: usize = 4;
-/** Bytes of a that are gone through for every panel of b: they stay in the second-level cache. */
+/** Bytes of a that are read for every panel of b: they stay in the second-level cache. */
 const BLOCK_BYTES: i32 = 1 << 17;
 
 /** Bytes of scratch that {@link batchMatMul} needs. */
@@ -22,7 +22,7 @@ export function batchMatMulScratch(n: i32, depth: i32): usize {
 
 /**
  * c[z, i, j] = sum over k of a[z, i, k] b[z, k, j], z < batch, i < m, j < n, k < depth; all dense.
- * With `transposed`, b is [z, j, k]. `bias` [n] is added to every row, unless it is 0.
+ * With `transposed`, b is [z, j, k]. `bias` [n] is added to every row, unless the address is 0.
  */
 export function batchMatMul(
   a: usize,
@@ -88,7 +88,7 @@ export function transposedMatMulScratch(m: i32, n: i32): usize {
 
 /**
  * c[z, i, j] = sum over k of a[z, k, i] b[z, k, j], i < m: as in the gradient of a weight. A row of a has `aColumns`
- * numbers, of which those behind the first m are passed by; b and c are dense.
+ * numbers, of which only the first m are used; b and c are dense.
  */
 export function transposedMatMul(
   a: usize,

@@ -1,4 +1,4 @@
-// The optimiser's arithmetic, a whole vector of parameters in one pass.
+// The optimiser's arithmetic on a vector of parameters, in one pass.
 import { loadLanes, storeLanes } from "./lib/lanes";
 
 /**

@@ -91,7 +91,7 @@ function sumRow(at: usize, count: i32): f32 {
   return sum;
 }
 
-/** output[r] = exp(input[r] - max) / sum of them, for each of `rows` rows of `count` numbers. */
+/** output[r] = exp(input[r] - max) / sum of these, for each of `rows` rows of `count` numbers. */
 export function softmax(input: usize, rows: i32, count: i32, output: usize): void {
   const row = <usize>count * FLOAT;
   const fours = row & ~15;
@@ -119,7 +119,7 @@ function largestOf(at: usize, count: i32): f32 {
   const end = at + <usize>count * FLOAT;
   if (count >= 4) {
     let lanes = v128.load(at);
-    // pmax: twice as fast as max, and where it overlooks a NaN, the sum of the row still finds it.
+    // pmax is twice as fast as max. Where it misses a NaN, the sum of the row still finds it.
     for (; at + 16 <= end; at += 16) lanes = f32x4.pmax(lanes, v128.load(at));
     lanes = f32x4.pmax(lanes, i64x2.shuffle(lanes, lanes, 1, 0));
     lanes = f32x4.pmax(lanes, i32x4.shuffle(lanes, lanes, 1, 0, 3, 2));

@@ -4,7 +4,7 @@
  * (the next term is below 6e-9). NaN stays NaN.
  */
 export function exponential(x: v128): v128 {
-  // Added to 3 * 2^22, a number is rounded to a whole one, which the sum's last bits then hold.
+  // The sum of a number and 3 * 2^22 is rounded to a whole number, which is then in its last bits.
   const shifted = f32x4.add(f32x4.mul(x, f32x4.splat(1.44269504088896341)), f32x4.splat(12582912));
   const n = f32x4.sub(shifted, f32x4.splat(12582912));
   // log 2 in two parts, the first with so few digits that n times it is exact (Cody & Waite).

@@ -1,4 +1,4 @@
-// Numbers four at a time, where their count is not always a multiple of four.
+// Reads and writes numbers four at a time, for counts that are not multiples of four.
 
 const FLOAT: usize = 4;
 
@@ -28,7 +28,7 @@ export function sumLanes(lanes: v128): f32 {
   return f32x4.extract_lane(pairs, 0) + f32x4.extract_lane(pairs, 1);
 }
 
-/** Bytes of `count` numbers, rounded up to whole vectors: what {@link addTo} and its callers read of scratch memory. */
+/** Bytes of `count` numbers, rounded up to whole vectors. */
 export function paddedBytes(count: i32): usize {
   return <usize>((count + 3) & ~3) * FLOAT;
 }

@@ -61,9 +61,9 @@ export function addOuterProducts(
 }
 
 /**
- * Multiplies up to 4 rows of a with a panel of 8 columns: as `addOuterProducts`, but a is read where it lies, since
- * each of its numbers is used once a panel. The 8 numbers at `first` are added to every row. Rows of a and c are `aRow`
- * and `cRow` bytes apart; 4 rows of c are written, whatever `rows` is.
+ * Multiplies up to 4 rows of a with a panel of 8 columns: as `addOuterProducts`, but a is not packed, since each
+ * of its numbers is used only once for each panel. The 8 numbers at `first` are added to every row. Rows of a and c are
+ * `aRow` and `cRow` bytes apart; 4 rows of c are always written.
  */
 export function multiplyRows(
   a: usize,
@@ -160,7 +160,7 @@ export function packColumns(from: usize, row: usize, depth: i32, columns: i32, w
 }
 
 /**
- * The same for a matrix that lies transposed: [columns, depth] -> panels [columns / width, depth, width].
+ * The same for a transposed matrix: [columns, depth] -> panels [columns / width, depth, width].
  * Its rows begin `row` bytes apart, the panels `panelStride`.
  */
 export function packRows(

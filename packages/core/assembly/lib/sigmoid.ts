@@ -1,6 +1,6 @@
 import { exponential } from "./exponential";
 
-/** 1 / (1 + exp(-x)), by exp of what is negative, so that nothing overflows. */
+/** 1 / (1 + exp(-x)). Only negative numbers are given to exp, so that nothing overflows. */
 export function sigmoid(x: v128): v128 {
   const e = exponential(f32x4.neg(f32x4.abs(x)));
   const top = v128.bitselect(e, f32x4.splat(1), f32x4.lt(x, f32x4.splat(0)));

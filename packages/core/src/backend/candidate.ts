@@ -7,11 +7,11 @@ export const BACKEND_NAMES = ["node-gpu", "node", "webgpu", "webgl", "wasm", "cp
  */
 export type BackendName = (typeof BACKEND_NAMES)[number];
 
-/** Settings of useBackend; a backend ignores what is not its own. */
+/** Settings of useBackend. A backend ignores the settings of others. */
 export interface BackendOptions {
   /**
-   * Threads of the wasm backend, 1 to 16; default: one for every two cores, at most 4. It is
-   * fixed when the backend first starts. In a browser, more than one needs a cross-origin isolated page.
+   * Threads of the wasm backend, 1 to 16; default: one for every two cores, at most 4. The number cannot change once
+   * the backend runs. In a browser, more than one needs a cross-origin isolated page.
    */
   threads?: number;
   /**
@@ -20,8 +20,8 @@ export interface BackendOptions {
    */
   wasmPaths?: string | Record<WasmFile, string>;
   /**
-   * Whether networks are recorded and then run without TensorFlow.js in between (docs/backends.md). Default: as before,
-   * and at first yes. With false each operation is done by TensorFlow.js, as when you look for an error.
+   * Whether networks are recorded and then run without TensorFlow.js in between (docs/recording.md); true at first, and
+   * unchanged when left out. Set false when you look for an error: each operation then goes through TensorFlow.js.
    */
   record?: boolean;
 }
@@ -34,17 +34,17 @@ export interface Candidate {
   readonly name: BackendName;
   /**
    * Loads the code and registers the backend, without making it the current one.
-   * `isAskedFor`: the user named it; otherwise it may decline where a later candidate would be faster.
-   * Rejects with an Error that says in one sentence why it cannot be had here and what would help.
+   * `isAskedFor`: the user named it. Otherwise it may refuse where a later candidate is faster.
+   * Rejects with an Error that says in one sentence why it cannot run here, and what would help.
    */
   load(options: BackendOptions, isAskedFor: boolean): Promise<LoadedBackend>;
 }
 
 export interface LoadedBackend {
-  /** The name TensorFlow.js knows it by. */
+  /** Its name in TensorFlow.js. */
   readonly registeredAs: string;
-  /** What a user may want to know of it ("2 threads"; "1 thread: ..."). */
+  /** A note for the user ("2 threads"; "1 thread: ..."). */
   readonly detail?: string;
-  /** Runs once the backend is the current one: kernels that need it live. */
+  /** Runs when the backend is the current one, to register kernels that need it running. */
   readonly afterStart?: () => Promise<void> | void;
 }

@@ -2,15 +2,15 @@ import * as tf from "@tensorflow/tfjs";
 import type { Candidate } from "./candidate.js";
 import { replaceKernel } from "./replace-kernel.js";
 
-/** Plain JavaScript: always there, about 30 times slower than wasm; for checking the others. */
+/** Plain JavaScript: runs everywhere, about 30 times slower than wasm; the other backends are checked with it. */
 export const cpuCandidate: Candidate = {
   name: "cpu",
   load: async () => ({ registeredAs: "cpu", afterStart: correctCpuBackend }),
 };
 
 /**
- * The cpu backend's gradient of resizeNearestNeighbor (TensorFlow.js 4.22) reads the wrong part of dy for every
- * picture of a batch but the first, so each picture is given to it as a batch of one.
+ * In TensorFlow.js 4.22, the gradient of resizeNearestNeighbor on cpu reads the wrong part of dy for every picture of a
+ * batch but the first. So each picture is given to it as a batch of one.
  */
 function correctCpuBackend(): void {
   replaceKernel("cpu", tf.ResizeNearestNeighborGrad, (stock) => (call) => {

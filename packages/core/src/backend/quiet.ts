@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 
-/** Runs `load` without TensorFlow.js's own notes on the console (a second copy of it notes every kernel it meets). */
+/** Runs `load` without the notes of TensorFlow.js on the console: a second copy of it prints one for every kernel. */
 export async function quietly<T>(load: () => T | Promise<T>): Promise<T> {
   const isTest = tf.env().getBool("IS_TEST");
   tf.env().set("IS_TEST", true);
@@ -11,7 +11,7 @@ export async function quietly<T>(load: () => T | Promise<T>): Promise<T> {
   }
 }
 
-/** Drops the advertisement that the cpu backend prints in Node when it first holds a tensor. */
+/** Suppresses the advertisement that the cpu backend prints in Node with its first tensor. */
 export function silenceBanner(): void {
   const cpu = tf.findBackend("cpu") as unknown as { firstUse?: boolean } | null;
   if (cpu) cpu.firstUse = false;

@@ -3,8 +3,8 @@ import * as tf from "@tensorflow/tfjs";
 const stockKernels = new Map<string, tf.KernelConfig | undefined>();
 
 /**
- * Registers our form of a kernel for a backend, in place of the one the backend brings, if any.
- * `build` is given the backend's own, which throws when called where there is none.
+ * Registers our kernel for a backend, in place of the backend's own, if it has one. `build` is given that one; where
+ * there is none, a function that throws.
  */
 export function replaceKernel(
   backendName: string,
@@ -17,12 +17,12 @@ export function replaceKernel(
   const stock = stockKernels.get(key);
   if (found) tf.unregisterKernel(kernelName, backendName);
   const kernelFunc = build(stock?.kernelFunc ?? missing(kernelName, backendName));
-  // The stock kernel's set-up is kept: it runs when a backend of this name is made anew.
+  // The set-up of the backend's own kernel is kept: it runs when a backend of this name is created again.
   tf.registerKernel({ ...stock, kernelName, backendName, kernelFunc });
 }
 
 function missing(kernelName: string, backendName: string): tf.KernelFunc {
   return () => {
-    throw new Error(`The ${backendName} backend has no kernel ${kernelName}; that of TensorFlow.js 4.22 has.`);
+    throw new Error(`The ${backendName} backend has no kernel ${kernelName}. Use TensorFlow.js 4.22, which has it.`);
   };
 }

@@ -41,7 +41,7 @@ describe("useBackend", () => {
     expect(warnings).toEqual([]);
   });
 
-  it("without a name takes the first that loads and accounts for every better one", async () => {
+  it("without a name takes the first that loads and says why not a better one", async () => {
     const { name, passedOver } = await useBackend();
     const order = ["node-gpu", "node", "webgpu", "webgl", "wasm"];
     expect(passedOver.map((other) => other.name)).toEqual(order.slice(0, order.indexOf(name)));

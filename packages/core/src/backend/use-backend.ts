@@ -8,15 +8,15 @@ import { webglCandidate } from "./webgl.js";
 import { webgpuCandidate } from "./webgpu.js";
 import { wasmCandidate } from "./wasm/candidate.js";
 
-/** Thrown when the backend asked for cannot be had, or none can. */
+/** The backend that was asked for does not run here, or none does. */
 export class BackendUnavailableError extends Error {
   override name = "BackendUnavailableError";
 }
 
-/** What useBackend took, and why not a better one. */
+/** The backend that useBackend started, and why not a better one. */
 export interface ChosenBackend {
   name: BackendName;
-  /** What a user may want to know of it, such as its threads. */
+  /** A note on it, such as its threads. */
   detail?: string;
   /** The better ones that do not run here, best first, and why. */
   passedOver: { name: BackendName; reason: string }[];
@@ -33,12 +33,12 @@ const CANDIDATES: Candidate[] = [
 ];
 
 /**
- * Makes TensorFlow.js run on the backend `name`, or, without a name, on the best that loads here.
- * Also completes the backend with the kernels that training needs. Call it once, before the first tensor.
+ * Makes TensorFlow.js run on the backend `name`, or, without a name, on the best that loads here. Also gives it the
+ * kernels that training needs. Call it once, before the first tensor.
  *
  * `name` is one of {@link BACKEND_NAMES}; "tensorflow", the name TensorFlow.js gives the native one, means "node".
  *
- * Throws RangeError for an unknown name and {@link BackendUnavailableError} where the named one cannot be had.
+ * Throws RangeError for an unknown name, and {@link BackendUnavailableError} where the backend does not run.
  */
 export async function useBackend(name?: string, options: BackendOptions = {}): Promise<ChosenBackend> {
   const candidates = name === undefined ? CANDIDATES : [candidateNamed(name)];

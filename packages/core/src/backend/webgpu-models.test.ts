@@ -111,8 +111,13 @@ describe("On WebGPU", () => {
     const losses = async (backend: string) => {
       await useBackend(backend);
       const unet = new UNet2DConditionModel({
-        ...{ sample_size: 4, block_out_channels: [8, 8], layers_per_block: 1, norm_num_groups: 4 },
-        ...{ down_block_types: ["CrossAttnDownBlock2D", "DownBlock2D"], cross_attention_dim: 6, attention_head_dim: 2 },
+        sample_size: 4,
+        block_out_channels: [8, 8],
+        layers_per_block: 1,
+        norm_num_groups: 4,
+        down_block_types: ["CrossAttnDownBlock2D", "DownBlock2D"],
+        cross_attention_dim: 6,
+        attention_head_dim: 2,
         up_block_types: ["UpBlock2D", "CrossAttnUpBlock2D"],
       });
       unet.initialize(keyedNoise(0));
@@ -126,7 +131,12 @@ describe("On WebGPU", () => {
             x0: keyedNoise(1).normal([2, 4, 4, 4]) as tf.Tensor4D,
             noise,
           }),
-        ...{ steps: 4, batchSize: 2, schedule: 1e-3, seed: 0, gradientClip: 1, emaDecay: 0.9 },
+        steps: 4,
+        batchSize: 2,
+        schedule: 1e-3,
+        seed: 0,
+        gradientClip: 1,
+        emaDecay: 0.9,
       });
       const found: number[] = [];
       for await (const { loss, gradientNorm } of steps) found.push(loss, gradientNorm);

@@ -3,7 +3,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { Candidate } from "./candidate.js";
 import { importInNode, isNode, requireFrom } from "../platform/node-only.js";
 
-/** What is used here of WebGPU, which TypeScript's library does not type in full. */
+/** The parts of WebGPU that are used here; TypeScript's library does not have all their types. */
 interface Gpu {
   requestAdapter(options?: { powerPreference: "high-performance" }): Promise<{ info?: AdapterInfo } | null>;
 }

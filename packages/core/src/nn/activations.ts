@@ -8,7 +8,7 @@ export type Activation = <T extends tf.Tensor>(x: T) => T;
 /** SiLU or swish: x sigmoid(x). */
 export const silu: Activation = <T extends tf.Tensor>(x: T): T => fusedOp("Silu", { x }, {}, () => plainSilu(x)) as T;
 
-/** What the fused kernel computes. */
+/** The reference of the fused kernel. */
 const plainSilu: Activation = (x) => sigmoidGated(x, 1);
 
 /** CLIP's quick GELU: x sigmoid(1.702 x). */
@@ -31,7 +31,7 @@ function sigmoidGated<T extends tf.Tensor>(x: T, a: number): T {
 /** Exact GELU: x Phi(x), with Phi the standard normal distribution function (not the tanh approximation). */
 export const gelu: Activation = <T extends tf.Tensor>(x: T): T => fusedOp("Gelu", { x }, {}, () => plainGelu(x)) as T;
 
-/** What the fused kernel computes. */
+/** The reference of the fused kernel. */
 const plainGelu: Activation = <T extends tf.Tensor>(x: T): T =>
   customGradient(
     [x],
@@ -58,7 +58,7 @@ const ACTIVATIONS = {
   mish: ((x) => x.mul(x.softplus().tanh())) as Activation,
 };
 
-/** The names that public configs give their activations. */
+/** The names of activations in public configs. */
 export type ActivationName = keyof typeof ACTIVATIONS;
 
 export const activationNames = Object.keys(ACTIVATIONS) as ActivationName[];

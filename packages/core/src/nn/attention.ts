@@ -3,12 +3,12 @@ import { fusedOp } from "./fused-op.js";
 import { Linear, type LinearOptions } from "./linear.js";
 
 /**
- * Added to a score that must not count: exp of it is 0. Not lower, so that a row with nothing but masked scores still
- * compares them.
+ * Added to a masked score: exp of it is 0. It is not lower, so that a row in which all scores are masked still compares
+ * them.
  */
 export const MASKED = -1e4;
 
-/** More scores than this at once are computed in slices: 64 MiB, half of WebGPU's default buffer limit. */
+/** The most scores at a time; more are computed in slices. 64 MiB, half of WebGPU's default buffer limit. */
 const MAX_SCORES = 2 ** 24;
 
 /**
@@ -29,7 +29,7 @@ export function attend(
   return bias ? plain() : (fusedOp("Attention", { q, k, v }, { heads }, plain, true) as tf.Tensor3D);
 }
 
-/** What the fused kernel computes, without ever holding all scores. */
+/** The reference of the fused kernel, which never holds all scores. */
 function plainAttend(
   q: tf.Tensor3D,
   k: tf.Tensor3D,

@@ -1,9 +1,8 @@
 import * as tf from "@tensorflow/tfjs";
 
 /**
- * A function of `inputs` with a gradient that is written out: fewer operations than the automatic one. First
- * derivatives only. `forward` computes the value, and what `backward` needs of it; `backward` returns one gradient for
- * each input.
+ * A function of `inputs` whose gradient is written out, which takes fewer operations than the automatic one. First
+ * derivatives only. `forward` returns the value, and tensors for `backward`, which returns one gradient for each input.
  */
 export function customGradient<Saved extends tf.Tensor[]>(
   inputs: tf.Tensor[],

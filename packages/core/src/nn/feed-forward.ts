@@ -21,7 +21,7 @@ export function geglu(x: tf.Tensor): tf.Tensor {
   return fusedOp("Geglu", { x }, {}, () => plainGeglu(x));
 }
 
-/** What the fused kernel computes. */
+/** The reference of the fused kernel. */
 function plainGeglu(x: tf.Tensor): tf.Tensor {
   const [value, gate] = tf.split(x, 2, -1) as [tf.Tensor, tf.Tensor];
   return value.mul(gelu(gate));

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { customGradient } from "./custom-gradient.js";
 
-/** As TensorFlow.js knows the kernel: its own names have no dot. */
+/** The kernel's name in TensorFlow.js, whose own names have no dot. */
 export function fusedKernelName(name: string): string {
   return `diffusion.${name}`;
 }
@@ -23,7 +23,7 @@ export function fusedOp(
 ): tf.Tensor {
   const tensors = Object.values(inputs);
   if (!hasFusedKernel(name) || tensors.some(({ dtype, size }) => dtype !== "float32" || size === 0)) return plain();
-  // Variables outlive the gradient's computation; saving is for what a tidy may free before.
+  // Variables outlive the gradient's computation. A tidy may free the other inputs before, so these are saved.
   const kept = Object.keys(inputs).filter((key) => !(inputs[key] instanceof tf.Variable));
   return customGradient(
     tensors,
@@ -45,8 +45,8 @@ export function hasFusedKernel(name: string): boolean {
 }
 
 /**
- * Runs a fused kernel that the current backend has, on inputs by name or, where it takes any number of them, in a list;
- * the caller owns the results.
+ * Runs a fused kernel of the current backend. The inputs have names, or are a list where there can be any number of
+ * them. The caller owns the results.
  */
 export function runFused(
   name: string,

@@ -30,14 +30,14 @@ export class GroupNorm {
     this.bias = new Parameter([channels], zeros);
   }
 
-  /** With `activation`, that of the result: as one kernel where the backend has it. */
+  /** With `activation` applied to the result; with SiLU, as one kernel where the backend has it. */
   forward<T extends tf.Tensor>(x: T, activation?: Activation): T {
     const [w, b] = [this.weight.value, this.bias.value];
     const normalised = (withSilu: boolean) => groupNorm(x, w, b, this.groups, this.eps, withSilu) as T;
     return !activation || activation === silu ? normalised(activation === silu) : activation(normalised(false));
   }
 
-  /** Measures a picture that lies in parts [B, h, W, C]; the caller owns the result. */
+  /** The statistics of a picture that is given in parts [B, h, W, C]; the caller owns the result. */
   statistics(parts: readonly tf.Tensor4D[]): GroupStatistics {
     return tf.tidy(() => {
       const pixels = parts.reduce((sum, part) => sum + part.shape[1] * part.shape[2], 0);
@@ -51,7 +51,7 @@ export class GroupNorm {
     });
   }
 
-  /** Normalises one part [B, h, W, C] of the picture that `statistics` were measured of; the caller owns the result. */
+  /** Normalises one part [B, h, W, C] of a picture with the statistics of the whole; the caller owns the result. */
   apply(part: tf.Tensor4D, { mean, inverse }: GroupStatistics): tf.Tensor4D {
     return tf.tidy(() => {
       const scale = inverse.mul(this.weight.value).expandDims(1);
@@ -60,7 +60,7 @@ export class GroupNorm {
   }
 }
 
-/** What a normalisation measures of a whole picture, spread over the channels: each [B, 1, C]. */
+/** The statistics of a whole picture, given for each channel: both [B, 1, C]. */
 export interface GroupStatistics {
   mean: tf.Tensor;
   /** 1 / standard deviation. */
@@ -81,11 +81,12 @@ export function groupNorm(
 }
 
 /**
- * What the fused kernel computes: SiLU, if asked, of
- * y = w c / s + b, with c = x - mean and s the standard deviation, both of x's group. The gradient is written
- * out, with d = dL/dy and E the mean over a group: dL/dx = (w d - E[w d] - c E[w d c] / s^2) / s.
- * Sums run over space first, then over the few numbers left: on tfjs-node 3 to 4 times as fast
- * as tf.moments over both, and its automatic gradient.
+ * The reference of the fused kernel: y = w c / s + b, with c = x - mean and s the standard deviation, both of x's
+ * group; with `withSilu`, SiLU of y. The gradient is written out, with d = dL/dy and E the mean over a group: dL/dx =
+ * (w d - E[w d] - c E[w d c] / s^2) / s.
+ *
+ * Sums run over space first, then over the few numbers that are left. On tfjs-node this is 3 to 4 times as fast as
+ * tf.moments over both, with its automatic gradient.
  */
 function plainGroupNorm(
   x: tf.Tensor,
@@ -122,7 +123,7 @@ function plainGroupNorm(
   );
 }
 
-/** Means over space, [B, C] or [B, 1, C] -> means over each group, back at every channel, [B, 1, C]. */
+/** Means over space, [B, C] or [B, 1, C] -> for each channel the mean over its group, [B, 1, C]. */
 function groupMean(means: tf.Tensor, groups: number): tf.Tensor {
   const batch = means.shape[0];
   const channels = means.size / batch;

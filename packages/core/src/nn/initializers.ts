@@ -26,7 +26,7 @@ export function normal(standardDeviation: number): Initializer {
 }
 
 /**
- * What PyTorch gives the weight *and* the bias of a linear or convolution layer whose outputs each read
+ * PyTorch's initialisation of the weight *and* the bias of a linear or convolution layer, each of whose outputs reads
  * `fanIn` inputs: uniform with bound 1 / sqrt(fanIn) (He et al. 2015 with a = sqrt(5)).
  */
 export function torchDefault(fanIn: number): Initializer {

@@ -34,8 +34,8 @@ export function layerNorm(x: tf.Tensor, w: tf.Tensor, b: tf.Tensor, eps: number)
 }
 
 /**
- * What the fused kernel computes. As in GroupNorm, with one group a token: dL/dx = (w d - E[w d] - h E[w d h]) / s, h =
- * (x - mean) / s.
+ * The reference of the fused kernel. The gradient is that of GroupNorm with one group for each token:
+ * dL/dx = (w d - E[w d] - h E[w d h]) / s, h = (x - mean) / s.
  */
 function plainLayerNorm(x: tf.Tensor, w: tf.Tensor, b: tf.Tensor, eps: number): tf.Tensor {
   const rows = [-1, x.shape[x.rank - 1]!];

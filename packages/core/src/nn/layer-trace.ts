@@ -1,25 +1,25 @@
 import * as tf from "@tensorflow/tfjs";
 import { isLayer } from "./parameter.js";
 
-/** Told of every layer's forward pass, the outer before the inner. */
+/** Called at every layer's forward pass, the outer layer before the inner. */
 export interface LayerListener {
-  /** `path` is the layer's place in the checkpoint, as "down_blocks.0.resnets.1.conv1"; "" is the model itself. */
+  /** `path` is the layer's path in the checkpoint, such as "down_blocks.0.resnets.1.conv1"; "" is the model itself. */
   enter?(path: string, layer: object): void;
-  /** `output` stays the layer's. Not called where the layer threw. */
+  /** `output` is borrowed. Not called where the layer threw. */
   leave?(path: string, layer: object, output: unknown): void;
 }
 
-/** How many listen at present. */
+/** How many listeners there are. */
 let listeners = 0;
 
-/** Whether anyone listens to the layers of any model: then they must run one by one. */
+/** Whether anyone listens to the layers of any model. Then they must run one by one. */
 export function areLayersTraced(): boolean {
   return listeners > 0;
 }
 
 /**
  * Listens to the `forward` of `model` and of every layer in it, until the function that it returns is called.
- * What no one listens to costs nothing: the layers do not know that they can be heard.
+ * It costs nothing otherwise: layers have no code for it.
  */
 export function traceLayers(model: object, listener: LayerListener): () => void {
   const traced = [...forwardLayers(model)].map(([path, layer]) => listenTo(layer, path, listener));
@@ -44,7 +44,7 @@ function* forwardLayers(layer: object, path = ""): Generator<[path: string, laye
   }
 }
 
-/** Hides the class's method behind one of the object's own; taking that away brings back what was there. */
+/** Gives the object a method of its own in front of the class's, which comes back when that is removed. */
 function listenTo(layer: ForwardLayer, path: string, listener: LayerListener): () => void {
   const before = Object.getOwnPropertyDescriptor(layer, "forward");
   const forward = layer.forward.bind(layer);
@@ -60,14 +60,13 @@ function listenTo(layer: ForwardLayer, path: string, listener: LayerListener): (
   };
 }
 
-/** A layer gave NaN or infinity: the innermost, and so the first, that did. */
+/** A layer returned NaN or infinity; it is the innermost, and so the first, that did. */
 export class NonFiniteLayerError extends Error {
   override name = "NonFiniteLayerError";
   constructor(
     message: string,
     /**
-     * The layer's place in the checkpoint; "" is the model itself, undefined no layer but what was computed between
-     * them.
+     * The layer's path in the checkpoint; "" is the model itself; undefined means that it happened between layers.
      */
     readonly path: string | undefined,
   ) {
@@ -76,10 +75,11 @@ export class NonFiniteLayerError extends Error {
 }
 
 /**
- * A debug switch: from now on every layer's output is looked at, and the first that is not finite throws
- * {@link NonFiniteLayerError}, which names the layer. Reading each output back is slow; the function returned ends it.
+ * For debugging: from now on every layer's output is checked, and the first that is not finite throws
+ * {@link NonFiniteLayerError}, which names the layer. This is slow, since each output is read back. The returned
+ * function ends it.
  *
- * @param where what the message begins with
+ * @param where the beginning of the message
  */
 export function checkLayersFinite(model: object, where = ""): () => void {
   return traceLayers(model, {

@@ -43,8 +43,8 @@ export function affine(x: tf.Tensor, weight: tf.Tensor, bias?: tf.Tensor): tf.Te
 }
 
 /**
- * What the fused kernel computes. One plain matrix product: with a batch
- * dimension, the gradient of a weight is slow or missing. The gradient is written out: half the operations.
+ * The reference of the fused kernel. It is one matrix product without a batch axis, with which the gradient of a weight
+ * is slow or missing. The gradient is written out, which takes half the operations.
  */
 function plainAffine(x: tf.Tensor, weight: tf.Tensor, bias?: tf.Tensor): tf.Tensor {
   const [inFeatures, outFeatures] = weight.shape as [number, number];

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import type { NoiseSource } from "@tfjs-diffusion/schedulers";
 
-/** How a parameter lies on disk (PyTorch's order) against how it lies in memory (TensorFlow's order). */
+/** The order of a parameter's axes on disk (PyTorch's) and in memory (TensorFlow's). */
 export type DiskLayout =
   /** [out, in] on disk, [in, out] in memory. */
   | "linear"
@@ -13,20 +13,20 @@ export type DiskLayout =
 /** Draws the first value of a parameter; `shape` is the shape in memory. The caller owns the result. */
 export type Initializer = (shape: number[], noise: NoiseSource) => tf.Tensor;
 
-/** Thrown when a network is used before it has weights. */
+/** A network was used before it had weights. */
 export class MissingWeightsError extends Error {
   override name = "MissingWeightsError";
 }
 
 /**
- * One learnable tensor of a layer. It knows its shape from the start and its value only once
- * {@link assign} has been called, so a network of any size can be built, and its keys listed, without memory.
+ * One learnable tensor of a layer. It knows its shape from the start, and its value after {@link assign}. So a network
+ * of any size can be built, and its keys listed, without memory.
  */
 export class Parameter {
   #variable: tf.Variable | undefined;
   /**
-   * While set, what layers read in place of the value: made from other variables, so that a gradient reaches those.
-   * Lent, of the same shape.
+   * While it is set, layers read it in place of the value. It is computed from other variables, so that a gradient
+   * reaches those. Borrowed, of the same shape.
    */
   standIn: tf.Tensor | undefined;
 
@@ -46,12 +46,12 @@ export class Parameter {
     return this.#variable !== undefined;
   }
 
-  /** What layers compute with. Throws {@link MissingWeightsError} before the first {@link assign}. */
+  /** The tensor that layers compute with. Throws {@link MissingWeightsError} before the first {@link assign}. */
   get value(): tf.Tensor {
     return this.standIn ?? this.variable;
   }
 
-  /** Where the value is kept. Throws {@link MissingWeightsError} before the first {@link assign}. */
+  /** The variable that holds the value. Throws {@link MissingWeightsError} before the first {@link assign}. */
   get variable(): tf.Variable {
     if (!this.#variable) {
       throw new MissingWeightsError(
@@ -74,8 +74,7 @@ export class Parameter {
   }
 
   /**
-   * Of a tensor of this parameter's shape in PyTorch's order, the same in the order in which layers compute; the caller
-   * owns it.
+   * A tensor of this parameter's shape in PyTorch's order -> the same in TensorFlow's order; the caller owns it.
    */
   inMemoryOrder(value: tf.Tensor): tf.Tensor {
     return this.layout === "same" ? value.clone() : value.transpose(MEMORY_AXES[this.layout]);
@@ -86,7 +85,7 @@ export class Parameter {
     return this.layout === "same" ? this.variable.clone() : this.variable.transpose(DISK_AXES[this.layout]);
   }
 
-  /** Frees the value; it can be assigned anew. */
+  /** Frees the value; another can be assigned. */
   dispose(): void {
     this.#variable?.dispose();
     this.#variable = undefined;
@@ -98,7 +97,7 @@ const MEMORY_AXES = { linear: [1, 0], conv2d: [2, 3, 1, 0] };
 
 /**
  * Every parameter below `module`, with its path: fields are named as in public checkpoints, so the paths
- * are the checkpoint's keys (`down_blocks.0.resnets.1.conv1.weight`). Arrays count from 0, holes keep their number.
+ * are the checkpoint's keys (`down_blocks.0.resnets.1.conv1.weight`). Arrays count from 0, holes included.
  */
 export function* namedParameters(module: object, prefix = ""): Generator<[name: string, parameter: Parameter]> {
   for (const [field, value] of Object.entries(module)) {
@@ -107,7 +106,7 @@ export function* namedParameters(module: object, prefix = ""): Generator<[name: 
   }
 }
 
-/** A layer is an instance of a class of ours; plain objects (configs) and tensors are not walked into. */
+/** A layer is an instance of a class. Plain objects (configs) and tensors are none. */
 export function isLayer(value: unknown): value is object {
   if (typeof value !== "object" || value === null || value instanceof tf.Tensor) return false;
   const prototype = Object.getPrototypeOf(value) as unknown;

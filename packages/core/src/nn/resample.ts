@@ -21,7 +21,7 @@ export class Downsample2D {
   }
 }
 
-/** Doubles height and width, or brings them to a given size, by repeating pixels; then a convolution. */
+/** Repeats pixels to double height and width, or to reach a given size; then a convolution. */
 export class Upsample2D {
   readonly conv: Conv2d;
 
@@ -30,8 +30,8 @@ export class Upsample2D {
   }
 
   /**
-   * [B, H, W, C] -> [B, h, w, C]; the caller owns the result. `size` [h, w], default [2 H, 2 W], is that of the
-   * features it will be joined with, odd where the way down rounded up.
+   * [B, H, W, C] -> [B, h, w, C]; the caller owns the result. `size` [h, w], default [2 H, 2 W], is the size of
+   * the features that it is joined with; it can be odd, since the way down rounds up.
    */
   forward(x: tf.Tensor4D, _time?: tf.Tensor2D, size?: [number, number]): tf.Tensor4D {
     return this.conv.forward(nearestResize(x, size?.[0], size?.[1]));

@@ -9,7 +9,7 @@ import { nearestResize } from "./resample.js";
 export interface ResnetBlockOptions {
   groups: number;
   eps: number;
-  /** Width of the time embedding; null for a block that reads none (the autoencoder's). */
+  /** Width of the time embedding; null for a block without one (the autoencoder's). */
   timeChannels?: number | null;
   /** "default" adds the time embedding; "scale_shift" multiplies and adds (Dhariwal & Nichol 2021, AdaGN). */
   timeScaleShift?: "default" | "scale_shift";

@@ -5,7 +5,7 @@ import { GroupNorm } from "./group-norm.js";
 import { Linear } from "./linear.js";
 import { BasicTransformerBlock, type TransformerContext } from "./transformer-block.js";
 
-/** An attention layer of a UNet: [B, H, W, C] -> the same shape, its input added back. */
+/** An attention layer of a UNet: [B, H, W, C] -> the same shape, with the input added. */
 export interface SpatialAttention {
   forward(x: tf.Tensor4D, conditioning: TransformerContext): tf.Tensor4D;
 }
@@ -15,7 +15,7 @@ function toTokens(x: tf.Tensor4D): tf.Tensor3D {
   return x.reshape([x.shape[0], x.shape[1] * x.shape[2], x.shape[3]]);
 }
 
-/** The size of a {@link Transformer2DModel}, and what its blocks look at. */
+/** The size of a {@link Transformer2DModel}, and the contexts of its blocks. */
 export interface Transformer2DOptions {
   heads: number;
   layers: number;
@@ -23,8 +23,8 @@ export interface Transformer2DOptions {
   contextChannels: number | null;
   onlyCrossAttention?: boolean;
   /**
-   * The projections in and out are linear layers (SD2, SDXL) and not 1x1 convolutions (SD1): the same maths, another
-   * shape on disk.
+   * The projections in and out are linear layers (SD2, SDXL) and not 1x1 convolutions (SD1). The result is the same;
+   * the shape on disk differs.
    */
   linearProjection?: boolean;
 }

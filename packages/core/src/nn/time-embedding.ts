@@ -11,8 +11,8 @@ export interface SinusoidOptions {
 }
 
 /**
- * Sinusoidal position encoding of timesteps (Vaswani et al. 2017, section 3.5). Computed in JavaScript where the
- * timesteps are at hand: WGSL promises sine and cosine to 5e-4 only, and a network hears the difference.
+ * Sinusoidal position encoding of timesteps (Vaswani et al. 2017, section 3.5). It is computed in JavaScript
+ * where the values can be read: WGSL promises sine and cosine to 5e-4 only, which changes a network's output.
  *
  * timesteps [B], any numeric dtype, may be fractional -> [B, features]; an odd `features` ends in a zero column.
  */
@@ -37,7 +37,7 @@ export function timestepSinusoid(
   const values = new Float32Array(known.length * features);
   known.forEach((timestep, row) => {
     frequencies.forEach((frequency, k) => {
-      // The angle is a float32 number, as PyTorch's.
+      // The angle is rounded to float32, as in PyTorch.
       const angle = Math.fround(timestep * Math.fround(frequency));
       values[row * features + k] = Math[waves[0]](angle);
       values[row * features + half + k] = Math[waves[1]](angle);
@@ -46,7 +46,7 @@ export function timestepSinusoid(
   return tf.tensor2d(values, [known.length, features]);
 }
 
-/** A tensor's values, unless they lie on a graphics card that hands them over later only. */
+/** A tensor's values, or undefined on a graphics card that can only be read asynchronously. */
 export function valuesAtHand(tensor: tf.Tensor): number[] | undefined {
   try {
     return [...tensor.dataSync()];
@@ -55,7 +55,7 @@ export function valuesAtHand(tensor: tf.Tensor): number[] | undefined {
   }
 }
 
-/** What a {@link TimestepEmbedding} may have besides its two layers. */
+/** Optional parts of a {@link TimestepEmbedding}. */
 export interface TimestepEmbeddingOptions {
   act?: Activation;
   /** Width between the two layers; default `outFeatures`. */
@@ -64,10 +64,10 @@ export interface TimestepEmbeddingOptions {
 }
 
 /**
- * Two linear layers that turn a sinusoid, a class vector or a pooled text vector into what the residual blocks read.
+ * Two linear layers that turn a sinusoid, a class vector or a pooled text vector into the embedding of residual blocks.
  *
- * forward: [B, inFeatures] -> [B, outFeatures]; `condition` [B, conditionFeatures] is added in first (LCM's guidance
- * scale).
+ * forward: [B, inFeatures] -> [B, outFeatures]; `condition` [B, conditionFeatures] is projected and
+ * added first (LCM's guidance scale).
  */
 export class TimestepEmbedding {
   readonly linear_1: Linear;

@@ -7,13 +7,13 @@ import { LayerNorm } from "./layer-norm.js";
 export interface TransformerBlockOptions {
   /** Width of the context of the second attention; null for a block without one. */
   contextChannels?: number | null;
-  /** The first attention, too, reads the context and not the tokens. */
+  /** The first attention also reads the context, instead of the tokens. */
   onlyCrossAttention?: boolean;
   attentionBias?: boolean;
   activation?: FeedForwardActivation;
 }
 
-/** What a transformer block reads besides its tokens. */
+/** The further inputs of a transformer block. */
 export interface TransformerContext {
   /** [B, L, contextChannels]. */
   context?: tf.Tensor3D;

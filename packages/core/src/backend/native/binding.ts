@@ -1,6 +1,6 @@
 import type { DataId, DataType, KernelBackend, TensorInfo } from "@tensorflow/tfjs";
 
-/** What the kernels here use of tfjs-node's backend, which does not type it for outsiders. */
+/** The parts of tfjs-node's backend that are used here; it does not export their types. */
 export interface NativeBackend extends KernelBackend {
   binding: Binding;
   tensorMap: { get(dataId: DataId): { id: number }; set(dataId: DataId, tensor: object): void };
@@ -15,10 +15,10 @@ export interface Binding {
   deleteTensor(id: number): void;
   tensorDataSync(id: number): unknown;
   loadSavedModel(folder: string, tag: string): number;
-  /** Names of places and of results are separated by commas. */
-  runSavedModel(session: number, inputs: number[], places: string, results: string): Output[];
+  /** The names of placeholders and results are separated by commas. */
+  runSavedModel(session: number, inputs: number[], placeholders: string, results: string): Output[];
   deleteSavedModel(session: number): void;
-  /** Only while operations are recorded (recording.ts): from now on each waits for these results. */
+  /** While operations are recorded (recording.ts): each later operation waits for these results. */
   runAfter?(ids: number[]): void;
   TF_FLOAT: number;
   TF_INT32: number;
@@ -42,10 +42,10 @@ export interface Attribute {
   value: unknown;
 }
 
-/** A float32 tensor of TensorFlow's, which TensorFlow.js knows nothing of. */
+/** A float32 tensor of TensorFlow, which need not be registered with TensorFlow.js. */
 export interface NativeTensor {
   readonly id: number;
   readonly shape: readonly number[];
-  /** Of a tensor of TensorFlow.js': what holds the id. */
+  /** If it is a tensor of TensorFlow.js, its data. */
   readonly dataId?: DataId;
 }

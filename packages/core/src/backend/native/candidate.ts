@@ -25,7 +25,7 @@ async function loadNative(packageName: NativePackage): Promise<LoadedBackend> {
   if (!loaded) {
     const entry = await findPackage(packageName);
     await restoreRemovedUtil();
-    process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "1"; // what it could do with another processor is of no use to anyone here
+    process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "1"; // No notes on what it could do on another processor.
     await quietly(() => requireNative(entry));
     completeNativeBackend(await temporaryGraphFile());
     loaded = packageName;
@@ -34,8 +34,8 @@ async function loadNative(packageName: NativePackage): Promise<LoadedBackend> {
 }
 
 /**
- * Where the binding is: below the folder that `TFJS_NODE_MODULE` names, else installed beside this package,
- * else in the cache that `scripts/native-backend.mjs` fills. Returns the path of the package's main file.
+ * The path of the package's main file: below the folder that `TFJS_NODE_MODULE` names, else installed beside this
+ * package, else in the cache that `scripts/native-backend.mjs` fills.
  */
 async function findPackage(packageName: NativePackage): Promise<string> {
   const given = process.env["TFJS_NODE_MODULE"];
@@ -88,9 +88,9 @@ async function restoreRemovedUtil(): Promise<void> {
 }
 
 /**
- * Loads the binding onto our copy of TensorFlow.js. Installed elsewhere, it brings a copy of its own; so its name
- * for that copy is made to mean ours. Where the module cache is read-only (Jest) two copies are loaded: they
- * share the engine, the kernels and the gradients, which live on the global object.
+ * Loads the binding onto our copy of TensorFlow.js. If it is installed elsewhere it brings a copy of its own, whose
+ * entry in the module cache is replaced by ours. Where the module cache is read-only (Jest), two copies are loaded:
+ * they share the engine, the kernels and the gradients, which are on the global object.
  */
 async function requireNative(entry: string): Promise<void> {
   const ours = await requireFrom();

@@ -11,7 +11,9 @@ function fakeBinding() {
       alive.set(++next, { shape, values: [...values] });
       return next;
     },
-    ...{ TF_FLOAT: 1, TF_INT32: 3, TF_ATTR_TYPE: 6 },
+    TF_FLOAT: 1,
+    TF_INT32: 3,
+    TF_ATTR_TYPE: 6,
   };
   return { alive, binding: binding as unknown as Binding };
 }

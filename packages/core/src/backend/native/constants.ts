@@ -1,13 +1,10 @@
 import type { Attribute, Binding, NativeTensor } from "./binding.js";
 
-/** So many are kept: more than networks of a few sizes have. */
-const MOST = 4096;
+/** Constants that are kept: more than networks of a few sizes need. */
+const MOST_CONSTANTS = 4096;
 const kept = new WeakMap<Binding, Constants>();
 
-/**
- * What operations are told besides their inputs, made once: shapes and axes, which to TensorFlow are tensors, and
- * types.
- */
+/** Further operands of operations, made once: shapes and axes, which are tensors to TensorFlow, and types. */
 export class Constants {
   #integers = new Map<string, NativeTensor>();
   readonly #types = new Map<string | undefined, Attribute[]>();
@@ -21,14 +18,15 @@ export class Constants {
   }
 
   /**
-   * int32 values as a vector, or one as a scalar. The caller must not free it. Where there are too many, all are
-   * forgotten, and `free` is to free them after what is being computed.
+   * int32 values as a vector, or one value as a scalar; borrowed. When there are too many, all are dropped, and given
+   * to
+   * `free`, which must free them after the present computation.
    */
   integers(values: readonly number[] | number, free: (id: number) => void): NativeTensor {
     const key = typeof values === "number" ? `${values}` : `[${values.join()}]`;
     const known = this.#integers.get(key);
     if (known) return known;
-    if (this.#integers.size >= MOST) {
+    if (this.#integers.size >= MOST_CONSTANTS) {
       for (const { id } of this.#integers.values()) free(id);
       this.#integers = new Map();
     }
@@ -44,7 +42,7 @@ export class Constants {
     this.#integers = new Map();
   }
 
-  /** Numbers are float32; what says where or how much, int32, has a type of its own, called `index`. */
+  /** The attributes for types: T is float32, and where there is an operand of indices or sizes, its type is int32. */
   types(index?: string): readonly Attribute[] {
     const known = this.#types.get(index);
     if (known) return known;

@@ -1,17 +1,17 @@
 import type { Attribute, Binding } from "./binding.js";
 
 /**
- * Kernels of oneDNN that TensorFlow's builds for x86 hold (tensorflow/core/kernels/mkl) but call only in graphs, not
- * for single operations as here: two to three times as fast. Each with the label that it is registered under.
+ * Kernels of oneDNN in TensorFlow's builds for x86 (tensorflow/core/kernels/mkl), each with the label that it is
+ * registered under. They are two to three times as fast, but TensorFlow itself calls them in graphs only.
  */
 const KERNELS = { _MklLayerNorm: "", _MklSoftmax: "MklNameChangeOp", _MklSwish: "" };
 
 export type OneDnnKernel = keyof typeof KERNELS;
 
-/** What has been found to run, by the library it was asked of. */
+/** Whether each kernel runs, for each library. */
 const found = new WeakMap<Binding, Map<OneDnnKernel, boolean>>();
 
-/** Whether this build of TensorFlow has `kernel`: asked once, by a trial on a tensor of zeros. */
+/** Whether this build of TensorFlow has `kernel`. It is tried once, on a tensor of zeros. */
 export function hasOneDnn(binding: Binding, kernel: OneDnnKernel): boolean {
   const known = found.get(binding) ?? new Map<OneDnnKernel, boolean>();
   found.set(binding, known);

@@ -4,15 +4,14 @@ import { Constants } from "./constants.js";
 import { hasOneDnn, type OneDnnKernel, oneDnnLabel } from "./one-dnn.js";
 
 /**
- * What TensorFlow calls a variable that is to share its name with no other
- * (tensorflow/core/framework/resource_handle.h).
+ * TensorFlow's name for a variable that shares its name with no other (tensorflow/core/framework/resource_handle.h).
  */
 const ANONYMOUS = "cd2c89b7-88b7-44c8-ad83-06c2a9158347";
 
 /**
- * TensorFlow's operations without TensorFlow.js' accounts in between: a call takes 4 microseconds where the engine
- * takes 22, and small networks are made of thousands (docs/benchmarks.md). What operations make is freed with
- * {@link evaluate}; attributes are those of https://www.tensorflow.org/api_docs/python/tf/raw_ops.
+ * TensorFlow's operations, called without TensorFlow.js in between: a call takes 4 microseconds instead of 22, and
+ * small networks make thousands (docs/benchmarks.md). The attributes of the operations are explained at
+ * https://www.tensorflow.org/api_docs/python/tf/raw_ops. {@link evaluate} frees what they make.
  */
 export class NativeOps {
   readonly #made: number[] = [];
@@ -24,7 +23,9 @@ export class NativeOps {
     this.#constants = Constants.of(backend.binding);
   }
 
-  /** Runs `body` and gives what it returns to TensorFlow.js; frees all else that it made, also if it throws. */
+  /**
+   * Runs `body`, hands its results over to TensorFlow.js, and frees all other tensors that it made, also if it throws.
+   */
   static evaluate(backend: NativeBackend, body: (ops: NativeOps) => readonly NativeTensor[]): TensorInfo[] {
     const ops = new NativeOps(backend);
     const given = new Set<number>();
@@ -46,8 +47,7 @@ export class NativeOps {
   }
 
   /**
-   * Runs the parts one after the other, also when they run as a graph; of each, frees all that it makes but what it
-   * returns, as tf.tidy does.
+   * Runs the parts one after the other, also when they run as a graph. Frees all but their results, as tf.tidy does.
    */
   inTurn(parts: readonly (() => NativeTensor[])[]): NativeTensor[][] {
     const results = parts.map((part) => {
@@ -71,7 +71,7 @@ export class NativeOps {
   square = (x: NativeTensor) => this.#float("Square", x);
   rsqrt = (x: NativeTensor) => this.#float("Rsqrt", x);
   sigmoid = (x: NativeTensor) => this.#float("Sigmoid", x);
-  /** dy s (1 - s), s the sigmoid of something. */
+  /** dy s (1 - s), with s a sigmoid. */
   sigmoidGradient = (s: NativeTensor, dy: NativeTensor) => this.#float("SigmoidGrad", s, dy);
   erf = (x: NativeTensor) => this.#float("Erf", x);
   exp = (x: NativeTensor) => this.#float("Exp", x);
@@ -86,13 +86,12 @@ export class NativeOps {
     return this.#oneDnn("_MklSwish", [x]) ?? this.mul(x, this.sigmoid(x));
   }
 
-  /** Over the last axis of x [..., C], with w, b [C]; undefined where this build of TensorFlow has none. */
+  /** Over the last axis of x [..., C], with w, b [C]; undefined where this build of TensorFlow cannot do it in one. */
   layerNorm(x: NativeTensor, w: NativeTensor, b: NativeTensor, eps: number): NativeTensor | undefined {
     const epsilon = { name: "epsilon", type: this.#binding.TF_ATTR_FLOAT, value: eps };
     return this.#oneDnn("_MklLayerNorm", [x, w, b], epsilon);
   }
 
-  /** A number. */
   scalar(value: number): NativeTensor {
     return this.#tensor([], this.#binding.TF_FLOAT, Float32Array.of(value));
   }
@@ -102,7 +101,7 @@ export class NativeOps {
     return this.#run("Fill", this.#constants.types("index_type"), [this.#integers(shape), this.scalar(value)])[0]!;
   }
 
-  /** The axes that are averaged over stay, with size 1. */
+  /** Keeps the axes, with size 1. */
   mean(x: NativeTensor, axes: number[]): NativeTensor {
     return this.#run(
       "Mean",
@@ -111,7 +110,7 @@ export class NativeOps {
     )[0]!;
   }
 
-  /** Without the axes that are summed over, or with size 1. */
+  /** Removes the axes, or keeps them with size 1. */
   sum(x: NativeTensor, axes: number[], keepDims = false): NativeTensor {
     return this.#run(
       "Sum",
@@ -133,7 +132,7 @@ export class NativeOps {
     return this.#run("Tile", this.#constants.types("Tmultiples"), [x, this.#integers(times)])[0]!;
   }
 
-  /** A part of x; a size of -1 is all that is left. */
+  /** A part of x; a size of -1 reaches to the end. */
   slice(x: NativeTensor, begin: number[], size: number[]): NativeTensor {
     return this.#run("Slice", this.#constants.types("Index"), [x, this.#integers(begin), this.#integers(size)])[0]!;
   }
@@ -145,9 +144,10 @@ export class NativeOps {
   }
 
   /**
-   * What an operation that writes over its first operands makes of `start`; `inputs` are the others. TensorFlow has
-   * such operations for variables only, so each operand becomes one for that long. The data of tensors that are nobody
-   * else's is written over, and stays theirs; of others it is copied. What operations made before is used up.
+   * Runs an operation that writes over its first operands, which have the values `start`; `inputs` are the other
+   * operands. TensorFlow has such operations for variables only, so each value becomes a variable meanwhile. The data
+   * of a tensor is written over if no other tensor shares it, and copied otherwise. A value that an operation made
+   * before is freed.
    */
   overwrite(name: string, start: readonly NativeTensor[], inputs: readonly NativeTensor[]): NativeTensor[] {
     const number = [this.#numbers("dtype")];
@@ -159,10 +159,10 @@ export class NativeOps {
       return variable;
     });
     const own = start.map(({ dataId }) => (dataId && this.backend.refCount(dataId) === 1 ? dataId : undefined));
-    // TensorFlow copies what it is to write over, unless the variable alone has it.
+    // TensorFlow copies data before it writes over it, unless only the variable holds it.
     for (const [i, dataId] of own.entries()) {
       if (dataId) this.#binding.deleteTensor(start[i]!.id);
-      else this.#useUp(start[i]!);
+      else this.#freeMade(start[i]!);
     }
     try {
       this.#run(name, [this.#bool("use_locking", false), ...this.#constants.types()], [...variables, ...inputs], 0);
@@ -181,8 +181,8 @@ export class NativeOps {
     return results;
   }
 
-  /** Frees what an operation made; leaves a tensor of TensorFlow.js. */
-  #useUp({ id }: NativeTensor): void {
+  /** Frees a tensor that an operation made, but not a tensor of TensorFlow.js. */
+  #freeMade({ id }: NativeTensor): void {
     const index = this.#made.indexOf(id);
     if (index === -1) return;
     this.#made.splice(index, 1);

@@ -61,15 +61,19 @@ export function testRecordedNetworks(recording: Recording): void {
   const conditional = () =>
     initialised(
       new UNet2DConditionModel({
-        ...{ sample_size: 8, in_channels: 4, out_channels: 4, block_out_channels: [8, 16], norm_num_groups: 4 },
+        sample_size: 8,
+        in_channels: 4,
+        out_channels: 4,
+        block_out_channels: [8, 16],
+        norm_num_groups: 4,
         down_block_types: ["CrossAttnDownBlock2D", "DownBlock2D"],
         up_block_types: ["UpBlock2D", "CrossAttnUpBlock2D"],
-        ...{ layers_per_block: 1, cross_attention_dim: 6, attention_head_dim: 2 },
-        ...{
-          addition_embed_type: "text_time",
-          addition_time_embed_dim: 4,
-          projection_class_embeddings_input_dim: 13,
-        },
+        layers_per_block: 1,
+        cross_attention_dim: 6,
+        attention_head_dim: 2,
+        addition_embed_type: "text_time",
+        addition_time_embed_dim: 4,
+        projection_class_embeddings_input_dim: 13,
       }),
     );
   const inputsAt = (t: number, size: [number, number]) => {
@@ -124,7 +128,7 @@ export function testRecordedNetworks(recording: Recording): void {
     unet.dispose();
   });
 
-  it("see a layer that was put in another's place, and a forward of somebody's own", () => {
+  it("notice a layer that was replaced, and a forward that was", () => {
     const unet = conditional();
     for (let t = 0; t < CALLS; t++) predict(unet, t).dispose();
     const old = unet.conv_out;
@@ -159,7 +163,7 @@ export function testRecordedNetworks(recording: Recording): void {
     await new Promise((resolve) => setTimeout(resolve, 50)); // until all of it is said
     quiet.forEach((spy) => spy.mockRestore());
     expect(calls).toBe(3);
-    factor = 3; // which nobody can see
+    factor = 3; // This cannot be seen from outside.
     expect(run()).toEqual([2, 4]);
     forgetRecorded(owner);
     expect(run()).toEqual([3, 6]);
@@ -265,16 +269,15 @@ export function testRecordedNetworks(recording: Recording): void {
     for (const class_embed_type of [null, "timestep"] as const) {
       const unet = initialised(
         new UNet2DModel({
-          ...{
-            sample_size: 8,
-            block_out_channels: [8, 8],
-            layers_per_block: 1,
-            norm_num_groups: 4,
-            class_embed_type,
-          },
+          sample_size: 8,
+          block_out_channels: [8, 8],
+          layers_per_block: 1,
+          norm_num_groups: 4,
+          class_embed_type,
           down_block_types: ["DownBlock2D", "AttnDownBlock2D"],
           up_block_types: ["AttnUpBlock2D", "UpBlock2D"],
-          ...{ num_class_embeds: class_embed_type ? null : 5, attention_head_dim: 4 },
+          num_class_embeds: class_embed_type ? null : 5,
+          attention_head_dim: 4,
         }),
       );
       const at = (t: number) =>
@@ -294,8 +297,12 @@ export function testRecordedNetworks(recording: Recording): void {
   it("have gradients also where some of the parameters are not read, as in the prior", () => {
     const prior = initialised(
       new PriorTransformer({
-        ...{ num_attention_heads: 2, attention_head_dim: 4, num_layers: 1, embedding_dim: 6, num_embeddings: 3 },
-        ...{ additional_embeddings: 4 },
+        num_attention_heads: 2,
+        attention_head_dim: 4,
+        num_layers: 1,
+        embedding_dim: 6,
+        num_embeddings: 3,
+        additional_embeddings: 4,
       }),
     );
     const loss = () => {
@@ -339,7 +346,10 @@ export function testRecordedNetworks(recording: Recording): void {
   it("encode and decode pictures", () => {
     const vae = initialised(
       new AutoencoderKL({
-        ...{ block_out_channels: [8, 8], latent_channels: 2, layers_per_block: 1, norm_num_groups: 4 },
+        block_out_channels: [8, 8],
+        latent_channels: 2,
+        layers_per_block: 1,
+        norm_num_groups: 4,
         down_block_types: ["DownEncoderBlock2D", "DownEncoderBlock2D"],
         up_block_types: ["UpDecoderBlock2D", "UpDecoderBlock2D"],
       }),
@@ -379,7 +389,7 @@ export function testRecordedNetworks(recording: Recording): void {
     expect(await losses([2, 3])).toEqual(await losses([]));
   });
 
-  it("are passed by where a body looks at numbers, reads what it was not given, or reads one tensor twice", () => {
+  it("are not recorded where a body looks at numbers, reads what it was not given, or reads one tensor twice", () => {
     const owner = {};
     const [hidden, x] = [tf.tensor1d([5, 6]), tf.tensor1d([1, 2])];
     const bodies: [string, (x: tf.Tensor) => tf.Tensor][] = [
@@ -425,7 +435,7 @@ export function testRecordedNetworks(recording: Recording): void {
   });
 }
 
-/** A layer of somebody's own around one of ours. */
+/** A user's layer around one of ours. */
 class Halved {
   constructor(readonly inner: Conv2d) {}
 
@@ -445,7 +455,7 @@ function gradientsOf(loss: () => tf.Scalar, parameters: Map<string, tf.Variable>
   return [value, ...Object.values(gradients)];
 }
 
-/** Computes with graphs and, since somebody listens, layer by layer; frees the results. */
+/** Computes with programs and, with a listener, layer by layer; frees the results. */
 function expectClose(compute: () => tf.Tensor | tf.Tensor[], model: Model, rounding: number): void {
   const got = [compute()].flat();
   const stop = traceLayers(model, {});

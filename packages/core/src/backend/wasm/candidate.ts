@@ -11,10 +11,10 @@ import { completeWasmBackend } from "./register.js";
 export const wasmCandidate: Candidate = { name: "wasm", load: loadWasm };
 
 const MAX_THREADS = 16;
-/** So many are started unasked, at most: more than one for every two cores wait for each other, and for other work. */
+/** The most threads by default. */
 const DEFAULT_THREADS = 4;
 
-/** What was started: it cannot be changed afterwards without losing every tensor. */
+/** The running backend. It cannot be changed without losing every tensor. */
 let started: { threads: number; detail: string } | undefined;
 
 async function loadWasm(options: BackendOptions): Promise<LoadedBackend> {
@@ -65,12 +65,12 @@ async function start({ threads, wasmPaths }: BackendOptions): Promise<{ threads:
   });
 }
 
-/** A pool that shares its cores with others' work waits for itself, and is slower than one thread. */
+/** One for every two cores: threads that share a core with other work wait for each other. */
 function defaultThreads(cores: number): number {
   return Math.max(1, Math.min(DEFAULT_THREADS, cores >> 1));
 }
 
-/** Throws where shared WebAssembly memory is not what the loader takes for it, as in a `node:vm` context (Jest). */
+/** Throws where the loader does not recognise shared WebAssembly memory, as in a `node:vm` context (Jest). */
 function requireSharedMemory(): void {
   const { buffer } = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
   if (!(buffer instanceof SharedArrayBuffer)) throw new Error("no shared memory in this JavaScript context");
@@ -81,13 +81,13 @@ function describe(threads: number, reason?: string): { threads: number; detail: 
   return { threads, detail: reason ? `1 thread (${reason})` : "1 thread" };
 }
 
-/** The loader starts a thread for every two cores that the browser reports: while it starts, `cores` are. */
+/** The loader starts a thread for every two cores that the browser reports. While it starts, that is `cores`. */
 async function withReportedCores<T>(cores: number, start: () => Promise<T>): Promise<T> {
   Object.defineProperty(navigator, "hardwareConcurrency", { value: cores, configurable: true });
   try {
     return await start();
   } finally {
-    // The browser's own is its prototype's.
+    // The browser's own value is on the prototype.
     delete (navigator as { hardwareConcurrency?: number }).hardwareConcurrency;
   }
 }
@@ -99,8 +99,8 @@ async function installedFolder(): Promise<string> {
 }
 
 /**
- * Removes the process-wide handlers that are added while `run` runs: the wasm loader's rethrow every uncaught error,
- * which hides where it came from.
+ * Removes the process-wide handlers that are added while `run` runs. Those of the wasm loader throw every uncaught
+ * error again, which hides where it came from.
  */
 async function withoutNewProcessListeners<T>(run: () => Promise<T>): Promise<T> {
   const events = ["uncaughtException", "unhandledRejection"] as const;

@@ -133,7 +133,7 @@ export class WasmContext {
 
 type Arguments<Name extends ParallelName> = Parameters<SimdFunctions[Name]>;
 
-/** So many bytes and two cache lines more, so that no two threads write to neighbouring lines. */
+/** At least `bytes` and two cache lines, so that no two threads write to neighbouring lines. */
 function apart(bytes: number): number {
   return Math.ceil(bytes / 128 + 1) * 128;
 }

@@ -7,10 +7,10 @@ import {
   type TensorInfo,
 } from "@tensorflow/tfjs";
 
-/** What the kernels here use of `BackendWasm`, which TensorFlow.js does not type for outsiders. */
+/** The parts of `BackendWasm` that are used here; TensorFlow.js does not export their types. */
 export interface WasmBackend extends KernelBackend {
   wasm: {
-    /** The single-threaded binary exports its memory, the threaded one is given it. */
+    /** The single-threaded binary exports its memory; the threaded one imports it. */
     asm: { memory?: WebAssembly.Memory };
     wasmMemory?: WebAssembly.Memory;
     _malloc(bytes: number): number;
@@ -41,9 +41,7 @@ export function addressOf(backend: WasmBackend, tensor: TensorInfo): number {
   return backend.dataIdMap.get(tensor.dataId).memoryOffset;
 }
 
-/**
- * Gives up one reference to data; the engine, which may have let go of its own before, is told when there is none left.
- */
+/** Gives up one reference to data. After the last one the engine is told, which may have dropped the data before. */
 export function release(backend: WasmBackend, dataId: DataId): void {
   if (backend.disposeData(dataId)) engine().removeDataId(dataId, backend);
 }

@@ -6,7 +6,7 @@ interface Heads {
   heads: number;
 }
 
-/** So many scores are computed at a time: 4 MiB. */
+/** Scores that are computed at a time: 4 MiB. */
 const SCORES_AT_ONCE = 2 ** 20;
 
 /** q [B, N, C], k, v [B, L, C] -> the mixed values [B, N, C], without ever holding all scores. */
@@ -29,7 +29,7 @@ export const nativeAttention: NativeLayerKernel<"q" | "k" | "v", Heads, "saved0"
     const [scaled, keys, values] = [scaledByHead(ops, q, heads), byHead(ops, k, heads), byHead(ops, v, heads)];
     const d = byHead(ops, dy, heads);
     const sums = ops.sum(ops.mul(d, byHead(ops, y, heads)), [3], true);
-    // One column more lets the product subtract the sums: a pass over all scores less.
+    // With one more column, the product also subtracts the sums. This saves a pass over all scores.
     const [wideD, wideV] = [
       ops.concat([d, sums], 3),
       ops.concat([values, ops.fill([...values.shape.slice(0, 3), 1], -1)], 3),
@@ -59,7 +59,7 @@ function weights(ops: NativeOps, queries: NativeTensor, keys: NativeTensor): Nat
   return ops.softmax(ops.matMul(queries, keys, { transposeB: true }));
 }
 
-/** Ways to cut the same few queries out of tensors [B, heads, N, ...]: of the queries, if nothing else is given. */
+/** For each run of queries, a function that takes it out of a tensor [B, heads, N, ...], by default of the queries. */
 function someQueries(ops: NativeOps, all: NativeTensor, keys: NativeTensor): ((of?: NativeTensor) => NativeTensor)[] {
   const [batch, heads, length] = all.shape as [number, number, number];
   const atOnce = Math.max(1, Math.floor(SCORES_AT_ONCE / (batch * heads * keys.shape[2]!)));

@@ -48,7 +48,7 @@ if (native) {
     }
   });
 
-  it("writes over moments that nobody else holds, and leaves a clone of them as it was", async () => {
+  it("writes over moments that share their data with no other tensor, and leaves a clone of them as it was", async () => {
     await tf.setBackend("tensorflow");
     tf.tidy(() => {
       const [p, m, v, g] = [1, 2, 3, 4].map((value) => tf.fill([5], value)) as [

@@ -98,7 +98,7 @@ describe("the fused updates on wasm", () => {
     });
   });
 
-  it("write over an average that is nobody else's, and leave a clone of it as it was", async () => {
+  it("write over an average that shares its data with no other tensor, and leave a clone of it as it was", async () => {
     await tf.setBackend("wasm");
     tf.tidy(() => {
       const [average, value] = [tf.fill([5], 1), tf.fill([5], 3)];

@@ -7,24 +7,24 @@ import { requireFrom } from "../../../platform/node-only.js";
 type Message = { cmd?: string } | undefined;
 
 /**
- * Threads of the backend's own pool. Our kernels have a pool of their own (thread-pool.ts), whose threads stay awake
- * between calls; to wake another's for what little is left takes longer than to do it.
+ * Threads of the backend's own pool. Our kernels have another pool (thread-pool.ts), whose threads stay awake between
+ * calls. For the little work that is left to the backend's own kernels, waking a thread takes longer than the work.
  */
 export const STOCK_THREADS = 1;
 
-/** A pool that has not come up by now never will: a worker died without a word. */
+/** A pool that has not started by now never will: a worker has died silently. */
 const START_LIMIT_MS = 20_000;
 
 /**
  * Starts the threaded wasm binary of `@tensorflow/tfjs-backend-wasm` 4.22 in Node, where it does not start by itself:
  *
  * - its loader runs `new Worker(url)` with a `blob:` URL, and the worker runs `readFileSync` on a Blob; Node can open
- *   neither. While the pool starts, workers are made from the source text and pointed at the installed file instead;
- * - it starts a thread for every two of `os.cpus()`, though it is told to use {@link STOCK_THREADS}; while it starts,
- *   no more are reported.
+ *   neither. While the pool starts, workers are made from the source text and given the installed file instead;
+ * - it starts a thread for every two of `os.cpus()`, whatever number it is given. While it starts, `os.cpus()` reports
+ *   twice {@link STOCK_THREADS}.
  *
- * The workers do not keep the process alive. Rejects, with everything put back as it was, where the pool does not
- * start.
+ * The workers do not keep the process alive. Rejects where the pool does not start; all that was replaced is then put
+ * back.
  */
 export async function startThreadedBinaryInNode(wasm: typeof WasmPackage, folder: string): Promise<void> {
   const require = await requireFrom();

@@ -3,20 +3,20 @@ import { isNode, requireFrom } from "../../../platform/node-only.js";
 import type { Threads } from "../cut.js";
 
 /**
- * A place in shared memory where a thread finds its next call: its state, which function, how many arguments, and these
- * as float64.
+ * The part of shared memory where a thread finds its next call: the state of the call, the index of the function, the
+ * number of arguments, and the arguments as float64.
  */
 const SLOT = { bytes: 512, state: 0, name: 1, count: 2, firstArgument: 2 };
 const IDLE = 0;
 const CALLED = 1;
 const FAILED = 2;
 
-/** How often a thread looks for what it waits for before it sleeps: for some tenths of a millisecond. */
+/** How often a thread looks at the state before it sleeps: for some tenths of a millisecond. */
 const LOOKS = 300_000;
 
 /**
- * What each thread runs. After a call it looks out for the next one for a while, as a sleeping thread is not woken as
- * fast, and then sleeps. Plain JavaScript in a string: a worker cannot be handed a function.
+ * The code of a thread. After a call it looks for the next one for a while before it sleeps, since waking it takes
+ * longer. It is plain JavaScript in a string: a worker cannot be given a function.
  */
 const THREAD = `
 const run = ({ module, memory, calls, number }) => {
@@ -64,8 +64,8 @@ export class ThreadPool implements Threads {
   }
 
   /**
-   * Starts all threads but the calling one, which has an `instance` of the module already. They do not keep a Node
-   * process alive.
+   * Starts all threads but the calling one, which has an `instance` of the module already. The threads do not keep a
+   * Node process alive.
    */
   static async start(
     module: WebAssembly.Module,
@@ -99,7 +99,7 @@ export class ThreadPool implements Threads {
       throw new Error(`${name} failed on another thread.`);
   }
 
-  /** A page's own thread may not sleep. */
+  /** The main thread of a page must not sleep. */
   #waitFor(state: Int32Array): void {
     for (let looks = 0; Atomics.load(state, SLOT.state) === CALLED; looks++) {
       if (isNode && looks > LOOKS) Atomics.wait(state as Int32Array<SharedArrayBuffer>, SLOT.state, CALLED);
@@ -107,7 +107,7 @@ export class ThreadPool implements Threads {
   }
 }
 
-/** Resolves when the thread looks out for calls, with what ends it. */
+/** Resolves when the thread waits for calls, with a function that ends it. */
 async function startThread(data: object): Promise<() => void> {
   if (isNode) {
     const { Worker } = (await requireFrom())("node:worker_threads") as typeof WorkerThreads;
