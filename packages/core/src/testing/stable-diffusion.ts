@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
@@ -5,6 +6,8 @@ import * as tf from "@tensorflow/tfjs";
 import { AutoencoderKL } from "../models/autoencoder/autoencoder-kl.js";
 import { UNet2DConditionModel } from "../models/unet/unet-2d-condition.js";
 import type { Parameter } from "../nn/parameter.js";
+import { openSafetensors } from "../weights/safetensors.js";
+import { type TensorToWrite, writeSafetensors } from "../weights/write-safetensors.js";
 import { fixturePath } from "./fixture.js";
 
 /**
@@ -18,6 +21,27 @@ export async function writeTinyStableDiffusion(folder: string): Promise<void> {
     const packed = await readFile(fixturePath(`tokenizer/${name}.gz`));
     await writeFile(join(folder, "tokenizer", name), gunzipSync(packed));
   }
+  for (const [name, hash] of Object.entries(HALF_PRECISION)) await writeHalf(join(folder, name), hash);
+}
+
+/** SHA-256 of what diffusers' save_pretrained(variant="fp16") wrote beside each of these files. */
+const HALF_PRECISION = {
+  "text_encoder/model": "05884c780b579e227693c70d7aa50e9cdd65bec6cfe5c15f7673ca35d8cd12a9",
+  "unet/diffusion_pytorch_model": "81a1071c3edc25554b906709220fcdc3af4ec1630badb261e0faf30485307c25",
+  "vae/diffusion_pytorch_model": "4184fe2f8881e00e2de046d4b207c84608d65a533189ab3aa6c87812fdeaa83f",
+};
+
+/** Writes a file's fp16 variant beside it: its weights are stored once, and the bytes are compared by their hash. */
+async function writeHalf(path: string, hash: string): Promise<void> {
+  const file = await openSafetensors(`${path}.safetensors`);
+  const tensors = new Map<string, TensorToWrite>();
+  for (const [name, { shape }] of file.tensors) tensors.set(name, { dtype: "F16", shape, data: await file.read(name) });
+  await file.close();
+  await writeSafetensors(`${path}.fp16.safetensors`, tensors, { format: "pt" });
+  const written = createHash("sha256")
+    .update(await readFile(`${path}.fp16.safetensors`))
+    .digest("hex");
+  if (written !== hash) throw new Error(`${path}.fp16.safetensors: these are not the bytes that diffusers wrote.`);
 }
 
 /** Puts the tiny Stable Diffusion XL of the fixtures together in `folder`. */
