@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { distance } from "fastest-levenshtein";
+import { nearestNames } from "../platform/nearest-names.js";
 import type { Parameter } from "../nn/parameter.js";
 import { type Dtype, isFloat, type NumberArray, otherThanFloat } from "./dtypes.js";
 import { WeightsMismatchError } from "./errors.js";
@@ -120,16 +120,9 @@ function sameShape(stored: readonly number[], wanted: readonly number[]): boolea
 
 const MOST_SUGGESTIONS = 500;
 
-/** The other that fewest letters tell from `name`, if they are at most a third of it. */
+/** The other that is spelled almost like `name`, in words. */
 function nearest(name: string, others: readonly string[]): string {
-  if (others.length > MOST_SUGGESTIONS) return "";
-  let best: string | undefined;
-  let least = Math.floor(name.length / 3) + 1;
-  for (const other of others) {
-    if (Math.abs(other.length - name.length) >= least) continue; // So many letters are too few or too many already.
-    const letters = distance(name, other);
-    if (letters < least) [best, least] = [other, letters];
-  }
+  const [best] = others.length > MOST_SUGGESTIONS ? [] : nearestNames(name, others);
   return best === undefined ? "" : ` (nearest: ${best})`;
 }
 

@@ -1,3 +1,4 @@
+import { nearestNames } from "@tfjs-diffusion/core/text";
 import { HELP, readDrawArguments } from "./options/arguments.js";
 import { printBackends } from "./commands/backends.js";
 import { commandEnd } from "./command-errors.js";
@@ -6,7 +7,6 @@ import { draw } from "./commands/draw.js";
 import { edit, generate } from "./commands/generate.js";
 import { inspect } from "./commands/inspect.js";
 import { live } from "./commands/live.js";
-import { nearest } from "./options/option-values.js";
 import { profile } from "./commands/profile.js";
 import { SHIPPED } from "./options/shipped.js";
 import { UsageError } from "./options/usage-error.js";
@@ -53,7 +53,7 @@ const UNMISTAKABLE = Object.keys(COMMANDS).filter((name) => name.length > 5);
  * was wrong
  */
 function refuseMisspelt(word: string): void {
-  const command = nearest(word, UNMISTAKABLE, 1);
+  const [command] = nearestNames(word, UNMISTAKABLE, { letters: 1 });
   if (command === undefined) return;
   throw new UsageError(
     `${word}: there is no such command (nearest: ${command}). A sentence to draw is written in quotation marks.`,

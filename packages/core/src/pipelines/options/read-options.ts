@@ -1,4 +1,4 @@
-import { distance } from "fastest-levenshtein";
+import { nearestNames } from "../../platform/nearest-names.js";
 import { PipelineOptionError } from "./errors.js";
 import { type OptionTable, type ReadOptions, requireValue } from "./option.js";
 
@@ -46,8 +46,7 @@ function requireKnownNames(given: unknown, table: OptionTable): void {
 
 /** `num_inference_steps` is meant as `numInferenceSteps` is spelt: letters count, not case and underlines. */
 function nearest(name: string, known: readonly string[]): string {
-  const plain = (text: string) => text.replaceAll("_", "").toLowerCase();
-  const far = (other: string) => distance(plain(name), plain(other));
-  const best = known.reduce((a, b) => (far(b) < far(a) ? b : a));
-  return far(best) <= name.length / 3 ? ` (nearest: ${best})` : "";
+  const spelling = (text: string) => text.replaceAll("_", "").toLowerCase();
+  const [best] = nearestNames(name, known, { spelling });
+  return best === undefined ? "" : ` (nearest: ${best})`;
 }

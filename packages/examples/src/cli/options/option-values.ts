@@ -1,5 +1,5 @@
 import { parseArgs, type ParseArgsConfig } from "node:util";
-import { distance } from "fastest-levenshtein";
+import { nearestNames } from "@tfjs-diffusion/core/text";
 import { UsageError } from "./usage-error.js";
 
 type Options = NonNullable<ParseArgsConfig["options"]>;
@@ -35,29 +35,14 @@ function withNumbers(args: readonly string[], options: Options): string[] {
 function whatIsWrong(message: string, known: readonly string[]): string {
   const [, unknown] = /^Unknown option '(-[^']+)'/.exec(message) ?? [];
   if (unknown !== undefined) {
-    const near = nearest(unknown.replace(/^-+/, ""), known);
+    const name = unknown.replace(/^-+/, "");
+    const [near] = nearestNames(name, known, { letters: Math.ceil(name.length / 3) });
     return `${unknown}: there is no such option${near === undefined ? "" : ` (nearest: --${near})`}.`;
   }
   const [, lacking] =
     /^Option '(?:-\w, )?(--[\w-]+)(?: <value>)?' argument (?:missing|is ambiguous)/.exec(message) ?? [];
   if (lacking === undefined) return message;
   return `${lacking}: its value is missing; one that begins with a hyphen is written ${lacking}=-….`;
-}
-
-/**
- * Which of several names is meant by a misspelt one: the nearest, at most so many letters away, a third of them unless
- * told.
- */
-export function nearest(
-  name: string,
-  names: readonly string[],
-  letters = Math.ceil(name.length / 3),
-): string | undefined {
-  const [best] = names
-    .map((other) => ({ other, apart: distance(name, other) }))
-    .filter(({ apart }) => apart <= letters)
-    .sort((a, b) => a.apart - b.apart);
-  return best?.other;
 }
 
 /** An option's value as a number. */

@@ -1,4 +1,4 @@
-import { distance } from "fastest-levenshtein";
+import { nearestNames } from "@tfjs-diffusion/core/text";
 
 /** A word of a prompt that the model has not learned, and the learned words that are spelled almost like it. */
 export interface UnknownWord {
@@ -14,13 +14,8 @@ export function unknownWords(prompt: string, known: readonly string[]): UnknownW
 
 /** Up to three known words within a third of the letters, nearest first. */
 function nearWords(word: string, known: readonly string[]): string[] {
-  return known
-    .filter((candidate) => /\p{L}/u.test(candidate)) // Not the signs between words, which captions have too.
-    .map((candidate) => ({ candidate, apart: distance(word, candidate) }))
-    .filter(({ apart }) => apart <= Math.max(1, Math.floor(word.length / 3)))
-    .sort((a, b) => a.apart - b.apart)
-    .slice(0, 3)
-    .map(({ candidate }) => candidate);
+  const words = known.filter((candidate) => /\p{L}/u.test(candidate)); // Not the signs between words, which captions have too.
+  return nearestNames(word, words, { letters: Math.max(1, Math.floor(word.length / 3)) }).slice(0, 3);
 }
 
 /** One line for each unknown word, or nothing. The picture is drawn all the same. */
