@@ -25,7 +25,11 @@ beforeAll(async () => {
   await useTestBackend();
   folder = mkdtempSync(join(tmpdir(), "lora scaling "));
   text = new CLIPTextModel({
-    ...{ hidden_size: 8, intermediate_size: 16, num_attention_heads: 2, num_hidden_layers: 1, vocab_size: 20 },
+    hidden_size: 8,
+    intermediate_size: 16,
+    num_attention_heads: 2,
+    num_hidden_layers: 1,
+    vocab_size: 20,
     max_position_embeddings: 6,
   });
   text.initialize(keyedNoise(0));

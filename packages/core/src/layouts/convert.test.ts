@@ -107,8 +107,13 @@ describe("A folder as a single file", () => {
 /** A folder with the parts of Stable Diffusion XL, tiny. */
 async function writeTinyXl(target: string): Promise<void> {
   const text = {
-    ...{ vocab_size: 30, max_position_embeddings: 7, hidden_size: 8, intermediate_size: 12 },
-    ...{ num_hidden_layers: 2, num_attention_heads: 2, projection_dim: 6 },
+    vocab_size: 30,
+    max_position_embeddings: 7,
+    hidden_size: 8,
+    intermediate_size: 12,
+    num_hidden_layers: 2,
+    num_attention_heads: 2,
+    projection_dim: 6,
   };
   const parts = {
     unet: await loadModel(fixturePath("unet_sdxl")),

@@ -43,12 +43,20 @@ const CLIP_L: Partial<CLIPTextConfig> = {
   projection_dim: 768,
 };
 const OPENCLIP_H: Partial<CLIPTextConfig> = {
-  ...{ hidden_size: 1024, intermediate_size: 4096, num_attention_heads: 16, num_hidden_layers: 23 },
-  ...{ hidden_act: "gelu", projection_dim: 512 },
+  hidden_size: 1024,
+  intermediate_size: 4096,
+  num_attention_heads: 16,
+  num_hidden_layers: 23,
+  hidden_act: "gelu",
+  projection_dim: 512,
 };
 const OPENCLIP_G: Partial<CLIPTextConfig> = {
-  ...{ hidden_size: 1280, intermediate_size: 5120, num_attention_heads: 20, num_hidden_layers: 32 },
-  ...{ hidden_act: "gelu", projection_dim: 1280 },
+  hidden_size: 1280,
+  intermediate_size: 5120,
+  num_attention_heads: 20,
+  num_hidden_layers: 32,
+  hidden_act: "gelu",
+  projection_dim: 1280,
 };
 const SDXL_UNET: Partial<UNet2DConditionConfig> = {
   sample_size: 128,

@@ -38,7 +38,9 @@ describe.each(KINDS)("%s leaves no tensor behind", (_, write, open) => {
   const image = () => tf.fill<tf.Rank.R3>([SIZE.height, SIZE.width, 3], 0.5);
   const mask = () => tf.ones<tf.Rank.R2>([SIZE.height, SIZE.width]);
   const options = (more: Partial<StableDiffusionOptions> = {}) => ({
-    ...{ prompt: "a red cube", ...SIZE, numInferenceSteps: 3 },
+    prompt: "a red cube",
+    ...SIZE,
+    numInferenceSteps: 3,
     ...more,
   });
   async function draw(more?: Partial<StableDiffusionOptions>): Promise<void> {

@@ -17,17 +17,28 @@ export async function drawTiny(): Promise<{ images: number[]; leaked: number }> 
   const groups = { norm_num_groups: 4 };
   const parts = {
     unet: new UNet2DConditionModel({
-      ...{ ...groups, sample_size: 8, block_out_channels: [8, 16], layers_per_block: 1, cross_attention_dim: 8 },
-      ...{ attention_head_dim: 2, down_block_types: ["CrossAttnDownBlock2D", "DownBlock2D"] },
+      ...groups,
+      sample_size: 8,
+      block_out_channels: [8, 16],
+      layers_per_block: 1,
+      cross_attention_dim: 8,
+      attention_head_dim: 2,
+      down_block_types: ["CrossAttnDownBlock2D", "DownBlock2D"],
       up_block_types: ["UpBlock2D", "CrossAttnUpBlock2D"],
     }),
     vae: new AutoencoderKL({
-      ...{ ...groups, block_out_channels: [8, 8], down_block_types: Array(2).fill("DownEncoderBlock2D") },
+      ...groups,
+      block_out_channels: [8, 8],
+      down_block_types: Array(2).fill("DownEncoderBlock2D"),
       up_block_types: Array(2).fill("UpDecoderBlock2D"),
     }),
     textEncoder: new CLIPTextModel({
-      ...{ hidden_size: 8, intermediate_size: 16, num_attention_heads: 2, num_hidden_layers: 2 },
-      ...{ vocab_size: words.length, eos_token_id: words.length - 1 },
+      hidden_size: 8,
+      intermediate_size: 16,
+      num_attention_heads: 2,
+      num_hidden_layers: 2,
+      vocab_size: words.length,
+      eos_token_id: words.length - 1,
     }),
     tokenizer: new CLIPTokenizer({ vocab: Object.fromEntries(words.map((word, i) => [word, i])), merges: [] }),
     scheduler: schedulerFromConfig({ _class_name: "EulerDiscreteScheduler", beta_schedule: "scaled_linear" }),

@@ -67,7 +67,11 @@ describe("A PNG file", () => {
 });
 
 const WHITE: PngToBuild = {
-  ...{ width: 9, height: 5, depth: 8, colourType: 0, isInterlaced: false },
+  width: 9,
+  height: 5,
+  depth: 8,
+  colourType: 0,
+  isInterlaced: false,
   sample: (x, y) => x * 20 + y,
 };
 
@@ -111,7 +115,11 @@ function pictures(): fc.Arbitrary<PngToBuild> {
       const alphas = Array.from({ length: random(7000, colours + 1) }, (_, i) => random(i + 8000, 256));
       const key = Array.from({ length: colourType === 2 ? 3 : 1 }, (_, k) => sample(0, 0, k));
       return {
-        ...{ ...png, colourType, depth, sample, filter },
+        ...png,
+        colourType,
+        depth,
+        sample,
+        filter,
         ...(colourType === 3 ? { palette } : {}),
         ...(isTransparent && colourType === 3 ? { transparency: alphas } : {}),
         ...(isTransparent && (colourType === 0 || colourType === 2)

@@ -59,8 +59,11 @@ function parts(bytes: Uint8Array, limits: PictureLimits): Parts {
   }
   if (!header) throw notReadable("it has no header");
   return {
-    ...{ header, data },
-    ...{ palette: single.get("PLTE"), transparency: single.get("tRNS"), exif: single.get("eXIf") },
+    header,
+    data,
+    palette: single.get("PLTE"),
+    transparency: single.get("tRNS"),
+    exif: single.get("eXIf"),
   };
 }
 

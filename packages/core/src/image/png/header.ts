@@ -37,7 +37,10 @@ export function parseHeader(data: Uint8Array): PngHeader {
     throw notReadable(`compression ${compression}, filter ${filter}, interlace ${interlace} are not known`);
   }
   return {
-    ...{ width, height, depth, channels: kind.channels },
+    width,
+    height,
+    depth,
+    channels: kind.channels,
     hasPalette: colourType === PALETTE,
     isInterlaced: interlace === 1,
   };

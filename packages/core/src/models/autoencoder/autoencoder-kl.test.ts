@@ -76,7 +76,9 @@ describe("AutoencoderKL", () => {
 
   it.each([9, 11, 15])("does so with %i pixel rows, of which a level has an odd number", async (height) => {
     const vae = new AutoencoderKL({
-      ...{ block_out_channels: [8, 8, 8], norm_num_groups: 4, layers_per_block: 1 },
+      block_out_channels: [8, 8, 8],
+      norm_num_groups: 4,
+      layers_per_block: 1,
       down_block_types: Array(3).fill("DownEncoderBlock2D"),
       up_block_types: Array(3).fill("UpDecoderBlock2D"),
     });
@@ -96,7 +98,10 @@ describe("AutoencoderKL", () => {
   it("needs less than half the memory in bands, and one picture's at a time for a batch", async () => {
     // As in the published autoencoders, the finest feature maps are the largest.
     const vae = new AutoencoderKL({
-      ...{ block_out_channels: [16, 16, 16, 16], norm_num_groups: 4, latent_channels: 4, layers_per_block: 1 },
+      block_out_channels: [16, 16, 16, 16],
+      norm_num_groups: 4,
+      latent_channels: 4,
+      layers_per_block: 1,
       down_block_types: Array(4).fill("DownEncoderBlock2D"),
       up_block_types: Array(4).fill("UpDecoderBlock2D"),
     });

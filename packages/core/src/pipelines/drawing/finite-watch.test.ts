@@ -28,7 +28,10 @@ afterAll(async () => {
 
 async function draw(options: Partial<StableDiffusionOptions>): Promise<number[]> {
   const { images, latents } = await pipeline.generate({
-    ...{ prompt: "a red cube", width: 32, height: 32, numInferenceSteps: 3 },
+    prompt: "a red cube",
+    width: 32,
+    height: 32,
+    numInferenceSteps: 3,
     ...options,
   });
   const values = [...images.dataSync()];

@@ -26,7 +26,8 @@ const NO_TEXT = "this pipeline reads no text";
 export const DDPM_OPTIONS = withDefaults(
   {
     ...COMMON_OPTIONS,
-    ...{ prompt: refused(NO_TEXT), negativePrompt: refused(NO_TEXT) },
+    prompt: refused(NO_TEXT),
+    negativePrompt: refused(NO_TEXT),
     ...GUIDANCE_RESCALE,
     ...CLASS_OPTIONS,
   },

@@ -89,7 +89,8 @@ describe("DDPMPipeline", () => {
       const index = JSON.parse(await readFile(join(at, "model_index.json"), "utf8")) as object;
       const name = scheduler.config._class_name;
       expect(index).toEqual({
-        ...{ _class_name: Class.name, scheduler: ["diffusers", name] },
+        _class_name: Class.name,
+        scheduler: ["diffusers", name],
         unet: ["diffusers", "UNet2DModel"],
       });
       const opened = (await openPipeline(at)) as DDPMPipeline;

@@ -50,7 +50,8 @@ describe("Stable Diffusion with a ControlNet", () => {
       scheduler: schedulerFromConfig(META.scheduler),
       guidanceScale: (call.guidance_scale as number | undefined) ?? 5,
       control: {
-        ...{ model, image },
+        model,
+        image,
         scale: call.controlnet_conditioning_scale as number | undefined,
         start: call.control_guidance_start as number | undefined,
         end: call.control_guidance_end as number | undefined,

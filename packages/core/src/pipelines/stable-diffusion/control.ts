@@ -108,7 +108,8 @@ function residualsOf(control: Control, call: ControlledCall): tf.Tensor4D[] {
     .reshape<tf.Tensor4D>([1, height, width, channels])
     .tile<tf.Tensor4D>([input.shape[0], 1, 1, 1]);
   const { downResiduals, midResidual } = model.forward(input, timestep, states, pictures, {
-    ...{ scale, guessMode },
+    scale,
+    guessMode,
     textEmbeds: textEmbeds && told(textEmbeds),
     timeIds: timeIds && told(timeIds),
   });

@@ -52,7 +52,12 @@ itWithPython(
       width: 48,
     };
     const drawn = await pipeline.generate({
-      ...{ prompt: call.prompt, numInferenceSteps: 5, guidanceScale: 5, height: 32, width: 48, latents },
+      prompt: call.prompt,
+      numInferenceSteps: 5,
+      guidanceScale: 5,
+      height: 32,
+      width: 48,
+      latents,
     });
     const nchw = (x: tf.Tensor4D) => {
       const turned = x.transpose([0, 3, 1, 2]);

@@ -179,7 +179,14 @@ export abstract class LatentPipeline<
         return guide(unconditional, conditional, checked.guidanceScale, checked.guidanceRescale);
       };
       yield* sample({
-        ...{ scheduler, plan, first, end, denoise, noise, signal, watch },
+        scheduler,
+        plan,
+        first,
+        end,
+        denoise,
+        noise,
+        signal,
+        watch,
         start: start.state,
         mend: start.mend,
         stepOptions: { eta: checked.eta },

@@ -52,7 +52,9 @@ beforeAll(async () => {
   inpainting = new StableDiffusionXLPipeline({ ...parts, unet: tinyInpaintUNet(unet) });
   refiner = new StableDiffusionXLPipeline({
     ...parts,
-    ...{ unet: tinyRefinerUNet(unet), textEncoder: undefined, tokenizer: undefined },
+    unet: tinyRefinerUNet(unet),
+    textEncoder: undefined,
+    tokenizer: undefined,
     forceZerosForEmptyPrompt: false,
   });
 });

@@ -161,7 +161,11 @@ export class StableDiffusionXLPipeline extends LatentPipeline<
     return openPipelineFile(from, options, known, async ({ family, unet, vae, textEncoders }, scheduler) => {
       const isBase = family === "sdxl";
       return new StableDiffusionXLPipeline({
-        ...{ unet, vae, scheduler, tokenizer2, forceZerosForEmptyPrompt: isBase },
+        unet,
+        vae,
+        scheduler,
+        tokenizer2,
+        forceZerosForEmptyPrompt: isBase,
         tokenizer: isBase ? await tokenizerForFile(from, options.tokenizer, options.config) : undefined,
         textEncoder: textEncoders.get("text_encoder") as CLIPTextModel | undefined,
         textEncoder2: textEncoders.get("text_encoder_2") as CLIPTextModelWithProjection,
@@ -201,7 +205,9 @@ export class StableDiffusionXLPipeline extends LatentPipeline<
     const absent = [null, null];
     const { forceZerosForEmptyPrompt: force_zeros_for_empty_prompt = true } = this.parts;
     const others = {
-      ...{ feature_extractor: absent, image_encoder: absent, force_zeros_for_empty_prompt },
+      feature_extractor: absent,
+      image_encoder: absent,
+      force_zeros_for_empty_prompt,
       ...(!textEncoder && { text_encoder: absent, tokenizer: absent }),
       ...(this.isRefiner && { requires_aesthetics_score: true }),
     };

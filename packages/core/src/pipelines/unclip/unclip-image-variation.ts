@@ -108,7 +108,9 @@ export class UnCLIPImageVariationPipeline extends UnCLIPDrawingPipeline<
         decoder: decoderPlan(scheduler, checked.steps, checked.stepsOption),
         superResolution: stagePlan(superResScheduler, checked.superResNumInferenceSteps, "superResNumInferenceSteps"),
       },
-      ...{ noise, signal, watch },
+      noise,
+      signal,
+      watch,
     };
     const rows = needsGuidance(guidanceScale) ? 2 * batch : batch;
     const states = watch.over("Reading the prompts", () => tf.tidy(() => repeatStates(this.textStates([""]), rows)));

@@ -93,7 +93,8 @@ export const UNCLIP_OPTIONS = withDefaults(
 export const UNCLIP_IMAGE_VARIATION_OPTIONS = withDefaults(
   {
     ...COMMON_OPTIONS,
-    ...{ prompt: refused(NO_TEXT), negativePrompt: refused(NO_TEXT) },
+    prompt: refused(NO_TEXT),
+    negativePrompt: refused(NO_TEXT),
     ...DRAWING_OPTIONS,
     ...VARIATION_OPTIONS,
   },

@@ -94,9 +94,14 @@ export async function readDrawingParts(folder: PipelineFolder): Promise<UnCLIPDr
 export function drawingFolders(parts: UnCLIPDrawingParts): PipelineParts {
   const { textEncoder, tokenizer, textProj, decoder, superResFirst, superResLast } = parts;
   return {
-    ...{ text_encoder: textEncoder, tokenizer, text_proj: textProj, decoder },
-    ...{ super_res_first: superResFirst, super_res_last: superResLast },
-    ...{ decoder_scheduler: parts.decoderScheduler, super_res_scheduler: parts.superResScheduler },
+    text_encoder: textEncoder,
+    tokenizer,
+    text_proj: textProj,
+    decoder,
+    super_res_first: superResFirst,
+    super_res_last: superResLast,
+    decoder_scheduler: parts.decoderScheduler,
+    super_res_scheduler: parts.superResScheduler,
   };
 }
 

@@ -45,7 +45,13 @@ export class TinyTraining {
   options(changes: Partial<TrainOptions> = {}): TrainOptions {
     const { parameters, loss } = this;
     return {
-      ...{ parameters, loss, steps: 20, batchSize: 8, seed: 5, gradientClip: 0.5, emaDecay: 0.9 },
+      parameters,
+      loss,
+      steps: 20,
+      batchSize: 8,
+      seed: 5,
+      gradientClip: 0.5,
+      emaDecay: 0.9,
       schedule: (step) => 0.02 / Math.sqrt(step),
       ...changes,
     };
