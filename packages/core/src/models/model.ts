@@ -2,6 +2,8 @@ import * as tf from "@tensorflow/tfjs";
 import type { NoiseSource } from "@tfjs-diffusion/schedulers";
 import { namedParameters, type Parameter } from "../nn/parameter.js";
 import { forgetRecorded } from "../nn/recorded.js";
+import { isDenoiser } from "./denoiser.js";
+import { denoiserPass, type ExampleNoise, type ExamplePass } from "./example-pass.js";
 import { libraryAndClass } from "./library-and-class.js";
 import { saveModelFolder, type SaveOptions } from "../weights/model-folder.js";
 
@@ -31,6 +33,14 @@ export abstract class Model {
     for (const parameter of this.namedParameters().values()) {
       tf.tidy(() => parameter.assign(parameter.initializer(parameter.shape, noise)));
     }
+  }
+
+  /**
+   * A forward pass on noise, of the sizes that the config names, to be measured. A denoiser's follows from its sizes;
+   * another network that runs alone says it here. Undefined for a network that does not run alone.
+   */
+  examplePass(noise: ExampleNoise): ExamplePass | undefined {
+    return isDenoiser(this) ? denoiserPass(this, noise) : undefined;
   }
 
   /**

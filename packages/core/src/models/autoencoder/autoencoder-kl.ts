@@ -9,6 +9,7 @@ import { type AutoencoderKLConfig, resolveAutoencoderConfig } from "./autoencode
 import { Bands } from "./bands.js";
 import { requireTensor } from "../checks.js";
 import { ModelInputError } from "../errors.js";
+import type { ExampleNoise, ExamplePass } from "../example-pass.js";
 import { Model } from "../model.js";
 import { DownBlock, MidBlock, resultShapes, UpBlock } from "../unet/unet-blocks.js";
 
@@ -185,6 +186,14 @@ export class AutoencoderKL extends Model {
         return inOne(this.decoder, h, options.bandRows);
       }),
     );
+  }
+
+  /** A pass of the decoder. */
+  override examplePass(noise: ExampleNoise): ExamplePass {
+    const { sample_size, block_out_channels, latent_channels } = this.config;
+    const side = sample_size / 2 ** (block_out_channels.length - 1);
+    const latents = noise.normal<tf.Tensor4D>(side, side, latent_channels);
+    return { forward: () => this.decode(latents), inputs: { latents } };
   }
 }
 

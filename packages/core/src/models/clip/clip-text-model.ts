@@ -8,6 +8,7 @@ import { requireTensor } from "../checks.js";
 import { type CLIPTextConfig, clipTextConfig } from "./clip-config.js";
 import { CLIPEncoder } from "./clip-encoder.js";
 import { ModelInputError } from "../errors.js";
+import type { ExampleNoise, ExamplePass } from "../example-pass.js";
 import { Model } from "../model.js";
 
 /** What a text tower may be told besides the token ids. */
@@ -155,6 +156,10 @@ export class CLIPTextModel extends Model {
   forward(ids: tf.Tensor2D, options?: CLIPTextOptions): CLIPTextOutput {
     return tf.tidy(() => this.text_model.forward(ids, options) as CLIPTextOutput & tf.TensorContainerObject);
   }
+
+  override examplePass(noise: ExampleNoise): ExamplePass {
+    return textPass(this, noise);
+  }
 }
 
 /** The text tower with the projection into the space that texts share with pictures. */
@@ -181,6 +186,16 @@ export class CLIPTextModelWithProjection extends Model {
       return { ...output, textEmbeds: this.text_projection.forward(output.pooled) };
     });
   }
+
+  override examplePass(noise: ExampleNoise): ExamplePass {
+    return textPass(this, noise);
+  }
+}
+
+/** A pass of a text tower over texts of the greatest length. */
+function textPass(tower: CLIPTextModel | CLIPTextModelWithProjection, { batch }: ExampleNoise): ExamplePass {
+  const ids = tf.zeros<tf.Rank.R2>([batch, tower.config.max_position_embeddings], "int32");
+  return { forward: () => tower.forward(ids).lastHiddenState, inputs: { ids } };
 }
 
 /** The linear map, without bias, from a tower's width into the shared space. */

@@ -10,6 +10,7 @@ import { type CLIPVisionConfig, clipVisionConfig } from "./clip-config.js";
 import { CLIPEncoder } from "./clip-encoder.js";
 import { projection } from "./clip-text-model.js";
 import { ModelConfigError } from "../errors.js";
+import type { ExampleNoise, ExamplePass } from "../example-pass.js";
 import { Model } from "../model.js";
 
 /** What a vision tower gives; C is `hidden_size`. */
@@ -123,6 +124,10 @@ export class CLIPVisionModel extends Model {
   forward(pixels: tf.Tensor4D): CLIPVisionOutput {
     return tf.tidy(() => ({ ...this.vision_model.forward(pixels) }));
   }
+
+  override examplePass(noise: ExampleNoise): ExamplePass {
+    return visionPass(this, noise);
+  }
 }
 
 /**
@@ -154,4 +159,15 @@ export class CLIPVisionModelWithProjection extends Model {
       return { ...output, imageEmbeds: this.visual_projection.forward(output.pooled) };
     });
   }
+
+  override examplePass(noise: ExampleNoise): ExamplePass {
+    return visionPass(this, noise);
+  }
+}
+
+/** A pass of a vision tower. */
+function visionPass(tower: CLIPVisionModel | CLIPVisionModelWithProjection, noise: ExampleNoise): ExamplePass {
+  const { image_size, num_channels } = tower.config;
+  const pixels = noise.normal<tf.Tensor4D>(image_size, image_size, num_channels);
+  return { forward: () => tower.forward(pixels).pooled, inputs: { pixels } };
 }

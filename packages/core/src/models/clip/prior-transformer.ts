@@ -11,6 +11,7 @@ import { BasicTransformerBlock } from "../../nn/transformer-block.js";
 import { checkTimestep, requireTensor, timestepVector } from "../checks.js";
 import { resolveConfig } from "../config.js";
 import { ModelConfigError } from "../errors.js";
+import { EXAMPLE_TIME, type ExampleNoise, type ExamplePass } from "../example-pass.js";
 import { Model } from "../model.js";
 
 const NAME = "PriorTransformer";
@@ -140,6 +141,16 @@ export class PriorTransformer extends Model {
         this.#predict(x, sinusoid, inputs),
       );
     });
+  }
+
+  override examplePass(noise: ExampleNoise): ExamplePass {
+    const { embedding_dim, embedding_proj_dim, num_embeddings, encoder_hid_proj_type } = this.config;
+    const x = noise.normal<tf.Tensor2D>(embedding_dim);
+    const read = {
+      projEmbedding: noise.normal<tf.Tensor2D>(embedding_proj_dim ?? embedding_dim),
+      ...(encoder_hid_proj_type && { hiddenStates: noise.normal<tf.Tensor3D>(num_embeddings, embedding_dim) }),
+    };
+    return { forward: () => this.forward(x, EXAMPLE_TIME, read), inputs: { x, ...read } };
   }
 
   #predict(x: tf.Tensor2D, sinusoid: tf.Tensor2D, inputs: PriorInputs): tf.Tensor2D {

@@ -3,6 +3,7 @@ import { silu } from "../../nn/activations.js";
 import { Conv2d } from "../../nn/conv2d.js";
 import { zeros } from "../../nn/initializers.js";
 import { requireTensor } from "../checks.js";
+import { conditionalInputs, EXAMPLE_TIME, type ExampleNoise, type ExamplePass } from "../example-pass.js";
 import { type ControlNetConfig, resolveControlNetConfig, unetConfigOf } from "./controlnet-config.js";
 import { ConditionEncoder, type ConditionInputs } from "./unet-2d-condition-encoder.js";
 
@@ -88,11 +89,10 @@ export class ControlNetModel extends ConditionEncoder {
     { scale = 1, guessMode = false, ...inputs }: ControlNetOptions = {},
   ): ControlNetOutput {
     this.checkInputs(x, t, context, inputs);
-    const { conditioning_channels: channels, conditioning_embedding_out_channels: widths } = this.config;
-    const factor = 2 ** (widths.length - 1);
+    const factor = this.#factor;
     const [batch, height, width] = x.shape;
     requireTensor(this.name, "cond", cond, {
-      shape: [batch, height * factor, width * factor, channels],
+      shape: [batch, height * factor, width * factor, this.config.conditioning_channels],
       axes: "[B, H, W, C]",
       hint: `The control picture is ${factor} times as high and wide as x.`,
     });
@@ -110,6 +110,21 @@ export class ControlNetModel extends ConditionEncoder {
       });
       return { downResiduals: residuals.slice(0, -1), midResidual: residuals.at(-1)! };
     });
+  }
+
+  override examplePass(noise: ExampleNoise): ExamplePass {
+    const { x, context, ...added } = conditionalInputs(this, noise);
+    const [height, width] = [x.shape[1] * this.#factor, x.shape[2] * this.#factor];
+    const cond = noise.normal<tf.Tensor4D>(height, width, this.config.conditioning_channels);
+    return {
+      forward: () => this.forward(x, EXAMPLE_TIME, context, cond, added).midResidual,
+      inputs: { x, context, cond, ...added },
+    };
+  }
+
+  /** How many times as high and wide as x the control picture is. */
+  get #factor(): number {
+    return 2 ** (this.config.conditioning_embedding_out_channels.length - 1);
   }
 
   /** 0.1 for the first residual to 1 for the last, evenly in the logarithm; pooled conditions are not weakened. */
