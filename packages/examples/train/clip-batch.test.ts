@@ -6,7 +6,7 @@ import { clipBatch } from "./clip-batch.js";
 const options = { batchSize: 24, groupSize: 8, oneWording: false };
 const batch = (seed: number, changed = {}) => clipBatch(keyedNoise(seed), { ...options, ...changed });
 
-/** Words that stand in every caption. */
+/** The words that all captions share. */
 function shared(captions: string[]): string[] {
   const [first, ...others] = captions.map((text) => new Set(text.split(" ")));
   return [...first!].filter((word) => others.every((words) => words.has(word)));
@@ -23,7 +23,7 @@ describe("A batch for CLIP", () => {
     expect(batch(2).captions).not.toEqual(captions);
   });
 
-  it("tells the faces of one group apart, by caption and by picture", () => {
+  it("has different captions and different pictures within a group", () => {
     for (let seed = 0; seed < 20; seed++) {
       const { pixels, captions } = batch(seed, { batchSize: 8 });
       const pictures = captions.map((_, i) =>
@@ -34,7 +34,7 @@ describe("A batch for CLIP", () => {
     }
   });
 
-  it("says everything in one wording where it is told to, in many otherwise", () => {
+  it("has one wording if asked to, and many otherwise", () => {
     const seeds = Array.from({ length: 10 }, (_, seed) => seed);
     const inOne = seeds.flatMap((seed) => batch(seed, { oneWording: true }).captions);
     const inMany = seeds.flatMap((seed) => batch(seed).captions);

@@ -19,10 +19,11 @@ export interface ClipBatch {
 
 export interface ClipBatchOptions {
   batchSize: number;
-  /** Most pictures of one group. */
+  /** The most pictures in one group. */
   groupSize: number;
   /**
-   * Every face described in full and in the same words and order, whatever the batch; otherwise, anew for each group.
+   * True: every face is described in full, always with the same words and order. False: each group gets its own
+   * wording.
    */
   oneWording: boolean;
   /** Default: the 16 x 16 faces. */
@@ -30,8 +31,8 @@ export interface ClipBatchOptions {
 }
 
 /**
- * Pictures and captions for contrastive learning, in groups that are alike in all but a few mentioned attributes:
- * random pictures can be told apart by their colours alone, and then nothing else is learned.
+ * Pictures and captions for contrastive learning, in groups that differ only in a few of the mentioned attributes.
+ * Random pictures can be told apart by their colours alone; then nothing else would be learned.
  *
  * @param source the random numbers of this batch
  */
@@ -53,10 +54,9 @@ export function clipBatch(source: KeyedNoise, options: ClipBatchOptions): ClipBa
 }
 
 /**
- * Up to `size` faces by caption, no two captions the same; a caption of few words leaves room for few. In one group in
- * four each face differs from the first in one attribute, or in two exchanged colours (which colour belongs to what?);
- * in the others the same attributes vary from face to face, a single one in half of the groups, two to four in a
- * quarter.
+ * Up to `size` faces by caption, no two captions the same; short captions allow fewer faces. In a quarter of the groups
+ * each face differs from the first in one attribute, or has two colours exchanged (which colour belongs to what?). In
+ * the others the same attributes vary from face to face: one attribute in half of the groups, two to four in a quarter.
  */
 function hardGroup(kind: FaceKind, random: RandomNumbers, size: number, oneWording: boolean): Map<string, Face> {
   const first = sampleTrainFace(random, kind.sample);
@@ -73,7 +73,7 @@ function hardGroup(kind: FaceKind, random: RandomNumbers, size: number, oneWordi
   return group;
 }
 
-/** `count` of the values, or all if there are fewer, each as likely as the others. */
+/** `count` of the values, or all if there are fewer; all are equally likely. */
 function someOf<T>(values: readonly T[], count: number, random: RandomNumbers): T[] {
   return [...permutation(values.length, random)].slice(0, count).map((i) => values[i]!);
 }

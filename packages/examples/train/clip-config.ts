@@ -1,13 +1,13 @@
 import type { CLIPConfig } from "@tfjs-diffusion/core/models";
 import { CONTEXT_LENGTH, END_OF_TEXT, START_OF_TEXT, type Vocabulary } from "../datasets/faces/index.js";
 
-/** Of the text tower's states, and of the space where pictures and captions meet. */
+/** Width of the text tower's states, and of the space that pictures and captions are projected to. */
 export const TEXT_WIDTH = 128;
 
 /**
  * A small CLIP: two towers of three layers. Both text towers of a model have this shape: the frozen one, trained with
- * pictures, and its copy that learns with the UNet. `patchSize` leaves sixteen patches a picture: with more, each says
- * too little to be learned from.
+ * pictures, and its copy that learns with the UNet. By default `patchSize` gives sixteen patches per picture: smaller
+ * patches show too little to learn from.
  */
 export function smallClipConfig({ vocab }: Vocabulary, imageSize: number, patchSize = imageSize / 4) {
   const tower = {

@@ -7,10 +7,10 @@ import { CONTEXT_LENGTH, type FaceKind } from "../datasets/faces/index.js";
 import { type ClipBatch, clipBatch } from "./clip-batch.js";
 import { type StageFiles, type StageSettings, stageTraining } from "./stage.js";
 
-/** CLIP's lessons (see CLIP_LESSONS), and how its pictures are chosen. */
+/** Settings of CLIP's lessons (see CLIP_LESSONS), and of its batches. */
 export interface ClipSettings {
   seed: number;
-  /** CLIP learns from groups of pictures that are alike in all but a few attributes, and so hard to tell apart. */
+  /** Pictures in a group; they differ only in a few attributes, and so are hard to tell apart. */
   groupSize: number;
   pictures: StageSettings;
   words: StageSettings;
@@ -23,30 +23,30 @@ export interface ClipOptions extends StageFiles {
   config: Partial<CLIPConfig>;
   tokenizer: CLIPTokenizer;
   lesson: ClipLesson;
-  /** The folder of the lesson before this one; left out for the first. */
+  /** The folder of the previous lesson; undefined for the first. */
   from?: string;
 }
 
 /**
- * Stage one, in three lessons: a CLIP of our own learns from nothing which picture a caption describes (Radford et al.
+ * Stage one, in three lessons: trains a CLIP from scratch to tell which picture a caption describes (Radford et al.
  * 2021).
  *
- * Two towers that both know nothing learn colours, by which any two pictures can be told apart, and never beards,
- * mouths or patterns: as long as one tower does not know beards, what the other says of them is noise, which it learns
- * to leave out faster than the first learns from it. So first one tower stands still, then the other:
+ * If both towers are trained together from the start, they learn colours, which suffice to tell most pictures apart,
+ * but never beards, mouths or patterns. As long as one tower does not know beards, they are noise in the output of the
+ * other, which learns to leave them out before the first can learn them. So one tower is fixed first, then the other:
  *
- * - `pictures`: the text tower stays as it was drawn at random, where every word counts alike, and hears one wording
- *   only.
- * - `words`: the vision tower is locked, the text tower learns all wordings (Zhai et al. 2022, "LiT").
- * - `both`: both learn.
+ * - `pictures`: the text tower keeps its random weights, in which all words weigh the same, and every caption has the
+ *   same wording.
+ * - `words`: the vision tower is fixed, and the text tower learns all wordings (Zhai et al. 2022, "LiT").
+ * - `both`: both are trained.
  */
 export const CLIP_LESSONS = ["pictures", "words", "both"] as const;
 export type ClipLesson = (typeof CLIP_LESSONS)[number];
 
-/** What the names of a lesson's fixed parameters begin with. */
+/** Prefixes of the names of a lesson's fixed parameters. */
 const FIXED: Record<ClipLesson, string | undefined> = { pictures: "text_", words: "vis", both: undefined };
 
-/** One lesson. */
+/** Trains one lesson. */
 export async function* trainClip(options: ClipOptions): AsyncGenerator<TrainingStep, void> {
   const { settings, kind, config, tokenizer, checkpoint, log, folder, signal, lesson, from } = options;
   const { seed, groupSize } = settings;
@@ -74,8 +74,8 @@ export async function* trainClip(options: ClipOptions): AsyncGenerator<TrainingS
 }
 
 /**
- * How badly a CLIP tells which caption of a batch belongs to which picture (Radford et al. 2021, figure 3). The caller
- * owns it.
+ * The contrastive loss of a batch: the cross entropy of matching captions with pictures, both ways (Radford et al.
+ * 2021, figure 3). The caller owns it.
  */
 export function contrastiveLoss(clip: CLIPModel, tokenizer: CLIPTokenizer, { pixels, captions }: ClipBatch): tf.Scalar {
   return tf.tidy(() => {

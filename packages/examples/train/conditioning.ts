@@ -4,7 +4,7 @@ import { keyedRandom } from "@tfjs-diffusion/schedulers";
 import { caption, type Face } from "../datasets/faces/index.js";
 
 /**
- * The captions of training samples, worded anew each time a picture is shown; a share of them is "", so that the
+ * The captions of training samples, with a new wording each time a picture is shown. A share of them is "", so that the
  * network also learns to draw unconditionally.
  */
 export function trainingCaptions(
@@ -25,6 +25,6 @@ export function copyParameters(from: Model, to: Model): void {
   for (const [name, parameter] of to.namedParameters()) parameter.assign(values.get(name)!);
 }
 
-/** A model's variables under names that begin with its part of the whole. */
+/** A model's variables, their names prefixed with the name of its part. */
 export const prefixed = (part: string, model: Model): [string, tf.Variable][] =>
   [...model.parameters()].map(([name, variable]) => [`${part}.${name}`, variable]);

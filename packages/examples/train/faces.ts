@@ -1,12 +1,12 @@
 /**
- * Trains the faces model from nothing, in two stages: CLIP learns, in three lessons, which picture a caption describes;
- * then the UNet learns to draw what a caption says.
+ * Trains the faces model from scratch, in two stages. First CLIP learns, in three lessons, which picture a caption
+ * describes. Then the UNet learns to draw what a caption says.
  *
  *   npm run train:faces               the shipped model's settings; about two hours on the native backend
  *   npm run train:faces -- --quick    a small run that shows the loss fall, in under three minutes
  *
- * Ctrl-C saves and stops; started again, it goes on where it was. All that it makes lies in runs/faces (--out):
- * the model's folder, checkpoints, logs, loss curves and a sheet of pictures.
+ * Ctrl-C saves and stops; the same command resumes. All output is in runs/faces (--out): the model's folder,
+ * checkpoints, logs, loss curves and a sheet of pictures.
  */
 import { FACES } from "../datasets/faces/index.js";
 import { fixedParts } from "./faces/folder.js";

@@ -2,7 +2,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CONTEXT_LENGTH, END_OF_TEXT, START_OF_TEXT, type Vocabulary } from "../datasets/faces/index.js";
 
-/** What a model's folder holds besides its networks. */
+/** The files of a model's folder that are not trained. */
 export interface FixedParts {
   vocabulary: Vocabulary;
   /** Folders of tokenizers, all of them alike. */
@@ -12,7 +12,9 @@ export interface FixedParts {
   index: object;
 }
 
-/** Writes all of a model's folder that is not learned: tokenizers, scheduler, and the index that names the parts. */
+/**
+ * Writes the files of a model's folder that are not trained: tokenizers, scheduler, and the index that names the parts.
+ */
 export async function writeFixedParts(folder: string, parts: FixedParts): Promise<void> {
   const { vocab, merges } = parts.vocabulary;
   const special = { bos_token: START_OF_TEXT, eos_token: END_OF_TEXT, pad_token: END_OF_TEXT, unk_token: END_OF_TEXT };

@@ -8,7 +8,7 @@ export interface ChartPoint {
   y: number;
 }
 
-/** How the axes are labelled and scaled, and what the chart is called. */
+/** The title of a chart, and the labels and scales of its axes. */
 export interface ChartForm {
   title: string;
   x: ScaleOptions;
@@ -16,10 +16,10 @@ export interface ChartForm {
 }
 
 const [HEIGHT, MARGIN_TOP, MARGIN_BOTTOM] = [340, 34, 30];
-/** Pixels from one name's line of text to the next. */
+/** Height of a line of text, in pixels. */
 const LABEL_HEIGHT = 12;
 
-/** A chart as an SVG file: a line through the points of each name, which stands at its end. */
+/** A chart as an SVG file: a line through the points of each name, labelled with the name at its end. */
 export async function lineChart(points: readonly ChartPoint[], { title, x, y }: ChartForm): Promise<string> {
   const Plot = await loadPlot();
   const line = { x: "x", y: "y", stroke: "name" };
@@ -39,20 +39,20 @@ export async function lineChart(points: readonly ChartPoint[], { title, x, y }: 
 }
 
 /**
- * The last point of each line, and by how many pixels its name is moved down, so that names of lines that end together
- * stand below each other.
+ * The last point of each line, and by how many pixels its label moves down, so that labels of lines with close ends do
+ * not overlap.
  */
 function endLabels(points: readonly ChartPoint[], { type, domain, zero }: ScaleOptions) {
-  const place = type === "log" ? Math.log : (value: number) => value;
+  const position = type === "log" ? Math.log : (value: number) => value;
   const [low, high] = (domain as [number, number] | undefined) ?? [
     Math.min(...points.map(({ y }) => y), zero ? 0 : Infinity),
     Math.max(...points.map(({ y }) => y)),
   ];
-  const scale = (HEIGHT - MARGIN_TOP - MARGIN_BOTTOM) / (place(high) - place(low));
+  const scale = (HEIGHT - MARGIN_TOP - MARGIN_BOTTOM) / (position(high) - position(low));
   const ends = [...new Map(points.map((point) => [point.name, point])).values()].sort((a, b) => b.y - a.y);
   let lowest = -Infinity;
   return ends.map((end) => {
-    const pixel = (place(high) - place(end.y)) * scale;
+    const pixel = (position(high) - position(end.y)) * scale;
     lowest = Math.max(pixel, lowest + LABEL_HEIGHT);
     return { end, dy: lowest - pixel };
   });

@@ -1,12 +1,12 @@
 /**
- * Trains the portraits model, a small Stable Diffusion, from nothing: the autoencoder, then CLIP in three lessons, then
+ * Trains the portraits model, a small Stable Diffusion, from scratch: the autoencoder, then CLIP in three lessons, then
  * the UNet that draws latents.
  *
  *   npm run train:portraits               the shipped model's settings
  *   npm run train:portraits -- --quick    a small run that shows the loss fall
  *
- * Ctrl-C saves and stops; started again, it goes on where it was. All that it makes lies in runs/portraits (--out):
- * the model's folder, checkpoints, logs and loss curves.
+ * Ctrl-C saves and stops; the same command resumes. All output is in runs/portraits (--out): the model's folder,
+ * checkpoints, logs and loss curves.
  */
 import { join } from "node:path";
 import { PORTRAITS } from "../datasets/portraits/index.js";

@@ -5,14 +5,14 @@ import { countOption, guidanceOption, kindOption, listOption, scriptOptions, ste
 const OPTIONS = { pictures: { type: "string", default: "8" }, quick: { type: "boolean", default: false } } as const;
 
 describe("The options of a script", () => {
-  it("are those of its command line, or their defaults", () => {
+  it("are read from the command line, or have their defaults", () => {
     expect(scriptOptions(OPTIONS, [], []).options).toEqual({ pictures: "8", quick: false });
     const { options, word } = scriptOptions(OPTIONS, ["style", "decoder"], ["style", "--pictures", "3", "--quick"]);
     expect(options).toEqual({ pictures: "3", quick: true });
     expect(word).toBe("style");
   });
 
-  it("that the script does not have, and words where it takes none, are refused by name", () => {
+  it("are refused by name if unknown, and so are unexpected words", () => {
     expect(() => scriptOptions(OPTIONS, [], ["--picture", "3"])).toThrow(/--picture/);
     expect(() => scriptOptions(OPTIONS, [], ["3"])).toThrow(new UsageError('"3" is not an option of this script.'));
     expect(() => scriptOptions(OPTIONS, ["style"], ["style", "3"])).toThrow('"3" is not an option of this script.');
@@ -27,7 +27,7 @@ describe("The options of a script", () => {
     expect(() => countOption("pictures", text)).toThrow(new UsageError(message));
   });
 
-  it("that list values are read one by one", () => {
+  it("may be lists of values", () => {
     expect(listOption("guidance", "1,2.5,9", guidanceOption)).toEqual([1, 2.5, 9]);
     expect(() => listOption("guidance", "1,,9", guidanceOption)).toThrow(
       "--guidance : expected a number from 0 to 100.",

@@ -8,11 +8,11 @@ import { UsageError } from "../src/cli/options/usage-error.js";
 type Options = NonNullable<ParseArgsConfig["options"]>;
 
 /**
- * The options of a script that trains or measures, from the command line, and the word that may stand beside them.
- * `--help` lists the options with their defaults, and ends the program.
+ * Reads the command line of a script that trains or measures: its options, and the word that may follow them. `--help`
+ * lists the options with their defaults and exits.
  *
- * @param words what the word can be; default: none is taken
- * @throws UsageError for an option that the script does not have, and for words where it takes none
+ * @param words the allowed words; default: no word is allowed
+ * @throws UsageError for an unknown option or word
  */
 export function scriptOptions<O extends Options>(
   options: O,
@@ -38,13 +38,13 @@ function optionsHelp(options: Options, words: readonly string[]): string {
   return [...(words.length > 0 ? [`  ${words.join(" | ")}`] : []), ...lines].join("\n");
 }
 
-/** Of how many pictures or prompts something is measured, or how many are drawn at once. */
+/** A number of pictures or prompts, or a batch size. */
 export const countOption = (name: string, text: string) => whole(name, text, 1, 1_000_000);
-/** Steps from noise to picture. */
+/** A number of sampling steps. */
 export const stepsOption = (name: string, text: string) => whole(name, text, 1, 1000);
 export const guidanceOption = (name: string, text: string) => between(name, text, 0, 100);
 
-/** Several values with commas between them. */
+/** Several values, separated by commas. */
 export const listOption = (name: string, text: string, read: (name: string, text: string) => number): number[] =>
   text.split(",").map((part) => read(name, part));
 

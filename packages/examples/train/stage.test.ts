@@ -16,12 +16,12 @@ const cosine = (totalSteps: number) => {
 };
 
 describe("The learning rate of a stage", () => {
-  it("falls to zero with its last step, or on the way there where the plan is longer", () => {
+  it("falls to zero at the last step, or part of the way if the plan is longer", () => {
     expect(rates({})).toEqual(cosine(40));
     expect(rates({ plannedSteps: 90 })).toEqual(cosine(90).slice(0, 40));
   });
 
-  it("goes on along a longer plan from the step after which that was made", () => {
+  it("follows a longer plan from the step at which it was changed", () => {
     const longer = rates({ plannedSteps: { 0: 20, 20: 50, 30: 60 } });
     expect(longer).toEqual([...cosine(20), ...cosine(50).slice(20, 30), ...cosine(60).slice(30, 40)]);
     expect(longer[20]).toBeGreaterThan(longer[19]!);

@@ -1,12 +1,12 @@
 import { warmupCosine } from "@tfjs-diffusion/core/training";
 
-/** How long, and with what, one stage is trained. */
+/** The hyperparameters of one stage of training. */
 export interface StageSettings {
   steps: number;
   /**
-   * Steps over which the learning rate falls to zero, default `steps`; more for a stage that is ended early, once it is
-   * good enough. A plan that was made longer on the way: for each step from which another held, that plan's steps; the
-   * rate then rises again (Loshchilov & Hutter 2017).
+   * Steps over which the learning rate falls to zero, default `steps`. More than `steps` for a stage that ends early,
+   * once it is good enough. A list if the plan was made longer during training: for each change, the step from which it
+   * holds and the new number of steps; the rate then rises again (Loshchilov & Hutter 2017).
    */
   plannedSteps?: number | Readonly<Record<number, number>>;
   batchSize: number;
@@ -20,18 +20,18 @@ export interface StageSettings {
   checkpointEvery: number;
 }
 
-/** What every stage is told, whatever it trains. */
+/** The files of a stage, whatever it trains. */
 export interface StageFiles {
-  /** Checkpoint file to write, and to go on from. */
+  /** Checkpoint file to write, and to resume from. */
   checkpoint: string;
-  /** Log file: a row a step. */
+  /** Log file with a row for each step. */
   log: string;
   /** Where the averaged weights go, as a Hugging Face folder. */
   folder: string;
   signal?: AbortSignal;
 }
 
-/** What all stages tell the training loop in the same words. */
+/** The options of the training loop that all stages share. */
 export function stageTraining(seed: number, stage: StageSettings) {
   const { steps, plannedSteps = steps, batchSize, learningRate, warmupSteps } = stage;
   const plans = Object.entries(typeof plannedSteps === "number" ? { 0: plannedSteps } : plannedSteps)

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { faceExample, type Face, type FaceKind } from "../datasets/faces/index.js";
 
-/** A training set: pictures kept as bytes, drawn when first asked for. */
+/** A training set: pictures are rendered on first use and kept as bytes. */
 export class TrainingPictures {
   readonly #examples: { face: Face; pixels: Uint8Array }[] = [];
 

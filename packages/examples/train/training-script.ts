@@ -11,15 +11,15 @@ import { type FixedParts, writeFixedParts } from "./folder.js";
 import { scriptOptions } from "./script-options.js";
 import type { StageFiles, StageSettings } from "./stage.js";
 
-/** What a script trains. */
+/** What a training script trains. */
 interface TrainedModel<Settings> {
-  /** All goes to `runs/<name>`, or `runs/<name>-quick`, unless the command line says otherwise. */
+  /** Output goes to `runs/<name>`, or `runs/<name>-quick`, unless --out says otherwise. */
   name: string;
   settings: Record<"full" | "quick", Settings>;
   parts: FixedParts;
 }
 
-/** A script at work: the model's folder has all that is not learned. */
+/** A running script; the model's folder already has all files that are not trained. */
 export interface TrainingScript<Settings> {
   readonly settings: Settings;
   readonly out: string;
@@ -27,8 +27,8 @@ export interface TrainingScript<Settings> {
   readonly model: string;
   readonly tokenizer: CLIPTokenizer;
   /**
-   * Trains a stage to its end, with a progress bar; then draws its loss curve. Its checkpoint and log lie in `out`, its
-   * result in `folder`.
+   * Trains a stage to its end, with a progress bar, then draws its loss curve. Its checkpoint and log go to `out`, its
+   * result to `folder`.
    */
   run(
     stage: string & keyof Settings,
@@ -38,8 +38,8 @@ export interface TrainingScript<Settings> {
 }
 
 /**
- * Reads the command line (--quick, --out, --backend), writes what of the model is not learned, and runs the `stages`;
- * Ctrl-C saves and stops.
+ * Reads the command line (--quick, --out, --backend), writes the files of the model that are not trained, and runs the
+ * `stages`. Ctrl-C saves and stops.
  */
 export async function trainingScript<Settings extends object>(
   { name, settings: all, parts }: TrainedModel<Settings>,
@@ -70,7 +70,7 @@ export async function trainingScript<Settings extends object>(
   });
 }
 
-/** CLIP's lessons, one after the other; the folder of the CLIP that has had them all. */
+/** Trains CLIP's lessons one after the other; returns the folder of the last one. */
 export async function runClipLessons(
   { settings, tokenizer, out, run }: TrainingScript<ClipSettings>,
   clip: { kind: FaceKind; config: Partial<CLIPConfig> },

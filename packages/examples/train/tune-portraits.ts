@@ -1,5 +1,5 @@
 /**
- * Teaches the finished portraits model something more, from the same pictures:
+ * Tunes the finished portraits model on the same pictures:
  *
  *   npm run tune:portraits -- decoder      an autoencoder for more colours and wider pictures, from the same latents
  *   npm run tune:portraits -- style        a LoRA that draws in sepia
@@ -8,8 +8,7 @@
  *   npm run tune:portraits -- vision       a vision tower for the model's text tower, by which it is measured
  *
  * The model is read from --model, runs/portraits/model; the result, checkpoints and loss curve go to --out,
- * runs/portraits/<what>. Ctrl-C saves and stops; started again, it goes on where it was. --quick: three steps, to see
- * that it runs.
+ * runs/portraits/<what>. Ctrl-C saves and stops; the same command resumes. --quick: three steps, to see that it runs.
  */
 import { join } from "node:path";
 import { useBackend } from "@tfjs-diffusion/core";

@@ -6,7 +6,7 @@ import { smallClipConfig, TEXT_WIDTH } from "../clip-config.js";
 import type { StageSettings } from "../stage.js";
 
 export interface FacesSettings extends ClipSettings {
-  /** Pictures in the training set of the UNet; captions are worded anew each time one is shown. */
+  /** Pictures in the training set of the UNet. Each time one is shown, its caption gets a new wording. */
   trainingPictures: number;
   unet: StageSettings & {
     /** Share of captions replaced by "", so that the network also learns to draw unconditionally. */
@@ -49,10 +49,10 @@ export const SETTINGS: Record<"full" | "quick", FacesSettings> = {
   },
 };
 
-/** Of the CLIP of stage one, and of both text towers. */
+/** Config of the CLIP of stage one, and so of both text towers. */
 export const clipConfig = () => smallClipConfig(vocabulary(), FACE_SIZE);
 
-/** Colour and detail at 16 x 16 by convolutions alone; words come in at 8 x 8 and 4 x 4. */
+/** Convolutions alone draw colour and detail at 16 x 16; captions are attended to at 8 x 8 and 4 x 4. */
 export const UNET_CONFIG = {
   sample_size: FACE_SIZE,
   in_channels: 3,

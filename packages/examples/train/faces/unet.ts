@@ -16,10 +16,10 @@ import { type StageFiles, stageTraining } from "../stage.js";
 import { TrainingPictures } from "../training-pictures.js";
 import { clipConfig, type FacesSettings, SCHEDULER_CONFIG, UNET_CONFIG } from "./settings.js";
 
-/** The networks that draw: the UNet, the text tower that learns with it, and the frozen one that stage one trained. */
+/** The networks of the model: the UNet, the text tower that is trained with it, and the frozen one from stage one. */
 export interface FacesNetworks {
   unet: UNet2DConditionModel;
-  /** Its token states are what the UNet attends to. */
+  /** The UNet attends to its token states. */
   textEncoder: CLIPTextModel;
   /** Its pooled, projected vector is added to the time embedding. */
   pooledEncoder: CLIPTextModelWithProjection;
@@ -28,13 +28,11 @@ export interface FacesNetworks {
 export interface UnetOptions extends StageFiles {
   settings: FacesSettings;
   tokenizer: CLIPTokenizer;
-  /** Holds the CLIP of stage one. */
+  /** Folder of the CLIP of stage one. */
   clipFolder: string;
 }
 
-/**
- * Stage two: the UNet learns to remove noise, told by the caption what to draw (Ho et al. 2020, Rombach et al. 2022).
- */
+/** Stage two: trains the UNet to remove noise, conditioned on captions (Ho et al. 2020, Rombach et al. 2022). */
 export async function* trainUnet(options: UnetOptions): AsyncGenerator<TrainingStep, void> {
   const { settings, tokenizer, checkpoint, log, folder, signal, clipFolder } = options;
   const { seed, trainingPictures } = settings;

@@ -8,8 +8,8 @@ import { autoencoderLoss } from "./autoencoder-loss.js";
 const WEIGHTS = { squared: 1, edges: 0.5, kl: 3e-4 };
 
 /**
- * An autoencoder of which only decode and encode are asked: latents N(mean, exp(logvar)), and a picture that does not
- * depend on them.
+ * A stand-in for an autoencoder: `encode` gives latents N(mean, exp(logvar)), `decode` a picture that does not depend
+ * on them.
  */
 const stub = (mean: tf.Tensor4D, logvar: tf.Tensor4D, picture: tf.Tensor4D) =>
   ({ encode: () => ({ mean, logvar }), decode: () => picture.clone() }) as unknown as AutoencoderKL;
@@ -77,7 +77,7 @@ describe("The loss of an autoencoder", () => {
     tf.dispose([x, value, grads]);
   });
 
-  it("frees all but its result", () => {
+  it("frees every tensor but its result", () => {
     const x = keyedNoise(1).uniform([2, 8, 8, 3]) as tf.Tensor4D;
     const before = tf.memory().numTensors;
     autoencoderLoss(vae, x, keyedNoise(2), WEIGHTS).dispose();

@@ -2,23 +2,22 @@ import * as tf from "@tensorflow/tfjs";
 import { type AutoencoderKL, klToStandardNormal } from "@tfjs-diffusion/core/models";
 import type { NoiseSource } from "@tfjs-diffusion/schedulers";
 
-/** What the parts of {@link autoencoderLoss} weigh, against the mean absolute error's 1. */
+/** Weights of the parts of {@link autoencoderLoss}; the mean absolute error has weight 1. */
 export interface AutoencoderWeights {
   squared: number;
   edges: number;
-  /** Of the divergence from a standard normal, in nats a latent number. */
+  /** Weight of the divergence from a standard normal, in nats per latent number. */
   kl: number;
 }
 
 /**
- * How far pictures come back from the latents they are encoded to (Kingma & Welling 2014, eq. 8; Rombach et al. 2022,
+ * How far decoded pictures are from the pictures that were encoded (Kingma & Welling 2014, eq. 8; Rombach et al. 2022,
  * section 3.1):
  *
  *   mean |d| + squared mean d² + edges (mean |∂x d| + mean |∂y d|) + kl KL / latents,   d = decode(z) - x,  z = mean + exp(logvar / 2) ε
  *
- * The absolute error asks for the commonest colour where the squared one asks for the average; the one of the
- * differences between neighbours asks for a crisp edge where there is one and for flatness where there is none. The
- * caller owns the result.
+ * The absolute error favours the most common colour, the squared error the average colour. The error of the differences
+ * between neighbours favours crisp edges and flat areas. The caller owns the result.
  *
  * @param x pictures [B, H, W, 3] in [-1, 1]
  */
@@ -41,7 +40,7 @@ export function autoencoderLoss(
 }
 
 /**
- * The parts of {@link autoencoderLoss} that look at pictures, from their differences d [B, H, W, 3]. The caller owns
+ * The parts of {@link autoencoderLoss} that compare pictures, from their differences d [B, H, W, 3]. The caller owns
  * the result.
  */
 export function pictureError(d: tf.Tensor4D, weights: Omit<AutoencoderWeights, "kl">): tf.Scalar {

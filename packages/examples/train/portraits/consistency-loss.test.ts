@@ -4,7 +4,7 @@ import { useBackend } from "@tfjs-diffusion/core";
 import { DDIMScheduler, keyedNoise, LCMScheduler } from "@tfjs-diffusion/schedulers";
 import { consistencyLoss, type Velocity } from "./consistency-loss.js";
 import { SCHEDULER_CONFIG } from "./settings.js";
-import { walk } from "./trajectory.js";
+import { followDdim } from "./trajectory.js";
 import { withoutGradient } from "./without-gradient.js";
 
 const scheduler = new DDIMScheduler(SCHEDULER_CONFIG);
@@ -26,7 +26,7 @@ const near = (a: tf.Tensor, b: Float32Array) => tf.tidy(() => a.flatten().sub(b)
 describe("The consistency loss", () => {
   const timesteps = [999, 759, 499, 259, 59, 19];
 
-  it("vanishes for the student who knows where every trajectory ends, and for no other", () => {
+  it("is 0 for a student that knows where every trajectory ends, and 1 for one that is off by 1", () => {
     tf.tidy(() => {
       const ends = keyedNoise(0).normal(SHAPE) as tf.Tensor4D;
       const other = ends.add<tf.Tensor4D>(1);
@@ -39,7 +39,7 @@ describe("The consistency loss", () => {
     });
   });
 
-  it("has the gradient of its finite differences", () => {
+  it("has a gradient that agrees with finite differences", () => {
     const ends = keyedNoise(0).normal(SHAPE) as tf.Tensor4D;
     const x = keyedNoise(2).normal(SHAPE) as tf.Tensor4D;
     const weight = tf.variable(tf.scalar(0.3));
@@ -69,21 +69,21 @@ describe("The consistency loss", () => {
 });
 
 describe("A trajectory", () => {
-  it("visits the places that DDIM visits, and ends where it ends", () => {
+  it("visits the same points as DDIM and has the same end", () => {
     const noise = keyedNoise(5).normal(SHAPE) as tf.Tensor4D;
     const only = keyedNoise(6).normal(SHAPE) as tf.Tensor4D;
-    // Not the right answer, so that places depend on the way.
+    // Not the right answer, so that the points depend on the path.
     const teacher: Velocity = (x, timesteps) => tf.tidy(() => velocityTo(only)(x, timesteps).mul(0.9));
     const before = tf.memory().numTensors;
-    const { places, end } = walk(scheduler, teacher, noise, 999, 250);
+    const { points, end } = followDdim(scheduler, teacher, noise, 999, 250);
     expect(tf.memory().numTensors).toBe(before);
     const plan = new DDIMScheduler({ ...SCHEDULER_CONFIG, timestep_spacing: "trailing" }).plan(4);
-    expect(places.map(({ timestep }) => timestep)).toEqual([...plan.timesteps]);
+    expect(points.map(({ timestep }) => timestep)).toEqual([...plan.timesteps]);
     tf.tidy(() => {
       let state = plan.start(noise);
       plan.timesteps.forEach((timestep, i) => {
         const x = state.x as tf.Tensor4D;
-        expect(near(x, places[i]!.x)).toBeLessThan(1e-5);
+        expect(near(x, points[i]!.x)).toBeLessThan(1e-5);
         state = plan.step(state, teacher(x, Array<number>(SHAPE[0]).fill(timestep)), i, keyedNoise(0));
       });
       // At alphaBar of 1e-3 and less, float32 noise is multiplied by 30 and more.
@@ -92,16 +92,16 @@ describe("A trajectory", () => {
     tf.dispose([noise, only]);
   });
 
-  it("from a lower level begins there", () => {
+  it("starts at the timestep that is given", () => {
     const x = keyedNoise(5).normal(SHAPE) as tf.Tensor4D;
-    const { places } = walk(scheduler, (x) => x.mul(0.5), x, 259, 40);
-    expect(places.map(({ timestep }) => timestep)).toEqual([259, 219, 179, 139, 99, 59, 19]);
+    const { points } = followDdim(scheduler, (x) => x.mul(0.5), x, 259, 40);
+    expect(points.map(({ timestep }) => timestep)).toEqual([259, 219, 179, 139, 99, 59, 19]);
     x.dispose();
   });
 });
 
-describe("What is computed without gradient", () => {
-  it("has the same value, and is a constant to what follows", () => {
+describe("A result computed without gradient", () => {
+  it("has the same value and passes no gradient", () => {
     const w = tf.variable(tf.scalar(3));
     const { value, grads } = tf.variableGrads(() => w.mul<tf.Scalar>(withoutGradient(() => w.square())), [w]);
     expect(value.dataSync()[0]).toBe(27);

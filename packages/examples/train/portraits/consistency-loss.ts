@@ -1,32 +1,32 @@
 import * as tf from "@tensorflow/tfjs";
 import type { ForwardProcess } from "@tfjs-diffusion/core/training";
 
-/** What a network says at these timesteps, one a picture: the velocity v, [B, h, w, C]. */
+/** A network's prediction at these timesteps, one per picture: the velocity v, [B, h, w, C]. */
 export type Velocity = (x: tf.Tensor4D, timesteps: number[]) => tf.Tensor4D;
 
 export interface ConsistencyOptions {
   scheduler: ForwardProcess;
-  /** Learns to jump. */
+  /** The network that learns to jump to the end. */
   student: Velocity;
-  /** Places on trajectories, [B, h, w, C]. Borrowed. */
+  /** Points on trajectories, [B, h, w, C]. Borrowed. */
   x: tf.Tensor4D;
-  /** The noise level of each, in [0, T). */
+  /** The timestep of each, in [0, T). */
   timesteps: number[];
   /** Where these trajectories end, [B, h, w, C]. Borrowed. */
   ends: tf.Tensor4D;
 }
 
-/** LCMScheduler's own: times a timestep before its distance to 0 is judged. */
+/** LCMScheduler's `timestep_scaling`: timesteps are multiplied by it in `jump`. */
 const TIMESTEP_SCALING = 10;
 const SIGMA_DATA = 0.5;
-/** Below it the loss is of the second power of the error, above it of the first. */
+/** The loss is quadratic for errors below this, and linear above. */
 const HUBER = 1e-3;
 
 /**
- * How far the student's jumps are from where the trajectories end: a consistency function lands at the end from
- * wherever it jumps off (Song et al. 2023, section 3). They teach it by two neighbouring places at a time, as walking
- * to the end is dear for them; a small teacher can walk (Luhman and Luhman 2021), and the student is told at once. The
- * caller owns the result.
+ * How far the student's jumps land from the ends of the trajectories. A consistency function maps every point of a
+ * trajectory to its end (Song et al. 2023, section 3). Song et al. compare two neighbouring points, because following a
+ * trajectory to its end is expensive for large networks. A small teacher can afford it (Luhman and Luhman 2021), so
+ * here the student learns the end directly. The caller owns the result.
  */
 export function consistencyLoss({ scheduler, student, x, timesteps, ends }: ConsistencyOptions): tf.Scalar {
   return tf.tidy(() => {
@@ -41,8 +41,8 @@ export function consistencyLoss({ scheduler, student, x, timesteps, ends }: Cons
 }
 
 /**
- * Where the network sees the trajectory end, weighted so that at t = 0 it is x itself (Luo et al. 2023, eq. 9), as
- * LCMScheduler does.
+ * The end of the trajectory that the network predicts, weighted as LCMScheduler does, so that it is x itself at t = 0
+ * (Luo et al. 2023, eq. 9).
  */
 function jump({ alphaBar }: ForwardProcess, x: tf.Tensor4D, v: tf.Tensor4D, timesteps: number[]): tf.Tensor4D {
   const column = (of: (t: number) => number) => tf.tensor4d(timesteps.map(of), [timesteps.length, 1, 1, 1]);

@@ -14,7 +14,7 @@ interface Call {
 
 const fixture = (name: string) => packagePath("fixtures", "portraits", name);
 
-describe("The portraits, as Python's diffusers opens their folder", () => {
+describe("The portraits model, opened by Python's diffusers", () => {
   let pipeline: StableDiffusionXLPipeline;
   let stored: SafetensorsFile;
   let calls: [string, Call][];
@@ -30,7 +30,7 @@ describe("The portraits, as Python's diffusers opens their folder", () => {
     await stored.close();
   });
 
-  it("are drawn there as here from the same latents, guided, with a negative prompt, wide, unguided", async () => {
+  it("draws the same pictures from the same latents: guided, with a negative prompt, wide, unguided", async () => {
     expect(calls).toHaveLength(3);
     for (const [name, call] of calls) {
       const latents = await pictures(`${name}.latents`);
@@ -49,7 +49,7 @@ describe("The portraits, as Python's diffusers opens their folder", () => {
     }
   }, 120_000);
 
-  /** As torch has them, [B, C, H, W], to [B, H, W, C]. */
+  /** From torch's order, [B, C, H, W], to [B, H, W, C]. */
   async function pictures(name: string): Promise<tf.Tensor4D> {
     const { shape } = stored.tensors.get(name)!;
     const data = (await stored.read(name)) as Float32Array;

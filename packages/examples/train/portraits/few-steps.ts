@@ -5,27 +5,28 @@ import { DDIMScheduler, type KeyedNoise, keyedNoise, LCMScheduler } from "@tfjs-
 import { consistencyLoss, type Velocity } from "./consistency-loss.js";
 import { SCHEDULER_CONFIG } from "./settings.js";
 import { TrainingLatents } from "./training-latents.js";
-import { type Trajectory, walk } from "./trajectory.js";
+import { followDdim, type Trajectory } from "./trajectory.js";
 import { Tuning, type TuningOptions, velocity } from "./tuning.js";
 import { withoutGradient } from "./without-gradient.js";
 
-/** Every linear layer of attention and of what follows it. */
+/** Every linear layer of the attention blocks, their feed-forward layers included, and of the time embedding. */
 const TARGETS = ["to_q", "to_k", "to_v", "to_out.0", "net.0.proj", "net.2", "proj_in", "proj_out", "time_emb_proj"];
 
-/** Trajectories of pictures that are told the same. */
+/** Trajectories, and the captions of their pictures. */
 interface Walked extends Trajectory {
   captions: string[];
 }
 
 /**
  * A LoRA learns to jump to the end of the trajectories that the model draws with guidance, as LCM-LoRA does (Luo et al.
- * 2023b): with it LCMScheduler draws in 1 to 4 steps, without guidance, which is already in it. In turns, the model
- * walks some trajectories to their ends, and the LoRA learns to jump there from any place of them.
+ * 2023b). With it LCMScheduler draws in 1 to 4 steps and without guidance, because the LoRA has learned the guided
+ * result. The two alternate: the model follows some trajectories to their ends, then the LoRA learns to jump to those
+ * ends from any point.
  */
 export async function* trainFewSteps(options: TuningOptions): AsyncGenerator<TrainingStep, void> {
   const { settings, model } = options;
   const { rank, jumps, stepsPerWalk, batchSize } = settings.fewSteps;
-  // Captions are never left out: what is drawn without one is what the teacher is guided away from.
+  // Captions are never left out: the teacher is guided away from what it draws without one.
   const tuning = await Tuning.open(model, { ...settings, captionDropout: 0 }, settings.fewSteps);
   const { unet, vae } = tuning.networks;
   const walker = new Walker(tuning, TrainingLatents.encode(vae, tuning.pictures));
@@ -35,12 +36,12 @@ export async function* trainFewSteps(options: TuningOptions): AsyncGenerator<Tra
     yield* tuning.trainLora(options, { label: "few steps", rank, targets: TARGETS }, (lora) => ({ step, noise }) => {
       const now = Math.floor((step - 1) / stepsPerWalk);
       if (now !== turn) {
-        // Depends on the turn alone, so that a run that goes on learns from the same.
+        // Depends on the turn alone, so that a resumed run learns from the same trajectories.
         walked = walker.walkAll(now, jumps);
         turn = now;
       }
       const { x, timesteps, ends, captions } = draw(walked, batchSize, walker.shape, noise.at("places"));
-      const guided = velocity(unet, tuning.told(captions));
+      const guided = velocity(unet, tuning.conditioning(captions));
       const student: Velocity = (x, timesteps) => lora.within(() => guided(x, timesteps));
       return consistencyLoss({ scheduler: walker.scheduler, student, x, timesteps, ends });
     });
@@ -49,7 +50,7 @@ export async function* trainFewSteps(options: TuningOptions): AsyncGenerator<Tra
   }
 }
 
-/** Walks trajectories of the training pictures with guidance. */
+/** Follows the trajectories of training pictures with guidance. */
 class Walker {
   readonly scheduler = new DDIMScheduler(SCHEDULER_CONFIG);
 
@@ -62,13 +63,12 @@ class Walker {
     return this.latents.shape;
   }
 
-  /**
-   * From each noise level at which LCMScheduler jumps in so many steps, because there it adds noise to where the last
-   * jump ended.
-   */
+  /** Trajectories from each noise level at which LCMScheduler jumps when it takes `jumps` steps. */
   walkAll(turn: number, jumps: number): Walked[] {
-    const { places, trajectories } = this.tuning.settings.fewSteps;
-    const { timesteps } = new LCMScheduler({ ...SCHEDULER_CONFIG, original_inference_steps: places }).plan(jumps);
+    const { originalSteps, trajectories } = this.tuning.settings.fewSteps;
+    const { timesteps } = new LCMScheduler({ ...SCHEDULER_CONFIG, original_inference_steps: originalSteps }).plan(
+      jumps,
+    );
     const noise = keyedNoise(this.tuning.settings.seed).at("walk").at(turn);
     return timesteps.map((from, i) =>
       this.#walkFrom(from, (turn * jumps + i) * trajectories, trajectories, noise.at(i)),
@@ -77,12 +77,12 @@ class Walker {
 
   #walkFrom(from: number, firstSample: number, size: number, noise: KeyedNoise): Walked {
     const { tuning, latents, scheduler } = this;
-    const { guidance, places, skip } = tuning.settings.fewSteps;
+    const { guidance, originalSteps, skip } = tuning.settings.fewSteps;
     const { indices, captions } = tuning.batch(firstSample, size);
     let found: Trajectory;
     withoutGradient(() => {
       const [guided, plain] = [captions, captions.map(() => "")].map((captions) =>
-        velocity(tuning.networks.unet, tuning.told(captions)),
+        velocity(tuning.networks.unet, tuning.conditioning(captions)),
       );
       const teacher: Velocity = (x, timesteps) => guide(plain!(x, timesteps), guided!(x, timesteps), guidance);
       const x0 = latents.batch(indices, noise.at("latents"));
@@ -91,21 +91,21 @@ class Walker {
         noise.at("epsilon").normal(x0.shape),
         indices.map(() => from),
       ) as tf.Tensor4D;
-      found = walk(scheduler, teacher, x, from, skip * Math.floor(scheduler.alphaBar.length / places));
+      found = followDdim(scheduler, teacher, x, from, skip * Math.floor(scheduler.alphaBar.length / originalSteps));
       return tf.scalar(0);
     });
     return { ...found!, captions };
   }
 }
 
-/** Half the places are where trajectories begin, from which LCMScheduler jumps; the others are anywhere on them. */
+/** Half the points are the starts of trajectories, from which LCMScheduler jumps; the others are anywhere on them. */
 function draw(walked: readonly Walked[], batchSize: number, shape: [number, number, number], noise: KeyedNoise) {
   const random = noise.random();
   const length = tf.util.sizeFromShape(shape);
   const drawn = Array.from({ length: batchSize }, (_, i) => {
-    const { places, end, captions } = walked[random.integer(walked.length)]!;
+    const { points, end, captions } = walked[random.integer(walked.length)]!;
     const which = random.integer(captions.length);
-    const { timestep, x } = places[2 * i < batchSize ? 0 : random.integer(places.length)]!;
+    const { timestep, x } = points[2 * i < batchSize ? 0 : random.integer(points.length)]!;
     const own = (all: Float32Array) => all.subarray(which * length, (which + 1) * length);
     return { timestep, x: own(x), end: own(end), caption: captions[which]! };
   });

@@ -9,8 +9,8 @@ import { Tuning, type TuningOptions, velocity } from "./tuning.js";
 import { widenConvIn } from "./widen.js";
 
 /**
- * The UNet learns to paint into pictures: besides the noisy latents it sees the mask and the latents of the picture
- * with grey in the mask's place, 9 channels in all (Rombach et al. 2022). It begins as the model that draws.
+ * Trains the UNet to inpaint. Its input has 9 channels: the noisy latents, the mask, and the latents of the picture
+ * with grey under the mask (Rombach et al. 2022). Training starts from the weights of the model.
  */
 export async function* trainInpainting(options: TuningOptions): AsyncGenerator<TrainingStep, void> {
   const { settings, model, folder } = options;
@@ -29,7 +29,7 @@ export async function* trainInpainting(options: TuningOptions): AsyncGenerator<T
         const { indices, captions } = tuning.batch(firstSample);
         const masks = randomMasks(indices.length, side, noise.at("masks").random());
         const shown = shownAround(vae, tuning.pictures.batch(indices), masks, noise.at("shown"));
-        const answer = velocity(wide, tuning.told(captions));
+        const answer = velocity(wide, tuning.conditioning(captions));
         return denoisingLoss({
           scheduler,
           model: (noisy, timesteps) => answer(tf.concat([noisy, shown], 3), timesteps),
@@ -50,7 +50,7 @@ export async function* trainInpainting(options: TuningOptions): AsyncGenerator<T
  * with grey where the mask is 1.
  *
  * @param pictures [B, H, W, 3] in [-1, 1]
- * @param masks [B, h, w, 1] of 0 and 1, a number a latent
+ * @param masks [B, h, w, 1] of 0 and 1, one number per latent
  * @returns [B, h, w, 1 + latent channels]; the caller owns it
  */
 export function shownAround(

@@ -1,12 +1,12 @@
 import * as tf from "@tensorflow/tfjs";
 import type { RandomNumbers } from "@tfjs-diffusion/schedulers";
 
-/** Share of masks that leave nothing to see, so that the network still draws whole pictures. */
+/** Share of masks that cover everything, so that the network still learns to draw whole pictures. */
 const ALL = 0.15;
 
 /**
- * Masks to learn painting with, [count, side, side, 1] of 1 (paint) and 0 (keep) a latent: a rectangle of a quarter of
- * the side at least, or its surroundings, or everything. The caller owns them.
+ * Masks for learning to inpaint, [count, side, side, 1], for each latent 1 (paint) or 0 (keep): a rectangle with sides
+ * of at least a quarter of the picture, or all but a rectangle, or everything. The caller owns them.
  */
 export function randomMasks(count: number, side: number, random: RandomNumbers): tf.Tensor4D {
   const values = new Float32Array(count * side * side);

@@ -29,7 +29,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-describe("What the UNet is told of captions", () => {
+describe("The conditioning of the UNet by captions", () => {
   it("is the states of both towers before their last layer, side by side, and the second's vector", () => {
     tf.tidy(() => {
       const ids = tf.tensor2d(IDS, undefined, "int32");
@@ -52,7 +52,7 @@ describe("What the UNet is told of captions", () => {
     });
   });
 
-  it("goes through the UNet, and gives a gradient to each variable that is to learn and to it alone", () => {
+  it("goes through the UNet, and gives a gradient to exactly the variables that are trained", () => {
     const learning = readPart(networks.textEncoder).map(([, variable]) => variable);
     const loss = () => {
       const { context, ...added } = conditioning(networks, tf.tensor2d(IDS, undefined, "int32"));

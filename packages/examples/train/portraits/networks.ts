@@ -14,9 +14,9 @@ import { clipConfig, TIME_IDS, UNET_CONFIG } from "./settings.js";
 /** The networks that draw latents. */
 export interface PortraitNetworks {
   unet: UNet2DConditionModel;
-  /** Learns with the UNet. */
+  /** Is trained with the UNet. */
   textEncoder: CLIPTextModel;
-  /** Stays as it learned with pictures; its projected vector says in one what the states say word by word. */
+  /** Stays as CLIP trained it. Its projected vector sums up the whole caption; the states describe it word by word. */
   textEncoder2: CLIPTextModelWithProjection;
 }
 
@@ -44,7 +44,7 @@ export async function loadNetworks(folder: string): Promise<PortraitNetworks & {
   };
 }
 
-/** What the UNet is told of captions. */
+/** The conditioning of the UNet by captions. */
 export type PortraitConditioning = {
   /** [B, tokens, 2 x TEXT_WIDTH] */
   context: tf.Tensor3D;
@@ -53,8 +53,8 @@ export type PortraitConditioning = {
 };
 
 /**
- * As Stable Diffusion XL reads a prompt: the states before the last layer of both towers side by side, and the second's
- * pooled vector.
+ * Reads captions as Stable Diffusion XL reads prompts: the states before the last layer of both towers, side by side,
+ * and the second tower's pooled vector.
  */
 export function conditioning(
   { textEncoder, textEncoder2 }: Pick<PortraitNetworks, "textEncoder" | "textEncoder2">,
@@ -70,10 +70,7 @@ export function conditioning(
   };
 }
 
-/**
- * The text tower's variables that what {@link conditioning} reads depends on: neither its last layer nor the norm after
- * it.
- */
+/** The text tower's variables that {@link conditioning} depends on: all but its last layer and the norm after it. */
 export function readPart(textEncoder: CLIPTextModel): [string, tf.Variable][] {
   const last = textEncoder.config.num_hidden_layers - 1;
   const unread = [`.layers.${last}.`, "final_layer_norm."];

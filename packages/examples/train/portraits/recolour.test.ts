@@ -6,7 +6,7 @@ import { randomRecolouring, recolour, SEPIA_PRINT } from "./recolour.js";
 
 beforeAll(() => useBackend("cpu"));
 
-/** Colours in [0, 1] as pictures of one pixel each, recoloured each in its own way. */
+/** Colours in [0, 1] as pictures of one pixel, each with its own recolouring. */
 function recoloured(colours: number[][], ways: Parameters<typeof recolour>[1]): number[][] {
   return tf.tidy(() => {
     const pictures = tf.tensor4d(colours.flat(), [colours.length, 1, 1, 3]).mul<tf.Tensor4D>(2).sub<tf.Tensor4D>(1);

@@ -7,7 +7,7 @@ const LUMINANCE = [0.299, 0.587, 0.114];
 /** The colour of the paper of old prints. */
 const SEPIA = [1, 0.89, 0.71];
 
-/** One colour for another, in [0, 1]: ink + (paper - ink) * mix colour. Black becomes ink, white becomes paper. */
+/** A map of colours in [0, 1]: ink + (paper - ink) * mix(colour). Black becomes ink, white becomes paper. */
 export interface Recolouring {
   /** Row by row, how much of red, green and blue goes into red, green and blue; each row sums to 1. */
   mix: readonly (readonly number[])[];
@@ -18,7 +18,7 @@ export interface Recolouring {
 /** Brown prints: luminance (ITU-R BT.601), black on yellowish paper. */
 export const SEPIA_PRINT: Recolouring = { mix: [LUMINANCE, LUMINANCE, LUMINANCE], ink: [0, 0, 0], paper: SEPIA };
 
-/** Pictures [B, H, W, 3] in [-1, 1] in other colours, a recolouring for each. The caller owns them. */
+/** Pictures [B, H, W, 3] in [-1, 1] in other colours, each with its own recolouring. The caller owns them. */
 export function recolour(pictures: tf.Tensor4D, recolourings: readonly Recolouring[]): tf.Tensor4D {
   const count = recolourings.length;
   return tf.tidy(() => {
@@ -36,8 +36,8 @@ export function recolour(pictures: tf.Tensor4D, recolourings: readonly Recolouri
 }
 
 /**
- * Half of the time nothing changes; else colours are mixed, a third of them to greys, and printed with some ink on some
- * paper.
+ * Random recolourings. Half of them change nothing. The others mix the colours, a third of them to greys, and print
+ * with a random ink on a random paper.
  */
 export function randomRecolouring(random: RandomNumbers): Recolouring {
   const kept = { mix: tf.eye(3).arraySync(), ink: [0, 0, 0], paper: [1, 1, 1] };

@@ -8,23 +8,23 @@ import type { StageSettings } from "../stage.js";
 import type { AutoencoderWeights } from "./autoencoder-loss.js";
 
 export interface PortraitsSettings extends ClipSettings {
-  /** Pictures in the training set; captions are worded anew each time one is shown. */
+  /** Pictures in the training set. Each time one is shown, its caption gets a new wording. */
   trainingPictures: number;
   vae: StageSettings & { weights: AutoencoderWeights };
   unet: StageSettings & {
     /** Share of captions replaced by "", so that the network also learns to draw unconditionally. */
     captionDropout: number;
     /**
-     * From so many steps on batches take turns in the widths of their pictures, so that beyond a portrait's borders the
-     * network draws background.
+     * From this step on, batches alternate between picture widths, so that the network learns to draw background beyond
+     * a portrait's borders.
      */
     widths: { fromStep: number; turns: readonly number[] };
   };
 }
 
 /**
- * What a finished model goes on to learn: to show more colours and wider pictures, a style, to draw in few steps, to
- * paint into pictures, to look at them.
+ * What a finished model learns afterwards: more colours and wider pictures, a style, drawing in few steps, inpainting,
+ * and a vision tower.
  */
 export interface TuningSettings {
   seed: number;
@@ -32,23 +32,23 @@ export interface TuningSettings {
   decoder: StageSettings & {
     trainingPictures: number;
     weights: Omit<AutoencoderWeights, "kl">;
-    /** Of the pictures, in turns. */
+    /** Widths of the pictures, which alternate. */
     widths: readonly number[];
   };
   style: StageSettings & { trainingPictures: number; rank: number };
   fewSteps: StageSettings & {
     trainingPictures: number;
     rank: number;
-    /** Of the trajectories. */
+    /** Guidance with which the trajectories are drawn. */
     guidance: number;
     /**
      * Noise levels that LCMScheduler counts from, its `original_inference_steps`; the teacher visits every `skip`th.
      */
-    places: number;
+    originalSteps: number;
     skip: number;
-    /** In how many steps it is to draw at most. */
+    /** The most steps that the LoRA is trained to draw in. */
     jumps: number;
-    /** So many trajectories for each of the jumps are walked at a time, and learned from for so many steps. */
+    /** Trajectories computed at a time for each jump, and training steps until new ones are computed. */
     trajectories: number;
     stepsPerWalk: number;
   };
@@ -68,7 +68,7 @@ export const SETTINGS: Record<"full" | "quick", PortraitsSettings> = {
     trainingPictures: 25_000,
     vae: {
       ...COMMON,
-      // Ended when pictures came back at 39 dB: more is not seen, and the time is the UNet's.
+      // Ended when reconstructions reached 39 dB: more cannot be seen, and the time is better spent on the UNet.
       steps: 5_800,
       plannedSteps: 12_000,
       batchSize: 16,
@@ -84,7 +84,7 @@ export const SETTINGS: Record<"full" | "quick", PortraitsSettings> = {
     both: { ...LESSON, steps: 3000, emaDecay: 0.995 },
     unet: {
       ...COMMON,
-      // What was drawn was better each time the plan was made longer (docs/decisions.md).
+      // Pictures got better each time the plan was made longer (docs/decisions.md).
       steps: 42_800,
       plannedSteps: { 0: 14_000, 14_000: 34_000, 30_800: 45_000 },
       widths: { fromStep: 30_800, turns: [32, 32, 32, 48, 32, 32, 32, 64] },
@@ -139,7 +139,7 @@ export const TUNING_SETTINGS: Record<"full" | "quick", TuningSettings> = {
       ...{ steps: 2400, batchSize: 32, learningRate: 1e-3, emaDecay: 0.995 },
       trainingPictures: 25_000,
       rank: 16,
-      ...{ guidance: 3, places: 50, skip: 2, jumps: 4, trajectories: 64, stepsPerWalk: 120 },
+      ...{ guidance: 3, originalSteps: 50, skip: 2, jumps: 4, trajectories: 64, stepsPerWalk: 120 },
     },
     inpainting: {
       ...TUNING,
@@ -155,7 +155,7 @@ export const TUNING_SETTINGS: Record<"full" | "quick", TuningSettings> = {
     style: { ...QUICK_TUNING, trainingPictures: 4, rank: 2 },
     fewSteps: {
       ...{ ...QUICK_TUNING, trainingPictures: 4, rank: 2 },
-      ...{ guidance: 3, places: 4, skip: 1, jumps: 2, trajectories: 2, stepsPerWalk: 2 },
+      ...{ guidance: 3, originalSteps: 4, skip: 1, jumps: 2, trajectories: 2, stepsPerWalk: 2 },
     },
     inpainting: { ...QUICK_TUNING, trainingPictures: 4 },
     vision: { ...QUICK_TUNING, groupSize: 2 },
@@ -163,8 +163,8 @@ export const TUNING_SETTINGS: Record<"full" | "quick", TuningSettings> = {
 };
 
 /**
- * Three levels: 32 x 32 pixels become 8 x 8 latents of 4 channels. Most of the work, and of what makes edges crisp, is
- * at 32 x 32.
+ * Three levels: 32 x 32 pixels become 8 x 8 latents of 4 channels. Most of the arithmetic is at 32 x 32, where edges
+ * become crisp.
  */
 export const VAE_CONFIG = {
   sample_size: PORTRAIT_SIZE,
@@ -179,18 +179,19 @@ export const VAE_CONFIG = {
 /** The vocabulary of the portraits' captions. */
 export const portraitVocabulary = () => vocabulary(captionWords("portraits"));
 
-/** Of the CLIP that learns with pictures, and of both text towers. */
+/** Config of the CLIP that learns with pictures, and so of both text towers. */
 export const clipConfig = () => smallClipConfig(portraitVocabulary(), PORTRAIT_SIZE);
 
-/** Of the six numbers by which Stable Diffusion XL tells sizes and crops, each becomes so many features. */
+/** Features for each of the six numbers that tell Stable Diffusion XL sizes and crops. */
 const TIME_ID_WIDTH = 8;
 
 /**
- * What Stable Diffusion XL tells of a picture's size: original height and width, offset of the crop, height and width.
+ * The six numbers that tell Stable Diffusion XL a picture's size: original height and width, offset of the crop (top,
+ * left), height and width.
  */
 export const timeIdsOf = (width: number): readonly number[] => [PORTRAIT_SIZE, width, 0, 0, PORTRAIT_SIZE, width];
 
-/** Of a portrait. */
+/** The size numbers of a portrait. */
 export const TIME_IDS = timeIdsOf(PORTRAIT_SIZE);
 
 /**

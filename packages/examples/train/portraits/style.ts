@@ -6,10 +6,13 @@ import { SCHEDULER_CONFIG } from "./settings.js";
 import { TrainingLatents } from "./training-latents.js";
 import { Tuning, type TuningOptions, velocity } from "./tuning.js";
 
-/** What a place looks like: the convolutions, and what attention brings there; not where it looks. */
+/**
+ * The layers that decide how a part of the picture looks: convolutions, and the values of attention. Not its queries
+ * and keys.
+ */
 const TARGETS = ["conv_in", "conv1", "conv2", "conv_out", "proj_in", "to_v", "to_out.0", "net.2", "proj_out"];
 
-/** A LoRA of few numbers learns to draw every face in sepia, whatever colours it is told (Hu et al. 2022). */
+/** A small LoRA learns to draw every face in sepia, whatever colours the caption names (Hu et al. 2022). */
 export async function* trainStyle(options: TuningOptions): AsyncGenerator<TrainingStep, void> {
   const { settings, model } = options;
   const tuning = await Tuning.open(model, settings, settings.style);
@@ -28,7 +31,7 @@ export async function* trainStyle(options: TuningOptions): AsyncGenerator<Traini
       (lora) =>
         ({ firstSample, noise }) => {
           const { indices, captions } = tuning.batch(firstSample);
-          const model = velocity(unet, tuning.told(captions));
+          const model = velocity(unet, tuning.conditioning(captions));
           const x0 = latents.batch(indices, noise.at("latents"));
           return lora.within(() => denoisingLoss({ scheduler, model, x0, noise }));
         },

@@ -23,7 +23,7 @@ describe("Latents of a training set", () => {
   });
   afterAll(() => vae.dispose());
 
-  it("are the scaled mean where no noise is added, and the scaled deviation away where it is one", () => {
+  it("are the scaled mean if the noise is 0, and one scaled deviation away if it is 1", () => {
     const latents = TrainingLatents.encode(vae, pictures);
     tf.tidy(() => {
       const shape = [2, 8, 8, 4];
@@ -36,7 +36,7 @@ describe("Latents of a training set", () => {
     });
   });
 
-  it("leave no tensor behind but the batch", () => {
+  it("leak no tensor", () => {
     const latents = TrainingLatents.encode(vae, pictures);
     const before = tf.memory().numTensors;
     const batch = latents.batch([0, 1, 2], keyedNoise(1));

@@ -5,7 +5,7 @@ import type { TrainingPictures } from "../training-pictures.js";
 
 const AT_ONCE = 50;
 
-/** Pictures by their numbers, as {@link TrainingPictures} has them. */
+/** Pictures by index, as in {@link TrainingPictures}. */
 export type PictureSource = Pick<TrainingPictures, "kind" | "size" | "batch"> & {
   /** Default: as wide as high. */
   width?: number;
@@ -21,10 +21,7 @@ export class TrainingLatents {
     readonly scale: number,
   ) {}
 
-  /**
-   * Encodes all pictures, so many at a time and always in the same order, so that a run that goes on sees the same
-   * bits.
-   */
+  /** Encodes all pictures in batches, always in the same order, so that a resumed run gets the same bits. */
   static encode(vae: AutoencoderKL, pictures: PictureSource): TrainingLatents {
     const factor = 2 ** (vae.config.block_out_channels.length - 1);
     const height = pictures.kind.size;

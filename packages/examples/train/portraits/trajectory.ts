@@ -2,36 +2,36 @@ import * as tf from "@tensorflow/tfjs";
 import type { ForwardProcess } from "@tfjs-diffusion/core/training";
 import type { Velocity } from "./consistency-loss.js";
 
-/** A place on the way from noise to pictures. */
-export interface Place {
+/** A point of a trajectory from noise to pictures. */
+export interface TrajectoryPoint {
   timestep: number;
   /** Latents of all pictures of the batch, one after the other. */
   x: Float32Array;
 }
 
-/** The way of a batch of latents, the noisiest place first, and where it ends. */
+/** The trajectories of a batch of latents: their points, the noisiest first, and their clean ends. */
 export interface Trajectory {
-  places: Place[];
+  points: TrajectoryPoint[];
   end: Float32Array;
 }
 
 /**
- * Walks with DDIM (Song et al. 2021a, eq. 12, eta 0) from a noise level to the clean end, in strides of so many
- * timesteps. `x` is borrowed.
+ * Follows DDIM (Song et al. 2021a, eq. 12, eta 0) from timestep `from` to the clean end, `stride` timesteps at a time.
+ * `x` is borrowed.
  *
  * @param x [B, h, w, C] at timestep `from`
  */
-export function walk(
+export function followDdim(
   { alphaBar }: ForwardProcess,
   teacher: Velocity,
   x: tf.Tensor4D,
   from: number,
   stride: number,
 ): Trajectory {
-  const places: Place[] = [];
+  const points: TrajectoryPoint[] = [];
   let here = x.clone();
   for (let timestep = from; timestep >= 0; timestep -= stride) {
-    places.push({ timestep, x: here.dataSync().slice() as Float32Array });
+    points.push({ timestep, x: here.dataSync().slice() as Float32Array });
     const next = timestep - stride;
     const moved = tf.tidy(() => ddimStep(here, teacher, timestep, alphaBar[timestep]!, next < 0 ? 1 : alphaBar[next]!));
     here.dispose();
@@ -39,7 +39,7 @@ export function walk(
   }
   const end = here.dataSync().slice() as Float32Array;
   here.dispose();
-  return { places, end };
+  return { points, end };
 }
 
 function ddimStep(x: tf.Tensor4D, teacher: Velocity, timestep: number, bar: number, nextBar: number): tf.Tensor4D {

@@ -23,7 +23,7 @@ const model = join(root, "model");
 const settings = TUNING_SETTINGS.quick;
 let vae: AutoencoderKL;
 
-/** A whole model of random weights. */
+/** A complete model with random weights. */
 beforeAll(async () => {
   await useBackend("wasm");
   await writeFixedParts(model, fixedParts());
@@ -51,7 +51,7 @@ afterAll(() => {
   rmSync(root, { recursive: true });
 });
 
-/** Runs it whole; the losses, and where its result is. */
+/** Runs a tuning to its end; returns the losses and the folder of the result. */
 async function run(what: string, trainIt: (options: TuningOptions) => AsyncGenerator<TrainingStep, void>) {
   const out = join(root, what);
   const before = tf.memory().numTensors;
@@ -87,7 +87,7 @@ describe("A finished model", () => {
     unet.dispose();
   });
 
-  it("learns to show more colours, from the same latents", async () => {
+  it("learns to decode more colours from the same latents", async () => {
     const folder = await run("decoder", trainDecoder);
     const learned = (await loadModel(folder)) as AutoencoderKL;
     const same = (name: string) => {
@@ -102,7 +102,7 @@ describe("A finished model", () => {
     learned.dispose();
   });
 
-  it("learns to paint into pictures with a UNet of 9 channels that was its own", async () => {
+  it("learns to inpaint with a copy of its UNet that has 9 input channels", async () => {
     const folder = await run("inpainting", trainInpainting);
     const unet = (await loadModel(folder)) as UNet2DConditionModel;
     expect(unet.config.in_channels).toBe(9);
@@ -113,8 +113,8 @@ describe("A finished model", () => {
   });
 });
 
-describe("A vision tower for a finished model", () => {
-  it("learns beside the text tower, which stays as it is, and makes a CLIP with it", async () => {
+describe("The vision tower of a finished model", () => {
+  it("is trained beside the fixed text tower, and forms a CLIP with it", async () => {
     const folder = await run("vision", trainVision);
     const clip = await assembleClip(model, folder);
     const towers = await Promise.all([join(model, "text_encoder_2"), folder].map((path) => loadModel(path)));
@@ -127,8 +127,8 @@ describe("A vision tower for a finished model", () => {
   });
 });
 
-describe("What an inpainting UNet is shown", () => {
-  it("is the mask and what is outside it: what lies under the mask changes nothing", () => {
+describe("The input of an inpainting UNet", () => {
+  it("holds the mask and the picture outside it; pixels under the mask change nothing", () => {
     tf.tidy(() => {
       const masks = tf.zeros<tf.Rank.R4>([1, 8, 8, 1]).bufferSync();
       for (let y = 2; y < 6; y++) for (let x = 0; x < 4; x++) masks.set(1, 0, y, x, 0);

@@ -17,14 +17,14 @@ import type { TuningSettings } from "./settings.js";
 /** The name of a LoRA's file in its folder, diffusers' own. */
 export const LORA_FILE = "pytorch_lora_weights.safetensors";
 
-/** What every kind of tuning is told; `folder` is where its result goes. */
+/** Options of every kind of tuning; the result goes to `folder`. */
 export interface TuningOptions extends StageFiles {
   settings: TuningSettings;
   /** The finished model's folder. */
   model: string;
 }
 
-/** A finished model, and the pictures from which it learns something more. */
+/** A finished model, and the pictures that it is tuned on. */
 export class Tuning {
   readonly #order: (sample: number) => number;
 
@@ -48,7 +48,7 @@ export class Tuning {
     return new Tuning(await loadNetworks(model), pictures, settings, stage, tokenizer);
   }
 
-  /** Which pictures a batch shows, and their captions; some are not spoken of. */
+  /** The indices of the pictures of a batch, and their captions, some of them empty. */
   batch(firstSample: number, size = this.stage.batchSize): { indices: number[]; captions: string[] } {
     const { settings, pictures } = this;
     const samples = Array.from({ length: size }, (_, i) => firstSample + i);
@@ -57,14 +57,12 @@ export class Tuning {
     return { indices: samples.map(this.#order), captions };
   }
 
-  /** What the UNet is told of captions. The caller owns it. */
-  told(captions: readonly string[]): PortraitConditioning {
+  /** The conditioning of the UNet by captions. The caller owns it. */
+  conditioning(captions: readonly string[]): PortraitConditioning {
     return tf.tidy(() => conditioning(this.networks, tokenIds(this.tokenizer, captions)));
   }
 
-  /**
-   * Trains; what a step learns from is up to `loss`. `save` is run with the averaged weights, after each checkpoint.
-   */
+  /** Trains with `loss`. `save` is run with the averaged weights, after each checkpoint. */
   train(
     { checkpoint, log, signal }: StageFiles,
     parameters: ReadonlyMap<string, tf.Variable>,
@@ -82,7 +80,7 @@ export class Tuning {
     });
   }
 
-  /** Trains a LoRA of the UNet, and leaves it in the folder under the name that diffusers gives it. */
+  /** Trains a LoRA of the UNet and saves it in the folder, under the file name that diffusers uses. */
   async *trainLora(
     options: TuningOptions,
     { label, ...shape }: { label: string; rank: number; targets: readonly string[] },
@@ -104,7 +102,7 @@ export class Tuning {
   }
 }
 
-/** A UNet's answer, as losses ask for it. */
+/** The UNet with its conditioning as a function of latents and timesteps, as losses call it. */
 export function velocity(unet: UNet2DConditionModel, { context, ...added }: PortraitConditioning): Velocity {
   return (x, timesteps) => unet.forward(x, tf.tensor1d(timesteps), context, added);
 }

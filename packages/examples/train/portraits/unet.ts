@@ -16,15 +16,15 @@ import { wider } from "./wider-pictures.js";
 export interface LatentUnetOptions extends StageFiles {
   settings: PortraitsSettings;
   tokenizer: CLIPTokenizer;
-  /** Holds the CLIP whose text tower is copied. */
+  /** Folder of the CLIP whose text tower is copied. */
   clipFolder: string;
-  /** Holds the autoencoder in whose latents the UNet works. */
+  /** Folder of the autoencoder whose latents the UNet denoises. */
   vaeFolder: string;
 }
 
 /**
- * The UNet learns to take noise out of latents, told by two text towers what they show (Rombach et al. 2022; Podell et
- * al. 2023).
+ * Trains the UNet to remove noise from latents, conditioned on captions by two text towers (Rombach et al. 2022; Podell
+ * et al. 2023).
  */
 export async function* trainLatentUnet(options: LatentUnetOptions): AsyncGenerator<TrainingStep, void> {
   const { settings, tokenizer, checkpoint, log, folder, signal, clipFolder, vaeFolder } = options;

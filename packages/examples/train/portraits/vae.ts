@@ -10,12 +10,12 @@ import { TrainingPictures } from "../training-pictures.js";
 import { autoencoderLoss } from "./autoencoder-loss.js";
 import { type PortraitsSettings, VAE_CONFIG } from "./settings.js";
 
-/** Pictures by which the latents' size is measured. */
+/** How many pictures the scaling factor of the latents is measured on. */
 const MEASURED = 512;
 const MEASURED_AT_ONCE = 32;
 
 /**
- * The autoencoder learns to put a picture into a twelfth of its numbers (3,072 into 256) and back: see
+ * Trains the autoencoder, which encodes a picture in a twelfth of its numbers (3,072 into 256) and decodes it: see
  * {@link VAE_CONFIG}.
  */
 export async function* trainVae(
@@ -50,7 +50,7 @@ export async function* trainVae(
   }
 }
 
-/** Writes weights and config, with the measured scaling factor: latents times it have a mean square deviation of 1. */
+/** Writes weights and config, with the measured scaling factor, which gives latents a standard deviation of 1. */
 async function saveVae(vae: AutoencoderKL, pictures: TrainingPictures, folder: string): Promise<void> {
   await vae.save(folder, { dtype: "F16" });
   const file = join(folder, "config.json");

@@ -12,8 +12,8 @@ import { clipConfig } from "./settings.js";
 import type { TuningOptions } from "./tuning.js";
 
 /**
- * A new vision tower learns to see what the model's frozen text tower speaks of (Zhai et al. 2022 with the towers
- * exchanged): a finished model holds one half of its CLIP, and needs the other only to be measured.
+ * Trains a new vision tower for the model's frozen text tower (Zhai et al. 2022 with the towers exchanged). A finished
+ * model keeps only the text half of its CLIP; the vision half is needed only to measure the model.
  */
 export async function* trainVision(options: TuningOptions): AsyncGenerator<TrainingStep, void> {
   const { settings, model, checkpoint, log, folder, signal } = options;
@@ -45,13 +45,13 @@ export async function* trainVision(options: TuningOptions): AsyncGenerator<Train
  */
 export async function assembleClip(model: string, vision: string): Promise<CLIPModel> {
   const clip = new CLIPModel(clipConfig());
-  clip.initialize(keyedNoise(0)); // Of what no tower has: the scale of the logits, which changes no order.
+  clip.initialize(keyedNoise(0)); // Neither tower has the scale of the logits; its value changes no order.
   await readTower(clip, join(model, "text_encoder_2"));
   await readTower(clip, vision);
   return clip;
 }
 
-/** Gives a CLIP the weights of one tower, from the tower's own folder. */
+/** Loads the weights of one tower of a CLIP from the folder of that tower. */
 async function readTower(clip: CLIPModel, folder: string): Promise<void> {
   const tower: Model = await loadModel(folder);
   const all = clip.parameters();

@@ -42,8 +42,8 @@ describe("A UNet with a wider first convolution", () => {
   });
 });
 
-describe("Masks to learn painting with", () => {
-  it("are rectangles, their surroundings, or everything; no two seeds alike, and every place is painted and kept", () => {
+describe("Masks for learning to inpaint", () => {
+  it("are rectangles, their surroundings, or everything; differ by seed, and paint and keep every latent at some time", () => {
     tf.tidy(() => {
       const masks = randomMasks(200, 8, keyedRandom(0, "masks"));
       expect(masks.shape).toEqual([200, 8, 8, 1]);

@@ -2,11 +2,11 @@ import * as tf from "@tensorflow/tfjs";
 import { UNet2DConditionModel } from "@tfjs-diffusion/core/models";
 
 /**
- * A network that sees more channels and so far makes nothing of them: a copy with a wider first convolution, whose
- * weights of the new channels are zeros (as Stable Diffusion's inpainting model was made, Rombach et al. 2022). The
- * caller owns it.
+ * A copy of the network with more input channels. The first convolution's weights of the new channels are zeros, so
+ * that the copy computes the same until it has learned (Stable Diffusion's inpainting model began like this, Rombach et
+ * al. 2022). The caller owns it.
  *
- * @throws RangeError if there would be fewer channels than now
+ * @throws RangeError if `in_channels` is less than the network has
  */
 export function widenConvIn(unet: UNet2DConditionModel, in_channels: number): UNet2DConditionModel {
   const old = unet.config.in_channels;
