@@ -11,6 +11,7 @@ import { writeTinyStableDiffusion, writeTinyStableDiffusionXL } from "../../../c
 import { writeTinyUnCLIP } from "../../../core/src/testing/unclip.js";
 import { FakeHub } from "../../../core/src/hub/testing/fake-hub.js";
 import { packagePath } from "../package-folder.js";
+import { samplerNamed } from "./options/samplers.js";
 import { runCommand } from "./run-command.js";
 
 const fixture = (path: string) => fileURLToPath(new URL(`../../../core/fixtures/${path}`, import.meta.url));
@@ -91,6 +92,26 @@ describe("diffusion generate", () => {
     expect((await pictures())[0]!.bytes).toEqual([...images.mul(255).round().dataSync()]);
     tf.dispose([images, latents]);
     pipeline.dispose();
+  });
+
+  it("visits the timesteps or the noise levels that are asked for", async () => {
+    const begin = (...args: string[]) => runCommand(["generate", ...args, "--backend", "wasm", "--out", out]);
+    await expectDone(begin(sd, "a hat", "--sampler", "euler-discrete", "--timesteps", "900,400"));
+    const [drawn] = await pictures();
+    expect(drawn!.settings).toMatchObject({ timesteps: [900, 400] });
+    expect(drawn!.settings).not.toHaveProperty("steps");
+    const pipeline = await StableDiffusionPipeline.fromPretrained(sd);
+    const scheduler = samplerNamed("euler-discrete", pipeline.scheduler, { steps: 2 });
+    const { images, latents } = await pipeline.generate({ prompt: "a hat", scheduler, timesteps: [900, 400] });
+    expect(drawn!.bytes).toEqual([...images.mul(255).round().dataSync()]);
+    tf.dispose([images, latents]);
+    pipeline.dispose();
+    await rm(out, { recursive: true });
+    const faces = packagePath("weights", "faces");
+    await expectDone(begin(faces, "a man", "--sampler", "euler-discrete", "--sigmas", "20,1,0"));
+    expect((await pictures())[0]!.settings).toMatchObject({ sigmas: [20, 1, 0] });
+    expect(await begin(sd, "a hat", "--sampler", "euler-discrete", "--timesteps", "400,900")).toBe(2);
+    expect(complained.pop()).toMatch(/^--sampler euler-discrete with --timesteps 400,900 does not work .*fall/);
   });
 
   it("draws several pictures of each prompt, each with a seed by which it is drawn again", async () => {

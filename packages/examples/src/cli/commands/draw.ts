@@ -8,6 +8,7 @@ import { outputFile, writeOutput } from "../files/output-file.js";
 import { type Canvas, readCanvas } from "../files/read-picture.js";
 import { samplerNamed } from "../options/samplers.js";
 import { SHIPPED } from "../options/shipped.js";
+import { stepCount, stepOptions } from "../options/steps.js";
 import { showInTerminal } from "../terminal/show.js";
 import { untilStopped } from "../terminal/stopped.js";
 import { describeUnknownWords, unknownWords } from "../options/unknown-words.js";
@@ -33,7 +34,7 @@ export async function draw(args: DrawArguments): Promise<void> {
   try {
     Object.assign(canvas, await readCanvas(args));
     for (const prompt of prompts) tokenizerOf(pipeline).encode(prompt, { onTruncate: warnOfTruncation });
-    const scheduler = samplerNamed(args.sampler, pipeline.parts.scheduler, args.steps);
+    const scheduler = samplerNamed(args.sampler, pipeline.scheduler, args);
     const started = performance.now();
     const all = prompts.flatMap((prompt) => Array<string>(args.count).fill(prompt));
     const drawing = { pipeline, scheduler, prompts: all, canvas, args };
@@ -83,14 +84,14 @@ async function drawInBatches(
     Presets.shades_classic,
   );
   const done: tf.Tensor4D[] = [];
-  bar.start(batches.length * args.steps, 0);
+  bar.start(batches.length * stepCount(args), 0);
   try {
     for (const [b, prompt] of batches.entries()) {
       const options = {
         prompt,
         negativePrompt: args.negative,
         guidanceScale: args.guidance,
-        numInferenceSteps: args.steps,
+        ...stepOptions(args),
         scheduler,
         noise: noiseOfBatch(args.seed, b),
         signal,

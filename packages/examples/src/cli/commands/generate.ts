@@ -14,6 +14,7 @@ import {
 import { pictureTexts } from "../options/picture-settings.js";
 import { type Canvas, readCanvas } from "../files/read-picture.js";
 import { samplerNamed } from "../options/samplers.js";
+import { stepCount, stepOptions } from "../options/steps.js";
 import { untilStopped } from "../terminal/stopped.js";
 
 /** `diffusion generate`: draws pictures from prompts. */
@@ -37,7 +38,7 @@ async function drawPictures(args: PictureArguments): Promise<void> {
   const control = await openControl(args);
   const pipeline = await openAnyModel(args);
   try {
-    const scheduler = samplerNamed(args.sampler, ownSampler(pipeline), args.steps);
+    const scheduler = samplerNamed(args.sampler, pipeline.scheduler, args);
     const drawing = { args, pipeline, scheduler, canvas, control, backend: name, path };
     const began = performance.now();
     const files = await untilStopped((signal) => drawAll(drawing, signal));
@@ -48,10 +49,6 @@ async function drawPictures(args: PictureArguments): Promise<void> {
     control?.model.dispose();
     tf.dispose([canvas.image ?? [], canvas.mask ?? [], control?.image ?? []]);
   }
-}
-
-function ownSampler({ parts }: DrawingModel | UnCLIPPipeline): Scheduler {
-  return "scheduler" in parts ? parts.scheduler : parts.decoderScheduler;
 }
 
 interface Drawing {
@@ -76,7 +73,7 @@ async function drawAll(drawing: Drawing, signal: AbortSignal): Promise<string[]>
     },
     Presets.shades_classic,
   );
-  bar.start(total * drawing.args.steps, 0, { picture: `1/${total}`, step: "-" });
+  bar.start(total * stepCount(drawing.args), 0, { picture: `1/${total}`, step: "-" });
   try {
     const files: string[] = [];
     for (let i = 0; i < total; i++) {
@@ -149,16 +146,16 @@ function imagesOf(
   { prompt, seed }: OnePicture,
   watching: Watching,
 ): Promise<{ images: tf.Tensor4D; latents: tf.Tensor4D }> {
-  const { steps, guidance } = args;
+  const { guidance } = args;
   if (pipeline instanceof UnCLIPPipeline) {
     const isOff = guidance !== undefined && guidance <= 1;
     return pipeline.generate({
-      ...{ prompt, seed, ...watching, priorNumInferenceSteps: steps, decoderNumInferenceSteps: steps },
-      ...{ decoderGuidanceScale: guidance, priorGuidanceScale: isOff ? guidance : undefined },
+      ...{ prompt, seed, ...watching, ...stepOptions(args), priorNumInferenceSteps: args.steps },
+      ...{ guidanceScale: guidance, priorGuidanceScale: isOff ? guidance : undefined },
     });
   }
   const options = {
-    ...{ prompt, seed, scheduler, ...watching, numInferenceSteps: steps, guidanceScale: guidance },
+    ...{ prompt, seed, scheduler, ...watching, ...stepOptions(args), guidanceScale: guidance },
     ...{ negativePrompt: args.negative, guidanceRescale: args.rescale },
   };
   if (!isLatent(pipeline)) return pipeline.generate(options);

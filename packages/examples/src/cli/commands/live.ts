@@ -87,7 +87,7 @@ async function openFewSteps(model: string, from: string): Promise<FewSteps> {
     ...{ model, loras: from === "none" ? [] : [lora(from)], words: [], open: {} },
     ...{ prompts: [], steps: MOST_STEPS, seed: 0, count: 1, weighting: false, paste: false },
   });
-  const scheduler = samplerNamed("lcm", pipeline.parts.scheduler, MOST_STEPS);
+  const scheduler = samplerNamed("lcm", pipeline.parts.scheduler, { steps: MOST_STEPS });
   return {
     async draw({ prompt, seed, steps }) {
       const drawn = { prompt, seed, scheduler, numInferenceSteps: steps, guidanceScale: 1 };

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
-import { readDrawArguments } from "./arguments.js";
+import { alignYourSteps } from "@tfjs-diffusion/schedulers";
+import { type DrawArguments, readDrawArguments } from "./arguments.js";
 import { packagePath } from "../../package-folder.js";
 import { SHIPPED } from "./shipped.js";
 import { UsageError } from "./usage-error.js";
@@ -50,6 +51,16 @@ describe("The command line", () => {
     );
   });
 
+  it("takes timesteps, a named list of them, or noise levels in place of a number of steps", () => {
+    const stepsOf = (...args: string[]) => {
+      const { steps, timesteps, sigmas } = readDrawArguments(args) as DrawArguments;
+      return { steps, timesteps, sigmas };
+    };
+    expect(stepsOf("--timesteps", "900,500, 20")).toEqual({ timesteps: [900, 500, 20] });
+    expect(stepsOf("--timesteps", "stable-diffusion-xl")).toEqual({ timesteps: alignYourSteps["stable-diffusion-xl"] });
+    expect(stepsOf("--sigmas", "14.6,1,0")).toEqual({ sigmas: [14.6, 1, 0] });
+  });
+
   const promptsOf = (...args: string[]) => (readDrawArguments(args) as { prompts: string[] }).prompts;
 
   it("takes several quoted sentences as several prompts", () => {
@@ -74,6 +85,9 @@ describe("The command line", () => {
     [["--steps", "1001"], /--steps 1001/],
     [["--steps", "ten"], /--steps ten/],
     [["--steps", ""], /--steps : expected/],
+    [["--steps", "4", "--timesteps", "9,5"], /^--steps, --timesteps: 2 are given; give one of them\.$/],
+    [["--timesteps", "9,,5"], /^--timesteps 9,,5: expected numbers with commas between them\.$/],
+    [["--sigmas", "many"], /^--sigmas many: expected numbers with commas/],
     [["--count", "0"], /--count 0/],
     [["--count", "1e9"], /--count 1e9/],
     [["--seed=-1"], /--seed -1: expected a whole number from 0/],

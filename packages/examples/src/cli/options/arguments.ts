@@ -3,6 +3,7 @@ import { between, ifGiven, number, oneOf, parseOptions, whole } from "./option-v
 import { EDITS, lora, type PictureArguments, readEdits } from "./picture-arguments.js";
 import { SAMPLERS } from "./samplers.js";
 import { SHIPPED, SHIPPED_LORAS, SHIPPED_NAMES, type ShippedName, shippedFolder } from "./shipped.js";
+import { readSteps, TIMESTEPS_HELP } from "./steps.js";
 import { UsageError } from "./usage-error.js";
 
 /**
@@ -22,6 +23,8 @@ export const HELP = `Draws faces from sentences.
   --negative TEXT   what to draw away from
   --guidance N      how strongly to follow the sentence (default ${SHIPPED.portraits.guidance}; 1 is not at all beyond what was learned)
   --steps N         steps from noise to picture (default 20)
+  --timesteps N,N,… ${TIMESTEPS_HELP}
+  --sigmas N,N,…    in place of --steps: the noise levels to visit, falling to 0
   --seed N          the same seed draws the same faces (default 0)
   --count N         pictures of each sentence (default 4)
   --sampler NAME    another sampler than the model's own: ${SAMPLERS.join(", ")}
@@ -50,8 +53,8 @@ export const HELP = `Draws faces from sentences.
 Each has its own --help. Exit codes: 0 done, 1 not possible, 2 not understood, 130 stopped by Ctrl-C.
 `;
 
-/** The most that is sensible in one picture file, and the most steps that the noise schedule has. */
-const MOST = { count: 1000, steps: 1000 };
+/** The most pictures that are sensible in one file. */
+const MOST_PICTURES = 1000;
 
 /**
  * Reads the words after `npm start --`.
@@ -74,9 +77,9 @@ export function readDrawArguments(args: string[]): DrawArguments | "help" | { wo
     ...{ shipped, model: shippedFolder(shipped), prompts: sentences(positionals) },
     negative: values.negative,
     guidance: ifGiven(number, "guidance", values.guidance) ?? SHIPPED[shipped].guidance,
-    steps: whole("steps", values.steps, 1, MOST.steps),
+    ...readSteps(values, 20),
     seed: whole("seed", values.seed, 0, Number.MAX_SAFE_INTEGER),
-    count: whole("count", values.count, 1, MOST.count),
+    count: whole("count", values.count, 1, MOST_PICTURES),
     sampler: ifGiven(oneOf, "sampler", values.sampler, SAMPLERS),
     image,
     strength: ifGiven(between, "strength", values.strength, 0, 1),
@@ -90,7 +93,7 @@ export function readDrawArguments(args: string[]): DrawArguments | "help" | { wo
 const TEXT = { type: "string" } as const;
 const OPTIONS = {
   negative: { ...TEXT, default: "" },
-  steps: { ...TEXT, default: "20" },
+  ...{ steps: TEXT, timesteps: TEXT, sigmas: TEXT },
   seed: { ...TEXT, default: "0" },
   count: { ...TEXT, default: "4" },
   model: { ...TEXT, default: SHIPPED_NAMES[0] as string },

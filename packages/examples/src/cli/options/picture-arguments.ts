@@ -3,6 +3,7 @@ import { type Borders } from "@tfjs-diffusion/core/pipelines";
 import { between, ifGiven, number, oneOf, parseOptions, plainName, whole, wrong } from "./option-values.js";
 import { SAMPLER_CLASSES } from "./samplers.js";
 import { SHIPPED_LORAS, SHIPPED_NAMES } from "./shipped.js";
+import { readSteps, type StepArguments, TIMESTEPS_HELP } from "./steps.js";
 import { UsageError } from "./usage-error.js";
 
 /** A LoRA, and how strongly to mix it in. */
@@ -18,14 +19,13 @@ export interface WordArgument {
 }
 
 /** What `diffusion generate` and `diffusion edit` are asked for; undefined: the model's own. */
-export interface PictureArguments {
+export interface PictureArguments extends StepArguments {
   /** A folder, a `.safetensors` file or a name on the hub. */
   model: string;
   prompts: string[];
   negative?: string;
   guidance?: number;
   rescale?: number;
-  steps: number;
   seed: number;
   /** Pictures of each prompt. */
   count: number;
@@ -69,6 +69,8 @@ const COMMON_HELP = `  --negative TEXT              what to draw away from
   --guidance N                 how strongly to follow the prompt; 1 or less is not at all, and twice as fast
   --rescale N                  0 to 1: takes back contrast that strong guidance adds
   --steps N                    steps from noise to picture (default 25)
+  --timesteps N,N,…            ${TIMESTEPS_HELP}
+  --sigmas N,N,…               in place of --steps: the noise levels to visit, falling to 0
   --seed N                     the same seed draws the same picture (default 0); the second picture has the next seed, and so on
   --count N                    pictures of each prompt (default 1)
   --sampler NAME               ${[...SAMPLER_CLASSES.keys()].join(", ")}
@@ -126,7 +128,7 @@ const COMMON = {
   ...{ lora: LIST, "textual-inversion": LIST, "prompt-weights": FLAG, strength: TEXT, out: TEXT, backend: TEXT },
   ...{ controlnet: TEXT, "control-image": TEXT, "control-scale": TEXT },
   ...{ variant: TEXT, revision: TEXT, dtype: TEXT, config: TEXT, tokenizer: TEXT, prediction: TEXT },
-  steps: { ...TEXT, default: "25" },
+  ...{ steps: TEXT, timesteps: TEXT, sigmas: TEXT },
   seed: { ...TEXT, default: "0" },
   count: { ...TEXT, default: "1" },
   help: { type: "boolean", short: "h", default: false },
@@ -194,7 +196,7 @@ function common(values: Values): Omit<PictureArguments, "model" | "prompts" | "p
     negative: values.negative,
     guidance: ifGiven(number, "guidance", values.guidance),
     rescale: ifGiven(between, "rescale", values.rescale, 0, 1),
-    steps: whole("steps", values.steps, 1, 1000),
+    ...readSteps(values, 25),
     seed: whole("seed", values.seed, 0, Number.MAX_SAFE_INTEGER - 1000),
     count: whole("count", values.count, 1, 1000),
     sampler: ifGiven(oneOf, "sampler", values.sampler, [...SAMPLER_CLASSES.keys()]),

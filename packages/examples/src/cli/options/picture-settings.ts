@@ -17,10 +17,25 @@ export interface DrawnWith {
 
 /** The texts of a picture's PNG file: all that it takes to draw it again, as JSON. */
 export function pictureTexts(args: PictureArguments, { prompt, shape, ...drawn }: DrawnWith): Record<string, string> {
-  const { model, negative, steps, guidance, rescale, clipSkip, weighting, loras, words, control, open } = args;
+  const {
+    model,
+    negative,
+    steps,
+    timesteps,
+    sigmas,
+    guidance,
+    rescale,
+    clipSkip,
+    weighting,
+    loras,
+    words,
+    control,
+    open,
+  } = args;
   const { image, strength, mask, maskBlur, outpaint, paste } = args;
   const settings = {
-    ...{ model, ...open, prompt, negative, steps, guidance, rescale, ...drawn, height: shape[0], width: shape[1] },
+    ...{ model, ...open, prompt, negative, steps, timesteps, sigmas, guidance, rescale, ...drawn },
+    ...{ height: shape[0], width: shape[1] },
     ...{ clipSkip, weighting, loras, words, control, image, strength, mask, maskBlur, outpaint, paste },
   };
   return { [SETTINGS]: asciiJson(settings), Software: "tfjs-diffusion" };

@@ -14,26 +14,27 @@ describe("Samplers on the command line", () => {
 
   it("keep the model's noise schedule and prediction type", () => {
     for (const name of ["ddim", "ddpm"]) {
-      const sampler = samplerNamed(name, own, 20);
+      const sampler = samplerNamed(name, own, { steps: 20 });
       expect(sampler.config).toMatchObject({ beta_schedule: "squaredcos_cap_v2", prediction_type: "v_prediction" });
       expect(sampler.alphaBar).toEqual(own.alphaBar);
     }
-    expect(samplerNamed("ddpm", own, 20).config._class_name).toBe("DDPMScheduler");
+    expect(samplerNamed("ddpm", own, { steps: 20 }).config._class_name).toBe("DDPMScheduler");
   });
 
   it("are the model's own where none is named", () => {
-    expect(samplerNamed(undefined, own, 20)).toBe(own);
+    expect(samplerNamed(undefined, own, { steps: 20 })).toBe(own);
   });
 
   it("either work with the model or say why not, as a matter of usage", () => {
     for (const name of SAMPLERS) {
       try {
-        expect(samplerNamed(name, own, 20).plan(20).timesteps.length).toBeGreaterThan(0);
+        expect(samplerNamed(name, own, { steps: 20 }).plan(20).timesteps.length).toBeGreaterThan(0);
       } catch (error) {
         expect(error).toBeInstanceOf(UsageError);
       }
     }
-    expect(() => samplerNamed("ddim", own, 1001)).toThrow(UsageError);
-    expect(() => samplerNamed(undefined, own, 1001)).toThrow(/--steps 1001 does not work/);
+    expect(() => samplerNamed("ddim", own, { steps: 1001 })).toThrow(UsageError);
+    expect(() => samplerNamed(undefined, own, { steps: 1001 })).toThrow(/--steps 1001 does not work/);
+    expect(() => samplerNamed(undefined, own, { timesteps: [1, 5] })).toThrow(/--timesteps 1,5 does not work/);
   });
 });

@@ -6,6 +6,7 @@ import {
   schedulerNames,
   type SchedulerTraits,
 } from "@tfjs-diffusion/schedulers";
+import { planRequest, type StepArguments, writtenSteps } from "./steps.js";
 import { UsageError } from "./usage-error.js";
 
 /** DDIMScheduler is called ddim, EulerDiscreteScheduler euler-discrete. */
@@ -40,17 +41,17 @@ export const SAMPLERS: readonly string[] = [...SAMPLER_CLASSES]
  * The sampler of that name, on the noise schedule and the prediction type of the model's own; undefined: the model's
  * own.
  *
- * @throws UsageError if it cannot work with that schedule, or not in so many steps
+ * @throws UsageError if it cannot work with that schedule, or not in these steps
  */
-export function samplerNamed(name: string | undefined, own: Scheduler, steps: number): Scheduler {
+export function samplerNamed(name: string | undefined, own: Scheduler, steps: StepArguments): Scheduler {
   try {
     const _class_name = name === undefined ? undefined : SAMPLER_CLASSES.get(name);
     const sampler = name === undefined ? own : schedulerFromConfig({ ...own.config, _class_name });
-    sampler.plan(steps);
+    sampler.plan(planRequest(steps));
     return sampler;
   } catch (error) {
     const asked = name === undefined ? "" : `--sampler ${name} with `;
-    throw new UsageError(`${asked}--steps ${steps} does not work with this model: ${(error as Error).message}`, {
+    throw new UsageError(`${asked}${writtenSteps(steps)} does not work with this model: ${(error as Error).message}`, {
       cause: error,
     });
   }
