@@ -7,6 +7,7 @@ import {
   object,
   type OptionsOf,
   type ReadOptions,
+  refused,
   tensor,
   whole,
   withDefaults,
@@ -43,7 +44,8 @@ const MASK_OPTIONS = {
 };
 
 /** What to look for in pictures. */
-export interface DiffEditMaskOptions extends DiffEditSettings, OptionsOf<typeof MASK_OPTIONS> {
+export interface DiffEditMaskOptions
+  extends DiffEditSettings, OptionsOf<typeof MASK_OPTIONS>, Pick<CommonOptions, "scheduler"> {
   /** [H, W, 3] or [N, H, W, 3] in [0, 1], N the number of target prompts or 1; borrowed. */
   image: tf.Tensor3D | tf.Tensor4D;
   /** What the pictures show. */
@@ -63,7 +65,7 @@ export interface DiffEditInvertOptions
 
 /** What to draw into pictures. */
 export interface DiffEditOptions
-  extends DiffEditSettings, PromptOptions, Pick<CommonOptions<DiffEditStep>, "onStep" | "numImages"> {
+  extends DiffEditSettings, PromptOptions, Pick<CommonOptions<DiffEditStep>, "onStep" | "numImages" | "scheduler"> {
   /**
    * What to change, [h, w], [N, h, w] with N > 1, or [N, h, w, 1] in [0, 1], one value a latent: from 0.5 on is drawn
    * anew; borrowed.
@@ -77,14 +79,26 @@ export interface DiffEditOptions
   eta?: number;
 }
 
-const { numInferenceSteps, guidanceScale, seed, noise, debug, signal, numImages, onStep } = COMMON_OPTIONS;
 const { strength, eta } = STABLE_DIFFUSION_OPTIONS;
+const NOT_MIRRORED = "inversion takes evenly spaced steps only; give numInferenceSteps, the same in all stages";
+const SIZE = "the edited picture has the size of image; resize that";
+
+/** Common options that DiffEdit cannot take. */
+const REFUSED = {
+  timesteps: refused(NOT_MIRRORED),
+  sigmas: refused(NOT_MIRRORED),
+  latents: refused("drawing starts from the noise that invert found; give imageLatents"),
+  width: refused(SIZE),
+  height: refused(SIZE),
+};
 
 /** What the stages take: each may be given the settings of all. */
 export const DIFF_EDIT_OPTIONS = withDefaults(
   {
+    ...COMMON_OPTIONS,
+    ...REFUSED,
     ...PROMPT_OPTIONS,
-    ...{ numInferenceSteps, guidanceScale, seed, noise, debug, signal, numImages, onStep, strength, eta },
+    ...{ strength, eta },
     ...MASK_OPTIONS,
     image: tensor<tf.Tensor3D | tf.Tensor4D>(),
     mask: tensor<tf.Tensor2D | tf.Tensor3D | tf.Tensor4D>(),

@@ -157,6 +157,13 @@ describe("DiffEdit", () => {
       [draw({ prompt: ["a", "b"] }), /^imageLatents: \[1, 4, 4, 4\]; expected \[2, h, w, 4\]/],
       [draw({ mask: tf.ones<tf.Rank.R2>([8, 8]) }), /^mask: \[8, 8\]; expected \[4, 4, 1\]/],
       [draw({ guidanceScale: Infinity }), /^guidanceScale: Infinity/],
+      [invert({ timesteps: [9, 1] } as object), /^timesteps: \[9,1\]; expected nothing: inversion takes evenly spaced/],
+      [
+        draw({ sigmas: [9, 0] } as object),
+        /^sigmas: \[9,0\]; expected nothing: inversion takes evenly spaced steps only/,
+      ],
+      [draw({ latents: imageLatents[0] } as object), /^latents: .*; give imageLatents/],
+      [draw({ width: 8 } as object), /^width: 8; expected nothing: the edited picture has the size of image/],
     ];
     for (const [work, message] of wrong) {
       const error = (await work.catch((error: unknown) => error)) as Error;

@@ -9,6 +9,7 @@ import {
   type CheckedPrompts,
   checkPictures,
   checkPrompts,
+  DIFF_EDIT_OPTIONS,
   type DiffEditInvertOptions,
   type DiffEditMaskOptions,
   type DiffEditOptions,
@@ -24,6 +25,7 @@ import { needsGuidance } from "../drawing/guidance.js";
 import { binaryMask, blend } from "../stable-diffusion/inpainting.js";
 import { latentSpaces } from "../stable-diffusion/latent-space.js";
 import { readOptions } from "../options/read-options.js";
+import type { Pipeline } from "../pipeline.js";
 import type { Drawn } from "../pipeline-step.js";
 import { requireOption, requirePictures } from "../options/option-checks.js";
 import { planDrawing, planSteps } from "../drawing/plan-steps.js";
@@ -54,7 +56,9 @@ const PARTS = {
  *
  * It works with the networks of a StableDiffusionPipeline, its LoRAs and learned words.
  */
-export class StableDiffusionDiffEditPipeline {
+export class StableDiffusionDiffEditPipeline implements Pipeline<DiffEditOptions, DiffEditStep> {
+  readonly input = "text";
+  readonly options = DIFF_EDIT_OPTIONS;
   /** What is assigned to a part takes effect at the next call; the networks and the tokenizer are `pipeline`'s. */
   readonly parts: DiffEditParts;
   readonly #spaceOf = latentSpaces();
@@ -125,7 +129,8 @@ export class StableDiffusionDiffEditPipeline {
     const { numMapsPerMask: maps, maskEncodeStrength: strength, maskThresholdingRatio: ratio } = checked;
     signal?.throwIfAborted();
     const sizes = this.#sizes();
-    const { unet, vae, scheduler } = this.parts;
+    const { unet, vae } = this.parts;
+    const { scheduler = this.scheduler } = checked;
     const space = this.#spaceOf(vae);
     const [source, target] = [options.source, options.target].map((given) =>
       checkPrompts(readOptions(given, PROMPT_OPTIONS), sizes),
@@ -237,7 +242,7 @@ export class StableDiffusionDiffEditPipeline {
     const prompts = checkPrompts(checked, sizes);
     const { imageLatents } = options;
     checkImageLatents(imageLatents, prompts.count, sizes);
-    const { scheduler } = this.parts;
+    const { scheduler = this.scheduler } = checked;
     const plan = planDrawing(scheduler, steps);
     const { first, end } = stepWindow(scheduler, plan, { steps, strength, image: imageLatents[0] });
     const count = end - first;
