@@ -5,7 +5,13 @@
 export { type BackendName, type BackendOptions } from "./backend/candidate.js";
 export { BackendUnavailableError, type ChosenBackend, useBackend } from "./backend/use-backend.js";
 
-export { type AnyPipeline, openPipeline, type OpenPipelineOptions } from "./pipelines/open-pipeline.js";
+export type { Pipeline } from "./pipelines/pipeline.js";
+export {
+  type AnyPipeline,
+  openPipeline,
+  type OpenPipelineOptions,
+  type TextPipeline,
+} from "./pipelines/open-pipeline.js";
 export { PipelineFolderError, PipelineOptionError, PipelinePartsError } from "./pipelines/options/errors.js";
 export { type StableDiffusionParts, StableDiffusionPipeline } from "./pipelines/stable-diffusion/stable-diffusion.js";
 export type { StableDiffusionOptions } from "./pipelines/stable-diffusion/stable-diffusion-options.js";

@@ -1,5 +1,5 @@
 /** `@tfjs-diffusion/core/pipelines`: from a prompt or a picture to a picture. */
-export { type AnyPipeline, openPipeline, type OpenPipelineOptions } from "./open-pipeline.js";
+export { type AnyPipeline, openPipeline, type OpenPipelineOptions, type TextPipeline } from "./open-pipeline.js";
 export { PipelineFolderError, PipelineOptionError, PipelinePartsError } from "./options/errors.js";
 export type { Pipeline, PipelineInput } from "./pipeline.js";
 export type { Drawn, PipelineStep } from "./pipeline-step.js";
