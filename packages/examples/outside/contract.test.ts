@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -7,22 +7,51 @@ import * as tf from "@tensorflow/tfjs";
 import {
   type AnyPipeline,
   openPipeline,
+  type PixelDiffusionPipeline,
   PipelineOptionError,
+  StableDiffusionDiffEditPipeline,
   StableDiffusionPipeline,
+  type UnCLIPImageVariationPipeline,
   useBackend,
 } from "@tfjs-diffusion/core";
-import { alignYourSteps, publicConfig, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
+import { UNet2DModel } from "@tfjs-diffusion/core/models";
+import { DDIMPipeline, DDPMPipeline, type Pipeline, type TextPipeline } from "@tfjs-diffusion/core/pipelines";
+import {
+  alignYourSteps,
+  DDIMScheduler,
+  DDPMScheduler,
+  keyedNoise,
+  publicConfig,
+  schedulerFromConfig,
+} from "@tfjs-diffusion/schedulers";
 import { writeTinyStableDiffusion, writeTinyStableDiffusionXL } from "../../core/src/testing/stable-diffusion.js";
 import { writeTinyUnCLIP } from "../../core/src/testing/unclip.js";
 
-/** Folders of every kind, and who makes them; undefined: it is there. */
-const KINDS: [string, ((folder: string) => Promise<void>) | undefined][] = [
-  ["Stable Diffusion", writeTinyStableDiffusion],
-  ["Stable Diffusion XL", writeTinyStableDiffusionXL],
-  ["unCLIP", (folder) => writeTinyUnCLIP(folder, "text")],
-  ["unCLIP image variation", (folder) => writeTinyUnCLIP(folder, "variation")],
-  ["pixels", undefined],
-];
+type Opened = AnyPipeline | StableDiffusionDiffEditPipeline;
+
+/** A kind of pipeline. */
+interface Kind {
+  write(folder: string): Promise<void>;
+  /** Default: {@link openPipeline}, which opens DiffEdit's folders as Stable Diffusion. */
+  open?(folder: string): Promise<Opened>;
+}
+
+const KINDS: Record<string, Kind> = {
+  "Stable Diffusion": { write: writeTinyStableDiffusion },
+  "Stable Diffusion XL": { write: writeTinyStableDiffusionXL },
+  DiffEdit: {
+    write: writeTinyStableDiffusion,
+    open: (folder) => StableDiffusionDiffEditPipeline.fromPretrained(folder),
+  },
+  unCLIP: { write: (folder) => writeTinyUnCLIP(folder, "text") },
+  "unCLIP image variation": { write: (folder) => writeTinyUnCLIP(folder, "variation") },
+  pixels: { write: (folder) => cp(FACES, folder, { recursive: true }) },
+  DDPM: { write: (folder) => save(new DDPMPipeline({ unet: tinyUNet(), scheduler: new DDPMScheduler() }), folder) },
+  DDIM: { write: (folder) => save(new DDIMPipeline({ unet: tinyUNet(), scheduler: new DDIMScheduler() }), folder) },
+  "DDPM with classes": {
+    write: (folder) => save(new DDPMPipeline({ unet: tinyUNet(5), scheduler: new DDIMScheduler() }), folder),
+  },
+};
 const FACES = fileURLToPath(new URL("../weights/faces", import.meta.url));
 const TIMESTEPS = [900, 500, 100];
 
@@ -33,112 +62,169 @@ beforeAll(async () => {
 });
 afterAll(() => rm(root, { recursive: true }));
 
-describe.each(KINDS)("A pipeline opened from a folder of %s", (kind, write) => {
-  let pipeline: AnyPipeline;
-  let picture: tf.Tensor3D;
-  beforeAll(async () => {
-    const folder = write ? join(root, kind) : FACES;
-    await write?.(folder);
-    pipeline = await openPipeline(folder);
-    picture = tf.fill<tf.Rank.R3>([20, 20, 3], 0.5);
+/** Random weights, for pixels of 8 x 8 and so many classes. */
+function tinyUNet(classes?: number): UNet2DModel {
+  const unet = new UNet2DModel({
+    ...{ sample_size: 8, block_out_channels: [8, 16], layers_per_block: 1, norm_num_groups: 4 },
+    ...{ down_block_types: ["DownBlock2D", "DownBlock2D"], up_block_types: ["UpBlock2D", "UpBlock2D"] },
+    num_class_embeds: classes,
   });
-  afterAll(() => {
-    pipeline.dispose();
-    picture.dispose();
-  });
+  unet.initialize(keyedNoise(0));
+  return unet;
+}
 
-  /** What this kind draws from, and the options of all kinds. */
-  const options = () => ({
-    ...(pipeline.input === "text" ? { prompt: "a red cube", negativePrompt: "blue" } : { image: picture }),
-    ...{ numInferenceSteps: 2, guidanceScale: 2, seed: 3, numImages: 1 },
-  });
+async function save(pipeline: DDPMPipeline, folder: string): Promise<void> {
+  await pipeline.savePretrained(folder);
+  pipeline.dispose();
+}
 
-  async function draw(more: object = {}, by = pipeline) {
-    const { images, latents } = await by.generate({ ...options(), ...more } as never);
-    const drawn = { shape: images.shape, images: [...(await images.data())], latents: [...(await latents.data())] };
-    tf.dispose([images, latents]);
-    return drawn;
-  }
-
-  it("draws by the common options, and leaves no tensors", async () => {
-    const before = tf.memory().numTensors;
-    const drawn = await draw();
-    expect(drawn.shape[3]).toBe(3);
-    expect(drawn.images.every((value) => value >= 0 && value <= 1)).toBe(true);
-    expect(await draw({ scheduler: pipeline.scheduler, debug: true })).toEqual(drawn);
-    expect(tf.memory().numTensors).toBe(before);
-  });
-
-  it("shows each step: what is sampled, the network's output, the clean sample, a preview", async () => {
-    const before = tf.memory().numTensors;
-    const drawn = await draw();
-    let last: number[] = [];
-    let count = 0;
-    for await (const step of pipeline.steps(options() as never)) {
-      const { index, total, latents, output, x0 } = step;
-      expect([index, index < total]).toEqual([count++, true]);
-      expect(x0.shape).toEqual(latents.shape);
-      expect(output.shape.slice(0, -1)).toEqual(latents.shape.slice(0, -1));
-      expect([...(await x0.data())].every(Number.isFinite)).toBe(true);
-      const preview = step.preview();
-      expect([preview.rank, preview.shape[3]]).toEqual([4, 3]);
-      preview.dispose();
-      last = [...(await latents.data())];
-    }
-    expect(last).toEqual(drawn.latents);
-    expect(tf.memory().numTensors).toBe(before);
-  });
-
-  it("takes timesteps in place of a number of steps, and not both", async () => {
-    const seen: number[] = [];
-    const onStep = ({ timestep }: { timestep: number }) => void seen.push(timestep);
-    await draw({ numInferenceSteps: undefined, timesteps: TIMESTEPS, scheduler: ddim(), onStep });
-    expect(seen.join()).toContain(TIMESTEPS.join());
-    await expect(draw({ timesteps: TIMESTEPS })).rejects.toThrow("numInferenceSteps, timesteps: 2 are given");
-    await expect(draw({ numInferenceSteps: undefined, timesteps: [5, 5] })).rejects.toThrow(PipelineOptionError);
-  });
-
-  /** The pipeline's own noise levels, visited by a method that takes any timesteps. */
-  const ddim = () =>
-    schedulerFromConfig({
-      ...publicConfig(pipeline.scheduler.config),
-      variance_type: undefined,
-      _class_name: "DDIMScheduler",
+describe.each(Object.entries(KINDS))(
+  "A pipeline opened from a folder of %s",
+  (kind, { write, open = openPipeline }) => {
+    let pipeline: Opened;
+    /** Without what it draws from, it refuses to draw. */
+    let needed: { image?: tf.Tensor3D; mask?: tf.Tensor2D; imageLatents?: tf.Tensor4D[] };
+    beforeAll(async () => {
+      const folder = join(root, kind);
+      await write(folder);
+      pipeline = await open(folder);
+      needed = await whatItNeeds();
+    });
+    afterAll(() => {
+      pipeline.dispose();
+      tf.dispose(needed);
     });
 
-  it("waits for an asynchronous onStep, lends it the step until then, and passes its error on", async () => {
-    const before = tf.memory().numTensors;
-    let running = 0;
-    const slow = async ({ latents }: { latents: tf.Tensor }) => {
-      expect(++running).toBe(1);
-      await new Promise((resolve) => setTimeout(resolve, 5));
-      expect(latents.isDisposed).toBe(false);
-      running--;
+    async function whatItNeeds(): Promise<typeof needed> {
+      const image = () => tf.fill<tf.Rank.R3>([16, 16, 3], 0.5);
+      if (pipeline.input === "image") return { image: image() };
+      if (!(pipeline instanceof StableDiffusionDiffEditPipeline)) return {};
+      const picture = image();
+      const imageLatents = await pipeline.invert({
+        prompt: "a blue cube",
+        image: picture,
+        numInferenceSteps: 2,
+        strength: 1,
+      });
+      picture.dispose();
+      return { mask: tf.ones<tf.Rank.R2>([4, 4]), imageLatents };
+    }
+
+    const GUIDED = {
+      text: { prompt: "a red cube", negativePrompt: "blue", guidanceScale: 2 },
+      image: { guidanceScale: 2 },
+      class: { classLabels: [1], nullClass: 4, guidanceScale: 2 },
+      nothing: {},
     };
-    await draw({ onStep: slow });
-    const failing = async () => Promise.reject(new Error("mine"));
-    await expect(draw({ onStep: failing })).rejects.toThrow("mine");
-    expect(tf.memory().numTensors).toBe(before);
-  });
+    /** What this kind draws from, and the options of all kinds. */
+    const options = () => ({
+      ...{ ...GUIDED[pipeline.input], ...needed },
+      ...(pipeline instanceof StableDiffusionDiffEditPipeline && { strength: 1 }),
+      ...{ numInferenceSteps: 2, seed: 3, numImages: 1 },
+    });
 
-  it("says what it cannot do before any work", async () => {
-    await expect(draw({ sed: 1 })).rejects.toThrow("sed (nearest: seed): no option of this pipeline");
-    if (pipeline.input === "text") return;
-    await expect(draw({ prompt: "a red cube" })).rejects.toThrow(
-      "prompt: a red cube; expected nothing: this pipeline draws from a picture and reads no text",
-    );
-  });
+    async function draw(more: object = {}, by = pipeline) {
+      const { images, latents } = await by.generate({ ...options(), ...more } as never);
+      const drawn = { shape: images.shape, images: [...(await images.data())], latents: [...(await latents.data())] };
+      tf.dispose([images, latents]);
+      return drawn;
+    }
 
-  it("is saved to a folder that opens as the same kind and draws the same", async () => {
-    const folder = join(root, `${kind} saved`);
-    await pipeline.savePretrained(folder);
-    const again = await openPipeline(folder);
-    expect(again.constructor).toBe(pipeline.constructor);
-    expect(again.input).toBe(pipeline.input);
-    expect(await draw({}, again)).toEqual(await draw());
-    again.dispose();
-  });
-});
+    it("draws by the common options, and leaves no tensors", async () => {
+      const before = tf.memory().numTensors;
+      const drawn = await draw();
+      expect(drawn.shape[3]).toBe(3);
+      expect(drawn.images.every((value) => value >= 0 && value <= 1)).toBe(true);
+      expect(await draw({ scheduler: pipeline.scheduler, debug: true })).toEqual(drawn);
+      expect(tf.memory().numTensors).toBe(before);
+    });
+
+    it("shows each step: what is sampled, the network's output, the clean sample, a preview", async () => {
+      const before = tf.memory().numTensors;
+      const drawn = await draw();
+      let last: number[] = [];
+      let count = 0;
+      for await (const step of pipeline.steps(options() as never)) {
+        const { index, total, latents, output, x0 } = step;
+        expect([index, index < total]).toEqual([count++, true]);
+        expect(x0.shape).toEqual(latents.shape);
+        expect(output.shape.slice(0, -1)).toEqual(latents.shape.slice(0, -1));
+        expect([...(await x0.data())].every(Number.isFinite)).toBe(true);
+        const preview = step.preview();
+        expect([preview.rank, preview.shape[3]]).toEqual([4, 3]);
+        preview.dispose();
+        last = [...(await latents.data())];
+      }
+      expect(last).toEqual(drawn.latents);
+      expect(tf.memory().numTensors).toBe(before);
+    });
+
+    it("takes timesteps or noise levels in place of a number of steps, and not both, or says why it cannot", async () => {
+      const seen: number[] = [];
+      const onStep = ({ timestep }: { timestep: number }) => void seen.push(timestep);
+      const few = { numInferenceSteps: undefined, onStep };
+      if (pipeline instanceof StableDiffusionDiffEditPipeline) {
+        const reason = "expected nothing: inversion takes evenly spaced steps only";
+        await expect(draw({ ...few, timesteps: TIMESTEPS })).rejects.toThrow(`timesteps: [900,500,100]; ${reason}`);
+        await expect(draw({ ...few, sigmas: [9, 1, 0] })).rejects.toThrow(`sigmas: [9,1,0]; ${reason}`);
+        expect(seen).toEqual([]);
+        expect(await draw({ scheduler: sampler("EulerDiscreteScheduler") })).not.toEqual(await draw());
+        return;
+      }
+      await draw({ ...few, timesteps: TIMESTEPS, scheduler: sampler("DDIMScheduler") });
+      expect(seen.join()).toContain(TIMESTEPS.join());
+      const scheduler = sampler("EulerDiscreteScheduler");
+      const { sigmas } = scheduler.plan(3);
+      const bySigmas = await draw({ ...few, sigmas, scheduler });
+      const byNumber = await draw({ numInferenceSteps: 3, scheduler });
+      const apart = bySigmas.latents.map((value, i) => Math.abs(value - byNumber.latents[i]!));
+      expect(Math.max(...apart)).toBeLessThan(1e-2 * Math.max(...byNumber.latents.map(Math.abs)));
+      await expect(draw({ timesteps: TIMESTEPS })).rejects.toThrow("numInferenceSteps, timesteps: 2 are given");
+      await expect(draw({ ...few, sigmas, timesteps: TIMESTEPS })).rejects.toThrow("timesteps, sigmas: 2 are given");
+      await expect(draw({ ...few, timesteps: [5, 5] })).rejects.toThrow(PipelineOptionError);
+      await expect(draw({ ...few, sigmas: [1, 2], scheduler })).rejects.toThrow(PipelineOptionError);
+    });
+
+    /** The pipeline's own noise levels, visited by a method that takes any. */
+    const sampler = (_class_name: string) =>
+      schedulerFromConfig({ ...publicConfig(pipeline.scheduler.config), variance_type: undefined, _class_name });
+
+    it("waits for an asynchronous onStep, lends it the step until then, and passes its error on", async () => {
+      const before = tf.memory().numTensors;
+      let running = 0;
+      const slow = async ({ latents }: { latents: tf.Tensor }) => {
+        expect(++running).toBe(1);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        expect(latents.isDisposed).toBe(false);
+        running--;
+      };
+      await draw({ onStep: slow });
+      const failing = async () => Promise.reject(new Error("mine"));
+      await expect(draw({ onStep: failing })).rejects.toThrow("mine");
+      expect(tf.memory().numTensors).toBe(before);
+    });
+
+    it("says what it cannot do before any work", async () => {
+      const before = tf.memory().numTensors;
+      await expect(draw({ sed: 1 })).rejects.toThrow("sed (nearest: seed): no option of this pipeline");
+      if (pipeline.input === "text") return;
+      const error: unknown = await draw({ prompt: "a red cube" }).catch((error: unknown) => error);
+      expect(error).toBeInstanceOf(PipelineOptionError);
+      expect((error as Error).message).toMatch(/^prompt: a red cube; expected nothing: this pipeline .*reads no text/);
+      expect(tf.memory().numTensors).toBe(before);
+    });
+
+    it("is saved to a folder that opens as the same kind and draws the same", async () => {
+      const folder = join(root, `${kind} saved`);
+      await pipeline.savePretrained(folder);
+      const again = await open(folder);
+      expect(again.constructor).toBe(pipeline.constructor);
+      expect(again.input).toBe(pipeline.input);
+      expect(await draw({}, again)).toEqual(await draw());
+      again.dispose();
+    });
+  },
+);
 
 /** Only compiled: what compiles on a pipeline of any kind runs on every one that reads a text. */
 export async function onlyWhatRunsCompiles(pipeline: AnyPipeline, picture: tf.Tensor3D): Promise<void> {
@@ -154,8 +240,34 @@ export async function onlyWhatRunsCompiles(pipeline: AnyPipeline, picture: tf.Te
   // @ts-expect-error of another type
   await pipeline.generate({ prompt: "a hat", numInferenceSteps: "2" });
   if (pipeline instanceof StableDiffusionPipeline) await pipeline.generate({ prompt: "a hat", clipSkip: 1 });
+  if (pipeline instanceof DDPMPipeline) {
+    await pipeline.generate({ numInferenceSteps: 2, classLabels: [1], nullClass: 4 });
+    // @ts-expect-error it reads no text
+    await pipeline.generate({ prompt: "a hat" });
+    // @ts-expect-error of image variations only
+    await pipeline.generate({ image: picture });
+  }
   if (pipeline.input !== "image") return;
   await pipeline.generate({ image: picture, superResNumInferenceSteps: 2 });
   // @ts-expect-error it reads no text
   await pipeline.generate({ image: picture, prompt: "a hat" });
+}
+
+/** Only compiled: all pipelines keep the contract, and those of a text take its options without a look at the kind. */
+export async function allAreKept(pipelines: {
+  any: AnyPipeline;
+  text: StableDiffusionPipeline;
+  edit: StableDiffusionDiffEditPipeline;
+  faces: PixelDiffusionPipeline;
+  noise: DDPMPipeline;
+  variation: UnCLIPImageVariationPipeline;
+}): Promise<void> {
+  const all: Pipeline<never>[] = Object.values(pipelines);
+  for (const pipeline of all) pipeline.dispose();
+  const texts: TextPipeline[] = [pipelines.text, pipelines.faces];
+  for (const pipeline of texts) await pipeline.generate({ prompt: "a hat", numInferenceSteps: 2 });
+  // @ts-expect-error it reads no text
+  const _noise: TextPipeline = pipelines.noise;
+  // @ts-expect-error it also needs a mask and the latents of an inversion
+  const _edit: TextPipeline = pipelines.edit;
 }
