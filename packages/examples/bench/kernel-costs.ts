@@ -9,15 +9,15 @@ export interface KernelCost {
   name: string;
   calls: number;
   milliseconds: number;
-  /** Multiplications and additions of convolutions and matrix products; all else counts as none. */
+  /** Multiplications and additions of convolutions and matrix products; all other work counts as 0. */
   flop: number;
-  /** Size of what it made. */
+  /** Size of its results. */
   bytes: number;
 }
 
 /**
- * Runs `body` a few times under TensorFlow.js' profiler and sums time and arithmetic by kernel, dearest first. Each
- * call's time is the shortest of its runs: what else the machine does only ever adds.
+ * Runs `body` a few times under TensorFlow.js' profiler and sums time and arithmetic by kernel, the slowest first. The
+ * time of each call is the shortest of its runs, because other work on the machine only adds time.
  */
 export async function kernelCosts(body: () => tf.TensorContainer, runs = 3): Promise<KernelCost[]> {
   const calls = await profiledCalls(body);

@@ -4,13 +4,13 @@ import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import type { Answer } from "./workload.js";
 
-/** One runner's best. */
+/** The best measurement of one runner. */
 export interface Measured {
   /** What ran: "wasm, 1 thread". */
   label: string;
   kind: string;
   threads: number;
-  /** The backend's own words. */
+  /** Details that the backend reports. */
   detail: string;
   /** Milliseconds by the clock. */
   best: number;
@@ -36,8 +36,8 @@ const OURS: Candidate[] = [
 ];
 
 /**
- * Who can run a workload: forward passes of a network also ONNX Runtime, on the same numbers of threads. With `only`,
- * nobody but that backend.
+ * The runners for a workload. ONNX Runtime can run forward passes, with the same numbers of threads. With `only`, just
+ * that backend.
  */
 export function candidatesFor(name: string, only?: string): Candidate[] {
   if (only) return [[only, 1]];
@@ -53,7 +53,10 @@ interface Runner extends Measured {
   child: ChildProcess;
 }
 
-/** Best times of all candidates that can start, in turns; the reasons of those that cannot go into `missing`. */
+/**
+ * Best times of all candidates that can start, which run in turns. The reasons why others cannot start go into
+ * `missing`.
+ */
 export async function measure(
   name: string,
   candidates: Candidate[],

@@ -4,17 +4,17 @@ import { keyedNoise } from "@tfjs-diffusion/schedulers";
 
 export interface Network {
   batch: number;
-  /** Counted for the convolutions, products and attention of one forward pass. */
+  /** Operations of the convolutions, products and attention of one forward pass. */
   flop: number;
-  /** So many that drawing them takes minutes: they are all alike instead, which takes as long to compute with. */
+  /** True: random weights would take minutes to draw, so that all are the same instead; computing takes as long. */
   manyWeights?: boolean;
   config: Partial<UNet2DConditionConfig> & { sample_size: number; in_channels: number; cross_attention_dim: number };
 }
 
-/** Words of the text that the networks read. */
+/** Tokens of the text that the networks read. */
 export const TOKENS = 16;
 
-/** The time that they are asked about. */
+/** The timestep that they are given. */
 export const TIMESTEP = 500;
 
 /** The two networks of the comparison: that of the faces, and a small Stable Diffusion. */
@@ -67,7 +67,7 @@ export const CARD_NETWORKS: Record<string, Network> = {
 
 export type NetworkName = keyof typeof NETWORKS;
 
-/** The network with random weights, and inputs of noise: the same ones on every backend. The caller owns it all. */
+/** The network with random weights, and noise as its inputs, the same on every backend. The caller owns them. */
 export function buildNetwork({ config, batch, manyWeights }: Network) {
   const model = new UNet2DConditionModel(config);
   if (manyWeights) {

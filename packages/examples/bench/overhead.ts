@@ -8,7 +8,7 @@ import { buildNetwork, NETWORKS } from "./networks.js";
 import { machine, markdownTable, writeSection } from "./report.js";
 import { trainingOf } from "./workloads.js";
 
-/** What either should stay below, as a share; stands in the table beside what was measured. */
+/** The limit for either share; the table shows it beside the measurements. */
 const LIMITS = { dispatch: 0.1, update: 0.05 };
 
 export async function measureOverhead(rounds: number, write: boolean): Promise<void> {
@@ -34,7 +34,7 @@ export async function measureOverhead(rounds: number, write: boolean): Promise<v
   if (write) writeSection("npm run bench overhead", `${text}\n\n${table}`);
 }
 
-/** Least and median of a share over several runs, after some for V8 to compile what is hot. */
+/** Minimum and median of a share over several runs, after warm-up runs in which V8 compiles. */
 async function sharesOf(rounds: number, share: () => number | Promise<number>): Promise<string[]> {
   for (let i = 0; i < 3; i++) await share();
   const shares: number[] = [];
@@ -66,7 +66,7 @@ function kernelClock(): () => number {
   return () => total;
 }
 
-/** Of one run, and so of one state of the machine. Looking at the clock counts as outside: the truth is less. */
+/** The share of one run. Reading the clock counts as outside, so that the true share is smaller. */
 function outsideKernels(clock: () => number, run: () => tf.TensorContainer): number {
   const before = clock();
   const begin = performance.now();

@@ -4,7 +4,7 @@ import { packagePath } from "../src/package-folder.js";
 /** Stands for the folder whose package.json the comparison's packages are installed from, for `createRequire`. */
 export const benchFolder = packagePath("bench", "package.json");
 
-/** A package that the benchmark alone installs; undefined where it is not installed. */
+/** A package that only the benchmark installs; undefined if it is not installed. */
 export async function optionalPackage<T>(name: string): Promise<T | undefined> {
   const require = createRequire(benchFolder);
   try {

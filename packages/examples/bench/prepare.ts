@@ -21,7 +21,7 @@ export async function prepareReferences(workloads: string[]): Promise<string | u
   return folder;
 }
 
-/** The packages of bench/package.json, which no other task installs; false where they cannot be had. */
+/** Installs the packages of bench/package.json, which only the benchmark needs; false if that fails. */
 function installed(): boolean {
   const folder = dirname(benchFolder);
   if (existsSync(join(folder, "node_modules", "onnxruntime-web"))) return true;

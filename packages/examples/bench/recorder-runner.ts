@@ -21,7 +21,7 @@ export interface Comparison {
 type Run = () => Promise<void>;
 
 const PORTRAITS = packagePath("weights", "portraits");
-/** Both ways are compiled by V8 by then. */
+/** After these runs, V8 has compiled both variants. */
 const WARM_UP_MS = 6000;
 
 const WORKLOADS: Record<string, () => Promise<Run>> = {
@@ -66,7 +66,7 @@ async function compare(name: string, run: Run, rounds: number): Promise<Comparis
   return comparison;
 }
 
-/** Short work is done several times, so that the collection of garbage is spread evenly. */
+/** Short work is repeated, so that garbage collection is spread evenly. */
 async function timed(run: Run, record: boolean): Promise<{ wall: number; processor: number }> {
   await useBackend(backend, { record });
   const before = process.cpuUsage();

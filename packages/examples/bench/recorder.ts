@@ -30,7 +30,7 @@ export async function measureRecorder(
   console.log(markdownTable(head, rows, [0]));
 }
 
-/** Runs a process of its own: a backend's number of threads is fixed when it starts. */
+/** Runs in its own process, because the number of threads is fixed when a backend starts. */
 async function compare(
   backend: string,
   threads: number,

@@ -6,7 +6,7 @@ import { packagePath } from "../src/package-folder.js";
 import type { Measured } from "./measure.js";
 import { benchFolder } from "./packages.js";
 
-/** The workload whose speed is taken for the most that a thread can do. */
+/** The workload whose speed counts as the peak of a thread. */
 const PEAK = "matMul 1024x512x512";
 
 export function machine(): string {
@@ -61,7 +61,7 @@ export function markdownTable(head: string[], rows: string[][], words: number[])
   return [line(head), line(head.map((_, i) => (words.includes(i) ? "---" : "--:"))), ...rows.map(line)].join("\n");
 }
 
-/** What a time is told as a ratio of: the forward pass of ONNX Runtime on as many threads, or our own. */
+/** The time that another is compared with: the forward pass of ONNX Runtime on as many threads, or our own. */
 function besideWhom({ kind, threads, label }: Measured, same: Measured[], forward: Measured[] | undefined) {
   const rival = kind === "node" ? "onnxruntime-node" : "onnxruntime-web";
   return (

@@ -1,4 +1,4 @@
-/** A line of the table of samplers, and of its chart: what cannot be measured or asked of the class. */
+/** A row of the table of samplers and a line of its chart: what cannot be measured or read from the class. */
 export interface Sampler {
   readonly className: string;
   /** In the table, with the setting that is measured. */

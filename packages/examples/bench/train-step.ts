@@ -58,7 +58,7 @@ async function timed(body: () => unknown): Promise<number> {
   return performance.now() - started;
 }
 
-// In turns, and the best of each: what else the machine does only ever adds.
+// They run in turns and the best of each counts, because other work on the machine only adds time.
 const run = { parameters, loss, steps: repeat + 2, batchSize: batch, seed: 0, gradientClip: 1, emaDecay: 0.999 };
 const steps = train({ ...run, schedule: 1e-4 });
 let [forward, gradient, whole] = [Infinity, Infinity, Infinity];

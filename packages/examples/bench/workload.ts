@@ -2,9 +2,9 @@ import type * as tf from "@tensorflow/tfjs";
 
 /** Something whose time is measured. */
 export interface Workload {
-  /** Multiplications and additions of one run; elementwise work counts as none. */
+  /** Multiplications and additions of one run; elementwise work counts as 0. */
   flop: number;
-  /** How many steps one run takes, where the time of a step is what counts. */
+  /** How many steps one run takes, if the time of a step is reported. */
   steps?: number;
   /** Does it once. The caller owns the results, and waits for the first. */
   run(): tf.Tensor[];

@@ -45,7 +45,7 @@ describe("the classifier's loss", () => {
 });
 
 describe("the classifier", () => {
-  it("frees all but its answer", async () => {
+  it("frees every tensor but its result", async () => {
     const classifier = new FaceClassifier();
     classifier.initialize(keyedNoise(0));
     const pixels = tf.zeros<tf.Rank.R4>([2, FACE_SIZE, FACE_SIZE, 3]);

@@ -22,7 +22,7 @@ export interface FaceClassifierConfig {
   readonly size?: number;
 }
 
-/** Of the classifier for one kind of faces. */
+/** Config of the classifier for one kind of faces. */
 export const classifierConfig = ({ size, attributes }: FaceKind): FaceClassifierConfig => ({
   _class_name: "FaceClassifier",
   channels: [32, 48, 64],

@@ -74,8 +74,8 @@ async function trainClassifier(): Promise<void> {
 }
 
 /**
- * Light damage of the kind that a generator does, so that its pictures are judged by what they show: noise, a little
- * blur, and colours that are slightly off. Pixels may leave [-1, 1].
+ * Light damage as in drawn pictures, so that the classifier learns to ignore it: noise, a little blur, and colours that
+ * are slightly off. Pixels may leave [-1, 1].
  */
 function augment(pictures: tf.Tensor4D, noise: KeyedNoise): tf.Tensor4D {
   const each = [pictures.shape[0], 1, 1, 1];

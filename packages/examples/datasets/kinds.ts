@@ -8,7 +8,7 @@ export const KIND_NAMES = Object.keys(KINDS);
 /**
  * The data set that a script's `--kind` names.
  *
- * @throws RangeError for a name that is none
+ * @throws RangeError for an unknown name
  */
 export function kindNamed(name: string): FaceKind {
   const kind = Object.hasOwn(KINDS, name) ? KINDS[name] : undefined;

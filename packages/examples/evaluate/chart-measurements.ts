@@ -7,13 +7,13 @@ import { openSampler } from "./sampler.js";
 import { judge } from "./score.js";
 import type { ResultStore } from "./store.js";
 
-/** What charts are measured with. */
+/** Settings of the measurements for charts. */
 export interface ChartSettings {
   /** Folder of the model. */
   model: string;
   classifier: FaceReader;
   store: ResultStore;
-  /** Of all charts but its own. */
+  /** Guidance of all charts but the one of guidance. */
   guidance: number;
   /** Pictures for each point. */
   pictures: number;
@@ -22,7 +22,7 @@ export interface ChartSettings {
 const STEPS = 20;
 /** Pictures of one description, where it matters how much they differ. */
 const NOISES = 8;
-/** Steps that lead as good as exactly to the end of a trajectory. */
+/** Enough steps to reach the end of a trajectory almost exactly. */
 const EXACT = 200;
 
 const DDIM = ["DDIM", "DDIMScheduler"] as const;
@@ -30,8 +30,8 @@ const DPM = ["DPM-Solver++", "DPMSolverMultistepScheduler"] as const;
 const DETERMINISTIC = [DDIM, ["Euler", "EulerDiscreteScheduler"], DPM, ["UniPC", "UniPCMultistepScheduler"]] as const;
 
 /**
- * Short descriptions, each drawn from several noises: how many attributes are right, how vivid and how different the
- * pictures are.
+ * Draws short captions, each from several noises, and measures how many attributes are right, how vivid the pictures
+ * are, and how much they differ.
  */
 export async function measureGuidance(settings: ChartSettings) {
   const descriptions = promptsOf(
@@ -52,7 +52,7 @@ export async function measureGuidance(settings: ChartSettings) {
   );
 }
 
-/** The same descriptions from other noise: how many attributes are right. */
+/** How many attributes are right when the same captions are drawn from other noise. */
 export async function measureSeeds(settings: ChartSettings) {
   const prompts = fullPrompts(settings);
   return each(
@@ -65,7 +65,7 @@ export async function measureSeeds(settings: ChartSettings) {
   );
 }
 
-/** How many attributes are right after so many calls of the network. */
+/** How many attributes are right, by number of calls of the network. */
 export async function measureSteps(settings: ChartSettings) {
   const prompts = fullPrompts(settings);
   const cases = [DDIM, DPM].flatMap((sampler) => [2, 3, 4, 6, 10, 20, 50].map((steps) => ({ sampler, steps })));
@@ -84,7 +84,7 @@ export async function measureSteps(settings: ChartSettings) {
   );
 }
 
-/** How far from the end of their trajectories samplers without fresh noise draw, as root mean square over pixels. */
+/** How far deterministic samplers end from the end of the trajectory, as root mean square over pixels. */
 export async function measureSamplers(settings: ChartSettings) {
   const captions = texts(fullPrompts(settings)).slice(0, 32);
   const { guidance } = settings;
@@ -100,7 +100,7 @@ export async function measureSamplers(settings: ChartSettings) {
   });
 }
 
-/** Short captions that do not speak of eyewear: how many wear glasses, with and without a negative prompt. */
+/** How many faces wear glasses when captions do not mention eyewear, with and without a negative prompt. */
 export async function measureNegative(settings: ChartSettings) {
   const captions = captionsWithout("eyewear", settings.pictures, PORTRAITS);
   const cases = ["", "glasses"].flatMap((negative) => [2, 3, 5, 7].map((guidance) => ({ negative, guidance })));
@@ -113,17 +113,14 @@ export async function measureNegative(settings: ChartSettings) {
   );
 }
 
-/** One after the other: each opens the model. */
+/** Runs `measure` for one value after the other, because each opens the model. */
 async function each<T, R>(values: readonly T[], measure: (value: T) => Promise<R>): Promise<R[]> {
   const results: R[] = [];
   for (const value of values) results.push(await measure(value));
   return results;
 }
 
-/**
- * Draws captions and lets `measure` look at the pictures, which it borrows; what it finds for a chart is kept in the
- * store.
- */
+/** Draws captions and measures the pictures, which `measure` borrows. The result is kept in the store. */
 async function drawn<R>(
   chart: string,
   { model, store }: ChartSettings,
@@ -148,7 +145,7 @@ const texts = (prompts: readonly Prompt[]) => prompts.map(({ text }) => text);
 const fullPrompts = ({ pictures }: ChartSettings) =>
   promptsOf({ purpose: "choosing", split: "held-out", style: "full" }, pictures, PORTRAITS);
 
-/** Share of the attributes asked for that are there. */
+/** Share of the requested attributes that the pictures show. */
 async function accuracy({ classifier }: ChartSettings, prompts: readonly Prompt[], images: tf.Tensor4D) {
   const readings = await readings01(classifier, images);
   const verdicts = prompts.flatMap((prompt, i) => [...judge(prompt, readings[i]!)].filter((mark) => mark !== "-"));

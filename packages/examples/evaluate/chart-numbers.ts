@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 
 /**
- * How vivid pictures are: the mean over all pixels of the brightest channel less the darkest. Pictures [B, H, W, 3] in
+ * How vivid pictures are: the brightest channel minus the darkest, as a mean over all pixels. Pictures [B, H, W, 3] in
  * [0, 1]; in [0, 1].
  */
 export function saturation(images: tf.Tensor4D): number {
@@ -9,8 +9,8 @@ export function saturation(images: tf.Tensor4D): number {
 }
 
 /**
- * How much pictures of one description differ: the root mean square distance of each from their mean picture, 1 being
- * from black to white.
+ * How much pictures of one caption differ: the root mean square distance from their mean picture. The distance from
+ * black to white is 1.
  */
 export function diversity(images: tf.Tensor4D): number {
   return numberOf(() => images.sub(images.mean(0)).square().mean().sqrt());

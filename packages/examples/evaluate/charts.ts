@@ -3,8 +3,8 @@
  *
  *   npm run eval:charts -- --model runs/portraits/model --out docs/public/portraits-charts
  *
- * A quarter of an hour on one core of the native backend. What is measured is kept in `charts.json`, in `--store`:
- * started again, it goes on.
+ * Takes a quarter of an hour on one core with the native backend. Results are kept in `charts.json`, in `--store`; the
+ * same command resumes.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -9,7 +9,7 @@ import { assembleClip } from "../train/portraits/vision.js";
  *
  * @param folder of a whole CLIP; default, for portraits: the shipped model's text tower and the vision tower that came
  *   after it
- * @throws UsageError for a kind of which none is shipped
+ * @throws UsageError if no CLIP of this kind is shipped
  */
 export async function openClip(kind: string, folder?: string): Promise<CLIPModel> {
   if (folder !== undefined) return (await loadModel(folder)) as CLIPModel;

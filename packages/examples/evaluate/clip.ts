@@ -22,6 +22,7 @@ import { wrong } from "../src/cli/options/option-values.js";
 import { packagePath } from "../src/package-folder.js";
 import { tokenIds } from "../train/clip.js";
 import { openClip } from "./clip-model.js";
+import { percent } from "./report.js";
 import { countOption, kindOption, scriptOptions } from "../train/script-options.js";
 
 const RETRIEVAL = 64;
@@ -65,15 +66,14 @@ for (let start = 0; start < count; start += RETRIEVAL) {
   let next = RETRIEVAL;
   for (const { attribute, picture, texts, truth } of questions) {
     const scores = texts.map(() => similarity[next++]![picture]!);
-    const tally = rights.get(attribute)!;
-    tally.asked++;
-    tally.chance += 1 / texts.length;
-    if (scores.every((score, i) => i === truth || score < scores[truth]!)) tally.right++;
+    const counts = rights.get(attribute)!;
+    counts.asked++;
+    counts.chance += 1 / texts.length;
+    if (scores.every((score, i) => i === truth || score < scores[truth]!)) counts.right++;
   }
 }
 clip.dispose();
 
-const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 console.log(`${count} held-out pictures, backend ${backend}.
 
 Retrieval among ${RETRIEVAL}, full captions: caption of a picture ${percent(retrieval.text / count)}, picture of a caption ${percent(retrieval.image / count)}.

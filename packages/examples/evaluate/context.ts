@@ -3,10 +3,10 @@ import { SingleBar } from "cli-progress";
 import type { Face, FaceKind } from "../datasets/faces/index.js";
 import type { ResultStore } from "./store.js";
 
-/** Draws one picture a caption: [captions.length, size, size, 3] in [0, 1], which the caller owns. */
+/** Draws one picture per caption: [captions.length, size, size, 3] in [0, 1], which the caller owns. */
 export type Sampler = (captions: string[], options: Setting & { seed: number }) => Promise<tf.Tensor4D>;
 
-/** Says what pictures [B, size, size, 3] in [-1, 1] show; borrows them. */
+/** Reads the attributes of pictures [B, size, size, 3] in [-1, 1]; borrows them. */
 export interface FaceReader {
   read(pixels: tf.Tensor4D): Promise<Partial<Face>[]>;
 }
@@ -27,11 +27,11 @@ export interface EvaluationSettings {
 export interface Setting {
   readonly guidance: number;
   readonly steps: number;
-  /** What to draw away from, default "". */
+  /** The negative prompt, default "". */
   readonly negative?: string;
 }
 
-/** What pictures are drawn and read with. */
+/** The sampler that draws pictures and the classifier that reads them. */
 export interface Scoring {
   readonly sample: Sampler;
   readonly classifier: FaceReader;
@@ -39,7 +39,7 @@ export interface Scoring {
   readonly store: ResultStore;
 }
 
-/** What a whole evaluation works with. */
+/** Everything that an evaluation needs. */
 export interface Context extends Scoring {
   readonly settings: EvaluationSettings;
 }
@@ -70,7 +70,7 @@ export async function* drawn(
   }
 }
 
-/** What pictures in [0, 1] show. */
+/** The attributes that pictures in [0, 1] show. */
 export async function readings01(classifier: FaceReader, images: tf.Tensor4D): Promise<Partial<Face>[]> {
   const signed = tf.tidy(() => images.mul(2).sub<tf.Tensor4D>(1));
   const readings = await classifier.read(signed);

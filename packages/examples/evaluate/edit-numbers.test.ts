@@ -13,7 +13,7 @@ const changes = Array.from({ length: 300 }, (_, i) => {
 });
 
 describe("A change of one attribute", () => {
-  it("is of one that can be seen, to another value that can be drawn; all attributes have their turn", () => {
+  it("changes a visible attribute to another value that can be drawn, and reaches all attributes", () => {
     for (const { face, changed, attribute } of changes) {
       requireFace(changed);
       const names = PORTRAITS.attributes.filter((name) => face[name] !== changed[name]);
@@ -23,7 +23,7 @@ describe("A change of one attribute", () => {
     expect(new Set(changes.map(({ attribute }) => attribute)).size).toBe(PORTRAITS.attributes.length);
   });
 
-  it("is counted as done where the new value is read, and the others as kept where the old one is", () => {
+  it("counts as done if the new value is read; other attributes count as kept if the old value is read", () => {
     const before = changes.map(({ face }) => face);
     const after = changes.map(({ changed }) => changed);
     expect(changeShares(changes, after)).toEqual({ done: 1, stayed: 1 });
@@ -32,7 +32,7 @@ describe("A change of one attribute", () => {
     expect(changeShares(changes, blind)).toEqual({ done: 0, stayed: 0 });
   });
 
-  it("does not ask for what it hides: with the hat goes the hat's colour", () => {
+  it("does not ask for what it hides: the hat's colour goes with the hat", () => {
     const change = changes.find(({ attribute, changed }) => attribute === "hat" && changed.hat === "none")!;
     const reading: Partial<Record<Attribute, string>> = { ...change.changed };
     delete reading.hatColor;
@@ -41,7 +41,7 @@ describe("A change of one attribute", () => {
 });
 
 describe("The seam ratio", () => {
-  it("is 1 on a ramp, and as many times more as the step at a border is steeper", () => {
+  it("is 1 on a ramp, and grows in proportion to the step at a border", () => {
     tf.tidy(() => {
       const ramp = (step: number) => {
         const row = Array.from({ length: 8 }, (_, x) => x + (x >= 5 ? step : 0));
@@ -60,7 +60,7 @@ describe("The seam ratio", () => {
 });
 
 describe("The change outside a mask", () => {
-  it("is blind to what is inside it, and sees a single number outside", () => {
+  it("ignores all pixels inside, and notices a single number outside", () => {
     tf.tidy(() => {
       const picture = tf.zeros<tf.Rank.R4>([1, 2, 2, 3]);
       const mask = tf.tensor4d([1, 0, 0, 0], [1, 2, 2, 1]);
@@ -72,14 +72,14 @@ describe("The change outside a mask", () => {
 });
 
 describe("The inner edge of a mask", () => {
-  it("is what is painted beside what is kept, not beside the picture's border", () => {
+  it("is where painted pixels touch kept ones, not where they touch the picture's border", () => {
     const mask = tf.tensor4d([0, 0, 0, 0, 0, 1, 1, 1, 0, 1, 1, 1, 0, 1, 1, 1], [1, 4, 4, 1]);
     const edge = innerEdge(mask);
     expect([...edge.dataSync()]).toEqual([0, 0, 0, 0, 0, 1, 1, 1, 0, 1, 0, 0, 0, 1, 0, 0]);
     tf.dispose([mask, edge]);
   });
 
-  it("is measured by itself", () => {
+  it("is measured separately", () => {
     const a = tf.zeros<tf.Rank.R4>([2, 2, 2, 3]);
     const b = tf.tidy(() =>
       tf.concat([tf.fill<tf.Rank.R4>([1, 2, 2, 3], 0.5), tf.fill<tf.Rank.R4>([1, 2, 2, 3], 0.1)]),

@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { ATTRIBUTES, type Attribute, type Face, HIDDEN_BY_HAT, visible } from "../datasets/faces/index.js";
 import type { RandomNumbers } from "@tfjs-diffusion/schedulers";
 
-/** A face, the same with one visible attribute changed, and which that is. */
+/** A face, the same face with one visible attribute changed, and the name of that attribute. */
 export interface Change {
   face: Face;
   changed: Face;
@@ -24,8 +24,8 @@ export function changeOne(face: Face, random: RandomNumbers): Change {
 }
 
 /**
- * Share of pictures that show what was asked for, and share of the other attributes, visible before and after, that
- * stayed.
+ * The share of pictures that show the changed attribute, and the share of the other attributes, visible before and
+ * after, that stayed the same.
  */
 export function changeShares(changes: readonly Change[], readings: readonly Partial<Face>[]) {
   let [done, stayed, others] = [0, 0, 0];
@@ -43,8 +43,8 @@ export function changeShares(changes: readonly Change[], readings: readonly Part
 }
 
 /**
- * How much steeper pictures [B, H, W, 3] are across some columns' left borders than across all other columns': the mean
- * absolute difference of neighbours there, over that elsewhere. Without a seam about 1.
+ * How visible the seams of pictures [B, H, W, 3] are at the left borders of `columns`: the mean absolute difference of
+ * neighbours there, divided by that elsewhere. About 1 without a seam.
  */
 export function seamRatio(images: tf.Tensor4D, columns: readonly number[]): number {
   return tf.tidy(() => {
@@ -65,8 +65,7 @@ export function changeOutside(before: tf.Tensor4D, after: tf.Tensor4D, mask: tf.
 }
 
 /**
- * Of a mask [1, H, W, 1] of 0 and 1 the pixels that are 1 and touch one that is 0, with its sides or its corners. The
- * caller owns it.
+ * The pixels of a mask [1, H, W, 1] that are 1 and touch a pixel that is 0, at a side or a corner. The caller owns it.
  */
 export function innerEdge(mask: tf.Tensor4D): tf.Tensor4D {
   return tf.tidy(() => tf.maxPool(tf.sub<tf.Tensor4D>(1, mask), 3, 1, "same").mul(mask));

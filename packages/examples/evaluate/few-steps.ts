@@ -5,7 +5,7 @@
  *   npm run eval:few-steps                                       the shipped ones
  *   … --model runs/portraits/model --lora runs/portraits/few-steps/lora
  *
- * Writes `results.json`, which a stopped run goes on from, `results.md` and `few-steps.png` into `--out`.
+ * Writes `results.json`, from which a stopped run resumes, `results.md` and `few-steps.png` into `--out`.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

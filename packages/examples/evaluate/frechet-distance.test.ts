@@ -11,13 +11,13 @@ function rowsOf(seed: number, deviations: readonly number[], shift = 0, count = 
 }
 
 describe("The Fréchet distance", () => {
-  it("of a set from itself is nothing, and the same both ways", () => {
+  it("is 0 from a set to itself, and symmetric", () => {
     const [a, b] = [rowsOf(1, [1, 2, 0.5], 0, 500), rowsOf(2, [2, 1, 1], 1, 500)];
     expect(frechetDistance(a, a)).toBeCloseTo(0, 9);
     expect(frechetDistance(a, b)).toBeCloseTo(frechetDistance(b, a), 9);
   });
 
-  it("is the squared distance of the means where nothing else differs", () => {
+  it("is the squared distance of the means if nothing else differs", () => {
     const a = rowsOf(1, [1, 2, 0.5], 0, 500);
     const moved = a.map(([x, y, z]) => [x! + 3, y! - 4, z!]);
     expect(frechetDistance(a, moved)).toBeCloseTo(25, 8);
@@ -29,7 +29,7 @@ describe("The Fréchet distance", () => {
     expect(frechetDistance(rowsOf(1, [1, 2]), rowsOf(2, [3, 1]))).toBeLessThan(5.2);
   });
 
-  it("works where features do not vary at all", () => {
+  it("works for features that do not vary", () => {
     expect(
       frechetDistance(
         [

@@ -1,7 +1,7 @@
 /**
- * How like real pictures are the generated ones, as a set: Fréchet distance in the features of our CLIP, with the
- * distance of two halves of real pictures as the floor; and, for each generated picture, the nearest of the training
- * set.
+ * How similar are drawn pictures to real ones, as a set? Measures the Fréchet distance in the features of our CLIP,
+ * and, as the lowest value to expect, the distance between two halves of real pictures. Also finds the nearest training
+ * picture of each drawn one.
  *
  *   npm run eval:frechet                              the shipped model, in the features of its CLIP
  *   … --model runs/portraits/model --clip runs/portraits/clip-both

@@ -22,7 +22,7 @@ export async function nearestDistances(pictures: tf.Tensor2D, others: tf.Tensor2
   return distances;
 }
 
-/** For each picture, which of the others is the most similar; pictures are bytes of the same size. */
+/** For each picture, the index of the most similar of the others; pictures are bytes of the same size. */
 export function nearestIndices(pictures: readonly Uint8Array[], others: readonly Uint8Array[]): number[] {
   return pictures.map((picture) => {
     let [best, least] = [0, Infinity];

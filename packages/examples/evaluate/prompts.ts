@@ -10,7 +10,8 @@ import {
 } from "../datasets/faces/index.js";
 
 /**
- * Prompts that chose a setting never report it: the two purposes draw from different seeds, and training from neither.
+ * Prompts that chose a setting are never used to report it: the two purposes have different seeds, and training uses
+ * neither.
  */
 export type Purpose = "choosing" | "reporting";
 
@@ -39,7 +40,7 @@ export function promptsOf({ purpose, split, style }: PromptSet, count: number, k
   });
 }
 
-/** Short captions that do not speak of an attribute, so that it may be anything; worded as in training. */
+/** Short captions that do not mention an attribute, worded as in training. */
 export function captionsWithout(attribute: Attribute, count: number, kind: FaceKind): string[] {
   const texts: string[] = [];
   for (let i = 0; texts.length < count; i++) {

@@ -25,7 +25,7 @@ const SETTINGS: EvaluationSettings = {
   trainingPictures: 30,
 };
 
-/** Knows what each caption of the evaluation asks for, and each picture shows, by heart. */
+/** Knows what each caption of the evaluation asks for, and what each picture shows. */
 const asked = new Map<string, { face: Face; real: Uint8Array }>();
 const shown = new Map<string, Partial<Face>>();
 for (const purpose of ["choosing", "reporting"] as const) {
@@ -50,7 +50,7 @@ const reader: FaceReader = {
     );
   },
 };
-/** At guidance 3 draws what is asked; at 1, and without a prompt, always the same face. */
+/** Draws what the caption says at guidance 3. At guidance 1, and without a prompt, it always draws the same face. */
 const sampler: Sampler = async (captions, { guidance }) => {
   const same = faceExample(0, { seed: SETTINGS.trainingSeed, split: "train" }).pixels;
   const bytes = captions.map((text) => (guidance === 3 ? asked.get(text)!.real : same));
@@ -68,7 +68,7 @@ let stores = 0;
 const newStore = () => new ResultStore(join(folder, String(stores++), "results.json"), "fake");
 
 describe("the evaluation of faces", () => {
-  it("finds that a perfect sampler is perfect, at the guidance where it is, and frees every tensor", async () => {
+  it("gives a perfect sampler perfect scores, chooses its guidance, and frees every tensor", async () => {
     const before = tf.memory().numTensors;
     const results = await evaluateFaces({ sample: sampler, classifier: reader, settings: SETTINGS, store: newStore() });
     expect(tf.memory().numTensors).toBe(before);
@@ -90,7 +90,7 @@ describe("the evaluation of faces", () => {
     expect(report).not.toMatch(/NaN|undefined|Infinity/);
   });
 
-  it("goes on where it was stopped, without drawing anything twice", async () => {
+  it("resumes after a stop without drawing anything twice", async () => {
     const store = newStore();
     let drawn = 0;
     const counting: Sampler = (captions, options) => {
@@ -126,10 +126,10 @@ describe("the best setting", () => {
       steps: 20,
     });
   });
-  it("is the cheaper of two that are equally good", () => {
+  it("has the fewest steps of two that are equally good", () => {
     expect(bestSetting([cell(3, 50, 0.9), cell(3, 20, 0.9)])).toEqual({ guidance: 3, steps: 20 });
   });
-  it("is not one that costs more for less than a tenth of a percent", () => {
+  it("takes no more steps to gain less than a tenth of a percent", () => {
     expect(bestSetting([cell(3, 50, 0.9005), cell(3, 20, 0.9), cell(1, 20, 0.8996)])).toEqual({
       guidance: 3,
       steps: 20,

@@ -19,7 +19,7 @@ export interface CellScores extends Setting {
   readonly split: PromptSet["split"];
   readonly style: PromptSet["style"];
   readonly scores: Scores;
-  /** Of the pairs held out of training that are asked for, those drawn as asked. */
+  /** Share of the held-out pairs in the prompts that are drawn as requested. */
   readonly pairs?: Estimate;
   readonly mistakes: readonly Confusion[];
 }
@@ -44,7 +44,7 @@ export async function evaluateFaces(context: Context): Promise<EvaluationResults
   return {
     grid,
     chosen,
-    // Other seeds than the grid's: not even the noise of the choice is reported.
+    // Other seeds than the grid's: the reported scores share no noise with those that chose the setting.
     reported: await scoreCells(
       context,
       "reporting",
@@ -89,12 +89,12 @@ export async function scoreCells(
   return cells;
 }
 
-/** A difference too small to pay for: a tenth of a percent of the attributes. */
+/** A difference too small to justify more steps: a tenth of a percent of the attributes. */
 const NEGLIGIBLE = 0.001;
 
 /**
- * The setting with the best mean over splits and styles; of those as good but for a tenth of a percent, the fewest
- * steps, then the better.
+ * The setting with the best mean over splits and styles. Among settings within a tenth of a percent of it, the one with
+ * the fewest steps, then the better one.
  */
 export function bestSetting(grid: readonly CellScores[]): Setting {
   const mean = ({ guidance, steps }: Setting) => {

@@ -21,7 +21,7 @@ export interface DrawingOptions {
 /**
  * Opens a model's folder, by the very pipeline that draws for everyone.
  *
- * @throws RangeError for a LoRA where there is no place for one, and for a model that reads no text
+ * @throws RangeError for a LoRA of a model that takes none, and for a model that reads no text
  */
 export async function openSampler(
   folder: string,

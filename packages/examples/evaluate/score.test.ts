@@ -32,7 +32,7 @@ describe("a verdict", () => {
 });
 
 describe("mistakes", () => {
-  it("are counted by what was asked and what was drawn, commonest first", () => {
+  it("are counted by requested and drawn value, most frequent first", () => {
     const prompt = { face: FACE, mentioned: ["hat", "hatColor", "beard"] as const };
     const bare = { ...FACE, hat: "none", hatColor: undefined } as const;
     expect(confusions([prompt, prompt, prompt], [FACE, bare, { ...bare, hat: "beanie" }])).toEqual([
@@ -44,7 +44,7 @@ describe("mistakes", () => {
 });
 
 describe("a packed reading", () => {
-  it("comes out as it went in, with what is not shown left out", () => {
+  it("unpacks to the same reading, without attributes that are not shown", () => {
     const { hatColor: _, ...shown } = FACE;
     expect(unpackReading(packReading(shown))).toEqual(shown);
     expect(packReading(shown)).toHaveLength(ATTRIBUTE_NAMES.length);
@@ -52,7 +52,7 @@ describe("a packed reading", () => {
 });
 
 describe("scores", () => {
-  it("weigh every mentioned attribute alike, and a picture only when all of them are right", () => {
+  it("weigh all mentioned attributes equally, and count a picture only if all of them are right", () => {
     const { mean, allRight, attributes } = score([["11111111111", "0----------", "-1---------"]], keyedRandom(0));
     expect(mean.share).toBeCloseTo(12 / 13, 12);
     expect(allRight.share).toBeCloseTo(2 / 3, 12);
@@ -75,7 +75,7 @@ describe("scores", () => {
     expect(mean.share - mean.low).toBeGreaterThan(0.8 * halfWidth);
   });
 
-  it("do not take three seeds of one prompt for three prompts", () => {
+  it("do not treat three seeds of one prompt as three prompts", () => {
     const verdicts = Array.from({ length: 300 }, (_, i) => (i % 10 === 0 ? "0-----------" : "1-----------"));
     const width = (seeds: string[][]) => {
       const { low, high } = score(seeds, keyedRandom(3)).mean;
@@ -88,14 +88,14 @@ describe("scores", () => {
 describe("the score of held-out pairs", () => {
   const bound: Face = { ...FACE, hatColor: "red", hairColor: "blue" };
   const prompt = { face: bound, mentioned: ["hatColor", "hairColor"] as const };
-  it("counts a pair only when both are as asked", () => {
+  it("counts a pair only if both attributes are right", () => {
     const swapped: Face = { ...bound, hatColor: "blue", hairColor: "green" };
     const half: Face = { ...bound, hairColor: "black" };
     expect(scorePairs([prompt, prompt, prompt, prompt], [[bound, swapped, half, bound]], keyedRandom(0))?.share).toBe(
       0.5,
     );
   });
-  it("is not there when no prompt asks for a pair", () => {
+  it("is undefined if no prompt asks for a pair", () => {
     expect(scorePairs([{ ...prompt, mentioned: ["hatColor"] }], [[bound]], keyedRandom(0))).toBeUndefined();
     expect(
       scorePairs([{ face: FACE, mentioned: ["hatColor", "hairColor"] }], [[FACE]], keyedRandom(0)),
@@ -104,14 +104,14 @@ describe("the score of held-out pairs", () => {
 });
 
 describe("prompts", () => {
-  it("that choose a setting are not those that report it", () => {
+  it("for choosing a setting are not those for reporting it", () => {
     const [choosing, reporting] = (["choosing", "reporting"] as const).map((purpose) =>
       promptsOf({ purpose, split: "seen", style: "full" }, 200).map(({ text }) => text),
     );
     expect(choosing!.filter((text) => reporting!.includes(text))).toEqual([]);
   });
 
-  it("are the same whenever they are asked for", () => {
+  it("are the same at each call", () => {
     const set = { purpose: "reporting", split: "held-out", style: "short" } as const;
     expect(promptsOf(set, 10)).toEqual(promptsOf(set, 20).slice(0, 10));
   });

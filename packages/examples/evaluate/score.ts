@@ -8,18 +8,16 @@ import {
 } from "../datasets/faces/index.js";
 import type { Prompt } from "./prompts.js";
 
-/** One place an attribute, also where a data set does not have it: its mark is "-" then. */
+/** One character for each attribute, "-" if the data set does not have it. */
 const ATTRIBUTE_NAMES = PORTRAIT_ATTRIBUTE_NAMES;
 
 /**
- * How one picture answers its prompt, one character an attribute in the order of ATTRIBUTES:
- * "1" as asked, "0" not, "-" not mentioned.
+ * How well a picture matches its prompt, one character for each attribute in the order of ATTRIBUTES: "1" right, "0"
+ * wrong, "-" not mentioned.
  */
 export type Verdict = string;
 
-/**
- * Compares what was asked with what the classifier reads. An attribute that the picture does not show counts as wrong.
- */
+/** Compares the prompt with what the classifier reads. An attribute that the picture does not show counts as wrong. */
 export function judge({ face, mentioned }: Pick<Prompt, "face" | "mentioned">, reading: Partial<Face>): Verdict {
   return ATTRIBUTE_NAMES.map((name) => (mentioned.includes(name) ? Number(reading[name] === face[name]) : "-")).join(
     "",
@@ -30,12 +28,12 @@ export function judge({ face, mentioned }: Pick<Prompt, "face" | "mentioned">, r
 export interface Confusion {
   readonly attribute: Attribute;
   readonly asked: string;
-  /** "nothing" where the picture does not show the attribute. */
+  /** "nothing" if the picture does not show the attribute. */
   readonly drawn: string;
   readonly count: number;
 }
 
-/** The commonest mistakes, most frequent first. */
+/** The mistakes, most frequent first. */
 export function confusions(
   prompts: readonly Pick<Prompt, "face" | "mentioned">[],
   readings: readonly Partial<Face>[],
@@ -77,16 +75,16 @@ export interface Estimate {
 }
 
 export interface Scores {
-  /** Of all mentioned attributes, how many are as asked. */
+  /** Share of the mentioned attributes that are right. */
   readonly mean: Estimate;
-  /** Of all pictures, how many have every mentioned attribute as asked. */
+  /** Share of the pictures in which every mentioned attribute is right. */
   readonly allRight: Estimate;
   readonly attributes: Partial<Record<Attribute, Estimate>>;
 }
 
 /**
- * Scores of pictures drawn for prompts, `verdicts[k][i]` being the k-th sampling seed's for prompt i. Intervals come
- * from the bootstrap over prompts: a prompt's attributes and seeds are not independent, so they stay together.
+ * Scores of pictures drawn for prompts; `verdicts[k][i]` is for sampling seed k and prompt i. Intervals come from the
+ * bootstrap over prompts: a prompt's attributes and seeds are not independent, so they stay together.
  */
 export function score(verdicts: readonly (readonly Verdict[])[], random: RandomNumbers): Scores {
   const marks = ofPrompts(verdicts).map((own) => [
@@ -104,8 +102,8 @@ export function score(verdicts: readonly (readonly Verdict[])[], random: RandomN
 }
 
 /**
- * Of the pairs that were held out of training and are asked for, how many are drawn with both as asked: the measure of
- * composition. Undefined where no prompt asks for one.
+ * The measure of composition: of the held-out pairs that prompts ask for, the share drawn with both attributes right.
+ * Undefined if no prompt asks for such a pair.
  */
 export function scorePairs(
   prompts: readonly Pick<Prompt, "face" | "mentioned">[],

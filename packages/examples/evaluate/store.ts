@@ -3,8 +3,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync,
 import { dirname, join } from "node:path";
 
 /**
- * Results of a long measurement in one JSON file, written after each of them, so that it can be stopped and go on.
- * Results of another `subject` (another model, say) are not taken up.
+ * Results of a long measurement in one JSON file, written after each result, so that the measurement can be stopped and
+ * resumed. Results of another `subject`, such as another model, are ignored.
  */
 export class ResultStore {
   readonly #results: Record<string, unknown> = {};
@@ -18,7 +18,7 @@ export class ResultStore {
     if (stored.subject === subject) this.#results = stored.results;
   }
 
-  /** The result stored as `key`, or, if there is none yet, the one that `measure` gives. */
+  /** The result stored as `key`; if it is not there yet, runs `measure` and stores its result. */
   async once<T>(key: string, measure: () => Promise<T>): Promise<T> {
     if (!(key in this.#results)) {
       this.#results[key] = await measure();
@@ -34,7 +34,7 @@ export class ResultStore {
   }
 }
 
-/** Changes when any file of the folders does: results of other weights are not mixed in. */
+/** A hash that changes with any file of the folders, so that results of other weights are not mixed in. */
 export function fingerprint(...folders: string[]): string {
   const hash = createHash("sha256");
   for (const folder of folders) {

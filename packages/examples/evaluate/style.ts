@@ -1,6 +1,6 @@
 /**
- * Draws the same pictures with the LoRA of `npm run tune:portraits -- style` at scales 0, 0.5 and 1, and says how brown
- * they are.
+ * Draws the same pictures with the LoRA of `npm run tune:portraits -- style` at scales 0, 0.5 and 1, and measures how
+ * close they are to sepia.
  *
  *   npm run eval:style                                the shipped ones
  *   … --model runs/portraits/model --lora runs/portraits/style/lora

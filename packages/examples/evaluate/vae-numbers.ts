@@ -17,7 +17,10 @@ export interface Moments {
   readonly deviation: number;
 }
 
-/** Mean and standard deviation of latents, [..., channels] in pieces: of all, and of each channel. */
+/**
+ * Mean and standard deviation of latents, given as several tensors [..., channels]: of all numbers, and of each
+ * channel.
+ */
 export function latentStatistics(
   pieces: readonly Float32Array[],
   channels: number,

@@ -1,6 +1,6 @@
 /**
- * Measures the portraits' autoencoder: how far do pictures that it has never seen come back, and what are its latents
- * like?
+ * Measures the portraits' autoencoder: how well does it reconstruct pictures that it has never seen, and how are its
+ * latents distributed?
  *
  *   npm run eval:vae                                  the shipped one
  *   … --vae runs/portraits/model/vae
@@ -36,7 +36,7 @@ const { options } = scriptOptions({
 });
 const count = countOption("pictures", options.pictures);
 const AT_ONCE = 50;
-/** Of no training and of no other measurement. */
+/** A seed that no training and no other measurement uses. */
 const SEED = 301;
 const SHEET = 16;
 

@@ -1,15 +1,17 @@
-/** A page that draws what is typed, with the portraits model: the terminal's `live`, and a look at each step. */
+/**
+ * A page that draws what is typed, with the portraits model, as `live` does in the terminal. It also shows each step.
+ */
 import * as tf from "@tensorflow/tfjs";
 import { StableDiffusionXLPipeline, useBackend } from "@tfjs-diffusion/core";
 import { schedulerFromConfig } from "@tfjs-diffusion/schedulers";
 import { captionWords } from "../datasets/faces/vocabulary.js";
 import { LatestOnly } from "../src/cli/terminal/live-state.js";
 
-/** What is to be drawn. */
-interface Wish {
+/** The values of the form: what to draw. */
+interface DrawRequest {
   prompt: string;
   negativePrompt: string;
-  /** With the LoRA that learned to draw in one to four steps, without guidance. */
+  /** True: draw with the few-steps LoRA, in one to four steps and without guidance. */
   fast: boolean;
   steps: number;
   guidanceScale: number;
@@ -29,11 +31,11 @@ const ownScheduler = pipeline.parts.scheduler;
 const lcm = schedulerFromConfig({ ...ownScheduler.config, _class_name: "LCMScheduler" });
 
 const latest = new LatestOnly(draw);
-let newest: Wish;
+let newest: DrawRequest;
 element("form").addEventListener("input", () => follow());
 element("form").addEventListener("submit", (event) => event.preventDefault());
 element("fast").addEventListener("change", () => {
-  const { fast } = wish();
+  const { fast } = readForm();
   const steps = element<HTMLInputElement>("steps");
   [steps.max, steps.value] = fast ? [String(MOST_FEW_STEPS), "4"] : [String(MOST_STEPS), "12"];
   follow();
@@ -45,12 +47,12 @@ element("another").addEventListener("click", () => {
 offerWords();
 follow();
 
-/** Half of the cores, as in Node; one where the page may not share memory between threads. */
+/** Half of the cores, as in Node; one if the page may not share memory between threads. */
 function threads(): number {
   return crossOriginIsolated ? Math.max(1, Math.min(4, navigator.hardwareConcurrency >> 1)) : 1;
 }
 
-function wish(): Wish {
+function readForm(): DrawRequest {
   const value = (id: string) => element<HTMLInputElement>(id).value;
   return {
     ...{ prompt: value("prompt"), negativePrompt: value("negative"), seed },
@@ -60,15 +62,15 @@ function wish(): Wish {
 }
 
 function follow(): void {
-  newest = wish();
+  newest = readForm();
   element("stepsNow").textContent = String(newest.steps);
   element("guidanceNow").textContent = newest.fast ? "none" : String(newest.guidanceScale);
   for (const id of ["guidance", "negative"]) element<HTMLInputElement>(id).disabled = newest.fast;
   latest.push(newest).catch((error: Error) => (element("state").textContent = error.message));
 }
 
-/** Draws, and gives up as soon as something else is wished for. */
-async function draw(wanted: Wish): Promise<void> {
+/** Draws, and stops as soon as the form changes. */
+async function draw(wanted: DrawRequest): Promise<void> {
   const began = performance.now();
   const { prompt, negativePrompt, fast, steps, seed } = wanted;
   if (pipeline.loras.scales[FEW_STEPS] !== Number(fast)) pipeline.loras.setScale(FEW_STEPS, Number(fast));
@@ -97,7 +99,7 @@ async function draw(wanted: Wish): Promise<void> {
   }
 }
 
-/** What the autoencoder makes of the latents after each step, which are noise at first; of many, some. */
+/** Shows the decoded latents after each step, or after every few steps if there are many. */
 function showWalk(walk: readonly tf.Tensor4D[]): void {
   const { vae } = pipeline.parts;
   const every = Math.ceil(walk.length / MOST_SHOWN);

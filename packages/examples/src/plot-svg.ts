@@ -1,8 +1,8 @@
 import type { PlotOptions } from "@observablehq/plot";
 
 /**
- * Observable Plot's marks and transforms; only those who train and measure need them: they are not part of the
- * installation that draws.
+ * Loads Observable Plot when it is needed: only training and measuring use it, and an installation that only draws does
+ * not have it.
  */
 export const loadPlot = () => import("@observablehq/plot");
 

@@ -3,7 +3,7 @@ import { ATTRIBUTE_NAMES, type Attribute, type Face } from "./attributes.js";
 import { FACE_SIZE, renderFace } from "./render.js";
 import { sampleFace } from "./sample.js";
 
-/** What tells one data set of faces from another; captions, splits, training and evaluation are the same for all. */
+/** What differs between the data sets of faces; captions, splits, training and evaluation are the same for all. */
 export interface FaceKind {
   /** Width and height of its pictures. */
   readonly size: number;

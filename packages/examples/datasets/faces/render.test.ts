@@ -24,7 +24,7 @@ const at = (pixels: Uint8Array, row: number, column: number) =>
     .join("");
 
 describe("renderFace", () => {
-  it("paints each part in its colour at its place", () => {
+  it("paints each part at its position in its colour", () => {
     const pixels = renderFace(FACE, keyedRandom(0));
     expect(pixels).toHaveLength(FACE_SIZE * FACE_SIZE * 3);
     expect(at(pixels, 0, 0)).toBe("78b4f0"); // background
@@ -106,7 +106,7 @@ describe("a batch of faces", () => {
     expect(() => faceBatch([0.5], options)).toThrow("whole number");
   });
 
-  it("refuses a split that there is not", () => {
+  it("refuses an unknown split", () => {
     expect(() => faceBatch([0], { seed: 0, split: "test" as "seen" })).toThrow("train, seen, held-out, any");
   });
 });

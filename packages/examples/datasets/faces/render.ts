@@ -52,7 +52,10 @@ export function renderFace(face: Face, random: RandomNumbers): Uint8Array {
   return Uint8Array.from(pixels, Math.round);
 }
 
-/** The parts of the face from back to front, in the artwork's own order, the head first; none is to be written to. */
+/**
+ * The parts of the face from back to front, in the order of the artwork, the head first. They are shared: do not write
+ * to them.
+ */
 export function faceLayers(face: Face, random: RandomNumbers): Layer[] {
   const [shirtColor, secondTone] = SHIRTS[face.shirtColor];
   const hairColor = HAIRS[face.hairColor];

@@ -47,7 +47,7 @@ function pairs(text: string): [string, string][] {
   return text.split(" ").map((pair) => pair.split("+") as [string, string]);
 }
 
-/** The pairs of attributes by which a face is held out of training, as far as they can be seen; usually none. */
+/** The visible pairs of attributes for which a face is held out of training; usually empty. */
 export function heldOutPairs(face: Face): [Attribute, Attribute][] {
   const seen = visible(face);
   return HELD_OUT_PAIRS.filter(([first, second, held]) =>

@@ -1,6 +1,6 @@
 import { ChapterError } from "./errors.js";
 
-/** What a page folds away until it is asked for: nothing, the code, or the code and what it shows. */
+/** What a page folds away: nothing, the code, or the code and what it shows. */
 export type Folded = "nothing" | "code" | "all";
 
 /** A piece of a chapter between two `// %%` lines. `line` is the marker's own line, from 1. */

@@ -28,14 +28,14 @@ export function check(name: string, got: number, want: number, tolerance: number
   });
 }
 
-/** Stands where the reader's answer goes. */
+/** A placeholder for the reader's answer. */
 export const todo: unique symbol = Symbol("todo");
 export type Answer = number | typeof todo;
 
 /**
- * Checks a reader's answer, once there is one: `todo` is passed over with a reminder.
+ * Checks a reader's answer; for `todo` it only shows a reminder.
  *
- * @throws CheckError for a wrong answer, without telling the right one
+ * @throws CheckError for a wrong answer; it does not give the right one away
  */
 export function exercise(name: string, answer: Answer, want: number, tolerance: number): void {
   if (answer === todo) return emit({ kind: "check", passed: false, text: `${name}: your turn` });

@@ -1,9 +1,9 @@
-/** A chapter's file is not in cells, or asks for something that cannot be shown. */
+/** Thrown if a chapter's file is not divided into cells, or shows something that cannot be shown. */
 export class ChapterError extends Error {
   override name = "ChapterError";
 }
 
-/** A number of a chapter, or a reader's answer, is not what it should be. */
+/** Thrown if a number of a chapter, or a reader's answer, is wrong. */
 export class CheckError extends Error {
   override name = "CheckError";
 }

@@ -27,7 +27,10 @@ async function render(name: string, folder: string): Promise<void> {
   writeFileSync(join(COMPILED, `${name}.ipynb`), `${JSON.stringify(renderNotebook(run), null, 1)}\n`);
 }
 
-/** Prints what the chapter shows; a number that is wrong ends it with the chapter's line, without the tool's own. */
+/**
+ * Prints what the chapter shows. A failed check ends it, with the chapter's line and without a stack trace of this
+ * program.
+ */
 async function runInTerminal(name: string): Promise<void> {
   redirectOutput(terminalSink(name));
   process.setSourceMapsEnabled(true);

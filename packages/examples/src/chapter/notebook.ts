@@ -4,8 +4,8 @@ import { mimeBundle } from "./sink.js";
 
 /**
  * An executed chapter as a Jupyter notebook with its outputs (nbformat 4.5,
- * https://nbformat.readthedocs.io/en/latest/format_description.html). Every viewer shows it; to run it, it takes the
- * Deno kernel, whose language is TypeScript, and a place from which the chapter's imports can be reached.
+ * https://nbformat.readthedocs.io/en/latest/format_description.html). Every viewer shows it. To run it, use the Deno
+ * kernel, which runs TypeScript, in a folder from which the chapter's imports resolve.
  */
 export function renderNotebook({ cells, outputs }: Run): object {
   let count = 0;
@@ -37,7 +37,7 @@ function renderOutput(output: Output): object {
     : { output_type: "display_data", data: mimeBundle(output), metadata: {} };
 }
 
-/** In the site a chapter links to the next one's page, in a notebook to its notebook. */
+/** On the site a chapter links to the next chapter's page; in a notebook, to the next notebook. */
 function linkNotebooks(markdown: string): string {
   return markdown.replace(/\]\(\.\/(\d\d-[\w-]+)\.md\)/g, "](./$1.ipynb)");
 }

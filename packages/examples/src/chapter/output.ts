@@ -1,4 +1,4 @@
-/** Something a chapter shows. How it looks in a terminal, a page or a notebook is decided there, not here. */
+/** Something that a chapter shows. Terminal, page and notebook each decide how it looks. */
 export type Output =
   | { readonly kind: "text"; readonly text: string }
   | {
@@ -14,7 +14,7 @@ export type Output =
 /** Where outputs go, in the order in which they are shown. */
 export type Sink = (output: Output) => void;
 
-/** An output as plain text. Of pictures only the caption can be said. */
+/** An output as plain text; for pictures, only the caption. */
 export function plainText(output: Output): string {
   switch (output.kind) {
     case "text":

@@ -37,7 +37,7 @@ describe("renderPage", () => {
     expect(places).not.toContain(-1);
   });
 
-  it("keeps text out of the reach of HTML, Markdown and Vue", () => {
+  it("escapes text for HTML, Markdown and Vue", () => {
     expect(markdown).toContain('<pre v-pre class="text">1 &lt; 2 &amp; {{ x }}&#10;&#10;last</pre>');
     expect(markdown).toContain('alt="A &quot;face&quot;"');
   });
@@ -93,7 +93,7 @@ describe("renderNotebook", () => {
     expect(notebook.cells[0]!.source.at(-1)).toBe("[next](./02-more.ipynb)");
   });
 
-  it("prints text and draws pictures, with words for those who cannot draw", () => {
+  it("prints text and draws pictures, with plain text as the fallback", () => {
     const [text, , table, plot, image] = notebook.cells[1]!.outputs!;
     expect(text).toEqual({ output_type: "stream", name: "stdout", text: ["1 < 2 & {{ x }}\n", "\n", "last\n"] });
     expect(table).toMatchObject({ output_type: "display_data", metadata: {} });

@@ -4,7 +4,7 @@ import { plainText, tableHtml, type Output, type Sink } from "./output.js";
 
 let sink: Sink | undefined;
 
-/** Shows an output: to whoever records the chapter, or else to the person who runs it. */
+/** Shows an output: records it if the chapter is being rendered, and prints it otherwise. */
 export function emit(output: Output): void {
   sink ??= notebookSink() ?? terminalSink();
   sink(output);
@@ -16,7 +16,7 @@ export function redirectOutput(next: Sink): void {
 }
 
 /**
- * Prints. Plots and pictures become files under out/chapters/<chapter>, and what is printed is where they are.
+ * Prints outputs. Plots and pictures become files under out/chapters/<chapter>, and their paths are printed.
  *
  * @param print receives one output's text
  */
@@ -35,9 +35,7 @@ export function terminalSink(
   };
 }
 
-/**
- * What a notebook shows for an output: the same thing in several media types, of which it takes the best it can draw.
- */
+/** An output for a notebook, in several media types; the notebook shows the best type that it supports. */
 export function mimeBundle(output: Output): Record<string, string> {
   const text = { "text/plain": plainText(output) };
   switch (output.kind) {

@@ -7,8 +7,8 @@ import { TrainingLatents } from "./training-latents.js";
 import { Tuning, type TuningOptions, velocity } from "./tuning.js";
 
 /**
- * The layers that decide how a part of the picture looks: convolutions, and the values of attention. Not its queries
- * and keys.
+ * The layers that decide how a part of the picture looks: convolutions, projections, the values and outputs of
+ * attention, and feed-forward outputs. Queries and keys are left out.
  */
 const TARGETS = ["conv_in", "conv1", "conv2", "conv_out", "proj_in", "to_v", "to_out.0", "net.2", "proj_out"];
 

@@ -4,7 +4,7 @@ import { BACKEND_NAMES } from "@tfjs-diffusion/core/backend";
 
 export interface BackendReport {
   name: BackendName;
-  /** Speed of a 3x3 convolution and of training it; missing where the backend does not run here. */
+  /** Speed of a 3x3 convolution and of training it; undefined if the backend does not run here. */
   speed?: { forward: number; training: number };
   /** Its threads, or why it does not run. */
   note: string;
@@ -20,7 +20,7 @@ export async function printBackends(): Promise<void> {
   }
 }
 
-/** Starts the backend `name`, where it can be had, and measures it. */
+/** Starts the backend `name`, if it is available, and measures it. */
 export async function reportBackend(name: BackendName): Promise<BackendReport> {
   try {
     const { detail = "" } = await useBackend(name);
@@ -35,7 +35,7 @@ function row(name: string, forward: string, training: string, note: string): str
   return `${name.padEnd(10)}${forward.padStart(9)}${training.padStart(10)}  ${note}`.trimEnd();
 }
 
-/** GFLOP/s of the current backend, the fastest of a few runs: others may be using the machine. */
+/** GFLOP/s of the current backend: the fastest of a few runs, because other programs may be using the machine. */
 async function measureConvolution(): Promise<{ forward: number; training: number }> {
   const [size, channels] = [32, 64];
   const flop = 2 * size * size * 9 * channels * channels;
@@ -51,7 +51,7 @@ async function measureConvolution(): Promise<{ forward: number; training: number
   }
 }
 
-/** Milliseconds of the fastest run of `compute`, over at least one run and 0.3 s after one that warms up. */
+/** Milliseconds of the fastest run of `compute`, after one warm-up run, over at least one run and 0.3 s. */
 async function fastest(compute: () => tf.Tensor[]): Promise<number> {
   let best = Infinity;
   const begin = performance.now();

@@ -56,7 +56,7 @@ export interface ConvertArguments {
 /**
  * Reads the words after `convert`.
  *
- * @throws UsageError for an unknown option, a value that is none, or not two places
+ * @throws UsageError for an unknown option, an invalid value, or not exactly two paths
  */
 export function readConvertArguments(args: string[]): ConvertArguments | "help" {
   const { values, positionals } = parseOptions(args, OPTIONS);
@@ -102,7 +102,7 @@ export async function convert(args: string[]): Promise<void> {
   try {
     await untilStopped((signal) => write(from, to, wanted, signal));
   } catch (error) {
-    // Half a folder is of no use, and in the way of the next attempt.
+    // An incomplete folder is useless, and would block the next attempt.
     if (isNew) await rm(to, { recursive: true, force: true }).catch(() => undefined);
     throw error;
   }

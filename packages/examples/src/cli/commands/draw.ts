@@ -13,7 +13,7 @@ import { showInTerminal } from "../terminal/show.js";
 import { untilStopped } from "../terminal/stopped.js";
 import { describeUnknownWords, unknownWords } from "../options/unknown-words.js";
 
-/** Pictures that go through the network together: more are no faster and take more memory. */
+/** Batch size; larger batches are no faster and take more memory. */
 const BATCH = 32;
 
 /** In the file, a pixel of the model is a square of this many pixels; pictures and rows stand this far apart. */
@@ -43,7 +43,7 @@ export async function draw(args: DrawArguments): Promise<void> {
 
     const columns = prompts.length > 1 ? args.count : Math.min(args.count, 8);
     const count = images.shape[0];
-    // A picture alone has no frame, so that it can be drawn on: --init reads the very pixels.
+    // A single picture has no frame, so that --init can read the same pixels again.
     const sheet = imageGrid(images, { columns, gap: count === 1 ? 0 : GAP, scale: SCALE });
     await writeOutput(file, await encodePng(sheet));
     await showInTerminal(images, prompts, args.count);

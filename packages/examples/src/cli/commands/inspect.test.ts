@@ -34,7 +34,7 @@ describe("diffusion inspect", () => {
     ]);
   });
 
-  it("says what real files are", async () => {
+  it("identifies real files", async () => {
     const lora = await inspectCheckpoint(fixture("lora/peft/pytorch_lora_weights.safetensors"));
     expect(describeReport(lora)).toMatch(/^lora\n {2}unet {2}96 tensors, .*F32.*\nChanges 48 layers, at rank 4\.$/);
   });

@@ -23,7 +23,7 @@ const OPTIONS = {
   help: { type: "boolean", short: "h", default: false },
 } as const;
 
-/** What to inspect, and how to say it. */
+/** What to inspect, and in which format to report it. */
 export interface InspectArguments {
   from: string;
   json: boolean;
@@ -54,9 +54,7 @@ export async function inspect(args: string[]): Promise<void> {
   console.log(wanted.json ? JSON.stringify(report, null, 2) : describeReport(report));
 }
 
-/**
- * A path, an address, or a model that comes with the repository; of the hub nothing is downloaded only to be looked at.
- */
+/** A path, an address, or a model that comes with the repository. Nothing is downloaded from the hub for inspection. */
 function placeOf(text: string): string {
   const path = fromCaller(text);
   if (path === text || existsSync(path)) return path;
@@ -68,7 +66,7 @@ function placeOf(text: string): string {
   return shippedModel(text) ?? path;
 }
 
-/** A picture's settings, a line each. */
+/** A picture's settings, one per line. */
 async function describePicture(path: string): Promise<string> {
   const png = await readFile(path).catch((error: Error) => {
     throw new ImageError(`${path} cannot be read (${error.message}).`, { cause: error });
@@ -107,7 +105,7 @@ function sizesOf({ tensors, parameters, bytes, dtypes, className }: CheckpointPa
   return `${tensors} tensors, ${scaled(parameters, ["", "K", "M", "G"])} numbers, ${types}, ${scaled(bytes, [" B", " KB", " MB", " GB"])}${className ? `, ${className}` : ""}`;
 }
 
-/** Three digits and a unit of a thousand each: 859.5M. */
+/** A number with a unit of thousands: 859.5M. */
 function scaled(value: number, units: readonly string[]): string {
   const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(value, 1)) / 3)));
   return `${power === 0 ? value : (value / 1000 ** power).toFixed(1)}${units[power]}`;

@@ -11,7 +11,7 @@ async function complaints(...args: string[]) {
 }
 
 describe("Drawing while one types", () => {
-  it("refuses to begin where there is no terminal, and says what to do instead", async () => {
+  it("refuses to start without a terminal, and says what to do instead", async () => {
     const { code, said } = await complaints();
     expect(code).toBe(2);
     expect(said).toMatch(/terminal with colours.*npm start -- "a bald man"/s);

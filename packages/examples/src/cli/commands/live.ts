@@ -66,7 +66,7 @@ export async function live(args: string[]): Promise<void> {
   }
 }
 
-/** @throws UsageError where no picture can be shown, or no key be read */
+/** @throws UsageError if the terminal cannot show pictures or read keys */
 function requireTerminal(): ColorDepth {
   const depth = colorDepth();
   if (process.stdin.isTTY && depth !== undefined) return depth;
@@ -81,7 +81,7 @@ interface FewSteps {
   dispose(): void;
 }
 
-/** @throws UsageError for a model in pixels; those of openModel */
+/** @throws UsageError for a model in pixels; errors of openModel */
 async function openFewSteps(model: string, from: string): Promise<FewSteps> {
   const pipeline = await openModel({
     ...{ model, loras: from === "none" ? [] : [lora(from)], words: [], open: {} },
@@ -100,7 +100,7 @@ async function openFewSteps(model: string, from: string): Promise<FewSteps> {
   };
 }
 
-/** Draws anew after each key, until one ends it. */
+/** Redraws after each key, until a key ends the command. */
 async function followKeys(start: LiveState, picture: (state: LiveState) => Promise<void>): Promise<void> {
   const { stdin } = process;
   const latest = new LatestOnly(picture);

@@ -97,7 +97,7 @@ describe("A pass to profile", () => {
     expect(tf.memory().numTensors).toBe(0);
   });
 
-  it("is refused for what is not met alone", () => {
+  it("is refused for a network that cannot be profiled on its own", () => {
     const model = opened({
       ...{ _class_name: "UnCLIPTextProjModel" },
       clip_embeddings_dim: 4,

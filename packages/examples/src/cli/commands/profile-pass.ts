@@ -4,7 +4,7 @@ import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { UsageError } from "../options/usage-error.js";
 
 /**
- * A pass on noise, of the size that the config names.
+ * A pass on noise, with the sizes of the config.
  *
  * @throws UsageError for a network that does not run alone
  */

@@ -28,7 +28,7 @@ it("takes the UNet of a pipeline", async () => {
   expect(forward).toMatch(/UNet2DConditionModel on wasm.*batch 1, forward: [\d.]+ ms \(best of 5\), 0\.19 GFLOP/);
 });
 
-it("refuses sizes that are none, options it does not know, and networks it cannot feed", async () => {
+it("refuses invalid sizes and unknown options", async () => {
   await expect(profile(["--batch", "0"])).rejects.toThrow("--batch 0: expected a whole number from 1");
   await expect(profile(["--layers"])).rejects.toThrow(UsageError);
 });

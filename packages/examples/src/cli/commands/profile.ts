@@ -29,7 +29,7 @@ export const PROFILE_HELP = `Shows where the time of a network goes.
   --help            this text
 `;
 
-/** What one layer took, and without the layers inside it. */
+/** The time of one layer, with and without the layers inside it. */
 interface LayerCost {
   kind: string;
   calls: number;
@@ -47,7 +47,7 @@ export async function profile(args: string[]): Promise<void> {
   try {
     const parameters = model.parameters();
     const pass = options.train ? () => parameterGradients(() => forward().square().mean(), parameters) : forward;
-    // Native TensorFlow makes a graph of what is done again and again: that is what is timed first.
+    // Native TensorFlow turns repeated work into a graph: time that first.
     for (let i = 0; i < 10; i++) finish(pass);
     const whole = Math.min(...Array.from({ length: 5 }, () => finish(pass)));
     const kernels = await kernelCosts(() => tf.tidy(() => void pass()));
@@ -134,7 +134,7 @@ async function openModel(path: string): Promise<Model> {
   return withDownloadLine(from, (onProgress) => loadModel(from, { onProgress }));
 }
 
-/** Runs to the last number, frees all, and returns the milliseconds. */
+/** Runs the pass until its result is read, frees all tensors, and returns the milliseconds. */
 function finish(pass: () => tf.TensorContainer): number {
   const started = performance.now();
   const results = tf.tidy(pass);
@@ -175,7 +175,7 @@ function layerCosts(model: Model, pass: () => void): Map<string, LayerCost> {
   return costs;
 }
 
-/** Of several runs, the shortest time of each layer: what else the machine does only ever adds. */
+/** The shortest time of each layer over several runs, because other work on the machine only adds time. */
 function fastest(runs: Map<string, LayerCost>[]): Map<string, LayerCost> {
   const [first, ...others] = runs;
   for (const [path, cost] of first!) {
@@ -187,7 +187,7 @@ function fastest(runs: Map<string, LayerCost>[]): Map<string, LayerCost> {
 
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
-/** The first column to the left, numbers to the right. */
+/** The first column is aligned left, numbers right. */
 function table(head: string[], rows: string[][]): void {
   const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]!.length)));
   const isText = head.map((_, i) => rows.every((row) => Number.isNaN(Number.parseFloat(row[i]!))));

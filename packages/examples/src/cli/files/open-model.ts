@@ -32,7 +32,7 @@ export function isLatent(pipeline: DrawingModel): pipeline is LatentModel {
 /**
  * As {@link modelFrom}, for a LoRA.
  *
- * @throws UsageError for what is neither there nor ours
+ * @throws UsageError if there is no such path and no shipped LoRA of this name
  */
 function loraFrom(text: string): string {
   const path = fromCaller(text);
@@ -46,7 +46,7 @@ function loraFrom(text: string): string {
 /**
  * Opens the model that a command asks for, with its LoRAs and words; frees it if that fails.
  *
- * @throws UsageError for options that this model has no use for, and for unCLIP; those of openPipeline
+ * @throws UsageError for options that this model does not take, and for unCLIP; errors of openPipeline
  */
 export async function openModel(args: PictureArguments): Promise<DrawingModel> {
   const pipeline = await openAnyModel(args);
@@ -81,13 +81,13 @@ export async function openAnyModel(args: PictureArguments): Promise<DrawingModel
   }
 }
 
-/** Whether a path is a file of weights by its name; pickles are, to be refused as what they are. */
+/** Whether a path is a file of weights, by its name. Pickles count, so that they are refused as pickles. */
 export function isWeightsFile(path: string): boolean {
   return /\.(safetensors|ckpt|pt|pth|bin)$/i.test(path);
 }
 
 /**
- * Folders say these things themselves.
+ * Refuses options that a folder's config files answer.
  *
  * @throws UsageError if one of `options` has a value and `model` is no single file
  */
@@ -110,7 +110,7 @@ async function addOns(
   }
 }
 
-/** It has samplers of its own, one a stage, and draws away from the empty prompt. */
+/** Options that unCLIP does not take: it has one sampler for each stage, and its negative prompt is always empty. */
 const NOT_FOR_UNCLIP = ["negative", "rescale", "sampler"] as const;
 
 /** What networks without an autoencoder do not have, and `more`. */

@@ -40,24 +40,24 @@ describe("The output file", () => {
     expect(outputFile("pictures", ["hat ".repeat(500)]).length).toBeLessThan(folder.length + 100);
   });
 
-  it("goes into a folder that is called like a picture", () => {
+  it("goes into a folder whose name ends like a picture file", () => {
     mkdirSync(join(folder, "odd.png"));
     expect(outputFile("odd.png", ["hat"])).toBe(join(folder, "odd.png", "hat.png"));
   });
 
-  it("is refused before any work where it cannot be written", () => {
+  it("is refused before any work if it cannot be written", () => {
     writeFileSync(join(folder, "file"), "");
     expect(() => outputFile("file/face.png", ["x"])).toThrow(OutputError);
     expect(() => outputFile("file/face.png", ["x"])).toThrow(/cannot be written.*--out/);
   });
 
-  it("is refused in one line where writing fails after all, as on a full disk", async () => {
+  it("gives an error of one line if writing fails later, as on a full disk", async () => {
     const written = writeOutput(join(folder, "gone", "face.png"), new Uint8Array(3));
     await expect(written).rejects.toThrow(OutputError);
     await expect(written).rejects.toThrow(/face\.png cannot be written: ENOENT.*--out/);
   });
 
-  it("is written whole or not at all, with nothing left beside it", async () => {
+  it("is written completely or not at all, with nothing left beside it", async () => {
     const file = join(folder, "face.png");
     writeFileSync(file, "old");
     await writeOutput(file, new Uint8Array([1, 2, 3]));

@@ -8,10 +8,10 @@ export class OutputError extends Error {
 }
 
 /**
- * The file a drawing goes to, in a folder that is there and may be written to: asked before the work, not after it.
+ * The output file, in a folder that exists and is writable. Checked before the work, not after it.
  *
  * @param out a file ending in .png, or a folder; undefined for `out/` in the current folder
- * @param prompts name the file, where `out` does not
+ * @param prompts give the file its name if `out` does not
  * @throws OutputError
  */
 export function outputFile(out: string | undefined, prompts: readonly string[]): string {
@@ -30,9 +30,9 @@ export function outputFile(out: string | undefined, prompts: readonly string[]):
 }
 
 /**
- * Writes a file whole or not at all, whatever stops it: under another name beside it first.
+ * Writes a file completely or not at all: first under a temporary name beside it.
  *
- * @throws OutputError, as where the disk is full
+ * @throws OutputError if it cannot be written, such as on a full disk
  */
 export async function writeOutput(file: string, bytes: Uint8Array): Promise<void> {
   const partial = `${file}.${process.pid}.partial`;
@@ -40,7 +40,7 @@ export async function writeOutput(file: string, bytes: Uint8Array): Promise<void
     await writeFile(partial, bytes);
     await rename(partial, file);
   } catch (error) {
-    await rm(partial, { force: true }).catch(() => undefined); // What is wrong is said below.
+    await rm(partial, { force: true }).catch(() => undefined); // The error below says what is wrong.
     throw cannotWrite(file, error);
   }
 }
@@ -55,7 +55,9 @@ export function numbered(file: string, number: number, total: number): string {
   return file.replace(/\.png$/i, `-${String(number).padStart(String(total).length, "0")}$&`);
 }
 
-/** The first sentence with hyphens for all that is not a letter or a number, not longer than file systems like. */
+/**
+ * The first sentence with hyphens for all that is not a letter or a number, cut to a length that file systems accept.
+ */
 function fileName(prompts: readonly string[]): string {
   const words = (prompts[0] ?? "examples").toLowerCase().match(/[a-z0-9]+/g) ?? ["picture"];
   return words.join("-").slice(0, 80);

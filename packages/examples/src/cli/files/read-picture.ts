@@ -8,21 +8,20 @@ import { modelFrom } from "../options/model-from.js";
 import type { PictureArguments } from "../options/picture-arguments.js";
 import { shippedFolder } from "../options/shipped.js";
 
-/** The size that is asked for, if one is. */
+/** The requested size, if any. */
 export type Size = Pick<PictureArguments, "width" | "height">;
 
 /**
- * Reads a PNG, JPEG or WebP file, scaled to the width and height that are asked for: [H, W, 3] in [0, 1]. The caller
- * owns it.
+ * Reads a PNG, JPEG or WebP file, scaled to the requested width and height: [H, W, 3] in [0, 1]. The caller owns it.
  *
- * @throws ImageError for what cannot be read
+ * @throws ImageError if it cannot be read
  */
 export async function readPicture(path: string, size: Size): Promise<tf.Tensor3D> {
   const picture = await decoded(path, decodeImage);
   return scaled(picture, size, (x, to) => tf.image.resizeBilinear(x, to, false, true));
 }
 
-/** Looks first whether it is a file: a pipe may give nothing for ever, and a device may never end. */
+/** Checks first that the path is a regular file: reading a pipe or a device might never end. */
 async function decoded(path: string, decode: typeof decodeImage): Promise<tf.Tensor3D> {
   const file = fromCaller(path);
   try {
@@ -36,12 +35,11 @@ async function decoded(path: string, decode: typeof decodeImage): Promise<tf.Ten
   }
 }
 
-/** What the portraits were trained on, in pixels, and of what their autoencoder takes multiples. */
+/** The size of the portraits, in pixels, and the factor that sizes must be multiples of for their autoencoder. */
 const PORTRAIT = { side: 32, multiple: 4 };
 
 /**
- * What the picture to begin with is scaled to: what is asked for or, for the portraits, which know no other size, their
- * own.
+ * The size that the initial picture is scaled to: the requested size, or the size that the portraits were trained on.
  */
 async function sizeFor({ model, image, width, height }: PictureArguments): Promise<Size> {
   const isPortraits = resolve(modelFrom(model)) === shippedFolder("portraits");
@@ -73,13 +71,13 @@ function scaled(
   return result;
 }
 
-/** What a drawing begins with. */
+/** The picture and the mask that drawing starts from. */
 export interface Canvas {
   image?: tf.Tensor3D | tf.Tensor4D;
   mask?: tf.Tensor3D | tf.Tensor4D;
 }
 
-/** The picture and the mask that a command names, grown as it says; the caller owns them. */
+/** Reads the picture and the mask that a command names, and extends them for --outpaint. The caller owns them. */
 export async function readCanvas(args: PictureArguments): Promise<Canvas> {
   if (args.image === undefined) return {};
   const size = await sizeFor(args);

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@jest/globals";
 import { downloadLine } from "./download-line.js";
 
 describe("The line of a download", () => {
-  it("shows the bytes, the speed and the file, over itself, at most ten times a second", () => {
+  it("shows the bytes, the speed and the file, redrawn in place at most ten times a second", () => {
     let written = "";
     let time = 0;
     const stream = { isTTY: true, write: (text: string) => (written += text) !== "" };
@@ -18,7 +18,7 @@ describe("The line of a download", () => {
     expect(shown.at(-1)).toBe(`owner/name ${"█".repeat(30)} 200.0 MB of 200.0 MB, 100.0 MB/s  x.safetensors\n`);
   });
 
-  it("is not there where the output is no terminal", () => {
+  it("is not shown if the output is not a terminal", () => {
     expect(downloadLine("owner/name", { isTTY: false, write: () => true })).toBeUndefined();
   });
 });

@@ -1,7 +1,7 @@
 import type { HubProgress } from "@tfjs-diffusion/core/hub";
 
 const WIDTH = 30;
-/** Milliseconds between two drawings of the line. */
+/** Milliseconds between two updates of the line. */
 const INTERVAL = 100;
 
 /** A line that shows how far a download is. */
@@ -11,7 +11,7 @@ export interface DownloadLine {
   end(): void;
 }
 
-/** A bar with the bytes and the speed, drawn over itself; undefined where the output is no terminal. */
+/** A bar with the bytes and the speed, redrawn in place; undefined if the output is not a terminal. */
 export function downloadLine(
   name: string,
   stream: Pick<NodeJS.WriteStream, "isTTY" | "write"> = process.stderr,

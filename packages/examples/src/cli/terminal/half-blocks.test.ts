@@ -9,7 +9,7 @@ describe("Half blocks", () => {
     expect(halfBlocks(picture, 24)).toBe("\x1b[38;2;255;0;0;48;2;0;0;255m▀\x1b[0m");
   });
 
-  it("are a line for two rows, and leave the background alone below an odd last row", () => {
+  it("are one line for two rows, and set no background below an odd last row", () => {
     const grey = pixels(2, 3, ...Array<number>(18).fill(128));
     const lines = halfBlocks(grey, 24).split("\n");
     expect(lines).toHaveLength(2);
@@ -31,11 +31,11 @@ describe("Half blocks", () => {
 describe("Colours of a terminal", () => {
   const terminal = (isTTY: boolean, depth: number) => ({ isTTY, getColorDepth: () => depth }) as NodeJS.WriteStream;
 
-  it("are as many as it has, where they are enough for a picture", () => {
+  it("have the depth of the terminal, if that is enough for a picture", () => {
     expect([24, 8, 4, 1].map((depth) => colorDepth(terminal(true, depth), {}))).toEqual([24, 8, undefined, undefined]);
   });
 
-  it("are none in a file or a pipe, or with NO_COLOR", () => {
+  it("are not written to a file or a pipe, or with NO_COLOR", () => {
     expect(colorDepth(terminal(false, 24), {})).toBeUndefined();
     expect(colorDepth(terminal(true, 24), { NO_COLOR: "1" })).toBeUndefined();
     expect(colorDepth(terminal(true, 24), { NO_COLOR: "" })).toBe(24); // As no-color.org has it: only when not empty.

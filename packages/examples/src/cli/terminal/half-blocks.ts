@@ -10,8 +10,8 @@ export interface Pixels {
 export type ColorDepth = 8 | 24;
 
 /**
- * How many colours the terminal shows; undefined where none should be written: a file, a pipe, NO_COLOR, a plain
- * terminal.
+ * The colour depth of the terminal in bits. Undefined if no colours should be written: to a file or a pipe, with
+ * NO_COLOR, or on a terminal without colours.
  */
 export function colorDepth(
   stream: NodeJS.WriteStream = process.stdout,
@@ -23,8 +23,8 @@ export function colorDepth(
 }
 
 /**
- * The picture as text: each character is an upper half block, its own colour the upper pixel and its background the
- * lower, so that a pixel is about square. An odd last row has no background.
+ * The picture as text. Each character is an upper half block: its colour is the upper pixel, its background the lower
+ * one, so that pixels are about square. An odd last row has no background.
  */
 export function halfBlocks({ width, height, data }: Pixels, depth: ColorDepth): string {
   const pixel = (x: number, y: number) => data.subarray((y * width + x) * 3, (y * width + x) * 3 + 3);

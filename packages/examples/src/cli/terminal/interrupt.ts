@@ -1,8 +1,8 @@
 import { TrainingInterruptedError } from "@tfjs-diffusion/core/training";
 
 /**
- * Runs `body` with a signal that the first Ctrl-C (SIGINT) or SIGTERM aborts, so that training saves and
- * stops; a second one ends the process at once. Says how far training came and sets exit code 130 (143 for SIGTERM).
+ * Runs `body` with a signal that the first Ctrl-C (SIGINT) or SIGTERM aborts, so that training saves and stops; a
+ * second one ends the process at once. Prints how far training came and sets exit code 130 (143 for SIGTERM).
  *
  * @returns true when `body` ran to its end, false when it was interrupted
  */

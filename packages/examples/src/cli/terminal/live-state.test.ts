@@ -16,7 +16,7 @@ describe("What is typed while it draws", () => {
     expect(press([{ name: "backspace" }])).toEqual(START);
   });
 
-  it("takes a text that is pasted whole", () => expect(press([{ text: "a man" }])!.prompt).toBe("a man"));
+  it("accepts pasted text", () => expect(press([{ text: "a man" }])!.prompt).toBe("a man"));
 
   it("changes the noise by up and down and the steps by left and right, within their bounds", () => {
     expect(press([{ name: "up" }, { name: "up" }, { name: "down" }])!.seed).toBe(1);
@@ -39,7 +39,7 @@ describe("What is typed while it draws", () => {
 });
 
 describe("Work on the latest only", () => {
-  it("leaves out what was passed by while it was busy, and ends with the newest", async () => {
+  it("skips values that were replaced while it was busy, and ends with the newest", async () => {
     const done: number[] = [];
     let release = () => {};
     const worker = new LatestOnly<number>((value) => {
@@ -59,7 +59,7 @@ describe("Work on the latest only", () => {
     expect(done).toEqual([1, 4, 5]);
   });
 
-  it("tells those who wait when it fails, and can go on", async () => {
+  it("rejects for all who wait when it fails, and can go on", async () => {
     let fails = true;
     const worker = new LatestOnly<number>(() => (fails ? Promise.reject(new Error("no")) : Promise.resolve()));
     await expect(worker.push(1)).rejects.toThrow("no");

@@ -7,17 +7,17 @@ export interface LiveState {
 
 /** A key as Node's readline reports it. */
 export interface Key {
-  /** What it types. */
+  /** The text that it types. */
   text?: string;
   name?: string;
   ctrl?: boolean;
   meta?: boolean;
 }
 
-/** The most steps that a network needs which learned to draw in few. */
+/** The most steps that a few-step network needs. */
 export const MOST_STEPS = 8;
 
-/** The state after a key; undefined for one that ends it. A key that means nothing gives the same state. */
+/** The state after a key; undefined for a key that ends the command. A key without a meaning returns the same state. */
 export function afterKey(state: LiveState, { text, name, ctrl, meta }: Key): LiveState | undefined {
   if (name === "escape" || (ctrl && (name === "c" || name === "d"))) return undefined;
   if (name === "up") return { ...state, seed: state.seed + 1 };
@@ -32,7 +32,7 @@ export function afterKey(state: LiveState, { text, name, ctrl, meta }: Key): Liv
 }
 
 /**
- * Runs `work` on values as they come, one at a time. Of those that come while it is at work only the newest is kept.
+ * Runs `work` on values as they arrive, one at a time. Of the values that arrive meanwhile, only the newest is kept.
  */
 export class LatestOnly<T> {
   #next: { value: T } | undefined;
@@ -40,13 +40,13 @@ export class LatestOnly<T> {
 
   constructor(private readonly work: (value: T) => Promise<void>) {}
 
-  /** Has `value` worked on, now or next. Resolves, or rejects if the work fails, when nothing is left to do. */
+  /** Runs `work` on `value`, now or next. Resolves when nothing is left to do; rejects if the work fails. */
   push(value: T): Promise<void> {
     this.#next = { value };
     return (this.#running ??= this.#run().finally(() => (this.#running = undefined)));
   }
 
-  /** Resolves when no work is going on, whether it failed or not. */
+  /** Resolves when no work is running, whether it failed or not. */
   async idle(): Promise<void> {
     await this.#running?.catch(() => undefined);
   }

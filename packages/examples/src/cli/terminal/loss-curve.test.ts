@@ -12,7 +12,7 @@ describe("parseLog", () => {
     expect(parseLog("loss,step\r\n3,7\r\n")).toEqual([{ step: 7, loss: 3 }]);
   });
 
-  it("says which line is wrong, and that a file is no log", () => {
+  it("names the line that is wrong, and refuses a file that is not a log", () => {
     expect(() => parseLog(`${HEADER}\n1,0.5\n2,,\n`)).toThrow("Line 3 of the training log");
     expect(() => parseLog("<html>")).toThrow('no training log: its first line is "<html>"');
     expect(() => parseLog("")).toThrow(SyntaxError);

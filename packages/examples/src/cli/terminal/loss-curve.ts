@@ -28,9 +28,7 @@ export function parseLog(csv: string): LoggedStep[] {
   });
 }
 
-/**
- * At most `count` points, each the mean of neighbours: a file of 100,000 steps need not make a picture of as many dots.
- */
+/** At most `count` points, each the mean of neighbours, so that a long log does not become a huge SVG file. */
 export function thinned(rows: readonly LoggedStep[], count: number): LoggedStep[] {
   const size = Math.max(1, Math.ceil(rows.length / count));
   return Array.from({ length: Math.ceil(rows.length / size) }, (_, i) => {

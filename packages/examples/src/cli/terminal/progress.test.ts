@@ -40,7 +40,7 @@ describe("withProgress", () => {
     expect(text()).toContain("92/100");
   });
 
-  it("gives the terminal back after an exception and when the caller leaves, and shows nothing for no steps", async () => {
+  it("restores the terminal after an exception or an early stop, and shows nothing without steps", async () => {
     const { stream, text } = makeTerminal();
     const failing = async () => {
       for await (const _ of withProgress(makeSteps(1, 2, new Error("no more data")), { label: "A", total: 9, stream }));

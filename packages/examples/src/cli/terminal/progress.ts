@@ -5,8 +5,8 @@ import { Presets, SingleBar } from "cli-progress";
 const FRESH = 0.02;
 
 /**
- * Passes on the steps of a training and shows a bar with loss, speed and the time left; where the output is no
- * terminal, a line every ten seconds. It ends where the training ends, also when that is early or by an exception.
+ * Passes on the steps of a training and shows a bar with loss, speed and the time left, or a line every ten seconds if
+ * the output is not a terminal. It ends with the training, also if that stops early or throws.
  */
 export async function* withProgress(
   steps: AsyncIterable<TrainingStep>,
@@ -16,7 +16,7 @@ export async function* withProgress(
     {
       format: `${label} {bar} {value}/{total} | loss {loss} | {speed} pictures/s | {eta_formatted} left`,
       stream,
-      // Steps vary in time with whatever else the machine does: the time left is told from the last two hundred.
+      // The load of the machine changes the time of a step: the last two hundred steps estimate the time left.
       etaBuffer: 200,
       fps: 4,
       noTTYOutput: true,

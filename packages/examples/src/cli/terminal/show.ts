@@ -2,8 +2,8 @@ import * as tf from "@tensorflow/tfjs";
 import { type ColorDepth, type Pixels, colorDepth, halfBlocks } from "./half-blocks.js";
 
 /**
- * Prints the pictures under their prompts, as many beside each other as the terminal is wide; nothing at all where it
- * has no colours, or is narrower than a picture.
+ * Prints the pictures under their prompts, as many side by side as fit the terminal. Prints nothing if the terminal has
+ * no colours, or is narrower than a picture.
  *
  * @param images [prompts x count, H, W, 3] in [0, 1]
  */

@@ -3,7 +3,7 @@ export class Stopped extends Error {
   override name = "Stopped";
 }
 
-/** Work that Ctrl-C ends, by aborting its signal; pressed once more, Ctrl-C ends the program as ever. */
+/** Runs work that Ctrl-C stops by aborting its signal. A second Ctrl-C ends the program. */
 export async function untilStopped<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const abort = new AbortController();
   const stop = () => abort.abort(new Stopped());
