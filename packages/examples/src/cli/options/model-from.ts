@@ -3,8 +3,7 @@ import { fromCaller } from "./from-caller.js";
 import { shippedModel } from "./shipped.js";
 
 /**
- * A path is meant from where the command was called; what is no path there may be a model of ours, or a name on the
- * hub.
+ * The model that `text` names: a path relative to where the command was called, a shipped model, or a name on the hub.
  */
 export function modelFrom(text: string): string {
   const path = fromCaller(text);

@@ -90,7 +90,7 @@ export function ifGiven<T, A extends unknown[]>(
   return text === undefined ? undefined : read(option, text, ...rest);
 }
 
-/** The error for a value that is none. */
+/** The error for an invalid value. */
 export function wrong(option: string, text: string, expected: string): UsageError {
   return new UsageError(`--${option} ${text}: expected ${expected}.`);
 }

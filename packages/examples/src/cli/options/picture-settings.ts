@@ -41,12 +41,12 @@ export function pictureTexts(args: PictureArguments, { prompt, shape, ...drawn }
   return { [SETTINGS]: asciiJson(settings), Software: "tfjs-diffusion" };
 }
 
-/** The settings in a picture's file, as they lie there; undefined if it has none. */
+/** The settings in a picture's file, as they are stored; undefined if there are none. */
 export function settingsOf(png: Uint8Array): string | undefined {
   return pngTexts(png)[SETTINGS];
 }
 
-/** The same with a line for each setting, where they are ours; another program's as they are. */
+/** Settings with one line for each, if this program wrote them; another program's settings unchanged. */
 export function readableSettings(text: string): string {
   try {
     return JSON.stringify(JSON.parse(text), null, 2);

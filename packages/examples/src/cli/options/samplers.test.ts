@@ -21,7 +21,7 @@ describe("Samplers on the command line", () => {
     expect(samplerNamed("ddpm", own, { steps: 20 }).config._class_name).toBe("DDPMScheduler");
   });
 
-  it("are the model's own where none is named", () => {
+  it("default to the model's own", () => {
     expect(samplerNamed(undefined, own, { steps: 20 })).toBe(own);
   });
 

@@ -11,10 +11,7 @@ export interface ShippedModel {
   examples: readonly string[];
 }
 
-/**
- * The models that come with this repository, by their names on the command line; the first is drawn with if none is
- * named.
- */
+/** The models that come with this repository, by their names on the command line; the first is the default. */
 export const SHIPPED = {
   portraits: {
     words: () => captionWords("portraits"),
@@ -55,7 +52,7 @@ export function shippedFolder(name: ShippedName): string {
   return packagePath("weights", name);
 }
 
-/** The same for any text: undefined if it names none. */
+/** The folder of the shipped model that `text` names; undefined if there is no such model. */
 export function shippedModel(text: string): string | undefined {
   return SHIPPED_NAMES.includes(text as ShippedName) ? shippedFolder(text as ShippedName) : undefined;
 }

@@ -29,7 +29,7 @@ describe("Unknown words", () => {
     expect(describeUnknownWords([])).toBe("");
   });
 
-  it("are in none of the sentences we show as examples", () => {
+  it("do not occur in our example sentences", () => {
     for (const { examples, words } of Object.values(SHIPPED))
       expect(examples.flatMap((example) => unknownWords(example, words()))).toEqual([]);
   });
