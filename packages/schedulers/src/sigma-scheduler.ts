@@ -107,11 +107,8 @@ export abstract class SigmaScheduler<Config extends object> extends TrainedSched
   }
 
   /**
-   * The plan of a method in these coordinates.
-   *
-   * @param parts.sigmas the noise level before each step, and after the last
-   * @param parts.callSigmas the noise level of x before each call, where a step makes several; `sigmas` unless given
-   * @param parts.update the method: the next x, and what it needs of this call later
+   * The plan of a method in these coordinates: `sigmas` is the noise level before each step and after the last,
+   * `callSigmas` that of x before each call where a step makes several, `update` the method.
    */
   protected sigmaPlan({ callSigmas, ...parts }: SigmaPlanParts): Plan {
     const at = callSigmas ?? parts.sigmas;

@@ -158,6 +158,7 @@ export abstract class SolverScheduler<Config extends object> extends TrainedSche
     return use_karras_sigmas || use_lu_lambdas ? roundHalfEven(t) : t;
   }
 
+  /** Timestep of a noise level, between the trained ones. */
   protected fractionalTimestepOf(sigma: number): number {
     return timestepOf(sigma, this.#sigmas);
   }

@@ -6,6 +6,7 @@ import { endingOf } from "./formats/formats.js";
 
 /** The networks that a LoRA can change, by the names of a diffusers folder. */
 export const LORA_PARTS = ["unet", "text_encoder", "text_encoder_2"] as const;
+/** One of these networks. */
 export type LoraPart = (typeof LORA_PARTS)[number];
 
 /** What a tensor of a LoRA file is. */

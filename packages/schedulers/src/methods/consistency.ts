@@ -88,6 +88,7 @@ export class CMStochasticIterativeScheduler extends BaseScheduler<CMStochasticIt
     return sum([out, output], [skip, x]);
   }
 
+  /** The clean sample that an output implies for x; the caller owns it. */
   override predictX0(output: tf.Tensor, x: tf.Tensor, { sigma }: Level): tf.Tensor {
     return computed(this.#jump(output, x, sigma));
   }

@@ -114,6 +114,7 @@ abstract class EDMScheduler<Config extends object> extends BaseScheduler<Config>
     return sum([d ** 2 / (sigma ** 2 + d ** 2), x], [(sign * sigma * d) / Math.hypot(sigma, d), output]);
   }
 
+  /** The clean sample that an output implies for x; the caller owns it. */
   override predictX0(output: tf.Tensor, x: tf.Tensor, { sigma }: Level): tf.Tensor {
     return computed(this.#denoised(output, x, sigma));
   }

@@ -67,6 +67,7 @@ abstract class FlowMatchScheduler<Config extends object> extends BaseScheduler<C
     return { alpha: 1 - t / T, sigma: t / T };
   }
 
+  /** The clean sample that an output implies for x; the caller owns it. */
   override predictX0(output: tf.Tensor, x: tf.Tensor, level: Level): tf.Tensor {
     return predictX0("flow_prediction", output, x, level);
   }

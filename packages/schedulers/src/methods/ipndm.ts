@@ -40,6 +40,7 @@ export class IPNDMScheduler extends BaseScheduler<IPNDMConfig> {
     return { alpha: Math.cos((t * Math.PI) / 2), sigma: Math.sin((t * Math.PI) / 2) };
   }
 
+  /** The clean sample that an output implies for x; the caller owns it. */
   override predictX0(output: tf.Tensor, x: tf.Tensor, level: Level): tf.Tensor {
     return predictX0("v_prediction", output, x, level);
   }

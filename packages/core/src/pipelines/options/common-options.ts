@@ -63,6 +63,7 @@ export const COMMON_OPTIONS = {
   debug: boolean({ default: false }),
   /** Ends the work between two steps, with the signal's reason. */
   signal: withMethod<AbortSignal>("throwIfAborted", "an AbortSignal"),
+  /** Called after every step; see {@link CommonOptions}. */
   onStep: callback<(step: never) => unknown>(),
 };
 

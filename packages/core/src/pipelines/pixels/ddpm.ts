@@ -3,6 +3,7 @@ import { guide, keyedNoise, type Scheduler } from "@tfjs-diffusion/schedulers";
 import { toUnit } from "../../image/to-unit.js";
 import type { Denoiser } from "../../models/denoiser.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
+import type { OptionTable } from "../options/option.js";
 import { draw } from "../drawing/draw.js";
 import { FiniteWatch } from "../drawing/finite-watch.js";
 import { planDrawing } from "../drawing/plan-steps.js";
@@ -31,7 +32,9 @@ export interface DDPMParts {
  * from it only where the network has no classes.
  */
 export class DDPMPipeline implements Pipeline<DDPMOptions, DDPMStep> {
-  readonly options: typeof DDPM_OPTIONS = DDPM_OPTIONS;
+  readonly options: OptionTable = DDPM_OPTIONS;
+  /** The same, with the types of the values. */
+  protected readonly table: typeof DDPM_OPTIONS = DDPM_OPTIONS;
   /** What is assigned to a part takes effect at the next call; what does not fit is refused. */
   readonly parts: DDPMParts;
   /** The class that `savePretrained` writes to the folder's index. */
@@ -84,7 +87,7 @@ export class DDPMPipeline implements Pipeline<DDPMOptions, DDPMStep> {
   async *steps(options: DDPMOptions = {}): AsyncGenerator<DDPMStep, void, undefined> {
     const { unet } = this.parts;
     const network = { picture: pictureShape(unet), classLabels: unet.classLabels };
-    const checked = checkDDPM(options, this.options, network);
+    const checked = checkDDPM(options, this.table, network);
     const { latents, signal, labels, isGuided, eta, guidanceScale, guidanceRescale } = checked;
     const { scheduler = this.scheduler, noise = keyedNoise(checked.seed) } = checked;
     signal?.throwIfAborted();
@@ -118,7 +121,8 @@ export class DDPMPipeline implements Pipeline<DDPMOptions, DDPMStep> {
 
 /** The same from folders of diffusers' DDIMPipeline: 50 steps by default (Song et al. 2021). */
 export class DDIMPipeline extends DDPMPipeline {
-  override readonly options = DDIM_OPTIONS;
+  override readonly options: OptionTable = DDIM_OPTIONS;
+  protected override readonly table = DDIM_OPTIONS;
   protected override readonly className = "DDIMPipeline";
 }
 

@@ -3,6 +3,7 @@ import { guide, keyedNoise, type Scheduler } from "@tfjs-diffusion/schedulers";
 import { toUnit } from "../../image/to-unit.js";
 import type { CLIPTextModel, CLIPTextModelWithProjection } from "../../models/clip/clip-text-model.js";
 import type { ConditionalDenoiser } from "../../models/denoiser.js";
+import type { OptionTable } from "../options/option.js";
 import { FiniteWatch } from "../drawing/finite-watch.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import { draw } from "../drawing/draw.js";
@@ -47,7 +48,7 @@ const PARTS = {
  */
 export class PixelDiffusionPipeline implements Pipeline<PixelDiffusionOptions, PixelDiffusionStep> {
   readonly input = "text";
-  readonly options = PIXEL_DIFFUSION_OPTIONS;
+  readonly options: OptionTable = PIXEL_DIFFUSION_OPTIONS;
   /** What is assigned to a part takes effect at the next call; what does not fit is refused. */
   readonly parts: PixelDiffusionParts;
 

@@ -114,6 +114,7 @@ export const PROMPT_OPTIONS = {
   promptEmbeds: OWN_OPTIONS.promptEmbeds,
   negativePromptEmbeds: OWN_OPTIONS.negativePromptEmbeds,
 };
+/** What is drawn and what is drawn away from, as words or as their states. */
 export type PromptOptions = Pick<StableDiffusionOptions, keyof typeof PROMPT_OPTIONS>;
 
 /** {@link StableDiffusionOptions}, each checked by itself, with their defaults. */

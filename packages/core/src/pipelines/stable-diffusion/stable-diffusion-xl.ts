@@ -8,6 +8,7 @@ import type { ConditionalDenoiser } from "../../models/denoiser.js";
 import { CLIPTokenizer } from "../../text/tokenizer.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import type { BytesFrom } from "../../weights/open-bytes.js";
+import type { OptionTable } from "../options/option.js";
 import { PipelinePartsError } from "../options/errors.js";
 import { readOptions } from "../options/read-options.js";
 import { type Condition, LatentPipeline, type LatentPipelineParts, type PromptStates } from "./latent-pipeline.js";
@@ -105,7 +106,7 @@ export class StableDiffusionXLPipeline extends LatentPipeline<
   CheckedXLOptions
 > {
   readonly loras: LoraSet;
-  readonly options = STABLE_DIFFUSION_XL_OPTIONS;
+  readonly options: OptionTable = STABLE_DIFFUSION_XL_OPTIONS;
 
   /** @throws PipelinePartsError if the parts do not fit */
   constructor(parts: StableDiffusionXLParts) {

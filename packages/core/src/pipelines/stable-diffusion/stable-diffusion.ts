@@ -9,6 +9,7 @@ import type { ConditionalDenoiser } from "../../models/denoiser.js";
 import { CLIPTokenizer } from "../../text/tokenizer.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import type { BytesFrom } from "../../weights/open-bytes.js";
+import type { OptionTable } from "../options/option.js";
 import { readOptions } from "../options/read-options.js";
 import { type Condition, LatentPipeline, type LatentPipelineParts, type PromptStates } from "./latent-pipeline.js";
 import type { PartRequirement } from "../files/model-index.js";
@@ -92,7 +93,7 @@ export class StableDiffusionPipeline extends LatentPipeline<
   CheckedOptions
 > {
   readonly loras: LoraSet;
-  readonly options = STABLE_DIFFUSION_OPTIONS;
+  readonly options: OptionTable = STABLE_DIFFUSION_OPTIONS;
 
   /**
    * The scheduler's `steps_offset` and `clip_sample` become 1 and false, as the published models need them and

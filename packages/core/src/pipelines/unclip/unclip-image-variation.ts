@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import type { CLIPVisionModelWithProjection } from "../../models/clip/clip-vision-model.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
+import type { OptionTable } from "../options/option.js";
 import { needsGuidance } from "../drawing/guidance.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
 import { repeatRows } from "../stable-diffusion/text-conditioning.js";
@@ -44,7 +45,7 @@ export class UnCLIPImageVariationPipeline extends UnCLIPDrawingPipeline<
   UnCLIPImageVariationOptions
 > {
   readonly input = "image";
-  readonly options = UNCLIP_IMAGE_VARIATION_OPTIONS;
+  readonly options: OptionTable = UNCLIP_IMAGE_VARIATION_OPTIONS;
 
   /** @throws PipelinePartsError if the parts do not fit each other */
   constructor(parts: UnCLIPImageVariationParts) {

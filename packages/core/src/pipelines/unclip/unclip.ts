@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import type { PriorTransformer } from "../../models/clip/prior-transformer.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
+import type { OptionTable } from "../options/option.js";
 import { needsGuidance } from "../drawing/guidance.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
 import { FiniteWatch } from "../drawing/finite-watch.js";
@@ -40,7 +41,7 @@ const PARTS = {
  */
 export class UnCLIPPipeline extends UnCLIPDrawingPipeline<UnCLIPParts, UnCLIPOptions> {
   readonly input = "text";
-  readonly options = UNCLIP_OPTIONS;
+  readonly options: OptionTable = UNCLIP_OPTIONS;
 
   /** @throws PipelinePartsError if the parts do not fit each other */
   constructor(parts: UnCLIPParts) {
