@@ -95,7 +95,7 @@ describe("DDPMPipeline", () => {
       });
       const opened = (await openPipeline(at)) as DDPMPipeline;
       expect(opened.constructor).toBe(Class);
-      expect([opened.input, opened.options.numInferenceSteps.default]).toEqual([
+      expect([opened.input, opened.options.numInferenceSteps!.default]).toEqual([
         "nothing",
         Class === DDIMPipeline ? 50 : 1000,
       ]);

@@ -119,7 +119,7 @@ export abstract class LatentPipeline<
   /** @throws PipelineOptionError before any work */
   protected abstract check(given: O): C;
 
-  /** {@link fitOptions} for the networks of this pipeline. */
+  /** `fitOptions` for the networks of this pipeline. */
   protected fit(given: O, options: Parameters<typeof fitOptions>[1]): FittedOptions {
     return fitOptions(given, options, this.#sizes());
   }
