@@ -163,6 +163,8 @@ describe("DiffEdit", () => {
         /^sigmas: \[9,0\]; expected nothing: inversion takes evenly spaced steps only/,
       ],
       [draw({ latents: imageLatents[0] } as object), /^latents: .*; give imageLatents/],
+      [look({ scheduler: edit.inverseScheduler }), /^scheduler: DDIMInverseScheduler goes from pictures to noise/],
+      [draw({ scheduler: edit.inverseScheduler }), /^scheduler: DDIMInverseScheduler goes from pictures to noise/],
       [draw({ width: 8 } as object), /^width: 8; expected nothing: the edited picture has the size of image/],
     ];
     for (const [work, message] of wrong) {
