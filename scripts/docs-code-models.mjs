@@ -1,10 +1,12 @@
-import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { encodePng } from "../packages/core/src/image/png/encode-png.js";
 import { StableDiffusionXLPipeline } from "../packages/core/src/pipelines/stable-diffusion/stable-diffusion-xl.js";
 import {
   tinyRefinerUNet,
+  writeTinyControlNet,
+  writeTinySingleFile,
   writeTinyStableDiffusion,
   writeTinyStableDiffusionXL,
 } from "../packages/core/src/testing/stable-diffusion.js";
@@ -23,11 +25,11 @@ export async function writeDocumentedFiles(folder) {
   mkdirSync(models);
   symlinkSync(join(root, "packages", "examples", "weights", "portraits"), join(models, "portraits"), "junction");
   await writeTinyStableDiffusion(join(models, "sd-v1-5"));
+  await writeTinyControlNet(join(models, "control_v11p_sd15_canny"));
+  renameSync(await writeTinySingleFile(folder), join(folder, "sd-v1-5.safetensors"));
   await writeTinyUnCLIP(join(models, "karlo-image-variations"), "variation");
   await writeTinySDXL(join(models, "sdxl-base"), join(models, "sdxl-refiner"));
   for (const [from, to] of [
-    ["tiny-sd-controlnet", "models/control_v11p_sd15_canny"],
-    ["tiny-sd-single-file/tiny-sd.fp16.safetensors", "sd-v1-5.safetensors"],
     ["lora/peft/pytorch_lora_weights.safetensors", "style.safetensors"],
     ["lora/kohya/pytorch_lora_weights.safetensors", "detail.safetensors"],
     ["textual_inversion/learned_embeds.safetensors", "learned_embeds.safetensors"],

@@ -8,15 +8,15 @@ import { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip/clip-
 import { loadModel } from "../models/load-model.js";
 import { useTestBackend } from "../testing/backend.js";
 import { fixturePath } from "../testing/fixture.js";
-import { writeTinyStableDiffusion } from "../testing/stable-diffusion.js";
+import { writeTinySingleFile, writeTinyStableDiffusion } from "../testing/stable-diffusion.js";
 import { openSafetensors } from "../weights/safetensors.js";
 import { folderToSingleFile } from "./convert-to-file.js";
 import { convertFolder } from "./convert-folder.js";
 import { singleFileToFolder } from "./convert-to-folder.js";
 import { inspectCheckpoint } from "./inspect.js";
 
-const FILE = fixturePath("tiny-sd-single-file/tiny-sd.fp16.safetensors");
 let folder: string;
+let singleFile: string;
 let tiny: string;
 
 beforeAll(async () => {
@@ -24,6 +24,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "convert "));
   tiny = join(folder, "tiny");
   await writeTinyStableDiffusion(tiny);
+  singleFile = await writeTinySingleFile(folder);
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -43,7 +44,7 @@ describe("A single file as a folder", () => {
   it("has the tensors of diffusers' own folder, bit for bit, and needs no memory for them", async () => {
     const before = tf.memory().numTensors;
     const out = join(folder, "out");
-    await singleFileToFolder(FILE, out, { config: tiny, variant: "fp16", predictionType: "v_prediction" });
+    await singleFileToFolder(singleFile, out, { config: tiny, variant: "fp16", predictionType: "v_prediction" });
     expect(tf.memory().numTensors).toBe(before);
     for (const name of NETWORKS)
       expect(await contents(join(out, `${name}.fp16.safetensors`))).toEqual(
@@ -58,13 +59,13 @@ describe("A single file as a folder", () => {
 
   it("needs a vocabulary, and fitting sizes, before anything is written", async () => {
     const out = join(folder, "none");
-    await expect(singleFileToFolder(FILE, out)).rejects.toThrow("these are not the weights of this network");
+    await expect(singleFileToFolder(singleFile, out)).rejects.toThrow("these are not the weights of this network");
     const config = join(folder, "no tokenizer");
     for (const part of ["unet", "vae", "text_encoder"]) {
       mkdirSync(join(config, part), { recursive: true });
       writeFileSync(join(config, part, "config.json"), readFileSync(join(tiny, part, "config.json")));
     }
-    await expect(singleFileToFolder(FILE, out, { config })).rejects.toThrow("tokenizer");
+    await expect(singleFileToFolder(singleFile, out, { config })).rejects.toThrow("tokenizer");
     expect(existsSync(out)).toBe(false);
   });
 });
@@ -73,7 +74,7 @@ describe("A folder as a single file", () => {
   it("has the tensors of the file that was made with the first code's names, bit for bit", async () => {
     const path = join(folder, "made.safetensors");
     await folderToSingleFile(tiny, path, { variant: "fp16" });
-    const expected = await contents(FILE);
+    const expected = await contents(singleFile);
     for (const name of expected.keys()) if (/position_ids|^betas|^alphas_cumprod/.test(name)) expected.delete(name);
     expect(await contents(path)).toEqual(expected);
     expect((await inspectCheckpoint(path)).prediction).toMatchObject({ type: "epsilon", certainty: "stated" });

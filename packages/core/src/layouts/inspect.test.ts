@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { fixturePath } from "../testing/fixture.js";
 import { writeShardedUnet } from "../testing/sharded-unet.js";
-import { writeTinyStableDiffusion } from "../testing/stable-diffusion.js";
+import { writeTinySingleFile, writeTinyStableDiffusion } from "../testing/stable-diffusion.js";
 import { openSafetensors } from "../weights/safetensors.js";
 import { encodeSafetensors } from "../weights/write-safetensors.js";
 import { inspectCheckpoint } from "./inspect.js";
@@ -105,7 +105,7 @@ describe("Inspecting a checkpoint", () => {
       ["unet (averaged)", 1],
     ]);
     expect(notes).toEqual(["It also holds averaged weights of the UNet."]);
-    const tiny = await inspectCheckpoint(fixturePath("tiny-sd-single-file/tiny-sd.fp16.safetensors"));
+    const tiny = await inspectCheckpoint(await writeTinySingleFile(folder));
     const unet = tiny.parts.find(({ name }) => name === "unet")!;
     expect(unet.dtypes).toEqual({ F16: unet.parameters });
     expect(unet.bytes).toBe(2 * unet.parameters);

@@ -9,7 +9,7 @@ import { loadModel } from "../models/load-model.js";
 import type { Model } from "../models/model.js";
 import { StableDiffusionPipeline } from "../pipelines/stable-diffusion/stable-diffusion.js";
 import { fixturePath } from "../testing/fixture.js";
-import { writeTinyStableDiffusion } from "../testing/stable-diffusion.js";
+import { writeTinySingleFile, writeTinyStableDiffusion } from "../testing/stable-diffusion.js";
 import { openSafetensors } from "../weights/safetensors.js";
 import { writeSafetensors } from "../weights/write-safetensors.js";
 import { checkpointFamily } from "./families.js";
@@ -18,13 +18,14 @@ import { ldmUnetName, ldmVaeName } from "../weights/ldm-names.js";
 import { openClipPiece } from "./open-clip.js";
 import { loadSingleFile } from "./single-file.js";
 
-const FILE = fixturePath("tiny-sd-single-file/tiny-sd.fp16.safetensors");
 let folder: string;
+let singleFile: string;
 
 beforeAll(async () => {
   await useBackend("wasm");
   folder = mkdtempSync(join(tmpdir(), "layouts "));
   await writeTinyStableDiffusion(folder);
+  singleFile = await writeTinySingleFile(folder);
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -137,7 +138,7 @@ describe("A view of a file", () => {
 
 describe("A checkpoint that is one file", () => {
   it("holds the very weights of the folder's fp16 variant", async () => {
-    const { family, unet, vae, textEncoders } = await loadSingleFile(FILE, { config: folder });
+    const { family, unet, vae, textEncoders } = await loadSingleFile(singleFile, { config: folder });
     expect(family).toBe("sd1");
     for (const [part, model] of [["unet", unet], ["vae", vae], ...textEncoders] as [string, Model][]) {
       const expected = await loadModel(join(folder, part), { variant: "fp16" });
@@ -156,7 +157,7 @@ describe("A checkpoint that is one file", () => {
     const before = tf.memory().numTensors;
     const drawn: number[][] = [];
     for (const [from, opening] of [
-      [FILE, { config: folder }],
+      [singleFile, { config: folder }],
       [folder, { variant: "fp16" }],
     ] as const) {
       const pipeline = await StableDiffusionPipeline.fromPretrained(from, opening);
@@ -172,14 +173,18 @@ describe("A checkpoint that is one file", () => {
   it("is refused whole, with all that does not fit, before anything is allocated", async () => {
     const before = tf.memory().numTensors;
     // Without the folder's configs the published sizes are expected, which the tiny model has not.
-    await expect(loadSingleFile(FILE)).rejects.toThrow("these are not the weights of this network");
-    await expect(loadSingleFile(FILE, { config: folder, ema: true })).rejects.toThrow("holds no averaged weights");
-    await expect(StableDiffusionPipeline.fromPretrained(FILE)).rejects.toThrow("a single file holds no vocabulary");
+    await expect(loadSingleFile(singleFile)).rejects.toThrow("these are not the weights of this network");
+    await expect(loadSingleFile(singleFile, { config: folder, ema: true })).rejects.toThrow(
+      "holds no averaged weights",
+    );
+    await expect(StableDiffusionPipeline.fromPretrained(singleFile)).rejects.toThrow(
+      "a single file holds no vocabulary",
+    );
     expect(tf.memory().numTensors).toBe(before);
   });
 
   it("reads the averaged weights where it is asked to", async () => {
-    const file = await openSafetensors(FILE);
+    const file = await openSafetensors(singleFile);
     const tensors = new Map<string, object>();
     for (const [name, { dtype, shape }] of file.tensors) {
       if (dtype === "I64") continue;
@@ -203,7 +208,7 @@ describe("A checkpoint that is one file", () => {
   });
 
   it("may call its text encoder's tensors without text_model, as other programs did in 2022", async () => {
-    const file = await openSafetensors(FILE);
+    const file = await openSafetensors(singleFile);
     const tensors = new Map<string, object>();
     for (const [name, { dtype, shape }] of file.tensors) {
       if (dtype === "I64") continue;
@@ -214,7 +219,7 @@ describe("A checkpoint that is one file", () => {
     const path = join(folder, "bare.safetensors");
     await writeSafetensors(path, tensors as never);
     const [usual, bare] = [
-      await loadSingleFile(FILE, { config: folder }),
+      await loadSingleFile(singleFile, { config: folder }),
       await loadSingleFile(path, { config: folder }),
     ];
     const last = ({ textEncoders }: typeof bare) =>

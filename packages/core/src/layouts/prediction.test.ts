@@ -4,8 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { StableDiffusionPipeline } from "../pipelines/stable-diffusion/stable-diffusion.js";
 import { useTestBackend } from "../testing/backend.js";
-import { fixturePath } from "../testing/fixture.js";
-import { writeTinyStableDiffusion } from "../testing/stable-diffusion.js";
+import { writeTinySingleFile, writeTinyStableDiffusion } from "../testing/stable-diffusion.js";
 import { openSafetensors } from "../weights/safetensors.js";
 import { encodeSafetensors, type TensorToWrite } from "../weights/write-safetensors.js";
 import { singleFileParts, type SingleFileOptions } from "./single-file.js";
@@ -60,7 +59,7 @@ describe("What a single file's network predicts", () => {
     afterAll(() => rmSync(folder, { recursive: true }));
 
     it("is in its scheduler's config", async () => {
-      const file = await openSafetensors(fixturePath("tiny-sd-single-file/tiny-sd.fp16.safetensors"));
+      const file = await openSafetensors(await writeTinySingleFile(folder));
       const tensors = new Map<string, TensorToWrite>();
       for (const [name, { dtype, shape }] of file.tensors)
         tensors.set(name, { dtype, shape, data: await file.read(name) });

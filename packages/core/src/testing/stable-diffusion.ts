@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import * as tf from "@tensorflow/tfjs";
 import { AutoencoderKL } from "../models/autoencoder/autoencoder-kl.js";
@@ -31,17 +31,63 @@ const HALF_PRECISION = {
   "vae/diffusion_pytorch_model": "4184fe2f8881e00e2de046d4b207c84608d65a533189ab3aa6c87812fdeaa83f",
 };
 
-/** Writes a file's fp16 variant beside it: its weights are stored once, and the bytes are compared by their hash. */
+/** Writes a file's fp16 variant beside it: its weights are stored once. */
 async function writeHalf(path: string, hash: string): Promise<void> {
-  const file = await openSafetensors(`${path}.safetensors`);
+  await writeAsItWas(`${path}.fp16.safetensors`, await readTensors(`${path}.safetensors`, "F16"), hash);
+}
+
+/**
+ * Puts the tiny Stable Diffusion together as one file of half precision, as the first code's checkpoints are, in
+ * `folder`, and returns its path. Of the file, only what the weights of diffusers' folder do not hold is stored.
+ */
+export async function writeTinySingleFile(folder: string): Promise<string> {
+  const from = fixturePath("tiny-sd-single-file");
+  const names = JSON.parse(await readFile(join(from, "names.json"), "utf8")) as Record<string, Record<string, string>>;
+  const tensors = await readTensors(join(from, "own.safetensors"));
+  for (const path of Object.keys(HALF_PRECISION)) {
+    const weights = await readTensors(fixturePath(`tiny-stable-diffusion/${path}.safetensors`), "F16");
+    for (const [name, source] of Object.entries(names[dirname(path)]!)) {
+      const { shape, ...weight } = weights.get(source)!;
+      // The first code's autoencoder attends with convolutions of 1 x 1.
+      const isConvolution = /attn_1\.(q|k|v|proj_out)\.weight$/.test(name);
+      tensors.set(name, { ...weight, shape: isConvolution ? [...shape, 1, 1] : shape });
+    }
+  }
+  const path = join(folder, "tiny-sd.fp16.safetensors");
+  await writeAsItWas(path, tensors, "541e1be5ac2bd32af1adc03f794ce72ad51e58d353dd52b1dcb7350ec9894af9");
+  return path;
+}
+
+/** Puts the ControlNet of the tiny Stable Diffusion together in `folder`; most of its weights are the UNet's. */
+export async function writeTinyControlNet(folder: string): Promise<void> {
+  const from = fixturePath("tiny-sd-controlnet");
+  await mkdir(folder, { recursive: true });
+  await cp(join(from, "config.json"), join(folder, "config.json"));
+  const tensors = await readTensors(join(from, "own.safetensors"));
+  const unet = await readTensors(fixturePath("tiny-stable-diffusion/unet/diffusion_pytorch_model.safetensors"));
+  for (const [name, weight] of unet) if (!/^(up_blocks|conv_norm_out|conv_out)\./.test(name)) tensors.set(name, weight);
+  const path = join(folder, "diffusion_pytorch_model.safetensors");
+  await writeAsItWas(path, tensors, "4f36b0d3ac4c71de6f45eb7ca0a53dd69485fb41d6609a514bb84d15ddd2af53");
+}
+
+/** A file's tensors, rounded if a dtype is given. */
+async function readTensors(path: string, rounded?: "F16"): Promise<Map<string, TensorToWrite>> {
+  const file = await openSafetensors(path);
   const tensors = new Map<string, TensorToWrite>();
-  for (const [name, { shape }] of file.tensors) tensors.set(name, { dtype: "F16", shape, data: await file.read(name) });
+  for (const [name, { dtype, shape }] of file.tensors) {
+    tensors.set(name, { dtype: rounded ?? dtype, shape, data: await file.read(name) });
+  }
   await file.close();
-  await writeSafetensors(`${path}.fp16.safetensors`, tensors, { format: "pt" });
+  return tensors;
+}
+
+/** Writes a file that was stored once, and compares it, by its SHA-256, with the original. */
+async function writeAsItWas(path: string, tensors: Map<string, TensorToWrite>, hash: string): Promise<void> {
+  await writeSafetensors(path, tensors, { format: "pt" });
   const written = createHash("sha256")
-    .update(await readFile(`${path}.fp16.safetensors`))
+    .update(await readFile(path))
     .digest("hex");
-  if (written !== hash) throw new Error(`${path}.fp16.safetensors: these are not the bytes that diffusers wrote.`);
+  if (written !== hash) throw new Error(`${path}: these are not the bytes of the original file.`);
 }
 
 /** Puts the tiny Stable Diffusion XL of the fixtures together in `folder`. */

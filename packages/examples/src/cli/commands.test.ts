@@ -7,7 +7,12 @@ import * as tf from "@tensorflow/tfjs";
 import { decodePng, encodePng, StableDiffusionPipeline, UnCLIPPipeline } from "@tfjs-diffusion/core";
 import { pngTexts } from "@tfjs-diffusion/core/image";
 import { inspectCheckpoint } from "@tfjs-diffusion/core/layouts";
-import { writeTinyStableDiffusion, writeTinyStableDiffusionXL } from "../../../core/src/testing/stable-diffusion.js";
+import {
+  writeTinyControlNet,
+  writeTinySingleFile,
+  writeTinyStableDiffusion,
+  writeTinyStableDiffusionXL,
+} from "../../../core/src/testing/stable-diffusion.js";
 import { writeTinyUnCLIP } from "../../../core/src/testing/unclip.js";
 import { FakeHub } from "../../../core/src/hub/testing/fake-hub.js";
 import { packagePath } from "../package-folder.js";
@@ -15,11 +20,12 @@ import { samplerNamed } from "./options/samplers.js";
 import { runCommand } from "./run-command.js";
 
 const fixture = (path: string) => fileURLToPath(new URL(`../../../core/fixtures/${path}`, import.meta.url));
-const SINGLE_FILE = fixture("tiny-sd-single-file/tiny-sd.fp16.safetensors");
 
 let folder: string;
 let sd: string;
 let xl: string;
+let singleFile: string;
+let controlNet: string;
 let out: string;
 let said: string[];
 let complained: string[];
@@ -30,6 +36,9 @@ beforeAll(async () => {
   xl = join(folder, "xl");
   await writeTinyStableDiffusion(sd);
   await writeTinyStableDiffusionXL(xl);
+  singleFile = await writeTinySingleFile(folder);
+  controlNet = join(folder, "controlnet");
+  await writeTinyControlNet(controlNet);
 });
 afterAll(() => rm(folder, { recursive: true }));
 beforeEach(async () => {
@@ -134,7 +143,7 @@ describe("diffusion generate", () => {
   });
 
   it("takes a single file, with the configs and the vocabulary of a folder, and draws as with that folder's fp16", async () => {
-    await expectDone(draw("generate", SINGLE_FILE, "a hat", "--config", sd, "--sampler", "euler-discrete"));
+    await expectDone(draw("generate", singleFile, "a hat", "--config", sd, "--sampler", "euler-discrete"));
     const [fromFile] = await pictures();
     expect(fromFile!.settings).toMatchObject({ sampler: "EulerDiscreteScheduler", config: sd });
     await expectDone(draw("generate", sd, "a hat", "--variant", "fp16", "--sampler", "euler-discrete"));
@@ -230,7 +239,7 @@ describe("diffusion generate", () => {
   it("mixes LoRAs in, teaches words and follows a ControlNet", async () => {
     const edges = await writePicture("edges.png", 40, 24, (y) => y % 2);
     const lora = fixture("lora/peft/pytorch_lora_weights.safetensors");
-    const control = ["--controlnet", fixture("tiny-sd-controlnet"), "--control-image", edges, "--control-scale", "0.5"];
+    const control = ["--controlnet", controlNet, "--control-image", edges, "--control-scale", "0.5"];
     const word = fixture("textual_inversion/learned_embeds.safetensors");
     const size = ["--width", "32", "--height", "32"];
     const drawn: number[][] = [];
@@ -346,14 +355,14 @@ describe("diffusion edit", () => {
 describe("diffusion convert", () => {
   it("makes a folder of a single file, and a file of that, with the same numbers", async () => {
     const [copy, file] = [join(out, "copy"), join(out, "copy.safetensors")];
-    await expectDone(runCommand(["convert", SINGLE_FILE, copy, "--config", sd, "--tokenizer", join(sd, "tokenizer")]));
+    await expectDone(runCommand(["convert", singleFile, copy, "--config", sd, "--tokenizer", join(sd, "tokenizer")]));
     await expectDone(runCommand(["convert", copy, file]));
     const totals = async (path: string) =>
       (await inspectCheckpoint(path)).parts
         .filter(({ name }) => /^(unet|vae|text_encoder)$/.test(name))
         // Beside the numbers a published text encoder counts its positions.
         .map(({ name, dtypes }) => [name, dtypes.F16]);
-    expect(await totals(file)).toEqual(await totals(SINGLE_FILE));
+    expect(await totals(file)).toEqual(await totals(singleFile));
     expect(await totals(file)).toHaveLength(3);
     await expectDone(draw("generate", copy, "a hat"));
   });
@@ -380,7 +389,7 @@ describe("diffusion convert", () => {
     for (const [from, to, ...options] of [
       [sd, targets[0]!, "--dtype", "fp16"],
       [sd, targets[1]!],
-      [SINGLE_FILE, targets[0]!, "--config", sd],
+      [singleFile, targets[0]!, "--config", sd],
     ] as [string, string, ...string[]][]) {
       const press = setImmediate(() => process.emit("SIGINT"));
       expect(await runCommand(["convert", from, to, ...options])).toBe(130);
@@ -391,9 +400,9 @@ describe("diffusion convert", () => {
   });
 
   it("does not write over what is there, nor from file to file", async () => {
-    expect(await runCommand(["convert", SINGLE_FILE, sd])).toBe(2);
+    expect(await runCommand(["convert", singleFile, sd])).toBe(2);
     expect(complained.pop()).toMatch(/is there already. Give another place, or --force/);
-    expect(await runCommand(["convert", SINGLE_FILE, join(out, "b.safetensors")])).toBe(2);
+    expect(await runCommand(["convert", singleFile, join(out, "b.safetensors")])).toBe(2);
     expect(await runCommand(["convert", join(out, "nowhere"), join(out, "c.safetensors")])).toBe(1);
     expect(await runCommand(["convert", sd, join(out, "d.ckpt")])).toBe(2);
     expect(complained.pop()).toMatch(/would be a pickle/);

@@ -11,7 +11,11 @@ import type { UNet2DModel } from "../../models/unet/unet-2d.js";
 import type { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
 import { useTestBackend } from "../../testing/backend.js";
 import { fixturePath } from "../../testing/fixture.js";
-import { writeTinyStableDiffusion, writeTinyStableDiffusionXL } from "../../testing/stable-diffusion.js";
+import {
+  writeTinySingleFile,
+  writeTinyStableDiffusion,
+  writeTinyStableDiffusionXL,
+} from "../../testing/stable-diffusion.js";
 import { tinyTextToImage } from "../../testing/tiny-text-to-image.js";
 import { writeTinyUnCLIP } from "../../testing/unclip.js";
 import { CLIPTokenizer } from "../../text/tokenizer.js";
@@ -191,7 +195,7 @@ describe("A pipeline by its name on the hub", () => {
 describe("What a single file lacks, by a name on the hub", () => {
   it("is taken from there: configs and vocabulary, and no weights", async () => {
     await serve(join(tiny, "sd"));
-    const file = fixturePath("tiny-sd-single-file/tiny-sd.fp16.safetensors");
+    const file = await writeTinySingleFile(tiny);
     const pipeline = await StableDiffusionPipeline.fromPretrained(file, { config: "owner/name" });
     expect(weights()).toEqual([]);
     expect(pipeline.parts.tokenizer.encode("a hat")).toHaveLength(77);

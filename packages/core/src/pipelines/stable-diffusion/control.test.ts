@@ -9,7 +9,7 @@ import { ControlNetModel } from "../../models/unet/controlnet.js";
 import { loadModel } from "../../models/load-model.js";
 import { useTestBackend } from "../../testing/backend.js";
 import { above, fixturePath, Golden } from "../../testing/fixture.js";
-import { writeTinyStableDiffusion } from "../../testing/stable-diffusion.js";
+import { writeTinyControlNet, writeTinyStableDiffusion } from "../../testing/stable-diffusion.js";
 import type { Control } from "./control.js";
 import { StableDiffusionPipeline } from "./stable-diffusion.js";
 
@@ -30,7 +30,8 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "control "));
   await writeTinyStableDiffusion(folder);
   pipeline = await StableDiffusionPipeline.fromPretrained(folder);
-  model = (await loadModel(fixturePath("tiny-sd-controlnet"))) as ControlNetModel;
+  await writeTinyControlNet(join(folder, "controlnet"));
+  model = (await loadModel(join(folder, "controlnet"))) as ControlNetModel;
   golden = await Golden.read("tiny-sd-controlnet");
 });
 afterAll(() => {
