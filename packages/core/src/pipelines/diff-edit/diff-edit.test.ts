@@ -210,6 +210,9 @@ describe("DiffEdit", () => {
       expect(tf.memory().numTensors).toBe(count);
     }
     await expect(all({ signal: AbortSignal.abort(new Error("before")) })).rejects.toThrow("before");
+    const onStep = () => Promise.reject(new Error("mine"));
+    await expect(edit.invert({ ...FEW, ...SOURCE, image, onStep })).rejects.toThrow("mine");
+    expect(tf.memory().numTensors).toBe(count);
     for await (const { preview } of edit.inversionSteps({ ...FEW, ...SOURCE, image })) {
       preview().dispose();
       break;
