@@ -11,6 +11,8 @@ export type { StableDiffusionFileOptions } from "./files/pipeline-file.js";
 export type { Control } from "./stable-diffusion/control.js";
 export { type Borders, outpaintCanvas, pasteBack } from "./stable-diffusion/inpainting.js";
 export type { LatentPipelineParts, PromptStates } from "./stable-diffusion/latent-pipeline.js";
+/** The table of the options that the command line offers. */
+export { STABLE_DIFFUSION_OPTIONS } from "./stable-diffusion/stable-diffusion-options.js";
 export type {
   PromptOptions,
   StableDiffusionOptions,

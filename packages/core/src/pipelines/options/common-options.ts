@@ -39,7 +39,8 @@ export const COMMON_OPTIONS = {
   /** The same seed draws the same pictures on every backend, but for rounding. Default 0, a seed like any other. */
   seed: whole(0, {
     default: 0,
-    flag: { usage: "--seed N", help: "the same seed draws the same picture" },
+    // The command line draws up to 1000 pictures, each with the next seed.
+    flag: { usage: "--seed N", help: "the same seed draws the same picture", most: Number.MAX_SAFE_INTEGER - 1000 },
   }),
   /** Where random numbers come from. Default `keyedNoise(seed)`. */
   noise: withMethod<NoiseSource>("normal", "a source of noise, such as keyedNoise(0) gives"),

@@ -27,6 +27,8 @@ export interface Flag {
   readonly help: string;
   /** The value that its text means; left out for a flag that is given without a text, and means true. */
   readonly read?: (text: string) => unknown;
+  /** What its text must be, as errors say it; default: as for the option. */
+  readonly expected?: string;
   /** The largest number that makes sense on a command line, where the library itself has no limit. */
   readonly most?: number;
 }
@@ -55,19 +57,21 @@ export interface OptionDetails<T> {
 /** A whole number, `least` or more. */
 export function whole<M extends OptionDetails<number>>(least: number, more?: M) {
   const fits = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= least;
-  return option(`a whole number, ${least} or more`, fits, withReader(more, toNumber));
+  const most = more?.flag?.most ?? Number.MAX_SAFE_INTEGER;
+  const asText = { read: toNumber, expected: `a whole number from ${least} to ${most}` };
+  return option(`a whole number, ${least} or more`, fits, withReader(more, asText));
 }
 
 /** Any finite number; `expected` says more of it. */
 export function finite<M extends OptionDetails<number>>(expected: string, more?: M) {
   const fits = (value: unknown): value is number => Number.isFinite(value);
-  return option(expected, fits, withReader(more, toNumber));
+  return option(expected, fits, withReader(more, { read: toNumber, expected: "a number" }));
 }
 
 /** A number from `least` to `most`. */
 export function between<M extends OptionDetails<number>>(least: number, most: number, more?: M) {
   const fits = (value: unknown): value is number => typeof value === "number" && value >= least && value <= most;
-  return option(`a number from ${least} to ${most}`, fits, withReader(more, toNumber));
+  return option(`a number from ${least} to ${most}`, fits, withReader(more, { read: toNumber }));
 }
 
 /** Numbers, one or more; written on a command line with commas between them. */
@@ -75,7 +79,7 @@ export function numbers<M extends OptionDetails<readonly number[]>>(more?: M) {
   const fits = (value: unknown): value is readonly number[] =>
     Array.isArray(value) && value.length > 0 && value.every((number) => Number.isFinite(number));
   const read = (text: string) => text.split(",").map(toNumber);
-  return option("a list of numbers", fits, withReader(more, read));
+  return option("a list of numbers", fits, withReader(more, { read, expected: "numbers with commas between them" }));
 }
 
 /** True or false. */
@@ -89,7 +93,7 @@ export function text<M extends OptionDetails<string | string[]>>(more?: M) {
     const list: unknown[] = [value].flat();
     return list.length > 0 && list.every((one) => typeof one === "string");
   };
-  return option("a string, or a list of strings", fits, withReader(more, String));
+  return option("a string, or a list of strings", fits, withReader(more, { read: String }));
 }
 
 /** A tensor that still has its numbers. Its shape is checked by the pipeline. */
@@ -156,8 +160,8 @@ function option<T, M extends OptionDetails<T>>(expected: string, fits: (value: u
   return { expected, fits, ...more } as Option<T> & M;
 }
 
-function withReader<M extends { flag?: Flag }>(more: M | undefined, read: Flag["read"]): M | undefined {
-  return more?.flag ? { ...more, flag: { read, ...more.flag } } : more;
+function withReader<M extends { flag?: Flag }>(more: M | undefined, asText: Partial<Flag>): M | undefined {
+  return more?.flag ? { ...more, flag: { ...asText, ...more.flag } } : more;
 }
 
 function toNumber(text: string): number {

@@ -87,6 +87,7 @@ describe("The command line", () => {
     [["--steps", ""], /--steps : expected/],
     [["--steps", "4", "--timesteps", "9,5"], /^--steps, --timesteps: 2 are given; give one of them\.$/],
     [["--timesteps", "9,,5"], /^--timesteps 9,,5: expected numbers with commas between them\.$/],
+    [["--timesteps", "constructor"], /^--timesteps constructor: expected numbers/],
     [["--sigmas", "many"], /^--sigmas many: expected numbers with commas/],
     [["--count", "0"], /--count 0/],
     [["--count", "1e9"], /--count 1e9/],

@@ -1,9 +1,10 @@
 import { BACKEND_NAMES } from "@tfjs-diffusion/core/backend";
-import { between, ifGiven, number, oneOf, parseOptions, whole } from "./option-values.js";
+import { ifGiven, oneOf, parseOptions } from "./option-values.js";
 import { EDITS, lora, type PictureArguments, readEdits } from "./picture-arguments.js";
 import { SAMPLERS } from "./samplers.js";
 import { SHIPPED, SHIPPED_LORAS, SHIPPED_NAMES, type ShippedName, shippedFolder } from "./shipped.js";
 import { readSteps, TIMESTEPS_HELP } from "./steps.js";
+import { helpLine, type TableName, tableValue } from "./table-options.js";
 import { UsageError } from "./usage-error.js";
 
 /**
@@ -15,24 +16,26 @@ export interface DrawArguments extends PictureArguments {
   negative: string;
 }
 
+const line = (name: TableName, more?: string) => helpLine(name, 18, more);
+
 export const HELP = `Draws faces from sentences.
 
   npm start                                      a sheet of examples
   npm start -- "a face with curly red hair"      what you ask for; several sentences give a row each
 
-  --negative TEXT   what to draw away from
-  --guidance N      how strongly to follow the sentence (default ${SHIPPED.portraits.guidance}; 1 is not at all beyond what was learned)
-  --steps N         steps from noise to picture (default 20)
-  --timesteps N,N,… ${TIMESTEPS_HELP}
-  --sigmas N,N,…    in place of --steps: the noise levels to visit, falling to 0
-  --seed N          the same seed draws the same faces (default 0)
-  --count N         pictures of each sentence (default 4)
+${line("negative")}
+${line("guidance", ` (default ${SHIPPED.portraits.guidance})`)}
+${line("steps", " (default 20)")}
+${line("timesteps", TIMESTEPS_HELP)}
+${line("sigmas")}
+${line("seed", " (default 0)")}
+${line("count", " (default 4)")}
   --sampler NAME    another sampler than the model's own: ${SAMPLERS.join(", ")}
   --init FILE.png   begin with this picture, scaled to 32 pixels, instead of noise (this, --mask, --outpaint and --lora: not with --model faces)
-  --strength N      0 to 1: how much of it is drawn anew (default 0.8; with --mask or --outpaint 1)
+${line("strength")}
   --mask FILE.png   draw anew only where this picture is white
   --outpaint N|T,R,B,L   grow the picture by N pixels on all sides, or by these at its top, right, bottom and left
-  --mask-blur N     fade the new into the old over so many pixels
+${line("mask-blur")}
   --no-paste        do not put the picture's own pixels back outside the mask
   --lora NAME[:SCALE]   mix in a file, a folder, or what comes with the model: ${SHIPPED_LORAS.join(" or ")};
                     few-steps is for --sampler lcm --steps 4 --guidance 1
@@ -52,9 +55,6 @@ export const HELP = `Draws faces from sentences.
 
 Each has its own --help. Exit codes: 0 done, 1 not possible, 2 not understood, 130 stopped by Ctrl-C.
 `;
-
-/** The most pictures that are sensible in one file. */
-const MOST_PICTURES = 1000;
 
 /**
  * Reads the words after `npm start --`.
@@ -76,13 +76,13 @@ export function readDrawArguments(args: string[]): DrawArguments | "help" | { wo
   return {
     ...{ shipped, model: shippedFolder(shipped), prompts: sentences(positionals) },
     negative: values.negative,
-    guidance: ifGiven(number, "guidance", values.guidance) ?? SHIPPED[shipped].guidance,
+    guidance: tableValue("guidance", values.guidance) ?? SHIPPED[shipped].guidance,
     ...readSteps(values, 20),
-    seed: whole("seed", values.seed, 0, Number.MAX_SAFE_INTEGER),
-    count: whole("count", values.count, 1, MOST_PICTURES),
+    seed: tableValue("seed", values.seed),
+    count: tableValue("count", values.count),
     sampler: ifGiven(oneOf, "sampler", values.sampler, SAMPLERS),
     image,
-    strength: ifGiven(between, "strength", values.strength, 0, 1),
+    strength: tableValue("strength", values.strength),
     ...readEdits(values),
     ...{ loras: values.lora.map(lora), words: [], weighting: false, open: {} },
     backend: ifGiven(oneOf, "backend", values.backend, [...BACKEND_NAMES, "tensorflow"]),

@@ -1,9 +1,10 @@
 import { BACKEND_NAMES } from "@tfjs-diffusion/core/backend";
 import { type Borders } from "@tfjs-diffusion/core/pipelines";
-import { between, ifGiven, number, oneOf, parseOptions, plainName, whole, wrong } from "./option-values.js";
+import { ifGiven, number, oneOf, parseOptions, plainName, whole, wrong } from "./option-values.js";
 import { SAMPLER_CLASSES } from "./samplers.js";
 import { SHIPPED_LORAS, SHIPPED_NAMES } from "./shipped.js";
 import { readSteps, type StepArguments, TIMESTEPS_HELP } from "./steps.js";
+import { helpLine, type TableName, tableValue } from "./table-options.js";
 import { UsageError } from "./usage-error.js";
 
 /** A LoRA, and how strongly to mix it in. */
@@ -65,20 +66,23 @@ export function precision(option: string, text: string): "F16" | "F32" {
   return DTYPES[oneOf(option, text, Object.keys(DTYPES) as (keyof typeof DTYPES)[])];
 }
 
-const COMMON_HELP = `  --negative TEXT              what to draw away from
-  --guidance N                 how strongly to follow the prompt; 1 or less is not at all, and twice as fast
-  --rescale N                  0 to 1: takes back contrast that strong guidance adds
-  --steps N                    steps from noise to picture (default 25)
-  --timesteps N,N,…            ${TIMESTEPS_HELP}
-  --sigmas N,N,…               in place of --steps: the noise levels to visit, falling to 0
-  --seed N                     the same seed draws the same picture (default 0); the second picture has the next seed, and so on
-  --count N                    pictures of each prompt (default 1)
+const line = (name: TableName, more?: string) => helpLine(name, 29, more);
+
+const COMMON_HELP = `${line("negative")}
+${line("guidance")}
+${line("rescale")}
+${line("steps", " (default 25)")}
+${line("timesteps", TIMESTEPS_HELP)}
+${line("sigmas")}
+${line("seed", " (default 0); the second picture has the next seed, and so on")}
+${line("count", " (default 1)")}
   --sampler NAME               ${[...SAMPLER_CLASSES.keys()].join(", ")}
-  --width N, --height N        in pixels, multiples of 8; pictures that are given are scaled to it (for the portraits, without it, to 32)
+${line("width", ", a multiple of 8; a picture that is given is scaled to it (for the portraits, without it, to 32)")}
+${line("height", ", the same")}
   --lora FILE[:SCALE]          mixes a LoRA in (a file, a folder, or for portraits ${SHIPPED_LORAS.join(" or ")}); can be given several times
   --textual-inversion FILE[:WORD]   teaches a word; can be given several times
-  --clip-skip N                layers of the text encoder to leave out (default 0)
-  --prompt-weights             read weights such as (word:1.3)
+${line("clip-skip", " (default 0)")}
+${line("prompt-weights")}
   --controlnet MODEL --control-image FILE.png [--control-scale N]   follow a picture's edges, depths, poses
   --backend NAME               ${BACKEND_NAMES.join(", ")} (default: the best that loads here)
   --out PATH                   a .png file, or a folder (default out/)
@@ -104,7 +108,7 @@ export const GENERATE_HELP = `Draws pictures from a prompt, with Stable Diffusio
 ${MODELS}
 
   --init FILE.png              begin with this picture instead of noise
-  --strength N                 0 to 1: how much of it is drawn anew (default 0.8)
+${line("strength")}
 ${COMMON_HELP}`;
 
 export const EDIT_HELP = `Draws a picture anew: all of it, where a mask is white, or beyond its borders. Each PNG file holds its settings.
@@ -113,10 +117,10 @@ export const EDIT_HELP = `Draws a picture anew: all of it, where a mask is white
 
 ${MODELS}
 
-  --strength N                 0 to 1: how much is drawn anew (default 0.8; with --mask or --outpaint 1)
+${line("strength")}
   --mask FILE.png              draw anew where this picture is white, or where it is painted on a transparent layer
   --outpaint N|T,R,B,L         grow the picture by N pixels on all sides, or by these at its top, right, bottom and left
-  --mask-blur N                fade the new into the old over so many pixels
+${line("mask-blur")}
   --no-paste                   do not put the picture's own pixels back outside the mask
 ${COMMON_HELP}`;
 
@@ -180,7 +184,7 @@ export function readEdits(
   const outpaint = ifGiven(borders, "outpaint", values.outpaint);
   if (mask !== undefined && outpaint !== undefined)
     throw new UsageError("--mask and --outpaint: give one of them; what is grown is its own mask.");
-  const maskBlur = ifGiven(whole, "mask-blur", values["mask-blur"], 0, MOST_PIXELS);
+  const maskBlur = tableValue("mask-blur", values["mask-blur"]);
   const isMasked = mask !== undefined || outpaint !== undefined;
   const paste = isMasked && !values["no-paste"];
   if (maskBlur !== undefined && !paste)
@@ -191,23 +195,22 @@ export function readEdits(
 type Values = ReturnType<typeof parseOptions<typeof COMMON>>["values"];
 
 function common(values: Values): Omit<PictureArguments, "model" | "prompts" | "paste"> {
-  const size = (option: "width" | "height") => ifGiven(whole, option, values[option], 1, MOST_PIXELS);
   return {
     negative: values.negative,
-    guidance: ifGiven(number, "guidance", values.guidance),
-    rescale: ifGiven(between, "rescale", values.rescale, 0, 1),
+    guidance: tableValue("guidance", values.guidance),
+    rescale: tableValue("rescale", values.rescale),
     ...readSteps(values, 25),
-    seed: whole("seed", values.seed, 0, Number.MAX_SAFE_INTEGER - 1000),
-    count: whole("count", values.count, 1, 1000),
+    seed: tableValue("seed", values.seed),
+    count: tableValue("count", values.count),
     sampler: ifGiven(oneOf, "sampler", values.sampler, [...SAMPLER_CLASSES.keys()]),
-    width: size("width"),
-    height: size("height"),
-    clipSkip: ifGiven(whole, "clip-skip", values["clip-skip"], 0, 100),
+    width: tableValue("width", values.width),
+    height: tableValue("height", values.height),
+    clipSkip: tableValue("clip-skip", values["clip-skip"]),
     weighting: values["prompt-weights"],
     loras: values.lora.map(lora),
     words: values["textual-inversion"].map(word),
     control: control(values),
-    strength: ifGiven(between, "strength", values.strength, 0, 1),
+    strength: tableValue("strength", values.strength),
     out: values.out,
     backend: ifGiven(oneOf, "backend", values.backend, [...BACKEND_NAMES, "tensorflow"]),
     open: {

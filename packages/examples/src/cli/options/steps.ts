@@ -1,5 +1,5 @@
 import { alignYourSteps, type PlanRequest } from "@tfjs-diffusion/schedulers";
-import { whole, wrong } from "./option-values.js";
+import { tableValue } from "./table-options.js";
 import { UsageError } from "./usage-error.js";
 
 /** Which steps to draw; one of them is given. */
@@ -9,15 +9,11 @@ export interface StepArguments {
   sigmas?: readonly number[];
 }
 
-/** The most steps that the noise schedule has. */
-const MOST_STEPS = 1000;
-
 /** Lists of timesteps that have a name, by the networks that they were searched for (Sabour et al. 2024). */
-const NAMED_TIMESTEPS: Readonly<Record<string, readonly number[]>> = alignYourSteps;
+const NAMED_TIMESTEPS: ReadonlyMap<string, readonly number[]> = new Map(Object.entries(alignYourSteps));
 
-export const TIMESTEPS_HELP =
-  `in place of --steps: the timesteps to visit, falling; or, of Align Your Steps, ` +
-  Object.keys(NAMED_TIMESTEPS).join(" or ");
+/** What `--help` says of it after the table. */
+export const TIMESTEPS_HELP = `; or, of Align Your Steps, ${[...NAMED_TIMESTEPS.keys()].join(" or ")}`;
 
 /**
  * Reads `--steps`, `--timesteps` and `--sigmas`.
@@ -31,15 +27,10 @@ export function readSteps(values: { [Name in keyof StepArguments]?: string }, de
     const names = given.map(([name]) => `--${name}`).join(", ");
     throw new UsageError(`${names}: ${given.length} are given; give one of them.`);
   }
-  if (timesteps !== undefined) return { timesteps: NAMED_TIMESTEPS[timesteps] ?? numbers("timesteps", timesteps) };
-  if (sigmas !== undefined) return { sigmas: numbers("sigmas", sigmas) };
-  return { steps: steps === undefined ? defaultSteps : whole("steps", steps, 1, MOST_STEPS) };
-}
-
-function numbers(option: string, text: string): number[] {
-  const values = text.split(",").map((one) => (one.trim() === "" ? NaN : Number(one)));
-  if (!values.every(Number.isFinite)) throw wrong(option, text, "numbers with commas between them");
-  return values;
+  if (timesteps !== undefined)
+    return { timesteps: NAMED_TIMESTEPS.get(timesteps) ?? tableValue("timesteps", timesteps) };
+  if (sigmas !== undefined) return { sigmas: tableValue("sigmas", sigmas) };
+  return { steps: steps === undefined ? defaultSteps : tableValue("steps", steps) };
 }
 
 /** How many steps they are about; the pipeline knows exactly. */
