@@ -42,13 +42,13 @@ const DEFAULTS: CLIPImageProcessorConfig = {
 };
 
 /**
- * Makes of pictures what CLIP's vision models were trained on (Radford et al. 2021): the shorter side brought to a
- * size, the square in the middle, and each colour shifted and scaled by the mean and deviation of the training set.
+ * Prepares pictures for CLIP's vision models as in their training (Radford et al. 2021): resizes the shorter side, cuts
+ * out the square in the middle, and normalises each colour with the mean and standard deviation of the training set.
  */
 export class CLIPImageProcessor {
   readonly config: CLIPImageProcessorConfig;
 
-  /** @throws WeightsFormatError for settings that are not CLIP's, naming them */
+  /** @throws WeightsFormatError that names a setting which is not CLIP's */
   constructor(config: Partial<CLIPImageProcessorConfig> = {}) {
     this.config = { ...DEFAULTS, ...config };
     const { resample, do_rescale, rescale_factor, size, crop_size, image_mean, image_std } = this.config;
@@ -65,7 +65,7 @@ export class CLIPImageProcessor {
   /**
    * Reads a folder with a `preprocessor_config.json`.
    *
-   * @throws WeightsFormatError if it cannot be read or is another kind of processor's
+   * @throws WeightsFormatError if it cannot be read, or belongs to another kind of processor
    */
   static async fromFolder(folder: string): Promise<CLIPImageProcessor> {
     const path = joinPath(folder, FILE);
@@ -85,14 +85,14 @@ export class CLIPImageProcessor {
     await writeText(joinPath(folder, FILE), `${JSON.stringify(config, null, 2)}\n`);
   }
 
-  /** Height and width of what {@link forward} gives, if it is not that of the pictures. */
+  /** Height and width of the result of {@link forward}; undefined if it has the size of the pictures. */
   get outputSize(): [number, number] | undefined {
     return this.config.do_center_crop ? sides(this.config.crop_size) : undefined;
   }
 
   /**
-   * Pictures [B, H, W, 3] in [0, 1], taken as pictures of 8 bits, to pixels [B, h, w, 3] for a vision model; the caller
-   * owns them.
+   * Pictures [B, H, W, 3] in [0, 1], treated as 8-bit pictures, to pixels [B, h, w, 3] for a vision model. The caller
+   * owns the result.
    */
   forward(images: tf.Tensor4D): tf.Tensor4D {
     const { do_resize, do_center_crop, do_normalize, image_mean, image_std } = this.config;
@@ -115,7 +115,7 @@ export class CLIPImageProcessor {
   }
 }
 
-/** The middle of pictures, with black around what is smaller. */
+/** The middle of each picture; pictures smaller than that are padded with black. */
 function middle(images: tf.Tensor4D, height: number, width: number): tf.Tensor4D {
   const [batch, rows, columns, channels] = images.shape;
   const pad = (from: number, to: number): [number, number] => {

@@ -9,19 +9,19 @@ import { unpackFile } from "./unpack-file.js";
 
 /**
  * A PNG, JPEG or WebP file as [H, W, 3] in [0, 1], turned as its EXIF data says. Greys become colours, transparent
- * parts are laid over white, and colours are taken as sRGB, as they are stored. The caller owns it.
+ * parts are laid over white, and the stored values are taken as sRGB. The caller owns the result.
  *
- * @throws ImageError for other files, damaged ones, and those larger than `maxPixels`
+ * @throws ImageError if the file is of another kind, damaged, or larger than `maxPixels`
  */
 export async function decodeImage(bytes: Uint8Array, limits: PictureLimits = {}): Promise<tf.Tensor3D> {
   return overWhite(await filePixels(bytes, limits));
 }
 
 /**
- * The same for a mask: [H, W, 1] in [0, 1], 1 where the picture is to be drawn anew. A mask with transparent parts is
- * read by its opacity alone, as in AUTOMATIC1111: what was painted onto an empty layer counts, in any colour. In an
- * opaque mask the lightness counts: white is drawn anew, black is kept. Greys stay greys; pipelines draw anew from one
- * half on. For the inverse give `tf.sub(1, mask)`. The caller owns it.
+ * Decodes a mask: [H, W, 1] in [0, 1], with 1 where the picture is to be redrawn. If the file has transparent parts,
+ * only its opacity is used, as in AUTOMATIC1111, so a mask can be painted on an empty layer in any colour. If it is
+ * opaque, its lightness is used: white is redrawn, black is kept. Greys stay greys; pipelines redraw where the mask is
+ * 0.5 or more. Use `tf.sub(1, mask)` to invert a mask. The caller owns the result.
  *
  * @throws ImageError
  */

@@ -1,24 +1,24 @@
 import { exifOrientation, type Orientation, startsWith } from "./orientation.js";
 
-/** What a JPEG or WebP file says of itself before its pixels are unpacked. */
+/** The properties of a JPEG or WebP file that can be read before its pixels are unpacked. */
 export interface FileFacts {
   format: "JPEG" | "WebP";
   width: number;
   height: number;
   orientation: Orientation;
-  /** Where the four letters stand by which its EXIF data is known, if there is any. */
+  /** Offset of the four letters that mark its EXIF data, if it has any. */
   exifAt?: number;
   isAnimated: boolean;
 }
 
-/** Undefined for files of other kinds, and for those that are cut before they say their size. */
+/** Undefined for files of other kinds, and for files that are cut off before their size. */
 export function fileFacts(bytes: Uint8Array): FileFacts | undefined {
   if (startsWith(bytes, "\xff\xd8\xff")) return jpegFacts(bytes);
   if (startsWith(bytes, "RIFF") && startsWith(bytes.subarray(8), "WEBP")) return webpFacts(bytes);
   return undefined;
 }
 
-/** Segments (ITU-T T.81, annex B) up to the pixels: the frame has the size, APP1 may have EXIF data. */
+/** Reads the segments (ITU-T T.81, annex B) up to the pixels: the frame holds the size, APP1 may hold EXIF data. */
 function jpegFacts(bytes: Uint8Array): FileFacts | undefined {
   const view = viewOf(bytes);
   const facts: FileFacts = { format: "JPEG", width: 0, height: 0, orientation: 1, isAnimated: false };
@@ -26,7 +26,7 @@ function jpegFacts(bytes: Uint8Array): FileFacts | undefined {
     const marker = bytes[at + 1]!;
     if (bytes[at] !== 0xff) return undefined;
     if (marker === 0xff) {
-      at++; // Any number of them may stand before a marker.
+      at++; // Fill bytes: any number of them may precede a marker.
       continue;
     }
     const length = view.getUint16(at + 2);
@@ -45,12 +45,12 @@ function jpegFacts(bytes: Uint8Array): FileFacts | undefined {
   return undefined;
 }
 
-/** SOF0 to SOF15, among which stand three other markers. */
+/** SOF0 to SOF15, without the three other markers in that range. */
 function isFrame(marker: number): boolean {
   return marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
 }
 
-/** Chunks (RFC 9649): the largest of the sizes that they name, and EXIF data, which may follow the pixels. */
+/** Reads the chunks (RFC 9649): the largest size in any of them, and EXIF data, which may follow the pixels. */
 function webpFacts(bytes: Uint8Array): FileFacts | undefined {
   const facts: FileFacts = { format: "WebP", width: 0, height: 0, orientation: 1, isAnimated: false };
   for (let at = 12; at + 8 <= bytes.length;) {
@@ -70,7 +70,7 @@ function webpFacts(bytes: Uint8Array): FileFacts | undefined {
   return facts.width === 0 ? undefined : facts;
 }
 
-/** Width and height in the extended header, a lossy or a lossless frame; zeros in other chunks. */
+/** Width and height in an extended header or a lossy or lossless frame; zeros for other chunks. */
 function webpSize(type: string, data: Uint8Array): [number, number] {
   const view = viewOf(data);
   if (type === "VP8X" && data.length >= 10) {

@@ -2,13 +2,13 @@ import * as tf from "@tensorflow/tfjs";
 
 /** Layout of a sheet of pictures. */
 export interface GridOptions {
-  /** Pictures a row. Default: as square as it gets. */
+  /** Pictures per row. Default: the sheet is as square as possible. */
   columns?: number;
   /** Pixels between pictures and around them, before scaling. Default 1. */
   gap?: number;
-  /** Each pixel becomes a square of this many. Default 1. */
+  /** Each pixel becomes a square of this side length. Default 1. */
   scale?: number;
-  /** Grey of the gaps, 0 to 1. Default 1, white. */
+  /** Grey value of the gaps, 0 to 1. Default 1, white. */
   background?: number;
 }
 

@@ -1,4 +1,4 @@
-/** `@tfjs-diffusion/core/image`: PNG files, sheets of pictures, resizing, and what CLIP's vision tower is shown. */
+/** `@tfjs-diffusion/core/image`: picture files, sheets of pictures, resizing, and the input of CLIP's vision tower. */
 export { CLIPImageProcessor, type CLIPImageProcessorConfig } from "./clip-image-processor.js";
 export { type GridOptions, imageGrid } from "./grid.js";
 export { decodeImage, decodeMask } from "./decode-image.js";

@@ -1,15 +1,15 @@
 import type { Pixels } from "./pixels.js";
 
 /**
- * How a camera was held, as EXIF numbers it (tag 0x0112): 1 upright, 2 mirrored, 3 on its head, 4 both, 5 to 8 the same
- * with rows and columns exchanged.
+ * The EXIF orientation (tag 0x0112): 1 upright, 2 mirrored, 3 upside down, 4 both, 5 to 8 the same with rows and
+ * columns exchanged.
  */
 export type Orientation = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
 
 const TAG = 0x0112;
 const HEAD = "Exif\0\0";
 
-/** The orientation in a picture's EXIF data, a small TIFF file (EXIF 2.32, 4.6.2); 1 where it says none. */
+/** The orientation in a picture's EXIF data, which is a small TIFF file (EXIF 2.32, 4.6.2); 1 if it holds none. */
 export function exifOrientation(exif: Uint8Array): Orientation {
   const tiff = startsWith(exif, HEAD) ? exif.subarray(HEAD.length) : exif;
   const isLittle = startsWith(tiff, "II*\0");
@@ -31,7 +31,7 @@ export function startsWith(bytes: Uint8Array, letters: string): boolean {
   return [...letters].every((letter, i) => bytes[i] === letter.charCodeAt(0));
 }
 
-/** The picture as it is to be seen. */
+/** Turns a picture upright. */
 export function upright(pixels: Pixels, orientation: Orientation): Pixels {
   if (orientation === 1) return pixels;
   const { width, height, colours, alpha } = pixels;

@@ -3,8 +3,8 @@ import { ImageError } from "./image-error.js";
 /** How large a picture may be. */
 export interface PictureLimits {
   /**
-   * Pixels that are decoded at most, width times height; a file that says that it has more is refused before it is
-   * unpacked. Default 2^26, which is 8192 x 8192: a decoded pixel takes 12 bytes, so that this is 0.8 GB.
+   * The largest number of pixels, width times height. A file whose header says more is refused before it is unpacked.
+   * Default 2^26, which is 8192 x 8192: a decoded pixel takes 12 bytes, so this is 0.8 GB.
    */
   maxPixels?: number;
 }
@@ -12,7 +12,7 @@ export interface PictureLimits {
 const MAX_PIXELS = 2 ** 26;
 
 /**
- * @throws ImageError for a picture without pixels, or with more than `maxPixels`; RangeError for a limit that is no
+ * @throws ImageError for a picture without pixels, or with more than `maxPixels`; RangeError if the limit is not a
  *   number above 0
  */
 export function requirePictureSize(width: number, height: number, { maxPixels = MAX_PIXELS }: PictureLimits): void {

@@ -1,16 +1,16 @@
 import * as tf from "@tensorflow/tfjs";
 
-/** A picture's numbers as its file holds them, each in [0, 1], row by row. */
+/** A picture's values as stored in its file, each in [0, 1], row by row. */
 export interface Pixels {
   width: number;
   height: number;
-  /** Three a pixel: red, green, blue. */
+  /** Three per pixel: red, green, blue. */
   colours: Float32Array;
-  /** One a pixel: 0 is transparent, 1 opaque. Missing where every pixel is opaque. */
+  /** One per pixel: 0 is transparent, 1 opaque. Missing if every pixel is opaque. */
   alpha?: Float32Array;
 }
 
-/** The picture over white, [H, W, 3] in [0, 1]: 1 - alpha + alpha * colour. The caller owns it. */
+/** The picture laid over white, [H, W, 3] in [0, 1]: 1 - alpha + alpha * colour. The caller owns the result. */
 export function overWhite({ width, height, colours, alpha }: Pixels): tf.Tensor3D {
   const laid = alpha ? new Float32Array(colours.length) : colours;
   if (alpha) {
@@ -23,8 +23,8 @@ export function overWhite({ width, height, colours, alpha }: Pixels): tf.Tensor3
 }
 
 /**
- * A mask [H, W, 1]: the opacity where anything is transparent, and the lightness of an opaque picture (its luma, ITU-R
- * BT.601, as Pillow's grey has it). The caller owns it.
+ * A mask [H, W, 1]: the opacity of a picture with transparent parts, and the lightness of an opaque picture (luma of
+ * ITU-R BT.601, as in Pillow's conversion to grey). The caller owns the result.
  */
 export function maskOf({ width, height, colours, alpha }: Pixels): tf.Tensor3D {
   const isOpaque = alpha?.every((opacity) => opacity === 1) ?? true;
@@ -33,7 +33,7 @@ export function maskOf({ width, height, colours, alpha }: Pixels): tf.Tensor3D {
   return tf.tensor3d(values, [height, width, 1]);
 }
 
-/** Pixels from bytes: red, green, blue and alpha of each. */
+/** Pixels from bytes in the order red, green, blue, alpha. */
 export function fromBytes(width: number, height: number, bytes: Uint8ClampedArray): Pixels {
   const pixels: Pixels = { width, height, colours: new Float32Array(width * height * 3) };
   const alpha = new Float32Array(width * height);

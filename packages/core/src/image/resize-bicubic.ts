@@ -1,18 +1,18 @@
 import * as tf from "@tensorflow/tfjs";
 
-/** How {@link resizeBicubic} treats what comes out. */
+/** How {@link resizeBicubic} rounds. */
 export interface ResizeOptions {
   /**
-   * Work as Pillow does with pictures of 8 bits: values in [0, 1] become multiples of 1 / 255 in each direction,
-   * weights of 2^-22. Default false.
+   * Round as Pillow does for 8-bit pictures: values in [0, 1] to multiples of 1 / 255 after each direction, weights to
+   * multiples of 2^-22. Default false.
    */
   eightBit?: boolean;
 }
 
 /**
- * Bicubic resizing (Keys 1981, a = -1/2) as Pillow and PyTorch (`antialias=True`) do it: for a smaller picture the
- * kernel is stretched, so that each pixel weighs all that it covers; at the border the weights of what is inside are
- * made to sum to 1.
+ * Bicubic resizing (Keys 1981, a = -1/2) as Pillow and PyTorch (`antialias=True`) do it: to make a picture smaller, the
+ * kernel is stretched, so that each new pixel averages all the pixels it covers. At the border the weights of the
+ * pixels inside are normalised to sum to 1.
  *
  * images [B, H, W, C] -> [B, height, width, C]; the caller owns the result
  */
@@ -34,7 +34,9 @@ export function resizeBicubic(
   });
 }
 
-/** What each new pixel takes of each old one, [1, to, from]; as multiples of 1 / `precision`, if it is given. */
+/**
+ * The weight of each old pixel in each new one, [1, to, from]; rounded to multiples of 1 / `precision`, if it is given.
+ */
 function weights(from: number, to: number, precision?: number): tf.Tensor3D {
   const scale = from / to;
   const stretch = Math.max(scale, 1);

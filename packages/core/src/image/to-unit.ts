@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 
 /**
- * Pixels from [-1, 1], where networks work, to [0, 1], where pictures are kept; what lies outside is clipped. The
+ * Maps pixels from [-1, 1], the range of the networks, to [0, 1], the range of pictures, and clips values outside. The
  * caller owns the result.
  */
 export function toUnit<T extends tf.Tensor>(x: T): T {

@@ -6,8 +6,8 @@ import { upright } from "./orientation.js";
 import { fromBytes, type Pixels } from "./pixels.js";
 
 /**
- * The pixels of a JPEG or WebP file, as the camera's orientation says that they are to be seen. In Node libjpeg and
- * libwebp do it, compiled to WebAssembly (@jsquash); in a browser it does so itself.
+ * The pixels of a JPEG or WebP file, turned upright. In Node they are decoded by libjpeg and libwebp, compiled to
+ * WebAssembly (@jsquash); in a browser, by the browser itself.
  *
  * @throws ImageError
  */
@@ -17,20 +17,20 @@ export async function unpackFile(bytes: Uint8Array, facts: FileFacts): Promise<P
   return upright(fromBytes(width, height, data), facts.orientation);
 }
 
-/** What Emscripten makes of a decoder: a function that starts one, with memory of its own. */
+/** A decoder compiled by Emscripten: a function that starts an instance with its own memory. */
 type StartDecoder = (options: {
   wasmBinary: Uint8Array;
   noInitialRun: true;
   printErr: (line: string) => void;
 }) => Promise<{ decode(bytes: Uint8Array, ...more: boolean[]): ImageData | null }>;
 
-/** The decoders' files, and what they take besides the bytes: libjpeg leaves the picture as it is stored. */
+/** The decoders' files, and their arguments after the bytes: libjpeg must not turn the picture. */
 const DECODERS = {
   JPEG: { path: "@jsquash/jpeg/codec/dec/mozjpeg_dec", more: [false] },
   WebP: { path: "@jsquash/webp/codec/dec/webp_dec", more: [] },
 };
 
-/** What libjpeg says of files in which nothing is missing. */
+/** A message that libjpeg also prints for complete files. */
 const HARMLESS = /extraneous bytes before marker/;
 
 async function inNode(bytes: Uint8Array, { format }: FileFacts): Promise<ImageData> {
@@ -43,7 +43,7 @@ async function inNode(bytes: Uint8Array, { format }: FileFacts): Promise<ImageDa
   let picture: ImageData | null = null;
   let cause: Error | undefined;
   try {
-    // One for each picture: after an error it is of no more use, and its memory never shrinks.
+    // A new instance for each picture: after an error it cannot be used again, and its memory never shrinks.
     const decoder = await start({ wasmBinary, noInitialRun: true, printErr });
     picture = decoder.decode(bytes, ...more);
   } catch (error) {
@@ -54,7 +54,7 @@ async function inNode(bytes: Uint8Array, { format }: FileFacts): Promise<ImageDa
   throw notReadable(format, problems.join("; ") || cause?.message || "it is damaged or cut off", cause);
 }
 
-/** Some browsers turn some files as their EXIF data says, so they are not shown it. */
+/** Some browsers turn some files by their EXIF data, so it is removed here. */
 async function inBrowser(bytes: Uint8Array, { format, exifAt }: FileFacts): Promise<ImageData> {
   const copy = new Uint8Array(bytes);
   if (exifAt !== undefined) copy.fill(0x20, exifAt, exifAt + 4);

@@ -28,7 +28,7 @@ export {
 export type { EncodePromptsOptions } from "./stable-diffusion/text-conditioning.js";
 export type { PixelDiffusionOptions, PixelDiffusionStep } from "./pixels/pixel-diffusion-options.js";
 export type { PixelDiffusionParts } from "./pixels/pixel-diffusion-parts.js";
-/** The older names. */
+/** Older names. */
 export type {
   PixelDiffusionOptions as TextToImageOptions,
   PixelDiffusionStep as TextToImageStep,

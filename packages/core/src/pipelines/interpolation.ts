@@ -8,19 +8,21 @@ import type { UnCLIPImageVariationPipeline } from "./unclip/unclip-image-variati
 import type { UnCLIPImageVariationOptions } from "./unclip/unclip-options.js";
 
 /**
- * Vectors whose cosine is beyond this are nearly parallel: the arc between them is a line, and its formula divides by
- * about 0.
+ * Vectors with a larger absolute cosine are nearly parallel: the arc between them is almost a line, and its formula
+ * would divide by nearly 0.
  */
 const PARALLEL = 0.9995;
 
 /**
- * Spherical interpolation (Shoemake 1985): the point `share` of the way from `a` to `b` on the arc between them, which
- * keeps the norm that noise and CLIP embeddings have; the straight line's middle is shorter, and draws flat pictures.
+ * Spherical interpolation (Shoemake 1985): the point at `share` of the way from `a` to `b` on the arc between them. It
+ * keeps the norm of noise and CLIP embeddings; the middle of the straight line has a smaller norm, and gives flat
+ * pictures.
  *
  *     slerp(a, b, s) = sin((1 - s) angle) / sin(angle) a + sin(s angle) / sin(angle) b
  *
- * a, b [B, ...] of one shape, each item an arc of its own, or one vector [N]; those that are nearly parallel or
- * opposite, or zero, are mixed on the line. At shares 0 and 1 it is `a` and `b` to the bit. The caller owns the result.
+ * a, b [B, ...] of the same shape, each item with its own arc, or one vector [N]. Vectors that are nearly parallel,
+ * nearly opposite or zero are interpolated on the line. At shares 0 and 1 the result is exactly `a` and `b`. The caller
+ * owns the result.
  *
  * @throws RangeError if the shapes differ, or `share` is not in [0, 1]
  */
@@ -33,7 +35,7 @@ export function slerp<T extends tf.Tensor>(a: T, b: T, share: number): T {
     const norms = norm(a).mul(norm(b));
     const cosine = tf.sum(a.mul(b), axes, true).divNoNan(norms);
     const isLine = cosine.abs().greater(PARALLEL).logicalOr(norms.equal(0));
-    // Where a line is taken the arc is any, so that no angle is 0.
+    // Where the line is used, any other angle will do, so that none is 0.
     const angle = tf.acos(tf.where(isLine, tf.zerosLike(cosine), cosine));
     const weight = (s: number) => tf.where(isLine, tf.fill(cosine.shape, s), angle.mul(s).sin().div(angle.sin()));
     return a.mul(weight(1 - share)).add<T>(b.mul(weight(share)));
@@ -41,7 +43,8 @@ export function slerp<T extends tf.Tensor>(a: T, b: T, share: number): T {
 }
 
 /**
- * The point `share` of the way from `a` to `b` on the line between them; the caller owns it. Throws as {@link slerp}.
+ * The point at `share` of the way from `a` to `b` on the line between them; the caller owns it. Throws like {@link
+ * slerp}.
  */
 export function lerp<T extends tf.Tensor>(a: T, b: T, share: number): T {
   requireMixable("lerp", a, b, share);
@@ -49,7 +52,8 @@ export function lerp<T extends tf.Tensor>(a: T, b: T, share: number): T {
 }
 
 /**
- * Noise `share` of the way from one source to another, by {@link slerp}: standard normal if both are, and independent.
+ * Noise at `share` of the way from one source to another, by {@link slerp}. It is standard normal if both sources are
+ * and they are independent.
  */
 export function slerpNoise(from: NoiseSource, to: NoiseSource, share: number): NoiseSource {
   return {
@@ -58,23 +62,23 @@ export function slerpNoise(from: NoiseSource, to: NoiseSource, share: number): N
   };
 }
 
-/** One picture on the way from one thing to another. */
+/** One picture of an interpolation. */
 export interface InterpolationFrame {
   readonly index: number;
   readonly total: number;
-  /** How far on the way, from 0 to 1. */
+  /** Position on the way, from 0 to 1. */
   readonly share: number;
   /** [B, H, W, 3] in [0, 1]; the caller owns it. */
   readonly images: tf.Tensor4D;
 }
 
-/** How many pictures there are on the way, and the noise they start from. */
+/** The number of pictures, and the noise they start from. */
 export interface InterpolationOptions {
-  /** Pictures, both ends among them: 2 or more. */
+  /** Number of pictures, including both ends: 2 or more. */
   frames: number;
   /**
-   * Seeds of the first and of the last picture, whose noise is mixed by {@link slerp} between them. Default [0, 0], the
-   * same noise for all.
+   * Seeds of the first and of the last picture; between them the noise is interpolated by {@link slerp}. Default [0,
+   * 0], the same noise for all.
    */
   seeds?: [number, number];
 }
@@ -82,8 +86,8 @@ export interface InterpolationOptions {
 type Mixed = "prompt" | "promptEmbeds" | "seed" | "noise" | "latents";
 
 /**
- * Draws what lies between two prompts: their states are mixed along a line, the noise along an arc. The first and the
- * last picture are those of the prompts themselves. Leaving the loop, or the signal, ends it.
+ * Draws pictures between two prompts: the text states are interpolated along a line, the noise along an arc. The first
+ * and the last picture are those of the prompts themselves. Leaving the loop or aborting the signal ends it.
  *
  * @throws PipelineOptionError
  */
@@ -116,8 +120,8 @@ export async function* interpolatePrompts(
 }
 
 /**
- * Draws what lies between two pictures: their CLIP embeddings are mixed by {@link slerp} (Ramesh et al. 2022, section
- * 3.2), and so is the noise. Leaving the loop, or the signal, ends it.
+ * Draws pictures between two pictures: their CLIP embeddings and the noise are interpolated by {@link slerp} (Ramesh et
+ * al. 2022, section 3.2). Leaving the loop or aborting the signal ends it.
  *
  * @param pictures [H, W, 3] in [0, 1], each of any size; borrowed
  * @throws PipelineOptionError
@@ -169,7 +173,9 @@ function requireFrames(frames: number, seeds: readonly number[] = [0, 0]): void 
 
 function requireMixable(name: string, a: tf.Tensor, b: tf.Tensor, share: number): void {
   if (a.shape.join() !== b.shape.join()) {
-    throw new RangeError(`${name}: a is [${a.shape.join(", ")}] and b [${b.shape.join(", ")}]; give two of one shape.`);
+    throw new RangeError(
+      `${name}: a is [${a.shape.join(", ")}] and b [${b.shape.join(", ")}]; give two of the same shape.`,
+    );
   }
   if (!(share >= 0 && share <= 1)) throw new RangeError(`${name}: share is ${share}; expected a number from 0 to 1.`);
 }

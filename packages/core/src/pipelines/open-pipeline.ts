@@ -18,7 +18,7 @@ import { UnCLIPImageVariationPipeline } from "./unclip/unclip-image-variation.js
 import type { UnCLIPImageVariationOptions } from "./unclip/unclip-options.js";
 import { UnCLIPPipeline } from "./unclip/unclip.js";
 
-/** How to open a model whose kind is not known before; what single files alone need is not looked at for others. */
+/** How to open a model of unknown kind. Options for single files are ignored for other models. */
 export interface OpenPipelineOptions extends FromPretrainedOptions, SingleFileOptions {
   /**
    * For single files, which hold no vocabulary: a folder, or a model of the hub, with CLIP's `vocab.json` and
@@ -27,28 +27,28 @@ export interface OpenPipelineOptions extends FromPretrainedOptions, SingleFileOp
   tokenizer?: string;
 }
 
-/** What a text pipeline refuses, so that TypeScript does, too, until it is known which kind of pipeline it is. */
+/** Options that some text pipelines refuse, so that TypeScript refuses them until the kind of pipeline is known. */
 type NotForText = {
   [Name in Exclude<keyof UnCLIPImageVariationOptions | keyof DDPMOptions, keyof CommonOptions>]?: undefined;
 };
 
-/** A pipeline that draws from a text, of whichever kind: it takes the options that all of them take. */
+/** A pipeline of any kind that draws from a text. It takes the options that all of them take. */
 export interface TextPipeline extends Pipeline<TextOptions & NotForText> {
   readonly input: "text";
 }
 
 /**
- * What {@link openPipeline} gives: a pipeline that takes the options which all pipelines take. `prompt` and
- * `negativePrompt` are among them, and are refused by one that reads no text. Ask `pipeline.input` what it draws from,
- * or `pipeline instanceof StableDiffusionXLPipeline` what it is, to give the options that only this kind takes.
+ * The result of {@link openPipeline}: a pipeline that takes the options common to all pipelines. They include `prompt`
+ * and `negativePrompt`, which a pipeline that reads no text refuses. `pipeline.input` says what it draws from. To use
+ * the options of one kind only, check the class first, such as `pipeline instanceof StableDiffusionXLPipeline`.
  */
 export type AnyPipeline = TextPipeline | UnCLIPImageVariationPipeline | DDPMPipeline;
 
 /**
- * Opens a model as the pipeline that it is for: a folder of diffusers, a single `.safetensors` file, or a model of the
- * hub by its name. The kind is read from the names of the parts, or of the tensors in the file.
+ * Opens a model with the right pipeline: a folder of diffusers, a single `.safetensors` file, or a model of the hub by
+ * its name. The kind is found from the names of the parts, or of the tensors in the file.
  *
- * @throws PipelineFolderError for a folder that is none; those of the pipelines' fromPretrained
+ * @throws PipelineFolderError if the folder is not a pipeline's; the errors of the pipelines' fromPretrained
  */
 export async function openPipeline(from: BytesFrom, options: OpenPipelineOptions = {}): Promise<AnyPipeline> {
   return isSingleFile(from) ? openFile(from, options) : openFolder(from as string | URL, options);

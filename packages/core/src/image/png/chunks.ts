@@ -6,23 +6,23 @@ export interface Chunk {
   data: Uint8Array;
 }
 
-/** What is wrong with a file, as an error for the caller of the library. */
+/** An error that says what is wrong with a file. */
 export function notReadable(problem: string, cause?: unknown): ImageError {
   return new ImageError(`this is not a readable PNG file (${problem}).`, { cause });
 }
 
 export const SIGNATURE = Uint8Array.of(137, 80, 78, 71, 13, 10, 26, 10);
 
-/** Whether bytes begin as a PNG file does. */
+/** Whether the bytes begin with PNG's signature. */
 export function isPng(bytes: Uint8Array): boolean {
   return SIGNATURE.every((byte, i) => bytes[i] === byte);
 }
 
 /**
- * The chunks of a PNG file up to IEND, each with its checksum compared (PNG specification, 5.3). What follows IEND is
- * no part of the picture.
+ * The chunks of a PNG file up to IEND, each with its checksum compared (PNG specification, 5.3). Bytes after IEND are
+ * ignored.
  *
- * @throws ImageError for a file that is cut, damaged, or no PNG file
+ * @throws ImageError for a file that is cut off, damaged, or not a PNG file
  */
 export function* readChunks(bytes: Uint8Array): Generator<Chunk> {
   if (!isPng(bytes)) throw notReadable("it does not begin with PNG's signature");

@@ -9,9 +9,9 @@ import { rawSize, unpackSamples } from "./samples.js";
 
 /**
  * A PNG file of any colour type and depth, interlaced or not, as [H, W, 3] in [0, 1]. Greys become colours, transparent
- * parts are laid over white, and the picture is turned as its EXIF data says. Samples are taken as sRGB, as they are
- * stored: `gAMA`, `cHRM`, `iCCP` and `bKGD` are not applied, as in diffusers and other programs that use Pillow. The
- * caller owns the result.
+ * parts are laid over white, and the picture is turned as its EXIF data says. The stored samples are taken as sRGB:
+ * `gAMA`, `cHRM`, `iCCP` and `bKGD` are not applied, as in diffusers and other programs that use Pillow. The caller
+ * owns the result.
  *
  * @throws ImageError for a file that is damaged, or larger than `maxPixels`
  */
@@ -51,10 +51,10 @@ function parts(bytes: Uint8Array, limits: PictureLimits): Parts {
     } else if (chunk.type === "IDAT") {
       data.push(chunk.data);
     } else if (SINGLE_CHUNKS.includes(chunk.type)) {
-      if (single.has(chunk.type)) throw notReadable(`it has two chunks ${chunk.type}`);
+      if (single.has(chunk.type)) throw notReadable(`it has two ${chunk.type} chunks`);
       single.set(chunk.type, chunk.data);
     } else if (/^[A-Z]/.test(chunk.type)) {
-      throw notReadable(`it has a chunk ${chunk.type}, without which it cannot be shown, and which is not known here`);
+      throw notReadable(`its chunk ${chunk.type} is needed to show it, and is not known here`);
     }
   }
   if (!header) throw notReadable("it has no header");
@@ -90,7 +90,7 @@ function fromPalette(
   return pixels;
 }
 
-/** tRNS holds the grey or colour, as a sample, that is transparent; where there is an alpha channel, that says all. */
+/** tRNS holds the one grey or colour that is transparent, as a sample; an alpha channel overrides it. */
 function fromSamples(
   { width, height, channels, depth }: PngHeader,
   samples: Uint8Array | Uint16Array,

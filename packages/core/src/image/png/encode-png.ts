@@ -4,11 +4,11 @@ import { ImageError } from "../image-error.js";
 import { type Chunk, writeChunks } from "./chunks.js";
 import { checkedTexts, textChunk } from "./png-texts.js";
 
-/** What goes into a PNG file besides the picture. */
+/** The content of a PNG file besides the picture. */
 export interface PngOptions {
   /**
-   * Texts by name (up to 79 letters), as in `tEXt` chunks: of Latin-1, so write others as JSON with escapes.
-   * {@link pngTexts} reads them.
+   * Texts by name (up to 79 letters), for `tEXt` chunks. Only Latin-1 is allowed: write other text as JSON with
+   * escapes. {@link pngTexts} reads them.
    */
   text?: Readonly<Record<string, string>>;
 }
@@ -21,10 +21,10 @@ const COLOUR_TYPE = new Map([
 ]);
 
 /**
- * A picture [H, W, 1 | 3 | 4] in [0, 1] (values outside are clipped) as a PNG file of 8 bits a channel. Borrows the
+ * A picture [H, W, 1 | 3 | 4] in [0, 1] (values outside are clipped) as a PNG file with 8 bits per channel. Borrows the
  * tensor.
  *
- * @throws ImageError for a tensor that is no picture, and texts that cannot be written
+ * @throws ImageError for a tensor that is not a picture, and for texts that cannot be written
  */
 export async function encodePng(image: tf.Tensor, { text = {} }: PngOptions = {}): Promise<Uint8Array> {
   const [height, width, channels] = image.shape;
@@ -39,7 +39,7 @@ export async function encodePng(image: tf.Tensor, { text = {} }: PngOptions = {}
     const rows = withFilters(await levels.data(), height, width! * channels!);
     return writeChunks([
       header(width!, height, COLOUR_TYPE.get(channels!)!),
-      { type: "IDAT", data: zlibSync(rows, { level: 3 }) }, // Of 0 to 9: rather fast than small.
+      { type: "IDAT", data: zlibSync(rows, { level: 3 }) }, // From 0 to 9: fast rather than small.
       ...texts,
     ]);
   } finally {
@@ -57,7 +57,7 @@ function header(width: number, height: number, colourType: number): Chunk {
   return { type: "IHDR", data };
 }
 
-/** Each row with the number of its filter before it: 0, as it is. */
+/** Each row after its filter byte: 0, no filter. */
 function withFilters(levels: ArrayLike<number>, rows: number, rowBytes: number): Uint8Array {
   const bytes = new Uint8Array(rows * (1 + rowBytes));
   for (let row = 0; row < rows; row++) {

@@ -1,19 +1,19 @@
 import { notReadable } from "./chunks.js";
 
-/** What IHDR says of a picture (PNG specification, 11.2.1). */
+/** The content of IHDR (PNG specification, 11.2.1). */
 export interface PngHeader {
   width: number;
   height: number;
-  /** Bits a sample. */
+  /** Bits per sample. */
   depth: number;
-  /** Samples a pixel: 1 grey or palette index, 2 grey and alpha, 3 colours, 4 colours and alpha. */
+  /** Samples per pixel: 1 grey or palette index, 2 grey and alpha, 3 colours, 4 colours and alpha. */
   channels: 1 | 2 | 3 | 4;
-  /** Samples are places in the palette. */
+  /** Samples are indices into the palette. */
   hasPalette: boolean;
   isInterlaced: boolean;
 }
 
-/** By colour type: samples a pixel, and the depths that are allowed (table 11.1). */
+/** By colour type: samples per pixel, and the allowed depths (table 11.1). */
 const COLOUR_TYPES = new Map<number, { channels: PngHeader["channels"]; depths: readonly number[] }>([
   [0, { channels: 1, depths: [1, 2, 4, 8, 16] }],
   [2, { channels: 3, depths: [8, 16] }],
@@ -23,7 +23,7 @@ const COLOUR_TYPES = new Map<number, { channels: PngHeader["channels"]; depths: 
 ]);
 const PALETTE = 3;
 
-/** @throws ImageError for what is not in the specification */
+/** @throws ImageError for a header that the specification does not allow */
 export function parseHeader(data: Uint8Array): PngHeader {
   if (data.length !== 13) throw notReadable(`its header has ${data.length} bytes, 13 are expected`);
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
@@ -46,7 +46,7 @@ export function parseHeader(data: Uint8Array): PngHeader {
   };
 }
 
-/** A picture of its own in the file: every dx-th pixel of every dy-th row, beginning with (x, y). */
+/** One pass of the file: every dx-th pixel of every dy-th row, beginning at (x, y). */
 export interface Pass {
   x: number;
   y: number;
@@ -54,7 +54,7 @@ export interface Pass {
   dy: number;
   columns: number;
   rows: number;
-  /** Bytes of a row, without the one that names its filter. */
+  /** Bytes of a row, without its filter byte. */
   rowBytes: number;
 }
 
@@ -69,7 +69,7 @@ const ADAM7: readonly (readonly [number, number, number, number])[] = [
   [0, 1, 1, 2],
 ];
 
-/** The passes that have pixels, in the order of the file: one, or up to seven where it is interlaced. */
+/** The passes that have pixels, in the order of the file: one, or up to seven if it is interlaced. */
 export function passesOf({ width, height, depth, channels, isInterlaced }: PngHeader): Pass[] {
   const grids = isInterlaced ? ADAM7 : [[0, 0, 1, 1] as const];
   return grids

@@ -1,13 +1,13 @@
 import { Inflate } from "fflate";
 import { notReadable } from "./chunks.js";
 
-/** Bytes unpacked at a time: deflate makes at most 1032 of one, so that a step never takes more than 4 MB. */
+/** Bytes unpacked at a time: deflate makes at most 1032 bytes of one, so a step never takes more than 4 MB. */
 const STEP = 4096;
 const LARGEST_RATIO = 1032;
 
 /**
- * Unpacks the zlib stream (RFC 1950) that the parts make together into exactly `size` bytes, and compares its checksum.
- * A stream that holds more is given up at the first byte too many, so that a small file cannot fill the memory.
+ * Unpacks the zlib stream (RFC 1950) in the joined parts into exactly `size` bytes, and compares its checksum. It stops
+ * at the first byte beyond `size`, so that a small file cannot fill the memory.
  *
  * @throws ImageError
  */
@@ -55,7 +55,7 @@ function joined(parts: readonly Uint8Array[]): Uint8Array {
 
 /** zlib's checksum: the sum of all bytes, and the sum of those sums, each modulo 65521. */
 function adler32(bytes: Uint8Array): number {
-  /** So many sums stay below 2^53 before the remainder is taken. */
+  /** After this many bytes the sums are still below 2^53, and the remainder is taken. */
   const block = 1 << 16;
   let [a, b] = [1, 0];
   for (let start = 0; start < bytes.length; start += block) {

@@ -21,7 +21,7 @@ export function textChunk(name: string, text: string): Chunk {
   return { type: "tEXt", data: Uint8Array.from(`${name}\0${text}`, (letter) => letter.charCodeAt(0)) };
 }
 
-/** @throws ImageError for what PNG cannot keep */
+/** @throws ImageError for text that PNG cannot hold */
 export function checkedTexts(texts: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   for (const [name, text] of Object.entries(texts)) {
     const isName = /^[\x20-\x7e\xa1-\xff]{1,79}$/.test(name) && !/^ | $| {2}/.test(name);

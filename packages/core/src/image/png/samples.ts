@@ -1,12 +1,12 @@
 import { notReadable } from "./chunks.js";
 import { type Pass, passesOf, type PngHeader } from "./header.js";
 
-/** Bytes that a picture's rows take before they are packed, each with the byte that names its filter. */
+/** The size in bytes of a picture's rows before compression; each row begins with the number of its filter. */
 export function rawSize(header: PngHeader): number {
   return passesOf(header).reduce((size, { rows, rowBytes }) => size + rows * (1 + rowBytes), 0);
 }
 
-/** The samples of a picture, row by row, `channels` a pixel. Works in `raw`, the unpacked bytes. */
+/** The samples of a picture, row by row, `channels` per pixel. Works in place in `raw`, the unpacked bytes. */
 export function unpackSamples(header: PngHeader, raw: Uint8Array): Uint8Array | Uint16Array {
   const { width, height, channels, depth } = header;
   const samples = new (depth === 16 ? Uint16Array : Uint8Array)(width * height * channels);
@@ -20,7 +20,7 @@ export function unpackSamples(header: PngHeader, raw: Uint8Array): Uint8Array | 
   return samples;
 }
 
-/** Filters (9.2) by number: what is added to a byte, of its neighbours to the left, above, and above left. */
+/** Filters (9.2) by number: the value added to a byte, from its neighbours to the left, above, and above left. */
 const FILTERS: readonly ((left: number, above: number, corner: number) => number)[] = [
   () => 0,
   (left) => left,
@@ -55,7 +55,7 @@ function undoFilters(bytes: Uint8Array, { rows, rowBytes }: Pass, step: number):
   }
 }
 
-/** Puts the samples of a pass where they belong; those of fewer than 8 bits lie in a byte from its highest bit on. */
+/** Puts the samples of a pass in their place. Samples of fewer than 8 bits fill a byte from its highest bit. */
 function copySamples(
   bytes: Uint8Array,
   { x, y, dx, dy, columns, rows, rowBytes }: Pass,

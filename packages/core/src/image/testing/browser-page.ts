@@ -1,10 +1,10 @@
 import * as tf from "@tensorflow/tfjs";
 import { decodeImage } from "../decode-image.js";
 
-/** What the test gives: files by name, in base64. */
+/** The test's files by name, in base64. */
 const { given } = globalThis as unknown as { given: Record<string, string> };
 
-// Runs in a browser: leaves each picture's shape and values, or what is wrong with it, as the page's text.
+// Runs in a browser: writes each picture's shape and values, or its error, into the page's text.
 const decoded = async (base64: string) => {
   try {
     const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));

@@ -1,6 +1,6 @@
 import { deflateSync } from "node:zlib";
 
-/** A picture to be written as a PNG file, of any kind that there is. */
+/** A picture to write as a PNG file of any kind. */
 export interface PngToBuild {
   width: number;
   height: number;
@@ -21,7 +21,7 @@ export interface PngToBuild {
 
 const CHANNELS = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
 
-/** Writes straight after the specification's words and figures, with nothing of what reads. */
+/** Written directly from the specification's words and figures; shares no code with the reader. */
 export function buildPng(png: PngToBuild): Uint8Array {
   const { width, height, depth, colourType, palette, transparency } = png;
   const header = Buffer.alloc(13);

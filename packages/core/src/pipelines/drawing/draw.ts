@@ -1,12 +1,12 @@
 import type * as tf from "@tensorflow/tfjs";
 import type { Drawn, PipelineStep } from "../pipeline-step.js";
 
-/** Is waited for after each step, and what it throws ends the drawing. */
+/** Called and awaited after each step. An error that it throws ends the drawing. */
 interface WithOnStep<S> {
   onStep?: (step: S) => unknown;
 }
 
-/** Walks the steps of a drawing to their end. The caller owns the latents of the last one. */
+/** Runs all steps of a drawing and returns the latents of the last one, which the caller owns. */
 export async function lastLatents<S extends PipelineStep<tf.Tensor>>(
   steps: AsyncIterable<S>,
   options: WithOnStep<S>,
@@ -24,7 +24,7 @@ export async function lastLatents<S extends PipelineStep<tf.Tensor>>(
   }
 }
 
-/** The same, and the pictures that `decode` makes of the last latents; the caller owns both. */
+/** Runs all steps, then decodes the last latents. The caller owns both tensors. */
 export async function draw<S extends PipelineStep<tf.Tensor>>(
   steps: AsyncIterable<S>,
   options: WithOnStep<S>,

@@ -90,11 +90,11 @@ describe("The debug switch", () => {
   it("tells what was given and what the sampler did apart from the layers", async () => {
     const latents = tf.fill<tf.Rank.R4>([1, 8, 8, 4], NaN);
     await expect(draw({ debug: true, latents })).rejects.toThrow(
-      /^Step 1 of 4 \(timestep \d+\): what the network is given holds 256 values of 256/,
+      /^Step 1 of 4 \(timestep \d+\): the network's input holds 256 of 256 values/,
     );
     latents.dispose();
     await expect(draw({ debug: true, guidanceScale: 1e39 })).rejects.toThrow(
-      /^Step \d of 4 \(timestep \d+\): what the sampler made of the network's answer holds/,
+      /^Step \d of 4 \(timestep \d+\): the sampler's result holds/,
     );
     expect(tf.memory().numTensors).toBe(tensors);
   });

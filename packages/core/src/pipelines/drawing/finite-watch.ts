@@ -3,13 +3,13 @@ import { checkLayersFinite, NonFiniteLayerError, nonFiniteValues } from "../../n
 import { namedParameters } from "../../nn/parameter.js";
 
 /**
- * Looks for NaN and infinity in all that a pipeline's networks compute, where its `debug` option asks for it, and names
- * the step, the network and the layer. Without that it does nothing: no kernel runs, and no layer is changed.
+ * With the option `debug`, checks every layer's output in a pipeline's networks for NaN and infinity, and names the
+ * step, the network and the layer. Without it nothing happens: no kernel runs, and no layer is changed.
  */
 export class FiniteWatch {
   readonly #networks: readonly [name: string, network: object][];
 
-  /** @param parts the networks by the names that errors give them; parts that are no networks are left out */
+  /** @param parts the networks by their names in errors; parts that are not networks are ignored */
   constructor(
     parts: object,
     readonly isOn: boolean,
@@ -18,9 +18,9 @@ export class FiniteWatch {
   }
 
   /**
-   * Runs `f`, which must not wait for anything: the networks are shared with whatever runs meanwhile.
+   * Runs `f`, which must be synchronous: the networks are shared with other code that may run in between.
    *
-   * @param place what is being done, as "Step 1 of 20"
+   * @param place where the pipeline is, such as "Step 1 of 20"
    * @throws NonFiniteLayerError
    */
   over<T>(place: string, f: () => T): T {
@@ -33,19 +33,22 @@ export class FiniteWatch {
     }
   }
 
-  /** @throws NonFiniteLayerError if `x`, which no layer made, has values that are not finite; `what` names it */
+  /**
+   * @throws NonFiniteLayerError if `x`, which is not the output of a layer, has values that are not finite; `what`
+   *   names it
+   */
   see(place: string, what: string, x: tf.Tensor): void {
     const bad = this.isOn ? nonFiniteValues(x) : 0;
     if (bad === 0) return;
     throw new NonFiniteLayerError(
-      `${place}: ${what} holds ${bad} values of ${x.size} that are NaN or infinite, though the networks gave none until then. ` +
-        "Look at the latents and pictures that were given, the scheduler's settings and the guidance scale.",
+      `${place}: ${what} holds ${bad} of ${x.size} values that are NaN or infinite. All outputs of the networks were finite before. ` +
+        "Check the given latents and pictures, the scheduler's settings and the guidance scale.",
       undefined,
     );
   }
 }
 
-/** What has weights, or a forward pass of its own. */
+/** A part is a network if it has weights or a forward pass. */
 function isNetwork(part: unknown): part is object {
   if (typeof part !== "object" || part === null) return false;
   return "forward" in part || namedParameters(part).next().done === false;

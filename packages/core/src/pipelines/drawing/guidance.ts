@@ -10,9 +10,10 @@ export function needsGuidance(scale: number): boolean {
 const f32 = Math.fround;
 
 /**
- * The guidance scale as a network that was distilled with guidance reads it (Meng et al. 2023; Luo et al. 2023, section
- * 4.3): sines and cosines of 1000 (scale - 1), [batch, width]; the caller owns it. In float32 throughout, as it was
- * trained: at a scale of 8 the rounding of the angles shows in the fourth digit of their sines.
+ * The embedding of the guidance scale for a network that was distilled with guidance (Meng et al. 2023; Luo et al.
+ * 2023, section 4.3): sines and cosines of 1000 (scale - 1), [batch, width]. The caller owns it. It is computed in
+ * float32 throughout, as in training: at a scale of 8 the rounding of the angles changes the fourth digit of their
+ * sines.
  */
 export function guidanceEmbedding(scale: number, width: number, batch: number): tf.Tensor2D {
   const half = Math.floor(width / 2);

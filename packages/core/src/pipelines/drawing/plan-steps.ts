@@ -7,7 +7,7 @@ export function takesVariance({ config }: Scheduler): boolean {
 }
 
 /**
- * {@link planSteps} of a method that leads from noise to pictures.
+ * {@link planSteps} for drawing: also refuses a scheduler that cannot start from noise.
  *
  * @param predictsVariance whether the network also predicts variances
  * @param option what `steps` was given as, if it is a number
@@ -30,8 +30,8 @@ export function planDrawing(
 /**
  * The sampler's plan.
  *
- * @param option what `steps` was given as, if it is a number
- * @throws PipelineOptionError, in the option's name, for steps that the sampler cannot make
+ * @param option what `steps` was given as, if it is a number @throws PipelineOptionError, in the option's name, for
+ *   steps that the sampler cannot make
  */
 export function planSteps(scheduler: Scheduler, steps: PlanRequest, option = "numInferenceSteps"): Plan {
   try {

@@ -15,36 +15,36 @@ import { FiniteWatch } from "./finite-watch.js";
 
 const { getTensorsInContainer: tensorsIn } = tf.tensor_util;
 
-/** What {@link sample} walks, and how. */
+/** The arguments of {@link sample}. */
 export interface Walk<T extends tf.Tensor> {
   scheduler: Pick<Scheduler, "config" | "predictX0">;
   plan: Plan;
-  /** Makes the first state, by `plan.start` or `plan.resume`; the generator owns it. */
+  /** Makes the first state with `plan.start` or `plan.resume`; the generator owns it. */
   start: () => State;
-  /** Index of the first call, larger than 0 for a start in the middle. */
+  /** Index of the first call; above 0 to start in the middle. */
   first?: number;
   /** Index after the last call. Default: all calls of the plan. */
   end?: number;
-  /** The network's output for an input already scaled by the plan; its result is owned here. */
+  /** Computes the network's output for an input that the plan has scaled. The generator owns the result. */
   denoise: (input: T, timestep: number, index: number) => T;
   /** Changes the sample after a step; runs in a tidy. */
   mend?: (x: T, index: number) => T;
   noise: NoiseSource;
-  /** Handed to every `plan.step`. */
+  /** Passed to every `plan.step`. */
   stepOptions?: StepOptions;
   signal?: AbortSignal;
-  /** Looks for NaN in each step, if it is on. */
+  /** Checks each step for NaN, if it is on. */
   watch?: FiniteWatch;
-  /** What the sample looks like, for `step.preview()`. */
+  /** Turns the sample into a picture, for `step.preview()`. */
   preview: (x: T) => tf.Tensor4D;
 }
 
 /**
- * The loop that all pipelines share: from a start to the last call of `plan`, one call of the network after the other.
+ * The sampling loop of all pipelines: calls the network for each call of `plan` in turn, from `first` to `end`.
  *
  * The generator owns the state between steps and frees it when it ends, however it ends: at the last step, when the
- * caller leaves its loop, throws, or aborts. Between steps it lets timers, signals and the page have their turn. The
- * steps count from 0, also where the plan is taken up in the middle.
+ * caller leaves its loop, throws, or aborts. Between steps it gives timers, signals and the page a turn. Steps are
+ * counted from 0, also if it starts in the middle of the plan.
  */
 export async function* sample<T extends tf.Tensor = tf.Tensor4D>({
   scheduler,
@@ -68,11 +68,11 @@ export async function* sample<T extends tf.Tensor = tf.Tensor4D>({
       const place = `Step ${index + 1} of ${total} (timestep ${timestep})`;
       const { output, next } = tf.tidy(() => {
         const input = plan.scaleInput(state.x, call) as T;
-        watch.see(place, "what the network is given", input);
+        watch.see(place, "the network's input", input);
         const output = watch.over(place, () => denoise(input, timestep, call));
         const stepped = plan.step(state, output, call, noise, stepOptions);
         const x = mend(stepped.x as T, call);
-        watch.see(place, "what the sampler made of the network's answer", x);
+        watch.see(place, "the sampler's result", x);
         return { output, next: { ...stepped, x } };
       });
       const before = state.x;
@@ -87,7 +87,7 @@ export async function* sample<T extends tf.Tensor = tf.Tensor4D>({
         await eventLoopTurn();
         signal?.throwIfAborted();
         yield step;
-        signal?.throwIfAborted(); // After the last step too: what follows it, as decoding, is work.
+        signal?.throwIfAborted(); // Also after the last step: decoding would follow.
       } finally {
         step.end();
         disposeUnless(state, [before, output]);
@@ -98,9 +98,9 @@ export async function* sample<T extends tf.Tensor = tf.Tensor4D>({
   }
 }
 
-/** A {@link PipelineStep} that ends with its turn in the loop. */
+/** A {@link PipelineStep} whose tensors are freed when the loop goes on. */
 class LentStep<T extends tf.Tensor> implements PipelineStep<T> {
-  // A pipeline of several stages counts over all of them.
+  // Not readonly: a pipeline of several stages counts over all of them.
   index: number;
   total: number;
   readonly timestep: number;
@@ -125,7 +125,7 @@ class LentStep<T extends tf.Tensor> implements PipelineStep<T> {
     if (this.#hasEnded) {
       throw new Error("step.x0: the step has ended, and its tensors are freed; read x0 before the next step.");
     }
-    // Kept, so that a tidy in which it is read for the first time does not free it.
+    // tf.keep: the tidy in which it is first read must not free it.
     return (this.#x0 ??= tf.keep(tf.tidy(this.predictX0)));
   }
 
@@ -135,18 +135,18 @@ class LentStep<T extends tf.Tensor> implements PipelineStep<T> {
   }
 }
 
-/** As the scheduler says, or if it does not, as its config's prediction type does. */
+/** x0 as the scheduler computes it, or else by its config's prediction type. */
 function cleanSample(scheduler: Walk<tf.Tensor>["scheduler"], output: tf.Tensor, x: tf.Tensor, level: Level) {
   const { prediction_type = "epsilon" } = scheduler.config;
   return scheduler.predictX0?.(output, x, level) ?? predictX0(prediction_type as PredictionType, output, x, level);
 }
 
-/** A network that also predicts variances gives them in the second half of its channels. */
+/** The prediction without variances, which some networks put into the second half of their channels. */
 function predictionIn(output: tf.Tensor, x: tf.Tensor): tf.Tensor {
   return output.shape.at(-1) === x.shape.at(-1) ? output : tf.split(output, 2, -1)[0]!;
 }
 
-/** Frees the tensors of `old`, but for those that live on in `kept`. */
+/** Frees the tensors in `old` that are not also in `kept`. */
 function disposeUnless(kept: tf.TensorContainer, old: tf.TensorContainer): void {
   const living = new Set(tensorsIn(kept));
   for (const tensor of tensorsIn(old)) if (!living.has(tensor)) tensor.dispose();

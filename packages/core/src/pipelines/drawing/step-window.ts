@@ -1,13 +1,13 @@
 import type { Plan, PlanRequest, Scheduler } from "@tfjs-diffusion/schedulers";
 import { PipelineOptionError } from "../options/errors.js";
 
-/** The calls of a plan that are made: from `first` to before `end`. */
+/** The calls of a plan that are made: from `first` up to, but not including, `end`. */
 export interface StepWindow {
   first: number;
   end: number;
 }
 
-/** What the window depends on; with an `image` on `strength`. */
+/** The options that set the window; `strength` counts only with an `image`. */
 interface WindowRequest {
   steps: PlanRequest;
   strength: number;
@@ -17,9 +17,10 @@ interface WindowRequest {
 }
 
 /**
- * Which part of a plan is walked: with a picture the last `strength` of the steps, rounded down (Meng et al. 2022);
- * with `denoisingStart` and `denoisingEnd` the calls at timesteps below and from these shares of the way on, so that
- * two pipelines share one plan without a gap (Podell et al. 2024, section 2.5).
+ * The part of a plan that is run. With a picture, it is the last `strength` of the steps, rounded down (Meng et al.
+ * 2022). With `denoisingStart` and `denoisingEnd`, these shares of the way from noise to picture become timesteps: it
+ * is the calls below the first and not below the second, so that two pipelines share one plan without a gap (Podell et
+ * al. 2024, section 2.5).
  *
  * @throws PipelineOptionError if nothing is left to do
  */
@@ -31,7 +32,7 @@ export function stepWindow(
   const steps = typeof request === "number" ? request : stepStarts.length;
   const trained = scheduler.alphaBar.length;
   const cutoff = (share: number) => Math.round(trained - share * trained);
-  const starts = [...stepStarts, timesteps.length]; // The end, too: there nothing is left to do.
+  const starts = [...stepStarts, timesteps.length]; // Includes the end, where no call is left.
   let first = 0;
   if (denoisingStart !== undefined) {
     const above = timesteps.filter((t) => t >= cutoff(denoisingStart)).length;

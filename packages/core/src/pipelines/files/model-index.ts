@@ -2,14 +2,14 @@ import { joinPath, readText } from "../../platform/files.js";
 import { wrongFileHint } from "../../weights/wrong-file-hint.js";
 import { PipelineFolderError } from "../options/errors.js";
 
-/** What a pipeline needs of one part of its folder. */
+/** What a pipeline requires of one part of its folder. */
 export interface PartRequirement {
-  /** The class it must be, or one of several; left out where any will do, as its own file tells which it is. */
+  /** The class it must have, or several to choose from; undefined if any class will do, as its own file names it. */
   className?: string | readonly string[];
   optional?: boolean;
 }
 
-/** What a folder's index says. */
+/** The content of a folder's index. */
 export interface ModelIndex {
   present: ReadonlySet<string>;
   settings: Readonly<Record<string, unknown>>;
@@ -19,11 +19,12 @@ export interface ModelIndex {
 export const MODEL_INDEX = "model_index.json";
 
 /**
- * Checks a folder's `model_index.json` against what a pipeline can work with, before anything large is read.
- * Returns the parts of `required` that are there, and the index's entries that are no parts.
+ * Checks a folder's `model_index.json` against a pipeline's requirements, before anything large is read. Returns the
+ * parts of `required` that are there, and the entries of the index that are not parts.
  *
- * @param ownClasses names of classes of the caller's, which any part may have
- * @throws PipelineFolderError if there is no index, or a part is missing, of another class, or of no known use here
+ * @param ownClasses names of the caller's own classes, which any part may have
+ * @throws PipelineFolderError if there is no index, or a part is missing, has another class, or is not used by this
+ *   pipeline
  */
 export async function readModelIndex(
   folder: string,
@@ -56,7 +57,7 @@ export async function readModelIndex(
   return { present: new Set(classes.keys()), settings: Object.fromEntries(settings) };
 }
 
-/** The class of the pipeline that saved a folder, and the parts that its index names with their classes. */
+/** The class of the pipeline that saved a folder, and the parts in its index with their classes. */
 export async function readClasses(
   folder: string,
 ): Promise<{ pipeline: string | undefined; parts: ReadonlyMap<string, string> }> {
@@ -85,7 +86,7 @@ function unreadable(folder: string, error: unknown, found?: string): never {
   );
 }
 
-/** Part to class. Parts written as [null, null] are absent; keys with other values are not parts. */
+/** Maps each part to its class. Parts written as [null, null] are absent; keys with other values are not parts. */
 function partClasses(folder: string, index: unknown): Map<string, string> {
   if (typeof index !== "object" || index === null || Array.isArray(index)) {
     throw new PipelineFolderError(

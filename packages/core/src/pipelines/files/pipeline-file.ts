@@ -8,13 +8,13 @@ import type { BytesFrom } from "../../weights/open-bytes.js";
 import { openSafetensors } from "../../weights/safetensors.js";
 import { PipelineOptionError, PipelinePartsError } from "../options/errors.js";
 
-/** What a single file does not say. */
+/** What a single file does not hold. */
 export interface StableDiffusionFileOptions extends SingleFileOptions {
-  /** The vocabulary, which such files do not hold; left out only if `config` is a folder that has it. */
+  /** The vocabulary, which single files do not hold. Needed unless `config` is a folder that has it. */
   tokenizer?: CLIPTokenizer;
 }
 
-/** Whether this is a file of weights, and not a folder; what can only be a file is one, whatever its name. */
+/** Whether this is a file of weights and not a folder. Blobs and bytes always are files. */
 export function isSingleFile(from: BytesFrom): boolean {
   if (from instanceof Blob || from instanceof Uint8Array) return true;
   const text = String(from);
@@ -25,7 +25,7 @@ export function isSingleFile(from: BytesFrom): boolean {
 /**
  * Reads the networks of a single file and gives them to `build`; frees them if that fails.
  *
- * @throws PipelinePartsError for a file of another family; those of {@link loadSingleFile}
+ * @throws PipelinePartsError for a file of another family; the errors of {@link loadSingleFile}
  */
 export async function openPipelineFile<P>(
   from: BytesFrom,
@@ -51,8 +51,8 @@ export async function openPipelineFile<P>(
 /**
  * The tokenizer that goes with a single file.
  *
- * @throws PipelineOptionError if it is neither given nor in the `config` folder; WeightsFormatError if the file is
- *   none, which matters more
+ * @throws PipelineOptionError if it is neither given nor in the `config` folder; WeightsFormatError if the file is not
+ *   a file of weights, which is checked first
  */
 export async function tokenizerForFile(
   from: BytesFrom,

@@ -14,11 +14,11 @@ import { MODEL_INDEX, type PartRequirement, readModelIndex } from "./model-index
 
 const SCHEDULER_FILE = "scheduler_config.json";
 
-/** How to find a pipeline's folder, and which weights to take of it. */
+/** How to find a pipeline's folder, and which of its weights to load. */
 export interface FromPretrainedOptions extends Omit<LoadModelOptions, "subfolder" | "classes"> {
   /**
-   * Classes of networks and schedulers of one's own by the `_class_name` in their config, such as `{ MyDenoiser,
-   * MyScheduler }`; looked up first.
+   * Your own classes of networks and schedulers by the `_class_name` in their config, such as `{ MyDenoiser,
+   * MyScheduler }`. They are looked up first.
    */
   classes?: Readonly<Record<string, ModelClass | SchedulerClass>>;
 }
@@ -30,15 +30,15 @@ export class PipelineFolder {
   private constructor(
     readonly folder: string,
     readonly present: ReadonlySet<string>,
-    /** Entries of the index that are no parts. */
+    /** Entries of the index that are not parts. */
     readonly settings: Readonly<Record<string, unknown>>,
     readonly options: Pick<FromPretrainedOptions, "variant" | "dtype" | "classes">,
   ) {}
 
   /**
-   * Checks that the folder holds the parts that `required` names, and gives them to `build`; frees what was read if
-   * that fails. "owner/name", where there is no such folder, is a pipeline of the hub, of which these parts are
-   * downloaded.
+   * Checks that the folder holds the parts that `required` names, and passes the folder to `build`. If `build` fails,
+   * the networks that it read are freed. If there is no folder "owner/name", it is taken as a pipeline of the hub, and
+   * these parts are downloaded.
    *
    * @throws PipelineFolderError if a part is missing, is of another class or has no use in this pipeline; HubError for
    *   downloads
@@ -60,7 +60,7 @@ export class PipelineFolder {
     }
   }
 
-  /** A network, typed as what the requirement of this part makes sure of. */
+  /** A network. Its type is safe because the requirement of this part was checked. */
   async model<M extends object>(part: string): Promise<M> {
     const model = await loadModel(joinPath(this.folder, part), {
       ...this.options,
@@ -92,26 +92,26 @@ export class PipelineFolder {
   }
 }
 
-/** What may be there but has no class here is never opened. */
+/** Parts that may be present but have no class here are never opened. */
 function partsInUse(required: Record<string, PartRequirement>): string[] {
   const isOpened = ({ className, optional = false }: PartRequirement) => className !== undefined || !optional;
   return Object.keys(required).filter((part) => isOpened(required[part]!));
 }
 
-/** What a pipeline is made of, by the names of the subfolders; undefined: absent. */
+/** The parts of a pipeline by the names of their subfolders; undefined: absent. */
 export type PipelineParts = Record<string, object | undefined>;
 
-/** What stands in an index besides the parts, and how to write these. */
+/** Further entries of an index, and how to write the parts. */
 export interface WritePipelineOptions {
-  /** Entries of the index that name no part. */
+  /** Entries of the index that are not parts. */
   others?: Record<string, unknown>;
   save?: SaveOptions;
 }
 
 /**
- * Writes what {@link PipelineFolder} reads.
+ * Writes a folder that {@link PipelineFolder} reads.
  *
- * @throws PipelinePartsError before any work for a network of one's own that has no `save` and `config`, as a Model has
+ * @throws PipelinePartsError before any work, if a network of your own lacks the `save` and `config` of a Model
  */
 export async function writePipelineFolder(
   folder: string,
@@ -127,11 +127,11 @@ export async function writePipelineFolder(
     index[name] = entry;
   }
   const sorted = Object.fromEntries(Object.entries(index).sort(([a], [b]) => (a < b ? -1 : 1)));
-  // Last, so that a folder with an index is a whole one.
+  // Last, so that a folder with an index is complete.
   await writeText(joinPath(folder, MODEL_INDEX), toJson({ _class_name: className, ...sorted }));
 }
 
-/** How a part is written to its subfolder, and what the index says of it. */
+/** How a part is written to its subfolder, and its entry in the index. */
 function writeOf(name: string, part: object, save: SaveOptions | undefined): PartWrite {
   if (part instanceof CLIPTokenizer || part instanceof CLIPImageProcessor) {
     const className = part instanceof CLIPTokenizer ? "CLIPTokenizer" : "CLIPImageProcessor";

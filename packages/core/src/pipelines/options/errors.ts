@@ -1,14 +1,16 @@
-/** A pipeline was asked for something it cannot do: the message says what was given, what it takes, and what to do. */
+/**
+ * Thrown for an option that a pipeline cannot use. The message says what was given, what is expected, and what to do.
+ */
 export class PipelineOptionError extends RangeError {
   override name = "PipelineOptionError";
 }
 
-/** A folder does not hold the parts of the pipeline it was opened as. */
+/** Thrown when a folder does not hold the parts of the pipeline that opens it. */
 export class PipelineFolderError extends Error {
   override name = "PipelineFolderError";
 }
 
-/** The parts of a pipeline do not fit each other. */
+/** Thrown when the parts of a pipeline do not fit each other. */
 export class PipelinePartsError extends Error {
   override name = "PipelinePartsError";
 }

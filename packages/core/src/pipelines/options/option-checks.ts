@@ -15,19 +15,19 @@ export function requireBetween(option: string, value: number, least: number, mos
   requireOption(isBetween, option, value, `a number from ${least} to ${most}`);
 }
 
-/** A tensor that still has its numbers. */
+/** Requires a tensor that is not disposed of. */
 export function requireTensor(option: string, value: unknown): void {
   requireOption(value instanceof tf.Tensor, option, value, "a tensor");
   const { isDisposed } = value as tf.Tensor;
   requireOption(!isDisposed, option, "disposed of", "a tensor that is disposed of only after the drawing");
 }
 
-/** How far beyond [0, 1] a picture may be, as it is after bicubic resizing. */
+/** How far a picture's values may lie outside [0, 1]: bicubic resizing overshoots. */
 const OVERSHOOT = 0.25;
 
 /**
- * Pictures must be in [0, 1]: bytes, and pictures in [-1, 1] as networks take them, would be drawn from as if they were
- * glaring ones.
+ * Requires pictures in [0, 1]. Bytes, and pictures in [-1, 1] as networks take them, would otherwise be read as far too
+ * bright or dark.
  *
  * @throws PipelineOptionError also for NaN
  */

@@ -7,16 +7,19 @@ import { requireOption } from "../options/option-checks.js";
 import { readOptions } from "../options/read-options.js";
 import type { PipelineStep } from "../pipeline-step.js";
 
-/** What these pipelines take besides. */
+/** Further options of these pipelines. */
 const CLASS_OPTIONS = {
-  /** Which class each picture shows, `numImages` of each; networks that were trained with classes need it. */
+  /**
+   * The class of each picture; `numImages` pictures are drawn of each. Needed by networks that were trained with
+   * classes.
+   */
   classLabels: numbers(),
   /**
-   * The class that stood for "no class" in training, which guidance draws away from (Ho & Salimans 2022). Folders do
-   * not say whether there is one; for a network with a class more than its data it is usually the last.
+   * The class that meant "no class" in training, which guidance leads away from (Ho & Salimans 2022). Folders do not
+   * say whether there is one. If a network has one class more than its data, it is usually the last.
    */
   nullClass: whole(0),
-  /** Share of fresh noise, 0 to 1, for samplers that let it be chosen (DDIM). Default 0. */
+  /** Share of fresh noise, 0 to 1, for samplers with this setting (DDIM). Default 0. */
   eta: between(0, 1, { default: 0 }),
 };
 
@@ -37,11 +40,11 @@ export const DDPM_OPTIONS = withDefaults(
 /** All options of {@link DDIMPipeline}. */
 export const DDIM_OPTIONS = withDefaults(DDPM_OPTIONS, { numInferenceSteps: 50 });
 
-/** One step: `latents` are the pictures with the noise that is left in them, [B, H, W, C] about [-1, 1]. */
+/** One step: `latents` are the pictures with their remaining noise, [B, H, W, C] about [-1, 1]. */
 export type DDPMStep = PipelineStep;
 
 /**
- * What to draw, and how. `numInferenceSteps` is 1000 (of a DDIMPipeline 50) by default, and `guidanceScale` 1: no
+ * What to draw, and how. By default `numInferenceSteps` is 1000 (50 for a DDIMPipeline), and `guidanceScale` is 1: no
  * guidance.
  */
 export interface DDPMOptions
@@ -53,18 +56,18 @@ export interface CheckedDDPM extends ReadOptions<typeof DDPM_OPTIONS> {
   labels: number[] | undefined;
   isGuided: boolean;
   steps: PlanRequest;
-  /** Of the start, [B, H, W, C]. */
+  /** Shape of the initial noise, [B, H, W, C]. */
   shape: [number, number, number, number];
 }
 
-/** What the checks must know of the network. */
+/** The properties of the network that the checks use. */
 export interface DDPMNetwork {
   /** Height, width and channels of the pictures it was trained on. */
   picture: [number, number, number];
   classLabels: ClassLabels | undefined;
 }
 
-/** @throws PipelineOptionError for what is out of its range or does not fit the network */
+/** @throws PipelineOptionError for an option that is out of range or does not fit the network */
 export function checkDDPM(
   given: DDPMOptions,
   table: typeof DDPM_OPTIONS,

@@ -18,24 +18,24 @@ import { checkDDPM, DDIM_OPTIONS, DDPM_OPTIONS, type DDPMOptions, type DDPMStep 
 
 const PARTS = { unet: { className: "UNet2DModel" }, scheduler: {} };
 
-/** What DDPM is made of. */
+/** The parts of DDPM. */
 export interface DDPMParts {
-  /** Works on pixels: as many channels come out as go in. */
+  /** Works on pixels: has as many output channels as input channels. */
   unet: Denoiser;
   scheduler: Scheduler;
 }
 
 /**
- * Pictures from nothing but noise, or of a class (Ho et al. 2020, algorithm 2): a network takes the noise out of
- * pixels, step by step. Folders in the layout of `google/ddpm-*` open; a UNet2DModel with `num_class_embeds` is told a
- * class by `classLabels`. diffusers has no pipeline that does this for a UNet2DModel: it opens such a folder, and draws
- * from it only where the network has no classes.
+ * Draws pictures from noise alone, or of a class (Ho et al. 2020, algorithm 2): a network removes the noise from
+ * pixels, step by step. It opens folders in the layout of `google/ddpm-*`. A UNet2DModel with `num_class_embeds` gets
+ * its class from `classLabels`. diffusers has no pipeline that does this for a UNet2DModel: it opens such a folder, but
+ * can draw only if the network has no classes.
  */
 export class DDPMPipeline implements Pipeline<DDPMOptions, DDPMStep> {
   readonly options: OptionTable = DDPM_OPTIONS;
   /** The same, with the types of the values. */
   protected readonly table: typeof DDPM_OPTIONS = DDPM_OPTIONS;
-  /** What is assigned to a part takes effect at the next call; what does not fit is refused. */
+  /** A part that is assigned is used from the next call on; one that does not fit is refused. */
   readonly parts: DDPMParts;
   /** The class that `savePretrained` writes to the folder's index. */
   protected readonly className: string = "DDPMPipeline";
@@ -45,12 +45,12 @@ export class DDPMPipeline implements Pipeline<DDPMOptions, DDPMStep> {
     this.parts = liveParts("DDPMPipeline", { ...parts }, { unet: DENOISER, scheduler: SCHEDULER }, requireFittingParts);
   }
 
-  /** "class" if the network must be told one. */
+  /** "class" if the network needs one. */
   get input(): "nothing" | "class" {
     return this.parts.unet.classLabels ? "class" : "nothing";
   }
 
-  /** Its own sampler. */
+  /** The pipeline's own scheduler. */
   get scheduler(): Scheduler {
     return this.parts.scheduler;
   }
@@ -80,7 +80,7 @@ export class DDPMPipeline implements Pipeline<DDPMOptions, DDPMStep> {
   }
 
   /**
-   * The same, one step at a time, to look at or to stop early: leaving the loop frees everything.
+   * Draws one step at a time, to watch it or to stop early. Leaving the loop frees everything.
    *
    * @throws PipelineOptionError before any work, if an option is out of its range or does not fit the network
    */
@@ -94,7 +94,7 @@ export class DDPMPipeline implements Pipeline<DDPMOptions, DDPMStep> {
     const plan = planDrawing(scheduler, checked.steps);
     const watch = new FiniteWatch(this.parts, checked.debug);
     const dtype = unet.classLabels?.kind === "ids" ? "int32" : "float32";
-    // When guided, no class first, as an equal half of the batch.
+    // With guidance the first half of the batch has no class.
     const told = isGuided ? [...labels!.map(() => checked.nullClass!), ...labels!] : labels;
     const classLabels = told && tf.tensor1d(told, dtype);
 
@@ -119,7 +119,7 @@ export class DDPMPipeline implements Pipeline<DDPMOptions, DDPMStep> {
   }
 }
 
-/** The same from folders of diffusers' DDIMPipeline: 50 steps by default (Song et al. 2021). */
+/** {@link DDPMPipeline} for folders of diffusers' DDIMPipeline: 50 steps by default (Song et al. 2021). */
 export class DDIMPipeline extends DDPMPipeline {
   override readonly options: OptionTable = DDIM_OPTIONS;
   protected override readonly table = DDIM_OPTIONS;

@@ -18,14 +18,12 @@ export const PIXEL_DIFFUSION_OPTIONS = withDefaults(
   { numInferenceSteps: 20, guidanceScale: 3 },
 );
 
-/**
- * One step in pixel space: `latents` are the pictures with the noise that is left in them, [B, H, W, 3] about [-1, 1].
- */
+/** One step in pixel space: `latents` are the pictures with their remaining noise, [B, H, W, 3] about [-1, 1]. */
 export type PixelDiffusionStep = PipelineStep;
 
 /**
- * What to draw, and how. `numInferenceSteps` is 20 and `guidanceScale` 3 by default; `width` and `height` may be any,
- * and are by default those of the `latents`.
+ * What to draw, and how. `numInferenceSteps` is 20 and `guidanceScale` 3 by default; `width` and `height` can have any
+ * value; by default they are those of the `latents`.
  */
 export interface PixelDiffusionOptions extends TextOptions<PixelDiffusionStep>, OptionsOf<typeof GUIDANCE_RESCALE> {}
 
@@ -35,7 +33,7 @@ export interface CheckedOptions extends ReadOptions<typeof PIXEL_DIFFUSION_OPTIO
   /** One, or as many as there are prompts. */
   negatives: string[];
   steps: PlanRequest;
-  /** Of the start, [prompts x numImages, H, W, C]. */
+  /** Shape of the initial noise, [prompts x numImages, H, W, C]. */
   shape: [number, number, number, number];
 }
 
@@ -43,7 +41,7 @@ export interface CheckedOptions extends ReadOptions<typeof PIXEL_DIFFUSION_OPTIO
  * Fills in the defaults.
  *
  * @param picture the height, width and channels that the network was trained on
- * @throws PipelineOptionError for what is out of its range, naming the range
+ * @throws PipelineOptionError for an option that is out of range, naming the range
  */
 export function checkOptions(
   given: PixelDiffusionOptions,

@@ -5,11 +5,11 @@ import { CLIPTokenizer } from "../../text/tokenizer.js";
 import { CONDITIONAL_DENOISER, instanceOf, optional, type PartKinds, SCHEDULER } from "../parts/live-parts.js";
 import { requireDenoiser, requireTextWidth } from "../parts/part-checks.js";
 
-/** What a text-to-image pipeline in pixel space is made of. */
+/** The parts of a text-to-image pipeline in pixel space. */
 export interface PixelDiffusionParts {
-  /** Works on pixels: as many channels come out as go in. */
+  /** Works on pixels: has as many output channels as input channels. */
   unet: ConditionalDenoiser;
-  /** Its last hidden states are what the denoiser reads. */
+  /** Its last hidden states are the denoiser's context. */
   textEncoder: CLIPTextModel;
   /** Its projected sentence vector is the class label of a denoiser that takes one (`class_embed_type` projection). */
   textEncoder2?: CLIPTextModelWithProjection;

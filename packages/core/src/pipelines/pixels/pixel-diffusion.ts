@@ -41,15 +41,15 @@ const PARTS = {
 } satisfies Record<string, PartRequirement>;
 
 /**
- * Text to image in the space of pixels: a UNet takes the noise out of small pictures, step by step, told by a CLIP
- * text encoder what they show. Unlike Stable Diffusion it has no autoencoder: what is sampled is the picture.
+ * Text to image in pixel space: a UNet removes the noise from small pictures, step by step, conditioned on a CLIP text
+ * encoder. Unlike Stable Diffusion it has no autoencoder: the samples are the pictures themselves.
  *
  * Start: `const pipeline = await PixelDiffusionPipeline.fromPretrained("packages/examples/weights/faces")`.
  */
 export class PixelDiffusionPipeline implements Pipeline<PixelDiffusionOptions, PixelDiffusionStep> {
   readonly input = "text";
   readonly options: OptionTable = PIXEL_DIFFUSION_OPTIONS;
-  /** What is assigned to a part takes effect at the next call; what does not fit is refused. */
+  /** A part that is assigned is used from the next call on; one that does not fit is refused. */
   readonly parts: PixelDiffusionParts;
 
   /** @throws PipelinePartsError if the parts do not fit */
@@ -88,7 +88,7 @@ export class PixelDiffusionPipeline implements Pipeline<PixelDiffusionOptions, P
     );
   }
 
-  /** Writes what {@link fromPretrained} reads; `save` halves the precision, splits large files. */
+  /** Writes a folder that {@link fromPretrained} reads. `save` can halve the precision and split large files. */
   async savePretrained(folder: string, save: SaveOptions = {}): Promise<void> {
     const { unet, textEncoder, textEncoder2, tokenizer, scheduler } = this.parts;
     const parts = { unet, text_encoder: textEncoder, text_encoder_2: textEncoder2, tokenizer, scheduler };
@@ -104,7 +104,7 @@ export class PixelDiffusionPipeline implements Pipeline<PixelDiffusionOptions, P
   }
 
   /**
-   * The same, one step at a time, to look at or to stop early: leaving the loop frees everything.
+   * Draws one step at a time, to watch it or to stop early. Leaving the loop frees everything.
    *
    * @throws PipelineOptionError before any work, if an option is out of its range
    */
@@ -137,9 +137,7 @@ export class PixelDiffusionPipeline implements Pipeline<PixelDiffusionOptions, P
     }
   }
 
-  /**
-   * What the network needs to know of a batch; with negative prompts, these come first, as an equal half of the batch.
-   */
+  /** The text conditioning of a batch. With negative prompts, the first half of the batch holds these. */
   #read(prompts: string[], negativePrompts: string[], numImages: number): TextConditioning {
     return tf.tidy(() => {
       const positive = repeatPrompts(encodePrompts(prompts, this.parts), numImages);

@@ -3,11 +3,11 @@ import { levelOf, predictX0, type Scheduler } from "@tfjs-diffusion/schedulers";
 
 /**
  * Changes a network's output so that the clean picture it implies lies within [-1, 1], where pixels do (static
- * thresholding, Saharia et al. 2022, section 2.3). Guidance pushes that picture far outside; a sampler that took it at
- * its word, or clipped the picture but not the noise that goes with it, would end in dark and mottled colours. Done to
- * the output, it works alike for every sampler.
+ * thresholding, Saharia et al. 2022, section 2.3). Guidance pushes that picture far outside. A sampler that used it
+ * unchanged, or clipped the picture but not the matching noise, would end in dark and mottled colours. Changing the
+ * network's output works in the same way for every sampler.
  *
- * output, input [B, ...]: the network's, at `timestep` (a fraction of a step lies between two trained levels); the
+ * output, input [B, ...] of the network at `timestep`; a fractional timestep lies between two trained levels. The
  * caller owns the result.
  */
 export function keepPixelRange<T extends tf.Tensor>(output: T, input: T, timestep: number, scheduler: Scheduler): T {
@@ -21,9 +21,7 @@ export function keepPixelRange<T extends tf.Tensor>(output: T, input: T, timeste
   });
 }
 
-/**
- * How much the output changes for a change of the clean picture, at one input: the derivatives of the prediction types.
- */
+/** The derivative of the output with respect to the clean picture at a fixed input, for each prediction type. */
 const SLOPES = {
   epsilon: ({ alpha, sigma }: { alpha: number; sigma: number }) => -alpha / sigma,
   sample: () => 1,
