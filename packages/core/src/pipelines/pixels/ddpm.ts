@@ -141,7 +141,7 @@ function requireFittingParts({ unet }: DDPMParts): void {
   requireDenoiser(
     "DDPMPipeline",
     classLabels?.kind !== "vectors",
-    "is told a class by a vector, where this pipeline gives numbers.",
+    "takes its class as a vector, but this pipeline gives numbers.",
   );
 }
 

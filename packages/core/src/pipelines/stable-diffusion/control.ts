@@ -3,37 +3,40 @@ import { ControlNetModel } from "../../models/unet/controlnet.js";
 import type { ConditionalDenoiser, ConditionalDenoiserInputs } from "../../models/denoiser.js";
 import { requireBetween, requireOption } from "../options/option-checks.js";
 
-/** A picture that says where things are (edges, depth, a pose), and the ControlNet that reads it. Borrowed. */
+/** A control picture (edges, depth, a pose) and the ControlNet that reads it. Borrowed. */
 export interface Control {
   model: ControlNetModel;
-  /** In [0, 1], [H, W, C] or [1, H, W, C], of the size of what is drawn. */
+  /** In [0, 1], [H, W, C] or [1, H, W, C], with the size of the result. */
   image: tf.Tensor3D | tf.Tensor4D;
   /** How strongly to follow it, default 1. */
   scale?: number;
-  /** Shares of the sampling, 0 to 1, between which it is followed. Default 0 and 1: all the time. */
+  /** Shares of the sampling, 0 to 1, between which the ControlNet is used. Default 0 and 1: all the time. */
   start?: number;
   end?: number;
   /**
-   * Follow the picture where the prompt says nothing: weakly at fine levels, and not at all for the negative prompt.
+   * For drawing without a prompt: the ControlNet acts weakly at fine levels, and not at all for the negative prompt.
    * Default false.
    */
   guessMode?: boolean;
 }
 
-/** One, several or none, by the names that errors give them. */
+/** The controls by their names in errors. */
 export function controlsOf(option: Control | readonly Control[] | undefined): Map<string, Control> {
   if (!Array.isArray(option)) return new Map(option ? [["control", option as Control]] : []);
   return new Map((option as readonly Control[]).map((control, i) => [`control[${i}]`, control]));
 }
 
-/** @throws PipelineOptionError before any work; height and width are those of the latents, `name` is the option's */
+/**
+ * @throws PipelineOptionError before any work; height and width are those of the latents, `name` is the name of the
+ *   option
+ */
 export function checkControl(
   name: string,
   { model, image, scale = 1, start = 0, end = 1 }: Control,
   { denoiser, height, width }: { denoiser: ConditionalDenoiser; height: number; width: number },
 ): void {
   requireOption(model instanceof ControlNetModel, `${name}.model`, typeof model, "a ControlNetModel");
-  // It reads the same text as the network that it steers, and adds to its feature maps: these must be alike.
+  // A ControlNet reads the denoiser's text states and adds to its feature maps, so their sizes must be equal.
   const same = (what: string, given: unknown, wanted: unknown) =>
     requireOption(
       given === wanted,
@@ -59,7 +62,7 @@ export function checkControl(
   requireBetween(`${name}.end`, end, start, 1);
 }
 
-/** The feature maps, each as height x width x channels. */
+/** The sizes of the feature maps, each as height x width x channels. */
 function shapesOf(network: ConditionalDenoiser | ControlNetModel, height: number, width: number): string {
   return (
     network
@@ -71,11 +74,11 @@ function shapesOf(network: ConditionalDenoiser | ControlNetModel, height: number
 
 /** One call of the network. */
 export interface ControlledCall {
-  /** The latents, twice the batch where guidance also asks about the negative prompts, which come first. */
+  /** The latents. With guidance the batch is twice as large, and its first half belongs to the negative prompts. */
   x: tf.Tensor4D;
   timestep: number;
   context: tf.Tensor3D;
-  /** What the UNet is told besides. */
+  /** Further inputs of the denoiser. */
   inputs: ConditionalDenoiserInputs;
   isGuided: boolean;
   index: number;
@@ -84,7 +87,7 @@ export interface ControlledCall {
 
 type Residuals = Pick<ConditionalDenoiserInputs, "downResiduals" | "midResidual">;
 
-/** What the ControlNets together add to the UNet in this call; the caller owns it. */
+/** The sum of all ControlNets' residuals for this call; the caller owns them. */
 export function controlResiduals(controls: Iterable<Control>, call: ControlledCall): Residuals {
   const all = [...controls].map((control) => residualsOf(control, call)).filter((residuals) => residuals.length > 0);
   if (all.length === 0) return {};
@@ -92,10 +95,10 @@ export function controlResiduals(controls: Iterable<Control>, call: ControlledCa
   return { downResiduals: sums.slice(0, -1), midResidual: sums.at(-1) };
 }
 
-/** One for each skip connection, then the middle's; none before the control's start and after its end. */
+/** One for each skip connection, then that of the middle block; empty before the control's start and after its end. */
 function residualsOf(control: Control, call: ControlledCall): tf.Tensor4D[] {
   const { model, image, scale = 1, start = 0, end = 1 } = control;
-  // Those that say one thing of the whole picture were trained to be followed so.
+  // ControlNets that average their residuals over the picture were trained in this mode.
   const guessMode = (control.guessMode ?? false) || model.config.global_pool_conditions;
   const { x, timestep, context, inputs, isGuided, index, total } = call;
   if (index / total < start || (index + 1) / total > end) return [];

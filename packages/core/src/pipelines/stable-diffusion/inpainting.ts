@@ -1,8 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 
-/**
- * A mask [B, H, W, 1] of 0 (keep) and 1 (paint) from values in [0, 1]: from one half on is painted. The caller owns it.
- */
+/** A mask [B, H, W, 1] of 0 (keep) and 1 (paint) from values in [0, 1]: 0.5 and more is painted. The caller owns it. */
 export function binaryMask(mask: tf.Tensor4D): tf.Tensor4D {
   return tf.tidy(() => mask.greaterEqual(0.5).toFloat() as tf.Tensor4D);
 }
@@ -22,15 +20,16 @@ export function latentMask(mask: tf.Tensor4D, factor: number): tf.Tensor4D {
 }
 
 /**
- * `painted` where the mask is 1, `kept` where it is 0, a mixture between. Shapes broadcast; the caller owns the result.
+ * `painted` where the mask is 1, `kept` where it is 0, a mixture in between. Shapes broadcast; the caller owns the
+ * result.
  */
 export function blend(kept: tf.Tensor4D, painted: tf.Tensor4D, mask: tf.Tensor4D): tf.Tensor4D {
   return tf.tidy(() => kept.mul(tf.sub(1, mask)).add(painted.mul(mask)));
 }
 
 /**
- * The picture with only its masked region changed: outside the mask its very bits. With `blur` the seam is hidden by a
- * band of about that many pixels on the mask's inner side, over which the old picture fades into the new one.
+ * The picture with only its masked region changed; outside the mask it stays exactly the same. `blur` hides the seam:
+ * in a band of about that many pixels inside the mask, the old picture fades into the new one.
  *
  * kept, painted [B, H, W, 3], mask [B, H, W, 1] of 0 and 1; the caller owns the result
  */
@@ -42,8 +41,8 @@ export function pasteBack(kept: tf.Tensor4D, painted: tf.Tensor4D, mask: tf.Tens
 }
 
 /**
- * A mask that rises from 0 at its border to 1 at `blur` pixels inside: shrunk by half of that, then averaged over
- * squares.
+ * A mask that rises from 0 at its border to 1 at `blur` pixels inside. It is shrunk by half of `blur`, then averaged
+ * over squares.
  */
 function softInside(mask: tf.Tensor4D, blur: number): tf.Tensor4D {
   const reach = Math.ceil(blur / 2);
@@ -68,10 +67,10 @@ export interface Borders {
 }
 
 /**
- * A larger canvas around pictures [B, H, W, 3] or [H, W, 3] in [0, 1], to be painted by inpainting: the borders repeat
+ * A larger canvas around pictures [B, H, W, 3] or [H, W, 3] in [0, 1], to be filled by inpainting: the borders repeat
  * the picture's edge, and the mask is 1 there. The caller owns both.
  *
- * @throws RangeError on borders that are not whole numbers of pixels, 0 or more, or are all 0
+ * @throws RangeError unless the borders are whole numbers of pixels, 0 or more, and at least one is above 0
  */
 export function outpaintCanvas(
   image: tf.Tensor4D | tf.Tensor3D,

@@ -39,34 +39,34 @@ import {
 } from "./stable-diffusion-starts.js";
 import type { EncodePromptsOptions } from "./text-conditioning.js";
 
-/** What every pipeline in an autoencoder's latents has, besides its text encoders. */
+/** The parts of every latent diffusion pipeline, besides its text encoders. */
 export interface LatentPipelineParts {
-  /** Takes the noise out of latents: a UNet, or another network that is a {@link ConditionalDenoiser}. */
+  /** Removes the noise from latents: a UNet, or another network that is a {@link ConditionalDenoiser}. */
   unet: ConditionalDenoiser;
   vae: AutoencoderKL;
   scheduler: Scheduler;
 }
 
 /**
- * What the UNet is told besides latents and time; when guided for twice the batch, the negative prompts first. The
- * caller owns it.
+ * The denoiser's inputs besides latents and timestep. With guidance the batch is twice as large, with the negative
+ * prompts first. The caller owns the tensors.
  */
 export type Condition = {
   context: tf.Tensor3D;
   inputs: ConditionalDenoiserInputs & tf.TensorContainerObject;
 };
 
-/** Prompts as networks read them, by the names of the options that take them. */
+/** Encoded prompts, by the names of the options that take them. */
 export type PromptStates = {
   /** [N, L, C] */
   promptEmbeds: tf.Tensor3D;
-  /** [N, D], of XL's second text encoder. */
+  /** [N, D], from XL's second text encoder. */
   pooledPromptEmbeds?: tf.Tensor2D;
 };
 
 /**
- * Latent diffusion (Rombach et al. 2022): a UNet takes the noise out of latents, step by step; an autoencoder makes a
- * picture of them. What the UNet is told of the prompts is left to the kinds of Stable Diffusion.
+ * Latent diffusion (Rombach et al. 2022): a denoiser removes the noise from latents, step by step, and an autoencoder
+ * decodes them into a picture. The subclasses define how prompts are encoded.
  */
 export abstract class LatentPipeline<
   P extends LatentPipelineParts,
@@ -74,12 +74,12 @@ export abstract class LatentPipeline<
   C extends CheckedOptions,
 > implements Pipeline<O, StableDiffusionStep> {
   readonly input = "text";
-  /** LoRAs that are mixed into the UNet and the text encoders: `await pipeline.loras.load(file, { scale: 0.8 })`. */
+  /** LoRAs that change the denoiser and the text encoders: `await pipeline.loras.load(file, { scale: 0.8 })`. */
   abstract readonly loras: LoraSet;
   abstract readonly options: OptionTable;
   readonly #spaceOf = latentSpaces();
 
-  /** @param parts those of `liveParts`; what is assigned to them takes effect at the next call */
+  /** @param parts the result of `liveParts`; a part that is assigned is used from the next call on */
   constructor(readonly parts: P) {}
 
   get #space(): LatentSpace {
@@ -92,16 +92,16 @@ export abstract class LatentPipeline<
 
   abstract savePretrained(folder: string, save?: SaveOptions): Promise<void>;
 
-  /** Pixels a latent, along each side. */
+  /** Pixels per latent, along each side. */
   protected get factor(): number {
     return this.#space.factor;
   }
 
-  /** Width and number of the text states, and layers of the text encoder. */
+  /** Width and number of the text states, and number of layers of the text encoder. */
   protected abstract textSizes(): Pick<NetworkSizes, "textWidth" | "textTokens" | "textLayers">;
 
   /**
-   * What the networks are told of prompts, to mix and to give back in the options; the caller owns it.
+   * Encodes prompts, for example to mix them. The results can be given as options; the caller owns them.
    *
    * @throws PipelineOptionError before any work
    */
@@ -110,7 +110,7 @@ export abstract class LatentPipeline<
     return this.readPrompts(texts("prompts", prompts), options);
   }
 
-  /** {@link encodePrompts} of what was checked. */
+  /** {@link encodePrompts} after the checks. */
   protected abstract readPrompts(prompts: string[], options: EncodePromptsOptions): PromptStates;
 
   /** Runs in a tidy. */
@@ -124,22 +124,23 @@ export abstract class LatentPipeline<
     return fitOptions(given, options, this.#sizes());
   }
 
-  /** Draws. The caller owns both tensors: `images` [B, H, W, 3] in [0, 1], and the `latents` they were made from. */
+  /** Draws. The caller owns both tensors: `images` [B, H, W, 3] in [0, 1], and their `latents`. */
   async generate(options: O): Promise<Drawn> {
     const checked = this.check(options);
-    const [parts, space] = [{ ...this.parts }, this.#space]; // As they are now, as the steps have them.
+    // A copy, so that the decoder fits the steps even if a part is assigned meanwhile.
+    const [parts, space] = [{ ...this.parts }, this.#space];
     const decode = (latents: tf.Tensor4D) =>
       watchOf(parts, checked).over("Decoding", () => decodeLatents(space, latents, checked));
     return draw(this.#walk(checked), options, decode);
   }
 
-  /** Draws as far as the latents, to hand them to another pipeline; the caller owns them. */
+  /** Draws without decoding, to pass the latents to another pipeline; the caller owns them. */
   async generateLatents(options: O): Promise<tf.Tensor4D> {
     return lastLatents(this.steps(options), options);
   }
 
   /**
-   * The same, one step at a time, to look at or to stop early: leaving the loop frees everything.
+   * Draws one step at a time, to watch it or to stop early. Leaving the loop frees everything.
    *
    * @throws PipelineOptionError before any work, if an option is out of its range
    */
@@ -197,18 +198,18 @@ export abstract class LatentPipeline<
     }
   }
 
-  /** Whether each step also asks about the negative prompts. */
+  /** Whether each step also calls the denoiser with the negative prompts. */
   protected isGuided({ guidanceScale }: CheckedOptions): boolean {
     return this.parts.unet.guidanceWidth === undefined && needsGuidance(guidanceScale);
   }
 
-  /** A network that was distilled with guidance (Meng et al. 2023) is told its scale instead. */
+  /** A network that was distilled with guidance (Meng et al. 2023) takes the guidance scale as an input instead. */
   protected timestepCond({ guidanceScale, shape: [batch] }: CheckedOptions): tf.Tensor2D | undefined {
     const width = this.parts.unet.guidanceWidth;
     return width === undefined ? undefined : guidanceEmbedding(guidanceScale, width, batch);
   }
 
-  /** Owns what it makes of the pictures, in `tensors` of its result. */
+  /** The result owns the tensors made from the pictures, in `tensors`. */
   #start(request: StartRequest, checked: CheckedOptions, { first, end }: StepWindow): Start {
     const { strength, denoisingStart, pasteBack } = checked;
     const [, rows, columns] = checked.shape;
@@ -253,7 +254,7 @@ export abstract class LatentPipeline<
   }
 }
 
-/** Of networks that do not say it: that of Stable Diffusion 1. */
+/** The sample size of Stable Diffusion 1, for networks that do not give theirs. */
 const SAMPLE_SIZE = [64, 64] as const;
 
 function watchOf(parts: object, { debug, control }: CheckedOptions): FiniteWatch {

@@ -6,19 +6,19 @@ import { preview, previewMap } from "./preview.js";
 import { repeatRows } from "./text-conditioning.js";
 
 /**
- * A picture of more latents than this is worked on in bands of this many rows, and one by one: the same result in less
+ * Pictures with more latents than this are processed one by one, in bands of this many rows: the same result in less
  * memory.
  */
 const LARGE = 64 * 64;
 const BAND_ROWS = 16;
 
 /**
- * The space that a latent diffusion model works in: what its autoencoder makes of pictures, shifted and scaled to a
- * standard deviation of about 1 (Rombach et al. 2022, appendix G: `scaling_factor`), or for each channel by what was
- * measured (`latents_mean` and `latents_std`, as Playground v2.5 has them).
+ * The space that a latent diffusion model works in: its autoencoder's latents, shifted and scaled to a standard
+ * deviation of about 1 (Rombach et al. 2022, appendix G: `scaling_factor`), or normalised for each channel by measured
+ * values (`latents_mean` and `latents_std`, as in Playground v2.5).
  */
 export class LatentSpace {
-  /** Pixels a latent, along each side. */
+  /** Pixels per latent, along each side. */
   readonly factor: number;
   readonly channels: number;
   /** One for all channels, or one for each. */
@@ -36,8 +36,8 @@ export class LatentSpace {
   }
 
   /**
-   * Pictures [B, H, W, 3] in [0, 1] to latents [B copies, H / factor, W / factor, C], drawn from their distribution, so
-   * many times from each; the caller owns them.
+   * Pictures [B, H, W, 3] in [0, 1] to latents [B copies, H / factor, W / factor, C], drawn `copies` times from the
+   * distribution of each picture; the caller owns them.
    */
   encode(images: tf.Tensor4D, noise: NoiseSource, copies = 1): tf.Tensor4D {
     return tf.tidy(() => {
@@ -58,7 +58,7 @@ export class LatentSpace {
     });
   }
 
-  /** What latents [B, h, w, C] look like, [B, h, w, 3] in [0, 1], by {@link previewMap}; the caller owns it. */
+  /** A small picture of latents [B, h, w, C], [B, h, w, 3] in [0, 1], by {@link previewMap}; the caller owns it. */
   preview(latents: tf.Tensor4D): tf.Tensor4D {
     return preview(latents, (this.#previewMap ??= previewMap(this)));
   }
@@ -69,7 +69,7 @@ export class LatentSpace {
   }
 }
 
-/** The space of the autoencoder that is given at each call, made anew only for another one. */
+/** Returns the space of an autoencoder, and keeps it until it is called with another one. */
 export function latentSpaces(): (vae: AutoencoderKL) => LatentSpace {
   let space: LatentSpace | undefined;
   return (vae) => (space?.vae === vae ? space : (space = new LatentSpace(vae)));

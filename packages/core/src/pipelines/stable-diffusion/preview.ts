@@ -1,20 +1,20 @@
 import * as tf from "@tensorflow/tfjs";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 
-/** What the map is measured on: `decode` makes pictures [B, h factor, w factor, 3] of latents [B, h, w, channels]. */
+/** The decoder to imitate: `decode` makes pictures [B, h factor, w factor, 3] from latents [B, h, w, channels]. */
 export interface DecodedSpace {
   readonly factor: number;
   readonly channels: number;
   decode(latents: tf.Tensor4D): tf.Tensor4D;
 }
 
-/** Latents of the picture that the map is measured on, along each side. */
+/** Latents along each side of the picture that the map is fitted to. */
 const SIZE = 16;
 
 /**
- * The best linear map from a latent to the mean colour of its pixels, [C + 1, 3] with the offset last: a picture of
- * latents for the price of one small product, 1 / factor as large as the decoded one. Found once, by least squares on
- * what the autoencoder makes of noise.
+ * The best linear map from a latent to the mean colour of its pixels, [C + 1, 3] with the offset last: it gives a
+ * preview, 1 / factor the size of the decoded picture, for the cost of one small matrix product. It is computed once,
+ * by least squares on decoded noise.
  */
 export function previewMap(space: DecodedSpace): number[][] {
   const { inputs, pictures } = tf.tidy(() => {
@@ -27,7 +27,7 @@ export function previewMap(space: DecodedSpace): number[][] {
   return map;
 }
 
-/** What latents [B, h, w, C] look like by {@link previewMap}: [B, h, w, 3] in [0, 1]; the caller owns it. */
+/** A preview of latents [B, h, w, C] by {@link previewMap}: [B, h, w, 3] in [0, 1]; the caller owns it. */
 export function preview(latents: tf.Tensor4D, map: number[][]): tf.Tensor4D {
   return tf.tidy(() => {
     const [batch, height, width, channels] = latents.shape;
@@ -41,8 +41,8 @@ function withOne(rows: tf.Tensor): tf.Tensor2D {
 }
 
 /**
- * M of least sum (X M - Y)^2, by the normal equations X'X M = X'Y; a trace of the diagonal is added lest they have no
- * solution.
+ * The M that minimises sum (X M - Y)^2, by the normal equations X'X M = X'Y. A small multiple of the identity is added,
+ * so that they always have a solution.
  */
 function leastSquares(x: number[][], y: number[][]): number[][] {
   const columns = x[0]!.length;
@@ -51,7 +51,7 @@ function leastSquares(x: number[][], y: number[][]): number[][] {
     ...Array.from({ length: columns }, (_, j) => product(i, (k) => x[k]![j]!) + (i === j ? 1e-6 * x.length : 0)),
     ...y[0]!.map((_, j) => product(i, (k) => y[k]![j]!)),
   ]);
-  // Gauss-Jordan; the matrix is positive definite, so that its diagonal can be divided by.
+  // Gauss-Jordan; the matrix is positive definite, so its diagonal is never 0.
   system.forEach((pivotRow, i) => {
     const pivot = pivotRow[i]!;
     pivotRow.forEach((value, j) => (pivotRow[j] = value / pivot));

@@ -24,9 +24,9 @@ import type { PipelineStep } from "../pipeline-step.js";
 import { checkControl, type Control, controlsOf } from "./control.js";
 
 /**
- * What Stable Diffusion takes besides {@link TextOptions}. All tensors are borrowed.
+ * The options of Stable Diffusion besides {@link TextOptions}. All tensors are borrowed.
  *
- * With `image` it is image-to-image: the picture is noised as far as `strength` says and drawn anew from there. With
+ * With `image` it is image-to-image: noise is added to the picture, as much as `strength` says, and removed again. With
  * `image` and `mask` it is inpainting.
  */
 const OWN_OPTIONS = {
@@ -38,56 +38,58 @@ const OWN_OPTIONS = {
     default: false,
     flag: { usage: "--prompt-weights", help: "read weights such as (word:1.3)" },
   }),
-  /** States of a text encoder in place of prompts, as `encodePrompts` gives them, [prompts, tokens, C]. */
+  /** Text states in place of prompts, as returned by `encodePrompts`, [prompts, tokens, C]. */
   promptEmbeds: tensor<tf.Tensor3D>(),
-  /** The same in place of negative prompts, [1 or prompts, tokens, C]. */
+  /** Text states in place of negative prompts, [1 or prompts, tokens, C]. */
   negativePromptEmbeds: tensor<tf.Tensor3D>(),
   /**
-   * Share of fresh noise, 0 to 1, for samplers that let it be chosen (DDIM, TCD). Default 0, as in diffusers, also for
-   * TCD.
+   * Share of fresh noise, 0 to 1, for samplers with this setting (DDIM, TCD). Default 0, as in diffusers, also for TCD.
    */
   eta: between(0, 1, { default: 0 }),
-  /** Layers of the text encoder to leave out at its end, default 0; many community models were trained with 1. */
+  /** Number of last layers of the text encoder to skip, default 0; many community models were trained with 1. */
   clipSkip: whole(0, {
     default: 0,
     flag: { usage: "--clip-skip N", help: "layers of the text encoder to leave out", most: 100 },
   }),
   /** Pictures in [0, 1] to start from, [H, W, 3] or [B, H, W, 3] with B 1 or prompts x numImages. */
   image: tensor<tf.Tensor3D | tf.Tensor4D>(),
-  /** What to paint anew, from 0.5 on, and what to keep: [H, W], [H, W, 1] or [B, H, W, 1], of the picture's size. */
+  /**
+   * The region to repaint (values of 0.5 and more) and to keep: [H, W], [H, W, 1] or [B, H, W, 1], of the picture's
+   * size.
+   */
   mask: tensor<tf.Tensor2D | tf.Tensor3D | tf.Tensor4D>(),
   /**
-   * 0 to 1: how much of the picture is drawn anew; of the steps that share is done. Default 0.8, with a mask 1 (nothing
-   * of what was under it shows through).
+   * 0 to 1: how much of the picture is redrawn; this share of the steps is made. Default 0.8, with a mask 1 (nothing of
+   * the old content under it remains).
    */
   strength: between(0, 1, {
     flag: { usage: "--strength N", help: "0 to 1: how much is drawn anew (default 0.8; with a mask 1)" },
   }),
   /**
-   * 0 to 1: stop after this share of the way from noise to picture and leave the rest to another pipeline. Default 1.
+   * 0 to 1: stop after this share of the way from noise to picture, and leave the rest to another pipeline. Default 1.
    */
   denoisingEnd: between(0, 1),
   /**
-   * 0 to 1: go on from `latents` that another pipeline left at its `denoisingEnd` of this, by the same sampler and
-   * number of steps. Where it was inpainting, give the `mask` too; the `image` is in the latents, and is needed only by
+   * 0 to 1: continue from the `latents` of another pipeline whose `denoisingEnd` had this value, with the same sampler
+   * and number of steps. After inpainting give the `mask` too; the latents hold the `image`, which is needed only for
    * networks of 9 channels and for `pasteBack`.
    */
   denoisingStart: between(0, 1),
   /**
-   * With a mask: put the given picture back outside it, bit for bit; without, all has been through the autoencoder. A
-   * network of 9 channels also has its latents outside the mask set to the picture's after each step, so that what it
-   * paints fits (diffusers does not). Default false.
+   * With a mask: copy the given picture's pixels back outside it, bit for bit. Otherwise all pixels come from the
+   * autoencoder. For a network of 9 channels, the latents outside the mask are also set to the picture's after each
+   * step, so that the painted region fits (diffusers does not do this). Default false.
    */
   pasteBack: boolean({ default: false }),
   /**
-   * With `pasteBack` only: the width in pixels of the band inside the mask over which the new picture fades in. Default
+   * Only with `pasteBack`: the width in pixels of the band inside the mask in which the new picture fades in. Default
    * 0.
    */
   maskBlur: whole(0, {
     default: 0,
     flag: { usage: "--mask-blur N", help: "fade the new into the old over so many pixels", most: 16_384 },
   }),
-  /** A ControlNet and the picture it reads; with several, what they add to the UNet is added up. */
+  /** A ControlNet and its picture, or several; their residuals are added up. */
   control: object<Control | readonly Control[]>("a ControlNet with its picture, { model, image }, or a list of them"),
 };
 
@@ -97,18 +99,18 @@ export const STABLE_DIFFUSION_OPTIONS = withDefaults(
   { numInferenceSteps: 50, guidanceScale: 7.5 },
 );
 
-/** What one step of Stable Diffusion shows: `latents`, `output` and `x0` are [B, h, w, C]. */
+/** One step of Stable Diffusion: `latents`, `output` and `x0` are [B, h, w, C]. */
 export type StableDiffusionStep = PipelineStep;
 
 /**
  * What Stable Diffusion draws, and how. `numInferenceSteps` is 50 and `guidanceScale` 7.5 by default. `width` and
  * `height` are multiples of the autoencoder's factor (8 for the published models), by default those of the `image` or
- * the `latents`. With `denoisingStart`, `latents` are those that another pipeline handed over.
+ * the `latents`. With `denoisingStart`, `latents` are the result of another pipeline.
  */
 export interface StableDiffusionOptions
   extends TextOptions<StableDiffusionStep>, OptionsOf<typeof GUIDANCE_RESCALE>, OptionsOf<typeof OWN_OPTIONS> {}
 
-/** What to draw, and what to draw away from. */
+/** The prompts and the negative prompts. */
 export const PROMPT_OPTIONS = {
   ...TEXT_OPTIONS,
   promptEmbeds: OWN_OPTIONS.promptEmbeds,
@@ -117,17 +119,17 @@ export const PROMPT_OPTIONS = {
 /** What is drawn and what is drawn away from, as words or as their states. */
 export type PromptOptions = Pick<StableDiffusionOptions, keyof typeof PROMPT_OPTIONS>;
 
-/** {@link StableDiffusionOptions}, each checked by itself, with their defaults. */
+/** {@link StableDiffusionOptions} with their defaults, each checked on its own. */
 type Read = ReadOptions<typeof STABLE_DIFFUSION_OPTIONS>;
 
-/** What the options come to for a pipeline's networks. */
+/** The values that follow from the options and a pipeline's networks. */
 export interface FittedOptions {
   /** Prompts, or their states. */
   prompts: string[] | tf.Tensor3D;
   negatives: string[] | tf.Tensor3D;
   steps: PlanRequest;
   strength: number;
-  /** Of the latents, [prompts x numImages, h, w, C]. */
+  /** Shape of the latents, [prompts x numImages, h, w, C]. */
   shape: [number, number, number, number];
 }
 
@@ -138,25 +140,25 @@ export type CheckedOptions = Read & FittedOptions;
 export interface NetworkSizes {
   /** Height and width in pixels that the network was trained on. */
   size: [number, number];
-  /** Pixels a latent, along each side. */
+  /** Pixels per latent, along each side. */
   factor: number;
   latentChannels: number;
   /** Width of the text states. */
   textWidth: number;
-  /** How many of them there are of a prompt. */
+  /** Number of text states per prompt. */
   textTokens: number;
   textLayers: number;
-  /** The network also takes a mask and the picture around it (9 channels): without a mask it cannot draw. */
+  /** Whether the network also reads a mask and the masked picture (9 channels), and cannot draw without a mask. */
   needsMask: boolean;
-  /** What a ControlNet must fit. */
+  /** The network that a ControlNet must fit. */
   denoiser: ConditionalDenoiser;
 }
 
 /**
- * Checks what depends on other options and on the networks.
+ * Checks the options against each other and against the networks.
  *
  * @param given the options before they were read
- * @throws PipelineOptionError for what does not fit, saying what would
+ * @throws PipelineOptionError for an option that does not fit, saying what would
  */
 export function fitOptions(given: StableDiffusionOptions, options: Read, sizes: NetworkSizes): FittedOptions {
   const { mask, numImages, strength = mask ? 1 : 0.8 } = options;
@@ -178,7 +180,7 @@ export function fitOptions(given: StableDiffusionOptions, options: Read, sizes: 
   return { strength, steps, prompts, negatives, shape };
 }
 
-/** What an image, a mask and their options need of each other. */
+/** Checks the image, the mask and their options against each other. */
 function requireWhatImagesNeed(options: Read, { needsMask }: NetworkSizes): void {
   const { image, mask, strength, denoisingStart, pasteBack } = options;
   if (mask && !image && denoisingStart === undefined)
@@ -193,7 +195,7 @@ function requireWhatImagesNeed(options: Read, { needsMask }: NetworkSizes): void
     strength === undefined || image !== undefined || denoisingStart !== undefined,
     "strength",
     strength,
-    "an image that it is the strength for; give the picture to change as image",
+    "an image with it; give the picture to change as image",
   );
   if (pasteBack && !(image && mask)) {
     const missing = mask ? "the image" : "a mask";
@@ -206,7 +208,7 @@ function requireLatents({ latents, maskBlur, pasteBack }: Read, shape: number[],
     maskBlur === 0 || pasteBack,
     "maskBlur",
     maskBlur,
-    "pasteBack: true with it, as what is blurred is the seam",
+    "pasteBack: true with it, as only its seam is blurred",
   );
   const narrow = Math.min(height, width);
   requireOption(maskBlur < narrow, "maskBlur", maskBlur, `less than the picture's shorter side, ${narrow}`);
@@ -231,16 +233,16 @@ function requireHandOver({ denoisingStart, denoisingEnd = 1, latents, image, mas
   }
 }
 
-/** @throws PipelineOptionError if the text encoder has no layer so long before its last */
+/** @throws PipelineOptionError if the text encoder has too few layers */
 export function requireClipSkip(clipSkip: number, { textLayers }: Pick<NetworkSizes, "textLayers">): void {
   requireWhole("clipSkip", clipSkip, 0);
   requireOption(clipSkip < textLayers, "clipSkip", clipSkip, `less than the text encoder's ${textLayers} layers`);
 }
 
-/** Width and number of a prompt's states. */
+/** Width and number of a prompt's text states. */
 type TextSizes = Pick<NetworkSizes, "textWidth" | "textTokens">;
 
-/** The prompts, or their states. */
+/** The prompts or their text states. */
 export function checkedPrompts({ prompt, promptEmbeds }: PromptOptions, sizes: TextSizes) {
   if ((prompt === undefined) === (promptEmbeds === undefined)) {
     throw new PipelineOptionError(
@@ -250,7 +252,7 @@ export function checkedPrompts({ prompt, promptEmbeds }: PromptOptions, sizes: T
   return promptEmbeds ? checkedEmbeds("promptEmbeds", promptEmbeds, sizes) : texts("prompt", prompt!);
 }
 
-/** The same for what to draw away from, one for all or one for each of `count` prompts. */
+/** The negative prompts or their text states, one for all or one for each of `count` prompts. */
 export function checkedNegatives(options: PromptOptions, count: number, sizes: TextSizes) {
   const { negativePrompt, negativePromptEmbeds, promptEmbeds } = options;
   if (!negativePromptEmbeds) return negativesFor(count, negativePrompt ?? "");

@@ -3,22 +3,22 @@ import type { NoiseSource, Plan, State } from "@tfjs-diffusion/schedulers";
 import { binaryMask, blend, latentMask } from "./inpainting.js";
 import type { LatentSpace } from "./latent-space.js";
 
-/** Where sampling starts, and what is kept of a given picture on the way. Owns `tensors`. */
+/** The start of the sampling, and what is kept of a given picture at each step. Owns `tensors`. */
 export interface Start {
   /** Index of the first call of the network. */
   first: number;
   state: () => State;
-  /** Channels that the network sees behind those of the latents, [B, h, w, 1 + C]. */
+  /** Channels that are joined to the latents as the network's input, [B, h, w, 1 + C]. */
   context?: tf.Tensor4D;
   mend?: (x: tf.Tensor4D, index: number) => tf.Tensor4D;
   tensors: tf.Tensor[];
 }
 
-/** What all kinds of start need. */
+/** The arguments of all kinds of start. */
 export interface StartRequest {
   plan: Plan;
   space: LatentSpace;
-  /** Of the latents, [B, h, w, C]. */
+  /** Shape of the latents, [B, h, w, C]. */
   shape: [number, number, number, number];
   noise: NoiseSource;
   /** Noise to start from, if it is given. */
@@ -31,12 +31,12 @@ export function startFromNoise({ plan, shape, noise, latents }: StartRequest): S
   return { first: 0, state: () => plan.start(initial), tensors: [initial] };
 }
 
-/** Where another pipeline stopped: the latents as they are. */
+/** Continues from another pipeline's latents. */
 export function startFromLatents({ plan, latents }: StartRequest, first: number): Start {
   return { first, state: () => plan.resume(latents!.clone(), first), tensors: [] };
 }
 
-/** Image to image (Meng et al. 2022, "SDEdit"): from the picture, noised to the level of the first step. */
+/** Image to image (Meng et al. 2022, "SDEdit"): from the picture, with noise of the first step's level. */
 export function startFromImage(request: StartRequest, image: tf.Tensor4D, first: number): Start {
   const { plan, space, shape, noise, latents } = request;
   const initial = tf.tidy(() => {
@@ -47,14 +47,14 @@ export function startFromImage(request: StartRequest, image: tf.Tensor4D, first:
 }
 
 /**
- * Inpainting. A network of C channels knows nothing of masks: after each step what lies outside the mask is set to the
- * picture, noised to that step's level, and after the last to the picture itself (Lugmayr et al. 2022, without its
- * jumps). One of 2 C + 1 channels is shown the mask and the picture without what the mask covers, and draws to fit;
- * where the picture's own pixels come back in the end, its latents stay as well, so that what is painted fits to them.
- * `fromNoise` starts from pure noise, otherwise from the noised picture.
+ * Inpainting. A network of C channels does not read masks: after each step the latents outside the mask are set to the
+ * picture, with noise of that step's level, and after the last step to the picture itself (Lugmayr et al. 2022, without
+ * its jumps). A network of 2 C + 1 channels also reads the mask and the picture without the masked region. If the
+ * picture's own pixels are pasted back in the end, its latents outside the mask are kept as well, so that the painted
+ * region fits them. `fromNoise` starts from pure noise, otherwise it starts from the picture with noise.
  *
- * Noise is drawn as diffusers draws it, so that the same source gives the same picture: for the picture's latents, if
- * they are needed, the start, and the masked picture's latents, needed or not.
+ * Noise is drawn in the order of diffusers, so that the same source gives the same picture: for the picture's latents,
+ * if they are needed, then for the start, then for the masked picture's latents, needed or not.
  */
 export function startInpainting(
   request: StartRequest,
@@ -88,8 +88,8 @@ export function startInpainting(
 }
 
 /**
- * Inpainting where another pipeline stopped. For a network of C channels the latents hold the picture outside the mask,
- * as that pipeline's last step left it, and there it stays; one of 2 C + 1 channels is shown `image` again.
+ * Continues another pipeline's inpainting. For a network of C channels the latents already hold the picture outside the
+ * mask, and it is kept there. A network of 2 C + 1 channels reads `image` again.
  */
 export function resumeInpainting(
   request: StartRequest,
@@ -110,7 +110,7 @@ export function resumeInpainting(
   };
 }
 
-/** What to paint. */
+/** The arguments of inpainting. */
 export interface Painting {
   /** [1 or B, H, W, 3] in [0, 1]. */
   image?: tf.Tensor4D;
@@ -119,16 +119,16 @@ export interface Painting {
   /** The calls of the network that are made. */
   first: number;
   end: number;
-  /** Whether the network is shown the mask and the picture. */
+  /** Whether the network reads the mask and the masked picture. */
   contextual: boolean;
   /** Whether latents outside the mask are set to the picture's after each step. */
   keepsLatents: boolean;
 }
 
-/** The mask of the latents, [B, h, w, 1], and what a contextual network is shown. */
+/** The mask of the latents, [B, h, w, 1], and the further input of a network that reads masks. */
 type Seen = { small: tf.Tensor4D; context?: tf.Tensor4D };
 
-/** With a picture the mask, and the latents of the picture with grey (0 of [-1, 1]) in its place. */
+/** The mask and the latents of the picture, whose masked region is grey (0 in [-1, 1]). */
 function seenOf({ space, noise, shape }: StartRequest, mask: tf.Tensor4D, image: tf.Tensor4D | undefined): Seen {
   const [batch, height, width] = shape;
   const painted = binaryMask(mask);
@@ -140,8 +140,8 @@ function seenOf({ space, noise, shape }: StartRequest, mask: tf.Tensor4D, image:
 }
 
 /**
- * Sets latents outside the mask to the clean ones, with noise of the next step's level, and without after the last,
- * `end` - 1.
+ * Sets latents outside the mask to the clean ones with noise of the next step's level; after the last call, `end` - 1,
+ * without noise.
  */
 function keepOutside(plan: Plan, mask: tf.Tensor4D, clean: tf.Tensor4D, noise: tf.Tensor4D, end: number) {
   return (x: tf.Tensor4D, index: number): tf.Tensor4D => {
@@ -150,7 +150,7 @@ function keepOutside(plan: Plan, mask: tf.Tensor4D, clean: tf.Tensor4D, noise: t
   };
 }
 
-/** One row repeated for the whole batch; as many rows as the batch has stay as they are. */
+/** Repeats a single row for the whole batch; a full batch is returned unchanged. */
 function inBatch(x: tf.Tensor4D, [batch]: readonly number[]): tf.Tensor4D {
   return x.shape[0] === batch ? x : x.tile([batch! / x.shape[0], 1, 1, 1]);
 }

@@ -18,34 +18,33 @@ const pixelPair = {
 };
 
 /**
- * What Stable Diffusion XL takes besides the options of Stable Diffusion.
+ * The options of Stable Diffusion XL besides those of Stable Diffusion.
  *
- * The sizes are its micro-conditioning (Podell et al. 2024, section 2.2): it was told of each picture it learned from
- * how large it was before it was cut to size, and where it was cut. A small `originalSize` gives soft pictures, a crop
- * gives pictures that are cut off.
+ * The sizes are its micro-conditioning (Podell et al. 2024, section 2.2): in training it read the original size of each
+ * picture and where it was cropped. A small `originalSize` gives soft pictures, a crop gives pictures that are cut off.
  */
 const OWN_OPTIONS = {
-  /** What the second text encoder reads, one for each prompt. Default: the same. */
+  /** Prompts for the second text encoder, one for each prompt. Default: the same prompts. */
   prompt2: text(),
-  /** The same in place of the negative prompts. */
+  /** Negative prompts for the second text encoder. Default: the same negative prompts. */
   negativePrompt2: text(),
   /** Sentence vectors of the second text encoder, [prompts, D]; needed with `promptEmbeds`. */
   pooledPromptEmbeds: tensor<tf.Tensor2D>(),
   /** The same for `negativePromptEmbeds`. */
   negativePooledPromptEmbeds: tensor<tf.Tensor2D>(),
-  /** Height and width it should look to have come from. Default: the picture's. */
+  /** Original height and width that the picture should appear to have. Default: its own size. */
   originalSize: pixelPair,
-  /** Top and left of the cut. Default [0, 0]: things are centred. */
+  /** Top and left of the crop. Default [0, 0]: objects are centred. */
   cropsCoordsTopLeft: pixelPair,
-  /** Height and width after the cut. Default: the picture's. */
+  /** Height and width after the crop. Default: the picture's own size. */
   targetSize: pixelPair,
   /** The same for the negative prompts, both sizes or none. Default: those of the prompts. */
   negativeOriginalSize: pixelPair,
   /** See `negativeOriginalSize`. */
   negativeTargetSize: pixelPair,
-  /** Default, as in diffusers: that of the prompts; [0, 0] with a size of its own, and for the refiner. */
+  /** Default, as in diffusers: that of the prompts; [0, 0] if negative sizes are given, and for the refiner. */
   negativeCropsCoordsTopLeft: pixelPair,
-  /** For the refiner, which is told of a mark for beauty in place of the target size. Default 6. */
+  /** An aesthetic score, which the refiner reads in place of the target size. Default 6. */
   aestheticScore: finite("a finite number", { default: 6 }),
   /** The same for the negative prompts. Default 2.5. */
   negativeAestheticScore: finite("a finite number", { default: 2.5 }),
@@ -60,10 +59,10 @@ export const STABLE_DIFFUSION_XL_OPTIONS = withDefaults(
 /** What Stable Diffusion XL draws, and how. `guidanceScale` is 5 by default. */
 export interface StableDiffusionXLOptions extends StableDiffusionOptions, OptionsOf<typeof OWN_OPTIONS> {}
 
-/** The same, checked, with their defaults. */
+/** {@link StableDiffusionXLOptions}, checked, with their defaults. */
 export type CheckedXLOptions = CheckedOptions & ReadOptions<typeof STABLE_DIFFUSION_XL_OPTIONS>;
 
-/** What is read as prompts by the one and by the other text encoder; as many of each. */
+/** The prompts of the first and of the second text encoder; equally many. */
 export interface PromptPair {
   first: string[];
   second: string[];
@@ -78,7 +77,7 @@ export function promptPair(first: string[], given: string | string[] | undefined
 }
 
 /**
- * What XL's own options need of each other.
+ * Checks XL's own options against each other.
  *
  * @param vectorWidth numbers in a sentence vector
  * @throws PipelineOptionError for second prompts and vectors that are missing or do not fit
@@ -102,7 +101,9 @@ function checkSecond(
 ): void {
   if (second === undefined) return;
   if (!Array.isArray(first)) {
-    throw new PipelineOptionError(`${option}: given with states of both text encoders, which leave it nothing to say.`);
+    throw new PipelineOptionError(
+      `${option}: given with states of both text encoders, so it would be ignored; leave it out.`,
+    );
   }
   const given = texts(option, second).length;
   const count = Array.isArray(prompts) ? prompts.length : prompts.shape[0];
@@ -138,7 +139,7 @@ function checkPooled(
   );
 }
 
-/** The numbers the UNet is told of sizes, for the prompts and for the negative prompts. */
+/** The denoiser's time ids, made from the sizes, for the prompts and for the negative prompts. */
 export function timeIds(
   options: CheckedXLOptions,
   size: PixelPair,

@@ -212,7 +212,7 @@ describe("Stable Diffusion XL", () => {
     await expect(draw({ ...rest, promptEmbeds })).rejects.toThrow("promptEmbeds: given without pooledPromptEmbeds");
   });
 
-  it("draws with a refiner, which has one text encoder and is told a mark for beauty", async () => {
+  it("draws with a refiner, which has one text encoder and reads an aesthetic score", async () => {
     const ugly = await draw({ ...PROMPT, aestheticScore: 1 }, refiner);
     expect(ugly).not.toEqual(await draw({ ...PROMPT, aestheticScore: 9 }, refiner));
     const copy = await mkdtemp(join(tmpdir(), "refiner "));

@@ -62,14 +62,14 @@ const PARTS = {
   image_encoder: { optional: true },
 } satisfies Record<string, PartRequirement>;
 
-/** What Stable Diffusion XL is made of. */
+/** The parts of Stable Diffusion XL. */
 export interface StableDiffusionXLParts extends LatentPipelineParts {
   /** Absent in the refiner, with its tokenizer. */
   textEncoder?: CLIPTextModel;
   tokenizer?: CLIPTokenizer;
   textEncoder2: CLIPTextModelWithProjection;
   tokenizer2: CLIPTokenizer;
-  /** Without any negative prompt the UNet is told zeros, as it was in training, and not of "". Default true. */
+  /** Without a negative prompt the UNet reads zeros, as in training, and not the states of "". Default true. */
   forceZerosForEmptyPrompt?: boolean;
 }
 
@@ -86,16 +86,16 @@ const KINDS: PartKinds<StableDiffusionXLParts> = {
   forceZerosForEmptyPrompt: optional(SWITCH),
 };
 
-/** What a single file of XL does not say. */
+/** What a single file of XL does not hold. */
 export interface StableDiffusionXLFileOptions extends StableDiffusionFileOptions {
-  /** The second encoder's, which pads with "!". */
+  /** The second encoder's tokenizer, which pads with "!". */
   tokenizer2?: CLIPTokenizer;
 }
 
 /**
  * Stable Diffusion XL (Podell et al. 2024), its refiner and XL-Turbo: the UNet reads the states of two text encoders, a
- * sentence vector of the second, and the sizes of {@link StableDiffusionXLOptions}. It draws from text, from a picture
- * and into a picture as {@link StableDiffusionPipeline} does.
+ * sentence vector of the second, and the sizes of {@link StableDiffusionXLOptions}. Like {@link
+ * StableDiffusionPipeline} it draws from text, from a picture, and into a masked picture.
  *
  *     const latents = await base.generateLatents({ prompt, denoisingEnd: 0.8 });
  *     const { images } = await refiner.generate({ prompt, latents, denoisingStart: 0.8 });
@@ -118,8 +118,8 @@ export class StableDiffusionXLPipeline extends LatentPipeline<
   }
 
   /**
-   * Opens a folder in the layout of diffusers; or a pipeline of the Hugging Face hub by its name, "owner/name"; or what
-   * ends in `.safetensors`, or is a Blob or bytes, as a single file.
+   * Opens a folder in the layout of diffusers; or a pipeline of the Hugging Face hub by its name, "owner/name"; or a
+   * single file: a name that ends in `.safetensors`, a Blob, or bytes.
    *
    * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit;
    *   HubError for downloads
@@ -150,7 +150,7 @@ export class StableDiffusionXLPipeline extends LatentPipeline<
   /**
    * Opens a checkpoint that is one file; give `tokenizer` and `tokenizer2`, or a `config` folder that has them.
    *
-   * @throws PipelineOptionError without a vocabulary, PipelinePartsError for a file of another family; those of
+   * @throws PipelineOptionError without a vocabulary, PipelinePartsError for a file of another family; the errors of
    *   loadSingleFile
    */
   static async fromSingleFile(
@@ -175,8 +175,8 @@ export class StableDiffusionXLPipeline extends LatentPipeline<
   }
 
   /**
-   * Teaches both text encoders a new word from a file, a folder or the hub, for use in prompts: both or, if that fails,
-   * none.
+   * Teaches both text encoders a new word from a file, a folder or the hub, for use in prompts. If one of them fails,
+   * neither is changed.
    */
   async loadTextualInversion(from: BytesFrom, token?: string, where: AddOnFileOptions = {}): Promise<void> {
     const { tokenizer, textEncoder, tokenizer2, textEncoder2 } = this.parts;
@@ -196,8 +196,8 @@ export class StableDiffusionXLPipeline extends LatentPipeline<
   }
 
   /**
-   * Writes a folder that {@link fromPretrained} and Python's diffusers open; `save` halves the precision, splits large
-   * files.
+   * Writes a folder that {@link fromPretrained} and Python's diffusers open; `save` can halve the precision and split
+   * large files.
    */
   async savePretrained(folder: string, save: SaveOptions = {}): Promise<void> {
     const { unet, vae, textEncoder, textEncoder2, tokenizer, tokenizer2, scheduler } = this.parts;
@@ -216,7 +216,7 @@ export class StableDiffusionXLPipeline extends LatentPipeline<
     await writePipelineFolder(folder, name, parts, { others, save });
   }
 
-  /** Whether the denoiser is the refiner's, which is told a mark in place of the target size. */
+  /** Whether the denoiser is the refiner's, which reads an aesthetic score in place of the target size. */
   get isRefiner(): boolean {
     return sizesTold(this.parts) === REFINER_SIZES;
   }
@@ -264,7 +264,7 @@ export class StableDiffusionXLPipeline extends LatentPipeline<
     };
   }
 
-  /** What there is to draw away from, a row for each picture. */
+  /** The encoded negative prompts, a row for each picture. */
   #negative(checked: CheckedXLOptions, like: TextConditioning): TextConditioning {
     const { negativePrompt, negativePrompt2, negativePooledPromptEmbeds, negativePromptEmbeds } = checked;
     const { forceZerosForEmptyPrompt = true } = this.parts;
@@ -275,7 +275,7 @@ export class StableDiffusionXLPipeline extends LatentPipeline<
       forceZerosForEmptyPrompt
     )
       return { context: tf.zerosLike(like.context), pooled: tf.zerosLike(like.pooled!) };
-    // As diffusers does, without clipSkip.
+    // Without clipSkip, as in diffusers.
     const reading = { weighting: checked.promptWeighting, tokens: like.context.shape[1] };
     const read = this.#read(checked.negatives, negativePrompt2, reading);
     const copies = checked.shape[0] / read.context.shape[0];
@@ -298,7 +298,7 @@ export class StableDiffusionXLPipeline extends LatentPipeline<
   }
 }
 
-/** Numbers of a picture's size that the denoiser is told besides the sentence vector. */
+/** The number of time ids that the denoiser reads besides the sentence vector. */
 const BASE_SIZES = 6;
 const REFINER_SIZES = 5;
 
@@ -316,7 +316,11 @@ function requireFittingParts({ unet, vae, textEncoder, tokenizer, textEncoder2 }
   }
   requireTextWidth(NAME, unet, textEncoder2.config.hidden_size + (textEncoder?.config.hidden_size ?? 0));
   const { classLabels, addedText } = unet;
-  requireDenoiser(NAME, classLabels === undefined, `needs class labels (${classLabels?.kind}), which XL has none of.`);
+  requireDenoiser(
+    NAME,
+    classLabels === undefined,
+    `needs class labels (${classLabels?.kind}), which XL does not have.`,
+  );
   requireDenoiser(
     NAME,
     addedText !== undefined,

@@ -433,7 +433,7 @@ describe("Stable Diffusion", () => {
       "image: values from -1 to -1; expected values from 0 to 1",
     ],
     ["an image of NaN", { image: tf.fill([32, 32, 3], NaN) }, "image: values that are NaN or infinite"],
-    ["strength of nothing", { strength: 0.5 }, "strength: 0.5; expected an image that it is the strength for"],
+    ["strength of nothing", { strength: 0.5 }, "strength: 0.5; expected an image with it"],
     [
       "a blur without a seam",
       { image: tf.zeros([32, 32, 3]), mask: tf.ones([32, 32]), maskBlur: 3 },

@@ -31,7 +31,7 @@ import { encodePrompts, type EncodePromptsOptions, repeatRows, tokensOf } from "
 
 const NAME = "StableDiffusionPipeline";
 
-/** The parts as `model_index.json` names them; those without a use here are left unread. */
+/** The parts as `model_index.json` names them; unused ones are not read. */
 export const STABLE_DIFFUSION_PARTS = {
   unet: { className: "UNet2DConditionModel" },
   vae: { className: "AutoencoderKL" },
@@ -44,7 +44,7 @@ export const STABLE_DIFFUSION_PARTS = {
   inverse_scheduler: { optional: true },
 } satisfies Record<string, PartRequirement>;
 
-/** What stands in their index for those that are never there. */
+/** The entries of the index for parts that are always absent. */
 export const STABLE_DIFFUSION_OTHERS = {
   feature_extractor: [null, null],
   image_encoder: [null, null],
@@ -63,12 +63,12 @@ export async function readStableDiffusionParts(folder: PipelineFolder): Promise<
   };
 }
 
-/** The same by the names of their subfolders. */
+/** The parts by the names of their subfolders. */
 export function stableDiffusionFolders({ unet, vae, textEncoder, tokenizer, scheduler }: StableDiffusionParts) {
   return { unet, vae, text_encoder: textEncoder, tokenizer, scheduler };
 }
 
-/** What Stable Diffusion is made of. */
+/** The parts of Stable Diffusion. */
 export interface StableDiffusionParts extends LatentPipelineParts {
   textEncoder: CLIPTextModel;
   tokenizer: CLIPTokenizer;
@@ -83,9 +83,9 @@ export const STABLE_DIFFUSION_KINDS: PartKinds<StableDiffusionParts> = {
 };
 
 /**
- * Stable Diffusion (Rombach et al. 2022): a UNet takes the noise out of latents, step by step, told by CLIP's text
- * encoder what they show; an autoencoder makes a picture of them. One class draws from text, from a picture (`image`),
- * and into a picture (`image` and `mask`): see {@link StableDiffusionOptions}.
+ * Stable Diffusion (Rombach et al. 2022): a UNet, conditioned on CLIP's text encoder, removes the noise from latents,
+ * step by step, and an autoencoder decodes them into a picture. It draws from text, from a picture (`image`), and into
+ * a masked picture (`image` and `mask`): see {@link StableDiffusionOptions}.
  */
 export class StableDiffusionPipeline extends LatentPipeline<
   StableDiffusionParts,
@@ -96,8 +96,8 @@ export class StableDiffusionPipeline extends LatentPipeline<
   readonly options: OptionTable = STABLE_DIFFUSION_OPTIONS;
 
   /**
-   * The scheduler's `steps_offset` and `clip_sample` become 1 and false, as the published models need them and
-   * diffusers sets them; one that is assigned to `parts.scheduler` later stays as it is.
+   * Sets the scheduler's `steps_offset` to 1 and `clip_sample` to false, as diffusers does, because the published
+   * models need it. A scheduler that is assigned to `parts.scheduler` later is not changed.
    *
    * @throws PipelinePartsError if the parts do not fit
    */
@@ -110,8 +110,8 @@ export class StableDiffusionPipeline extends LatentPipeline<
   /**
    * Opens a folder in the layout of diffusers (`model_index.json`, `unet/`, `vae/`, `text_encoder/`, `tokenizer/`,
    * `scheduler/`); or a pipeline of the Hugging Face hub by its name, "owner/name", of which only these folders are
-   * downloaded (see downloadFromHub); or what ends in `.safetensors`, or is a Blob or bytes, as a single file: see
-   * {@link fromSingleFile}.
+   * downloaded (see downloadFromHub); or a single file (see {@link fromSingleFile}): a name that ends in
+   * `.safetensors`, a Blob, or bytes.
    *
    * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit;
    *   HubError for downloads
@@ -133,7 +133,7 @@ export class StableDiffusionPipeline extends LatentPipeline<
    * Opens a checkpoint of Stable Diffusion 1.x or 2.x that is one file (see `loadSingleFile`). Such files hold no
    * vocabulary: give a `tokenizer`, or a `config` folder that has a `tokenizer/`.
    *
-   * @throws PipelineOptionError without a vocabulary, PipelinePartsError for a file of another family; those of
+   * @throws PipelineOptionError without a vocabulary, PipelinePartsError for a file of another family; the errors of
    *   loadSingleFile
    */
   static async fromSingleFile(
@@ -149,8 +149,8 @@ export class StableDiffusionPipeline extends LatentPipeline<
   }
 
   /**
-   * Teaches the text encoder a new word from a file, a folder or the hub, for use in prompts: see
-   * {@link loadTextualInversion}.
+   * Teaches the text encoder a new word from a file, a folder or the hub, for use in prompts: see {@link
+   * loadTextualInversion}.
    */
   async loadTextualInversion(from: BytesFrom, token?: string, where: AddOnFileOptions = {}): Promise<void> {
     const { tokenizer, textEncoder } = this.parts;
@@ -158,8 +158,8 @@ export class StableDiffusionPipeline extends LatentPipeline<
   }
 
   /**
-   * Writes a folder that {@link fromPretrained} and Python's diffusers open; `save` halves the precision, splits large
-   * files.
+   * Writes a folder that {@link fromPretrained} and Python's diffusers open; `save` can halve the precision and split
+   * large files.
    */
   async savePretrained(folder: string, save: SaveOptions = {}): Promise<void> {
     await writePipelineFolder(folder, NAME, stableDiffusionFolders(this.parts), {
@@ -190,7 +190,7 @@ export class StableDiffusionPipeline extends LatentPipeline<
     const inputs = { timestepCond: this.timestepCond(checked) };
     const positive = repeatRows(embeds(prompts, { clipSkip }), numImages);
     if (!this.isGuided(checked)) return { context: positive, inputs };
-    const negative = embeds(negatives, { tokens: positive.shape[1] }); // As diffusers does, without clipSkip.
+    const negative = embeds(negatives, { tokens: positive.shape[1] }); // Without clipSkip, as in diffusers.
     return { context: tf.concat([repeatRows(negative, shape[0] / negative.shape[0]), positive]), inputs };
   }
 }
@@ -202,7 +202,7 @@ function requireFittingParts({ unet, vae, textEncoder }: StableDiffusionParts): 
   requireDenoiser(
     NAME,
     classLabels === undefined,
-    `needs class labels (${classLabels?.kind}), which this pipeline has none of.`,
+    `needs class labels (${classLabels?.kind}), which this pipeline does not have.`,
   );
   requireDenoiser(
     NAME,
@@ -212,7 +212,7 @@ function requireFittingParts({ unet, vae, textEncoder }: StableDiffusionParts): 
 }
 
 function forLatents(scheduler: Scheduler): Scheduler {
-  if (!SCHEDULER.fits(scheduler)) return scheduler; // To be refused with the other parts.
+  if (!SCHEDULER.fits(scheduler)) return scheduler; // It is refused later, with the other parts.
   const { steps_offset = 1, clip_sample = false } = scheduler.config as {
     steps_offset?: number;
     clip_sample?: boolean;

@@ -8,36 +8,36 @@ import type { CLIPTokenizer } from "../../text/tokenizer.js";
 /** The networks that read a prompt. */
 export interface TextEncoders {
   readonly tokenizer: CLIPTokenizer;
-  /** Its last hidden states are what the UNet's cross-attention looks at. */
+  /** Its last hidden states are the context of the UNet's cross-attention. */
   readonly textEncoder: CLIPTextModel;
-  /** Its projected sentence vector is added to the UNet's time embedding, where the UNet takes one. */
+  /** Its projected sentence vector is added to the UNet's time embedding, if the UNet takes one. */
   readonly textEncoder2?: CLIPTextModelWithProjection;
 }
 
-/** What the UNet gets to know of N prompts. The caller owns the tensors. */
+/** The encoding of N prompts. The caller owns the tensors. */
 export type TextConditioning = {
-  /** One state a token: [N, L, C]. */
+  /** One state per token: [N, L, C]. */
   context: tf.Tensor3D;
-  /** One vector a prompt: [N, D]. */
+  /** One vector per prompt: [N, D]. */
   pooled: tf.Tensor2D | undefined;
 };
 
 /** How to read prompts. */
 export interface EncodePromptsOptions {
-  /** Take the states of so many layers before the last. */
+  /** Take the states from this many layers before the last. */
   clipSkip?: number;
   /** Read `(word:1.3)` as weights: see {@link parsePromptWeights}. */
   weighting?: boolean;
-  /** Tokens to cut or pad each prompt to, default: as many as tokenizer and encoder can take. */
+  /** Number of tokens to cut or pad each prompt to. Default: the most that tokenizer and encoder can take. */
   tokens?: number;
 }
 
-/** Tokens that a prompt is cut or padded to. */
+/** Number of tokens that a prompt is cut or padded to. */
 export function tokensOf(tokenizer: CLIPTokenizer, encoder: CLIPTextModel | CLIPTextModelWithProjection): number {
   return Math.min(tokenizer.maxLength, encoder.config.max_position_embeddings);
 }
 
-/** Reads the prompts, all of them at once, each cut or padded to one length; warns of what is cut. */
+/** Encodes all prompts at once, each cut or padded to the same length; warns about text that is cut. */
 export function encodePrompts(
   prompts: string[],
   { tokenizer, textEncoder, textEncoder2 }: TextEncoders,
@@ -53,7 +53,7 @@ export function encodePrompts(
   });
 }
 
-/** A text encoder, what it reads, and the tokenizer of its vocabulary. */
+/** A text encoder, its prompts, and its tokenizer. */
 export interface PromptReader {
   prompts: string[];
   tokenizer: CLIPTokenizer;
@@ -61,8 +61,8 @@ export interface PromptReader {
 }
 
 /**
- * The same for Stable Diffusion XL: the states before each encoder's last layer, not normalised, side by side, and the
- * last encoder's sentence vector (Podell et al. 2024, section 2.1).
+ * Encodes prompts for Stable Diffusion XL: the states before each encoder's last layer, not normalised, are
+ * concatenated, and the last encoder gives the sentence vector (Podell et al. 2024, section 2.1).
  */
 export function encodePromptsXL(
   readers: readonly PromptReader[],
@@ -85,7 +85,9 @@ export function encodePromptsXL(
   });
 }
 
-/** The token ids [N, L] of the prompts, how many of each are not padding, and the weight of each token. */
+/**
+ * The token ids [N, L] of the prompts, the number of tokens in each that are not padding, and the weight of each token.
+ */
 export function readPrompts(
   { prompts, tokenizer, encoder }: PromptReader,
   { weighting = false, tokens }: EncodePromptsOptions = {},
@@ -107,7 +109,7 @@ export function readPrompts(
   };
 }
 
-/** A prompt's ids, start, end and padding included, how many there are before the padding, and the weight of each. */
+/** A prompt's ids, including start, end and padding, the number before the padding, and the weight of each. */
 function encodeWeighted(tokenizer: CLIPTokenizer, prompt: string, maxLength: number, weighting: boolean) {
   const pieces = weighting ? parsePromptWeights(prompt) : [{ text: prompt, weight: 1 }];
   const tokens = pieces.flatMap(({ text, weight }) => tokenizer.tokenize(text).map((id) => ({ id, weight })));
@@ -125,13 +127,13 @@ function encodeWeighted(tokenizer: CLIPTokenizer, prompt: string, maxLength: num
   };
 }
 
-/** Each token's state times its weight, drawn back to the mean that the prompt's states had. [N, L, C] */
+/** Each token's state times its weight, then rescaled to the mean of the unweighted states. [N, L, C] */
 function weighted(states: tf.Tensor3D, weights: readonly number[][]): tf.Tensor3D {
   const scaled = states.mul<tf.Tensor3D>(tf.tensor2d(weights as number[][]).expandDims(2));
   return scaled.mul(states.mean([1, 2], true).div(scaled.mean([1, 2], true)));
 }
 
-/** The states after the layer that is `clipSkip` before the last, normalised as after the last. */
+/** The states after the layer that is `clipSkip` before the last, with the final layer norm. */
 function tokenStates(encoder: CLIPTextModel, ids: tf.Tensor2D, clipSkip: number): tf.Tensor3D {
   const { lastHiddenState, hiddenStates } = encoder.forward(ids);
   if (clipSkip === 0) return lastHiddenState;

@@ -37,8 +37,8 @@ const PARTS = {
 };
 
 /**
- * Variations of pictures (Ramesh et al. 2022, section 3.1): what CLIP sees in a picture is drawn anew, without a text.
- * Embeddings mixed by `slerp` give what lies between pictures (section 3.2).
+ * Variations of pictures (Ramesh et al. 2022, section 3.1): draws new pictures from a picture's CLIP embedding, without
+ * a text. Embeddings interpolated by `slerp` give pictures in between (section 3.2).
  */
 export class UnCLIPImageVariationPipeline extends UnCLIPDrawingPipeline<
   UnCLIPImageVariationParts,
@@ -74,7 +74,7 @@ export class UnCLIPImageVariationPipeline extends UnCLIPDrawingPipeline<
     });
   }
 
-  /** Writes what {@link fromPretrained} reads; `save` halves the precision, splits large files. */
+  /** Writes a folder that {@link fromPretrained} reads. `save` can halve the precision and split large files. */
   async savePretrained(folder: string, save: SaveOptions = {}): Promise<void> {
     const { imageEncoder, featureExtractor } = this.parts;
     const parts = { ...drawingFolders(this.parts), image_encoder: imageEncoder, feature_extractor: featureExtractor };
@@ -82,9 +82,9 @@ export class UnCLIPImageVariationPipeline extends UnCLIPDrawingPipeline<
   }
 
   /**
-   * What CLIP sees in pictures [H, W, 3] or [N, H, W, 3] in [0, 1]: one embedding each, [N, D], which the caller owns.
+   * The CLIP embeddings of pictures [H, W, 3] or [N, H, W, 3] in [0, 1]: [N, D], which the caller owns.
    *
-   * @throws PipelineOptionError if these are no pictures
+   * @throws PipelineOptionError if the tensor is not one of pictures
    */
   imageEmbeddings(images: tf.Tensor3D | tf.Tensor4D): tf.Tensor2D {
     requirePictureShape("images", images);
@@ -96,7 +96,8 @@ export class UnCLIPImageVariationPipeline extends UnCLIPDrawingPipeline<
   }
 
   async *steps(options: UnCLIPImageVariationOptions): AsyncGenerator<UnCLIPStep, void, undefined> {
-    const [parts, sizes] = [{ ...this.parts }, this.sizes]; // As they are now, also in later stages.
+    // A copy, so that parts assigned meanwhile do not change later stages.
+    const [parts, sizes] = [{ ...this.parts }, this.sizes];
     const checked = checkVariation(options, sizes);
     const { signal, image, batch, numImages, guidanceScale } = checked;
     signal?.throwIfAborted();

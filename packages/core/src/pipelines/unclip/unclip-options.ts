@@ -25,46 +25,46 @@ import type { PipelineStep } from "../pipeline-step.js";
 import type { UnCLIPSizes } from "./unclip-parts.js";
 import type { TextStates } from "./unclip-text.js";
 
-/** What unCLIP works at: the image embedding, the small picture, the large one. */
+/** The stages of unCLIP: they make the image embedding, the small picture, and the large one. */
 export type UnCLIPStage = "prior" | "decoder" | "superResolution";
 
 /**
  * One step of unCLIP. `index` and `total` count over all stages; `latents`, `output` and `x0` are embeddings [B, D] in
- * the prior and then pictures [B, h, w, 3] about [-1, 1]; the preview is grey while there is no picture.
+ * the prior and then pictures [B, h, w, 3] about [-1, 1]; the preview is grey until there is a picture.
  */
 export interface UnCLIPStep extends PipelineStep<tf.Tensor> {
   readonly stage: UnCLIPStage;
 }
 
 /**
- * What both unCLIP pipelines take besides the common options, which are those of the decoder: `numInferenceSteps`,
- * `timesteps`, `guidanceScale`, `scheduler` and `latents` ([B, h, w, 3] of its small pictures).
+ * The options of both unCLIP pipelines besides the common ones. The common options belong to the decoder:
+ * `numInferenceSteps`, `timesteps`, `guidanceScale`, `scheduler` and `latents` ([B, h, w, 3] of its small pictures).
  */
 const DRAWING_OPTIONS = {
-  /** Steps that enlarge the decoder's picture, default 7; the last is made by a network of its own. */
+  /** Steps that enlarge the decoder's picture, default 7; the last one uses a separate network. */
   superResNumInferenceSteps: whole(1, { default: 7 }),
   /** Standard normal noise for the enlarging networks to start from, [B, H, W, 3]; borrowed. */
   superResLatents: tensor<tf.Tensor4D>(),
-  /** An older name of `numInferenceSteps`. */
+  /** An older name for `numInferenceSteps`. */
   decoderNumInferenceSteps: synonym("numInferenceSteps", COMMON_OPTIONS.numInferenceSteps),
-  /** An older name of `guidanceScale`. */
+  /** An older name for `guidanceScale`. */
   decoderGuidanceScale: synonym("guidanceScale", COMMON_OPTIONS.guidanceScale),
-  /** An older name of `latents`. */
+  /** An older name for `latents`. */
   decoderLatents: synonym("latents", COMMON_OPTIONS.latents),
 };
 
 const textStates = object<TextStates>("the states of texts, as encodePrompts gives them");
 
-/** What UnCLIPPipeline takes besides. */
+/** Further options of UnCLIPPipeline. */
 const PRIOR_OPTIONS = {
-  /** In place of prompts: what the text encoder made of them, see `pipeline.encodePrompts(prompts)`; borrowed. */
+  /** In place of prompts: the result of `pipeline.encodePrompts(prompts)`; borrowed. */
   promptEmbeds: textStates,
-  /** An older name of `promptEmbeds`. */
+  /** An older name for `promptEmbeds`. */
   textStates: synonym("promptEmbeds", textStates),
-  /** Steps of the prior, which makes an image embedding of the text, default 25. */
+  /** Steps of the prior, which makes an image embedding from the text, default 25. */
   priorNumInferenceSteps: whole(1, { default: 25 }),
   /**
-   * How strongly the prior follows the prompt, default 4; with both scales at 1 or below guidance is off and steps cost
+   * How strongly the prior follows the prompt, default 4. If both scales are 1 or below, guidance is off and steps cost
    * half.
    */
   priorGuidanceScale: finite("a finite number (1 or less: no guidance)", { default: 4 }),
@@ -72,11 +72,11 @@ const PRIOR_OPTIONS = {
   priorLatents: tensor<tf.Tensor2D>(),
 };
 
-/** What UnCLIPImageVariationPipeline takes besides. */
+/** Further options of UnCLIPImageVariationPipeline. */
 const VARIATION_OPTIONS = {
-  /** Pictures to draw anew, [H, W, 3] or [N, H, W, 3] in [0, 1]; borrowed. */
+  /** Pictures to vary, [H, W, 3] or [N, H, W, 3] in [0, 1]; borrowed. */
   image: tensor<tf.Tensor3D | tf.Tensor4D>(),
-  /** In place of pictures: their embeddings, [N, D], as by `pipeline.imageEmbeddings(images)`; borrowed. */
+  /** In place of pictures: their embeddings, [N, D], from `pipeline.imageEmbeddings(images)`; borrowed. */
   imageEmbeddings: tensor<tf.Tensor2D>(),
 };
 
@@ -101,7 +101,7 @@ export const UNCLIP_IMAGE_VARIATION_OPTIONS = withDefaults(
   DECODER_DEFAULTS,
 );
 
-/** How unCLIP makes pictures of image embeddings. `numInferenceSteps` is 25 and `guidanceScale` 8 by default. */
+/** How unCLIP makes pictures from image embeddings. `numInferenceSteps` is 25 and `guidanceScale` 8 by default. */
 export interface UnCLIPDrawingOptions extends CommonOptions<UnCLIPStep>, OptionsOf<typeof DRAWING_OPTIONS> {}
 
 /** What UnCLIPPipeline draws, and how. */
@@ -114,18 +114,18 @@ export interface UnCLIPOptions
 /** What UnCLIPImageVariationPipeline draws, and how. */
 export interface UnCLIPImageVariationOptions extends UnCLIPDrawingOptions, OptionsOf<typeof VARIATION_OPTIONS> {}
 
-/** What the options of both pipelines come to. */
+/** The checked options of both pipelines. */
 export interface CheckedDrawing {
-  /** Pictures in all. */
+  /** Total number of pictures. */
   batch: number;
   steps: PlanRequest;
-  /** The name that the number of steps was given by. */
+  /** The name of the option that gave the number of steps. */
   stepsOption: string;
 }
 
 type Given = ReadOptions<typeof UNCLIP_OPTIONS> | ReadOptions<typeof UNCLIP_IMAGE_VARIATION_OPTIONS>;
 
-/** @throws PipelineOptionError for what does not fit the networks */
+/** @throws PipelineOptionError for an option that does not fit the networks */
 function checkDrawing(given: UnCLIPDrawingOptions, options: Given, rows: number, sizes: UnCLIPSizes): CheckedDrawing {
   const { numImages, numInferenceSteps, latents, superResLatents } = options;
   const { decoderNumInferenceSteps, timesteps, sigmas } = given;
@@ -139,7 +139,7 @@ function checkDrawing(given: UnCLIPDrawingOptions, options: Given, rows: number,
   return { batch, steps, stepsOption };
 }
 
-/** The enlarging networks draw one size, that of their training. */
+/** The enlarging networks can only draw the size of their training. */
 function requireSize({ width, height }: Given, { large: [trainedHeight, trainedWidth] }: UnCLIPSizes): void {
   for (const [option, value, trained] of [
     ["width", width, trainedWidth],
@@ -155,7 +155,7 @@ export type CheckedUnCLIP = ReadOptions<typeof UNCLIP_OPTIONS> &
   CheckedDrawing & { text: string[] | TextStates; negatives: string[] };
 
 /**
- * @param tokens how many the prior takes
+ * @param tokens number of text tokens that the prior takes
  * @throws PipelineOptionError
  */
 export function checkUnCLIP(given: UnCLIPOptions, sizes: UnCLIPSizes, tokens: number): CheckedUnCLIP {
@@ -193,7 +193,7 @@ export function checkVariation(given: UnCLIPImageVariationOptions, sizes: UnCLIP
   return { ...options, ...checkDrawing(given, options, rows, sizes) };
 }
 
-/** @throws PipelineOptionError unless these are pictures, [H, W, 3] or [N, H, W, 3] */
+/** @throws PipelineOptionError unless the shape is [H, W, 3] or [N, H, W, 3] */
 export function requirePictureShape(option: string, picture: tf.Tensor): void {
   requireTensor(option, picture);
   const { rank, shape, size } = picture;

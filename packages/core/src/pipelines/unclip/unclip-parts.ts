@@ -11,11 +11,11 @@ import type { PartRequirement } from "../files/model-index.js";
 import type { PipelineFolder, PipelineParts } from "../files/pipeline-folder.js";
 import { CONDITIONAL_DENOISER, DENOISER, instanceOf, type PartKinds, SCHEDULER } from "../parts/live-parts.js";
 
-/** What draws pictures of image embeddings. */
+/** The parts that draw pictures from image embeddings. */
 export interface UnCLIPDrawingParts {
   textEncoder: CLIPTextModelWithProjection;
   tokenizer: CLIPTokenizer;
-  /** Brings embeddings and text to the form that the decoder reads. */
+  /** Projects embeddings and text states to the inputs of the decoder. */
   textProj: UnCLIPTextProjModel;
   /** Draws a small picture. */
   decoder: ConditionalDenoiser;
@@ -26,14 +26,14 @@ export interface UnCLIPDrawingParts {
   superResScheduler: Scheduler;
 }
 
-/** What UnCLIPPipeline is made of. */
+/** The parts of UnCLIPPipeline. */
 export interface UnCLIPParts extends UnCLIPDrawingParts {
-  /** Makes an image embedding of a text. */
+  /** Makes an image embedding from a text. */
   prior: PriorTransformer;
   priorScheduler: Scheduler;
 }
 
-/** What UnCLIPImageVariationPipeline is made of. */
+/** The parts of UnCLIPImageVariationPipeline. */
 export interface UnCLIPImageVariationParts extends UnCLIPDrawingParts {
   imageEncoder: CLIPVisionModelWithProjection;
   featureExtractor: CLIPImageProcessor;
@@ -64,7 +64,7 @@ export const VARIATION_KINDS: PartKinds<UnCLIPImageVariationParts> = {
 
 const UNCLIP_SCHEDULER = { className: "UnCLIPScheduler" };
 
-/** Of both pipelines, as `model_index.json` names them. */
+/** The parts of both pipelines, as `model_index.json` names them. */
 export const DRAWING_PARTS = {
   text_encoder: { className: "CLIPTextModelWithProjection" },
   tokenizer: { className: "CLIPTokenizer" },
@@ -90,7 +90,7 @@ export async function readDrawingParts(folder: PipelineFolder): Promise<UnCLIPDr
   };
 }
 
-/** The same by the names of their subfolders. */
+/** The parts by the names of their subfolders. */
 export function drawingFolders(parts: UnCLIPDrawingParts): PipelineParts {
   const { textEncoder, tokenizer, textProj, decoder, superResFirst, superResLast } = parts;
   return {
@@ -111,11 +111,11 @@ export interface UnCLIPSizes {
   width: number;
   /** Height, width and channels of the decoder's pictures. */
   small: [number, number, number];
-  /** The same of the enlarged ones. */
+  /** Height, width and channels of the enlarged pictures. */
   large: [number, number, number];
 }
 
-/** Sizes of what the parts give each other. */
+/** Reads the sizes from the parts. */
 export function unclipSizes({ textProj, decoder, superResFirst }: UnCLIPDrawingParts): UnCLIPSizes {
   const channels = decoder.inChannels;
   return {

@@ -11,8 +11,8 @@ import { type UnCLIPDrawingParts, type UnCLIPSizes, unclipSizes } from "./unclip
 import { readTextStates, type TextStates } from "./unclip-text.js";
 
 /**
- * What unCLIP's pipelines share: pictures are drawn from CLIP image embeddings, which the kinds have from different
- * sources.
+ * The base of unCLIP's pipelines: they draw pictures from CLIP image embeddings, and differ in where the embeddings
+ * come from.
  */
 export abstract class UnCLIPDrawingPipeline<
   P extends UnCLIPDrawingParts,
@@ -21,7 +21,7 @@ export abstract class UnCLIPDrawingPipeline<
   abstract readonly input: PipelineInput;
   abstract readonly options: OptionTable;
 
-  /** @param parts those of `liveParts`; what is assigned to them takes effect at the next call */
+  /** @param parts the result of `liveParts`; a part that is assigned is used from the next call on */
   constructor(readonly parts: P) {}
 
   /** Sizes that the parts fix. */
@@ -29,13 +29,13 @@ export abstract class UnCLIPDrawingPipeline<
     return unclipSizes(this.parts);
   }
 
-  /** The decoder's. */
+  /** The decoder's scheduler. */
   get scheduler(): Scheduler {
     return this.parts.decoderScheduler;
   }
 
   /**
-   * Draws one step at a time, to look at or to stop early: leaving the loop frees everything.
+   * Draws one step at a time, to watch it or to stop early. Leaving the loop frees everything.
    *
    * @throws PipelineOptionError before any work, if an option is out of its range
    */
@@ -51,7 +51,7 @@ export abstract class UnCLIPDrawingPipeline<
     return draw(this.steps(options), options, toUnit);
   }
 
-  /** What the networks know of texts; the caller owns it. */
+  /** The states of texts; the caller owns them. */
   textStates(prompts: string[]): TextStates {
     return readTextStates(prompts, this.parts);
   }

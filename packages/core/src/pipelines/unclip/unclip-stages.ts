@@ -10,7 +10,7 @@ import type { UnCLIPStage, UnCLIPStep } from "./unclip-options.js";
 import type { UnCLIPDrawingParts } from "./unclip-parts.js";
 import type { TextStates } from "./unclip-text.js";
 
-/** A stage's generator returns its last sample, which the caller owns; it frees all else, however it ends. */
+/** A stage's generator returns its last sample, which the caller owns. It frees everything else, however it ends. */
 export type UnCLIPSteps<T> = AsyncGenerator<UnCLIPStep, T, undefined>;
 
 /** The sampler of a stage, and its steps. */
@@ -24,21 +24,21 @@ export function stagePlan(scheduler: Scheduler, steps: number, option: string): 
   return { scheduler, plan: planSteps(scheduler, steps, option) };
 }
 
-/** The same for the decoder, whose sampler may be the caller's: one that has no use for variances is not given any. */
+/** The plan of the decoder, whose sampler may be the caller's. If the sampler does not use variances, it gets none. */
 export function decoderPlan(scheduler: Scheduler, steps: PlanRequest, option: string): StagePlan {
   return { scheduler, plan: planDrawing(scheduler, steps, { predictsVariance: true, option }) };
 }
 
-/** What the stages of a run share. */
+/** The state that the stages of a run share. */
 export interface UnCLIPRun {
   noise: NoiseSource;
   signal: AbortSignal | undefined;
   watch: FiniteWatch;
-  /** In their order. */
+  /** In order. */
   stages: Partial<Record<UnCLIPStage, StagePlan>>;
 }
 
-/** One stage: a plan walked from noise, `start` or drawn. */
+/** Runs one stage: all calls of its plan, starting from the given noise or fresh noise. */
 interface Stage<T extends tf.Tensor> {
   stage: UnCLIPStage;
   shape: T["shape"];
@@ -71,9 +71,9 @@ async function* walk<T extends tf.Tensor>(
 }
 
 /**
- * The prior (Ramesh et al. 2022, section 2.2): denoises an image embedding, told of the text.
+ * The prior (Ramesh et al. 2022, section 2.2): denoises an image embedding, conditioned on the text.
  *
- * @param states for a guided run twice the batch, no text first
+ * @param states with guidance twice the batch, first without text
  * @returns embeddings [B, D] in CLIP's scale
  */
 export async function* runPrior(
@@ -99,33 +99,33 @@ export async function* runPrior(
   }
 }
 
-/** What the prior starts from. */
+/** The inputs of the prior. */
 export interface PriorRequest {
   states: TextStates;
   scale: number;
-  /** Of the embeddings, [B, D]. */
+  /** Shape of the embeddings, [B, D]. */
   shape: [number, number];
   latents: tf.Tensor2D | undefined;
 }
 
-/** What the decoder and the enlarging networks start from. */
+/** The inputs of the decoder and of the enlarging networks. */
 export interface DrawingRequest {
   /** [B, D] */
   imageEmbeddings: tf.Tensor2D;
-  /** For a guided run twice the batch, no text first. */
+  /** With guidance twice the batch, first without text. */
   states: TextStates;
-  /** Of the decoder. */
+  /** The guidance scale of the decoder. */
   guidanceScale: number;
   small: [number, number, number];
   large: [number, number, number];
-  /** For the decoder to start from. */
+  /** Initial noise of the decoder. */
   latents: tf.Tensor4D | undefined;
   superResLatents: tf.Tensor4D | undefined;
 }
 
 /**
- * Draws embeddings: the decoder's small pictures (section 2.1), then large ones, which the last step holds, about [-1,
- * 1].
+ * Draws pictures from embeddings: first the decoder's small ones (section 2.1), then large ones, about [-1, 1], which
+ * the last step holds.
  */
 export async function* drawEmbeddings(
   parts: UnCLIPDrawingParts,
@@ -158,7 +158,7 @@ async function* decode(
         textEncoderHiddenStates: states.hiddenStates,
         doClassifierFreeGuidance: isGuided,
       }),
-      // The tokens made of the image embedding stand before the text's.
+      // The image embedding's tokens come before the text's.
       encoderAttentionMask: tf.concat(
         [tf.ones<tf.Rank.R2>([rows, textProj.config.clip_extra_context_tokens]), states.attentionMask],
         1,
@@ -180,8 +180,8 @@ async function* decode(
 }
 
 /**
- * Guides the first half of the channels; the variances, the second, are taken from the guided half of the batch as they
- * are.
+ * Applies guidance to the first half of the channels. The second half, the variances, is taken unchanged from the
+ * conditional half of the batch.
  */
 function guidePrediction(output: tf.Tensor4D, scale: number): tf.Tensor4D {
   const [unconditional, conditional] = tf.split(output, 2) as [tf.Tensor4D, tf.Tensor4D];

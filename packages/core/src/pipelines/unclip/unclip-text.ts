@@ -3,17 +3,17 @@ import type { CLIPTextModelWithProjection } from "../../models/clip/clip-text-mo
 import type { CLIPTokenizer } from "../../text/tokenizer.js";
 import { readPrompts, repeatRows } from "../stable-diffusion/text-conditioning.js";
 
-/** What unCLIP's networks know of N texts. */
+/** The encoding of N texts for unCLIP's networks. */
 export type TextStates = {
-  /** One vector a text, in CLIP's joint space, [N, D]. */
+  /** One vector per text, in CLIP's joint space, [N, D]. */
   textEmbeds: tf.Tensor2D;
-  /** One state a token, [N, L, D]. */
+  /** One state per token, [N, L, D]. */
   hiddenStates: tf.Tensor3D;
   /** 1 where there is a token, 0 for padding, [N, L]. */
   attentionMask: tf.Tensor2D;
 };
 
-/** Reads texts, cut or padded to the length that the encoder takes; the caller owns the result. */
+/** Encodes texts, cut or padded to the encoder's length; the caller owns the result. */
 export function readTextStates(
   prompts: string[],
   { tokenizer, textEncoder: encoder }: { tokenizer: CLIPTokenizer; textEncoder: CLIPTextModelWithProjection },

@@ -36,8 +36,8 @@ const PARTS = {
 };
 
 /**
- * unCLIP (Ramesh et al. 2022, "DALL·E 2"): a prior makes a CLIP image embedding of a text, a decoder draws a small
- * picture of the embedding and the text, and two more networks enlarge it.
+ * unCLIP (Ramesh et al. 2022, "DALL·E 2"): a prior makes a CLIP image embedding from a text, a decoder draws a small
+ * picture from the embedding and the text, and two more networks enlarge it.
  */
 export class UnCLIPPipeline extends UnCLIPDrawingPipeline<UnCLIPParts, UnCLIPOptions> {
   readonly input = "text";
@@ -67,20 +67,21 @@ export class UnCLIPPipeline extends UnCLIPDrawingPipeline<UnCLIPParts, UnCLIPOpt
     });
   }
 
-  /** Writes what {@link fromPretrained} reads; `save` halves the precision, splits large files. */
+  /** Writes a folder that {@link fromPretrained} reads. `save` can halve the precision and split large files. */
   async savePretrained(folder: string, save: SaveOptions = {}): Promise<void> {
     const { prior, priorScheduler } = this.parts;
     const parts = { ...drawingFolders(this.parts), prior, prior_scheduler: priorScheduler };
     await writePipelineFolder(folder, NAME, parts, { save });
   }
 
-  /** What the networks are told of prompts, to mix and to give back in the options; the caller owns it. */
+  /** Encodes prompts, for example to mix them. The result can be given as an option; the caller owns it. */
   encodePrompts(prompts: string[]): { promptEmbeds: TextStates } {
     return { promptEmbeds: this.textStates(texts("prompts", prompts)) };
   }
 
   async *steps(options: UnCLIPOptions): AsyncGenerator<UnCLIPStep, void, undefined> {
-    const [parts, sizes] = [{ ...this.parts }, this.sizes]; // As they are now, also in later stages.
+    // A copy, so that parts assigned meanwhile do not change later stages.
+    const [parts, sizes] = [{ ...this.parts }, this.sizes];
     const { prior, priorScheduler, superResScheduler } = parts;
     const checked = checkUnCLIP(options, sizes, prior.config.num_embeddings);
     const { signal, batch, guidanceScale, priorGuidanceScale, priorLatents } = checked;
@@ -96,7 +97,7 @@ export class UnCLIPPipeline extends UnCLIPDrawingPipeline<UnCLIPParts, UnCLIPOpt
       signal,
       watch: new FiniteWatch(parts, checked.debug),
     };
-    // One switch for both stages, as the published pipeline has it: each with its own scale.
+    // Guidance is on or off for both stages together, as in the published pipeline; each has its own scale.
     const isGuided = needsGuidance(Math.max(priorGuidanceScale, guidanceScale));
     const states = run.watch.over("Reading the prompts", () => this.#read(checked, isGuided));
     let imageEmbeddings: tf.Tensor2D | undefined;
