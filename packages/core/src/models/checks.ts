@@ -3,17 +3,17 @@ import { valuesAtHand } from "../nn/time-embedding.js";
 import type { ClassLabels } from "./denoiser.js";
 import { ModelInputError } from "./errors.js";
 
-/** What a forward function expects of one of its tensors; null: any size. */
+/** What a forward function expects of one of its tensors; a size of null means any. */
 export interface Expectation {
   shape: readonly (number | null)[];
-  /** What the axes are, to name them in the message. */
+  /** Names of the axes, for the message. */
   axes: string;
   dtype?: "float32" | "int32" | "any";
-  /** What to do about a wrong tensor. */
+  /** Advice for the message. */
   hint?: string;
 }
 
-/** Throws a {@link ModelInputError} unless `tensor` has the rank, sizes and dtype that are expected. */
+/** Throws a {@link ModelInputError} unless `tensor` has the expected rank, sizes and dtype. */
 export function requireTensor(
   model: string,
   name: string,
@@ -25,7 +25,7 @@ export function requireTensor(
   if (!tensor)
     throw new ModelInputError(`${model}: ${name} is missing; this config needs it, as ${expected}.${advice}`);
   if (!(tensor instanceof tf.Tensor))
-    throw new ModelInputError(`${model}: ${name} is no tensor; expected ${expected}.${advice}`);
+    throw new ModelInputError(`${model}: ${name} is not a tensor; expected ${expected}.${advice}`);
   const { shape: given } = tensor;
   const fits =
     given.length === shape.length &&
@@ -39,7 +39,7 @@ export function requireTensor(
 }
 
 /**
- * Throws a {@link ModelInputError} unless every id is from 0 to `count` - 1; not where the ids lie on a graphics card.
+ * Throws a {@link ModelInputError} unless every id is from 0 to `count` - 1. Ids on a graphics card are not checked.
  */
 export function requireIds(model: string, name: string, ids: tf.Tensor, count: number): void {
   const wrong = valuesAtHand(ids)?.find((id) => id < 0 || id >= count);
@@ -47,7 +47,7 @@ export function requireIds(model: string, name: string, ids: tf.Tensor, count: n
   throw new ModelInputError(`${model}: ${name} holds ${wrong}; this model knows 0 to ${count - 1}.`);
 }
 
-/** Throws a {@link ModelInputError} if a tensor is given that the config has no use for. */
+/** Throws a {@link ModelInputError} if a tensor is given that the config does not use. */
 export function refuseTensor(model: string, name: string, tensor: tf.Tensor | undefined, key: string): void {
   if (tensor) {
     throw new ModelInputError(
@@ -57,8 +57,8 @@ export function refuseTensor(model: string, name: string, tensor: tf.Tensor | un
 }
 
 /**
- * Throws a {@link ModelInputError} unless `labels` are the class labels that are `expected`, one for each of `batch`;
- * `key` is the config's, which says that there are none.
+ * Throws a {@link ModelInputError} unless `labels` are as `expected`, one for each of `batch`. `key` is the config key
+ * that is null if there are no classes.
  */
 export function checkClassLabels(
   model: string,

@@ -1,6 +1,6 @@
 import { ModelConfigError } from "./errors.js";
 
-/** Keys of public config files that say nothing about the maths. */
+/** Keys of public config files that do not affect the result. */
 const HARMLESS = new Set([
   "architectures",
   "dtype",
@@ -13,24 +13,24 @@ const HARMLESS = new Set([
   "upcast_attention",
 ]);
 
-/** For keys of which only some values are built: the values that are; for a list, those of its items. */
+/** Supported values of keys for which not all values are implemented; for a list, the values of its items. */
 export type SupportedValues<Config> = {
   readonly [Key in keyof Config]?: readonly (Config[Key] extends readonly (infer Item)[] ? Item : Config[Key])[];
 };
 
-/** What a class says of its config besides the defaults. */
+/** What a class declares about its config besides the defaults. */
 export interface ConfigRules<Config> {
   supported?: SupportedValues<Config>;
-  /** Keys of one value that may as well be a list with one a level. */
+  /** Keys with a single value that may also be a list with one value per level. */
   perLevel?: readonly (keyof Config)[];
-  /** Keys without defaults that say nothing about the maths, besides those of all classes. */
+  /** Keys without defaults that do not affect the result, besides those of all classes. */
   harmless?: readonly string[];
 }
 
 /**
- * Fills a config file up with defaults. A key that is not known is refused, since it may change the result, unless it
- * is switched off (null or false), private (`_…`) or known to be harmless; harmless keys are kept, so that
- * a saved config says what the loaded one said.
+ * Fills in a config file's defaults. An unknown key is refused, since it may change the result, unless it is switched
+ * off (null or false), private (`_…`) or known to be harmless. Harmless keys are kept, so that a saved config holds
+ * what the loaded one held.
  */
 export function resolveConfig<Config extends object>(
   className: string,
@@ -78,12 +78,12 @@ export function resolveConfig<Config extends object>(
 
 /** Keys that count channels, layers, heads or tokens. */
 const SIZE = /(_channels|_size|_dim|_groups|_heads|_kernel|_embeds|_embeddings|_tokens|_layers|layers_per_block)$/;
-/** More of anything is a mistake, or meant to exhaust the memory. */
+/** Larger numbers are a mistake, or meant to exhaust the memory. */
 const MOST = 2 ** 20;
 const MOST_LAYERS = 1000;
 const MOST_LEVELS = 64;
 
-/** Refuses a size that is not a whole number of a sensible size, or is missing where it must not be. */
+/** Refuses a size that is not a whole number in a sensible range, or a required one that is missing. */
 function requireSizes(className: string, key: string, value: unknown, fallback: unknown): void {
   if (!SIZE.test(key)) return;
   const [least, most] = key.includes("layers") ? [0, MOST_LAYERS] : [1, MOST];
@@ -101,7 +101,7 @@ function requireSizes(className: string, key: string, value: unknown, fallback: 
   );
 }
 
-/** Refuses a list where there is one value for the whole network. */
+/** Refuses a list for a key that has one value for the whole network. */
 function requireOne(className: string, key: string, value: unknown, fallback: unknown): void {
   if (!Array.isArray(value) || (typeof fallback !== "number" && typeof fallback !== "boolean")) return;
   throw new ModelConfigError(
@@ -109,7 +109,7 @@ function requireOne(className: string, key: string, value: unknown, fallback: un
   );
 }
 
-/** Refuses text and the like in place of a number or a switch; lists, one value a level, are looked into. */
+/** Refuses values of another type in place of a number or a boolean; the items of lists are checked too. */
 function requireKind(className: string, key: string, value: unknown, fallback: unknown): void {
   const kind = typeof fallback;
   if (kind !== "number" && kind !== "boolean") return;
@@ -125,12 +125,12 @@ function definedEntries(given: object): object {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
-/** One value a level: repeats a single value, checks the length of a list. */
+/** One value per level: repeats a single value, checks the length of a list. */
 export function perLevel<T>(className: string, key: string, value: T | readonly T[], levels: number): T[] {
   if (!Array.isArray(value)) return Array<T>(levels).fill(value as T);
   if (value.length !== levels) {
     throw new ModelConfigError(
-      `${className}: ${key} has ${value.length} entries, but down_block_types and block_out_channels have ${levels}; one a level is needed.`,
+      `${className}: ${key} has ${value.length} entries, but down_block_types and block_out_channels have ${levels}; one per level is needed.`,
     );
   }
   return [...value];

@@ -1,26 +1,26 @@
 import type * as tf from "@tensorflow/tfjs";
 
-/** What every denoiser says of itself. What is left out, it does not have. */
+/** The properties of a denoiser. It has no feature whose property is missing. */
 export interface DenoiserSizes {
-  /** Channels of the samples that it reads. */
+  /** Channels of its input samples. */
   readonly inChannels: number;
-  /** Channels of what it returns: the noise, the clean sample or the velocity, as its scheduler's config says. */
+  /** Channels of its output: the noise, the clean sample or the velocity, as its scheduler's config says. */
   readonly outChannels: number;
   /** Height and width of the samples it was trained on. */
   readonly sampleSize?: readonly [height: number, width: number];
-  /** The class labels that each call must give it. */
+  /** The class labels that each call must pass. */
   readonly classLabels?: ClassLabels;
 }
 
 /**
- * What a class is told as: a row of a table of `count` classes (int32 [B]), a number that is embedded as a time is (
- * [B]), or a vector of `width` numbers ([B, width]).
+ * The form of a class label: a row of a table of `count` classes (int32 [B]), a number that is embedded like a timestep
+ * ([B]), or a vector of `width` numbers ([B, width]).
  */
 export type ClassLabels = { kind: "ids"; count: number } | { kind: "times" } | { kind: "vectors"; width: number };
 
 /**
- * A network that takes the noise out of samples: what a pipeline asks of it. {@link UNet2DModel} is one; so is any
- * object with these properties.
+ * The interface that a pipeline needs of a network that removes noise from samples. {@link UNet2DModel} implements it;
+ * any object with these properties will do.
  */
 export interface Denoiser extends DenoiserSizes {
   /**
@@ -30,9 +30,9 @@ export interface Denoiser extends DenoiserSizes {
   forward(x: tf.Tensor4D, t: number | tf.Tensor1D, inputs?: DenoiserInputs): tf.Tensor4D;
 }
 
-/** What a denoiser reads besides the sample and the time. Borrowed. */
+/** Inputs of a denoiser besides the sample and the timestep. Borrowed. */
 export interface DenoiserInputs {
-  /** As its {@link ClassLabels} say. */
+  /** In the form of its {@link ClassLabels}. */
   classLabels?: tf.Tensor;
 }
 
@@ -41,15 +41,15 @@ export interface DenoiserInputs {
  * object with these properties.
  */
 export interface ConditionalDenoiser extends DenoiserSizes {
-  /** Numbers in each state of the context. */
+  /** Width of each state of the context. */
   readonly contextWidth: number;
-  /** What else of the text it must be given, as Stable Diffusion XL is. */
+  /** Further text inputs that it needs, as in Stable Diffusion XL. */
   readonly addedText?: AddedText;
   /** Width of the guidance scale's embedding, if the network was distilled with guidance (Meng et al. 2023). */
   readonly guidanceWidth?: number;
   /**
-   * Of a sample of this size, the [height, width, channels] of the feature maps that a ControlNet adds to: those that
-   * are kept on the way down, then the middle's.
+   * The sizes [height, width, channels] of the feature maps that a ControlNet adds to, for a sample of this size: the
+   * skip connections from the way down, then the middle block's output.
    */
   featureMaps?(height: number, width: number): readonly (readonly [number, number, number])[];
   /**
@@ -70,7 +70,9 @@ export interface AddedText {
   readonly timeIdWidth: number;
 }
 
-/** What a conditional denoiser reads besides sample, time and context: what it says of itself tells which. Borrowed. */
+/**
+ * Inputs of a conditional denoiser besides sample, timestep and context; its properties say which it needs. Borrowed.
+ */
 export interface ConditionalDenoiserInputs extends DenoiserInputs {
   /** The sentence vector, [B, any]. */
   textEmbeds?: tf.Tensor2D;
@@ -80,7 +82,7 @@ export interface ConditionalDenoiserInputs extends DenoiserInputs {
   timestepCond?: tf.Tensor2D;
   /** 1 where the context may be read, 0 where not, [B, L]. */
   encoderAttentionMask?: tf.Tensor2D;
-  /** A ControlNet's results: one to add to each feature map that the way down keeps, from the finest. */
+  /** A ControlNet's residuals: one to add to each skip connection of the way down, from the finest. */
   downResiduals?: readonly tf.Tensor4D[];
   midResidual?: tf.Tensor4D;
 }
@@ -90,7 +92,7 @@ export function isConditionalDenoiser(network: object): network is ConditionalDe
   return isDenoiser(network) && "contextWidth" in network;
 }
 
-/** Whether a network takes noise out of samples, with a context or without. */
+/** Whether a network is a denoiser, with or without a context. */
 export function isDenoiser(network: object): network is Denoiser | ConditionalDenoiser {
   const { inChannels, outChannels, forward } = network as Partial<Denoiser>;
   return typeof inChannels === "number" && typeof outChannels === "number" && typeof forward === "function";

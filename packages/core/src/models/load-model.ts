@@ -7,31 +7,32 @@ import { libraryAndClass } from "./library-and-class.js";
 import type { Model } from "./model.js";
 import { MODEL_CLASSES, type ModelClass } from "./model-classes.js";
 
-/** Which classes a config may name, besides those that are known here. */
+/** Classes that a config may name, besides the built-in ones. */
 export interface ModelFromConfigOptions {
-  /** Classes of one's own by the `_class_name` in their config, such as `{ MyDenoiser }`; looked up first. */
+  /** Your own classes by the `_class_name` in their config, such as `{ MyDenoiser }`. They are looked up first. */
   classes?: Readonly<Record<string, ModelClass>>;
 }
 
-/** Which weights of a folder to load, and how precisely. */
+/** Which weights of a folder to load, and their precision. */
 export interface LoadModelOptions extends HubModelOptions, ModelFromConfigOptions {
-  /** Which of several sets of weights: "fp16" for `diffusion_pytorch_model.fp16.safetensors`. */
+  /** The variant of the weights: "fp16" for `diffusion_pytorch_model.fp16.safetensors`. */
   variant?: string;
   /**
-   * Rounds the weights to this precision, as a model that was loaded or saved in it has them; they are kept as float32.
-   * Default: as stored.
+   * Rounds the weights to this precision, as if the model had been saved in it; they are kept as float32. Default: no
+   * rounding.
    */
   dtype?: WeightPrecision;
-  /** The folder of the network inside the given one, such as "unet" in a pipeline. */
+  /** The network's folder inside the given one, such as "unet" in a pipeline. */
   subfolder?: string;
 }
 
 /**
  * Builds the network that a folder's `config.json` names (`_class_name` as diffusers writes it, `architectures` as
- * transformers does) and fills it with the folder's safetensors weights. "owner/name", where no such folder is, is a
- * model of the Hugging Face hub, which is downloaded into the cache that Python's libraries use (see downloadFromHub).
+ * transformers does) and fills it with the folder's safetensors weights. If there is no folder "owner/name", it is
+ * taken as a model of the Hugging Face hub and downloaded into the cache that Python's libraries use (see
+ * downloadFromHub).
  *
- * @throws ModelConfigError for a class that is not known, or a config that is not built here; WeightsFormatError,
+ * @throws ModelConfigError for an unknown class or a config that is not supported; WeightsFormatError,
  *   WeightsMismatchError for files that do not fit; HubError for downloads
  */
 export async function loadModel(from: string | URL, options: LoadModelOptions = {}): Promise<Model> {
@@ -49,10 +50,10 @@ export async function loadModel(from: string | URL, options: LoadModelOptions = 
 }
 
 /**
- * The network of a config, without weights: nothing is allocated.
+ * Builds the network of a config without weights; allocates nothing.
  *
- * @param from what errors call the config
- * @throws ModelConfigError for a class that is not known, or a config that is not built here
+ * @param from the name of the config in errors
+ * @throws ModelConfigError for an unknown class or a config that is not supported
  */
 export function modelFromConfig(
   config: Readonly<Record<string, unknown>>,
@@ -70,7 +71,7 @@ export function modelFromConfig(
   try {
     return new Class({ ...config });
   } catch (error) {
-    // Layers know numbers that do not go together, and not whose they are.
+    // Layers refuse numbers that do not fit together, but do not know the class of the network.
     if (error instanceof RangeError) throw new ModelConfigError(`${name}: ${error.message}`, { cause: error });
     throw error;
   }

@@ -178,7 +178,7 @@ describe("a config", () => {
     [
       "fewer places than tokens",
       () => new PriorTransformer({ num_embeddings: 5, additional_embeddings: 3 }),
-      /num_embeddings = 5 and additional_embeddings = 3 make 8 places for 9 tokens/,
+      /num_embeddings = 5 and additional_embeddings = 3 make 8 positions for 9 tokens/,
     ],
     [
       "half of the statistics of latents",
@@ -309,7 +309,7 @@ describe("an input", () => {
       /78 tokens.*77/,
     ],
     ["latents of another model", () => new AutoencoderKL().decode(image(1, 2, 2, 3)), /z is \[1, 2, 2, 3\]/],
-    ["no tensor", () => forward({}, [1] as never, 1, context())(), /x is no tensor; expected \[B, H, W, C\]/],
+    ["no tensor", () => forward({}, [1] as never, 1, context())(), /x is not a tensor; expected \[B, H, W, C\]/],
     [
       "nothing as timestep",
       () => forward({}, x(), undefined as never, context())(),

@@ -8,11 +8,11 @@ import { libraryAndClass } from "./library-and-class.js";
 import { saveModelFolder, type SaveOptions } from "../weights/model-folder.js";
 
 /**
- * A network with a public config and named weights. Building one allocates nothing: the weights come from
- * {@link initialize}, or from a folder by `loadModel`.
+ * A network with a public config and named weights. Building one allocates nothing: the weights come from {@link
+ * initialize}, or from a folder by `loadModel`.
  */
 export abstract class Model {
-  /** The config file's content, with every default filled in. */
+  /** The content of the config file, with every default filled in. */
   abstract readonly config: object;
 
   /** Every parameter by its name on disk, whether or not it has a value yet. */
@@ -20,14 +20,16 @@ export abstract class Model {
     return new Map(namedParameters(this));
   }
 
-  /** The values by their names on disk; they stay the model's. Throws MissingWeightsError before there are any. */
+  /**
+   * The values by their names on disk; the model keeps owning them. Throws MissingWeightsError if there are none yet.
+   */
   parameters(): Map<string, tf.Variable> {
     return new Map([...namedParameters(this)].map(([name, parameter]) => [name, parameter.variable]));
   }
 
   /**
-   * Draws random weights, each from the distribution its original library gives an untrained layer,
-   * in the order of {@link namedParameters}; the same noise gives the same weights.
+   * Draws random weights, each from the distribution with which the original library initialises the layer, in the
+   * order of {@link namedParameters}; the same noise gives the same weights.
    */
   initialize(noise: NoiseSource): void {
     for (const parameter of this.namedParameters().values()) {
@@ -44,8 +46,8 @@ export abstract class Model {
   }
 
   /**
-   * Writes the network as diffusers or transformers does, whichever its kind comes from: a folder with `config.json`
-   * and a safetensors file, each written whole or not at all.
+   * Writes the network as its original library does, diffusers or transformers: a folder with `config.json` and a
+   * safetensors file, each written completely or not at all.
    */
   async save(folder: string, options?: SaveOptions): Promise<void> {
     const { library } = libraryAndClass(this.config);

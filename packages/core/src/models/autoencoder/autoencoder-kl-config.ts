@@ -18,7 +18,9 @@ export interface AutoencoderKLConfig {
   /** A diffusion model sees (z - shift_factor) * scaling_factor; encode and decode here do not apply them. */
   scaling_factor: number;
   shift_factor: number | null;
-  /** In place of the shift and beside the scale, both or none: each channel's mean and standard deviation. */
+  /**
+   * Each channel's mean and standard deviation, both or none; used in place of the shift and together with the scale.
+   */
   latents_mean: number[] | null;
   latents_std: number[] | null;
   /** Float16 overflows in this autoencoder; everything here is float32. */

@@ -15,21 +15,21 @@ import { DownBlock, MidBlock, resultShapes, UpBlock } from "../unet/unet-blocks.
 
 const NAME = "AutoencoderKL";
 
-/** How to encode or decode what is too large for memory in one piece; without options all is done at once. */
+/** How to encode or decode large inputs with less memory; without options everything is done at once. */
 export interface AutoencoderOptions {
   /**
-   * For large pictures: work on horizontal bands of this many latent rows, so that no tensor is larger than a band.
-   * The result is the same but for rounding: neighbouring bands are seen, and normalisation is over the whole picture.
-   * Not for training: it has no gradient.
+   * For large pictures: work on horizontal bands of this many latent rows, so that no tensor is larger than a band. The
+   * result is the same except for rounding: convolutions read neighbouring bands, and normalisation is over the whole
+   * picture. Not for training: it has no gradient.
    */
   bandRows?: number;
   /** For large batches: one picture at a time. */
   oneByOne?: boolean;
 }
 
-// act_fn is that of the blocks; the last normalisation of either half is followed by SiLU, as in diffusers.
+// act_fn is used in the blocks; the last normalisation of each half is followed by SiLU, as in diffusers.
 
-/** The Gaussian that an image is encoded to, each [B, h, w, latent_channels]. */
+/** The Gaussian that a picture is encoded to; each tensor is [B, h, w, latent_channels]. */
 export interface LatentDistribution {
   mean: tf.Tensor4D;
   /** Natural logarithm of the variance, within [-30, 20]. */
@@ -138,8 +138,8 @@ class Decoder {
 }
 
 /**
- * The autoencoder of latent diffusion (Rombach et al. 2022, section 3.1; Kingma & Welling 2014): a picture to a
- * Gaussian over latents of 1 / 2^(levels - 1) its size, and back.
+ * The autoencoder of latent diffusion (Rombach et al. 2022, section 3.1; Kingma & Welling 2014): encodes a picture to a
+ * Gaussian over latents of 1 / 2^(levels - 1) its size, and decodes latents.
  */
 export class AutoencoderKL extends Model {
   readonly config: AutoencoderKLConfig;
@@ -209,12 +209,12 @@ function checkBandRows(rows: number | undefined): void {
   throw new ModelInputError(`${NAME}: bandRows is ${rows}; expected a whole number of latent rows, 1 or more.`);
 }
 
-/** One half of the network; bands are computed with one after the other. */
+/** One half of the network; bands run through its layers one after the other. */
 function inOne(half: Encoder | Decoder, x: tf.Tensor4D, bandRows: number | undefined): tf.Tensor4D {
   return bandRows ? half.forward(x, bandRows) : recorded(half, { x }, () => half.forward(x));
 }
 
-/** f of the whole batch, or of one item at a time. */
+/** Applies f to the whole batch, or to one item at a time. */
 function perItem(x: tf.Tensor4D, oneByOne: boolean | undefined, f: (x: tf.Tensor4D) => tf.Tensor4D): tf.Tensor4D {
   if (!oneByOne || x.shape[0] === 1) return tf.tidy(() => f(x));
   return tf.tidy(() => tf.concat(tf.split<tf.Tensor4D>(x, x.shape[0]).map((item) => tf.tidy(() => f(item)))));

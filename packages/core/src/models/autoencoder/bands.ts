@@ -12,9 +12,9 @@ interface ConvolvingResampler {
 
 /**
  * Feature maps cut into horizontal bands, so that layers run on pictures whose whole feature maps would be too large
- * for one tensor. Every layer gives what it would give on the whole picture: a convolution reads the rows next to its
- * band, a normalisation measures all bands. Each layer's result replaces the bands one by one, so that little more than
- * one feature map exists (two in a residual block). No gradients.
+ * for one tensor. Every layer gives the same result as on the whole picture: a convolution reads the rows next to its
+ * band, and a normalisation uses the statistics of all bands. Each layer's result replaces the bands one by one, so
+ * that little more than one feature map exists (two in a residual block). No gradients.
  */
 export class Bands {
   #bands: tf.Tensor4D[];
@@ -23,14 +23,14 @@ export class Bands {
     this.#bands = bands;
   }
 
-  /** Borrows x [B, H, W, C]; bands have `rows` rows, the last one what is left. */
+  /** Borrows x [B, H, W, C]. Bands have `rows` rows; the last one has the rest. */
   static split(x: tf.Tensor4D, rows: number): Bands {
     const height = x.shape[1];
     const sizes = Array.from({ length: Math.ceil(height / rows) }, (_, i) => Math.min(rows, height - i * rows));
     return new Bands(tf.split(x, sizes, 1));
   }
 
-  /** The whole again; frees the bands. */
+  /** Joins the bands and frees them. */
   join(): tf.Tensor4D {
     const whole = tf.concat(this.#bands, 1);
     tf.dispose(this.#bands);
@@ -50,7 +50,7 @@ export class Bands {
   }
 
   /**
-   * A downsampling convolution of stride 2 that pads on the right and bottom; all bands but the last are of even
+   * A downsampling convolution of stride 2 that pads on the right and bottom; all bands but the last have an even
    * height.
    */
   downsample({ conv }: ConvolvingResampler): void {
@@ -62,8 +62,8 @@ export class Bands {
   }
 
   /**
-   * The last row of an odd height begins no pair of rows, so it gives no row of a result: alone in a band it goes to
-   * the band above.
+   * The last row of an odd height has no partner, so it gives no row of the result. If it is alone in a band, it is
+   * moved to the band above.
    */
   #appendLoneRow(): void {
     if (this.#bands.length === 1 || this.#bands.at(-1)!.shape[1] > 1) return;
@@ -95,7 +95,7 @@ export class Bands {
   }
 
   /**
-   * Replaces every band by `f` of it, which may look at the band's neighbours; each old one is freed as soon as its
+   * Replaces every band by `f` of it, which may read the band's neighbours. Each old band is freed as soon as its
    * neighbours are done.
    */
   #replace(f: (band: tf.Tensor4D, i: number) => tf.Tensor4D): void {

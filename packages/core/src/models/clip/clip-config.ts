@@ -1,7 +1,7 @@
 import { type ActivationName, activationNames } from "../../nn/activations.js";
 import { resolveConfig, type SupportedValues } from "../config.js";
 
-/** What a transformers config says of itself. */
+/** The keys with which a transformers config names its class. */
 interface Transformers {
   architectures?: string[];
   model_type?: string;
@@ -10,7 +10,7 @@ interface Transformers {
 interface CLIPTowerConfig extends Transformers {
   /** Width of the tokens. */
   hidden_size: number;
-  /** Width inside the two-layer networks. */
+  /** Hidden width of the two-layer networks. */
   intermediate_size: number;
   num_hidden_layers: number;
   num_attention_heads: number;
@@ -26,11 +26,11 @@ interface CLIPTowerConfig extends Transformers {
 /** `config.json` of a CLIPTextModel, as transformers writes it. */
 export interface CLIPTextConfig extends CLIPTowerConfig {
   vocab_size: number;
-  /** Tokens of a text, start and end included. */
+  /** Most tokens in a text, including start and end. */
   max_position_embeddings: number;
   pad_token_id: number;
   bos_token_id: number;
-  /** The token whose state is pooled; the 2 of early published configs stands for the largest id of the text. */
+  /** The token whose state is pooled. The value 2 of early published configs means the largest id in the text. */
   eos_token_id: number;
 }
 
@@ -92,8 +92,8 @@ const DEFAULTS: CLIPConfig = {
 };
 
 /**
- * What transformers before version 4.40 wrote into the config of every network, whether or not it can write texts or
- * name classes.
+ * Keys that transformers before version 4.40 wrote into every config, also for networks that do not generate texts or
+ * classify.
  */
 const WRITTEN_FOR_ALL = [
   ...["chunk_size_feed_forward", "output_attentions", "output_hidden_states", "return_dict", "tie_word_embeddings"],
@@ -104,7 +104,7 @@ const WRITTEN_FOR_ALL = [
 
 const towerRules = (config: object) => ({
   supported: { hidden_act: activationNames } satisfies SupportedValues<CLIPTowerConfig>,
-  // Heads that were cut out of a network are missing in its tensors; mostly it is an empty list.
+  // Pruned heads would be missing from the tensors; usually the list is empty.
   harmless: isEmpty((config as { pruned_heads?: unknown }).pruned_heads)
     ? [...WRITTEN_FOR_ALL, "pruned_heads"]
     : WRITTEN_FOR_ALL,
@@ -121,8 +121,8 @@ export const clipVisionConfig = (className: string, config: Partial<CLIPVisionCo
   resolveConfig(className, config, VISION_DEFAULTS, towerRules(config));
 
 /**
- * Old files describe the towers twice. transformers goes by `text_config_dict` and `vision_config_dict`, where they are
- * there.
+ * Old files describe the towers twice. transformers uses `text_config_dict` and `vision_config_dict` if they are
+ * present.
  */
 interface OldCLIPConfig extends Partial<CLIPConfig> {
   text_config_dict?: Partial<CLIPTextConfig> | null;

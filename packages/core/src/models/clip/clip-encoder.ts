@@ -5,7 +5,7 @@ import { normal, zeros } from "../../nn/initializers.js";
 import { LayerNorm } from "../../nn/layer-norm.js";
 import { Linear } from "../../nn/linear.js";
 
-/** What the text and the vision tower's transformers have in common. */
+/** The settings of the text tower's and the vision tower's transformers. */
 export interface EncoderConfig {
   hidden_size: number;
   intermediate_size: number;
@@ -16,7 +16,7 @@ export interface EncoderConfig {
   initializer_factor: number;
 }
 
-/** A linear layer whose weight starts normal and whose bias starts at zero, as CLIP's all do. */
+/** A linear layer whose initial weight is normal and whose initial bias is zero, as in all of CLIP. */
 function normalLinear(inFeatures: number, outFeatures: number, standardDeviation: number): Linear {
   return new Linear(inFeatures, outFeatures, { weightInit: normal(standardDeviation), biasInit: zeros });
 }
@@ -91,7 +91,7 @@ export class CLIPEncoder {
     this.layers = Array.from({ length: config.num_hidden_layers }, () => new CLIPEncoderLayer(config));
   }
 
-  /** x [B, L, C], bias added to the attention scores -> the state before every layer, and after the last. */
+  /** x [B, L, C], bias added to the attention scores -> the states before each layer and after the last. */
   forward(x: tf.Tensor3D, bias?: tf.Tensor): tf.Tensor3D[] {
     const states = [x];
     for (const layer of this.layers) states.push(layer.forward(states[states.length - 1]!, bias));

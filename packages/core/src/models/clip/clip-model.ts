@@ -7,9 +7,9 @@ import { CLIPTextTransformer, projection } from "./clip-text-model.js";
 import { CLIPVisionTransformer } from "./clip-vision-model.js";
 import { Model } from "../model.js";
 
-/** What CLIP says of pictures and texts; the caller owns all of it. */
+/** The output of CLIP for pictures and texts; the caller owns all of it. */
 export interface CLIPOutput {
-  /** Of pictures with texts, [pictures, texts] of them: cosine similarities times exp(logit_scale). */
+  /** Cosine similarities times exp(logit_scale), [pictures, texts]. */
   logitsPerImage: tf.Tensor2D;
   /** [texts, pictures]. */
   logitsPerText: tf.Tensor2D;
@@ -17,7 +17,7 @@ export interface CLIPOutput {
   textEmbeds: tf.Tensor2D;
   /** [pictures, projection_dim], of length 1. */
   imageEmbeds: tf.Tensor2D;
-  /** The contrastive loss; NaN unless there are as many texts as pictures. */
+  /** The contrastive loss; NaN unless the numbers of texts and pictures are equal. */
   loss: tf.Scalar;
 }
 
@@ -51,7 +51,7 @@ export class CLIPModel extends Model {
    * Compares every text with every picture: int32 ids [texts, L], pixels [pictures, image_size, image_size,
    * num_channels].
    *
-   * @throws ModelInputError on other shapes, texts that are too long and ids outside the vocabulary
+   * @throws ModelInputError for other shapes, texts that are too long and ids outside the vocabulary
    */
   forward(ids: tf.Tensor2D, pixels: tf.Tensor4D): CLIPOutput {
     return tf.tidy(() => {

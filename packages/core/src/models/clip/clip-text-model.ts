@@ -11,13 +11,13 @@ import { ModelInputError } from "../errors.js";
 import type { ExampleNoise, ExamplePass } from "../example-pass.js";
 import { Model } from "../model.js";
 
-/** What a text tower may be told besides the token ids. */
+/** Further inputs of a text tower. */
 export interface CLIPTextOptions {
-  /** [B, L], 1 = a token, 0 = padding that is not attended to. Default: all tokens are, as in Stable Diffusion. */
+  /** [B, L], 1 = a token, 0 = padding, which is masked. Default: no mask, as in Stable Diffusion. */
   attentionMask?: tf.Tensor2D;
 }
 
-/** What a text tower gives for [B, L] ids; C is `hidden_size`. */
+/** The output of a text tower for [B, L] ids; C is `hidden_size`. */
 export interface CLIPTextOutput {
   /** [B, L, C], after the final layer norm. */
   lastHiddenState: tf.Tensor3D;
@@ -59,7 +59,7 @@ export class CLIPTextTransformer {
     this.final_layer_norm = new LayerNorm(config.hidden_size, config.layer_norm_eps);
   }
 
-  /** Adds tokens behind the vocabulary, with these vectors [tokens, hidden_size]; borrows them. */
+  /** Adds tokens to the end of the vocabulary, with these vectors [tokens, hidden_size]; borrows them. */
   addTokens(vectors: tf.Tensor2D): void {
     this.embeddings.token_embedding.append(vectors);
     this.#config.vocab_size += vectors.shape[0];
@@ -69,7 +69,7 @@ export class CLIPTextTransformer {
     const tokens = this.#checked(ids, attentionMask);
     const causal = causalBias(ids.shape[1]);
     const hiddenStates = this.encoder.forward(
-      // A copy goes to the graphics card: what is there cannot be read at once, and the next tower checks the same ids.
+      // Upload a copy: data on a graphics card cannot be read synchronously, and the next tower checks the same ids.
       this.embeddings.forward(tf.tensor2d(tokens, ids.shape, "int32")),
       attentionMask ? causal.add(maskToBias(attentionMask)) : causal,
     );
@@ -78,7 +78,8 @@ export class CLIPTextTransformer {
   }
 
   /**
-   * The state at the end-of-text token, picked by a product with ones and zeros (gather over two axes has no gradient).
+   * The state at the end-of-text token, selected by a product with a one-hot mask (gather over two axes has no
+   * gradient).
    */
   #pool(states: tf.Tensor3D, tokens: Int32Array): tf.Tensor2D {
     const [batch, length] = states.shape;
@@ -90,15 +91,15 @@ export class CLIPTextTransformer {
   }
 
   /**
-   * Where a text ends: its first end-of-text token; where the config names none (2 stands for that), its first largest.
-   * 0 if there is none.
+   * The end of a text: its first end-of-text token or, if the config's value is 2, its first largest id. 0 if there is
+   * none.
    */
   #end(tokens: Int32Array): number {
     const { eos_token_id } = this.#config;
     return Math.max(0, tokens.indexOf(eos_token_id === 2 ? Math.max(...tokens) : eos_token_id));
   }
 
-  /** The ids' values, none of which is outside the vocabulary. */
+  /** The values of the ids, after checking that all are in the vocabulary. */
   #checked(ids: tf.Tensor2D, attentionMask: tf.Tensor2D | undefined): Int32Array {
     const { max_position_embeddings: longest } = this.#config;
     requireTensor(this.#className, "ids", ids, { shape: [null, null], axes: "[batch, tokens]", dtype: "int32" });
@@ -128,9 +129,9 @@ export class CLIPTextTransformer {
 }
 
 /**
- * CLIP's text tower (Radford et al. 2021): what Stable Diffusion reads its prompts with.
+ * CLIP's text tower (Radford et al. 2021), which encodes the prompts of Stable Diffusion.
  *
- * forward: int32 ids [B, L] -> {@link CLIPTextOutput}; the caller owns all of it. Throws ModelInputError on other
+ * forward: int32 ids [B, L] -> {@link CLIPTextOutput}; the caller owns all of it. Throws ModelInputError for other
  * shapes.
  */
 export class CLIPTextModel extends Model {
@@ -151,7 +152,7 @@ export class CLIPTextModel extends Model {
    * Reads int32 ids [B, L], L up to `max_position_embeddings`, each from 0 to `vocab_size` - 1; the caller owns the
    * result.
    *
-   * @throws ModelInputError on other shapes, texts that are too long and ids outside the vocabulary
+   * @throws ModelInputError for other shapes, texts that are too long and ids outside the vocabulary
    */
   forward(ids: tf.Tensor2D, options?: CLIPTextOptions): CLIPTextOutput {
     return tf.tidy(() => this.text_model.forward(ids, options) as CLIPTextOutput & tf.TensorContainerObject);
@@ -162,7 +163,7 @@ export class CLIPTextModel extends Model {
   }
 }
 
-/** The text tower with the projection into the space that texts share with pictures. */
+/** The text tower with the projection into the space shared with pictures. */
 export class CLIPTextModelWithProjection extends Model {
   readonly config: CLIPTextConfig;
   readonly text_model: CLIPTextTransformer;
@@ -179,7 +180,7 @@ export class CLIPTextModelWithProjection extends Model {
     this.text_projection = projection(this.config, this.config.projection_dim);
   }
 
-  /** As CLIPTextModel's, and `textEmbeds` [B, projection_dim], not normalised. */
+  /** Like CLIPTextModel, with `textEmbeds` [B, projection_dim], not normalised. */
   forward(ids: tf.Tensor2D, options?: CLIPTextOptions): CLIPTextOutput & { textEmbeds: tf.Tensor2D } {
     return tf.tidy(() => {
       const output = this.text_model.forward(ids, options);

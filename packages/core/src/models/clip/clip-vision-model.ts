@@ -13,7 +13,7 @@ import { ModelConfigError } from "../errors.js";
 import type { ExampleNoise, ExamplePass } from "../example-pass.js";
 import { Model } from "../model.js";
 
-/** What a vision tower gives; C is `hidden_size`. */
+/** The output of a vision tower; C is `hidden_size`. */
 export interface CLIPVisionOutput {
   /** [B, 1 + patches, C], after the last layer, without a layer norm. */
   lastHiddenState: tf.Tensor3D;
@@ -60,7 +60,7 @@ class CLIPVisionEmbeddings {
 /** The transformer over the patches of a picture that all of CLIP's vision models share. */
 export class CLIPVisionTransformer {
   readonly embeddings: CLIPVisionEmbeddings;
-  /** The checkpoints' own spelling. */
+  /** Spelled as in the checkpoints. */
   readonly pre_layrnorm: LayerNorm;
   readonly encoder: CLIPEncoder;
   readonly post_layernorm: LayerNorm;
@@ -152,7 +152,7 @@ export class CLIPVisionModelWithProjection extends Model {
     this.visual_projection = projection(this.config, this.config.projection_dim);
   }
 
-  /** As CLIPVisionModel's, and `imageEmbeds` [B, projection_dim], not normalised. */
+  /** Like CLIPVisionModel, with `imageEmbeds` [B, projection_dim], not normalised. */
   forward(pixels: tf.Tensor4D): CLIPVisionOutput & { imageEmbeds: tf.Tensor2D } {
     return tf.tidy(() => {
       const output = this.vision_model.forward(pixels);

@@ -24,9 +24,9 @@ export interface PriorTransformerConfig {
   num_layers: number;
   /** Width of CLIP's embeddings. */
   embedding_dim: number;
-  /** Text tokens. */
+  /** Number of text tokens. */
   num_embeddings: number;
-  /** Tokens after the text's: pooled text, time, noisy embedding, and the one that is read out. */
+  /** Number of tokens after the text's: pooled text, time, noisy embedding, and the output token. */
   additional_embeddings: number;
   dropout: number;
   time_embed_act_fn: ActivationName;
@@ -58,7 +58,7 @@ const DEFAULTS: PriorTransformerConfig = {
   clip_embed_dim: null,
 };
 
-/** What the prior knows of the text. */
+/** The encoding of the text for the prior. */
 export interface PriorInputs {
   /** Pooled text, [B, embedding_proj_dim]. */
   projEmbedding: tf.Tensor2D;
@@ -70,7 +70,7 @@ export interface PriorInputs {
 
 /**
  * unCLIP's prior (Ramesh et al. 2022, section 2.2): a transformer that denoises a CLIP image embedding, given the text.
- * Its tokens are [text…, pooled text, time, noisy embedding, a learned one that becomes the answer].
+ * Its tokens are [text…, pooled text, time, noisy embedding, a learned output token].
  *
  * forward: x [B, embedding_dim], t a number or [B] -> the predicted embedding [B, clip_embed_dim].
  */
@@ -166,7 +166,7 @@ export class PriorTransformer extends Model {
     });
   }
 
-  /** Brings a denoised embedding back to CLIP's scale: latents clip_std + clip_mean. The caller owns the result. */
+  /** Maps a denoised embedding back to CLIP's scale: latents * clip_std + clip_mean. The caller owns the result. */
   postProcess(latents: tf.Tensor2D): tf.Tensor2D {
     return tf.tidy(() => latents.mul(this.clip_std.value).add(this.clip_mean.value));
   }
@@ -186,7 +186,7 @@ export class PriorTransformer extends Model {
     return tf.concat(tokens, 1).add(this.positional_embedding.value);
   }
 
-  /** Masks padding, and what comes later; the tokens after the text's are never padding. */
+  /** Masks padding and later tokens (causal); the tokens after the text's are never padding. */
   #bias(mask: tf.Tensor2D, length: number): tf.Tensor {
     const unmasked: [number, number] = [0, length - mask.shape[1]];
     const padding = tf.pad(maskToBias(mask), [[0, 0], [0, 0], [0, 0], unmasked]);
@@ -211,12 +211,12 @@ export class PriorTransformer extends Model {
   }
 }
 
-/** Each of the tokens has a place: the text's, pooled text, time, noisy embedding, and the one that is read out. */
+/** Checks that every token has a position: the text's, pooled text, time, noisy embedding, and the output token. */
 function checkLength(config: PriorTransformerConfig): void {
   const { num_embeddings: text, additional_embeddings: more, encoder_hid_proj_type, added_emb_type } = config;
   const tokens = (encoder_hid_proj_type ? text : 0) + (added_emb_type ? 4 : 3);
   if (text + more === tokens) return;
   throw new ModelConfigError(
-    `${NAME}: num_embeddings = ${text} and additional_embeddings = ${more} make ${text + more} places for ${tokens} tokens.`,
+    `${NAME}: num_embeddings = ${text} and additional_embeddings = ${more} make ${text + more} positions for ${tokens} tokens.`,
   );
 }

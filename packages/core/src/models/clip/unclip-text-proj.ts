@@ -12,7 +12,7 @@ const NAME = "UnCLIPTextProjModel";
 /** `config.json` of an UnCLIPTextProjModel, as diffusers writes it. */
 export interface UnCLIPTextProjConfig {
   _class_name: "UnCLIPTextProjModel";
-  /** Context tokens that are made of the image embedding. */
+  /** Number of context tokens made from the image embedding. */
   clip_extra_context_tokens: number;
   clip_embeddings_dim: number;
   /** Width of the UNet's time embedding. */
@@ -36,11 +36,13 @@ export interface UnCLIPTextProjInputs {
   promptEmbeds: tf.Tensor2D;
   /** Text tokens, [B or 2 B, L, clip_embeddings_dim]. */
   textEncoderHiddenStates: tf.Tensor3D;
-  /** Puts the learned "no image" embedding before the images, for classifier-free guidance. */
+  /** Puts the learned "no image" embedding before the images', for classifier-free guidance. */
   doClassifierFreeGuidance: boolean;
 }
 
-/** What unCLIP's decoder reads: `context` [B, tokens + L, cross_attention_dim], `classLabels` [B, time_embed_dim]. */
+/**
+ * The inputs of unCLIP's decoder: `context` [B, tokens + L, cross_attention_dim], `classLabels` [B, time_embed_dim].
+ */
 export interface UnCLIPTextProjOutput {
   context: tf.Tensor3D;
   classLabels: tf.Tensor2D;
@@ -90,7 +92,7 @@ export class UnCLIPTextProjModel extends Model {
       const classLabels = this.clip_image_embeddings_project_to_time_embeddings
         .forward(images)
         .add<tf.Tensor2D>(prompt);
-      // The checkpoint keeps each feature's tokens together, not each token's features.
+      // In the checkpoint the features are the outer axis and the tokens the inner one.
       const extra = this.clip_extra_context_tokens_proj
         .forward(images)
         .reshape<tf.Tensor3D>([batch, cross_attention_dim, count])
@@ -100,7 +102,7 @@ export class UnCLIPTextProjModel extends Model {
     });
   }
 
-  /** The learned "no image" embedding for each picture, then the pictures'. */
+  /** The learned "no image" embedding once for each picture, then the pictures' embeddings. */
   #withNone(imageEmbeddings: tf.Tensor2D): tf.Tensor2D {
     const none = this.learned_classifier_free_guidance_embeddings.value.expandDims<tf.Tensor2D>(0);
     return tf.concat([none.tile<tf.Tensor2D>([imageEmbeddings.shape[0], 1]), imageEmbeddings]);

@@ -46,7 +46,7 @@ export interface ControlNetConfig extends Shared {
   _class_name: "ControlNetModel";
   /** Channels of the control picture. */
   conditioning_channels: number;
-  /** Widths of the layers that bring the control picture to the latents' size, halving it between each two. */
+  /** Widths of the layers that reduce the control picture to the latents' size, halving it between each two. */
   conditioning_embedding_out_channels: number[];
   controlnet_conditioning_channel_order: "rgb" | "bgr";
   /** Average each residual over the picture. */
@@ -75,7 +75,7 @@ export function resolveControlNetConfig(given: Partial<ControlNetConfig>): Contr
   return resolveConfig("ControlNetModel", given, DEFAULTS, { supported: SUPPORTED, perLevel: CONDITION_PER_LEVEL });
 }
 
-/** The config of the UNet whose way down it copies; that UNet's way up is made to fit, and never built. */
+/** The config of the UNet whose way down it copies. The way up in it only has to be valid, and is never built. */
 export function unetConfigOf(config: ControlNetConfig): UNet2DConditionConfig {
   const up_block_types = config.down_block_types.map(() => "UpBlock2D" as const);
   return resolveConditionConfig({ ...pickShared(config), up_block_types });

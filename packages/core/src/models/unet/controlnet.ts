@@ -7,15 +7,15 @@ import { conditionalInputs, EXAMPLE_TIME, type ExampleNoise, type ExamplePass } 
 import { type ControlNetConfig, resolveControlNetConfig, unetConfigOf } from "./controlnet-config.js";
 import { ConditionEncoder, type ConditionInputs } from "./unet-2d-condition-encoder.js";
 
-/** Conditions of the UNet that is steered, and how strongly to steer. */
+/** The inputs of the controlled UNet, and the strength of the control. */
 export interface ControlNetOptions extends ConditionInputs {
   /** Multiplies every residual. Default 1. */
   scale?: number;
-  /** Weak at fine levels, full in the middle, so that it works without a prompt: scales from 0.1 to 1. */
+  /** Scales the residuals from 0.1 at the finest level to 1 in the middle, so that it works without a prompt. */
   guessMode?: boolean;
 }
 
-/** What to add to the feature maps of a UNet; the caller owns them. */
+/** Residuals to add to the feature maps of a UNet; the caller owns them. */
 export interface ControlNetOutput {
   downResiduals: tf.Tensor4D[];
   midResidual: tf.Tensor4D;
@@ -26,7 +26,7 @@ function zeroConv(inChannels: number, outChannels: number, kernel: number): Conv
   return new Conv2d(inChannels, outChannels, { kernel, weightInit: zeros, biasInit: zeros });
 }
 
-/** Brings the control picture to the size and width of the UNet's first feature map. */
+/** Reduces the control picture to the size and width of the UNet's first feature map. */
 class ConditioningEmbedding {
   readonly conv_in: Conv2d;
   readonly blocks: Conv2d[];
@@ -52,7 +52,7 @@ class ConditioningEmbedding {
 
 /**
  * ControlNet (Zhang et al. 2023): a copy of a UNet's way down that also reads a control picture (edges, depth, pose),
- * and says what to add to the UNet's feature maps.
+ * and computes residuals to add to the UNet's feature maps.
  */
 export class ControlNetModel extends ConditionEncoder {
   readonly config: ControlNetConfig;

@@ -29,7 +29,7 @@ export function attentionFactory(
           layers: Array.isArray(transformers) ? (transformers[i] ?? transformers.at(-1)!) : transformers,
           groups,
           contextChannels,
-          // Unlike the others, the middle block always has self-attention: diffusers does not hand it the flag.
+          // Unlike the others, the middle block always has self-attention: diffusers does not pass the flag to it.
           onlyCrossAttention: onlyCrossAttention && blockType !== "UNetMidBlock2DCrossAttn",
           linearProjection,
         });

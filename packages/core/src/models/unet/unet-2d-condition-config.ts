@@ -44,7 +44,7 @@ export interface UNet2DConditionConfig {
   num_attention_heads: null;
   dual_cross_attention: false;
   use_linear_projection: boolean;
-  /** A vector that is added to the time embedding: how it is made from `classLabels`. */
+  /** How `classLabels` become a vector that is added to the time embedding. */
   class_embed_type: "timestep" | "identity" | "projection" | "simple_projection" | null;
   addition_embed_type: "text_time" | null;
   addition_time_embed_dim: number | null;
@@ -152,7 +152,7 @@ export const CONDITION_SUPPORTED: SupportedValues<UNet2DConditionConfig> = {
   cross_attention_norm: [null],
 };
 
-/** Keys of one value that may as well be a list with one a level. */
+/** Keys with a single value that may also be a list with one value per level. */
 export const CONDITION_PER_LEVEL = [
   "only_cross_attention",
   "layers_per_block",
@@ -161,7 +161,7 @@ export const CONDITION_PER_LEVEL = [
   "attention_head_dim",
 ] as const satisfies (keyof UNet2DConditionConfig)[];
 
-/** What one level of the network is made of, once every per-level list is spelled out. */
+/** The settings of one level of the network, after every per-level list is spelled out. */
 export interface ConditionLevel {
   downType: ConditionDownBlockType;
   /** The block of the way up **at this resolution**. */
@@ -169,7 +169,7 @@ export interface ConditionLevel {
   channels: number;
   layers: number;
   contextChannels: number;
-  /** `attention_head_dim`, as it stands in the config, on the way down and up. */
+  /** `attention_head_dim`, as written in the config, on the way down and up. */
   headSetting: number | null;
   upHeadSetting: number | null;
   /** Transformer blocks after each residual block, on the way down and up. */
@@ -215,7 +215,7 @@ export function conditionLevels(model: string, config: UNet2DConditionConfig): C
     layers: layers[i]!,
     contextChannels: contextChannels[i]!,
     headSetting: heads[i]!,
-    // Where the list holds sizes of heads and not their number, diffusers reads it from the coarsest level on.
+    // If the list holds sizes of heads and not their number, diffusers reads it from the coarsest level on.
     upHeadSetting: upTypes[i] === "CrossAttnUpBlock2D" ? heads[i]! : heads[count - 1 - i]!,
     downTransformers: transformers[i]!,
     upTransformers: upTransformers[i]!,
@@ -225,7 +225,7 @@ export function conditionLevels(model: string, config: UNet2DConditionConfig): C
 
 const MOST_BLOCKS = 10_000;
 
-/** Layers times transformer blocks: numbers that are sensible each can still exhaust the memory together. */
+/** Limits layers times transformer blocks: sensible numbers can exhaust the memory when multiplied. */
 function requireFewBlocks(
   model: string,
   layers: readonly number[],

@@ -14,20 +14,23 @@ import { attentionFactory } from "./unet-2d-condition-attention.js";
 import { type ConditionLevel, conditionLevels, type UNet2DConditionConfig } from "./unet-2d-condition-config.js";
 import { type Conditioning, DownBlock, MidBlock, resultShapes } from "./unet-blocks.js";
 
-/** What a conditional UNet and its ControlNets may read besides latents, time and text; the config says what. */
+/** Inputs of a conditional UNet and its ControlNets besides latents, timestep and text; the config says which. */
 export type ConditionInputs = Omit<ConditionalDenoiserInputs, "downResiduals" | "midResidual">;
 
-/** What is computed or looked up for numbers: the rest of the network reads vectors. */
+/** The vectors that are computed or looked up for numeric inputs; the rest of the network reads only vectors. */
 export interface Vectors {
   /** The sinusoid of t, [B or 1, channels of the first level]. */
   time: tf.Tensor2D;
-  /** Of class labels: rows of the table, sinusoids of those that are times, or the vectors that they are; [B, n]. */
+  /**
+   * The class vectors [B, n]: rows of the table, sinusoids of labels that are times, or the labels themselves if they
+   * are vectors.
+   */
   classes?: tf.Tensor2D;
   /** The sinusoids of SDXL's time ids, [B n, addition_time_embed_dim]. */
   sizes?: tf.Tensor2D;
 }
 
-/** The way down of a conditional UNet and its middle: what a ControlNet copies. */
+/** The way down of a conditional UNet and its middle block; a ControlNet copies them. */
 export abstract class ConditionEncoder extends Model {
   readonly conv_in: Conv2d;
   readonly time_embedding: TimestepEmbedding;
@@ -39,7 +42,7 @@ export abstract class ConditionEncoder extends Model {
   protected readonly levels: readonly ConditionLevel[];
   readonly #timeChannels: number;
 
-  /** `name` stands in error messages. */
+  /** `name` is used in error messages. */
   constructor(
     readonly name: string,
     protected readonly unet: UNet2DConditionConfig,
@@ -97,7 +100,7 @@ export abstract class ConditionEncoder extends Model {
     return this.unet.in_channels;
   }
 
-  /** Numbers in each state of the context. */
+  /** Width of each state of the context. */
   get contextWidth(): number {
     return this.unet.encoder_hid_dim ?? this.levels[0]!.contextChannels;
   }
@@ -116,14 +119,17 @@ export abstract class ConditionEncoder extends Model {
     return this.add_embedding && { width: width!, timeIdWidth: timeIdWidth! };
   }
 
-  /** [height, width, channels] of what the way down keeps of x of this size, from the finest, and of the middle. */
+  /**
+   * Sizes [height, width, channels] of the skip connections for an x of this size, from the finest, then of the middle
+   * block's output.
+   */
   featureMaps(height: number, width: number): [number, number, number][] {
     const first: [number, number, number] = [height, width, this.levels[0]!.channels];
     const kept = [first, ...resultShapes(this.name, this.down_blocks, [height, width])];
     return [...kept, kept.at(-1)!];
   }
 
-  /** What all residual blocks of the network have in common. */
+  /** The settings shared by all residual blocks of the network. */
   protected resnetOptions(): ResnetBlockOptions {
     const config = this.unet;
     return {
@@ -185,8 +191,7 @@ export abstract class ConditionEncoder extends Model {
   }
 
   /**
-   * Turns the inputs that are numbers (times, sizes, classes) into vectors; the rest of the network then depends on
-   * tensors alone.
+   * Turns numeric inputs (times, sizes, classes) into vectors; the rest of the network then depends only on tensors.
    */
   protected vectors(t: number | tf.Tensor1D, { classLabels, timeIds }: ConditionInputs): Vectors {
     return {
@@ -197,7 +202,7 @@ export abstract class ConditionEncoder extends Model {
     };
   }
 
-  /** Everything the blocks read: time, class and text vectors in one embedding; context and its mask. */
+  /** All inputs of the blocks: time, class and text vectors in one embedding; context and its mask. */
   protected conditioning(
     x: tf.Tensor4D,
     context: tf.Tensor3D,
@@ -222,7 +227,10 @@ export abstract class ConditionEncoder extends Model {
     };
   }
 
-  /** The way down and the middle: every level's results, from the finest, and the middle's. */
+  /**
+   * Runs the way down and the middle block: returns the results of every level, from the finest, and of the middle
+   * block.
+   */
   protected encode(h: tf.Tensor4D, conditioning: Conditioning): { skips: tf.Tensor4D[]; middle: tf.Tensor4D } {
     const skips = [h];
     for (const block of this.down_blocks) skips.push(...block.forward(skips.at(-1)!, conditioning));

@@ -12,13 +12,13 @@ import { ConditionEncoder, type Vectors } from "./unet-2d-condition-encoder.js";
 import { sidesOf } from "./sample-size.js";
 import { UpBlock } from "./unet-blocks.js";
 
-/** What the UNet reads besides x, t and context; which of it, the config decides. Borrowed. */
+/** Inputs of the UNet besides x, t and context; the config decides which it reads. Borrowed. */
 export type UNet2DConditionInputs = ConditionalDenoiserInputs;
 
 /**
  * The denoiser of Stable Diffusion (Rombach et al. 2022) and its relatives: a UNet (Ronneberger et al. 2015) of
  * residual and attention blocks that reads noisy latents, the time and the text. SD1, SD2, SDXL, LCM, inpainting, the
- * 4x upscaler and unCLIP's decoder differ in their config only.
+ * 4x upscaler and unCLIP's decoder differ only in their config.
  *
  * forward: x [B, H, W, in_channels], t a number or [B], context [B, L, cross_attention_dim] -> [B, H, W, out_channels];
  * H and W may be any size, also odd.
@@ -40,7 +40,7 @@ export class UNet2DConditionModel extends ConditionEncoder implements Conditiona
         const inChannels = (levels[i + 1] ?? level).channels;
         const finer = (levels[i - 1] ?? level).channels;
         const isResnet = level.upType === "ResnetUpsampleBlock2D" || level.upType === "SimpleCrossAttnUpBlock2D";
-        // The last skip of a level is what the finer one handed down.
+        // The last skip of a level comes from the next finer level.
         const skipChannels = [...Array<number>(level.layers).fill(level.channels), finer];
         return new UpBlock(inChannels, level.channels, skipChannels, {
           resnet: this.resnetOptions(),
@@ -100,7 +100,7 @@ export class UNet2DConditionModel extends ConditionEncoder implements Conditiona
     return this.conv_out.forward(this.conv_norm_out.forward(h, activation(this.config.act_fn)));
   }
 
-  /** Residuals have the shapes of what they are added to; a size of 1 stands for the same everywhere. */
+  /** Residuals have the shapes of the feature maps they are added to; an axis of size 1 is broadcast. */
   #checkResiduals(
     { shape: [batch, height, width] }: tf.Tensor4D,
     { downResiduals, midResidual }: UNet2DConditionInputs,

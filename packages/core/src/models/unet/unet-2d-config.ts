@@ -24,7 +24,7 @@ export interface UNet2DConfig {
   mid_block_scale_factor: number;
   /** 0 pads a strided convolution by one on the right and bottom only. */
   downsample_padding: number;
-  /** How blocks with attention change the resolution; the others say it in their name. */
+  /** How blocks with attention change the resolution; the other blocks' names say it. */
   downsample_type: "conv" | "resnet";
   upsample_type: "conv" | "resnet";
   dropout: number;
@@ -35,7 +35,7 @@ export interface UNet2DConfig {
   attn_norm_num_groups: number | null;
   norm_eps: number;
   resnet_time_scale_shift: "default" | "scale_shift";
-  /** Attention in the middle. */
+  /** Whether the middle block has attention. */
   add_attention: boolean;
   class_embed_type: "timestep" | "identity" | null;
   num_class_embeds: number | null;

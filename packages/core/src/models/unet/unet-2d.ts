@@ -17,12 +17,12 @@ import { DownBlock, MidBlock, resultShapes, UpBlock } from "./unet-blocks.js";
 
 const NAME = "UNet2DModel";
 
-/** What the UNet reads besides x and t, where the config has classes. Borrowed. */
+/** Inputs of the UNet besides x and t, if the config has classes. Borrowed. */
 export type UNet2DInputs = DenoiserInputs;
 
 /**
- * The denoiser of DDPM (Ho et al. 2020, appendix B): a UNet of residual and attention blocks that reads a noisy image
- * and the time, and perhaps a class.
+ * The denoiser of DDPM (Ho et al. 2020, appendix B): a UNet of residual and attention blocks that reads a noisy
+ * picture, the timestep and optionally a class.
  *
  * forward: x [B, H, W, in_channels], t a number or [B] -> [B, H, W, out_channels]; H and W may be any size, also odd.
  */
@@ -129,7 +129,7 @@ export class UNet2DModel extends Model implements Denoiser {
     for (const block of this.down_blocks) skips.push(...block.forward(skips.at(-1)!, { time }));
     let h = this.mid_block ? this.mid_block.forward(skips.at(-1)!, { time }) : skips.at(-1)!;
     for (const block of this.up_blocks) h = block.forward(h, { time }, skips);
-    return this.conv_out.forward(this.conv_norm_out.forward(h, silu)); // Here diffusers has SiLU whatever act_fn says.
+    return this.conv_out.forward(this.conv_norm_out.forward(h, silu)); // diffusers always uses SiLU here, whatever act_fn says.
   }
 
   #embed(sinusoid: tf.Tensor2D, classes: tf.Tensor2D | undefined): tf.Tensor2D {
@@ -139,7 +139,10 @@ export class UNet2DModel extends Model implements Denoiser {
     return embedding.add(layers instanceof TimestepEmbedding ? layers.forward(classes) : classes);
   }
 
-  /** Rows of the table of classes, sinusoids of labels that are times, or the vectors that they are. */
+  /**
+   * The class vectors: rows of the table of classes, sinusoids of labels that are times, or the labels themselves if
+   * they are vectors.
+   */
   #classVectors(labels: tf.Tensor): tf.Tensor2D {
     if (this.class_embedding instanceof Embedding) return this.class_embedding.forward(labels) as tf.Tensor2D;
     return this.class_embedding ? this.#sinusoid(labels as tf.Tensor1D) : (labels as tf.Tensor2D);
