@@ -6,6 +6,10 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest 
 import * as tf from "@tensorflow/tfjs";
 import { decodePng, encodePng, StableDiffusionPipeline, UnCLIPPipeline } from "@tfjs-diffusion/core";
 import { pngTexts } from "@tfjs-diffusion/core/image";
+import { DDPMPipeline } from "@tfjs-diffusion/core/pipelines";
+import type { UNet2DModel } from "@tfjs-diffusion/core/models";
+import { DDPMScheduler } from "@tfjs-diffusion/schedulers";
+import { loadFixture } from "../../../core/src/testing/fixture.js";
 import { inspectCheckpoint } from "@tfjs-diffusion/core/layouts";
 import {
   writeTinyControlNet,
@@ -188,6 +192,16 @@ describe("diffusion generate", () => {
     await writeTinyUnCLIP(variation, "variation");
     expect(await draw("generate", variation, "a hat")).toBe(2);
     expect(complained.pop()).toMatch(/varies pictures without a prompt; open it by UnCLIPImageVariationPipeline/);
+  });
+
+  it("says of folders that draw without a prompt what they draw from", async () => {
+    const unconditional = join(folder, "ddpm");
+    const unet = await loadFixture<UNet2DModel>("unet2d_ddpm_cifar");
+    const pipeline = new DDPMPipeline({ unet, scheduler: new DDPMScheduler() });
+    await pipeline.savePretrained(unconditional);
+    pipeline.dispose();
+    expect(await draw("generate", unconditional, "a hat")).toBe(2);
+    expect(complained.pop()).toMatch(/draws from noise alone, without a prompt; open it by DDPMPipeline, in a program/);
   });
 
   it("draws with the portraits over a picture, and keeps what is outside the mask", async () => {

@@ -2,12 +2,12 @@ import {
   type Control,
   loadModel,
   openPipeline,
+  PixelDiffusionPipeline,
   StableDiffusionPipeline,
   StableDiffusionXLPipeline,
-  type PixelDiffusionPipeline,
-  UnCLIPImageVariationPipeline,
   UnCLIPPipeline,
 } from "@tfjs-diffusion/core";
+import type { AnyPipeline } from "@tfjs-diffusion/core/pipelines";
 import { ControlNetModel } from "@tfjs-diffusion/core/models";
 import { existsSync } from "node:fs";
 import { fromCaller } from "../options/from-caller.js";
@@ -25,7 +25,7 @@ export type LatentModel = StableDiffusionPipeline | StableDiffusionXLPipeline;
 export type DrawingModel = LatentModel | PixelDiffusionPipeline;
 
 /** Whether it works in an autoencoder's latents. */
-export function isLatent(pipeline: DrawingModel): pipeline is LatentModel {
+export function isLatent(pipeline: object): pipeline is LatentModel {
   return pipeline instanceof StableDiffusionPipeline || pipeline instanceof StableDiffusionXLPipeline;
 }
 
@@ -66,19 +66,34 @@ export async function openAnyModel(args: PictureArguments): Promise<DrawingModel
     openPipeline(from, { ...args.open, ...sources, onProgress }),
   );
   try {
-    if (pipeline instanceof UnCLIPImageVariationPipeline) {
-      throw new UsageError(
-        `${args.model} is unCLIP that varies pictures without a prompt; open it by UnCLIPImageVariationPipeline, in a program.`,
-      );
+    requirePrompts(args.model, pipeline);
+    if (isLatent(pipeline)) {
+      await addOns(pipeline, { loras, words: args.words });
+      return pipeline;
     }
-    if (pipeline instanceof UnCLIPPipeline) refuseForPixels(args, NOT_FOR_UNCLIP);
-    else if (isLatent(pipeline as DrawingModel)) await addOns(pipeline as LatentModel, { loras, words: args.words });
-    else refuseForPixels(args);
-    return pipeline as DrawingModel | UnCLIPPipeline;
+    if (pipeline instanceof UnCLIPPipeline) {
+      refuseForPixels(args, NOT_FOR_UNCLIP);
+      return pipeline;
+    }
+    if (!(pipeline instanceof PixelDiffusionPipeline))
+      throw new UsageError(`${args.model} is a ${pipeline.constructor.name}; the commands do not draw with it.`);
+    refuseForPixels(args);
+    return pipeline;
   } catch (error) {
     pipeline.dispose();
     throw error;
   }
+}
+
+/** @throws UsageError for a pipeline that draws from something else, with its class, which can do it in a program */
+function requirePrompts(model: string, { input, constructor }: AnyPipeline): void {
+  if (input === "text") return;
+  const does = {
+    image: "is unCLIP that varies pictures without a prompt",
+    class: "draws the number of a class, without a prompt",
+    nothing: "draws from noise alone, without a prompt",
+  }[input];
+  throw new UsageError(`${model} ${does}; open it by ${constructor.name}, in a program.`);
 }
 
 /** Whether a path is a file of weights, by its name. Pickles count, so that they are refused as pickles. */
