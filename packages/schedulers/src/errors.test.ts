@@ -208,7 +208,8 @@ describe("a plan", () => {
     [
       "DDIM",
       { sigmas: [1, 0] },
-      "plan: the request has sigmas; give exactly one of steps, timesteps (steps as a plain number: plan(20)).",
+      "plan: this sampler cannot be given sigmas, only steps or timesteps. " +
+        "Give one of them, or take another sampler, such as EulerDiscreteScheduler.",
     ],
     [
       "PNDM",

@@ -78,6 +78,13 @@ export function requireRequest(
 ): Request {
   const given = typeof request === "object" && request !== null ? request : { steps: request };
   const named = Object.keys(given) as (keyof typeof given)[];
+  const known: readonly string[] = ["steps", "timesteps", "sigmas"];
+  if (named.length === 1 && known.includes(named[0]!) && !allowed.includes(named[0]!)) {
+    throw new RangeError(
+      `plan: this sampler cannot be given ${named[0]}, only ${allowed.join(" or ")}. ` +
+        `Give ${allowed.length === 1 ? "that" : "one of them"}, or take another sampler, such as EulerDiscreteScheduler.`,
+    );
+  }
   if (named.length !== 1 || !allowed.includes(named[0]!)) {
     throw new RangeError(
       `plan: the request has ${named.join(" and ") || "nothing"}; give exactly one of ${allowed.join(", ")}` +

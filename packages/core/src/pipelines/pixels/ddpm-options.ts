@@ -1,3 +1,4 @@
+import type * as tf from "@tensorflow/tfjs";
 import type { PlanRequest } from "@tfjs-diffusion/schedulers";
 import type { ClassLabels } from "../../models/denoiser.js";
 import { COMMON_OPTIONS, type CommonOptions, GUIDANCE_RESCALE, requestedSteps } from "../options/common-options.js";
@@ -41,7 +42,7 @@ export const DDPM_OPTIONS = withDefaults(
 export const DDIM_OPTIONS = withDefaults(DDPM_OPTIONS, { numInferenceSteps: 50 });
 
 /** One step: `latents` are the pictures with their remaining noise, [B, H, W, C] about [-1, 1]. */
-export type DDPMStep = PipelineStep;
+export type DDPMStep = PipelineStep<tf.Tensor4D>;
 
 /**
  * What to draw, and how. By default `numInferenceSteps` is 1000 (50 for a DDIMPipeline), and `guidanceScale` is 1: no

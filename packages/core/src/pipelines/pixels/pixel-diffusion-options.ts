@@ -1,3 +1,4 @@
+import type * as tf from "@tensorflow/tfjs";
 import type { PlanRequest } from "@tfjs-diffusion/schedulers";
 import {
   COMMON_OPTIONS,
@@ -19,7 +20,7 @@ export const PIXEL_DIFFUSION_OPTIONS = withDefaults(
 );
 
 /** One step in pixel space: `latents` are the pictures with their remaining noise, [B, H, W, 3] about [-1, 1]. */
-export type PixelDiffusionStep = PipelineStep;
+export type PixelDiffusionStep = PipelineStep<tf.Tensor4D>;
 
 /**
  * What to draw, and how. `numInferenceSteps` is 20 and `guidanceScale` 3 by default; `width` and `height` can have any
