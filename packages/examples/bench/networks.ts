@@ -60,7 +60,9 @@ export const NETWORKS = {
 export const CARD_NETWORKS: Record<string, Network> = {
   ...NETWORKS,
   "sd-1.5": {
-    ...{ batch: 1, flop: 798.1e9, manyWeights: true },
+    batch: 1,
+    flop: 798.1e9,
+    manyWeights: true,
     config: { sample_size: 64, in_channels: 4, cross_attention_dim: 768 },
   },
 };

@@ -65,8 +65,12 @@ afterAll(() => rm(root, { recursive: true }));
 /** Random weights, for pixels of 8 x 8 and so many classes. */
 function tinyUNet(classes?: number): UNet2DModel {
   const unet = new UNet2DModel({
-    ...{ sample_size: 8, block_out_channels: [8, 16], layers_per_block: 1, norm_num_groups: 4 },
-    ...{ down_block_types: ["DownBlock2D", "DownBlock2D"], up_block_types: ["UpBlock2D", "UpBlock2D"] },
+    sample_size: 8,
+    block_out_channels: [8, 16],
+    layers_per_block: 1,
+    norm_num_groups: 4,
+    down_block_types: ["DownBlock2D", "DownBlock2D"],
+    up_block_types: ["UpBlock2D", "UpBlock2D"],
     num_class_embeds: classes,
   });
   unet.initialize(keyedNoise(0));
@@ -118,9 +122,12 @@ describe.each(Object.entries(KINDS))(
     };
     /** What this kind draws from, and the options of all kinds. */
     const options = () => ({
-      ...{ ...GUIDED[pipeline.input], ...needed },
+      ...GUIDED[pipeline.input],
+      ...needed,
       ...(pipeline instanceof StableDiffusionDiffEditPipeline && { strength: 1 }),
-      ...{ numInferenceSteps: 2, seed: 3, numImages: 1 },
+      numInferenceSteps: 2,
+      seed: 3,
+      numImages: 1,
     });
 
     async function draw(more: object = {}, by = pipeline) {

@@ -68,7 +68,9 @@ describe("A denoiser of one's own", () => {
   it("may be an object without a class or weights", async () => {
     const calls: number[] = [];
     const toZero: ConditionalDenoiser = {
-      ...{ inChannels: 4, outChannels: 4, contextWidth: 8 },
+      inChannels: 4,
+      outChannels: 4,
+      contextWidth: 8,
       forward: (x, t) => (calls.push(t as number), x.clone()),
     };
     pipeline.parts.unet = toZero;
@@ -128,7 +130,8 @@ describe("A denoiser of one's own", () => {
 /** A change of rank 1 of the text's layer, in PEFT's names. */
 function ownLora(): Promise<Uint8Array> {
   const ones = (...shape: number[]) => ({
-    ...{ dtype: "F32" as const, shape },
+    dtype: "F32" as const,
+    shape,
     data: new Float32Array(shape.reduce((size, side) => size * side)).fill(1),
   });
   return encodeSafetensors(

@@ -55,9 +55,12 @@ function threads(): number {
 function readForm(): DrawRequest {
   const value = (id: string) => element<HTMLInputElement>(id).value;
   return {
-    ...{ prompt: value("prompt"), negativePrompt: value("negative"), seed },
+    prompt: value("prompt"),
+    negativePrompt: value("negative"),
+    seed,
     fast: element<HTMLInputElement>("fast").checked,
-    ...{ steps: Number(value("steps")), guidanceScale: Number(value("guidance")) },
+    steps: Number(value("steps")),
+    guidanceScale: Number(value("guidance")),
   };
 }
 
@@ -79,7 +82,10 @@ async function draw(wanted: DrawRequest): Promise<void> {
   const walk: tf.Tensor4D[] = [];
   try {
     const { images, latents } = await pipeline.generate({
-      ...{ prompt, seed, numInferenceSteps: steps, signal: stop.signal },
+      prompt,
+      seed,
+      numInferenceSteps: steps,
+      signal: stop.signal,
       ...how,
       onStep: ({ latents }) => {
         if (newest !== wanted && !fast) stop.abort();

@@ -24,14 +24,18 @@ export async function lineChart(points: readonly ChartPoint[], { title, x, y }: 
   const Plot = await loadPlot();
   const line = { x: "x", y: "y", stroke: "name" };
   return plotSvg({
-    ...{ width: 640, height: HEIGHT, marginTop: MARGIN_TOP, marginRight: 150, marginBottom: MARGIN_BOTTOM },
+    width: 640,
+    height: HEIGHT,
+    marginTop: MARGIN_TOP,
+    marginRight: 150,
+    marginBottom: MARGIN_BOTTOM,
     x,
     y,
     marks: [
       Plot.line(points, { ...line, strokeWidth: 1.7 }),
       Plot.dot(points, { ...line, fill: "name", r: 2.5 }),
       ...endLabels(points, y).map(({ end, dy }) =>
-        Plot.text([end], { ...{ x: "x", y: "y", text: "name", fill: "name" }, textAnchor: "start", dx: 8, dy }),
+        Plot.text([end], { x: "x", y: "y", text: "name", fill: "name", textAnchor: "start", dx: 8, dy }),
       ),
       Plot.text([title], { frameAnchor: "top", dy: -14, fontSize: 13 }),
     ],

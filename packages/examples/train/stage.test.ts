@@ -3,8 +3,15 @@ import { warmupCosine } from "@tfjs-diffusion/core/training";
 import { type StageSettings, stageTraining } from "./stage.js";
 
 const STAGE: StageSettings = {
-  ...{ steps: 40, batchSize: 1, learningRate: 0.1, warmupSteps: 4, weightDecay: 0, beta2: 0.99, gradientClip: 1 },
-  ...{ emaDecay: 0.9, checkpointEvery: 10 },
+  steps: 40,
+  batchSize: 1,
+  learningRate: 0.1,
+  warmupSteps: 4,
+  weightDecay: 0,
+  beta2: 0.99,
+  gradientClip: 1,
+  emaDecay: 0.9,
+  checkpointEvery: 10,
 };
 const rates = (stage: Partial<StageSettings>) => {
   const { schedule, steps } = stageTraining(0, { ...STAGE, ...stage });

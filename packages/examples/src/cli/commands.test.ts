@@ -92,8 +92,16 @@ describe("diffusion generate", () => {
     const [picture] = await pictures();
     expect(picture).toMatchObject({ name: "a-caf.png", shape: [32, 32, 3] });
     expect(picture!.settings).toEqual({
-      ...{ model: sd, prompt: "a café, 猫", negative: "blurry", steps: 2, guidance: 3, seed: 5 },
-      ...{ sampler: "PNDMScheduler", width: 32, height: 32, backend: "wasm" },
+      model: sd,
+      prompt: "a café, 猫",
+      negative: "blurry",
+      steps: 2,
+      guidance: 3,
+      seed: 5,
+      sampler: "PNDMScheduler",
+      width: 32,
+      height: 32,
+      backend: "wasm",
     });
     expect(said.join()).toMatch(/Drew in \d+\.\d s on wasm.*:\n.*a-caf\.png/);
   });

@@ -40,7 +40,9 @@ describe("The portraits model, opened by Python's diffusers", () => {
         negativePrompt: call.negative_prompt,
         numInferenceSteps: call.num_inference_steps,
         guidanceScale: call.guidance_scale,
-        ...{ latents, height: there.shape[1], width: there.shape[2] },
+        latents,
+        height: there.shape[1],
+        width: there.shape[2],
       });
       const worst = tf.tidy(() => here.images.sub(there).abs().max().dataSync()[0]);
       // Measured: 1e-6 unguided, 9e-6 guided: two float32 programs over 20 steps.

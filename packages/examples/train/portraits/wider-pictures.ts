@@ -13,7 +13,9 @@ export function wider(pictures: TrainingPictures, width: number): PictureSource 
   if (width === kind.size) return pictures;
   const left = (width - kind.size) / 2;
   return {
-    ...{ kind, size, width },
+    kind,
+    size,
+    width,
     batch: (indices) => {
       const length = kind.size * width * 3;
       const pixels = new Float32Array(indices.length * length);

@@ -33,8 +33,15 @@ export const CONVERT_HELP = `Writes a checkpoint in another form, tensor by tens
 const TEXT = { type: "string" } as const;
 const FLAG = { type: "boolean", default: false } as const;
 const OPTIONS = {
-  ...{ dtype: TEXT, shard: TEXT, variant: TEXT, "save-variant": TEXT, config: TEXT, tokenizer: TEXT, prediction: TEXT },
-  ...{ ema: FLAG, force: FLAG },
+  dtype: TEXT,
+  shard: TEXT,
+  variant: TEXT,
+  "save-variant": TEXT,
+  config: TEXT,
+  tokenizer: TEXT,
+  prediction: TEXT,
+  ema: FLAG,
+  force: FLAG,
   help: { type: "boolean", short: "h", default: false },
 } as const;
 
@@ -65,10 +72,14 @@ export function readConvertArguments(args: string[]): ConvertArguments | "help" 
   if (!from || !to || others.length > 0)
     throw new UsageError(`convert: expected two places, from and to; got ${positionals.join(", ") || "none"}.`);
   return {
-    ...{ from, to },
+    from,
+    to,
     variant: ifGiven(plainName, "variant", values.variant),
     saveVariant: ifGiven(plainName, "save-variant", values["save-variant"]),
-    ...{ config: values.config, tokenizer: values.tokenizer, ema: values.ema, force: values.force },
+    config: values.config,
+    tokenizer: values.tokenizer,
+    ema: values.ema,
+    force: values.force,
     dtype: ifGiven(precision, "dtype", values.dtype),
     maxShardBytes: ifGiven(bytes, "shard", values.shard),
     predictionType: ifGiven(oneOf, "prediction", values.prediction, ["epsilon", "v_prediction"] as const),
@@ -114,7 +125,12 @@ async function write(from: string, to: string, wanted: ConvertArguments, signal:
   if (isWeightsFile(from)) {
     const source = tokenizer ?? (config === undefined ? CLIP_VOCABULARY : undefined);
     await singleFileToFolder(from, to, {
-      ...{ dtype, maxShardBytes, variant: saveVariant, predictionType, ema, signal },
+      dtype,
+      maxShardBytes,
+      variant: saveVariant,
+      predictionType,
+      ema,
+      signal,
       config: config && modelFrom(config),
       tokenizer: source && modelFrom(source),
     });

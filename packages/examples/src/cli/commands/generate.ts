@@ -69,7 +69,10 @@ async function drawAll(drawing: Drawing, signal: AbortSignal): Promise<string[]>
   const bar = new SingleBar(
     {
       format: "Picture {picture} {bar} {value}/{total} steps | {step} s a step | {eta_formatted} left",
-      ...{ hideCursor: true, noTTYOutput: true, stopOnComplete: false, etaBuffer: 50 },
+      hideCursor: true,
+      noTTYOutput: true,
+      stopOnComplete: false,
+      etaBuffer: 50,
     },
     Presets.shades_classic,
   );
@@ -150,20 +153,36 @@ function imagesOf(
   if (pipeline instanceof UnCLIPPipeline) {
     const isOff = guidance !== undefined && guidance <= 1;
     return pipeline.generate({
-      ...{ prompt, seed, ...watching, ...stepOptions(args), priorNumInferenceSteps: args.steps },
-      ...{ guidanceScale: guidance, priorGuidanceScale: isOff ? guidance : undefined },
+      prompt,
+      seed,
+      ...watching,
+      ...stepOptions(args),
+      priorNumInferenceSteps: args.steps,
+      guidanceScale: guidance,
+      priorGuidanceScale: isOff ? guidance : undefined,
     });
   }
   const options = {
-    ...{ prompt, seed, scheduler, ...watching, ...stepOptions(args), guidanceScale: guidance },
-    ...{ negativePrompt: args.negative, guidanceRescale: args.rescale },
+    prompt,
+    seed,
+    scheduler,
+    ...watching,
+    ...stepOptions(args),
+    guidanceScale: guidance,
+    negativePrompt: args.negative,
+    guidanceRescale: args.rescale,
   };
   if (!isLatent(pipeline)) return pipeline.generate(options);
   return pipeline.generate({
-    ...{ ...options, ...canvas, control },
+    ...options,
+    ...canvas,
+    control,
     // With a picture, the size is its own: it was scaled when it was read.
     ...(!canvas.image && { width: args.width, height: args.height }),
-    ...{ clipSkip: args.clipSkip, promptWeighting: args.weighting, strength: args.strength },
-    ...{ pasteBack: args.paste, maskBlur: args.maskBlur },
+    clipSkip: args.clipSkip,
+    promptWeighting: args.weighting,
+    strength: args.strength,
+    pasteBack: args.paste,
+    maskBlur: args.maskBlur,
   });
 }

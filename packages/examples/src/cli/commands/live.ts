@@ -84,8 +84,16 @@ interface FewSteps {
 /** @throws UsageError for a model in pixels; errors of openModel */
 async function openFewSteps(model: string, from: string): Promise<FewSteps> {
   const pipeline = await openModel({
-    ...{ model, loras: from === "none" ? [] : [lora(from)], words: [], open: {} },
-    ...{ prompts: [], steps: MOST_STEPS, seed: 0, count: 1, weighting: false, paste: false },
+    model,
+    loras: from === "none" ? [] : [lora(from)],
+    words: [],
+    open: {},
+    prompts: [],
+    steps: MOST_STEPS,
+    seed: 0,
+    count: 1,
+    weighting: false,
+    paste: false,
   });
   const scheduler = samplerNamed("lcm", pipeline.parts.scheduler, { steps: MOST_STEPS });
   return {

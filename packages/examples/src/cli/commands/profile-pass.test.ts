@@ -9,8 +9,10 @@ const SMALL = { block_out_channels: [8, 16], layers_per_block: 1, norm_num_group
 const DOWN = ["CrossAttnDownBlock2D", "DownBlock2D"];
 const CONDITION = { ...SMALL, cross_attention_dim: 8, attention_head_dim: 2, down_block_types: DOWN };
 const UNET = {
-  ...{ _class_name: "UNet2DConditionModel", sample_size: [4, 8] },
-  ...{ ...CONDITION, up_block_types: ["UpBlock2D", "CrossAttnUpBlock2D"] },
+  _class_name: "UNet2DConditionModel",
+  sample_size: [4, 8],
+  ...CONDITION,
+  up_block_types: ["UpBlock2D", "CrossAttnUpBlock2D"],
 };
 const TOWER = { hidden_size: 8, intermediate_size: 8, num_attention_heads: 2, num_hidden_layers: 1, projection_dim: 8 };
 
@@ -28,7 +30,9 @@ describe("A pass to profile", () => {
       [2, 4, 8, 4],
       {
         ...UNET,
-        ...{ addition_embed_type: "text_time", addition_time_embed_dim: 4, projection_class_embeddings_input_dim: 34 },
+        addition_embed_type: "text_time",
+        addition_time_embed_dim: 4,
+        projection_class_embeddings_input_dim: 34,
       },
     ],
     ["a UNet with a table of classes", [2, 4, 8, 4], { ...UNET, num_class_embeds: 3 }],
@@ -99,7 +103,7 @@ describe("A pass to profile", () => {
 
   it("is refused for a network that cannot be profiled on its own", () => {
     const model = opened({
-      ...{ _class_name: "UnCLIPTextProjModel" },
+      _class_name: "UnCLIPTextProjModel",
       clip_embeddings_dim: 4,
       time_embed_dim: 4,
       cross_attention_dim: 4,

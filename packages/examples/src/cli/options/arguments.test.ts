@@ -31,7 +31,11 @@ describe("The command line", () => {
     expect(readDrawArguments([...args.split(" "), "a face"])).toMatchObject({
       shipped: "faces",
       model: packagePath("weights", "faces"),
-      ...{ image: "a.png", mask: "m.png", maskBlur: 2, strength: 0.5, paste: true },
+      image: "a.png",
+      mask: "m.png",
+      maskBlur: 2,
+      strength: 0.5,
+      paste: true,
       loras: [
         { from: "sepia", scale: 0.5 },
         { from: "few-steps", scale: 1 },

@@ -74,7 +74,9 @@ export function readDrawArguments(args: string[]): DrawArguments | "help" | { wo
   if (image === undefined && needless !== undefined)
     throw new UsageError(`--${needless} is for a picture to begin with; give --init FILE.png too.`);
   return {
-    ...{ shipped, model: shippedFolder(shipped), prompts: sentences(positionals) },
+    shipped,
+    model: shippedFolder(shipped),
+    prompts: sentences(positionals),
     negative: values.negative,
     guidance: tableValue("guidance", values.guidance) ?? SHIPPED[shipped].guidance,
     ...readSteps(values, 20),
@@ -84,7 +86,10 @@ export function readDrawArguments(args: string[]): DrawArguments | "help" | { wo
     image,
     strength: tableValue("strength", values.strength),
     ...readEdits(values),
-    ...{ loras: values.lora.map(lora), words: [], weighting: false, open: {} },
+    loras: values.lora.map(lora),
+    words: [],
+    weighting: false,
+    open: {},
     backend: ifGiven(oneOf, "backend", values.backend, [...BACKEND_NAMES, "tensorflow"]),
     out: values.out,
   };
@@ -93,12 +98,20 @@ export function readDrawArguments(args: string[]): DrawArguments | "help" | { wo
 const TEXT = { type: "string" } as const;
 const OPTIONS = {
   negative: { ...TEXT, default: "" },
-  ...{ steps: TEXT, timesteps: TEXT, sigmas: TEXT },
+  steps: TEXT,
+  timesteps: TEXT,
+  sigmas: TEXT,
   seed: { ...TEXT, default: "0" },
   count: { ...TEXT, default: "4" },
   model: { ...TEXT, default: SHIPPED_NAMES[0] as string },
   lora: { ...TEXT, multiple: true, default: [] as string[] },
-  ...{ guidance: TEXT, sampler: TEXT, init: TEXT, strength: TEXT, ...EDITS, backend: TEXT, out: TEXT },
+  guidance: TEXT,
+  sampler: TEXT,
+  init: TEXT,
+  strength: TEXT,
+  ...EDITS,
+  backend: TEXT,
+  out: TEXT,
   words: { type: "boolean", default: false },
   help: { type: "boolean", short: "h", default: false },
 } as const;

@@ -34,9 +34,29 @@ export function pictureTexts(args: PictureArguments, { prompt, shape, ...drawn }
   } = args;
   const { image, strength, mask, maskBlur, outpaint, paste } = args;
   const settings = {
-    ...{ model, ...open, prompt, negative, steps, timesteps, sigmas, guidance, rescale, ...drawn },
-    ...{ height: shape[0], width: shape[1] },
-    ...{ clipSkip, weighting, loras, words, control, image, strength, mask, maskBlur, outpaint, paste },
+    model,
+    ...open,
+    prompt,
+    negative,
+    steps,
+    timesteps,
+    sigmas,
+    guidance,
+    rescale,
+    ...drawn,
+    height: shape[0],
+    width: shape[1],
+    clipSkip,
+    weighting,
+    loras,
+    words,
+    control,
+    image,
+    strength,
+    mask,
+    maskBlur,
+    outpaint,
+    paste,
   };
   return { [SETTINGS]: asciiJson(settings), Software: "tfjs-diffusion" };
 }
