@@ -46,6 +46,8 @@ const DEFAULTS: CLIPImageProcessorConfig = {
  * out the square in the middle, and normalises each colour with the mean and standard deviation of the training set.
  */
 export class CLIPImageProcessor {
+  /** As a `model_index.json` names it. */
+  readonly className = "CLIPImageProcessor";
   readonly config: CLIPImageProcessorConfig;
 
   /** @throws WeightsFormatError that names a setting which is not CLIP's */

@@ -1,6 +1,7 @@
 import { configFolder } from "../hub/model-source.js";
 import { AutoencoderKL } from "../models/autoencoder/autoencoder-kl.js";
-import { modelFromConfig } from "../models/load-model.js";
+import { buildModel } from "../models/build-model.js";
+import { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip/clip-text-model.js";
 import type { Model } from "../models/model.js";
 import { UNet2DConditionModel } from "../models/unet/unet-2d-condition.js";
 import { joinPath } from "../platform/files.js";
@@ -21,6 +22,9 @@ import { type Piece, viewOf } from "./file-view.js";
 import { ldmUnetName, ldmVaeName } from "../weights/ldm-names.js";
 import { openClipPiece } from "./open-clip.js";
 import { pictureSizeOf, predictionOf } from "./prediction.js";
+
+/** The classes of the networks that such files hold. */
+const NETWORKS = { UNet2DConditionModel, AutoencoderKL, CLIPTextModel, CLIPTextModelWithProjection };
 
 /** How to read a single-file checkpoint. */
 export interface SingleFileOptions {
@@ -94,7 +98,7 @@ export async function singleFileParts(file: SafetensorsFile, options: SingleFile
   const build = async <M extends Model>(part: string, standard: () => M): Promise<M> => {
     if (config === undefined) return standard();
     const folder = joinPath(await configFolder(config), part);
-    return modelFromConfig(await readConfig(folder), { from: folder }) as M;
+    return buildModel(await readConfig(folder), NETWORKS, folder) as M;
   };
   const in_channels = file.tensors.get(`${UNET_PREFIX}input_blocks.0.0.weight`)?.shape[1] ?? 4;
   const sample_size = pictureSizeOf(family, prediction_type) / 8;
@@ -102,7 +106,8 @@ export async function singleFileParts(file: SafetensorsFile, options: SingleFile
   const vae = await build("vae", () => new AutoencoderKL(layout.vae));
   const textEncoders = new Map<"text_encoder" | "text_encoder_2", StoredNetwork>();
   for (const [part, encoder] of Object.entries(layout.textEncoders) as ["text_encoder", TextEncoderLayout][]) {
-    const model = await build(part, () => modelFromConfig({ ...encoder.config, architectures: [encoder.className] }));
+    const config = { ...encoder.config, architectures: [encoder.className] };
+    const model = await build(part, () => buildModel(config, NETWORKS, part));
     textEncoders.set(part, { model, stored: textView(file, model, encoder) });
   }
   return {

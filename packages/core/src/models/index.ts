@@ -1,6 +1,6 @@
 /** `@tfjs-diffusion/core/models`: the networks, one class for each that a `config.json` can name. */
-export { loadModel, type LoadModelOptions, modelFromConfig, type ModelFromConfigOptions } from "./load-model.js";
-export type { ModelClass } from "./model-classes.js";
+export { loadModel, modelFromConfig } from "./load-model.js";
+export type { LoadModelOptions, ModelClass, ModelClasses, ModelFromConfigOptions } from "./build-model.js";
 export type {
   AddedText,
   ClassLabels,

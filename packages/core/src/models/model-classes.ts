@@ -3,17 +3,14 @@ import { CLIPModel } from "./clip/clip-model.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "./clip/clip-text-model.js";
 import { CLIPVisionModel, CLIPVisionModelWithProjection } from "./clip/clip-vision-model.js";
 import { ControlNetModel } from "./unet/controlnet.js";
-import type { Model } from "./model.js";
+import type { ModelClasses } from "./build-model.js";
 import { PriorTransformer } from "./clip/prior-transformer.js";
 import { UnCLIPTextProjModel } from "./clip/unclip-text-proj.js";
 import { UNet2DConditionModel } from "./unet/unet-2d-condition.js";
 import { UNet2DModel } from "./unet/unet-2d.js";
 
-/** A class of networks, built from a config. */
-export type ModelClass = new (config: Record<string, unknown>) => Model;
-
 /** The networks that a `config.json` can name. */
-export const MODEL_CLASSES: Readonly<Record<string, ModelClass>> = {
+export const MODEL_CLASSES: ModelClasses = {
   AutoencoderKL,
   CLIPModel,
   CLIPTextModel,

@@ -30,6 +30,8 @@ export interface EncodeOptions {
  * token.
  */
 export class CLIPTokenizer {
+  /** As a `model_index.json` names it. */
+  readonly className = "CLIPTokenizer";
   readonly vocab: Readonly<Record<string, number>>;
   readonly merges: readonly string[];
   readonly bosToken: string;

@@ -1,10 +1,13 @@
+import type { ModelClasses } from "../../models/build-model.js";
 import { joinPath, readText } from "../../platform/files.js";
 import { wrongFileHint } from "../../weights/wrong-file-hint.js";
 import { PipelineFolderError } from "../options/errors.js";
 
 /** What a pipeline requires of one part of its folder. */
 export interface PartRequirement {
-  /** The class it must have, or several to choose from; undefined if any class will do, as its own file names it. */
+  /** A network: the classes it may have. */
+  networks?: ModelClasses;
+  /** Another part: the class it must have, or several to choose from. Absent: any class, as its own file names it. */
   className?: string | readonly string[];
   optional?: boolean;
 }
@@ -33,10 +36,10 @@ export async function readModelIndex(
 ): Promise<ModelIndex> {
   const index = await readIndex(folder);
   const classes = partClasses(folder, index);
-  for (const [part, { className, optional = false }] of Object.entries(required)) {
+  for (const [part, requirement] of Object.entries(required)) {
     const found = classes.get(part);
-    if (found === undefined && optional) continue;
-    const allowed = className === undefined ? undefined : [className].flat();
+    if (found === undefined && requirement.optional) continue;
+    const allowed = allowedClasses(requirement);
     if (found === undefined || (allowed && ![...allowed, ...ownClasses].includes(found))) {
       const remedy =
         found === undefined ? "" : ` If ${found} is a class of your own, give it as classes: { ${found} }.`;
@@ -55,6 +58,12 @@ export async function readModelIndex(
   }
   const settings = Object.entries(index as object).filter(([, entry]) => !Array.isArray(entry));
   return { present: new Set(classes.keys()), settings: Object.fromEntries(settings) };
+}
+
+/** The names of the classes that a part may have; undefined: any. */
+export function allowedClasses({ networks, className }: PartRequirement): readonly string[] | undefined {
+  if (networks) return Object.keys(networks);
+  return className === undefined ? undefined : [className].flat();
 }
 
 /** The class of the pipeline that saved a folder, and the parts in its index with their classes. */

@@ -1,16 +1,14 @@
 import { schedulerFromConfig, type Scheduler, type SchedulerClass } from "@tfjs-diffusion/schedulers";
 import { modelFolder } from "../../hub/model-source.js";
-import { CLIPImageProcessor } from "../../image/clip-image-processor.js";
-import { loadModel, type LoadModelOptions } from "../../models/load-model.js";
+import { type LoadModelOptions, type ModelClass, type ModelClasses, openModel } from "../../models/build-model.js";
 import { libraryAndClass } from "../../models/library-and-class.js";
-import type { ModelClass } from "../../models/model-classes.js";
 import type { Model } from "../../models/model.js";
 import { joinPath, writeText } from "../../platform/files.js";
 import { CLIPTokenizer } from "../../text/tokenizer.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import { parsePythonJson, readJsonObject } from "../../weights/read-json.js";
 import { PipelinePartsError } from "../options/errors.js";
-import { MODEL_INDEX, type PartRequirement, readModelIndex } from "./model-index.js";
+import { allowedClasses, MODEL_INDEX, type PartRequirement, readModelIndex } from "./model-index.js";
 
 const SCHEDULER_FILE = "scheduler_config.json";
 
@@ -29,6 +27,7 @@ export class PipelineFolder {
 
   private constructor(
     readonly folder: string,
+    private readonly required: Readonly<Record<string, PartRequirement>>,
     readonly present: ReadonlySet<string>,
     /** Entries of the index that are not parts. */
     readonly settings: Readonly<Record<string, unknown>>,
@@ -51,7 +50,7 @@ export class PipelineFolder {
   ): Promise<P> {
     const folder = await modelFolder(from, { ...source, variant, parts: partsInUse(required) });
     const { present, settings } = await readModelIndex(folder, required, Object.keys(classes ?? {}));
-    const opened = new PipelineFolder(folder, present, settings, { variant, dtype, classes });
+    const opened = new PipelineFolder(folder, required, present, settings, { variant, dtype, classes });
     try {
       return await build(opened);
     } catch (error) {
@@ -62,10 +61,9 @@ export class PipelineFolder {
 
   /** A network. Its type is safe because the requirement of this part was checked. */
   async model<M extends object>(part: string): Promise<M> {
-    const model = await loadModel(joinPath(this.folder, part), {
-      ...this.options,
-      classes: this.options.classes as Record<string, ModelClass> | undefined,
-    });
+    const { classes, ...options } = this.options;
+    const known = { ...this.required[part]?.networks, ...(classes as ModelClasses | undefined) };
+    const model = await openModel(joinPath(this.folder, part), known, options);
     this.#networks.push(model);
     return model as unknown as M;
   }
@@ -79,10 +77,6 @@ export class PipelineFolder {
     return CLIPTokenizer.fromFolder(joinPath(this.folder, part));
   }
 
-  imageProcessor(part = "feature_extractor"): Promise<CLIPImageProcessor> {
-    return CLIPImageProcessor.fromFolder(joinPath(this.folder, part));
-  }
-
   async scheduler(part = "scheduler"): Promise<Scheduler> {
     const path = joinPath(this.folder, part, SCHEDULER_FILE);
     const remedy = "Copy it from the model's page, or write one: it names the sampler and its noise levels.";
@@ -94,7 +88,7 @@ export class PipelineFolder {
 
 /** Parts that may be present but have no class here are never opened. */
 function partsInUse(required: Record<string, PartRequirement>): string[] {
-  const isOpened = ({ className, optional = false }: PartRequirement) => className !== undefined || !optional;
+  const isOpened = (part: PartRequirement) => !part.optional || allowedClasses(part) !== undefined;
   return Object.keys(required).filter((part) => isOpened(required[part]!));
 }
 
@@ -133,10 +127,7 @@ export async function writePipelineFolder(
 
 /** How a part is written to its subfolder, and its entry in the index. */
 function writeOf(name: string, part: object, save: SaveOptions | undefined): PartWrite {
-  if (part instanceof CLIPTokenizer || part instanceof CLIPImageProcessor) {
-    const className = part instanceof CLIPTokenizer ? "CLIPTokenizer" : "CLIPImageProcessor";
-    return { entry: ["transformers", className], write: (to) => part.save(to) };
-  }
+  if (isPreprocessor(part)) return { entry: ["transformers", part.className], write: (to) => part.save(to) };
   if (isScheduler(part)) {
     const { config } = part;
     const write = (to: string) => writeText(joinPath(to, SCHEDULER_FILE), toJson(config));
@@ -158,6 +149,11 @@ interface PartWrite {
 
 function isScheduler(part: object): part is Scheduler {
   return "plan" in part;
+}
+
+/** A tokenizer or an image processor. */
+function isPreprocessor(part: object): part is { className: string; save: (folder: string) => Promise<void> } {
+  return "className" in part && "save" in part;
 }
 
 function isSaveable(part: object): part is Pick<Model, "config" | "save"> {

@@ -8,6 +8,7 @@ import { draw } from "../drawing/draw.js";
 import { FiniteWatch } from "../drawing/finite-watch.js";
 import { planDrawing } from "../drawing/plan-steps.js";
 import { sample } from "../drawing/sampling.js";
+import { UNet2DModel } from "../../models/unet/unet-2d.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
 import { disposeParts } from "../parts/dispose-parts.js";
 import { DENOISER, liveParts, SCHEDULER } from "../parts/live-parts.js";
@@ -16,7 +17,7 @@ import type { Pipeline } from "../pipeline.js";
 import type { Drawn } from "../pipeline-step.js";
 import { checkDDPM, DDIM_OPTIONS, DDPM_OPTIONS, type DDPMOptions, type DDPMStep } from "./ddpm-options.js";
 
-const PARTS = { unet: { className: "UNet2DModel" }, scheduler: {} };
+const PARTS = { unet: { networks: { UNet2DModel } }, scheduler: {} };
 
 /** The parts of DDPM. */
 export interface DDPMParts {

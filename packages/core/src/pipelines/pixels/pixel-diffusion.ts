@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { guide, keyedNoise, type Scheduler } from "@tfjs-diffusion/schedulers";
 import { toUnit } from "../../image/to-unit.js";
-import type { CLIPTextModel, CLIPTextModelWithProjection } from "../../models/clip/clip-text-model.js";
+import { CLIPTextModel, CLIPTextModelWithProjection } from "../../models/clip/clip-text-model.js";
 import type { ConditionalDenoiser } from "../../models/denoiser.js";
 import type { OptionTable } from "../options/option.js";
 import { FiniteWatch } from "../drawing/finite-watch.js";
@@ -10,6 +10,7 @@ import { draw } from "../drawing/draw.js";
 import { needsGuidance } from "../drawing/guidance.js";
 import { planDrawing } from "../drawing/plan-steps.js";
 import { keepPixelRange } from "./pixel-range.js";
+import { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
 import type { PartRequirement } from "../files/model-index.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
 import { disposeParts } from "../parts/dispose-parts.js";
@@ -33,9 +34,9 @@ import { type PixelDiffusionParts, PART_KINDS, pictureShape, requireFittingParts
 
 /** The parts as `model_index.json` names them, each in its subfolder. */
 const PARTS = {
-  unet: { className: "UNet2DConditionModel" },
-  text_encoder: { className: "CLIPTextModel" },
-  text_encoder_2: { className: "CLIPTextModelWithProjection", optional: true },
+  unet: { networks: { UNet2DConditionModel } },
+  text_encoder: { networks: { CLIPTextModel } },
+  text_encoder_2: { networks: { CLIPTextModelWithProjection }, optional: true },
   tokenizer: { className: "CLIPTokenizer" },
   scheduler: {},
 } satisfies Record<string, PartRequirement>;

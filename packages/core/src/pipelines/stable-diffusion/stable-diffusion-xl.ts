@@ -12,6 +12,7 @@ import type { OptionTable } from "../options/option.js";
 import { PipelinePartsError } from "../options/errors.js";
 import { readOptions } from "../options/read-options.js";
 import { type Condition, LatentPipeline, type LatentPipelineParts, type PromptStates } from "./latent-pipeline.js";
+import { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
 import type { PartRequirement } from "../files/model-index.js";
 import {
   CONDITIONAL_DENOISER,
@@ -51,10 +52,10 @@ const NAME = "StableDiffusionXLPipeline";
 
 /** The parts as `model_index.json` names them; the refiner lacks the first text encoder. */
 const PARTS = {
-  unet: { className: "UNet2DConditionModel" },
-  vae: { className: "AutoencoderKL" },
-  text_encoder: { className: "CLIPTextModel", optional: true },
-  text_encoder_2: { className: "CLIPTextModelWithProjection" },
+  unet: { networks: { UNet2DConditionModel } },
+  vae: { networks: { AutoencoderKL } },
+  text_encoder: { networks: { CLIPTextModel }, optional: true },
+  text_encoder_2: { networks: { CLIPTextModelWithProjection } },
   tokenizer: { className: "CLIPTokenizer", optional: true },
   tokenizer_2: { className: "CLIPTokenizer" },
   scheduler: {},

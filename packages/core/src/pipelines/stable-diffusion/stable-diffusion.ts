@@ -12,6 +12,7 @@ import type { BytesFrom } from "../../weights/open-bytes.js";
 import type { OptionTable } from "../options/option.js";
 import { readOptions } from "../options/read-options.js";
 import { type Condition, LatentPipeline, type LatentPipelineParts, type PromptStates } from "./latent-pipeline.js";
+import { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
 import type { PartRequirement } from "../files/model-index.js";
 import { CONDITIONAL_DENOISER, instanceOf, liveParts, type PartKinds, SCHEDULER } from "../parts/live-parts.js";
 import { requireDenoiser, requireLatentChannels, requireTextWidth } from "../parts/part-checks.js";
@@ -33,9 +34,9 @@ const NAME = "StableDiffusionPipeline";
 
 /** The parts as `model_index.json` names them; unused ones are not read. */
 export const STABLE_DIFFUSION_PARTS = {
-  unet: { className: "UNet2DConditionModel" },
-  vae: { className: "AutoencoderKL" },
-  text_encoder: { className: "CLIPTextModel" },
+  unet: { networks: { UNet2DConditionModel } },
+  vae: { networks: { AutoencoderKL } },
+  text_encoder: { networks: { CLIPTextModel } },
   tokenizer: { className: "CLIPTokenizer" },
   scheduler: {},
   safety_checker: { optional: true },

@@ -1,6 +1,8 @@
 import * as tf from "@tensorflow/tfjs";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
-import type { CLIPVisionModelWithProjection } from "../../models/clip/clip-vision-model.js";
+import { CLIPImageProcessor } from "../../image/clip-image-processor.js";
+import { joinPath } from "../../platform/files.js";
+import { CLIPVisionModelWithProjection } from "../../models/clip/clip-vision-model.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import type { OptionTable } from "../options/option.js";
 import { needsGuidance } from "../drawing/guidance.js";
@@ -32,7 +34,7 @@ import { repeatStates } from "./unclip-text.js";
 const NAME = "UnCLIPImageVariationPipeline";
 const PARTS = {
   ...DRAWING_PARTS,
-  image_encoder: { className: "CLIPVisionModelWithProjection" },
+  image_encoder: { networks: { CLIPVisionModelWithProjection } },
   feature_extractor: {},
 };
 
@@ -68,7 +70,7 @@ export class UnCLIPImageVariationPipeline extends UnCLIPDrawingPipeline<
     options: FromPretrainedOptions = {},
   ): Promise<UnCLIPImageVariationPipeline> {
     return PipelineFolder.open(from, PARTS, options, async (folder) => {
-      const featureExtractor = await folder.imageProcessor();
+      const featureExtractor = await CLIPImageProcessor.fromFolder(joinPath(folder.folder, "feature_extractor"));
       const imageEncoder = await folder.model<CLIPVisionModelWithProjection>("image_encoder");
       return new UnCLIPImageVariationPipeline({ ...(await readDrawingParts(folder)), imageEncoder, featureExtractor });
     });

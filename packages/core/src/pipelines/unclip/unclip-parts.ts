@@ -7,6 +7,8 @@ import { UnCLIPTextProjModel } from "../../models/clip/unclip-text-proj.js";
 import type { ClassLabels, ConditionalDenoiser, Denoiser } from "../../models/denoiser.js";
 import { CLIPTokenizer } from "../../text/tokenizer.js";
 import { PipelinePartsError } from "../options/errors.js";
+import { UNet2DModel } from "../../models/unet/unet-2d.js";
+import { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
 import type { PartRequirement } from "../files/model-index.js";
 import type { PipelineFolder, PipelineParts } from "../files/pipeline-folder.js";
 import { CONDITIONAL_DENOISER, DENOISER, instanceOf, type PartKinds, SCHEDULER } from "../parts/live-parts.js";
@@ -66,12 +68,12 @@ const UNCLIP_SCHEDULER = { className: "UnCLIPScheduler" };
 
 /** The parts of both pipelines, as `model_index.json` names them. */
 export const DRAWING_PARTS = {
-  text_encoder: { className: "CLIPTextModelWithProjection" },
+  text_encoder: { networks: { CLIPTextModelWithProjection } },
   tokenizer: { className: "CLIPTokenizer" },
-  text_proj: { className: "UnCLIPTextProjModel" },
-  decoder: { className: "UNet2DConditionModel" },
-  super_res_first: { className: "UNet2DModel" },
-  super_res_last: { className: "UNet2DModel" },
+  text_proj: { networks: { UnCLIPTextProjModel } },
+  decoder: { networks: { UNet2DConditionModel } },
+  super_res_first: { networks: { UNet2DModel } },
+  super_res_last: { networks: { UNet2DModel } },
   decoder_scheduler: UNCLIP_SCHEDULER,
   super_res_scheduler: UNCLIP_SCHEDULER,
 } satisfies Record<string, PartRequirement>;

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
-import type { PriorTransformer } from "../../models/clip/prior-transformer.js";
+import { PriorTransformer } from "../../models/clip/prior-transformer.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import type { OptionTable } from "../options/option.js";
 import { needsGuidance } from "../drawing/guidance.js";
@@ -31,7 +31,7 @@ import { joinStates, repeatStates, type TextStates } from "./unclip-text.js";
 const NAME = "UnCLIPPipeline";
 const PARTS = {
   ...DRAWING_PARTS,
-  prior: { className: "PriorTransformer" },
+  prior: { networks: { PriorTransformer } },
   prior_scheduler: { className: "UnCLIPScheduler" },
 };
 

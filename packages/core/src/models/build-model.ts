@@ -1,0 +1,73 @@
+import { type HubModelOptions, modelFolder } from "../hub/model-source.js";
+import { joinPath } from "../platform/files.js";
+import { readConfig, readModelFolder } from "../weights/model-folder.js";
+import type { WeightPrecision } from "../weights/parameters.js";
+import { ModelConfigError } from "./errors.js";
+import { libraryAndClass } from "./library-and-class.js";
+import type { Model } from "./model.js";
+
+/** A class of networks, built from a config. */
+export type ModelClass = new (config: Record<string, unknown>) => Model;
+
+/** Classes by the name that a config gives them. */
+export type ModelClasses = Readonly<Record<string, ModelClass>>;
+
+/** Classes that a config may name, besides the built-in ones. */
+export interface ModelFromConfigOptions {
+  /** Your own classes by the `_class_name` in their config, such as `{ MyDenoiser }`. They are looked up first. */
+  classes?: ModelClasses;
+}
+
+/** Which weights of a folder to load, and their precision. */
+export interface LoadModelOptions extends HubModelOptions, ModelFromConfigOptions {
+  /** The variant of the weights: "fp16" for `diffusion_pytorch_model.fp16.safetensors`. */
+  variant?: string;
+  /**
+   * Rounds the weights to this precision, as if the model had been saved in it; they are kept as float32. Default: no
+   * rounding.
+   */
+  dtype?: WeightPrecision;
+  /** The network's folder inside the given one, such as "unet" in a pipeline. */
+  subfolder?: string;
+}
+
+/**
+ * Like `modelFromConfig`, for one of the given classes only. A bundle then holds these classes and no others.
+ *
+ * @param from the name of the config in errors
+ */
+export function buildModel(config: Readonly<Record<string, unknown>>, classes: ModelClasses, from: string): Model {
+  const { className: name } = libraryAndClass(config);
+  const Class = name !== undefined && Object.hasOwn(classes, name) ? classes[name] : undefined;
+  if (!Class) {
+    throw new ModelConfigError(
+      `${from}: ${name === undefined ? "no _class_name or architectures names the network" : `${JSON.stringify(name)} is not a known network`}; ` +
+        `known: ${Object.keys(classes).join(", ")}. Give a class of your own as classes: { MyDenoiser }.`,
+    );
+  }
+  try {
+    return new Class({ ...config });
+  } catch (error) {
+    // Layers refuse numbers that do not fit together, but do not know the class of the network.
+    if (error instanceof RangeError) throw new ModelConfigError(`${name}: ${error.message}`, { cause: error });
+    throw error;
+  }
+}
+
+/** Like `loadModel`, for one of the given classes only. */
+export async function openModel(
+  from: string | URL,
+  classes: ModelClasses,
+  options: Omit<LoadModelOptions, "classes">,
+): Promise<Model> {
+  const { subfolder = "" } = options;
+  const folder = joinPath(await modelFolder(from, options), ...(subfolder === "" ? [] : [subfolder]));
+  const model = buildModel(await readConfig(folder), classes, folder);
+  try {
+    await readModelFolder(folder, model.namedParameters(), options);
+  } catch (error) {
+    model.dispose();
+    throw error;
+  }
+  return model;
+}
