@@ -4,7 +4,7 @@ import { keyedNoise } from "@tfjs-diffusion/schedulers";
 
 export interface Network {
   batch: number;
-  /** Operations of the convolutions, products and attention of one forward pass. */
+  /** Multiplications and additions of one forward pass: convolutions, matrix products and attention. */
   flop: number;
   /** True: random weights would take minutes to draw, so that all are the same instead; computing takes as long. */
   manyWeights?: boolean;
@@ -21,7 +21,7 @@ export const TIMESTEP = 500;
 export const NETWORKS = {
   faces: {
     batch: 8,
-    flop: 2.415e9,
+    flop: 2_474_713_088,
     config: {
       sample_size: 16,
       in_channels: 3,
@@ -37,7 +37,7 @@ export const NETWORKS = {
   },
   "mini-sd": {
     batch: 2,
-    flop: 13.545e9,
+    flop: 16_678_780_928,
     config: {
       sample_size: 32,
       in_channels: 4,
@@ -61,7 +61,7 @@ export const CARD_NETWORKS: Record<string, Network> = {
   ...NETWORKS,
   "sd-1.5": {
     batch: 1,
-    flop: 798.1e9,
+    flop: 798_116_413_440,
     manyWeights: true,
     config: { sample_size: 64, in_channels: 4, cross_attention_dim: 768 },
   },
