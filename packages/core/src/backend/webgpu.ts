@@ -1,6 +1,7 @@
 import type Url from "node:url";
 import * as tf from "@tensorflow/tfjs";
 import type { Candidate } from "./candidate.js";
+import { isSoftwareDriver, softwareReason } from "./software-driver.js";
 import { importInNode, isNode, requireFrom } from "../platform/node-only.js";
 
 /** The parts of WebGPU that are used here; TypeScript's library does not have all their types. */
@@ -28,7 +29,7 @@ export const webgpuCandidate: Candidate = {
     const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
     if (!adapter) throw new Error("no graphics card with a WebGPU driver was found.");
     if (isSoftware(adapter.info) && !isAskedFor) {
-      throw new Error(`its driver draws on the processor (${adapter.info?.description}), which is slower than wasm.`);
+      throw new Error(softwareReason(adapter.info?.description ?? "software"));
     }
     await loadCode();
     return { registeredAs: "webgpu", detail: adapter.info?.description || adapter.info?.vendor };
@@ -37,9 +38,7 @@ export const webgpuCandidate: Candidate = {
 
 function isSoftware(info: AdapterInfo | undefined): boolean {
   if (!info) return false;
-  return (
-    info.isFallbackAdapter === true || /swiftshader|llvmpipe|lavapipe/i.test(`${info.architecture} ${info.description}`)
-  );
+  return info.isFallbackAdapter === true || isSoftwareDriver(`${info.architecture} ${info.description}`);
 }
 
 /** Gives Node the globals of WebGPU, from the npm package `webgpu`. */
