@@ -6,16 +6,18 @@ export type Quantity = tf.Tensor | Sum;
 /** A weighted sum that is not computed yet; {@link combine} computes it. */
 export type Sum = readonly Term[];
 
-/** A weight, a number or a tensor that broadcasts, and what it weighs. */
+/** A quantity with its weight, which is a number or a tensor that broadcasts. */
 export type Term = readonly [weight: number | tf.Tensor, quantity: Quantity];
 
-/** A weighted sum, for later: a sum that contains it merges with it into fewer operations. */
+/**
+ * A weighted sum that is not computed yet. If another sum contains it, both are computed together in fewer operations.
+ */
 export const sum = (...terms: readonly Term[]): Sum => terms;
 
 /**
- * The weighted sum of tensors: what nearly every step of every sampler comes down to. Sums inside it are multiplied
- * out, and the weights of one tensor added, in float64, so that each tensor is read once, however a method is written
- * down. Terms of weight 0 are left out (an infinite or missing value there does no harm), those of weight 1 cost no
+ * Computes a weighted sum of tensors, to which nearly every step of every sampler reduces. Nested sums are multiplied
+ * out, and the weights of each tensor are added in float64. Each tensor is therefore read once, however the method is
+ * written. Terms of weight 0 are left out (an infinite value there does no harm), and those of weight 1 cost no
  * multiplication. The caller owns the result.
  */
 export function combine(...terms: readonly Term[]): tf.Tensor {
@@ -30,10 +32,10 @@ export function combine(...terms: readonly Term[]): tf.Tensor {
   });
 }
 
-/** A quantity as a tensor: for one that is kept for later, or that goes through another operation than a sum. */
+/** A quantity as a tensor, to keep it or to use it in another operation than a sum. */
 export const computed = (quantity: Quantity): tf.Tensor => combine([1, quantity]);
 
-/** Every tensor of a sum with the whole of its weight, and the products of those that tensors weigh. */
+/** Every tensor of a sum with its total weight, and the products for weights that are tensors. */
 function multiplyOut(terms: Sum): { weights: Map<tf.Tensor, number>; products: tf.Tensor[] } {
   const weights = new Map<tf.Tensor, number>();
   const products: tf.Tensor[] = [];

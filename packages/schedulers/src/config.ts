@@ -2,11 +2,11 @@ import { SchedulerConfigError } from "./errors.js";
 
 /** One key of a config. */
 export interface ConfigValue<Value = unknown> {
-  /** Its value where a config does not give it. */
+  /** The value if a config does not have the key. */
   readonly fallback: Value;
-  /** What it may be, in words that follow "it must be". */
+  /** The allowed values, for the error message "it must be …". */
   readonly expected: string;
-  /** Whether a given value is that. */
+  /** Whether a value is allowed. */
   readonly accepts: (value: unknown) => boolean;
 }
 
@@ -26,8 +26,8 @@ const oneOf = <const Value extends string>(fallback: NoInfer<Value>, ...values: 
   key<Value>(fallback, `one of ${values.join(", ")}`, (value) => values.includes(value as Value));
 
 /**
- * Every key of a public `scheduler_config.json` that a method here reads, with the value it has where a file is silent
- * (a method may have a default of its own) and what it may be.
+ * Every key of a public `scheduler_config.json` that a method here reads, with its default (a method can have its own)
+ * and its allowed values.
  */
 const KEYS = {
   /** T, the number of noise levels a network is trained on. */
@@ -43,7 +43,7 @@ const KEYS = {
       value === null ||
       (Array.isArray(value) && value.length > 0 && value.every((beta) => isNumber(beta) && beta >= 0 && beta <= 1)),
   ),
-  /** Change the betas so that the last noise level is pure noise (Lin et al. 2024). */
+  /** Change the betas so that the last noise level is pure noise (Lin et al. 2024, algorithm 1). */
   rescale_betas_zero_snr: flag(false),
   /** What the network's output means; see `PredictionType`. */
   prediction_type: oneOf("epsilon", "epsilon", "sample", "v_prediction", "flow_prediction"),
@@ -63,13 +63,13 @@ const KEYS = {
   steps_offset: key(0, "a whole number from 0", (value) => Number.isSafeInteger(value) && (value as number) >= 0),
   /** End at alphaBar 1 (a clean sample) rather than at that of timestep 0. */
   set_alpha_to_one: flag(true),
-  /** How much fresh noise a step adds. The learned types read it from the second half of the output's channels. */
+  /** How much fresh noise a step adds. The learned types read it from the second half of the output channels. */
   variance_type: key<VarianceType | null>(
     "fixed_small",
     "one of fixed_small, fixed_small_log, fixed_large, fixed_large_log, learned, learned_range, or null",
     (value) => value === null || VARIANCE_TYPES.includes(value as VarianceType),
   ),
-  /** PNDM: start with linear multi-step steps, without the Runge-Kutta ones; true for Stable Diffusion. */
+  /** PNDM: start without Runge-Kutta steps; true for Stable Diffusion. */
   skip_prk_steps: flag(false),
   /** Noise levels by Karras et al. 2022, eq. 5. */
   use_karras_sigmas: flag(false),
@@ -83,18 +83,18 @@ const KEYS = {
   use_flow_sigmas: flag(false),
   /** Moves flow noise levels up, for larger pictures (Esser et al. 2024, eq. 23). */
   flow_shift: positive(1),
-  /** Range of the Karras, exponential and beta noise levels; null takes the trained one. */
+  /** Range of the Karras, exponential and beta noise levels; null means the trained range. */
   sigma_min: numberOrNull,
   sigma_max: numberOrNull,
-  /** The last noise level: 0, or the least trained one. */
+  /** The last noise level: 0, or the lowest trained one. */
   final_sigmas_type: oneOf("zero", "zero", "sigma_min"),
   interpolation_type: oneOf("linear", "linear", "log_linear"),
-  /** What a v_prediction network is told: the timestep, or ln(sigma) / 4. */
+  /** The time input of a v_prediction network: the timestep, or ln(sigma) / 4. */
   timestep_type: oneOf("discrete", "discrete", "continuous"),
   solver_order: key(2, "1, 2 or 3", (value) => value === 1 || value === 2 || value === 3),
   predictor_order: key(2, "1, 2, 3 or 4", (value) => [1, 2, 3, 4].includes(value as number)),
   corrector_order: key(2, "1, 2, 3 or 4", (value) => [1, 2, 3, 4].includes(value as number)),
-  /** Which equation a solver integrates; a method reads another method's value as its own default. */
+  /** Which equation a solver integrates. A value of another method means the method's own default. */
   algorithm_type: oneOf(
     "dpmsolver++",
     "dpmsolver++",
@@ -105,9 +105,9 @@ const KEYS = {
     "data_prediction",
     "noise_prediction",
   ),
-  /** How a solver of order 2 or more estimates slopes; a method reads another method's value as its own default. */
+  /** How a solver of order 2 or more estimates slopes. A value of another method means the method's own default. */
   solver_type: oneOf("midpoint", "midpoint", "heun", "logrho", "bh1", "bh2"),
-  /** Few steps only: lower the order at the end, where high orders are unstable. */
+  /** With few steps: lower the order at the end, where high orders are unstable. */
   lower_order_final: flag(true),
   /** Make the last step one of first order. */
   euler_at_final: flag(false),
@@ -115,7 +115,7 @@ const KEYS = {
    * Leave out noise levels with log(alpha / sigma) below this. null, JSON's way to write minus infinity, keeps all.
    */
   lambda_min_clipped: numberOrNull,
-  /** UniPC: solve for the clean sample rather than for the noise. */
+  /** UniPC: integrate the clean sample instead of the noise. */
   predict_x0: flag(true),
   /** UniPC: steps whose result is not corrected. */
   disable_corrector: key<readonly number[]>(
@@ -127,10 +127,10 @@ const KEYS = {
   solver_p: key<null>(null, "null", (value) => value === null),
   /** SA-Solver: share of noise by timestep. Only null is supported: 1 from t = 200 to 800, otherwise 0. */
   tau_func: key<null>(null, "null", (value) => value === null),
-  /** LCM and TCD: steps of the sampler that was distilled. */
+  /** LCM and TCD: number of steps of the sampler that was distilled. */
   original_inference_steps: count(50),
   timestep_scaling: positive(10),
-  /** RePaint: share of fresh noise in the part that is painted. */
+  /** RePaint: share of fresh noise in the repainted region. */
   eta: number(0),
   /** EDM and consistency models: standard deviation of the data. */
   sigma_data: positive(0.5),
@@ -140,14 +140,14 @@ const KEYS = {
   clip_denoised: flag(true),
   /** Flow matching: as flow_shift. */
   shift: positive(1),
-  /** Flow matching: the shift comes with the plan, as mu. */
+  /** Flow matching: the shift is given with the plan, as mu. */
   use_dynamic_shifting: flag(false),
   time_shift_type: oneOf("exponential", "exponential", "linear"),
   base_shift: number(0.5),
   max_shift: number(1.15),
   base_image_seq_len: count(256),
   max_image_seq_len: count(4096),
-  /** Flow matching: stretch the noise levels so that the last is this. */
+  /** Flow matching: stretch the noise levels so that the last one has this value. */
   shift_terminal: numberOrNull,
   invert_sigmas: flag(false),
   stochastic_sampling: flag(false),
@@ -157,7 +157,7 @@ const KEYS = {
   correct_steps: key(1, "a whole number from 0", (value) => Number.isSafeInteger(value) && (value as number) >= 0),
   beta_min: number(0.1),
   beta_max: number(20),
-  /** DPM-Solver SDE: accepted and unused; noise is the plan's `noise` argument. */
+  /** DPM-Solver SDE: accepted but unused; noise comes from the argument `noise` of `plan.step`. */
   noise_sampler_seed: numberOrNull,
 } satisfies Record<string, ConfigValue>;
 
@@ -170,12 +170,11 @@ const VARIANCE_TYPES = [
   "learned_range",
 ] as const;
 /**
- * How much noise a step of DDPM adds (Ho et al. 2020, section 3.2), or that the network says it (Nichol & Dhariwal
- * 2021, eq. 15).
+ * The variance of a step of DDPM: fixed (Ho et al. 2020, section 3.2) or learned (Nichol & Dhariwal 2021, eq. 15).
  */
 export type VarianceType = (typeof VARIANCE_TYPES)[number];
 
-/** Keys of old versions and of other software, which no sampler uses. */
+/** Keys of old versions and of other software, which no method uses. */
 const IGNORED = ["predict_epsilon", "tensor_format", "set_alpha_to_zero", "timestep_values", "timesteps", "skip_type"];
 
 /** Keys that some scheduler's `scheduler_config.json` may have. */
@@ -184,19 +183,19 @@ type AllKeys = { [Name in ConfigKey]: (typeof KEYS)[Name]["fallback"] };
 /** A config with some of the keys. */
 export type ConfigOf<Name extends ConfigKey> = { [K in Name]: AllKeys[K] };
 
-/** What one method's config holds. */
+/** The description of a method's config. */
 export interface ConfigSpec<Name extends ConfigKey = ConfigKey> {
   /** `_class_name` of the config. */
   readonly className: string;
   /** The public keys that the method reads. */
   readonly keys: readonly Name[];
-  /** Its own defaults of these keys, where they are not the usual ones. */
+  /** The method's defaults, where they differ from the usual ones. */
   readonly defaults: Partial<ConfigOf<Name>>;
-  /** Keys that no public config has, for a method of one's own; `this.config` has their values. */
+  /** Keys that no public config has, for your own methods; `this.config` has their values. */
   readonly ownKeys?: Readonly<Record<string, ConfigValue>>;
 }
 
-/** The betas' keys, which every method on trained timesteps has. */
+/** Keys of the betas, which every method on trained timesteps has. */
 export const BETA_KEYS = ["num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas"] as const;
 /** Keys of dynamic thresholding (Saharia et al. 2022). */
 export const THRESHOLDING_KEYS = ["thresholding", "dynamic_thresholding_ratio", "sample_max_value"] as const;
@@ -204,17 +203,17 @@ export const THRESHOLDING_KEYS = ["thresholding", "dynamic_thresholding_ratio", 
 export const CLIPPING_KEYS = ["clip_sample", "clip_sample_range"] as const;
 /** Keys that say which trained timesteps are visited. */
 export const SPACING_KEYS = ["timestep_spacing", "steps_offset"] as const;
-/** Keys that replace the trained noise levels by those of a formula. */
+/** Keys that compute the noise levels by a formula instead of taking trained ones. */
 export const SIGMA_SCHEDULE_KEYS = ["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"] as const;
 
-/** Every key's value: a method's own, or one that changes nothing where the method has no such key. */
+/** The value of every key: from the method's config, or a neutral value if the method does not have the key. */
 export type Settings = Readonly<AllKeys>;
 
 /**
- * A method's config: its own keys, given or by default. Keys of other methods are kept as they are, so that a change of
- * `_class_name` and back loses nothing; `settings` does not have them.
+ * A method's config: its own keys, given or by default. Keys of other methods are kept, so that nothing is lost if
+ * `_class_name` is changed and changed back; `settings` does not contain them.
  *
- * @throws SchedulerConfigError on a key that no method knows, and on a value that is not one of its key's
+ * @throws SchedulerConfigError for a key that no method has, and for a value that its key does not allow
  */
 export function readConfig<Name extends ConfigKey>(
   { className, keys, defaults, ownKeys = {} }: ConfigSpec<Name>,
@@ -228,8 +227,8 @@ export function readConfig<Name extends ConfigKey>(
     if (name.startsWith("_") || IGNORED.includes(name) || value === undefined) continue;
     if (!Object.hasOwn(known, name)) {
       throw new SchedulerConfigError(
-        `${className}: ${name} is not a key that any scheduler knows; this one has ${[...keys, ...Object.keys(ownKeys)].join(", ")}. ` +
-          "Take it out, or correct its name.",
+        `${className}: ${name} is not a key of any scheduler; the keys of this one are ${[...keys, ...Object.keys(ownKeys)].join(", ")}. ` +
+          "Remove it, or correct its name.",
       );
     }
     const { expected, accepts } = known[name]!;
@@ -251,14 +250,17 @@ export function readConfig<Name extends ConfigKey>(
 }
 
 /**
- * The public keys of a scheduler's config: all that a scheduler of another class can be built from. Keys of one's own
- * are left out.
+ * The public keys of a scheduler's config, from which a scheduler of another class can be built. `ownKeys` are left
+ * out.
  */
 export function publicConfig(config: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(config).filter(([name]) => Object.hasOwn(KEYS, name)));
 }
 
-/** For a method that works with only some of a key's values. */
+/**
+ * For a method that supports only some values of a key.
+ * @throws SchedulerConfigError unless `value` is one of `allowed`
+ */
 export function requireOneOf(className: string, key: ConfigKey, value: string, allowed: readonly string[]): void {
   if (!allowed.includes(value)) {
     throw new SchedulerConfigError(

@@ -5,14 +5,14 @@ import { schedulerFromConfig, schedulerNames } from "./from-config.js";
 import { keyedNoise } from "./noise/keyed-noise.js";
 import type { PlanOptions, PlanRequest, Scheduler, StepOptions } from "./scheduler.js";
 
-// What is wrong is told by value, expectation and remedy, in a typed error, before anything is computed.
+// Each error is typed, says what was given, what was expected and what to do, and is thrown before any work.
 
 beforeAll(() => tf.setBackend("cpu"));
 
 const make = (name: string, config: object = {}): Scheduler =>
   schedulerFromConfig({ ...config, _class_name: `${name}Scheduler` });
 
-/** What a call throws: its class and its whole text. */
+/** The class and the message of the error that a call throws. */
 function thrownBy(call: () => unknown): [kind: unknown, message: string] {
   try {
     tf.tidy(() => void call());
@@ -29,7 +29,7 @@ describe.each(schedulerNames)("%s", (name) => {
     const [kind, message] = thrownBy(() => scheduler.plan(steps as number));
     expect(kind).toBe(RangeError);
     expect(message).toMatch(
-      /^plan\(.*\): the number of steps must be a whole number from 1 to \d+, the number of training timesteps\. Fewer steps draw faster, more draw finer; 20 to 50 are usual\.$/,
+      /^plan\(.*\): the number of steps must be a whole number from 1 to \d+, the number of training timesteps\. Fewer steps are faster, more steps are more accurate; 20 to 50 are usual\.$/,
     );
   });
 
@@ -82,12 +82,12 @@ describe.each(schedulerNames)("%s", (name) => {
     });
   });
 
-  it("refuses a key that no scheduler knows, and lists its own keys", () => {
+  it("refuses an unknown key, and lists its own keys", () => {
     const [kind, message] = thrownBy(() => schedulerFromConfig({ _class_name: name, beta_shedule: "linear" }));
     expect(kind).toBe(SchedulerConfigError);
     const own = Object.keys(scheduler.config).filter((key) => key !== "_class_name");
     expect(message).toBe(
-      `${name}: beta_shedule is not a key that any scheduler knows; this one has ${own.join(", ")}. Take it out, or correct its name.`,
+      `${name}: beta_shedule is not a key of any scheduler; the keys of this one are ${own.join(", ")}. Remove it, or correct its name.`,
     );
   });
 
@@ -113,7 +113,11 @@ describe("a config", () => {
       'DDIMScheduler: prediction_type is "noise"; it must be one of epsilon, sample, v_prediction, flow_prediction.',
     ],
     ["DDIM", { num_train_timesteps: 0 }, "DDIMScheduler: num_train_timesteps is 0; it must be a whole number from 1."],
-    ["DDIM", { beta_start: 0.5, beta_end: 0.1 }, "beta_start 0.5 and beta_end 0.1 must rise and lie in [0, 1]."],
+    [
+      "DDIM",
+      { beta_start: 0.5, beta_end: 0.1 },
+      "beta_start 0.5 and beta_end 0.1 must be ascending numbers in [0, 1].",
+    ],
     [
       "DDIM",
       { trained_betas: [0.1, 2] },
@@ -132,7 +136,7 @@ describe("a config", () => {
     [
       "DPMSolverMultistep",
       { algorithm_type: "dpmsolver" },
-      "DPMSolverMultistepScheduler: algorithm_type dpmsolver cannot step to a noise level of 0, where epsilon means nothing. Set final_sigmas_type to sigma_min, or algorithm_type to dpmsolver++.",
+      "DPMSolverMultistepScheduler: algorithm_type dpmsolver cannot step to a noise level of 0, where epsilon is undefined. Set final_sigmas_type to sigma_min, or algorithm_type to dpmsolver++.",
     ],
     [
       "EDMEuler",
@@ -142,7 +146,7 @@ describe("a config", () => {
     [
       "DDIMInverse",
       { prediction_type: "sample" },
-      "DDIMInverseScheduler: with set_alpha_to_one it starts from a clean picture, of whose noise a prediction of the sample says nothing. Set set_alpha_to_one to false, or use a network with another prediction_type.",
+      "DDIMInverseScheduler: with set_alpha_to_one it starts from a clean picture, whose noise cannot be derived from a prediction of the sample. Set set_alpha_to_one to false, or use a network with another prediction_type.",
     ],
   ])("%s %j: %s", (name, config, want) => {
     expect(thrownBy(() => make(name, config))).toEqual([SchedulerConfigError, want]);
@@ -178,22 +182,22 @@ describe("a plan", () => {
     [
       "EulerDiscrete",
       { sigmas: [1, 2, 0] },
-      "plan({ sigmas }): entry 1 is 2; give two or more that fall, the last usually 0.",
+      "plan({ sigmas }): entry 1 is 2; give two or more in descending order, the last usually 0.",
     ],
     [
       "EulerDiscrete",
       { sigmas: [3, 3, 0] },
-      "plan({ sigmas }): entry 1 is 3; give two or more that fall, the last usually 0.",
+      "plan({ sigmas }): entry 1 is 3; give two or more in descending order, the last usually 0.",
     ],
     [
       "EulerDiscrete",
       { sigmas: [1] },
-      "plan({ sigmas }): 1 noise levels are too few; give two or more that fall, the last usually 0.",
+      "plan({ sigmas }): 1 noise levels are too few; give two or more in descending order, the last usually 0.",
     ],
     [
       "DPMSolverMultistep",
       { sigmas: [NaN, 0] },
-      "plan({ sigmas }): entry 0 is NaN; give two or more that fall, the last usually 0.",
+      "plan({ sigmas }): entry 0 is NaN; give two or more in descending order, the last usually 0.",
     ],
     [
       "DEISMultistep",
@@ -203,13 +207,13 @@ describe("a plan", () => {
     [
       "FlowMatchEulerDiscrete",
       { sigmas: [1.5] },
-      "plan: entry 0 is the noise level 1.5; give levels that fall from at most 1 to above 0 (timesteps: times T), without the last, 0, which is added.",
+      "plan: entry 0 is the noise level 1.5; give descending levels from at most 1 to above 0 (timesteps: times T), without the final 0, which is added.",
     ],
     [
       "DDIM",
       { sigmas: [1, 0] },
-      "plan: this sampler cannot be given sigmas, only steps or timesteps. " +
-        "Give one of them, or take another sampler, such as EulerDiscreteScheduler.",
+      "plan: this sampler does not take sigmas, only steps or timesteps. " +
+        "Give one of them, or use another sampler, such as EulerDiscreteScheduler.",
     ],
     [
       "PNDM",
@@ -219,7 +223,7 @@ describe("a plan", () => {
     [
       "LCM",
       51,
-      "plan(51): LCMScheduler visits timesteps of a teacher with 50 steps (original_inference_steps); give at most so many, 1 to 8 being usual, and a teacher with at most 1000.",
+      "plan(51): LCMScheduler visits timesteps of a teacher with 50 steps (original_inference_steps); plan at most as many (1 to 8 are usual), of a teacher with at most 1000.",
     ],
   ] as [string, PlanRequest, string][])("of %s, %j: %s", (name, request, want) => {
     expect(thrownBy(() => make(name).plan(request))).toEqual([RangeError, want]);
@@ -264,7 +268,7 @@ describe("a plan", () => {
       5,
       {},
       SchedulerConfigError,
-      "UniPCMultistepScheduler: with predict_x0 false it cannot step to a noise level of 0, where epsilon means nothing. Set final_sigmas_type to sigma_min, or predict_x0 to true.",
+      "UniPCMultistepScheduler: with predict_x0 false it cannot step to a noise level of 0, where epsilon is undefined. Set final_sigmas_type to sigma_min, or predict_x0 to true.",
     ],
     [
       "FlowMatchEulerDiscrete",
@@ -304,7 +308,7 @@ describe("a plan", () => {
       5,
       {},
       SchedulerConfigError,
-      "use_karras_sigmas and use_beta_sigmas are both true; noise levels follow one of them.",
+      "use_karras_sigmas and use_beta_sigmas are both true; set at most one of them.",
     ],
   ] as [string, object, PlanRequest, PlanOptions, unknown, string][])(
     "of %s %j, %j %j",
@@ -335,7 +339,7 @@ describe("a step", () => {
       3,
       {},
       0,
-      "DDPMScheduler: the output has 3 channels for 3 of x, but variance_type is learned_range. Learned variances take twice the channels: give the network's whole output, or set variance_type to fixed_small.",
+      "DDPMScheduler: the output has 3 channels for 3 of x, but variance_type is learned_range. A learned variance needs twice the channels: give the network's whole output, or set variance_type to fixed_small.",
     ],
     [
       "DDPM",
@@ -343,7 +347,7 @@ describe("a step", () => {
       6,
       {},
       0,
-      "DDPMScheduler: the output has 6 channels for 3 of x, but variance_type is fixed_small. Learned variances take twice the channels: give the network's whole output, or set variance_type to learned_range.",
+      "DDPMScheduler: the output has 6 channels for 3 of x, but variance_type is fixed_small. A learned variance needs twice the channels: give the network's whole output, or set variance_type to learned_range.",
     ],
     [
       "DDIM",
@@ -351,7 +355,7 @@ describe("a step", () => {
       6,
       {},
       0,
-      "plan.step: the network's output is [1, 2, 2, 6], x is [1, 2, 2, 3]. This method has no use for a learned variance, in the second half of the channels: give tf.split(output, 2, -1)[0].",
+      "plan.step: the network's output is [1, 2, 2, 6], x is [1, 2, 2, 3]. This method does not use a learned variance, which is in the second half of the channels: give tf.split(output, 2, -1)[0].",
     ],
     ["DDIM", {}, 3, { eta: 2 }, 0, "DDIMScheduler: eta is 2; give a number from 0 (no noise) to 1."],
     ["TCD", {}, 3, { eta: -1 }, 0, "TCDScheduler: eta is -1; give a number from 0 (no noise) to 1."],
@@ -362,7 +366,7 @@ describe("a step", () => {
       3,
       {},
       0,
-      "RePaintScheduler: step needs { original_image, mask }: the picture, and 1 where it is kept, 0 where it is painted.",
+      "RePaintScheduler: step needs { original_image, mask }; the mask is 1 where the picture is kept and 0 where it is repainted.",
     ],
     [
       "HeunDiscrete",
@@ -370,7 +374,7 @@ describe("a step", () => {
       3,
       {},
       1,
-      "Step 1 is the second call of a two-call step and needs what the first one left; resume at step 0.",
+      "Step 1 is the second call of a two-call step and needs the result of the first; resume at step 0.",
     ],
     ["PNDM", {}, 3, {}, 2, "Step 2 is inside a Runge-Kutta step; resume at step 0."],
   ] as [string, object, number, StepOptions, number, string][])(
@@ -382,8 +386,8 @@ describe("a step", () => {
 
   it("leaves no tensors when it throws", () => {
     const before = tf.memory().numTensors;
-    expect(stepOf("DDIM", {}, 6)).toThrow("no use for a learned variance");
-    expect(tf.memory().numTensors).toBe(before + 3); // x, its state and the output, which are the caller's
+    expect(stepOf("DDIM", {}, 6)).toThrow("does not use a learned variance");
+    expect(tf.memory().numTensors).toBe(before + 3); // x, its state and the output, which the caller owns.
     tf.disposeVariables();
   });
 });
@@ -393,8 +397,8 @@ describe("noising", () => {
     [[3], [2, 2], "addNoise: the samples are [2, 2, 2, 3], the noise is [2, 2]; draw it as noise.normal(x0.shape)."],
     [[3, 4, 5], [2, 2, 2, 3], "addNoise: 3 timesteps for 2 samples; give one for each, or one for all."],
     [[], [2, 2, 2, 3], "addNoise: 0 timesteps for 2 samples; give one for each, or one for all."],
-    [[1000], [2, 2, 2, 3], "Timestep 1000 is none of the trained ones; give whole numbers from 0 to 999."],
-    [[1.5], [2, 2, 2, 3], "Timestep 1.5 is none of the trained ones; give whole numbers from 0 to 999."],
+    [[1000], [2, 2, 2, 3], "Timestep 1000 is not a trained timestep; give whole numbers from 0 to 999."],
+    [[1.5], [2, 2, 2, 3], "Timestep 1.5 is not a trained timestep; give whole numbers from 0 to 999."],
   ])("at timesteps %j, noise %j: %s", (timesteps, shape, want) => {
     const scheduler = make("DDIM");
     for (const noised of ["addNoise", "velocity"] as const) {

@@ -1,4 +1,4 @@
-/** Thrown when a scheduler's config has a value that its method does not know or cannot work with. */
+/** Thrown for a scheduler's config with a key or a value that its method does not support. */
 export class SchedulerConfigError extends Error {
   override name = "SchedulerConfigError";
 }

@@ -2,8 +2,8 @@ import * as tf from "@tensorflow/tfjs";
 import { combine } from "./combine.js";
 
 /**
- * x_t = sqrt(alphaBar) x0 + sqrt(1 - alphaBar) noise, one alphaBar a sample: the closed form of t steps of noising
- * (Ho et al. 2020, eq. 4). x0 and noise [B, ...]; the caller owns the result.
+ * x_t = sqrt(alphaBar) x0 + sqrt(1 - alphaBar) noise, one alphaBar for each sample: the closed form of t steps of
+ * noising (Ho et al. 2020, eq. 4). x0 and noise [B, ...]; the caller owns the result.
  */
 export function diffuse(x0: tf.Tensor, noise: tf.Tensor, alphaBars: readonly number[]): tf.Tensor {
   return mixPerSample([x0, alphaBars.map(Math.sqrt)], [noise, alphaBars.map((bar) => Math.sqrt(1 - bar))]);
@@ -16,7 +16,7 @@ export function velocityOf(x0: tf.Tensor, noise: tf.Tensor, alphaBars: readonly 
 
 /**
  * The Gaussian q(x_s | x_t, x0) for s < t: mean = x0 * ofX0 + x_t * ofXt, and its variance (Ho et al. 2020, eq. 7, for
- * neighbours; the same algebra holds for any two levels). alpha and beta may be given as they were rounded.
+ * neighbours; the same algebra holds for any two levels). `alpha` and `beta` can be given with their float32 rounding.
  */
 export function posterior(
   alphaBar: number,
@@ -31,10 +31,13 @@ export function posterior(
   };
 }
 
-/** A tensor [B, ...] with one weight a sample, or one for all. */
+/** A tensor [B, ...] with one weight for each sample, or one for all. */
 type PerSample = readonly [tensor: tf.Tensor, weights: readonly number[]];
 
-/** The weighted sum of clean samples and noise of their shape. */
+/**
+ * The weighted sum of clean samples and noise of the same shape.
+ * @throws RangeError if the shapes or the number of weights do not fit
+ */
 export function mixPerSample([a, weightsOfA]: PerSample, [b, weightsOfB]: PerSample): tf.Tensor {
   if (!tf.util.arraysEqual(a.shape, b.shape)) {
     throw new RangeError(

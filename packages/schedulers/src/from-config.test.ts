@@ -4,7 +4,7 @@ import { schedulerFromConfig, schedulerNames } from "./from-config.js";
 describe.each(schedulerNames)("%s", (name) => {
   const scheduler = schedulerFromConfig({ _class_name: name });
 
-  it("is rebuilt by its config, as JSON", () => {
+  it("is rebuilt from its config, which is JSON", () => {
     const read = JSON.parse(JSON.stringify(scheduler.config)) as typeof scheduler.config;
     expect(schedulerFromConfig(read).config).toEqual(scheduler.config);
   });
@@ -25,7 +25,7 @@ describe.each(schedulerNames)("%s", (name) => {
       expect(changed.config).toMatchObject({ ...first.config, _class_name: other });
       const back = schedulerFromConfig({ ...changed.config, _class_name: name });
       expect(back.config).toMatchObject(first.config);
-      // What the way back added are keys of the other's own: they say nothing here, and plans are the same.
+      // The change added keys of the other method, which have no effect here: the plans are the same.
       expect(back.plan(20).sigmas).toEqual(first.plan(20).sigmas);
       expect(back.plan(20).timesteps).toEqual(first.plan(20).timesteps);
     }

@@ -3,7 +3,7 @@ import { SchedulerConfigError } from "./errors.js";
 import type { Scheduler } from "./scheduler.js";
 import type { SchedulerTraits } from "./traits.js";
 
-/** A class of schedulers: built from a config, and with traits that hold for the default one. */
+/** A class of schedulers: its constructor takes a config, and its static traits are those of the default config. */
 export interface SchedulerClass {
   new (config: Record<string, unknown>): Scheduler;
   readonly traits?: SchedulerTraits;
@@ -15,18 +15,18 @@ export const schedulerClasses: Readonly<Record<string, SchedulerClass>> = { ...m
 /** Their names. */
 export const schedulerNames: readonly string[] = Object.keys(schedulerClasses);
 
-/** Where to look for classes besides {@link schedulerClasses}. */
+/** Further classes besides {@link schedulerClasses}. */
 export interface FromConfigOptions {
-  /** Classes of one's own by `_class_name`, such as `{ MyScheduler }`; looked up first. */
+  /** Your own classes by `_class_name`, such as `{ MyScheduler }`; they are looked up first. */
   readonly classes?: Readonly<Record<string, SchedulerClass>>;
 }
 
 /**
  * The scheduler that a `scheduler_config.json` describes: its class by `_class_name`, its settings by the other keys.
- * To try another method on the same model, change `_class_name`: what the two methods share is kept.
+ * To try another method on the same model, change `_class_name`: the settings that both methods have are kept.
  *
- * @throws SchedulerConfigError if the class, a key or a value is not known, or a class of one's own has another name in
- *   its config
+ * @throws SchedulerConfigError if the class, a key or a value is unknown, or if one of `classes` has another
+ *   `_class_name` in its config
  */
 export function schedulerFromConfig(
   config: { readonly _class_name?: unknown } & Readonly<Record<string, unknown>>,
@@ -43,8 +43,8 @@ export function schedulerFromConfig(
   const scheduler = new known[name]!(config);
   if (scheduler.config._class_name !== name) {
     throw new SchedulerConfigError(
-      `schedulerFromConfig: the class ${name} has _class_name ${scheduler.config._class_name} in its config, so that what is saved ` +
-        `would open as another; give it the className ${name}.`,
+      `schedulerFromConfig: the class ${name} has _class_name ${scheduler.config._class_name} in its config, and a saved config ` +
+        `would open as that class; set its className to ${name}.`,
     );
   }
   return scheduler;

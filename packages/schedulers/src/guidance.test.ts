@@ -14,11 +14,11 @@ describe("guide", () => {
   ];
   const guided = (scale: number) => numbers(() => guide(tf.tensor(unconditional), tf.tensor(conditional), scale));
 
-  it("goes scale times the way from the unconditional output to the conditional one", () => {
+  it("moves by scale times the difference from the unconditional to the conditional output", () => {
     expect(guided(7.5)).toEqual([16, 5.5, 0.5]); // u + 7.5 (c - u)
   });
 
-  it("is the conditional output at scale 1, the unconditional one at 0, and away from the condition below", () => {
+  it("is the conditional output at scale 1, the unconditional one at 0, and moves away from the condition below 0", () => {
     expect(guided(1)).toEqual(conditional);
     expect(guided(0)).toEqual(unconditional);
     expect(guided(-1)).toEqual([-1, -3, 0.5]);
@@ -60,11 +60,11 @@ describe("rescaleGuidance", () => {
       const whole = rescaleGuidance(guided, conditional, 1);
       const want = whole.mul(0.7).add(guided.mul(0.3));
       const difference = rescaleGuidance(guided, conditional, 0.7).sub(want).abs().max().dataSync()[0]!;
-      expect(difference).toBeLessThan(2e-6); // two roundings of numbers up to 10
+      expect(difference).toBeLessThan(2e-6); // Two roundings of numbers up to 10.
     });
   });
 
-  it("frees all but its result", () => {
+  it("frees everything but its result", () => {
     const [guided, conditional] = outputs();
     const before = tf.memory().numTensors;
     rescaleGuidance(guided, conditional, 0.7).dispose();

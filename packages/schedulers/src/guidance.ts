@@ -1,15 +1,15 @@
 import * as tf from "@tensorflow/tfjs";
 
 /**
- * Classifier-free guidance (Ho & Salimans 2022, eq. 6 with w = scale - 1): away from what the network says without the
- * condition, towards what it says with it. scale 1 is no guidance.
+ * Classifier-free guidance (Ho & Salimans 2022, eq. 6 with w = scale - 1): moves the network's output away from the
+ * unconditional one, in the direction of the condition. scale 1 is no guidance.
  *
  *     guided = unconditional + scale * (conditional - unconditional)
  *
  * @param unconditional output without the condition (or for the negative prompt), [B, ...]
  * @param conditional output for the condition, of the same shape
  * @param rescale of {@link rescaleGuidance}, 0 to 1
- * @returns of the same shape; the caller owns it
+ * @returns the guided output, of the same shape; the caller owns it
  */
 export function guide<T extends tf.Tensor>(unconditional: T, conditional: T, scale: number, rescale = 0): T {
   return tf.tidy(() => {
@@ -19,9 +19,9 @@ export function guide<T extends tf.Tensor>(unconditional: T, conditional: T, sca
 }
 
 /**
- * Guidance rescale (Lin et al. 2024, eqs. 15 and 16): brings each sample's standard deviation back towards that of the
- * conditional output, which guidance raises. Outputs [B, ...]; rescale (their phi) from 0 (none) to 1; 0.7 is usual.
- * The caller owns the result.
+ * Guidance rescale (Lin et al. 2024, eqs. 15 and 16): guidance raises the standard deviation of each sample; this moves
+ * it back towards that of the conditional output. Outputs [B, ...]; rescale (their phi) from 0 (none) to 1; 0.7 is
+ * usual. The caller owns the result.
  */
 export function rescaleGuidance<T extends tf.Tensor>(guided: T, conditional: T, rescale: number): T {
   return tf.tidy(() => {

@@ -23,7 +23,7 @@ describe("posterior", () => {
       fc.property(levels, between(-2, 2), between(-2, 2), ([bar, previous], x0, xt) => {
         const gaussian = (x: number, mean: number, variance: number) => Math.exp(-((x - mean) ** 2) / (2 * variance));
         const alpha = bar / previous;
-        // q(x_s | x0) q(x_t | x_s), on a grid around the one x0 implies, of twenty of its deviations.
+        // q(x_s | x0) q(x_t | x_s), on a grid of twenty deviations around the mean that x0 implies.
         const width = 20 * Math.sqrt(1 - previous);
         const grid = Array.from({ length: 20_001 }, (_, i) => Math.sqrt(previous) * x0 + width * (i / 10_000 - 1));
         const weights = grid.map(
@@ -43,8 +43,8 @@ describe("posterior", () => {
 
 describe("prediction types", () => {
   const TYPES: PredictionType[] = ["epsilon", "sample", "v_prediction", "flow_prediction"];
-  // x = alpha x0 + sigma epsilon where the variance is kept, where alpha is 1, and on a straight line; in (0.1, 1) both
-  // weights tell.
+  // x = alpha x0 + sigma epsilon for variance-preserving, variance-exploding and straight-line levels; in (0.1, 1) both
+  // weights have an effect.
   const anyLevel = fc.oneof(
     between(0.01, 0.99).map(levelOf),
     between(0.1, 10).map((sigma) => ({ alpha: 1, sigma })),
@@ -52,56 +52,50 @@ describe("prediction types", () => {
   );
   const values = fc.array(between(-3, 3), { minLength: 4, maxLength: 4 });
 
-  it.each(TYPES)(
-    "%s: x and output, taken apart into x0 and noise and put together again, are the same to 1e-6",
-    (type) => {
-      fc.assert(
-        fc.property(anyLevel, values, values, (level, xs, outputs) => {
-          tf.tidy(() => {
-            const [x, output] = [tf.tensor(xs), tf.tensor(outputs)];
-            const x0 = predictX0(type, output, x, level);
-            const epsilon = predictEpsilon(type, output, x, level);
-            const mixed = x0.mul(level.alpha).add(epsilon.mul(level.sigma));
-            // Relative to the parts: where they cancel, it is their rounding that is left.
-            const size = 1 + Math.max(...x0.abs().dataSync(), ...epsilon.abs().dataSync()) * Math.max(1, level.sigma);
-            expect(mixed.sub(x).abs().max().dataSync()[0]! / size).toBeLessThan(1e-6);
-            const again = outputFor(type, x0, x, level);
-            const weight = Math.max(1, 1 / level.sigma);
-            expect(again.sub(output).abs().max().dataSync()[0]! / (size * weight)).toBeLessThan(1e-6);
-          });
-        }),
-        { numRuns: 60, seed: 11 },
-      );
-    },
-  );
+  it.each(TYPES)("%s: x and output, converted to x0 and noise and back, are the same to 1e-6", (type) => {
+    fc.assert(
+      fc.property(anyLevel, values, values, (level, xs, outputs) => {
+        tf.tidy(() => {
+          const [x, output] = [tf.tensor(xs), tf.tensor(outputs)];
+          const x0 = predictX0(type, output, x, level);
+          const epsilon = predictEpsilon(type, output, x, level);
+          const mixed = x0.mul(level.alpha).add(epsilon.mul(level.sigma));
+          // Relative to the terms, because their rounding remains where they cancel.
+          const size = 1 + Math.max(...x0.abs().dataSync(), ...epsilon.abs().dataSync()) * Math.max(1, level.sigma);
+          expect(mixed.sub(x).abs().max().dataSync()[0]! / size).toBeLessThan(1e-6);
+          const again = outputFor(type, x0, x, level);
+          const weight = Math.max(1, 1 / level.sigma);
+          expect(again.sub(output).abs().max().dataSync()[0]! / (size * weight)).toBeLessThan(1e-6);
+        });
+      }),
+      { numRuns: 60, seed: 11 },
+    );
+  });
 
   it.each([
     ["epsilon", (_: number, e: number) => e],
     ["sample", (x0: number) => x0],
     ["v_prediction", (x0: number, e: number, a: number, s: number) => (a * e - s * x0) / Math.hypot(a, s)],
     ["flow_prediction", (x0: number, e: number) => e - x0],
-  ] as const)(
-    "%s gives back the clean sample and the noise that x was made of, at levels of every kind",
-    (type, outputOf) => {
-      fc.assert(
-        fc.property(anyLevel, between(-2, 2), between(-3, 3), ({ alpha, sigma }, x0, epsilon) => {
-          tf.tidy(() => {
-            const output = tf.tensor([outputOf(x0, epsilon, alpha, sigma)]);
-            const x = tf.tensor([alpha * x0 + sigma * epsilon]);
-            // One float32 rounding of x and of the output (numbers to 30), divided by alpha or sigma at worst.
-            const tolerance = (1.2e-7 * (3 + 3 * sigma)) / Math.min(alpha, sigma);
-            expect(Math.abs(predictX0(type, output, x, { alpha, sigma }).dataSync()[0]! - x0)).toBeLessThan(tolerance);
-            expect(Math.abs(predictEpsilon(type, output, x, { alpha, sigma }).dataSync()[0]! - epsilon)).toBeLessThan(
-              tolerance,
-            );
-          });
-        }),
-        { numRuns: 60, seed: 12 },
-      );
-    },
-  );
+  ] as const)("%s recovers the clean sample and the noise of x, at levels of every kind", (type, outputOf) => {
+    fc.assert(
+      fc.property(anyLevel, between(-2, 2), between(-3, 3), ({ alpha, sigma }, x0, epsilon) => {
+        tf.tidy(() => {
+          const output = tf.tensor([outputOf(x0, epsilon, alpha, sigma)]);
+          const x = tf.tensor([alpha * x0 + sigma * epsilon]);
+          // One float32 rounding of x and of the output (numbers to 30), divided by alpha or sigma at worst.
+          const tolerance = (1.2e-7 * (3 + 3 * sigma)) / Math.min(alpha, sigma);
+          expect(Math.abs(predictX0(type, output, x, { alpha, sigma }).dataSync()[0]! - x0)).toBeLessThan(tolerance);
+          expect(Math.abs(predictEpsilon(type, output, x, { alpha, sigma }).dataSync()[0]! - epsilon)).toBeLessThan(
+            tolerance,
+          );
+        });
+      }),
+      { numRuns: 60, seed: 12 },
+    );
+  });
 
-  it("noised samples and their velocity give x0 and noise back, one timestep a sample, to 1e-6", () => {
+  it("noisy samples and their velocity give x0 and noise, with one timestep for each sample, to 1e-6", () => {
     const scheduler = schedulerFromConfig({ _class_name: "DDIMScheduler" });
     const bars = [3, 500, 750].map((t) => scheduler.alphaBar[t]!);
     tf.tidy(() => {
@@ -123,16 +117,15 @@ describe("prediction types", () => {
 
 describe("DDIM", () => {
   it("with eta = 1 over all steps is DDPM with fixed_small", () => {
-    // DDPM has its alpha in float32, as published: half a unit in its last place is 3e-8, and as much of a beta of 1e-4
-    // as 3e-4. Betas from 0.01 leave 3e-6 of it; measured 1.1e-6 (with alpha in float64: 0, the two are the same to the
-    // last bit).
+    // DDPM computes alpha in float32, as published. Its rounding of 3e-8 is 3e-4 of a beta of 1e-4, and 3e-6 of one of
+    // 0.01. Measured here with betas from 0.01: 1.1e-6. (With alpha in float64 the two samplers agree to the last bit.)
     const config = { num_train_timesteps: 100, beta_start: 0.01, beta_end: 0.2, clip_sample: false };
     const run = (scheduler: Scheduler) => {
       const plan = scheduler.plan(100);
       const noise = keyedNoise(0);
       let state: State = plan.start(noise.at("x").normal([2, 3, 5, 1]));
       plan.timesteps.forEach((t, i) => {
-        // DDIM draws noise in its last step, too, of weight 0.
+        // DDIM also draws noise in its last step, with weight 0.
         state = plan.step(state, formula(state.x, t), i, noise.at(i), { eta: 1 });
       });
       return state.x;
@@ -142,8 +135,8 @@ describe("DDIM", () => {
     );
   });
 
-  it("is Euler's method, where the clean sample is the same all along", () => {
-    // x = x0 + sigma z runs straight to x0: no step length matters to either, whatever their coordinates.
+  it("is Euler's method if the clean sample stays the same", () => {
+    // x = x0 + sigma z moves on a straight line to x0, so both are exact for any step length.
     const timesteps = [990, 700, 300, 20];
     const x0 = 0.3;
     const ends = ["DDIMScheduler", "EulerDiscreteScheduler"].map((_class_name) =>
@@ -165,7 +158,7 @@ describe("DDIM", () => {
 });
 
 describe("UnCLIP", () => {
-  it("goes from any last timestep to the clean sample that the network sees", () => {
+  it("ends, from any last timestep, at the clean sample that the network predicts", () => {
     tf.tidy(() => {
       const plan = schedulerFromConfig({ _class_name: "UnCLIPScheduler" }).plan({ timesteps: [500] });
       const [x, output] = [tf.tensor([-0.5, 0.1, 0.6]), tf.tensor([-0.4, 0, 0.3])];

@@ -9,23 +9,23 @@ import type { Plan, State, StepOptions } from "./scheduler.js";
 export interface PlanParts {
   readonly timesteps: readonly number[];
   readonly sigmas: readonly number[];
-  /** The calls that begin a step, from 0, where a step makes several calls; every call unless given. */
+  /** The indices of the calls that begin a step, starting with 0, if steps make several calls. Default: every call. */
   readonly stepStarts?: readonly number[];
   readonly initNoiseSigma?: number;
   /** Noise level of x before call i. */
   readonly level: (i: number) => Level;
-  /** The factor from x to the network's input in call i; 1 unless given. */
+  /** The factor from x to the network's input in call i. Default 1. */
   readonly inputScale?: (i: number) => number;
-  /** Whether the output may hold a learned variance, in as many channels again. */
+  /** Whether the output may contain a learned variance, in a second half of the channels. */
   readonly learnedVariance?: boolean;
   /**
    * The method's step: the next x and, as `history`, the tensors that later calls need, newest first. It runs in a
-   * `tf.tidy`, and may return tensors that it was given.
+   * `tf.tidy`, and may return its arguments.
    */
   readonly update: (call: Call) => { x: tf.Tensor; history?: readonly tf.Tensor[] };
 }
 
-/** What a step gets. */
+/** The arguments of a step. */
 export interface Call {
   readonly x: tf.Tensor;
   readonly history: readonly tf.Tensor[];
@@ -37,7 +37,9 @@ export interface Call {
   readonly options: StepOptions;
 }
 
-/** A plan from a method's parts: states that own their tensors, steps that are pure, arguments that are checked. */
+/**
+ * Makes a plan from a method's parts: it checks arguments, keeps steps pure, and makes states that own their tensors.
+ */
 export function makePlan(parts: PlanParts): Plan {
   const { timesteps, sigmas, initNoiseSigma = 1, level, inputScale, learnedVariance = false, update } = parts;
   const { stepStarts = timesteps.map((_, i) => i) } = parts;
@@ -74,25 +76,25 @@ export function makePlan(parts: PlanParts): Plan {
       requireFit(output, x, learnedVariance);
       return tf.tidy((): State => {
         const next = update({ x, history, output, i, fresh: () => noise.normal(x.shape), noise, options });
-        // Clones share their numbers: each state can be disposed of whole.
+        // Clones share their data, so each state can be disposed of independently.
         return { x: next.x.clone(), history: (next.history ?? []).map((tensor) => tensor.clone()) };
       });
     },
   };
 }
 
-/** Throws RangeError unless the first call begins a step, and the others that do follow in order. */
+/** @throws RangeError unless `stepStarts` begins with 0 and is ascending */
 function requireStepStarts(stepStarts: readonly number[], calls: number): void {
   const isStart = (call: number, step: number) =>
     Number.isInteger(call) && call < calls && (step === 0 ? call === 0 : call > stepStarts[step - 1]!);
   if (stepStarts.length === 0 || !stepStarts.every(isStart)) {
     throw new RangeError(
-      `makePlan: stepStarts is [${stepStarts.join(", ")}]; give numbers of calls that rise from 0 and stay below ${calls}.`,
+      `makePlan: stepStarts is [${stepStarts.join(", ")}]; give ascending indices of calls that start with 0 and stay below ${calls}.`,
     );
   }
 }
 
-/** The output has x's shape, or twice its channels where the method takes a learned variance. */
+/** @throws RangeError unless the output has x's shape, or twice its channels if the method allows a learned variance */
 function requireFit(output: tf.Tensor, x: tf.Tensor, learnedVariance: boolean): void {
   if (tf.util.arraysEqual(output.shape, x.shape)) return;
   const doubled = tf.util.arraysEqual(output.shape, [...x.shape.slice(0, -1), 2 * (x.shape.at(-1) ?? 1)]);
@@ -100,12 +102,12 @@ function requireFit(output: tf.Tensor, x: tf.Tensor, learnedVariance: boolean): 
   throw new RangeError(
     `plan.step: the network's output is [${output.shape.join(", ")}], x is [${x.shape.join(", ")}]. ` +
       (doubled
-        ? "This method has no use for a learned variance, in the second half of the channels: give tf.split(output, 2, -1)[0]."
+        ? "This method does not use a learned variance, which is in the second half of the channels: give tf.split(output, 2, -1)[0]."
         : "Give the output for this x, of the same shape, channels last."),
   );
 }
 
-/** Throws RangeError unless eta is from 0 to 1. */
+/** @throws RangeError unless eta is from 0 to 1 */
 export function requireEta(name: string, eta: number): void {
   if (!(eta >= 0 && eta <= 1)) throw new RangeError(`${name}: eta is ${eta}; give a number from 0 (no noise) to 1.`);
 }

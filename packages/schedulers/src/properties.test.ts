@@ -9,7 +9,7 @@ import { formula, formulaWithVariance } from "./testing/trajectories.js";
 
 beforeAll(() => tf.setBackend("cpu"));
 
-/** One way, at most, to compute noise levels. */
+/** At most one way to compute noise levels. */
 const sigmaSchedule = fc.constantFrom<object>(
   {},
   { use_karras_sigmas: true },
@@ -19,8 +19,7 @@ const sigmaSchedule = fc.constantFrom<object>(
 );
 
 /**
- * The config space: every key with values of every kind. Each method takes what it has; another's key is kept and says
- * nothing.
+ * Random configs: every key with values of every kind. A method ignores the keys of other methods.
  */
 const anyConfig = fc
   .tuple(
@@ -90,7 +89,7 @@ const anyOptions = fc.record({
   order: fc.constantFrom(1, 4),
 });
 
-/** Runs every step twice; says whether x was finite all along. */
+/** Runs every step twice; returns whether x was always finite. */
 function walkTwice(plan: Plan, learns: boolean, shape: number[], options: StepOptions): boolean {
   const [image, mask] = [tf.zeros(shape), tf.ones(shape)];
   const first = keyedNoise(1).normal(shape);
@@ -115,7 +114,7 @@ function walkTwice(plan: Plan, learns: boolean, shape: number[], options: StepOp
 }
 
 describe.each(schedulerNames)("%s", (name) => {
-  it("gives finite numbers of x's shape for its configs, leaks nothing, and repeats a step exactly", () => {
+  it("gives finite numbers of x's shape for every config, leaks no tensor, and repeats a step exactly", () => {
     fc.assert(
       fc.property(anyConfig, anyShape, fc.integer({ min: 1, max: 12 }), anyOptions, (config, shape, steps, options) => {
         let plan: Plan;
@@ -124,7 +123,7 @@ describe.each(schedulerNames)("%s", (name) => {
           scheduler = schedulerFromConfig({ ...config, _class_name: name });
           plan = scheduler.plan(steps, { jump_length: 2, jump_n_sample: 2 });
         } catch (error) {
-          // What cannot be is told, before anything is done.
+          // An impossible config or plan is refused before any work.
           expect(error instanceof SchedulerConfigError || error instanceof RangeError).toBe(true);
           return;
         }

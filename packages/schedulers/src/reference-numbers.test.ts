@@ -8,8 +8,8 @@ import { replayNoise } from "./noise/replay-noise.js";
 import { torchNoise } from "./noise/torch-noise.js";
 import { dummyModel, ramp, runLoop } from "./testing/diffusers-loops.js";
 
-// The numbers of huggingface/diffusers 58eb52c080 (2026-08-23), tests/schedulers/test_scheduler_*.py, that are not
-// loops' sums; their test's name is in each title, their tolerance in each test.
+// Numbers from the tests of huggingface/diffusers 58eb52c080 (2026-08-23), tests/schedulers/test_scheduler_*.py, other
+// than the sums of loops. Each title names their test; each test has their tolerance.
 
 beforeAll(() => tf.setBackend("cpu"));
 
@@ -45,7 +45,7 @@ describe("timesteps", () => {
     expect(make(name, config).plan(steps).timesteps).toEqual(want);
   });
 
-  it("DDPM: test_custom_timesteps: each goes to the next, the last to a clean sample", () => {
+  it("DDPM: test_custom_timesteps: each step goes to the next timestep, the last to a clean sample", () => {
     const plan = make("DDPM").plan({ timesteps: [100, 87, 50, 1, 0] });
     expect(plan.timesteps).toEqual([100, 87, 50, 1, 0]);
     expect(plan.sigmas.at(-1)).toBe(0);
@@ -87,7 +87,7 @@ describe("sigmas", () => {
   });
 });
 
-/** The step's standard deviation at timestep t: what noise of 1 adds to a step from 0 with an output of 0. */
+/** The step's standard deviation at timestep t: the result of a step from 0 with output 0 and noise 1. */
 function deviationAt(scheduler: Scheduler, t: number, variance?: number): number {
   const plan = scheduler.plan({ timesteps: t > 0 ? [t, t - 1] : [0] });
   return tf.tidy(() => {
@@ -128,8 +128,7 @@ describe("variances", () => {
     expect(Math.abs(deviationAt(make("UnCLIP"), t) - want)).toBeLessThan(1e-5);
   });
 
-  // diffusers asserts these one-sidedly; here both sides. Logarithms of float32 numbers near 1 have but few digits:
-  // 2e-5.
+  // diffusers tests these in one direction, here in both. Logarithms of float32 numbers near 1 have few digits: 2e-5.
   it.each([
     [1, -10.171279],
     [487, -5.7998052],
@@ -143,7 +142,7 @@ describe("variances", () => {
 const sumOfAbs = (x: tf.Tensor) => x.abs().sum().dataSync()[0]!;
 
 describe("steps without noise, of samples at timesteps 0, 1 and 2", () => {
-  // diffusers' *ParallelScheduler do them in one batch; they are the same steps.
+  // diffusers' *ParallelScheduler classes do these steps in one batch.
   it.each([
     ["DDPMParallel: test_batch_step_no_noise", "DDPM", 1153.1833, 0.5005],
     ["DDIMParallel: test_batch_step_no_noise", "DDIM", 1147.7904, 0.4982],
@@ -175,7 +174,7 @@ describe("a plan's own levels, given back to it, make the same plan", () => {
     const loop = { config: { ...config, num_train_timesteps: 1100 }, style: "scaled in place" } as const;
     const plan = make("EulerDiscrete", loop.config).plan(10);
     const { values } = runLoop("EulerDiscrete", loop);
-    // log_linear has one level more than steps, and so is no plan of as many steps by its sigmas.
+    // log_linear is left out: it has one level more than steps, so its sigmas would give a longer plan.
     const sigmas = config.interpolation_type === "linear" ? [{ sigmas: plan.sigmas }] : [];
     for (const request of [{ timesteps: plan.timesteps }, ...sigmas]) {
       const again = runLoop("EulerDiscrete", { ...loop, request }).values;
@@ -183,7 +182,7 @@ describe("a plan's own levels, given back to it, make the same plan", () => {
     }
   });
 
-  it("HeunDiscrete: test_custom_timesteps, every second of its calls'", () => {
+  it("HeunDiscrete: test_custom_timesteps, with every second of its calls' timesteps", () => {
     const { timesteps } = make("HeunDiscrete", { num_train_timesteps: 1100 }).plan(10);
     const loop = { config: { num_train_timesteps: 1100 }, style: "scaled in place" } as const;
     const request = { timesteps: [timesteps[0]!, ...timesteps.filter((_, i) => i % 2 === 1)] };
@@ -212,8 +211,8 @@ describe("switching class by config", () => {
 
 describe("ScoreSdeVe", () => {
   it("test_full_loop_no_noise: the corrector's and the predictor's noise from one seed", () => {
-    // Their dummy network is told a noise level, not the timestep, and, as sigmas are set before timesteps, one of the
-    // 2000 trained ones; np.isclose is 1e-5.
+    // Their dummy network gets a noise level instead of the timestep. Because sigmas are set before timesteps, it is
+    // one of the 2000 trained levels. np.isclose is 1e-5.
     const told = make("ScoreSdeVe").plan(2000).sigmas;
     const plan = make("ScoreSdeVe").plan(3);
     const values = ramp([4, 3, 8, 8]);
@@ -231,8 +230,8 @@ describe("ScoreSdeVe", () => {
 });
 
 describe("DPMSolverSDE", () => {
-  // Its noise is torchsde's Brownian tree, whose increments are stored (fixtures/torchsde-increments.json says how they
-  // were drawn).
+  // Its noise is torchsde's Brownian tree, whose increments are stored in fixtures/torchsde-increments.json, which says
+  // how they were drawn.
   const stored = JSON.parse(
     readFileSync(new URL("../fixtures/torchsde-increments.json", import.meta.url), "utf8"),
   ) as Record<string, string>;
@@ -255,7 +254,7 @@ describe("DPMSolverSDE", () => {
       119.8487548828125,
       0.1560530662536621,
     ],
-    // Their mean, 0.2300387273098181, is an older one than their sum, 170.3135223388672: within their 1e-2 of it.
+    // Their mean, 0.2300387273098181, is older than their sum, 170.3135223388672, but agrees with it within their 1e-2.
     [
       "full_loop_device_karras_sigmas",
       { use_karras_sigmas: true },

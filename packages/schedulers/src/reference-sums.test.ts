@@ -6,9 +6,9 @@ beforeAll(() => tf.setBackend("cpu"));
 
 /**
  * Every expected number here is from huggingface/diffusers 58eb52c080 (2026-08-23),
- * tests/schedulers/test_scheduler_*.py: the file by the class, the test by the name. Tolerances are theirs, on the sum
- * of |x| 1e-2, but never less than two units in the last place of the sum in float32, 2e-7 of it; where they give but a
- * mean of |x|, 1e-3 on that.
+ * tests/schedulers/test_scheduler_*.py: the class gives the file, the name gives the test. Tolerances are theirs: 1e-2
+ * on the sum of |x|, but at least two units in the last place of the float32 sum (relative 2e-7), or 1e-3 on the mean
+ * of |x| if they only give a mean.
  */
 interface Expected extends Loop {
   sum?: number;

@@ -1,6 +1,6 @@
 import { SchedulerConfigError } from "./errors.js";
 
-/** The part of a scheduler's config that says how fast a picture turns into noise. */
+/** The part of a scheduler's config that sets the noise schedule: how fast data turn into noise. */
 export interface ScheduleConfig {
   /** T, the number of noise levels a network is trained on. */
   num_train_timesteps: number;
@@ -14,14 +14,14 @@ export interface ScheduleConfig {
 const f32 = Math.fround;
 
 /**
- * Share of noise added at step t = 0 to T - 1 (beta_t of Ho et al. 2020, section 2), by name. Float32 numbers, since
- * that is what networks were trained with: near t = 0, where 1 - alphaBar is small, the rounding shows in the third
+ * The variance of the noise added at step t = 0 to T - 1 (beta_t of Ho et al. 2020, section 2), by the schedule's name.
+ * The numbers are float32, as in training: near t = 0, where 1 - alphaBar is small, the rounding changes the third
  * digit of sigma.
  */
 const BETAS = {
   /** Evenly spaced (Ho et al. 2020, section 4). */
   linear: ({ beta_start, beta_end, num_train_timesteps }) => linspace32(beta_start, beta_end, num_train_timesteps),
-  /** Evenly spaced square roots (Rombach et al. 2022, their code). */
+  /** Evenly spaced square roots (the code of Rombach et al. 2022). */
   scaled_linear: ({ beta_start, beta_end, num_train_timesteps }) =>
     linspace32(Math.sqrt(beta_start), Math.sqrt(beta_end), num_train_timesteps).map((root) => f32(root * root)),
   /** alphaBar falls as a squared cosine (Nichol & Dhariwal 2021, eq. 17). */
@@ -45,11 +45,14 @@ const BETAS = {
 /** Names of the schedules that {@link betas} computes. */
 export type BetaSchedule = keyof typeof BETAS;
 
-/** beta_t for t = 0 to T - 1. Throws SchedulerConfigError on an unknown schedule or a range outside (0, 1). */
+/**
+ * beta_t for t = 0 to T - 1.
+ * @throws SchedulerConfigError for an unknown schedule, and unless 0 <= beta_start <= beta_end <= 1
+ */
 export function betas(config: ScheduleConfig): Float64Array {
   const { num_train_timesteps: T, trained_betas, beta_schedule, beta_start, beta_end } = config;
   if (!Number.isInteger(T) || T < 1) {
-    throw new SchedulerConfigError(`num_train_timesteps is ${T}; it must be a whole number from 1, usually 1000.`);
+    throw new SchedulerConfigError(`num_train_timesteps is ${T}; it must be a whole number, 1 or more, usually 1000.`);
   }
   if (trained_betas) {
     if (trained_betas.length === 0)
@@ -58,16 +61,21 @@ export function betas(config: ScheduleConfig): Float64Array {
   }
   if (!Object.hasOwn(BETAS, beta_schedule)) {
     throw new SchedulerConfigError(
-      `beta_schedule ${JSON.stringify(beta_schedule)} is not known; known: ${Object.keys(BETAS).join(", ")}.`,
+      `beta_schedule ${JSON.stringify(beta_schedule)} is unknown; it must be one of ${Object.keys(BETAS).join(", ")}.`,
     );
   }
   if (!(beta_start >= 0 && beta_end <= 1 && beta_start <= beta_end)) {
-    throw new SchedulerConfigError(`beta_start ${beta_start} and beta_end ${beta_end} must rise and lie in [0, 1].`);
+    throw new SchedulerConfigError(
+      `beta_start ${beta_start} and beta_end ${beta_end} must be ascending numbers in [0, 1].`,
+    );
   }
   return BETAS[beta_schedule](config);
 }
 
-/** alphaBar_t, the product of 1 - beta up to t (Ho et al. 2020, eq. 4): multiplied in float64, each kept as float32. */
+/**
+ * alphaBar_t, the product of 1 - beta up to t (Ho et al. 2020, eq. 4): multiplied in float64, each value rounded to
+ * float32.
+ */
 export function alphaBars(betas: ArrayLike<number>): Float64Array {
   let product = 1;
   return Float64Array.from(betas, (beta) => f32((product *= f32(1 - beta))));
@@ -88,7 +96,7 @@ function betasOf(f: (t: number) => number, T: number): Float64Array {
   return Float64Array.from({ length: T }, (_, t) => f32(Math.min(1 - f((t + 1) / T) / f(t / T), 0.999)));
 }
 
-/** torch.linspace in float32: counted from the start in the first half, back from the end in the second. */
+/** torch.linspace in float32: the first half counts from the start, the second half back from the end. */
 export function linspace32(start: number, end: number, steps: number): Float64Array {
   const [from, to] = [f32(start), f32(end)];
   const step = steps > 1 ? f32(f32(to - from) / f32(steps - 1)) : 0;

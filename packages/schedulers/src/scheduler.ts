@@ -9,17 +9,19 @@ import { type TrainingExample, trainingExample, type TrainingRule } from "./trai
 /** The state of a sampler between two steps. It owns its tensors: `tf.dispose(state)` is always safe. */
 export type State = {
   readonly x: tf.Tensor;
-  /** What a method remembers of earlier steps, newest first; empty for those that need nothing. */
+  /** Tensors that the method needs from earlier steps, newest first; empty for methods that need none. */
   readonly history: tf.Tensor[];
 };
 
-/** The noise levels to visit, and the steps between them. All of it is numbers, to print and plot. */
+/**
+ * The noise levels to visit, and the steps between them. All properties are numbers that can be printed and plotted.
+ */
 export interface Plan {
   /** The timestep that the network gets, for each call. */
   readonly timesteps: readonly number[];
   /**
-   * The calls that begin a step of the method, from 0: one number a step. All calls, unless a step makes several. A run
-   * can be taken up only there.
+   * The indices of the calls that begin a step of the method, starting with 0. They are all calls, unless steps make
+   * several calls. A run can be resumed only at one of them.
    */
   readonly stepStarts: readonly number[];
   /**
@@ -32,20 +34,22 @@ export interface Plan {
   readonly initNoiseSigma: number;
   /** The first state, from standard normal noise. Borrows it. */
   start(noise: tf.Tensor): State;
-  /** The state before step i, from a sample noised to that level. Borrows it. */
+  /** The state before step i, from a noisy sample of that level. Borrows it. */
   resume(x: tf.Tensor, i: number): State;
-  /** A clean sample noised to the level before step i, ready for `resume`; the caller owns it. */
+  /** Adds noise to a clean sample, to the level before step i, for `resume`. The caller owns the result. */
   addNoise(x0: tf.Tensor, noise: tf.Tensor, i: number): tf.Tensor;
   /** The network's input in call i: x, scaled. The caller owns it. */
   scaleInput(x: tf.Tensor, i: number): tf.Tensor;
-  /** The state after step i. Pure: borrows everything, changes nothing but the noise source, which it draws from. */
+  /**
+   * The state after step i. Pure: it borrows its arguments, and changes only the source of noise, from which it draws.
+   */
   step(state: State, modelOutput: tf.Tensor, i: number, noise: NoiseSource, options?: StepOptions): State;
 }
 
-/** Options of single methods, named as in diffusers. A method ignores those of others. */
+/** Options of a step, named as in diffusers. A method ignores the options of others. */
 export interface StepOptions {
   /**
-   * DDIM: share of fresh noise, 0 (none, and the default) to 1 (as much as DDPM). TCD: gamma, 0 to 1, 0.3 unless given.
+   * DDIM: share of fresh noise, 0 (none, the default) to 1 (as much as DDPM). TCD: gamma, 0 to 1, default 0.3.
    */
   eta?: number;
   /** DDIM: derive the noise from the clipped clean sample (Nichol et al. 2022, GLIDE). */
@@ -58,29 +62,29 @@ export interface StepOptions {
   s_tmin?: number;
   s_tmax?: number;
   s_noise?: number;
-  /** LMS: how many slopes to use, 1 to 4. */
+  /** LMS: number of slopes to use, 1 to 4, default 4. */
   order?: number;
-  /** RePaint: the picture to keep, and where: mask 1 keeps, 0 paints. */
+  /** RePaint: the picture to keep. `mask` is 1 where it is kept and 0 where it is repainted. */
   original_image?: tf.Tensor;
   mask?: tf.Tensor;
 }
 
-/** How many steps, or which timesteps or noise levels, to plan. */
+/** What to plan: a number of steps, or the timesteps or noise levels to visit. */
 export type PlanRequest = number | { timesteps: readonly number[] } | { sigmas: readonly number[] };
 
-/** Options of single methods for a plan, named as in diffusers. */
+/** Options of a plan, named as in diffusers. A method ignores the options of others. */
 export interface PlanOptions {
   /** Flow matching with use_dynamic_shifting: log of the shift, which depends on the picture's size. */
   mu?: number;
-  /** RePaint: how far to jump back, and how often each stretch is done. */
+  /** RePaint: how many steps to jump back, and how often each section is walked. */
   jump_length?: number;
   jump_n_sample?: number;
-  /** LCM and TCD: steps of the sampler that was distilled, if not the config's. */
+  /** LCM and TCD: number of steps of the sampler that was distilled. Default: the config's. */
   original_inference_steps?: number;
   /**
-   * DPM-Solver of order 3: how the output's curvature is weighed. "published", the default, as in the papers' code and
-   * diffusers, where a factor 2 of the multi-step form and a sign of the stochastic forms are lost, and with them the
-   * third order; "exact" as derived.
+   * DPM-Solver of order 3: the weight of the output's curvature. "published" (the default) is that of the papers' code
+   * and of diffusers, which lacks a factor of 2 in the multi-step form and has a wrong sign in the stochastic forms,
+   * and so does not reach third order. "exact" is the derived weight.
    */
   curvature?: "published" | "exact";
 }
@@ -91,50 +95,49 @@ export interface Scheduler {
   readonly config: { readonly _class_name: string } & Readonly<Record<string, unknown>>;
   /** alphaBar_t for t = 0 to T - 1: the share of signal variance, alpha^2 / (alpha^2 + sigma^2). */
   readonly alphaBar: Float64Array;
-  /** What the method is for; absent: {@link DEFAULT_TRAITS}. */
+  /** What the method can do. Default: {@link DEFAULT_TRAITS}. */
   readonly traits?: SchedulerTraits;
   /**
-   * The same method with some settings changed. Pipelines ask for settings that their networks need; a scheduler
-   * without this function is used as it is.
+   * Returns the same method with some settings changed. Pipelines use it for settings that their networks need; a
+   * scheduler without this function is used unchanged.
    */
   withConfig?(changes: Readonly<Record<string, unknown>>): Scheduler;
   /**
-   * The levels to visit, and the method's steps between them.
+   * Plans the levels to visit and the method's steps between them.
    *
-   * @throws RangeError when the request is not one this method can walk: steps from 1 to T, timesteps and sigmas
-   *   falling
+   * @throws RangeError unless the method can do the request: 1 to T steps, timesteps or sigmas in descending order
    */
   plan(request: PlanRequest, options?: PlanOptions): Plan;
-  /** x_t for each sample of x0 [B, ...], at one timestep a sample or one for all; the caller owns it. */
+  /** x_t for each sample of x0 [B, ...], at one timestep for each or one for all; the caller owns it. */
   addNoise(x0: tf.Tensor, noise: tf.Tensor, timesteps: readonly number[]): tf.Tensor;
-  /** The v that a network with v_prediction is trained to give; shapes as in addNoise. */
+  /** The target v of a network with v_prediction; shapes as in addNoise. */
   velocity(x0: tf.Tensor, noise: tf.Tensor, timesteps: readonly number[]): tf.Tensor;
   /**
-   * How a network is trained for this sampler: what it is shown, told and asked for. The getter throws
-   * SchedulerConfigError where no regression trains such a network.
+   * How a network is trained for this sampler: its input, its time input and its target. The getter throws
+   * SchedulerConfigError if such networks are not trained by regression.
    */
   readonly training?: TrainingRule;
   /**
-   * The clean sample that a network's output implies for x, at a noise level such as `plan.levels[i]`: as the config's
-   * prediction type says, and not limited in any way. The caller owns it. Absent: {@link predictX0} says it.
+   * The clean sample that a network's output implies for x, at a noise level such as `plan.levels[i]`: by the config's
+   * prediction type, not clipped. The caller owns it. Default: {@link predictX0}.
    */
   predictX0?(output: tf.Tensor, x: tf.Tensor, level: Level): tf.Tensor;
 }
 
 /**
- * What all schedulers share: a checked config and the forward process at any timestep. A class of one's own gives
- * `alphaBar`, `levelAt` and `plan`; its constructor takes the config.
+ * The base of all schedulers: a checked config, and the forward process at any timestep. A subclass defines `alphaBar`,
+ * `levelAt` and `plan`; its constructor takes the config.
  */
 export abstract class BaseScheduler<Config extends object> implements Scheduler {
-  /** The keys of the spec, given or by default, and the keys of other methods as they were given. */
+  /** The keys of the spec, given or by default, and the given keys of other methods. */
   readonly config: Scheduler["config"] & Readonly<Config>;
   abstract readonly alphaBar: Float64Array;
-  /** What the method is for, by its default config. A class of one's own has these unless it states others. */
+  /** The traits of the method with its default config. A subclass inherits these unless it defines others. */
   static readonly traits: SchedulerTraits = DEFAULT_TRAITS;
-  /** Every public key: the value in `config`, or one that changes nothing where the spec has no such key. */
+  /** Every public key: the value in `config`, or a neutral value if the spec does not have the key. */
   protected readonly settings: Settings;
 
-  /** @throws SchedulerConfigError on a key that is not known, and on a value that its key cannot have */
+  /** @throws SchedulerConfigError for an unknown key, and for a value that its key does not allow */
   protected constructor(spec: ConfigSpec, given: object) {
     const { config, settings } = readConfig(spec, given);
     this.config = config as unknown as typeof this.config;
@@ -151,8 +154,8 @@ export abstract class BaseScheduler<Config extends object> implements Scheduler 
   }
 
   /**
-   * The levels to visit, and the method's steps between them. Throws RangeError on a request that the method cannot
-   * walk.
+   * Plans the levels to visit and the method's steps between them.
+   * @throws RangeError for a request that the method cannot do
    */
   abstract plan(request: PlanRequest, options?: PlanOptions): Plan;
 
@@ -161,7 +164,7 @@ export abstract class BaseScheduler<Config extends object> implements Scheduler 
 
   abstract get training(): TrainingRule;
 
-  /** A batch to train on at given times, one a sample: see {@link trainingExample}. The caller owns both tensors. */
+  /** A batch to train on, with one time for each sample: see {@link trainingExample}. The caller owns both tensors. */
   trainingExample(x0: tf.Tensor, noise: tf.Tensor, times: readonly number[]): TrainingExample {
     return trainingExample(this.training, x0, noise, times);
   }

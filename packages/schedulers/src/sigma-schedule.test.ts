@@ -14,7 +14,7 @@ describe("karrasSigmas", () => {
 });
 
 describe("exponentialSigmas", () => {
-  it("falls by one factor, from max to min", () => {
+  it("falls by a constant factor, from max to min", () => {
     expect(exponentialSigmas(4, 8, 0.001)).toEqual([
       expect.closeTo(8, 12),
       expect.closeTo(0.4, 12),
@@ -25,7 +25,7 @@ describe("exponentialSigmas", () => {
 });
 
 describe("betaQuantile", () => {
-  // Distributions whose quantiles are known in closed form.
+  // Distributions with closed-form quantiles.
   it.each([0.001, 0.1, 0.3, 0.5, 0.77, 0.999])("at %f: arcsine, powers and a parabola", (q) => {
     expect(betaQuantile(q, 0.5, 0.5)).toBeCloseTo(Math.sin((Math.PI * q) / 2) ** 2, 12);
     expect(betaQuantile(q, 1, 3)).toBeCloseTo(1 - (1 - q) ** (1 / 3), 12);
@@ -34,7 +34,7 @@ describe("betaQuantile", () => {
     expect(3 * x ** 2 - 2 * x ** 3).toBeCloseTo(q, 12);
   });
 
-  it("is symmetric where both parameters are the same, and spans 0 to 1", () => {
+  it("is symmetric for equal parameters, and spans 0 to 1", () => {
     for (const q of [0.02, 0.2, 0.4])
       expect(betaQuantile(q, 0.6, 0.6) + betaQuantile(1 - q, 0.6, 0.6)).toBeCloseTo(1, 12);
     expect([betaQuantile(0, 0.6, 0.6), betaQuantile(1, 0.6, 0.6)]).toEqual([0, 1]);
@@ -51,7 +51,7 @@ describe("betaSigmas", () => {
 });
 
 describe("every sigma schedule", () => {
-  it("falls strictly from max to min, whatever they are, and is max alone for one step", () => {
+  it("falls strictly from max to min for any range, and is only max for one step", () => {
     const range = fc.tuple(
       fc.double({ min: 1, max: 1000, noNaN: true }),
       fc.double({ min: 1e-3, max: 0.9, noNaN: true }),
@@ -74,7 +74,7 @@ describe("every sigma schedule", () => {
   it("cannot be combined with another in one config", () => {
     const make = (config: object) => schedulerFromConfig({ _class_name: "EulerDiscreteScheduler", ...config });
     expect(() => make({ use_karras_sigmas: true, use_beta_sigmas: true }).plan(5)).toThrow(
-      "use_karras_sigmas and use_beta_sigmas are both true; noise levels follow one of them.",
+      "use_karras_sigmas and use_beta_sigmas are both true; set at most one of them.",
     );
     expect(() => make({ use_karras_sigmas: true }).plan({ timesteps: [999, 500] })).toThrow(
       "this config computes its own noise levels; give a number of steps, or { sigmas }.",
@@ -84,7 +84,7 @@ describe("every sigma schedule", () => {
 
 // diffusers 0.42.1, scheduling_utils.py: AysSchedules.
 describe("alignYourSteps", () => {
-  it("has the ten timesteps of each model, which every method on trained timesteps plans as they are", () => {
+  it("has the ten timesteps of each model, which every method on trained timesteps plans unchanged", () => {
     expect(alignYourSteps["stable-diffusion-1"]).toEqual([999, 850, 736, 645, 545, 455, 343, 233, 124, 24]);
     expect(alignYourSteps["stable-diffusion-xl"]).toEqual([999, 845, 730, 587, 443, 310, 193, 116, 53, 13]);
     for (const timesteps of Object.values(alignYourSteps)) {

@@ -8,7 +8,7 @@ export function karrasSigmas(n: number, max: number, min: number, rho = 7): numb
   return evenly(n, (share) => (max ** (1 / rho) + share * (min ** (1 / rho) - max ** (1 / rho))) ** rho);
 }
 
-/** The same in float32, whose rounding shows in the least levels. */
+/** {@link karrasSigmas} in float32, where the rounding changes the lowest levels. */
 export function karrasSigmas32(n: number, max: number, min: number, rho = 7): number[] {
   const f32 = Math.fround;
   const [from, to] = [max ** (1 / rho), min ** (1 / rho)];
@@ -31,30 +31,30 @@ export const alignYourSteps = {
   "stable-diffusion-xl": [999, 845, 730, 587, 443, 310, 193, 116, 53, 13],
 } as const;
 
-/** The n noise levels from max to min that the config asks for, or undefined where it asks for none in particular. */
+/** The n noise levels from max to min that the config computes by a formula, or undefined if it does not. */
 export function requestedSigmas(settings: Settings, n: number, max: number, min: number): number[] | undefined {
   const { use_karras_sigmas, use_exponential_sigmas, use_beta_sigmas, use_lu_lambdas } = settings;
   const asked = Object.entries({ use_karras_sigmas, use_exponential_sigmas, use_beta_sigmas }).filter(([, on]) => on);
   if (asked.length > 1) {
     throw new SchedulerConfigError(
-      `${asked.map(([name]) => name).join(" and ")} are both true; noise levels follow one of them.`,
+      `${asked.map(([name]) => name).join(" and ")} are both true; set at most one of them.`,
     );
   }
   const range = [n, settings.sigma_max ?? max, settings.sigma_min ?? min] as const;
   if (use_karras_sigmas) return karrasSigmas(...range);
-  // Lu et al. 2022 space lambda = -log(sigma) evenly, which is the same.
+  // Lu et al. 2022 space lambda = -log(sigma) evenly, which is equivalent.
   if (use_exponential_sigmas || use_lu_lambdas) return exponentialSigmas(...range);
   if (use_beta_sigmas) return betaSigmas(...range);
   return undefined;
 }
 
-/** sqrt((1 - alphaBar) / alphaBar) of every trained timestep, in float32 as it was trained with. */
+/** sqrt((1 - alphaBar) / alphaBar) of every trained timestep, in float32, as in training. */
 export function trainedSigmas(alphaBar: Float64Array): Float64Array {
   const f32 = Math.fround;
   return alphaBar.map((bar) => f32(Math.sqrt(f32(f32(1 - bar) / bar))));
 }
 
-/** The table's value at a fractional position, between its neighbours; the ends hold beyond. */
+/** The table's value at a fractional position, by linear interpolation; constant beyond the ends. */
 export function interpolate(table: Float64Array, position: number): number {
   const below = Math.min(Math.max(Math.floor(position), 0), table.length - 1);
   const above = Math.min(below + 1, table.length - 1);
@@ -62,7 +62,7 @@ export function interpolate(table: Float64Array, position: number): number {
   return table[below]! + share * (table[above]! - table[below]!);
 }
 
-/** The fractional timestep of a noise level, between its neighbours in log sigma. */
+/** The fractional timestep of a noise level, by interpolation in log sigma. */
 export function timestepOf(sigma: number, sigmas: Float64Array): number {
   if (sigmas.length === 1) return 0;
   const log = Math.log(Math.max(sigma, 1e-10));

@@ -9,13 +9,13 @@ import { requireRequest, requireSigmas, requireStepCount, requireWithin, spacedT
 import { TrainedScheduler } from "./trained.js";
 import { type TrainingRule, trainingLevel } from "./training.js";
 
-/** Noise levels to visit, one more than timesteps: the last is where the last step ends. */
+/** Noise levels to visit, one more than timesteps: the last step ends at the last level. */
 export interface NoiseLevels {
   readonly timesteps: number[];
   readonly sigmas: number[];
 }
 
-/** What {@link SigmaScheduler.sigmaPlan} makes a plan from. */
+/** The arguments of {@link SigmaScheduler.sigmaPlan}. */
 export type SigmaPlanParts = Pick<PlanParts, "timesteps" | "sigmas" | "stepStarts" | "update"> & {
   readonly callSigmas?: readonly number[];
 };
@@ -26,8 +26,8 @@ export function slopeAt(x: tf.Tensor, denoised: Quantity, sigma: number): Sum {
 }
 
 /**
- * A scheduler in the coordinates of Karras et al. 2022: x = x0 + sigma epsilon, which the network is shown divided by
- * sqrt(sigma^2 + 1), the standard deviation it was trained with. Timesteps may be fractions.
+ * A scheduler in the coordinates of Karras et al. 2022: x = x0 + sigma epsilon. The network's input is x / sqrt(sigma^2
+ * + 1), which has the variance of its training. Timesteps may be fractions.
  */
 export abstract class SigmaScheduler<Config extends object> extends TrainedScheduler<Config> {
   readonly #sigmas: Float64Array;
@@ -35,12 +35,12 @@ export abstract class SigmaScheduler<Config extends object> extends TrainedSched
   protected constructor(spec: ConfigSpec, given: object) {
     super(spec, given);
     this.#sigmas = trainedSigmas(this.alphaBar);
-    // Pure noise has an infinite sigma. This one is large, but finite.
+    // Pure noise has an infinite sigma; it is replaced by a large finite one.
     if (this.settings.rescale_betas_zero_snr)
       this.#sigmas[this.#sigmas.length - 1] = Math.sqrt((1 - 2 ** -24) / 2 ** -24);
   }
 
-  /** The network is shown x scaled, in training as in sampling: that is the variance-preserving process again. */
+  /** The network's input is scaled in training, too, which gives the variance-preserving process. */
   override get training(): TrainingRule {
     const at = (t: number) => {
       const level = this.levelAt(t);
@@ -107,8 +107,8 @@ export abstract class SigmaScheduler<Config extends object> extends TrainedSched
   }
 
   /**
-   * The plan of a method in these coordinates: `sigmas` is the noise level before each step and after the last,
-   * `callSigmas` that of x before each call where a step makes several, `update` the method.
+   * The plan of a method in these coordinates: `sigmas` is the noise level before each step and after the last;
+   * `callSigmas` is that of x before each call, if steps make several calls; `update` is the method.
    */
   protected sigmaPlan({ callSigmas, ...parts }: SigmaPlanParts): Plan {
     const at = callSigmas ?? parts.sigmas;
@@ -121,7 +121,7 @@ export abstract class SigmaScheduler<Config extends object> extends TrainedSched
   }
 
   /**
-   * Standard deviation of the first x. "leading" does not start at pure noise, and so adds the picture's own variance.
+   * Standard deviation of the first x. "leading" does not start at pure noise and adds the variance of the data.
    */
   #initNoiseSigma(sigmas: readonly number[]): number {
     const max = Math.max(...sigmas);
@@ -139,5 +139,5 @@ function requireFalling(timesteps: readonly number[], T: number): void {
   }
 }
 
-/** The factor from x = x0 + sigma epsilon to the input of the network, which was trained on variance 1. */
+/** The factor from x = x0 + sigma epsilon to the network's input, which has variance 1. */
 const inputScaleOf = (sigma: number): number => 1 / Math.hypot(sigma, 1);

@@ -19,7 +19,7 @@ import { timeShift } from "./time-shift.js";
 import { TrainedScheduler } from "./trained.js";
 import { type TrainingRule, trainingLevel, uniformTimes } from "./training.js";
 
-/** Keys of every exponential integrator here. */
+/** Keys that all exponential integrators share. */
 export const SOLVER_KEYS = [
   ...BETA_KEYS,
   ...THRESHOLDING_KEYS,
@@ -33,7 +33,7 @@ export const SOLVER_KEYS = [
 export const DYNAMIC_SHIFT_KEYS = ["use_dynamic_shifting", "time_shift_type"] as const;
 
 /**
- * A level with lambda = log(alpha / sigma), half its log signal-to-noise ratio: the clock of the exponential
+ * A level with lambda = log(alpha / sigma), half its log signal-to-noise ratio: the time variable of the exponential
  * integrators (Lu et al. 2022).
  */
 export interface SolverLevel extends Level {
@@ -41,8 +41,8 @@ export interface SolverLevel extends Level {
 }
 
 /**
- * A solver of the semi-linear diffusion equation on x = alpha x0 + sigma epsilon. Its noise levels are given by sigma /
- * alpha, or with use_flow_sigmas by sigma = 1 - alpha. What published solvers do differently are methods to override.
+ * A solver of the semi-linear diffusion equation on x = alpha x0 + sigma epsilon. Its noise levels are given as sigma /
+ * alpha, or with use_flow_sigmas as sigma = 1 - alpha. Solvers override the methods in which they differ.
  */
 export abstract class SolverScheduler<Config extends object> extends TrainedScheduler<Config> {
   readonly #sigmas: Float64Array;
@@ -73,23 +73,23 @@ export abstract class SolverScheduler<Config extends object> extends TrainedSche
     return { ...level, lambda: Math.log(level.alpha / level.sigma) };
   }
 
-  /** x0, kept within reach where the config asks for that. */
+  /** x0, limited as the config says. */
   protected x0({ output, x }: { output: tf.Tensor; x: tf.Tensor }, level: Level): Quantity {
     return limited(x0Of(this.settings.prediction_type, this.#meanOf(output, x), x, level), this.settings);
   }
 
-  /** The noise; that of the thresholded x0 where the config asks for that. */
+  /** The noise; with thresholding, the noise that fits the limited x0. */
   protected epsilon(call: { output: tf.Tensor; x: tf.Tensor }, level: Level): Quantity {
     if (this.settings.thresholding) return epsilonBetween(this.x0(call, level), call.x, level);
     return this.unlimitedEpsilon(call, level);
   }
 
-  /** The noise, whatever x0 it implies. */
+  /** The noise without thresholding. */
   protected unlimitedEpsilon({ output, x }: { output: tf.Tensor; x: tf.Tensor }, level: Level): Quantity {
     return epsilonOf(this.settings.prediction_type, this.#meanOf(output, x), x, level);
   }
 
-  /** A learned variance, in the second half of the channels, is of no use to a solver. */
+  /** The output without a learned variance in the second half of its channels, which solvers do not use. */
   #meanOf(output: tf.Tensor, x: tf.Tensor): tf.Tensor {
     return output.shape.at(-1) === x.shape.at(-1) ? output : (output.split(2, -1)[0] as tf.Tensor);
   }
@@ -99,13 +99,14 @@ export abstract class SolverScheduler<Config extends object> extends TrainedSche
     return true;
   }
 
-  /** How timesteps are spread. */
+  /** How timesteps are spaced. */
   protected get timestepSpacing(): TimestepSpacing {
     return this.settings.timestep_spacing;
   }
 
   /**
-   * The last noise level of a plan that does not end at 0; `computed` are the levels before it, unless trained ones.
+   * The last noise level of a plan that does not end at 0. `computed` are the levels before it, if they come from a
+   * formula.
    */
   protected lastSigma(computed: readonly number[] | undefined): number {
     return computed ? computed.at(-1)! : this.leastTrainedSigma;
@@ -151,7 +152,7 @@ export abstract class SolverScheduler<Config extends object> extends TrainedSche
     return { timesteps: [...timesteps], sigmas: [...sigmas, end].map(Math.fround) };
   }
 
-  /** Timestep of a noise level, which a plan cuts off to a whole one; rounded where levels come from Karras or Lu. */
+  /** Timestep of a noise level, which a plan truncates to a whole number; rounded for Karras and Lu levels. */
   protected timestepOf(sigma: number): number {
     const { use_karras_sigmas, use_lu_lambdas } = this.settings;
     const t = this.fractionalTimestepOf(sigma);
@@ -163,7 +164,9 @@ export abstract class SolverScheduler<Config extends object> extends TrainedSche
     return timestepOf(sigma, this.#sigmas);
   }
 
-  /** n timesteps whose last step ends beyond them: the linspace and leading spacings are of n + 1. */
+  /**
+   * n timesteps, from spacings of n + 1 timesteps ("linspace", "leading") without the last, where the last step ends.
+   */
   #spacedTimesteps(n: number): number[] {
     const { num_train_timesteps: T, steps_offset } = this.settings;
     const noisiest = this.noisiestTimestep();
@@ -204,8 +207,8 @@ export abstract class SolverScheduler<Config extends object> extends TrainedSche
 }
 
 /**
- * n + 1 numbers from 1 to 1 / T. Summed up as published: timesteps are cut off after these, and the last bit decides
- * between two of them.
+ * n + 1 numbers from 1 to 1 / T. They are summed up as published, because timesteps are truncated afterwards and the
+ * last bit can change the result.
  */
 export function fallToLastTimestep(n: number, T: number): number[] {
   return Array.from({ length: n + 1 }, (_, i) => (i === n ? 1 / T : 1 + i * ((1 / T - 1) / n)));

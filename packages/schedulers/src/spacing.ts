@@ -1,14 +1,14 @@
 import { SchedulerConfigError } from "./errors.js";
 import type { PlanRequest } from "./scheduler.js";
 
-/** How {@link spacedTimesteps} spreads steps over the trained timesteps. */
+/** How {@link spacedTimesteps} distributes the steps over the trained timesteps. */
 export type TimestepSpacing = "leading" | "trailing" | "linspace";
 
 /**
  * Which of the T trained timesteps to visit in n steps, from the noisiest (Lin et al. 2024, table 2): "leading" counts
  * whole strides from 0 and adds `offset`, "trailing" counts them back from T, "linspace" spreads them from T - 1 to 0.
  *
- * @param round makes whole timesteps of those that "linspace" spreads
+ * @param round rounds the timesteps of "linspace"
  */
 export function spacedTimesteps(
   spacing: TimestepSpacing,
@@ -27,22 +27,22 @@ export function spacedTimesteps(
       return range.map((i) => (n === 1 ? 0 : round(((n - 1 - i) * (T - 1)) / (n - 1))));
     default:
       throw new SchedulerConfigError(
-        `timestep_spacing ${JSON.stringify(spacing)} is not known; known: leading, trailing, linspace.`,
+        `timestep_spacing ${JSON.stringify(spacing)} is unknown; it must be one of leading, trailing, linspace.`,
       );
   }
 }
 
-/** Throws RangeError unless n steps can be spread over T trained timesteps. */
+/** @throws RangeError unless n is a whole number from 1 to T */
 export function requireStepCount(n: unknown, T: number): asserts n is number {
   if (typeof n !== "number" || !Number.isInteger(n) || n < 1 || n > T) {
     throw new RangeError(
       `plan(${JSON.stringify(n) ?? "undefined"}): the number of steps must be a whole number from 1 to ${T}, the number of training timesteps. ` +
-        "Fewer steps draw faster, more draw finer; 20 to 50 are usual.",
+        "Fewer steps are faster, more steps are more accurate; 20 to 50 are usual.",
     );
   }
 }
 
-/** Throws RangeError unless the timesteps fall and lie in 0 to T - 1. */
+/** @throws RangeError unless the timesteps are whole numbers from T - 1 to 0, in descending order */
 export function requireTimesteps(timesteps: readonly number[], T: number): void {
   const bad = timesteps.findIndex(
     (t, i) => !Number.isInteger(t) || t < 0 || t >= T || (i > 0 && t >= timesteps[i - 1]!),
@@ -55,7 +55,7 @@ export function requireTimesteps(timesteps: readonly number[], T: number): void 
   }
 }
 
-/** Throws RangeError where steps_offset moves the timesteps that a spacing picked beyond the trained ones. */
+/** @throws RangeError if steps_offset moves the spaced timesteps beyond the trained ones */
 export function requireWithin(spaced: readonly number[], T: number, offset: number): void {
   if (spaced[0]! > T - 1) {
     throw new RangeError(
@@ -71,7 +71,10 @@ export function roundHalfEven(x: number): number {
   return Math.abs(x % 1) === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;
 }
 
-/** A request with exactly one of what it may name, or RangeError. */
+/**
+ * Checks that a request has exactly one of the allowed entries.
+ * @throws RangeError otherwise
+ */
 export function requireRequest(
   request: PlanRequest,
   ...allowed: readonly ("steps" | "timesteps" | "sigmas")[]
@@ -81,8 +84,8 @@ export function requireRequest(
   const known: readonly string[] = ["steps", "timesteps", "sigmas"];
   if (named.length === 1 && known.includes(named[0]!) && !allowed.includes(named[0]!)) {
     throw new RangeError(
-      `plan: this sampler cannot be given ${named[0]}, only ${allowed.join(" or ")}. ` +
-        `Give ${allowed.length === 1 ? "that" : "one of them"}, or take another sampler, such as EulerDiscreteScheduler.`,
+      `plan: this sampler does not take ${named[0]}, only ${allowed.join(" or ")}. ` +
+        `Give ${allowed.length === 1 ? "that" : "one of them"}, or use another sampler, such as EulerDiscreteScheduler.`,
     );
   }
   if (named.length !== 1 || !allowed.includes(named[0]!)) {
@@ -101,8 +104,8 @@ interface Request {
 }
 
 /**
- * Throws RangeError unless the noise levels are finite, fall, and stay above 0 until the last, which may be as high as
- * the one before.
+ * @throws RangeError unless the noise levels are finite, descending, and above 0 except for the last, which may equal
+ * the one before it
  */
 export function requireSigmas(sigmas: readonly number[]): void {
   const last = sigmas.length - 1;
@@ -117,7 +120,7 @@ export function requireSigmas(sigmas: readonly number[]): void {
   if (sigmas.length < 2 || bad >= 0) {
     throw new RangeError(
       `plan({ sigmas }): ${bad < 0 ? `${sigmas.length} noise levels are too few` : `entry ${bad} is ${sigmas[bad]}`}; ` +
-        "give two or more that fall, the last usually 0.",
+        "give two or more in descending order, the last usually 0.",
     );
   }
 }

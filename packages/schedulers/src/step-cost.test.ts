@@ -7,12 +7,12 @@ import type { StepOptions } from "./scheduler.js";
 
 beforeAll(() => tf.setBackend("cpu"));
 
-/** Kernels that hand on the same numbers under another name or shape, and touch none of them. */
+/** Kernels that return the same data with another name or shape, at no cost. */
 const FREE = ["Identity", "Reshape"];
 
 /**
- * What a step in the middle of a plan does to tensors of x's size; the network's output and the noise are there
- * already.
+ * The passes over tensors of x's size that a step in the middle of a plan makes, without the network and the drawing of
+ * noise.
  */
 async function costOf(name: string, config: object, options?: StepOptions) {
   const plan = schedulerFromConfig({ _class_name: `${name}Scheduler`, ...config }).plan(10);
@@ -31,8 +31,8 @@ async function costOf(name: string, config: object, options?: StepOptions) {
   return { kernels: work.length, passes: touched / 3 };
 }
 
-// A pass over x is what adding two tensors of its size takes: two are read and one is written. Multiplying by a number
-// takes two thirds.
+// Adding two tensors of x's size is one pass: two tensors are read and one is written. Multiplying by a number is two
+// thirds of a pass.
 describe("the arithmetic of a step, without the network and the drawing of noise", () => {
   const unclipped = { clip_sample: false };
   const first = { solver_order: 1 };
@@ -51,7 +51,7 @@ describe("the arithmetic of a step, without the network and the drawing of noise
     ["TCD", {}, { eta: 0 }],
   ] as [string, object, StepOptions?][])("%s %j: less than 3 passes over x", async (name, config, ...[options]) => {
     const { kernels, passes } = await costOf(name, config, options);
-    expect(passes).toBeGreaterThan(1); // It counts.
+    expect(passes).toBeGreaterThan(1); // The counter works.
     expect(passes).toBeLessThan(3);
     expect(kernels).toBeLessThanOrEqual(3);
   });
@@ -65,7 +65,7 @@ describe("the arithmetic of a step, without the network and the drawing of noise
     ["TCD", {}],
     ["FlowMatchEulerDiscrete", { stochastic_sampling: true }],
   ] as [string, object, StepOptions?][])(
-    "%s %j %j: with noise, its weight and its addition more",
+    "%s %j %j: with noise, its multiplication and addition are added",
     async (name, config, ...[options]) => {
       const { kernels, passes } = await costOf(name, config, options);
       expect(passes).toBeLessThan(3 + 5 / 3);
@@ -73,9 +73,9 @@ describe("the arithmetic of a step, without the network and the drawing of noise
     },
   );
 
-  it("grows by one weighted addition for each output that a multi-step method remembers", async () => {
+  it("grows by one weighted addition for each earlier output of a multi-step method", async () => {
     const kernelsOf = async (config: object) => (await costOf("DPMSolverMultistep", config)).kernels;
-    // Resumed, it remembers none: what is left is to compute x0, which will be remembered, and the first order from it.
+    // A resumed run has no earlier outputs: it computes x0, which is kept, and a first-order step from it.
     expect(await kernelsOf({ solver_order: 2 })).toBe(3 + 3);
   });
 });
@@ -90,7 +90,7 @@ describe("combine", () => {
     expect(kernels.filter(({ name }) => !FREE.includes(name)).map(({ name }) => name)).toEqual(["Multiply"]);
   });
 
-  it("takes tensors as weights, of sums too", () => {
+  it("takes tensors as weights, also of sums", () => {
     const got = tf.tidy(() => {
       const [mask, x] = [tf.tensor([1, 0]), tf.tensor([5, 7])];
       return numbers(combine([2, sum([mask, sum([3, x], [1, mask])])], [1, x]));
@@ -98,7 +98,7 @@ describe("combine", () => {
     expect(got).toEqual([37, 7]); // 2 mask (3 x + mask) + x
   });
 
-  it("leaves out terms of weight 0, even infinite ones, and is 0 without other terms", () => {
+  it("leaves out terms of weight 0, even infinite ones, and is 0 if no other terms remain", () => {
     tf.tidy(() => {
       const [x, bad] = [tf.tensor([1]), tf.tensor([Infinity])];
       expect(numbers(combine([1, x], [0, bad], [0, sum([Infinity, bad])]))).toEqual([1]);
@@ -106,7 +106,7 @@ describe("combine", () => {
     });
   });
 
-  it("gives a new tensor, also for one term of weight 1, and leaves no other", () => {
+  it("returns a new tensor, even for one term of weight 1, and leaves no other", () => {
     const x = tf.tensor([1]);
     const before = tf.memory().numTensors;
     const copy = combine([1, sum([1, x])]);

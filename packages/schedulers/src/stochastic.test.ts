@@ -9,15 +9,15 @@ import { useWasm } from "./testing/wasm.js";
 
 beforeAll(useWasm);
 
-/** Two bells of different weight: mean -0.05, variance 0.09 + 0.1875. */
+/** Two Gaussians of different weight: mean -0.05, variance 0.09 + 0.1875. */
 const DATA = { means: [[0.7], [-0.3]], deviation: 0.3, weights: [0.25, 0.75] };
 const MEAN = -0.05;
 const VARIANCE = 0.3 ** 2 + 0.25 * 0.75;
 
 /**
- * Of n samples the mean is within z deviation / sqrt(n) of its expectation, and the variance within z sqrt((m4 -
- * variance^2) / n), with a probability of 99.99 % (z = 3.89). The steps are so many that their own error is less than
- * half of that.
+ * With a probability of 99.99 % (z = 3.89), the mean of n samples is within z deviation / sqrt(n) of its expectation,
+ * and the variance within z sqrt((m4 - variance^2) / n). There are enough steps to keep the sampler's error below half
+ * of that.
  */
 const Z = 3.89;
 const N = 6000;
@@ -30,7 +30,7 @@ function expectMoments(values: readonly number[]): void {
 }
 
 describe("stochastic samplers draw the data's mean and variance, within the 99.99 % interval of 6,000 samples", () => {
-  /** Evenly in log sigma, and then to the end. */
+  /** Evenly spaced in log sigma, and then to the end. */
   const from20 = (n: number, end: number) => ({
     sigmas: [...Array.from({ length: n }, (_, i) => 20 * (0.02 / 20) ** (i / (n - 1))), end],
   });
@@ -42,8 +42,8 @@ describe("stochastic samplers draw the data's mean and variance, within the 99.9
     ["KDPM2AncestralDiscrete", {}, from20(60, 0)],
     ["DPMSolverSDE", {}, from20(60, 0)],
     ["DPMSolverMultistep", { algorithm_type: "sde-dpmsolver++" }, from20(60, 0)],
-    // A block's last step draws noise anew and forgets what its first one drew: as published, and of a larger error
-    // than 2M's.
+    // As published, a block's last step draws new noise and discards that of its first step, so its error is larger
+    // than that of 2M.
     ["DPMSolverSinglestep", { algorithm_type: "sde-dpmsolver++" }, from20(400, 0)],
     ["SASolver", {}, from20(60, 0.01)],
     ["ScoreSdeVp", {}, 500],
@@ -57,7 +57,7 @@ describe("stochastic samplers draw the data's mean and variance, within the 99.9
     expectMoments(values);
   });
 
-  it("DPMSolverSDE on a Brownian path: too, and with other steps nearly the same samples", () => {
+  it("DPMSolverSDE on a Brownian path also does, and gives nearly the same samples with other steps", () => {
     const run = (steps: number) =>
       tf.tidy(() => {
         const plan = schedulerFromConfig({ _class_name: "DPMSolverSDEScheduler", use_karras_sigmas: true }).plan(steps);

@@ -2,9 +2,10 @@ import type { Settings } from "./config.js";
 import { SchedulerConfigError } from "./errors.js";
 
 /**
- * Moves flow noise levels up, since a larger picture hides less under the same noise (Esser et al. 2024, eq. 23):
- * s -> shift s / (1 + (shift - 1) s). With use_dynamic_shifting the shift comes with the plan: e^mu, or mu itself
- * if time_shift_type is "linear". With shift_terminal the levels are stretched to end there.
+ * Moves flow noise levels up, because the same noise hides less of a larger picture (Esser et al. 2024, eq. 23): s ->
+ * shift s / (1 + (shift - 1) s). With use_dynamic_shifting the shift is given with the plan: e^mu, or mu itself if
+ * time_shift_type is "linear". With shift_terminal the levels are stretched to end at that value.
+ * @throws RangeError if mu is missing, or is given without use_dynamic_shifting
  */
 export function timeShift(sigmas: readonly number[], settings: Settings, shift: number, mu?: number): number[] {
   const { use_dynamic_shifting, time_shift_type, shift_terminal } = settings;
@@ -22,6 +23,6 @@ export function timeShift(sigmas: readonly number[], settings: Settings, shift: 
   const shifted = sigmas.map((s) => (factor * s) / (1 + (factor - 1) * s));
   if (!shift_terminal) return shifted;
   const stretch = (1 - shifted.at(-1)!) / (1 - shift_terminal);
-  if (stretch === 0) return shifted; // A single step: its one level is pure noise, and stays that.
+  if (stretch === 0) return shifted; // The only level of a single step is pure noise and stays unchanged.
   return shifted.map((s) => 1 - (1 - s) / stretch);
 }

@@ -15,7 +15,7 @@ export abstract class TrainedScheduler<Config extends object> extends BaseSchedu
     this.alphaBar = alphaBars(this.settings.rescale_betas_zero_snr ? rescaleZeroTerminalSnr(trained) : trained);
   }
 
-  /** Whole timesteps; the sampler shows the network x as it is. */
+  /** Whole timesteps; the network's input is x itself. */
   get training(): TrainingRule {
     return variancePreserving(this.settings.prediction_type, this.alphaBar);
   }
@@ -24,13 +24,13 @@ export abstract class TrainedScheduler<Config extends object> extends BaseSchedu
     const alphaBar = this.alphaBar[t];
     if (alphaBar === undefined) {
       throw new RangeError(
-        `Timestep ${t} is none of the trained ones; give whole numbers from 0 to ${this.alphaBar.length - 1}.`,
+        `Timestep ${t} is not a trained timestep; give whole numbers from 0 to ${this.alphaBar.length - 1}.`,
       );
     }
     return levelOf(alphaBar);
   }
 
-  /** The timesteps that a request names or that the config's spacing picks, from the noisiest. */
+  /** The timesteps of a request, or those of the config's spacing, from the noisiest. */
   protected visited(request: PlanRequest): number[] {
     const { num_train_timesteps: T, timestep_spacing, steps_offset } = this.settings;
     const { steps, timesteps } = requireRequest(request, "steps", "timesteps");

@@ -1,7 +1,7 @@
 /**
- * A network learns what its sampler takes its output for. Proved in two ways: what each scheduler asks for equals what
- * diffusers' own functions give; and the network that minimises the loss, which for Gaussian data can be written down,
- * gives the data back when the same scheduler samples with it.
+ * Training and sampling agree. Two tests show it: each scheduler's training input and target equal those of diffusers'
+ * functions; and the minimiser of the loss, which has a closed form for Gaussian data, reproduces the data when the
+ * same scheduler samples with it.
  */
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "@jest/globals";
@@ -25,7 +25,7 @@ interface Row {
   scheduler: string;
   config: Record<string, unknown>;
   at: [timestep: number, sigma: number, input: number[], target: number[]][];
-  /** Steps with which diffusers gave the data back; absent for samplers of distilled networks. */
+  /** Number of steps with which diffusers reproduced the data; absent for samplers of distilled networks. */
   steps?: number;
 }
 
@@ -42,13 +42,13 @@ const nameOf = ({ scheduler, config }: Row) =>
     .flatMap((key) => (key in config ? [`${key} ${String(config[key])}`] : []))
     .join(", ")}`;
 
-/** The scheduler's time of a row: a noise level for EDM and flow matching, else the timestep. */
+/** Whether times are noise levels (EDM, flow matching) and not timesteps. */
 const isLevel = (rule: TrainingRule) => rule.predicts === "preconditioned" || rule.predicts === "flow_prediction";
 
 beforeAll(() => tf.setBackend("cpu"));
 
-describe("What a network is shown, told and asked for", () => {
-  it.each(stored.rows.map((row) => [nameOf(row), row] as const))("equals diffusers': %s", (_, row) => {
+describe("A network's training input, time input and target", () => {
+  it.each(stored.rows.map((row) => [nameOf(row), row] as const))("equal those of diffusers: %s", (_, row) => {
     const scheduler = make(row);
     const [x0, noise] = [tf.tensor2d([stored.x0]), tf.tensor2d([stored.noise])];
     for (const [timestep, sigma, input, target] of row.at) {
@@ -62,7 +62,7 @@ describe("What a network is shown, told and asked for", () => {
     tf.dispose([x0, noise]);
   });
 
-  it("is said of every scheduler, or why not", () => {
+  it("are defined for every scheduler, or an error says why not", () => {
     const without = schedulerNames.filter((name) => {
       try {
         return !make({ scheduler: name, config: {} }).training;
@@ -90,13 +90,13 @@ function minimiser({ input: i, target: t }: TrainingLevel, shown: tf.Tensor): tf
     .add(t.ofX0 * DATA.mean);
 }
 
-/** x after all steps of a plan, with the exact minimiser of the scheduler's own loss as network. */
+/** x after all steps of a plan, with the exact minimiser of the scheduler's loss as the network. */
 function walk(
   { scheduler, steps, rule }: { scheduler: BaseScheduler<object>; steps: number; rule: TrainingRule },
   initial: tf.Tensor1D,
   noise: NoiseSource,
 ): number[] {
-  // The time of what a network is told; plans tell timesteps, also where times are noise levels.
+  // Finds the training time for a plan's timestep; times can be noise levels.
   const T = scheduler.alphaBar.length;
   const timeOf = (told: number) =>
     rule.predicts === "preconditioned" ? Math.exp(4 * told) : rule.predicts === "flow_prediction" ? told / T : told;
@@ -116,8 +116,8 @@ function walk(
 }
 
 /**
- * Mean and deviation of what a scheduler samples, exactly: its steps are linear in all the noise they take, the first
- * and the fresh, so that it is enough to follow a 1 in each of them, one a sample.
+ * The exact mean and deviation of a scheduler's samples. Its steps are linear in all noise (initial and fresh), so it
+ * is enough to run one sample for each noise number, with that number set to 1.
  */
 function sampled(
   scheduler: BaseScheduler<object>,
@@ -136,11 +136,12 @@ function sampled(
 }
 
 describe("The exact minimiser of a scheduler's loss, sampled by that scheduler,", () => {
-  // What is left is the sampler's step size and, where a schedule keeps some signal at its end, its start.
+  // The remaining error comes from the step size and, if the schedule keeps some signal at its noisy end, from the
+  // start.
   const TOLERANCE = { mean: 0.015, deviation: 0.02 };
   const rows = stored.rows.filter(({ steps }) => steps !== undefined);
 
-  it.each(rows.map((row) => [nameOf(row), row] as const))("gives the data back: %s", (_, row) => {
+  it.each(rows.map((row) => [nameOf(row), row] as const))("reproduces the data: %s", (_, row) => {
     const { mean, deviation } = sampled(make(row), row.steps!);
     expect(Math.abs(mean - DATA.mean)).toBeLessThan(TOLERANCE.mean);
     expect(Math.abs(deviation - DATA.deviation)).toBeLessThan(TOLERANCE.deviation);
@@ -154,13 +155,13 @@ describe("The exact minimiser of a scheduler's loss, sampled by that scheduler,"
       config: { use_flow_sigmas: true, prediction_type: "flow_prediction" },
       steps: 100,
     },
-  ])("gives the data back, where diffusers has no function for the target: $scheduler", ({ steps, ...row }) => {
+  ])("reproduces the data where diffusers has no function for the target: $scheduler", ({ steps, ...row }) => {
     const { mean, deviation } = sampled(make(row), steps);
     expect(Math.abs(mean - DATA.mean)).toBeLessThan(TOLERANCE.mean);
     expect(Math.abs(deviation - DATA.deviation)).toBeLessThan(TOLERANCE.deviation);
   });
 
-  it("does not where the network was shown another input, or asked for something else", () => {
+  it("does not reproduce the data if training used another input or another target", () => {
     const euler = make({ scheduler: "EulerDiscreteScheduler", config: {} });
     const unscaled: TrainingRule = {
       ...euler.training,
@@ -181,7 +182,7 @@ describe("The exact minimiser of a scheduler's loss, sampled by that scheduler,"
   });
 });
 
-it("A network for continuous levels is told in training what the sampler tells it", () => {
+it("A network for continuous noise levels gets the same time input in training and in sampling", () => {
   const config = { prediction_type: "v_prediction", timestep_type: "continuous" };
   const scheduler = make({ scheduler: "EulerDiscreteScheduler", config });
   const told = scheduler.training.at(999);
@@ -196,7 +197,7 @@ describe("Times", () => {
   };
   const meanOf = (values: number[]) => values.reduce((sum, x) => sum + x, 0) / values.length;
 
-  it("are whole timesteps, each as likely", () => {
+  it("are whole timesteps, uniformly distributed", () => {
     const counts = new Map<number, number>();
     for (const t of draws(uniformTimesteps(10))) counts.set(t, (counts.get(t) ?? 0) + 1);
     expect([...counts.keys()].sort((a, b) => a - b)).toEqual([...Array(10).keys()]);
@@ -204,7 +205,7 @@ describe("Times", () => {
     for (const count of counts.values()) expect(Math.abs(count - 2000)).toBeLessThan(170);
   });
 
-  it("are uniform, and never 0, where a noise level of 0 would teach nothing", () => {
+  it("are uniform and never 0, because there is nothing to learn at noise level 0", () => {
     const values = draws(uniformTimes(0.2));
     expect(Math.min(...values)).toBeGreaterThan(0.2);
     expect(Math.max(...values)).toBeLessThanOrEqual(1);

@@ -11,44 +11,46 @@ export interface Mixture {
 
 /** What a network learns at one noise level. */
 export interface TrainingLevel {
-  /** What the network is told of the level: the timestep that the sampler tells it, too. */
+  /** The network's time input, the same as in sampling. */
   readonly timestep: number;
-  /** What the network is shown: the noised sample, scaled as the sampler scales it. */
+  /** The network's input: the noisy sample, scaled as in sampling. */
   readonly input: Mixture;
-  /** What the network is asked for: what the sampler takes its output for. */
+  /** The target of the network's output, as the sampler interprets it. */
   readonly target: Mixture;
   /** Weight of the squared error. */
   readonly weight: number;
 }
 
 /**
- * How a network is trained for a sampler. Times are the scheduler's own: timesteps, noise levels or shares of the way.
+ * How a network is trained for a sampler. Times are those of the scheduler: timesteps, noise levels or numbers from 0
+ * to 1.
  */
 export interface TrainingRule {
-  /** What the output means: one of the four predictions, EDM's preconditioned output, or the score. */
+  /** The meaning of the output: one of the four prediction types, EDM's preconditioned output, or the score. */
   readonly predicts: PredictionType | "preconditioned" | "score";
-  /** Draws one time, as the method's paper does. */
+  /** Draws one time, with the distribution of the method's paper. */
   drawTime(random: RandomNumbers): number;
-  /** What is learnt at a time. */
+  /** What the network learns at a time. */
   at(time: number): TrainingLevel;
 }
 
-/** A batch to learn from. */
+/** A batch to train on. */
 export interface TrainingExample {
-  /** What the network is shown, [B, ...]. */
+  /** The network's input, [B, ...]. */
   readonly input: tf.Tensor;
-  /** What it is told, one number a sample. */
+  /** The network's time input, one number for each sample. */
   readonly timesteps: number[];
-  /** What it is asked for, [B, ...]. */
+  /** The target, [B, ...]. */
   readonly target: tf.Tensor;
   /** Weight of each sample's squared error. */
   readonly weights: number[];
 }
 
 /**
- * A batch for training at given times, one a sample. x0 and noise [B, ...]; borrowed. The caller owns both tensors.
+ * A batch for training, with one time for each sample. x0 and noise [B, ...] are borrowed. The caller owns both
+ * tensors.
  *
- * @throws RangeError if x0 and noise differ in shape, or there is not one time for each sample
+ * @throws RangeError if x0 and noise differ in shape, or if the number of times is not that of the samples
  */
 export function trainingExample(
   rule: TrainingRule,
@@ -72,14 +74,14 @@ export function trainingExample(
   };
 }
 
-/** A target that is the noise or the clean sample itself is not computed. */
+/** Copies the noise or the clean sample, instead of computing a sum, if the target is one of them. */
 function mix(mixtures: readonly Mixture[], x0: tf.Tensor, noise: tf.Tensor): tf.Tensor {
   if (mixtures.every(({ ofX0, ofNoise }) => ofX0 === 0 && ofNoise === 1)) return noise.clone();
   if (mixtures.every(({ ofX0, ofNoise }) => ofX0 === 1 && ofNoise === 0)) return x0.clone();
   return mixPerSample([x0, mixtures.map(({ ofX0 }) => ofX0)], [noise, mixtures.map(({ ofNoise }) => ofNoise)]);
 }
 
-/** What a perfect network of each kind gives for x = alpha x0 + sigma noise. */
+/** The target of each prediction type for x = alpha x0 + sigma noise. */
 const TARGETS: Record<PredictionType, (level: Level) => Mixture> = {
   epsilon: () => ({ ofX0: 0, ofNoise: 1 }),
   sample: () => ({ ofX0: 1, ofNoise: 0 }),
@@ -90,13 +92,13 @@ const TARGETS: Record<PredictionType, (level: Level) => Mixture> = {
   flow_prediction: () => ({ ofX0: -1, ofNoise: 1 }),
 };
 
-/** The regression at a level: the input is `scale` times the noised sample, and all levels weigh the same. */
+/** The regression at a level: the input is `scale` times the noisy sample, and all levels have the same weight. */
 export function trainingLevel(type: PredictionType, level: Level, timestep: number, scale = 1): TrainingLevel {
   const input = { ofX0: scale * level.alpha, ofNoise: scale * level.sigma };
   return { timestep, input, target: TARGETS[type](level), weight: 1 };
 }
 
-/** Training on whole timesteps of a variance-preserving process, each as likely (Ho et al. 2020, algorithm 1). */
+/** Training on uniformly distributed timesteps of a variance-preserving process (Ho et al. 2020, algorithm 1). */
 export function variancePreserving(predicts: PredictionType, alphaBar: ArrayLike<number>): TrainingRule {
   return {
     predicts,
@@ -107,7 +109,8 @@ export function variancePreserving(predicts: PredictionType, alphaBar: ArrayLike
 
 /**
  * The regression of Karras et al. 2022 (eq. 8): the target (x0 - c_skip x) / c_out has variance 1 at each level if the
- * data's deviation is sigmaData, and with lambda = 1 / c_out^2 all levels weigh the same. `sign` is that of c_out.
+ * data's deviation is sigmaData, and with lambda = 1 / c_out^2 all levels have the same weight. `sign` is that of
+ * c_out.
  */
 export function edmLevel(sigma: number, sigmaData: number, sign: 1 | -1 = 1): TrainingLevel {
   const n = Math.hypot(sigma, sigmaData);
@@ -119,16 +122,16 @@ export function edmLevel(sigma: number, sigmaData: number, sign: 1 | -1 = 1): Tr
   };
 }
 
-/** How times are drawn: one number from a source of random numbers. */
+/** A distribution of times: draws one time from a source of random numbers. */
 export type TimeDistribution = (random: RandomNumbers) => number;
 
-/** Whole timesteps 0 to T - 1, each as likely (Ho et al. 2020, algorithm 1). */
+/** Whole timesteps, uniform from 0 to T - 1 (Ho et al. 2020, algorithm 1). */
 export const uniformTimesteps =
   (T: number): TimeDistribution =>
   (random) =>
     random.integer(T);
 
-/** Times from `least` to 1, each as likely (Song et al. 2021b, eq. 7; Lipman et al. 2023, eq. 9). */
+/** Times, uniform from `least` to 1 (Song et al. 2021b, eq. 7; Lipman et al. 2023, eq. 9). */
 export const uniformTimes =
   (least = 0): TimeDistribution =>
   (random) =>
@@ -140,13 +143,13 @@ export const logNormalSigmas =
   (random) =>
     Math.exp(mean + deviation * normal(random));
 
-/** Times in (0, 1) whose logit is normal: most in the middle (Esser et al. 2024, eq. 19). */
+/** Times in (0, 1) whose logit is normal; the middle is the most likely (Esser et al. 2024, eq. 19). */
 export const logitNormalTimes =
   (mean = 0, deviation = 1): TimeDistribution =>
   (random) =>
     1 / (1 + Math.exp(-(mean + deviation * normal(random))));
 
-/** Times of another distribution moved towards noise, as large pictures need it (Esser et al. 2024, eq. 23). */
+/** Times of another distribution, shifted towards noise for large pictures (Esser et al. 2024, eq. 23). */
 export const shiftedTimes =
   (shift: number, times: TimeDistribution = uniformTimes()): TimeDistribution =>
   (random) => {

@@ -24,7 +24,7 @@ function countDraws(scheduler: Scheduler): number {
   return draws;
 }
 
-describe("What a method states of itself", () => {
+describe("The traits of a method", () => {
   const variants = [
     ...schedulerNames.map((_class_name) => ({ _class_name })),
     { _class_name: "DPMSolverMultistepScheduler", algorithm_type: "sde-dpmsolver++" },
@@ -33,16 +33,16 @@ describe("What a method states of itself", () => {
     { _class_name: "FlowMatchEulerDiscreteScheduler", stochastic_sampling: true },
   ];
 
-  it.each(variants)("is true of whether its steps draw noise: %j", (config) => {
+  it.each(variants)("say correctly whether its steps draw noise: %j", (config) => {
     const scheduler = schedulerFromConfig(config);
     expect(countDraws(scheduler) > 0).toBe(scheduler.traits!.stochastic);
   });
 
-  it.each(schedulerNames)("is the same for the class %s and for its scheduler of the default config", (name) => {
+  it.each(schedulerNames)("are the same for the class %s and its scheduler with the default config", (name) => {
     expect(schedulerFromConfig({ _class_name: name }).traits).toEqual(schedulerClasses[name]!.traits);
   });
 
-  it("is that it draws from noise by a network told a trained timestep, unless it says otherwise", () => {
+  it("are, by default, those of a deterministic method for networks with trained timesteps", () => {
     expect(schedulerFromConfig({ _class_name: "DDIMScheduler" }).traits).toEqual(DEFAULT_TRAITS);
     expect(schedulerClasses["DDIMInverseScheduler"]!.traits!.notFromNoise).toBe("goes from pictures to noise");
   });
@@ -86,11 +86,11 @@ describe("The calls of a plan that begin a step", () => {
   });
 
   it.each([[[]], [[1, 2]], [[0, 2, 2]], [[0, 4]], [[0, 1.5]]])(
-    "must rise from 0 within the calls: not %j",
+    "must ascend from 0 within the calls: not %j",
     (starts) => {
       const parts = { timesteps: [3, 2, 1, 0], sigmas: [3, 2, 1, 0.5, 0], level: () => ({ alpha: 1, sigma: 1 }) };
       const make = (stepStarts: number[]) => makePlan({ ...parts, stepStarts, update: ({ x }) => ({ x }) });
-      expect(() => make(starts)).toThrow(/stepStarts .* rise from 0 and stay below 4/);
+      expect(() => make(starts)).toThrow(/stepStarts .* start with 0 and stay below 4/);
     },
   );
 });

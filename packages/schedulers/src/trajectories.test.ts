@@ -17,7 +17,7 @@ describe.each(fixtureNames().filter((name) => schedulerNames.includes(name)))("%
   const { cases, shape, default_config } = readTrajectories(name);
 
   it("has its defaults", () => {
-    // JSON has no infinity: null means the same here.
+    // JSON has no infinity; null means the same here.
     const want = Object.entries(default_config).map(([key, value]) => [
       key,
       value === "-inf" || value === -Infinity ? null : value,
@@ -36,7 +36,7 @@ describe.each(fixtureNames().filter((name) => schedulerNames.includes(name)))("%
     const plan = planOf(name, run);
     const want = callTimesteps(run);
     expect(plan.timesteps.length).toBe(want.length);
-    // Fractions come from float32 logarithms, which differ in the last place between libraries.
+    // Fractional timesteps come from float32 logarithms, which differ in the last place between libraries.
     plan.timesteps.forEach((t, i) =>
       expect(Math.abs(t - want[i]!)).toBeLessThanOrEqual(Number.isInteger(want[i]) ? 0 : 1e-4),
     );
@@ -46,7 +46,7 @@ describe.each(fixtureNames().filter((name) => schedulerNames.includes(name)))("%
     if (run.sigmas) expect(plan.sigmas.length).toBe(run.sigmas.length);
     expect(Math.abs(plan.initNoiseSigma - run.init_noise_sigma)).toBeLessThanOrEqual(1e-6 * run.init_noise_sigma);
 
-    // The fixtures' own rule: 1e-5, or ten times PyTorch's distance from float64 where that is larger.
+    // The tolerance of the fixtures: 1e-5, or ten times PyTorch's distance from float64 if that is larger.
     const tolerance = Math.max(1e-5, 10 * run.noise_floor_relrms);
     expect(Math.max(...trajectoryErrors(plan, run, shape))).toBeLessThan(tolerance);
 
@@ -55,7 +55,7 @@ describe.each(fixtureNames().filter((name) => schedulerNames.includes(name)))("%
     const batched = [timesteps.length, ...shape.slice(1)];
     const inputs = [fromTorch(x0, batched), fromTorch(noise, batched)] as const;
     if (name === "SASolverScheduler") {
-      // It looks alphaBar up at the rounded timestep, and not at the plan's own level.
+      // diffusers looks alphaBar up at the rounded timestep, not at the plan's level.
       const noised = schedulerFromConfig({ ...run.config, _class_name: name }).addNoise(...inputs, timesteps);
       expect(relativeRms(noised, fromTorch(out, batched))).toBeLessThan(1e-6);
       return;

@@ -10,7 +10,7 @@ interface UnusualConfigs {
   cases: (Trajectory & { scheduler: string })[];
 }
 
-/** Found by comparing 1,500 random configs with diffusers (how: the file's head). */
+/** Found by comparing 1,500 random configs with diffusers; the head of the file says how. */
 const { shape, cases } = JSON.parse(
   readFileSync(new URL("../fixtures/unusual-configs.json", import.meta.url), "utf8"),
 ) as UnusualConfigs;

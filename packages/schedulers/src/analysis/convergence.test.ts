@@ -39,33 +39,33 @@ describe("mixtureDenoiser", () => {
 });
 
 describe("exactFlow", () => {
-  it("is the closed form where the data are one Gaussian: y - mean shrinks as the deviation of y does", () => {
+  it("is the closed form if the data are one Gaussian: y - mean shrinks like the deviation of y", () => {
     const data = { means: [[0.7, -2]], deviation: 0.5 };
     const scale = Math.hypot(0.5, 0.3) / Math.hypot(0.5, 40);
     const [a, b] = exactFlow(data, [30, -11], 40, 0.3) as [number, number];
     expect(Math.abs(a - (0.7 + (30 - 0.7) * scale))).toBeLessThan(1e-8);
     expect(Math.abs(b - (-2 + (-11 + 2) * scale))).toBeLessThan(1e-8);
-    // To a clean sample: 0.5 for the deviation at its end, up to the square of the thousandth where it stops.
+    // To a clean sample the deviation is 0.5, up to the square of the thousandth at which the integration stops.
     expect(
       Math.abs(exactFlow(data, [30, -11], 40, 0)[0]! - (0.7 + ((30 - 0.7) * 0.5) / Math.hypot(0.5, 40))),
     ).toBeLessThan(1e-6);
   });
 
-  it("refuses levels that do not fall, and pure noise", () => {
+  it("refuses levels that are not descending, and pure noise", () => {
     const words =
-      "exactFlow: from Infinity to 0; give two noise levels, sigma / alpha, that fall, the first finite, the second from 0.";
+      "exactFlow: from Infinity to 0; give two noise levels, sigma / alpha, in descending order: the first finite, the second 0 or more.";
     expect(() => exactFlow(SMOOTH, [1, 1], Infinity, 0)).toThrow(words);
     expect(() => exactFlow(SMOOTH, [1, 1], 1, 2)).toThrow(RangeError);
   });
 
-  it("takes two steps as one: by way of a level between is the same", () => {
+  it("gives the same result in one step and in two steps by an intermediate level", () => {
     const halfway = exactFlow(SMOOTH, [20, -3], 60, 1.3);
     const [straight, bent] = [exactFlow(SMOOTH, [20, -3], 60, 0.1), exactFlow(SMOOTH, halfway, 1.3, 0.1)];
     straight.forEach((value, d) => expect(Math.abs(value - bent[d]!)).toBeLessThan(1e-8));
   });
 });
 
-/** Slope of log error over the steps given. */
+/** The order measured over the given numbers of steps. */
 function measuredOrder(
   scheduler: Scheduler,
   steps: [number, number],
@@ -79,10 +79,10 @@ function measuredOrder(
 }
 
 /**
- * From 36 to 72 steps, evenly in log sigma from 80, where nothing of the data shows (a multi-step method begins with a
- * step of order 1, which costs the third order where it shows), to 0.2, before which most has happened. Errors at 72
- * steps are 1e-2 to 2e-6, float32's rounding 3e-7. The slope's own error is of the size of a step, ln(400) / 72 = 0.08,
- * times the order: 0.1 times is allowed.
+ * From 36 to 72 steps, evenly in log sigma from 80 to 0.2. At sigma 80 the data are invisible, so that the first step
+ * of a multi-step method, which has order 1, does not lower the order. Below 0.2 little changes. Errors at 72 steps are
+ * 1e-2 to 2e-6; float32 rounding is 3e-7. The slope's relative error is about one step, ln(400) / 72 = 0.08; 0.1 is
+ * allowed.
  */
 describe("order of convergence to the exact flow", () => {
   const sigmas = (n: number) => ({ sigmas: Array.from({ length: n + 1 }, (_, i) => 80 * (0.2 / 80) ** (i / n)) });
@@ -177,7 +177,7 @@ describe("the weights of an exponential step", () => {
       integral((u) => (kernel(u) * u ** 2) / (2 * h ** 2), h),
       11,
     );
-    // The published weight differs in one of the four.
+    // The published weight differs for one of the four.
     expect(step.ofCurvaturePublished === step.ofCurvature).toBe(name !== "sde-dpmsolver++");
   });
 });

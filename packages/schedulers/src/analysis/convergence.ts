@@ -14,10 +14,10 @@ export type Measurement = {
 };
 
 /**
- * Runs a plan with the exact denoiser of a mixture in place of a network, from its first x to its last.
+ * Runs all steps of a plan with the exact denoiser of a mixture in place of a network.
  *
  * @param x the first x, [B, D], at the plan's first noise level; borrowed
- * @param predicts what the scheduler expects of its network
+ * @param predicts the prediction type that the scheduler expects of its network
  * @returns the last x, owned by the caller
  */
 export function sampleMixture(
@@ -42,12 +42,13 @@ export function sampleMixture(
 }
 
 /**
- * How a deterministic sampler's error falls as steps grow, on a mixture: against its exact probability flow.
+ * Measures how a deterministic sampler's error falls with the number of steps, against the exact probability flow of a
+ * mixture.
  *
  * @param noise standard normal numbers, [B, D], scaled to each plan's first noise level; borrowed
- * @param options.steps how many steps to try
- * @param options.planOf how to plan them; `scheduler.plan(n)` unless given
- * @param options.predicts what the scheduler expects of its network
+ * @param options.steps the numbers of steps to try
+ * @param options.planOf makes the plan of n steps; default `scheduler.plan(n)`
+ * @param options.predicts the prediction type that the scheduler expects of its network
  */
 export function measureConvergence(
   scheduler: Scheduler,
@@ -67,14 +68,16 @@ export function measureConvergence(
   });
 }
 
-/** Where the exact flow takes normal numbers from one level to a level with that sigma / alpha, in x / alpha. */
+/**
+ * The exact results: normal numbers at the level `first`, moved along the flow to sigma / alpha = `end`, as x / alpha.
+ */
 function exactEnds(first: Level, end: number, mixture: GaussianMixture, noise: tf.Tensor2D): number[][] {
-  // In float32, as the samplers' first x is.
+  // In float32, like the samplers' first x.
   const starts = noise.arraySync().map((row) => row.map((z) => Math.fround(z * first.sigma) / first.alpha));
   return starts.map((y) => exactFlow(mixture, y, first.sigma / first.alpha, end));
 }
 
-/** Root mean square distance between a plan's end and the ends wanted, in x / alpha. */
+/** Root mean square distance between the plan's results and the exact ones, in x / alpha. */
 function errorOf(
   plan: Plan,
   wanted: readonly (readonly number[])[],
@@ -83,7 +86,8 @@ function errorOf(
   predicts: PredictionType,
 ): number {
   const [first, end] = [plan.levels[0]!, plan.sigmas.at(-1)!];
-  // x has alpha 1 all along, or keeps its variance; a plan of flow matching ends at 0, where alpha is 1 for all.
+  // alpha at the end: 1 for variance-exploding plans, and for flow matching, which ends at sigma 0; computed for the
+  // others.
   const alphaAtEnd = first.alpha === 1 ? 1 : 1 / Math.hypot(end, 1);
   const got = tf.tidy(() => {
     const last = sampleMixture(plan, mixture, noise.mul<tf.Tensor2D>(first.sigma), SILENCE, predicts);

@@ -1,19 +1,19 @@
 import * as tf from "@tensorflow/tfjs";
 import type { Level } from "../prediction.js";
 
-/** A mixture of Gaussians with one variance: data whose best denoiser is known in closed form. */
+/** A mixture of Gaussians of equal variance: data whose best denoiser is known in closed form. */
 export interface GaussianMixture {
   /** Means, [K][D]. */
   readonly means: readonly (readonly number[])[];
   /** Standard deviation of each component, in every direction. */
   readonly deviation: number;
-  /** Share of each component, sum 1; even if left out. */
+  /** Weight of each component, with sum 1. Default: equal weights. */
   readonly weights?: readonly number[];
 }
 
 /**
- * The denoiser that no network can beat on this data, E[x0 | x], at a noise level x = alpha x0 + sigma epsilon (Karras
- * et al. 2022, appendix B.3, for points; here each is a Gaussian). Its score is (alpha E[x0 | x] - x) / sigma^2.
+ * The optimal denoiser for these data, E[x0 | x], at a noise level x = alpha x0 + sigma epsilon (Karras et al. 2022,
+ * appendix B.3, for points; here each is a Gaussian). Its score is (alpha E[x0 | x] - x) / sigma^2.
  *
  * @param x [B, D]
  * @returns [B, D], owned by the caller

@@ -1,23 +1,23 @@
 import type { GaussianMixture } from "./mixture.js";
 
 /**
- * Where the probability flow of a mixture takes a point from one noise level to another (Karras et al. 2022, eq. 1), in
- * float64: what every deterministic sampler approximates. In y = x / alpha and l = log(sigma / alpha) it is dy/dl = y -
- * E[x0 | y], which classic Runge-Kutta steps of fourth order solve to 1e-8.
+ * Moves a point along the probability flow of a mixture from one noise level to another (Karras et al. 2022, eq. 1), in
+ * float64. Every deterministic sampler approximates this flow. In y = x / alpha and l = log(sigma / alpha) it is dy/dl
+ * = y - E[x0 | y]; classic fourth-order Runge-Kutta steps solve it to 1e-8.
  *
  * @param y the point, x / alpha
- * @param from sigma / alpha there
+ * @param from sigma / alpha of that point
  * @param to sigma / alpha to end at; 0 for a clean sample
- * @throws RangeError unless the levels are finite and fall; at alpha 0, where a flow-matching plan of its own begins, y
- *   is infinite
+ * @throws RangeError unless the levels are finite and descending. (A flow-matching plan begins at alpha 0, where y is
+ *   infinite.)
  */
 export function exactFlow(mixture: GaussianMixture, y: readonly number[], from: number, to: number): number[] {
   if (!(Number.isFinite(from) && from > to && to >= 0)) {
     throw new RangeError(
-      `exactFlow: from ${from} to ${to}; give two noise levels, sigma / alpha, that fall, the first finite, the second from 0.`,
+      `exactFlow: from ${from} to ${to}; give two noise levels, sigma / alpha, in descending order: the first finite, the second 0 or more.`,
     );
   }
-  // Below a thousandth of the data's deviation, only the rest of the noise is taken away: it is that small.
+  // Below a thousandth of the data's deviation the remaining noise is negligible and is removed in one step.
   const end = Math.max(to, mixture.deviation * 1e-3);
   const steps = Math.ceil(Math.log(from / end) * STEPS_PER_E_FOLD);
   const h = -Math.log(from / end) / steps;
@@ -40,7 +40,7 @@ export function exactFlow(mixture: GaussianMixture, y: readonly number[], from: 
 
 const STEPS_PER_E_FOLD = 40;
 
-/** E[x0 | y] of a mixture at y = x0 + sigma epsilon: what `mixtureDenoiser` computes, in float64. */
+/** E[x0 | y] of a mixture at y = x0 + sigma epsilon: `mixtureDenoiser` in float64. */
 export function posteriorMean(
   { means, deviation, weights }: GaussianMixture,
   y: readonly number[],

@@ -25,8 +25,8 @@ const DEFAULTS = { num_train_timesteps: 40, sigma_min: 0.002, sigma_max: 80 } as
 export type CMStochasticIterativeConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**
- * Multi-step consistency sampling (Song et al. 2023, algorithm 1): the network jumps to the clean sample; noise is
- * added to go on from a lower level. `plan({ timesteps })` takes numbers of the config's own T levels, T - 1 being the
+ * Multi-step consistency sampling (Song et al. 2023, algorithm 1): the network predicts the clean sample, and noise is
+ * added to continue from a lower level. `plan({ timesteps })` takes indices of the config's T levels; T - 1 is the
  * noisiest.
  */
 export class CMStochasticIterativeScheduler extends BaseScheduler<CMStochasticIterativeConfig> {
@@ -41,11 +41,11 @@ export class CMStochasticIterativeScheduler extends BaseScheduler<CMStochasticIt
     this.alphaBar = Float64Array.from(this.#sigmas, (sigma) => 1 / (1 + sigma ** 2));
   }
 
-  /** No regression on noised samples gives a network that jumps. */
+  /** Consistency models are distilled; no regression on noisy samples trains them. */
   get training(): TrainingRule {
     throw new SchedulerConfigError(
-      "CMStochasticIterativeScheduler: its networks are distilled, not trained on noised samples. " +
-        "Train one with EDMEulerScheduler, and distil that.",
+      "CMStochasticIterativeScheduler: its networks are distilled, not trained on noisy samples. " +
+        "Train one with EDMEulerScheduler, and distil it.",
     );
   }
 
@@ -58,8 +58,8 @@ export class CMStochasticIterativeScheduler extends BaseScheduler<CMStochasticIt
     const { steps, timesteps: named } = requireRequest(request, "steps", "timesteps");
     if (named) requireTimesteps(named, T);
     else requireStepCount(steps, T);
-    // diffusers maps numbers to levels in opposite order: the noisiest visited is always T - 1 minus the cleanest
-    // number.
+    // diffusers maps indices to levels in the opposite order: the noisiest level visited is always T - 1 minus the
+    // lowest index.
     const numbers = named ?? Array.from({ length: steps! }, (_, i) => (steps! - 1 - i) * Math.floor(T / steps!));
     const visited = [...numbers].reverse().map((number) => this.#sigmas[T - 1 - number]!);
     const sigmas = [...visited, sigma_min!].map(Math.fround);

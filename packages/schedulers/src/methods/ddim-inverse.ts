@@ -34,8 +34,8 @@ export class DDIMInverseScheduler extends TrainedScheduler<DDIMInverseConfig> {
     const { prediction_type, set_alpha_to_one } = this.settings;
     if (prediction_type === "sample" && set_alpha_to_one) {
       throw new SchedulerConfigError(
-        "DDIMInverseScheduler: with set_alpha_to_one it starts from a clean picture, of whose noise a prediction of the sample says " +
-          "nothing. Set set_alpha_to_one to false, or use a network with another prediction_type.",
+        "DDIMInverseScheduler: with set_alpha_to_one it starts from a clean picture, whose noise cannot be derived from a prediction " +
+          "of the sample. Set set_alpha_to_one to false, or use a network with another prediction_type.",
       );
     }
   }
@@ -52,7 +52,7 @@ export class DDIMInverseScheduler extends TrainedScheduler<DDIMInverseConfig> {
       timesteps,
       sigmas: [...bars, ends.at(-1)!].map(sigmaOf),
       level: (i) => levelOf(bars[i]!),
-      /** The network is told where the step ends, but its output is read where x is. */
+      /** The network gets the timestep at the end of the step, but its output is applied at the level of x. */
       update: ({ x, output, i }) => {
         const [from, to]: Level[] = [levelOf(bars[i]!), levelOf(ends[i]!)];
         const x0 = limited(x0Of(this.settings.prediction_type, output, x, from!), this.settings);

@@ -22,8 +22,8 @@ const KEYS = [
 export type DDIMConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**
- * Denoising diffusion implicit models (Song et al. 2021): at each step the predicted clean sample is noised again, to
- * the next lower level, with the predicted noise instead of fresh noise. Deterministic at eta = 0; DDPM at eta = 1.
+ * Denoising diffusion implicit models (Song et al. 2021): each step adds noise to the predicted clean sample, up to the
+ * next lower level, with the predicted noise instead of fresh noise. Deterministic at eta = 0; DDPM at eta = 1.
  */
 export class DDIMScheduler extends TrainedScheduler<DDIMConfig> {
   constructor(config: Partial<DDIMConfig> = {}) {
@@ -33,8 +33,8 @@ export class DDIMScheduler extends TrainedScheduler<DDIMConfig> {
   plan(request: PlanRequest): Plan {
     const timesteps = this.visited(request);
     const bars = timesteps.map((t) => this.alphaBar[t]!);
-    // A step goes a whole stride down, which is not always the next entry of the list: as in diffusers and the paper's
-    // code.
+    // A step goes down by a whole stride, which is not always the next entry of the list, as in diffusers and the
+    // paper's code.
     const stride = typeof request === "number" ? Math.floor(this.settings.num_train_timesteps / request) : undefined;
     const clean = this.settings.set_alpha_to_one ? 1 : this.alphaBar[0]!;
     const nextBars = timesteps.map(

@@ -22,10 +22,10 @@ export type { VarianceType };
 
 /** Standard deviation of the noise added in a step, from the posterior's variance and the step's beta. */
 const FIXED_DEVIATIONS = {
-  /** The least possible: that of a data set of one point (Ho et al. 2020, section 3.2). */
+  /** The lower bound: exact if the data are a single point (Ho et al. 2020, section 3.2). */
   fixed_small: (variance: number) => Math.sqrt(variance),
   fixed_small_log: (variance: number) => Math.sqrt(variance),
-  /** The largest: that of pure noise as data. */
+  /** The upper bound: exact if the data are standard normal. */
   fixed_large: (_: number, beta: number) => Math.sqrt(beta),
   fixed_large_log: (_: number, beta: number) => Math.sqrt(beta),
 };
@@ -50,7 +50,7 @@ export type DDPMConfig = ConfigOf<(typeof KEYS)[number]>;
  */
 export class DDPMScheduler extends TrainedScheduler<DDPMConfig> {
   static override readonly traits: SchedulerTraits = { network: "timestep", stochastic: true };
-  /** @param spec that of a relative, which has other keys or defaults */
+  /** @param spec for subclasses with other keys or defaults */
   constructor(config: Partial<DDPMConfig> = {}, spec: ConfigSpec = SPEC) {
     super(spec, config);
   }
@@ -60,8 +60,8 @@ export class DDPMScheduler extends TrainedScheduler<DDPMConfig> {
   }
 
   /**
-   * A plan that goes from each timestep to the next, and from the last to a clean sample: x_s = mean of q(x_s | x_t,
-   * x0) + deviation z, without noise at timestep 0 (Ho et al. 2020, eq. 7).
+   * A plan over these timesteps, which ends at a clean sample: x_s = mean of q(x_s | x_t, x0) + deviation z, without
+   * noise at timestep 0 (Ho et al. 2020, eq. 7).
    */
   protected planOver(timesteps: readonly number[]): Plan {
     const bars = [...timesteps.map((t) => this.alphaBar[t]!), 1];
@@ -84,22 +84,22 @@ export class DDPMScheduler extends TrainedScheduler<DDPMConfig> {
   }
 
   /**
-   * alpha and beta of the step from t to `next`, or to a clean sample. In float32, as networks' authors sampled them:
-   * between neighbours near t = 0 it shows in the fourth digit of beta.
+   * alpha and beta of the step from t to `next`, or to a clean sample. In float32, as published: between neighbouring
+   * timesteps near t = 0 the rounding changes the fourth digit of beta.
    */
   protected transition(t: number, next: number): { alpha: number; beta: number } {
     const alpha = Math.fround(this.alphaBar[t]! / (this.alphaBar[next] ?? 1));
     return { alpha, beta: 1 - alpha };
   }
 
-  /** With a learned variance the output has twice the channels: the prediction, then the variance. */
+  /** With a learned variance the output has twice the channels of x: the prediction, then the variance. */
   #splitOutput(output: tf.Tensor, x: tf.Tensor): [prediction: tf.Tensor, learned?: tf.Tensor] {
     const learns = !Object.hasOwn(FIXED_DEVIATIONS, this.settings.variance_type ?? "");
     const doubled = output.shape.at(-1) === 2 * (x.shape.at(-1) ?? 0);
     if (learns !== doubled) {
       throw new RangeError(
         `${this.config._class_name}: the output has ${output.shape.at(-1)} channels for ${x.shape.at(-1)} of x, but variance_type is ` +
-          `${this.settings.variance_type}. Learned variances take twice the channels: give the network's whole output, or set variance_type to ` +
+          `${this.settings.variance_type}. A learned variance needs twice the channels: give the network's whole output, or set variance_type to ` +
           `${learns ? "fixed_small" : "learned_range"}.`,
       );
     }
@@ -109,7 +109,7 @@ export class DDPMScheduler extends TrainedScheduler<DDPMConfig> {
   #deviation(variance: number, beta: number, learned?: tf.Tensor): number | tf.Tensor {
     if (!learned) return FIXED_DEVIATIONS[this.settings.variance_type as keyof typeof FIXED_DEVIATIONS](variance, beta);
     if (this.settings.variance_type === "learned") return learned.sqrt();
-    // Between the two fixed variances, on a logarithmic scale (Nichol & Dhariwal 2021, eq. 15).
+    // The output interpolates between the two fixed variances, on a logarithmic scale (Nichol & Dhariwal 2021, eq. 15).
     const [low, high] = [Math.log(variance), Math.log(beta)];
     return learned
       .add(1)

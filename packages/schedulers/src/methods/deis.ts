@@ -22,15 +22,15 @@ export type DEISMultistepConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**
  * Diffusion exponential integrator sampler (Zhang & Chen 2023, rho-AB): y = x / alpha moves by epsilon d rho, with rho
- * = sigma / alpha. Epsilon is the polynomial in log rho through the last outputs, integrated exactly (their eq. 15 on
- * log-rho nodes).
+ * = sigma / alpha. Epsilon is approximated by the polynomial in log rho through the last outputs, which is integrated
+ * exactly (their eq. 15, with log-rho nodes).
  */
 export class DEISMultistepScheduler extends SolverScheduler<DEISMultistepConfig> {
   constructor(config: Partial<DEISMultistepConfig> = {}) {
     super({ className: "DEISMultistepScheduler", keys: KEYS, defaults: DEFAULTS }, config);
   }
 
-  /** Its integrals have no value at a noise level of 0. */
+  /** The integrals diverge at a noise level of 0. */
   protected override get reachesZero(): boolean {
     return false;
   }
@@ -46,7 +46,7 @@ export class DEISMultistepScheduler extends SolverScheduler<DEISMultistepConfig>
       update: (call) => {
         const { x, history, i } = call;
         const [s, t] = [levels[i]!, levels[i + 1]!];
-        // By way of x0, so that thresholding works on what it is for.
+        // Via x0, which is what thresholding applies to.
         const epsilon = epsilonBetween(this.x0(call, s), x, s);
         const { outputs, remembered } = lastOutputs(this.settings.solver_order, epsilon, history);
         const order = Math.min(multistepOrder(this.settings, i, timesteps.length), outputs.length);

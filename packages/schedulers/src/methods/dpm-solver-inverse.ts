@@ -22,7 +22,7 @@ const DEFAULTS = { timestep_spacing: "linspace", variance_type: null } as const;
 export type DPMSolverMultistepInverseConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**
- * DPM-Solver++ run backwards: from a picture to the noise that it would be drawn from (as DDIM inversion, Song et al.
+ * DPM-Solver++ run backwards: from a picture to the noise that it would be drawn from (like DDIM inversion, Song et al.
  * 2021, section 4.3).
  */
 export class DPMSolverMultistepInverseScheduler extends SolverScheduler<DPMSolverMultistepInverseConfig> {
@@ -35,7 +35,7 @@ export class DPMSolverMultistepInverseScheduler extends SolverScheduler<DPMSolve
     super({ className: "DPMSolverMultistepInverseScheduler", keys: KEYS, defaults: DEFAULTS }, config);
   }
 
-  /** A way to noise begins at a noise level above 0, whose reverse this is. */
+  /** The inversion begins at a noise level above 0, where the forward plan would end. */
   protected override get reachesZero(): boolean {
     return false;
   }
@@ -43,7 +43,7 @@ export class DPMSolverMultistepInverseScheduler extends SolverScheduler<DPMSolve
   plan(request: PlanRequest): Plan {
     requireRequest(request, "steps");
     const { timesteps, sigmas } = this.#ascending(request);
-    // The way to the noise draws no noise: a stochastic algorithm is used in its deterministic form.
+    // Inversion is deterministic: a stochastic algorithm is used in its deterministic form.
     const { predicts } =
       ALGORITHMS[this.settings.algorithm_type as keyof typeof ALGORITHMS] ?? ALGORITHMS["dpmsolver++"];
     const algorithm: Algorithm = { predicts, stochastic: false };
@@ -65,10 +65,10 @@ export class DPMSolverMultistepInverseScheduler extends SolverScheduler<DPMSolve
     const computed = ([...SIGMA_SCHEDULE_KEYS, "use_flow_sigmas"] as const).some((key) => this.settings[key]);
     if (computed || this.settings.timestep_spacing === "trailing") {
       const up = down.sigmas.slice(0, -1).reverse();
-      // As published, a timestep that several levels share is visited once, and the way ends early by as many levels.
+      // As published, a timestep shared by several levels is visited once, and the plan ends that many levels earlier.
       return { timesteps: [...new Set([...down.timesteps].reverse())], sigmas: [...up, up.at(-1)!] };
     }
-    // Without its noisiest entry, and with timestep 0: where a step starts, not where it ends.
+    // Without the noisiest entry, and with timestep 0: the timesteps at which steps start.
     const timesteps = [
       ...down.timesteps.slice(1),
       this.settings.timestep_spacing === "leading" ? this.settings.steps_offset : 0,

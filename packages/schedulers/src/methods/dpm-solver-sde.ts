@@ -15,10 +15,10 @@ const KEYS = [...BETA_KEYS, "prediction_type", ...SIGMA_SCHEDULE_KEYS, "noise_sa
 export type DPMSolverSDEConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**
- * DPM-Solver++ (SDE), two calls a step (Lu et al. 2022b; k-diffusion's `sample_dpmpp_sde`): to the middle in log sigma,
- * and over the whole step with the clean sample found there. The noise of the whole step contains that of its first
- * half: give `brownianNoise` for a path that does not depend on the steps; with any other source two halves are drawn
- * and added.
+ * DPM-Solver++ (SDE), with two calls for each step (Lu et al. 2022b; k-diffusion's `sample_dpmpp_sde`): to the midpoint
+ * in log sigma, and then over the whole step with the clean sample predicted at the midpoint. The noise of the whole
+ * step contains that of its first half: `brownianNoise` gives a path that does not depend on the steps; with other
+ * sources two halves are drawn and added.
  */
 export class DPMSolverSDEScheduler extends SigmaScheduler<DPMSolverSDEConfig> {
   static override readonly traits: SchedulerTraits = { network: "timestep", stochastic: true };
@@ -44,7 +44,7 @@ export class DPMSolverSDEScheduler extends SigmaScheduler<DPMSolverSDEConfig> {
         const x0 = this.denoised(output, x, callSigmas[i]!);
         if (next === 0) return { x: computed(x0) };
         const s_noise = call.options.s_noise ?? 1;
-        // The last step has one call, since it usually ends at 0.
+        // The last step has one call, because it usually ends at 0.
         if (i === timesteps.length - 1)
           return { x: ancestralMove(x, x0, this.#change(call, sigma, next), s_noise, sigma, next) };
         if (i % 2 === 0) {
@@ -58,13 +58,13 @@ export class DPMSolverSDEScheduler extends SigmaScheduler<DPMSolverSDEConfig> {
     });
   }
 
-  /** The path's change from one noise level to a lower one, of variance from - to. */
+  /** The increment of the noise path from one noise level to a lower one, of variance from - to. */
   #change({ x, noise, fresh }: Call, from: number, to: number): tf.Tensor {
     return isBrownian(noise) ? noise.increment(x.shape, from, to) : combine([Math.sqrt(from - to), fresh()]);
   }
 }
 
-/** Towards x0, below the next level, and up to it with the path's noise, scaled to variance 1. */
+/** An ancestral step: towards x0 to below the next level, and up to that level with noise of variance 1. */
 function ancestralMove(
   x: tf.Tensor,
   x0: Quantity,

@@ -25,8 +25,8 @@ const DEFAULTS = { lower_order_final: false, variance_type: null } as const;
 export type DPMSolverSinglestepConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**
- * DPM-Solver++ in its single-step forms (Lu et al. 2022a, algorithms 1 and 2; 2022b): a block of 2 or 3 calls starts
- * anew from its first x, so that each block is a Runge-Kutta step and nothing older is needed.
+ * DPM-Solver++ in its single-step forms (Lu et al. 2022a, algorithms 1 and 2; 2022b): each block of 2 or 3 calls is a
+ * Runge-Kutta step from the block's first x, and needs no older outputs.
  */
 export class DPMSolverSinglestepScheduler extends SolverScheduler<DPMSolverSinglestepConfig> {
   readonly #algorithm: Algorithm;
@@ -36,12 +36,12 @@ export class DPMSolverSinglestepScheduler extends SolverScheduler<DPMSolverSingl
     this.#algorithm = requireDataPrediction(this.config._class_name, this.settings);
   }
 
-  /** It has no key for another. */
+  /** The method has no key timestep_spacing. */
   protected override get timestepSpacing() {
     return "linspace" as const;
   }
 
-  /** As published, also where noise levels are computed. */
+  /** As published, even if the noise levels are computed. */
   protected override lastSigma(): number {
     return this.leastTrainedSigma;
   }
@@ -63,7 +63,7 @@ export class DPMSolverSinglestepScheduler extends SolverScheduler<DPMSolverSingl
         const { i, history } = call;
         const output: Quantity =
           this.#algorithm.predicts === "x0" ? this.x0(call, levels[i]!) : this.epsilon(call, levels[i]!);
-        // History: the block's first x, then its outputs. A resumed run has none and starts a block wherever it is.
+        // History: the block's first x, then its outputs. A resumed run has no history and starts a new block.
         const order = Math.min(orders[i]!, Math.max(1, history.length));
         const start = order === 1 ? call.x : history[0]!;
         const continues = (orders[i + 1] ?? 1) > 1;
@@ -79,7 +79,7 @@ export class DPMSolverSinglestepScheduler extends SolverScheduler<DPMSolverSingl
     });
   }
 
-  /** Weights of a block's outputs m0, m1, m2, in the order they were made, at levels s0, s1, s2. */
+  /** Weights of a block's outputs m0, m1, m2, oldest first, at levels s0, s1, s2. */
   #terms(
     [s0, s1, s2]: readonly SolverLevel[],
     [m0, m1, m2]: readonly Quantity[],
@@ -112,7 +112,10 @@ export class DPMSolverSinglestepScheduler extends SolverScheduler<DPMSolverSingl
     ];
   }
 
-  /** Order of each step: 1 opens a block. Steps that fill no block, and the last into a noise level of 0, are lower. */
+  /**
+   * Order of each step; 1 starts a block. It is lower for steps that do not fill a block, and for a last step to noise
+   * level 0.
+   */
   #orders(n: number, zero: boolean): number[] {
     const { solver_order: order, lower_order_final } = this.settings;
     const orders = Array.from({ length: n }, (_, i) => (i % order) + 1);

@@ -41,12 +41,12 @@ export class DPMSolverMultistepScheduler extends SolverScheduler<DPMSolverMultis
     this.#algorithm = requireDataPrediction(this.config._class_name, this.settings);
   }
 
-  /** As published, also where noise levels are computed. */
+  /** As published, even if the noise levels are computed. */
   protected override lastSigma(): number {
     return this.leastTrainedSigma;
   }
 
-  /** As published, not rounded on the cosine schedule. */
+  /** As published, not rounded for the cosine schedule. */
   protected override timestepOf(sigma: number): number {
     const isCosine = this.settings.beta_schedule === "squaredcos_cap_v2";
     return isCosine ? this.fractionalTimestepOf(sigma) : super.timestepOf(sigma);
@@ -80,11 +80,11 @@ interface Multistep {
   readonly euler_at_final: boolean;
   readonly algorithm: Algorithm;
   readonly curvature?: PlanOptions["curvature"];
-  /** x0 or epsilon, whichever the method integrates. */
+  /** The quantity that the method integrates: x0 or epsilon. */
   readonly outputOf: (call: Call, level: SolverLevel) => Quantity;
 }
 
-/** The multi-step plan over given noise levels; history holds the last outputs that the order needs. */
+/** A multi-step plan over given noise levels; history holds the outputs that the order needs. */
 export function multistepPlan(
   { timesteps, sigmas }: NoiseLevels,
   levels: readonly SolverLevel[],
@@ -100,7 +100,8 @@ export function multistepPlan(
       const { i, x, history } = call;
       const { outputs, remembered } = lastOutputs(method.solver_order, method.outputOf(call, levels[i]!), history);
       const step = exponentialStep(method.algorithm, levels[i]!, levels[i + 1]!);
-      // Some plans end twice at the same noise level. That step has length 0, and no slope over it.
+      // Some plans have the same noise level twice at the end. The last step then has length 0, and no slope is defined
+      // for it.
       const highest = step.h === 0 ? 1 : multistepOrder(method, i, timesteps.length, sigmas.at(-1) === 0);
       const order = Math.min(outputs.length, highest);
       const terms = multistepTerms(step, levels.slice(i + 1 - order, i + 1).reverse(), outputs, method);
@@ -111,7 +112,7 @@ export function multistepPlan(
 }
 
 /**
- * The last outputs, newest first, and those to keep for the next step. An output that is not kept stays part of the
+ * The last outputs, newest first, and those to keep for the next step. An output that is not kept remains an uncomputed
  * sum.
  */
 export function lastOutputs(
@@ -125,7 +126,8 @@ export function lastOutputs(
 }
 
 /**
- * Order of step i of n: lower at the end where steps are few, and 1 into a noise level of 0, where lambda is infinite.
+ * Order of step i of n. It is lower at the end if there are few steps, and 1 for a step to noise level 0, where lambda
+ * is infinite.
  */
 export function multistepOrder(
   {

@@ -60,7 +60,7 @@ abstract class EDMScheduler<Config extends object> extends BaseScheduler<Config>
     this.alphaBar = Float64Array.from(this.#spread(T).reverse(), (sigma) => 1 / (1 + sigma ** 2));
   }
 
-  /** Times are noise levels, whose logarithms are normal. */
+  /** Times are noise levels; their logarithms are normally distributed. */
   get training(): TrainingRule {
     const { sigma_data, prediction_type } = this.settings;
     const sign = prediction_type === "v_prediction" ? -1 : 1;
@@ -90,15 +90,15 @@ abstract class EDMScheduler<Config extends object> extends BaseScheduler<Config>
   #spread(n: number): number[] {
     const { sigma_schedule, sigma_max, sigma_min, rho } = this.settings;
     if (sigma_schedule === "karras") return this.karras(n, sigma_max!, sigma_min!, rho);
-    return exponentialSigmas(n, sigma_min!, sigma_max!).reverse(); // As published, a single level is the lowest.
+    return exponentialSigmas(n, sigma_min!, sigma_max!).reverse(); // As published, a plan of one step visits the lowest level.
   }
 
-  /** The parts that all plans here share. The first x has the variance of noise plus that of a picture. */
+  /** The parts that both plans share. The first x has the variance of the noise plus that of the data. */
   protected scaling(sigmas: readonly number[]) {
     const { sigma_data, sigma_max } = this.settings;
     return {
       initNoiseSigma: Math.hypot(sigma_max!, 1),
-      /** Times x is what the network is shown in call i. */
+      /** c_in, the factor from x to the network's input in call i. */
       inputScale: (i: number) => 1 / Math.hypot(sigmas[i]!, sigma_data),
     };
   }
@@ -142,7 +142,7 @@ export class EDMEulerScheduler extends EDMScheduler<EDMEulerConfig> {
   }
 }
 
-/** DPM-Solver++ on the same design: with alpha = 1, lambda is -log(sigma). */
+/** DPM-Solver++ with the same parametrisation: alpha = 1 and lambda = -log(sigma). */
 export class EDMDPMSolverMultistepScheduler extends EDMScheduler<EDMDPMSolverMultistepConfig> {
   readonly #algorithm: Algorithm;
 

@@ -10,7 +10,7 @@ const KEYS = [...BETA_KEYS, ...SPACING_KEYS, "prediction_type", "rescale_betas_z
 export type EulerAncestralDiscreteConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**
- * Euler steps to below the next noise level, and fresh noise up to it (Song et al. 2021, eq. 47; k-diffusion's
+ * Euler steps to below the next noise level, followed by fresh noise up to it (Song et al. 2021, eq. 47; k-diffusion's
  * `sample_euler_ancestral`).
  */
 export class EulerAncestralDiscreteScheduler extends SigmaScheduler<EulerAncestralDiscreteConfig> {
@@ -37,7 +37,8 @@ export class EulerAncestralDiscreteScheduler extends SigmaScheduler<EulerAncestr
 }
 
 /**
- * next^2 = down^2 + up^2, with up that of the posterior q(x_next | x, x0): how far to step, and how much noise to add.
+ * How far to step down and how much noise to add: next^2 = down^2 + up^2, where `up` is the deviation of the posterior
+ * q(x_next | x, x0).
  */
 export function ancestralSplit(sigma: number, next: number): { down: number; up: number } {
   const up = Math.min(next, Math.sqrt((next ** 2 * (sigma ** 2 - next ** 2)) / sigma ** 2));

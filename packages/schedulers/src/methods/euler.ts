@@ -39,7 +39,7 @@ export class EulerDiscreteScheduler extends SigmaScheduler<EulerDiscreteConfig> 
       sigmas,
       update: (call) => {
         const { x, sigma } = churn(call, sigmas);
-        // v and x were measured at the level the network saw, which churning has left.
+        // The network predicted v for x before churn, at the level `sigma`.
         const seen = this.settings.prediction_type === "v_prediction" ? sigmas[call.i]! : sigma;
         const d = slopeAt(x, this.denoised(call.output, x, seen), sigma);
         return { x: combine([1, x], [sigmas[call.i + 1]! - sigma, d]) };
@@ -47,7 +47,7 @@ export class EulerDiscreteScheduler extends SigmaScheduler<EulerDiscreteConfig> 
     });
   }
 
-  /** Told the level where the sampler tells it, and not the timestep. */
+  /** With timestep_type "continuous" the network gets ln(sigma) / 4, as in sampling, instead of the timestep. */
   override get training(): TrainingRule {
     const rule = super.training;
     if (!this.#isContinuous) return rule;
@@ -65,7 +65,7 @@ export class EulerDiscreteScheduler extends SigmaScheduler<EulerDiscreteConfig> 
     return this.#isContinuous ? { ...levels, timesteps: levels.sigmas.slice(0, -1).map(toldLevel) } : levels;
   }
 
-  /** Interpolated in the logarithm, the levels span the trained range, whatever the timesteps. */
+  /** With interpolation in log sigma, the levels span the trained range for any timesteps. */
   protected override rangeOf(spaced: readonly number[]) {
     return this.#isLogLinear ? this.trainedRange : super.rangeOf(spaced);
   }
@@ -79,7 +79,7 @@ export class EulerDiscreteScheduler extends SigmaScheduler<EulerDiscreteConfig> 
   }
 }
 
-/** What a network for continuous levels is told of one. */
+/** The time input of a network for continuous noise levels. */
 const toldLevel = (sigma: number): number => Math.fround(Math.log(sigma) / 4);
 
 /**

@@ -51,7 +51,10 @@ abstract class FlowMatchScheduler<Config extends object> extends BaseScheduler<C
     });
   }
 
-  /** Times are noise levels from 0 to 1. A shift moves the levels that are visited, not what is learnt at one. */
+  /**
+   * Times are noise levels from 0 to 1. A shift changes which levels are visited, not what the network learns at a
+   * level.
+   */
   get training(): TrainingRule {
     const T = this.settings.num_train_timesteps;
     return {
@@ -72,7 +75,7 @@ abstract class FlowMatchScheduler<Config extends object> extends BaseScheduler<C
     return predictX0("flow_prediction", output, x, level);
   }
 
-  /** Noise levels without the last. As published, the range is shifted once, and the levels in it once more. */
+  /** Noise levels without the final 0. As published, the range is shifted once, and then the levels in it once more. */
   protected levels(request: PlanRequest, { mu }: PlanOptions = {}): { timesteps: number[]; sigmas: number[] } {
     const { num_train_timesteps: T, shift, use_dynamic_shifting } = this.settings;
     const { steps, timesteps, sigmas } = requireRequest(request, "steps", "timesteps", "sigmas");
@@ -93,15 +96,15 @@ function requireUnit(sigmas: readonly number[]): void {
   const bad = sigmas.findIndex((sigma, i) => !(sigma > 0 && sigma <= 1) || (i > 0 && sigma >= sigmas[i - 1]!));
   if (sigmas.length === 0 || bad >= 0) {
     throw new RangeError(
-      `plan: ${bad < 0 ? "the list is empty" : `entry ${bad} is the noise level ${sigmas[bad]}`}; give levels that fall from at most 1 to above 0 ` +
-        "(timesteps: times T), without the last, 0, which is added.",
+      `plan: ${bad < 0 ? "the list is empty" : `entry ${bad} is the noise level ${sigmas[bad]}`}; give descending levels from at most 1 to above 0 ` +
+        "(timesteps: times T), without the final 0, which is added.",
     );
   }
 }
 
 /**
- * Euler's method along the flow (Stable Diffusion 3: Esser et al. 2024), or with stochastic_sampling fresh noise at
- * each level.
+ * Euler's method along the flow (Stable Diffusion 3: Esser et al. 2024). With stochastic_sampling, each level gets
+ * fresh noise.
  */
 export class FlowMatchEulerDiscreteScheduler extends FlowMatchScheduler<FlowMatchEulerDiscreteConfig> {
   constructor(config: Partial<FlowMatchEulerDiscreteConfig> = {}) {
@@ -148,7 +151,7 @@ export class FlowMatchHeunDiscreteScheduler extends FlowMatchScheduler<FlowMatch
       level: (i) => ({ alpha: 1 - sigmas[i]!, sigma: sigmas[i]! }),
       update: (call) => {
         const first = call.i - (call.i % 2);
-        // As published, the second call draws noise, too, and does not use it.
+        // As published, the second call also draws noise but does not use it.
         const churned = churn({ ...call, i: first }, sigmas);
         const raised = sigmas.map((sigma, i) => (i === first ? churned.sigma : sigma));
         if (call.i > first) return heunStep(call, call.output, raised);

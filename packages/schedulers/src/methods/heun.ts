@@ -14,7 +14,7 @@ export type HeunDiscreteConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**
  * Heun's method on the probability flow (Karras et al. 2022, algorithm 1): an Euler step, and then the same step again
- * with the mean of the slopes at its two ends. Two calls a step, but one for the last.
+ * with the mean of the slopes at its two ends. Each step makes two calls; the last makes one.
  */
 export class HeunDiscreteScheduler extends SigmaScheduler<HeunDiscreteConfig> {
   static override readonly traits: SchedulerTraits = {
@@ -46,8 +46,8 @@ export class HeunDiscreteScheduler extends SigmaScheduler<HeunDiscreteConfig> {
 }
 
 /**
- * Call i of Heun's method, with the slope d there. Even calls: x' = x + h d. Odd calls, at the end of that step: the
- * step again from its start, x + h (d + d') / 2 (Karras et al. 2022, algorithm 1, lines 5 and 8).
+ * Call i of Heun's method, with its slope d. Even calls make an Euler step, x' = x + h d. Odd calls repeat that step
+ * from its start with the mean slope, x + h (d + d') / 2 (Karras et al. 2022, algorithm 1, lines 5 and 8).
  */
 export function heunStep(
   { x, history, i }: { x: tf.Tensor; history: readonly tf.Tensor[]; i: number },

@@ -1,6 +1,6 @@
 /**
- * The samplers: `schedulerFromConfig` knows the classes that are listed here, and the package exports them. A new one
- * is a file and a line here. All values are scheduler classes.
+ * All sampling methods. `schedulerFromConfig` looks classes up in this list, and the package exports them. To add a
+ * method, write its file and add a line here. All exported values must be scheduler classes.
  */
 export { CMStochasticIterativeScheduler, type CMStochasticIterativeConfig } from "./consistency.js";
 export { DDIMInverseScheduler, type DDIMInverseConfig } from "./ddim-inverse.js";

@@ -16,7 +16,7 @@ const KEYS = ["num_train_timesteps", "trained_betas"] as const;
 export type IPNDMConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**
- * Improved PNDM: Adams-Bashforth with DDIM's transfer from the first step on (Zhang & Chen 2023, section H;
+ * Improved PNDM: Adams-Bashforth with DDIM's transfer, without a Runge-Kutta start (Zhang & Chen 2023, section H;
  * v-diffusion's `iplms`). Timesteps are angles from 1 to 0, x = cos x0 + sin epsilon, and the network predicts v.
  */
 export class IPNDMScheduler extends BaseScheduler<IPNDMConfig> {
@@ -29,7 +29,7 @@ export class IPNDMScheduler extends BaseScheduler<IPNDMConfig> {
     this.alphaBar = Float64Array.from({ length: T }, (_, t) => this.levelAt(angleOf(sigmaAt((t + 1) / T))).alpha ** 2);
   }
 
-  /** Velocities at angles, each as likely (Salimans & Ho 2022). */
+  /** Velocities at uniformly distributed angles (Salimans & Ho 2022). */
   get training(): TrainingRule {
     const predicts = "v_prediction";
     return { predicts, drawTime: uniformTimes(), at: (t) => trainingLevel(predicts, this.levelAt(t), t) };
@@ -63,8 +63,7 @@ export class IPNDMScheduler extends BaseScheduler<IPNDMConfig> {
         const [s, t] = [levels[i]!, levels[i + 1]!];
         const slopes = [predictEpsilon("v_prediction", output, x, s), ...history].slice(0, 4);
         const slope = computed(adamsBashforth(slopes));
-        // At the first level there may be no signal left to divide by: the difference must be taken before the
-        // division.
+        // At the first level alpha may be nearly 0, so the difference must be taken before the division.
         const x0 = predictX0("epsilon", slope, x, { alpha: Math.max(s.alpha, 1e-8), sigma: s.sigma });
         return { x: combine([t.alpha, x0], [t.sigma, slope]), history: slopes.slice(0, 3) };
       },
@@ -73,6 +72,6 @@ export class IPNDMScheduler extends BaseScheduler<IPNDMConfig> {
 }
 
 const f32 = Math.fround;
-/** In float32, as published: where alpha is nearly 0, the last digit is multiplied by 1e8. */
+/** In float32, as published: where alpha is nearly 0, rounding is amplified by 1e8. */
 const sigmaAt = (share: number): number => f32(f32(Math.sin(f32((share * Math.PI) / 2))) ** 2);
 const angleOf = (sigma: number): number => (Math.asin(sigma) / Math.PI) * 2;

@@ -13,7 +13,7 @@ export type KDPM2DiscreteConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**
  * The midpoint method in log sigma (Karras et al. 2022, appendix: DPM-Solver-2; k-diffusion's `sample_dpm_2`): an Euler
- * step to the geometric mean of two noise levels, and then the whole step with the slope found there.
+ * step to the geometric mean of two noise levels, and then the whole step with the slope at that level.
  */
 abstract class MidpointScheduler extends SigmaScheduler<KDPM2DiscreteConfig> {
   constructor(className: string, config: object) {
@@ -21,7 +21,7 @@ abstract class MidpointScheduler extends SigmaScheduler<KDPM2DiscreteConfig> {
     super({ className, keys: KEYS, defaults }, config);
   }
 
-  /** Where a step from sigma to `next` ends before noise is added, and how much is added. */
+  /** How far a step from sigma to `next` goes down before noise is added, and how much is added. */
   protected abstract split(sigma: number, next: number): { down: number; up: number };
 
   plan(request: PlanRequest): Plan {
@@ -40,7 +40,7 @@ abstract class MidpointScheduler extends SigmaScheduler<KDPM2DiscreteConfig> {
         const [sigma, { down, up }] = [sigmas[k]!, splits[k]!];
         const d = this.slope(output, x, callSigmas[i]!);
         const noise = (): Term[] => (up > 0 ? [[up, fresh()]] : []);
-        // The last step has one call, since it usually ends at 0, whose geometric mean with anything is 0.
+        // The last step has one call, because it usually ends at 0, where the geometric mean would be 0.
         if (i === timesteps.length - 1) return { x: combine([1, x], [down - sigma, d], ...noise()) };
         if (i % 2 === 0) return { x: combine([1, x], [middles[k]! - sigma, d]), history: [x] };
         const [start] = requireFirstHalf(history, 1, i);

@@ -26,7 +26,8 @@ const DEFAULTS = { beta_start: 0.00085, beta_end: 0.012, beta_schedule: "scaled_
 export type LCMConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**
- * A scheduler for a network that was distilled to jump. It visits some of the timesteps of its teacher's sampler.
+ * A scheduler for a network that was distilled to make few large steps. It visits some of the timesteps of its
+ * teacher's sampler.
  */
 export abstract class DistilledScheduler extends TrainedScheduler<LCMConfig> {
   static override readonly traits: SchedulerTraits = { network: "distilled", stochastic: true };
@@ -34,7 +35,7 @@ export abstract class DistilledScheduler extends TrainedScheduler<LCMConfig> {
     super({ className, keys: KEYS, defaults: DEFAULTS }, config);
   }
 
-  /** Evenly chosen from the teacher's timesteps, the noisiest first. */
+  /** The timesteps: an even selection of the teacher's, the noisiest first. */
   protected jumps(request: PlanRequest, { original_inference_steps }: PlanOptions = {}): number[] {
     const T = this.settings.num_train_timesteps;
     const { steps, timesteps } = requireRequest(request, "steps", "timesteps");
@@ -47,7 +48,7 @@ export abstract class DistilledScheduler extends TrainedScheduler<LCMConfig> {
     if (!(Number.isInteger(taught) && steps <= taught && taught <= T)) {
       throw new RangeError(
         `plan(${steps}): ${this.config._class_name} visits timesteps of a teacher with ${taught} steps (original_inference_steps); ` +
-          `give at most so many, 1 to 8 being usual, and a teacher with at most ${T}.`,
+          `plan at most as many (1 to 8 are usual), of a teacher with at most ${T}.`,
       );
     }
     const stride = Math.floor(T / taught);
@@ -56,8 +57,8 @@ export abstract class DistilledScheduler extends TrainedScheduler<LCMConfig> {
 }
 
 /**
- * Latent consistency models (Luo et al. 2023, algorithm 3): the network predicts where a trajectory ends; noise is
- * added to go on from a lower level.
+ * Latent consistency models (Luo et al. 2023, algorithm 3): the network predicts the end of the trajectory, and noise
+ * is added to continue from a lower level.
  */
 export class LCMScheduler extends DistilledScheduler {
   constructor(config: Partial<LCMConfig> = {}) {

@@ -10,8 +10,8 @@ const KEYS = [...BETA_KEYS, ...SPACING_KEYS, ...SIGMA_SCHEDULE_KEYS, "prediction
 export type LMSDiscreteConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**
- * Linear multi-step: Adams-Bashforth in sigma, on uneven steps. The slopes of up to four last steps are joined by a
- * polynomial, which is integrated to the next noise level (k-diffusion's `sample_lms`).
+ * Linear multi-step: Adams-Bashforth in sigma, with uneven steps. A polynomial through the last slopes (up to four) is
+ * integrated to the next noise level (k-diffusion's `sample_lms`).
  */
 export class LMSDiscreteScheduler extends SigmaScheduler<LMSDiscreteConfig> {
   constructor(config: Partial<LMSDiscreteConfig> = {}) {
@@ -28,8 +28,7 @@ export class LMSDiscreteScheduler extends SigmaScheduler<LMSDiscreteConfig> {
           throw new RangeError(`LMSDiscreteScheduler: order is ${order}; give 1, 2, 3 or 4.`);
         const sigma = sigmas[i]!;
         const slopes = [computed(this.slope(output, x, sigma)), ...history].slice(0, order);
-        // Resumed at step i, the slopes before it are missing, and as published their weights are left out, not made up
-        // for.
+        // After a resume, earlier slopes are missing. As published, their weights are left out, without a compensation.
         const nodes = sigmas
           .slice(Math.max(0, i + 1 - order), i + 1)
           .reverse()

@@ -14,8 +14,8 @@ const KEYS = [...BETA_KEYS, "skip_prk_steps", "set_alpha_to_one", "prediction_ty
 /** Keys of PNDMScheduler's config, all with defaults. */
 export type PNDMConfig = ConfigOf<(typeof KEYS)[number]>;
 
-/** A history of one slope more than the rule needs: it marks a run that was resumed one call ago. */
-const RESUMED = [0, 1, 2];
+/** The slopes that the rule keeps. A longer history marks a run that was resumed one call ago. */
+const KEPT_SLOPES = 3;
 
 /** The role of a call in the method: its step, and its place in that step. */
 interface Part {
@@ -26,8 +26,9 @@ interface Part {
 
 /**
  * Pseudo numerical methods for diffusion models (Liu et al. 2022, algorithm 2): the four-step Adams-Bashforth rule,
- * with DDIM's transfer in place of the straight step. Its first slopes come from pseudo Runge-Kutta steps of four calls
- * each, or with skip_prk_steps from one DDIM step that is done again with the mean slope (as in Stable Diffusion).
+ * with DDIM's transfer in place of the Euler step. The first slopes come from pseudo Runge-Kutta steps of four calls
+ * each. With skip_prk_steps (as in Stable Diffusion) they come from one DDIM step, which is repeated with the mean
+ * slope.
  */
 export class PNDMScheduler extends TrainedScheduler<PNDMConfig> {
   constructor(config: Partial<PNDMConfig> = {}) {
@@ -47,7 +48,7 @@ export class PNDMScheduler extends TrainedScheduler<PNDMConfig> {
     const bars = calls.map(({ t }) => this.#barAt(t));
     return makePlan({
       timesteps: calls.map(({ t }) => t),
-      // A retry counts as a step of its own, as in diffusers: strength 0.5 of 20 steps skips 10 calls.
+      // The repeated step counts as a separate step, as in diffusers: strength 0.5 of 20 steps skips 10 calls.
       stepStarts: calls.flatMap(({ part }, i) => (part.kind === "runge-kutta" && i % 4 > 0 ? [] : [i])),
       sigmas: [...bars, this.#barAt(calls.at(-1)!.part.to)].map(sigmaOf),
       level: (i) => levelOf(bars[i]!),
@@ -76,9 +77,9 @@ export class PNDMScheduler extends TrainedScheduler<PNDMConfig> {
   }
 
   /**
-   * History: the last slopes, newest first; after the first call also, in front, its x. A run that was resumed treats
-   * its first two calls as diffusers does: the second does the first step again, and all later ones lag a step behind
-   * their timesteps.
+   * History: the last slopes, newest first; after the first call, its x comes before them. A resumed run treats its
+   * first two calls as diffusers does: the second repeats the first step, and all later ones lag a step behind their
+   * timesteps.
    */
   #multiStep(
     { x, output, history }: Pick<Call, "x" | "output" | "history">,
@@ -87,20 +88,22 @@ export class PNDMScheduler extends TrainedScheduler<PNDMConfig> {
   ): { x: tf.Tensor; history?: tf.Tensor[] } {
     if (kind === "first") return { x: this.#transfer(x, output, step), history: [x, output] };
     if (kind === "retry") {
-      if (history.length === 0) return { x }; // Resumed here: there is no step to do again.
+      if (history.length === 0) return { x }; // Resumed here: there is no step to repeat.
       const [start, slope] = history as [tf.Tensor, tf.Tensor];
       return { x: this.#transfer(start, sum([0.5, output], [0.5, slope]), step), history: [slope] };
     }
-    if (history.length === 0) return { x: this.#transfer(x, output, step), history: [x, ...RESUMED.map(() => output)] };
-    if (history.length > RESUMED.length) {
+    if (history.length === 0) {
+      return { x: this.#transfer(x, output, step), history: [x, ...Array<tf.Tensor>(KEPT_SLOPES).fill(output)] };
+    }
+    if (history.length > KEPT_SLOPES) {
       const again = { from: 2 * step.from - step.to, to: step.from };
       return this.#multiStep({ x, output, history: history.slice(0, 2) }, "retry", again);
     }
     const slopes = [output, ...history].slice(0, 4);
-    return { x: this.#transfer(x, adamsBashforth(slopes), step), history: slopes.slice(0, 3) };
+    return { x: this.#transfer(x, adamsBashforth(slopes), step), history: slopes.slice(0, KEPT_SLOPES) };
   }
 
-  /** DDIM's step along a slope, without 0 / 0 where the levels are equal (Liu et al. 2022, eq. 11). */
+  /** DDIM's step along a slope (Liu et al. 2022, eq. 11), written to avoid 0 / 0 at equal levels. */
   #transfer(x: tf.Tensor, slope: Quantity, { from, to }: { from: number; to: number }): tf.Tensor {
     const [a, b] = [this.#barAt(from), this.#barAt(to)];
     const epsilon = epsilonOf(this.settings.prediction_type, slope, x, levelOf(a));
@@ -109,7 +112,7 @@ export class PNDMScheduler extends TrainedScheduler<PNDMConfig> {
   }
 }
 
-/** The second timestep is visited twice: to do the first step again with the mean of the slopes at its ends. */
+/** The second timestep is visited twice, to repeat the first step with the mean of the slopes at its ends. */
 function plmsOnly(even: readonly number[], stride: number): { t: number; part: Part }[] {
   const [first, second, ...rest] = even;
   const multiStep = (t: number) => ({ t, part: { kind: "multi-step", from: t, to: t - stride } as const });

@@ -17,10 +17,12 @@ const KEYS = [...BETA_KEYS, "eta", "clip_sample"] as const;
 export type RePaintConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**
- * RePaint (Lugmayr et al. 2022, algorithm 1): inpainting with a network that never learnt to. Outside the hole x is the
- * noised picture; to make both parts agree, the method goes down again and again, with jumps back up by fresh noise.
+ * RePaint (Lugmayr et al. 2022, algorithm 1): inpainting with a network that was not trained for it. Outside the hole,
+ * x is the picture with noise. To make both regions consistent, the method repeatedly jumps back to higher noise levels
+ * with fresh noise.
  *
- * A plan's timesteps rise where it jumps back. The network's output is not used there: any tensor of x's shape will do.
+ * A plan's timesteps rise where it jumps back. The network's output is not used there; any tensor of x's shape can be
+ * given.
  */
 export class RePaintScheduler extends TrainedScheduler<RePaintConfig> {
   static override readonly traits: SchedulerTraits = {
@@ -54,11 +56,14 @@ export class RePaintScheduler extends TrainedScheduler<RePaintConfig> {
     });
   }
 
-  /** A DDIM step in the hole, the noised picture outside (eqs. 8). One draw of noise serves both, as published. */
+  /**
+   * A DDIM step in the hole, and the noisy picture outside it (eqs. 8). As published, one draw of noise is used for
+   * both.
+   */
   #paint({ x, output, fresh, options: { original_image, mask } }: Call, t: number, a: number, b: number): tf.Tensor {
     if (!original_image || !mask) {
       throw new RangeError(
-        "RePaintScheduler: step needs { original_image, mask }: the picture, and 1 where it is kept, 0 where it is painted.",
+        "RePaintScheduler: step needs { original_image, mask }; the mask is 1 where the picture is kept and 0 where it is repainted.",
       );
     }
     const z = fresh();
@@ -73,7 +78,7 @@ export class RePaintScheduler extends TrainedScheduler<RePaintConfig> {
     return combine([mask, kept], [mask.mul(-1).add(1), painted]);
   }
 
-  /** Up by a stride, one trained step after the other (eq. 1). */
+  /** Adds the noise of a stride, one trained timestep after the other (eq. 1). */
   #noiseAgain({ x, fresh }: Call, t: number, stride: number): tf.Tensor {
     return Array.from(this.#betas.subarray(t, t + stride)).reduce(
       (noised, beta) => combine([Math.sqrt(1 - beta), noised], [Math.sqrt(beta), fresh()]),
@@ -83,8 +88,8 @@ export class RePaintScheduler extends TrainedScheduler<RePaintConfig> {
 }
 
 /**
- * Down from n - 1 to 0; at every multiple of `jump` that is not too near the start, back up by `jump`, until done
- * `times` times.
+ * The indices visited: down from n - 1 to 0. At every multiple of `jump` that leaves enough room at the noisy end, the
+ * walk jumps back up by `jump`, so that each such section is walked `times` times.
  */
 function walk(n: number, jump: number, times: number): number[] {
   for (const [name, value] of Object.entries({ jump_length: jump, jump_n_sample: times })) {

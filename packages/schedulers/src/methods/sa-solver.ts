@@ -26,8 +26,8 @@ export type SASolverConfig = ConfigOf<(typeof KEYS)[number]>;
 const tauAt = (t: number): number => (t >= 200 && t <= 800 ? 1 : 0);
 
 /**
- * SA-Solver (Xue et al. 2023): stochastic Adams. A predictor of Adams-Bashforth form, corrected by Adams-Moulton when
- * the next output is there, with the same noise.
+ * SA-Solver (Xue et al. 2023): stochastic Adams. An Adams-Bashforth predictor, corrected by Adams-Moulton once the next
+ * output is known, with the same noise.
  */
 export class SASolverScheduler extends SolverScheduler<SASolverConfig> {
   static override readonly traits: SchedulerTraits = { network: "timestep", stochastic: true };
@@ -35,7 +35,7 @@ export class SASolverScheduler extends SolverScheduler<SASolverConfig> {
     super({ className: "SASolverScheduler", keys: KEYS, defaults: DEFAULTS }, config);
   }
 
-  /** Its integrals have no value at a noise level of 0. */
+  /** The integrals diverge at a noise level of 0. */
   protected override get reachesZero(): boolean {
     return false;
   }
@@ -94,13 +94,12 @@ export class SASolverScheduler extends SolverScheduler<SASolverConfig> {
       const terms = outputs.map((output, j) => [scale * integrals[j]!, output] as const);
       return combine([t.alpha / s.alpha, x], ...terms, [tau * t.sigma * Math.sqrt(Math.expm1(2 * h)), noise]);
     }
-    // Integrals of e^(k (lambda - lambda_t)), so that nothing overflows.
+    // Integrals of e^(k (lambda - lambda_t)); the shift by lambda_t avoids overflow.
     const integrals = lagrangeIntegrals(nodes, exponentialMoments(outputs.length, h, k)).map(
       (value) => value * Math.exp(-k * h),
     );
     if (outputs.length === 2) {
-      // Published code's refinement of the two-point rules: exact for a slope over the step, to the step's second
-      // order.
+      // The published code refines the two-point rules: exact for a linear output, up to second order in the step.
       const refinement = (h ** 2 / 2 - (h * k - 1 + Math.exp(-k * h)) / k ** 2) / (nodes[0]! - nodes[1]!);
       integrals[0]! += refinement;
       integrals[1]! -= refinement;

@@ -20,8 +20,9 @@ export type ScoreSdeVeConfig = ConfigOf<(typeof VE_KEYS)[number]>;
 export type ScoreSdeVpConfig = ConfigOf<(typeof VP_KEYS)[number]>;
 
 /**
- * Predictor-corrector sampling of the variance-exploding SDE (Song et al. 2021b, algorithm 2), for a network that gives
- * the score. Each level takes correct_steps calls of Langevin dynamics and then one of the reverse diffusion.
+ * Predictor-corrector sampling of the variance-exploding SDE (Song et al. 2021b, algorithm 2), for a network that
+ * predicts the score. Each level makes correct_steps calls for Langevin dynamics, and then one for the reverse
+ * diffusion.
  */
 export class ScoreSdeVeScheduler extends BaseScheduler<ScoreSdeVeConfig> {
   static override readonly traits: SchedulerTraits = { network: "score", stochastic: true };
@@ -68,7 +69,7 @@ export class ScoreSdeVeScheduler extends BaseScheduler<ScoreSdeVeConfig> {
     requireStepCount(n, T);
     const times = [...linspace32(1, sampling_eps, n)];
     const calls = correct_steps + 1;
-    // Levels are a table of n, read at the whole position of each time: as published.
+    // As published, the levels are a table of n entries, read at the integer part of each time's position.
     const discrete = this.#geometric(n);
     const lengths = times.map((t) => {
       const at = Math.trunc(Math.fround(t * (n - 1)));
@@ -93,14 +94,14 @@ export class ScoreSdeVeScheduler extends BaseScheduler<ScoreSdeVeConfig> {
   }
 }
 
-/** Mean over the samples of each one's norm. */
+/** Mean of the samples' norms. */
 function meanNorm(x: tf.Tensor): tf.Tensor {
   return x.square().reshape([x.shape[0], -1]).sum(1).sqrt().mean();
 }
 
 /**
  * Reverse diffusion of the variance-preserving SDE by Euler-Maruyama (Song et al. 2021b, eq. 6), for a network that
- * gives the noise.
+ * predicts the noise.
  */
 export class ScoreSdeVpScheduler extends BaseScheduler<ScoreSdeVpConfig> {
   static override readonly traits: SchedulerTraits = { network: "score", stochastic: true };
@@ -112,7 +113,7 @@ export class ScoreSdeVpScheduler extends BaseScheduler<ScoreSdeVpConfig> {
     this.alphaBar = Float64Array.from({ length: T }, (_, t) => this.levelAt((t + 1) / T).alpha ** 2);
   }
 
-  /** The noise, at times from sampling_eps to 1. */
+  /** The target is the noise; times run from sampling_eps to 1. */
   get training(): TrainingRule {
     return {
       predicts: "epsilon",

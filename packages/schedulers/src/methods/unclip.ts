@@ -28,8 +28,8 @@ export class UnCLIPScheduler extends DDPMScheduler {
   }
 
   /**
-   * Rounded as published, which shows at both ends: near pure noise alpha loses all its digits in 1 - beta, and between
-   * neighbours near t = 0 the schedule's own beta has digits that 1 - alpha lacks.
+   * Rounded as published, which matters at both ends. Near pure noise, alpha loses all its digits in 1 - beta. Between
+   * neighbours near t = 0, the schedule's beta has digits that 1 - alpha lacks.
    */
   protected override transition(t: number, next: number) {
     const beta =

@@ -36,20 +36,20 @@ const DEFAULTS = { timestep_spacing: "linspace", solver_type: "bh2" } as const;
 export type UniPCMultistepConfig = ConfigOf<(typeof KEYS)[number]>;
 
 /**
- * UniPC (Zhao et al. 2023, algorithms 1 and 2): a multi-step predictor, whose result the next output, which is needed
- * anyway, corrects by one order for free.
+ * UniPC (Zhao et al. 2023, algorithms 1 and 2): a multi-step predictor. The output at its result, which the next step
+ * needs anyway, corrects it and raises the order by one.
  */
 export class UniPCMultistepScheduler extends SolverScheduler<UniPCMultistepConfig> {
   constructor(config: Partial<UniPCMultistepConfig> = {}) {
     super({ className: "UniPCMultistepScheduler", keys: KEYS, defaults: DEFAULTS }, config);
   }
 
-  /** As published, thresholding leaves a predicted noise alone. */
+  /** As published, thresholding does not apply to a predicted noise. */
   protected override epsilon(call: Call, level: SolverLevel): Quantity {
     return this.unlimitedEpsilon(call, level);
   }
 
-  /** From 1, where there is no signal and no lambda: so from just below. */
+  /** The first level is slightly below 1, because at 1 alpha is 0 and lambda is infinite. */
   protected override flowSigmas(n: number, options: PlanOptions): number[] {
     const [first, ...rest] = super.flowSigmas(n, options);
     return [Math.abs(first! - 1) < 1e-6 ? 1 - 1e-6 : first!, ...rest];
@@ -65,12 +65,12 @@ export class UniPCMultistepScheduler extends SolverScheduler<UniPCMultistepConfi
     const levels = sigmas.map((sigma) => this.solverLevel(sigma));
     if (!predict_x0 && sigmas.at(-1) === 0) {
       throw new SchedulerConfigError(
-        "UniPCMultistepScheduler: with predict_x0 false it cannot step to a noise level of 0, where epsilon means nothing. " +
+        "UniPCMultistepScheduler: with predict_x0 false it cannot step to a noise level of 0, where epsilon is undefined. " +
           "Set final_sigmas_type to sigma_min, or predict_x0 to true.",
       );
     }
     const orderAt = (i: number, known: number) =>
-      // Into a noise level of 0 lambda is infinite, and into the same level it stays: no slope over it can be had.
+      // No slope is defined for a step to noise level 0, where lambda is infinite, or to the same level.
       sigmas[i + 1] === 0 || sigmas[i + 1] === sigmas[i]
         ? 1
         : Math.min(lower_order_final ? Math.min(solver_order, timesteps.length - i) : solver_order, known);
@@ -83,7 +83,7 @@ export class UniPCMultistepScheduler extends SolverScheduler<UniPCMultistepConfi
         const { i } = call;
         const [start, ...outputs] = call.history;
         const output = computed(predict_x0 ? this.x0(call, levels[i]!) : this.epsilon(call, levels[i]!));
-        // At i - 1 from `start` the outputs led to call.x; the output there corrects that step.
+        // Step i - 1 led from `start` to call.x; the output at call.x corrects that step.
         const corrects = start !== undefined && !disable_corrector.includes(i - 1);
         const x = corrects
           ? this.#correct(start, output, outputs, levels.slice(0, i + 1), orderAt(i - 1, outputs.length))
@@ -112,7 +112,7 @@ export class UniPCMultistepScheduler extends SolverScheduler<UniPCMultistepConfi
     return this.#step(x, m[0]!, [...this.#differences(m, levels, order), atEnd], levels);
   }
 
-  /** D_k / r_k = (m_k - m_0) / r_k, with r_k = (lambda_k - lambda_0) / h, of the outputs before the newest. */
+  /** D_k / r_k = (m_k - m_0) / r_k, with r_k = (lambda_k - lambda_0) / h, for the outputs before the newest. */
   #differences(m: readonly tf.Tensor[], levels: readonly SolverLevel[], order: number): Difference[] {
     const [s, t] = levels.slice(-2) as [SolverLevel, SolverLevel];
     return Array.from({ length: order - 1 }, (_, k) => {
@@ -142,7 +142,7 @@ export class UniPCMultistepScheduler extends SolverScheduler<UniPCMultistepConfi
   }
 }
 
-/** A difference between two outputs over their distance r in lambda, in steps. */
+/** A difference between two outputs, divided by their distance r in lambda, in units of the step. */
 interface Difference {
   readonly r: number;
   readonly difference: Sum;
@@ -153,7 +153,7 @@ interface Difference {
  * ratios.
  */
 function unifiedWeights(ratios: readonly number[], z: number, b: number): number[] {
-  // With one ratio, the paper's published code takes 1/2, its limit for small steps.
+  // With one ratio, the published code takes 1/2, the limit for small steps.
   if (ratios.length <= 1) return ratios.map(() => 0.5);
   const right: number[] = [];
   let [phi, factorial] = [Math.expm1(z) / z - 1, 1];

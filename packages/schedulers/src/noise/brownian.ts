@@ -3,34 +3,34 @@ import { combine } from "../combine.js";
 import { type KeyedNoise, keyedNoise } from "./keyed-noise.js";
 import type { NoiseSource } from "./noise.js";
 
-/** Noise that is a path W(t): samplers with different steps get the same noise from the same seed. */
+/** Noise as a path W(t): samplers with different steps get the same noise from the same seed. */
 export interface BrownianNoise extends NoiseSource {
   /** W(to) - W(from), of variance |to - from|; the caller owns it. */
   increment(shape: number[], from: number, to: number): tf.Tensor;
 }
 
-const DEPTH = 24; // Halvings: they resolve a path over [0, 1] to 6e-8, the precision of times in float32.
+const DEPTH = 24; // Number of halvings; they resolve times in [0, 1] to 6e-8, the precision of float32.
 
 /**
- * A Brownian path between two times (Li et al. 2020, virtual Brownian tree): W at the ends is drawn, and between two
- * known times the middle is drawn from the bridge, down to where the time lies. Pure: W(t) depends on seed, times and
- * shape only.
+ * A Brownian path between two times (Li et al. 2020, virtual Brownian tree): W is drawn at the ends; then the midpoint
+ * of an interval is drawn from the Brownian bridge, repeatedly, until the interval around the time is small enough.
+ * Pure: W(t) depends only on seed, times and shape.
  *
- * As a plain `NoiseSource` it is the keyed stream of its seed.
+ * Used as a plain `NoiseSource`, it is `keyedNoise(seed)`.
  *
- * @throws RangeError if the times do not rise, or an increment outside them is asked for
+ * @throws RangeError unless start < end, and for increments outside these times
  */
 export function brownianNoise(seed: number, start: number, end: number): BrownianNoise {
   if (!(Number.isFinite(start) && Number.isFinite(end) && start < end)) {
     throw new RangeError(
-      `brownianNoise: the path goes from ${start} to ${end}; give two times that rise, such as sigma_min and sigma_max.`,
+      `brownianNoise: the path goes from ${start} to ${end}; give two ascending times, such as sigma_min and sigma_max.`,
     );
   }
   const tree = keyedNoise(seed).at("brownian tree");
   const stream = keyedNoise(seed);
   const valueAt = (shape: number[], t: number): tf.Tensor => {
     if (!(t >= start && t <= end))
-      throw new RangeError(`brownianNoise: time ${t} is outside the path, ${start} to ${end}.`);
+      throw new RangeError(`brownianNoise: time ${t} is outside the path; give times from ${start} to ${end}.`);
     return tf.tidy(() => bridge(tree, shape, (t - start) / (end - start)).mul(Math.sqrt(end - start)));
   };
   return {
@@ -57,7 +57,7 @@ function bridge(tree: KeyedNoise, shape: number[], t: number): tf.Tensor {
   return combine([1 - share, low], [share, high]);
 }
 
-/** Whether noise is a path, and not only a stream. */
+/** Whether a source of noise is a path. */
 export function isBrownian(noise: NoiseSource): noise is BrownianNoise {
   return "increment" in noise;
 }

@@ -11,20 +11,24 @@ export interface RandomNumbers {
 }
 
 /**
- * Noise that depends on nothing but a seed, a path and a count of draws: the same numbers on every machine and backend.
+ * Noise that depends only on a seed, a path and the number of draws: the same numbers on every machine and backend.
  */
 export interface KeyedNoise extends NoiseSource {
   /**
-   * An independent stream, named by numbers and words; pure: the same path gives the same stream, from its beginning.
+   * An independent stream, named by numbers and words. Pure: the same path always gives the same stream, from its
+   * beginning.
    */
   at(...path: readonly (number | string)[]): KeyedNoise;
-  /** Plain numbers of this key; every call starts them anew. */
+  /** Plain random numbers of this stream; every call starts from the beginning. */
   random(): RandomNumbers;
 }
 
 type Key = readonly [number, number];
 
-/** A stream of keyed noise. Seeds are safe integers; 0 is a seed like any other. Throws RangeError on anything else. */
+/**
+ * A stream of noise with the generator Threefry (Salmon et al. 2011).
+ * @throws RangeError unless the seed is a safe integer; 0 is not special
+ */
 export function keyedNoise(seed: number): KeyedNoise {
   return new Stream(extendKey([0, 0], requireSeed("keyedNoise", seed)));
 }
@@ -62,7 +66,8 @@ class Stream implements KeyedNoise {
     return {
       uniform,
       integer: (n) => {
-        if (!Number.isSafeInteger(n) || n < 1) throw new RangeError(`integer(${n}): n must be a whole number from 1.`);
+        if (!Number.isSafeInteger(n) || n < 1)
+          throw new RangeError(`integer(${n}): n must be a whole number, 1 or more.`);
         return Math.floor(uniform() * n);
       },
     };
@@ -72,7 +77,7 @@ class Stream implements KeyedNoise {
     return extendKey(extendKey(this.key, "draw"), this.#draws++);
   }
 
-  /** Box & Muller (1958) in float64, both numbers of each pair used, rounded to float32 once. */
+  /** Box & Muller (1958) in float64, rounded once to float32. Both numbers of each pair are used. */
   normal(shape: number[]): tf.Tensor {
     const values = new Float32Array(tf.util.sizeFromShape(shape));
     const key = this.#nextDraw();
@@ -86,7 +91,7 @@ class Stream implements KeyedNoise {
     return tf.tensor(values, shape, "float32");
   }
 
-  /** Uniform in [0, 1), multiples of 2^-24: exact in float32. */
+  /** Uniform in [0, 1): multiples of 2^-24, which are exact in float32. */
   uniform(shape: number[]): tf.Tensor {
     const values = new Float32Array(tf.util.sizeFromShape(shape));
     const key = this.#nextDraw();
@@ -95,7 +100,9 @@ class Stream implements KeyedNoise {
   }
 }
 
-/** The key of a substream: words never give the key of numbers, nor does a path that of a longer one. */
+/**
+ * The key of a substream. A word never gives the same key as a number, and a path never the same key as a longer one.
+ */
 function extendKey(key: Key, part: number | string): Key {
   if (typeof part === "number") {
     const number = requireSeed("A noise path", part);
@@ -113,7 +120,7 @@ function toUniform53([high, low]: Key): number {
 function requireSeed(name: string, seed: number): number {
   if (!Number.isSafeInteger(seed)) {
     throw new RangeError(
-      `${name}: ${seed} is not a safe whole number. Give one from -(2^53 - 1) to 2^53 - 1, such as 0.`,
+      `${name}: ${seed} is not a safe integer; give a whole number from -(2^53 - 1) to 2^53 - 1, such as 0.`,
     );
   }
   return seed;

@@ -18,7 +18,7 @@ describe("keyed noise draws the same bits", () => {
     expect(await streamsOnBackend()).toEqual(onCpu);
   });
 
-  // Where no Chromium is installed.
+  // Skipped if no Chromium is installed.
   (inBrowser.none === undefined ? it : it.skip)("in Chromium, on WebGL", async () => {
     await tf.setBackend("cpu");
     const answer = inBrowser as { backend: string; streams: number[][] };

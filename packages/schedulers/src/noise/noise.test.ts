@@ -37,13 +37,13 @@ describe("threefry2x32 with 20 rounds", () => {
 });
 
 describe("keyedNoise", () => {
-  it("draws the same numbers for the same seed, and others for another seed; 0 is a seed, too", () => {
+  it("draws the same numbers for the same seed (also 0), and others for another seed", () => {
     const draw = (seed: number) => numbers(() => keyedNoise(seed).normal([3, 5]));
     expect(draw(0)).toEqual(draw(0));
     expect(new Set([0, 1, -1, 2 ** 40].map((seed) => draw(seed)[0])).size).toBe(4);
   });
 
-  it("goes on where the last draw stopped, whatever its size", () => {
+  it("continues where the last draw stopped, for draws of any size", () => {
     const noise = keyedNoise(7);
     const first = numbers(() => noise.normal([4]));
     expect(numbers(() => noise.normal([4]))).not.toEqual(first);
@@ -69,13 +69,13 @@ describe("keyedNoise", () => {
     expect(drawn.every((x) => x >= 0 && x < 1)).toBe(true);
   });
 
-  it("refuses seeds that are not whole numbers", () => {
-    expect(() => keyedNoise(0.5)).toThrow("keyedNoise: 0.5 is not a safe whole number");
+  it("refuses seeds that are not safe integers", () => {
+    expect(() => keyedNoise(0.5)).toThrow("keyedNoise: 0.5 is not a safe integer");
   });
 });
 
 describe("permutation", () => {
-  it("holds every number once, in an order that its random numbers decide", () => {
+  it("holds every number once, in an order given by the random numbers", () => {
     const order = permutation(100, keyedRandom(3, "order"));
     expect([...order].sort((a, b) => a - b)).toEqual(Array.from({ length: 100 }, (_, i) => i));
     expect(permutation(100, keyedRandom(3, "order"))).toEqual(order);
@@ -87,20 +87,20 @@ describe("replayNoise", () => {
     tf.tidy(() => {
       const noise = replayNoise([tf.ones([2]), tf.zeros([3])]);
       expect([...noise.normal([2]).dataSync()]).toEqual([1, 1]);
-      expect(() => noise.normal([2])).toThrow("draw 2 is [3], [2] was asked for");
+      expect(() => noise.normal([2])).toThrow("draw 2 is [3], but [2] was requested");
       noise.normal([3]);
-      expect(() => noise.normal([3])).toThrow("draw 3 was asked for, 2 were given");
+      expect(() => noise.normal([3])).toThrow("draw 3 was requested, but only 2 were given");
     });
   });
 });
 
 describe("brownianNoise", () => {
-  it("is one path: increments over neighbouring stretches add up, in any order of asking", () => {
+  it("is one path: increments over adjacent intervals add up, in any order of calls", () => {
     const whole = numbers(() => brownianNoise(5, 0.1, 10).increment([50], 2, 7));
     const path = brownianNoise(5, 0.1, 10);
     const second = numbers(() => path.increment([50], 3.7, 7));
     const first = numbers(() => path.increment([50], 2, 3.7));
-    whole.forEach((x, i) => expect(Math.abs(first[i]! + second[i]! - x)).toBeLessThan(5e-6)); // float32, values to 10
+    whole.forEach((x, i) => expect(Math.abs(first[i]! + second[i]! - x)).toBeLessThan(5e-6)); // float32 rounding of values up to 10.
   });
 
   it("has independent increments of variance to - from, within four standard errors", () => {
@@ -113,10 +113,12 @@ describe("brownianNoise", () => {
     expect(Math.abs(correlation)).toBeLessThan(4 / Math.sqrt(n));
   });
 
-  it("frees all but its result, and refuses times outside its path", () => {
+  it("frees everything but its result, and refuses times outside its path", () => {
     const before = tf.memory().numTensors;
     brownianNoise(1, 0, 1).increment([2], 0.2, 0.3).dispose();
     expect(tf.memory().numTensors).toBe(before);
-    expect(() => brownianNoise(1, 0, 1).increment([2], 0.2, 1.3)).toThrow("time 1.3 is outside the path, 0 to 1");
+    expect(() => brownianNoise(1, 0, 1).increment([2], 0.2, 1.3)).toThrow(
+      "time 1.3 is outside the path; give times from 0 to 1",
+    );
   });
 });

@@ -1,7 +1,8 @@
 import type * as tf from "@tensorflow/tfjs";
 
 /**
- * A source of random tensors. It is a stream: each call goes on where the last stopped. The caller owns the results.
+ * A source of random tensors. It is a stream: each call continues where the last one stopped. The caller owns the
+ * results.
  */
 export interface NoiseSource {
   /** Standard normal numbers. */

@@ -17,12 +17,12 @@ describe("torchNoise", () => {
     [42, SEED_42],
   ])("draws what torch.randn draws after manual_seed(%i)", (seed, want) => {
     const got = tf.tidy(() => torchNoise(seed).normal([16]).dataSync());
-    // two units in the last place of 2: its logarithm and cosine are vectorised;
+    // Two units in the last place of 2, because PyTorch's logarithm and cosine are vectorised.
     want.forEach((value, i) => expect(Math.abs(got[i]! - value)).toBeLessThan(5e-7));
   });
 
-  // torch 2.13.0+cpu: torch.manual_seed(0); torch.randn(20). The last 16 places are drawn again, over what stood there.
-  it("draws the last 16 anew where the size is no multiple of 16", () => {
+  // torch 2.13.0+cpu: torch.manual_seed(0); torch.randn(20). The last 16 places are drawn again and overwritten.
+  it("draws the last 16 again if the size is not a multiple of 16", () => {
     const want = [
       -1.12583983, -1.1523602, -0.250578582, -0.433878809, 0.598839462, -1.55509508, -0.34136039, 1.85300612,
       0.468096405, -0.157712445, 1.44366014, 0.266049415, 1.38936615, 1.58633423, 0.946298361, -0.843676746,
@@ -41,8 +41,8 @@ describe("torchNoise", () => {
     want.forEach((value, i) => expect(Math.abs(got[i]! - value)).toBeLessThan(1e-9));
   });
 
-  // torch.manual_seed(7), then these, one after the other.
-  it("goes through the double path below 16 numbers, which keeps every second normal number for the next call", () => {
+  // torch.manual_seed(7), then these calls in order.
+  it("uses the float64 path below 16 numbers, which keeps every second normal number for the next call", () => {
     const draws: ["normal" | "uniform", number[]][] = [
       ["normal", [-0.146795094, 0.786141276, 0.94682163]],
       ["normal", [-1.114344, 1.69079018, -0.894827902]],

@@ -2,11 +2,12 @@ import * as tf from "@tensorflow/tfjs";
 import type { NoiseSource } from "./noise.js";
 
 /**
- * PyTorch's CPU generator: `torch.manual_seed(seed)`, then `torch.randn(shape)` and `torch.rand(shape)` in float32, bit
- * for bit up to the last digit of the logarithm and cosine. PyTorch fills tensors in its own order (NCHW): draw in that
- * shape, then transpose.
+ * PyTorch's CPU generator: `torch.manual_seed(seed)`, then `torch.randn(shape)` and `torch.rand(shape)` in float32,
+ * identical up to the last digit of the logarithm and cosine. PyTorch fills tensors in its own order (NCHW): draw in
+ * that shape, then transpose.
  *
- * @throws RangeError unless the seed is a whole number from 0 to 2^53 - 1; as in PyTorch, its lowest 32 bits count
+ * @throws RangeError unless the seed is a whole number from 0 to 2^53 - 1; as in PyTorch, only its lowest 32 bits are
+ *   used
  */
 export function torchNoise(seed: number): NoiseSource {
   if (!Number.isSafeInteger(seed) || seed < 0) {
@@ -14,7 +15,7 @@ export function torchNoise(seed: number): NoiseSource {
   }
   const generator = new MersenneTwister(seed % 2 ** 32);
   let cached: number | undefined;
-  /** Box-Muller in float64, one number at a time, the second of each pair kept for the next call. */
+  /** Box-Muller in float64, one number at a time; the second of each pair is kept for the next call. */
   const normalInFloat64 = (): number => {
     if (cached !== undefined) {
       const value = cached;
@@ -50,7 +51,8 @@ function drawn(shape: number[], draw: () => number): Float32Array {
 }
 
 /**
- * All uniforms first, then Box-Muller in blocks of 16; a last, incomplete block is drawn anew over the last 16 places.
+ * All uniforms first, then Box-Muller in blocks of 16; an incomplete last block is replaced by drawing the last 16
+ * places again.
  */
 function normalBlocks(size: number, uniform: () => number): Float32Array {
   const values = Float32Array.from({ length: size }, uniform);

@@ -14,7 +14,7 @@ export function betaQuantile(q: number, a: number, b: number): number {
 /** I_x(a, b), the regularised incomplete beta function (DLMF 8.17.22, evaluated from its tail). */
 function regularizedBeta(x: number, a: number, b: number): number {
   if (x > (a + 1) / (a + b + 2)) return 1 - regularizedBeta(1 - x, b, a);
-  const TERMS = 200; // The fraction converges like 0.5^n here, at worst.
+  const TERMS = 200; // The continued fraction converges at least like 0.5^n here.
   let fraction = 1;
   for (let n = TERMS; n >= 1; n--) {
     const m = Math.floor(n / 2);
@@ -28,7 +28,10 @@ function regularizedBeta(x: number, a: number, b: number): number {
   return Math.exp(logFront) / (a * fraction);
 }
 
-/** Logarithm of the gamma function for x > 0: Stirling's series (DLMF 5.11.1), after a climb to where it is exact. */
+/**
+ * Logarithm of the gamma function for x > 0: Stirling's series (DLMF 5.11.1), after the recurrence has raised x to
+ * where the series is exact.
+ */
 function logGamma(x: number): number {
   if (x < 12) return logGamma(x + 1) - Math.log(x);
   const y = 1 / (x * x);

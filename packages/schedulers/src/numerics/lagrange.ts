@@ -1,6 +1,6 @@
 /**
  * Integrals of the Lagrange polynomials of `nodes`: weight k is the integral of the polynomial that is 1 at node k and
- * 0 at the others, given the integrals of u^0, u^1, ... over the same stretch. Adams-type methods weigh slopes with
+ * 0 at the others, given the integrals of u^0, u^1, ... over the same interval. Adams-type methods weight slopes with
  * them.
  */
 export function lagrangeIntegrals(nodes: readonly number[], moments: readonly number[]): number[] {
@@ -29,7 +29,7 @@ export function powerMoments(count: number, length: number): number[] {
   return Array.from({ length: count }, (_, j) => length ** (j + 1) / (j + 1));
 }
 
-/** Coefficients, from the constant up, of the product of u - root. */
+/** Coefficients of the product of (u - root), the constant first. */
 function polynomialWithRoots(roots: readonly number[]): number[] {
   return roots.reduce<number[]>(
     (coefficients, root) => [0, ...coefficients].map((shifted, j) => shifted - root * (coefficients[j] ?? 0)),

@@ -1,4 +1,4 @@
-/** Solves A x = b for a small matrix by elimination with pivoting. Both are copied. */
+/** Solves A x = b for a small matrix by elimination with pivoting. Its arguments are not changed. */
 export function solveLinear(matrix: readonly (readonly number[])[], right: readonly number[]): number[] {
   const rows = matrix.map((row, i) => [...row, right[i]!]);
   const n = rows.length;

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { computed, type Quantity } from "../combine.js";
 
-/** How to keep predicted clean samples within reach of real ones. */
+/** How to limit the values of predicted clean samples. */
 export interface ThresholdingConfig {
   clip_sample: boolean;
   clip_sample_range: number;
@@ -10,22 +10,22 @@ export interface ThresholdingConfig {
   sample_max_value: number;
 }
 
-/** A predicted clean sample within reach of real ones, as the config asks: as it is, clipped, or thresholded. */
+/** Limits a predicted clean sample as the config says: unchanged, clipped, or by dynamic thresholding. */
 export function limited(x0: Quantity, config: ThresholdingConfig): Quantity {
   const { dynamic_thresholding_ratio, sample_max_value, clip_sample_range: range } = config;
   if (config.thresholding) return dynamicThreshold(computed(x0), dynamic_thresholding_ratio, sample_max_value);
   return config.clip_sample ? computed(x0).clipByValue(-range, range) : x0;
 }
 
-/** Keeps a predicted clean sample within reach of real ones, as the config asks; the caller owns the result. */
+/** {@link limited}, computed; the caller owns the result. */
 export function limitX0(x0: tf.Tensor, config: ThresholdingConfig): tf.Tensor {
   return tf.tidy(() => computed(limited(x0, config)));
 }
 
 /**
- * Dynamic thresholding (Saharia et al. 2022, section 2.3): s is the `ratio` quantile of |x0| over a sample,
- * at least 1 and at most `maxValue` (which wins); x0 is clipped to [-s, s] and divided by s.
- * Quantiles interpolate linearly between neighbours.
+ * Dynamic thresholding (Saharia et al. 2022, section 2.3): s is the `ratio` quantile of |x0| over a sample, at least 1
+ * and at most `maxValue` (which takes precedence); x0 is clipped to [-s, s] and divided by s. Quantiles interpolate
+ * linearly between neighbours.
  */
 export function dynamicThreshold(x0: tf.Tensor, ratio: number, maxValue: number): tf.Tensor {
   return tf.tidy(() => {

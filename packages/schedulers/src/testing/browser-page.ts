@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { streamsOnBackend } from "./noise-streams.js";
 
-// Runs in a browser: leaves the streams, or why there are none, as the page's text.
+// Runs in a browser. Its result is the page's text: the streams, or why there are none.
 const answer = async () => {
   if (!(await tf.setBackend("webgl"))) return { none: "this browser has no WebGL" };
   if (!tf.env().getBool("WEBGL_RENDER_FLOAT32_ENABLED")) return { none: "its WebGL has no 32-bit numbers" };

@@ -9,9 +9,9 @@ import { torchNoise } from "../noise/torch-noise.js";
 export interface Loop {
   config?: Record<string, unknown>;
   request?: PlanRequest;
-  /** Start here, from noised samples: their `t_start` times the method's calls a step. */
+  /** The first call, from noisy samples: diffusers' `t_start` times the number of calls in a step. */
   first?: number;
-  /** With `first`: start from the samples as they are. */
+  /** With `first`: start from the samples without noise. */
   clean?: boolean;
   options?: StepOptions;
   /** `torch.manual_seed(0)` unless given. */
@@ -20,11 +20,11 @@ export interface Loop {
   style?: "plain" | "scaled in place" | "raw";
   /** [4, 3, 8, 8] unless given. */
   shape?: readonly number[];
-  /** Run the plan this often, the last state going in again. */
+  /** Run the plan this many times, each from the last state of the one before. */
   times?: number;
 }
 
-/** diffusers' dummy_sample_deter: a ramp from 0 to 1 over (C, ..., B), seen as (B, C, ...). */
+/** diffusers' dummy_sample_deter: a ramp from 0 to 1 over (C, ..., B), transposed to (B, C, ...). */
 export function ramp(shape: readonly number[]): number[] {
   const size = tf.util.sizeFromShape([...shape]);
   const each = size / shape[0]!;
@@ -34,7 +34,7 @@ export function ramp(shape: readonly number[]): number[] {
 /** diffusers' dummy_model. */
 export const dummyModel = (x: tf.Tensor, t: number) => x.mul(t / (t + 1));
 
-/** x at the end, and the sum and the mean of |x|, of a loop of diffusers' tests, noise from `torch.manual_seed(0)`. */
+/** Runs a loop of diffusers' tests with noise from `torch.manual_seed(0)`: the last x, and the sum and mean of |x|. */
 export function runLoop(name: string, loop: Loop): { sum: number; mean: number; values: number[] } {
   const { config, request = 10, first = 0, clean, options, style = "plain", shape = [4, 3, 8, 8], times = 1 } = loop;
   const values = ramp(shape);
@@ -51,7 +51,7 @@ export function runLoop(name: string, loop: Loop): { sum: number; mean: number; 
       const i = call % plan.timesteps.length;
       const next = tf.tidy(() => {
         const input = style === "raw" ? state.x : plan.scaleInput(state.x, i);
-        // The loops of the Euler family's tests put the scaled sample in the sample's place.
+        // The loops in the tests of the Euler family overwrite the sample with the scaled one.
         const from = style === "scaled in place" ? { ...state, x: input } : state;
         return plan.step(from, dummyModel(input, plan.timesteps[i]!), i, source, options);
       });

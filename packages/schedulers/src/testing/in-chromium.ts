@@ -6,7 +6,7 @@ import { delimiter, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 
-/** CHROMIUM, or the first browser of its kind on the PATH. */
+/** The variable CHROMIUM, or the first Chromium or Chrome on the PATH. */
 function findChromium(): string | undefined {
   const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
   const folders = (process.env["PATH"] ?? "").split(delimiter);
@@ -15,8 +15,8 @@ function findChromium(): string | undefined {
 }
 
 /**
- * Runs a TypeScript program in a browser without a window. The program finds what it is `given` as `globalThis.given`,
- * and leaves `result:JSON:end` as the page's text; where that cannot be, `none` says why.
+ * Runs a TypeScript program in a headless browser. The program reads its input from `globalThis.given` and writes
+ * `result:JSON:end` as the page's text. If that is impossible, `none` says why.
  */
 export async function inChromium<T extends object>(entry: URL, given?: unknown): Promise<T | { none: string }> {
   const browser = findChromium();

@@ -3,8 +3,8 @@ import { brownianNoise } from "../noise/brownian.js";
 import { keyedNoise } from "../noise/keyed-noise.js";
 
 /**
- * Some of every keyed stream, computed with by the current backend: multiplied by 1, so that the numbers have been
- * where the backend keeps its own, and not only where they were drawn.
+ * The first numbers of every keyed stream, multiplied by 1 on the current backend. The multiplication moves the numbers
+ * to the backend's memory.
  */
 export async function streamsOnBackend(): Promise<number[][]> {
   const noise = keyedNoise(2 ** 40 + 3);

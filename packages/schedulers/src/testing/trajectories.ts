@@ -5,7 +5,9 @@ import { replayNoise } from "../noise/replay-noise.js";
 import { torchNoise } from "../noise/torch-noise.js";
 import type { Plan, PlanOptions, StepOptions } from "../scheduler.js";
 
-/** One run of a diffusers scheduler over a known formula in place of a network; arrays are flat, in PyTorch's order. */
+/**
+ * One run of a diffusers scheduler with a formula in place of a network; arrays are flat, in PyTorch's order (NCHW).
+ */
 export interface Trajectory {
   config: Record<string, unknown>;
   num_inference_steps: number;
@@ -33,14 +35,14 @@ export interface TrajectoryFile {
 
 const FIXTURES = new URL("../../fixtures/", import.meta.url);
 
-/** The schedulers there are fixtures for. */
+/** The schedulers that have fixtures. */
 export function fixtureNames(): string[] {
   return readdirSync(FIXTURES)
     .filter((file) => file.endsWith("Scheduler.json"))
     .map((file) => file.replace(".json", ""));
 }
 
-/** Long noise is not stored: it is what PyTorch draws from this seed, so many times. */
+/** Long noise is not stored but drawn as PyTorch draws it: `count` times from this seed. */
 interface SeededNoise {
   torch_seed: number;
   draws: number;
@@ -66,7 +68,7 @@ export function fromTorch(values: readonly number[], [batch, channels, height, w
   return tf.tidy(() => tf.tensor4d([...values], [batch!, channels!, height!, width!]).transpose([0, 2, 3, 1]));
 }
 
-/** The formula that stands for the network: 0.9 sin(1.3 x + 2.1 t / 1000). */
+/** The formula in place of the network: 0.9 sin(1.3 x + 2.1 t / 1000). */
 export function formula(x: tf.Tensor, t: number): tf.Tensor {
   return tf.tidy(() =>
     x
@@ -77,7 +79,9 @@ export function formula(x: tf.Tensor, t: number): tf.Tensor {
   );
 }
 
-/** As {@link formula}, followed by as many channels that stand for the learned variance: 0.5 cos(0.7 x + t / 1000). */
+/**
+ * {@link formula}, followed by the same number of channels in place of the learned variance: 0.5 cos(0.7 x + t / 1000).
+ */
 export function formulaWithVariance(x: tf.Tensor, t: number): tf.Tensor {
   return tf.tidy(() =>
     tf.concat(
@@ -94,7 +98,7 @@ export function formulaWithVariance(x: tf.Tensor, t: number): tf.Tensor {
   );
 }
 
-/** Root mean square of the difference over that of the expected numbers. */
+/** Root mean square of the difference, divided by that of the expected numbers. */
 export function relativeRms(got: tf.Tensor, want: tf.Tensor): number {
   return tf.tidy(
     () =>
@@ -114,7 +118,7 @@ export function planOf(name: string, run: Trajectory): Plan {
   );
 }
 
-/** How many calls of the network each entry of a run's lists stands for: the score SDE's corrector calls it, too. */
+/** The number of network calls for each entry of a run's lists; the corrector of the score SDE makes calls, too. */
 function callsPerEntry(run: Trajectory): number {
   return "snr" in run.config || ("sigma_max" in run.config && run.x_steps.length * 2 <= (run.noise?.length ?? 0))
     ? run.noise!.length / run.x_steps.length
@@ -126,7 +130,7 @@ export function callTimesteps(run: Trajectory): number[] {
   return run.timesteps.flatMap((t) => Array<number>(callsPerEntry(run)).fill(t));
 }
 
-/** Runs a plan over the formula with the stored noise; the relative RMS error after every step. */
+/** Runs a plan with the formula and the stored noise; returns the relative RMS error after every step. */
 export function trajectoryErrors(plan: Plan, run: Trajectory, shape: readonly number[]): number[] {
   return tf.tidy(() => {
     const network = run.config.variance_type === "learned_range" ? formulaWithVariance : formula;
