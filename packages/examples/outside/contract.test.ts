@@ -213,7 +213,7 @@ describe.each(Object.entries(KINDS))(
 
     it("says what it cannot do before any work", async () => {
       const before = tf.memory().numTensors;
-      await expect(draw({ sed: 1 })).rejects.toThrow("sed (nearest: seed): no option of this pipeline");
+      await expect(draw({ sed: 1 })).rejects.toThrow("sed (nearest: seed): not an option of this pipeline");
       if (pipeline.input === "text") return;
       const error: unknown = await draw({ prompt: "a red cube" }).catch((error: unknown) => error);
       expect(error).toBeInstanceOf(PipelineOptionError);

@@ -165,11 +165,11 @@ describe("A part that is exchanged", () => {
       () => another(pipeline.parts.vae),
       /unet is of the class AutoencoderKL; expected a den/,
     ],
-    ["a denoiser of other latents", "unet", () => new OwnDenoiser({ channels: 3 }), /takes 3 channels; .* have 4/],
-    ["a denoiser of wider text", "unet", () => new OwnDenoiser({ context_width: 16 }), /text states of 16 numbers/],
-    ["an autoencoder of other latents", "vae", () => new AutoencoderKL({ latent_channels: 8 }), /latents have 8/],
+    ["a denoiser of other latents", "unet", () => new OwnDenoiser({ channels: 3 }), /takes 3 channels; expected 4,/],
+    ["a denoiser of wider text", "unet", () => new OwnDenoiser({ context_width: 16 }), /text states of width 16;/],
+    ["an autoencoder of other latents", "vae", () => new AutoencoderKL({ latent_channels: 8 }), /takes 4 channels; expected 8,/],
     ["nothing", "scheduler", () => undefined, /scheduler is undefined; expected a scheduler/],
-    ["what is no part", "transformer", () => own, /transformer is no part of it; it is made of unet, vae/],
+    ["what is no part", "transformer", () => own, /transformer is not one of its parts, which are unet, vae/],
   ])("is refused at once if it is %s, and the old one stays", async (_, name, wrong, message) => {
     const parts = pipeline.parts as unknown as Record<string, unknown>;
     const [before, drawn] = [{ ...parts }, await draw(pipeline)];

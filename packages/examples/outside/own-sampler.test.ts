@@ -147,7 +147,7 @@ describe("The config of a sampler of one's own", () => {
     expect(() => new LongEuler({ step_scale: -1 })).toThrow(
       "LongEuler: step_scale is -1; it must be a number above 0.",
     );
-    expect(() => new OwnHeun({ step_scale: 1 } as object)).toThrow(/step_scale is not a key that any scheduler knows/);
+    expect(() => new OwnHeun({ step_scale: 1 } as object)).toThrow(/step_scale is not a key of any scheduler/);
   });
 
   it("must bear the name of its class", () => {

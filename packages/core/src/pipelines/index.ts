@@ -1,4 +1,4 @@
-/** `@tfjs-diffusion/core/pipelines`: from a prompt or a picture to a picture. */
+/** `@tfjs-diffusion/core/pipelines`: pipelines that draw pictures from a prompt, a picture, a class or noise. */
 export { type AnyPipeline, openPipeline, type OpenPipelineOptions, type TextPipeline } from "./open-pipeline.js";
 export { PipelineFolderError, PipelineOptionError, PipelinePartsError } from "./options/errors.js";
 export type { Pipeline, PipelineInput } from "./pipeline.js";
@@ -11,7 +11,7 @@ export type { StableDiffusionFileOptions } from "./files/pipeline-file.js";
 export type { Control } from "./stable-diffusion/control.js";
 export { type Borders, outpaintCanvas, pasteBack } from "./stable-diffusion/inpainting.js";
 export type { LatentPipelineParts, PromptStates } from "./stable-diffusion/latent-pipeline.js";
-/** The table of the options that the command line offers. */
+/** The table from which the command line takes its options. */
 export { STABLE_DIFFUSION_OPTIONS } from "./stable-diffusion/stable-diffusion-options.js";
 export type {
   PromptOptions,

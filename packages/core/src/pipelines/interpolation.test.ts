@@ -20,13 +20,13 @@ const gaussian = (seed: number, shape = SHAPE) => keyedNoise(seed).normal(shape)
 const norms = (x: tf.Tensor) => x.reshape([x.shape[0], -1]).norm(2, 1).dataSync();
 
 describe("slerp", () => {
-  it("is its ends to the bit", () => {
+  it("returns its ends bit for bit at shares 0 and 1", () => {
     const [a, b] = [gaussian(1), gaussian(2)];
     expect(slerp(a, b, 0).dataSync()).toEqual(a.dataSync());
     expect(slerp(a, b, 1).dataSync()).toEqual(b.dataSync());
   });
 
-  it("goes a quarter of the circle in equal steps, by the sines and cosines of the angle", () => {
+  it("divides a quarter of a circle into equal angles", () => {
     const [x, y] = [tf.tensor2d([[2, 0]]), tf.tensor2d([[0, 2]])];
     for (const share of [0.1, 0.25, 0.5, 0.9]) {
       const angle = (share * Math.PI) / 2;
@@ -39,7 +39,7 @@ describe("slerp", () => {
     );
   });
 
-  it("keeps the norm of vectors of one norm, each item of a batch by itself, where a line falls short", () => {
+  it("keeps the norm of each item of a batch, where a straight line would shorten it", () => {
     const unit = (x: tf.Tensor) => x.div(tf.tensor(norms(x)).reshape([3, 1, 1, 1]));
     const [a, b] = [unit(gaussian(1)), unit(gaussian(2))];
     for (const share of [0.2, 0.5, 0.7]) for (const norm of norms(slerp(a, b, share))) expect(norm).toBeCloseTo(1, 6);
@@ -48,13 +48,13 @@ describe("slerp", () => {
     expect(slerp(a, b, 0.3).slice([1], [1]).dataSync()).toEqual(alone.dataSync());
   });
 
-  it("is the same path backwards", () => {
+  it("is symmetric: the same path backwards", () => {
     const [a, b] = [gaussian(1), gaussian(2)];
     const [there, back] = [slerp(a, b, 0.3), slerp(b, a, 0.7)];
     expect(there.sub(back).abs().max().dataSync()[0]).toBeLessThan(1e-6);
   });
 
-  it("takes the line between what is nearly parallel, opposite or zero, beside items that are not", () => {
+  it("uses the line for items that are nearly parallel, opposite or zero, and the arc for the others", () => {
     const a = tf.tensor2d([
       [1, 0],
       [1, 0],
@@ -72,7 +72,7 @@ describe("slerp", () => {
     [2, 0.5e-4, 0, 0, 1, 2, half, half].forEach((value, i) => expect(mixed[i]).toBeCloseTo(value, 6));
   });
 
-  it("leaves only its result, and refuses what it cannot mix", () => {
+  it("leaves only its result, and refuses different shapes and shares outside [0, 1]", () => {
     const [a, b] = [gaussian(1), gaussian(2)];
     const count = tf.memory().numTensors;
     slerp(a, b, 0.5);
@@ -84,12 +84,12 @@ describe("slerp", () => {
 });
 
 describe("Noise between two seeds", () => {
-  it("is that of the seeds at the ends, and standard normal between", () => {
+  it("is the noise of the seeds at the ends, and standard normal in between", () => {
     const at = (share: number) => slerpNoise(keyedNoise(1), keyedNoise(2), share).normal([1, 10_000]);
     expect(at(0).dataSync()).toEqual(gaussian(1, [1, 10_000]).dataSync());
     expect(at(1).dataSync()).toEqual(gaussian(2, [1, 10_000]).dataSync());
     const { mean, variance } = tf.moments(at(0.5));
-    // 5 standard errors of the mean and of the variance of so many numbers.
+    // 5 standard errors of the mean and of the variance.
     expect(Math.abs(mean.dataSync()[0]!)).toBeLessThan(0.05);
     expect(Math.abs(variance.dataSync()[0]! - 1)).toBeLessThan(5 * Math.sqrt(2 / 10_000));
     const uniform = slerpNoise(keyedNoise(1), keyedNoise(2), 0.5).uniform([1000]).dataSync();
@@ -119,49 +119,55 @@ describe("Pictures between two", () => {
     return { shares, pictures };
   }
 
-  it.each(["sd", "xl"])("prompts begin and end with the prompts' own, and differ between: %s", async (kind) => {
-    const Class = kind === "sd" ? StableDiffusionPipeline : StableDiffusionXLPipeline;
-    const pipeline = await Class.fromPretrained(join(folder, kind));
-    const options = { width: 16, height: 16, numInferenceSteps: 2 };
-    const drawn = async (prompt: string, seed: number) => {
-      const { images, latents } = await pipeline.generate({ ...options, prompt, seed });
-      const data = images.dataSync();
-      tf.dispose([images, latents]);
-      return data;
-    };
-    const ends = [await drawn("a red hat", 3), await drawn("a blue cube", 4)];
-    const count = tf.memory().numTensors;
-    const given = { ...options, frames: 3, seeds: [3, 4] as [number, number] };
-    const { shares, pictures } = await collect(interpolatePrompts(pipeline, ["a red hat", "a blue cube"], given));
-    expect(shares).toEqual([0, 0.5, 1]);
-    expect([pictures[0], pictures[2]]).toEqual(ends);
-    for (const end of ends) expect(pictures[1]).not.toEqual(end);
+  it.each(["sd", "xl"])(
+    "prompts begin and end with the pictures of the prompts, and differ in between: %s",
+    async (kind) => {
+      const Class = kind === "sd" ? StableDiffusionPipeline : StableDiffusionXLPipeline;
+      const pipeline = await Class.fromPretrained(join(folder, kind));
+      const options = { width: 16, height: 16, numInferenceSteps: 2 };
+      const drawn = async (prompt: string, seed: number) => {
+        const { images, latents } = await pipeline.generate({ ...options, prompt, seed });
+        const data = images.dataSync();
+        tf.dispose([images, latents]);
+        return data;
+      };
+      const ends = [await drawn("a red hat", 3), await drawn("a blue cube", 4)];
+      const count = tf.memory().numTensors;
+      const given = { ...options, frames: 3, seeds: [3, 4] as [number, number] };
+      const { shares, pictures } = await collect(interpolatePrompts(pipeline, ["a red hat", "a blue cube"], given));
+      expect(shares).toEqual([0, 0.5, 1]);
+      expect([pictures[0], pictures[2]]).toEqual(ends);
+      for (const end of ends) expect(pictures[1]).not.toEqual(end);
 
-    for await (const { images } of interpolatePrompts(pipeline, ["a", "b"], given)) {
-      images.dispose();
-      break;
-    }
-    for (const count of [1, 3]) {
-      const several = Array<string>(count).fill("a") as [string, string];
-      await expect(collect(interpolatePrompts(pipeline, several, given))).rejects.toThrow(
-        `prompts: ${count}; expected two`,
+      for await (const { images } of interpolatePrompts(pipeline, ["a", "b"], given)) {
+        images.dispose();
+        break;
+      }
+      for (const count of [1, 3]) {
+        const several = Array<string>(count).fill("a") as [string, string];
+        await expect(collect(interpolatePrompts(pipeline, several, given))).rejects.toThrow(
+          `prompts: ${count}; expected two`,
+        );
+      }
+      const stopped = interpolatePrompts(pipeline, ["a", "b"], {
+        ...given,
+        signal: AbortSignal.abort(new Error("no")),
+      });
+      await expect(collect(stopped)).rejects.toThrow("no");
+      const seeded = interpolatePrompts(pipeline, ["a", "b"], { ...given, seeds: [1] as never });
+      await expect(collect(seeded)).rejects.toThrow("seeds: [1]; expected two whole numbers");
+      const skipping = interpolatePrompts(pipeline, ["a", "b"], { ...given, clipSkip: 9 });
+      await expect(collect(skipping)).rejects.toThrow("clipSkip: 9; expected less than the text encoder's");
+      expect(() => pipeline.encodePrompts([])).toThrow("prompts: an empty list");
+      await expect(collect(interpolatePrompts(pipeline, ["a", "b"], { ...given, frames: 1 }))).rejects.toThrow(
+        PipelineOptionError,
       );
-    }
-    const stopped = interpolatePrompts(pipeline, ["a", "b"], { ...given, signal: AbortSignal.abort(new Error("no")) });
-    await expect(collect(stopped)).rejects.toThrow("no");
-    const seeded = interpolatePrompts(pipeline, ["a", "b"], { ...given, seeds: [1] as never });
-    await expect(collect(seeded)).rejects.toThrow("seeds: [1]; expected two whole numbers");
-    const skipping = interpolatePrompts(pipeline, ["a", "b"], { ...given, clipSkip: 9 });
-    await expect(collect(skipping)).rejects.toThrow("clipSkip: 9; expected less than the text encoder's");
-    expect(() => pipeline.encodePrompts([])).toThrow("prompts: an empty list");
-    await expect(collect(interpolatePrompts(pipeline, ["a", "b"], { ...given, frames: 1 }))).rejects.toThrow(
-      PipelineOptionError,
-    );
-    expect(tf.memory().numTensors).toBe(count);
-    pipeline.dispose();
-  });
+      expect(tf.memory().numTensors).toBe(count);
+      pipeline.dispose();
+    },
+  );
 
-  it("pictures begin and end with their own variations, and differ between", async () => {
+  it("pictures begin and end with the pictures' variations, and differ in between", async () => {
     const pipeline = await UnCLIPImageVariationPipeline.fromPretrained(join(folder, "variation"));
     const [a, b] = [tf.randomUniform([20, 30, 3], 0, 1, "float32", 1), tf.fill([28, 28, 3], 0.4)] as [
       tf.Tensor3D,

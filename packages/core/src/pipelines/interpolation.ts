@@ -35,7 +35,7 @@ export function slerp<T extends tf.Tensor>(a: T, b: T, share: number): T {
     const norms = norm(a).mul(norm(b));
     const cosine = tf.sum(a.mul(b), axes, true).divNoNan(norms);
     const isLine = cosine.abs().greater(PARALLEL).logicalOr(norms.equal(0));
-    // Where the line is used, any other angle will do, so that none is 0.
+    // Where the line is used, the arc is computed from a cosine of 0, to avoid a division by 0.
     const angle = tf.acos(tf.where(isLine, tf.zerosLike(cosine), cosine));
     const weight = (s: number) => tf.where(isLine, tf.fill(cosine.shape, s), angle.mul(s).sin().div(angle.sin()));
     return a.mul(weight(1 - share)).add<T>(b.mul(weight(share)));
@@ -66,13 +66,13 @@ export function slerpNoise(from: NoiseSource, to: NoiseSource, share: number): N
 export interface InterpolationFrame {
   readonly index: number;
   readonly total: number;
-  /** Position on the way, from 0 to 1. */
+  /** Position between the two ends, from 0 to 1. */
   readonly share: number;
   /** [B, H, W, 3] in [0, 1]; the caller owns it. */
   readonly images: tf.Tensor4D;
 }
 
-/** The number of pictures, and the noise they start from. */
+/** How to interpolate: the number of pictures and their noise. */
 export interface InterpolationOptions {
   /** Number of pictures, including both ends: 2 or more. */
   frames: number;
@@ -168,13 +168,18 @@ function* along(total: number, [from, to]: [number, number] = [0, 0]) {
 function requireFrames(frames: number, seeds: readonly number[] = [0, 0]): void {
   requireWhole("frames", frames, 2);
   const arePair = seeds.length === 2 && seeds.every((seed) => Number.isSafeInteger(seed));
-  requireOption(arePair, "seeds", `[${String(seeds)}]`, "two whole numbers, of the first and of the last picture");
+  requireOption(
+    arePair,
+    "seeds",
+    `[${String(seeds)}]`,
+    "two whole numbers, the seeds of the first and of the last picture",
+  );
 }
 
 function requireMixable(name: string, a: tf.Tensor, b: tf.Tensor, share: number): void {
   if (a.shape.join() !== b.shape.join()) {
     throw new RangeError(
-      `${name}: a is [${a.shape.join(", ")}] and b [${b.shape.join(", ")}]; give two of the same shape.`,
+      `${name}: a is [${a.shape.join(", ")}] and b [${b.shape.join(", ")}]; give tensors of the same shape.`,
     );
   }
   if (!(share >= 0 && share <= 1)) throw new RangeError(`${name}: share is ${share}; expected a number from 0 to 1.`);

@@ -18,7 +18,7 @@ const KINDS: [name: string, write: (folder: string) => Promise<void>, open: (fol
   ["Stable Diffusion XL", writeTinyStableDiffusionXL, (folder) => StableDiffusionXLPipeline.fromPretrained(folder)],
 ];
 
-/** Stages of a generation: the network at work, and its layers that belong to the stage. */
+/** The stages of a generation: the network that runs, and those of its layers that belong to the stage. */
 const STAGES = [
   ["reading the prompts", "textEncoder", /^/],
   ["encoding the picture", "vae", /^encoder/],
@@ -74,7 +74,7 @@ describe.each(KINDS)("%s leaves no tensor behind", (_, write, open) => {
     tf.dispose(Object.values(given));
   });
 
-  it("in 20 that are aborted, and 20 whose loop is left, at random steps", async () => {
+  it("in 20 that are aborted and 20 whose loop is left, at random steps", async () => {
     const random = keyedRandom(1);
     for (let i = 0; i < 20; i++) {
       const last = random.integer(3);

@@ -42,13 +42,13 @@ describe("Opening a model of any kind", () => {
     ["pixels", PixelDiffusionPipeline],
     ["unclip", UnCLIPPipeline],
     ["variation", UnCLIPImageVariationPipeline],
-  ])("takes the folder %s for what it is", async (name, Class) => {
+  ])("recognises the folder %s", async (name, Class) => {
     const pipeline = await open(name);
     expect(pipeline).toBeInstanceOf(Class);
     pipeline.dispose();
   });
 
-  it("takes a single file for what it is, with the vocabulary of a folder, padded as each text encoder learned it", async () => {
+  it("recognises a single file, and takes the vocabulary from a folder, with each text encoder's padding", async () => {
     const sd = (await open("sd.safetensors", { config: join(folder, "sd") })) as StableDiffusionPipeline;
     expect(sd).toBeInstanceOf(StableDiffusionPipeline);
     sd.dispose();
@@ -59,7 +59,7 @@ describe("Opening a model of any kind", () => {
     xl.dispose();
   });
 
-  it("asks the hub for CLIP's vocabulary where none is given, and a hub's index before its weights", async () => {
+  it("downloads CLIP's vocabulary if none is given, and the index of a hub's model before its weights", async () => {
     const hub = await FakeHub.start({
       "model_index.json": '{"_class_name": "Flux", "transformer": ["diffusers", "X"]}',
     });
@@ -78,14 +78,14 @@ describe("Opening a model of any kind", () => {
     }
   });
 
-  it("refuses what is no pipeline, and says what it is", async () => {
+  it("refuses a folder or file that is not a pipeline, and says what it is", async () => {
     const bias = { dtype: "F32", shape: [1], data: new Float32Array(1) } as const;
     const lone = await encodeSafetensors(new Map([["down_blocks.0.bias", bias]]));
     await expect(openPipeline(lone)).rejects.toThrow(WeightsFormatError);
     await mkdir(join(folder, "empty"));
     await expect(open("empty")).rejects.toThrow(PipelineFolderError);
     await writeFile(join(folder, "empty/model_index.json"), "[]");
-    await expect(open("empty")).rejects.toThrow("model_index.json holds no object");
+    await expect(open("empty")).rejects.toThrow("model_index.json is not a JSON object");
     await writeFile(join(folder, "pickle.ckpt"), "\x80\x02}q");
     await expect(open("pickle.ckpt")).rejects.toThrow(/pickle/);
     for (const Pipeline of [StableDiffusionPipeline, StableDiffusionXLPipeline])

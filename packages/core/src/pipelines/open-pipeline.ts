@@ -18,7 +18,7 @@ import { UnCLIPImageVariationPipeline } from "./unclip/unclip-image-variation.js
 import type { UnCLIPImageVariationOptions } from "./unclip/unclip-options.js";
 import { UnCLIPPipeline } from "./unclip/unclip.js";
 
-/** How to open a model of unknown kind. Options for single files are ignored for other models. */
+/** How to open a model of any kind. The options for single files are ignored for folders. */
 export interface OpenPipelineOptions extends FromPretrainedOptions, SingleFileOptions {
   /**
    * For single files, which hold no vocabulary: a folder, or a model of the hub, with CLIP's `vocab.json` and
@@ -46,9 +46,9 @@ export type AnyPipeline = TextPipeline | UnCLIPImageVariationPipeline | DDPMPipe
 
 /**
  * Opens a model with the right pipeline: a folder of diffusers, a single `.safetensors` file, or a model of the hub by
- * its name. The kind is found from the names of the parts, or of the tensors in the file.
+ * its name. The kind is recognised by the names of the parts, or of the tensors in the file.
  *
- * @throws PipelineFolderError if the folder is not a pipeline's; the errors of the pipelines' fromPretrained
+ * @throws PipelineFolderError if the folder does not hold a pipeline; the errors of the pipelines' fromPretrained
  */
 export async function openPipeline(from: BytesFrom, options: OpenPipelineOptions = {}): Promise<AnyPipeline> {
   return isSingleFile(from) ? openFile(from, options) : openFolder(from as string | URL, options);

@@ -1,26 +1,26 @@
 import type * as tf from "@tensorflow/tfjs";
 
-/** One call of the network in a drawing. Its tensors are lent until the next step; `clone()` what you keep. */
+/** One call of the network. The tensors are valid until the next step; `clone()` those that you keep. */
 export interface PipelineStep<T extends tf.Tensor = tf.Tensor4D> {
   /** Counts from 0 to `total` - 1. */
   readonly index: number;
   readonly total: number;
-  /** The timestep that the network was asked about. */
+  /** The timestep that the network was called with. */
   readonly timestep: number;
-  /** What is sampled, after this step. */
+  /** The sample after this step: latents, or pixels in a pipeline without an autoencoder. */
   readonly latents: T;
-  /** What the network said in this step, after guidance; a learned variance is in the second half of its channels. */
+  /** The network's output in this step, after guidance; a learned variance is in the second half of its channels. */
   readonly output: T;
-  /** The clean sample that `output` implies, not limited in any way. Computed when it is first read. */
+  /** The clean sample that `output` implies, not clipped. Computed when it is first read. */
   readonly x0: T;
   /** A picture of `latents` to look at, [B, h, w, 3] in [0, 1]; the caller owns it. */
   preview(): tf.Tensor4D;
 }
 
-/** What `generate` gives; the caller owns both tensors. */
+/** The result of `generate`; the caller owns both tensors. */
 export type Drawn = {
   /** [B, H, W, 3] in [0, 1] */
   images: tf.Tensor4D;
-  /** What was sampled last, and the images were made from. */
+  /** The last sample, from which the images were made. */
   latents: tf.Tensor4D;
 };

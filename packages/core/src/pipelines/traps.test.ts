@@ -1,5 +1,6 @@
 /**
- * Where ports of Stable Diffusion go wrong, and the test that each mistake fails. Those without one elsewhere are here.
+ * Common mistakes in ports of Stable Diffusion, and the test that finds each. Those without a test elsewhere are tested
+ * here.
  *
  * | trap                                                        | test                                                              |
  * | ----------------------------------------------------------- | ----------------------------------------------------------------- |
@@ -51,7 +52,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** Published configs; nothing is allocated. */
+/** Networks with published configs; no weights are allocated. */
 const unet = new UNet2DConditionModel({ cross_attention_dim: 768, attention_head_dim: 8 });
 const vae = new AutoencoderKL({
   block_out_channels: [8, 8],
@@ -60,7 +61,7 @@ const vae = new AutoencoderKL({
   up_block_types: ["UpDecoderBlock2D", "UpDecoderBlock2D"],
 });
 
-describe("A trap avoided:", () => {
+describe("A known mistake is avoided:", () => {
   it("attention_head_dim is the number of heads", () => {
     const widths = unet.down_blocks.slice(0, 3).map((block) => {
       const { attn1 } = (block.attentions![0] as Transformer2DModel).transformer_blocks[0]!;
@@ -84,7 +85,7 @@ describe("A trap avoided:", () => {
     expect([norm.eps, ...ofVae]).toEqual(Array(4).fill(1e-6));
   });
 
-  it("GELU is the error function's, and CLIP-L's the quick one", () => {
+  it("GELU uses the error function, except for quick GELU in CLIP-L", () => {
     const at = (name: "gelu" | "quick_gelu") => activation(name)(tf.tensor1d([1, -2])).arraySync();
     // x Phi(x), and x / (1 + exp(-1.702 x)).
     [0.8413447, -0.0455003].forEach((value, i) => expect(at("gelu")[i]).toBeCloseTo(value, 6));
@@ -116,7 +117,7 @@ describe("A trap avoided:", () => {
     });
   });
 
-  it("the UNet attends to padding, which is part of what CLIP's text encoder gives", () => {
+  it("the UNet attends to the padding in the output of CLIP's text encoder", () => {
     const { textEncoder, tokenizer } = pipeline.parts;
     const read = (padToken: string) =>
       textEncoder.forward(tf.tensor2d([tokenizer.encode("a cube", { padToken })], undefined, "int32")).lastHiddenState;
@@ -124,14 +125,14 @@ describe("A trap avoided:", () => {
       const [end, other] = [read("<|endoftext|>"), read("!")];
       const rows = (x: tf.Tensor3D, from: number, count: number) => x.slice([0, from, 0], [1, count, -1]);
       expect(end.shape[1]).toBe(77);
-      // Causal: what comes before the padding does not see it, and it is not masked.
+      // The mask is causal: tokens before the padding do not attend to it, and padding is not masked.
       expect(relativeRms(rows(end, 0, 4), rows(other, 0, 4))).toBeLessThan(1e-6);
       expect(relativeRms(rows(end, 5, 72), rows(other, 5, 72))).toBeGreaterThan(1e-2);
       expect(tokenizer.encode("")).toEqual([49406, ...Array<number>(76).fill(49407)]);
     });
   });
 
-  it("latents are times scaling_factor on the way in, and divided on the way out", () => {
+  it("latents are multiplied by scaling_factor after encoding and divided by it before decoding", () => {
     const { vae } = pipeline.parts;
     const space = new LatentSpace(vae);
     tf.tidy(() => {
@@ -144,7 +145,7 @@ describe("A trap avoided:", () => {
     });
   });
 
-  it("guidance asks about the negative prompts first", async () => {
+  it("guidance has the negative prompts first in the batch", async () => {
     const { unet } = pipeline.parts;
     const contexts: number[][] = [];
     const states = (fill: number) => tf.fill<tf.Rank.R3>([1, 77, unet.contextWidth], fill);
@@ -163,7 +164,7 @@ describe("A trap avoided:", () => {
     expect(contexts).toEqual([[1, 2], [2]]);
   });
 
-  it("the autoencoder computes in float32, beyond what float16 can hold", () => {
+  it("the autoencoder computes in float32, with values beyond the range of float16", () => {
     const { vae } = pipeline.parts;
     tf.tidy(() => {
       const z = keyedNoise(0).normal([1, 4, 4, vae.config.latent_channels]).mul<tf.Tensor4D>(1e7);

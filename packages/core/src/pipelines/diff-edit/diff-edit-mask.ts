@@ -1,26 +1,28 @@
 import * as tf from "@tensorflow/tfjs";
 import { eventLoopTurn } from "../../platform/event-loop.js";
 
-/** Noised pictures, and the network's answers to them. */
+/** The arguments of {@link differenceMask}. */
 export interface DifferenceMaskRequest {
-  /** [N, maps, h, w, C]: each picture in so many kinds of noise; borrowed. */
+  /** Noisy latents [N, maps, h, w, C]: each picture with `maps` different noises; borrowed. */
   noisy: tf.Tensor5D;
-  /** What the network says of noised pictures [N, h, w, C] for the one text and for the other; runs in a tidy. */
+  /**
+   * The network's outputs for noisy latents [N, h, w, C], with the source and with the target prompts; runs in a tidy.
+   */
   ask: (x: tf.Tensor4D, map: number) => [tf.Tensor4D, tf.Tensor4D];
-  /** In the mask is what differs by more than half of so many times the mean. */
+  /** The threshold is half of `ratio` times the mean difference. */
   ratio: number;
   signal: AbortSignal | undefined;
 }
 
 /**
- * DiffEdit's mask (Couairon et al. 2023, section 3.2, step 1): where a network's answers for two texts differ, averaged
- * over channels and kinds of noise. [N, h, w, 1] of 0 and 1, which the caller owns; where nothing differs, all 0.
+ * DiffEdit's mask (Couairon et al. 2023, section 3.2, step 1): 1 where the network's outputs for two prompts differ,
+ * averaged over channels and noises. Returns [N, h, w, 1] of 0 and 1, which the caller owns; all 0 if nothing differs.
  */
 export async function differenceMask({ noisy, ask, ratio, signal }: DifferenceMaskRequest): Promise<tf.Tensor4D> {
   const maps = noisy.shape[1];
   let sum: tf.Tensor3D | undefined;
   try {
-    // One after the other: all at once, as published, they take `maps` times the memory.
+    // One after the other. A single batch, as in diffusers, would take `maps` times the memory.
     for (let map = 0; map < maps; map++) {
       const next = tf.tidy(() => {
         const [a, b] = ask(tf.squeeze<tf.Tensor4D>(noisy.slice([0, map], [-1, 1]), [1]), map);

@@ -27,72 +27,72 @@ import {
 /** One step of DiffEdit: `latents`, `output` and `x0` are [B, h, w, C]. */
 export type DiffEditStep = PipelineStep;
 
-/** What all stages take. `numInferenceSteps` is 50 and `guidanceScale` 7.5 by default. */
+/** The options that all stages share. `numInferenceSteps` is 50 and `guidanceScale` 7.5 by default. */
 export type DiffEditSettings = Pick<
   CommonOptions,
   "numInferenceSteps" | "guidanceScale" | "seed" | "noise" | "debug" | "signal"
 >;
 
-/** What the mask is found by. */
+/** Further options of `generateMask`. */
 const MASK_OPTIONS = {
-  /** Pairs of answers, each to noise of its own, that are averaged, default 10. */
+  /** Number of different noises whose differences are averaged, default 10. */
   numMapsPerMask: whole(1, { default: 10 }),
-  /** How much noise to look through, 0 to 1, default 0.5. */
+  /** How much noise to add to the picture before it is compared, 0 to 1, default 0.5. */
   maskEncodeStrength: between(0, 1, { default: 0.5 }),
-  /** What differs by half of so many times the mean is in the mask, default 3. */
+  /** The mask holds what differs by more than half of this ratio times the mean difference, default 3. */
   maskThresholdingRatio: finite("a number above 0", { default: 3 }),
 };
 
-/** What to look for in pictures. */
+/** The options of `generateMask`. */
 export interface DiffEditMaskOptions
   extends DiffEditSettings, OptionsOf<typeof MASK_OPTIONS>, Pick<CommonOptions, "scheduler"> {
   /** [H, W, 3] or [N, H, W, 3] in [0, 1], N the number of target prompts or 1; borrowed. */
   image: tf.Tensor3D | tf.Tensor4D;
-  /** What the pictures show. */
+  /** Prompts that describe the pictures. */
   source: PromptOptions;
-  /** What they shall show. */
+  /** Prompts that describe the edited pictures. */
   target: PromptOptions;
 }
 
-/** How to find the noise that pictures would be drawn from. */
+/** The options of `invert`. */
 export interface DiffEditInvertOptions
   extends DiffEditSettings, PromptOptions, Pick<CommonOptions<DiffEditStep>, "onStep"> {
-  /** As for the mask; the prompts say what the pictures show. */
+  /** [H, W, 3] or [N, H, W, 3] in [0, 1], N the number of prompts or 1; borrowed. The prompts describe the pictures. */
   image: tf.Tensor3D | tf.Tensor4D;
-  /** How far to go back to noise, 0 to 1, default 0.8. */
+  /** The share of the way to noise to go, 0 to 1, default 0.8. */
   strength?: number;
 }
 
-/** What to draw into pictures. */
+/** The options of `generate` and `steps`. */
 export interface DiffEditOptions
   extends DiffEditSettings, PromptOptions, Pick<CommonOptions<DiffEditStep>, "onStep" | "numImages" | "scheduler"> {
   /**
-   * What to change, [h, w], [N, h, w] with N > 1, or [N, h, w, 1] in [0, 1], one value a latent: from 0.5 on is drawn
-   * anew; borrowed.
+   * The region to change, [h, w], [N, h, w] with N > 1, or [N, h, w, 1] in [0, 1], one value for each latent. Values of
+   * 0.5 and more are changed. Borrowed.
    */
   mask: tf.Tensor2D | tf.Tensor3D | tf.Tensor4D;
-  /** What {@link DiffEditInvertOptions} gave, the noisiest first, each [N, h, w, C]; borrowed. */
+  /** The result of `invert`: latents [N, h, w, C], the noisiest first; borrowed. */
   imageLatents: readonly tf.Tensor4D[];
-  /** That of the inversion, default 0.8. */
+  /** The `strength` that `invert` was called with, default 0.8. */
   strength?: number;
   /** Share of DDIM's noise, 0 to 1, default 0. */
   eta?: number;
 }
 
 const { strength, eta } = STABLE_DIFFUSION_OPTIONS;
-const NOT_MIRRORED = "inversion takes evenly spaced steps only; give numInferenceSteps, the same in all stages";
-const SIZE = "the edited picture has the size of image; resize that";
+const NOT_MIRRORED = "inversion needs evenly spaced steps; give numInferenceSteps, the same for all stages";
+const SIZE = "the result has the size of image; resize image instead";
 
 /** Common options that DiffEdit cannot take. */
 const REFUSED = {
   timesteps: refused(NOT_MIRRORED),
   sigmas: refused(NOT_MIRRORED),
-  latents: refused("drawing starts from the noise that invert found; give imageLatents"),
+  latents: refused("generation starts from the result of invert; give it as imageLatents"),
   width: refused(SIZE),
   height: refused(SIZE),
 };
 
-/** What the stages take: each may be given the settings of all. */
+/** The options of all stages. Each stage accepts the options of the others, so that one object can serve all three. */
 export const DIFF_EDIT_OPTIONS = withDefaults(
   {
     ...COMMON_OPTIONS,
@@ -110,7 +110,7 @@ export const DIFF_EDIT_OPTIONS = withDefaults(
   { numInferenceSteps: 50, guidanceScale: 7.5, strength: 0.8 },
 );
 
-/** The options of a stage, each checked by itself, with their defaults. */
+/** The options of a stage with their defaults, each checked on its own. */
 export type ReadDiffEdit = ReadOptions<typeof DIFF_EDIT_OPTIONS>;
 
 /** @throws PipelineOptionError */
@@ -121,7 +121,7 @@ export function readDiffEdit(given: object): ReadDiffEdit {
   return options;
 }
 
-/** Sizes of the latent space. */
+/** Sizes that the pipeline's networks fix. */
 export interface DiffEditSizes {
   factor: number;
   latentChannels: number;
@@ -129,7 +129,7 @@ export interface DiffEditSizes {
   textTokens: number;
 }
 
-/** Prompts that are checked. */
+/** Checked prompts. */
 export interface CheckedPrompts {
   prompts: string[] | tf.Tensor3D;
   negatives: string[] | tf.Tensor3D;
@@ -144,7 +144,7 @@ export function checkPrompts(given: PromptOptions, sizes: DiffEditSizes): Checke
 }
 
 /**
- * A row for each of `count` prompts, which the caller owns.
+ * The pictures as [count, H, W, 3], one for each prompt; the caller owns them.
  *
  * @throws PipelineOptionError
  */
@@ -162,7 +162,7 @@ export function checkPictures(image: tf.Tensor, count: number, { factor }: DiffE
   return inRows(withAllAxes(image, [height, width, 3]), count);
 }
 
-/** The mask of each latent, 0 or 1, [count, h, w, 1], which the caller owns. */
+/** The mask as [count, h, w, 1] of 0 and 1; the caller owns it. */
 export function checkMask(mask: tf.Tensor, count: number, like: tf.Tensor4D): tf.Tensor4D {
   requireTensor("mask", mask);
   const [, height, width] = like.shape;
@@ -176,7 +176,7 @@ export function checkMask(mask: tf.Tensor, count: number, like: tf.Tensor4D): tf
   }
 }
 
-/** @throws PipelineOptionError unless there is a picture of latents for each step */
+/** @throws PipelineOptionError unless this is a list of latents of the right shape */
 export function checkImageLatents(latents: readonly tf.Tensor4D[], count: number, sizes: DiffEditSizes): void {
   const isList: boolean = Array.isArray(latents);
   requireOption(isList, "imageLatents", latents, "the latents that invert gave");
@@ -186,11 +186,11 @@ export function checkImageLatents(latents: readonly tf.Tensor4D[], count: number
   const fits = ({ shape, rank }: tf.Tensor) =>
     rank === 4 && shape[0] === count && shape[3] === sizes.latentChannels && shape.join() === first.shape.join();
   const wrong = latents.find((x) => !fits(x));
-  const expected = `[${count}, h, w, ${sizes.latentChannels}], a row for each prompt, in all steps alike`;
+  const expected = `[${count}, h, w, ${sizes.latentChannels}], a row for each prompt, the same for all steps`;
   if (wrong) requireOption(false, "imageLatents", `[${wrong.shape.join(", ")}]`, expected);
 }
 
-/** One row for all becomes a row for each. Disposes of its argument. */
+/** Repeats a single row `count` times. Disposes of its argument. */
 function inRows(x: tf.Tensor4D, count: number): tf.Tensor4D {
   if (x.shape[0] === count) return x;
   const rows = x.tile<tf.Tensor4D>([count, 1, 1, 1]);

@@ -2,22 +2,24 @@ import { publicConfig, type Scheduler, schedulerFromConfig } from "@tfjs-diffusi
 import { liveParts, type PartKinds, SCHEDULER } from "../parts/live-parts.js";
 import { STABLE_DIFFUSION_KINDS, type StableDiffusionParts } from "../stable-diffusion/stable-diffusion.js";
 
-/** What DiffEdit is made of. */
+/** The parts of DiffEdit. */
 export interface DiffEditParts extends StableDiffusionParts {
-  /** From noise to pictures. Default: DDIM on the noise levels of the pipeline's scheduler. */
+  /** The sampler, from noise to picture. Default: a DDIMScheduler with the noise levels of the pipeline's scheduler. */
   scheduler: Scheduler;
-  /** From pictures to noise. Default: DDIM's way back, on the same noise levels. */
+  /**
+   * The sampler of the inversion, from picture to noise. Default: a DDIMInverseScheduler with the same noise levels.
+   */
   inverseScheduler: Scheduler;
 }
 
-/** How to go from noise to pictures and back. */
+/** The schedulers that replace the defaults. */
 export type DiffEditSchedulers = Partial<Pick<DiffEditParts, "scheduler" | "inverseScheduler">>;
 
 const KINDS: PartKinds<DiffEditParts> = { ...STABLE_DIFFUSION_KINDS, inverseScheduler: SCHEDULER };
 
 /**
- * The parts as an object whose properties can be assigned: schedulers of its own, all else those of the pipeline that
- * the edit works with, which is also where they are checked.
+ * The parts as an object whose properties can be assigned. The two schedulers belong to the edit; all other parts are
+ * read from and assigned to the pipeline, which checks them.
  */
 export function diffEditParts(pipeline: StableDiffusionParts, given: DiffEditSchedulers): DiffEditParts {
   const own = { ...given };
@@ -43,11 +45,14 @@ export function diffEditParts(pipeline: StableDiffusionParts, given: DiffEditSch
       set: (part) => (pipeline[name] = part as never),
     });
   }
-  // Whether the networks fit each other, the pipeline's own parts say.
+  // The pipeline's own parts check whether the networks fit each other.
   return liveParts("StableDiffusionDiffEditPipeline", parts as DiffEditParts, KINDS, () => undefined);
 }
 
-/** Schedulers of a class on the noise levels of the pipeline's, made anew only for another one. */
+/**
+ * Makes a scheduler of a class with the noise levels of the pipeline's scheduler, and again only after that one has
+ * changed.
+ */
 function onNoiseLevels(pipeline: StableDiffusionParts): (className: string) => Scheduler {
   const made = new Map<string, { source: Scheduler; scheduler: Scheduler }>();
   return (_class_name) => {

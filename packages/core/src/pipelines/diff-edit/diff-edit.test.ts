@@ -39,14 +39,14 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** diffusers' names of options as ours. */
+/** Renames diffusers' options to ours. */
 function named(call: Record<string, unknown>): Record<string, unknown> {
   const others: Record<string, string> = { inpaint_strength: "strength", num_images_per_prompt: "numImages" };
   const camel = (name: string) => name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
   return Object.fromEntries(Object.entries(call).map(([key, value]) => [others[key] ?? camel(key), value]));
 }
 
-/** The mask's options, with the two texts apart. */
+/** The options of `generateMask`, with the two prompts as objects. */
 function maskOptions(call: Record<string, unknown>): Omit<DiffEditMaskOptions, "image"> {
   const { sourcePrompt, targetPrompt, sourceNegativePrompt, targetNegativePrompt, ...rest } = named(call);
   const source = { prompt: sourcePrompt, negativePrompt: sourceNegativePrompt };
@@ -85,7 +85,7 @@ describe("DiffEdit", () => {
   const TARGET = { prompt: "a dog" };
   const picture = () => tf.randomUniform<tf.Rank.R3>([16, 16, 3], 0, 1, "float32", 3);
 
-  it("finds nothing to change between a text and itself, and everything outside the mask is what it was", async () => {
+  it("finds an empty mask for two equal prompts, and keeps everything outside the mask", async () => {
     const edit = new StableDiffusionDiffEditPipeline(pipeline);
     const image = picture();
     const settings = { ...FEW, numMapsPerMask: 2 };
@@ -101,7 +101,7 @@ describe("DiffEdit", () => {
     expect(relativeRms(half.latents, kept.latents)).toBeGreaterThan(1e-3);
   });
 
-  it("comes back to where inversion began, the nearer the more steps, with the text that fits", async () => {
+  it("returns to the picture that was inverted, closer with more steps, if the prompt describes it", async () => {
     const edit = new StableDiffusionDiffEditPipeline(pipeline);
     const image = picture();
     const distance = async (numInferenceSteps: number) => {
@@ -114,7 +114,7 @@ describe("DiffEdit", () => {
     expect(many).toBeLessThan(few / 3);
   });
 
-  it("draws the same from the folder it saved, with its schedulers, which open as Stable Diffusion too", async () => {
+  it("draws the same from the folder it saved, which holds its schedulers and also opens as Stable Diffusion", async () => {
     const edit = new StableDiffusionDiffEditPipeline(pipeline);
     const saved = join(folder, "saved");
     await edit.savePretrained(saved);
@@ -157,26 +157,23 @@ describe("DiffEdit", () => {
       [draw({ prompt: ["a", "b"] }), /^imageLatents: \[1, 4, 4, 4\]; expected \[2, h, w, 4\]/],
       [draw({ mask: tf.ones<tf.Rank.R2>([8, 8]) }), /^mask: \[8, 8\]; expected \[4, 4, 1\]/],
       [draw({ guidanceScale: Infinity }), /^guidanceScale: Infinity/],
-      [invert({ timesteps: [9, 1] } as object), /^timesteps: \[9,1\]; expected nothing: inversion takes evenly spaced/],
-      [
-        draw({ sigmas: [9, 0] } as object),
-        /^sigmas: \[9,0\]; expected nothing: inversion takes evenly spaced steps only/,
-      ],
-      [draw({ latents: imageLatents[0] } as object), /^latents: .*; give imageLatents/],
+      [invert({ timesteps: [9, 1] } as object), /^timesteps: \[9,1\]; expected nothing: inversion needs evenly spaced/],
+      [draw({ sigmas: [9, 0] } as object), /^sigmas: \[9,0\]; expected nothing: inversion needs evenly spaced steps/],
+      [draw({ latents: imageLatents[0] } as object), /^latents: .*; give it as imageLatents/],
       [look({ scheduler: edit.inverseScheduler }), /^scheduler: DDIMInverseScheduler goes from pictures to noise/],
       [draw({ scheduler: edit.inverseScheduler }), /^scheduler: DDIMInverseScheduler goes from pictures to noise/],
-      [draw({ width: 8 } as object), /^width: 8; expected nothing: the edited picture has the size of image/],
+      [draw({ width: 8 } as object), /^width: 8; expected nothing: the result has the size of image/],
     ];
     for (const [work, message] of wrong) {
       const error = (await work.catch((error: unknown) => error)) as Error;
       expect(error).toBeInstanceOf(PipelineOptionError);
       expect(error.message).toMatch(message);
     }
-    // What the calls above were given.
+    // The arguments of the calls above.
     expect(tf.memory().numTensors).toBe(count + 2);
   });
 
-  it("leaves no tensor behind, done, aborted, left or failing in any layer of any network", async () => {
+  it("leaves no tensor behind when it ends, is aborted, is left early, or fails in any layer of any network", async () => {
     const edit = new StableDiffusionDiffEditPipeline(pipeline);
     const image = picture();
     await edit.generateMask({ ...FEW, image, source: SOURCE, target: TARGET, numMapsPerMask: 1 });

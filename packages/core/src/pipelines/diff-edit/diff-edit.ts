@@ -49,17 +49,17 @@ const PARTS = {
 };
 
 /**
- * DiffEdit (Couairon et al. 2023): changes what a text says of a picture, where it must, with nothing drawn by hand. In
- * three stages: a mask of where the network's answers differ between the text that fits and the one that is wished for
- * (`generateMask`), the noise that the picture would be drawn from (`invert`), and the way back with the new text
- * inside the mask, and the old latents outside (`generate`, `steps`).
+ * DiffEdit (Couairon et al. 2023): edits a picture by a prompt, and finds by itself where the picture must change. It
+ * has three stages. `generateMask` marks where the network's outputs for the source and the target prompt differ.
+ * `invert` finds the noise that the picture would be drawn from. `generate` (or `steps`) goes back from that noise,
+ * with the target prompt inside the mask and the picture's latents outside.
  *
  * It works with the networks of a StableDiffusionPipeline, its LoRAs and learned words.
  */
 export class StableDiffusionDiffEditPipeline implements Pipeline<DiffEditOptions, DiffEditStep> {
   readonly input = "text";
   readonly options = DIFF_EDIT_OPTIONS;
-  /** What is assigned to a part takes effect at the next call; the networks and the tokenizer are `pipeline`'s. */
+  /** A part that is assigned is used from the next call on. The networks and the tokenizer are those of `pipeline`. */
   readonly parts: DiffEditParts;
   readonly #spaceOf = latentSpaces();
 
@@ -89,8 +89,8 @@ export class StableDiffusionDiffEditPipeline implements Pipeline<DiffEditOptions
   }
 
   /**
-   * Opens a folder of Stable Diffusion in the layout of diffusers, or a pipeline of the hub by its name; its schedulers
-   * are used if an `inverse_scheduler/` is among them.
+   * Opens a folder of Stable Diffusion in the layout of diffusers, or a pipeline of the hub by its name. If it has an
+   * `inverse_scheduler/`, its schedulers are used, and the defaults otherwise.
    *
    * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit;
    *   HubError for downloads
@@ -117,10 +117,11 @@ export class StableDiffusionDiffEditPipeline implements Pipeline<DiffEditOptions
   }
 
   /**
-   * Where pictures must change for a new text (section 3.2, step 1): noised pictures are shown to the network with both
-   * texts, and where the answers differ by more than half of `maskThresholdingRatio` times the mean is in the mask.
+   * Finds where the pictures must change for a new prompt (section 3.2, step 1). The network reads noisy latents of the
+   * pictures with both prompts. The mask is 1 where the outputs differ by more than half of `maskThresholdingRatio`
+   * times the mean difference.
    *
-   * @returns [N, h, w, 1] of 0 and 1, one value a latent; the caller owns it
+   * @returns [N, h, w, 1] of 0 and 1, one value for each latent; the caller owns it
    * @throws PipelineOptionError before any work
    */
   async generateMask(options: DiffEditMaskOptions): Promise<tf.Tensor4D> {
@@ -175,8 +176,8 @@ export class StableDiffusionDiffEditPipeline implements Pipeline<DiffEditOptions
   }
 
   /**
-   * The latents of pictures on their way to the noise that they would be drawn from (step 2; DDIM inversion, Song et
-   * al. 2021): after each step, the noisiest first, each [N, h, w, C]. The caller owns them.
+   * Inverts pictures to the noise that they would be drawn from (step 2; DDIM inversion, Song et al. 2021). Returns the
+   * latents [N, h, w, C] after each step, the noisiest first; the caller owns them.
    *
    * @throws PipelineOptionError before any work
    */
@@ -194,7 +195,7 @@ export class StableDiffusionDiffEditPipeline implements Pipeline<DiffEditOptions
     }
   }
 
-  /** The same, one step at a time: leaving the loop frees everything. */
+  /** Does the same one step at a time. Leaving the loop frees everything. */
   async *inversionSteps(options: DiffEditInvertOptions): AsyncGenerator<DiffEditStep, void, undefined> {
     const checked = readDiffEdit(options);
     checked.signal?.throwIfAborted();
@@ -218,21 +219,20 @@ export class StableDiffusionDiffEditPipeline implements Pipeline<DiffEditOptions
   }
 
   /**
-   * Draws into pictures. The caller owns both tensors: `images` [B, H, W, 3] in [0, 1], and the `latents` they were
-   * made from.
+   * Draws the edited pictures. The caller owns both tensors: `images` [B, H, W, 3] in [0, 1], and their `latents`.
    */
   async generate(options: DiffEditOptions): Promise<Drawn> {
-    const parts = { ...this.parts }; // As they are now, as the steps have them.
+    const parts = { ...this.parts }; // A copy, so that the decoder fits the steps even if a part is assigned meanwhile.
     const space = this.#spaceOf(parts.vae);
     const decode = (latents: tf.Tensor4D) => this.#watch(options, parts).over("Decoding", () => space.decode(latents));
     return draw(this.steps(options), options, decode);
   }
 
   /**
-   * The same, one step at a time (step 3): leaving the loop frees everything.
+   * Does the same one step at a time (step 3). Leaving the loop frees everything.
    *
-   * @throws PipelineOptionError before any work, if an option is out of its range or the latents are those of other
-   *   steps
+   * @throws PipelineOptionError before any work, if an option is out of its range or `imageLatents` were made with
+   *   other settings
    */
   async *steps(options: DiffEditOptions): AsyncGenerator<DiffEditStep, void, undefined> {
     const checked = readDiffEdit(options);
@@ -256,7 +256,7 @@ export class StableDiffusionDiffEditPipeline implements Pipeline<DiffEditOptions
     const mask = tf.tidy(() => repeatRows(binaryMask(given), numImages));
     given.dispose();
     const start = () => plan.resume(repeatRows(imageLatents[0]!, numImages), first);
-    // As published: the latents that this step set out from, not those that it has come to.
+    // As in diffusers: outside the mask are the latents from before this step, not those that it ends at.
     const mend = (x: tf.Tensor4D, i: number) => blend(repeatRows(imageLatents[i - first]!, numImages), x, mask);
     try {
       yield* this.#walk(checked, prompts, { scheduler, plan, start, first, end, mend });
@@ -283,7 +283,7 @@ export class StableDiffusionDiffEditPipeline implements Pipeline<DiffEditOptions
     }
   }
 
-  /** The states of prompts; when guided those of the negative prompts stand before them. The caller owns them. */
+  /** The text states of the prompts; with guidance, those of the negative prompts come first. The caller owns them. */
   #read({ prompts, negatives, count }: CheckedPrompts, scale: number, copies: number, watch: FiniteWatch): tf.Tensor3D {
     const states = (given: string[] | tf.Tensor3D, tokens?: number) =>
       Array.isArray(given) ? this.pipeline.encodePrompts(given, { tokens }).promptEmbeds : given;
@@ -301,13 +301,13 @@ export class StableDiffusionDiffEditPipeline implements Pipeline<DiffEditOptions
     return new FiniteWatch(parts, debug);
   }
 
-  /** Frees the weights of all networks: it disposes of `pipeline`. */
+  /** Frees the weights of all networks, which are those of `pipeline`. */
   dispose(): void {
     this.pipeline.dispose();
   }
 }
 
-/** The denoiser's answer, guided if the scale asks for that. */
+/** The denoiser's output, guided if the scale is above 1. */
 function predict(unet: ConditionalDenoiser, x: tf.Tensor4D, t: number, context: tf.Tensor3D, scale: number) {
   if (!needsGuidance(scale)) return unet.forward(x, t, context);
   const output = unet.forward(tf.concat([x, x]), t, context);
@@ -315,5 +315,5 @@ function predict(unet: ConditionalDenoiser, x: tf.Tensor4D, t: number, context: 
   return guide(unconditional, conditional, scale);
 }
 
-/** The part of a plan that is walked. */
+/** A plan, its start, and the range of its calls to make. */
 type DiffEditWay = Pick<Walk<tf.Tensor4D>, "scheduler" | "plan" | "start" | "first" | "end" | "mend">;

@@ -1,12 +1,12 @@
 import type * as tf from "@tensorflow/tfjs";
 import type { Drawn, PipelineStep } from "../pipeline-step.js";
 
-/** Called and awaited after each step. An error that it throws ends the drawing. */
+/** Called and awaited after each step. If it throws, sampling ends with that error. */
 interface WithOnStep<S> {
   onStep?: (step: S) => unknown;
 }
 
-/** Runs all steps of a drawing and returns the latents of the last one, which the caller owns. */
+/** Runs all steps and returns the latents of the last one, which the caller owns. */
 export async function lastLatents<S extends PipelineStep<tf.Tensor>>(
   steps: AsyncIterable<S>,
   options: WithOnStep<S>,

@@ -39,7 +39,7 @@ async function draw(options: Partial<StableDiffusionOptions>): Promise<number[]>
   return values;
 }
 
-/** Draws while a weight is infinite. */
+/** Draws with one infinite weight. */
 async function drawWithBroken(
   part: "unet" | "vae" | "textEncoder",
   weight: string,
@@ -57,7 +57,7 @@ async function drawWithBroken(
   }
 }
 
-describe("The debug switch", () => {
+describe("The option debug", () => {
   it.each<[string, () => Promise<unknown>, string, string]>([
     [
       "the UNet",
@@ -78,7 +78,7 @@ describe("The debug switch", () => {
       "decoder.mid_block.attentions.0.to_q",
     ],
   ])(
-    "names the step and the layer where %s first gives no number, and leaves no tensor",
+    "names the step and the layer where the output of %s is first not finite, and leaves no tensor",
     async (_, run, message, path) => {
       await expect(run()).rejects.toThrow(message);
       await expect(run()).rejects.toMatchObject({ name: "NonFiniteLayerError", path });
@@ -87,7 +87,7 @@ describe("The debug switch", () => {
     },
   );
 
-  it("tells what was given and what the sampler did apart from the layers", async () => {
+  it("distinguishes bad inputs and a bad sampler from a bad layer", async () => {
     const latents = tf.fill<tf.Rank.R4>([1, 8, 8, 4], NaN);
     await expect(draw({ debug: true, latents })).rejects.toThrow(
       /^Step 1 of 4 \(timestep \d+\): the network's input holds 256 of 256 values/,
@@ -99,7 +99,7 @@ describe("The debug switch", () => {
     expect(tf.memory().numTensors).toBe(tensors);
   });
 
-  it("changes no picture, and runs no kernel when it is off", async () => {
+  it("does not change the picture, and runs no kernel when it is off", async () => {
     const kernels = async (debug?: boolean) => {
       const { kernels } = await tf.profile(async () => tf.tensor1d(await draw({ debug })));
       return kernels.map(({ name }) => name);

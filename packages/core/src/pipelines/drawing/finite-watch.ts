@@ -4,7 +4,7 @@ import { namedParameters } from "../../nn/parameter.js";
 
 /**
  * With the option `debug`, checks every layer's output in a pipeline's networks for NaN and infinity, and names the
- * step, the network and the layer. Without it nothing happens: no kernel runs, and no layer is changed.
+ * step, the network and the layer. Without it no kernel runs and no layer is changed.
  */
 export class FiniteWatch {
   readonly #networks: readonly [name: string, network: object][];
@@ -18,7 +18,7 @@ export class FiniteWatch {
   }
 
   /**
-   * Runs `f`, which must be synchronous: the networks are shared with other code that may run in between.
+   * Runs `f`, which must be synchronous: other code that shares the networks may run between asynchronous calls.
    *
    * @param place where the pipeline is, such as "Step 1 of 20"
    * @throws NonFiniteLayerError

@@ -25,13 +25,13 @@ describe("Classifier-free guidance", () => {
     for (const [i, value] of guided.entries()) expect(value).toBeCloseTo(u[i]! + scale * (c[i]! - u[i]!), 5);
   });
 
-  it("changes nothing at scale 1, and so is needed above 1 only", () => {
+  it("changes nothing at scale 1, and is needed only above it", () => {
     const guided = guide(unconditional, conditional, 1);
     expect(tf.max(tf.abs(guided.sub(conditional))).dataSync()[0]).toBeLessThan(FLOAT32);
     expect([0, 1, 1.0001].map(needsGuidance)).toEqual([false, false, true]);
   });
 
-  it("fully rescaled has the conditional output's standard deviation in each image", () => {
+  it("has, fully rescaled, the standard deviation of the conditional output in each image", () => {
     const deviations = (x: tf.Tensor) => tf.moments(x, [1, 2, 3]).variance.sqrt().arraySync() as number[];
     const want = deviations(conditional);
     const got = deviations(guide(unconditional, conditional, 7.5, 1));
@@ -53,7 +53,7 @@ describe("Classifier-free guidance", () => {
   });
 });
 
-it("A scale of guidance is told to a distilled network as in its training, with float32's rounding", () => {
+it("The guidance scale is embedded for a distilled network as in its training, with float32 rounding", () => {
   // diffusers 0.42.1: StableDiffusionPipeline.get_guidance_scale_embedding(None, torch.tensor([8.7 - 1]), 9)
   const golden = [
     0.043580141, -0.673688233, -0.771492898, 0.696135163, -0.999049902, 0.739015698, -0.636237919, 0.717910707, 0,

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 
-/** Guidance at or below this scale changes nothing: the unconditional half is not computed. */
+/** At this scale or below, guidance is off and the unconditional output is not computed. */
 const NO_GUIDANCE = 1;
 
 export function needsGuidance(scale: number): boolean {

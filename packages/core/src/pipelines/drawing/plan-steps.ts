@@ -23,15 +23,17 @@ export function planDrawing(
       ? `with variance_type ${String(variance_type)} needs a network that predicts it`
       : scheduler.traits?.notFromNoise;
   if (reason)
-    throw new PipelineOptionError(`scheduler: ${_class_name} ${reason}; give another, such as DDIMScheduler.`);
+    throw new PipelineOptionError(
+      `scheduler: ${_class_name} ${reason}; give another scheduler, such as DDIMScheduler.`,
+    );
   return planSteps(scheduler, steps, option);
 }
 
 /**
  * The sampler's plan.
  *
- * @param option what `steps` was given as, if it is a number @throws PipelineOptionError, in the option's name, for
- *   steps that the sampler cannot make
+ * @param option the name of the option that gave `steps`, if it is a number
+ * @throws PipelineOptionError for steps that the sampler cannot make
  */
 export function planSteps(scheduler: Scheduler, steps: PlanRequest, option = "numInferenceSteps"): Plan {
   try {

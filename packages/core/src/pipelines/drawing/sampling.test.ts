@@ -6,8 +6,8 @@ import type { PipelineStep } from "../pipeline-step.js";
 import { sample } from "./sampling.js";
 
 /**
- * A plan whose steps add the network's output. Like a multistep method it keeps outputs: its states hold the one just
- * made and the one before, the same tensor in two states.
+ * A plan whose steps add the network's output. Like a multistep method it keeps outputs: each state holds the newest
+ * output and the one before it, so a tensor can be in two states.
  */
 const plan = {
   timesteps: [30, 20, 10],
@@ -42,7 +42,7 @@ describe("The sampling loop", () => {
   const preview = (x: tf.Tensor4D) => x.tile<tf.Tensor4D>([1, 1, 1, 3]);
   const tensors = () => tf.memory().numTensors;
 
-  it("asks the network at every timestep of the plan, with its input scaled by the plan", async () => {
+  it("calls the network at every timestep of the plan, with its input scaled by the plan", async () => {
     const seen: [number, number, number, number][] = [];
     for await (const { index, total, timestep, latents } of walk())
       seen.push([index, total, timestep, latents.dataSync()[0]!]);
@@ -58,12 +58,12 @@ describe("The sampling loop", () => {
     ]);
   });
 
-  it("starts in the middle where it is told to", async () => {
+  it("starts in the middle of the plan if `first` is above 0", async () => {
     for await (const _ of walk({ first: 2 }));
     expect(asked).toEqual([{ input: 6, timestep: 10 }]);
   });
 
-  it("shows the network's output and the clean sample that it implies of what the step began with", async () => {
+  it("yields the network's output, and the clean sample that it implies", async () => {
     const seen: number[][] = [];
     const numbers = (...all: tf.Tensor[]) => all.map((x) => x.dataSync()[0]!);
     for await (const { latents, output, x0 } of walk()) seen.push(numbers(latents, output, x0));
@@ -88,16 +88,16 @@ describe("The sampling loop", () => {
     expect(step.x0).toBe(x0);
     await steps.next();
     expect([x0.isDisposed, step.output.isDisposed]).toEqual([true, true]);
-    expect(() => step.x0).toThrow("the step has ended");
+    expect(() => step.x0).toThrow("this step has ended");
     await steps.return();
     expect(tensors()).toBe(before);
   });
 
-  it("holds one state between steps and what the step shows, and nothing at its end", async () => {
+  it("holds one state and the tensors of the step between steps, and nothing at its end", async () => {
     const before = tensors();
     const held: number[] = [];
     for await (const _ of walk()) held.push(tensors() - before);
-    // x and one output of history, then x and two; and the step's output, and the x it began with.
+    // The state has x and one output, then x and two; the step has its output and the x it began with.
     expect(held).toEqual([4, 5, 5]);
     expect(tensors()).toBe(before);
   });
@@ -109,7 +109,7 @@ describe("The sampling loop", () => {
     expect(asked).toHaveLength(2);
   });
 
-  it("frees everything when the caller throws, and when the network does", async () => {
+  it("frees everything when the caller or the network throws", async () => {
     const before = tensors();
     const throwing = async () => {
       for await (const _ of walk()) throw new Error("mine");
@@ -144,7 +144,7 @@ describe("The sampling loop", () => {
     let ran = 0;
     const timer = setInterval(() => ran++, 0);
     for await (const _ of walk()) {
-      const due = performance.now() + 3; // As long as a step of a real network, at least: then the timer is due.
+      const due = performance.now() + 3; // At least as long as a step of a real network, so that the timer is due.
       while (performance.now() < due);
     }
     clearInterval(timer);

@@ -33,7 +33,7 @@ export interface Walk<T extends tf.Tensor> {
   /** Passed to every `plan.step`. */
   stepOptions?: StepOptions;
   signal?: AbortSignal;
-  /** Checks each step for NaN, if it is on. */
+  /** With the option `debug`, checks each step for NaN and infinity. */
   watch?: FiniteWatch;
   /** Turns the sample into a picture, for `step.preview()`. */
   preview: (x: T) => tf.Tensor4D;
@@ -42,9 +42,9 @@ export interface Walk<T extends tf.Tensor> {
 /**
  * The sampling loop of all pipelines: calls the network for each call of `plan` in turn, from `first` to `end`.
  *
- * The generator owns the state between steps and frees it when it ends, however it ends: at the last step, when the
- * caller leaves its loop, throws, or aborts. Between steps it gives timers, signals and the page a turn. Steps are
- * counted from 0, also if it starts in the middle of the plan.
+ * The generator owns the state between steps. It frees the state when it ends: after the last step, or when the caller
+ * leaves the loop, throws or aborts. Between steps it yields to the event loop, so that timers, signals and the page
+ * can run. Steps are counted from 0, even if sampling starts in the middle of the plan.
  */
 export async function* sample<T extends tf.Tensor = tf.Tensor4D>({
   scheduler,
@@ -87,7 +87,7 @@ export async function* sample<T extends tf.Tensor = tf.Tensor4D>({
         await eventLoopTurn();
         signal?.throwIfAborted();
         yield step;
-        signal?.throwIfAborted(); // Also after the last step: decoding would follow.
+        signal?.throwIfAborted(); // Also after the last step, because decoding would follow.
       } finally {
         step.end();
         disposeUnless(state, [before, output]);
@@ -98,9 +98,9 @@ export async function* sample<T extends tf.Tensor = tf.Tensor4D>({
   }
 }
 
-/** A {@link PipelineStep} whose tensors are freed when the loop goes on. */
+/** A {@link PipelineStep} whose tensors are freed when the loop continues. */
 class LentStep<T extends tf.Tensor> implements PipelineStep<T> {
-  // Not readonly: a pipeline of several stages counts over all of them.
+  // Not readonly: a pipeline with several stages renumbers the steps over all stages.
   index: number;
   total: number;
   readonly timestep: number;
@@ -123,7 +123,7 @@ class LentStep<T extends tf.Tensor> implements PipelineStep<T> {
 
   get x0(): T {
     if (this.#hasEnded) {
-      throw new Error("step.x0: the step has ended, and its tensors are freed; read x0 before the next step.");
+      throw new Error("step.x0: this step has ended and its tensors are freed; read x0 before the next step.");
     }
     // tf.keep: the tidy in which it is first read must not free it.
     return (this.#x0 ??= tf.keep(tf.tidy(this.predictX0)));
@@ -135,7 +135,7 @@ class LentStep<T extends tf.Tensor> implements PipelineStep<T> {
   }
 }
 
-/** x0 as the scheduler computes it, or else by its config's prediction type. */
+/** x0 as the scheduler computes it, or by its config's prediction type if it has no such method. */
 function cleanSample(scheduler: Walk<tf.Tensor>["scheduler"], output: tf.Tensor, x: tf.Tensor, level: Level) {
   const { prediction_type = "epsilon" } = scheduler.config;
   return scheduler.predictX0?.(output, x, level) ?? predictX0(prediction_type as PredictionType, output, x, level);

@@ -7,7 +7,7 @@ export interface StepWindow {
   end: number;
 }
 
-/** The options that set the window; `strength` counts only with an `image`. */
+/** The options that set the window; `strength` applies only with an `image`. */
 interface WindowRequest {
   steps: PlanRequest;
   strength: number;
@@ -18,9 +18,9 @@ interface WindowRequest {
 
 /**
  * The part of a plan that is run. With a picture, it is the last `strength` of the steps, rounded down (Meng et al.
- * 2022). With `denoisingStart` and `denoisingEnd`, these shares of the way from noise to picture become timesteps: it
- * is the calls below the first and not below the second, so that two pipelines share one plan without a gap (Podell et
- * al. 2024, section 2.5).
+ * 2022). With `denoisingStart` and `denoisingEnd`, these shares of the way from noise to picture become timesteps. The
+ * window then holds the calls whose timestep is below the first and not below the second. Two pipelines can so share
+ * one plan without a gap (Podell et al. 2024, section 2.5).
  *
  * @throws PipelineOptionError if nothing is left to do
  */
@@ -32,7 +32,7 @@ export function stepWindow(
   const steps = typeof request === "number" ? request : stepStarts.length;
   const trained = scheduler.alphaBar.length;
   const cutoff = (share: number) => Math.round(trained - share * trained);
-  const starts = [...stepStarts, timesteps.length]; // Includes the end, where no call is left.
+  const starts = [...stepStarts, timesteps.length]; // The steps' first calls, and the end of the plan.
   let first = 0;
   if (denoisingStart !== undefined) {
     const above = timesteps.filter((t) => t >= cutoff(denoisingStart)).length;

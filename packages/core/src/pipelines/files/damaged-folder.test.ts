@@ -26,7 +26,7 @@ afterEach(() => rm(folder, { recursive: true }));
 
 const TYPED = [PipelineFolderError, TokenizerFilesError, WeightsFormatError, WeightsReadError];
 
-/** Opens the folder, which must fail with an error of ours that names the file and leaves no tensor. */
+/** Opens the folder, which must fail with a typed error that names the file and leaves no tensor. */
 async function refusal(file: string): Promise<string> {
   const before = tf.memory().numTensors;
   const error = await StableDiffusionPipeline.fromPretrained(folder).then(
@@ -57,17 +57,17 @@ const FILES = [
 ];
 
 describe.each(FILES)("A folder whose %s", (file) => {
-  it("is missing is refused with what to do", async () => {
+  it("is missing is refused, saying what to do", async () => {
     await rm(join(folder, file));
     expect(await refusal(file)).toMatch(/Give|holds|Copy|There is the variant|has no readable/);
   });
 
-  it("is a Git LFS pointer is refused with how to get the file", async () => {
+  it("is a Git LFS pointer is refused, saying how to get the file", async () => {
     await writeFile(join(folder, file), "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n");
     expect(await refusal(file)).toMatch(/Git LFS pointer.*git lfs pull/);
   });
 
-  it("is a web page is refused with what it is", async () => {
+  it("is a web page is refused, saying so", async () => {
     await writeFile(join(folder, file), "<!DOCTYPE html>\n<html><title>Sign in</title></html>");
     expect(await refusal(file)).toMatch(/web page.*Download the file again/);
   });
@@ -76,7 +76,7 @@ describe.each(FILES)("A folder whose %s", (file) => {
 describe("A folder whose weights", () => {
   const file = "unet/diffusion_pytorch_model.safetensors";
 
-  it("are a pickle under another name are refused with the danger and the remedy", async () => {
+  it("are a pickle under another name are refused, saying why and what to do", async () => {
     await writeFile(join(folder, file), "PK\x03\x04 archive/data.pkl");
     expect(await refusal(file)).toMatch(/pickle.*can run any code.*Convert it to safetensors/);
   });

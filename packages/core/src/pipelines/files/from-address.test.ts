@@ -29,7 +29,7 @@ afterEach(async () => {
   server = undefined;
 });
 
-/** The address of a folder that shows the files of `folder`; what is not there is answered by `missing`. */
+/** Serves the files of `folder` and returns the address. `missing` answers requests for files that do not exist. */
 async function serve(missing: Answer = notFound, refusesHead = false): Promise<string> {
   server = createServer((request, response) => {
     const path = new URL(request.url!, "http://here").pathname.replace("/models/tiny/", "");
@@ -43,7 +43,7 @@ async function serve(missing: Answer = notFound, refusesHead = false): Promise<s
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/models/tiny`;
 }
 const notFound: Answer = (_, response) => void response.writeHead(404).end("no such file");
-/** What servers of single-page applications say to everything. */
+/** The answer of a single-page application's server to every request. */
 const aPage: Answer = (_, response) =>
   void response.writeHead(200, { "content-type": "text/html; charset=utf-8" }).end("<!doctype html><title>App</title>");
 
@@ -58,17 +58,17 @@ async function draw(from: string | URL): Promise<Float32Array> {
 
 describe("A pipeline's folder on a web server", () => {
   it.each<[string, Answer, boolean]>([
-    ["that says what is missing", notFound, false],
-    ["that answers everything with a page", aPage, false],
+    ["that answers 404 for missing files", notFound, false],
+    ["that answers every request with a page", aPage, false],
     ["that does not know HEAD", notFound, true],
-  ])("draws as the same folder on the disk does: of a server %s", async (_, missing, refusesHead) => {
+  ])("draws as the same folder on the disk does, from a server %s", async (_, missing, refusesHead) => {
     const address = await serve(missing, refusesHead);
     const wanted = await draw(folder);
     expect(await draw(address)).toEqual(wanted);
     expect(await draw(new URL(`${address}/`))).toEqual(wanted);
   });
 
-  it("opens as whatever its index says, and its parts one by one", async () => {
+  it("opens as the pipeline that its index names, and its parts open one by one", async () => {
     const address = await serve();
     const pipeline = await openPipeline(address);
     expect(pipeline).toBeInstanceOf(StableDiffusionPipeline);
@@ -82,7 +82,7 @@ describe("A pipeline's folder on a web server", () => {
     expect(tokenizer.encode("a cat")).toEqual((await CLIPTokenizer.fromFolder(`${folder}/tokenizer`)).encode("a cat"));
   });
 
-  it("is told apart from a single file by its name alone", async () => {
+  it("is distinguished from a single file by its name alone", async () => {
     const address = await serve();
     await expect(StableDiffusionPipeline.fromPretrained(`${address}/other.safetensors?download=1`)).rejects.toThrow(
       "/models/tiny/other.safetensors: the server answered 404",
@@ -90,7 +90,7 @@ describe("A pipeline's folder on a web server", () => {
     await expect(StableDiffusionPipeline.fromPretrained(`${address}/other`)).rejects.toThrow(/model_index.json/);
   });
 
-  it("leaves nothing behind where a part is missing or the server is gone", async () => {
+  it("leaves nothing behind if a part is missing or the server is down", async () => {
     const address = await serve();
     const before = tf.memory().numTensors;
     await expect(loadModel(`${address}/vae/no`)).rejects.toThrow(
@@ -105,7 +105,7 @@ describe("A pipeline's folder on a web server", () => {
     ["https://someone:secret@example.org/model", "The address of example.org holds a name"],
     ["https://example.org/model?token=secret", "https://example.org/model is followed by ? or #"],
     ["data:text/plain,model", "A data: address is a file"],
-  ])("is refused before anything is asked for, and tells no secret: %s", async (address, message) => {
+  ])("is refused before any request, without a secret in the message: %s", async (address, message) => {
     const failure = await loadModel(address).catch((error: unknown) => error as Error);
     expect((failure as Error).message).toContain(message);
     expect((failure as Error).message).not.toContain("secret");

@@ -24,7 +24,7 @@ import { StableDiffusionPipeline } from "../stable-diffusion/stable-diffusion.js
 import { PixelDiffusionPipeline } from "../pixels/pixel-diffusion.js";
 import { UnCLIPImageVariationPipeline } from "../unclip/unclip-image-variation.js";
 
-/** What a repository of the hub has beside a pipeline, all of it to be left there. */
+/** Other files in a repository of the hub, none of which may be downloaded. */
 const DECOYS = {
   "README.md": "# A model",
   "sd.safetensors": "a single file of the same",
@@ -64,7 +64,7 @@ afterEach(async () => {
   await rm(home, { recursive: true });
 });
 
-/** A hub whose owner/name is this folder, among other files. */
+/** A hub where owner/name holds the files of this folder, and others. */
 async function serve(folder: string, others: Record<string, string> = DECOYS): Promise<void> {
   const files: Record<string, string | Uint8Array> = { ...others };
   for (const path of await readdir(folder, { recursive: true }))
@@ -73,7 +73,7 @@ async function serve(folder: string, others: Record<string, string> = DECOYS): P
   process.env.HF_ENDPOINT = hub.endpoint;
 }
 
-/** The files that were asked for, without those of configuration and vocabulary. */
+/** The requested files, without configs and vocabularies. */
 function weights(): string[] {
   const paths = hub.heard.map(({ path }) => path).filter((path) => !path.startsWith("/api/"));
   return paths
@@ -90,7 +90,7 @@ async function expectSameWeights(model: Model, part: string): Promise<void> {
 }
 
 describe("A pipeline by its name on the hub", () => {
-  it("is Stable Diffusion as in its folder, and nothing else of the repository is downloaded", async () => {
+  it("draws as its folder does for Stable Diffusion, and downloads nothing else of the repository", async () => {
     await serve(join(tiny, "sd"));
     const pipeline = await StableDiffusionPipeline.fromPretrained("owner/name", { onProgress: () => undefined });
     expect(weights()).toEqual([
@@ -105,7 +105,7 @@ describe("A pipeline by its name on the hub", () => {
     pipeline.dispose();
   });
 
-  it("has the variant, the revision and the token that were given", async () => {
+  it("uses the variant, the revision and the token that were given", async () => {
     await serve(join(tiny, "sd"));
     const options = { variant: "fp16", revision: "v1.0", token: "hf_given" };
     const pipeline = await StableDiffusionPipeline.fromPretrained("owner/name", options);
@@ -120,7 +120,7 @@ describe("A pipeline by its name on the hub", () => {
     pipeline.dispose();
   });
 
-  it("is Stable Diffusion XL with both text encoders", async () => {
+  it("opens Stable Diffusion XL with both text encoders", async () => {
     await serve(join(tiny, "xl"));
     const pipeline = await StableDiffusionXLPipeline.fromPretrained("owner/name");
     expect(weights()).toEqual([
@@ -133,7 +133,7 @@ describe("A pipeline by its name on the hub", () => {
     pipeline.dispose();
   });
 
-  it("is a pipeline of pixels, with what it learned to read", async () => {
+  it("opens a pipeline in pixel space, with its vocabulary", async () => {
     await serve(join(tiny, "pixels"));
     const pipeline = await PixelDiffusionPipeline.fromPretrained("owner/name");
     await expectSameWeights(pipeline.parts.unet as UNet2DConditionModel, "pixels/unet");
@@ -141,7 +141,7 @@ describe("A pipeline by its name on the hub", () => {
     pipeline.dispose();
   });
 
-  it("is unCLIP with all its networks, and what makes pictures ready for them", async () => {
+  it("opens unCLIP with all its networks and its image processor", async () => {
     await serve(join(tiny, "variation"));
     const pipeline = await UnCLIPImageVariationPipeline.fromPretrained("owner/name");
     expect(weights()).toEqual([
@@ -157,7 +157,7 @@ describe("A pipeline by its name on the hub", () => {
     pipeline.dispose();
   });
 
-  it("is not asked for where a folder has that name", async () => {
+  it("is not requested if there is a folder of that name", async () => {
     await serve(join(tiny, "sd"));
     const before = process.cwd();
     process.chdir(await mkdtemp(join(tmpdir(), "here-")));
@@ -171,7 +171,7 @@ describe("A pipeline by its name on the hub", () => {
     }
   });
 
-  it("leaves no tensor where the download or a part of it fails", async () => {
+  it("leaves no tensor if the download of a part fails", async () => {
     const numTensors = tf.memory().numTensors;
     await serve(join(tiny, "sd"));
     hub.misbehave = (_, response, { path }) => {
@@ -183,7 +183,7 @@ describe("A pipeline by its name on the hub", () => {
     expect(tf.memory().numTensors).toBe(numTensors);
   });
 
-  it("is a HubError with the address and the remedy where it is none", async () => {
+  it("throws a HubError with the address and what to do, if it is not a pipeline", async () => {
     await serve(fixturePath("lora/peft"), {});
     await expect(StableDiffusionPipeline.fromPretrained("owner/name")).rejects.toThrow(
       /owner\/name\/tree\/main is no model .* give \{ files: \["pytorch_lora_weights.safetensors"\] \}/,
@@ -192,8 +192,8 @@ describe("A pipeline by its name on the hub", () => {
   });
 });
 
-describe("What a single file lacks, by a name on the hub", () => {
-  it("is taken from there: configs and vocabulary, and no weights", async () => {
+describe("The configs and the vocabulary for a single file, by a name on the hub", () => {
+  it("are downloaded without any weights", async () => {
     await serve(join(tiny, "sd"));
     const file = await writeTinySingleFile(tiny);
     const pipeline = await StableDiffusionPipeline.fromPretrained(file, { config: "owner/name" });
@@ -202,7 +202,7 @@ describe("What a single file lacks, by a name on the hub", () => {
     pipeline.dispose();
   });
 
-  it("may be the tokenizer alone", async () => {
+  it("can be the tokenizer alone", async () => {
     await serve(join(tiny, "sd"));
     const tokenizer = await CLIPTokenizer.fromFolder("owner/name", { subfolder: "tokenizer" });
     const local = await CLIPTokenizer.fromFolder(join(tiny, "sd/tokenizer"));

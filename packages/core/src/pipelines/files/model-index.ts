@@ -5,9 +5,9 @@ import { PipelineFolderError } from "../options/errors.js";
 
 /** What a pipeline requires of one part of its folder. */
 export interface PartRequirement {
-  /** A network: the classes it may have. */
+  /** For a network: the allowed classes. */
   networks?: ModelClasses;
-  /** Another part: the class it must have, or several to choose from. Absent: any class, as its own file names it. */
+  /** For another part: the class it must have, or several allowed ones. Undefined if any class is allowed. */
   className?: string | readonly string[];
   optional?: boolean;
 }
@@ -52,8 +52,8 @@ export async function readModelIndex(
   const unused = [...classes.keys()].filter((part) => !(part in required));
   if (unused.length > 0) {
     throw new PipelineFolderError(
-      `${folder}: this pipeline has no use for ${unused.map((part) => `${part} (${classes.get(part)})`).join(", ")}; ` +
-        `it is made of ${Object.keys(required).join(", ")}. Open the folder with the pipeline it was saved by.`,
+      `${folder}: this pipeline does not use ${unused.map((part) => `${part} (${classes.get(part)})`).join(", ")}; ` +
+        `it is made of ${Object.keys(required).join(", ")}. Open the folder with the pipeline that saved it, or with openPipeline.`,
     );
   }
   const settings = Object.entries(index as object).filter(([, entry]) => !Array.isArray(entry));
@@ -89,7 +89,7 @@ function unreadable(folder: string, error: unknown, found?: string): never {
   throw new PipelineFolderError(
     found
       ? `${joinPath(folder, MODEL_INDEX)}: ${found}.`
-      : `${folder}: no ${MODEL_INDEX} can be read there (${(error as Error).message}). ` +
+      : `${folder}: its ${MODEL_INDEX} cannot be read (${(error as Error).message}). ` +
           "Give the folder that holds it, with a subfolder for each part.",
     { cause: error },
   );
@@ -99,7 +99,7 @@ function unreadable(folder: string, error: unknown, found?: string): never {
 function partClasses(folder: string, index: unknown): Map<string, string> {
   if (typeof index !== "object" || index === null || Array.isArray(index)) {
     throw new PipelineFolderError(
-      `${folder}: ${MODEL_INDEX} holds no object; expected { "unet": ["diffusers", "…"], … }.`,
+      `${folder}: ${MODEL_INDEX} is not a JSON object; expected { "unet": ["diffusers", "…"], … }.`,
     );
   }
   const classes = Object.entries(index).flatMap(([part, entry]): [string, string][] =>

@@ -8,13 +8,13 @@ import type { BytesFrom } from "../../weights/open-bytes.js";
 import { openSafetensors } from "../../weights/safetensors.js";
 import { PipelineOptionError, PipelinePartsError } from "../options/errors.js";
 
-/** What a single file does not hold. */
+/** How to open a single file. */
 export interface StableDiffusionFileOptions extends SingleFileOptions {
   /** The vocabulary, which single files do not hold. Needed unless `config` is a folder that has it. */
   tokenizer?: CLIPTokenizer;
 }
 
-/** Whether this is a file of weights and not a folder. Blobs and bytes always are files. */
+/** Whether this is a single file of weights, not a folder. Blobs and bytes are always files. */
 export function isSingleFile(from: BytesFrom): boolean {
   if (from instanceof Blob || from instanceof Uint8Array) return true;
   const text = String(from);
@@ -38,7 +38,7 @@ export async function openPipelineFile<P>(
   try {
     if (!families.includes(family)) {
       throw new PipelinePartsError(
-        `${pipeline}: the file is of the family ${family}; this pipeline draws with ${families.join(" and ")}.`,
+        `${pipeline}: the file is a checkpoint of the family ${family}; expected ${families.join(" or ")}. openPipeline finds the pipeline.`,
       );
     }
     return await build(parts, schedulerFromConfig(schedulerConfig));
@@ -64,7 +64,7 @@ export async function tokenizerForFile(
   if (config !== undefined) return CLIPTokenizer.fromFolder(joinPath(await configFolder(config), part));
   await (await openSafetensors(from)).close();
   throw new PipelineOptionError(
-    `${part === "tokenizer" ? part : "tokenizer2"}: missing; a single file holds no vocabulary. Give CLIPTokenizer.fromFolder(a folder with ` +
-      "vocab.json and merges.txt), or as config a folder of diffusers for the same kind of model.",
+    `${part === "tokenizer" ? part : "tokenizer2"}: missing; a single file has no vocabulary. Give CLIPTokenizer.fromFolder(a folder with ` +
+      "vocab.json and merges.txt), or give as config a diffusers folder of the same kind of model.",
   );
 }

@@ -21,7 +21,7 @@ export interface FromPretrainedOptions extends Omit<LoadModelOptions, "subfolder
   classes?: Readonly<Record<string, ModelClass | SchedulerClass>>;
 }
 
-/** The parts of a folder in the layout of diffusers, read when asked for. */
+/** A folder in the layout of diffusers, whose parts are read one by one. */
 export class PipelineFolder {
   readonly #networks: Model[] = [];
 
@@ -36,10 +36,10 @@ export class PipelineFolder {
 
   /**
    * Checks that the folder holds the parts that `required` names, and passes the folder to `build`. If `build` fails,
-   * the networks that it read are freed. If there is no folder "owner/name", it is taken as a pipeline of the hub, and
+   * the networks that it read are freed. If "owner/name" is not a local folder, it names a pipeline of the hub, and
    * these parts are downloaded.
    *
-   * @throws PipelineFolderError if a part is missing, is of another class or has no use in this pipeline; HubError for
+   * @throws PipelineFolderError if a part is missing, is of another class or is not used by this pipeline; HubError for
    *   downloads
    */
   static async open<P>(
@@ -59,7 +59,7 @@ export class PipelineFolder {
     }
   }
 
-  /** A network. Its type is safe because the requirement of this part was checked. */
+  /** A network. The cast to `M` is safe because the class of this part was checked. */
   async model<M extends object>(part: string): Promise<M> {
     const { classes, ...options } = this.options;
     const known = { ...this.required[part]?.networks, ...(classes as ModelClasses | undefined) };
@@ -95,7 +95,7 @@ function partsInUse(required: Record<string, PartRequirement>): string[] {
 /** The parts of a pipeline by the names of their subfolders; undefined: absent. */
 export type PipelineParts = Record<string, object | undefined>;
 
-/** Further entries of an index, and how to write the parts. */
+/** Further entries of the index, and how to write the weights. */
 export interface WritePipelineOptions {
   /** Entries of the index that are not parts. */
   others?: Record<string, unknown>;
@@ -138,7 +138,7 @@ function writeOf(name: string, part: object, save: SaveOptions | undefined): Par
     return { entry: [library, className], write: (to) => part.save(to, save) };
   throw new PipelinePartsError(
     `${name}: a ${part.constructor?.name ?? "plain object"} cannot be saved; let its class extend Model, with a ` +
-      "config whose _class_name names it, or exchange it for a network that can.",
+      "config whose _class_name names it, or replace it with a network that can be saved.",
   );
 }
 

@@ -15,19 +15,19 @@ export function requireBetween(option: string, value: number, least: number, mos
   requireOption(isBetween, option, value, `a number from ${least} to ${most}`);
 }
 
-/** Requires a tensor that is not disposed of. */
+/** Requires a tensor that is not disposed. */
 export function requireTensor(option: string, value: unknown): void {
   requireOption(value instanceof tf.Tensor, option, value, "a tensor");
   const { isDisposed } = value as tf.Tensor;
   requireOption(!isDisposed, option, "disposed of", "a tensor that is disposed of only after the drawing");
 }
 
-/** How far a picture's values may lie outside [0, 1]: bicubic resizing overshoots. */
+/** How far a picture's values may lie outside [0, 1], because bicubic resizing overshoots. */
 const OVERSHOOT = 0.25;
 
 /**
- * Requires pictures in [0, 1]. Bytes, and pictures in [-1, 1] as networks take them, would otherwise be read as far too
- * bright or dark.
+ * Requires pictures in [0, 1]. Without this check, bytes would appear far too bright, and pictures in [-1, 1] (the
+ * networks' range) too dark.
  *
  * @throws PipelineOptionError also for NaN
  */

@@ -2,34 +2,34 @@ import * as tf from "@tensorflow/tfjs";
 import { PipelineOptionError } from "./errors.js";
 
 /**
- * One option of a pipeline, written once: in a table, where its key is its name and the comment above it is what an
- * editor shows. The TypeScript interface, the list of known names, the defaults, the checks and the command line's help
- * all come from that table.
+ * One option of a pipeline. Each option is defined once, in a table: its key is its name, and editors show the comment
+ * above it. The TypeScript interface, the list of known names, the defaults, the checks and the command line's help all
+ * come from that table.
  */
 export interface Option<T> {
-  /** What a value must be, as errors say it: "a whole number, 1 or more". */
+  /** The expected values, as in error messages: "a whole number, 1 or more". */
   readonly expected: string;
-  /** Whether this is such a value. What depends on other options or on the networks is checked by the pipeline. */
+  /** Whether a value is allowed. The pipeline checks what depends on other options or on the networks. */
   fits(value: unknown): value is T;
-  /** What counts where the option is left out. */
+  /** The value if the option is left out. */
   readonly default?: T;
-  /** The option that this is an older name of. */
+  /** For an older name of an option: its present name. */
   readonly synonymOf?: string;
-  /** How the command line offers it. */
+  /** The option's flag on the command line. */
   readonly flag?: Flag;
 }
 
 /** An option on the command line. */
 export interface Flag {
-  /** As it is written, with what follows it: "--steps N". */
+  /** The flag with its value, as in the help: "--steps N". */
   readonly usage: string;
-  /** What it does, in one line. */
+  /** The line of help. */
   readonly help: string;
-  /** The value that its text means; left out for a flag that is given without a text, and means true. */
+  /** Converts the text to a value. Left out for a flag without a value, which means true. */
   readonly read?: (text: string) => unknown;
-  /** What its text must be, as errors say it; default: as for the option. */
+  /** The expected text, as in error messages. Default: that of the option. */
   readonly expected?: string;
-  /** The largest number that makes sense on a command line, where the library itself has no limit. */
+  /** The largest number that the command line accepts, if the library has no limit. */
   readonly most?: number;
 }
 
@@ -38,17 +38,17 @@ export type OptionTable = Readonly<Record<string, Option<unknown>>>;
 
 type ValueOf<O> = O extends Option<infer T> ? T : never;
 
-/** The options object that a table describes; each option may be left out. */
+/** The type of the options object that a table describes; each option may be left out. */
 export type OptionsOf<Table> = { -readonly [Name in keyof Table]?: ValueOf<Table[Name]> };
 
-/** The same, read: an option with a default always has a value. */
+/** The same after the options are read: an option with a default always has a value. */
 export type ReadOptions<Table> = {
   readonly [Name in keyof Table]: Table[Name] extends { readonly default: unknown }
     ? ValueOf<Table[Name]>
     : ValueOf<Table[Name]> | undefined;
 };
 
-/** What else is to say of an option: see {@link Option}. */
+/** Further properties of an {@link Option}. */
 export interface OptionDetails<T> {
   default?: T;
   flag?: Flag;
@@ -62,7 +62,7 @@ export function whole<M extends OptionDetails<number>>(least: number, more?: M) 
   return option(`a whole number, ${least} or more`, fits, withReader(more, asText));
 }
 
-/** Any finite number; `expected` says more of it. */
+/** A finite number; `expected` describes it in error messages. */
 export function finite<M extends OptionDetails<number>>(expected: string, more?: M) {
   const fits = (value: unknown): value is number => Number.isFinite(value);
   return option(expected, fits, withReader(more, { read: toNumber, expected: "a number" }));
@@ -74,12 +74,12 @@ export function between<M extends OptionDetails<number>>(least: number, most: nu
   return option(`a number from ${least} to ${most}`, fits, withReader(more, { read: toNumber }));
 }
 
-/** Numbers, one or more; written on a command line with commas between them. */
+/** A list of one or more numbers; on the command line they are separated by commas. */
 export function numbers<M extends OptionDetails<readonly number[]>>(more?: M) {
   const fits = (value: unknown): value is readonly number[] =>
     Array.isArray(value) && value.length > 0 && value.every((number) => Number.isFinite(number));
   const read = (text: string) => text.split(",").map(toNumber);
-  return option("a list of numbers", fits, withReader(more, { read, expected: "numbers with commas between them" }));
+  return option("a list of numbers", fits, withReader(more, { read, expected: "numbers separated by commas" }));
 }
 
 /** True or false. */
@@ -96,13 +96,13 @@ export function text<M extends OptionDetails<string | string[]>>(more?: M) {
   return option("a string, or a list of strings", fits, withReader(more, { read: String }));
 }
 
-/** A tensor that still has its numbers. Its shape is checked by the pipeline. */
+/** A tensor that is not disposed. The pipeline checks its shape. */
 export function tensor<T extends tf.Tensor>() {
   const fits = (value: unknown): value is T => value instanceof tf.Tensor && !value.isDisposed;
   return option("a tensor that is disposed of only after the drawing", fits);
 }
 
-/** An object that can do something, such as a scheduler. */
+/** An object with a method of this name, such as a scheduler with `plan`. */
 export function withMethod<T extends object>(method: string, expected: string) {
   const fits = (value: unknown): value is T =>
     typeof (value as Record<string, unknown> | null)?.[method] === "function";
@@ -119,12 +119,12 @@ export function object<T extends object>(expected: string) {
   return option(expected, (value): value is T => typeof value === "object" && value !== null);
 }
 
-/** Another name of an option, kept for programs that know it by that name. */
+/** An older name of an option, kept for existing programs. */
 export function synonym<T>(of: string, { expected, fits }: Option<T>): Option<T> & { readonly synonymOf: string } {
   return { expected, fits, synonymOf: of };
 }
 
-/** What other pipelines take and this one cannot: the error says why. */
+/** An option of other pipelines that this one refuses; `reason` is part of the error message. */
 export function refused(reason: string): Option<never> {
   return { expected: `nothing: ${reason}`, fits: (value): value is never => value === undefined };
 }

@@ -29,7 +29,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-/** What a pipeline says of options, before any of its networks has been asked anything. */
+/** The error message for these options; fails if a network was called before it. */
 async function refusal(pipeline: Drawing, options: unknown): Promise<string> {
   const networks = Object.values(pipeline.parts).filter((part) => part instanceof Model);
   const count = tf.memory().numTensors;
@@ -48,7 +48,7 @@ const KINDS: [string, (to: string) => Promise<void>, object, string][] = [
   ["Stable Diffusion", writeTinyStableDiffusion, DRAW, "numInferenceSteps"],
   ["Stable Diffusion XL", writeTinyStableDiffusionXL, DRAW, "numInferenceSteps"],
   ["unCLIP", (to) => writeTinyUnCLIP(to, "text"), DRAW, "priorNumInferenceSteps"],
-  ["unCLIP's variations", (to) => writeTinyUnCLIP(to, "variation"), { image: null }, "decoderNumInferenceSteps"],
+  ["unCLIP's image variations", (to) => writeTinyUnCLIP(to, "variation"), { image: null }, "decoderNumInferenceSteps"],
 ];
 
 describe.each(KINDS)("%s refuses, before any work,", (kind, write, drawn, steps) => {
@@ -65,22 +65,22 @@ describe.each(KINDS)("%s refuses, before any work,", (kind, write, drawn, steps)
     pipeline.dispose();
   });
 
-  it("names that are no options of it, and says which are", async () => {
+  it("unknown names, and lists the known ones", async () => {
     const snake = steps.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
     expect(await refusal(pipeline, { ...options, [snake]: 2 })).toMatch(
-      `${snake} (nearest: ${steps}): no option of this pipeline; it takes `,
+      `${snake} (nearest: ${steps}): not an option of this pipeline; its options are `,
     );
     expect(await refusal(pipeline, { ...options, sed: 1, zzz: undefined })).toMatch(
-      "sed (nearest: seed), zzz: no option",
+      "sed (nearest: seed), zzz: not an option",
     );
   });
 
-  it("options that are none", async () => {
+  it("options that are not an object", async () => {
     expect(await refusal(pipeline, undefined)).toMatch("options: undefined; give an object, such as { ");
     expect(await refusal(pipeline, "a red cube")).toMatch('options: "a red cube"; give an object, such as { ');
   });
 
-  it("what it cannot call, though it will", async () => {
+  it("callbacks and objects that lack the needed method", async () => {
     for (const name of ["signal", "noise", "onStep"]) {
       expect(await refusal(pipeline, { ...options, [name]: 5 })).toMatch(`${name}: 5; expected a`);
     }
@@ -93,10 +93,10 @@ describe.each(KINDS)("%s refuses, before any work,", (kind, write, drawn, steps)
   });
 });
 
-it("The pipeline for pixels, and each stage of DiffEdit, refuse them too", async () => {
+it("The pipelines in pixel space and each stage of DiffEdit refuse them, too", async () => {
   const pipeline = await openPipeline(fixturePath("../../examples/weights/faces"));
   expect(await refusal(pipeline as unknown as Drawing, { ...DRAW, clipSkip: 1 })).toMatch(
-    "clipSkip: no option of this pipeline",
+    "clipSkip: not an option of this pipeline",
   );
   expect(await refusal(pipeline as unknown as Drawing, { ...DRAW, numInferenceSteps: 1001 })).toMatch(
     "1001; the number",
@@ -126,8 +126,8 @@ it("The pipeline for pixels, and each stage of DiffEdit, refuse them too", async
   edits.dispose();
 });
 
-describe("What is opened", () => {
-  it("may be told by the address of a file or folder", async () => {
+describe("The source to open", () => {
+  it("can be the address of a file or folder", async () => {
     const at = join(folder, "by address");
     await writeTinyStableDiffusion(at);
     for (const from of [pathToFileURL(at), pathToFileURL(at).href]) {
@@ -141,7 +141,7 @@ describe("What is opened", () => {
     [undefined, "Where to read from is undefined; give the path of a folder"],
     ["", "An empty path; give the path of a folder"],
     [42, "Where to read from is 42; give the path of a folder"],
-  ])("is refused for what names nothing: %p", async (from, message) => {
+  ])("is refused if it names nothing: %p", async (from, message) => {
     await expect(openPipeline(from as never)).rejects.toThrow(message);
     await expect(StableDiffusionPipeline.fromPretrained(from as never)).rejects.toThrow(message);
     await expect(loadModel(from as never)).rejects.toThrow(message);

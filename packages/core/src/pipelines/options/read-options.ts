@@ -3,13 +3,12 @@ import { PipelineOptionError } from "./errors.js";
 import { type OptionTable, type ReadOptions, requireValue } from "./option.js";
 
 /**
- * Checks the options that a caller gave against a table, fills in the defaults, and moves what was given by an older
- * name to the present one.
+ * Checks a caller's options against a table, fills in the defaults, and renames options with an older name.
  *
- * Plain JavaScript has nobody else to say that an option is misspelt, and a default in its place looks like a result.
+ * JavaScript callers have no type checker: without this check a misspelt option would silently mean its default.
  *
- * @throws PipelineOptionError for what is not an object, names that are not in the table, with the nearest that is, and
- *   values that are not what the table expects
+ * @throws PipelineOptionError if the options are not an object, for unknown names (the message gives the nearest known
+ *   name), and for values that the table does not allow
  */
 export function readOptions<T extends OptionTable>(given: object, table: T): ReadOptions<T> {
   requireKnownNames(given, table);
@@ -22,7 +21,7 @@ export function readOptions<T extends OptionTable>(given: object, table: T): Rea
     const { synonymOf: target = name } = option;
     if (target !== name && (given as Record<string, unknown>)[target] !== undefined) {
       throw new PipelineOptionError(
-        `${name}, ${target}: both are given, and the one is another name of the other; give ${target}.`,
+        `${name}, ${target}: both are given, but ${name} is an older name of ${target}; give only ${target}.`,
       );
     }
     values[target] = requireValue(name, value, option);
@@ -41,10 +40,10 @@ function requireKnownNames(given: unknown, table: OptionTable): void {
   if (unknown.length === 0) return;
   const known = Object.keys(table).sort();
   const told = unknown.map((name) => `${name}${nearest(name, known)}`).join(", ");
-  throw new PipelineOptionError(`${told}: no option of this pipeline; it takes ${known.join(", ")}.`);
+  throw new PipelineOptionError(`${told}: not an option of this pipeline; its options are ${known.join(", ")}.`);
 }
 
-/** `num_inference_steps` is meant as `numInferenceSteps` is spelt: letters count, not case and underlines. */
+/** Finds `numInferenceSteps` for `num_inference_steps`: case and underscores are ignored. */
 function nearest(name: string, known: readonly string[]): string {
   const spelling = (text: string) => text.replaceAll("_", "").toLowerCase();
   const [best] = nearestNames(name, known, { spelling });

@@ -20,7 +20,7 @@ import { UnCLIPPipeline } from "../unclip/unclip.js";
 
 type Parts = Record<string, unknown>;
 
-/** A pipeline of one kind, and what it draws of a few fixed options. */
+/** A pipeline of one kind, and a function that draws with fixed options. */
 interface Drawing {
   pipeline: { parts: Parts; dispose(): void };
   draw(): Promise<number[]>;
@@ -55,7 +55,7 @@ async function numbers(drawn: Promise<{ images: tf.Tensor; latents: tf.Tensor }>
 
 function stableDiffusion(parts: object): Drawing {
   const pipeline = new StableDiffusionPipeline(parts as never);
-  // From a picture: the autoencoder is at work at both ends, and in the preview.
+  // From a picture, so that the autoencoder encodes, decodes and makes the preview.
   const draw = async () => {
     const previews: number[] = [];
     const onStep = ({ preview }: { preview(): tf.Tensor4D }) => previews.push(...tf.tidy(() => preview().dataSync()));
@@ -121,7 +121,7 @@ async function partsOf(kind: string): Promise<Parts> {
   return { ...(await Class.fromPretrained(at)).parts };
 }
 
-/** Something else of the same kind: other weights, other noise levels. */
+/** A part of the same kind with other weights or other noise levels. */
 function anotherLike(part: unknown): unknown {
   if (part instanceof Model) {
     const Class = part.constructor as new (config: object) => Model;
@@ -157,7 +157,7 @@ describe.each<[string, (parts: Parts) => Drawing]>([
     for (const name of Object.keys(parts)) if (name !== "scheduler") expect(pipeline.parts[name]).toBe(parts[name]);
   });
 
-  it("take effect at the next call, each as in a pipeline that is made of it", async () => {
+  it("take effect at the next call, as in a new pipeline with the same parts", async () => {
     const { pipeline, draw } = make(parts);
     const before = await draw();
     const count = tf.memory().numTensors;
@@ -175,7 +175,7 @@ describe.each<[string, (parts: Parts) => Drawing]>([
     expect(await draw()).toEqual(before);
   });
 
-  it("are refused at once if they are of another kind, and the old one stays", () => {
+  it("are refused at the assignment if they are of another kind, and the old part stays", () => {
     const { pipeline } = make(parts);
     const before = { ...pipeline.parts };
     for (const name of Object.keys(parts)) {
@@ -185,7 +185,7 @@ describe.each<[string, (parts: Parts) => Drawing]>([
         expect(() => (pipeline.parts[name] = wrong)).toThrow(PipelinePartsError);
       }
     }
-    expect(() => (pipeline.parts.network = 1)).toThrow(/network is no part of it; it is made of .*, /);
+    expect(() => (pipeline.parts.network = 1)).toThrow(/network is not one of its parts, which are .*, /);
     expect(() => delete pipeline.parts.scheduler).toThrow(PipelinePartsError);
     expect({ ...pipeline.parts }).toEqual(before);
   });
@@ -204,16 +204,18 @@ describe("A part", () => {
     const before = { ...parts };
     const vae = derivedVae(parts.vae, {});
     const fewer = Object.assign(vae, { config: { ...vae.config, latent_channels: 3 } });
-    expect(() => (parts.vae = fewer)).toThrow(/the denoiser \(unet\) takes 4 channels; .* latents have 3/);
+    expect(() => (parts.vae = fewer)).toThrow(
+      /the denoiser \(unet\) takes 4 channels; expected 3, as the autoencoder's latents have/,
+    );
     const narrow = { ...sizesOf(parts.unet), contextWidth: 8, forward: (x: tf.Tensor4D) => x.clone() };
-    expect(() => (parts.unet = narrow)).toThrow(/reads text states of 8 numbers; the text encoder makes/);
+    expect(() => (parts.unet = narrow)).toThrow(/reads text states of width 8; the text encoder makes/);
     expect(() => Object.assign(parts, { scheduler: new DDIMScheduler(), unet: narrow })).toThrow(PipelinePartsError);
     expect({ ...parts, scheduler: before.scheduler }).toEqual(before);
     parts.scheduler = before.scheduler;
     vae.dispose();
   });
 
-  it("that is exchanged while a picture is drawn has no effect on that one", async () => {
+  it("that is replaced while a picture is drawn has no effect on that picture", async () => {
     const { parts } = pipeline;
     const { vae, unet, scheduler } = parts;
     const options = { prompt: "a hat", ...SIZE };
@@ -232,7 +234,7 @@ describe("A part", () => {
     others.vae.dispose();
   });
 
-  it("has the LoRAs that are loaded after it came in; those in the old network stay there", async () => {
+  it("gets the LoRAs that are loaded after its assignment; those in the old network stay there", async () => {
     const { parts, loras } = pipeline;
     const old = parts.unet as Model & typeof parts.unet;
     const other = anotherLike(old) as typeof old;

@@ -1,16 +1,16 @@
 import { isConditionalDenoiser, isDenoiser } from "../../models/denoiser.js";
 import { PipelinePartsError } from "../options/errors.js";
 
-/** What a part must be: a test, and the words for it in errors. */
+/** What a part must be: a test, and its description in error messages. */
 export interface PartKind {
   readonly what: string;
   fits(part: unknown): boolean;
 }
 
-/** A kind for every part of a pipeline. */
+/** The kind of every part of a pipeline. */
 export type PartKinds<P> = { readonly [Name in keyof P]-?: PartKind };
 
-/** A part of a class; `what` names it, since minifiers rename classes. */
+/** A part of a class. `what` names the class in errors, because minifiers rename classes. */
 export function instanceOf(Class: abstract new (...args: never[]) => unknown, what: string): PartKind {
   return { what, fits: (part) => part instanceof Class };
 }
@@ -31,7 +31,7 @@ export const CONDITIONAL_DENOISER: PartKind = {
 };
 
 export const SCHEDULER: PartKind = {
-  what: "a scheduler, such as schedulerFromConfig gives",
+  what: "a scheduler, such as schedulerFromConfig returns",
   fits: (part) => isObject(part) && "plan" in part && typeof part.plan === "function",
 };
 
@@ -42,14 +42,14 @@ function isObject(part: unknown): part is object {
 }
 
 /**
- * A pipeline's parts, as an object whose properties can be assigned: what cannot fit is refused at the assignment, and
- * the old part stays. To exchange parts that fit only together, make another pipeline of `{ ...parts, unet,
- * textEncoder }`; that costs nothing.
+ * A pipeline's parts, as an object whose properties can be assigned. A part that does not fit is refused at the
+ * assignment, and the old part stays. To replace parts that only fit together, make a new pipeline of `{ ...parts,
+ * unet, textEncoder }`; that copies no weights.
  *
- * @param own an object that is the pipeline's alone
- * @param kinds what each part must be; there are no other parts
+ * @param own an object that only this pipeline uses
+ * @param kinds what each part must be; other parts are refused
  * @param requireFitting throws a PipelinePartsError if the parts do not fit each other
- * @throws PipelinePartsError if those that are given do not fit, here and at each assignment
+ * @throws PipelinePartsError if the parts do not fit, here and at each assignment
  */
 export function liveParts<P extends object>(
   pipeline: string,
@@ -79,7 +79,7 @@ function requireKinds<P extends object>(pipeline: string, parts: P, kinds: PartK
   const unknown = Object.keys(parts).filter((name) => !Object.hasOwn(kinds, name));
   if (unknown.length > 0) {
     throw new PipelinePartsError(
-      `${pipeline}: ${unknown.join(", ")} is no part of it; it is made of ${known.join(", ")}.`,
+      `${pipeline}: ${unknown.join(", ")} is not one of its parts, which are ${known.join(", ")}.`,
     );
   }
   for (const name of known) {

@@ -2,14 +2,14 @@ import type { AutoencoderKL } from "../../models/autoencoder/autoencoder-kl.js";
 import type { ConditionalDenoiser } from "../../models/denoiser.js";
 import { PipelinePartsError } from "../options/errors.js";
 
-/** @throws PipelinePartsError that says what about the denoiser does not fit the other parts */
+/** @throws PipelinePartsError unless `condition` holds; `problem` says how the denoiser does not fit the other parts */
 export function requireDenoiser(pipeline: string, condition: boolean, problem: string): asserts condition {
   if (!condition) throw new PipelinePartsError(`${pipeline}: the denoiser (unet) ${problem}`);
 }
 
 /**
- * @throws PipelinePartsError if the denoiser does not work on the autoencoder's latents, alone or with a mask and a
- *   masked picture
+ * @throws PipelinePartsError unless the denoiser reads the autoencoder's C channels, or 2 C + 1 for inpainting (with a
+ *   mask and the masked picture), and returns C
  */
 export function requireLatentChannels(
   pipeline: string,
@@ -21,20 +21,22 @@ export function requireLatentChannels(
   requireDenoiser(
     pipeline,
     inChannels === channels || inChannels === forMasks,
-    `takes ${inChannels} channels; the autoencoder's latents have ${channels}, and ${forMasks} are for inpainting.`,
+    `takes ${inChannels} channels; expected ${channels}, as the autoencoder's latents have, or ${forMasks} for inpainting.`,
   );
   requireDenoiser(
     pipeline,
     outChannels === channels,
-    `returns ${outChannels} channels; the autoencoder's latents have ${channels}.`,
+    `returns ${outChannels} channels; expected ${channels}, as the autoencoder's latents have.`,
   );
 }
 
-/** @throws PipelinePartsError if the denoiser reads states of another width than the text encoders make together */
+/**
+ * @throws PipelinePartsError unless the denoiser reads text states of the width that the text encoders make together
+ */
 export function requireTextWidth(pipeline: string, { contextWidth }: ConditionalDenoiser, width: number): void {
   requireDenoiser(
     pipeline,
     contextWidth === width,
-    `reads text states of ${contextWidth} numbers; the text encoder makes ${width}.`,
+    `reads text states of width ${contextWidth}; the text encoder makes ${width}.`,
   );
 }

@@ -16,8 +16,8 @@ const CLASS_OPTIONS = {
    */
   classLabels: numbers(),
   /**
-   * The class that meant "no class" in training, which guidance leads away from (Ho & Salimans 2022). Folders do not
-   * say whether there is one. If a network has one class more than its data, it is usually the last.
+   * The class that meant "no class" in training, for guidance (Ho & Salimans 2022). Folders do not say whether there is
+   * one. If a network has one class more than its data, it is usually the last.
    */
   nullClass: whole(0),
   /** Share of fresh noise, 0 to 1, for samplers with this setting (DDIM). Default 0. */
@@ -41,7 +41,7 @@ export const DDPM_OPTIONS = withDefaults(
 /** All options of {@link DDIMPipeline}. */
 export const DDIM_OPTIONS = withDefaults(DDPM_OPTIONS, { numInferenceSteps: 50 });
 
-/** One step: `latents` are the pictures with their remaining noise, [B, H, W, C] about [-1, 1]. */
+/** One step: `latents` are the pictures with their remaining noise, [B, H, W, C], roughly in [-1, 1]. */
 export type DDPMStep = PipelineStep<tf.Tensor4D>;
 
 /**
@@ -53,7 +53,7 @@ export interface DDPMOptions
 
 /** {@link DDPMOptions}, checked, with their defaults. */
 export interface CheckedDDPM extends ReadOptions<typeof DDPM_OPTIONS> {
-  /** One for each picture; undefined for networks without classes. */
+  /** One class for each picture; undefined for networks without classes. */
   labels: number[] | undefined;
   isGuided: boolean;
   steps: PlanRequest;
@@ -80,8 +80,10 @@ export function checkDDPM(
   const isGuided = guidanceScale > 1;
   if (isGuided && (!labels || nullClass === undefined)) {
     throw new PipelineOptionError(
-      `guidanceScale: ${guidanceScale}; it leads away from the class that means "none". ` +
-        (labels ? "Give that class of the training as nullClass, or a scale of 1." : "This network knows no classes."),
+      `guidanceScale: ${guidanceScale}; guidance needs the class that means "no class". ` +
+        (labels
+          ? "Give it as nullClass, or a scale of 1."
+          : "This network was trained without classes; give a scale of 1."),
     );
   }
   const { height = latents?.shape[1] ?? trainedHeight, width = latents?.shape[2] ?? trainedWidth } = options;

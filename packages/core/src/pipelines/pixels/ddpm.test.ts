@@ -37,7 +37,7 @@ async function numbers(pipeline: DDPMPipeline, options: DDPMOptions): Promise<nu
   return values;
 }
 
-/** diffusers' loop, as DDPMPipeline and DDIMPipeline have it: no scaling of the input or of the first noise. */
+/** The loop of diffusers' DDPMPipeline and DDIMPipeline: no scaling of the input or of the initial noise. */
 function byHand(scheduler: Scheduler, steps: number, x: tf.Tensor4D, ask: (x: tf.Tensor4D, t: number) => tf.Tensor4D) {
   return tf.tidy(() => {
     const plan = scheduler.plan(steps);
@@ -49,7 +49,9 @@ function byHand(scheduler: Scheduler, steps: number, x: tf.Tensor4D, ask: (x: tf
   });
 }
 
-/** The networks and the schedulers are golden tested; here is what lies between them. */
+/**
+ * The largest difference. Networks and schedulers have their own golden tests; these tests cover the code between them.
+ */
 const near = (a: number[], b: number[]) => Math.max(...a.map((value, i) => Math.abs(value - b[i]!)));
 
 describe("DDPMPipeline", () => {
@@ -57,7 +59,7 @@ describe("DDPMPipeline", () => {
     ["DDPM", new DDPMScheduler({ beta_schedule: "linear" }), 6],
     ["DDPM with the larger variance", new DDPMScheduler({ variance_type: "fixed_large" }), 4],
     ["DDIM", new DDIMScheduler({ clip_sample: true }), 5],
-  ])("walks diffusers' loop: %s", async (_, scheduler, steps) => {
+  ])("gives the results of diffusers' loop: %s", async (_, scheduler, steps) => {
     const latents = keyedNoise(1).normal([2, 8, 8, 3]) as tf.Tensor4D;
     const expected = byHand(scheduler, steps, latents, (x, t) => unet.forward(x, t));
     const noise = keyedNoise(4);
@@ -67,7 +69,7 @@ describe("DDPMPipeline", () => {
     latents.dispose();
   });
 
-  it("draws noise of its own, the same for a seed, and leaves no tensors", async () => {
+  it("draws its noise from the seed, the same for the same seed, and leaves no tensors", async () => {
     const pipeline = ddpm(new DDIMScheduler());
     const before = tf.memory().numTensors;
     const few = { numInferenceSteps: 2 };
@@ -81,7 +83,7 @@ describe("DDPMPipeline", () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it("saves what diffusers opens, and opens it: a DDIMPipeline with 50 steps, others with 1000", async () => {
+  it("saves a folder for diffusers and opens it again: a DDIMPipeline with 50 steps, others with 1000", async () => {
     for (const Class of [DDPMPipeline, DDIMPipeline]) {
       const scheduler = Class === DDIMPipeline ? new DDIMScheduler() : new DDPMScheduler();
       const at = join(folder, Class.name);
@@ -110,7 +112,7 @@ describe("DDPMPipeline", () => {
     const wrong: [object, RegExp][] = [
       [{ prompt: "a cat" }, /^prompt: a cat; expected nothing: this pipeline reads no text/],
       [{ classLabels: [1] }, /^classLabels: 1; expected none: this network was trained without classes/],
-      [{ guidanceScale: 3 }, /^guidanceScale: 3; .* This network knows no classes/],
+      [{ guidanceScale: 3 }, /^guidanceScale: 3; .* This network was trained without classes/],
       [{ latents: tf.zeros([1, 8, 8, 4]) }, /^latents: \[1, 8, 8, 4\]; expected \[1, 8, 8, 3\]/],
     ];
     for (const [options, message] of wrong) await expect(pipeline.generate(options)).rejects.toThrow(message);
@@ -119,7 +121,7 @@ describe("DDPMPipeline", () => {
 });
 
 describe("DDPMPipeline with classes", () => {
-  it("tells the network the class of each picture, as a loop by hand", async () => {
+  it("gives the network the class of each picture, as the written-out loop does", async () => {
     const latents = keyedNoise(2).normal([4, 8, 8, 2]) as tf.Tensor4D;
     const expected = byHand(new DDIMScheduler(), 3, latents, (x, t) =>
       classes.forward(x, t, { classLabels: tf.tensor1d([3, 3, 0, 0], "int32") }),
@@ -144,7 +146,7 @@ describe("DDPMPipeline with classes", () => {
     latents.dispose();
   });
 
-  it("needs the classes, and says which there are", async () => {
+  it("needs the classes, and says their range", async () => {
     const pipeline = ofClasses();
     expect(pipeline.input).toBe("class");
     const wrong: [DDPMOptions, RegExp][] = [

@@ -29,12 +29,11 @@ export interface DDPMParts {
 /**
  * Draws pictures from noise alone, or of a class (Ho et al. 2020, algorithm 2): a network removes the noise from
  * pixels, step by step. It opens folders in the layout of `google/ddpm-*`. A UNet2DModel with `num_class_embeds` gets
- * its class from `classLabels`. diffusers has no pipeline that does this for a UNet2DModel: it opens such a folder, but
- * can draw only if the network has no classes.
+ * its class from `classLabels`. (diffusers opens such a folder, too, but can draw only if the network has no classes.)
  */
 export class DDPMPipeline implements Pipeline<DDPMOptions, DDPMStep> {
   readonly options: OptionTable = DDPM_OPTIONS;
-  /** The same, with the types of the values. */
+  /** The same as `options`, with the types of the values. */
   protected readonly table: typeof DDPM_OPTIONS = DDPM_OPTIONS;
   /** A part that is assigned is used from the next call on; one that does not fit is refused. */
   readonly parts: DDPMParts;
@@ -75,7 +74,10 @@ export class DDPMPipeline implements Pipeline<DDPMOptions, DDPMStep> {
     await writePipelineFolder(folder, this.className, { ...this.parts }, { save });
   }
 
-  /** Draws. The caller owns both tensors: `images` [B, H, W, C] in [0, 1], and `latents`, the same unclipped. */
+  /**
+   * Draws pictures. The caller owns both tensors: `images` [B, H, W, C] in [0, 1], and `latents`, the same in [-1, 1],
+   * not clipped.
+   */
   async generate(options: DDPMOptions = {}): Promise<Drawn> {
     return draw(this.steps(options), options, toUnit);
   }
@@ -132,7 +134,7 @@ function requireFittingParts({ unet }: DDPMParts): void {
   requireDenoiser(
     "DDPMPipeline",
     inChannels === outChannels,
-    `takes ${inChannels} channels and returns ${outChannels}; a picture has as many after a step as before it.`,
+    `takes ${inChannels} channels and returns ${outChannels}; a network of pixels needs equal numbers.`,
   );
   requireDenoiser(
     "DDPMPipeline",
@@ -142,7 +144,7 @@ function requireFittingParts({ unet }: DDPMParts): void {
   requireDenoiser(
     "DDPMPipeline",
     classLabels?.kind !== "vectors",
-    "takes its class as a vector, but this pipeline gives numbers.",
+    "takes its class as a vector, but this pipeline has class numbers.",
   );
 }
 

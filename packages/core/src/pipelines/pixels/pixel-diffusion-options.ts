@@ -13,25 +13,25 @@ import { negativesFor, texts } from "../options/option-checks.js";
 import { readOptions } from "../options/read-options.js";
 import type { PipelineStep } from "../pipeline-step.js";
 
-/** All options of text to image in pixel space. */
+/** All options of {@link PixelDiffusionPipeline}. */
 export const PIXEL_DIFFUSION_OPTIONS = withDefaults(
   { ...COMMON_OPTIONS, ...TEXT_OPTIONS, ...GUIDANCE_RESCALE },
   { numInferenceSteps: 20, guidanceScale: 3 },
 );
 
-/** One step in pixel space: `latents` are the pictures with their remaining noise, [B, H, W, 3] about [-1, 1]. */
+/** One step in pixel space: `latents` are the pictures with their remaining noise, [B, H, W, 3], roughly in [-1, 1]. */
 export type PixelDiffusionStep = PipelineStep<tf.Tensor4D>;
 
 /**
  * What to draw, and how. `numInferenceSteps` is 20 and `guidanceScale` 3 by default; `width` and `height` can have any
- * value; by default they are those of the `latents`.
+ * value. By default they are those of the `latents`, or of the training.
  */
 export interface PixelDiffusionOptions extends TextOptions<PixelDiffusionStep>, OptionsOf<typeof GUIDANCE_RESCALE> {}
 
 /** {@link PixelDiffusionOptions}, checked, with their defaults. */
 export interface CheckedOptions extends ReadOptions<typeof PIXEL_DIFFUSION_OPTIONS> {
   prompts: string[];
-  /** One, or as many as there are prompts. */
+  /** One negative prompt, or one for each prompt. */
   negatives: string[];
   steps: PlanRequest;
   /** Shape of the initial noise, [prompts x numImages, H, W, C]. */

@@ -27,13 +27,13 @@ export const PART_KINDS: PartKinds<PixelDiffusionParts> = {
 
 const NAME = "PixelDiffusionPipeline";
 
-/** @throws PipelinePartsError if the denoiser could not work with what the text encoders give it */
+/** @throws PipelinePartsError if the denoiser does not fit the outputs of the text encoders */
 export function requireFittingParts({ unet, textEncoder, textEncoder2 }: PixelDiffusionParts): void {
   const { inChannels, outChannels, sampleSize, classLabels } = unet;
   requireDenoiser(
     NAME,
     inChannels === outChannels,
-    `takes ${inChannels} channels and returns ${outChannels}; a picture has as many after a step as before it.`,
+    `takes ${inChannels} channels and returns ${outChannels}; a network of pixels needs equal numbers.`,
   );
   requireDenoiser(
     NAME,
@@ -51,18 +51,18 @@ export function requireFittingParts({ unet, textEncoder, textEncoder2 }: PixelDi
   requireDenoiser(
     NAME,
     classLabels?.kind === "vectors",
-    `needs ${classLabels ? `class labels that are ${classLabels.kind}` : "no class labels"}, and takes no sentence ` +
+    `needs ${classLabels ? `class labels that are ${classLabels.kind}` : "no class labels"}, not a sentence ` +
       "vector; leave textEncoder2 out.",
   );
   const given = textEncoder2.config.projection_dim;
   requireDenoiser(
     NAME,
     classLabels.width === given,
-    `takes a sentence vector of ${classLabels.width} numbers; the second text encoder makes ${given}.`,
+    `takes a sentence vector of width ${classLabels.width}; the second text encoder makes ${given}.`,
   );
 }
 
-/** Height, width and channels of the pictures a network was trained on. */
+/** Height, width and channels of the pictures that a network was trained on. */
 export function pictureShape({ sampleSize, inChannels }: ConditionalDenoiser): [number, number, number] {
   return [...sampleSize!, inChannels];
 }

@@ -12,7 +12,7 @@ import { keepPixelRange } from "./pixel-range.js";
 import { PixelDiffusionPipeline } from "./pixel-diffusion.js";
 import type { PixelDiffusionOptions } from "./pixel-diffusion-options.js";
 
-/** float32's 6e-8 through some forty layers and a few steps, on values about 1. */
+/** float32's relative error of 6e-8, through about forty layers and a few steps, on values about 1. */
 const ROUNDING = 2e-5;
 
 let pipeline: PixelDiffusionPipeline;
@@ -30,7 +30,7 @@ afterAll(async () => {
 
 const FEW = { numInferenceSteps: 3 };
 
-/** Draws, and takes the pictures out of the tensors. */
+/** Draws, and returns the pictures as numbers. */
 async function draw(
   options: PixelDiffusionOptions,
   by = pipeline,
@@ -56,7 +56,7 @@ describe("Text to image", () => {
     expect(distance(images, clipped)).toBeLessThan(1e-6);
   });
 
-  it("draws the same for the same seed, 0 too, and other pictures for another", async () => {
+  it("draws the same pictures for the same seed (also 0), and others for another seed", async () => {
     const [first, again, other] = [
       await draw({ prompt: "a hat", seed: 0 }),
       await draw({ prompt: "a hat" }),
@@ -66,7 +66,7 @@ describe("Text to image", () => {
     expect(distance(first.latents, other.latents)).toBeGreaterThan(0.1);
   });
 
-  it("draws other pictures for other prompts, by the token states and by the sentence vector alike", async () => {
+  it("draws other pictures for other prompts, through the token states and through the sentence vector", async () => {
     const plain = new PixelDiffusionPipeline(tinyTextToImage({ sentence: false }));
     for (const each of [pipeline, plain]) {
       const [hat, beard] = [await draw({ prompt: "hat" }, each), await draw({ prompt: "beard" }, each)];
@@ -98,7 +98,7 @@ describe("Text to image", () => {
     latents.dispose();
   });
 
-  it("takes one step exactly as written out: both predictions, guided, kept in range, through the scheduler's step", async () => {
+  it("takes one step exactly as written out: two predictions, guidance, clipping, the scheduler's step", async () => {
     const { unet, textEncoder, textEncoder2, tokenizer, scheduler } = pipeline.parts;
     const noise = keyedNoise(3).normal([1, 8, 8, 3]) as tf.Tensor4D;
     const plan = scheduler.plan(1);
@@ -123,7 +123,7 @@ describe("Text to image", () => {
     tf.dispose([noise, want]);
   });
 
-  it("is guided away from the empty prompt unless told otherwise", async () => {
+  it("is guided away from the empty prompt by default", async () => {
     const [given, none] = [await draw({ prompt: "hat", negativePrompt: "" }), await draw({ prompt: "hat" })];
     expect(given).toEqual(none);
     expect(distance((await draw({ prompt: "hat", negativePrompt: "beard" })).latents, none.latents)).toBeGreaterThan(
@@ -162,7 +162,7 @@ describe("Text to image", () => {
 describe("The tensors of text to image", () => {
   const options = { prompt: "hat", ...FEW };
   async function left(work: () => Promise<unknown>): Promise<number> {
-    await draw(options); // What the backend keeps from its first use is not ours.
+    await draw(options); // The backend keeps tensors from its first use, which are not counted.
     const before = tf.memory().numTensors;
     await work();
     return tf.memory().numTensors - before;
@@ -195,12 +195,12 @@ describe("The tensors of text to image", () => {
     }
   });
 
-  it("are freed when it is aborted, which ends it with the signal's reason", async () => {
+  it("are freed when it is aborted, which throws the signal's reason", async () => {
     const abort = new AbortController();
     const aborted = () =>
       pipeline.generate({ ...options, signal: abort.signal, onStep: () => abort.abort(new Error("enough")) });
     expect(await left(() => expect(aborted()).rejects.toThrow("enough"))).toBe(0);
-    expect(await left(() => expect(aborted()).rejects.toThrow("enough"))).toBe(0); // Aborted before it began.
+    expect(await left(() => expect(aborted()).rejects.toThrow("enough"))).toBe(0); // Aborted before the start.
   });
 });
 
@@ -208,7 +208,7 @@ describe("Options of text to image", () => {
   const latents = (...shape: [number, number, number, number]) => tf.zeros<tf.Rank.R4>(shape);
   it.each<[string, () => Partial<PixelDiffusionOptions>, RegExp]>([
     ["no prompt", () => ({ prompt: [] }), /prompt: an empty list/],
-    ["a prompt that is no text", () => ({ prompt: 7 as never }), /prompt: 7; expected a string/],
+    ["a prompt that is not text", () => ({ prompt: 7 as never }), /prompt: 7; expected a string/],
     ["a missing prompt", () => ({ prompt: undefined }), /prompt: undefined/],
     [
       "two negatives for three prompts",
@@ -220,7 +220,7 @@ describe("Options of text to image", () => {
     ["no images", () => ({ numImages: 0 }), /numImages: 0/],
     ["a negative seed", () => ({ seed: -1 }), /seed: -1/],
     ["a scale that is not a number", () => ({ guidanceScale: NaN }), /guidanceScale: NaN/],
-    ["rescaling by more than all", () => ({ guidanceRescale: 1.1 }), /guidanceRescale: 1.1/],
+    ["a rescaling above 1", () => ({ guidanceRescale: 1.1 }), /guidanceRescale: 1.1/],
     [
       "latents of another batch",
       () => ({ latents: latents(2, 8, 8, 3) }),
@@ -275,14 +275,18 @@ describe("The folder of a text-to-image pipeline", () => {
       (index) => (index.unet = ["diffusers", "UNet2DModel"]),
       /unet is a UNet2DModel.*needs a UNet2DConditionModel/,
     ],
-    ["has a part more", (index) => (index.vae = ["diffusers", "AutoencoderKL"]), /no use for vae \(AutoencoderKL\)/],
+    [
+      "has an additional part",
+      (index) => (index.vae = ["diffusers", "AutoencoderKL"]),
+      /does not use vae \(AutoencoderKL\)/,
+    ],
   ])("is refused when it %s", async (problem, change, message) => {
     const place = await indexed(problem, change);
     await expect(PixelDiffusionPipeline.fromPretrained(place)).rejects.toThrow(PipelineFolderError);
     await expect(PixelDiffusionPipeline.fromPretrained(place)).rejects.toThrow(message);
   });
 
-  it("is refused when there is no index, or one that is no object", async () => {
+  it("is refused when there is no index, or when it is not an object", async () => {
     await expect(PixelDiffusionPipeline.fromPretrained(join(folder, "nowhere"))).rejects.toThrow(PipelineFolderError);
     const place = await indexed("a list", () => {});
     for (const text of ["[]", "null", "{", ""]) {
@@ -305,7 +309,7 @@ describe("The folder of a text-to-image pipeline", () => {
 });
 
 describe("The parts of a text-to-image pipeline", () => {
-  it("must fit each other: a UNet that takes a sentence vector needs the second text encoder, and no other may have it", () => {
+  it("must fit each other: a UNet that takes a sentence vector needs the second text encoder, and others refuse it", () => {
     const [vector, plain] = [tinyTextToImage(), tinyTextToImage({ sentence: false })];
     expect(() => new PixelDiffusionPipeline({ ...vector, textEncoder2: undefined })).toThrow(PipelinePartsError);
     expect(() => new PixelDiffusionPipeline({ ...plain, textEncoder2: vector.textEncoder2 })).toThrow(

@@ -64,8 +64,8 @@ export class PixelDiffusionPipeline implements Pipeline<PixelDiffusionOptions, P
 
   /**
    * Opens a folder in the layout of diffusers: `model_index.json` names the parts, each part has its subfolder
-   * (`unet/`, `text_encoder/`, `text_encoder_2/`, `tokenizer/`, `scheduler/`); or one of the Hugging Face hub by its
-   * name, "owner/name".
+   * (`unet/`, `text_encoder/`, `text_encoder_2/`, `tokenizer/`, `scheduler/`). Or opens a model of the Hugging Face hub
+   * by its name, "owner/name".
    *
    * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit;
    *   HubError for downloads
@@ -97,8 +97,8 @@ export class PixelDiffusionPipeline implements Pipeline<PixelDiffusionOptions, P
   }
 
   /**
-   * Draws the prompts. The caller owns both tensors: `images` [B, H, W, 3] in [0, 1], and `latents`, the same
-   * unclipped.
+   * Draws the prompts. The caller owns both tensors: `images` [B, H, W, 3] in [0, 1], and `latents`, the same in [-1,
+   * 1], not clipped.
    */
   async generate(options: PixelDiffusionOptions): Promise<Drawn> {
     return draw(this.steps(options), options, toUnit);

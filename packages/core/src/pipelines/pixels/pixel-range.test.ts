@@ -9,13 +9,13 @@ beforeAll(async () => {
 });
 
 describe.each<PredictionType>(["epsilon", "sample", "v_prediction"])(
-  "Keeping the pixel range of a network that predicts %s",
+  "Clipping for a network that predicts %s",
   (type) => {
     const scheduler = new DDIMScheduler({ prediction_type: type, beta_schedule: "squaredcos_cap_v2" });
     const input = () => tf.tensor1d([0.3, -0.8, 1.5, -2, 0]);
     const output = () => tf.tensor1d([0.5, -3, 4, 2.5, 0.1]);
 
-    it("makes the implied clean picture the clipped one, and the noise the one that fits it", () => {
+    it("makes the implied clean picture the clipped one, and the implied noise consistent with it", () => {
       tf.tidy(() => {
         for (const t of [20, 500, 950]) {
           const alphaBar = scheduler.alphaBar[t]!;
@@ -23,7 +23,7 @@ describe.each<PredictionType>(["epsilon", "sample", "v_prediction"])(
           const kept = predict(type, keepPixelRange(output(), input(), t, scheduler), input(), alphaBar);
           const [x0, epsilon, x] = [kept.x0.dataSync(), kept.epsilon.dataSync(), input().dataSync()];
           before.forEach((value, i) => {
-            // Float32, of numbers up to 1/alpha (14 at t = 950) times those given.
+            // float32 rounding of numbers up to 1/alpha (14 at t = 950) times the inputs.
             expect(x0[i]!).toBeCloseTo(Math.min(Math.max(value, -1), 1), 4);
             expect(Math.sqrt(alphaBar) * x0[i]! + Math.sqrt(1 - alphaBar) * epsilon[i]!).toBeCloseTo(x[i]!, 4);
           });
@@ -32,7 +32,7 @@ describe.each<PredictionType>(["epsilon", "sample", "v_prediction"])(
       });
     });
 
-    it("leaves an output alone whose picture lies within the range", () => {
+    it("does not change an output whose picture lies within the range", () => {
       tf.tidy(() => {
         const small = tf.tensor1d([0.1, -0.2]);
         expect([...keepPixelRange(small, tf.tensor1d([0.1, 0.2]), 300, scheduler).dataSync()]).toEqual([
@@ -41,7 +41,7 @@ describe.each<PredictionType>(["epsilon", "sample", "v_prediction"])(
       });
     });
 
-    it("frees all but its result", () => {
+    it("frees everything but its result", () => {
       const given = [output(), input()] as const;
       const before = tf.memory().numTensors;
       keepPixelRange(...given, 400.5, scheduler).dispose();

@@ -2,9 +2,9 @@ import * as tf from "@tensorflow/tfjs";
 import { levelOf, predictX0, type Scheduler } from "@tfjs-diffusion/schedulers";
 
 /**
- * Changes a network's output so that the clean picture it implies lies within [-1, 1], where pixels do (static
+ * Changes a network's output so that the clean picture it implies lies within [-1, 1], the range of pixels (static
  * thresholding, Saharia et al. 2022, section 2.3). Guidance pushes that picture far outside. A sampler that used it
- * unchanged, or clipped the picture but not the matching noise, would end in dark and mottled colours. Changing the
+ * unchanged, or clipped the picture but not the matching noise, would give dark and mottled pictures. Changing the
  * network's output works in the same way for every sampler.
  *
  * output, input [B, ...] of the network at `timestep`; a fractional timestep lies between two trained levels. The

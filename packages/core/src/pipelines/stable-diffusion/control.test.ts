@@ -70,7 +70,7 @@ describe("Stable Diffusion with a ControlNet", () => {
     tf.dispose([image, latents]);
   });
 
-  it("of one value for the whole picture says nothing of the negative prompt, as diffusers has it", async () => {
+  it("with global pooling adds nothing for the negative prompt, as in diffusers", async () => {
     const pooled = new ControlNetModel({ ...model.config, global_pool_conditions: true });
     const weights = model.parameters();
     for (const [name, parameter] of pooled.namedParameters()) parameter.assign(weights.get(name)!);
@@ -85,12 +85,12 @@ describe("Stable Diffusion with a ControlNet", () => {
     const { forward } = pooled;
     pooled.forward = (x, ...rest) => (batches.push(x.shape[0]), forward.call(pooled, x, ...rest));
     expect(await draw()).toEqual(await draw(true));
-    expect(new Set(batches)).toEqual(new Set([1])); // Without the half of the negative prompt.
+    expect(new Set(batches)).toEqual(new Set([1])); // Without the negative prompt's half of the batch.
     pooled.dispose();
     image.dispose();
   });
 
-  it("of several adds up what each says, each while it is followed", async () => {
+  it("of several networks adds their residuals, each between its start and its end", async () => {
     const [image, other] = [1, 2].map((seed) => tf.randomUniform<tf.Rank.R3>([32, 32, 3], 0, 1, "float32", seed)) as [
       tf.Tensor3D,
       tf.Tensor3D,
@@ -102,14 +102,14 @@ describe("Stable Diffusion with a ControlNet", () => {
       return values;
     };
     const differ = (a: number[], b: number[]) => Math.max(...a.map((value, i) => Math.abs(value - b[i]!)));
-    // What a ControlNet adds is in proportion to its scale: two of them on one picture are one of both scales.
+    // Residuals are proportional to the scale: two ControlNets on one picture equal one with the sum of the scales.
     const together = await draw([
       { model, image, scale: 0.5 },
       { model, image, scale: 0.75 },
     ]);
     expect(differ(together, await draw({ model, image, scale: 1.25 }))).toBeLessThan(1e-4);
     expect(differ(together, await draw({ model, image, scale: 0.75 }))).toBeGreaterThan(1e-3);
-    // The one before the middle, the other after it.
+    // One is active before the middle, the other after it.
     const [early, late] = [
       { model, image, end: 0.5 },
       { model, image: other, start: 0.5 },
@@ -121,7 +121,7 @@ describe("Stable Diffusion with a ControlNet", () => {
     tf.dispose([image, other]);
   });
 
-  it("of several names the one that is wrong", async () => {
+  it("of several networks is named in the error if it is wrong", async () => {
     const image = tf.zeros<tf.Rank.R3>([32, 32, 3]);
     const wrong = { model, image, scale: NaN };
     await expect(pipeline.generate({ ...OPTIONS, control: [{ model, image }, wrong] })).rejects.toThrow(
@@ -134,7 +134,7 @@ describe("Stable Diffusion with a ControlNet", () => {
     ["no network", { model: "canny" }, "control.model: string; expected a ControlNetModel"],
     ["no picture", { image: undefined }, "control.image: undefined; expected a tensor"],
     ["a picture of another size", { image: tf.zeros([16, 32, 3]) }, "control.image: [16, 32, 3]; expected [32, 32, 3]"],
-    ["a scale that is no number", { scale: NaN }, "control.scale: NaN"],
+    ["a scale that is not a number", { scale: NaN }, "control.scale: NaN"],
     ["an end before the start", { start: 0.5, end: 0.4 }, "control.end: 0.4; expected a number from 0.5 to 1"],
   ])("refuses %s before any work", async (_, wrong, message) => {
     const image = tf.zeros<tf.Rank.R3>([32, 32, 3]);
@@ -149,7 +149,7 @@ describe("Stable Diffusion with a ControlNet", () => {
       { layers_per_block: 2 },
       "featureMaps: 8x8x16, 8x8x16, 8x8x16, 4x4x16, 4x4x32, 4x4x32, 4x4x32; expected 8x8x16, 8x8x16, 4x4x16, 4x4x32,",
     ],
-    ["has wider ones", { block_out_channels: [32, 64] }, "featureMaps: 8x8x32, 8x8x32, 4x4x32, 4x4x64, 4x4x64; exp"],
+    ["has wider layers", { block_out_channels: [32, 64] }, "featureMaps: 8x8x32, 8x8x32, 4x4x32, 4x4x64, 4x4x64; exp"],
   ])("refuses a ControlNet that %s than the UNet before any work", async (_, different, message) => {
     const image = tf.zeros<tf.Rank.R3>([32, 32, 3]);
     const other = new ControlNetModel({ ...model.config, ...different });

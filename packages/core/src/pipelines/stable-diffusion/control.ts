@@ -8,7 +8,7 @@ export interface Control {
   model: ControlNetModel;
   /** In [0, 1], [H, W, C] or [1, H, W, C], with the size of the result. */
   image: tf.Tensor3D | tf.Tensor4D;
-  /** How strongly to follow it, default 1. */
+  /** Factor of the residuals, default 1. */
   scale?: number;
   /** Shares of the sampling, 0 to 1, between which the ControlNet is used. Default 0 and 1: all the time. */
   start?: number;
@@ -20,7 +20,7 @@ export interface Control {
   guessMode?: boolean;
 }
 
-/** The controls by their names in errors. */
+/** The controls, by their names in error messages. */
 export function controlsOf(option: Control | readonly Control[] | undefined): Map<string, Control> {
   if (!Array.isArray(option)) return new Map(option ? [["control", option as Control]] : []);
   return new Map((option as readonly Control[]).map((control, i) => [`control[${i}]`, control]));
@@ -42,7 +42,7 @@ export function checkControl(
       given === wanted,
       `${name}.model, ${what}`,
       given,
-      `${String(wanted)}, as the pipeline's denoiser has; take a ControlNet that was made for this model`,
+      `${String(wanted)}, as the pipeline's denoiser has; use a ControlNet that was trained for this model`,
     );
   same("contextWidth", model.contextWidth, denoiser.contextWidth);
   same("featureMaps", shapesOf(model, height, width), shapesOf(denoiser, height, width));

@@ -11,14 +11,14 @@ import { writeTinyStableDiffusion } from "../../testing/stable-diffusion.js";
 import { writeSafetensors } from "../../weights/write-safetensors.js";
 import { StableDiffusionPipeline } from "./stable-diffusion.js";
 
-/** A Python that has torch, diffusers and transformers; PYTHON names another than the path's. */
+/** A Python with torch, diffusers and transformers; the variable PYTHON names another than the one on the path. */
 const PYTHON = process.env["PYTHON"] ?? "python3";
 const hasDiffusers =
   spawnSync(PYTHON, [
     "-c",
     "import importlib.util as u, sys; sys.exit(not (u.find_spec('diffusers') and u.find_spec('torch')))",
   ]).status === 0;
-// Python is no part of this project; packages/core/README.md says how to run these.
+// Python is not part of this project; packages/core/README.md says how to run these tests.
 const itWithPython = hasDiffusers ? it : it.skip;
 
 let folder: string;
@@ -30,7 +30,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 itWithPython(
-  "diffusers opens what savePretrained wrote, LoRA and all, and draws the same picture",
+  "diffusers opens the folder that savePretrained wrote, with its LoRA, and draws the same picture",
   async () => {
     const [tiny, saved, io] = ["tiny", "saved", "io.safetensors"].map((name) => join(folder, name)) as [
       string,

@@ -1,6 +1,8 @@
 import * as tf from "@tensorflow/tfjs";
 
-/** A mask [B, H, W, 1] of 0 (keep) and 1 (paint) from values in [0, 1]: 0.5 and more is painted. The caller owns it. */
+/**
+ * A mask [B, H, W, 1] of 0 (keep) and 1 (repaint, values of 0.5 and more) from values in [0, 1]. The caller owns it.
+ */
 export function binaryMask(mask: tf.Tensor4D): tf.Tensor4D {
   return tf.tidy(() => mask.greaterEqual(0.5).toFloat() as tf.Tensor4D);
 }

@@ -56,7 +56,7 @@ export type Condition = {
   inputs: ConditionalDenoiserInputs & tf.TensorContainerObject;
 };
 
-/** Encoded prompts, by the names of the options that take them. */
+/** Encoded prompts, named like the options that take them. */
 export type PromptStates = {
   /** [N, L, C] */
   promptEmbeds: tf.Tensor3D;
@@ -113,7 +113,7 @@ export abstract class LatentPipeline<
   /** {@link encodePrompts} after the checks. */
   protected abstract readPrompts(prompts: string[], options: EncodePromptsOptions): PromptStates;
 
-  /** Runs in a tidy. */
+  /** The denoiser's inputs for the checked options. Runs in a tidy. */
   protected abstract condition(checked: C): Condition;
 
   /** @throws PipelineOptionError before any work */
@@ -124,7 +124,7 @@ export abstract class LatentPipeline<
     return fitOptions(given, options, this.#sizes());
   }
 
-  /** Draws. The caller owns both tensors: `images` [B, H, W, 3] in [0, 1], and their `latents`. */
+  /** Draws pictures. The caller owns both tensors: `images` [B, H, W, 3] in [0, 1], and their `latents`. */
   async generate(options: O): Promise<Drawn> {
     const checked = this.check(options);
     // A copy, so that the decoder fits the steps even if a part is assigned meanwhile.

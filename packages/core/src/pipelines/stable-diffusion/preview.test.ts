@@ -7,8 +7,7 @@ import type { LatentSpace } from "./latent-space.js";
 import { preview, previewMap } from "./preview.js";
 
 /**
- * An autoencoder that repeats `factor` times the mean of two colours and a linear map of each latent: all that a
- * preview can know.
+ * An autoencoder that decodes each latent to a square of one colour, a linear function of the latent.
  */
 function linearSpace(map: tf.Tensor2D, factor: number): LatentSpace {
   const decode = (latents: tf.Tensor4D): tf.Tensor4D => {

@@ -49,7 +49,7 @@ const OWN_OPTIONS = {
   /** Number of last layers of the text encoder to skip, default 0; many community models were trained with 1. */
   clipSkip: whole(0, {
     default: 0,
-    flag: { usage: "--clip-skip N", help: "layers of the text encoder to leave out", most: 100 },
+    flag: { usage: "--clip-skip N", help: "last layers of the text encoder to skip", most: 100 },
   }),
   /** Pictures in [0, 1] to start from, [H, W, 3] or [B, H, W, 3] with B 1 or prompts x numImages. */
   image: tensor<tf.Tensor3D | tf.Tensor4D>(),
@@ -59,11 +59,11 @@ const OWN_OPTIONS = {
    */
   mask: tensor<tf.Tensor2D | tf.Tensor3D | tf.Tensor4D>(),
   /**
-   * 0 to 1: how much of the picture is redrawn; this share of the steps is made. Default 0.8, with a mask 1 (nothing of
-   * the old content under it remains).
+   * 0 to 1: how much of the picture is redrawn; this share of the steps is made. Default 0.8, or 1 with a mask (no old
+   * content remains under it).
    */
   strength: between(0, 1, {
-    flag: { usage: "--strength N", help: "0 to 1: how much is drawn anew (default 0.8; with a mask 1)" },
+    flag: { usage: "--strength N", help: "0 to 1: how much is redrawn (default 0.8; 1 with a mask)" },
   }),
   /**
    * 0 to 1: stop after this share of the way from noise to picture, and leave the rest to another pipeline. Default 1.
@@ -71,8 +71,8 @@ const OWN_OPTIONS = {
   denoisingEnd: between(0, 1),
   /**
    * 0 to 1: continue from the `latents` of another pipeline whose `denoisingEnd` had this value, with the same sampler
-   * and number of steps. After inpainting give the `mask` too; the latents hold the `image`, which is needed only for
-   * networks of 9 channels and for `pasteBack`.
+   * and number of steps. After inpainting, give the `mask`, too. The latents already contain the `image`, which is
+   * needed again only by networks of 9 channels and for `pasteBack`.
    */
   denoisingStart: between(0, 1),
   /**
@@ -87,7 +87,7 @@ const OWN_OPTIONS = {
    */
   maskBlur: whole(0, {
     default: 0,
-    flag: { usage: "--mask-blur N", help: "fade the new into the old over so many pixels", most: 16_384 },
+    flag: { usage: "--mask-blur N", help: "width in pixels of the fade between new and old", most: 16_384 },
   }),
   /** A ControlNet and its picture, or several; their residuals are added up. */
   control: object<Control | readonly Control[]>("a ControlNet with its picture, { model, image }, or a list of them"),
@@ -116,7 +116,7 @@ export const PROMPT_OPTIONS = {
   promptEmbeds: OWN_OPTIONS.promptEmbeds,
   negativePromptEmbeds: OWN_OPTIONS.negativePromptEmbeds,
 };
-/** What is drawn and what is drawn away from, as words or as their states. */
+/** The prompts and the negative prompts, as text or as text states. */
 export type PromptOptions = Pick<StableDiffusionOptions, keyof typeof PROMPT_OPTIONS>;
 
 /** {@link StableDiffusionOptions} with their defaults, each checked on its own. */

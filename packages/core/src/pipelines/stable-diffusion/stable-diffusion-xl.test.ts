@@ -26,13 +26,13 @@ const names = readdirSync(FIXTURE)
   .filter((name) => name.endsWith(".safetensors"))
   .map((name) => name.replace(".safetensors", ""));
 
-/** How diffusers drew a run of the fixture. */
+/** The settings of one of the fixture's runs of diffusers. */
 interface Run {
   scheduler: Record<string, unknown>;
   call: Record<string, unknown>;
   callback_timesteps: number[];
   unet?: "refiner" | "9 channels";
-  /** What its autoencoder's config has besides. */
+  /** Further entries of its autoencoder's config. */
   vae?: Partial<AutoencoderKLConfig>;
   force_zeros_for_empty_prompt?: boolean;
 }
@@ -66,7 +66,7 @@ afterAll(async () => {
 
 const camelCase = (name: string) => name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 
-/** The options that ask for what diffusers was asked for. */
+/** Our options for the settings of a run. */
 function optionsOf({ call, scheduler }: Run, golden: Golden): StableDiffusionXLOptions {
   const given = (name: string) => (golden.has(name) ? golden.tensor<tf.Tensor4D>(name) : undefined);
   const { num_images_per_prompt: numImages, output_type: _, ...rest } = call;
@@ -83,7 +83,7 @@ function optionsOf({ call, scheduler }: Run, golden: Golden): StableDiffusionXLO
   };
 }
 
-/** The pipeline that drew a run. */
+/** The pipeline for a run. */
 async function prepared(name: string, run: Run): Promise<StableDiffusionXLPipeline> {
   if (run.unet) return run.unet === "refiner" ? refiner : inpainting;
   if (run.vae)
@@ -127,7 +127,7 @@ describe("Stable Diffusion XL draws what diffusers draws", () => {
 
 const PROMPT = { prompt: "a red cube", width: 32, height: 32, numInferenceSteps: 3 };
 
-/** Draws, and takes the pictures out of the tensors. */
+/** Draws, and returns the pictures as numbers. */
 async function draw(options: StableDiffusionXLOptions, by = pipeline): Promise<number[]> {
   const { images, latents } = await by.generate(options);
   const values = [...images.dataSync()];
@@ -136,7 +136,7 @@ async function draw(options: StableDiffusionXLOptions, by = pipeline): Promise<n
 }
 
 describe("Stable Diffusion XL", () => {
-  it("ends as if it had not been divided, when a second pipeline takes over half way", async () => {
+  it("gives the same result when a second pipeline takes over halfway", async () => {
     const options = { ...PROMPT, numInferenceSteps: 8, seed: 5 };
     const whole = await pipeline.generateLatents(options);
     const half = await pipeline.generateLatents({ ...options, denoisingEnd: 0.5 });
@@ -146,7 +146,7 @@ describe("Stable Diffusion XL", () => {
   });
 
   it.each([true, false])(
-    "ends as if it had not been divided, with a network that is shown what to paint into, pasting: %s",
+    "gives the same result when a second inpainting network of 9 channels takes over, with pasteBack: %s",
     async (pasteBack) => {
       const image = tf.randomUniform<tf.Rank.R3>([32, 32, 3], 0, 1, undefined, 1);
       const mask = tf.ones<tf.Rank.R2>([16, 32]).pad<tf.Tensor2D>([
@@ -170,7 +170,7 @@ describe("Stable Diffusion XL", () => {
     },
   );
 
-  it("keeps what lies outside the mask of latents that are handed over, and frees the rest", async () => {
+  it("keeps the region outside the mask of another pipeline's latents, and frees its tensors", async () => {
     const latents = tf.randomNormal<tf.Rank.R4>([1, 8, 8, 4], 0, 1, "float32", 3);
     const mask = tf.zeros<tf.Rank.R2>([32, 16]).pad<tf.Tensor2D>(
       [
@@ -193,7 +193,7 @@ describe("Stable Diffusion XL", () => {
     tf.dispose([latents, mask]);
   });
 
-  it("is told of sizes, and of an empty negative prompt otherwise than of none", async () => {
+  it("depends on the sizes, and distinguishes an empty negative prompt from a missing one", async () => {
     const plain = await draw(PROMPT);
     expect(await draw({ ...PROMPT, originalSize: [32, 32], targetSize: [32, 32] })).toEqual(plain);
     expect(await draw({ ...PROMPT, originalSize: [16, 16] })).not.toEqual(plain);
@@ -224,7 +224,7 @@ describe("Stable Diffusion XL", () => {
     await rm(copy, { recursive: true });
   });
 
-  it("teaches both text encoders a word, or if one cannot learn it, none", async () => {
+  it("teaches both text encoders a word, or neither if one of them cannot learn it", async () => {
     const own = await StableDiffusionXLPipeline.fromPretrained(folder);
     const size = own.parts.textEncoder2.config.vocab_size;
     const forOne = join(folder, "one.safetensors");
@@ -284,17 +284,21 @@ describe("Stable Diffusion XL", () => {
   it.each<[string, StableDiffusionXLOptions, string]>([
     ["half a pixel", { originalSize: [1.5, 2] }, "originalSize: [1.5,2]; expected two whole numbers"],
     ["one negative size", { negativeTargetSize: [8, 8] }, "only one is given; give both or none"],
-    ["seconds that do not fit", { prompt: ["a", "b"], prompt2: ["a", "b", "c"] }, "prompt2: 3 for 2 prompts"],
-    ["two seconds for one prompt", { prompt2: ["a", "b"] }, "prompt2: 2 for 1 prompts; expected one for all, or one"],
-    ["a second that is no text", { negativePrompt2: [7 as never] }, "negativePrompt2: [7]; expected a string"],
+    ["second prompts that do not fit", { prompt: ["a", "b"], prompt2: ["a", "b", "c"] }, "prompt2: 3 for 2 prompts"],
     [
-      "seconds beside states",
+      "two second prompts for one prompt",
+      { prompt2: ["a", "b"] },
+      "prompt2: 2 for 1 prompts; expected one for all, or one",
+    ],
+    ["a second prompt that is not text", { negativePrompt2: [7 as never] }, "negativePrompt2: [7]; expected a string"],
+    [
+      "a second prompt with states",
       { prompt: undefined, promptEmbeds: tf.zeros([1, 77, 20]), prompt2: "a" },
       "prompt2: given with states",
     ],
-    ["to go on from nothing", { denoisingStart: 0.5 }, "denoisingStart: given without latents"],
-    ["to end past the end", { denoisingEnd: 2 }, "denoisingEnd: 2; expected a number from 0 to 1"],
-    ["to do none of the steps", { denoisingEnd: 0.01 }, "0 to 0.01 holds none of the 3 steps"],
+    ["to continue without latents", { denoisingStart: 0.5 }, "denoisingStart: given without latents"],
+    ["an end above 1", { denoisingEnd: 2 }, "denoisingEnd: 2; expected a number from 0 to 1"],
+    ["a range without steps", { denoisingEnd: 0.01 }, "0 to 0.01 holds none of the 3 steps"],
   ])("refuses %s before any work", async (_, options, message) => {
     const before = tf.memory().numTensors;
     await expect(pipeline.generate({ ...PROMPT, ...options })).rejects.toThrow(message);
@@ -304,9 +308,7 @@ describe("Stable Diffusion XL", () => {
   it("and Stable Diffusion refuse each other's networks", async () => {
     const { unet, vae, scheduler, textEncoder, tokenizer } = pipeline.parts;
     const parts = { unet, vae, scheduler, textEncoder: textEncoder!, tokenizer: tokenizer! };
-    expect(() => new StableDiffusionPipeline(parts)).toThrow(
-      "reads text states of 20 numbers; the text encoder makes 8",
-    );
-    await expect(StableDiffusionPipeline.fromPretrained(folder)).rejects.toThrow("has no use for text_encoder_2");
+    expect(() => new StableDiffusionPipeline(parts)).toThrow("reads text states of width 20; the text encoder makes 8");
+    await expect(StableDiffusionPipeline.fromPretrained(folder)).rejects.toThrow("does not use text_encoder_2");
   });
 });

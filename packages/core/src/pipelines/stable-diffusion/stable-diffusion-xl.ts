@@ -87,7 +87,7 @@ const KINDS: PartKinds<StableDiffusionXLParts> = {
   forceZerosForEmptyPrompt: optional(SWITCH),
 };
 
-/** What a single file of XL does not hold. */
+/** How to open a single file of XL. */
 export interface StableDiffusionXLFileOptions extends StableDiffusionFileOptions {
   /** The second encoder's tokenizer, which pads with "!". */
   tokenizer2?: CLIPTokenizer;
@@ -96,7 +96,7 @@ export interface StableDiffusionXLFileOptions extends StableDiffusionFileOptions
 /**
  * Stable Diffusion XL (Podell et al. 2024), its refiner and XL-Turbo: the UNet reads the states of two text encoders, a
  * sentence vector of the second, and the sizes of {@link StableDiffusionXLOptions}. Like {@link
- * StableDiffusionPipeline} it draws from text, from a picture, and into a masked picture.
+ * StableDiffusionPipeline} it does text-to-image, image-to-image and inpainting.
  *
  *     const latents = await base.generateLatents({ prompt, denoisingEnd: 0.8 });
  *     const { images } = await refiner.generate({ prompt, latents, denoisingStart: 0.8 });
@@ -312,7 +312,7 @@ function requireFittingParts({ unet, vae, textEncoder, tokenizer, textEncoder2 }
   requireLatentChannels(NAME, unet, vae);
   if ((textEncoder === undefined) !== (tokenizer === undefined)) {
     throw new PipelinePartsError(
-      `${NAME}: of textEncoder and tokenizer one is missing; give both, or for the refiner none.`,
+      `${NAME}: only one of textEncoder and tokenizer is given; give both, or neither for the refiner.`,
     );
   }
   requireTextWidth(NAME, unet, textEncoder2.config.hidden_size + (textEncoder?.config.hidden_size ?? 0));
@@ -331,7 +331,7 @@ function requireFittingParts({ unet, vae, textEncoder, tokenizer, textEncoder2 }
   requireDenoiser(
     NAME,
     told === BASE_SIZES || told === REFINER_SIZES,
-    `takes sentence vectors and sizes of ${addedText.width} numbers together; the second text encoder makes ` +
+    `takes sentence vectors and sizes of ${addedText.width} numbers in total; the second text encoder makes ` +
       `${textEncoder2.config.projection_dim}, and the ${BASE_SIZES} sizes (${REFINER_SIZES} for the refiner) have ` +
       `${addedText.timeIdWidth} each.`,
   );

@@ -21,7 +21,7 @@ const names = readdirSync(RUNS)
   .filter((name) => name.endsWith(".json"))
   .map((name) => name.replace(".json", ""));
 
-/** How diffusers drew a run of the fixtures. */
+/** The settings of one of the fixtures' runs of diffusers. */
 interface Run {
   unet: string;
   scheduler: Record<string, unknown>;
@@ -53,7 +53,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** The options that ask for what diffusers was asked for. */
+/** Our options for the settings of a run. */
 function optionsOf({ call, scheduler }: Run, golden: Golden): StableDiffusionOptions {
   const given = <T extends tf.Tensor>(name: string) => (golden.has(name) ? golden.tensor<T>(name) : undefined);
   return {
@@ -98,11 +98,11 @@ describe("Stable Diffusion draws what diffusers draws", () => {
   });
 });
 
-/** The networks' folders. */
+/** The folders of the networks. */
 const PARTS = ["unet", "vae", "text_encoder"];
 const PROMPT = { prompt: "a red cube", width: 32, height: 32, numInferenceSteps: 3 };
 
-/** Draws, and takes the pictures out of the tensors. */
+/** Draws, and returns the pictures as numbers. */
 async function draw(options: StableDiffusionOptions, by = pipeline): Promise<{ shape: number[]; images: number[] }> {
   const { images, latents } = await by.generate(options);
   const result = { shape: images.shape, images: [...images.dataSync()] };
@@ -110,7 +110,7 @@ async function draw(options: StableDiffusionOptions, by = pipeline): Promise<{ s
   return result;
 }
 
-/** A tensor that was disposed of. */
+/** A disposed tensor. */
 function gone(shape: number[]): tf.Tensor {
   const tensor = tf.zeros(shape);
   tensor.dispose();
@@ -153,7 +153,7 @@ describe("Stable Diffusion", () => {
     expect((await draw({ ...rest, promptEmbeds, negativePromptEmbeds })).images).toEqual(said.images);
   });
 
-  it("reads the negative prompt in as many tokens as the states beside it have", async () => {
+  it("pads the negative prompt to the number of tokens in promptEmbeds", async () => {
     const { textEncoder, tokenizer } = pipeline.parts;
     const read = (text: string, maxLength: number) =>
       textEncoder.forward(tf.tensor2d([tokenizer.encode(text, { maxLength })], undefined, "int32")).lastHiddenState;
@@ -162,34 +162,34 @@ describe("Stable Diffusion", () => {
     const said = await draw({ ...rest, promptEmbeds, negativePrompt: "blurry" });
     const expected = await draw({ ...rest, promptEmbeds, negativePromptEmbeds: read("blurry", 20) });
     expect(said.images).toEqual(expected.images);
-    // Without guidance nothing stands beside them, and they may be of any length.
+    // Without guidance there is no negative prompt, and the states can have any length.
     const long = tf.concat([read(prompt, 77), read("on a hill", 77)], 1);
     expect((await draw({ ...rest, promptEmbeds: long, guidanceScale: 1 })).shape).toEqual([1, 32, 32, 3]);
   });
 
-  it("takes the size of the picture from latents, where nothing else says it", async () => {
+  it("takes the size of the picture from latents if no other option sets it", async () => {
     const latents = tf.randomNormal<tf.Rank.R4>([1, 5, 9, 4], 0, 1, "float32", 1);
     const { prompt, numInferenceSteps } = PROMPT;
     expect((await draw({ prompt, numInferenceSteps, latents })).shape).toEqual([1, 20, 36, 3]);
     latents.dispose();
   });
 
-  it("draws no fresh noise unless eta asks for it, with TCD neither", async () => {
+  it("draws no fresh noise unless eta is above 0, also with TCD", async () => {
     const latents = tf.randomNormal<tf.Rank.R4>([1, 8, 8, 4], 0, 1, "float32", 1);
     const base = { beta_schedule: "scaled_linear", clip_sample: false };
     for (const _class_name of ["TCDScheduler", "DDIMScheduler"]) {
       const options = { ...PROMPT, latents, scheduler: schedulerFromConfig({ ...base, _class_name }) };
       await draw({ ...options, noise: replayNoise([]) });
-      await expect(draw({ ...options, noise: replayNoise([]), eta: 0.5 })).rejects.toThrow("draw 1 was asked for");
+      await expect(draw({ ...options, noise: replayNoise([]), eta: 0.5 })).rejects.toThrow("draw 1 was requested");
     }
     latents.dispose();
   });
 
-  it("takes up PNDM's Runge-Kutta steps at their beginning", async () => {
+  it("starts image-to-image at the beginning of one of PNDM's Runge-Kutta steps", async () => {
     const { image, mask } = pictureAndMask();
     const scheduler = schedulerFromConfig({ _class_name: "PNDMScheduler", beta_schedule: "scaled_linear" });
     const { timesteps } = scheduler.plan(8);
-    // Three steps of four calls, then five of one: one step skipped, three, and five.
+    // Three steps of four calls, then five of one call: one, three and five steps are skipped.
     for (const [strength, first] of [
       [0.9, 4],
       [0.7, 12],
@@ -203,11 +203,11 @@ describe("Stable Diffusion", () => {
     tf.dispose([image, mask]);
   });
 
-  it("weighs words where it is asked to, and reads brackets as text otherwise", async () => {
+  it("weights words with promptWeighting, and reads brackets as text without it", async () => {
     const { textEncoder, tokenizer } = pipeline.parts;
     const plain = tf.tensor2d([tokenizer.encode("a red cube")], undefined, "int32");
     const states = textEncoder.forward(plain).lastHiddenState;
-    // Start, a, red, cube, end and padding: the second word counts 1.5 times.
+    // Start, a, red, cube, end and padding: the second word has weight 1.5.
     const weights = Array.from({ length: 77 }, (_, i) => (i === 2 ? 1.5 : 1));
     const scaled = states.mul(tf.tensor3d(weights, [1, 77, 1]));
     const promptEmbeds = scaled.mul<tf.Tensor3D>(states.mean().div(scaled.mean()));
@@ -220,12 +220,12 @@ describe("Stable Diffusion", () => {
     expect((await by("a (red:1.5) cube", false)).images).not.toEqual(drawn.images);
   });
 
-  it("says what it cuts off a prompt that is too long", async () => {
+  it("warns of the text that it cuts off a long prompt", async () => {
     const warn = jest.spyOn(console, "warn").mockImplementation(() => undefined);
     const long = `${"red ".repeat(75)}cube on a hill`;
     const drawn = await draw({ ...PROMPT, prompt: long });
     expect(warn).toHaveBeenCalledTimes(1);
-    expect(warn.mock.calls[0]![0]).toContain('does not see its end: "cube on a hill"');
+    expect(warn.mock.calls[0]![0]).toContain('its end is cut off: "cube on a hill"');
     warn.mockRestore();
     expect((await draw({ ...PROMPT, prompt: "red ".repeat(75) })).images).toEqual(drawn.images);
   });
@@ -258,24 +258,27 @@ describe("Stable Diffusion", () => {
     tf.dispose([image, mask]);
   });
 
-  it.each([true, false])("with 9 channels, holds on to the latents of what is pasted back: %s", async (pasteBack) => {
-    const { image, mask } = pictureAndMask();
-    const kept = (x: tf.Tensor4D) => [...x.slice([0, 0, 0, 0], [-1, -1, 4, -1]).dataSync()];
-    const painted = (x: tf.Tensor4D) => [...x.slice([0, 0, 4, 0], [-1, -1, 4, -1]).dataSync()];
-    // Two prompts: what depends on neither is the picture's.
-    const drawn: tf.Tensor4D[] = [];
-    for (const prompt of ["a red cube", "rain"]) {
-      drawn.push(await inpainting.generateLatents({ ...PROMPT, prompt, image, mask, pasteBack, seed: 3 }));
-    }
-    tf.tidy(() => {
-      const [one, other] = drawn as [tf.Tensor4D, tf.Tensor4D];
-      expect(one.shape).toEqual([1, 8, 8, 4]);
-      expect(painted(one)).not.toEqual(painted(other));
-      if (pasteBack) expect(kept(one)).toEqual(kept(other));
-      else expect(kept(one)).not.toEqual(kept(other));
-    });
-    tf.dispose([image, mask, ...drawn]);
-  });
+  it.each([true, false])(
+    "with 9 channels, keeps the latents of the region that is pasted back: %s",
+    async (pasteBack) => {
+      const { image, mask } = pictureAndMask();
+      const kept = (x: tf.Tensor4D) => [...x.slice([0, 0, 0, 0], [-1, -1, 4, -1]).dataSync()];
+      const painted = (x: tf.Tensor4D) => [...x.slice([0, 0, 4, 0], [-1, -1, 4, -1]).dataSync()];
+      // With two prompts, the region that depends on neither comes from the picture.
+      const drawn: tf.Tensor4D[] = [];
+      for (const prompt of ["a red cube", "rain"]) {
+        drawn.push(await inpainting.generateLatents({ ...PROMPT, prompt, image, mask, pasteBack, seed: 3 }));
+      }
+      tf.tidy(() => {
+        const [one, other] = drawn as [tf.Tensor4D, tf.Tensor4D];
+        expect(one.shape).toEqual([1, 8, 8, 4]);
+        expect(painted(one)).not.toEqual(painted(other));
+        if (pasteBack) expect(kept(one)).toEqual(kept(other));
+        else expect(kept(one)).not.toEqual(kept(other));
+      });
+      tf.dispose([image, mask, ...drawn]);
+    },
+  );
 
   it("paints the borders of a larger canvas", async () => {
     const { image, mask } = pictureAndMask();
@@ -291,7 +294,7 @@ describe("Stable Diffusion", () => {
     tf.dispose([image, mask, canvas.image, canvas.mask]);
   });
 
-  it("writes a folder that it opens again and that draws the same, and opens the fp16 variant", async () => {
+  it("writes a folder that draws the same when it is opened again, and opens the fp16 variant", async () => {
     const copy = await mkdtemp(join(tmpdir(), "stable diffusion copy "));
     await pipeline.savePretrained(copy);
     const drawn = await draw(PROMPT);
@@ -302,7 +305,7 @@ describe("Stable Diffusion", () => {
     const { images } = await draw(PROMPT, half);
     const largest = Math.max(...images.map((value, i) => Math.abs(value - drawn.images[i]!)));
     expect(largest).toBeGreaterThan(0);
-    expect(largest).toBeLessThan(0.05); // Weights rounded to 11 binary digits, through three steps.
+    expect(largest).toBeLessThan(0.05); // Weights with 11 significant bits, through three steps.
     half.dispose();
     await rm(copy, { recursive: true });
   });
@@ -330,7 +333,7 @@ describe("Stable Diffusion", () => {
     await rm(copy, { recursive: true });
   });
 
-  it("writes half the precision, marked and in shards, and draws from them as from diffusers' own fp16", async () => {
+  it("writes float16 with a variant and in shards, and draws from them as from diffusers' own fp16 files", async () => {
     const copy = await mkdtemp(join(tmpdir(), "stable diffusion half "));
     await pipeline.savePretrained(copy, { dtype: "F16", variant: "fp16", maxShardBytes: 150_000 });
     const shards = readdirSync(join(copy, "unet")).filter((name) => name.endsWith(".safetensors"));
@@ -344,7 +347,7 @@ describe("Stable Diffusion", () => {
     await rm(copy, { recursive: true });
   });
 
-  it("draws with a LoRA, and as before without it", async () => {
+  it("draws with a LoRA, and as before once it is unloaded", async () => {
     const [before, count] = [await draw(PROMPT), tf.memory().numTensors];
     await pipeline.loras.load(fixturePath("lora/kohya/pytorch_lora_weights.safetensors"), { scale: 0.8 });
     expect((await draw(PROMPT)).images).not.toEqual(before.images);
@@ -353,7 +356,7 @@ describe("Stable Diffusion", () => {
     expect(tf.memory().numTensors).toBe(count);
   });
 
-  it("leaves no tensor behind: drawn, left early, aborted, failed", async () => {
+  it("leaves no tensor behind when it ends, is left early, is aborted or fails", async () => {
     const { image, mask } = pictureAndMask();
     await draw({ ...PROMPT, image, mask });
     const before = tf.memory().numTensors;
@@ -387,7 +390,7 @@ describe("Stable Diffusion", () => {
     ["an empty list", { prompt: [] }, "an empty list"],
     ["no steps", { numInferenceSteps: 0 }, "numInferenceSteps: 0; expected a whole number, 1 or more"],
     ["half a step", { numInferenceSteps: 2.5 }, "numInferenceSteps: 2.5"],
-    ["a guidance that is no number", { guidanceScale: NaN }, "guidanceScale: NaN"],
+    ["a guidance scale that is not a number", { guidanceScale: NaN }, "guidanceScale: NaN"],
     ["an odd width", { width: 30 }, "width: 30; expected a multiple of 4 pixels"],
     ["a negative seed", { seed: -1 }, "seed: -1"],
     [
@@ -420,8 +423,8 @@ describe("Stable Diffusion", () => {
     ["no scheduler", { scheduler: null as never }, "scheduler: null; expected a scheduler"],
     ["text for a number", { guidanceRescale: "0.5" as never }, "guidanceRescale: 0.5; expected a number from 0 to 1"],
     ["latents of whole numbers", { latents: tf.zeros([1, 8, 8, 4], "int32") }, "latents: int32; expected float32"],
-    ["latents that are gone", { latents: gone([1, 8, 8, 4]) }, "latents: disposed of; expected a tensor that is"],
-    ["an image that is gone", { image: gone([32, 32, 3]) }, "image: disposed of; expected a tensor that is"],
+    ["disposed latents", { latents: gone([1, 8, 8, 4]) }, "latents: disposed of; expected a tensor that is"],
+    ["a disposed image", { image: gone([32, 32, 3]) }, "image: disposed of; expected a tensor that is"],
     [
       "an image of bytes",
       { image: tf.fill([32, 32, 3], 200, "int32") },
@@ -433,9 +436,9 @@ describe("Stable Diffusion", () => {
       "image: values from -1 to -1; expected values from 0 to 1",
     ],
     ["an image of NaN", { image: tf.fill([32, 32, 3], NaN) }, "image: values that are NaN or infinite"],
-    ["strength of nothing", { strength: 0.5 }, "strength: 0.5; expected an image with it"],
+    ["strength without an image", { strength: 0.5 }, "strength: 0.5; expected an image with it"],
     [
-      "a blur without a seam",
+      "a blur without pasteBack",
       { image: tf.zeros([32, 32, 3]), mask: tf.ones([32, 32]), maskBlur: 3 },
       "maskBlur: 3; expected pasteBack: true with it",
     ],
@@ -450,9 +453,9 @@ describe("Stable Diffusion", () => {
       "negativePromptEmbeds: [1, 20, 16]; expected 1 or 1 rows, and as many tokens as the prompts have, 77",
     ],
     [
-      "states too long for a negative prompt beside them",
+      "states too long for a negative prompt",
       { prompt: undefined, promptEmbeds: tf.zeros([1, 154, 16]) },
-      "promptEmbeds: 154 tokens; the text encoder cannot read a negative prompt of more than 77",
+      "promptEmbeds: 154 tokens; the text encoder reads negative prompts of at most 77 tokens",
     ],
     ...["DDIMInverseScheduler", "RePaintScheduler"].map((_class_name): [string, object, string] => [
       `a ${_class_name}`,
@@ -460,7 +463,7 @@ describe("Stable Diffusion", () => {
       `scheduler: ${_class_name} `,
     ]),
     [
-      "a learned variance that no network here has",
+      "a learned variance that the network lacks",
       { scheduler: schedulerFromConfig({ _class_name: "DDPMScheduler", variance_type: "learned_range" }) },
       "scheduler: DDPMScheduler with variance_type learned_range needs a network that predicts it",
     ],
@@ -477,7 +480,7 @@ describe("Stable Diffusion", () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it("says that an inpainting network needs a picture and a mask", async () => {
+  it("says that an inpainting network needs an image and a mask", async () => {
     await expect(inpainting.generate(PROMPT)).rejects.toThrow("trained to fill masked regions and needs both");
   });
 });

@@ -85,8 +85,8 @@ export const STABLE_DIFFUSION_KINDS: PartKinds<StableDiffusionParts> = {
 
 /**
  * Stable Diffusion (Rombach et al. 2022): a UNet, conditioned on CLIP's text encoder, removes the noise from latents,
- * step by step, and an autoencoder decodes them into a picture. It draws from text, from a picture (`image`), and into
- * a masked picture (`image` and `mask`): see {@link StableDiffusionOptions}.
+ * step by step, and an autoencoder decodes them into a picture. It does text-to-image, image-to-image (with `image`)
+ * and inpainting (with `image` and `mask`): see {@link StableDiffusionOptions}.
  */
 export class StableDiffusionPipeline extends LatentPipeline<
   StableDiffusionParts,
@@ -109,10 +109,10 @@ export class StableDiffusionPipeline extends LatentPipeline<
   }
 
   /**
-   * Opens a folder in the layout of diffusers (`model_index.json`, `unet/`, `vae/`, `text_encoder/`, `tokenizer/`,
-   * `scheduler/`); or a pipeline of the Hugging Face hub by its name, "owner/name", of which only these folders are
-   * downloaded (see downloadFromHub); or a single file (see {@link fromSingleFile}): a name that ends in
-   * `.safetensors`, a Blob, or bytes.
+   * Opens one of these: a folder in the layout of diffusers (`model_index.json`, `unet/`, `vae/`, `text_encoder/`,
+   * `tokenizer/`, `scheduler/`); a pipeline of the Hugging Face hub by its name, "owner/name", of which only these
+   * folders are downloaded (see downloadFromHub); a single file (see {@link fromSingleFile}), which is a name that ends
+   * in `.safetensors`, a Blob, or bytes.
    *
    * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit;
    *   HubError for downloads
@@ -131,7 +131,7 @@ export class StableDiffusionPipeline extends LatentPipeline<
   }
 
   /**
-   * Opens a checkpoint of Stable Diffusion 1.x or 2.x that is one file (see `loadSingleFile`). Such files hold no
+   * Opens a checkpoint of Stable Diffusion 1.x or 2.x that is a single file (see `loadSingleFile`). Such files have no
    * vocabulary: give a `tokenizer`, or a `config` folder that has a `tokenizer/`.
    *
    * @throws PipelineOptionError without a vocabulary, PipelinePartsError for a file of another family; the errors of
@@ -191,7 +191,7 @@ export class StableDiffusionPipeline extends LatentPipeline<
     const inputs = { timestepCond: this.timestepCond(checked) };
     const positive = repeatRows(embeds(prompts, { clipSkip }), numImages);
     if (!this.isGuided(checked)) return { context: positive, inputs };
-    const negative = embeds(negatives, { tokens: positive.shape[1] }); // Without clipSkip, as in diffusers.
+    const negative = embeds(negatives, { tokens: positive.shape[1] }); // The negative prompt is encoded without clipSkip, as in diffusers.
     return { context: tf.concat([repeatRows(negative, shape[0] / negative.shape[0]), positive]), inputs };
   }
 }
@@ -213,7 +213,7 @@ function requireFittingParts({ unet, vae, textEncoder }: StableDiffusionParts): 
 }
 
 function forLatents(scheduler: Scheduler): Scheduler {
-  if (!SCHEDULER.fits(scheduler)) return scheduler; // It is refused later, with the other parts.
+  if (!SCHEDULER.fits(scheduler)) return scheduler; // The parts' check refuses it later.
   const { steps_offset = 1, clip_sample = false } = scheduler.config as {
     steps_offset?: number;
     clip_sample?: boolean;

@@ -96,8 +96,8 @@ export function readPrompts(
   const maxLength = tokens ?? most;
   if (maxLength > most) {
     throw new PipelineOptionError(
-      `promptEmbeds: ${maxLength} tokens; the text encoder cannot read a negative prompt of more than ${most}. ` +
-        "Give negativePromptEmbeds of as many, or a guidanceScale of 1.",
+      `promptEmbeds: ${maxLength} tokens; the text encoder reads negative prompts of at most ${most} tokens. ` +
+        "Give negativePromptEmbeds of the same length, or a guidanceScale of 1.",
     );
   }
   const encoded = prompts.map((prompt) => encodeWeighted(tokenizer, prompt, maxLength, weighting));
@@ -116,7 +116,7 @@ function encodeWeighted(tokenizer: CLIPTokenizer, prompt: string, maxLength: num
   const kept = tokens.slice(0, maxLength - 2);
   if (kept.length < tokens.length) {
     const cut = tokenizer.decode(tokens.slice(kept.length).map(({ id }) => id));
-    warn(`A prompt is too long for the text encoder, which does not see its end: "${cut}". Say it in fewer words.`);
+    warn(`A prompt is too long for the text encoder; its end is cut off: "${cut}". Use fewer words.`);
   }
   const [start, ...endAndPadding] = tokenizer.encode("", { maxLength });
   const rest = endAndPadding.slice(0, maxLength - 1 - kept.length);
@@ -127,7 +127,7 @@ function encodeWeighted(tokenizer: CLIPTokenizer, prompt: string, maxLength: num
   };
 }
 
-/** Each token's state times its weight, then rescaled to the mean of the unweighted states. [N, L, C] */
+/** Each token's state [N, L, C] times its weight, then rescaled to the mean of the unweighted states. */
 function weighted(states: tf.Tensor3D, weights: readonly number[][]): tf.Tensor3D {
   const scaled = states.mul<tf.Tensor3D>(tf.tensor2d(weights as number[][]).expandDims(2));
   return scaled.mul(states.mean([1, 2], true).div(scaled.mean([1, 2], true)));

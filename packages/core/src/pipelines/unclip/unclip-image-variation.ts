@@ -39,8 +39,8 @@ const PARTS = {
 };
 
 /**
- * Variations of pictures (Ramesh et al. 2022, section 3.1): draws new pictures from a picture's CLIP embedding, without
- * a text. Embeddings interpolated by `slerp` give pictures in between (section 3.2).
+ * Image variations of unCLIP (Ramesh et al. 2022, section 3.1): draws new pictures from a picture's CLIP embedding,
+ * without text. Embeddings interpolated by `slerp` give pictures in between (section 3.2).
  */
 export class UnCLIPImageVariationPipeline extends UnCLIPDrawingPipeline<
   UnCLIPImageVariationParts,
@@ -86,7 +86,7 @@ export class UnCLIPImageVariationPipeline extends UnCLIPDrawingPipeline<
   /**
    * The CLIP embeddings of pictures [H, W, 3] or [N, H, W, 3] in [0, 1]: [N, D], which the caller owns.
    *
-   * @throws PipelineOptionError if the tensor is not one of pictures
+   * @throws PipelineOptionError for other shapes and values
    */
   imageEmbeddings(images: tf.Tensor3D | tf.Tensor4D): tf.Tensor2D {
     requirePictureShape("images", images);
@@ -120,7 +120,7 @@ export class UnCLIPImageVariationPipeline extends UnCLIPDrawingPipeline<
     const states = watch.over("Reading the prompts", () => tf.tidy(() => repeatStates(this.textStates([""]), rows)));
     let imageEmbeddings: tf.Tensor2D | undefined;
     try {
-      imageEmbeddings = watch.over("Looking at the picture", () =>
+      imageEmbeddings = watch.over("Encoding the picture", () =>
         tf.tidy(() => repeatRows(checked.imageEmbeddings ?? this.imageEmbeddings(image!), numImages)),
       );
       yield* drawEmbeddings(parts, { ...checked, imageEmbeddings, states, ...sizes }, run);

@@ -14,7 +14,7 @@ import { UnCLIPPipeline } from "./unclip.js";
 
 const FEW = { decoderNumInferenceSteps: 2, superResNumInferenceSteps: 2 };
 
-/** The networks at work, stage by stage. */
+/** The networks in the order of the stages. */
 const DRAWING = ["textEncoder", "textProj", "decoder", "superResFirst", "superResLast"];
 const KINDS = [
   ["text", [...DRAWING, "prior"], 6],
@@ -59,7 +59,7 @@ describe.each(KINDS)("unCLIP (%s) leaves no tensor behind", (kind, networks, tot
     }
   });
 
-  it("where it is aborted, its loop is left or its listener throws, at each step", async () => {
+  it("when it is aborted, its loop is left or onStep throws, at each step", async () => {
     for (let last = 0; last < total; last++) {
       const abort = new AbortController();
       const stop = ({ index }: { index: number }) => index === last && abort.abort(new Error("enough"));
@@ -98,7 +98,7 @@ describe.each(KINDS)("unCLIP (%s) leaves no tensor behind", (kind, networks, tot
     end();
   });
 
-  it("where its noise runs out", async () => {
+  it("when its source of noise throws", async () => {
     for (let left = 0; left < total; left++) {
       let drawn = 0;
       const normal = (shape: number[]) => {

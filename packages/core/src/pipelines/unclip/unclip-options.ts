@@ -25,7 +25,9 @@ import type { PipelineStep } from "../pipeline-step.js";
 import type { UnCLIPSizes } from "./unclip-parts.js";
 import type { TextStates } from "./unclip-text.js";
 
-/** The stages of unCLIP: they make the image embedding, the small picture, and the large one. */
+/**
+ * The stages of unCLIP: the prior makes an image embedding, the decoder a small picture, super-resolution a large one.
+ */
 export type UnCLIPStage = "prior" | "decoder" | "superResolution";
 
 /**
@@ -41,9 +43,11 @@ export interface UnCLIPStep extends PipelineStep<tf.Tensor> {
  * `numInferenceSteps`, `timesteps`, `guidanceScale`, `scheduler` and `latents` ([B, h, w, 3] of its small pictures).
  */
 const DRAWING_OPTIONS = {
-  /** Steps that enlarge the decoder's picture, default 7; the last one uses a separate network. */
+  /**
+   * Steps of super-resolution, which enlarges the decoder's picture, default 7; the last one uses a separate network.
+   */
   superResNumInferenceSteps: whole(1, { default: 7 }),
-  /** Standard normal noise for the enlarging networks to start from, [B, H, W, 3]; borrowed. */
+  /** Standard normal noise for super-resolution to start from, [B, H, W, 3]; borrowed. */
   superResLatents: tensor<tf.Tensor4D>(),
   /** An older name for `numInferenceSteps`. */
   decoderNumInferenceSteps: synonym("numInferenceSteps", COMMON_OPTIONS.numInferenceSteps),
@@ -53,7 +57,7 @@ const DRAWING_OPTIONS = {
   decoderLatents: synonym("latents", COMMON_OPTIONS.latents),
 };
 
-const textStates = object<TextStates>("the states of texts, as encodePrompts gives them");
+const textStates = object<TextStates>("text states, as encodePrompts returns them");
 
 /** Further options of UnCLIPPipeline. */
 const PRIOR_OPTIONS = {
@@ -64,8 +68,8 @@ const PRIOR_OPTIONS = {
   /** Steps of the prior, which makes an image embedding from the text, default 25. */
   priorNumInferenceSteps: whole(1, { default: 25 }),
   /**
-   * How strongly the prior follows the prompt, default 4. If both scales are 1 or below, guidance is off and steps cost
-   * half.
+   * How strongly the prior follows the prompt, default 4. If both scales are 1 or less, guidance is off and a step
+   * costs half.
    */
   priorGuidanceScale: finite("a finite number (1 or less: no guidance)", { default: 4 }),
   /** Standard normal noise for the prior to start from, [B, D]; borrowed. */
@@ -139,14 +143,14 @@ function checkDrawing(given: UnCLIPDrawingOptions, options: Given, rows: number,
   return { batch, steps, stepsOption };
 }
 
-/** The enlarging networks can only draw the size of their training. */
+/** The super-resolution networks can only draw the size of their training. */
 function requireSize({ width, height }: Given, { large: [trainedHeight, trainedWidth] }: UnCLIPSizes): void {
   for (const [option, value, trained] of [
     ["width", width, trainedWidth],
     ["height", height, trainedHeight],
   ] as const) {
     const fits = value === undefined || value === trained;
-    requireOption(fits, option, value, `${trained}, the one size that this model draws; resize its picture`);
+    requireOption(fits, option, value, `${trained}, the only size of this model; resize the result`);
   }
 }
 

@@ -109,7 +109,7 @@ export function drawingFolders(parts: UnCLIPDrawingParts): PipelineParts {
 
 /** Sizes that the parts of a pipeline fix. */
 export interface UnCLIPSizes {
-  /** Numbers in an embedding. */
+  /** Width of an embedding. */
   width: number;
   /** Height, width and channels of the decoder's pictures. */
   small: [number, number, number];
@@ -138,7 +138,7 @@ export function requireDrawingParts(pipeline: string, parts: UnCLIPDrawingParts)
   same("the decoder's context and text_proj's cross_attention_dim", decoder.contextWidth, cross_attention_dim);
   same("the decoder's class labels", classLabels?.kind, "vectors");
   same("the decoder's class labels and text_proj's time_embed_dim", widthOf(classLabels), time_embed_dim);
-  same("the decoder's outChannels, with a variance for each of inChannels", decoder.outChannels, 2 * channels);
+  same("the decoder's outChannels, twice its inChannels (with variances),", decoder.outChannels, 2 * channels);
   const learns = /^learned/.test(String(parts.decoderScheduler.config.variance_type));
   same("the decoder scheduler's learned variance", learns, true);
   for (const [name, network] of Object.entries({ super_res_first: superResFirst, super_res_last: superResLast })) {
@@ -189,7 +189,7 @@ function sameIn(pipeline: string) {
   return (what: string, given: unknown, wanted: unknown): void => {
     if (given === wanted) return;
     throw new PipelinePartsError(
-      `${pipeline}: ${what} do not fit: ${String(given)}; ${String(wanted)} is needed. Use the parts of one model.`,
+      `${pipeline}: ${what} do not fit: ${String(given)}; expected ${String(wanted)}. Use the parts of one model.`,
     );
   };
 }

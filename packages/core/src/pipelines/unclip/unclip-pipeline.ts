@@ -44,14 +44,14 @@ export abstract class UnCLIPDrawingPipeline<
   abstract savePretrained(folder: string, save?: SaveOptions): Promise<void>;
 
   /**
-   * Draws. The caller owns both tensors: `images` [B, H, W, 3] in [0, 1], and `latents`, the same about [-1, 1],
-   * unclipped.
+   * Draws pictures. The caller owns both tensors: `images` [B, H, W, 3] in [0, 1], and `latents`, the same in [-1, 1],
+   * not clipped.
    */
   async generate(options: O): Promise<Drawn> {
     return draw(this.steps(options), options, toUnit);
   }
 
-  /** The states of texts; the caller owns them. */
+  /** The older name of `encodePrompts`: the text states of prompts; the caller owns them. */
   textStates(prompts: string[]): TextStates {
     return readTextStates(prompts, this.parts);
   }

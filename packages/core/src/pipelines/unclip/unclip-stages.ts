@@ -24,7 +24,7 @@ export function stagePlan(scheduler: Scheduler, steps: number, option: string): 
   return { scheduler, plan: planSteps(scheduler, steps, option) };
 }
 
-/** The plan of the decoder, whose sampler may be the caller's. If the sampler does not use variances, it gets none. */
+/** The plan of the decoder. The caller may have replaced its sampler; one that does not use variances gets none. */
 export function decoderPlan(scheduler: Scheduler, steps: PlanRequest, option: string): StagePlan {
   return { scheduler, plan: planDrawing(scheduler, steps, { predictsVariance: true, option }) };
 }
@@ -34,7 +34,7 @@ export interface UnCLIPRun {
   noise: NoiseSource;
   signal: AbortSignal | undefined;
   watch: FiniteWatch;
-  /** In order. */
+  /** The stages in the order in which they run. */
   stages: Partial<Record<UnCLIPStage, StagePlan>>;
 }
 
@@ -108,7 +108,7 @@ export interface PriorRequest {
   latents: tf.Tensor2D | undefined;
 }
 
-/** The inputs of the decoder and of the enlarging networks. */
+/** The inputs of the decoder and of super-resolution. */
 export interface DrawingRequest {
   /** [B, D] */
   imageEmbeddings: tf.Tensor2D;
@@ -124,8 +124,8 @@ export interface DrawingRequest {
 }
 
 /**
- * Draws pictures from embeddings: first the decoder's small ones (section 2.1), then large ones, about [-1, 1], which
- * the last step holds.
+ * Draws pictures from embeddings: the decoder draws small ones (section 2.1), and super-resolution enlarges them. The
+ * last step holds the large pictures, roughly in [-1, 1].
  */
 export async function* drawEmbeddings(
   parts: UnCLIPDrawingParts,

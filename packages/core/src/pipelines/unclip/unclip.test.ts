@@ -40,14 +40,14 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** diffusers' names of options as ours. */
+/** Renames diffusers' options to ours. */
 function named(call: Record<string, unknown>): object {
   const camel = (name: string) => name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
   const entries = Object.entries(call).map(([key, value]) => [camel(key), value] as const);
   return Object.fromEntries(entries.map(([key, value]) => [key === "numImagesPerPrompt" ? "numImages" : key, value]));
 }
 
-/** The tensors that a run was given, by our names. */
+/** The input tensors of a run, by our names. */
 function givenTo(golden: Golden): Record<string, unknown> {
   const names = golden.names("in.").map((name) => name.slice(3));
   const given: Record<string, tf.Tensor> = Object.fromEntries(names.map((name) => [name, golden.tensor(`in.${name}`)]));
@@ -61,7 +61,7 @@ function givenTo(golden: Golden): Record<string, unknown> {
   return named(given) as Record<string, unknown>;
 }
 
-/** How far each step and the picture are from diffusers'. */
+/** The largest difference from diffusers, for each step and the picture. */
 async function errorsOf(run: string): Promise<Map<string, number>> {
   const golden = await Golden.read("tiny-unclip", `${run}.safetensors`);
   const noise = replayNoise(golden.names("noise.").map((name) => golden.tensor(name)));
@@ -95,13 +95,13 @@ describe("unCLIP", () => {
     expect(above(TOLERANCE, await errorsOf(run))).toEqual([]);
   });
 
-  it("makes a picture ready for CLIP as transformers does", async () => {
+  it("preprocesses pictures for CLIP as transformers does", async () => {
     const golden = await Golden.read("tiny-unclip", "variation_photo.safetensors");
     const seen = variation.parts.featureExtractor.forward(golden.tensor("in.photo"));
     expect(relativeRms(seen, golden.tensor("in.seen"))).toBeLessThan(1e-6);
   });
 
-  it("counts its steps over all stages, and shows something at each", async () => {
+  it("counts its steps over all stages, with a preview at each", async () => {
     const options = { priorNumInferenceSteps: 2, decoderNumInferenceSteps: 3, superResNumInferenceSteps: 2 };
     const told: unknown[] = [];
     for await (const { stage, index, total, timestep, preview } of text.steps({ prompt: "a cube", ...options })) {
@@ -122,7 +122,7 @@ describe("unCLIP", () => {
     ]);
   });
 
-  it("draws the same again for a seed, 0 among them, and other pictures for another", async () => {
+  it("draws the same pictures for the same seed (also 0), and others for another seed", async () => {
     const few = { priorNumInferenceSteps: 2, decoderNumInferenceSteps: 2, superResNumInferenceSteps: 2 };
     const draw = async (seed?: number) => (await text.generate({ prompt: "a cube", ...few, seed })).images;
     const first = await draw();
@@ -130,7 +130,7 @@ describe("unCLIP", () => {
     expect(relativeRms(await draw(1), first)).toBeGreaterThan(0.01);
   });
 
-  it("draws the same of what it saved, and saves under diffusers' names", async () => {
+  it("draws the same from the folder it saved, and saves with diffusers' names", async () => {
     const few = { decoderNumInferenceSteps: 2, superResNumInferenceSteps: 2 };
     const image = tf.randomUniform<tf.Rank.R3>([20, 31, 3], 0, 1, "float32", 5);
     for (const [name, pipeline, options] of [
@@ -196,7 +196,7 @@ describe("unCLIP", () => {
     expect(() => new UnCLIPPipeline(swapped)).toThrow("learned variance");
     const { config } = parts.superResFirst as UNet2DModel;
     const enlarging = { ...parts, superResFirst: new UNet2DModel({ ...config, in_channels: 3 }) };
-    expect(() => new UnCLIPPipeline(enlarging)).toThrow(/super_res_first's inChannels.*: 3; 6 is needed/);
+    expect(() => new UnCLIPPipeline(enlarging)).toThrow(/super_res_first's inChannels.*: 3; expected 6/);
     const prior = new PriorTransformer({ ...parts.prior.config, embedding_dim: 16 });
     expect(() => new UnCLIPPipeline({ ...parts, prior })).toThrow("the prior's embedding_dim");
     const imageEncoder = new CLIPVisionModelWithProjection({ ...variation.parts.imageEncoder.config, image_size: 35 });
