@@ -167,7 +167,12 @@ describe("A part that is exchanged", () => {
     ],
     ["a denoiser of other latents", "unet", () => new OwnDenoiser({ channels: 3 }), /takes 3 channels; expected 4,/],
     ["a denoiser of wider text", "unet", () => new OwnDenoiser({ context_width: 16 }), /text states of width 16;/],
-    ["an autoencoder of other latents", "vae", () => new AutoencoderKL({ latent_channels: 8 }), /takes 4 channels; expected 8,/],
+    [
+      "an autoencoder of other latents",
+      "vae",
+      () => new AutoencoderKL({ latent_channels: 8 }),
+      /takes 4 channels; expected 8,/,
+    ],
     ["nothing", "scheduler", () => undefined, /scheduler is undefined; expected a scheduler/],
     ["what is no part", "transformer", () => own, /transformer is not one of its parts, which are unet, vae/],
   ])("is refused at once if it is %s, and the old one stays", async (_, name, wrong, message) => {
