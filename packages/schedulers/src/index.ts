@@ -1,4 +1,6 @@
+export { batchNoise } from "./noise/batch-noise.js";
 export { brownianNoise, type BrownianNoise } from "./noise/brownian.js";
+export { channelsLast } from "./noise/channels-last.js";
 export { combine, type Quantity, type Sum, sum, type Term } from "./combine.js";
 export {
   BETA_KEYS,

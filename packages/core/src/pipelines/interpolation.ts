@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { keyedNoise, type NoiseSource } from "@tfjs-diffusion/schedulers";
+import { channelsLast, keyedNoise, type NoiseSource } from "@tfjs-diffusion/schedulers";
 import { requireOption, requireWhole, texts } from "./options/option-checks.js";
 import type { StableDiffusionOptions } from "./stable-diffusion/stable-diffusion-options.js";
 import type { StableDiffusionXLPipeline } from "./stable-diffusion/stable-diffusion-xl.js";
@@ -55,7 +55,8 @@ export function lerp<T extends tf.Tensor>(a: T, b: T, share: number): T {
  * Noise at `share` of the way from one source to another, by {@link slerp}. It is standard normal if both sources are
  * and they are independent.
  */
-export function slerpNoise(from: NoiseSource, to: NoiseSource, share: number): NoiseSource {
+export function slerpNoise(first: NoiseSource, last: NoiseSource, share: number): NoiseSource {
+  const [from, to] = [channelsLast(first), channelsLast(last)];
   return {
     normal: (shape) => tf.tidy(() => slerp(from.normal(shape), to.normal(shape), share)),
     uniform: (shape) => (share < 0.5 ? from : to).uniform(shape),

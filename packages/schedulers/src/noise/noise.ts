@@ -9,4 +9,9 @@ export interface NoiseSource {
   normal(shape: number[]): tf.Tensor;
   /** Uniform numbers in [0, 1). */
   uniform(shape: number[]): tf.Tensor;
+  /**
+   * The order of axes in which the source's own program draws pictures, if it is not ours: [B, C, H, W]. Pipelines draw
+   * so, and swap the axes: see channelsLast. `normal` and `uniform` themselves draw the shape that they are given.
+   */
+  readonly layout?: "channels-first";
 }

@@ -3,8 +3,8 @@ import type { NoiseSource } from "./noise.js";
 
 /**
  * PyTorch's CPU generator: `torch.manual_seed(seed)`, then `torch.randn(shape)` and `torch.rand(shape)` in float32,
- * identical up to the last digit of the logarithm and cosine. PyTorch fills tensors in its own order (NCHW): draw in
- * that shape, then transpose.
+ * identical up to the last digit of the logarithm and cosine. PyTorch's pictures are [B, C, H, W]: pipelines draw them
+ * in that shape and swap the axes, as {@link channelsLast} does for other loops.
  *
  * @throws RangeError unless the seed is a whole number from 0 to 2^53 - 1; as in PyTorch, only its lowest 32 bits are
  *   used
@@ -29,6 +29,7 @@ export function torchNoise(seed: number): NoiseSource {
     return radius * Math.cos(2 * Math.PI * u1);
   };
   return {
+    layout: "channels-first",
     uniform: (shape) =>
       tf.tensor(
         drawn(shape, () => generator.uniform24()),

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { guide, keyedNoise, type Scheduler } from "@tfjs-diffusion/schedulers";
+import { guide, type Scheduler } from "@tfjs-diffusion/schedulers";
 import type { ConditionalDenoiser } from "../../models/denoiser.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import { differenceMask } from "./diff-edit-mask.js";
@@ -28,6 +28,7 @@ import { readOptions } from "../options/read-options.js";
 import type { Pipeline } from "../pipeline.js";
 import type { Drawn } from "../pipeline-step.js";
 import { requireOption, requirePictures } from "../options/option-checks.js";
+import { noiseOf } from "../drawing/noise-of.js";
 import { planDrawing, planSteps } from "../drawing/plan-steps.js";
 import { PROMPT_OPTIONS } from "../stable-diffusion/stable-diffusion-options.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
@@ -126,7 +127,8 @@ export class StableDiffusionDiffEditPipeline implements Pipeline<DiffEditOptions
    */
   async generateMask(options: DiffEditMaskOptions): Promise<tf.Tensor4D> {
     const checked = readDiffEdit(options);
-    const { signal, guidanceScale, noise = keyedNoise(checked.seed), numInferenceSteps: steps } = checked;
+    const { signal, guidanceScale, numInferenceSteps: steps } = checked;
+    const noise = noiseOf(checked);
     const { numMapsPerMask: maps, maskEncodeStrength: strength, maskThresholdingRatio: ratio } = checked;
     signal?.throwIfAborted();
     const sizes = this.#sizes();
@@ -199,7 +201,8 @@ export class StableDiffusionDiffEditPipeline implements Pipeline<DiffEditOptions
   async *inversionSteps(options: DiffEditInvertOptions): AsyncGenerator<DiffEditStep, void, undefined> {
     const checked = readDiffEdit(options);
     checked.signal?.throwIfAborted();
-    const { numInferenceSteps: steps, strength, noise = keyedNoise(checked.seed) } = checked;
+    const { numInferenceSteps: steps, strength } = checked;
+    const noise = noiseOf(checked);
     const sizes = this.#sizes();
     const prompts = checkPrompts(checked, sizes);
     const { vae, inverseScheduler: scheduler } = this.parts;
@@ -266,7 +269,7 @@ export class StableDiffusionDiffEditPipeline implements Pipeline<DiffEditOptions
   }
 
   async *#walk(
-    { guidanceScale, numImages, seed, noise = keyedNoise(seed), eta, signal, debug }: ReadDiffEdit,
+    { guidanceScale, numImages, seed, noise, eta, signal, debug }: ReadDiffEdit,
     prompts: CheckedPrompts,
     way: DiffEditWay,
   ): AsyncGenerator<DiffEditStep, void, undefined> {
@@ -277,7 +280,15 @@ export class StableDiffusionDiffEditPipeline implements Pipeline<DiffEditOptions
     const denoise = (x: tf.Tensor4D, t: number) => predict(unet, x, t, context, guidanceScale);
     const show = (x: tf.Tensor4D) => space.preview(x);
     try {
-      yield* sample({ ...way, denoise, noise, stepOptions: { eta }, signal, watch, preview: show });
+      yield* sample({
+        ...way,
+        denoise,
+        noise: noiseOf({ noise, seed }),
+        stepOptions: { eta },
+        signal,
+        watch,
+        preview: show,
+      });
     } finally {
       context.dispose();
     }

@@ -47,7 +47,10 @@ export const COMMON_OPTIONS = {
     // The command line draws up to 1000 pictures, each with the next seed.
     flag: { usage: "--seed N", help: "the same seed draws the same picture", most: Number.MAX_SAFE_INTEGER - 1000 },
   }),
-  /** The source of random numbers. Default `keyedNoise(seed)`. */
+  /**
+   * The source of random numbers. Default `keyedNoise(seed)`; `torchNoise(7)` draws what diffusers draws after
+   * `manual_seed(7)`, on the CPU.
+   */
   noise: withMethod<NoiseSource>("normal", "a source of noise, such as keyedNoise(0) gives"),
   /** Standard normal noise to start from, [B, height, width, channels] of the samples; borrowed. */
   latents: tensor<tf.Tensor4D>(),

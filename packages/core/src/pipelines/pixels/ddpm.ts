@@ -1,11 +1,12 @@
 import * as tf from "@tensorflow/tfjs";
-import { guide, keyedNoise, type Scheduler } from "@tfjs-diffusion/schedulers";
+import { guide, type Scheduler } from "@tfjs-diffusion/schedulers";
 import { toUnit } from "../../image/to-unit.js";
 import type { Denoiser } from "../../models/denoiser.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import type { OptionTable } from "../options/option.js";
 import { draw } from "../drawing/draw.js";
 import { FiniteWatch } from "../drawing/finite-watch.js";
+import { noiseOf } from "../drawing/noise-of.js";
 import { planDrawing } from "../drawing/plan-steps.js";
 import { sample } from "../drawing/sampling.js";
 import { UNet2DModel } from "../../models/unet/unet-2d.js";
@@ -92,7 +93,8 @@ export class DDPMPipeline implements Pipeline<DDPMOptions, DDPMStep> {
     const network = { picture: pictureShape(unet), classLabels: unet.classLabels };
     const checked = checkDDPM(options, this.table, network);
     const { latents, signal, labels, isGuided, eta, guidanceScale, guidanceRescale } = checked;
-    const { scheduler = this.scheduler, noise = keyedNoise(checked.seed) } = checked;
+    const { scheduler = this.scheduler } = checked;
+    const noise = noiseOf(checked);
     signal?.throwIfAborted();
     const plan = planDrawing(scheduler, checked.steps);
     const watch = new FiniteWatch(this.parts, checked.debug);

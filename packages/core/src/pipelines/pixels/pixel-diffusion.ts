@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { guide, keyedNoise, type Scheduler } from "@tfjs-diffusion/schedulers";
+import { guide, type Scheduler } from "@tfjs-diffusion/schedulers";
 import { toUnit } from "../../image/to-unit.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "../../models/clip/clip-text-model.js";
 import type { ConditionalDenoiser } from "../../models/denoiser.js";
@@ -8,6 +8,7 @@ import { FiniteWatch } from "../drawing/finite-watch.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import { draw } from "../drawing/draw.js";
 import { needsGuidance } from "../drawing/guidance.js";
+import { noiseOf } from "../drawing/noise-of.js";
 import { planDrawing } from "../drawing/plan-steps.js";
 import { keepPixelRange } from "./pixel-range.js";
 import { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
@@ -113,7 +114,8 @@ export class PixelDiffusionPipeline implements Pipeline<PixelDiffusionOptions, P
     const { unet } = this.parts;
     const checked = checkOptions(options, pictureShape(unet));
     const { latents, signal, guidanceScale, guidanceRescale } = checked;
-    const { scheduler = this.scheduler, noise = keyedNoise(checked.seed) } = checked;
+    const { scheduler = this.scheduler } = checked;
+    const noise = noiseOf(checked);
     signal?.throwIfAborted();
     const isGuided = needsGuidance(guidanceScale);
     const plan = planDrawing(scheduler, checked.steps);

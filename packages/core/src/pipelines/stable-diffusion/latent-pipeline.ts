@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { guide, keyedNoise, type Scheduler } from "@tfjs-diffusion/schedulers";
+import { guide, type Scheduler } from "@tfjs-diffusion/schedulers";
 import type { LoraSet } from "../../adapters/lora.js";
 import type { AutoencoderKL } from "../../models/autoencoder/autoencoder-kl.js";
 import type { ConditionalDenoiser, ConditionalDenoiserInputs } from "../../models/denoiser.js";
@@ -7,6 +7,7 @@ import type { SaveOptions } from "../../weights/model-folder.js";
 import { draw, lastLatents } from "../drawing/draw.js";
 import { FiniteWatch } from "../drawing/finite-watch.js";
 import { guidanceEmbedding, needsGuidance } from "../drawing/guidance.js";
+import { noiseOf } from "../drawing/noise-of.js";
 import { planDrawing } from "../drawing/plan-steps.js";
 import { sample } from "../drawing/sampling.js";
 import { type StepWindow, stepWindow } from "../drawing/step-window.js";
@@ -149,7 +150,8 @@ export abstract class LatentPipeline<
   }
 
   async *#walk(checked: C): AsyncGenerator<StableDiffusionStep, void, undefined> {
-    const { scheduler = this.scheduler, noise = keyedNoise(checked.seed), signal, shape } = checked;
+    const { scheduler = this.scheduler, signal, shape } = checked;
+    const noise = noiseOf(checked);
     signal?.throwIfAborted();
     const { unet } = this.parts;
     const space = this.#space;

@@ -1,5 +1,4 @@
 import * as tf from "@tensorflow/tfjs";
-import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { CLIPImageProcessor } from "../../image/clip-image-processor.js";
 import { joinPath } from "../../platform/files.js";
 import { CLIPVisionModelWithProjection } from "../../models/clip/clip-vision-model.js";
@@ -9,6 +8,7 @@ import { needsGuidance } from "../drawing/guidance.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
 import { repeatRows } from "../stable-diffusion/text-conditioning.js";
 import { FiniteWatch } from "../drawing/finite-watch.js";
+import { noiseOf } from "../drawing/noise-of.js";
 import {
   checkVariation,
   requirePictureShape,
@@ -104,7 +104,7 @@ export class UnCLIPImageVariationPipeline extends UnCLIPDrawingPipeline<
     const { signal, image, batch, numImages, guidanceScale } = checked;
     signal?.throwIfAborted();
     await requirePictures({ image });
-    const { scheduler = parts.decoderScheduler, noise = keyedNoise(checked.seed) } = checked;
+    const { scheduler = parts.decoderScheduler } = checked;
     const { superResScheduler } = parts;
     const watch = new FiniteWatch(parts, checked.debug);
     const run = {
@@ -112,7 +112,7 @@ export class UnCLIPImageVariationPipeline extends UnCLIPDrawingPipeline<
         decoder: decoderPlan(scheduler, checked.steps, checked.stepsOption),
         superResolution: stagePlan(superResScheduler, checked.superResNumInferenceSteps, "superResNumInferenceSteps"),
       },
-      noise,
+      noise: noiseOf(checked),
       signal,
       watch,
     };

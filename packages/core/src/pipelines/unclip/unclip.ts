@@ -1,11 +1,11 @@
 import * as tf from "@tensorflow/tfjs";
-import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { PriorTransformer } from "../../models/clip/prior-transformer.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import type { OptionTable } from "../options/option.js";
 import { needsGuidance } from "../drawing/guidance.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
 import { FiniteWatch } from "../drawing/finite-watch.js";
+import { noiseOf } from "../drawing/noise-of.js";
 import { texts } from "../options/option-checks.js";
 import { liveParts } from "../parts/live-parts.js";
 import {
@@ -86,14 +86,14 @@ export class UnCLIPPipeline extends UnCLIPDrawingPipeline<UnCLIPParts, UnCLIPOpt
     const checked = checkUnCLIP(options, sizes, prior.config.num_embeddings);
     const { signal, batch, guidanceScale, priorGuidanceScale, priorLatents } = checked;
     signal?.throwIfAborted();
-    const { scheduler = parts.decoderScheduler, noise = keyedNoise(checked.seed) } = checked;
+    const { scheduler = parts.decoderScheduler } = checked;
     const run = {
       stages: {
         prior: stagePlan(priorScheduler, checked.priorNumInferenceSteps, "priorNumInferenceSteps"),
         decoder: decoderPlan(scheduler, checked.steps, checked.stepsOption),
         superResolution: stagePlan(superResScheduler, checked.superResNumInferenceSteps, "superResNumInferenceSteps"),
       },
-      noise,
+      noise: noiseOf(checked),
       signal,
       watch: new FiniteWatch(parts, checked.debug),
     };

@@ -1,0 +1,28 @@
+import * as tf from "@tensorflow/tfjs";
+import { channelsLast } from "./channels-last.js";
+import type { NoiseSource } from "./noise.js";
+
+/**
+ * A source for each picture of a batch: row i is drawn from source i, so that a picture does not depend on the others
+ * beside it. In diffusers this is a list of generators, in AUTOMATIC1111 a batch, whose picture i has seed + i.
+ *
+ * @throws RangeError without a source; when drawing, unless there are as many rows as sources
+ */
+export function batchNoise(sources: readonly NoiseSource[]): NoiseSource {
+  if (sources.length === 0) throw new RangeError("batchNoise: no sources; give one for each picture.");
+  const rows = sources.map(channelsLast);
+  const drawn = (shape: number[], draw: (source: NoiseSource, shape: number[]) => tf.Tensor) => {
+    const [count, ...rest] = shape;
+    if (count !== rows.length) {
+      throw new RangeError(
+        `batchNoise: [${shape.join(", ")}] was asked for, of ${rows.length} sources. Give one source for each picture; ` +
+          "and where a drawing starts from a picture, that picture once for each.",
+      );
+    }
+    return tf.tidy(() => tf.concat(rows.map((source) => draw(source, [1, ...rest]))));
+  };
+  return {
+    normal: (shape) => drawn(shape, (source, row) => source.normal(row)),
+    uniform: (shape) => drawn(shape, (source, row) => source.uniform(row)),
+  };
+}
