@@ -15,6 +15,7 @@ export {
   SPACING_KEYS,
   THRESHOLDING_KEYS,
 } from "./config.js";
+export { type Denoise, edmHeun, type EdmHeunOptions } from "./edm-heun.js";
 export { SchedulerConfigError } from "./errors.js";
 export { diffuse, posterior, velocityOf } from "./forward.js";
 export {
@@ -29,6 +30,7 @@ export { keyedNoise, keyedRandom, permutation, type KeyedNoise, type RandomNumbe
 export * from "./methods/index.js";
 export type { NoiseSource } from "./noise/noise.js";
 export { type Call, makePlan, type PlanParts } from "./plan.js";
+export { preconditioning, type Preconditioning } from "./preconditioning.js";
 export {
   epsilonOf,
   type Level,
@@ -42,6 +44,7 @@ export {
   x0Of,
 } from "./prediction.js";
 export { replayNoise } from "./noise/replay-noise.js";
+export { type Network, runPlan } from "./run-plan.js";
 export {
   alphaBars,
   betas,

@@ -1,6 +1,7 @@
 import type * as tf from "@tensorflow/tfjs";
 import { mixPerSample } from "./forward.js";
 import type { RandomNumbers } from "./noise/keyed-noise.js";
+import { preconditioning } from "./preconditioning.js";
 import { type Level, levelOf, type PredictionType } from "./prediction.js";
 
 /** A mixture of a clean sample and noise: ofX0 x0 + ofNoise noise. */
@@ -69,7 +70,11 @@ export function trainingExample(
       noise,
     ),
     timesteps: levels.map(({ timestep }) => timestep),
-    target: mix(levels.map(({ target }) => target), x0, noise), // prettier-ignore
+    target: mix(
+      levels.map(({ target }) => target),
+      x0,
+      noise,
+    ),
     weights: levels.map(({ weight }) => weight),
   };
 }
@@ -113,11 +118,11 @@ export function variancePreserving(predicts: PredictionType, alphaBar: ArrayLike
  * c_out.
  */
 export function edmLevel(sigma: number, sigmaData: number, sign: 1 | -1 = 1): TrainingLevel {
-  const n = Math.hypot(sigma, sigmaData);
+  const { in: scale, noise: timestep } = preconditioning(sigma, sigmaData);
   return {
-    timestep: Math.log(sigma) / 4,
-    input: { ofX0: 1 / n, ofNoise: sigma / n },
-    target: { ofX0: (sign * sigma) / (sigmaData * n), ofNoise: (-sign * sigmaData) / n },
+    timestep,
+    input: { ofX0: scale, ofNoise: sigma * scale },
+    target: { ofX0: (sign * sigma * scale) / sigmaData, ofNoise: -sign * sigmaData * scale },
     weight: 1,
   };
 }
