@@ -27,6 +27,11 @@ export interface DenoisingLossOptions<Image extends tf.Tensor = tf.Tensor4D> {
   /** Where the times and the noise are drawn from. */
   noise: KeyedNoise;
   /**
+   * The noise of each picture, [B, ...], where pictures come in pairs with it, as reflow pairs each with the noise that
+   * it was drawn from (Liu et al. 2023, algorithm 1). Borrowed. Default: fresh noise.
+   */
+  pairedNoise?: Image;
+  /**
    * How times are drawn, such as `logitNormalTimes()` for flow matching. Default: as the scheduler's own paper draws
    * them; see `scheduler.training`.
    */
@@ -45,7 +50,7 @@ export interface DenoisingLossOptions<Image extends tf.Tensor = tf.Tensor4D> {
  *   another shape, and for minSnrGamma where it has no meaning
  */
 export function denoisingLoss<Image extends tf.Tensor = tf.Tensor4D>(options: DenoisingLossOptions<Image>): tf.Scalar {
-  const { scheduler, model, x0, noise, minSnrGamma } = options;
+  const { scheduler, model, x0, noise, pairedNoise, minSnrGamma } = options;
   const rule = trainingOf(scheduler);
   const snrTarget = minSnrGamma === undefined ? undefined : requireSnrTarget(rule);
   warnOfFlaws(scheduler, x0);
@@ -53,7 +58,7 @@ export function denoisingLoss<Image extends tf.Tensor = tf.Tensor4D>(options: De
   const times = Array.from({ length: x0.shape[0] }, () => (options.times ?? rule.drawTime)(random));
 
   return tf.tidy(() => {
-    const epsilon = noise.at("epsilon").normal(x0.shape);
+    const epsilon = pairedNoise ?? noise.at("epsilon").normal(x0.shape);
     const { input, timesteps, target, weights: own } = trainingExample(rule, x0, epsilon, times);
     const prediction = model(input as Image, timesteps);
     tf.util.assertShapesMatch(

@@ -11,6 +11,7 @@ export {
   minSnrWeights,
   type TrainingTarget,
 } from "./denoising-loss.js";
+export { edmLoss, type EdmLossOptions, preconditioned } from "./edm.js";
 export { Ema } from "./ema.js";
 export {
   CheckpointMismatchError,
@@ -22,6 +23,7 @@ export {
 export { clipGradients, globalNorm, parameterGradients } from "./gradients.js";
 export { warmupCosine } from "./learning-rate.js";
 export { TrainableLora, type TrainableLoraOptions } from "./lora.js";
+export { straightness, type StraightnessOptions } from "./straightness.js";
 export { train } from "./train.js";
 export type { BatchContext, TrainingStep, TrainOptions, WithEma } from "./train-options.js";
 export { trainingFlaws } from "./training-flaws.js";
