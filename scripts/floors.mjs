@@ -27,7 +27,7 @@ export const FLOORS = {
     ["src/models/model-classes.ts"],
     ["src/models/load-model.ts"],
     ["src/adapters"],
-    ["src/layouts", "src/training"],
+    ["src/layouts", "src/training", "src/metrics"],
     ["src/backend"],
     ["src/backend/native", "src/backend/wasm"],
     ["src/backend/native/kernels", "src/backend/native/recording"],

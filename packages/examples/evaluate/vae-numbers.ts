@@ -1,17 +1,3 @@
-import * as tf from "@tensorflow/tfjs";
-
-/**
- * Peak signal-to-noise ratio of each picture in decibels, -10 log10(mean squared error / range²); both [B, H, W, C] in
- * [-1, 1], borrowed.
- */
-export async function peakSignalToNoise(pictures: tf.Tensor4D, others: tf.Tensor4D): Promise<number[]> {
-  // The range is 2, its square 4.
-  const errors = tf.tidy(() => pictures.sub(others).square().mean([1, 2, 3]).div(4));
-  const values = await errors.data();
-  errors.dispose();
-  return Array.from(values, (error) => -10 * Math.log10(error));
-}
-
 export interface Moments {
   readonly mean: number;
   readonly deviation: number;

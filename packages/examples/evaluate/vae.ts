@@ -14,6 +14,7 @@ import { fileURLToPath } from "node:url";
 import * as tf from "@tensorflow/tfjs";
 import { encodePng, imageGrid, loadModel, useBackend } from "@tfjs-diffusion/core";
 import { toUnit } from "@tfjs-diffusion/core/image";
+import { peakSignalToNoise } from "@tfjs-diffusion/core/metrics";
 import { type AutoencoderKL, klToStandardNormal } from "@tfjs-diffusion/core/models";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { faceBatch, type Split } from "../datasets/faces/index.js";
@@ -21,7 +22,7 @@ import { PORTRAITS } from "../datasets/portraits/index.js";
 import { loadClassifier } from "../classifier/classifier-files.js";
 import { percent } from "./report.js";
 import { judge } from "./score.js";
-import { latentStatistics, peakSignalToNoise } from "./vae-numbers.js";
+import { latentStatistics } from "./vae-numbers.js";
 import { countOption, scriptOptions } from "../train/script-options.js";
 
 const WEIGHTS = fileURLToPath(new URL("../../weights/", import.meta.url));
