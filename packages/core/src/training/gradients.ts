@@ -27,23 +27,31 @@ export function globalNorm(tensors: readonly tf.Tensor[]): tf.Scalar {
  * `torch.nn.utils.clip_grad_norm_`, the denominator has 1e-6 added.
  */
 export function clipFactor(norm: number, maxNorm: number): number {
-  if (!(maxNorm > 0))
-    throw new RangeError(`Gradients cannot be clipped to length ${maxNorm}: give a positive number, such as 1.`);
+  requireMaxNorm(maxNorm);
   return Math.min(1, maxNorm / (norm + 1e-6));
 }
 
+function requireMaxNorm(maxNorm: number): void {
+  if (!(maxNorm > 0))
+    throw new RangeError(`Gradients cannot be clipped to length ${maxNorm}: give a positive number, such as 1.`);
+}
+
 /**
- * Scales all gradients by one factor so that their global norm is at most `maxNorm`; also returns their norm before.
+ * Scales all gradients by one factor, so that their global norm is at most `maxNorm`. Also returns their norm before.
  * Borrows `gradients`; the caller owns the result.
+ *
+ * @throws RangeError unless `maxNorm` is positive
  */
 export function clipGradients(
   gradients: Readonly<Record<string, tf.Tensor>>,
   maxNorm: number,
-): { gradients: Record<string, tf.Tensor>; norm: number } {
-  const norm = tf.tidy(() => globalNorm(Object.values(gradients)).dataSync()[0]!);
-  const factor = clipFactor(norm, maxNorm);
-  const clipped = tf.tidy(() =>
-    Object.fromEntries(Object.entries(gradients).map(([name, gradient]) => [name, gradient.mul(factor)])),
-  );
-  return { gradients: clipped, norm };
+): { gradients: Record<string, tf.Tensor>; norm: tf.Scalar } {
+  requireMaxNorm(maxNorm);
+  return tf.tidy(() => {
+    const norm = globalNorm(Object.values(gradients));
+    // As clipFactor, without reading the norm: a graphics card may not be readable at once.
+    const factor = tf.minimum(1, tf.div(maxNorm, norm.add(1e-6)));
+    const clipped = Object.entries(gradients).map(([name, gradient]) => [name, gradient.mul(factor)] as const);
+    return { gradients: Object.fromEntries(clipped), norm };
+  });
 }

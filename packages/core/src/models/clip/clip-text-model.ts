@@ -4,6 +4,7 @@ import { Embedding } from "../../nn/embedding.js";
 import { normal } from "../../nn/initializers.js";
 import { LayerNorm } from "../../nn/layer-norm.js";
 import { Linear } from "../../nn/linear.js";
+import { valuesAtHand } from "../../nn/time-embedding.js";
 import { requireTensor } from "../checks.js";
 import { type CLIPTextConfig, clipTextConfig } from "./clip-config.js";
 import { CLIPEncoder } from "./clip-encoder.js";
@@ -69,38 +70,51 @@ export class CLIPTextTransformer {
     const tokens = this.#checked(ids, attentionMask);
     const causal = causalBias(ids.shape[1]);
     const hiddenStates = this.encoder.forward(
-      // Upload a copy: data on a graphics card cannot be read synchronously, and the next tower checks the same ids.
-      this.embeddings.forward(tf.tensor2d(tokens, ids.shape, "int32")),
+      // A copy: data on a graphics card cannot be read at once, and the next tower checks the same ids.
+      this.embeddings.forward(tokens ? tf.tensor2d(tokens, ids.shape, "int32") : ids),
       attentionMask ? causal.add(maskToBias(attentionMask)) : causal,
     );
     const lastHiddenState = this.final_layer_norm.forward(hiddenStates[hiddenStates.length - 1]!);
-    return { lastHiddenState, pooled: this.#pool(lastHiddenState, tokens), hiddenStates };
+    return { lastHiddenState, pooled: this.#pool(lastHiddenState, ids, tokens), hiddenStates };
   }
 
   /**
    * The state at the end-of-text token, selected by a product with a one-hot mask (gather over two axes has no
    * gradient).
    */
-  #pool(states: tf.Tensor3D, tokens: Int32Array): tf.Tensor2D {
+  #pool(states: tf.Tensor3D, ids: tf.Tensor2D, tokens: readonly number[] | undefined): tf.Tensor2D {
     const [batch, length] = states.shape;
-    const picked = tf.buffer<tf.Rank.R3>([batch, 1, length]);
-    for (let row = 0; row < batch; row++) {
-      picked.set(1, row, 0, this.#end(tokens.subarray(row * length, (row + 1) * length)));
-    }
-    return tf.matMul(picked.toTensor(), states).squeeze([1]);
+    const picked = tokens ? tf.tensor2d(this.#ends(tokens, ids.shape), [batch, length]) : this.#endsOnCard(ids);
+    return tf.matMul(picked.expandDims<tf.Tensor3D>(1), states).squeeze([1]);
   }
 
   /**
-   * The end of a text: its first end-of-text token or, if the config's value is 2, its first largest id. 0 if there is
-   * none.
+   * 1 at the end of each text, 0 elsewhere: at its first end-of-text token or, if the config's value is 2, at its first
+   * largest id. At position 0 if there is none.
    */
-  #end(tokens: Int32Array): number {
+  #ends(tokens: readonly number[], [batch, length]: [number, number]): Float32Array {
     const { eos_token_id } = this.#config;
-    return Math.max(0, tokens.indexOf(eos_token_id === 2 ? Math.max(...tokens) : eos_token_id));
+    const ends = new Float32Array(batch * length);
+    for (let row = 0; row < batch; row++) {
+      const text = tokens.slice(row * length, (row + 1) * length);
+      const end = text.indexOf(eos_token_id === 2 ? Math.max(...text) : eos_token_id);
+      ends[row * length + Math.max(0, end)] = 1;
+    }
+    return ends;
   }
 
-  /** The values of the ids, after checking that all are in the vocabulary. */
-  #checked(ids: tf.Tensor2D, attentionMask: tf.Tensor2D | undefined): Int32Array {
+  /** The same, for ids whose values are on a graphics card only. */
+  #endsOnCard(ids: tf.Tensor2D): tf.Tensor2D {
+    const { eos_token_id } = this.#config;
+    const scores = eos_token_id === 2 ? ids.toFloat() : ids.equal(eos_token_id).toFloat();
+    return tf.oneHot(scores.argMax<tf.Tensor1D>(1), ids.shape[1]).toFloat() as tf.Tensor2D;
+  }
+
+  /**
+   * The values of the ids, after checking that all are in the vocabulary; undefined, and not checked, if they are on a
+   * graphics card that cannot be read at once.
+   */
+  #checked(ids: tf.Tensor2D, attentionMask: tf.Tensor2D | undefined): number[] | undefined {
     const { max_position_embeddings: longest } = this.#config;
     requireTensor(this.#className, "ids", ids, { shape: [null, null], axes: "[batch, tokens]", dtype: "int32" });
     if (ids.shape[1] > longest) {
@@ -110,8 +124,8 @@ export class CLIPTextTransformer {
       );
     }
     const { vocab_size } = this.#config;
-    const tokens = ids.dataSync<"int32">();
-    const wrong = tokens.find((id) => id < 0 || id >= vocab_size);
+    const tokens = valuesAtHand(ids);
+    const wrong = tokens?.find((id) => id < 0 || id >= vocab_size);
     if (wrong !== undefined) {
       throw new ModelInputError(
         `${this.#className}: ids hold ${wrong}; this model knows the tokens 0 to ${vocab_size - 1}. Encode texts with its own tokenizer.`,
