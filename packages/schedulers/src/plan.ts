@@ -57,6 +57,7 @@ export function makePlan(parts: PlanParts): Plan {
     sigmas,
     levels: timesteps.map((_, i) => level(i)),
     initNoiseSigma,
+    learnedVariance,
     start: (noise) => ({ x: combine([initNoiseSigma, noise]), history: [] }),
     resume: (x, i) => {
       requireStep(i);

@@ -32,6 +32,8 @@ export interface Plan {
   readonly levels: readonly Level[];
   /** Standard deviation of the first x. */
   readonly initNoiseSigma: number;
+  /** Whether the output may hold a learned variance, in as many channels again; absent: it may not. */
+  readonly learnedVariance?: boolean;
   /** The first state, from standard normal noise. Borrows it. */
   start(noise: tf.Tensor): State;
   /** The state before step i, from a noisy sample of that level. Borrows it. */

@@ -1,18 +1,24 @@
 /** `@tfjs-diffusion/core/pipelines`: pipelines that draw pictures from a prompt, a picture, a class or noise. */
-export { type AnyPipeline, openPipeline, type OpenPipelineOptions, type TextPipeline } from "./open-pipeline.js";
+export {
+  type AnyPipeline,
+  openPipeline,
+  type OpenPipelineOptions,
+  PIPELINE_CLASSES,
+  type PipelineClass,
+  pipelineClassOf,
+  type TextPipeline,
+} from "./open-pipeline.js";
 export { PipelineFolderError, PipelineOptionError, PipelinePartsError } from "./options/errors.js";
 export type { Pipeline, PipelineInput } from "./pipeline.js";
 export type { Drawn, PipelineStep } from "./pipeline-step.js";
 export type { CommonOptions, TextOptions } from "./options/common-options.js";
-export type { Flag, Option, OptionTable } from "./options/option.js";
+export { type Flag, type Option, type OptionTable, takesOption } from "./options/option.js";
 export { guide } from "@tfjs-diffusion/schedulers";
 export type { FromPretrainedOptions } from "./files/pipeline-folder.js";
 export type { StableDiffusionFileOptions } from "./files/pipeline-file.js";
 export type { Control } from "./stable-diffusion/control.js";
 export { type Borders, outpaintCanvas, pasteBack } from "./stable-diffusion/inpainting.js";
 export type { LatentPipelineParts, PromptStates } from "./stable-diffusion/latent-pipeline.js";
-/** The table from which the command line takes its options. */
-export { STABLE_DIFFUSION_OPTIONS } from "./stable-diffusion/stable-diffusion-options.js";
 export type {
   PromptOptions,
   StableDiffusionOptions,

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
@@ -11,9 +11,10 @@ import { writeTinyUnCLIP } from "../testing/unclip.js";
 import { WeightsFormatError } from "../weights/errors.js";
 import { encodeSafetensors } from "../weights/write-safetensors.js";
 import { PipelineFolderError } from "./options/errors.js";
-import { openPipeline, type OpenPipelineOptions } from "./open-pipeline.js";
+import { openPipeline, type OpenPipelineOptions, PIPELINE_CLASSES, pipelineClassOf } from "./open-pipeline.js";
 import { StableDiffusionXLPipeline } from "./stable-diffusion/stable-diffusion-xl.js";
 import { StableDiffusionPipeline } from "./stable-diffusion/stable-diffusion.js";
+import { DDIMPipeline, DDPMPipeline } from "./pixels/ddpm.js";
 import { PixelDiffusionPipeline } from "./pixels/pixel-diffusion.js";
 import { UnCLIPImageVariationPipeline } from "./unclip/unclip-image-variation.js";
 import { UnCLIPPipeline } from "./unclip/unclip.js";
@@ -46,6 +47,41 @@ describe("Opening a model of any kind", () => {
     const pipeline = await open(name);
     expect(pipeline).toBeInstanceOf(Class);
     pipeline.dispose();
+  });
+
+  it("knows the kind and its options without the weights, of a folder and of a single file", async () => {
+    for (const [name, Class] of [
+      ["sd", StableDiffusionPipeline],
+      ["variation", UnCLIPImageVariationPipeline],
+    ] as const) {
+      const bare = join(folder, `index of ${name}`);
+      await mkdir(bare);
+      await cp(join(folder, name, "model_index.json"), join(bare, "model_index.json"));
+      expect(await pipelineClassOf(bare)).toBe(Class);
+    }
+    const [ddpm, ddim] = [join(folder, "ddpm"), join(folder, "ddim")];
+    for (const [path, name] of [
+      [ddpm, "DDPMPipeline"],
+      [ddim, "DDIMPipeline"],
+    ] as const) {
+      await mkdir(path);
+      const index = {
+        _class_name: name,
+        unet: ["diffusers", "UNet2DModel"],
+        scheduler: ["diffusers", "DDPMScheduler"],
+      };
+      await writeFile(join(path, "model_index.json"), JSON.stringify(index));
+    }
+    expect(await pipelineClassOf(ddpm)).toBe(DDPMPipeline);
+    expect(await pipelineClassOf(ddim)).toBe(DDIMPipeline);
+    expect(await pipelineClassOf(join(folder, "sd.safetensors"))).toBe(StableDiffusionPipeline);
+    expect(await pipelineClassOf(join(folder, "xl.safetensors"))).toBe(StableDiffusionXLPipeline);
+    for (const name of ["sd", "xl", "pixels", "unclip", "variation"]) {
+      const pipeline = await open(name);
+      const Class = PIPELINE_CLASSES.find((Class) => pipeline.constructor === Class);
+      expect(Class!.options).toBe(pipeline.options);
+      pipeline.dispose();
+    }
   });
 
   it("recognises a single file, and takes the vocabulary from a folder, with each text encoder's padding", async () => {

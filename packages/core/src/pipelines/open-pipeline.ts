@@ -1,4 +1,4 @@
-import { modelFolder } from "../hub/model-source.js";
+import { type HubModelOptions, modelFolder } from "../hub/model-source.js";
 import { type CheckpointFamily, checkpointFamily } from "../layouts/families.js";
 import type { SingleFileOptions } from "../layouts/single-file.js";
 import { CLIP_VOCABULARY, tokenizersFor } from "../layouts/vocabulary.js";
@@ -17,6 +17,20 @@ import { PixelDiffusionPipeline } from "./pixels/pixel-diffusion.js";
 import { UnCLIPImageVariationPipeline } from "./unclip/unclip-image-variation.js";
 import type { UnCLIPImageVariationOptions } from "./unclip/unclip-options.js";
 import { UnCLIPPipeline } from "./unclip/unclip.js";
+
+/** The classes that {@link openPipeline} opens. Each knows its `options` before a pipeline is opened. */
+export const PIPELINE_CLASSES = [
+  StableDiffusionPipeline,
+  StableDiffusionXLPipeline,
+  PixelDiffusionPipeline,
+  DDPMPipeline,
+  DDIMPipeline,
+  UnCLIPPipeline,
+  UnCLIPImageVariationPipeline,
+] as const;
+
+/** One of them. */
+export type PipelineClass = (typeof PIPELINE_CLASSES)[number];
 
 /** How to open a model of any kind. The options for single files are ignored for folders. */
 export interface OpenPipelineOptions extends FromPretrainedOptions, SingleFileOptions {
@@ -51,7 +65,22 @@ export type AnyPipeline = TextPipeline | UnCLIPImageVariationPipeline | DDPMPipe
  * @throws PipelineFolderError if the folder does not hold a pipeline; the errors of the pipelines' fromPretrained
  */
 export async function openPipeline(from: BytesFrom, options: OpenPipelineOptions = {}): Promise<AnyPipeline> {
-  return isSingleFile(from) ? openFile(from, options) : openFolder(from as string | URL, options);
+  if (isSingleFile(from)) return openFile(from, options);
+  const folder = from as string | URL;
+  const { revision, token, signal, onProgress, variant, dtype, classes } = options;
+  const source = { revision, token, signal, onProgress };
+  const Kind = await classOfFolder(folder, source);
+  return Kind.fromPretrained(folder, { ...source, variant, dtype, classes });
+}
+
+/**
+ * The class of the pipeline that {@link openPipeline} would open. Reads the folder's index or the file's header, and no
+ * weights; of a model of the hub only the index is downloaded.
+ *
+ * @throws PipelineFolderError if the folder is not a pipeline's; WeightsFormatError for other files
+ */
+export async function pipelineClassOf(from: BytesFrom, source: HubModelOptions = {}): Promise<PipelineClass> {
+  return isSingleFile(from) ? classOfFamily(await familyOf(from)) : classOfFolder(from as string | URL, source);
 }
 
 async function openFile(
@@ -63,10 +92,7 @@ async function openFile(
   const source = vocabulary ?? (config === undefined ? CLIP_VOCABULARY : undefined);
   const tokenizers = await tokenizersFor(family, { tokenizer: source, config });
   const [tokenizer, tokenizer2] = [tokenizers.get("tokenizer"), tokenizers.get("tokenizer_2")];
-  const isXL = family === "sdxl" || family === "sdxl-refiner";
-  return isXL
-    ? StableDiffusionXLPipeline.fromSingleFile(from, { ...options, tokenizer, tokenizer2 })
-    : StableDiffusionPipeline.fromSingleFile(from, { ...options, tokenizer });
+  return classOfFamily(family).fromSingleFile(from, { ...options, tokenizer, tokenizer2 });
 }
 
 async function familyOf(from: BytesFrom): Promise<CheckpointFamily> {
@@ -78,19 +104,14 @@ async function familyOf(from: BytesFrom): Promise<CheckpointFamily> {
   }
 }
 
-async function openFolder(from: string | URL, options: OpenPipelineOptions): Promise<AnyPipeline> {
-  const { revision, token, signal, onProgress, variant, dtype, classes } = options;
-  const source = { revision, token, signal, onProgress };
+function classOfFamily(family: CheckpointFamily) {
+  return family === "sdxl" || family === "sdxl-refiner" ? StableDiffusionXLPipeline : StableDiffusionPipeline;
+}
+
+async function classOfFolder(from: string | URL, source: HubModelOptions): Promise<PipelineClass> {
   const { pipeline, parts } = await readClasses(await modelFolder(from, { ...source, files: [MODEL_INDEX] }));
-  if (parts.has("super_res_first")) {
-    const UnCLIP = parts.has("prior") ? UnCLIPPipeline : UnCLIPImageVariationPipeline;
-    return UnCLIP.fromPretrained(from, { ...source, variant, dtype, classes });
-  }
-  if (parts.get("unet") === "UNet2DModel") {
-    const Unconditional = pipeline === "DDIMPipeline" ? DDIMPipeline : DDPMPipeline;
-    return Unconditional.fromPretrained(from, { ...source, variant, dtype, classes });
-  }
-  if (!parts.has("vae")) return PixelDiffusionPipeline.fromPretrained(from, { ...source, variant, dtype, classes });
-  const Pipeline = parts.has("text_encoder_2") ? StableDiffusionXLPipeline : StableDiffusionPipeline;
-  return Pipeline.fromPretrained(from, { ...source, variant, dtype, classes });
+  if (parts.has("super_res_first")) return parts.has("prior") ? UnCLIPPipeline : UnCLIPImageVariationPipeline;
+  if (parts.get("unet") === "UNet2DModel") return pipeline === "DDIMPipeline" ? DDIMPipeline : DDPMPipeline;
+  if (!parts.has("vae")) return PixelDiffusionPipeline;
+  return parts.has("text_encoder_2") ? StableDiffusionXLPipeline : StableDiffusionPipeline;
 }

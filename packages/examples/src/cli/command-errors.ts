@@ -25,9 +25,10 @@ import {
 import { SchedulerConfigError } from "@tfjs-diffusion/schedulers";
 import { Stopped } from "./terminal/stopped.js";
 import { OutputError } from "./files/output-file.js";
+import { writtenOption } from "./options/fit-to-pipeline.js";
 import { UsageError } from "./options/usage-error.js";
 
-/** Errors whose message is all that there is to say. */
+/** Errors whose message says everything that a user needs. */
 const EXPLAINED = [
   BackendUnavailableError,
   CheckpointMismatchError,
@@ -52,24 +53,31 @@ const EXPLAINED = [
   WeightsReadError,
 ];
 
-/** What a command ends with. */
+/** How a command ends. */
 export interface CommandEnd {
-  /** 0 done, 1 not possible here, 2 not understood, 130 interrupted. */
+  /** 1 failed, 2 wrong arguments, 130 interrupted. */
   code: 1 | 2 | 130;
-  /** What to say of it. */
+  /** Printed, if there is one. */
   message?: string;
 }
 
-/** How a command ends that failed with this error; undefined: by a fault of ours, which is to be seen whole. */
+/** How a command with this error ends; undefined for a bug of this program, whose stack trace should be seen. */
 export function commandEnd(error: unknown): CommandEnd | undefined {
   if (error instanceof Stopped) return { code: 130 };
   if (error instanceof UsageError)
-    return { code: 2, message: `${error.message}\nWith --help, all options are listed.` };
+    return { code: 2, message: `${error.message}\nRun it with --help to see all options.` };
   if (!EXPLAINED.some((kind) => error instanceof kind)) return undefined;
+  if (error instanceof PipelineOptionError) return { code: 1, message: inFlags(oneLine(error.message)) };
   return { code: 1, message: oneLine((error as Error).message) };
 }
 
-/** Of a message that lists what is wrong, the head and the first of it. */
+/** The message of a pipeline with its options named as on the command line: `--steps` for numInferenceSteps. */
+function inFlags(message: string): string {
+  // A name that is one plain word, such as mask, is an option only where the message begins with it.
+  return message.replace(/^\w+(?=[:,])|\b[a-z]+[A-Z]\w*\b/g, (name) => writtenOption(name) ?? name);
+}
+
+/** The first line of a message and the first of its details. */
 function oneLine(message: string): string {
   const [head = "", ...details] = message.split("\n").map((line) => line.trim());
   if (details.length === 0) return head;

@@ -6,9 +6,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest 
 import * as tf from "@tensorflow/tfjs";
 import { decodePng, encodePng, StableDiffusionPipeline, UnCLIPPipeline } from "@tfjs-diffusion/core";
 import { pngTexts } from "@tfjs-diffusion/core/image";
-import { DDPMPipeline } from "@tfjs-diffusion/core/pipelines";
-import type { UNet2DModel } from "@tfjs-diffusion/core/models";
-import { DDPMScheduler } from "@tfjs-diffusion/schedulers";
+import { DDIMPipeline, openPipeline } from "@tfjs-diffusion/core/pipelines";
+import { UNet2DModel } from "@tfjs-diffusion/core/models";
+import { DDIMScheduler, keyedNoise } from "@tfjs-diffusion/schedulers";
 import { loadFixture } from "../../../core/src/testing/fixture.js";
 import { inspectCheckpoint } from "@tfjs-diffusion/core/layouts";
 import {
@@ -122,7 +122,7 @@ describe("diffusion generate", () => {
     expect(drawn!.settings).toMatchObject({ timesteps: [900, 400] });
     expect(drawn!.settings).not.toHaveProperty("steps");
     const pipeline = await StableDiffusionPipeline.fromPretrained(sd);
-    const scheduler = samplerNamed("euler-discrete", pipeline.scheduler, { steps: 2 });
+    const scheduler = samplerNamed("euler-discrete", pipeline.scheduler, { numInferenceSteps: 2 });
     const { images, latents } = await pipeline.generate({ prompt: "a hat", scheduler, timesteps: [900, 400] });
     expect(drawn!.bytes).toEqual([...images.mul(255).round().dataSync()]);
     tf.dispose([images, latents]);
@@ -169,18 +169,20 @@ describe("diffusion generate", () => {
     expect((await pictures())[0]!.settings).toMatchObject({ model: xl, sampler: "EulerDiscreteScheduler" });
   });
 
-  it("knows this library's own models, and what they have no use for", async () => {
+  it("opens this library's own models, and refuses options that they do not take", async () => {
     const faces = packagePath("weights", "faces");
     await expectDone(draw("generate", faces, "a bald man", "--guidance", "3"));
     expect((await pictures())[0]).toMatchObject({ shape: [16, 16, 3], settings: { model: faces, guidance: 3 } });
-    expect(await draw("generate", faces, "a bald man", "--width", "32", "--clip-skip", "1")).toBe(2);
-    expect(complained.join()).toMatch(/has no use for --width, --clip-skip/);
+    expect(await draw("generate", faces, "a bald man", "--clip-skip", "1", "--init", "x.png")).toBe(2);
+    expect(complained.join()).toMatch(
+      /a PixelDiffusionPipeline does not take --clip-skip, --init\. It takes --steps, /,
+    );
   });
 
-  it("draws with unCLIP, and says what it has no use for", async () => {
+  it("draws with unCLIP, whose prior and sampler have options, too", async () => {
     const unclip = join(folder, "unclip");
     await writeTinyUnCLIP(unclip, "text");
-    await expectDone(draw("generate", unclip, "a hat", "--guidance", "3", "--seed", "5"));
+    await expectDone(draw("generate", unclip, "a hat", "--guidance", "3", "--seed", "5", "--prior-steps", "2"));
     const [picture] = await pictures();
     expect(picture!.settings).toMatchObject({ model: unclip, sampler: "UnCLIPScheduler", guidance: 3 });
     const pipeline = await UnCLIPPipeline.fromPretrained(unclip);
@@ -194,22 +196,107 @@ describe("diffusion generate", () => {
     expect(picture!.bytes).toEqual([...images.mul(255).round().dataSync()]);
     tf.dispose([images, latents]);
     pipeline.dispose();
-    expect(await draw("generate", unclip, "a hat", "--negative", "blue", "--sampler", "ddim")).toBe(2);
-    expect(complained.pop()).toMatch(/has no use for --negative, --sampler/);
-    const variation = join(folder, "variation");
-    await writeTinyUnCLIP(variation, "variation");
-    expect(await draw("generate", variation, "a hat")).toBe(2);
-    expect(complained.pop()).toMatch(/varies pictures without a prompt; open it by UnCLIPImageVariationPipeline/);
+    const few = ["--prior-steps", "2", "--super-res-steps", "2"];
+    await expectDone(draw("generate", unclip, "a red hat", "--negative", "blue", "--sampler", "ddim", ...few));
+    expect((await pictures())[1]!.settings).toMatchObject({
+      sampler: "DDIMScheduler",
+      negative: "blue",
+      priorSteps: 2,
+    });
+    expect(await draw("generate", unclip, "a hat", "--rescale", "0.5", "--lora", fixture("lora/peft"))).toBe(2);
+    expect(complained.pop()).toMatch(/a UnCLIPPipeline does not take --rescale\./);
   });
 
-  it("says of folders that draw without a prompt what they draw from", async () => {
-    const unconditional = join(folder, "ddpm");
-    const unet = await loadFixture<UNet2DModel>("unet2d_ddpm_cifar");
-    const pipeline = new DDPMPipeline({ unet, scheduler: new DDPMScheduler() });
-    await pipeline.savePretrained(unconditional);
-    pipeline.dispose();
-    expect(await draw("generate", unconditional, "a hat")).toBe(2);
-    expect(complained.pop()).toMatch(/draws from noise alone, without a prompt; open it by DDPMPipeline, in a program/);
+  it("varies a picture", async () => {
+    const variation = join(folder, "variation");
+    await writeTinyUnCLIP(variation, "variation");
+    const picture = await writePicture("varied.png", 20, 30, (y) => y / 20);
+    await expectDone(draw("generate", variation, "--init", picture));
+    expect((await pictures())[0]).toMatchObject({ name: "variation.png", settings: { image: picture, steps: 2 } });
+    expect(await draw("generate", variation)).toBe(2);
+    expect(complained.pop()).toMatch(/this model draws from a picture: add --init FILE\.png/);
+    expect(await draw("generate", variation, "a hat", "--init", picture)).toBe(2);
+    expect(complained.pop()).toMatch(/a UnCLIPImageVariationPipeline reads no prompt; leave "a hat" out/);
+  });
+
+  describe("with a folder that has no text encoder", () => {
+    let unconditional: string;
+    let classes: string;
+    beforeAll(async () => {
+      [unconditional, classes] = [join(folder, "ddpm"), join(folder, "classes")];
+      const unet = await loadFixture<UNet2DModel>("unet2d_ddpm_cifar");
+      const ofClasses = new UNet2DModel({ ...unet.config, num_class_embeds: 5 });
+      ofClasses.initialize(keyedNoise(0));
+      const pipelines = { [unconditional]: unet, [classes]: ofClasses };
+      for (const [path, unet] of Object.entries(pipelines)) {
+        const pipeline = new DDIMPipeline({ unet, scheduler: new DDIMScheduler() });
+        await pipeline.savePretrained(path);
+        pipeline.dispose();
+      }
+    });
+
+    it("draws from noise alone what the library draws", async () => {
+      await expectDone(draw("generate", unconditional, "--seed", "3", "--count", "2"));
+      const drawn = await pictures();
+      expect(drawn.map(({ name, settings }) => [name, settings.seed])).toEqual([
+        ["ddpm-1.png", 3],
+        ["ddpm-2.png", 4],
+      ]);
+      expect(drawn[0]!.settings).not.toHaveProperty("prompt");
+      const pipeline = (await openPipeline(unconditional)) as DDIMPipeline;
+      const { images, latents } = await pipeline.generate({ seed: 4, numInferenceSteps: 2 });
+      expect(drawn[1]!.bytes).toEqual([...images.mul(255).round().dataSync()]);
+      tf.dispose([images, latents]);
+      pipeline.dispose();
+    });
+
+    it("takes the number of steps of its kind unless one is given", async () => {
+      await expectDone(runCommand(["generate", unconditional, "--backend", "wasm", "--out", out]));
+      expect((await pictures())[0]!.settings).toMatchObject({ steps: 50, sampler: "DDIMScheduler" });
+    });
+
+    it("draws each class that is asked for, and the same class again", async () => {
+      await expectDone(draw("generate", classes, "--class", "4,1", "--seed", "6"));
+      const [four, one] = await pictures();
+      expect(four!.settings).toMatchObject({ class: [4], seed: 6 });
+      expect(one!.bytes).not.toEqual(four!.bytes);
+      await rm(out, { recursive: true });
+      await expectDone(draw("generate", classes, "--class", "1", "--seed", "6"));
+      expect((await pictures())[0]!.bytes).toEqual(one!.bytes);
+    });
+
+    it.each<[string, number, RegExp]>([
+      ["ddpm|a hat", 2, /a DDIMPipeline reads no prompt; leave "a hat" out/],
+      ["ddpm|--negative|blue", 2, /a DDIMPipeline does not take --negative\. It takes --steps, /],
+      ["ddpm|--clip-skip|1|--init|x.png", 2, /does not take --clip-skip, --init\./],
+      ["ddpm|--lora|sepia", 2, /a DDIMPipeline does not take --lora/],
+      ["ddpm|--class|1", 1, /^--class: 1; this network was trained without classes; leave it out/],
+      ["classes", 2, /this model draws from a class: add --class N/],
+      ["classes|--class|5", 1, /^--class: \[5\]; expected whole numbers from 0 to 4/],
+      ["classes|--class|1|--guidance|3", 1, /^--guidance: 3; .* Give it as --null-class, or a scale of 1/],
+    ])("refuses what does not fit it: %s", async (words, code, message) => {
+      const [name, ...options] = words.split("|") as [string, ...string[]];
+      const before = tf.memory().numTensors;
+      expect(await draw("generate", join(folder, name), ...options)).toBe(code);
+      expect(complained).toEqual([expect.stringMatching(message)]);
+      expect(tf.memory().numTensors).toBe(before);
+    });
+  });
+
+  it("needs a prompt for a model that reads one, and says so before the weights are read", async () => {
+    const bare = join(folder, "no weights");
+    await mkdir(bare);
+    await cp(join(sd, "model_index.json"), join(bare, "model_index.json"));
+    expect(await draw("generate", bare)).toBe(2);
+    expect(complained.pop()).toMatch(/a StableDiffusionPipeline draws from a prompt; write one after the model/);
+    expect(await draw("generate", bare, "a hat", "--prior-steps", "3")).toBe(2);
+    expect(complained.pop()).toMatch(/a StableDiffusionPipeline does not take --prior-steps\./);
+  });
+
+  it("draws pixels of any size, also odd ones", async () => {
+    const faces = packagePath("weights", "faces");
+    await expectDone(draw("generate", faces, "a bald man", "--width", "7", "--height", "1"));
+    expect((await pictures())[0]!.shape).toEqual([1, 7, 3]);
   });
 
   it("draws with the portraits over a picture, and keeps what is outside the mask", async () => {
@@ -235,7 +322,8 @@ describe("diffusion generate", () => {
 
   it("draws with every sampler that it names", async () => {
     const help = await runCommand(["generate", "--help"]).then(() => said.join());
-    const names = /--sampler NAME +(.*)/.exec(help)![1]!.split(", ");
+    const [, list] = /--sampler NAME [^:]*: (.*?)\n {2}--/s.exec(help)!;
+    const names = list!.split(/,\s+/);
     expect(names).toContain("lcm");
     for (const sampler of names) {
       const code = await runCommand([
@@ -319,7 +407,7 @@ describe("diffusion generate", () => {
     await expectDone(draw("generate", sd, "a hat", ...options, "0.5"));
     expect((await pictures())[0]!.bytes).not.toEqual(all!.bytes);
     expect(await draw("generate", sd, "a hat", "--init", begin)).toBe(1);
-    expect(complained[0]).toMatch(/^height: 21; expected a multiple of 4 pixels; cut or resize the picture/);
+    expect(complained[0]).toMatch(/^--height: 21; expected a multiple of 4 pixels; cut or resize the picture/);
   });
 });
 
@@ -464,7 +552,7 @@ describe("A command", () => {
 
   it.each([
     "generate",
-    "generate model",
+    "edit model",
     "generate model prompt --stepz 3",
     "inspct model",
     "generate model prompt --steps 0",
@@ -474,7 +562,7 @@ describe("A command", () => {
     "generate model prompt --rescale 2",
     "generate model prompt --dtype int8",
     "generate model prompt --controlnet x",
-    "edit model picture.png",
+    "edit",
     "edit model picture.png prompt --outpaint 1,2",
     "edit model picture.png prompt --outpaint 8 --mask m.png",
     "edit model picture.png prompt --mask-blur 3",
@@ -493,7 +581,7 @@ describe("A command", () => {
     await runCommand(["inspct", sd]);
     await runCommand(["generate", sd, "a hat", "--stpes", "3"]);
     expect(complained).toEqual([
-      expect.stringMatching(/^inspct: there is no such command \(nearest: inspect\)\. A sentence .*--help/s),
+      expect.stringMatching(/^inspct: no such command \(nearest: inspect\)\. Put a sentence .*--help/s),
       expect.stringMatching(/^--stpes: there is no such option \(nearest: --steps\)\.\n.*--help/),
     ]);
   });
@@ -511,14 +599,14 @@ describe("A command", () => {
   it("says before any work that a LoRA is not there, and which are ours", async () => {
     expect(await draw("generate", "/nowhere", "a hat", "--lora", "sepiaa:0.5")).toBe(2);
     expect(complained.join()).toContain(
-      "--lora sepiaa: there is no such file or folder, and of ours there are few-steps and sepia.",
+      "--lora sepiaa: no such file or folder. Give a path, or a LoRA of this repository: few-steps or sepia.",
     );
   });
 
   it("says which options are for single files alone", async () => {
     expect(await draw("generate", sd, "a hat", "--prediction", "v_prediction")).toBe(2);
     expect(await runCommand(["convert", sd, join(out, "x"), "--ema"])).toBe(2);
-    expect(complained.join()).toMatch(/--prediction is for single .safetensors files.*--ema is for single/s);
+    expect(complained.join()).toMatch(/--prediction is for single .safetensors files only.*--ema is for single/s);
   });
 
   it("leaves no tensor, whether it ends well or not", async () => {

@@ -11,7 +11,7 @@ import { profile } from "./commands/profile.js";
 import { SHIPPED } from "./options/shipped.js";
 import { UsageError } from "./options/usage-error.js";
 
-/** What the first word of a command line may ask for; anything else is a sentence to draw a face from. */
+/** The commands by their names, the first word of a command line. Any other word is a sentence to draw a face from. */
 const COMMANDS: Readonly<Record<string, (args: string[]) => Promise<void>>> = {
   generate,
   edit,
@@ -21,7 +21,7 @@ const COMMANDS: Readonly<Record<string, (args: string[]) => Promise<void>>> = {
   profile,
 };
 
-/** Follows a command line and returns its exit code: 0 done, 1 not possible here, 2 not understood, 130 interrupted. */
+/** Runs a command line and returns its exit code: 0 done, 1 failed, 2 wrong arguments, 130 interrupted. */
 export async function runCommand(args: string[]): Promise<number> {
   try {
     await run(args);
@@ -45,17 +45,15 @@ async function run(args: string[]): Promise<void> {
   else await draw(drawing);
 }
 
-/** Short words are near too many others that a sentence may begin with, as lime is near live. */
-const UNMISTAKABLE = Object.keys(COMMANDS).filter((name) => name.length > 5);
+/** Short names are too similar to words that begin a sentence, as live is to lime. */
+const LONG_NAMES = Object.keys(COMMANDS).filter((name) => name.length > 5);
 
 /**
- * @throws UsageError for a word that is almost a command: drawn as a sentence, it would give a face and no hint of what
- * was wrong
+ * @throws UsageError for a word that is almost the name of a command. Drawn as a sentence, it would give a face and no
+ *   hint at the mistake
  */
 function refuseMisspelt(word: string): void {
-  const [command] = nearestNames(word, UNMISTAKABLE, { letters: 1 });
+  const [command] = nearestNames(word, LONG_NAMES, { letters: 1 });
   if (command === undefined) return;
-  throw new UsageError(
-    `${word}: there is no such command (nearest: ${command}). A sentence to draw is written in quotation marks.`,
-  );
+  throw new UsageError(`${word}: no such command (nearest: ${command}). Put a sentence to draw in quotation marks.`);
 }

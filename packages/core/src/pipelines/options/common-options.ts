@@ -25,20 +25,20 @@ export const COMMON_OPTIONS = {
    * In place of `numInferenceSteps`: the timesteps to visit, in descending order, such as those of `alignYourSteps`.
    */
   timesteps: numbers({
-    flag: { usage: "--timesteps N,N,…", help: "in place of --steps: the timesteps to visit, in descending order" },
+    flag: { usage: "--timesteps N,N,…", help: "instead of --steps: the timesteps to visit, in descending order" },
   }),
   /** In place of `numInferenceSteps`: the noise levels to visit, in descending order, and the last level, usually 0. */
   sigmas: numbers({
     flag: {
       usage: "--sigmas N,N,…",
-      help: "in place of --steps: the noise levels to visit, in descending order, to 0",
+      help: "instead of --steps: the noise levels in descending order, usually down to 0",
     },
   }),
   /** How strongly to follow the prompt or class; at 1 or less, guidance is off and a step costs half. */
   guidanceScale: finite("a finite number (1 or less: no guidance)", {
     flag: {
       usage: "--guidance N",
-      help: "how strongly to follow the prompt; at 1 or less guidance is off and a step costs half",
+      help: "how strongly to follow the prompt or class; 1 or less: no guidance, and half the work",
     },
   }),
   /** The same seed draws the same pictures on every backend, except for rounding. Default 0, which is not special. */
@@ -63,7 +63,7 @@ export const COMMON_OPTIONS = {
   /** Number of pictures for each prompt, default 1; the pictures of a prompt are adjacent in the result. */
   numImages: whole(1, {
     default: 1,
-    flag: { usage: "--count N", help: "pictures of each prompt", most: 1000 },
+    flag: { usage: "--count N", help: "pictures of each prompt or class", most: 1000 },
   }),
   /**
    * Check every layer's output, and throw a NonFiniteLayerError at the first NaN or infinity, naming the step and the

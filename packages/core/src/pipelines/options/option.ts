@@ -17,6 +17,8 @@ export interface Option<T> {
   readonly synonymOf?: string;
   /** The option's flag on the command line. */
   readonly flag?: Flag;
+  /** Why this pipeline refuses an option that other pipelines take. */
+  readonly refused?: string;
 }
 
 /** An option on the command line. */
@@ -126,7 +128,7 @@ export function synonym<T>(of: string, { expected, fits }: Option<T>): Option<T>
 
 /** An option of other pipelines that this one refuses; `reason` is part of the error message. */
 export function refused(reason: string): Option<never> {
-  return { expected: `nothing: ${reason}`, fits: (value): value is never => value === undefined };
+  return { expected: `nothing: ${reason}`, fits: (value): value is never => value === undefined, refused: reason };
 }
 
 /** The same options with other defaults. */
@@ -144,6 +146,11 @@ export function requireValue<T>(name: string, value: unknown, { expected, fits }
     throw new PipelineOptionError(`${name}: an empty list; give ${expected}.`);
   }
   throw new PipelineOptionError(`${name}: ${shown(value)}; expected ${expected}.`);
+}
+
+/** Whether a pipeline with this table takes the option. */
+export function takesOption(table: OptionTable, name: string): boolean {
+  return Object.hasOwn(table, name) && table[name]!.refused === undefined;
 }
 
 /** A value in an error message. */

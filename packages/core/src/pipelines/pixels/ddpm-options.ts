@@ -14,12 +14,16 @@ const CLASS_OPTIONS = {
    * The class of each picture; `numImages` pictures are drawn of each. Needed by networks that were trained with
    * classes.
    */
-  classLabels: numbers(),
+  classLabels: numbers({
+    flag: { usage: "--class N,N,…", help: "which class to draw, for networks with classes; several are drawn in turn" },
+  }),
   /**
    * The class that meant "no class" in training, for guidance (Ho & Salimans 2022). Folders do not say whether there is
    * one. If a network has one class more than its data, it is usually the last.
    */
-  nullClass: whole(0),
+  nullClass: whole(0, {
+    flag: { usage: "--null-class N", help: 'the class that meant "no class" in training; --guidance needs it' },
+  }),
   /** Share of fresh noise, 0 to 1, for samplers with this setting (DDIM). Default 0. */
   eta: between(0, 1, { default: 0 }),
 };
@@ -99,12 +103,16 @@ function checkLabels(
   known: ClassLabels | undefined,
 ): readonly number[] | undefined {
   if (!known) {
-    for (const [name, value] of Object.entries({ classLabels, nullClass }))
-      requireOption(value === undefined, name, value, "none: this network was trained without classes");
+    for (const [name, value] of Object.entries({ classLabels, nullClass })) {
+      if (value === undefined) continue;
+      throw new PipelineOptionError(
+        `${name}: ${String(value)}; this network was trained without classes; leave it out.`,
+      );
+    }
     return undefined;
   }
   const expected = known.kind === "ids" ? `whole numbers from 0 to ${known.count - 1}` : "numbers";
-  requireOption(classLabels !== undefined, "classLabels", classLabels, `${expected}, one for each picture`);
+  requireOption(classLabels !== undefined, "classLabels", "missing", `${expected}, one for each picture`);
   const fits = (label: number) =>
     known.kind !== "ids" || (Number.isInteger(label) && label >= 0 && label < known.count);
   requireOption(classLabels.every(fits), "classLabels", `[${classLabels.join(", ")}]`, expected);

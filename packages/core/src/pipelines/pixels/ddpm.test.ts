@@ -111,7 +111,7 @@ describe("DDPMPipeline", () => {
     const pipeline = ddpm();
     const wrong: [object, RegExp][] = [
       [{ prompt: "a cat" }, /^prompt: a cat; expected nothing: this pipeline reads no text/],
-      [{ classLabels: [1] }, /^classLabels: 1; expected none: this network was trained without classes/],
+      [{ classLabels: [1] }, /^classLabels: 1; this network was trained without classes/],
       [{ guidanceScale: 3 }, /^guidanceScale: 3; .* This network was trained without classes/],
       [{ latents: tf.zeros([1, 8, 8, 4]) }, /^latents: \[1, 8, 8, 4\]; expected \[1, 8, 8, 3\]/],
     ];
@@ -150,7 +150,7 @@ describe("DDPMPipeline with classes", () => {
     const pipeline = ofClasses();
     expect(pipeline.input).toBe("class");
     const wrong: [DDPMOptions, RegExp][] = [
-      [{}, /^classLabels: undefined; expected whole numbers from 0 to 4, one for each picture/],
+      [{}, /^classLabels: missing; expected whole numbers from 0 to 4, one for each picture/],
       [{ classLabels: [5] }, /^classLabels: \[5\]; expected whole numbers from 0 to 4/],
       [{ classLabels: [1], nullClass: 5 }, /^nullClass: 5; expected whole numbers from 0 to 4/],
       [{ classLabels: [1], guidanceScale: 2 }, /^guidanceScale: 2; .* as nullClass, or a scale of 1/],

@@ -33,6 +33,8 @@ export interface DDPMParts {
  * its class from `classLabels`. (diffusers opens such a folder, too, but can draw only if the network has no classes.)
  */
 export class DDPMPipeline implements Pipeline<DDPMOptions, DDPMStep> {
+  /** The options of these pipelines, known before one is opened. */
+  static readonly options: OptionTable = DDPM_OPTIONS;
   readonly options: OptionTable = DDPM_OPTIONS;
   /** The same as `options`, with the types of the values. */
   protected readonly table: typeof DDPM_OPTIONS = DDPM_OPTIONS;
@@ -126,6 +128,7 @@ export class DDPMPipeline implements Pipeline<DDPMOptions, DDPMStep> {
 
 /** {@link DDPMPipeline} for folders of diffusers' DDIMPipeline: 50 steps by default (Song et al. 2021). */
 export class DDIMPipeline extends DDPMPipeline {
+  static override readonly options: OptionTable = DDIM_OPTIONS;
   override readonly options: OptionTable = DDIM_OPTIONS;
   protected override readonly table = DDIM_OPTIONS;
   protected override readonly className = "DDIMPipeline";

@@ -50,6 +50,8 @@ const PARTS = {
  */
 export class PixelDiffusionPipeline implements Pipeline<PixelDiffusionOptions, PixelDiffusionStep> {
   readonly input = "text";
+  /** The options of these pipelines, known before one is opened. */
+  static readonly options: OptionTable = PIXEL_DIFFUSION_OPTIONS;
   readonly options: OptionTable = PIXEL_DIFFUSION_OPTIONS;
   /** A part that is assigned is used from the next call on; one that does not fit is refused. */
   readonly parts: PixelDiffusionParts;

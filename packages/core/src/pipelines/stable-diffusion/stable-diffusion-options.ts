@@ -36,7 +36,7 @@ const OWN_OPTIONS = {
    */
   promptWeighting: boolean({
     default: false,
-    flag: { usage: "--prompt-weights", help: "read weights such as (word:1.3)" },
+    flag: { usage: "--prompt-weights", help: "read weights in the prompt, such as (word:1.3)" },
   }),
   /** Text states in place of prompts, as returned by `encodePrompts`, [prompts, tokens, C]. */
   promptEmbeds: tensor<tf.Tensor3D>(),
@@ -49,7 +49,7 @@ const OWN_OPTIONS = {
   /** Number of last layers of the text encoder to skip, default 0; many community models were trained with 1. */
   clipSkip: whole(0, {
     default: 0,
-    flag: { usage: "--clip-skip N", help: "last layers of the text encoder to skip", most: 100 },
+    flag: { usage: "--clip-skip N", help: "how many layers to skip at the end of the text encoder", most: 100 },
   }),
   /** Pictures in [0, 1] to start from, [H, W, 3] or [B, H, W, 3] with B 1 or prompts x numImages. */
   image: tensor<tf.Tensor3D | tf.Tensor4D>(),
@@ -63,7 +63,7 @@ const OWN_OPTIONS = {
    * content remains under it).
    */
   strength: between(0, 1, {
-    flag: { usage: "--strength N", help: "0 to 1: how much is redrawn (default 0.8; 1 with a mask)" },
+    flag: { usage: "--strength N", help: "0 to 1: how much of the picture to redraw (default 0.8; with a mask 1)" },
   }),
   /**
    * 0 to 1: stop after this share of the way from noise to picture, and leave the rest to another pipeline. Default 1.

@@ -107,6 +107,8 @@ export class StableDiffusionXLPipeline extends LatentPipeline<
   CheckedXLOptions
 > {
   readonly loras: LoraSet;
+  /** The options of these pipelines, known before one is opened. */
+  static readonly options: OptionTable = STABLE_DIFFUSION_XL_OPTIONS;
   readonly options: OptionTable = STABLE_DIFFUSION_XL_OPTIONS;
 
   /** @throws PipelinePartsError if the parts do not fit */

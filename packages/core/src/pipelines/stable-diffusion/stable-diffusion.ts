@@ -94,6 +94,8 @@ export class StableDiffusionPipeline extends LatentPipeline<
   CheckedOptions
 > {
   readonly loras: LoraSet;
+  /** The options of these pipelines, known before one is opened. */
+  static readonly options: OptionTable = STABLE_DIFFUSION_OPTIONS;
   readonly options: OptionTable = STABLE_DIFFUSION_OPTIONS;
 
   /**

@@ -47,6 +47,8 @@ export class UnCLIPImageVariationPipeline extends UnCLIPDrawingPipeline<
   UnCLIPImageVariationOptions
 > {
   readonly input = "image";
+  /** The options of these pipelines, known before one is opened. */
+  static readonly options: OptionTable = UNCLIP_IMAGE_VARIATION_OPTIONS;
   readonly options: OptionTable = UNCLIP_IMAGE_VARIATION_OPTIONS;
 
   /** @throws PipelinePartsError if the parts do not fit each other */

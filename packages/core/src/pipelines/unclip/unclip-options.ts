@@ -46,7 +46,10 @@ const DRAWING_OPTIONS = {
   /**
    * Steps of super-resolution, which enlarges the decoder's picture, default 7; the last one uses a separate network.
    */
-  superResNumInferenceSteps: whole(1, { default: 7 }),
+  superResNumInferenceSteps: whole(1, {
+    default: 7,
+    flag: { usage: "--super-res-steps N", help: "unCLIP: steps of super-resolution", most: 1000 },
+  }),
   /** Standard normal noise for super-resolution to start from, [B, H, W, 3]; borrowed. */
   superResLatents: tensor<tf.Tensor4D>(),
   /** An older name for `numInferenceSteps`. */
@@ -66,12 +69,21 @@ const PRIOR_OPTIONS = {
   /** An older name for `promptEmbeds`. */
   textStates: synonym("promptEmbeds", textStates),
   /** Steps of the prior, which makes an image embedding from the text, default 25. */
-  priorNumInferenceSteps: whole(1, { default: 25 }),
+  priorNumInferenceSteps: whole(1, {
+    default: 25,
+    flag: { usage: "--prior-steps N", help: "unCLIP: steps from the prompt to an image embedding", most: 1000 },
+  }),
   /**
    * How strongly the prior follows the prompt, default 4. If both scales are 1 or less, guidance is off and a step
    * costs half.
    */
-  priorGuidanceScale: finite("a finite number (1 or less: no guidance)", { default: 4 }),
+  priorGuidanceScale: finite("a finite number (1 or less: no guidance)", {
+    default: 4,
+    flag: {
+      usage: "--prior-guidance N",
+      help: "unCLIP: --guidance of the prior; guidance is off if both are 1 or less",
+    },
+  }),
   /** Standard normal noise for the prior to start from, [B, D]; borrowed. */
   priorLatents: tensor<tf.Tensor2D>(),
 };

@@ -146,7 +146,9 @@ async function* decode(
   { imageEmbeddings, states, guidanceScale, small, latents }: DrawingRequest,
   run: UnCLIPRun,
 ): UnCLIPSteps<tf.Tensor4D> {
-  const readsVariance = takesVariance(run.stages.decoder!.scheduler);
+  const { scheduler, plan } = run.stages.decoder!;
+  // Of a config with a learned variance, a method such as DDIM ignores that key.
+  const readsVariance = plan.learnedVariance === true && takesVariance(scheduler);
   const [batch] = imageEmbeddings.shape;
   const rows = states.textEmbeds.shape[0];
   const isGuided = rows !== batch;

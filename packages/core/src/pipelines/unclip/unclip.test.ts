@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
-import { replayNoise } from "@tfjs-diffusion/schedulers";
+import { replayNoise, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
 import { CLIPVisionModelWithProjection } from "../../models/clip/clip-vision-model.js";
 import { PriorTransformer } from "../../models/clip/prior-transformer.js";
 import { UNet2DModel } from "../../models/unet/unet-2d.js";
@@ -128,6 +128,17 @@ describe("unCLIP", () => {
     const first = await draw();
     expect(relativeRms(await draw(0), first)).toBe(0);
     expect(relativeRms(await draw(1), first)).toBeGreaterThan(0.01);
+  });
+
+  it("draws with a sampler that has no use for the learned variance, on the decoder's own schedule", async () => {
+    const few = { prompt: "a cube", numInferenceSteps: 4, priorNumInferenceSteps: 2, superResNumInferenceSteps: 2 };
+    const draw = async (_class_name: string, variance_type: string) => {
+      const config = { ...text.scheduler.config, _class_name, variance_type };
+      return (await text.generate({ ...few, scheduler: schedulerFromConfig(config) })).images;
+    };
+    const drawn = await draw("DDIMScheduler", "learned_range");
+    expect(relativeRms(await draw("DDIMScheduler", "fixed_small"), drawn)).toBe(0);
+    expect(relativeRms(await draw("UnCLIPScheduler", "learned_range"), drawn)).toBeGreaterThan(0.01);
   });
 
   it("draws the same from the folder it saved, and saves with diffusers' names", async () => {

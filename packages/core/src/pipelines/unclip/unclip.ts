@@ -41,6 +41,8 @@ const PARTS = {
  */
 export class UnCLIPPipeline extends UnCLIPDrawingPipeline<UnCLIPParts, UnCLIPOptions> {
   readonly input = "text";
+  /** The options of these pipelines, known before one is opened. */
+  static readonly options: OptionTable = UNCLIP_OPTIONS;
   readonly options: OptionTable = UNCLIP_OPTIONS;
 
   /** @throws PipelinePartsError if the parts do not fit each other */

@@ -1,14 +1,16 @@
 import * as tf from "@tensorflow/tfjs";
-import { encodePng, imageGrid, useBackend } from "@tfjs-diffusion/core";
+import { encodePng, imageGrid, type Pipeline, useBackend } from "@tfjs-diffusion/core";
+import type { CLIPTokenizer } from "@tfjs-diffusion/core/text";
 import { type KeyedNoise, type Scheduler, keyedNoise } from "@tfjs-diffusion/schedulers";
 import { Presets, SingleBar } from "cli-progress";
 import type { DrawArguments } from "../options/arguments.js";
-import { type DrawingModel, isLatent, openModel } from "../files/open-model.js";
+import { openModel, pipelineKind } from "../files/open-model.js";
 import { outputFile, writeOutput } from "../files/output-file.js";
 import { type Canvas, readCanvas } from "../files/read-picture.js";
+import { pipelineOptions } from "../options/fit-to-pipeline.js";
 import { samplerNamed } from "../options/samplers.js";
 import { SHIPPED } from "../options/shipped.js";
-import { stepCount, stepOptions } from "../options/steps.js";
+import { stepCount } from "../options/steps.js";
 import { showInTerminal } from "../terminal/show.js";
 import { untilStopped } from "../terminal/stopped.js";
 import { describeUnknownWords, unknownWords } from "../options/unknown-words.js";
@@ -16,25 +18,26 @@ import { describeUnknownWords, unknownWords } from "../options/unknown-words.js"
 /** Batch size; larger batches are no faster and take more memory. */
 const BATCH = 32;
 
-/** In the file, a pixel of the model is a square of this many pixels; pictures and rows stand this far apart. */
+/** In the file, each pixel of the model is a square with sides of SCALE pixels; pictures are GAP such squares apart. */
 const SCALE = 8;
 const GAP = 1;
 
-/** Draws with a model that comes with the repository, writes the file, and shows it where the terminal can. */
+/** Draws with a model of this repository, writes the file, and shows the pictures if the terminal can. */
 export async function draw(args: DrawArguments): Promise<void> {
   const { words, examples } = SHIPPED[args.shipped];
   const prompts = args.prompts.length > 0 ? args.prompts : examples;
-  const asked = [...args.prompts, args.negative].join(" ");
+  const asked = [...args.prompts, args.options.negativePrompt].join(" ");
   process.stderr.write(describeUnknownWords(unknownWords(asked, words())));
-  const file = outputFile(args.out, args.prompts);
+  const file = outputFile(args.out, args.prompts[0] ?? "examples");
 
+  await pipelineKind({ ...args, prompts });
   const { name, detail } = await useBackend(args.backend);
   const pipeline = await openModel(args);
   const canvas: Canvas = {};
   try {
     Object.assign(canvas, await readCanvas(args));
     for (const prompt of prompts) tokenizerOf(pipeline).encode(prompt, { onTruncate: warnOfTruncation });
-    const scheduler = samplerNamed(args.sampler, pipeline.scheduler, args);
+    const scheduler = samplerNamed(args.sampler, pipeline.scheduler, args.options);
     const started = performance.now();
     const all = prompts.flatMap((prompt) => Array<string>(args.count).fill(prompt));
     const drawing = { pipeline, scheduler, prompts: all, canvas, args };
@@ -56,16 +59,18 @@ export async function draw(args: DrawArguments): Promise<void> {
   }
 }
 
-function tokenizerOf({ parts }: DrawingModel) {
-  return "tokenizer2" in parts ? parts.tokenizer2 : parts.tokenizer;
+/** The tokenizer that reads the whole prompt. */
+function tokenizerOf({ parts }: Pipeline<object>): CLIPTokenizer {
+  const { tokenizer, tokenizer2 = tokenizer } = parts as { tokenizer: CLIPTokenizer; tokenizer2?: CLIPTokenizer };
+  return tokenizer2;
 }
 
 function warnOfTruncation(cut: string): void {
-  console.error(`The sentence is longer than the model can read; it will not see "${cut}".`);
+  console.error(`The sentence is longer than the model can read; it does not read "${cut}".`);
 }
 
 interface Drawing {
-  pipeline: DrawingModel;
+  pipeline: Pipeline<object>;
   scheduler: Scheduler;
   prompts: string[];
   canvas: Canvas;
@@ -84,26 +89,16 @@ async function drawInBatches(
     Presets.shades_classic,
   );
   const done: tf.Tensor4D[] = [];
-  bar.start(batches.length * stepCount(args), 0);
+  bar.start(batches.length * stepCount(args.options), 0);
   try {
+    const options = pipelineOptions(args, args.options, { scheduler, ...canvas });
     for (const [b, prompt] of batches.entries()) {
-      const options = {
-        prompt,
-        negativePrompt: args.negative,
-        guidanceScale: args.guidance,
-        ...stepOptions(args),
-        scheduler,
-        noise: noiseOfBatch(args.seed, b),
-        signal,
-        onStep: ({ index, total }: { index: number; total: number }) => {
-          bar.setTotal(batches.length * total);
-          bar.update(b * total + index + 1);
-        },
+      const onStep = ({ index, total }: { index: number; total: number }) => {
+        bar.setTotal(batches.length * total);
+        bar.update(b * total + index + 1);
       };
-      const { strength, paste: pasteBack, maskBlur } = args;
-      const { images, latents } = isLatent(pipeline)
-        ? await pipeline.generate({ ...options, ...canvas, strength, pasteBack, maskBlur })
-        : await pipeline.generate(options);
+      const noise = noiseOfBatch(args.seed, b);
+      const { images, latents } = await pipeline.generate({ ...options, prompt, noise, signal, onStep });
       latents.dispose();
       done.push(images);
     }

@@ -1,9 +1,12 @@
+import { basename } from "node:path";
 import * as tf from "@tensorflow/tfjs";
-import { type Control, encodePng, UnCLIPPipeline, useBackend } from "@tfjs-diffusion/core";
+import { type Control, encodePng, type Pipeline, useBackend } from "@tfjs-diffusion/core";
 import type { Scheduler } from "@tfjs-diffusion/schedulers";
 import { Presets, SingleBar } from "cli-progress";
-import { type DrawingModel, isLatent, openAnyModel, openControl } from "../files/open-model.js";
+import { openControl, openModel, pipelineKind } from "../files/open-model.js";
 import { numbered, outputFile, writeOutput } from "../files/output-file.js";
+import { type Canvas, readCanvas } from "../files/read-picture.js";
+import { pipelineOptions, requireInput } from "../options/fit-to-pipeline.js";
 import {
   EDIT_HELP,
   GENERATE_HELP,
@@ -12,19 +15,19 @@ import {
   readGenerateArguments,
 } from "../options/picture-arguments.js";
 import { pictureTexts } from "../options/picture-settings.js";
-import { type Canvas, readCanvas } from "../files/read-picture.js";
 import { samplerNamed } from "../options/samplers.js";
-import { stepCount, stepOptions } from "../options/steps.js";
+import { stepCount, withSteps } from "../options/steps.js";
+import type { TableValues } from "../options/table-options.js";
 import { untilStopped } from "../terminal/stopped.js";
 
-/** `diffusion generate`: draws pictures from prompts. */
+/** `diffusion generate`: draws pictures. */
 export async function generate(args: string[]): Promise<void> {
   const wanted = readGenerateArguments(args);
   if (wanted === "help") console.log(GENERATE_HELP);
   else await drawPictures(wanted);
 }
 
-/** `diffusion edit`: draws a picture anew, whole, in places or beyond its borders. */
+/** `diffusion edit`: draws over a picture. */
 export async function edit(args: string[]): Promise<void> {
   const wanted = readEditArguments(args);
   if (wanted === "help") console.log(EDIT_HELP);
@@ -32,14 +35,17 @@ export async function edit(args: string[]): Promise<void> {
 }
 
 async function drawPictures(args: PictureArguments): Promise<void> {
-  const path = outputFile(args.out, args.prompts);
+  const { options: table } = await pipelineKind(args);
+  const options = withSteps(args.options, table.numInferenceSteps!.default as number);
+  const path = outputFile(args.out, args.prompts[0] ?? basename(args.model));
   const { name, detail } = await useBackend(args.backend);
   const canvas = await readCanvas(args);
   const control = await openControl(args);
-  const pipeline = await openAnyModel(args);
+  const pipeline = await openModel(args);
   try {
-    const scheduler = samplerNamed(args.sampler, pipeline.scheduler, args);
-    const drawing = { args, pipeline, scheduler, canvas, control, backend: name, path };
+    requireInput(args, pipeline.input);
+    const scheduler = samplerNamed(args.sampler, pipeline.scheduler, options);
+    const drawing = { args, options, pipeline, scheduler, canvas, control, backend: name, path };
     const began = performance.now();
     const files = await untilStopped((signal) => drawAll(drawing, signal));
     const seconds = (performance.now() - began) / 1000;
@@ -53,19 +59,30 @@ async function drawPictures(args: PictureArguments): Promise<void> {
 
 interface Drawing {
   args: PictureArguments;
-  pipeline: DrawingModel | UnCLIPPipeline;
+  /** Those of the arguments, with a number of steps. */
+  options: TableValues;
+  pipeline: Pipeline<object>;
   scheduler: Scheduler;
   canvas: Canvas;
   control: Control | undefined;
   backend: string;
-  /** The file of the picture, if it is one. */
+  /** The file, if there is one picture only. */
   path: string;
 }
 
-/** Draws and writes one picture after the other, so that what is there stays if the rest is stopped. */
+/** What a picture shows: a prompt, a class, or, for other pipelines, neither. */
+type Subject = { prompt?: string; classLabels?: readonly number[] };
+
+function subjectsOf({ prompts, options: { classLabels } }: PictureArguments): Subject[] {
+  if (prompts.length > 0) return prompts.map((prompt) => ({ prompt }));
+  return classLabels ? classLabels.map((label) => ({ classLabels: [label] })) : [{}];
+}
+
+/** Draws and writes one picture after the other, so that the finished ones are kept if the command is stopped. */
 async function drawAll(drawing: Drawing, signal: AbortSignal): Promise<string[]> {
-  const { prompts, count } = drawing.args;
-  const total = prompts.length * count;
+  const { count, seed } = drawing.args;
+  const subjects = subjectsOf(drawing.args);
+  const total = subjects.length * count;
   const bar = new SingleBar(
     {
       format: "Picture {picture} {bar} {value}/{total} steps | {step} s a step | {eta_formatted} left",
@@ -76,23 +93,20 @@ async function drawAll(drawing: Drawing, signal: AbortSignal): Promise<string[]>
     },
     Presets.shades_classic,
   );
-  bar.start(total * stepCount(drawing.args), 0, { picture: `1/${total}`, step: "-" });
+  bar.start(total * stepCount(drawing.options), 0, { picture: `1/${total}`, step: "-" });
   try {
     const files: string[] = [];
     for (let i = 0; i < total; i++) {
       const file = total === 1 ? drawing.path : numbered(drawing.path, i + 1, total);
       let before = performance.now();
-      await drawOne(
-        drawing,
-        { prompt: prompts[Math.floor(i / count)]!, seed: drawing.args.seed + (i % count), file },
-        signal,
-        (index, steps) => {
-          const now = performance.now();
-          bar.setTotal(total * steps);
-          bar.update(i * steps + index + 1, { picture: `${i + 1}/${total}`, step: ((now - before) / 1000).toFixed(2) });
-          before = now;
-        },
-      );
+      const onStep = ({ index, total: steps }: { index: number; total: number }) => {
+        const now = performance.now();
+        bar.setTotal(total * steps);
+        bar.update(i * steps + index + 1, { picture: `${i + 1}/${total}`, step: ((now - before) / 1000).toFixed(2) });
+        before = now;
+      };
+      const subject = subjects[Math.floor(i / count)]!;
+      await drawOne(drawing, { ...subject, seed: seed + (i % count), file }, { signal, onStep });
       files.push(file);
     }
     return files;
@@ -101,88 +115,23 @@ async function drawAll(drawing: Drawing, signal: AbortSignal): Promise<string[]>
   }
 }
 
-/** One picture of a drawing. */
-interface OnePicture {
-  prompt: string;
-  seed: number;
-  file: string;
-}
-
 async function drawOne(
-  drawing: Drawing,
-  one: OnePicture,
-  signal: AbortSignal,
-  onStep: (index: number, total: number) => void,
+  { args, options: given, pipeline, scheduler, canvas, control, backend }: Drawing,
+  { seed, file, ...subject }: Subject & { seed: number; file: string },
+  watching: { signal: AbortSignal; onStep: (step: { index: number; total: number }) => void },
 ): Promise<void> {
-  const { images, latents } = await imagesOf(drawing, one, {
-    signal,
-    onStep: ({ index, total }) => onStep(index, total),
-  });
+  const options = { ...given, ...subject };
+  const made = { scheduler: args.sampler && scheduler, control, ...canvas };
+  const { images, latents } = await pipeline.generate({ ...pipelineOptions(args, options, made), seed, ...watching });
   latents.dispose();
   const picture = tf.tidy(() => images.squeeze<tf.Tensor3D>([0]));
   images.dispose();
   try {
-    const { args, scheduler, backend } = drawing;
-    const { prompt, seed, file } = one;
-    const text = pictureTexts(args, {
-      prompt,
-      seed,
-      backend,
-      sampler: scheduler.config._class_name,
-      shape: picture.shape,
-    });
+    const { prompt, ...others } = options;
+    const sampler = scheduler.config._class_name;
+    const text = pictureTexts(args, { prompt, options: others, seed, backend, sampler, shape: picture.shape });
     await writeOutput(file, await encodePng(picture, { text }));
   } finally {
     picture.dispose();
   }
-}
-
-/** Told after each step, and asked whether to stop. */
-interface Watching {
-  signal: AbortSignal;
-  onStep: (step: { index: number; total: number }) => void;
-}
-
-/** One picture as its kind of model draws it. */
-function imagesOf(
-  { args, pipeline, scheduler, canvas, control }: Drawing,
-  { prompt, seed }: OnePicture,
-  watching: Watching,
-): Promise<{ images: tf.Tensor4D; latents: tf.Tensor4D }> {
-  const { guidance } = args;
-  if (pipeline instanceof UnCLIPPipeline) {
-    const isOff = guidance !== undefined && guidance <= 1;
-    return pipeline.generate({
-      prompt,
-      seed,
-      ...watching,
-      ...stepOptions(args),
-      priorNumInferenceSteps: args.steps,
-      guidanceScale: guidance,
-      priorGuidanceScale: isOff ? guidance : undefined,
-    });
-  }
-  const options = {
-    prompt,
-    seed,
-    scheduler,
-    ...watching,
-    ...stepOptions(args),
-    guidanceScale: guidance,
-    negativePrompt: args.negative,
-    guidanceRescale: args.rescale,
-  };
-  if (!isLatent(pipeline)) return pipeline.generate(options);
-  return pipeline.generate({
-    ...options,
-    ...canvas,
-    control,
-    // With a picture, the size is its own: it was scaled when it was read.
-    ...(!canvas.image && { width: args.width, height: args.height }),
-    clipSkip: args.clipSkip,
-    promptWeighting: args.weighting,
-    strength: args.strength,
-    pasteBack: args.paste,
-    maskBlur: args.maskBlur,
-  });
 }

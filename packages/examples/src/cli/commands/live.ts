@@ -83,19 +83,9 @@ interface FewSteps {
 
 /** @throws UsageError for a model in pixels; errors of openModel */
 async function openFewSteps(model: string, from: string): Promise<FewSteps> {
-  const pipeline = await openModel({
-    model,
-    loras: from === "none" ? [] : [lora(from)],
-    words: [],
-    open: {},
-    prompts: [],
-    steps: MOST_STEPS,
-    seed: 0,
-    count: 1,
-    weighting: false,
-    paste: false,
-  });
-  const scheduler = samplerNamed("lcm", pipeline.parts.scheduler, { steps: MOST_STEPS });
+  const loras = from === "none" ? [] : [lora(from)];
+  const pipeline = await openModel({ model, open: {}, loras, words: [] });
+  const scheduler = samplerNamed("lcm", pipeline.scheduler, { numInferenceSteps: MOST_STEPS });
   return {
     async draw({ prompt, seed, steps }) {
       const drawn = { prompt, seed, scheduler, numInferenceSteps: steps, guidanceScale: 1 };

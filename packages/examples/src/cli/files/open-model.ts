@@ -2,14 +2,13 @@ import {
   type Control,
   loadModel,
   openPipeline,
-  PixelDiffusionPipeline,
-  StableDiffusionPipeline,
-  StableDiffusionXLPipeline,
-  UnCLIPPipeline,
+  type Pipeline,
+  type StableDiffusionPipeline,
 } from "@tfjs-diffusion/core";
-import type { AnyPipeline } from "@tfjs-diffusion/core/pipelines";
 import { ControlNetModel } from "@tfjs-diffusion/core/models";
+import { type PipelineClass, pipelineClassOf } from "@tfjs-diffusion/core/pipelines";
 import { existsSync } from "node:fs";
+import { fitToPipeline } from "../options/fit-to-pipeline.js";
 import { fromCaller } from "../options/from-caller.js";
 import type { PictureArguments } from "../options/picture-arguments.js";
 import { modelFrom } from "../options/model-from.js";
@@ -18,66 +17,46 @@ import { SHIPPED_LORAS, shippedLora } from "../options/shipped.js";
 import { UsageError } from "../options/usage-error.js";
 import { withDownloadLine } from "../terminal/download-line.js";
 
-/** A pipeline that takes pictures, LoRAs and new words. */
-export type LatentModel = StableDiffusionPipeline | StableDiffusionXLPipeline;
+/** A pipeline whose networks LoRAs change, and whose text encoder learns words. */
+type AdaptablePipeline = Pick<StableDiffusionPipeline, "loras" | "loadTextualInversion">;
 
-/** A pipeline that the commands draw with. */
-export type DrawingModel = LatentModel | PixelDiffusionPipeline;
-
-/** Whether it works in an autoencoder's latents. */
-export function isLatent(pipeline: object): pipeline is LatentModel {
-  return pipeline instanceof StableDiffusionPipeline || pipeline instanceof StableDiffusionXLPipeline;
+function isAdaptable(pipeline: object): pipeline is AdaptablePipeline {
+  return "loras" in pipeline && "loadTextualInversion" in pipeline;
 }
 
 /**
- * As {@link modelFrom}, for a LoRA.
+ * The kind of pipeline that a command's model needs, before its weights are read.
  *
- * @throws UsageError if there is no such path and no shipped LoRA of this name
+ * @throws UsageError for options that this kind does not take; errors of pipelineClassOf
  */
-function loraFrom(text: string): string {
-  const path = fromCaller(text);
-  const found = existsSync(path) ? path : shippedLora(text);
-  if (found !== undefined) return found;
-  throw new UsageError(
-    `--lora ${text}: there is no such file or folder, and of ours there are ${SHIPPED_LORAS.join(" and ")}.`,
-  );
-}
-
-/**
- * Opens the model that a command asks for, with its LoRAs and words; frees it if that fails.
- *
- * @throws UsageError for options that this model does not take, and for unCLIP; errors of openPipeline
- */
-export async function openModel(args: PictureArguments): Promise<DrawingModel> {
-  const pipeline = await openAnyModel(args);
-  if (!(pipeline instanceof UnCLIPPipeline)) return pipeline;
-  pipeline.dispose();
-  throw new UsageError(`${args.model} is unCLIP, which only generate draws with.`);
-}
-
-/** {@link openModel}, and unCLIP too. */
-export async function openAnyModel(args: PictureArguments): Promise<DrawingModel | UnCLIPPipeline> {
-  const { config, tokenizer, predictionType: prediction } = args.open;
+export async function pipelineKind(args: PictureArguments): Promise<PipelineClass> {
+  const { config, tokenizer, predictionType: prediction, revision } = args.open;
   refuseForFolders(args.model, { config, tokenizer, prediction });
-  const loras = args.loras.map(({ from, scale }) => ({ from: loraFrom(from), scale }));
-  const from = modelFrom(args.model);
+  for (const { from } of args.loras) loraFrom(from);
+  const kind = await pipelineClassOf(modelFrom(args.model), { revision });
+  fitToPipeline(args, kind);
+  return kind;
+}
+
+/**
+ * Opens a command's model with its LoRAs and words; frees it if that fails.
+ *
+ * @throws UsageError for LoRAs or words that this model does not take; errors of openPipeline
+ */
+export async function openModel({
+  model,
+  open,
+  loras,
+  words,
+}: Pick<PictureArguments, "model" | "open" | "loras" | "words">): Promise<Pipeline<object>> {
+  const { config, tokenizer } = open;
   const sources = { config: config && modelFrom(config), tokenizer: tokenizer && modelFrom(tokenizer) };
+  const from = modelFrom(model);
   const pipeline = await withDownloadLine(from, (onProgress) =>
-    openPipeline(from, { ...args.open, ...sources, onProgress }),
+    openPipeline(from, { ...open, ...sources, onProgress }),
   );
   try {
-    requirePrompts(args.model, pipeline);
-    if (isLatent(pipeline)) {
-      await addOns(pipeline, { loras, words: args.words });
-      return pipeline;
-    }
-    if (pipeline instanceof UnCLIPPipeline) {
-      refuseForPixels(args, NOT_FOR_UNCLIP);
-      return pipeline;
-    }
-    if (!(pipeline instanceof PixelDiffusionPipeline))
-      throw new UsageError(`${args.model} is a ${pipeline.constructor.name}; the commands do not draw with it.`);
-    refuseForPixels(args);
+    if (loras.length + words.length > 0) await addTo(pipeline, { model, loras, words });
     return pipeline;
   } catch (error) {
     pipeline.dispose();
@@ -85,15 +64,38 @@ export async function openAnyModel(args: PictureArguments): Promise<DrawingModel
   }
 }
 
-/** @throws UsageError for a pipeline that draws from something else, with its class, which can do it in a program */
-function requirePrompts(model: string, { input, constructor }: AnyPipeline): void {
-  if (input === "text") return;
-  const does = {
-    image: "is unCLIP that varies pictures without a prompt",
-    class: "draws the number of a class, without a prompt",
-    nothing: "draws from noise alone, without a prompt",
-  }[input];
-  throw new UsageError(`${model} ${does}; open it by ${constructor.name}, in a program.`);
+async function addTo(
+  pipeline: object,
+  { model, loras, words }: Pick<PictureArguments, "model" | "loras" | "words">,
+): Promise<void> {
+  if (!isAdaptable(pipeline)) {
+    const option = loras.length > 0 ? "--lora" : "--textual-inversion";
+    throw new UsageError(`${model}: a ${pipeline.constructor.name} does not take ${option}.`);
+  }
+  for (const [i, { from, scale }] of loras.entries())
+    await pipeline.loras.load(loraFrom(from), { scale, name: String(i) });
+  for (const { from, token } of words) {
+    await pipeline.loadTextualInversion(fromCaller(from), token).catch((error: unknown) => {
+      if (!(error instanceof RangeError)) throw error;
+      throw new UsageError(
+        `--textual-inversion ${from}: ${error.message} Write the word after the file: ${from}:WORD.`,
+      );
+    });
+  }
+}
+
+/**
+ * The path of a LoRA: a path relative to where the command was called, or a LoRA of this repository.
+ *
+ * @throws UsageError if it is neither
+ */
+function loraFrom(text: string): string {
+  const path = fromCaller(text);
+  const found = existsSync(path) ? path : shippedLora(text);
+  if (found !== undefined) return found;
+  throw new UsageError(
+    `--lora ${text}: no such file or folder. Give a path, or a LoRA of this repository: ${SHIPPED_LORAS.join(" or ")}.`,
+  );
 }
 
 /** Whether a path is a file of weights, by its name. Pickles count, so that they are refused as pickles. */
@@ -102,55 +104,17 @@ export function isWeightsFile(path: string): boolean {
 }
 
 /**
- * Refuses options that a folder's config files answer.
+ * Refuses options whose values a folder has in its config files.
  *
- * @throws UsageError if one of `options` has a value and `model` is no single file
+ * @throws UsageError if one of `options` has a value and `model` is not a single file
  */
 export function refuseForFolders(model: string, options: Record<string, string | boolean | undefined>): void {
   const [option] = Object.keys(options).filter((option) => options[option]);
   if (option === undefined || isWeightsFile(model)) return;
-  throw new UsageError(`--${option} is for single .safetensors files; ${model} says that itself, in its config files.`);
+  throw new UsageError(`--${option} is for single .safetensors files only; ${model} has its own config files.`);
 }
 
-async function addOns(
-  pipeline: LatentModel,
-  { loras, words }: Pick<PictureArguments, "loras" | "words">,
-): Promise<void> {
-  for (const [i, { from, scale }] of loras.entries()) await pipeline.loras.load(from, { scale, name: String(i) });
-  for (const { from, token } of words) {
-    await pipeline.loadTextualInversion(fromCaller(from), token).catch((error: unknown) => {
-      if (!(error instanceof RangeError)) throw error;
-      throw new UsageError(`--textual-inversion ${from}: ${error.message} Write it behind the file: ${from}:WORD.`);
-    });
-  }
-}
-
-/** Options that unCLIP does not take: it has one sampler for each stage, and its negative prompt is always empty. */
-const NOT_FOR_UNCLIP = ["negative", "rescale", "sampler"] as const;
-
-/** What networks without an autoencoder do not have, and `more`. */
-function refuseForPixels(args: PictureArguments, more: readonly (keyof PictureArguments)[] = []): void {
-  const { width, height, clipSkip, image, mask, control, loras, words, weighting } = args;
-  const asked: Record<string, boolean> = {
-    width: width !== undefined,
-    height: height !== undefined,
-    "clip-skip": clipSkip !== undefined,
-    init: image !== undefined,
-    mask: mask !== undefined,
-    controlnet: control !== undefined,
-    lora: loras.length > 0,
-    "textual-inversion": words.length > 0,
-    "prompt-weights": weighting,
-    ...Object.fromEntries(more.map((option) => [option, args[option] !== undefined])),
-  };
-  const useless = Object.keys(asked).filter((option) => asked[option]);
-  if (useless.length === 0) return;
-  throw new UsageError(
-    `${args.model} draws pixels of one size, without an autoencoder, and has no use for --${useless.join(", --")}.`,
-  );
-}
-
-/** The ControlNet that a command asks for, with its picture; the caller owns both. */
+/** The ControlNet that a command names, with its picture; the caller owns both. */
 export async function openControl(args: PictureArguments): Promise<Control | undefined> {
   if (!args.control) return undefined;
   const { model: from, image, scale } = args.control;
@@ -160,7 +124,7 @@ export async function openControl(args: PictureArguments): Promise<Control | und
     throw new UsageError(`--controlnet ${from}: this is a ${model.constructor.name}, not a ControlNetModel.`);
   }
   try {
-    return { model, image: await readPicture(image, args), scale };
+    return { model, image: await readPicture(image, args.options), scale };
   } catch (error) {
     model.dispose();
     throw error;

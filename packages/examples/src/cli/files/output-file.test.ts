@@ -27,28 +27,28 @@ describe("The output file", () => {
   });
 
   it("is the one named, from where npm was called, in a folder that is made", () => {
-    expect(outputFile("a/b/face.png", ["x"])).toBe(join(folder, "a", "b", "face.png"));
+    expect(outputFile("a/b/face.png", "x")).toBe(join(folder, "a", "b", "face.png"));
     expect(statSync(join(folder, "a", "b")).isDirectory()).toBe(true);
   });
 
-  it("is named after the first sentence in a folder", () => {
-    expect(outputFile("pictures", ["A face, with a RED hat!"])).toBe(
+  it("is named after the text in a folder", () => {
+    expect(outputFile("pictures", "A face, with a RED hat!")).toBe(
       join(folder, "pictures", "a-face-with-a-red-hat.png"),
     );
-    expect(outputFile("pictures", [])).toBe(join(folder, "pictures", "examples.png"));
-    expect(outputFile("pictures", ["帽子"])).toBe(join(folder, "pictures", "picture.png"));
-    expect(outputFile("pictures", ["hat ".repeat(500)]).length).toBeLessThan(folder.length + 100);
+    expect(outputFile("pictures", "examples")).toBe(join(folder, "pictures", "examples.png"));
+    expect(outputFile("pictures", "帽子")).toBe(join(folder, "pictures", "picture.png"));
+    expect(outputFile("pictures", "hat ".repeat(500)).length).toBeLessThan(folder.length + 100);
   });
 
   it("goes into a folder whose name ends like a picture file", () => {
     mkdirSync(join(folder, "odd.png"));
-    expect(outputFile("odd.png", ["hat"])).toBe(join(folder, "odd.png", "hat.png"));
+    expect(outputFile("odd.png", "hat")).toBe(join(folder, "odd.png", "hat.png"));
   });
 
   it("is refused before any work if it cannot be written", () => {
     writeFileSync(join(folder, "file"), "");
-    expect(() => outputFile("file/face.png", ["x"])).toThrow(OutputError);
-    expect(() => outputFile("file/face.png", ["x"])).toThrow(/cannot be written.*--out/);
+    expect(() => outputFile("file/face.png", "x")).toThrow(OutputError);
+    expect(() => outputFile("file/face.png", "x")).toThrow(/cannot be written.*--out/);
   });
 
   it("gives an error of one line if writing fails later, as on a full disk", async () => {

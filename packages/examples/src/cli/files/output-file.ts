@@ -11,14 +11,14 @@ export class OutputError extends Error {
  * The output file, in a folder that exists and is writable. Checked before the work, not after it.
  *
  * @param out a file ending in .png, or a folder; undefined for `out/` in the current folder
- * @param prompts give the file its name if `out` does not
+ * @param text gives the file its name if `out` does not, such as a prompt
  * @throws OutputError
  */
-export function outputFile(out: string | undefined, prompts: readonly string[]): string {
-  // npm runs scripts in the package's folder; a path on the command line is meant from where npm was called.
+export function outputFile(out: string | undefined, text: string): string {
+  // npm runs scripts in the package's folder; a path on the command line is relative to where npm was called.
   const path = out === undefined ? resolve("out") : resolve(process.env.INIT_CWD ?? ".", out);
   const isFile = path.toLowerCase().endsWith(".png") && !isFolder(path);
-  const file = isFile ? path : join(path, `${fileName(prompts)}.png`);
+  const file = isFile ? path : join(path, `${fileName(text)}.png`);
   try {
     mkdirSync(dirname(file), { recursive: true });
     accessSync(dirname(file), constants.W_OK);
@@ -47,7 +47,7 @@ export async function writeOutput(file: string, bytes: Uint8Array): Promise<void
 
 function cannotWrite(file: string, cause: unknown): OutputError {
   const { message } = cause as Error;
-  return new OutputError(`${file} cannot be written: ${message}. Give another place with --out.`, { cause });
+  return new OutputError(`${file} cannot be written: ${message}. Choose another path with --out.`, { cause });
 }
 
 /** The file of one of several pictures: `a-cat-03.png` of 12. */
@@ -55,11 +55,9 @@ export function numbered(file: string, number: number, total: number): string {
   return file.replace(/\.png$/i, `-${String(number).padStart(String(total).length, "0")}$&`);
 }
 
-/**
- * The first sentence with hyphens for all that is not a letter or a number, cut to a length that file systems accept.
- */
-function fileName(prompts: readonly string[]): string {
-  const words = (prompts[0] ?? "examples").toLowerCase().match(/[a-z0-9]+/g) ?? ["picture"];
+/** A text with hyphens in place of all but letters and digits, cut to a length that file systems accept. */
+function fileName(text: string): string {
+  const words = text.toLowerCase().match(/[a-z0-9]+/g) ?? ["picture"];
   return words.join("-").slice(0, 80);
 }
 

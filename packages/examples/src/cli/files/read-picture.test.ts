@@ -23,7 +23,7 @@ async function maskOf(name: string, bytes: Uint8Array): Promise<{ shape: number[
   await writeFile(image, await encodePng(picture));
   await writeFile(mask, bytes);
   picture.dispose();
-  const canvas = await readCanvas({ image, mask, model: "other" } as PictureArguments);
+  const canvas = await readCanvas({ image, mask, model: "other", options: {} } as unknown as PictureArguments);
   const result = { shape: canvas.mask!.shape, values: [...canvas.mask!.dataSync()] };
   tf.dispose([canvas.image!, canvas.mask!]);
   return result;

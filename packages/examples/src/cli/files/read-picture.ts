@@ -6,10 +6,11 @@ import { type Borders } from "@tfjs-diffusion/core/pipelines";
 import { fromCaller } from "../options/from-caller.js";
 import { modelFrom } from "../options/model-from.js";
 import type { PictureArguments } from "../options/picture-arguments.js";
+import type { TableValues } from "../options/table-options.js";
 import { shippedFolder } from "../options/shipped.js";
 
 /** The requested size, if any. */
-export type Size = Pick<PictureArguments, "width" | "height">;
+export type Size = Pick<TableValues, "width" | "height">;
 
 /**
  * Reads a PNG, JPEG or WebP file, scaled to the requested width and height: [H, W, 3] in [0, 1]. The caller owns it.
@@ -41,7 +42,7 @@ const PORTRAIT = { side: 32, multiple: 4 };
 /**
  * The size that the initial picture is scaled to: the requested size, or the size that the portraits were trained on.
  */
-async function sizeFor({ model, image, width, height }: PictureArguments): Promise<Size> {
+async function sizeFor({ model, image, options: { width, height } }: PictureArguments): Promise<Size> {
   const isPortraits = resolve(modelFrom(model)) === shippedFolder("portraits");
   if (image === undefined || !isPortraits || width !== undefined || height !== undefined) return { width, height };
   const picture = await readPicture(image, {});

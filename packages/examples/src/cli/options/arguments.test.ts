@@ -11,15 +11,12 @@ describe("The command line", () => {
       shipped: "portraits",
       model: packagePath("weights", "portraits"),
       prompts: [],
-      negative: "",
-      guidance: SHIPPED.portraits.guidance,
-      steps: 20,
+      options: { guidanceScale: SHIPPED.portraits.guidance, numInferenceSteps: 20 },
       seed: 0,
       count: 4,
       paste: false,
       loras: [],
       words: [],
-      weighting: false,
       open: {},
     });
   });
@@ -33,17 +30,13 @@ describe("The command line", () => {
       model: packagePath("weights", "faces"),
       image: "a.png",
       mask: "m.png",
-      maskBlur: 2,
-      strength: 0.5,
       paste: true,
       loras: [
         { from: "sepia", scale: 0.5 },
         { from: "few-steps", scale: 1 },
       ],
       prompts: ["a face"],
-      negative: "hat",
-      guidance: -1.5,
-      steps: 10,
+      options: { negativePrompt: "hat", guidanceScale: -1.5, numInferenceSteps: 10, maskBlur: 2, strength: 0.5 },
       seed: 7,
       count: 2,
       sampler: "ddpm",
@@ -57,15 +50,15 @@ describe("The command line", () => {
 
   it("takes timesteps, a named list of them, or noise levels in place of a number of steps", () => {
     const stepsOf = (...args: string[]) => {
-      const { steps, timesteps, sigmas } = readDrawArguments(args) as DrawArguments;
-      return { steps, timesteps, sigmas };
+      const { numInferenceSteps, timesteps, sigmas } = (readDrawArguments(args) as DrawArguments).options;
+      return { numInferenceSteps, timesteps, sigmas };
     };
     expect(stepsOf("--timesteps", "900,500, 20")).toEqual({ timesteps: [900, 500, 20] });
     expect(stepsOf("--timesteps", "stable-diffusion-xl")).toEqual({ timesteps: alignYourSteps["stable-diffusion-xl"] });
     expect(stepsOf("--sigmas", "14.6,1,0")).toEqual({ sigmas: [14.6, 1, 0] });
   });
 
-  const promptsOf = (...args: string[]) => (readDrawArguments(args) as { prompts: string[] }).prompts;
+  const promptsOf = (...args: string[]) => (readDrawArguments(args) as DrawArguments).prompts;
 
   it("takes several quoted sentences as several prompts", () => {
     expect(promptsOf("a bald man", "a red hat")).toEqual(["a bald man", "a red hat"]);
@@ -89,10 +82,10 @@ describe("The command line", () => {
     [["--steps", "1001"], /--steps 1001/],
     [["--steps", "ten"], /--steps ten/],
     [["--steps", ""], /--steps : expected/],
-    [["--steps", "4", "--timesteps", "9,5"], /^--steps, --timesteps: 2 are given; give one of them\.$/],
-    [["--timesteps", "9,,5"], /^--timesteps 9,,5: expected numbers with commas between them\.$/],
+    [["--steps", "4", "--timesteps", "9,5"], /^--steps, --timesteps: 2 of them were given; give only one\.$/],
+    [["--timesteps", "9,,5"], /^--timesteps 9,,5: expected numbers separated by commas\.$/],
     [["--timesteps", "constructor"], /^--timesteps constructor: expected numbers/],
-    [["--sigmas", "many"], /^--sigmas many: expected numbers with commas/],
+    [["--sigmas", "many"], /^--sigmas many: expected numbers separated by commas/],
     [["--count", "0"], /--count 0/],
     [["--count", "1e9"], /--count 1e9/],
     [["--seed=-1"], /--seed -1: expected a whole number from 0/],
@@ -107,10 +100,10 @@ describe("The command line", () => {
     [["--seed", "-3"], /^--seed -3: expected a whole number from 0/],
     [["--out", "-x.png"], /^--out: its value is missing; one that begins with a hyphen is written --out=-…\.$/],
     [["--model", "sd"], /--model sd: expected one of portraits, faces/],
-    [["--strength", "0.5"], /--strength .* give --init/],
-    [["--mask", "m.png"], /--mask .* give --init/],
-    [["--outpaint", "8"], /--outpaint .* give --init/],
-    [["--init", "a.png", "--outpaint", "8", "--mask", "m.png"], /give one of them/],
+    [["--strength", "0.5"], /--strength .* add --init/],
+    [["--mask", "m.png"], /--mask .* add --init/],
+    [["--outpaint", "8"], /--outpaint .* add --init/],
+    [["--init", "a.png", "--outpaint", "8", "--mask", "m.png"], /both were given; give one\./],
     [["--init", "a.png", "--strength", "2"], /--strength 2: expected a number from 0 to 1/],
     [["--steps"], /^--steps: its value is missing/],
     [[""], /empty/],

@@ -5,18 +5,20 @@ import { UsageError } from "./usage-error.js";
 type Options = NonNullable<ParseArgsConfig["options"]>;
 
 /**
- * Splits a command line into options and words.
+ * Splits a command line into options and words. The values of `more` options are in the result, too, without a type.
  *
- * @throws UsageError for an option that is not among `options`, or lacks its value
+ * @throws UsageError for an unknown option, or one without its value
  */
 export function parseOptions<O extends Options>(
   args: string[],
   options: O,
+  more: Options = {},
 ): ReturnType<typeof parseArgs<{ args: string[]; allowPositionals: true; options: O }>> {
+  const all = { ...more, ...options };
   try {
-    return parseArgs({ args: withNumbers(args, options), allowPositionals: true, options });
+    return parseArgs({ args: withNumbers(args, all), allowPositionals: true, options: all });
   } catch (error) {
-    throw new UsageError(whatIsWrong((error as Error).message, Object.keys(options)));
+    throw new UsageError(whatIsWrong((error as Error).message, Object.keys(all)));
   }
 }
 

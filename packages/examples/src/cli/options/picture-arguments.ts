@@ -3,8 +3,8 @@ import { type Borders } from "@tfjs-diffusion/core/pipelines";
 import { ifGiven, number, oneOf, parseOptions, plainName, whole, wrong } from "./option-values.js";
 import { SAMPLER_CLASSES } from "./samplers.js";
 import { SHIPPED_LORAS, SHIPPED_NAMES } from "./shipped.js";
-import { readSteps, type StepArguments, TIMESTEPS_HELP } from "./steps.js";
-import { helpLine, type TableName, tableValue } from "./table-options.js";
+import { withSteps } from "./steps.js";
+import { flagHelp, flagOptions, helpRow, readFlags, type TableValues } from "./table-options.js";
 import { UsageError } from "./usage-error.js";
 
 /** A LoRA, and how strongly to mix it in. */
@@ -19,32 +19,25 @@ export interface WordArgument {
   token?: string;
 }
 
-/** What `diffusion generate` and `diffusion edit` are asked for; undefined: the model's own. */
-export interface PictureArguments extends StepArguments {
+/** The arguments of `diffusion generate` and `diffusion edit`. Where one is undefined, the model's default holds. */
+export interface PictureArguments {
   /** A folder, a `.safetensors` file or a name on the hub. */
   model: string;
-  prompts: string[];
-  negative?: string;
-  guidance?: number;
-  rescale?: number;
+  prompts: readonly string[];
+  /** The pipeline's options, besides `seed`, `numImages` and those that files or samplers are read for. */
+  options: TableValues;
   seed: number;
-  /** Pictures of each prompt. */
+  /** Pictures of each prompt or class. */
   count: number;
   sampler?: string;
-  width?: number;
-  height?: number;
-  clipSkip?: number;
-  weighting: boolean;
   loras: LoraArgument[];
   words: WordArgument[];
   control?: { model: string; image: string; scale?: number };
-  /** The picture to begin with, and what is done to it. */
+  /** The picture to begin with, and what to do with it. */
   image?: string;
-  strength?: number;
   mask?: string;
-  maskBlur?: number;
   outpaint?: Borders;
-  /** Put what is outside the mask back as it was. */
+  /** Whether to put the picture's own pixels back outside the mask. */
   paste: boolean;
   out?: string;
   backend?: string;
@@ -58,7 +51,7 @@ export interface PictureArguments extends StepArguments {
   };
 }
 
-/** The words of `--dtype`, and what the library calls them. */
+/** The words of `--dtype`, and the library's names for them. */
 const DTYPES = { fp16: "F16", float16: "F16", fp32: "F32", float32: "F32" } as const;
 
 /** The value of `--dtype`. */
@@ -66,79 +59,72 @@ export function precision(option: string, text: string): "F16" | "F32" {
   return DTYPES[oneOf(option, text, Object.keys(DTYPES) as (keyof typeof DTYPES)[])];
 }
 
-const line = (name: TableName, more?: string) => helpLine(name, 29, more);
+/** What `--help` says of drawing over a picture. */
+export const EDITS_HELP = `  --mask FILE.png              draw anew only where this picture is white, or where its transparent layer is painted
+  --outpaint N|T,R,B,L         extend the picture by N pixels on every side, or at its top, right, bottom and left
+  --no-paste                   do not put the picture's own pixels back outside the mask`;
 
-const COMMON_HELP = `${line("negative")}
-${line("guidance")}
-${line("rescale")}
-${line("steps", " (default 25)")}
-${line("timesteps", TIMESTEPS_HELP)}
-${line("sigmas")}
-${line("seed", " (default 0); the second picture has the next seed, and so on")}
-${line("count", " (default 1)")}
-  --sampler NAME               ${[...SAMPLER_CLASSES.keys()].join(", ")}
-${line("width", ", a multiple of 8; a picture that is given is scaled to it (for the portraits, without it, to 32)")}
-${line("height", ", the same")}
-  --lora FILE[:SCALE]          mixes a LoRA in (a file, a folder, or for portraits ${SHIPPED_LORAS.join(" or ")}); can be given several times
-  --textual-inversion FILE[:WORD]   teaches a word; can be given several times
-${line("clip-skip", " (default 0)")}
-${line("prompt-weights")}
-  --controlnet MODEL --control-image FILE.png [--control-scale N]   follow a picture's edges, depths, poses
+const COMMON_HELP = `${EDITS_HELP}
+${flagHelp(29, {
+  seed: " (default 0); the second picture has the next seed, and so on",
+  width: ", a multiple of 8 for Stable Diffusion; the first picture is scaled to it (default: the model's)",
+  height: ", the same",
+})}
+${helpRow("--sampler NAME", `another sampler than the model's own: ${[...SAMPLER_CLASSES.keys()].join(", ")}`, 29)}
+  --lora FILE[:SCALE]          add a LoRA: a file, a folder, or for portraits ${SHIPPED_LORAS.join(" or ")}; can be repeated
+  --textual-inversion FILE[:WORD]   add a word that the text encoder has learned; can be repeated
+  --controlnet MODEL --control-image FILE.png [--control-scale N]   follow a picture of edges, depths or poses
   --backend NAME               ${BACKEND_NAMES.join(", ")} (default: the best that loads here)
   --out PATH                   a .png file, or a folder (default out/)
 
   How to open the model:
-  --variant NAME               which of several sets of weights, such as fp16
-  --revision NAME              a branch, a tag or a commit, of a model of the hub
+  --variant NAME               which of several sets of weights to read, such as fp16
+  --revision NAME              a branch, a tag or a commit of a model on the hub
   --dtype fp16|fp32            round the weights to this precision
-  --config PATH                for single files of other sizes: a folder of diffusers, or a name on the hub, with their configs
+  --config PATH                for single files of unusual sizes: a folder, or a name on the hub, with their configs
   --tokenizer PATH             for single files: a folder, or a name on the hub, with CLIP's vocabulary
-  --prediction epsilon|v_prediction   for single files: what the network predicts, where the file does not say
+  --prediction epsilon|v_prediction   for single files that do not say what the network predicts
   --help                       this text
+
+A model takes only the options of its kind. An option that it does not take is refused before the weights are read.
 `;
 
-const MODELS = `MODEL is a folder in the layout of diffusers, a single .safetensors file, one that comes with the repository (${SHIPPED_NAMES.join(", ")}),
-or a name on the hub ("owner/name"), which is downloaded into the cache of Python's huggingface_hub. HF_HOME, HF_TOKEN, HF_ENDPOINT and
-HF_HUB_OFFLINE count.`;
+const MODELS = `MODEL is a folder in the layout of diffusers, a single .safetensors file, a model of this repository (${SHIPPED_NAMES.join(", ")}),
+or a name on the hub ("owner/name"), which is downloaded into the cache of Python's huggingface_hub. The environment
+variables HF_HOME, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE have the same meaning as there.`;
 
-export const GENERATE_HELP = `Draws pictures from a prompt, with Stable Diffusion 1.x, 2.x, XL, unCLIP or a model of this library. Each PNG file holds its settings.
+export const GENERATE_HELP = `Draws pictures with Stable Diffusion 1.x, 2.x or XL, unCLIP, DDPM, or a model of this library.
+Each PNG file holds its settings.
 
-  diffusion generate MODEL "a prompt" ["another prompt" …]     (in this repository: npm start -- generate …)
+  diffusion generate MODEL "a prompt" ["another prompt" …]     for a model that reads prompts
+  diffusion generate MODEL                                     for a model that draws from noise alone
+  diffusion generate MODEL --class 3                           for a model that draws a class
+  diffusion generate MODEL --init FILE.png                     for a model that varies a picture
+                                                               (in this repository: npm start -- generate …)
 
 ${MODELS}
 
   --init FILE.png              begin with this picture instead of noise
-${line("strength")}
 ${COMMON_HELP}`;
 
-export const EDIT_HELP = `Draws a picture anew: all of it, where a mask is white, or beyond its borders. Each PNG file holds its settings.
+export const EDIT_HELP = `Draws over a picture: all of it, where a mask is white, or beyond its borders. Each PNG file holds its settings.
 
   diffusion edit MODEL FILE.png "a prompt"     (in this repository: npm start -- edit …)
 
 ${MODELS}
 
-${line("strength")}
-  --mask FILE.png              draw anew where this picture is white, or where it is painted on a transparent layer
-  --outpaint N|T,R,B,L         grow the picture by N pixels on all sides, or by these at its top, right, bottom and left
-${line("mask-blur")}
-  --no-paste                   do not put the picture's own pixels back outside the mask
 ${COMMON_HELP}`;
 
 const TEXT = { type: "string" } as const;
 const LIST = { type: "string", multiple: true, default: [] as string[] } as const;
 const FLAG = { type: "boolean", default: false } as const;
+/** The options of drawing over a picture, besides those of the table. */
+export const EDITS = { mask: TEXT, outpaint: TEXT, "no-paste": FLAG } as const;
 const COMMON = {
-  negative: TEXT,
-  guidance: TEXT,
-  rescale: TEXT,
+  ...EDITS,
   sampler: TEXT,
-  width: TEXT,
-  height: TEXT,
-  "clip-skip": TEXT,
   lora: LIST,
   "textual-inversion": LIST,
-  "prompt-weights": FLAG,
-  strength: TEXT,
   out: TEXT,
   backend: TEXT,
   controlnet: TEXT,
@@ -150,33 +136,23 @@ const COMMON = {
   config: TEXT,
   tokenizer: TEXT,
   prediction: TEXT,
-  steps: TEXT,
-  timesteps: TEXT,
-  sigmas: TEXT,
-  seed: { ...TEXT, default: "0" },
-  count: { ...TEXT, default: "1" },
   help: { type: "boolean", short: "h", default: false },
 } as const;
-/** What is done to a picture, besides all of the rest. */
-export const EDITS = { mask: TEXT, outpaint: TEXT, "mask-blur": TEXT, "no-paste": FLAG } as const;
 
-/** The most pixels along a side that fit a PNG file and any memory; the pipeline says what it can do. */
+/** The largest side of a picture that fits a PNG file and any memory; the pipeline says what it can draw. */
 const MOST_PIXELS = 16_384;
 
 /**
- * Reads the words after `generate`.
+ * Reads the words after `generate`. Whether a prompt is needed, the model decides.
  *
- * @throws UsageError for an unknown option, a value out of its range, or no model and prompt
+ * @throws UsageError for an unknown option, a value out of its range, or no model
  */
 export function readGenerateArguments(args: string[]): PictureArguments | "help" {
-  const { values, positionals } = parseOptions(args, { ...COMMON, init: TEXT });
+  const { values, positionals } = parseOptions(args, { ...COMMON, init: TEXT }, flagOptions());
   if (values.help) return "help";
   const [model, ...prompts] = positionals;
-  if (!model || prompts.length === 0)
-    throw new UsageError(`generate: expected a model and a prompt; got ${model ?? "neither"}.`);
-  if (values.strength !== undefined && values.init === undefined)
-    throw new UsageError("--strength is for a picture to begin with; give --init FILE.png too.");
-  return { ...common(values), model, prompts, image: values.init, paste: false };
+  if (!model) throw new UsageError('generate: no model is given; write diffusion generate MODEL "a prompt".');
+  return { ...common(values, values.init), model, prompts };
 }
 
 /**
@@ -185,52 +161,56 @@ export function readGenerateArguments(args: string[]): PictureArguments | "help"
  * @throws UsageError for an unknown option, a value out of its range, or no model and picture
  */
 export function readEditArguments(args: string[]): PictureArguments | "help" {
-  const { values, positionals } = parseOptions(args, { ...COMMON, ...EDITS });
+  const { values, positionals } = parseOptions(args, COMMON, flagOptions());
   if (values.help) return "help";
   const [model, image, ...prompts] = positionals;
-  if (!model || !image || prompts.length === 0) throw new UsageError("edit: expected a model, a picture and a prompt.");
-  return { ...common(values), model, prompts, image, ...readEdits(values) };
+  if (!model || !image) {
+    const missing = model ? "no picture is given" : "no model and no picture are given";
+    throw new UsageError(`edit: ${missing}; write diffusion edit MODEL FILE.png "a prompt".`);
+  }
+  return { ...common(values, image), model, prompts };
 }
 
+type EditValues = ReturnType<typeof parseOptions<typeof EDITS>>["values"];
+
 /**
- * What is done to a picture.
+ * The options of drawing over a picture.
  *
  * @throws UsageError for options that exclude or need each other
  */
 export function readEdits(
-  values: ReturnType<typeof parseOptions<typeof EDITS>>["values"],
-): Pick<PictureArguments, "mask" | "outpaint" | "maskBlur" | "paste"> {
-  const { mask } = values;
+  values: EditValues,
+  image: string | undefined,
+  { strength, maskBlur }: TableValues,
+): Pick<PictureArguments, "image" | "mask" | "outpaint" | "paste"> {
+  const { mask, "no-paste": noPaste } = values;
   const outpaint = ifGiven(borders, "outpaint", values.outpaint);
+  const forPictures = { strength, mask, outpaint, "mask-blur": maskBlur, "no-paste": noPaste || undefined };
+  const needless = Object.entries(forPictures).find(([, value]) => value !== undefined);
+  if (image === undefined && needless)
+    throw new UsageError(`--${needless[0]} needs a picture to begin with; add --init FILE.png.`);
   if (mask !== undefined && outpaint !== undefined)
-    throw new UsageError("--mask and --outpaint: give one of them; what is grown is its own mask.");
-  const maskBlur = tableValue("mask-blur", values["mask-blur"]);
-  const isMasked = mask !== undefined || outpaint !== undefined;
-  const paste = isMasked && !values["no-paste"];
+    throw new UsageError("--mask, --outpaint: both were given; give one. --outpaint makes its own mask.");
+  const paste = (mask !== undefined || outpaint !== undefined) && !noPaste;
   if (maskBlur !== undefined && !paste)
-    throw new UsageError("--mask-blur needs --mask or --outpaint, without --no-paste.");
-  return { mask, outpaint, maskBlur, paste };
+    throw new UsageError("--mask-blur needs --mask or --outpaint, and cannot be used with --no-paste.");
+  return { image, mask, outpaint, paste };
 }
 
 type Values = ReturnType<typeof parseOptions<typeof COMMON>>["values"];
 
-function common(values: Values): Omit<PictureArguments, "model" | "prompts" | "paste"> {
+function common(values: Values, image: string | undefined): Omit<PictureArguments, "model" | "prompts"> {
+  const { seed = 0, numImages: count = 1, ...options } = readFlags(values);
+  withSteps(options, 1); // Refuses two kinds of steps now; the default is the model's, which is not open yet.
   return {
-    negative: values.negative,
-    guidance: tableValue("guidance", values.guidance),
-    rescale: tableValue("rescale", values.rescale),
-    ...readSteps(values, 25),
-    seed: tableValue("seed", values.seed),
-    count: tableValue("count", values.count),
+    options,
+    seed,
+    count,
     sampler: ifGiven(oneOf, "sampler", values.sampler, [...SAMPLER_CLASSES.keys()]),
-    width: tableValue("width", values.width),
-    height: tableValue("height", values.height),
-    clipSkip: tableValue("clip-skip", values["clip-skip"]),
-    weighting: values["prompt-weights"],
     loras: values.lora.map(lora),
     words: values["textual-inversion"].map(word),
     control: control(values),
-    strength: tableValue("strength", values.strength),
+    ...readEdits(values, image, options),
     out: values.out,
     backend: ifGiven(oneOf, "backend", values.backend, [...BACKEND_NAMES, "tensorflow"]),
     open: {
@@ -244,7 +224,7 @@ function common(values: Values): Omit<PictureArguments, "model" | "prompts" | "p
   };
 }
 
-/** `FILE:0.8`, or its folder; a colon with anything but a number behind it belongs to the file's name. */
+/** `FILE:0.8`, or its folder; a colon that no number follows belongs to the file's name. */
 export function lora(text: string): LoraArgument {
   const [, from = text, scale = "1"] = /^(.+):([-+]?(?:\d+\.?\d*|\.\d+))$/.exec(text) ?? [];
   return { from, scale: number("lora", scale) };
@@ -260,7 +240,7 @@ function control(values: Values): PictureArguments["control"] {
   const { controlnet: model, "control-image": image, "control-scale": scale } = values;
   if (model === undefined && image === undefined && scale === undefined) return undefined;
   if (model === undefined || image === undefined)
-    throw new UsageError("--controlnet and --control-image: give both, the network and the picture it reads.");
+    throw new UsageError("--controlnet, --control-image: give both, the network and the picture that it reads.");
   return { model, image, scale: ifGiven(number, "control-scale", scale) };
 }
 

@@ -1,64 +1,55 @@
 import { pngTexts } from "@tfjs-diffusion/core/image";
 import type { PictureArguments } from "./picture-arguments.js";
+import { flagOf, type TableValues } from "./table-options.js";
 
 /** The name that programs which draw give to a picture's settings. */
 const SETTINGS = "parameters";
 
-/** What a picture was drawn with besides what was asked for. */
+/** The settings of a picture besides the arguments. */
 export interface DrawnWith {
-  prompt: string;
+  prompt?: string;
+  /** The options of its pipeline. */
+  options: TableValues;
   seed: number;
   backend: string;
   /** Class of the sampler. */
   sampler: string;
-  /** [H, W, 3] */
-  shape: readonly [number, number, number];
+  /** [H, W, C] */
+  shape: readonly number[];
 }
 
-/** The texts of a picture's PNG file: all that it takes to draw it again, as JSON. */
-export function pictureTexts(args: PictureArguments, { prompt, shape, ...drawn }: DrawnWith): Record<string, string> {
-  const {
-    model,
-    negative,
-    steps,
-    timesteps,
-    sigmas,
-    guidance,
-    rescale,
-    clipSkip,
-    weighting,
-    loras,
-    words,
-    control,
-    open,
-  } = args;
-  const { image, strength, mask, maskBlur, outpaint, paste } = args;
+/**
+ * The texts of a picture's PNG file: everything that is needed to draw it again, as JSON, named as on a command line.
+ */
+export function pictureTexts(args: PictureArguments, drawn: DrawnWith): Record<string, string> {
+  const { model, open, loras, words, control, image, mask, outpaint, paste } = args;
+  const { prompt, options, seed, backend, sampler, shape } = drawn;
+  const flags = Object.entries(options).map(([option, value]) => [camelCase(flagOf(option) ?? option), value]);
+  const [height, width] = shape;
   const settings = {
     model,
     ...open,
     prompt,
-    negative,
-    steps,
-    timesteps,
-    sigmas,
-    guidance,
-    rescale,
-    ...drawn,
-    height: shape[0],
-    width: shape[1],
-    clipSkip,
-    weighting,
+    ...(Object.fromEntries(flags) as object),
+    seed,
+    backend,
+    sampler,
+    height,
+    width,
     loras,
     words,
     control,
     image,
-    strength,
     mask,
-    maskBlur,
     outpaint,
     paste,
   };
   return { [SETTINGS]: asciiJson(settings), Software: "tfjs-diffusion" };
+}
+
+/** `--mask-blur` as maskBlur. */
+function camelCase(flag: string): string {
+  return flag.replace(/^--/, "").replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
 }
 
 /** The settings in a picture's file, as they are stored; undefined if there are none. */
@@ -75,11 +66,11 @@ export function readableSettings(text: string): string {
   }
 }
 
-/** JSON of letters that every PNG file can hold; what is undefined, an empty list or false is left out. */
+/** JSON in letters that every PNG file can hold, without values that are undefined, false or an empty list. */
 function asciiJson(settings: object): string {
-  const isSaid = (value: unknown) =>
+  const isGiven = (value: unknown) =>
     value !== undefined && value !== false && !(Array.isArray(value) && value.length === 0);
-  const said = Object.fromEntries(Object.entries(settings).filter(([, value]) => isSaid(value)));
+  const given = Object.fromEntries(Object.entries(settings).filter(([, value]) => isGiven(value)));
   const escaped = (letter: string) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  return JSON.stringify(said).replace(/[^\x20-\x7e]/g, escaped);
+  return JSON.stringify(given).replace(/[^\x20-\x7e]/g, escaped);
 }

@@ -6,7 +6,7 @@ import {
   schedulerNames,
   type SchedulerTraits,
 } from "@tfjs-diffusion/schedulers";
-import { planRequest, type StepArguments, writtenSteps } from "./steps.js";
+import { planRequest, type StepOptions, writtenSteps } from "./steps.js";
 import { UsageError } from "./usage-error.js";
 
 /** DDIMScheduler is called ddim, EulerDiscreteScheduler euler-discrete. */
@@ -16,6 +16,12 @@ function shortName(className: string): string {
 }
 
 const traitsOf = (className: string): SchedulerTraits => schedulerClasses[className]!.traits ?? DEFAULT_TRAITS;
+
+/** The library's message without the name of the function, and with samplers named as on the command line. */
+function inCommandWords(message: string): string {
+  const words = message.replace(/^plan(\(.*?\))?: /, "");
+  return words.replace(/\b\w+Scheduler\b/g, (name) => (Object.hasOwn(schedulerClasses, name) ? shortName(name) : name));
+}
 
 /** Whether a method draws from noise with networks such as Stable Diffusion, distilled ones among them. */
 function drawsHere({ network, notFromNoise }: SchedulerTraits): boolean {
@@ -43,7 +49,7 @@ export const SAMPLERS: readonly string[] = [...SAMPLER_CLASSES]
  *
  * @throws UsageError if it cannot work with that schedule, or not in these steps
  */
-export function samplerNamed(name: string | undefined, own: Scheduler, steps: StepArguments): Scheduler {
+export function samplerNamed(name: string | undefined, own: Scheduler, steps: StepOptions): Scheduler {
   try {
     const _class_name = name === undefined ? undefined : SAMPLER_CLASSES.get(name);
     const sampler = name === undefined ? own : schedulerFromConfig({ ...own.config, _class_name });
@@ -51,8 +57,7 @@ export function samplerNamed(name: string | undefined, own: Scheduler, steps: St
     return sampler;
   } catch (error) {
     const asked = name === undefined ? "" : `--sampler ${name} with `;
-    throw new UsageError(`${asked}${writtenSteps(steps)} does not work with this model: ${(error as Error).message}`, {
-      cause: error,
-    });
+    const reason = inCommandWords((error as Error).message);
+    throw new UsageError(`${asked}${writtenSteps(steps)} does not work with this model: ${reason}`, { cause: error });
   }
 }

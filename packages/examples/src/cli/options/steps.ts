@@ -1,56 +1,38 @@
-import { alignYourSteps, type PlanRequest } from "@tfjs-diffusion/schedulers";
-import { tableValue } from "./table-options.js";
+import type { PlanRequest } from "@tfjs-diffusion/schedulers";
+import type { TableValues } from "./table-options.js";
 import { UsageError } from "./usage-error.js";
 
-/** Which steps to draw; one of them is given. */
-export interface StepArguments {
-  steps?: number;
-  timesteps?: readonly number[];
-  sigmas?: readonly number[];
-}
-
-/** Lists of timesteps that have a name, by the networks that they were searched for (Sabour et al. 2024). */
-const NAMED_TIMESTEPS: ReadonlyMap<string, readonly number[]> = new Map(Object.entries(alignYourSteps));
-
-/** What `--help` says of it after the table. */
-export const TIMESTEPS_HELP = `; or, of Align Your Steps, ${[...NAMED_TIMESTEPS.keys()].join(" or ")}`;
+/** Which steps to draw; at most one of them is given. */
+export type StepOptions = Pick<TableValues, "numInferenceSteps" | "timesteps" | "sigmas">;
 
 /**
- * Reads `--steps`, `--timesteps` and `--sigmas`.
+ * The same with a number of steps where nothing was given.
  *
- * @throws UsageError if more than one is given, or a value is out of its range
+ * @throws UsageError if more than one is given
  */
-export function readSteps(values: { [Name in keyof StepArguments]?: string }, defaultSteps: number): StepArguments {
-  const { steps, timesteps, sigmas } = values;
-  const given = Object.entries({ steps, timesteps, sigmas }).filter(([, text]) => text !== undefined);
+export function withSteps<T extends StepOptions>(options: T, defaultSteps: number): T {
+  const { numInferenceSteps, timesteps, sigmas } = options;
+  const given = Object.entries({ steps: numInferenceSteps, timesteps, sigmas }).filter(([, value]) => value);
   if (given.length > 1) {
     const names = given.map(([name]) => `--${name}`).join(", ");
-    throw new UsageError(`${names}: ${given.length} are given; give one of them.`);
+    throw new UsageError(`${names}: ${given.length} of them were given; give only one.`);
   }
-  if (timesteps !== undefined)
-    return { timesteps: NAMED_TIMESTEPS.get(timesteps) ?? tableValue("timesteps", timesteps) };
-  if (sigmas !== undefined) return { sigmas: tableValue("sigmas", sigmas) };
-  return { steps: steps === undefined ? defaultSteps : tableValue("steps", steps) };
+  return given.length === 0 ? { ...options, numInferenceSteps: defaultSteps } : options;
 }
 
-/** How many steps they are about; the pipeline knows exactly. */
-export function stepCount({ steps, timesteps, sigmas }: StepArguments): number {
-  return steps ?? timesteps?.length ?? (sigmas?.length ?? 2) - 1;
+/** How many steps these are; for samplers that call the network more than once a step the pipeline counts more. */
+export function stepCount({ numInferenceSteps, timesteps, sigmas }: StepOptions): number {
+  return numInferenceSteps ?? timesteps?.length ?? (sigmas?.length ?? 2) - 1;
 }
 
-/** As schedulers take them. */
-export function planRequest({ steps = 1, timesteps, sigmas }: StepArguments): PlanRequest {
+/** The argument of `scheduler.plan`. */
+export function planRequest({ numInferenceSteps = 1, timesteps, sigmas }: StepOptions): PlanRequest {
   if (timesteps) return { timesteps };
-  return sigmas ? { sigmas } : steps;
-}
-
-/** As pipelines take them. */
-export function stepOptions({ steps, timesteps, sigmas }: StepArguments) {
-  return { numInferenceSteps: steps, timesteps, sigmas };
+  return sigmas ? { sigmas } : numInferenceSteps;
 }
 
 /** As they are written on a command line. */
-export function writtenSteps({ steps, timesteps, sigmas }: StepArguments): string {
+export function writtenSteps({ numInferenceSteps, timesteps, sigmas }: StepOptions): string {
   if (timesteps) return `--timesteps ${timesteps.join()}`;
-  return sigmas ? `--sigmas ${sigmas.join()}` : `--steps ${steps}`;
+  return sigmas ? `--sigmas ${sigmas.join()}` : `--steps ${numInferenceSteps}`;
 }
