@@ -30,6 +30,7 @@ export const tasks = {
   samplers: { needs: "all", program: "bench/samplers.js" },
   "train:faces": { needs: "all", program: "train/faces.js" },
   "train:portraits": { needs: "all", program: "train/portraits.js" },
+  "train:portraits-2": { needs: "all", program: "train/portraits-2.js" },
   "tune:portraits": { needs: "all", program: "train/tune-portraits.js" },
   "eval:faces": { needs: "all", program: "evaluate/faces.js" },
   "eval:vae": { needs: "all", program: "evaluate/vae.js" },

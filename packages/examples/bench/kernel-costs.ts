@@ -48,6 +48,15 @@ export async function profiledCalls(
   return Promise.all(named.map(async (kernel) => ({ kernel, milliseconds: Number(await kernel.kernelTimeMs) })));
 }
 
+/** The arithmetic of all that `body` does, see {@link KernelCost.flop}. */
+export async function countFlop(body: () => Promise<unknown>): Promise<number> {
+  const { kernels } = await tf.profile(async () => {
+    await body();
+    return [];
+  });
+  return kernels.filter(({ name }) => name !== CUSTOM_GRADIENT).reduce((sum, kernel) => sum + flopOf(kernel), 0);
+}
+
 /** 2 operations (multiply, add) for each element of a matrix product's or convolution's inner sum. */
 function flopOf({ name, inputShapes, outputShapes }: Kernel): number {
   const [first, second] = inputShapes.map((shape) => shape ?? []);

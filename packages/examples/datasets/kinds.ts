@@ -1,7 +1,8 @@
 import { type FaceKind, FACES } from "./faces/index.js";
 import { PORTRAITS } from "./portraits/index.js";
+import { PORTRAITS_2 } from "./portraits-2/index.js";
 
-const KINDS: Record<string, FaceKind> = { faces: FACES, portraits: PORTRAITS };
+const KINDS: Record<string, FaceKind> = { faces: FACES, portraits: PORTRAITS, "portraits-2": PORTRAITS_2 };
 
 export const KIND_NAMES = Object.keys(KINDS);
 

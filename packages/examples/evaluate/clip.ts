@@ -8,17 +8,8 @@
 import * as tf from "@tensorflow/tfjs";
 import { CLIPTokenizer, useBackend } from "@tfjs-diffusion/core";
 import { keyedRandom } from "@tfjs-diffusion/schedulers";
-import {
-  ATTRIBUTES,
-  type Attribute,
-  caption,
-  captionWith,
-  type Face,
-  faceExample,
-  HIDDEN_BY_HAT,
-  visible,
-} from "../datasets/faces/index.js";
-import { wrong } from "../src/cli/options/option-values.js";
+import { ATTRIBUTES, type Attribute, type Face, faceExample, HIDDEN_BY_HAT, visible } from "../datasets/faces/index.js";
+import { oneOf, wrong } from "../src/cli/options/option-values.js";
 import { packagePath } from "../src/package-folder.js";
 import { tokenIds } from "../train/clip.js";
 import { openClip } from "./clip-model.js";
@@ -31,21 +22,22 @@ const { options } = scriptOptions({
   kind: { type: "string", default: "portraits" },
   /** Default, for portraits: the shipped one. */
   clip: { type: "string" },
-  /** Held-out pictures, a multiple of 64. */
+  /** "seen" or "held-out" combinations. */
+  split: { type: "string", default: "held-out" },
+  /** Pictures, a multiple of 64. */
   pictures: { type: "string", default: "512" },
   backend: { type: "string" },
 });
 const kind = kindOption(options.kind);
 const count = countOption("pictures", options.pictures);
+const split = oneOf("split", options.split, ["seen", "held-out"] as const);
 if (count % RETRIEVAL !== 0) throw wrong("pictures", options.pictures, `a multiple of ${RETRIEVAL}`);
 
 const { name: backend } = await useBackend(options.backend);
 const clip = await openClip(options.kind, options.clip);
 const tokenizer = await CLIPTokenizer.fromFolder(packagePath("weights", options.kind, "tokenizer"));
 
-const examples = Array.from({ length: count }, (_, i) =>
-  faceExample(i, { seed: 1, split: "held-out", style: "full", kind }),
-);
+const examples = Array.from({ length: count }, (_, i) => faceExample(i, { seed: 1, split, style: "full", kind }));
 const rights = new Map<Attribute, { right: number; chance: number; asked: number }>(
   kind.attributes.map((name) => [name, { right: 0, chance: 0, asked: 0 }]),
 );
@@ -74,7 +66,7 @@ for (let start = 0; start < count; start += RETRIEVAL) {
 }
 clip.dispose();
 
-console.log(`${count} held-out pictures, backend ${backend}.
+console.log(`${count} ${split} pictures, backend ${backend}.
 
 Retrieval among ${RETRIEVAL}, full captions: caption of a picture ${percent(retrieval.text / count)}, picture of a caption ${percent(retrieval.image / count)}.
 
@@ -102,14 +94,14 @@ function similarities(captions: readonly string[], batch: typeof examples): numb
 
 /** For each visible attribute, the face's full caption with every value that a face can have there. */
 function questionsOf(face: Face, index: number): { attribute: Attribute; texts: string[]; truth: number }[] {
-  const { wording } = caption(face, keyedRandom(1, "eval-clip", index), "full");
+  const describe = kind.wording(face, keyedRandom(1, "eval-clip", index), "full");
   return (Object.keys(visible(face)) as Attribute[]).map((attribute) => {
     const faces = ATTRIBUTES[attribute]
       .map((value) => ({ ...face, [attribute]: value }))
       .filter((changed) => changed.hat === "none" || !HIDDEN_BY_HAT.includes(changed.hair));
     return {
       attribute,
-      texts: faces.map((changed) => captionWith(changed, wording).text),
+      texts: faces.map((changed) => describe(changed).text),
       truth: faces.findIndex((changed) => changed[attribute] === face[attribute]),
     };
   });

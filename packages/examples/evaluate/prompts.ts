@@ -1,6 +1,5 @@
 import { keyedRandom } from "@tfjs-diffusion/schedulers";
 import {
-  caption,
   faceExample,
   FACES,
   sampleTrainFace,
@@ -45,7 +44,8 @@ export function captionsWithout(attribute: Attribute, count: number, kind: FaceK
   const texts: string[] = [];
   for (let i = 0; texts.length < count; i++) {
     const random = keyedRandom(401, i);
-    const { text, mentioned } = caption(sampleTrainFace(random, kind.sample), random, "short");
+    const face = sampleTrainFace(random, kind.sample);
+    const { text, mentioned } = kind.wording(face, random, "short")(face);
     if (!mentioned.includes(attribute)) texts.push(text);
   }
   return texts;

@@ -1,21 +1,23 @@
 import type * as tf from "@tensorflow/tfjs";
 import type { Model } from "@tfjs-diffusion/core/models";
-import { keyedRandom } from "@tfjs-diffusion/schedulers";
-import { caption, type Face } from "../datasets/faces/index.js";
+import { keyedRandom, type RandomNumbers } from "@tfjs-diffusion/schedulers";
+import type { Face, FaceKind } from "../datasets/faces/index.js";
 
 /**
  * The captions of training samples, with a new wording each time a picture is shown. A share of them is "", so that the
  * network also learns to draw unconditionally.
  */
 export function trainingCaptions(
+  kind: FaceKind,
   samples: readonly number[],
   faceOf: (sample: number) => Face,
   seed: number,
   dropout: number,
 ): string[] {
+  const describe = (face: Face, random: RandomNumbers) => kind.wording(face, random, "mixed")(face).text;
   return samples.map((sample) => {
     const random = keyedRandom(seed, "caption", sample);
-    return random.uniform() < dropout ? "" : caption(faceOf(sample), random, "mixed").text;
+    return random.uniform() < dropout ? "" : describe(faceOf(sample), random);
   });
 }
 

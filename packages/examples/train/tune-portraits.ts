@@ -13,9 +13,6 @@
 import { join } from "node:path";
 import { useBackend } from "@tfjs-diffusion/core";
 import { type TrainingStep } from "@tfjs-diffusion/core/training";
-import { writeLossCurve } from "../src/cli/terminal/loss-curve.js";
-import { stopOnInterrupt } from "../src/cli/terminal/interrupt.js";
-import { withProgress } from "../src/cli/terminal/progress.js";
 import { UsageError } from "../src/cli/options/usage-error.js";
 import { trainDecoder } from "./portraits/decoder.js";
 import { trainFewSteps } from "./portraits/few-steps.js";
@@ -24,6 +21,7 @@ import { TUNING_SETTINGS } from "./portraits/settings.js";
 import { trainStyle } from "./portraits/style.js";
 import type { TuningOptions } from "./portraits/tuning.js";
 import { trainVision } from "./portraits/vision.js";
+import { runStage } from "./run-stage.js";
 import { scriptOptions } from "./script-options.js";
 
 const KINDS: Record<
@@ -57,19 +55,10 @@ const out = options.out ?? join("runs/portraits", what);
 
 const { name } = await useBackend(options.backend);
 console.log(`Training on the backend "${name}", into ${out}.`);
-const began = performance.now();
-await stopOnInterrupt(async (signal) => {
-  const log = join(out, "loss.csv");
-  const steps = kind.run({
-    settings,
-    model: options.model,
-    checkpoint: join(out, "checkpoint.safetensors"),
-    log,
-    folder: join(out, kind.folder),
-    signal,
-  });
-  for await (const _ of withProgress(steps, { label: what, total: settings[kind.key].steps }));
-  await writeLossCurve(log, join(out, "loss.svg"), `${what}: loss of each step, and its running mean`);
-  const minutes = (performance.now() - began) / 60_000;
-  console.log(`Done in ${minutes.toFixed(1)} minutes, reading the model and encoding the pictures included.`);
+await runStage({
+  label: what,
+  total: settings[kind.key].steps,
+  out,
+  result: kind.folder,
+  train: (files) => kind.run({ settings, model: options.model, ...files }),
 });

@@ -1,7 +1,7 @@
 import { keyedRandom, type RandomNumbers } from "@tfjs-diffusion/schedulers";
 import type { Face } from "./attributes.js";
-import { caption, type Caption, type CaptionStyle } from "./caption.js";
-import { type FaceKind, FACES } from "./kind.js";
+import type { CaptionStyle } from "./caption.js";
+import { type Description, type FaceKind, FACES } from "./kind.js";
 import { type FaceSampler, sampleHeldOutFace, sampleTrainFace } from "./sample.js";
 
 /** "train" and "seen" hold no held-out combination (different pictures), "held-out" always one, "any" may. */
@@ -18,7 +18,7 @@ export interface FaceBatch {
   /** [indices.length, size, size, 3], row by row, in [-1, 1]. */
   readonly pixels: Float32Array;
   readonly faces: Face[];
-  readonly captions: Caption[];
+  readonly captions: Description[];
 }
 
 export interface ExampleOptions {
@@ -34,7 +34,7 @@ export interface ExampleOptions {
 export function faceExample(
   index: number,
   { seed, split, style = "mixed", kind = FACES }: ExampleOptions,
-): { face: Face; pixels: Uint8Array; caption: Caption } {
+): { face: Face; pixels: Uint8Array; caption: Description } {
   if (!Number.isSafeInteger(index) || index < 0) {
     throw new RangeError(`faceExample: index is ${index}; it must be a whole number from 0.`);
   }
@@ -47,7 +47,7 @@ export function faceExample(
   return {
     face,
     pixels: kind.render(face, keyedRandom(seed, split, index, "picture")),
-    caption: caption(face, keyedRandom(seed, split, index, "caption"), style),
+    caption: kind.wording(face, keyedRandom(seed, split, index, "caption"), style)(face),
   };
 }
 

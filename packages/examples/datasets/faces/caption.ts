@@ -72,6 +72,12 @@ export function caption(face: Face, random: RandomNumbers, style: CaptionStyle):
   return { ...captionWith(face, wording), wording };
 }
 
+/** Draws a wording for a face; it puts other faces into the same words. */
+export function drawWording(face: Face, random: RandomNumbers, style: CaptionStyle) {
+  const { wording } = caption(face, random, style);
+  return (other: Face) => captionWith(other, wording);
+}
+
 function drawEach(face: Face, random: RandomNumbers): Record<Attribute, number> {
   return Object.fromEntries(attributesOf(face).map((name) => [name, random.uniform()])) as Record<Attribute, number>;
 }

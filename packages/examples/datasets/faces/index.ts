@@ -1,3 +1,4 @@
+export { allBut, askFor, type Asked, attributesAsked, isAsAsked } from "./asked.js";
 export {
   ATTRIBUTE_NAMES,
   ATTRIBUTES,
@@ -12,7 +13,7 @@ export {
 } from "./attributes.js";
 export { faceBatch, faceExample, type ExampleOptions, type FaceBatch, type Split } from "./batch.js";
 export { caption, captionWith, type Caption, type CaptionStyle, type Wording } from "./caption.js";
-export { type FaceKind, FACES } from "./kind.js";
+export { type Description, type FaceKind, FACES } from "./kind.js";
 export { FACE_SIZE, renderFace } from "./render.js";
 export {
   heldOutPairs,

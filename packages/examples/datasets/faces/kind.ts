@@ -1,17 +1,32 @@
 import type { RandomNumbers } from "@tfjs-diffusion/schedulers";
+import type { Asked } from "./asked.js";
 import { ATTRIBUTE_NAMES, type Attribute, type Face } from "./attributes.js";
+import { type CaptionStyle, drawWording } from "./caption.js";
 import { FACE_SIZE, renderFace } from "./render.js";
-import { sampleFace } from "./sample.js";
+import { type FaceSampler, sampleFace } from "./sample.js";
 
-/** What differs between the data sets of faces; captions, splits, training and evaluation are the same for all. */
+/** A face in words. */
+export interface Description {
+  readonly text: string;
+  /** The attributes whose values the text gives, in the order of ATTRIBUTES. */
+  readonly mentioned: Attribute[];
+  /** All that the text asks for, where it may leave more than one value open ("a hat"). Default: as mentioned. */
+  readonly asked?: Asked;
+}
+
+/** What differs between the data sets of faces; splits, training and evaluation are the same for all. */
 export interface FaceKind {
   /** Width and height of its pictures. */
   readonly size: number;
   readonly attributes: readonly Attribute[];
   /** Draws any face, as likely as the data set has it. */
-  sample(random: RandomNumbers): Face;
+  readonly sample: FaceSampler;
   /** [size * size * 3] bytes, RGB, row by row; the same for the same face and random numbers. */
   render(face: Face, random: RandomNumbers): Uint8Array;
+  /**
+   * Draws how to put a face into words: what to mention, and how. The result puts any other face into the same words.
+   */
+  wording(face: Face, random: RandomNumbers, style: CaptionStyle): (face: Face) => Description;
 }
 
 /** 16 x 16 pixels, eleven attributes. */
@@ -20,4 +35,5 @@ export const FACES: FaceKind = {
   attributes: ATTRIBUTE_NAMES,
   sample: sampleFace,
   render: renderFace,
+  wording: drawWording,
 };

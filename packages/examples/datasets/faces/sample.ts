@@ -58,8 +58,11 @@ export function heldOutPairs(face: Face): [Attribute, Attribute][] {
 /** Whether the picture shows a combination that is held out of training to measure composition. */
 export const isHeldOut = (face: Face): boolean => heldOutPairs(face).length > 0;
 
-/** Draws a face, such as {@link sampleFace} and {@link samplePortrait}. */
-export type FaceSampler = (random: RandomNumbers) => Face;
+/**
+ * Draws a face, such as {@link sampleFace} and {@link samplePortrait}. `rejected` is the face drawn just before, which
+ * the split did not take.
+ */
+export type FaceSampler = (random: RandomNumbers, rejected?: Face) => Face;
 
 /** A face that shows no held-out combination. */
 export const sampleTrainFace = (random: RandomNumbers, sample: FaceSampler = sampleFace): Face =>
@@ -70,10 +73,9 @@ export const sampleHeldOutFace = (random: RandomNumbers, sample: FaceSampler = s
   sampleUntil(isHeldOut, random, sample);
 
 function sampleUntil(accept: (face: Face) => boolean, random: RandomNumbers, sample: FaceSampler): Face {
-  for (;;) {
-    const face = sample(random);
-    if (accept(face)) return face;
-  }
+  let face = sample(random);
+  while (!accept(face)) face = sample(random, face);
+  return face;
 }
 
 /** Two colours that a reader of captions must bind to the right part: exchanging them makes the hardest negatives. */

@@ -1,3 +1,4 @@
+import { drawWording } from "../faces/caption.js";
 import { type FaceKind, PORTRAIT_ATTRIBUTE_NAMES, samplePortrait } from "../faces/index.js";
 import { PORTRAIT_SIZE, renderPortrait } from "./render.js";
 
@@ -7,6 +8,7 @@ export const PORTRAITS: FaceKind = {
   attributes: PORTRAIT_ATTRIBUTE_NAMES,
   sample: samplePortrait,
   render: renderPortrait,
+  wording: drawWording,
 };
 
 export { PORTRAIT_SIZE, renderPortrait };

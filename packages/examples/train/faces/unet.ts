@@ -48,7 +48,7 @@ export async function* trainUnet(options: UnetOptions): AsyncGenerator<TrainingS
       loss: ({ firstSample, noise }) => {
         const samples = Array.from({ length: batchSize }, (_, i) => firstSample + i);
         const faceOf = (sample: number) => pictures.face(order(sample));
-        const ids = tokenIds(tokenizer, trainingCaptions(samples, faceOf, seed, captionDropout));
+        const ids = tokenIds(tokenizer, trainingCaptions(FACES, samples, faceOf, seed, captionDropout));
         const pooled = networks.pooledEncoder.forward(ids).textEmbeds;
         const context = networks.textEncoder.forward(ids).lastHiddenState;
         return denoisingLoss({

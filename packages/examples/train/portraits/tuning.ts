@@ -53,7 +53,7 @@ export class Tuning {
     const { settings, pictures } = this;
     const samples = Array.from({ length: size }, (_, i) => firstSample + i);
     const faceOf = (sample: number) => pictures.face(this.#order(sample));
-    const captions = trainingCaptions(samples, faceOf, settings.seed, settings.captionDropout);
+    const captions = trainingCaptions(pictures.kind, samples, faceOf, settings.seed, settings.captionDropout);
     return { indices: samples.map(this.#order), captions };
   }
 

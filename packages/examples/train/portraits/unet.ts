@@ -50,7 +50,7 @@ export async function* trainLatentUnet(options: LatentUnetOptions): AsyncGenerat
         const width = step > widths.fromStep ? widths.turns[step % widths.turns.length]! : PORTRAITS.size;
         const samples = Array.from({ length: batchSize }, (_, i) => firstSample + i);
         const faceOf = (sample: number) => pictures.face(order(sample));
-        const ids = tokenIds(tokenizer, trainingCaptions(samples, faceOf, seed, captionDropout));
+        const ids = tokenIds(tokenizer, trainingCaptions(pictures.kind, samples, faceOf, seed, captionDropout));
         const { context, ...added } = conditioning(networks, ids, timeIdsOf(width));
         return denoisingLoss({
           scheduler,
