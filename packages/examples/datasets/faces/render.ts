@@ -2,7 +2,6 @@ import type { RandomNumbers } from "@tfjs-diffusion/schedulers";
 import { bodyLayer, GRID, parseColor, partLayer, type Layer } from "./artwork.js";
 import { requireFace, type Face } from "./attributes.js";
 import { BACKGROUNDS, EYES, GLASSES, HAIRS, HATS, MOUTH, SHIRTS, SKINS, SUNGLASS_LENS } from "./palette.js";
-import { pick } from "./sample.js";
 
 /** The pictures' width and height. */
 export const FACE_SIZE = GRID;
@@ -48,34 +47,72 @@ export function renderFace(face: Face, random: RandomNumbers): Uint8Array {
   const pixels = new Float32Array(GRID * GRID * 3);
   const background = parseColor(BACKGROUNDS[face.background]);
   for (let i = 0; i < pixels.length; i++) pixels[i] = background[i % 3]!;
-  for (const layer of faceLayers(face, random)) composite(pixels, layer);
+  for (const layer of faceLayers(face, drawVariants(face, random))) composite(pixels, layer);
   return Uint8Array.from(pixels, Math.round);
+}
+
+/** Which of its drawings each part of a face is, and which shade and eyes it has: numbers from 0. */
+export interface Variants {
+  readonly skin: number;
+  readonly shirt: number;
+  readonly eyes: number;
+  readonly eyeColor: number;
+  readonly eyewear: number;
+  readonly beard: number;
+  readonly mouth: number;
+  readonly hair: number;
+  readonly hat: number;
+}
+
+/** How many variants of each part a face can have; 0 for what it does not have. */
+export function variantCounts(face: Face): Variants {
+  return {
+    skin: SKINS[face.skin].length,
+    shirt: SHIRT_PARTS[face.shirt].length,
+    eyes: EYE_PARTS.length,
+    eyeColor: EYES.length,
+    eyewear: face.eyewear === "none" ? 0 : EYEWEAR_PARTS[face.eyewear].length,
+    beard: face.beard === "yes" ? BEARD_PARTS.length : 0,
+    mouth: MOUTH_PARTS[face.mouth].length,
+    hair: hairParts(face).length,
+    hat: face.hat === "none" ? 0 : HAT_PARTS[face.hat].length,
+  };
+}
+
+/** Draws what no attribute fixes; only for parts that the face has, in this order. */
+export function drawVariants(face: Face, random: RandomNumbers): Variants {
+  const counts = Object.entries(variantCounts(face)) as [keyof Variants, number][];
+  return Object.fromEntries(
+    counts.map(([part, count]) => [part, count === 0 ? 0 : random.integer(count)]),
+  ) as unknown as Variants;
 }
 
 /**
  * The parts of the face from back to front, in the order of the artwork, the head first. They are shared: do not write
  * to them.
  */
-export function faceLayers(face: Face, random: RandomNumbers): Layer[] {
+export function faceLayers(face: Face, variants: Variants): Layer[] {
   const [shirtColor, secondTone] = SHIRTS[face.shirtColor];
   const hairColor = HAIRS[face.hairColor];
   const layers = [
-    bodyLayer(pick(SKINS[face.skin], random)),
-    partLayer("clothing", pick(SHIRT_PARTS[face.shirt], random), shirtColor, { fill: "#fff", by: secondTone }),
-    partLayer("eyes", pick(EYE_PARTS, random), pick(EYES, random)),
+    bodyLayer(SKINS[face.skin][variants.skin]!),
+    partLayer("clothing", SHIRT_PARTS[face.shirt][variants.shirt]!, shirtColor, { fill: "#fff", by: secondTone }),
+    partLayer("eyes", EYE_PARTS[variants.eyes]!, EYES[variants.eyeColor]!),
   ];
   if (face.eyewear !== "none") {
-    const variant = pick(EYEWEAR_PARTS[face.eyewear], random);
+    const variant = EYEWEAR_PARTS[face.eyewear][variants.eyewear]!;
     layers.push(partLayer("glasses", variant, GLASSES, { fill: "#000", by: SUNGLASS_LENS }));
   }
-  if (face.beard === "yes") layers.push(partLayer("beard", pick(BEARD_PARTS, random), hairColor));
-  layers.push(partLayer("mouth", pick(MOUTH_PARTS[face.mouth], random), MOUTH));
-  if (face.hair !== "bald") {
-    const variants = face.hair === "short" && face.hat !== "none" ? SHORT_UNDER_HAT : HAIR_PARTS[face.hair];
-    layers.push(partLayer("hair", pick(variants, random), hairColor));
-  }
-  if (face.hat !== "none") layers.push(partLayer("hat", pick(HAT_PARTS[face.hat], random), HATS[face.hatColor]));
+  if (face.beard === "yes") layers.push(partLayer("beard", BEARD_PARTS[variants.beard]!, hairColor));
+  layers.push(partLayer("mouth", MOUTH_PARTS[face.mouth][variants.mouth]!, MOUTH));
+  if (face.hair !== "bald") layers.push(partLayer("hair", hairParts(face)[variants.hair]!, hairColor));
+  if (face.hat !== "none") layers.push(partLayer("hat", HAT_PARTS[face.hat][variants.hat]!, HATS[face.hatColor]));
   return layers;
+}
+
+function hairParts(face: Face): readonly string[] {
+  if (face.hair === "bald") return [];
+  return face.hair === "short" && face.hat !== "none" ? SHORT_UNDER_HAT : HAIR_PARTS[face.hair];
 }
 
 function composite(pixels: Float32Array, layer: Layer): void {

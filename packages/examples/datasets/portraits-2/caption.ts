@@ -1,5 +1,5 @@
 import { keyedRandom, permutation, type RandomNumbers } from "@tfjs-diffusion/schedulers";
-import { type Attribute, type Face, PORTRAIT_ATTRIBUTE_NAMES, visible } from "../faces/attributes.js";
+import { type Attribute, type Face, PORTRAIT_ATTRIBUTE_NAMES } from "../faces/attributes.js";
 import { type Asked, attributesAsked } from "../faces/asked.js";
 import { type Dice, type Phrase, phraseOf, spaced, type Topic, TOPICS, usually, withArticle } from "./phrases.js";
 import * as words from "./words.js";

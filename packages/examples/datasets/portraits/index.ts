@@ -1,6 +1,6 @@
 import { drawWording } from "../faces/caption.js";
 import { type FaceKind, PORTRAIT_ATTRIBUTE_NAMES, samplePortrait } from "../faces/index.js";
-import { PORTRAIT_SIZE, renderPortrait } from "./render.js";
+import { PORTRAIT_SIZE, renderPortrait, renderVariants } from "./render.js";
 
 /** 32 x 32 pixels with shading, outlines and patterned backgrounds; twelve attributes. */
 export const PORTRAITS: FaceKind = {
@@ -11,4 +11,4 @@ export const PORTRAITS: FaceKind = {
   wording: drawWording,
 };
 
-export { PORTRAIT_SIZE, renderPortrait };
+export { PORTRAIT_SIZE, renderPortrait, renderVariants };

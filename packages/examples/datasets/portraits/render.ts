@@ -1,7 +1,7 @@
 import type { RandomNumbers } from "@tfjs-diffusion/schedulers";
 import type { Layer } from "../faces/artwork.js";
 import { type Face, InvalidFaceError, requireFace } from "../faces/attributes.js";
-import { faceLayers } from "../faces/render.js";
+import { drawVariants, faceLayers, type Variants } from "../faces/render.js";
 import { drawBackground } from "./background.js";
 import { FINE, scale2x } from "./scale2x.js";
 import { shade } from "./shade.js";
@@ -29,58 +29,86 @@ export interface Canvas {
  *
  * @throws InvalidFaceError
  */
-export function renderPortrait(face: Face, random: RandomNumbers, { width = FINE, left = 0 }: Canvas = {}): Uint8Array {
+export function renderPortrait(face: Face, random: RandomNumbers, canvas?: Canvas): Uint8Array {
+  requireFace(face);
+  return renderVariants(face, drawVariants(face, random), canvas);
+}
+
+/**
+ * Draws a portrait whose every part is given.
+ *
+ * @throws InvalidFaceError
+ */
+export function renderVariants(face: Face, variants: Variants, { width = FINE, left = 0 }: Canvas = {}): Uint8Array {
   requireFace(face);
   if (face.pattern === undefined) throw new InvalidFaceError("A portrait needs a pattern for its background.");
   const figure = new Float32Array(FINE * FINE * 4);
-  for (const layer of faceLayers(face, random)) place(figure, finePart(layer));
+  for (const layer of faceLayers(face, variants)) place(figure, finePart(layer));
   const pixels = background(face.background, face.pattern, width).slice();
-  for (let i = 0; i < FINE * width; i++) {
-    const [x, y] = [(i % width) - left, Math.floor(i / width)];
-    const at = y * FINE + x;
-    const color = isCovered(figure, x, y)
-      ? figure.subarray(at * 4, at * 4 + 3)
-      : isBeside(figure, x, y)
-        ? OUTLINE
-        : undefined;
-    if (color) pixels.set(color, i * 3);
+  for (let y = 0; y < FINE; y++) {
+    for (let x = 0; x < width; x++) {
+      const at = (y * width + x) * 3;
+      const from = (y * FINE + x - left) * 4;
+      if (isCovered(figure, x - left, y)) for (let k = 0; k < 3; k++) pixels[at + k] = Math.round(figure[from + k]!);
+      else if (isBeside(figure, x - left, y)) for (let k = 0; k < 3; k++) pixels[at + k] = OUTLINE[k]!;
+    }
   }
-  return Uint8Array.from(pixels, Math.round);
+  return pixels;
 }
 
-const fineParts = new WeakMap<Layer, Layer>();
-
-function finePart(layer: Layer): Layer {
-  let fine = fineParts.get(layer);
-  if (!fine) fineParts.set(layer, (fine = shade(scale2x(layer))));
-  return fine;
+/** A part at 32 x 32, and the pixels that it changes. */
+interface FinePart {
+  readonly layer: Layer;
+  readonly covered: readonly number[];
+  /** Just below a covered pixel, and not covered. */
+  readonly shadowed: readonly number[];
 }
 
-const backgrounds = new Map<string, Float32Array>();
+const fineParts = new WeakMap<Layer, FinePart>();
 
-function background(color: Face["background"], pattern: NonNullable<Face["pattern"]>, width: number): Float32Array {
+function finePart(coarse: Layer): FinePart {
+  let part = fineParts.get(coarse);
+  if (!part) {
+    const layer = shade(scale2x(coarse));
+    const covers = (pixel: number) => pixel >= 0 && layer[pixel * 4 + 3]! > 0;
+    const pixels = Array.from({ length: FINE * FINE }, (_, pixel) => pixel);
+    const covered = pixels.filter(covers);
+    const shadowed = pixels.filter((pixel) => !covers(pixel) && covers(pixel - FINE));
+    fineParts.set(coarse, (part = { layer, covered, shadowed }));
+  }
+  return part;
+}
+
+const backgrounds = new Map<string, Uint8Array>();
+
+function background(color: Face["background"], pattern: NonNullable<Face["pattern"]>, width: number): Uint8Array {
   const key = `${color} ${pattern} ${width}`;
   let pixels = backgrounds.get(key);
-  if (!pixels) backgrounds.set(key, (pixels = drawBackground(color, pattern, width)));
+  if (!pixels) backgrounds.set(key, (pixels = Uint8Array.from(drawBackground(color, pattern, width), Math.round)));
   return pixels;
 }
 
 /** Lays a part over the figure; what shows of the figure just below the part is darkened. */
-function place(figure: Float32Array, part: Layer): void {
-  const covers = (pixel: number) => pixel >= 0 && part[pixel * 4 + 3]! > 0;
-  for (let pixel = 0; pixel < FINE * FINE; pixel++) {
+function place(figure: Float32Array, { layer, covered, shadowed }: FinePart): void {
+  for (const pixel of covered) {
     const at = pixel * 4;
-    const alpha = part[at + 3]!;
-    const light = alpha === 0 && covers(pixel - FINE) ? CAST_SHADOW : 1;
-    for (let k = at; k < at + 3; k++) figure[k] = (figure[k]! * (1 - alpha) + part[k]! * alpha) * light;
-    if (alpha > 0) figure[at + 3] = 1;
+    const alpha = layer[at + 3]!;
+    for (let k = at; k < at + 3; k++) figure[k] = figure[k]! * (1 - alpha) + layer[k]! * alpha;
+    figure[at + 3] = 1;
+  }
+  for (const pixel of shadowed) {
+    for (let k = pixel * 4; k < pixel * 4 + 3; k++) figure[k] = figure[k]! * CAST_SHADOW;
   }
 }
 
 /** Whether one of a pixel's four neighbours belongs to the figure. */
 function isBeside(figure: Float32Array, x: number, y: number): boolean {
-  const covered = (x: number, y: number) => isCovered(figure, x, y);
-  return covered(x - 1, y) || covered(x + 1, y) || covered(x, y - 1) || covered(x, y + 1);
+  return (
+    isCovered(figure, x - 1, y) ||
+    isCovered(figure, x + 1, y) ||
+    isCovered(figure, x, y - 1) ||
+    isCovered(figure, x, y + 1)
+  );
 }
 
 function isCovered(figure: Float32Array, x: number, y: number): boolean {
