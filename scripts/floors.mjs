@@ -47,6 +47,7 @@ export const FLOORS = {
   examples: [
     ["src", "datasets/faces", "minimal.ts"],
     ["datasets/portraits", "src/chapter", "src/cli/terminal", "src/cli/options"],
+    ["datasets/portraits-2"],
     ["datasets", "src/cli/files", "page"],
     ["bench"],
     ["bench/browser", "bench/onnx"],
@@ -56,7 +57,8 @@ export const FLOORS = {
     ["src/cli"],
     ["train"],
     ["train/faces", "train/portraits", "classifier"],
-    ["train/faces.ts", "train/portraits.ts", "train/tune-portraits.ts"],
+    ["train/portraits-2"],
+    ["train/faces.ts", "train/portraits.ts", "train/portraits-2.ts", "train/tune-portraits.ts"],
     ["evaluate"],
   ],
 };

@@ -48,7 +48,9 @@ export async function* trainClip2(options: ClipStageOptions): AsyncGenerator<Tra
   }
 }
 
-/** Gives a new CLIP the values of a finished one with another vocabulary; words that only the new one has stay random. */
+/**
+ * Gives a new CLIP the values of a finished one with another vocabulary. Words that only the new one has stay random.
+ */
 async function startFrom(clip: CLIPModel, { model, vision }: ClipStageOptions["from"]): Promise<void> {
   const old = await assembleClip(model, vision);
   const { vocab: oldWords } = await CLIPTokenizer.fromFolder(join(model, "tokenizer_2"));
