@@ -1,4 +1,5 @@
-import { fileExists, joinPath, nodeFiles, readText, writeText } from "../platform/files.js";
+import { fileExists, joinPath, nodeFiles, readText } from "../platform/files.js";
+import { writeText } from "../platform/write-files.js";
 import { warn } from "../platform/warn.js";
 import { fetchBlob, onDisk } from "./blob.js";
 import { HubError } from "./errors.js";

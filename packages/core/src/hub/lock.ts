@@ -1,6 +1,5 @@
-import type * as NodeOs from "node:os";
-import { importInNode } from "../platform/node-only.js";
 import { nodeFiles } from "../platform/files.js";
+import { hasEnded, machineName } from "../platform/processes.js";
 import { pause } from "./request.js";
 
 /**
@@ -36,10 +35,10 @@ export async function locked<T>(
   { signal, times = TIMES }: { signal?: AbortSignal; times?: LockTimes } = {},
 ): Promise<T> {
   const files = await nodeFiles(`Locking ${path}`);
-  const { hostname } = await importInNode<typeof NodeOs>("node:os");
-  const own = `${hostname()} ${process.pid} ${crypto.randomUUID()}`;
+  const host = await machineName();
+  const own = `${host} ${process.pid} ${crypto.randomUUID()}`;
   await files.mkdir(path.replace(/[^/\\]*$/, ""), { recursive: true });
-  await acquire(path, own, hostname(), signal, times);
+  await acquire(path, own, host, signal, times);
 
   let lastBeat = performance.now();
   let lost = false;
@@ -113,11 +112,5 @@ async function remove(path: string, text: string): Promise<void> {
 /** Whether the holder was a process of this machine that has ended. */
 function isDead(text: string, host: string): boolean {
   const [at, pid] = text.split(" ");
-  if (at !== host || !/^\d+$/.test(pid ?? "")) return false;
-  try {
-    process.kill(Number(pid), 0);
-    return false;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "ESRCH";
-  }
+  return at === host && /^\d+$/.test(pid ?? "") && hasEnded(Number(pid));
 }

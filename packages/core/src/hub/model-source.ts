@@ -1,4 +1,5 @@
 import { fileExists, isAddress, localPath } from "../platform/files.js";
+import { recoverFolder } from "../platform/replace-folder.js";
 import { downloadFromHub, type HubOptions, isHubName } from "./download.js";
 
 /** How to download a model that is given as "owner/name" on the hub. Ignored for folders. */
@@ -18,7 +19,9 @@ export function configFolder(from: string): Promise<string> {
  */
 export async function modelFolder(from: string | URL, options: HubOptions = {}): Promise<string> {
   const folder = await folderPath(from);
-  if (isAddress(folder) || !isHubName(folder) || (await fileExists(folder))) return folder;
+  if (isAddress(folder)) return folder;
+  await recoverFolder(folder);
+  if (!isHubName(folder) || (await fileExists(folder))) return folder;
   return downloadFromHub(folder, options);
 }
 

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
-import { joinPath, writeText } from "../platform/files.js";
+import { joinPath } from "../platform/files.js";
+import { writeText } from "../platform/write-files.js";
 import { WeightsFormatError } from "../weights/errors.js";
 import { readJsonObject } from "../weights/read-json.js";
 import { resizeBicubic } from "./resize-bicubic.js";

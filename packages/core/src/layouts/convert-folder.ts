@@ -2,7 +2,9 @@ import { type HubModelOptions, modelFolder } from "../hub/model-source.js";
 import { libraryAndClass } from "../models/library-and-class.js";
 import { modelFromConfig } from "../models/load-model.js";
 import { MODEL_CLASSES } from "../models/model-classes.js";
-import { fileExists, joinPath, listFolder, readText, writeText } from "../platform/files.js";
+import { fileExists, joinPath, listFolder, readText } from "../platform/files.js";
+import { replaceFolder } from "../platform/replace-folder.js";
+import { writeText } from "../platform/write-files.js";
 import { type CopyOptions, tensorsToCopy } from "../weights/copy-tensors.js";
 import { closeAll, openModelFolder, readConfig, type SaveOptions, writeModelFolder } from "../weights/model-folder.js";
 import { readJsonObject } from "../weights/read-json.js";
@@ -19,7 +21,8 @@ export interface ConvertFolderOptions
 
 /**
  * Writes a copy of a diffusers pipeline folder in another precision or other shards, tensor by tensor. Everything is
- * checked before anything is written. Networks of an unknown class, such as safety checkers, are left out.
+ * checked before anything is written, and at every moment `to` holds what was there or the whole copy. Networks of an
+ * unknown class, such as safety checkers, are left out.
  *
  * @param from a folder, or a model of the hub
  * @throws WeightsFormatError if the folder has no index; those of loadModel for networks that do not fit
@@ -32,11 +35,11 @@ export async function convertFolder(from: string, to: string, options: ConvertFo
   });
   const opened: SafetensorsFile[] = [];
   try {
-    const writes: (() => Promise<void>)[] = [];
+    const writes: ((to: string) => Promise<void>)[] = [];
     for (const [part, entry] of Object.entries(index)) {
       if (!/^\w+$/.test(part)) delete index[part]; // The index must not lead out of the folder; a part is a plain name.
       if (!(part in index) || !Array.isArray(entry) || typeof entry[1] !== "string") continue;
-      const [inside, outside] = [joinPath(folder, part), joinPath(to, part)];
+      const inside = joinPath(folder, part);
       if (Object.hasOwn(MODEL_CLASSES, entry[1])) {
         const config = await readConfig(inside);
         const files = await openModelFolder(inside, variant);
@@ -47,12 +50,14 @@ export async function convertFolder(from: string, to: string, options: ConvertFo
         });
         const { library } = libraryAndClass(config);
         const how = { variant: saveVariant, maxShardBytes };
-        writes.push(() => writeModelFolder(outside, library, config, tensors, how));
+        writes.push((to) => writeModelFolder(joinPath(to, part), library, config, tensors, how));
       } else if (await fileExists(joinPath(inside, "config.json"))) index[part] = [null, null];
-      else writes.push(() => copyTexts(inside, outside));
+      else writes.push((to) => copyTexts(inside, joinPath(to, part)));
     }
-    for (const write of writes) await write();
-    await writeText(joinPath(to, "model_index.json"), `${JSON.stringify(index, null, 2)}\n`);
+    await replaceFolder(to, async (folder) => {
+      for (const write of writes) await write(folder);
+      await writeText(joinPath(folder, "model_index.json"), `${JSON.stringify(index, null, 2)}\n`);
+    });
   } finally {
     await closeAll(opened);
   }

@@ -1,5 +1,7 @@
 import { libraryAndClass } from "../models/library-and-class.js";
-import { joinPath, writeText } from "../platform/files.js";
+import { joinPath } from "../platform/files.js";
+import { replaceFolder } from "../platform/replace-folder.js";
+import { writeText } from "../platform/write-files.js";
 import { tensorsToCopy } from "../weights/copy-tensors.js";
 import { type SaveOptions, writeModelFolder } from "../weights/model-folder.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
@@ -36,8 +38,8 @@ const ABSENT: Readonly<Record<CheckpointFamily, string[]>> = {
 
 /**
  * Writes a single file (see loadSingleFile) as a diffusers folder. Copies tensor by tensor, so that only one is in
- * memory. Everything is checked before anything is written. The index is written last, so that a folder with an index
- * is complete.
+ * memory. Everything is checked before anything is written, and at every moment the folder holds what was there or the
+ * whole copy.
  *
  * @throws WeightsReadError without a vocabulary, which single files lack; the errors of loadSingleFile
  */
@@ -58,18 +60,20 @@ export async function singleFileToFolder(
     if (index._class_name === "StableDiffusionPipeline" && unet.model.config.in_channels === 9)
       index._class_name = "StableDiffusionInpaintPipeline";
     for (const part of ABSENT[family]) index[part] = [null, null];
-    for (const [i, [part, { model }]] of networks.entries()) {
-      const { library, className } = libraryAndClass(model.config);
-      await writeModelFolder(joinPath(folder, part), library, model.config, tensors[i]!, { variant, maxShardBytes });
-      index[part] = [library, className];
-    }
-    for (const [part, tokenizer] of tokenizers) {
-      await tokenizer.save(joinPath(folder, part));
-      index[part] = ["transformers", "CLIPTokenizer"];
-    }
-    await writeJson(joinPath(folder, "scheduler", "scheduler_config.json"), schedulerConfig);
     index.scheduler = ["diffusers", schedulerConfig._class_name];
-    await writeJson(joinPath(folder, "model_index.json"), index);
+    await replaceFolder(folder, async (to) => {
+      for (const [i, [part, { model }]] of networks.entries()) {
+        const { library, className } = libraryAndClass(model.config);
+        await writeModelFolder(joinPath(to, part), library, model.config, tensors[i]!, { variant, maxShardBytes });
+        index[part] = [library, className];
+      }
+      for (const [part, tokenizer] of tokenizers) {
+        await tokenizer.save(joinPath(to, part));
+        index[part] = ["transformers", "CLIPTokenizer"];
+      }
+      await writeJson(joinPath(to, "scheduler", "scheduler_config.json"), schedulerConfig);
+      await writeJson(joinPath(to, "model_index.json"), index);
+    });
   } finally {
     await file.close();
   }

@@ -52,9 +52,9 @@ export function timestepSinusoid(
 }
 
 /** A tensor's values, or undefined on a graphics card that can only be read asynchronously. */
-export function valuesAtHand(tensor: tf.Tensor): number[] | undefined {
+export function valuesAtHand(tensor: tf.Tensor): Float32Array | Int32Array | Uint8Array | undefined {
   try {
-    return [...tensor.dataSync()];
+    return tensor.dataSync();
   } catch {
     return undefined;
   }

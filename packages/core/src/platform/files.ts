@@ -7,14 +7,6 @@ export class PlatformError extends Error {
   override name = "PlatformError";
 }
 
-/**
- * Thrown when the system refuses to write a file: its folder is missing or not writable, or the disk is full. An
- * earlier file of the same name is left as it was.
- */
-export class FileWriteError extends Error {
-  override name = "FileWriteError";
-}
-
 /** Node's file functions. `purpose` begins the error message where there is no file system. */
 export async function nodeFiles(purpose: string): Promise<typeof NodeFiles> {
   if (!isNode) {
@@ -103,71 +95,5 @@ async function fetched(address: string, request?: RequestInit): Promise<Response
   } catch (error) {
     const { message, cause } = error as { message: string; cause?: { message?: string } };
     throw new PlatformError(`it cannot be reached: ${cause?.message || message}`, { cause: error });
-  }
-}
-
-/** Removes files from a folder. A file that is missing is no error. */
-export async function removeFiles(folder: string, names: readonly string[]): Promise<void> {
-  const { rm } = await nodeFiles(`Writing ${folder}`);
-  for (const name of names) await rm(joinPath(folder, name), { force: true });
-}
-
-/** Writes a text file completely or not at all. Creates the folders that it needs. */
-export async function writeText(path: string, text: string): Promise<void> {
-  await writeWhole(path, [new TextEncoder().encode(text)]);
-}
-
-/**
- * Writes a file completely or not at all: under a temporary name in the same folder, flushed to the disk, then renamed.
- * An earlier file of that name stays until the rename, and if anything fails. Creates the folders that it needs.
- *
- * @throws FileWriteError; any error of `chunks`
- */
-export async function writeWhole(
-  path: string,
-  chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
-): Promise<void> {
-  const { mkdir, open, rename, rm } = await nodeFiles(`Writing ${path}`);
-  if (isAddress(path)) throw new FileWriteError(`${path} is an address, where nothing can be written. Give a path.`);
-  const folder = path.replace(/[^/\\]*$/, "") || ".";
-  const temporary = `${path}.${process.pid}.${counter++}.partial`;
-  try {
-    await mkdir(folder, { recursive: true });
-    const file = await open(temporary, "w");
-    try {
-      for await (const chunk of chunks) await writeAll(file, chunk);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-    await flushFolder(folder);
-  } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined); // The first error is thrown below.
-    const { syscall, message } = error as NodeJS.ErrnoException;
-    if (syscall === undefined) throw error;
-    throw new FileWriteError(`${path} cannot be written: ${message}. Free space, or give another path.`, {
-      cause: error,
-    });
-  }
-}
-
-let counter = 0;
-
-/** Flushes a folder, so that a rename in it survives a crash. Windows neither needs nor allows this. */
-async function flushFolder(path: string): Promise<void> {
-  if (process.platform === "win32") return;
-  const { open } = await nodeFiles(`Writing ${path}`);
-  const folder = await open(path, "r");
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
-}
-
-async function writeAll(file: NodeFiles.FileHandle, chunk: Uint8Array): Promise<void> {
-  for (let written = 0; written < chunk.byteLength;) {
-    written += (await file.write(chunk, written)).bytesWritten;
   }
 }

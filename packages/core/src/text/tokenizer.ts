@@ -1,5 +1,7 @@
 import { type HubModelOptions, modelFolder } from "../hub/model-source.js";
-import { joinPath, removeFiles, writeText } from "../platform/files.js";
+import { joinPath } from "../platform/files.js";
+import { replaceFolder } from "../platform/replace-folder.js";
+import { removeFiles, writeText } from "../platform/write-files.js";
 import { BytePairEncoder } from "./byte-pairs.js";
 import {
   ADDED_TOKENS_FILE,
@@ -106,16 +108,17 @@ export class CLIPTokenizer {
       unk_token: this.eosToken,
     };
     const config = { tokenizer_class: "CLIPTokenizer", model_max_length: this.maxLength, ...special };
-    await writeText(joinPath(folder, "vocab.json"), JSON.stringify(this.vocab));
-    await writeText(joinPath(folder, "merges.txt"), ["#version: 0.2", ...this.merges, ""].join("\n"));
-    await writeText(joinPath(folder, "special_tokens_map.json"), `${JSON.stringify(special, null, 2)}\n`);
-    await writeText(joinPath(folder, "tokenizer_config.json"), `${JSON.stringify(config, null, 2)}\n`);
     const added = Object.entries(this.addedTokens).flatMap(([token, ids]) =>
       ids.map((id, i) => [i === 0 ? token : `${token}_${i}`, id] as const),
     );
-    if (added.length > 0)
-      await writeText(joinPath(folder, ADDED_TOKENS_FILE), JSON.stringify(Object.fromEntries(added)));
-    await removeFiles(folder, added.length > 0 ? [TOKENIZER_FILE] : [TOKENIZER_FILE, ADDED_TOKENS_FILE]);
+    await replaceFolder(folder, async (to) => {
+      await writeText(joinPath(to, "vocab.json"), JSON.stringify(this.vocab));
+      await writeText(joinPath(to, "merges.txt"), ["#version: 0.2", ...this.merges, ""].join("\n"));
+      await writeText(joinPath(to, "special_tokens_map.json"), `${JSON.stringify(special, null, 2)}\n`);
+      await writeText(joinPath(to, "tokenizer_config.json"), `${JSON.stringify(config, null, 2)}\n`);
+      if (added.length > 0) await writeText(joinPath(to, ADDED_TOKENS_FILE), JSON.stringify(Object.fromEntries(added)));
+      await removeFiles(to, added.length > 0 ? [TOKENIZER_FILE] : [TOKENIZER_FILE, ADDED_TOKENS_FILE]);
+    });
   }
 
   /**

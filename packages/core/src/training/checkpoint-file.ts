@@ -1,4 +1,5 @@
-import { FileWriteError, nodeFiles, writeWhole } from "../platform/files.js";
+import { nodeFiles } from "../platform/files.js";
+import { FileWriteError, writeWhole } from "../platform/write-files.js";
 import { CheckpointWriteError } from "./errors.js";
 
 /** Stores the bytes of a checkpoint. `write` replaces all of them or, if it fails, none. */

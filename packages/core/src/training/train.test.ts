@@ -14,6 +14,7 @@ import {
 } from "./errors.js";
 import { TinyTraining } from "./testing/tiny-training.js";
 import type { TrainingStep, TrainOptions } from "./train-options.js";
+import { temporaryName } from "../platform/leftovers.js";
 import { train } from "./train.js";
 
 let folder: string;
@@ -224,7 +225,8 @@ describe("train with a checkpoint", () => {
   itOnLinux("reports a full disk with what to do, and leaves the last good file", async () => {
     await run(tiny, { checkpoint: checkpoint() }, 4);
     const good = readFileSync(file);
-    const temporaries = Array.from({ length: 100 }, (_, k) => `${file}.${process.pid}.${k}.partial`);
+    const [, start, count] = /^(.*-)(\d+)\.partial$/.exec(await temporaryName(file))!;
+    const temporaries = Array.from({ length: 100 }, (_, k) => `${start}${Number(count) + 1 + k}.partial`);
     for (const temporary of temporaries) symlinkSync("/dev/full", temporary);
     const failure = run(tiny, { checkpoint: checkpoint() });
     await expect(failure).rejects.toThrow(CheckpointWriteError);

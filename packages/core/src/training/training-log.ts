@@ -1,4 +1,5 @@
-import { fileExists, nodeFiles, readText, writeText } from "../platform/files.js";
+import { fileExists, nodeFiles, readText } from "../platform/files.js";
+import { writeText } from "../platform/write-files.js";
 
 /** One row of the log. */
 export interface LogRow {

@@ -1,5 +1,7 @@
 import type { Parameter } from "../nn/parameter.js";
-import { fileExists, joinPath, listFolder, writeText } from "../platform/files.js";
+import { fileExists, joinPath, listFolder } from "../platform/files.js";
+import { replaceFolder } from "../platform/replace-folder.js";
+import { writeText } from "../platform/write-files.js";
 import { WeightsReadError } from "./errors.js";
 import { parametersToTensors, readParameters, type WeightPrecision } from "./parameters.js";
 import { openSafetensors, type SafetensorsFile } from "./safetensors.js";
@@ -32,7 +34,10 @@ export async function readConfig(folder: string): Promise<Record<string, unknown
   });
 }
 
-/** Writes a network as diffusers' or transformers' save_pretrained does: `config.json` and safetensors files. */
+/**
+ * Writes a network as diffusers' or transformers' save_pretrained does: `config.json` and safetensors files. At every
+ * moment the folder holds the old network or the new one: see {@link replaceFolder}.
+ */
 export async function saveModelFolder(
   folder: string,
   library: WeightsLibrary,
@@ -52,8 +57,10 @@ export async function writeModelFolder(
   { variant, maxShardBytes = 10e9 }: Omit<SaveOptions, "dtype"> = {},
 ): Promise<void> {
   requireVariant(variant);
-  await writeShards(folder, { base: WEIGHT_FILES[library], variant, tensors, maxShardBytes });
-  await writeText(joinPath(folder, "config.json"), configJson(config));
+  await replaceFolder(folder, async (to) => {
+    await writeShards(to, { base: WEIGHT_FILES[library], variant, tensors, maxShardBytes });
+    await writeText(joinPath(to, "config.json"), configJson(config));
+  });
 }
 
 /** Keys whose values transformers accepts only as Python floats: 1 must be written 1.0. */

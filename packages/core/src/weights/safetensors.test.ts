@@ -14,7 +14,7 @@ import type { Dtype } from "./dtypes.js";
 import { WeightsFormatError, WeightsReadError } from "./errors.js";
 import { readJsonObject } from "./read-json.js";
 import { openSafetensors } from "./safetensors.js";
-import { FileWriteError } from "../platform/files.js";
+import { FileWriteError } from "../platform/write-files.js";
 import { encodeSafetensors, type TensorToWrite, writeSafetensors } from "./write-safetensors.js";
 
 // Written by the Python package: fixtures/safetensors/make.py.

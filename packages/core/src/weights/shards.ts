@@ -1,4 +1,5 @@
-import { joinPath, listFolder, removeFiles, writeText } from "../platform/files.js";
+import { joinPath, listFolder } from "../platform/files.js";
+import { removeFiles, writeText } from "../platform/write-files.js";
 import { WeightsFormatError } from "./errors.js";
 import { readJsonObject } from "./read-json.js";
 import { bytesOf, type TensorToWrite, writeSafetensors } from "./write-safetensors.js";
@@ -50,12 +51,6 @@ export async function writeShards(folder: string, { base, variant, tensors, maxS
   const index = `${base}.safetensors.index${suffix}.json`;
   const earlier = await earlierFiles(folder, base, suffix);
   const written = new Set(shards.map((_, i) => fileName(i)));
-  // Where new shards take the names of old ones, no index may say meanwhile that they are one network.
-  if (shards.length > 1 && earlier.some((name) => written.has(name)))
-    await removeFiles(
-      folder,
-      earlier.filter((name) => name.endsWith(".json")),
-    );
   for (const [i, shard] of shards.entries())
     await writeSafetensors(joinPath(folder, fileName(i)), shard, { format: "pt" });
   if (shards.length > 1) {

@@ -1,4 +1,4 @@
-import { writeWhole } from "../platform/files.js";
+import { writeWhole } from "../platform/write-files.js";
 import { dtypeBits, encodeNumbers, isDecodable, type NumberArray, type StoredDtype } from "./dtypes.js";
 import { MAX_HEADER_BYTES, type TensorInfo } from "./safetensors-header.js";
 

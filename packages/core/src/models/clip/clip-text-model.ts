@@ -138,7 +138,7 @@ export class CLIPTextTransformer {
         dtype: "any",
       });
     }
-    return tokens;
+    return tokens && [...tokens];
   }
 }
 

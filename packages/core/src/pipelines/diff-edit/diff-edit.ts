@@ -27,8 +27,8 @@ import { latentSpaces } from "../stable-diffusion/latent-space.js";
 import { readOptions } from "../options/read-options.js";
 import type { Pipeline } from "../pipeline.js";
 import type { Drawn } from "../pipeline-step.js";
-import { requireOption, requirePictures } from "../options/option-checks.js";
 import { noiseOf } from "../drawing/noise-of.js";
+import { requireFiniteTensors, requireOption, requirePictures } from "../options/option-checks.js";
 import { planDrawing, planSteps } from "../drawing/plan-steps.js";
 import { PROMPT_OPTIONS } from "../stable-diffusion/stable-diffusion-options.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
@@ -149,6 +149,7 @@ export class StableDiffusionDiffEditPipeline implements Pipeline<DiffEditOptions
     const held: tf.Tensor[] = [pictures];
     try {
       await requirePictures({ image: pictures });
+      await requireFiniteTensors({ source: options.source, target: options.target });
       const { first } = stepWindow(scheduler, plan, { steps, strength, image: pictures });
       const watch = this.#watch(checked);
       const contexts = [source, target].map((prompts) => {
@@ -215,6 +216,7 @@ export class StableDiffusionDiffEditPipeline implements Pipeline<DiffEditOptions
     const way = { scheduler, plan, start, first: 0, end };
     try {
       await requirePictures({ image });
+      await requireFiniteTensors(checked);
       yield* this.#walk({ ...checked, noise }, prompts, way);
     } finally {
       image.dispose();
@@ -227,8 +229,9 @@ export class StableDiffusionDiffEditPipeline implements Pipeline<DiffEditOptions
   async generate(options: DiffEditOptions): Promise<Drawn> {
     const parts = { ...this.parts }; // A copy, so that the decoder fits the steps even if a part is assigned meanwhile.
     const space = this.#spaceOf(parts.vae);
-    const decode = (latents: tf.Tensor4D) => this.#watch(options, parts).over("Decoding", () => space.decode(latents));
-    return draw(this.steps(options), options, decode);
+    const decode = (latents: tf.Tensor4D) =>
+      this.#watch(options, parts).over("Decoding", () => space.decodeUnclipped(latents));
+    return draw(this.steps(options), options, { decode });
   }
 
   /**
@@ -245,6 +248,8 @@ export class StableDiffusionDiffEditPipeline implements Pipeline<DiffEditOptions
     const prompts = checkPrompts(checked, sizes);
     const { imageLatents } = options;
     checkImageLatents(imageLatents, prompts.count, sizes);
+    await requirePictures({ mask: options.mask });
+    await requireFiniteTensors(checked);
     const { scheduler = this.scheduler } = checked;
     const plan = planDrawing(scheduler, steps);
     const { first, end } = stepWindow(scheduler, plan, { steps, strength, image: imageLatents[0] });

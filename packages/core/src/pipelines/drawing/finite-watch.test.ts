@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
+import { keyedNoise, type NoiseSource } from "@tfjs-diffusion/schedulers";
 import type { Model } from "../../models/model.js";
 import { useTestBackend } from "../../testing/backend.js";
 import { writeTinyStableDiffusion } from "../../testing/stable-diffusion.js";
@@ -88,11 +89,10 @@ describe("The option debug", () => {
   );
 
   it("distinguishes bad inputs and a bad sampler from a bad layer", async () => {
-    const latents = tf.fill<tf.Rank.R4>([1, 8, 8, 4], NaN);
-    await expect(draw({ debug: true, latents })).rejects.toThrow(
+    const noise: NoiseSource = { ...keyedNoise(0), normal: (shape) => tf.fill(shape, NaN) };
+    await expect(draw({ debug: true, noise })).rejects.toThrow(
       /^Step 1 of 4 \(timestep \d+\): the network's input holds 256 of 256 values/,
     );
-    latents.dispose();
     await expect(draw({ debug: true, guidanceScale: 1e39 })).rejects.toThrow(
       /^Step \d of 4 \(timestep \d+\): the sampler's result holds/,
     );

@@ -11,6 +11,7 @@ import {
 } from "@tfjs-diffusion/schedulers";
 import { eventLoopTurn } from "../../platform/event-loop.js";
 import type { PipelineStep } from "../pipeline-step.js";
+import { requireFinite, requireFiniteAtHand } from "./finite-results.js";
 import { FiniteWatch } from "./finite-watch.js";
 
 const { getTensorsInContainer: tensorsIn } = tf.tensor_util;
@@ -45,6 +46,8 @@ export interface Walk<T extends tf.Tensor> {
  * The generator owns the state between steps. It frees the state when it ends: after the last step, or when the caller
  * leaves the loop, throws or aborts. Between steps it yields to the event loop, so that timers, signals and the page
  * can run. Steps are counted from 0, even if sampling starts in the middle of the plan.
+ *
+ * @throws NonFiniteResultError at the first step whose output or sample is not finite; on a graphics card at the last
  */
 export async function* sample<T extends tf.Tensor = tf.Tensor4D>({
   scheduler,
@@ -84,6 +87,12 @@ export async function* sample<T extends tf.Tensor = tf.Tensor4D>({
         () => preview(next.x),
       );
       try {
+        // The output, too: a sampler that clips its sample would hide it.
+        for (const [what, x] of Object.entries({ "the network's output": output, "the latents": next.x })) {
+          const checked = { place, what, step: index };
+          if (index < total - 1) requireFiniteAtHand(x, checked);
+          else await requireFinite(x, checked);
+        }
         await eventLoopTurn();
         signal?.throwIfAborted();
         yield step;

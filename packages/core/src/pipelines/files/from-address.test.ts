@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { loadModel } from "../../models/load-model.js";
-import { FileWriteError } from "../../platform/files.js";
+import { FileWriteError } from "../../platform/write-files.js";
 import { useTestBackend } from "../../testing/backend.js";
 import { writeTinyStableDiffusion } from "../../testing/stable-diffusion.js";
 import { CLIPTokenizer } from "../../text/tokenizer.js";

@@ -2,8 +2,10 @@ import { schedulerFromConfig, type Scheduler, type SchedulerClass } from "@tfjs-
 import { modelFolder } from "../../hub/model-source.js";
 import { type LoadModelOptions, type ModelClass, type ModelClasses, openModel } from "../../models/build-model.js";
 import { libraryAndClass } from "../../models/library-and-class.js";
-import type { Model } from "../../models/model.js";
-import { joinPath, writeText } from "../../platform/files.js";
+import { Model } from "../../models/model.js";
+import { joinPath } from "../../platform/files.js";
+import { replaceFolder } from "../../platform/replace-folder.js";
+import { removeFolder, writeText } from "../../platform/write-files.js";
 import { CLIPTokenizer } from "../../text/tokenizer.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import { parsePythonJson, readJsonObject } from "../../weights/read-json.js";
@@ -103,7 +105,8 @@ export interface WritePipelineOptions {
 }
 
 /**
- * Writes a folder that {@link PipelineFolder} reads.
+ * Writes a folder that {@link PipelineFolder} reads. At every moment it holds the old pipeline or the new one: see
+ * {@link replaceFolder}.
  *
  * @throws PipelinePartsError before any work, if a network of your own lacks the `save` and `config` of a Model
  */
@@ -116,13 +119,12 @@ export async function writePipelineFolder(
   const index: Record<string, unknown> = { ...others };
   const present = Object.entries(parts).filter((entry): entry is [string, object] => entry[1] !== undefined);
   const writes = present.map(([name, part]) => ({ name, ...writeOf(name, part, save) }));
-  for (const { name, entry, write } of writes) {
-    await write(joinPath(folder, name));
-    index[name] = entry;
-  }
+  for (const { name, entry } of writes) index[name] = entry;
   const sorted = Object.fromEntries(Object.entries(index).sort(([a], [b]) => (a < b ? -1 : 1)));
-  // Last, so that a folder with an index is complete.
-  await writeText(joinPath(folder, MODEL_INDEX), toJson({ _class_name: className, ...sorted }));
+  await replaceFolder(folder, async (to) => {
+    for (const { name, write } of writes) await write(joinPath(to, name));
+    await writeText(joinPath(to, MODEL_INDEX), toJson({ _class_name: className, ...sorted }));
+  });
 }
 
 /** How a part is written to its subfolder, and its entry in the index. */
@@ -134,8 +136,14 @@ function writeOf(name: string, part: object, save: SaveOptions | undefined): Par
     return { entry: ["diffusers", config._class_name], write };
   }
   const { library, className } = isSaveable(part) ? libraryAndClass(part.config) : {};
-  if (isSaveable(part) && library && className)
-    return { entry: [library, className], write: (to) => part.save(to, save) };
+  if (isSaveable(part) && library && className) {
+    const write = async (to: string) => {
+      // A method of your own may write into files that are still those of the old folder.
+      if (part.save !== Model.prototype.save) await removeFolder(to);
+      await part.save(to, save);
+    };
+    return { entry: [library, className], write };
+  }
   throw new PipelinePartsError(
     `${name}: a ${part.constructor?.name ?? "plain object"} cannot be saved; let its class extend Model, with a ` +
       "config whose _class_name names it, or replace it with a network that can be saved.",

@@ -43,6 +43,34 @@ export async function requirePictures(pictures: Record<string, tf.Tensor | undef
   }
 }
 
+/**
+ * Requires finite numbers in every tensor among the options, also in lists of tensors and in objects such as a control
+ * or the states of a prompt.
+ *
+ * @throws PipelineOptionError that names the option
+ */
+export async function requireFiniteTensors(options: object): Promise<void> {
+  for (const [name, tensor] of Object.entries(options).flatMap(([name, value]) => namedTensors(name, value))) {
+    const bad = countNonFinite(await tensor.data());
+    requireOption(bad === 0, name, `${bad} of ${tensor.size} values are NaN or infinite`, "finite numbers");
+  }
+}
+
+/** How many values are NaN or infinite. */
+export function countNonFinite(values: ArrayLike<number>): number {
+  let count = 0;
+  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) count++;
+  return count;
+}
+
+function namedTensors(name: string, value: unknown): [name: string, tensor: tf.Tensor][] {
+  if (value instanceof tf.Tensor) return value.dtype === "float32" ? [[name, value as tf.Tensor]] : [];
+  if (Array.isArray(value)) return value.flatMap((item, i) => namedTensors(`${name}[${i}]`, item));
+  // Models, schedulers and signals have classes; what a caller writes between braces has none.
+  const isPlain = typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+  return isPlain ? Object.entries(value).flatMap(([key, item]) => namedTensors(`${name}.${key}`, item)) : [];
+}
+
 /** One text or several, as a list. */
 export function texts(option: string, given: string | string[]): string[] {
   const list = [given].flat() as unknown[];

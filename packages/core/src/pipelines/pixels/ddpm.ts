@@ -11,6 +11,7 @@ import { planDrawing } from "../drawing/plan-steps.js";
 import { sample } from "../drawing/sampling.js";
 import { UNet2DModel } from "../../models/unet/unet-2d.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
+import { requireFiniteTensors } from "../options/option-checks.js";
 import { disposeParts } from "../parts/dispose-parts.js";
 import { DENOISER, liveParts, SCHEDULER } from "../parts/live-parts.js";
 import { requireDenoiser } from "../parts/part-checks.js";
@@ -82,7 +83,7 @@ export class DDPMPipeline implements Pipeline<DDPMOptions, DDPMStep> {
    * not clipped.
    */
   async generate(options: DDPMOptions = {}): Promise<Drawn> {
-    return draw(this.steps(options), options, toUnit);
+    return draw(this.steps(options), options);
   }
 
   /**
@@ -98,6 +99,7 @@ export class DDPMPipeline implements Pipeline<DDPMOptions, DDPMStep> {
     const { scheduler = this.scheduler } = checked;
     const noise = noiseOf(checked);
     signal?.throwIfAborted();
+    await requireFiniteTensors(checked);
     const plan = planDrawing(scheduler, checked.steps);
     const watch = new FiniteWatch(this.parts, checked.debug);
     const dtype = unet.classLabels?.kind === "ids" ? "int32" : "float32";

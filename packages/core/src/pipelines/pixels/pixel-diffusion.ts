@@ -14,6 +14,7 @@ import { keepPixelRange } from "./pixel-range.js";
 import { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
 import type { PartRequirement } from "../files/model-index.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
+import { requireFiniteTensors } from "../options/option-checks.js";
 import { disposeParts } from "../parts/dispose-parts.js";
 import { liveParts } from "../parts/live-parts.js";
 import { sample } from "../drawing/sampling.js";
@@ -104,7 +105,7 @@ export class PixelDiffusionPipeline implements Pipeline<PixelDiffusionOptions, P
    * 1], not clipped.
    */
   async generate(options: PixelDiffusionOptions): Promise<Drawn> {
-    return draw(this.steps(options), options, toUnit);
+    return draw(this.steps(options), options);
   }
 
   /**
@@ -119,6 +120,7 @@ export class PixelDiffusionPipeline implements Pipeline<PixelDiffusionOptions, P
     const { scheduler = this.scheduler } = checked;
     const noise = noiseOf(checked);
     signal?.throwIfAborted();
+    await requireFiniteTensors(checked);
     const isGuided = needsGuidance(guidanceScale);
     const plan = planDrawing(scheduler, checked.steps);
     const watch = new FiniteWatch(this.parts, checked.debug);

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { guide, type Scheduler } from "@tfjs-diffusion/schedulers";
 import type { LoraSet } from "../../adapters/lora.js";
+import { toUnit } from "../../image/to-unit.js";
 import type { AutoencoderKL } from "../../models/autoencoder/autoencoder-kl.js";
 import type { ConditionalDenoiser, ConditionalDenoiserInputs } from "../../models/denoiser.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
@@ -12,7 +13,7 @@ import { planDrawing } from "../drawing/plan-steps.js";
 import { sample } from "../drawing/sampling.js";
 import { type StepWindow, stepWindow } from "../drawing/step-window.js";
 import type { OptionTable } from "../options/option.js";
-import { requirePictures, texts } from "../options/option-checks.js";
+import { requireFiniteTensors, requirePictures, texts } from "../options/option-checks.js";
 import { disposeParts } from "../parts/dispose-parts.js";
 import type { Pipeline } from "../pipeline.js";
 import type { Drawn } from "../pipeline-step.js";
@@ -131,8 +132,8 @@ export abstract class LatentPipeline<
     // A copy, so that the decoder fits the steps even if a part is assigned meanwhile.
     const [parts, space] = [{ ...this.parts }, this.#space];
     const decode = (latents: tf.Tensor4D) =>
-      watchOf(parts, checked).over("Decoding", () => decodeLatents(space, latents, checked));
-    return draw(this.#walk(checked), options, decode);
+      watchOf(parts, checked).over("Decoding", () => space.decodeUnclipped(latents));
+    return draw(this.#walk(checked), options, { decode, finish: (decoded) => finish(decoded, checked) });
   }
 
   /** Draws without decoding, to pass the latents to another pipeline; the caller owns them. */
@@ -159,7 +160,9 @@ export abstract class LatentPipeline<
     try {
       const controls = controlsOf(checked.control);
       const controlPictures = [...controls].map(([name, { image }]) => [`${name}.image`, image] as const);
-      await requirePictures({ image: checked.image, ...Object.fromEntries(controlPictures) });
+      const { image, mask } = checked;
+      await requirePictures({ image, mask, ...Object.fromEntries(controlPictures) });
+      await requireFiniteTensors(checked);
       const plan = planDrawing(scheduler, checked.steps);
       const { first, end } = stepWindow(scheduler, plan, checked);
       const isGuided = this.isGuided(checked);
@@ -266,11 +269,12 @@ function watchOf(parts: object, { debug, control }: CheckedOptions): FiniteWatch
   return new FiniteWatch({ ...parts, ...Object.fromEntries(controlNets) }, debug);
 }
 
-function decodeLatents(space: LatentSpace, latents: tf.Tensor4D, options: CheckedOptions): tf.Tensor4D {
+/** Decoded pictures about [-1, 1] to pictures in [0, 1], with `pasteBack` unchanged outside the mask. */
+function finish(decoded: tf.Tensor4D, options: CheckedOptions): tf.Tensor4D {
   const { image, mask, pasteBack: paste, maskBlur } = options;
-  if (!paste) return space.decode(latents);
+  if (!paste) return toUnit(decoded);
   return tf.tidy(() => {
-    const painted = space.decode(latents);
+    const painted = toUnit(decoded);
     const [batch, height, width] = painted.shape;
     const tiled = (x: tf.Tensor4D) => (x.shape[0] === batch ? x : x.tile<tf.Tensor4D>([batch, 1, 1, 1]));
     const kept = tiled(withAllAxes(image!, [height, width, 3]));

@@ -51,10 +51,15 @@ export class LatentSpace {
 
   /** Latents [B, h, w, C] to pictures [B, h factor, w factor, 3] in [0, 1]; the caller owns them. */
   decode(latents: tf.Tensor4D): tf.Tensor4D {
+    return tf.tidy(() => toUnit(this.decodeUnclipped(latents)));
+  }
+
+  /** {@link decode}, about [-1, 1] as the autoencoder returns them. */
+  decodeUnclipped(latents: tf.Tensor4D): tf.Tensor4D {
     return tf.tidy(() => {
       const [, height, width] = latents.shape;
       const z = latents.div<tf.Tensor4D>(this.#scale).add<tf.Tensor4D>(this.#shift);
-      return toUnit(this.vae.decode(z, this.#pieces(height * this.factor, width * this.factor)));
+      return this.vae.decode(z, this.#pieces(height * this.factor, width * this.factor));
     });
   }
 

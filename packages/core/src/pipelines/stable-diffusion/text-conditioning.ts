@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { CLIPTextModel, CLIPTextModelWithProjection, CLIPTextOutput } from "../../models/clip/clip-text-model.js";
 import { warn } from "../../platform/warn.js";
 import { PipelineOptionError } from "../options/errors.js";
-import { parsePromptWeights } from "../../text/prompt-weights.js";
+import { parsePromptWeights, type WeightedText } from "../../text/prompt-weights.js";
 import type { CLIPTokenizer } from "../../text/tokenizer.js";
 
 /** The networks that read a prompt. */
@@ -111,7 +111,7 @@ export function readPrompts(
 
 /** A prompt's ids, including start, end and padding, the number before the padding, and the weight of each. */
 function encodeWeighted(tokenizer: CLIPTokenizer, prompt: string, maxLength: number, weighting: boolean) {
-  const pieces = weighting ? parsePromptWeights(prompt) : [{ text: prompt, weight: 1 }];
+  const pieces = weighting ? weightsIn(prompt) : [{ text: prompt, weight: 1 }];
   const tokens = pieces.flatMap(({ text, weight }) => tokenizer.tokenize(text).map((id) => ({ id, weight })));
   const kept = tokens.slice(0, maxLength - 2);
   if (kept.length < tokens.length) {
@@ -125,6 +125,15 @@ function encodeWeighted(tokenizer: CLIPTokenizer, prompt: string, maxLength: num
     length: kept.length + 2,
     weights: [1, ...kept.map(({ weight }) => weight), ...rest.map(() => 1)],
   };
+}
+
+/** @throws PipelineOptionError for a weight out of range */
+function weightsIn(prompt: string): WeightedText[] {
+  try {
+    return parsePromptWeights(prompt);
+  } catch (error) {
+    throw new PipelineOptionError(`prompt: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 /** Each token's state [N, L, C] times its weight, then rescaled to the mean of the unweighted states. */

@@ -27,7 +27,7 @@ import {
   type UnCLIPImageVariationParts,
 } from "./unclip-parts.js";
 import { UnCLIPDrawingPipeline } from "./unclip-pipeline.js";
-import { requirePictures } from "../options/option-checks.js";
+import { requireFiniteTensors, requirePictures } from "../options/option-checks.js";
 import { decoderPlan, drawEmbeddings, stagePlan } from "./unclip-stages.js";
 import { repeatStates } from "./unclip-text.js";
 
@@ -106,6 +106,7 @@ export class UnCLIPImageVariationPipeline extends UnCLIPDrawingPipeline<
     const { signal, image, batch, numImages, guidanceScale } = checked;
     signal?.throwIfAborted();
     await requirePictures({ image });
+    await requireFiniteTensors(checked);
     const { scheduler = parts.decoderScheduler } = checked;
     const { superResScheduler } = parts;
     const watch = new FiniteWatch(parts, checked.debug);

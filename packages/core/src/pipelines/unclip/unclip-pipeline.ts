@@ -1,4 +1,3 @@
-import { toUnit } from "../../image/to-unit.js";
 import type { Scheduler } from "@tfjs-diffusion/schedulers";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import { draw } from "../drawing/draw.js";
@@ -48,7 +47,7 @@ export abstract class UnCLIPDrawingPipeline<
    * not clipped.
    */
   async generate(options: O): Promise<Drawn> {
-    return draw(this.steps(options), options, toUnit);
+    return draw(this.steps(options), options);
   }
 
   /** The older name of `encodePrompts`: the text states of prompts; the caller owns them. */

@@ -6,7 +6,7 @@ import { needsGuidance } from "../drawing/guidance.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
 import { FiniteWatch } from "../drawing/finite-watch.js";
 import { noiseOf } from "../drawing/noise-of.js";
-import { texts } from "../options/option-checks.js";
+import { requireFiniteTensors, texts } from "../options/option-checks.js";
 import { liveParts } from "../parts/live-parts.js";
 import {
   type CheckedUnCLIP,
@@ -88,6 +88,7 @@ export class UnCLIPPipeline extends UnCLIPDrawingPipeline<UnCLIPParts, UnCLIPOpt
     const checked = checkUnCLIP(options, sizes, prior.config.num_embeddings);
     const { signal, batch, guidanceScale, priorGuidanceScale, priorLatents } = checked;
     signal?.throwIfAborted();
+    await requireFiniteTensors(checked);
     const { scheduler = parts.decoderScheduler } = checked;
     const run = {
       stages: {

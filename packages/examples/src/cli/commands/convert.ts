@@ -1,5 +1,4 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
-import { rm } from "node:fs/promises";
 import { CLIP_VOCABULARY, convertFolder, folderToSingleFile, singleFileToFolder } from "@tfjs-diffusion/core/layouts";
 import { fromCaller } from "../options/from-caller.js";
 import { modelFrom } from "../options/model-from.js";
@@ -109,14 +108,7 @@ export async function convert(args: string[]): Promise<void> {
     throw new UsageError(`convert: ${to} is there already. Give another place, or --force.`);
   const { config, tokenizer, predictionType, ema } = wanted;
   refuseForFolders(from, { config, tokenizer, prediction: predictionType, ema });
-  const isNew = !isTaken(to);
-  try {
-    await untilStopped((signal) => write(from, to, wanted, signal));
-  } catch (error) {
-    // An incomplete folder is useless, and would block the next attempt.
-    if (isNew) await rm(to, { recursive: true, force: true }).catch(() => undefined);
-    throw error;
-  }
+  await untilStopped((signal) => write(from, to, wanted, signal));
   console.log(`Wrote ${to}.`);
 }
 

@@ -1,0 +1,190 @@
+import { isAddress, joinPath, nodeFiles } from "./files.js";
+import { FileWriteError, flushFolder } from "./write-files.js";
+import { isTemporary, sweepLeftovers, temporariesOf, temporaryName } from "./leftovers.js";
+
+/**
+ * Writes a folder so that at every moment, also when the process is killed, it is the old one or the new one.
+ *
+ * `write` gets a copy of the folder beside it (hard links, so nothing is copied) and changes that; then the two
+ * folders are exchanged. Files that `write` does not touch stay. A folder that cannot be moved, such as a mount point
+ * or the working directory, is changed in place: its JSON files, without which it does not open, are removed first and
+ * written last.
+ *
+ * Node has no call that exchanges two folders, so there are two renames. If a process is killed between them,
+ * {@link recoverFolder} undoes the first.
+ *
+ * @throws FileWriteError; any error of `write`, and the folder is as it was
+ */
+export async function replaceFolder(folder: string, write: (to: string) => Promise<void>): Promise<void> {
+  if (isAddress(folder))
+    throw new FileWriteError(`${folder} is an address, where nothing can be written. Give a path.`);
+  const { rm } = await nodeFiles(`Writing ${folder}`);
+  let temporary: string | undefined;
+  try {
+    await recoverFolder(folder);
+    const path = await realPath(folder);
+    await sweepLeftovers(path);
+    temporary = await temporaryFolder(path);
+    await linkFiles(path, temporary);
+    await write(temporary);
+    await exchange(temporary, path);
+  } catch (error) {
+    // The first error is thrown, not this one.
+    if (temporary !== undefined) await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
+    throw asWriteError(error, folder, temporary);
+  }
+}
+
+/**
+ * Puts a folder back that a killed process had moved aside and not replaced yet; waits while a process is at it.
+ * Nothing happens if the folder is there.
+ */
+export async function recoverFolder(folder: string): Promise<void> {
+  const { access, rename } = await nodeFiles(`Looking for ${folder}`);
+  const isThere = () =>
+    access(folder).then(
+      () => true,
+      () => false,
+    );
+  for (let wait = 0; wait < 100 && !(await isThere()); wait++) {
+    const old = (await temporariesOf(withoutSlash(folder))).filter(({ ending }) => ending === "old");
+    if (old.length === 0) return;
+    const abandoned = old.find(({ isAbandoned }) => isAbandoned);
+    if (abandoned)
+      await rename(abandoned.path, withoutSlash(folder)).catch(() => undefined); // Another process did it.
+    else await new Promise((done) => setTimeout(done, 10));
+  }
+}
+
+/** The folder that a path names, also by a link; the path itself if there is none. */
+async function realPath(folder: string): Promise<string> {
+  const { realpath, stat } = await nodeFiles(`Writing ${folder}`);
+  const path = await realpath(folder).catch(() => undefined);
+  if (path === undefined) return withoutSlash(folder);
+  if ((await stat(path)).isDirectory()) return path;
+  throw new FileWriteError(`${folder} is a file. Give a folder, or a new name.`);
+}
+
+/** Fills a folder with the files of another one, as further names of the same files where the system can do that. */
+async function linkFiles(from: string, to: string): Promise<void> {
+  const { copyFile, link, mkdir, readdir, readlink, symlink } = await nodeFiles(`Writing ${to}`);
+  for (const entry of await readdir(from, { withFileTypes: true }).catch(() => [])) {
+    if (isTemporary(entry.name)) continue;
+    const [old, copy] = [joinPath(from, entry.name), joinPath(to, entry.name)];
+    if (entry.isDirectory()) {
+      await mkdir(copy);
+      await linkFiles(old, copy);
+    } else if (entry.isSymbolicLink()) await symlink(await readlink(old), copy);
+    else if (entry.isFile()) await link(old, copy).catch(() => copyFile(old, copy));
+  }
+}
+
+/** A new folder beside `path`, or inside it where its parent is not writable. */
+async function temporaryFolder(path: string): Promise<string> {
+  const { mkdir } = await nodeFiles(`Writing ${path}`);
+  const beside = await temporaryName(path);
+  try {
+    await mkdir(beside, { recursive: true });
+    return beside;
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    const inside = await temporaryName(joinPath(path, "saving"));
+    await mkdir(inside);
+    return inside;
+  }
+}
+
+/** Puts the folder `temporary` in the place of `path`, which may be missing. */
+async function exchange(temporary: string, path: string): Promise<void> {
+  const { rename, rm } = await nodeFiles(`Writing ${path}`);
+  if (await holdsWorkingFolder(path)) return moveIn(temporary, path);
+  // Again if another process puts its folder there between the two renames: the last one stays.
+  for (;;) {
+    const old = await temporaryName(path, "old");
+    try {
+      await rename(path, old);
+    } catch (error) {
+      if (isRefusal(error)) return moveIn(temporary, path);
+      if (codeOf(error) !== "ENOENT") throw error;
+    }
+    try {
+      await rename(temporary, path);
+      await flushFolder(joinPath(path, ".."));
+      return await rm(old, { recursive: true, force: true });
+    } catch (error) {
+      if (codeOf(error) === "ENOTEMPTY" || codeOf(error) === "EEXIST") {
+        await rm(old, { recursive: true, force: true });
+        continue;
+      }
+      await rename(old, path).catch(() => undefined); // There was none, or the folder is recovered later.
+      if (isRefusal(error)) return moveIn(temporary, path);
+      throw error;
+    }
+  }
+}
+
+/**
+ * Moves the files of `temporary` into `path`, and removes those that `temporary` lacks. The JSON files at the top go
+ * first and come last: without them the folder does not open.
+ */
+async function moveIn(temporary: string, path: string): Promise<void> {
+  const { mkdir, rename, rm } = await nodeFiles(`Writing ${path}`);
+  const [files, before] = [await filesIn(temporary), await filesIn(path)];
+  const isMark = (name: string) => /^[^/]*\.json$/.test(name);
+  for (const name of before.filter(isMark)) await rm(joinPath(path, name));
+  await flushFolder(path);
+  const move = async (name: string) => {
+    await mkdir(joinPath(path, name).replace(/[^/]*$/, ""), { recursive: true });
+    await rename(joinPath(temporary, name), joinPath(path, name));
+  };
+  for (const name of files) if (!isMark(name)) await move(name);
+  for (const name of before) if (!files.includes(name)) await rm(joinPath(path, name), { force: true });
+  for (const name of files.filter(isMark)) await move(name);
+  await flushFolder(path);
+  await rm(temporary, { recursive: true, force: true });
+}
+
+/** The paths of all files below a folder, without temporaries. */
+async function filesIn(folder: string, below = ""): Promise<string[]> {
+  const { readdir } = await nodeFiles(`Looking into ${folder}`);
+  const files: string[] = [];
+  for (const entry of await readdir(joinPath(folder, below), { withFileTypes: true })) {
+    if (isTemporary(entry.name)) continue;
+    const path = below === "" ? entry.name : `${below}/${entry.name}`;
+    files.push(...(entry.isDirectory() ? await filesIn(folder, path) : [path]));
+  }
+  return files;
+}
+
+/** Whether the working directory is this folder or lies in it. It would go away with the old folder. */
+async function holdsWorkingFolder(folder: string): Promise<boolean> {
+  const { realpath } = await nodeFiles(`Looking for ${folder}`);
+  const path = await realpath(folder).catch(() => undefined);
+  const working = process.cwd();
+  return path !== undefined && (working === path || working.startsWith(joinPath(path, "")));
+}
+
+function withoutSlash(folder: string): string {
+  return folder.replace(/(?<=[^/\\])[/\\]+$/, "");
+}
+
+/** What a system says of a folder that cannot be moved: a mount point, no permission, or (Windows) an open file. */
+function isRefusal(error: unknown): boolean {
+  return ["EACCES", "EBUSY", "EINVAL", "EPERM", "EROFS", "EXDEV"].includes(codeOf(error) ?? "");
+}
+
+function codeOf(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException).code;
+}
+
+/** The caller's folder in messages, and not the temporary one. */
+function asWriteError(error: unknown, folder: string, temporary: string | undefined): unknown {
+  const failure = error as NodeJS.ErrnoException | undefined;
+  // The messages of some errors cannot be set, such as the reason of an AbortSignal.
+  if (temporary !== undefined && failure?.message?.includes(temporary))
+    failure.message = failure.message.replaceAll(temporary, folder);
+  if (failure?.syscall === undefined) return error;
+  return new FileWriteError(`${folder} cannot be written: ${failure.message}. Free space, or give another path.`, {
+    cause: error,
+  });
+}
