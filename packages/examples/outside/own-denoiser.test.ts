@@ -163,7 +163,7 @@ describe("A part that is exchanged", () => {
       "a network of another kind",
       "unet",
       () => another(pipeline.parts.vae),
-      /unet is of the class AutoencoderKL; expected a den/,
+      /unet is an object of the class AutoencoderKL; expected a den/,
     ],
     ["a denoiser of other latents", "unet", () => new OwnDenoiser({ channels: 3 }), /takes 3 channels; expected 4,/],
     ["a denoiser of wider text", "unet", () => new OwnDenoiser({ context_width: 16 }), /text states of width 16;/],

@@ -33,6 +33,29 @@ describe.each(schedulerNames)("%s", (name) => {
     );
   });
 
+  it("takes typed arrays where it takes lists of numbers", () => {
+    const requests = [
+      [{ timesteps: Int32Array.of(600, 200) }, { timesteps: [600, 200] }],
+      [{ sigmas: Float64Array.of(0.8, 0.4, 0) }, { sigmas: [0.8, 0.4, 0] }],
+    ];
+    const planned = (request: PlanRequest) => {
+      try {
+        const { timesteps, sigmas } = scheduler.plan(request);
+        return [timesteps, sigmas];
+      } catch (error) {
+        return (error as Error).message;
+      }
+    };
+    for (const [typed, listed] of requests) expect(planned(typed!)).toEqual(planned(listed!));
+    const message = "plan({ timesteps }): 5 is no list; give a list of numbers, or a typed array.";
+    if (Array.isArray(planned(requests[0]![1]!))) expect(planned({ timesteps: 5 } as never)).toBe(message);
+    tf.tidy(() => {
+      const x = tf.ones([2, 3]);
+      const added = (times: ArrayLike<number>) => scheduler.addNoise(x, x, times as number[]).dataSync();
+      expect(added(Float32Array.of(0.25, 0.5).fill(1))).toEqual(added([1, 1]));
+    });
+  });
+
   it("refuses timesteps together with steps or sigmas, and an empty request", () => {
     const all = { steps: 10, timesteps: [3, 2], sigmas: [1, 0] };
     const { steps, timesteps, sigmas } = all;

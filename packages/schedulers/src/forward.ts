@@ -5,13 +5,15 @@ import { combine } from "./combine.js";
  * x_t = sqrt(alphaBar) x0 + sqrt(1 - alphaBar) noise, one alphaBar for each sample: the closed form of t steps of
  * noising (Ho et al. 2020, eq. 4). x0 and noise [B, ...]; the caller owns the result.
  */
-export function diffuse(x0: tf.Tensor, noise: tf.Tensor, alphaBars: readonly number[]): tf.Tensor {
-  return mixPerSample([x0, alphaBars.map(Math.sqrt)], [noise, alphaBars.map((bar) => Math.sqrt(1 - bar))]);
+export function diffuse(x0: tf.Tensor, noise: tf.Tensor, alphaBars: ArrayLike<number>): tf.Tensor {
+  const bars = Array.from(alphaBars);
+  return mixPerSample([x0, bars.map(Math.sqrt)], [noise, bars.map((bar) => Math.sqrt(1 - bar))]);
 }
 
 /** v = sqrt(alphaBar) noise - sqrt(1 - alphaBar) x0 (Salimans & Ho 2022, appendix D). */
-export function velocityOf(x0: tf.Tensor, noise: tf.Tensor, alphaBars: readonly number[]): tf.Tensor {
-  return mixPerSample([x0, alphaBars.map((bar) => -Math.sqrt(1 - bar))], [noise, alphaBars.map(Math.sqrt)]);
+export function velocityOf(x0: tf.Tensor, noise: tf.Tensor, alphaBars: ArrayLike<number>): tf.Tensor {
+  const bars = Array.from(alphaBars);
+  return mixPerSample([x0, bars.map((bar) => -Math.sqrt(1 - bar))], [noise, bars.map(Math.sqrt)]);
 }
 
 /**

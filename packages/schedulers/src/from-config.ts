@@ -40,10 +40,17 @@ export function schedulerFromConfig(
         "Give a class of your own as classes: { MyScheduler }.",
     );
   }
-  const scheduler = new known[name]!(config);
-  if (scheduler.config._class_name !== name) {
+  const Class: unknown = known[name];
+  if (typeof Class !== "function") {
     throw new SchedulerConfigError(
-      `schedulerFromConfig: the class ${name} has _class_name ${scheduler.config._class_name} in its config, and a saved config ` +
+      `schedulerFromConfig: classes has ${String(Class)} for ${name}; give the class itself, as classes: { ${name} }.`,
+    );
+  }
+  const scheduler = new (Class as SchedulerClass)(config);
+  const { _class_name: own } = scheduler.config ?? {};
+  if (own !== name) {
+    throw new SchedulerConfigError(
+      `schedulerFromConfig: the class ${name} has _class_name ${own} in its config, and a saved config ` +
         `would open as that class; set its className to ${name}.`,
     );
   }

@@ -57,7 +57,6 @@ export function makePlan(parts: PlanParts): Plan {
     sigmas,
     levels: timesteps.map((_, i) => level(i)),
     initNoiseSigma,
-    learnedVariance,
     start: (noise) => ({ x: combine([initNoiseSigma, noise]), history: [] }),
     resume: (x, i) => {
       requireStep(i);
@@ -77,6 +76,7 @@ export function makePlan(parts: PlanParts): Plan {
       requireFit(output, x, learnedVariance);
       return tf.tidy((): State => {
         const next = update({ x, history, output, i, fresh: () => noise.normal(x.shape), noise, options });
+        requireUpdate(next, x);
         // Clones share their data, so each state can be disposed of independently.
         return { x: next.x.clone(), history: (next.history ?? []).map((tensor) => tensor.clone()) };
       });
@@ -106,6 +106,21 @@ function requireFit(output: tf.Tensor, x: tf.Tensor, learnedVariance: boolean): 
         ? "This method does not use a learned variance, which is in the second half of the channels: give tf.split(output, 2, -1)[0]."
         : "Give the output for this x, of the same shape, channels last."),
   );
+}
+
+/** @throws RangeError unless an update, which may be of a method of one's own, returned x and a history of tensors */
+function requireUpdate(next: unknown, x: tf.Tensor): void {
+  const { x: given, history = [] } = (next ?? {}) as { x?: unknown; history?: unknown };
+  const expected = `return { x, history? } with x a tensor [${x.shape.join(", ")}] and history a list of tensors.`;
+  const isTensor = (value: unknown) => value instanceof tf.Tensor;
+  if (!isTensor(given)) throw new RangeError(`The method's update returned no tensor x (${typeof given}); ${expected}`);
+  const { shape } = given as tf.Tensor;
+  if (!tf.util.arraysEqual(shape, x.shape)) {
+    throw new RangeError(`The method's update returned an x of the shape [${shape.join(", ")}]; ${expected}`);
+  }
+  if (!Array.isArray(history) || !history.every(isTensor)) {
+    throw new RangeError(`The method's update returned a history that is no list of tensors; ${expected}`);
+  }
 }
 
 /** @throws RangeError unless eta is from 0 to 1 */

@@ -32,8 +32,6 @@ export interface Plan {
   readonly levels: readonly Level[];
   /** Standard deviation of the first x. */
   readonly initNoiseSigma: number;
-  /** Whether the output may hold a learned variance, in as many channels again; absent: it may not. */
-  readonly learnedVariance?: boolean;
   /** The first state, from standard normal noise. Borrows it. */
   start(noise: tf.Tensor): State;
   /** The state before step i, from a noisy sample of that level. Borrows it. */
@@ -71,8 +69,8 @@ export interface StepOptions {
   mask?: tf.Tensor;
 }
 
-/** What to plan: a number of steps, or the timesteps or noise levels to visit. */
-export type PlanRequest = number | { timesteps: readonly number[] } | { sigmas: readonly number[] };
+/** What to plan: a number of steps, or the timesteps or noise levels to visit, in a list or a typed array. */
+export type PlanRequest = number | { timesteps: ArrayLike<number> } | { sigmas: ArrayLike<number> };
 
 /** Options of a plan, named as in diffusers. A method ignores the options of others. */
 export interface PlanOptions {
@@ -167,7 +165,7 @@ export abstract class BaseScheduler<Config extends object> implements Scheduler 
   abstract get training(): TrainingRule;
 
   /** A batch to train on, with one time for each sample: see {@link trainingExample}. The caller owns both tensors. */
-  trainingExample(x0: tf.Tensor, noise: tf.Tensor, times: readonly number[]): TrainingExample {
+  trainingExample(x0: tf.Tensor, noise: tf.Tensor, times: ArrayLike<number>): TrainingExample {
     return trainingExample(this.training, x0, noise, times);
   }
 
@@ -175,13 +173,13 @@ export abstract class BaseScheduler<Config extends object> implements Scheduler 
     return predictX0(this.settings.prediction_type, output, x, level);
   }
 
-  addNoise(x0: tf.Tensor, noise: tf.Tensor, timesteps: readonly number[]): tf.Tensor {
-    const levels = timesteps.map((t) => this.levelAt(t));
+  addNoise(x0: tf.Tensor, noise: tf.Tensor, timesteps: ArrayLike<number>): tf.Tensor {
+    const levels = Array.from(timesteps, (t) => this.levelAt(t));
     return mixPerSample([x0, levels.map(({ alpha }) => alpha)], [noise, levels.map(({ sigma }) => sigma)]);
   }
 
-  velocity(x0: tf.Tensor, noise: tf.Tensor, timesteps: readonly number[]): tf.Tensor {
-    const levels = timesteps.map((t) => this.levelAt(t));
+  velocity(x0: tf.Tensor, noise: tf.Tensor, timesteps: ArrayLike<number>): tf.Tensor {
+    const levels = Array.from(timesteps, (t) => this.levelAt(t));
     return mixPerSample(
       [x0, levels.map(({ alpha, sigma }) => -sigma / Math.hypot(alpha, sigma))],
       [noise, levels.map(({ alpha, sigma }) => alpha / Math.hypot(alpha, sigma))],

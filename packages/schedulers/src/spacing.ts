@@ -94,7 +94,15 @@ export function requireRequest(
         `${allowed.includes("steps") ? " (steps as a plain number: plan(20))" : ""}.`,
     );
   }
-  return given;
+  return Object.fromEntries(Object.entries(given).map(([name, value]) => [name, plainList(name, value)]));
+}
+
+/** A number as it is; a list or typed array as a list. */
+function plainList(name: string, value: unknown): unknown {
+  if (name === "steps") return value;
+  if (Array.isArray(value)) return value;
+  if (ArrayBuffer.isView(value) && "length" in value) return Array.from(value as Float64Array);
+  throw new RangeError(`plan({ ${name} }): ${String(value)} is no list; give a list of numbers, or a typed array.`);
 }
 
 interface Request {

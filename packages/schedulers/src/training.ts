@@ -57,12 +57,12 @@ export function trainingExample(
   rule: TrainingRule,
   x0: tf.Tensor,
   noise: tf.Tensor,
-  times: readonly number[],
+  times: ArrayLike<number>,
 ): TrainingExample {
   if (times.length !== x0.shape[0]) {
     throw new RangeError(`trainingExample: ${times.length} times for ${x0.shape[0]} samples; give one for each.`);
   }
-  const levels = times.map((time) => rule.at(time));
+  const levels = Array.from(times, (time) => rule.at(time));
   return {
     input: mix(
       levels.map(({ input }) => input),

@@ -25,6 +25,10 @@ export interface SchedulerTraits {
    * ends. Absent: it does not.
    */
   readonly divergesFromPureNoise?: boolean;
+  /**
+   * Whether its steps read variances, which the network predicts in a second half of its channels. Absent: they do not.
+   */
+  readonly readsVariance?: boolean;
 }
 
 /** The default traits: steps without noise, for networks with trained timesteps. */

@@ -39,6 +39,11 @@ export interface LoadModelOptions extends HubModelOptions, ModelFromConfigOption
 export function buildModel(config: Readonly<Record<string, unknown>>, classes: ModelClasses, from: string): Model {
   const { className: name } = libraryAndClass(config);
   const Class = name !== undefined && Object.hasOwn(classes, name) ? classes[name] : undefined;
+  if (name !== undefined && Object.hasOwn(classes, name) && typeof Class !== "function") {
+    throw new ModelConfigError(
+      `${from}: classes has ${String(Class)} for ${name}; give the class itself, as classes: { ${name} }.`,
+    );
+  }
   if (!Class) {
     throw new ModelConfigError(
       `${from}: ${name === undefined ? "no _class_name or architectures names the network" : `${JSON.stringify(name)} is not a known network`}; ` +

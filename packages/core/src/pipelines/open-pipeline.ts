@@ -46,8 +46,8 @@ type NotForText = {
   [Name in Exclude<keyof UnCLIPImageVariationOptions | keyof DDPMOptions, keyof CommonOptions>]?: undefined;
 };
 
-/** A pipeline of any kind that draws from a text. It takes the options that all of them take. */
-export interface TextPipeline extends Pipeline<TextOptions & NotForText> {
+/** A pipeline of any kind that draws from a text. It takes the options that all of them take, and needs a prompt. */
+export interface TextPipeline extends Pipeline<TextOptions & NotForText & { prompt: string | string[] }> {
   readonly input: "text";
 }
 

@@ -46,6 +46,7 @@ export class CLIPTokenizer {
   /** The ids of added words, by their normalised form. */
   readonly #added: ReadonlyMap<string, readonly number[]>;
   readonly #addedPattern: RegExp;
+  #largestId: number | undefined;
 
   constructor(parts: TokenizerParts) {
     const {
@@ -88,13 +89,13 @@ export class CLIPTokenizer {
    * A copy of this tokenizer with one more word, which becomes these ids wherever it occurs, also inside other words.
    * Case is ignored, as in transformers.
    */
-  withToken(token: string, ids: readonly number[]): CLIPTokenizer {
+  withToken(token: string, ids: ArrayLike<number>): CLIPTokenizer {
     if (token.trim() === "" || this.#added.has(normalised(token)) || Object.hasOwn(this.vocab, token)) {
       throw new RangeError(
         `The token ${JSON.stringify(token)} ${token.trim() === "" ? "is empty" : "is in the vocabulary already"}; give a new word, such as <my-style>.`,
       );
     }
-    return new CLIPTokenizer({ ...this, addedTokens: { ...this.addedTokens, [token]: ids } });
+    return new CLIPTokenizer({ ...this, addedTokens: { ...this.addedTokens, [token]: Array.from(ids) } });
   }
 
   /**
@@ -144,6 +145,12 @@ export class CLIPTokenizer {
     return encoded.concat(Array<number>(maxLength - encoded.length).fill(pad));
   }
 
+  /** The largest id it can give, added words included: a text encoder needs a vector for each id up to it. */
+  get largestId(): number {
+    const ids = () => [...Object.values(this.vocab), ...Object.values(this.addedTokens).flat()];
+    return (this.#largestId ??= ids().reduce((a, b) => Math.max(a, b), -1));
+  }
+
   /** The tokens of a text itself, without start and end, and not cut off. */
   tokenize(text: string, padToken: string = this.padToken): number[] {
     const specials = [...new Set([this.bosToken, this.eosToken, padToken])];
@@ -164,14 +171,14 @@ export class CLIPTokenizer {
   }
 
   /** Decodes ids to a text, without start, end and padding. Words are lower-cased and separated by single spaces. */
-  decode(ids: readonly number[]): string {
+  decode(ids: ArrayLike<number>): string {
     const left = new Set([this.bosToken, this.eosToken, this.padToken].map((token) => this.#idOf(token)));
     const later = new Map(
       Object.entries(this.addedTokens).flatMap(([token, own]) => own.map((id, i) => [id, i ? "" : token])),
     );
     const texts: string[] = [];
     let run: number[] = [];
-    for (const id of ids.filter((id) => !left.has(id))) {
+    for (const id of Array.from(ids).filter((id) => !left.has(id))) {
       const token = later.get(id);
       if (token === undefined) run.push(id);
       else {

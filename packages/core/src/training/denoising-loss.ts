@@ -113,12 +113,12 @@ function requireSnrTarget({ predicts }: TrainingRule): TrainingTarget {
  * (Hang et al. 2023, section 3.4): min(snr, gamma) on the error of x0, which is min(snr, gamma) / snr
  * on that of epsilon and min(snr, gamma) / (snr + 1) on that of v.
  */
-export function minSnrWeights(alphaBar: readonly number[], predictionType: TrainingTarget, gamma = 5): number[] {
+export function minSnrWeights(alphaBar: ArrayLike<number>, predictionType: TrainingTarget, gamma = 5): number[] {
   if (!(gamma > 0)) throw new RangeError(`minSnrWeights: gamma is ${gamma}; it must be positive, such as 5.`);
   const perTarget = {
     epsilon: (snr: number) => (snr > gamma ? gamma / snr : 1),
     sample: (snr: number) => Math.min(snr, gamma),
     v_prediction: (snr: number) => (snr === Infinity ? 0 : Math.min(snr, gamma) / (snr + 1)),
   };
-  return alphaBar.map((a) => perTarget[predictionType](a / (1 - a)));
+  return Array.from(alphaBar, (a) => perTarget[predictionType](a / (1 - a)));
 }

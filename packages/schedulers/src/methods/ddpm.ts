@@ -55,6 +55,14 @@ export class DDPMScheduler extends TrainedScheduler<DDPMConfig> {
     super(spec, config);
   }
 
+  override get traits(): SchedulerTraits {
+    return this.#learnsVariance ? { ...super.traits, readsVariance: true } : super.traits;
+  }
+
+  get #learnsVariance(): boolean {
+    return !Object.hasOwn(FIXED_DEVIATIONS, this.settings.variance_type ?? "");
+  }
+
   plan(request: PlanRequest): Plan {
     return this.planOver(this.visited(request));
   }
@@ -94,7 +102,7 @@ export class DDPMScheduler extends TrainedScheduler<DDPMConfig> {
 
   /** With a learned variance the output has twice the channels of x: the prediction, then the variance. */
   #splitOutput(output: tf.Tensor, x: tf.Tensor): [prediction: tf.Tensor, learned?: tf.Tensor] {
-    const learns = !Object.hasOwn(FIXED_DEVIATIONS, this.settings.variance_type ?? "");
+    const learns = this.#learnsVariance;
     const doubled = output.shape.at(-1) === 2 * (x.shape.at(-1) ?? 0);
     if (learns !== doubled) {
       throw new RangeError(

@@ -1,5 +1,6 @@
 import { publicConfig, type Scheduler, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
 import { liveParts, type PartKinds, SCHEDULER } from "../parts/live-parts.js";
+import { requireSampler } from "../parts/part-checks.js";
 import { STABLE_DIFFUSION_KINDS, type StableDiffusionParts } from "../stable-diffusion/stable-diffusion.js";
 
 /** The parts of DiffEdit. */
@@ -15,6 +16,7 @@ export interface DiffEditParts extends StableDiffusionParts {
 /** The schedulers that replace the defaults. */
 export type DiffEditSchedulers = Partial<Pick<DiffEditParts, "scheduler" | "inverseScheduler">>;
 
+const NAME = "StableDiffusionDiffEditPipeline";
 const KINDS: PartKinds<DiffEditParts> = { ...STABLE_DIFFUSION_KINDS, inverseScheduler: SCHEDULER };
 
 /**
@@ -46,7 +48,9 @@ export function diffEditParts(pipeline: StableDiffusionParts, given: DiffEditSch
     });
   }
   // The pipeline's own parts check whether the networks fit each other.
-  return liveParts("StableDiffusionDiffEditPipeline", parts as DiffEditParts, KINDS, () => undefined);
+  return liveParts(NAME, parts as DiffEditParts, KINDS, ({ scheduler }) =>
+    requireSampler(NAME, "scheduler", scheduler),
+  );
 }
 
 /**

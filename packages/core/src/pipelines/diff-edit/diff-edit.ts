@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { guide, type Scheduler } from "@tfjs-diffusion/schedulers";
+import type { Scheduler } from "@tfjs-diffusion/schedulers";
 import type { ConditionalDenoiser } from "../../models/denoiser.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import { differenceMask } from "./diff-edit-mask.js";
@@ -21,7 +21,8 @@ import {
 import { type DiffEditParts, diffEditParts, type DiffEditSchedulers } from "./diff-edit-parts.js";
 import { draw } from "../drawing/draw.js";
 import { FiniteWatch } from "../drawing/finite-watch.js";
-import { needsGuidance } from "../drawing/guidance.js";
+import { fixParts } from "../parts/live-parts.js";
+import { needsGuidance, predictGuided } from "../drawing/guidance.js";
 import { binaryMask, blend } from "../stable-diffusion/inpainting.js";
 import { latentSpaces } from "../stable-diffusion/latent-space.js";
 import { readOptions } from "../options/read-options.js";
@@ -69,6 +70,7 @@ export class StableDiffusionDiffEditPipeline implements Pipeline<DiffEditOptions
     schedulers: DiffEditSchedulers = {},
   ) {
     this.parts = diffEditParts(pipeline.parts, schedulers);
+    fixParts(this);
   }
 
   /** That of `parts`. */
@@ -325,10 +327,8 @@ export class StableDiffusionDiffEditPipeline implements Pipeline<DiffEditOptions
 
 /** The denoiser's output, guided if the scale is above 1. */
 function predict(unet: ConditionalDenoiser, x: tf.Tensor4D, t: number, context: tf.Tensor3D, scale: number) {
-  if (!needsGuidance(scale)) return unet.forward(x, t, context);
-  const output = unet.forward(tf.concat([x, x]), t, context);
-  const [unconditional, conditional] = tf.split(output, 2) as [tf.Tensor4D, tf.Tensor4D];
-  return guide(unconditional, conditional, scale);
+  const guidance = needsGuidance(scale) ? { scale } : undefined;
+  return predictGuided(unet, x, (batch) => unet.forward(batch, t, context), guidance);
 }
 
 /** A plan, its start, and the range of its calls to make. */

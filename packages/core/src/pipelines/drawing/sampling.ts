@@ -13,6 +13,8 @@ import { eventLoopTurn } from "../../platform/event-loop.js";
 import type { PipelineStep } from "../pipeline-step.js";
 import { requireFinite, requireFiniteAtHand } from "./finite-results.js";
 import { FiniteWatch } from "./finite-watch.js";
+import { predictionIn } from "./guidance.js";
+import { requireSample, stateOf } from "./sampler-step.js";
 
 const { getTensorsInContainer: tensorsIn } = tf.tensor_util;
 
@@ -64,16 +66,17 @@ export async function* sample<T extends tf.Tensor = tf.Tensor4D>({
   preview,
 }: Walk<T>): AsyncGenerator<LentStep<T>, void, undefined> {
   signal?.throwIfAborted();
-  let state = tf.tidy(start);
+  let state = tf.tidy(() => stateOf(scheduler, "before the first step", start));
   try {
     for (let call = first; call < end; call++) {
       const [index, total, timestep] = [call - first, end - first, plan.timesteps[call]!];
       const place = `Step ${index + 1} of ${total} (timestep ${timestep})`;
       const { output, next } = tf.tidy(() => {
-        const input = plan.scaleInput(state.x, call) as T;
+        const input = requireSample(scheduler, place, plan.scaleInput(state.x, call), state.x) as T;
         watch.see(place, "the network's input", input);
         const output = watch.over(place, () => denoise(input, timestep, call));
-        const stepped = plan.step(state, output, call, noise, stepOptions);
+        const take = () => plan.step(state, output, call, noise, stepOptions);
+        const stepped = stateOf(scheduler, place, take, state.x);
         const x = mend(stepped.x as T, call);
         watch.see(place, "the sampler's result", x);
         return { output, next: { ...stepped, x } };
@@ -148,11 +151,6 @@ class LentStep<T extends tf.Tensor> implements PipelineStep<T> {
 function cleanSample(scheduler: Walk<tf.Tensor>["scheduler"], output: tf.Tensor, x: tf.Tensor, level: Level) {
   const { prediction_type = "epsilon" } = scheduler.config;
   return scheduler.predictX0?.(output, x, level) ?? predictX0(prediction_type as PredictionType, output, x, level);
-}
-
-/** The prediction without variances, which some networks put into the second half of their channels. */
-function predictionIn(output: tf.Tensor, x: tf.Tensor): tf.Tensor {
-  return output.shape.at(-1) === x.shape.at(-1) ? output : tf.split(output, 2, -1)[0]!;
 }
 
 /** Frees the tensors in `old` that are not also in `kept`. */

@@ -1,5 +1,5 @@
 import type * as tf from "@tensorflow/tfjs";
-import type { NoiseSource, PlanRequest, Scheduler } from "@tfjs-diffusion/schedulers";
+import type { NoiseSource, PlanRequest } from "@tfjs-diffusion/schedulers";
 import type { PipelineStep } from "../pipeline-step.js";
 import { PipelineOptionError } from "./errors.js";
 import {
@@ -9,6 +9,7 @@ import {
   finite,
   numbers,
   type OptionsOf,
+  scheduler,
   tensor,
   text,
   whole,
@@ -55,7 +56,7 @@ export const COMMON_OPTIONS = {
   /** Standard normal noise to start from, [B, height, width, channels] of the samples; borrowed. */
   latents: tensor<tf.Tensor4D>(),
   /** A scheduler to use in place of the pipeline's own. */
-  scheduler: withMethod<Scheduler>("plan", "a scheduler, such as schedulerFromConfig gives"),
+  scheduler: scheduler(),
   /** In pixels. Default: what the networks were trained on. */
   width: whole(1, { flag: { usage: "--width N", help: "in pixels", most: 16_384 } }),
   /** In pixels. Default: what the networks were trained on. */
@@ -110,15 +111,23 @@ export const GUIDANCE_RESCALE = {
  * The steps to plan: their number, the timesteps, or the noise levels.
  *
  * @param given the options before defaults were filled in
+ * @param stepsName the name under which `numInferenceSteps` was given
  * @throws PipelineOptionError unless at most one of `numInferenceSteps`, `timesteps` and `sigmas` is given
  */
-export function requestedSteps(given: CommonOptions<never>, defaultSteps: number): PlanRequest {
+export function requestedSteps(
+  given: Pick<CommonOptions<never>, "numInferenceSteps" | "timesteps" | "sigmas">,
+  defaultSteps: number,
+  stepsName = "numInferenceSteps",
+): PlanRequest {
   const { numInferenceSteps, timesteps, sigmas } = given;
-  const named = Object.entries({ numInferenceSteps, timesteps, sigmas }).filter(([, value]) => value !== undefined);
+  const named = Object.entries({ [stepsName]: numInferenceSteps, timesteps, sigmas }).filter(
+    ([, value]) => value !== undefined,
+  );
   if (named.length > 1) {
     const names = named.map(([name]) => name).join(", ");
     throw new PipelineOptionError(`${names}: ${named.length} are given; give one of them.`);
   }
-  if (timesteps) return { timesteps };
-  return sigmas ? { sigmas } : (numInferenceSteps ?? defaultSteps);
+  // Plain lists, so that a sampler of one's own gets nothing else.
+  if (timesteps) return { timesteps: Array.from(timesteps) };
+  return sigmas ? { sigmas: Array.from(sigmas) } : (numInferenceSteps ?? defaultSteps);
 }

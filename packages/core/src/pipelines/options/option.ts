@@ -1,5 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { PipelineOptionError } from "./errors.js";
+import { isScheduler } from "./sampler-checks.js";
+import { shown } from "./shown.js";
 
 /**
  * One option of a pipeline. Each option is defined once, in a table: its key is its name, and editors show the comment
@@ -76,10 +78,10 @@ export function between<M extends OptionDetails<number>>(least: number, most: nu
   return option(`a number from ${least} to ${most}`, fits, withReader(more, { read: toNumber }));
 }
 
-/** A list of one or more numbers; on the command line they are separated by commas. */
-export function numbers<M extends OptionDetails<readonly number[]>>(more?: M) {
-  const fits = (value: unknown): value is readonly number[] =>
-    Array.isArray(value) && value.length > 0 && value.every((number) => Number.isFinite(number));
+/** A list or typed array of one or more numbers; on the command line they are separated by commas. */
+export function numbers<M extends OptionDetails<ArrayLike<number>>>(more?: M) {
+  const fits = (value: unknown): value is ArrayLike<number> =>
+    isNumberList(value) && value.length > 0 && Array.from(value).every((number) => Number.isFinite(number));
   const read = (text: string) => text.split(",").map(toNumber);
   return option("a list of numbers", fits, withReader(more, { read, expected: "numbers separated by commas" }));
 }
@@ -104,11 +106,19 @@ export function tensor<T extends tf.Tensor>() {
   return option("a tensor that is disposed of only after the drawing", fits);
 }
 
-/** An object with a method of this name, such as a scheduler with `plan`. */
+/** An object with a method of this name, such as a source of noise with `normal`. */
 export function withMethod<T extends object>(method: string, expected: string) {
   const fits = (value: unknown): value is T =>
     typeof (value as Record<string, unknown> | null)?.[method] === "function";
   return option(expected, fits);
+}
+
+/** What a scheduler must be, in errors. */
+export const A_SCHEDULER = "a scheduler, such as schedulerFromConfig returns";
+
+/** A sampler, of a class of this library or of one's own. */
+export function scheduler() {
+  return option(A_SCHEDULER, isScheduler);
 }
 
 /** A function that the pipeline calls. */
@@ -142,7 +152,7 @@ export function withDefaults<T extends OptionTable, D extends Partial<OptionsOf<
 /** @throws PipelineOptionError that says what was given and what is expected */
 export function requireValue<T>(name: string, value: unknown, { expected, fits }: Option<T>): T {
   if (fits(value)) return value;
-  if (Array.isArray(value) && value.length === 0) {
+  if (isNumberList(value) && value.length === 0) {
     throw new PipelineOptionError(`${name}: an empty list; give ${expected}.`);
   }
   throw new PipelineOptionError(`${name}: ${shown(value)}; expected ${expected}.`);
@@ -153,14 +163,9 @@ export function takesOption(table: OptionTable, name: string): boolean {
   return Object.hasOwn(table, name) && table[name]!.refused === undefined;
 }
 
-/** A value in an error message. */
-function shown(value: unknown): string {
-  if (value instanceof tf.Tensor) {
-    const { isDisposed, shape } = value as tf.Tensor;
-    return isDisposed ? "disposed of" : `a tensor [${shape.join(", ")}]`;
-  }
-  const isList = Array.isArray(value) && value.every((one) => typeof one === "number");
-  return isList ? `[${String(value)}]` : String(value);
+/** Whether a value is a list or a typed array; what the list holds is not looked at. */
+function isNumberList(value: unknown): value is ArrayLike<number> {
+  return Array.isArray(value) || (ArrayBuffer.isView(value) && "length" in value);
 }
 
 function option<T, M extends OptionDetails<T>>(expected: string, fits: (value: unknown) => value is T, more?: M) {

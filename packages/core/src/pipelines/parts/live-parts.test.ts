@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { DDIMScheduler, keyedNoise, type Scheduler, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
+import type { CLIPTextModel } from "../../models/clip/clip-text-model.js";
 import { Model } from "../../models/model.js";
+import type { CLIPTokenizer } from "../../text/tokenizer.js";
 import { useTestBackend } from "../../testing/backend.js";
 import { fixturePath } from "../../testing/fixture.js";
 import { derivedVae, writeTinyStableDiffusion, writeTinyStableDiffusionXL } from "../../testing/stable-diffusion.js";
@@ -188,6 +190,34 @@ describe.each<[string, (parts: Parts) => Drawing]>([
     expect(() => (pipeline.parts.network = 1)).toThrow(/network is not one of its parts, which are .*, /);
     expect(() => delete pipeline.parts.scheduler).toThrow(PipelinePartsError);
     expect({ ...pipeline.parts }).toEqual(before);
+  });
+
+  it("cannot be exchanged as a whole", () => {
+    const { pipeline } = make(parts);
+    const before = pipeline.parts;
+    for (const wrong of [{}, { ...before }, undefined])
+      expect(() => (pipeline.parts = wrong as Parts)).toThrow(PipelinePartsError);
+    expect(pipeline.parts).toBe(before);
+  });
+
+  it("are refused at once if the tokenizer has words that the text encoder does not know", () => {
+    const { pipeline } = make(parts);
+    const pairs = { tokenizer: "textEncoder", tokenizer2: "textEncoder2" };
+    for (const [tokenizer, encoder] of Object.entries(pairs).filter(([name]) => name in parts)) {
+      const known = pipeline.parts[tokenizer] as CLIPTokenizer;
+      const { vocab_size } = (pipeline.parts[encoder] as CLIPTextModel).config;
+      pipeline.parts[tokenizer] = known.withToken("<last>", [vocab_size - 1]);
+      const message = `${tokenizer} gives ids up to ${vocab_size}; ${encoder} knows those below ${vocab_size}.`;
+      expect(() => (pipeline.parts[tokenizer] = known.withToken("<beyond>", [vocab_size]))).toThrow(message);
+      pipeline.parts[tokenizer] = known;
+    }
+  });
+
+  it("refuse a sampler that cannot draw from noise, as the option does", () => {
+    const { pipeline } = make(parts);
+    const inverse = schedulerFromConfig({ _class_name: "DDIMInverseScheduler" });
+    for (const name of Object.keys(parts).filter((name) => /scheduler/i.test(name) && name !== "inverseScheduler"))
+      expect(() => (pipeline.parts[name] = inverse)).toThrow(/DDIMInverseScheduler goes from pictures to noise; use/);
   });
 });
 

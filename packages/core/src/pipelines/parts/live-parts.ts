@@ -1,5 +1,8 @@
 import { isConditionalDenoiser, isDenoiser } from "../../models/denoiser.js";
 import { PipelinePartsError } from "../options/errors.js";
+import { A_SCHEDULER } from "../options/option.js";
+import { isScheduler } from "../options/sampler-checks.js";
+import { shown } from "../options/shown.js";
 
 /** What a part must be: a test, and its description in error messages. */
 export interface PartKind {
@@ -31,8 +34,8 @@ export const CONDITIONAL_DENOISER: PartKind = {
 };
 
 export const SCHEDULER: PartKind = {
-  what: "a scheduler, such as schedulerFromConfig returns",
-  fits: (part) => isObject(part) && "plan" in part && typeof part.plan === "function",
+  what: A_SCHEDULER,
+  fits: isScheduler,
 };
 
 export const SWITCH: PartKind = { what: "true or false", fits: (part) => typeof part === "boolean" };
@@ -74,6 +77,25 @@ export function liveParts<P extends object>(
   });
 }
 
+/**
+ * Keeps a pipeline's `parts` from being exchanged as a whole, which would take their checks away.
+ *
+ * @throws PipelinePartsError at such an assignment
+ */
+export function fixParts(pipeline: { readonly parts: object }): void {
+  const { parts } = pipeline;
+  Object.defineProperty(pipeline, "parts", {
+    enumerable: true,
+    get: () => parts,
+    set: () => {
+      throw new PipelinePartsError(
+        "pipeline.parts cannot be exchanged as a whole. Assign one of its parts, such as pipeline.parts.scheduler; or " +
+          "construct another pipeline of { ...pipeline.parts, and the new ones }.",
+      );
+    },
+  });
+}
+
 function requireKinds<P extends object>(pipeline: string, parts: P, kinds: PartKinds<P>): void {
   const known = Object.keys(kinds) as (keyof P & string)[];
   const unknown = Object.keys(parts).filter((name) => !Object.hasOwn(kinds, name));
@@ -84,10 +106,6 @@ function requireKinds<P extends object>(pipeline: string, parts: P, kinds: PartK
   }
   for (const name of known) {
     if (kinds[name].fits(parts[name])) continue;
-    throw new PipelinePartsError(`${pipeline}: ${name} is ${described(parts[name])}; expected ${kinds[name].what}.`);
+    throw new PipelinePartsError(`${pipeline}: ${name} is ${shown(parts[name])}; expected ${kinds[name].what}.`);
   }
-}
-
-function described(part: unknown): string {
-  return isObject(part) ? `of the class ${part.constructor?.name ?? "none"}` : String(part);
 }

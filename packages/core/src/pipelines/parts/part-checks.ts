@@ -1,6 +1,10 @@
+import type { Scheduler } from "@tfjs-diffusion/schedulers";
 import type { AutoencoderKL } from "../../models/autoencoder/autoencoder-kl.js";
+import type { CLIPTextModel, CLIPTextModelWithProjection } from "../../models/clip/clip-text-model.js";
 import type { ConditionalDenoiser } from "../../models/denoiser.js";
+import type { CLIPTokenizer } from "../../text/tokenizer.js";
 import { PipelinePartsError } from "../options/errors.js";
+import { whyNotToDraw } from "../options/sampler-checks.js";
 
 /** @throws PipelinePartsError unless `condition` holds; `problem` says how the denoiser does not fit the other parts */
 export function requireDenoiser(pipeline: string, condition: boolean, problem: string): asserts condition {
@@ -38,5 +42,36 @@ export function requireTextWidth(pipeline: string, { contextWidth }: Conditional
     pipeline,
     contextWidth === width,
     `reads text states of width ${contextWidth}; the text encoder makes ${width}.`,
+  );
+}
+
+/**
+ * @param name the part's name
+ * @param predictsVariance whether its network also predicts variances
+ * @throws PipelinePartsError if the sampler cannot draw from noise with its network, by the rule that also holds for the
+ *   option `scheduler`
+ */
+export function requireSampler(pipeline: string, name: string, scheduler: Scheduler, predictsVariance = false): void {
+  const reason = whyNotToDraw(scheduler, predictsVariance);
+  if (!reason) return;
+  throw new PipelinePartsError(`${pipeline}: ${name}: ${scheduler.config._class_name} ${reason}; use another.`);
+}
+
+/**
+ * @throws PipelinePartsError if the tokenizer has ids that the encoder knows no vector for; textual inversion may leave
+ *   the encoder with more vectors than the tokenizer has ids
+ */
+export function requireVocabulary(
+  pipeline: string,
+  names: readonly [tokenizer: string, encoder: string],
+  tokenizer: CLIPTokenizer,
+  encoder: CLIPTextModel | CLIPTextModelWithProjection,
+): void {
+  const { vocab_size } = encoder.config;
+  const { largestId } = tokenizer;
+  if (largestId < vocab_size) return;
+  throw new PipelinePartsError(
+    `${pipeline}: ${names[0]} gives ids up to ${largestId}; ${names[1]} knows those below ${vocab_size}. ` +
+      "Use the tokenizer and the text encoder of one model.",
   );
 }

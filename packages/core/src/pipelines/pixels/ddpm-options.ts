@@ -7,6 +7,7 @@ import { between, numbers, type OptionsOf, type ReadOptions, refused, whole, wit
 import { requireOption } from "../options/option-checks.js";
 import { readOptions } from "../options/read-options.js";
 import type { PipelineStep } from "../pipeline-step.js";
+import { sampleShape } from "./sample-shape.js";
 
 /** Further options of these pipelines. */
 const CLASS_OPTIONS = {
@@ -76,10 +77,10 @@ export interface DDPMNetwork {
 export function checkDDPM(
   given: DDPMOptions,
   table: typeof DDPM_OPTIONS,
-  { picture: [trainedHeight, trainedWidth, channels], classLabels }: DDPMNetwork,
+  { picture, classLabels }: DDPMNetwork,
 ): CheckedDDPM {
   const options = readOptions(given, table);
-  const { latents, numImages, nullClass, guidanceScale } = options;
+  const { numImages, nullClass, guidanceScale } = options;
   const labels = checkLabels(options, classLabels)?.flatMap((label) => Array<number>(numImages).fill(label));
   const isGuided = guidanceScale > 1;
   if (isGuided && (!labels || nullClass === undefined)) {
@@ -90,11 +91,7 @@ export function checkDDPM(
           : "This network was trained without classes; give a scale of 1."),
     );
   }
-  const { height = latents?.shape[1] ?? trainedHeight, width = latents?.shape[2] ?? trainedWidth } = options;
-  const shape: CheckedDDPM["shape"] = [labels?.length ?? numImages, height, width, channels];
-  const found = latents?.shape.join(", ");
-  const expected = `[${shape.join(", ")}], a row for each picture`;
-  requireOption(!latents || found === shape.join(", "), "latents", `[${found}]`, expected);
+  const shape = sampleShape(options, labels?.length ?? numImages, picture);
   return { ...options, labels, isGuided, steps: requestedSteps(given, options.numInferenceSteps), shape };
 }
 
@@ -113,9 +110,10 @@ function checkLabels(
   }
   const expected = known.kind === "ids" ? `whole numbers from 0 to ${known.count - 1}` : "numbers";
   requireOption(classLabels !== undefined, "classLabels", "missing", `${expected}, one for each picture`);
+  const labels = Array.from(classLabels);
   const fits = (label: number) =>
     known.kind !== "ids" || (Number.isInteger(label) && label >= 0 && label < known.count);
-  requireOption(classLabels.every(fits), "classLabels", `[${classLabels.join(", ")}]`, expected);
+  requireOption(labels.every(fits), "classLabels", `[${labels.join(", ")}]`, expected);
   requireOption(nullClass === undefined || fits(nullClass), "nullClass", nullClass, expected);
-  return classLabels;
+  return labels;
 }

@@ -3,8 +3,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
-import { DDIMScheduler, DDPMScheduler, keyedNoise, replayNoise, type Scheduler } from "@tfjs-diffusion/schedulers";
-import type { UNet2DModel } from "../../models/unet/unet-2d.js";
+import {
+  DDIMScheduler,
+  DDPMScheduler,
+  EulerDiscreteScheduler,
+  keyedNoise,
+  replayNoise,
+  type Scheduler,
+} from "@tfjs-diffusion/schedulers";
+import { UNet2DModel } from "../../models/unet/unet-2d.js";
 import { useTestBackend } from "../../testing/backend.js";
 import { loadFixture } from "../../testing/fixture.js";
 import { openPipeline } from "../open-pipeline.js";
@@ -107,16 +114,92 @@ describe("DDPMPipeline", () => {
     }
   });
 
+  it("takes typed arrays where it takes lists of numbers", async () => {
+    const [timesteps, sigmas] = [Int32Array.of(600, 200), Float64Array.of(5, 1, 0)];
+    expect(await numbers(ddpm(), { timesteps })).toEqual(await numbers(ddpm(), { timesteps: [600, 200] }));
+    const euler = ddpm(new EulerDiscreteScheduler());
+    expect(await numbers(euler, { sigmas })).toEqual(await numbers(euler, { sigmas: [5, 1, 0] }));
+    const few = { numInferenceSteps: 2 };
+    expect(await numbers(ofClasses(), { ...few, classLabels: Uint8Array.of(3, 0) })).toEqual(
+      await numbers(ofClasses(), { ...few, classLabels: [3, 0] }),
+    );
+    const message = /^timesteps: an empty list; give a list of numbers/;
+    await expect(ddpm().generate({ timesteps: new Int32Array(0) })).rejects.toThrow(message);
+    await expect(ddpm().generate({ timesteps: Float32Array.of(NaN) })).rejects.toThrow(
+      /^timesteps: .*; expected a list/,
+    );
+  });
+
   it("refuses what it cannot draw, before any work", async () => {
     const pipeline = ddpm();
     const wrong: [object, RegExp][] = [
       [{ prompt: "a cat" }, /^prompt: a cat; expected nothing: this pipeline reads no text/],
       [{ classLabels: [1] }, /^classLabels: 1; this network was trained without classes/],
       [{ guidanceScale: 3 }, /^guidanceScale: 3; .* This network was trained without classes/],
-      [{ latents: tf.zeros([1, 8, 8, 4]) }, /^latents: \[1, 8, 8, 4\]; expected \[1, 8, 8, 3\]/],
+      [{ latents: tf.zeros([1, 8, 8, 4]) }, /^latents: \[1, 8, 8, 4\]; expected \[1, height, width, 3\]/],
+      [{ latents: tf.zeros([8, 8, 3]) }, /^latents: \[8, 8, 3\]; expected \[1, height, width, 3\]/],
+      [{ latents: tf.zeros([1, 8, 8, 3], "int32") }, /^latents: int32; expected float32/],
+      [{ latents: tf.zeros([1, 8, 8, 3]), height: 16 }, /^latents: \[1, 8, 8, 3\]; expected \[1, 16, width, 3\]/],
     ];
     for (const [options, message] of wrong) await expect(pipeline.generate(options)).rejects.toThrow(message);
-    expect(() => (pipeline.parts.unet = { ...unet, outChannels: 6 } as never)).toThrow(PipelinePartsError);
+    expect(() => (pipeline.parts.unet = { ...unet, outChannels: 5 } as never)).toThrow(PipelinePartsError);
+  });
+});
+
+describe("DDPMPipeline with a network that also predicts variances", () => {
+  let learned: UNet2DModel;
+  beforeAll(() => {
+    learned = new UNet2DModel({ ...unet.config, out_channels: 6 });
+    learned.initialize(keyedNoise(6));
+  });
+  afterAll(() => learned.dispose());
+
+  it.each(["learned", "learned_range"] as const)("walks diffusers' loop: variance_type %s", async (variance_type) => {
+    // Of the class "learned", the output is the variance itself, which must not be negative.
+    const ask = (x: tf.Tensor4D, t: number) => {
+      const [prediction, variance] = tf.split(learned.forward(x, t), 2, 3) as [tf.Tensor4D, tf.Tensor4D];
+      return tf.concat([prediction, variance_type === "learned" ? variance.square() : variance], 3);
+    };
+    const { inChannels, outChannels, sampleSize } = learned;
+    const network = { inChannels, outChannels, sampleSize, forward: (x: tf.Tensor4D, t: number) => ask(x, t) };
+    const scheduler = new DDPMScheduler({ variance_type });
+    const latents = keyedNoise(1).normal([1, 8, 8, 3]) as tf.Tensor4D;
+    const expected = byHand(scheduler, 4, latents, ask);
+    const pipeline = new DDPMPipeline({ unet: network, scheduler });
+    const options = { latents, noise: keyedNoise(4), numInferenceSteps: 4 };
+    const before = tf.memory().numTensors;
+    expect(near(await numbers(pipeline, options), expected)).toBeLessThan(1e-6);
+    expect(tf.memory().numTensors).toBe(before);
+    latents.dispose();
+  });
+
+  it("gives the prediction alone to a sampler that reads no variance", async () => {
+    const scheduler = new DDIMScheduler();
+    const latents = keyedNoise(1).normal([1, 8, 8, 3]) as tf.Tensor4D;
+    const expected = byHand(scheduler, 3, latents, (x, t) => tf.split(learned.forward(x, t), 2, 3)[0] as tf.Tensor4D);
+    const pipeline = new DDPMPipeline({ unet: learned, scheduler });
+    expect(near(await numbers(pipeline, { latents, numInferenceSteps: 3 }), expected)).toBeLessThan(1e-6);
+    latents.dispose();
+  });
+
+  it("shows the clean sample of a step", async () => {
+    const pipeline = new DDPMPipeline({
+      unet: learned,
+      scheduler: new DDPMScheduler({ variance_type: "learned_range" }),
+    });
+    for await (const { output, x0 } of pipeline.steps({ numInferenceSteps: 2 }))
+      expect([output.shape, x0.shape]).toEqual([
+        [1, 8, 8, 6],
+        [1, 8, 8, 3],
+      ]);
+  });
+
+  it("is refused for a sampler that learns variances, where the network predicts none", async () => {
+    const scheduler = new DDPMScheduler({ variance_type: "learned" });
+    expect(() => ddpm(scheduler)).toThrow(PipelinePartsError);
+    await expect(ddpm().generate({ scheduler })).rejects.toThrow(
+      "scheduler: DDPMScheduler with variance_type learned needs a network that predicts it",
+    );
   });
 });
 

@@ -1,11 +1,13 @@
 import * as tf from "@tensorflow/tfjs";
-import { guide, type Scheduler } from "@tfjs-diffusion/schedulers";
+import type { Scheduler } from "@tfjs-diffusion/schedulers";
 import { toUnit } from "../../image/to-unit.js";
 import type { Denoiser } from "../../models/denoiser.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import type { OptionTable } from "../options/option.js";
+import { readsVariance } from "../options/sampler-checks.js";
 import { draw } from "../drawing/draw.js";
 import { FiniteWatch } from "../drawing/finite-watch.js";
+import { predictGuided, predictionIn } from "../drawing/guidance.js";
 import { noiseOf } from "../drawing/noise-of.js";
 import { planDrawing } from "../drawing/plan-steps.js";
 import { sample } from "../drawing/sampling.js";
@@ -13,8 +15,8 @@ import { UNet2DModel } from "../../models/unet/unet-2d.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
 import { requireFiniteTensors } from "../options/option-checks.js";
 import { disposeParts } from "../parts/dispose-parts.js";
-import { DENOISER, liveParts, SCHEDULER } from "../parts/live-parts.js";
-import { requireDenoiser } from "../parts/part-checks.js";
+import { DENOISER, fixParts, liveParts, SCHEDULER } from "../parts/live-parts.js";
+import { requireDenoiser, requireSampler } from "../parts/part-checks.js";
 import type { Pipeline } from "../pipeline.js";
 import type { Drawn } from "../pipeline-step.js";
 import { checkDDPM, DDIM_OPTIONS, DDPM_OPTIONS, type DDPMOptions, type DDPMStep } from "./ddpm-options.js";
@@ -23,7 +25,10 @@ const PARTS = { unet: { networks: { UNet2DModel } }, scheduler: {} };
 
 /** The parts of DDPM. */
 export interface DDPMParts {
-  /** Works on pixels: has as many output channels as input channels. */
+  /**
+   * Works on pixels: has as many output channels as input channels, or twice as many if it also predicts the variances
+   * of the steps (Nichol & Dhariwal 2021), which samplers with a learned `variance_type` read.
+   */
   unet: Denoiser;
   scheduler: Scheduler;
 }
@@ -47,6 +52,7 @@ export class DDPMPipeline implements Pipeline<DDPMOptions, DDPMStep> {
   /** @throws PipelinePartsError if the parts do not fit */
   constructor(parts: DDPMParts) {
     this.parts = liveParts("DDPMPipeline", { ...parts }, { unet: DENOISER, scheduler: SCHEDULER }, requireFittingParts);
+    fixParts(this);
   }
 
   /** "class" if the network needs one. */
@@ -100,18 +106,17 @@ export class DDPMPipeline implements Pipeline<DDPMOptions, DDPMStep> {
     const noise = noiseOf(checked);
     signal?.throwIfAborted();
     await requireFiniteTensors(checked);
-    const plan = planDrawing(scheduler, checked.steps);
+    const plan = planDrawing(scheduler, checked.steps, { predictsVariance: predictsVariance(unet) });
     const watch = new FiniteWatch(this.parts, checked.debug);
     const dtype = unet.classLabels?.kind === "ids" ? "int32" : "float32";
     // With guidance the first half of the batch has no class.
     const told = isGuided ? [...labels!.map(() => checked.nullClass!), ...labels!] : labels;
     const classLabels = told && tf.tensor1d(told, dtype);
+    const guidance = isGuided ? { scale: guidanceScale, rescale: guidanceRescale } : undefined;
 
     const denoise = (x: tf.Tensor4D, t: number) => {
-      if (!isGuided) return unet.forward(x, t, { classLabels });
-      const both = unet.forward(tf.concat([x, x]), t, { classLabels });
-      const [unconditional, conditional] = tf.split(both, 2) as [tf.Tensor4D, tf.Tensor4D];
-      return guide(unconditional, conditional, guidanceScale, guidanceRescale);
+      const output = predictGuided(unet, x, (batch) => unet.forward(batch, t, { classLabels }), guidance);
+      return readsVariance(scheduler) ? output : predictionIn(output, x);
     };
     const start = () => plan.start(latents ?? noise.normal(checked.shape));
     const stepOptions = { eta };
@@ -136,12 +141,12 @@ export class DDIMPipeline extends DDPMPipeline {
   protected override readonly className = "DDIMPipeline";
 }
 
-function requireFittingParts({ unet }: DDPMParts): void {
+function requireFittingParts({ unet, scheduler }: DDPMParts): void {
   const { inChannels, outChannels, sampleSize, classLabels } = unet;
   requireDenoiser(
     "DDPMPipeline",
-    inChannels === outChannels,
-    `takes ${inChannels} channels and returns ${outChannels}; a network of pixels needs equal numbers.`,
+    inChannels === outChannels || predictsVariance(unet),
+    `takes ${inChannels} channels and returns ${outChannels}; expected equal numbers, or twice as many with variances.`,
   );
   requireDenoiser(
     "DDPMPipeline",
@@ -153,6 +158,11 @@ function requireFittingParts({ unet }: DDPMParts): void {
     classLabels?.kind !== "vectors",
     "takes its class as a vector, but this pipeline has class numbers.",
   );
+  requireSampler("DDPMPipeline", "scheduler", scheduler, predictsVariance(unet));
+}
+
+function predictsVariance({ inChannels, outChannels }: Denoiser): boolean {
+  return outChannels === 2 * inChannels;
 }
 
 function pictureShape({ sampleSize, inChannels }: Denoiser): [number, number, number] {

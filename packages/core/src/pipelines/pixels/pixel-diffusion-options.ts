@@ -7,11 +7,11 @@ import {
   TEXT_OPTIONS,
   type TextOptions,
 } from "../options/common-options.js";
-import { PipelineOptionError } from "../options/errors.js";
 import { type OptionsOf, type ReadOptions, withDefaults } from "../options/option.js";
 import { negativesFor, texts } from "../options/option-checks.js";
 import { readOptions } from "../options/read-options.js";
 import type { PipelineStep } from "../pipeline-step.js";
+import { sampleShape } from "./sample-shape.js";
 
 /** All options of {@link PixelDiffusionPipeline}. */
 export const PIXEL_DIFFUSION_OPTIONS = withDefaults(
@@ -44,24 +44,12 @@ export interface CheckedOptions extends ReadOptions<typeof PIXEL_DIFFUSION_OPTIO
  * @param picture the height, width and channels that the network was trained on
  * @throws PipelineOptionError for an option that is out of range, naming the range
  */
-export function checkOptions(
-  given: PixelDiffusionOptions,
-  [trainedHeight, trainedWidth, channels]: [number, number, number],
-): CheckedOptions {
+export function checkOptions(given: PixelDiffusionOptions, picture: [number, number, number]): CheckedOptions {
   const options = readOptions(given, PIXEL_DIFFUSION_OPTIONS);
-  const { latents, numImages, negativePrompt = "" } = options;
+  const { numImages, negativePrompt = "" } = options;
   const prompts = texts("prompt", options.prompt!);
   const negatives = negativesFor(prompts.length, negativePrompt);
   const steps = requestedSteps(given, options.numInferenceSteps);
-  const batch = prompts.length * numImages;
-  const { height = latents?.shape[1] ?? trainedHeight, width = latents?.shape[2] ?? trainedWidth } = options;
-  const shape: CheckedOptions["shape"] = [batch, height, width, channels];
-  if (latents && latents.shape.join() !== shape.join()) {
-    const size = [options.height ?? "height", options.width ?? "width"].join(", ");
-    throw new PipelineOptionError(
-      `latents: [${latents.shape.join(", ")}]; expected [${batch}, ${size}, ${channels}], a row for each of ` +
-        `${prompts.length} prompts x ${numImages} images.`,
-    );
-  }
+  const shape = sampleShape(options, prompts.length * numImages, picture);
   return { ...options, prompts, negatives, steps, shape };
 }

@@ -3,7 +3,7 @@ import { CLIPTextModel, CLIPTextModelWithProjection } from "../../models/clip/cl
 import type { ConditionalDenoiser } from "../../models/denoiser.js";
 import { CLIPTokenizer } from "../../text/tokenizer.js";
 import { CONDITIONAL_DENOISER, instanceOf, optional, type PartKinds, SCHEDULER } from "../parts/live-parts.js";
-import { requireDenoiser, requireTextWidth } from "../parts/part-checks.js";
+import { requireDenoiser, requireSampler, requireTextWidth, requireVocabulary } from "../parts/part-checks.js";
 
 /** The parts of a text-to-image pipeline in pixel space. */
 export interface PixelDiffusionParts {
@@ -28,7 +28,8 @@ export const PART_KINDS: PartKinds<PixelDiffusionParts> = {
 const NAME = "PixelDiffusionPipeline";
 
 /** @throws PipelinePartsError if the denoiser does not fit the outputs of the text encoders */
-export function requireFittingParts({ unet, textEncoder, textEncoder2 }: PixelDiffusionParts): void {
+export function requireFittingParts(parts: PixelDiffusionParts): void {
+  const { unet, textEncoder, textEncoder2, tokenizer, scheduler } = parts;
   const { inChannels, outChannels, sampleSize, classLabels } = unet;
   requireDenoiser(
     NAME,
@@ -40,6 +41,9 @@ export function requireFittingParts({ unet, textEncoder, textEncoder2 }: PixelDi
     sampleSize !== undefined,
     "has no sampleSize (sample_size in its config); set it to the height of the pictures it was trained on.",
   );
+  requireSampler(NAME, "scheduler", scheduler);
+  requireVocabulary(NAME, ["tokenizer", "textEncoder"], tokenizer, textEncoder);
+  if (textEncoder2) requireVocabulary(NAME, ["tokenizer", "textEncoder2"], tokenizer, textEncoder2);
   requireTextWidth(NAME, unet, textEncoder.config.hidden_size);
   if (textEncoder2 === undefined) {
     return requireDenoiser(

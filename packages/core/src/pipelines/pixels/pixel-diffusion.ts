@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { guide, type Scheduler } from "@tfjs-diffusion/schedulers";
+import type { Scheduler } from "@tfjs-diffusion/schedulers";
 import { toUnit } from "../../image/to-unit.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "../../models/clip/clip-text-model.js";
 import type { ConditionalDenoiser } from "../../models/denoiser.js";
@@ -7,7 +7,7 @@ import type { OptionTable } from "../options/option.js";
 import { FiniteWatch } from "../drawing/finite-watch.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import { draw } from "../drawing/draw.js";
-import { needsGuidance } from "../drawing/guidance.js";
+import { needsGuidance, predictGuided } from "../drawing/guidance.js";
 import { noiseOf } from "../drawing/noise-of.js";
 import { planDrawing } from "../drawing/plan-steps.js";
 import { keepPixelRange } from "./pixel-range.js";
@@ -16,7 +16,7 @@ import type { PartRequirement } from "../files/model-index.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
 import { requireFiniteTensors } from "../options/option-checks.js";
 import { disposeParts } from "../parts/dispose-parts.js";
-import { liveParts } from "../parts/live-parts.js";
+import { fixParts, liveParts } from "../parts/live-parts.js";
 import { sample } from "../drawing/sampling.js";
 import {
   type TextConditioning,
@@ -60,6 +60,7 @@ export class PixelDiffusionPipeline implements Pipeline<PixelDiffusionOptions, P
   /** @throws PipelinePartsError if the parts do not fit */
   constructor(parts: PixelDiffusionParts) {
     this.parts = liveParts("PixelDiffusionPipeline", { ...parts }, PART_KINDS, requireFittingParts);
+    fixParts(this);
   }
 
   get scheduler(): Scheduler {
@@ -129,12 +130,9 @@ export class PixelDiffusionPipeline implements Pipeline<PixelDiffusionOptions, P
     );
 
     const { context, pooled: classLabels } = conditioning;
-    const predict = (x: tf.Tensor4D, t: number) => {
-      if (!isGuided) return unet.forward(x, t, context, { classLabels });
-      const both = unet.forward(tf.concat([x, x]), t, context, { classLabels });
-      const [unconditional, conditional] = tf.split(both, 2) as [tf.Tensor4D, tf.Tensor4D];
-      return guide(unconditional, conditional, guidanceScale, guidanceRescale);
-    };
+    const guidance = isGuided ? { scale: guidanceScale, rescale: guidanceRescale } : undefined;
+    const predict = (x: tf.Tensor4D, t: number) =>
+      predictGuided(unet, x, (batch) => unet.forward(batch, t, context, { classLabels }), guidance);
     const denoise = (x: tf.Tensor4D, t: number) => keepPixelRange(predict(x, t), x, t, scheduler);
     const start = () => plan.start(latents ?? noise.normal(checked.shape));
     try {

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { guide, type Scheduler } from "@tfjs-diffusion/schedulers";
+import type { Scheduler } from "@tfjs-diffusion/schedulers";
 import type { LoraSet } from "../../adapters/lora.js";
 import { toUnit } from "../../image/to-unit.js";
 import type { AutoencoderKL } from "../../models/autoencoder/autoencoder-kl.js";
@@ -7,7 +7,7 @@ import type { ConditionalDenoiser, ConditionalDenoiserInputs } from "../../model
 import type { SaveOptions } from "../../weights/model-folder.js";
 import { draw, lastLatents } from "../drawing/draw.js";
 import { FiniteWatch } from "../drawing/finite-watch.js";
-import { guidanceEmbedding, needsGuidance } from "../drawing/guidance.js";
+import { guidanceEmbedding, needsGuidance, predictGuided } from "../drawing/guidance.js";
 import { noiseOf } from "../drawing/noise-of.js";
 import { planDrawing } from "../drawing/plan-steps.js";
 import { sample } from "../drawing/sampling.js";
@@ -15,6 +15,7 @@ import { type StepWindow, stepWindow } from "../drawing/step-window.js";
 import type { OptionTable } from "../options/option.js";
 import { requireFiniteTensors, requirePictures, texts } from "../options/option-checks.js";
 import { disposeParts } from "../parts/dispose-parts.js";
+import { fixParts } from "../parts/live-parts.js";
 import type { Pipeline } from "../pipeline.js";
 import type { Drawn } from "../pipeline-step.js";
 import { controlResiduals, controlsOf } from "./control.js";
@@ -82,7 +83,9 @@ export abstract class LatentPipeline<
   readonly #spaceOf = latentSpaces();
 
   /** @param parts the result of `liveParts`; a part that is assigned is used from the next call on */
-  constructor(readonly parts: P) {}
+  constructor(readonly parts: P) {
+    fixParts(this);
+  }
 
   get #space(): LatentSpace {
     return this.#spaceOf(this.parts.vae);
@@ -173,16 +176,16 @@ export abstract class LatentPipeline<
       const start = watch.over("Encoding the picture", () => this.#start(request, checked, { first, end }));
       held.push(...start.tensors);
 
+      const guidance = isGuided ? { scale: checked.guidanceScale, rescale: checked.guidanceRescale } : undefined;
       const denoise = (x: tf.Tensor4D, timestep: number, index: number) => {
-        const batch = isGuided ? tf.concat([x, x]) : x;
-        const call = { x: batch, timestep, context, inputs, isGuided, index: index - first, total: end - first };
-        const residuals = controlResiduals(controls.values(), call);
-        const shown = start.context && (isGuided ? tf.concat([start.context, start.context]) : start.context);
-        const input = shown ? tf.concat([batch, shown], 3) : batch;
-        const output = unet.forward(input, timestep, context, { ...inputs, ...residuals });
-        if (!isGuided) return output;
-        const [unconditional, conditional] = tf.split(output, 2) as [tf.Tensor4D, tf.Tensor4D];
-        return guide(unconditional, conditional, checked.guidanceScale, checked.guidanceRescale);
+        const forward = (batch: tf.Tensor4D) => {
+          const call = { x: batch, timestep, context, inputs, isGuided, index: index - first, total: end - first };
+          const residuals = controlResiduals(controls.values(), call);
+          const shown = start.context && (isGuided ? tf.concat([start.context, start.context]) : start.context);
+          const input = shown ? tf.concat([batch, shown], 3) : batch;
+          return unet.forward(input, timestep, context, { ...inputs, ...residuals });
+        };
+        return predictGuided(unet, x, forward, guidance);
       };
       yield* sample({
         scheduler,

@@ -17,6 +17,8 @@ import {
   writeTinyStableDiffusionXL,
 } from "../../testing/stable-diffusion.js";
 import { writeSafetensors } from "../../weights/write-safetensors.js";
+import { CLIPTokenizer } from "../../text/tokenizer.js";
+import { PipelinePartsError } from "../options/errors.js";
 import { StableDiffusionPipeline } from "./stable-diffusion.js";
 import { StableDiffusionXLPipeline } from "./stable-diffusion-xl.js";
 import type { StableDiffusionXLOptions } from "./stable-diffusion-xl-options.js";
@@ -303,6 +305,15 @@ describe("Stable Diffusion XL", () => {
     const before = tf.memory().numTensors;
     await expect(pipeline.generate({ ...PROMPT, ...options })).rejects.toThrow(message);
     expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it("refuses at once text encoders that read numbers of tokens of their own", () => {
+    const { parts } = pipeline;
+    const shorter = new CLIPTokenizer({ ...parts.tokenizer!, maxLength: 70 });
+    expect(() => (parts.tokenizer = shorter)).toThrow(PipelinePartsError);
+    expect(() => (parts.tokenizer = shorter)).toThrow(
+      /textEncoder read 70 tokens, tokenizer2 and textEncoder2 77; their/,
+    );
   });
 
   it("and Stable Diffusion refuse each other's networks", async () => {

@@ -23,7 +23,13 @@ import {
   SCHEDULER,
   SWITCH,
 } from "../parts/live-parts.js";
-import { requireDenoiser, requireLatentChannels, requireTextWidth } from "../parts/part-checks.js";
+import {
+  requireDenoiser,
+  requireLatentChannels,
+  requireSampler,
+  requireTextWidth,
+  requireVocabulary,
+} from "../parts/part-checks.js";
 import {
   isSingleFile,
   openPipelineFile,
@@ -310,12 +316,25 @@ function sizesTold({ unet, textEncoder2 }: Pick<StableDiffusionXLParts, "unet" |
   return addedText && (addedText.width - textEncoder2.config.projection_dim) / addedText.timeIdWidth;
 }
 
-function requireFittingParts({ unet, vae, textEncoder, tokenizer, textEncoder2 }: StableDiffusionXLParts): void {
+function requireFittingParts(parts: StableDiffusionXLParts): void {
+  const { unet, vae, scheduler, textEncoder, tokenizer, textEncoder2, tokenizer2 } = parts;
+  requireSampler(NAME, "scheduler", scheduler);
   requireLatentChannels(NAME, unet, vae);
   if ((textEncoder === undefined) !== (tokenizer === undefined)) {
     throw new PipelinePartsError(
       `${NAME}: only one of textEncoder and tokenizer is given; give both, or neither for the refiner.`,
     );
+  }
+  requireVocabulary(NAME, ["tokenizer2", "textEncoder2"], tokenizer2, textEncoder2);
+  if (textEncoder && tokenizer) {
+    requireVocabulary(NAME, ["tokenizer", "textEncoder"], tokenizer, textEncoder);
+    const [first, second] = [tokensOf(tokenizer, textEncoder), tokensOf(tokenizer2, textEncoder2)];
+    if (first !== second) {
+      throw new PipelinePartsError(
+        `${NAME}: tokenizer and textEncoder read ${first} tokens, tokenizer2 and textEncoder2 ${second}; their states stand ` +
+          "side by side and must be of as many tokens. Use the parts of one model.",
+      );
+    }
   }
   requireTextWidth(NAME, unet, textEncoder2.config.hidden_size + (textEncoder?.config.hidden_size ?? 0));
   const { classLabels, addedText } = unet;

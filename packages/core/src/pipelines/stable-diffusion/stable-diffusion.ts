@@ -15,7 +15,13 @@ import { type Condition, LatentPipeline, type LatentPipelineParts, type PromptSt
 import { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
 import type { PartRequirement } from "../files/model-index.js";
 import { CONDITIONAL_DENOISER, instanceOf, liveParts, type PartKinds, SCHEDULER } from "../parts/live-parts.js";
-import { requireDenoiser, requireLatentChannels, requireTextWidth } from "../parts/part-checks.js";
+import {
+  requireDenoiser,
+  requireLatentChannels,
+  requireSampler,
+  requireTextWidth,
+  requireVocabulary,
+} from "../parts/part-checks.js";
 import {
   isSingleFile,
   openPipelineFile,
@@ -198,8 +204,10 @@ export class StableDiffusionPipeline extends LatentPipeline<
   }
 }
 
-function requireFittingParts({ unet, vae, textEncoder }: StableDiffusionParts): void {
+function requireFittingParts({ unet, vae, textEncoder, tokenizer, scheduler }: StableDiffusionParts): void {
+  requireSampler(NAME, "scheduler", scheduler);
   requireLatentChannels(NAME, unet, vae);
+  requireVocabulary(NAME, ["tokenizer", "textEncoder"], tokenizer, textEncoder);
   requireTextWidth(NAME, unet, textEncoder.config.hidden_size);
   const { classLabels, addedText } = unet;
   requireDenoiser(

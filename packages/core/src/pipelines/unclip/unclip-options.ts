@@ -145,13 +145,13 @@ type Given = ReadOptions<typeof UNCLIP_OPTIONS> | ReadOptions<typeof UNCLIP_IMAG
 function checkDrawing(given: UnCLIPDrawingOptions, options: Given, rows: number, sizes: UnCLIPSizes): CheckedDrawing {
   const { numImages, numInferenceSteps, latents, superResLatents } = options;
   const { decoderNumInferenceSteps, timesteps, sigmas } = given;
+  const stepsOption = decoderNumInferenceSteps === undefined ? "numInferenceSteps" : "decoderNumInferenceSteps";
   const asked = { numInferenceSteps: given.numInferenceSteps ?? decoderNumInferenceSteps, timesteps, sigmas };
-  const steps = requestedSteps(asked, numInferenceSteps);
+  const steps = requestedSteps(asked, numInferenceSteps, stepsOption);
   requireSize(options, sizes);
   const batch = rows * numImages;
   requireShape(given.decoderLatents ? "decoderLatents" : "latents", latents, [batch, ...sizes.small]);
   requireShape("superResLatents", superResLatents, [batch, ...sizes.large]);
-  const stepsOption = decoderNumInferenceSteps === undefined ? "numInferenceSteps" : "decoderNumInferenceSteps";
   return { batch, steps, stepsOption };
 }
 

@@ -12,6 +12,7 @@ import { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
 import type { PartRequirement } from "../files/model-index.js";
 import type { PipelineFolder, PipelineParts } from "../files/pipeline-folder.js";
 import { CONDITIONAL_DENOISER, DENOISER, instanceOf, type PartKinds, SCHEDULER } from "../parts/live-parts.js";
+import { requireSampler, requireVocabulary } from "../parts/part-checks.js";
 
 /** The parts that draw pictures from image embeddings. */
 export interface UnCLIPDrawingParts {
@@ -24,6 +25,7 @@ export interface UnCLIPDrawingParts {
   /** Enlarges it, in all steps but the last. */
   superResFirst: Denoiser;
   superResLast: Denoiser;
+  /** The decoder predicts variances as well; a sampler that does not read them, such as DDIM, gets the rest. */
   decoderScheduler: Scheduler;
   superResScheduler: Scheduler;
 }
@@ -64,8 +66,6 @@ export const VARIATION_KINDS: PartKinds<UnCLIPImageVariationParts> = {
   featureExtractor: instanceOf(CLIPImageProcessor, "a CLIPImageProcessor"),
 };
 
-const UNCLIP_SCHEDULER = { className: "UnCLIPScheduler" };
-
 /** The parts of both pipelines, as `model_index.json` names them. */
 export const DRAWING_PARTS = {
   text_encoder: { networks: { CLIPTextModelWithProjection } },
@@ -74,8 +74,8 @@ export const DRAWING_PARTS = {
   decoder: { networks: { UNet2DConditionModel } },
   super_res_first: { networks: { UNet2DModel } },
   super_res_last: { networks: { UNet2DModel } },
-  decoder_scheduler: UNCLIP_SCHEDULER,
-  super_res_scheduler: UNCLIP_SCHEDULER,
+  decoder_scheduler: {},
+  super_res_scheduler: {},
 } satisfies Record<string, PartRequirement>;
 
 /** Reads {@link DRAWING_PARTS}. */
@@ -129,7 +129,7 @@ export function unclipSizes({ textProj, decoder, superResFirst }: UnCLIPDrawingP
 
 /** @throws PipelinePartsError that says which parts do not fit each other */
 export function requireDrawingParts(pipeline: string, parts: UnCLIPDrawingParts): void {
-  const { textEncoder, textProj, decoder, superResFirst, superResLast } = parts;
+  const { tokenizer, textEncoder, textProj, decoder, superResFirst, superResLast } = parts;
   const { clip_embeddings_dim, cross_attention_dim, time_embed_dim } = textProj.config;
   const { inChannels: channels, classLabels } = decoder;
   const same = sameIn(pipeline);
@@ -139,8 +139,10 @@ export function requireDrawingParts(pipeline: string, parts: UnCLIPDrawingParts)
   same("the decoder's class labels", classLabels?.kind, "vectors");
   same("the decoder's class labels and text_proj's time_embed_dim", widthOf(classLabels), time_embed_dim);
   same("the decoder's outChannels, twice its inChannels (with variances),", decoder.outChannels, 2 * channels);
-  const learns = /^learned/.test(String(parts.decoderScheduler.config.variance_type));
-  same("the decoder scheduler's learned variance", learns, true);
+  requireVocabulary(pipeline, ["tokenizer", "textEncoder"], tokenizer, textEncoder);
+  // The decoder predicts variances, for samplers that read them; any other sampler gets the prediction alone.
+  requireSampler(pipeline, "decoderScheduler", parts.decoderScheduler, true);
+  requireSampler(pipeline, "superResScheduler", parts.superResScheduler);
   for (const [name, network] of Object.entries({ super_res_first: superResFirst, super_res_last: superResLast })) {
     same(`${name}'s inChannels, for a picture and a small one`, network.inChannels, 2 * channels);
     same(`${name}'s outChannels`, network.outChannels, channels);
@@ -161,7 +163,8 @@ function widthOf(labels: ClassLabels | undefined): number | undefined {
 }
 
 /** @throws PipelinePartsError */
-export function requirePrior(pipeline: string, { prior, textProj, textEncoder }: UnCLIPParts): void {
+export function requirePrior(pipeline: string, { prior, priorScheduler, textProj, textEncoder }: UnCLIPParts): void {
+  requireSampler(pipeline, "priorScheduler", priorScheduler);
   const same = sameIn(pipeline);
   const width = textProj.config.clip_embeddings_dim;
   const { embedding_dim, embedding_proj_dim, clip_embed_dim, num_embeddings } = prior.config;

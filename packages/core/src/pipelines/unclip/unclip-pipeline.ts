@@ -3,6 +3,7 @@ import type { SaveOptions } from "../../weights/model-folder.js";
 import { draw } from "../drawing/draw.js";
 import type { OptionTable } from "../options/option.js";
 import { disposeParts } from "../parts/dispose-parts.js";
+import { fixParts } from "../parts/live-parts.js";
 import type { Pipeline, PipelineInput } from "../pipeline.js";
 import type { Drawn } from "../pipeline-step.js";
 import type { UnCLIPDrawingOptions, UnCLIPStep } from "./unclip-options.js";
@@ -21,7 +22,9 @@ export abstract class UnCLIPDrawingPipeline<
   abstract readonly options: OptionTable;
 
   /** @param parts the result of `liveParts`; a part that is assigned is used from the next call on */
-  constructor(readonly parts: P) {}
+  constructor(readonly parts: P) {
+    fixParts(this);
+  }
 
   /** Sizes that the parts fix. */
   protected get sizes(): UnCLIPSizes {

@@ -4,8 +4,10 @@ import { resizeBicubic } from "../../image/resize-bicubic.js";
 import { toUnit } from "../../image/to-unit.js";
 import type { PriorTransformer } from "../../models/clip/prior-transformer.js";
 import type { FiniteWatch } from "../drawing/finite-watch.js";
-import { planDrawing, planSteps, takesVariance } from "../drawing/plan-steps.js";
+import { predictGuided, predictionIn } from "../drawing/guidance.js";
+import { planDrawing } from "../drawing/plan-steps.js";
 import { sample } from "../drawing/sampling.js";
+import { readsVariance } from "../options/sampler-checks.js";
 import type { UnCLIPStage, UnCLIPStep } from "./unclip-options.js";
 import type { UnCLIPDrawingParts } from "./unclip-parts.js";
 import type { TextStates } from "./unclip-text.js";
@@ -21,7 +23,7 @@ export interface StagePlan {
 
 /** @throws PipelineOptionError, in the option's name, for steps that the sampler cannot make */
 export function stagePlan(scheduler: Scheduler, steps: number, option: string): StagePlan {
-  return { scheduler, plan: planSteps(scheduler, steps, option) };
+  return { scheduler, plan: planDrawing(scheduler, steps, { option }) };
 }
 
 /** The plan of the decoder. The caller may have replaced its sampler; one that does not use variances gets none. */
@@ -146,9 +148,7 @@ async function* decode(
   { imageEmbeddings, states, guidanceScale, small, latents }: DrawingRequest,
   run: UnCLIPRun,
 ): UnCLIPSteps<tf.Tensor4D> {
-  const { scheduler, plan } = run.stages.decoder!;
-  // Of a config with a learned variance, a method such as DDIM ignores that key.
-  const readsVariance = plan.learnedVariance === true && takesVariance(scheduler);
+  const { scheduler } = run.stages.decoder!;
   const [batch] = imageEmbeddings.shape;
   const rows = states.textEmbeds.shape[0];
   const isGuided = rows !== batch;
@@ -168,10 +168,9 @@ async function* decode(
     })),
   );
   const denoise = (x: tf.Tensor4D, t: number) => {
-    const input = isGuided ? tf.concat<tf.Tensor4D>([x, x]) : x;
-    const output: tf.Tensor4D = decoder.forward(input, t, context, { classLabels, encoderAttentionMask });
-    const guided = isGuided ? guidePrediction(output, guidanceScale) : output;
-    return readsVariance ? guided : (tf.split(guided, 2, 3)[0] as tf.Tensor4D);
+    const call = (input: tf.Tensor4D) => decoder.forward(input, t, context, { classLabels, encoderAttentionMask });
+    const output = predictGuided(decoder, x, call, isGuided ? { scale: guidanceScale } : undefined);
+    return readsVariance(scheduler) ? output : predictionIn(output, x);
   };
   const shape: [number, number, number, number] = [batch, ...small];
   try {
@@ -179,17 +178,6 @@ async function* decode(
   } finally {
     tf.dispose([context, classLabels, encoderAttentionMask]);
   }
-}
-
-/**
- * Applies guidance to the first half of the channels. The second half, the variances, is taken unchanged from the
- * conditional half of the batch.
- */
-function guidePrediction(output: tf.Tensor4D, scale: number): tf.Tensor4D {
-  const [unconditional, conditional] = tf.split(output, 2) as [tf.Tensor4D, tf.Tensor4D];
-  const [prediction, variance] = tf.split(conditional, 2, 3) as [tf.Tensor4D, tf.Tensor4D];
-  const [without] = tf.split(unconditional, 2, 3) as [tf.Tensor4D, tf.Tensor4D];
-  return tf.concat([guide(without, prediction, scale), variance], 3);
 }
 
 async function* enlarge(
@@ -200,8 +188,10 @@ async function* enlarge(
 ): UnCLIPSteps<tf.Tensor4D> {
   const upscaled = tf.tidy(() => resizeBicubic(small.clipByValue(-1, 1) as tf.Tensor4D, height, width));
   const last = run.stages.superResolution!.plan.timesteps.length - 1;
-  const denoise = (x: tf.Tensor4D, t: number, index: number) =>
-    (index === last ? superResLast : superResFirst).forward(tf.concat([x, upscaled], 3), t);
+  const denoise = (x: tf.Tensor4D, t: number, index: number) => {
+    const network = index === last ? superResLast : superResFirst;
+    return predictGuided(network, x, () => network.forward(tf.concat([x, upscaled], 3), t));
+  };
   const shape: [number, number, number, number] = [small.shape[0], height, width, channels];
   try {
     return yield* walk({ stage: "superResolution", shape, start: superResLatents, denoise, preview: toUnit }, run);

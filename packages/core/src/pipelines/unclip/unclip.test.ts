@@ -3,7 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
-import { replayNoise, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
+import {
+  DDIMInverseScheduler,
+  DDIMScheduler,
+  replayNoise,
+  schedulerFromConfig,
+  UnCLIPScheduler,
+} from "@tfjs-diffusion/schedulers";
 import { CLIPVisionModelWithProjection } from "../../models/clip/clip-vision-model.js";
 import { PriorTransformer } from "../../models/clip/prior-transformer.js";
 import { UNet2DModel } from "../../models/unet/unet-2d.js";
@@ -182,6 +188,10 @@ describe("unCLIP", () => {
         text.generate({ textStates: { ...text.textStates(["a"]), attentionMask: tf.ones([1, 5]) } }),
         /^textStates.attentionMask: \[1, 5\]; expected \[1, 77\]/,
       ],
+      [
+        text.generate({ prompt: "a", decoderNumInferenceSteps: 2, timesteps: [2, 1] }),
+        /^decoderNumInferenceSteps, timesteps: 2 are given/,
+      ],
       [variation.generate({}), /^image, imageEmbeddings: neither is given/],
       [variation.generate({ image, imageEmbeddings: tf.zeros([1, 12]) }), /both are given/],
       [variation.generate({ image: tf.zeros<tf.Rank.R3>([8, 8, 4]) }), /^image: \[8, 8, 4\]; expected \[H, W, 3\]/],
@@ -200,11 +210,39 @@ describe("unCLIP", () => {
     expect(tf.memory().numTensors).toBe(count);
   });
 
+  it("draws with any sampler for the decoder, given as an option or as a part, and saves it", async () => {
+    const few = { prompt: "a", priorNumInferenceSteps: 2, numInferenceSteps: 2, superResNumInferenceSteps: 2 };
+    const numbers = async (pipeline: UnCLIPPipeline, options = {}) => {
+      const { images, latents } = await pipeline.generate({ ...few, ...options });
+      const values = [...images.dataSync()];
+      tf.dispose([images, latents]);
+      return values;
+    };
+    const own = text.parts.decoderScheduler;
+    for (const scheduler of [new DDIMScheduler(), new UnCLIPScheduler({ variance_type: "fixed_small_log" })]) {
+      const asOption = await numbers(text, { scheduler });
+      expect(asOption).not.toEqual(await numbers(text));
+      text.parts.decoderScheduler = scheduler;
+      expect(await numbers(text)).toEqual(asOption);
+      await text.savePretrained(join(folder, "with own"));
+      text.parts.decoderScheduler = own;
+      const opened = await UnCLIPPipeline.fromPretrained(join(folder, "with own"));
+      expect(await numbers(opened)).toEqual(asOption);
+      opened.dispose();
+    }
+    const inverse = new DDIMInverseScheduler();
+    await expect(text.generate({ ...few, scheduler: inverse })).rejects.toThrow("goes from pictures to noise");
+    for (const name of ["priorScheduler", "decoderScheduler", "superResScheduler"] as const)
+      expect(() => (text.parts[name] = inverse)).toThrow(/Scheduler: DDIMInverseScheduler goes from pictures to noise/);
+  });
+
   it("refuses parts that do not fit each other, and says which", () => {
     const { parts } = text;
-    const swapped = { ...parts, decoderScheduler: parts.superResScheduler };
+    const swapped = { ...parts, superResScheduler: parts.decoderScheduler };
     expect(() => new UnCLIPPipeline(swapped)).toThrow(PipelinePartsError);
-    expect(() => new UnCLIPPipeline(swapped)).toThrow("learned variance");
+    expect(() => new UnCLIPPipeline(swapped)).toThrow(
+      /superResScheduler: UnCLIPScheduler with variance_type learned_range needs a network that predicts it/,
+    );
     const { config } = parts.superResFirst as UNet2DModel;
     const enlarging = { ...parts, superResFirst: new UNet2DModel({ ...config, in_channels: 3 }) };
     expect(() => new UnCLIPPipeline(enlarging)).toThrow(/super_res_first's inChannels.*: 3; expected 6/);

@@ -32,7 +32,7 @@ const NAME = "UnCLIPPipeline";
 const PARTS = {
   ...DRAWING_PARTS,
   prior: { networks: { PriorTransformer } },
-  prior_scheduler: { className: "UnCLIPScheduler" },
+  prior_scheduler: {},
 };
 
 /**

@@ -33,6 +33,6 @@ export function planRequest({ numInferenceSteps = 1, timesteps, sigmas }: StepOp
 
 /** As they are written on a command line. */
 export function writtenSteps({ numInferenceSteps, timesteps, sigmas }: StepOptions): string {
-  if (timesteps) return `--timesteps ${timesteps.join()}`;
-  return sigmas ? `--sigmas ${sigmas.join()}` : `--steps ${numInferenceSteps}`;
+  if (timesteps) return `--timesteps ${Array.from(timesteps).join()}`;
+  return sigmas ? `--sigmas ${Array.from(sigmas).join()}` : `--steps ${numInferenceSteps}`;
 }

@@ -1,0 +1,26 @@
+import * as tf from "@tensorflow/tfjs";
+
+/** A value in an error message. */
+export function shown(value: unknown): string {
+  if (value instanceof tf.Tensor) {
+    const { isDisposed, shape } = value as tf.Tensor;
+    return isDisposed ? "a disposed tensor" : `a tensor [${shape.join(", ")}]`;
+  }
+  if (Array.isArray(value)) return value.every((one) => typeof one === "number") ? `[${String(value)}]` : String(value);
+  if (value instanceof Promise) return "a promise";
+  if (typeof value === "function") return `a function (${value.name || "without a name"})`;
+  return typeof value === "object" && value !== null ? objectShown(value) : String(value);
+}
+
+function objectShown(value: object): string {
+  const className = classNameOf(value);
+  if (className !== "Object") return `an object of the class ${className}`;
+  const keys = Object.keys(value);
+  return keys.length === 0 ? "{}" : `{ ${keys.slice(0, 5).join(", ")}${keys.length > 5 ? ", …" : ""} }`;
+}
+
+/** The name of an object's class; "Object" for a plain object. */
+export function classNameOf(value: object): string {
+  const { constructor } = value as { constructor?: { name?: string } };
+  return constructor?.name || "Object";
+}
