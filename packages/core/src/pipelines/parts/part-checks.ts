@@ -48,8 +48,8 @@ export function requireTextWidth(pipeline: string, { contextWidth }: Conditional
 /**
  * @param name the part's name
  * @param predictsVariance whether its network also predicts variances
- * @throws PipelinePartsError if the sampler cannot draw from noise with its network, by the rule that also holds for the
- *   option `scheduler`
+ * @throws PipelinePartsError if the sampler cannot draw from noise with its network; the option `scheduler` has the
+ *   same rule
  */
 export function requireSampler(pipeline: string, name: string, scheduler: Scheduler, predictsVariance = false): void {
   const reason = whyNotToDraw(scheduler, predictsVariance);
