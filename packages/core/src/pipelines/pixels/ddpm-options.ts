@@ -7,6 +7,7 @@ import { between, numbers, type OptionsOf, type ReadOptions, refused, whole, wit
 import { requireOption } from "../options/option-checks.js";
 import { readOptions } from "../options/read-options.js";
 import type { PipelineStep } from "../pipeline-step.js";
+import { shown } from "../options/shown.js";
 import { sampleShape } from "./sample-shape.js";
 
 /** Further options of these pipelines. */
@@ -103,7 +104,7 @@ function checkLabels(
     for (const [name, value] of Object.entries({ classLabels, nullClass })) {
       if (value === undefined) continue;
       throw new PipelineOptionError(
-        `${name}: ${String(value)}; this network was trained without classes; leave it out.`,
+        `${name}: ${shown(value)}; this network was trained without classes; leave it out.`,
       );
     }
     return undefined;

@@ -134,7 +134,7 @@ describe("DDPMPipeline", () => {
     const pipeline = ddpm();
     const wrong: [object, RegExp][] = [
       [{ prompt: "a cat" }, /^prompt: a cat; expected nothing: this pipeline reads no text/],
-      [{ classLabels: [1] }, /^classLabels: 1; this network was trained without classes/],
+      [{ classLabels: [1] }, /^classLabels: \[1\]; this network was trained without classes/],
       [{ guidanceScale: 3 }, /^guidanceScale: 3; .* This network was trained without classes/],
       [{ latents: tf.zeros([1, 8, 8, 4]) }, /^latents: \[1, 8, 8, 4\]; expected \[1, height, width, 3\]/],
       [{ latents: tf.zeros([8, 8, 3]) }, /^latents: \[8, 8, 3\]; expected \[1, height, width, 3\]/],
