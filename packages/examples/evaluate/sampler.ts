@@ -1,5 +1,6 @@
-import { openPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline } from "@tfjs-diffusion/core";
+import { openPipeline } from "@tfjs-diffusion/core";
 import { schedulerFromConfig } from "@tfjs-diffusion/schedulers";
+import { isAdaptable } from "../src/cli/files/open-model.js";
 import type { Sampler } from "./context.js";
 
 /** A model that draws, and the way to free it. */
@@ -34,8 +35,7 @@ export async function openSampler(
   }
   const scheduler = schedulerFromConfig({ ...pipeline.scheduler.config, _class_name: className });
   if (lora !== undefined) {
-    const isLatent = pipeline instanceof StableDiffusionPipeline || pipeline instanceof StableDiffusionXLPipeline;
-    if (!isLatent) throw new RangeError(`${folder} draws in pixels; only models in latents take a LoRA.`);
+    if (!isAdaptable(pipeline)) throw new RangeError(`${folder}: a ${pipeline.constructor.name} does not take a LoRA.`);
     await pipeline.loras.load(lora, { scale });
   }
   return {

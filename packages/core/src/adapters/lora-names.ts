@@ -1,6 +1,5 @@
-import { UNet2DConditionModel } from "../models/unet/unet-2d-condition.js";
 import { namedParameters } from "../nn/parameter.js";
-import { ldmUnetName } from "../weights/ldm-names.js";
+import { ldmUnetName, type UnetLayout } from "../weights/ldm-names.js";
 import type { Ending } from "./formats/format.js";
 import { endingOf } from "./formats/formats.js";
 
@@ -59,13 +58,14 @@ export class LoraModules {
 
   constructor(model: object) {
     this.#parameters = new Set(new Map(namedParameters(model)).keys());
+    const layout = unetLayout(model);
     for (const name of this.#parameters) {
       if (!name.endsWith(".weight")) continue;
       this.#add(name, name);
       // transformers 5 has a lone text tower without its prefix.
       if (name.startsWith("text_model.")) this.#add(name.slice("text_model.".length), name);
       // SDXL's are named as in the single file.
-      if (model instanceof UNet2DConditionModel) this.#addLdm(name, model);
+      if (layout) this.#addLdm(name, layout);
     }
   }
 
@@ -73,9 +73,9 @@ export class LoraModules {
     this.#byPath.set(path.slice(0, -".weight".length).replaceAll(".", "_"), weight.slice(0, -".weight".length));
   }
 
-  #addLdm(name: string, model: UNet2DConditionModel): void {
+  #addLdm(name: string, layout: UnetLayout): void {
     try {
-      this.#add(ldmUnetName(name, model.config), name);
+      this.#add(ldmUnetName(name, layout), name);
     } catch {
       // A block that the first code did not have has no second name.
     }
@@ -86,6 +86,12 @@ export class LoraModules {
     const name = `${this.#byPath.get(path.replaceAll(".", "_"))}.${of}`;
     return this.#parameters.has(name) ? name : undefined;
   }
+}
+
+/** The blocks of a network whose config describes those of a UNet. */
+function unetLayout(model: object): UnetLayout | undefined {
+  const { layers_per_block, up_block_types } = (model as { config?: Partial<UnetLayout> }).config ?? {};
+  return layers_per_block && up_block_types ? { layers_per_block, up_block_types } : undefined;
 }
 
 /**

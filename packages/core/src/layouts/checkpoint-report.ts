@@ -40,6 +40,8 @@ export interface CheckpointReport {
   pictureSize?: number;
   /** Input channels of the UNet: 4, or 9 for inpainting. */
   inChannels?: number;
+  /** Number of classes, for a denoiser that draws one of them. */
+  classes?: number;
   /** Of a LoRA. */
   lora?: LoraFacts;
   /** Other facts: averaged weights, the rank of a LoRA, … */

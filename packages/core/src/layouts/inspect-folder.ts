@@ -1,4 +1,7 @@
+import { type ConditionalDenoiser, type Denoiser, isConditionalDenoiser, isDenoiser } from "../models/denoiser.js";
+import { ModelConfigError } from "../models/errors.js";
 import { libraryAndClass } from "../models/library-and-class.js";
+import { modelFromConfig } from "../models/load-model.js";
 import { fileExists, joinPath, listFolder } from "../platform/files.js";
 import { WeightsReadError } from "../weights/errors.js";
 import { readConfig } from "../weights/model-folder.js";
@@ -22,7 +25,7 @@ export async function inspectFolder(folder: string): Promise<CheckpointReport> {
     return {
       kind: "model folder",
       parts,
-      ...unetFacts(config),
+      ...denoiserFacts(config),
       notes: parts.length === 0 ? [await noWeights(folder)] : [],
     };
   }
@@ -46,11 +49,15 @@ async function pipelineReport(folder: string): Promise<CheckpointReport> {
       if (parts.length === 0) report.notes.push(`${part}: ${await noWeights(inside)}`);
       report.parts.push(...parts);
       const factor = () => (Object.hasOwn(index, "vae") ? latentFactor(folder) : 1);
-      if (part === "unet") Object.assign(report, unetFacts(await readConfig(inside), await factor()));
+      // unCLIP has no unet; its last network makes the picture.
+      if (part === "unet" || part === "super_res_last")
+        Object.assign(report, denoiserFacts(await readConfig(inside), await factor()));
     }
   }
-  const scheduler = joinPath(folder, "scheduler", "scheduler_config.json");
-  if (await fileExists(scheduler)) report.prediction = statedPrediction(await readJson(scheduler));
+  for (const part of ["scheduler", "decoder_scheduler"]) {
+    const scheduler = joinPath(folder, part, "scheduler_config.json");
+    if (await fileExists(scheduler)) report.prediction = statedPrediction(await readJson(scheduler));
+  }
   return report;
 }
 
@@ -70,18 +77,35 @@ async function latentFactor(folder: string): Promise<number> {
 /** The factor of the published Stable Diffusion models. */
 const LATENT_FACTOR = 8;
 
-function unetFacts(
-  config: Config,
-  factor = LATENT_FACTOR,
-): Pick<CheckpointReport, "family" | "inChannels" | "pictureSize"> {
-  if (config._class_name !== "UNet2DConditionModel") return {};
-  const width = [config.cross_attention_dim].flat()[0];
-  const [size] = [config.sample_size].flat();
+type DenoiserFacts = Pick<CheckpointReport, "family" | "inChannels" | "pictureSize" | "classes">;
+
+/**
+ * What the config of a denoiser says; nothing for other networks, and for configs that this library cannot read.
+ *
+ * @param factor pixels per sample along each side; by default 1 for a network without a context
+ */
+function denoiserFacts(config: Config, factor?: number): DenoiserFacts {
+  const network = denoiserOf(config);
+  if (!network) return {};
+  const { sampleSize, inChannels, classLabels } = network;
+  const width = isConditionalDenoiser(network) ? network.contextWidth : undefined;
+  const pixels = factor ?? (width === undefined ? 1 : LATENT_FACTOR);
   return {
-    family: familyOfWidth(typeof width === "number" ? width : undefined),
-    inChannels: typeof config.in_channels === "number" ? config.in_channels : 4,
-    pictureSize: typeof size === "number" ? size * factor : undefined,
+    family: familyOfWidth(width),
+    inChannels,
+    pictureSize: sampleSize && sampleSize[0] * pixels,
+    classes: classLabels?.kind === "ids" ? classLabels.count : undefined,
   };
+}
+
+function denoiserOf(config: Config): Denoiser | ConditionalDenoiser | undefined {
+  try {
+    const network = modelFromConfig(config);
+    return isDenoiser(network) ? network : undefined;
+  } catch (error) {
+    if (error instanceof ModelConfigError) return undefined;
+    throw error;
+  }
 }
 
 function partNameOf(className: string): string {

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
@@ -7,6 +7,7 @@ import * as tf from "@tensorflow/tfjs";
 import { fixturePath } from "../testing/fixture.js";
 import { writeShardedUnet } from "../testing/sharded-unet.js";
 import { writeTinySingleFile, writeTinyStableDiffusion } from "../testing/stable-diffusion.js";
+import { writeTinyUnCLIP } from "../testing/unclip.js";
 import { openSafetensors } from "../weights/safetensors.js";
 import { encodeSafetensors } from "../weights/write-safetensors.js";
 import { inspectCheckpoint } from "./inspect.js";
@@ -128,6 +129,29 @@ describe("Inspecting a checkpoint", () => {
       ).toEqual(["fp16", undefined]);
     }
     expect(sets).toContainEqual(["unet", "fp16", "UNet2DConditionModel"]);
+  });
+
+  it("describes folders that draw from noise alone, of a class, and in stages", async () => {
+    for (const [name, fixture] of [
+      ["ddpm", "unet2d_ddpm_cifar"],
+      ["classes", "unet2d_class_scaleshift"],
+    ] as const) {
+      cpSync(fixturePath(fixture), join(folder, name, "unet"), { recursive: true });
+      mkdirSync(join(folder, name, "scheduler"));
+      const index = { _class_name: "DDPMPipeline", unet: ["diffusers", "UNet2DModel"] };
+      writeFileSync(join(folder, name, "model_index.json"), JSON.stringify(index));
+      const scheduler = { _class_name: "DDPMScheduler", prediction_type: "v_prediction" };
+      writeFileSync(join(folder, name, "scheduler", "scheduler_config.json"), JSON.stringify(scheduler));
+    }
+    const ddpm = await inspectCheckpoint(join(folder, "ddpm"));
+    expect(ddpm).toMatchObject({ pictureSize: 8, inChannels: 3, prediction: { type: "v_prediction" } });
+    expect(ddpm.family).toBeUndefined();
+    expect(ddpm.classes).toBeUndefined();
+    expect(await inspectCheckpoint(join(folder, "classes"))).toMatchObject({ pictureSize: 8, classes: 5 });
+    expect(await inspectCheckpoint(join(folder, "classes", "unet"))).toMatchObject({ pictureSize: 8, classes: 5 });
+    await writeTinyUnCLIP(join(folder, "unclip"), "text");
+    const unclip = await inspectCheckpoint(join(folder, "unclip"));
+    expect(unclip).toMatchObject({ pictureSize: 16, prediction: { type: "epsilon" } });
   });
 
   it("takes a lone network's folder, in shards too", async () => {

@@ -115,7 +115,7 @@ describe("diffusion generate", () => {
     pipeline.dispose();
   });
 
-  it("visits the timesteps or the noise levels that are asked for", async () => {
+  it("visits the requested timesteps or noise levels", async () => {
     const begin = (...args: string[]) => runCommand(["generate", ...args, "--backend", "wasm", "--out", out]);
     await expectDone(begin(sd, "a hat", "--sampler", "euler-discrete", "--timesteps", "900,400"));
     const [drawn] = await pictures();
@@ -164,7 +164,7 @@ describe("diffusion generate", () => {
     expect((await pictures())[0]!.bytes).toEqual(fromFile!.bytes);
   });
 
-  it("knows Stable Diffusion XL by itself", async () => {
+  it("recognises Stable Diffusion XL", async () => {
     await expectDone(draw("generate", xl, "a hat"));
     expect((await pictures())[0]!.settings).toMatchObject({ model: xl, sampler: "EulerDiscreteScheduler" });
   });
@@ -320,7 +320,7 @@ describe("diffusion generate", () => {
     tf.dispose([drawn!, given!, drawnAgain]);
   });
 
-  it("draws with every sampler that it names", async () => {
+  it("draws with every sampler that --help names", async () => {
     const help = await runCommand(["generate", "--help"]).then(() => said.join());
     const [, list] = /--sampler NAME [^:]*: (.*?)\n {2}--/s.exec(help)!;
     const names = list!.split(/,\s+/);
@@ -398,7 +398,7 @@ describe("diffusion generate", () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it("begins with a picture, of the size that is asked for", async () => {
+  it("begins with a picture, scaled to the requested size", async () => {
     const begin = await writePicture("begin.png", 21, 20, (y) => y / 21);
     const options = ["--init", begin, "--width", "32", "--height", "16", "--strength"];
     await expectDone(draw("generate", sd, "a hat", ...options, "1"));
@@ -511,9 +511,9 @@ describe("diffusion convert", () => {
     expect(process.listenerCount("SIGINT")).toBe(0);
   });
 
-  it("does not write over what is there, nor from file to file", async () => {
+  it("overwrites nothing without --force, and does not convert a file to a file", async () => {
     expect(await runCommand(["convert", singleFile, sd])).toBe(2);
-    expect(complained.pop()).toMatch(/is there already. Give another place, or --force/);
+    expect(complained.pop()).toMatch(/already exists\. Choose another path, or overwrite it with --force/);
     expect(await runCommand(["convert", singleFile, join(out, "b.safetensors")])).toBe(2);
     expect(await runCommand(["convert", join(out, "nowhere"), join(out, "c.safetensors")])).toBe(1);
     expect(await runCommand(["convert", sd, join(out, "d.ckpt")])).toBe(2);
@@ -528,7 +528,7 @@ describe("diffusion convert", () => {
 });
 
 describe("diffusion inspect", () => {
-  it("shows the settings of a picture, and what comes with the repository", async () => {
+  it("shows the settings of a picture, and describes the models of this repository", async () => {
     await expectDone(draw("generate", sd, "a hat"));
     await expectDone(runCommand(["inspect", join(out, "a-hat.png")]));
     expect(said.at(-1)).toMatch(/"prompt": "a hat",\n/);
@@ -537,7 +537,9 @@ describe("diffusion inspect", () => {
     await expectDone(runCommand(["inspect", "faces"]));
     expect(said.at(-1)).toMatch(/made for pictures of 16 x 16/);
     expect(await runCommand(["inspect", "owner/name"])).toBe(2);
-    expect(complained.pop()).toMatch(/owner\/name is not there.*https:\/\/huggingface.co\/owner\/name\/resolve/);
+    expect(complained.pop()).toMatch(
+      /owner\/name: no such file or folder.*https:\/\/huggingface.co\/owner\/name\/resolve/,
+    );
     const foreign = await writePicture("foreign.png", 2, 2, () => 0);
     expect(await runCommand(["inspect", foreign])).toBe(1);
     expect(complained).toEqual([expect.stringMatching(/holds no settings/)]);
@@ -572,17 +574,17 @@ describe("A command", () => {
     "convert a b --save-variant ../c",
     "generate model prompt --variant ../c",
     "inspect",
-  ])("that is not understood ends with 2 and says what was expected: %s", async (words) => {
+  ])("with wrong arguments ends with 2 and says what was expected: %s", async (words) => {
     expect(await runCommand(words.split(" "))).toBe(2);
     expect(complained.join()).toMatch(/--help/);
   });
 
-  it("is told apart from a sentence when it is misspelt, and options from each other", async () => {
+  it("with a misspelt name is not drawn as a sentence, and of a misspelt option the nearest is named", async () => {
     await runCommand(["inspct", sd]);
     await runCommand(["generate", sd, "a hat", "--stpes", "3"]);
     expect(complained).toEqual([
       expect.stringMatching(/^inspct: no such command \(nearest: inspect\)\. Put a sentence .*--help/s),
-      expect.stringMatching(/^--stpes: there is no such option \(nearest: --steps\)\.\n.*--help/),
+      expect.stringMatching(/^--stpes: no such option \(nearest: --steps\)\.\n.*--help/),
     ]);
   });
 
@@ -590,20 +592,20 @@ describe("A command", () => {
     [["/nowhere"], /model_index.json/],
     [[fixture("lora/peft/pytorch_lora_weights.safetensors")], /not a whole checkpoint/],
     [["/nowhere/model.ckpt"], /model.ckpt/],
-  ])("that is not possible ends with 1 and one line: generate %j", async ([model], expected) => {
+  ])("that fails ends with 1 and one line: generate %j", async ([model], expected) => {
     expect(await draw("generate", model!, "a hat")).toBe(1);
     expect(complained).toEqual([expect.stringMatching(expected)]);
     expect(complained[0]).not.toContain("\n");
   });
 
-  it("says before any work that a LoRA is not there, and which are ours", async () => {
+  it("reports a missing LoRA before any work, and names those of this repository", async () => {
     expect(await draw("generate", "/nowhere", "a hat", "--lora", "sepiaa:0.5")).toBe(2);
     expect(complained.join()).toContain(
       "--lora sepiaa: no such file or folder. Give a path, or a LoRA of this repository: few-steps or sepia.",
     );
   });
 
-  it("says which options are for single files alone", async () => {
+  it("says which options are for single files only", async () => {
     expect(await draw("generate", sd, "a hat", "--prediction", "v_prediction")).toBe(2);
     expect(await runCommand(["convert", sd, join(out, "x"), "--ema"])).toBe(2);
     expect(complained.join()).toMatch(/--prediction is for single .safetensors files only.*--ema is for single/s);

@@ -12,7 +12,7 @@ export interface BackendReport {
 
 /** Prints which backends run on this machine, how fast, and why the others do not. */
 export async function printBackends(): Promise<void> {
-  console.log("GFLOP/s of a 3x3 convolution, 64 channels on 32x32 pixels, and of it with both its gradients:\n");
+  console.log("GFLOP/s of a 3x3 convolution (64 channels, 32x32 pixels), forward and with both gradients:\n");
   console.log(row("backend", "forward", "training", ""));
   for (const name of BACKEND_NAMES) {
     const { speed, note } = await reportBackend(name);

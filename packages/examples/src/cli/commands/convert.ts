@@ -9,23 +9,23 @@ import { withDownloadLine } from "../terminal/download-line.js";
 import { untilStopped } from "../terminal/stopped.js";
 import { UsageError } from "../options/usage-error.js";
 
-export const CONVERT_HELP = `Writes a checkpoint in another form, tensor by tensor: the memory of one is enough.
+export const CONVERT_HELP = `Writes a checkpoint in another form. It converts one tensor after the other, so that large models need little memory.
 
   diffusion convert FILE.safetensors FOLDER       a single file as a folder of diffusers
   diffusion convert FOLDER FILE.safetensors       the inverse; the folder may be a name on the hub
   diffusion convert FOLDER FOLDER                 the same folder, in another precision or other shards
                                                   (in this repository: npm start -- convert …)
 
-  --dtype fp16|fp32       the precision to write (default: as it is)
-  --shard SIZE            split weights that are larger, such as 2GB or 500MB (default 10GB; for folders)
-  --variant NAME          of a folder to read, which of several sets of weights, such as fp16
-  --save-variant NAME     of a folder to write, what its files are marked with
-  --config PATH           for single files of other sizes: a folder of diffusers, or a name on the hub, with their configs
+  --dtype fp16|fp32       the precision to write (default: unchanged)
+  --shard SIZE            for folders: split files of weights that are larger, such as 2GB or 500MB (default 10GB)
+  --variant NAME          which of several sets of weights to read from a folder, such as fp16
+  --save-variant NAME     the variant in the names of the files that are written to a folder
+  --config PATH           for single files of unusual sizes: a folder, or a name on the hub, with their configs
   --tokenizer PATH        for single files: a folder, or a name on the hub, with CLIP's vocabulary (default: that of
                           --config, or ${CLIP_VOCABULARY})
-  --prediction epsilon|v_prediction   for single files: what the network predicts, where the file does not say
-  --ema                   for single files: the averaged weights
-  --force                 write over what is there
+  --prediction epsilon|v_prediction   for single files that do not say what the network predicts
+  --ema                   for single files: use the averaged weights
+  --force                 overwrite existing files
   --help                  this text
 `;
 
@@ -44,7 +44,7 @@ const OPTIONS = {
   help: { type: "boolean", short: "h", default: false },
 } as const;
 
-/** What to convert, and to what. */
+/** The arguments of `diffusion convert`. */
 export interface ConvertArguments {
   from: string;
   to: string;
@@ -69,7 +69,7 @@ export function readConvertArguments(args: string[]): ConvertArguments | "help" 
   if (values.help) return "help";
   const [from, to, ...others] = positionals;
   if (!from || !to || others.length > 0)
-    throw new UsageError(`convert: expected two places, from and to; got ${positionals.join(", ") || "none"}.`);
+    throw new UsageError(`convert: expected two paths, FROM and TO; got ${positionals.join(", ") || "none"}.`);
   return {
     from,
     to,
@@ -101,11 +101,13 @@ export async function convert(args: string[]): Promise<void> {
   if (wanted === "help") return console.log(CONVERT_HELP);
   const [from, to] = [modelFrom(wanted.from), fromCaller(wanted.to)];
   if (isWeightsFile(to) && !/\.safetensors$/i.test(to))
-    throw new UsageError(`convert: ${to} would be a pickle, which is not written; let its name end in .safetensors.`);
+    throw new UsageError(
+      `convert: ${to} would be a pickle, which this program does not write; use a name that ends in .safetensors.`,
+    );
   if (isWeightsFile(from) && isWeightsFile(to))
     throw new UsageError("convert: both are single files; one of them must be a folder.");
   if (!wanted.force && isTaken(to))
-    throw new UsageError(`convert: ${to} is there already. Give another place, or --force.`);
+    throw new UsageError(`convert: ${to} already exists. Choose another path, or overwrite it with --force.`);
   const { config, tokenizer, predictionType, ema } = wanted;
   refuseForFolders(from, { config, tokenizer, prediction: predictionType, ema });
   await untilStopped((signal) => write(from, to, wanted, signal));

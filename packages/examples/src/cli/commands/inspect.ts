@@ -8,13 +8,13 @@ import { readableSettings, settingsOf } from "../options/picture-settings.js";
 import { shippedModel } from "../options/shipped.js";
 import { UsageError } from "../options/usage-error.js";
 
-export const INSPECT_HELP = `Says what a checkpoint is, without loading it, or with what settings a picture was drawn.
+export const INSPECT_HELP = `Describes a checkpoint without loading it, or shows the settings of a picture.
 
-  diffusion inspect PATH       a .safetensors file, its address (https://…), a folder of diffusers, one that comes with the
-                               repository (portraits, …), or a .png of generate and edit
+  diffusion inspect PATH       a .safetensors file or its address (https://…), a folder of diffusers, a model of this
+                               repository (portraits, …), or a .png file that generate or edit wrote
                                (in this repository: npm start -- inspect …)
 
-  --json    the same for programs
+  --json    print JSON, for programs
   --help    this text
 `;
 
@@ -50,17 +50,17 @@ export async function inspect(args: string[]): Promise<void> {
   const wanted = readInspectArguments(args);
   if (wanted === "help") return console.log(INSPECT_HELP);
   if (/\.png$/i.test(wanted.from)) return console.log(await describePicture(fromCaller(wanted.from)));
-  const report = await inspectCheckpoint(placeOf(wanted.from));
+  const report = await inspectCheckpoint(pathOf(wanted.from));
   console.log(wanted.json ? JSON.stringify(report, null, 2) : describeReport(report));
 }
 
-/** A path, an address, or a model that comes with the repository. Nothing is downloaded from the hub for inspection. */
-function placeOf(text: string): string {
+/** A path, an address, or the folder of a model of this repository. Nothing is downloaded from the hub. */
+function pathOf(text: string): string {
   const path = fromCaller(text);
   if (path === text || existsSync(path)) return path;
   if (/^[\w.-]+\/[\w.-]+$/.test(text) && !text.endsWith(".safetensors")) {
     throw new UsageError(
-      `inspect: ${text} is not there. For a model of the hub give the address of one of its files: https://huggingface.co/${text}/resolve/main/….safetensors`,
+      `inspect: ${text}: no such file or folder. For a model on the hub, give the address of one of its files: https://huggingface.co/${text}/resolve/main/….safetensors`,
     );
   }
   return shippedModel(text) ?? path;
@@ -85,10 +85,11 @@ const FAMILY_NAMES = {
 
 /** A report as lines to read. */
 export function describeReport(report: CheckpointReport): string {
-  const { kind, family, prediction, pictureSize, inChannels, parts, notes } = report;
+  const { kind, family, prediction, pictureSize, inChannels, classes, parts, notes } = report;
   const facts = [
     `${kind}${family ? `, ${FAMILY_NAMES[family]}` : ""}${inChannels === 9 ? ", for inpainting" : ""}`,
     pictureSize && `made for pictures of ${pictureSize} x ${pictureSize}`,
+    classes && `draws one of ${classes} classes, numbered from 0`,
     prediction && `predicts ${prediction.type} (${prediction.certainty}: ${prediction.reason})`,
   ];
   const width = Math.max(0, ...parts.map((part) => labelOf(part).length));

@@ -14,7 +14,7 @@ describe("Drawing while one types", () => {
   it("refuses to start without a terminal, and says what to do instead", async () => {
     const { code, said } = await complaints();
     expect(code).toBe(2);
-    expect(said).toMatch(/terminal with colours.*npm start -- "a bald man"/s);
+    expect(said).toMatch(/terminal that shows colours.*npm start -- "a bald man"/s);
   });
 
   it("refuses more steps than such a network needs", async () =>

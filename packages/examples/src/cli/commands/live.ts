@@ -19,10 +19,10 @@ export const LIVE_HELP = `Draws while you type, in the terminal.
   letters, backspace, Ctrl-W, Ctrl-U   change the prompt
   up, down                             other noise: another face
   left, right                          steps from noise to picture, 1 to ${MOST_STEPS}
-  Esc, Ctrl-C                          the end
+  Esc, Ctrl-C                          quit
 
-  --model PATH      a model in latents (default portraits)
-  --lora NAME       the LoRA that taught it to draw in few steps, or "none" (default few-steps)
+  --model PATH      a latent diffusion model (default portraits)
+  --lora NAME       a LoRA for drawing in few steps, or "none" (default few-steps)
   --steps N         (default 4)
   --seed N          (default 0)
   --backend NAME    ${BACKEND_NAMES.join(", ")} (default: the best that loads here)
@@ -71,7 +71,7 @@ function requireTerminal(): ColorDepth {
   const depth = colorDepth();
   if (process.stdin.isTTY && depth !== undefined) return depth;
   throw new UsageError(
-    "live shows pictures in a terminal with colours and reads its keys; here input or output is a file, a pipe, or without colours. " +
+    "live needs a terminal that shows colours and reads keys; here the input or the output is a file or a pipe, or has no colours. " +
       'For a picture file: npm start -- "a bald man".',
   );
 }
@@ -81,7 +81,7 @@ interface FewSteps {
   dispose(): void;
 }
 
-/** @throws UsageError for a model in pixels; errors of openModel */
+/** @throws UsageError for a LoRA that the model does not take; errors of openModel */
 async function openFewSteps(model: string, from: string): Promise<FewSteps> {
   const loras = from === "none" ? [] : [lora(from)];
   const pipeline = await openModel({ model, open: {}, loras, words: [] });
@@ -139,6 +139,6 @@ export function frame(
   { name, milliseconds }: { name: string; milliseconds: number },
 ): string {
   const speed = `${milliseconds.toFixed(0)} ms, ${(1000 / milliseconds).toFixed(1)} pictures a second on ${name}`;
-  const lines = [...picture.split("\n"), "", `> ${prompt}_`, `seed ${seed}, ${steps} steps: ${speed}`, "Esc ends"];
+  const lines = [...picture.split("\n"), "", `> ${prompt}_`, `seed ${seed}, ${steps} steps: ${speed}`, "Esc quits"];
   return `\x1b[H${lines.map((line) => `${line}\x1b[K`).join("\r\n")}\x1b[J`;
 }

@@ -1,7 +1,6 @@
 import { existsSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import * as tf from "@tensorflow/tfjs";
 import { loadModel, useBackend } from "@tfjs-diffusion/core";
 import { BACKEND_NAMES } from "@tfjs-diffusion/core/backend";
@@ -12,6 +11,7 @@ import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { kernelCosts } from "../../../bench/kernel-costs.js";
 import { packagePath } from "../../package-folder.js";
 import { modelFrom } from "../options/model-from.js";
+import { parseOptions, whole } from "../options/option-values.js";
 import { withDownloadLine } from "../terminal/download-line.js";
 import { examplePass } from "./profile-pass.js";
 import { UsageError } from "../options/usage-error.js";
@@ -20,12 +20,12 @@ export const PROFILE_HELP = `Shows where the time of a network goes.
 
   npm start -- profile                             the UNet of the faces
 
-  --model PATH      a model's folder, or a config.json (random weights); of a pipeline's folder it is the UNet
+  --model PATH      the folder of a model or of a pipeline (its UNet), or a config.json (random weights)
   --backend NAME    ${BACKEND_NAMES.join(", ")} (default: the best that loads here)
   --batch N         pictures at once (default 8)
-  --tokens N        words of a prompt, where the network reads some (default 16)
-  --train           forward and backward, not forward alone
-  --depth N         how deep into the network the table of layers goes (default 3)
+  --tokens N        tokens of the prompt, for networks that read one (default 16)
+  --train           run forward and backward, instead of forward only
+  --depth N         levels of layers in the table (default 3)
   --help            this text
 `;
 
@@ -74,7 +74,7 @@ export async function profile(args: string[]): Promise<void> {
       ]),
     );
     console.log(
-      "\nLayers, forward, best of 5. On a graphics card this is the time to ask for the work, not to do it.\n",
+      "\nLayers, forward, best of 5. On a graphics card this is the time to start the work, not to finish it.\n",
     );
     const layers = fastest(Array.from({ length: 5 }, () => layerCosts(model, () => finish(forward))));
     const total = layers.get("")!.milliseconds;
@@ -97,31 +97,24 @@ export async function profile(args: string[]): Promise<void> {
   }
 }
 
+const TEXT = { type: "string" } as const;
+const OPTIONS = {
+  model: TEXT,
+  backend: TEXT,
+  batch: { ...TEXT, default: "8" },
+  tokens: { ...TEXT, default: "16" },
+  depth: { ...TEXT, default: "3" },
+  train: { type: "boolean", default: false },
+  help: { type: "boolean", short: "h", default: false },
+} as const;
+
 function readOptions(args: string[]) {
-  let values;
-  try {
-    ({ values } = parseArgs({
-      args,
-      options: {
-        model: { type: "string" },
-        backend: { type: "string" },
-        batch: { type: "string", default: "8" },
-        tokens: { type: "string", default: "16" },
-        depth: { type: "string", default: "3" },
-        train: { type: "boolean", default: false },
-        help: { type: "boolean", short: "h", default: false },
-      },
-    }));
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
+  const { values, positionals } = parseOptions(args, OPTIONS);
   if (values.help) return "help";
-  const whole = (name: "batch" | "tokens" | "depth") => {
-    const value = Number(values[name]);
-    if (Number.isInteger(value) && value >= 1 && value <= 10_000) return value;
-    throw new UsageError(`--${name} ${values[name]}: expected a whole number from 1.`);
-  };
-  return { ...values, batch: whole("batch"), tokens: whole("tokens"), depth: whole("depth") };
+  if (positionals.length > 0)
+    throw new UsageError(`profile: unexpected ${positionals.join(", ")}; give the network with --model PATH.`);
+  const count = (name: "batch" | "tokens" | "depth") => whole(name, values[name], 1, 10_000);
+  return { ...values, batch: count("batch"), tokens: count("tokens"), depth: count("depth") };
 }
 
 async function openModel(path: string): Promise<Model> {

@@ -17,10 +17,11 @@ import { SHIPPED_LORAS, shippedLora } from "../options/shipped.js";
 import { UsageError } from "../options/usage-error.js";
 import { withDownloadLine } from "../terminal/download-line.js";
 
-/** A pipeline whose networks LoRAs change, and whose text encoder learns words. */
+/** A pipeline that takes LoRAs and words that a text encoder has learned. */
 type AdaptablePipeline = Pick<StableDiffusionPipeline, "loras" | "loadTextualInversion">;
 
-function isAdaptable(pipeline: object): pipeline is AdaptablePipeline {
+/** Whether a pipeline is one. */
+export function isAdaptable(pipeline: object): pipeline is AdaptablePipeline {
   return "loras" in pipeline && "loadTextualInversion" in pipeline;
 }
 

@@ -38,12 +38,12 @@ describe("A picture that a command names", () => {
     }
   });
 
-  it("is refused with its path, if it is no picture, no file, or not there", async () => {
+  it("is refused with its path if it is missing, not a file, or not a picture", async () => {
     const text = join(folder, "text.png");
     await writeFile(text, "text");
     for (const [path, problem] of [
       [text, "not a readable PNG, JPEG or WebP file"],
-      [folder, "it is no file"],
+      [folder, "it is not a file"],
       [join(folder, "nothing.png"), "ENOENT"],
     ] as const) {
       await expect(readPicture(path, {})).rejects.toThrow(ImageError);

@@ -22,11 +22,11 @@ export async function readPicture(path: string, size: Size): Promise<tf.Tensor3D
   return scaled(picture, size, (x, to) => tf.image.resizeBilinear(x, to, false, true));
 }
 
-/** Checks first that the path is a regular file: reading a pipe or a device might never end. */
+/** Decodes a file. Checks first that it is a regular file: reading a pipe or a device might never end. */
 async function decoded(path: string, decode: typeof decodeImage): Promise<tf.Tensor3D> {
   const file = fromCaller(path);
   try {
-    if (!(await stat(file)).isFile()) throw new Error("it is no file");
+    if (!(await stat(file)).isFile()) throw new Error("it is not a file");
     return await decode(await readFile(file));
   } catch (error) {
     const { message } = error as Error;

@@ -6,7 +6,7 @@ import { SHIPPED } from "./shipped.js";
 import { UsageError } from "./usage-error.js";
 
 describe("The command line", () => {
-  it("without words asks for the examples, with every option at its default", () => {
+  it("without arguments draws the examples, with every option at its default", () => {
     expect(readDrawArguments([])).toEqual({
       shipped: "portraits",
       model: packagePath("weights", "portraits"),
@@ -94,18 +94,18 @@ describe("The command line", () => {
     [["--guidance", "Infinity"], /--guidance Infinity/],
     [["--sampler", "magic"], /--sampler magic: expected one of .*ddim/],
     [["--backend", "abacus"], /--backend abacus: expected one of .*wasm/],
-    [["--size", "512"], /^--size: there is no such option\.$/],
-    [["--stpes", "5"], /^--stpes: there is no such option \(nearest: --steps\)\.$/],
-    [["-x"], /^-x: there is no such option\.$/],
+    [["--size", "512"], /^--size: no such option\.$/],
+    [["--stpes", "5"], /^--stpes: no such option \(nearest: --steps\)\.$/],
+    [["-x"], /^-x: no such option\.$/],
     [["--seed", "-3"], /^--seed -3: expected a whole number from 0/],
-    [["--out", "-x.png"], /^--out: its value is missing; one that begins with a hyphen is written --out=-…\.$/],
+    [["--out", "-x.png"], /^--out: the value is missing\. Write a value that begins with a hyphen as --out=-…\.$/],
     [["--model", "sd"], /--model sd: expected one of portraits, faces/],
     [["--strength", "0.5"], /--strength .* add --init/],
     [["--mask", "m.png"], /--mask .* add --init/],
     [["--outpaint", "8"], /--outpaint .* add --init/],
     [["--init", "a.png", "--outpaint", "8", "--mask", "m.png"], /both were given; give one\./],
     [["--init", "a.png", "--strength", "2"], /--strength 2: expected a number from 0 to 1/],
-    [["--steps"], /^--steps: its value is missing/],
+    [["--steps"], /^--steps: the value is missing/],
     [[""], /empty/],
     [["a hat", "  "], /empty/],
   ])("refuses %j with a UsageError that says what it takes", (args, message) => {

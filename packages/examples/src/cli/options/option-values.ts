@@ -22,7 +22,7 @@ export function parseOptions<O extends Options>(
   }
 }
 
-/** `--seed -3` as `--seed=-3`: what begins with a hyphen would be taken for an option, and the user told of that. */
+/** Writes `--seed -3` as `--seed=-3`, because parseArgs takes a value that begins with a hyphen for an option. */
 function withNumbers(args: readonly string[], options: Options): string[] {
   const joined: string[] = [];
   for (const arg of args) {
@@ -33,18 +33,18 @@ function withNumbers(args: readonly string[], options: Options): string[] {
   return joined;
 }
 
-/** parseArgs' message as ours. */
+/** Our message in place of parseArgs' own. */
 function whatIsWrong(message: string, known: readonly string[]): string {
   const [, unknown] = /^Unknown option '(-[^']+)'/.exec(message) ?? [];
   if (unknown !== undefined) {
     const name = unknown.replace(/^-+/, "");
     const [near] = nearestNames(name, known, { letters: Math.ceil(name.length / 3) });
-    return `${unknown}: there is no such option${near === undefined ? "" : ` (nearest: --${near})`}.`;
+    return `${unknown}: no such option${near === undefined ? "" : ` (nearest: --${near})`}.`;
   }
   const [, lacking] =
     /^Option '(?:-\w, )?(--[\w-]+)(?: <value>)?' argument (?:missing|is ambiguous)/.exec(message) ?? [];
   if (lacking === undefined) return message;
-  return `${lacking}: its value is missing; one that begins with a hyphen is written ${lacking}=-….`;
+  return `${lacking}: the value is missing. Write a value that begins with a hyphen as ${lacking}=-….`;
 }
 
 /** An option's value as a number. */
@@ -54,7 +54,7 @@ export function number(option: string, text: string, expected = "a number"): num
   return value;
 }
 
-/** The same, not below `least` and not above `most`. */
+/** A number from `least` to `most`. */
 export function between(option: string, text: string, least: number, most: number): number {
   const expected = `a number from ${least} to ${most}`;
   const value = number(option, text, expected);
@@ -62,7 +62,7 @@ export function between(option: string, text: string, least: number, most: numbe
   return value;
 }
 
-/** The same, whole. */
+/** A whole number from `least` to `most`. */
 export function whole(option: string, text: string, least: number, most: number): number {
   const expected = `a whole number from ${least} to ${most}`;
   const value = number(option, text, expected);
@@ -82,7 +82,7 @@ export function plainName(option: string, text: string): string {
   return text;
 }
 
-/** What reads an option, where it may be left out. */
+/** Reads an option that may be left out. */
 export function ifGiven<T, A extends unknown[]>(
   read: (option: string, text: string, ...rest: A) => T,
   option: string,

@@ -35,7 +35,7 @@ it.each(codes)("aborts at the first %s, says so, and leaves exit code %d", async
   expect(finished).toBe(false);
   expect(process.exitCode).toBe(code);
   expect(process.exit).not.toHaveBeenCalled();
-  expect(said).toBe(`\n${name}: stopping after this step (once more: stop at once).stopped after step 3`);
+  expect(said).toBe(`\n${name}: stopping after this step (a second one stops at once).stopped after step 3`);
 });
 
 it.each(codes)("ends the process at once at a second %s", async (name, code) => {

@@ -13,7 +13,7 @@ export async function stopOnInterrupt(body: (signal: AbortSignal) => Promise<voi
     const code = exitCodes[name as keyof typeof exitCodes];
     if (controller.signal.aborted) process.exit(code);
     process.exitCode = code;
-    console.error(`\n${name}: stopping after this step (once more: stop at once).`);
+    console.error(`\n${name}: stopping after this step (a second one stops at once).`);
     controller.abort();
   };
   for (const name of Object.keys(exitCodes)) process.on(name, stop);

@@ -14,7 +14,7 @@ describe("parseLog", () => {
 
   it("names the line that is wrong, and refuses a file that is not a log", () => {
     expect(() => parseLog(`${HEADER}\n1,0.5\n2,,\n`)).toThrow("Line 3 of the training log");
-    expect(() => parseLog("<html>")).toThrow('no training log: its first line is "<html>"');
+    expect(() => parseLog("<html>")).toThrow('not a training log: its first line, "<html>"');
     expect(() => parseLog("")).toThrow(SyntaxError);
   });
 });
@@ -42,6 +42,6 @@ describe("lossCurve", () => {
   });
 
   it("refuses an empty log", async () => {
-    await expect(lossCurve([], "")).rejects.toThrow("no step to draw");
+    await expect(lossCurve([], "")).rejects.toThrow("The training log has no steps");
   });
 });

@@ -13,7 +13,7 @@ export function parseLog(csv: string): LoggedStep[] {
   const [stepColumn, lossColumn] = [columns.indexOf("step"), columns.indexOf("loss")];
   if (stepColumn < 0 || lossColumn < 0) {
     throw new SyntaxError(
-      `This is no training log: its first line is ${JSON.stringify(header.slice(0, 80))}, without the columns step and loss.`,
+      `This is not a training log: its first line, ${JSON.stringify(header.slice(0, 80))}, lacks the columns step and loss.`,
     );
   }
   return lines.map((line, i) => {
@@ -42,7 +42,7 @@ export function thinned(rows: readonly LoggedStep[], count: number): LoggedStep[
  * The loss over the steps as an SVG drawing: pale dots, and their running mean over a fiftieth of the run. Log scale.
  */
 export async function lossCurve(rows: readonly LoggedStep[], caption: string): Promise<string> {
-  if (rows.length === 0) throw new RangeError("There is no step to draw a loss curve of.");
+  if (rows.length === 0) throw new RangeError("The training log has no steps, so there is no loss curve to draw.");
   const Plot = await loadPlot();
   const points = thinned(rows, 800).filter(({ loss }) => loss > 0);
   const window = { k: Math.max(1, Math.ceil(points.length / 50)), anchor: "middle", reduce: "mean" } as const;
