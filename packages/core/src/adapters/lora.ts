@@ -1,5 +1,6 @@
 import { namedParameters, type Parameter } from "../nn/parameter.js";
 import { warn } from "../platform/warn.js";
+import { someNames } from "../weights/left-overs.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
 import { openSafetensors } from "../weights/safetensors.js";
 import { addOnFile, type AddOnFileOptions } from "./add-on-file.js";
@@ -157,16 +158,11 @@ export class LoraSet {
   }
 }
 
-/** A warning lists so many names; a LoRA for two networks, loaded into one, may have hundreds. */
-const MOST_NAMES = 10;
-
 function idleWarning(unused: readonly string[], words: readonly string[]): string | undefined {
-  const shown = unused.slice(0, MOST_NAMES).join(", ");
-  const more = unused.length > MOST_NAMES ? ` and ${unused.length - MOST_NAMES} more` : "";
   const sentences = [
-    unused.length > 0 && `${unused.length} of its tensors change nothing in these networks: ${shown}${more}.`,
+    unused.length > 0 && `${unused.length} of its tensors change nothing in these networks: ${someNames(unused)}.`,
     words.length > 0 &&
-      `It also holds words for prompts: ${words.slice(0, MOST_NAMES).join(", ")}. To use them, give the file to loadTextualInversion.`,
+      `It also holds words for prompts: ${someNames(words)}. To use them, give the file to loadTextualInversion.`,
   ].filter((sentence) => sentence !== false);
   return sentences.length > 0 ? sentences.join(" ") : undefined;
 }

@@ -1,4 +1,4 @@
-import type { CheckpointFamily } from "./families.js";
+import type { CheckpointFamily } from "../models/published-configs.js";
 import type { PredictionGuess } from "./prediction.js";
 import type { TensorTotals } from "./tensor-totals.js";
 

@@ -1,17 +1,17 @@
-import { AutoencoderKL } from "../models/autoencoder/autoencoder-kl.js";
 import { modelFromConfig } from "../models/load-model.js";
 import type { Model } from "../models/model.js";
-import { UNet2DConditionModel } from "../models/unet/unet-2d-condition.js";
-import { fileExists, joinPath, readText } from "../platform/files.js";
+import type { CheckpointFamily } from "../models/published-configs.js";
+import { storedPiece } from "../models/stored-names.js";
+import { fileExists, joinPath } from "../platform/files.js";
 import { type CopyOptions, tensorsToCopy } from "../weights/copy-tensors.js";
 import { WeightsFormatError } from "../weights/errors.js";
 import { closeAll, openModelFolder, readConfig } from "../weights/model-folder.js";
+import type { Piece } from "../weights/file-view.js";
 import type { SafetensorsFile } from "../weights/safetensors.js";
 import { type TensorToWrite, writeSafetensors } from "../weights/write-safetensors.js";
-import { type CheckpointFamily, FAMILIES, UNET_PREFIX, VAE_PREFIXES } from "./families.js";
-import type { Piece } from "./file-view.js";
-import { ldmUnetName, ldmVaeName } from "../weights/ldm-names.js";
-import { openClipPiece } from "./open-clip.js";
+import { FAMILIES, UNET_PREFIX, VAE_PREFIXES } from "./families.js";
+import { schedulerOfFolder } from "./file-scheduler.js";
+import { marksOf } from "./scheduler-marks.js";
 
 /** Which weights of the folder to copy, and in which precision. */
 export interface ToFileOptions extends CopyOptions {
@@ -22,7 +22,7 @@ export interface ToFileOptions extends CopyOptions {
 /**
  * Writes a diffusers pipeline folder as one file in the layout of the original latent diffusion code, which other
  * programs open: the inverse of singleFileToFolder. Copies tensor by tensor, and checks everything before it writes
- * anything. Such a file holds no configs, vocabulary or scheduler, except for the prediction type.
+ * anything. Such a file holds no configs, vocabulary or scheduler, but for what marks say of it: see `scheduler-marks`.
  *
  * @throws WeightsFormatError if the parts are of no known family; WeightsMismatchError, WeightsReadError for those that
  *   do not fit
@@ -32,6 +32,7 @@ export async function folderToSingleFile(folder: string, path: string, options: 
   const opened: SafetensorsFile[] = [];
   try {
     const tensors = new Map<string, TensorToWrite>();
+    const scheduler = (await schedulerOfFolder(folder)) ?? FAMILIES[family].scheduler;
     for (const part of ["unet", "vae", ...Object.keys(FAMILIES[family].textEncoders)]) {
       const inside = joinPath(folder, part);
       const model = modelFromConfig(await readConfig(inside), { from: inside });
@@ -40,7 +41,10 @@ export async function folderToSingleFile(folder: string, path: string, options: 
       const copies = tensorsToCopy(files, model.namedParameters(), options);
       for (const [stored, tensor] of gathered(copies, pieceOf(part, model, family))) tensors.set(stored, tensor);
     }
-    await writeSafetensors(path, tensors, { "modelspec.predict_key": await predictKey(folder) });
+    for (const [mark, tensor] of marksOf(folder, family, scheduler, await readConfig(joinPath(folder, "vae"))))
+      tensors.set(mark, tensor);
+    const predicts = scheduler.prediction_type === "v_prediction" ? "v" : "epsilon";
+    await writeSafetensors(path, tensors, { "modelspec.predict_key": predicts });
   } finally {
     await closeAll(opened);
   }
@@ -59,17 +63,14 @@ async function familyOfFolder(folder: string): Promise<CheckpointFamily> {
 
 /** Where the parameters of a part are stored. */
 function pieceOf(part: string, model: Model, family: CheckpointFamily): (name: string) => Piece {
-  if (model instanceof UNet2DConditionModel)
-    return (name) => ({ stored: UNET_PREFIX + ldmUnetName(name, model.config) });
-  if (model instanceof AutoencoderKL) {
-    const levels = model.config.block_out_channels.length;
-    return (name) => ({ stored: VAE_PREFIXES[0] + ldmVaeName(name, levels) });
-  }
-  const layout = FAMILIES[family].textEncoders[part as "text_encoder"]!;
-  return (name) => {
-    const piece = layout.names === "openclip" ? openClipPiece(name) : { stored: name };
-    return { ...piece, stored: layout.prefix + piece.stored };
-  };
+  const { prefix, names } =
+    part === "unet"
+      ? ({ prefix: UNET_PREFIX, names: "ldm" } as const)
+      : part === "vae"
+        ? ({ prefix: VAE_PREFIXES[0], names: "ldm" } as const)
+        : FAMILIES[family].textEncoders[part as "text_encoder"]!;
+  const piece = storedPiece(model, names === "transformers" ? "own" : names);
+  return (name) => ({ ...piece(name), stored: prefix + piece(name).stored });
 }
 
 /**
@@ -123,10 +124,4 @@ function turned(tensor: TensorToWrite): TensorToWrite {
 /** tensorsToCopy gives functions that return float32. */
 async function numbersOf({ data }: TensorToWrite): Promise<Float32Array> {
   return (data as () => Promise<Float32Array>)();
-}
-
-async function predictKey(folder: string): Promise<string> {
-  const path = joinPath(folder, "scheduler", "scheduler_config.json");
-  const isVelocity = (await fileExists(path)) && /"prediction_type":\s*"v_prediction"/.test(await readText(path));
-  return isVelocity ? "v" : "epsilon";
 }

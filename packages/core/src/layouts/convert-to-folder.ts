@@ -1,13 +1,16 @@
 import { libraryAndClass } from "../models/library-and-class.js";
+import type { Model } from "../models/model.js";
+import type { CheckpointFamily } from "../models/published-configs.js";
 import { joinPath } from "../platform/files.js";
 import { replaceFolder } from "../platform/replace-folder.js";
 import { writeText } from "../platform/write-files.js";
 import { tensorsToCopy } from "../weights/copy-tensors.js";
 import { type SaveOptions, writeModelFolder } from "../weights/model-folder.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
+import { parametersToTensors } from "../weights/parameters.js";
 import { openSafetensors } from "../weights/safetensors.js";
-import type { CheckpointFamily } from "./families.js";
-import { singleFileParts, type SingleFileOptions } from "./single-file.js";
+import type { TensorToWrite } from "../weights/write-safetensors.js";
+import { singleFileParts, type SingleFileOptions, type StoredPart } from "./single-file.js";
 import { tokenizersFor } from "./vocabulary.js";
 
 /** How to write the folder, and the facts that the single file lacks. */
@@ -50,11 +53,17 @@ export async function singleFileToFolder(
 ): Promise<void> {
   const { dtype, signal, variant, maxShardBytes } = options;
   const file = await openSafetensors(from);
+  let opened: Model | undefined;
   try {
     const { family, unet, vae, textEncoders, schedulerConfig } = await singleFileParts(file, options);
-    const networks = Object.entries({ unet, vae, ...Object.fromEntries(textEncoders) });
+    if (!vae.stored && vae.model !== options.vae) opened = vae.model;
+    const networks = Object.entries<StoredPart>({ unet, vae, ...Object.fromEntries(textEncoders) });
     const how = { dtype, signal };
-    const tensors = networks.map(([, { model, stored }]) => tensorsToCopy([stored], model.namedParameters(), how));
+    const tensors: Map<string, TensorToWrite>[] = [];
+    for (const [, { model, stored }] of networks) {
+      const parameters = model.namedParameters();
+      tensors.push(stored ? tensorsToCopy([stored], parameters, how) : await parametersToTensors(parameters, dtype));
+    }
     const tokenizers = await tokenizersFor(family, options);
     const index: Record<string, unknown> = { ...PIPELINES[family] };
     if (index._class_name === "StableDiffusionPipeline" && unet.model.config.in_channels === 9)
@@ -75,6 +84,7 @@ export async function singleFileToFolder(
       await writeJson(joinPath(to, "model_index.json"), index);
     });
   } finally {
+    opened?.dispose();
     await file.close();
   }
 }

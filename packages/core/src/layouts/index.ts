@@ -2,7 +2,7 @@
 export { convertFolder, type ConvertFolderOptions } from "./convert-folder.js";
 export { folderToSingleFile, type ToFileOptions } from "./convert-to-file.js";
 export { singleFileToFolder, type ToFolderOptions } from "./convert-to-folder.js";
-export { type CheckpointFamily } from "./families.js";
+export type { CheckpointFamily } from "../models/published-configs.js";
 export type { CheckpointKind, CheckpointPart, CheckpointReport, LoraFacts } from "./checkpoint-report.js";
 export { inspectCheckpoint } from "./inspect.js";
 export type { PredictionGuess } from "./prediction.js";

@@ -1,25 +1,13 @@
 import type { SafetensorsFile } from "../weights/safetensors.js";
 import type { TensorInfo } from "../weights/safetensors-header.js";
-import {
-  type CheckpointFamily,
-  checkpointFamily,
-  FAMILIES,
-  familyOfWidth,
-  UNET_PREFIX,
-  VAE_PREFIXES,
-} from "./families.js";
+import { contextWidth, type NetworkInFile, networksIn } from "../models/network-file.js";
+import { type CheckpointFamily, familyOfWidth } from "../models/published-configs.js";
+import { checkpointFamily, FAMILIES, UNET_PREFIX, VAE_PREFIXES } from "./families.js";
 import { isLora, loraReport } from "./inspect-lora.js";
 import type { CheckpointPart, CheckpointReport } from "./checkpoint-report.js";
 import { pictureSizeOf, predictionOf } from "./prediction.js";
 import { totalsOf } from "./tensor-totals.js";
 
-/** Patterns of tensor names that identify a lone network, and the network's name. */
-const NETWORKS: readonly [RegExp, string][] = [
-  [/(^|\.)(controlnet_cond_embedding|control_model|input_hint_block)\./, "controlnet"],
-  [/^(model\.diffusion_model\.)?(down_blocks|input_blocks)\./, "unet"],
-  [/^(first_stage_model\.|vae\.)?decoder\.(conv_in|up|up_blocks)\./, "vae"],
-  [/^text_model\.|^(text_model\.)?embeddings\.token_embedding|^encoder\.layers\.\d+\.self_attn\./, "text_encoder"],
-];
 const EMBEDDING = /^(emb_params|clip_[lg]|<.*>|string_to_param.*|[^.]+)$/;
 
 /** Inspects one safetensors file, by the names of its tensors. Borrows the file. */
@@ -27,11 +15,11 @@ export async function inspectFile(file: SafetensorsFile): Promise<CheckpointRepo
   const names = [...file.tensors.keys()];
   if (isLora(names)) return loraReport(file);
   if (names.some((name) => name.startsWith(UNET_PREFIX))) return singleFileReport(file);
-  const network = NETWORKS.find(([pattern]) => names.some((name) => pattern.test(name)));
   const whole = totalsOf(file.tensors.values());
+  const [network] = networksIn(file);
   if (network) {
-    const family = familyOfWidth(contextWidth(file.tensors));
-    return { kind: "network", family, parts: [{ name: network[1], ...whole }], notes: [] };
+    const { part, className, family } = network;
+    return { kind: "network", family, parts: [{ name: part, className, ...whole }], notes: notesOf(network) };
   }
   const isEmbedding = (name: string) => EMBEDDING.test(name) && file.tensors.get(name)!.shape.length <= 2;
   if (names.length > 0 && names.length <= 4 && names.every(isEmbedding)) return embeddingReport(file);
@@ -79,10 +67,16 @@ function familyOrNone(file: SafetensorsFile): CheckpointFamily | undefined {
   }
 }
 
-/** Width of the text states, from the first key projection of cross-attention. */
-function contextWidth(tensors: SafetensorsFile["tensors"]): number | undefined {
-  for (const [name, { shape }] of tensors) if (/attn2[._]to_k\.weight$/.test(name)) return shape[1];
-  return undefined;
+function notesOf({ part, className, names }: NetworkInFile): string[] {
+  const layouts = { ldm: "latent diffusion's first code", openclip: "OpenCLIP", bare: "transformers", own: "" };
+  return [
+    ...(names === "own" || names === "bare" ? [] : [`Its names are those of ${layouts[names]}.`]),
+    ...(part === "vae" && className === "AutoencoderKL"
+      ? [
+          "Autoencoders of Stable Diffusion 1, 2 and XL have the same names and shapes: a file does not tell which it is.",
+        ]
+      : []),
+  ];
 }
 
 function embeddingReport({ tensors }: SafetensorsFile): CheckpointReport {

@@ -9,7 +9,7 @@ import { parsePythonJson, readJsonObject } from "../weights/read-json.js";
 import { openSafetensors } from "../weights/safetensors.js";
 import type { TensorInfo } from "../weights/safetensors-header.js";
 import type { CheckpointPart, CheckpointReport } from "./checkpoint-report.js";
-import { familyOfWidth } from "./families.js";
+import { familyOfWidth } from "../models/published-configs.js";
 import type { PredictionGuess } from "./prediction.js";
 import { totalsOf } from "./tensor-totals.js";
 

@@ -5,7 +5,7 @@ import { LORA_PARTS, type LoraPart, partsAndModule, pathAndEnding } from "../ada
 import type { SafetensorsFile } from "../weights/safetensors.js";
 import type { TensorInfo } from "../weights/safetensors-header.js";
 import type { CheckpointPart, CheckpointReport, LoraFacts } from "./checkpoint-report.js";
-import { familyOfWidth } from "./families.js";
+import { familyOfWidth } from "../models/published-configs.js";
 import { totalsOf } from "./tensor-totals.js";
 
 /** The tensors of one module, by their roles, or by their whole names where those say nothing. */

@@ -12,7 +12,7 @@ import { openSafetensors } from "../weights/safetensors.js";
 import { encodeSafetensors } from "../weights/write-safetensors.js";
 import { inspectCheckpoint } from "./inspect.js";
 import { ldmUnetName, ldmVaeName } from "../weights/ldm-names.js";
-import { openClipPiece } from "./open-clip.js";
+import { openClipPiece } from "../weights/open-clip.js";
 
 let folder: string;
 beforeAll(async () => {

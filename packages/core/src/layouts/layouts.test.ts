@@ -13,9 +13,9 @@ import { writeTinySingleFile, writeTinyStableDiffusion } from "../testing/stable
 import { openSafetensors } from "../weights/safetensors.js";
 import { writeSafetensors } from "../weights/write-safetensors.js";
 import { checkpointFamily } from "./families.js";
-import { viewOf } from "./file-view.js";
+import { viewOf } from "../weights/file-view.js";
 import { ldmUnetName, ldmVaeName } from "../weights/ldm-names.js";
-import { openClipPiece } from "./open-clip.js";
+import { openClipPiece } from "../weights/open-clip.js";
 import { loadSingleFile } from "./single-file.js";
 
 let folder: string;

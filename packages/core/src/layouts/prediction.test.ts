@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, it, jest } from "@jest/globals";
 import { StableDiffusionPipeline } from "../pipelines/stable-diffusion/stable-diffusion.js";
 import { useTestBackend } from "../testing/backend.js";
 import { writeTinySingleFile, writeTinyStableDiffusion } from "../testing/stable-diffusion.js";
@@ -21,7 +21,8 @@ async function partsOf(
   options?: SingleFileOptions,
 ) {
   const empty: TensorToWrite = { dtype: "F16", shape: [0], data: new Float32Array(0) };
-  const tensors = { "model.diffusion_model.out.0.bias": empty, [`${TEXT[family]}x`]: empty, ...more };
+  const names = ["model.diffusion_model.out.0.bias", `${TEXT[family]}logit_scale`, "first_stage_model.x"];
+  const tensors = { ...Object.fromEntries(names.map((name) => [name, empty])), ...more };
   const file = await openSafetensors(await encodeSafetensors(new Map(Object.entries(tensors)), metadata));
   const { schedulerConfig, unet } = await singleFileParts(file, options);
   await file.close();
@@ -70,7 +71,10 @@ describe("What a single file's network predicts", () => {
         pipeline.dispose();
         return pipeline.parts.scheduler.config.prediction_type;
       };
+      const warn = jest.spyOn(console, "warn").mockImplementation(() => {});
       expect(await open({})).toBe("v_prediction");
+      expect(warn).toHaveBeenCalledTimes(1); // The folder's scheduler says epsilon.
+      warn.mockRestore();
       expect(await open({ predictionType: "epsilon" })).toBe("epsilon");
     });
   });

@@ -1,5 +1,6 @@
 import type { SafetensorsFile } from "../weights/safetensors.js";
-import { type CheckpointFamily, FAMILIES } from "./families.js";
+import type { CheckpointFamily } from "../models/published-configs.js";
+import { FAMILIES } from "./families.js";
 
 /** The prediction type of a UNet, and how it is known. */
 export interface PredictionGuess {
@@ -17,13 +18,13 @@ const SD2_BASE_STEPS = 875_000;
 
 /** The prediction type of a single file, stated or guessed. Borrows the file. */
 export async function predictionOf(file: SafetensorsFile, family: CheckpointFamily): Promise<PredictionGuess> {
+  const marked = markedPrediction(file);
+  if (marked) return marked;
   const key = file.metadata["modelspec.predict_key"] ?? file.metadata["modelspec.prediction_type"];
   if (key) {
     const type = /^v/i.test(key) ? "v_prediction" : "epsilon";
     return { type, certainty: "stated", reason: `its metadata says "${key}"` };
   }
-  if (file.tensors.has("v_pred"))
-    return { type: "v_prediction", certainty: "stated", reason: "it has the mark v_pred" };
   const steps = await trainedSteps(file);
   if (family === "sd2" && steps === SD2_BASE_STEPS)
     return {
@@ -34,6 +35,15 @@ export async function predictionOf(file: SafetensorsFile, family: CheckpointFami
   const type = FAMILIES[family].scheduler.prediction_type as string;
   const doubt = family === "sd2" ? "; its 512 pixel base predicts epsilon and has the same tensors" : "";
   return { type, certainty: "guessed", reason: `${family} was published so${doubt}` };
+}
+
+/** What the marks say, if they say it: see `scheduler-marks`. */
+function markedPrediction({ tensors }: SafetensorsFile): PredictionGuess | undefined {
+  const stated = (type: string, mark: string) =>
+    ({ type, certainty: "stated", reason: `it has the mark ${mark}` }) as const;
+  if (tensors.has("edm_mean")) return stated("epsilon", "edm_mean");
+  if (tensors.has("edm_vpred.sigma_max")) return stated("v_prediction", "edm_vpred.sigma_max");
+  return tensors.has("v_pred") ? stated("v_prediction", "v_pred") : undefined;
 }
 
 async function trainedSteps(file: SafetensorsFile): Promise<number | undefined> {

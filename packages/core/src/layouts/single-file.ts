@@ -1,27 +1,23 @@
 import { configFolder } from "../hub/model-source.js";
 import { AutoencoderKL } from "../models/autoencoder/autoencoder-kl.js";
+import { type Autoencoder, autoencoderFrom } from "../models/open-autoencoder.js";
 import { buildModel } from "../models/build-model.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip/clip-text-model.js";
 import type { Model } from "../models/model.js";
+import type { CheckpointFamily } from "../models/published-configs.js";
+import { isTextBuffer, storedPiece, type StoredView, storedView, VAE_TRAINING } from "../models/stored-names.js";
 import { UNet2DConditionModel } from "../models/unet/unet-2d-condition.js";
 import { joinPath } from "../platform/files.js";
 import { WeightsFormatError } from "../weights/errors.js";
+import { tellLeftOvers } from "../weights/left-overs.js";
 import { readConfig } from "../weights/model-folder.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
 import { readParameters, type WeightPrecision } from "../weights/parameters.js";
 import { openSafetensors, type SafetensorsFile } from "../weights/safetensors.js";
-import {
-  type CheckpointFamily,
-  checkpointFamily,
-  FAMILIES,
-  type TextEncoderLayout,
-  UNET_PREFIX,
-  VAE_PREFIXES,
-} from "./families.js";
-import { type Piece, viewOf } from "./file-view.js";
-import { ldmUnetName, ldmVaeName } from "../weights/ldm-names.js";
-import { openClipPiece } from "./open-clip.js";
-import { pictureSizeOf, predictionOf } from "./prediction.js";
+import { checkpointFamily, FAMILIES, type TextEncoderLayout, UNET_PREFIX, VAE_PREFIXES } from "./families.js";
+import { fileScheduler } from "./file-scheduler.js";
+import { pictureSizeOf } from "./prediction.js";
+import { MARKS } from "./scheduler-marks.js";
 
 /** The classes of the networks that such files hold. */
 const NETWORKS = { UNet2DConditionModel, AutoencoderKL, CLIPTextModel, CLIPTextModelWithProjection };
@@ -30,12 +26,12 @@ const NETWORKS = { UNet2DConditionModel, AutoencoderKL, CLIPTextModel, CLIPTextM
 export interface SingleFileOptions {
   /**
    * A diffusers folder, or a model on the hub ("owner/name"), with the `config.json` files of the networks, for models
-   * of other than the published sizes. Default: the configs of the family.
+   * of other than the published sizes; its scheduler is taken, too. Default: the configs of the family.
    */
   config?: string;
   /**
-   * What the network was trained to predict. Default: as the metadata of the file says, else as the family was
-   * published.
+   * What the network was trained to predict. Default: as the file says by its marks or metadata, else as the scheduler
+   * of `config`, else as the family was published.
    */
   predictionType?: "epsilon" | "v_prediction";
   /**
@@ -45,22 +41,30 @@ export interface SingleFileOptions {
   ema?: boolean;
   /** Rounds the weights to this precision; they are kept as float32. Default: as stored. */
   dtype?: WeightPrecision;
+  /**
+   * Another autoencoder in place of the file's, which may then have none: a network, or a file or folder of one. The
+   * pipeline then owns it.
+   */
+  vae?: Autoencoder | BytesFrom;
+  /** Refuses a file that holds tensors without a use, in place of listing them in a warning. Default false. */
+  strict?: boolean;
 }
 
 /** The networks of a single file, by the names of a diffusers folder; the caller owns them. */
 export interface SingleFileParts {
   family: CheckpointFamily;
   unet: UNet2DConditionModel;
-  vae: AutoencoderKL;
+  vae: Autoencoder;
   /** The text encoders of the family: `text_encoder`, `text_encoder_2`. */
   textEncoders: Map<"text_encoder" | "text_encoder_2", Model>;
-  /** The `scheduler_config.json` of its first publication, with the prediction type of this file. */
+  /** The `scheduler_config.json` that the file is sampled with. */
   schedulerConfig: Record<string, unknown>;
 }
 
 /**
  * Opens a checkpoint in the layout of the original latent diffusion code (CompVis, Stability AI): Stable Diffusion 1.x,
- * 2.x and XL as one `.safetensors` file. Each network is checked completely before any of it is allocated.
+ * 2.x and XL as one `.safetensors` file. Each network is checked completely before any of it is allocated. Tensors
+ * without a use are listed in one warning.
  *
  * @throws WeightsFormatError for a file of another kind, WeightsMismatchError listing what does not fit
  */
@@ -68,16 +72,19 @@ export async function loadSingleFile(from: BytesFrom, options: SingleFileOptions
   const file = await openSafetensors(from);
   try {
     const { family, unet, vae, textEncoders, schedulerConfig } = await singleFileParts(file, options);
-    const networks = [unet, vae, ...textEncoders.values()];
+    const opened: Model[] = [];
     try {
-      for (const { model, stored } of networks)
+      for (const { model, stored } of [unet, ...(vae.stored ? [vae as StoredNetwork] : []), ...textEncoders.values()]) {
+        opened.push(model);
         await readParameters(stored, model.namedParameters(), { dtype: options.dtype });
+      }
+      const encoders = new Map([...textEncoders].map(([part, { model }]) => [part, model] as const));
+      return { family, unet: unet.model, vae: vae.model, textEncoders: encoders, schedulerConfig };
     } catch (error) {
-      for (const { model } of networks) model.dispose();
+      for (const model of opened) model.dispose();
+      if (vae.model !== options.vae) vae.model.dispose();
       throw error;
     }
-    const encoders = new Map([...textEncoders].map(([part, { model }]) => [part, model] as const));
-    return { family, unet: unet.model, vae: vae.model, textEncoders: encoders, schedulerConfig };
   } finally {
     await file.close();
   }
@@ -89,67 +96,136 @@ export interface StoredNetwork<M extends Model = Model> {
   stored: SafetensorsFile;
 }
 
-/** The networks in a single file, not allocated yet. Borrows the file. */
-export async function singleFileParts(file: SafetensorsFile, options: SingleFileOptions = {}) {
-  const { config, ema = false, predictionType } = options;
-  const family = checkpointFamily(file);
-  const layout = FAMILIES[family];
-  const prediction_type = predictionType ?? (await predictionOf(file, family)).type;
-  const build = async <M extends Model>(part: string, standard: () => M): Promise<M> => {
-    if (config === undefined) return standard();
-    const folder = joinPath(await configFolder(config), part);
-    return buildModel(await readConfig(folder), NETWORKS, folder) as M;
-  };
-  const in_channels = file.tensors.get(`${UNET_PREFIX}input_blocks.0.0.weight`)?.shape[1] ?? 4;
-  const sample_size = pictureSizeOf(family, prediction_type) / 8;
-  const unet = await build("unet", () => new UNet2DConditionModel({ ...layout.unet, in_channels, sample_size }));
-  const vae = await build("vae", () => new AutoencoderKL(layout.vae));
-  const textEncoders = new Map<"text_encoder" | "text_encoder_2", StoredNetwork>();
-  for (const [part, encoder] of Object.entries(layout.textEncoders) as ["text_encoder", TextEncoderLayout][]) {
-    const config = { ...encoder.config, architectures: [encoder.className] };
-    const model = await build(part, () => buildModel(config, NETWORKS, part));
-    textEncoders.set(part, { model, stored: textView(file, model, encoder) });
-  }
-  return {
-    family,
-    unet: { model: unet, stored: unetView(file, unet, ema) } satisfies StoredNetwork<UNet2DConditionModel>,
-    vae: { model: vae, stored: vaeView(file, vae) } satisfies StoredNetwork<AutoencoderKL>,
-    textEncoders,
-    schedulerConfig: { ...layout.scheduler, prediction_type } as Record<string, unknown>,
-  };
+/** A network that is in the file, or that was given with its weights. */
+export interface StoredPart<M extends Model = Model> {
+  model: M;
+  stored?: SafetensorsFile;
 }
 
-function unetView(file: SafetensorsFile, unet: UNet2DConditionModel, ema: boolean): SafetensorsFile {
-  const names = [...unet.namedParameters().keys()];
-  const plain = (name: string) => UNET_PREFIX + ldmUnetName(name, unet.config);
-  if (!ema) return viewOf(file, piecesOf(names, plain), (stored) => stored.startsWith(UNET_PREFIX));
+/**
+ * The networks in a single file, not allocated yet, but for an autoencoder that is given as another file, which the
+ * caller owns. Borrows the file.
+ */
+export async function singleFileParts(file: SafetensorsFile, options: SingleFileOptions = {}) {
+  const { config, ema = false, strict } = options;
+  const family = checkpointFamily(file);
+  const layout = FAMILIES[family];
+  const { schedulerConfig, vae: marked, unused } = await fileScheduler(file, family, options);
+  const folder = config === undefined ? undefined : await configFolder(config);
+  const build = async <M extends Model>(part: string, standard: object, changes: object = {}): Promise<M> => {
+    const inside = folder === undefined ? undefined : joinPath(folder, part);
+    const given = inside === undefined ? standard : await readConfig(inside);
+    return buildModel({ ...given, ...changes }, NETWORKS, inside ?? part) as M;
+  };
+  const in_channels = file.tensors.get(`${UNET_PREFIX}input_blocks.0.0.weight`)?.shape[1] ?? 4;
+  const sample_size = pictureSizeOf(family, schedulerConfig.prediction_type as string) / 8;
+  const standard = { _class_name: "UNet2DConditionModel", ...layout.unet, in_channels, sample_size };
+  const unet = await build<UNet2DConditionModel>("unet", standard);
+  const views: StoredView[] = [unetView(file, unet, ema)];
+  const stored: StoredNetwork<UNet2DConditionModel> = { model: unet, stored: views[0]!.stored };
+  const textEncoders = new Map<"text_encoder" | "text_encoder_2", StoredNetwork>();
+  for (const [part, encoder] of Object.entries(layout.textEncoders) as ["text_encoder", TextEncoderLayout][]) {
+    const model = await build(part, { ...encoder.config, architectures: [encoder.className] });
+    const view = textView(file, model, encoder);
+    views.push(view);
+    textEncoders.set(part, { model, stored: view.stored });
+  }
+  const ownVae = options.vae ? undefined : vaePrefix(file);
+  let vae: StoredPart<Autoencoder> | undefined;
+  if (ownVae !== undefined) {
+    const standard = { _class_name: "AutoencoderKL", ...layout.vae };
+    const model = await build<AutoencoderKL>("vae", standard, marked);
+    const view = vaeView(file, model, ownVae);
+    views.push(view);
+    vae = { model, stored: view.stored };
+  }
+  const isText = (name: string) =>
+    Object.entries(layout.textEncoders).some(
+      ([part, { prefix }]) =>
+        name.startsWith(prefix) && isTextBuffer(name, textEncoders.get(part as "text_encoder")!.model),
+    );
+  tellLeftOvers(file.name, [...leftOvers(file, views, isText, ownVae), ...unused], strict);
+  vae ??= { model: await givenAutoencoder(file, family, options, marked) };
+  return { family, unet: stored, vae, textEncoders, schedulerConfig };
+}
+
+function unetView(file: SafetensorsFile, unet: UNet2DConditionModel, ema: boolean): StoredView {
+  const pieceOf = storedPiece(unet, "ldm");
+  const plain = (name: string) => UNET_PREFIX + pieceOf(name).stored;
+  if (!ema)
+    return storedView(
+      file,
+      unet,
+      (name) => ({ stored: plain(name) }),
+      (stored) => stored.startsWith(UNET_PREFIX),
+    );
   const averaged = (name: string) => `model_ema.${plain(name).slice("model.".length).replaceAll(".", "")}`;
   if (!file.tensors.has(averaged("conv_in.weight"))) {
     throw new WeightsFormatError(`${file.name}: holds no averaged weights (model_ema.…). Leave out { ema: true }.`);
   }
-  return viewOf(file, piecesOf(names, averaged));
+  return storedView(file, unet, (name) => ({ stored: averaged(name) }));
 }
 
-function vaeView(file: SafetensorsFile, vae: AutoencoderKL): SafetensorsFile {
+/** @throws WeightsFormatError if the file has no autoencoder */
+function vaePrefix(file: SafetensorsFile): string {
   const isThere = (prefix: string) => [...file.tensors.keys()].some((key) => key.startsWith(prefix));
-  const prefix = VAE_PREFIXES.find(isThere) ?? VAE_PREFIXES[0];
-  const levels = vae.config.block_out_channels.length;
-  const pieces = piecesOf([...vae.namedParameters().keys()], (name) => prefix + ldmVaeName(name, levels));
-  return viewOf(file, pieces, (stored) => stored.startsWith(prefix));
+  const prefix = VAE_PREFIXES.find(isThere);
+  if (prefix !== undefined) return prefix;
+  throw new WeightsFormatError(
+    `${file.name}: holds no autoencoder (${VAE_PREFIXES[0]}…). Give one as { vae }: its file or folder, or the network.`,
+  );
 }
 
-/** Tensors of text encoders that are ignored: buffers, and the last layer of OpenCLIP's, which is not used. */
-function textView(file: SafetensorsFile, encoder: Model, { prefix, names }: TextEncoderLayout): SafetensorsFile {
+/** What is under the prefix and not of the training belongs to the network, which refuses what it does not know. */
+function vaeView(file: SafetensorsFile, vae: AutoencoderKL, prefix: string): StoredView {
+  const pieceOf = storedPiece(vae, "ldm");
+  const isOwn = (stored: string) => stored.startsWith(prefix) && !VAE_TRAINING.test(stored.slice(prefix.length));
+  return storedView(file, vae, (name) => ({ stored: prefix + pieceOf(name).stored }), isOwn);
+}
+
+/** Opens the autoencoder that is given in place of the file's. */
+async function givenAutoencoder(
+  file: SafetensorsFile,
+  family: CheckpointFamily,
+  { vae, dtype, strict }: SingleFileOptions,
+  marked: Partial<AutoencoderKL["config"]>,
+): Promise<Autoencoder> {
+  const model = await autoencoderFrom(vae!, { family, dtype, strict });
+  const { latents_mean = null } = model.config as { latents_mean?: unknown };
+  if (!marked.latents_mean || latents_mean !== null) return model;
+  if (model !== vae) model.dispose();
+  throw new WeightsFormatError(
+    `${file.name}: its latents are normalised by channel (edm_mean), and the given autoencoder has no latents_mean in its config. ` +
+      "Leave out { vae }, or give the one that belongs to this model.",
+  );
+}
+
+function textView(file: SafetensorsFile, encoder: Model, { prefix, names }: TextEncoderLayout): StoredView {
   // Files that other programs wrote in 2022 lack the prefix text_model.
   const isBare = file.tensors.has(`${prefix}embeddings.token_embedding.weight`);
-  const plain = (name: string) => (isBare ? name.replace(/^text_model\./, "") : name);
-  const pieces = [...encoder.namedParameters().keys()].map((name): [string, Piece] => {
-    const piece = names === "openclip" ? openClipPiece(name) : { stored: plain(name) };
-    return [name, { ...piece, stored: prefix + piece.stored }];
-  });
-  return viewOf(file, new Map(pieces));
+  const pieceOf = storedPiece(encoder, names === "openclip" ? names : isBare ? "bare" : "own");
+  return storedView(file, encoder, (name) => ({ ...pieceOf(name), stored: prefix + pieceOf(name).stored }));
 }
 
-function piecesOf(names: readonly string[], storedName: (name: string) => string): Map<string, Piece> {
-  return new Map(names.map((name) => [name, { stored: storedName(name) }]));
+/** Constants of the noise schedule and counters that the first code saved, and averages, which { ema } reads. */
+const BUFFERS =
+  /^(betas|(alphas_cumprod|sqrt_|log_one_minus|posterior_)\w*|logvar|lvlb_weights|scale_factor|global_step|denoiser\.(sigmas|log_sigmas)|model_ema\..*)$/;
+
+/** Tensors of no network. Those under the prefix of a network that it does not know are refused when it is read. */
+function leftOvers(
+  file: SafetensorsFile,
+  views: readonly StoredView[],
+  isTextBuffer: (name: string) => boolean,
+  ownVae: string | undefined,
+): string[] {
+  const isOfNetwork = (name: string) =>
+    views.some(({ used }) => used.has(name)) ||
+    name.startsWith(UNET_PREFIX) ||
+    // Autoencoders that the caller exchanges are of no use by intention.
+    (ownVae === undefined
+      ? VAE_PREFIXES.some((prefix) => name.startsWith(prefix))
+      : name.startsWith(ownVae) && !VAE_TRAINING.test(name.slice(ownVae.length)));
+  const isMark = (name: string) => (MARKS as readonly string[]).includes(name);
+  const isBuffer = (name: string) => BUFFERS.test(name) || isTextBuffer(name);
+  return [...file.tensors.keys()].filter((name) => !isOfNetwork(name) && !isMark(name) && !isBuffer(name));
 }

@@ -2,7 +2,8 @@ import { configFolder } from "../hub/model-source.js";
 import { joinPath } from "../platform/files.js";
 import { CLIPTokenizer } from "../text/tokenizer.js";
 import { WeightsReadError } from "../weights/errors.js";
-import { type CheckpointFamily, FAMILIES } from "./families.js";
+import type { CheckpointFamily } from "../models/published-configs.js";
+import { FAMILIES } from "./families.js";
 
 /** The model on the hub with the vocabulary of all published Stable Diffusion families. */
 export const CLIP_VOCABULARY = "openai/clip-vit-large-patch14";

@@ -1,10 +1,15 @@
-import { type HubModelOptions, modelFolder } from "../hub/model-source.js";
+import { configFolder, type HubModelOptions, modelFolder } from "../hub/model-source.js";
 import { joinPath } from "../platform/files.js";
 import { readConfig, readModelFolder } from "../weights/model-folder.js";
-import type { WeightPrecision } from "../weights/parameters.js";
+import { tellLeftOvers } from "../weights/left-overs.js";
+import { type BytesFrom, isSingleFile } from "../weights/open-bytes.js";
+import { readParameters, type WeightPrecision } from "../weights/parameters.js";
+import { openSafetensors } from "../weights/safetensors.js";
 import { ModelConfigError } from "./errors.js";
 import { libraryAndClass } from "./library-and-class.js";
 import type { Model } from "./model.js";
+import { configOfNetwork, networkIn, viewOfNetwork } from "./network-file.js";
+import type { CheckpointFamily } from "./published-configs.js";
 
 /** A class of networks, built from a config. */
 export type ModelClass = new (config: Record<string, unknown>) => Model;
@@ -27,8 +32,17 @@ export interface LoadModelOptions extends HubModelOptions, ModelFromConfigOption
    * rounding.
    */
   dtype?: WeightPrecision;
-  /** The network's folder inside the given one, such as "unet" in a pipeline. */
+  /** The network's folder inside the given one, such as "unet" in a pipeline; or which of the networks of a file. */
   subfolder?: string;
+  /**
+   * For a file: a folder, or a model on the hub, with the network's `config.json`, or of a whole pipeline. Default: the
+   * config beside a file of a folder, else as the family was published.
+   */
+  config?: string;
+  /** For a file without a config: what its names do not tell. An autoencoder of XL has the names of 1's. */
+  family?: CheckpointFamily;
+  /** For a file: refuses tensors without a use, in place of a warning. Default false. */
+  strict?: boolean;
 }
 
 /**
@@ -61,12 +75,13 @@ export function buildModel(config: Readonly<Record<string, unknown>>, classes: M
 
 /** Like `loadModel`, for one of the given classes only. */
 export async function openModel(
-  from: string | URL,
+  from: BytesFrom,
   classes: ModelClasses,
   options: Omit<LoadModelOptions, "classes">,
 ): Promise<Model> {
+  if (isSingleFile(from)) return openNetworkFile(from, classes, options);
   const { subfolder = "" } = options;
-  const folder = joinPath(await modelFolder(from, options), ...(subfolder === "" ? [] : [subfolder]));
+  const folder = joinPath(await modelFolder(from as string | URL, options), ...(subfolder === "" ? [] : [subfolder]));
   const model = buildModel(await readConfig(folder), classes, folder);
   try {
     await readModelFolder(folder, model.namedParameters(), options);
@@ -75,4 +90,29 @@ export async function openModel(
     throw error;
   }
   return model;
+}
+
+async function openNetworkFile(
+  from: BytesFrom,
+  classes: ModelClasses,
+  { subfolder = "", dtype, strict, ...options }: Omit<LoadModelOptions, "classes">,
+): Promise<Model> {
+  const file = await openSafetensors(from);
+  try {
+    const network = networkIn(file, subfolder);
+    const config = options.config === undefined ? undefined : await configFolder(options.config);
+    const content = await configOfNetwork(from, file, network, { ...options, config });
+    const model = buildModel(content, classes, config ?? file.name);
+    try {
+      const { stored, unused } = viewOfNetwork(file, model, network);
+      tellLeftOvers(file.name, unused, strict);
+      await readParameters(stored, model.namedParameters(), { dtype });
+    } catch (error) {
+      model.dispose();
+      throw error;
+    }
+    return model;
+  } finally {
+    await file.close();
+  }
 }

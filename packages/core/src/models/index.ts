@@ -20,6 +20,8 @@ export {
   klToStandardNormal,
   type LatentDistribution,
 } from "./autoencoder/autoencoder-kl.js";
+export { AutoencoderTiny, type AutoencoderTinyConfig } from "./autoencoder/autoencoder-tiny.js";
+export type { Autoencoder } from "./autoencoder/autoencoder.js";
 export type { CLIPConfig, CLIPTextConfig, CLIPVisionConfig } from "./clip/clip-config.js";
 export { CLIPModel, type CLIPOutput, contrastiveLoss } from "./clip/clip-model.js";
 export {

@@ -1,3 +1,4 @@
+import type { BytesFrom } from "../weights/open-bytes.js";
 import { buildModel, type LoadModelOptions, type ModelFromConfigOptions, openModel } from "./build-model.js";
 import type { Model } from "./model.js";
 import { MODEL_CLASSES } from "./model-classes.js";
@@ -8,10 +9,13 @@ import { MODEL_CLASSES } from "./model-classes.js";
  * taken as a model of the Hugging Face hub and downloaded into the cache that Python's libraries use (see
  * downloadFromHub).
  *
+ * One `.safetensors` file with a UNet, autoencoder, ControlNet or text encoder opens, too, with the names of diffusers,
+ * transformers, latent diffusion's first code or OpenCLIP.
+ *
  * @throws ModelConfigError for an unknown class or a config that is not supported; WeightsFormatError,
  *   WeightsMismatchError for files that do not fit; HubError for downloads
  */
-export function loadModel(from: string | URL, { classes, ...options }: LoadModelOptions = {}): Promise<Model> {
+export function loadModel(from: BytesFrom, { classes, ...options }: LoadModelOptions = {}): Promise<Model> {
   return openModel(from, { ...MODEL_CLASSES, ...classes }, options);
 }
 

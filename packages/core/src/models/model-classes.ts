@@ -1,4 +1,5 @@
 import { AutoencoderKL } from "./autoencoder/autoencoder-kl.js";
+import { AutoencoderTiny } from "./autoencoder/autoencoder-tiny.js";
 import { CLIPModel } from "./clip/clip-model.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "./clip/clip-text-model.js";
 import { CLIPVisionModel, CLIPVisionModelWithProjection } from "./clip/clip-vision-model.js";
@@ -12,6 +13,7 @@ import { UNet2DModel } from "./unet/unet-2d.js";
 /** The networks that a `config.json` can name. */
 export const MODEL_CLASSES: ModelClasses = {
   AutoencoderKL,
+  AutoencoderTiny,
   CLIPModel,
   CLIPTextModel,
   CLIPTextModelWithProjection,

@@ -1,13 +1,14 @@
 import { type HubModelOptions, modelFolder } from "../hub/model-source.js";
-import { type CheckpointFamily, checkpointFamily } from "../layouts/families.js";
+import { checkpointFamily } from "../layouts/families.js";
 import type { SingleFileOptions } from "../layouts/single-file.js";
 import { CLIP_VOCABULARY, tokenizersFor } from "../layouts/vocabulary.js";
-import type { BytesFrom } from "../weights/open-bytes.js";
+import type { CheckpointFamily } from "../models/published-configs.js";
+import { type BytesFrom, isSingleFile } from "../weights/open-bytes.js";
 import { openSafetensors } from "../weights/safetensors.js";
 import { MODEL_INDEX, readClasses } from "./files/model-index.js";
-import { isSingleFile } from "./files/pipeline-file.js";
 import type { FromPretrainedOptions } from "./files/pipeline-folder.js";
 import type { CommonOptions, TextOptions } from "./options/common-options.js";
+import { PipelineOptionError } from "./options/errors.js";
 import type { Pipeline } from "./pipeline.js";
 import { StableDiffusionXLPipeline } from "./stable-diffusion/stable-diffusion-xl.js";
 import { StableDiffusionPipeline } from "./stable-diffusion/stable-diffusion.js";
@@ -67,10 +68,12 @@ export type AnyPipeline = TextPipeline | UnCLIPImageVariationPipeline | DDPMPipe
 export async function openPipeline(from: BytesFrom, options: OpenPipelineOptions = {}): Promise<AnyPipeline> {
   if (isSingleFile(from)) return openFile(from, options);
   const folder = from as string | URL;
-  const { revision, token, signal, onProgress, variant, dtype, classes } = options;
+  const { revision, token, signal, onProgress, variant, dtype, classes, vae } = options;
   const source = { revision, token, signal, onProgress };
   const Kind = await classOfFolder(folder, source);
-  return Kind.fromPretrained(folder, { ...source, variant, dtype, classes });
+  if (vae !== undefined && Kind !== StableDiffusionPipeline && Kind !== StableDiffusionXLPipeline)
+    throw new PipelineOptionError(`vae: the folder is of a ${Kind.name}, which has no autoencoder; leave it out.`);
+  return Kind.fromPretrained(folder, { ...source, variant, dtype, classes, vae });
 }
 
 /**

@@ -133,7 +133,7 @@ describe("A known mistake is avoided:", () => {
   });
 
   it("latents are multiplied by scaling_factor after encoding and divided by it before decoding", () => {
-    const { vae } = pipeline.parts;
+    const vae = pipeline.parts.vae as AutoencoderKL;
     const space = new LatentSpace(vae);
     tf.tidy(() => {
       const image = keyedNoise(0).uniform([1, 16, 16, 3]) as tf.Tensor4D;
@@ -165,7 +165,7 @@ describe("A known mistake is avoided:", () => {
   });
 
   it("the autoencoder computes in float32, with values beyond the range of float16", () => {
-    const { vae } = pipeline.parts;
+    const vae = pipeline.parts.vae as AutoencoderKL;
     tf.tidy(() => {
       const z = keyedNoise(0).normal([1, 4, 4, vae.config.latent_channels]).mul<tf.Tensor4D>(1e7);
       const inside = vae.decoder.conv_in.forward(vae.post_quant_conv!.forward(z));

@@ -54,6 +54,22 @@ export function ldmUnetName(name: string, { layers_per_block, up_block_types }: 
   return `output_blocks.${first + layers}.${isAfterAttention ? 2 : 1}.${rest}`;
 }
 
+/**
+ * The same for a ControlNet. The last number of its hint layers follows from how many there are: 14 in published ones.
+ */
+export function ldmControlNetName(name: string, layout: UnetLayout & { hintBlocks: number }): string {
+  const hint = /^controlnet_cond_embedding\.(?:(conv_in|conv_out)|blocks\.(\d+))\.(.*)$/.exec(name);
+  if (hint) {
+    const [, end, block, rest] = hint;
+    // Each layer but the last is followed by an activation, which takes a number as well.
+    const position = end === "conv_in" ? 0 : end === "conv_out" ? layout.hintBlocks + 1 : Number(block) + 1;
+    return `input_hint_block.${2 * position}.${rest}`;
+  }
+  const zero = /^controlnet_(?:down_blocks\.(\d+)|mid_block)\.(.*)$/.exec(name);
+  if (!zero) return ldmUnetName(name, layout);
+  return zero[1] === undefined ? `middle_block_out.0.${zero[2]}` : `zero_convs.${zero[1]}.0.${zero[2]}`;
+}
+
 const VAE_MODULES: readonly [RegExp, string][] = [
   [/\.mid_block\.resnets\.0\./, ".mid.block_1."],
   [/\.mid_block\.resnets\.1\./, ".mid.block_2."],

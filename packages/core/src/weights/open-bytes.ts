@@ -8,6 +8,14 @@ import { openUrl } from "./url-source.js";
  */
 export type BytesFrom = string | URL | Blob | Uint8Array;
 
+/** Whether this is a file of weights and not a folder. Blobs and bytes always are files. */
+export function isSingleFile(from: BytesFrom): boolean {
+  if (from instanceof Blob || from instanceof Uint8Array) return true;
+  const text = String(from);
+  const path = /^https?:/i.test(text) ? text.replace(/[?#].*/s, "") : text;
+  return /^(data|blob):|\.(safetensors|ckpt|pt|pth|bin)$/i.test(path);
+}
+
 /**
  * @throws WeightsReadError if the file cannot be read; PlatformError for a path in a browser; TypeError for a value of
  *   another type

@@ -75,6 +75,11 @@ export function resolveControlNetConfig(given: Partial<ControlNetConfig>): Contr
   return resolveConfig("ControlNetModel", given, DEFAULTS, { supported: SUPPORTED, perLevel: CONDITION_PER_LEVEL });
 }
 
+/** The config of a ControlNet that copies a UNet. */
+export function controlNetConfigFor(unet: Partial<UNet2DConditionConfig>): Partial<ControlNetConfig> {
+  return pickShared(unet);
+}
+
 /** The config of the UNet whose way down it copies. The way up in it only has to be valid, and is never built. */
 export function unetConfigOf(config: ControlNetConfig): UNet2DConditionConfig {
   const up_block_types = config.down_block_types.map(() => "UpBlock2D" as const);

@@ -1,7 +1,7 @@
 import { type Scheduler, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
-import type { CheckpointFamily } from "../../layouts/families.js";
 import { loadSingleFile, type SingleFileOptions, type SingleFileParts } from "../../layouts/single-file.js";
 import { configFolder } from "../../hub/model-source.js";
+import type { CheckpointFamily } from "../../models/published-configs.js";
 import { joinPath } from "../../platform/files.js";
 import { CLIPTokenizer } from "../../text/tokenizer.js";
 import type { BytesFrom } from "../../weights/open-bytes.js";
@@ -12,14 +12,6 @@ import { PipelineOptionError, PipelinePartsError } from "../options/errors.js";
 export interface StableDiffusionFileOptions extends SingleFileOptions {
   /** The vocabulary, which single files do not hold. Needed unless `config` is a folder that has it. */
   tokenizer?: CLIPTokenizer;
-}
-
-/** Whether this is a single file of weights, not a folder. Blobs and bytes are always files. */
-export function isSingleFile(from: BytesFrom): boolean {
-  if (from instanceof Blob || from instanceof Uint8Array) return true;
-  const text = String(from);
-  const path = /^https?:/i.test(text) ? text.replace(/[?#].*/s, "") : text;
-  return /^(data|blob):|\.(safetensors|ckpt|pt|pth|bin)$/i.test(path);
 }
 
 /**

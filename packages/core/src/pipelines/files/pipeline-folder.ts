@@ -1,6 +1,7 @@
 import { schedulerFromConfig, type Scheduler, type SchedulerClass } from "@tfjs-diffusion/schedulers";
 import { modelFolder } from "../../hub/model-source.js";
 import { type LoadModelOptions, type ModelClass, type ModelClasses, openModel } from "../../models/build-model.js";
+import { type Autoencoder, autoencoderFrom } from "../../models/open-autoencoder.js";
 import { libraryAndClass } from "../../models/library-and-class.js";
 import { Model } from "../../models/model.js";
 import { joinPath } from "../../platform/files.js";
@@ -8,6 +9,7 @@ import { replaceFolder } from "../../platform/replace-folder.js";
 import { removeFolder, writeText } from "../../platform/write-files.js";
 import { CLIPTokenizer } from "../../text/tokenizer.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
+import type { BytesFrom } from "../../weights/open-bytes.js";
 import { parsePythonJson, readJsonObject } from "../../weights/read-json.js";
 import { PipelinePartsError } from "../options/errors.js";
 import { allowedClasses, MODEL_INDEX, type PartRequirement, readModelIndex } from "./model-index.js";
@@ -15,12 +17,23 @@ import { allowedClasses, MODEL_INDEX, type PartRequirement, readModelIndex } fro
 const SCHEDULER_FILE = "scheduler_config.json";
 
 /** How to find a pipeline's folder, and which of its weights to load. */
-export interface FromPretrainedOptions extends Omit<LoadModelOptions, "subfolder" | "classes"> {
+export interface FromPretrainedOptions extends Omit<
+  LoadModelOptions,
+  "subfolder" | "classes" | "config" | "family" | "strict"
+> {
   /**
    * Your own classes of networks and schedulers by the `_class_name` in their config, such as `{ MyDenoiser,
    * MyScheduler }`. They are looked up first.
    */
   classes?: Readonly<Record<string, ModelClass | SchedulerClass>>;
+}
+
+/** The same for a pipeline with an autoencoder. */
+export interface LatentFolderOptions extends FromPretrainedOptions {
+  /**
+   * Another autoencoder in place of the folder's: a network, or a file or folder of one. The pipeline then owns it.
+   */
+  vae?: Autoencoder | BytesFrom;
 }
 
 /** A folder in the layout of diffusers, whose parts are read one by one. */
@@ -33,7 +46,7 @@ export class PipelineFolder {
     readonly present: ReadonlySet<string>,
     /** Entries of the index that are not parts. */
     readonly settings: Readonly<Record<string, unknown>>,
-    readonly options: Pick<FromPretrainedOptions, "variant" | "dtype" | "classes">,
+    readonly options: Pick<LatentFolderOptions, "variant" | "dtype" | "classes" | "vae">,
   ) {}
 
   /**
@@ -47,12 +60,13 @@ export class PipelineFolder {
   static async open<P>(
     from: string | URL,
     required: Record<string, PartRequirement>,
-    { variant, dtype, classes, ...source }: FromPretrainedOptions,
+    { variant, dtype, classes, vae, ...source }: LatentFolderOptions,
     build: (folder: PipelineFolder) => Promise<P>,
   ): Promise<P> {
-    const folder = await modelFolder(from, { ...source, variant, parts: partsInUse(required) });
-    const { present, settings } = await readModelIndex(folder, required, Object.keys(classes ?? {}));
-    const opened = new PipelineFolder(folder, required, present, settings, { variant, dtype, classes });
+    const needed = vae === undefined ? required : { ...required, vae: { ...required.vae, optional: true } };
+    const folder = await modelFolder(from, { ...source, variant, parts: partsInUse(needed) });
+    const { present, settings } = await readModelIndex(folder, needed, Object.keys(classes ?? {}));
+    const opened = new PipelineFolder(folder, needed, present, settings, { variant, dtype, classes, vae });
     try {
       return await build(opened);
     } catch (error) {
@@ -63,11 +77,29 @@ export class PipelineFolder {
 
   /** A network. The cast to `M` is safe because the class of this part was checked. */
   async model<M extends object>(part: string): Promise<M> {
-    const { classes, ...options } = this.options;
-    const known = { ...this.required[part]?.networks, ...(classes as ModelClasses | undefined) };
-    const model = await openModel(joinPath(this.folder, part), known, options);
+    const { classes, ...options } = this.#loadOptions;
+    const model = await openModel(
+      joinPath(this.folder, part),
+      { ...this.required[part]?.networks, ...classes },
+      options,
+    );
     this.#networks.push(model);
     return model as unknown as M;
+  }
+
+  get #loadOptions() {
+    const { variant, dtype, classes } = this.options;
+    return { variant, dtype, classes: classes as ModelClasses | undefined };
+  }
+
+  /** The autoencoder of the folder, or the one that was given in its place; a file of one has the folder's config. */
+  async autoencoder(): Promise<Autoencoder> {
+    const { vae } = this.options;
+    if (vae === undefined) return this.model<Autoencoder>("vae");
+    const config = this.present.has("vae") ? this.folder : undefined;
+    const model = await autoencoderFrom(vae, { ...this.#loadOptions, config });
+    if (model !== vae) this.#networks.push(model);
+    return model;
   }
 
   /** A network that may be missing. */

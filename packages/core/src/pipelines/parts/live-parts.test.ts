@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { DDIMScheduler, keyedNoise, type Scheduler, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
+import type { AutoencoderKL } from "../../models/autoencoder/autoencoder-kl.js";
 import type { CLIPTextModel } from "../../models/clip/clip-text-model.js";
 import { Model } from "../../models/model.js";
 import type { CLIPTokenizer } from "../../text/tokenizer.js";
@@ -232,7 +233,7 @@ describe("A part", () => {
   it("that does not fit the others is refused at the assignment, and nothing is changed", async () => {
     const { parts } = pipeline;
     const before = { ...parts };
-    const vae = derivedVae(parts.vae, {});
+    const vae = derivedVae(parts.vae as AutoencoderKL, {});
     const fewer = Object.assign(vae, { config: { ...vae.config, latent_channels: 3 } });
     expect(() => (parts.vae = fewer)).toThrow(
       /the denoiser \(unet\) takes 4 channels; expected 3, as the autoencoder's latents have/,
@@ -250,7 +251,7 @@ describe("A part", () => {
     const { vae, unet, scheduler } = parts;
     const options = { prompt: "a hat", ...SIZE };
     const before = await numbers(pipeline.generate(options));
-    const others = { vae: derivedVae(vae, { scaling_factor: 1 }), scheduler: new DDIMScheduler() };
+    const others = { vae: derivedVae(vae as AutoencoderKL, { scaling_factor: 1 }), scheduler: new DDIMScheduler() };
     const other = {
       ...sizesOf(unet),
       contextWidth: unet.contextWidth,

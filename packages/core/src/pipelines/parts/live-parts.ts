@@ -1,3 +1,4 @@
+import { isAutoencoder } from "../../models/autoencoder/autoencoder.js";
 import { isConditionalDenoiser, isDenoiser } from "../../models/denoiser.js";
 import { PipelinePartsError } from "../options/errors.js";
 import { A_SCHEDULER } from "../options/option.js";
@@ -32,6 +33,8 @@ export const CONDITIONAL_DENOISER: PartKind = {
   what: "a denoiser that reads a context, such as a UNet2DConditionModel",
   fits: (part) => isObject(part) && isConditionalDenoiser(part),
 };
+
+export const AUTOENCODER: PartKind = { what: "an AutoencoderKL or an AutoencoderTiny", fits: isAutoencoder };
 
 export const SCHEDULER: PartKind = {
   what: A_SCHEDULER,

@@ -1,5 +1,5 @@
 import type { Scheduler } from "@tfjs-diffusion/schedulers";
-import type { AutoencoderKL } from "../../models/autoencoder/autoencoder-kl.js";
+import type { Autoencoder } from "../../models/autoencoder/autoencoder.js";
 import type { CLIPTextModel, CLIPTextModelWithProjection } from "../../models/clip/clip-text-model.js";
 import type { ConditionalDenoiser } from "../../models/denoiser.js";
 import type { CLIPTokenizer } from "../../text/tokenizer.js";
@@ -18,7 +18,7 @@ export function requireDenoiser(pipeline: string, condition: boolean, problem: s
 export function requireLatentChannels(
   pipeline: string,
   { inChannels, outChannels }: ConditionalDenoiser,
-  vae: AutoencoderKL,
+  vae: Autoencoder,
 ): void {
   const channels = vae.config.latent_channels;
   const forMasks = 2 * channels + 1;

@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { Scheduler } from "@tfjs-diffusion/schedulers";
 import type { LoraSet } from "../../adapters/lora.js";
 import { toUnit } from "../../image/to-unit.js";
-import type { AutoencoderKL } from "../../models/autoencoder/autoencoder-kl.js";
+import type { Autoencoder } from "../../models/autoencoder/autoencoder.js";
 import type { ConditionalDenoiser, ConditionalDenoiserInputs } from "../../models/denoiser.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import { draw, lastLatents } from "../drawing/draw.js";
@@ -46,7 +46,8 @@ import type { EncodePromptsOptions } from "./text-conditioning.js";
 export interface LatentPipelineParts {
   /** Removes the noise from latents: a UNet, or another network that is a {@link ConditionalDenoiser}. */
   unet: ConditionalDenoiser;
-  vae: AutoencoderKL;
+  /** The model's own autoencoder, or a small one of the same latents. */
+  vae: Autoencoder;
   scheduler: Scheduler;
 }
 

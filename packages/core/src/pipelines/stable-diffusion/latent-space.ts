@@ -1,7 +1,8 @@
 import * as tf from "@tensorflow/tfjs";
 import type { NoiseSource } from "@tfjs-diffusion/schedulers";
 import { toUnit } from "../../image/to-unit.js";
-import type { AutoencoderKL } from "../../models/autoencoder/autoencoder-kl.js";
+import type { AutoencoderKLConfig } from "../../models/autoencoder/autoencoder-kl-config.js";
+import type { Autoencoder } from "../../models/autoencoder/autoencoder.js";
 import { preview, previewMap } from "./preview.js";
 import { repeatRows } from "./text-conditioning.js";
 
@@ -26,9 +27,9 @@ export class LatentSpace {
   readonly #shift: number | number[];
   #previewMap: number[][] | undefined;
 
-  constructor(readonly vae: AutoencoderKL) {
+  constructor(readonly vae: Autoencoder) {
     const { block_out_channels, latent_channels, scaling_factor, shift_factor } = vae.config;
-    const { latents_mean, latents_std } = vae.config;
+    const { latents_mean, latents_std } = vae.config as Partial<AutoencoderKLConfig>;
     this.factor = 2 ** (block_out_channels.length - 1);
     this.channels = latent_channels;
     this.#scale = latents_std?.map((deviation) => scaling_factor / deviation) ?? scaling_factor;
@@ -43,9 +44,7 @@ export class LatentSpace {
     return tf.tidy(() => {
       const [, height, width] = images.shape;
       const encoded = this.vae.encode(images.mul<tf.Tensor4D>(2).sub(1), this.#pieces(height, width));
-      const [mean, logvar] = [repeatRows(encoded.mean, copies), repeatRows(encoded.logvar, copies)];
-      const latents = mean.add(logvar.mul(0.5).exp().mul(noise.normal(mean.shape)));
-      return latents.sub(this.#shift).mul(this.#scale);
+      return drawn(encoded, noise, copies).sub<tf.Tensor4D>(this.#shift).mul(this.#scale);
     });
   }
 
@@ -74,8 +73,15 @@ export class LatentSpace {
   }
 }
 
+/** Latents of each picture, `copies` times: a draw from their distribution, or what a tiny autoencoder gives. */
+function drawn(encoded: ReturnType<Autoencoder["encode"]>, noise: NoiseSource, copies: number): tf.Tensor4D {
+  if ("latents" in encoded) return repeatRows(encoded.latents, copies);
+  const [mean, logvar] = [repeatRows(encoded.mean, copies), repeatRows(encoded.logvar, copies)];
+  return mean.add(logvar.mul(0.5).exp().mul(noise.normal(mean.shape)));
+}
+
 /** Returns the space of an autoencoder, and keeps it until it is called with another one. */
-export function latentSpaces(): (vae: AutoencoderKL) => LatentSpace {
+export function latentSpaces(): (vae: Autoencoder) => LatentSpace {
   let space: LatentSpace | undefined;
   return (vae) => (space?.vae === vae ? space : (space = new LatentSpace(vae)));
 }

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { keyedNoise, replayNoise, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
 import { folderToSingleFile } from "../../layouts/convert-to-file.js";
+import type { AutoencoderKL } from "../../models/autoencoder/autoencoder-kl.js";
 import type { AutoencoderKLConfig } from "../../models/autoencoder/autoencoder-kl-config.js";
 import type { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
 import { useTestBackend } from "../../testing/backend.js";
@@ -89,7 +90,10 @@ function optionsOf({ call, scheduler }: Run, golden: Golden): StableDiffusionXLO
 async function prepared(name: string, run: Run): Promise<StableDiffusionXLPipeline> {
   if (run.unet) return run.unet === "refiner" ? refiner : inpainting;
   if (run.vae)
-    return new StableDiffusionXLPipeline({ ...pipeline.parts, vae: derivedVae(pipeline.parts.vae, run.vae) });
+    return new StableDiffusionXLPipeline({
+      ...pipeline.parts,
+      vae: derivedVae(pipeline.parts.vae as AutoencoderKL, run.vae),
+    });
   if (name === "lora") await pipeline.loras.load(join(FIXTURE, "adapters", "lora_kohya.safetensors"), { scale: 0.8 });
   if (name === "textual_inversion") {
     const taught = await StableDiffusionXLPipeline.fromPretrained(folder);

@@ -2,19 +2,20 @@ import * as tf from "@tensorflow/tfjs";
 import type { AddOnFileOptions } from "../../adapters/add-on-file.js";
 import { LoraSet } from "../../adapters/lora.js";
 import { readTextualInversion } from "../../adapters/textual-inversion.js";
-import { AutoencoderKL } from "../../models/autoencoder/autoencoder-kl.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "../../models/clip/clip-text-model.js";
 import type { ConditionalDenoiser } from "../../models/denoiser.js";
 import { CLIPTokenizer } from "../../text/tokenizer.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
-import type { BytesFrom } from "../../weights/open-bytes.js";
+import { type BytesFrom, isSingleFile } from "../../weights/open-bytes.js";
 import type { OptionTable } from "../options/option.js";
 import { PipelinePartsError } from "../options/errors.js";
 import { readOptions } from "../options/read-options.js";
 import { type Condition, LatentPipeline, type LatentPipelineParts, type PromptStates } from "./latent-pipeline.js";
+import { AUTOENCODERS } from "../../models/autoencoder/autoencoder.js";
 import { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
 import type { PartRequirement } from "../files/model-index.js";
 import {
+  AUTOENCODER,
   CONDITIONAL_DENOISER,
   instanceOf,
   liveParts,
@@ -30,12 +31,7 @@ import {
   requireTextWidth,
   requireVocabulary,
 } from "../parts/part-checks.js";
-import {
-  isSingleFile,
-  openPipelineFile,
-  type StableDiffusionFileOptions,
-  tokenizerForFile,
-} from "../files/pipeline-file.js";
+import { openPipelineFile, type StableDiffusionFileOptions, tokenizerForFile } from "../files/pipeline-file.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
 import {
   type CheckedXLOptions,
@@ -59,7 +55,7 @@ const NAME = "StableDiffusionXLPipeline";
 /** The parts as `model_index.json` names them; the refiner lacks the first text encoder. */
 const PARTS = {
   unet: { networks: { UNet2DConditionModel } },
-  vae: { networks: { AutoencoderKL } },
+  vae: { networks: AUTOENCODERS },
   text_encoder: { networks: { CLIPTextModel }, optional: true },
   text_encoder_2: { networks: { CLIPTextModelWithProjection } },
   tokenizer: { className: "CLIPTokenizer", optional: true },
@@ -84,7 +80,7 @@ const TOKENIZER = instanceOf(CLIPTokenizer, "a CLIPTokenizer");
 
 const KINDS: PartKinds<StableDiffusionXLParts> = {
   unet: CONDITIONAL_DENOISER,
-  vae: instanceOf(AutoencoderKL, "an AutoencoderKL"),
+  vae: AUTOENCODER,
   textEncoder: optional(instanceOf(CLIPTextModel, "a CLIPTextModel")),
   tokenizer: optional(TOKENIZER),
   textEncoder2: instanceOf(CLIPTextModelWithProjection, "a CLIPTextModelWithProjection"),
@@ -149,7 +145,7 @@ export class StableDiffusionXLPipeline extends LatentPipeline<
           tokenizer2: await parts.tokenizer("tokenizer_2"),
           textEncoder: await parts.optionalModel<CLIPTextModel>("text_encoder"),
           textEncoder2: await parts.model<CLIPTextModelWithProjection>("text_encoder_2"),
-          vae: await parts.model<AutoencoderKL>("vae"),
+          vae: await parts.autoencoder(),
           unet: await parts.model<ConditionalDenoiser>("unet"),
           forceZerosForEmptyPrompt: parts.settings.force_zeros_for_empty_prompt !== false,
         }),

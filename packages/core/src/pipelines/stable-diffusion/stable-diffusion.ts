@@ -3,18 +3,25 @@ import type { Scheduler } from "@tfjs-diffusion/schedulers";
 import type { AddOnFileOptions } from "../../adapters/add-on-file.js";
 import { LoraSet } from "../../adapters/lora.js";
 import { loadTextualInversion } from "../../adapters/textual-inversion.js";
-import { AutoencoderKL } from "../../models/autoencoder/autoencoder-kl.js";
 import { CLIPTextModel } from "../../models/clip/clip-text-model.js";
 import type { ConditionalDenoiser } from "../../models/denoiser.js";
 import { CLIPTokenizer } from "../../text/tokenizer.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
-import type { BytesFrom } from "../../weights/open-bytes.js";
+import { type BytesFrom, isSingleFile } from "../../weights/open-bytes.js";
 import type { OptionTable } from "../options/option.js";
 import { readOptions } from "../options/read-options.js";
 import { type Condition, LatentPipeline, type LatentPipelineParts, type PromptStates } from "./latent-pipeline.js";
+import { AUTOENCODERS } from "../../models/autoencoder/autoencoder.js";
 import { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
 import type { PartRequirement } from "../files/model-index.js";
-import { CONDITIONAL_DENOISER, instanceOf, liveParts, type PartKinds, SCHEDULER } from "../parts/live-parts.js";
+import {
+  AUTOENCODER,
+  CONDITIONAL_DENOISER,
+  instanceOf,
+  liveParts,
+  type PartKinds,
+  SCHEDULER,
+} from "../parts/live-parts.js";
 import {
   requireDenoiser,
   requireLatentChannels,
@@ -22,12 +29,7 @@ import {
   requireTextWidth,
   requireVocabulary,
 } from "../parts/part-checks.js";
-import {
-  isSingleFile,
-  openPipelineFile,
-  type StableDiffusionFileOptions,
-  tokenizerForFile,
-} from "../files/pipeline-file.js";
+import { openPipelineFile, type StableDiffusionFileOptions, tokenizerForFile } from "../files/pipeline-file.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
 import {
   type CheckedOptions,
@@ -41,7 +43,7 @@ const NAME = "StableDiffusionPipeline";
 /** The parts as `model_index.json` names them; unused ones are not read. */
 export const STABLE_DIFFUSION_PARTS = {
   unet: { networks: { UNet2DConditionModel } },
-  vae: { networks: { AutoencoderKL } },
+  vae: { networks: AUTOENCODERS },
   text_encoder: { networks: { CLIPTextModel } },
   tokenizer: { className: "CLIPTokenizer" },
   scheduler: {},
@@ -65,7 +67,7 @@ export async function readStableDiffusionParts(folder: PipelineFolder): Promise<
     scheduler: await folder.scheduler(),
     tokenizer: await folder.tokenizer(),
     textEncoder: await folder.model<CLIPTextModel>("text_encoder"),
-    vae: await folder.model<AutoencoderKL>("vae"),
+    vae: await folder.autoencoder(),
     unet: await folder.model<ConditionalDenoiser>("unet"),
   };
 }
@@ -83,7 +85,7 @@ export interface StableDiffusionParts extends LatentPipelineParts {
 
 export const STABLE_DIFFUSION_KINDS: PartKinds<StableDiffusionParts> = {
   unet: CONDITIONAL_DENOISER,
-  vae: instanceOf(AutoencoderKL, "an AutoencoderKL"),
+  vae: AUTOENCODER,
   textEncoder: instanceOf(CLIPTextModel, "a CLIPTextModel"),
   tokenizer: instanceOf(CLIPTokenizer, "a CLIPTokenizer"),
   scheduler: SCHEDULER,

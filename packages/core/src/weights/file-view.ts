@@ -1,6 +1,6 @@
-import { decodeNumbers, dtypeBytes, type NumberArray, requireDecodable } from "../weights/dtypes.js";
-import type { SafetensorsFile } from "../weights/safetensors.js";
-import type { TensorInfo } from "../weights/safetensors-header.js";
+import { decodeNumbers, dtypeBytes, type NumberArray, requireDecodable } from "./dtypes.js";
+import type { SafetensorsFile } from "./safetensors.js";
+import type { TensorInfo } from "./safetensors-header.js";
 
 /** Where to find a tensor in a file of another layout. */
 export interface Piece {

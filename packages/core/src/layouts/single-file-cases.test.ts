@@ -1,0 +1,391 @@
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from "@jest/globals";
+import * as tf from "@tensorflow/tfjs";
+import { schedulerFromConfig } from "@tfjs-diffusion/schedulers";
+import { AutoencoderKL } from "../models/autoencoder/autoencoder-kl.js";
+import { loadModel } from "../models/load-model.js";
+import type { Model } from "../models/model.js";
+import { ControlNetModel } from "../models/unet/controlnet.js";
+import { openPipeline, type OpenPipelineOptions } from "../pipelines/open-pipeline.js";
+import { StableDiffusionPipeline } from "../pipelines/stable-diffusion/stable-diffusion.js";
+import type { StableDiffusionXLPipeline } from "../pipelines/stable-diffusion/stable-diffusion-xl.js";
+import { useTestBackend } from "../testing/backend.js";
+import { fixturePath } from "../testing/fixture.js";
+import {
+  writeTinySingleFile,
+  writeTinyStableDiffusion,
+  writeTinyStableDiffusionXL,
+} from "../testing/stable-diffusion.js";
+import { openSafetensors } from "../weights/safetensors.js";
+import { type TensorToWrite, writeSafetensors } from "../weights/write-safetensors.js";
+import { folderToSingleFile } from "./convert-to-file.js";
+import { singleFileToFolder } from "./convert-to-folder.js";
+import { inspectCheckpoint } from "./inspect.js";
+
+/** A case of the fixture: what is changed in a tiny checkpoint, and what comes out. */
+interface Case {
+  name: string;
+  add?: Record<string, { dtype: "F32" | "I32"; shape: number[]; values: number[] | "zeros" }>;
+  expect: {
+    same_as?: string;
+    scheduler?: Record<string, unknown>;
+    vae?: Record<string, unknown>;
+    plan?: { sigmas20: number[]; timesteps20: number[] };
+  };
+}
+
+const CASES = new Map(
+  (
+    JSON.parse(readFileSync(fixturePath("single-file-cases/cases.json"), "utf8")) as {
+      cases: (Case & { config?: { scheduler_config: object } })[];
+    }
+  ).cases.map((one) => [one.name, one]),
+);
+
+type Config = { _class_name: string };
+
+let folder: string;
+/** A tiny Stable Diffusion, and a tiny XL: folder and file. */
+let [sd, sdFile, xl, xlFile]: string[] = [];
+const warn = jest.spyOn(console, "warn").mockImplementation(() => {});
+
+beforeAll(async () => {
+  await useTestBackend();
+  folder = mkdtempSync(join(tmpdir(), "cases "));
+  [sd, xl, xlFile] = [join(folder, "sd"), join(folder, "xl"), join(folder, "xl.safetensors")];
+  await writeTinyStableDiffusion(sd);
+  sdFile = await writeTinySingleFile(folder);
+  await writeTinyStableDiffusionXL(xl);
+  await folderToSingleFile(xl, xlFile);
+});
+beforeEach(() => {
+  warn.mockClear();
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+type Tensors = Map<string, TensorToWrite>;
+
+async function tensorsOf(path: string): Promise<{ tensors: Tensors; metadata: Record<string, string> }> {
+  const file = await openSafetensors(path);
+  const tensors: Tensors = new Map();
+  for (const [name, { dtype, shape }] of file.tensors) tensors.set(name, { dtype, shape, data: await file.read(name) });
+  const { metadata } = file;
+  await file.close();
+  return { tensors, metadata };
+}
+
+/** A copy of a file with changes, by its path. */
+async function changed(path: string, change: (tensors: Tensors) => Tensors): Promise<string> {
+  const { tensors, metadata } = await tensorsOf(path);
+  const copy = join(folder, `changed-${count++}.safetensors`);
+  await writeSafetensors(copy, change(tensors), metadata);
+  return copy;
+}
+let count = 0;
+
+function added({ add = {} }: Case): Tensors {
+  return new Map(
+    Object.entries(add).map(([name, { dtype, shape, values }]) => {
+      const size = shape.reduce((product, length) => product * length, 1);
+      const numbers = values === "zeros" ? Array<number>(size).fill(0) : values;
+      return [name, { dtype, shape, data: dtype === "I32" ? Int32Array.from(numbers) : Float32Array.from(numbers) }];
+    }),
+  );
+}
+
+const withCase = (path: string, name: string) =>
+  changed(path, (tensors) => new Map([...tensors, ...added(CASES.get(name)!)]));
+
+async function opened(path: string, options: OpenPipelineOptions = {}) {
+  const pipeline = await openPipeline(path, { config: path === sdFile ? sd : xl, ...options });
+  pipeline.dispose();
+  return pipeline as StableDiffusionPipeline | StableDiffusionXLPipeline;
+}
+
+/** To 1e-5 of each, and what the fixture was rounded by. */
+function expectClose(got: readonly number[], expected: readonly number[], decimals = 6): void {
+  expect(got.length).toBe(expected.length);
+  const error = got.map((value, i) => Math.abs(value - expected[i]!) - 1e-5 * Math.abs(expected[i]!));
+  expect(Math.max(...error)).toBeLessThanOrEqual(10 ** -decimals);
+}
+
+describe("Marks in a file of XL", () => {
+  const names = [...CASES.keys()].filter((name) => name.startsWith("xl-"));
+
+  it.each(names)("%s: the scheduler is the one that other programs sample it with", async (name) => {
+    const { expect: asked } = CASES.get(name)!;
+    const { scheduler: keys = {}, plan, vae } = asked.same_as ? CASES.get(asked.same_as)!.expect : asked;
+    const pipeline = await opened(await withCase(xlFile!, name));
+    expect(pipeline.parts.scheduler.config).toMatchObject(keys);
+    const { sigmas, timesteps } = pipeline.parts.scheduler.plan(20);
+    expectClose(sigmas, plan!.sigmas20);
+    expectClose(timesteps, plan!.timesteps20, 5);
+    if (vae) {
+      const { latents_mean, latents_std, ...others } = vae as Record<string, number[]>;
+      const { config } = pipeline.parts.vae as AutoencoderKL;
+      expect(config).toMatchObject(others);
+      expectClose(config.latents_mean!, latents_mean!);
+      expectClose(config.latents_std!, latents_std!);
+    }
+  });
+
+  it("tells of a mark without a meaning", async () => {
+    await opened(await withCase(xlFile!, "xl-ztsnr-alone"));
+    expect(warn.mock.calls).toEqual([[expect.stringMatching(/1 of its tensors have no use: ztsnr\.$/)]]);
+  });
+
+  it("refuses marks of EDM that are not whole, or of another family", async () => {
+    const half = await changed(xlFile!, (tensors) =>
+      tensors.set("edm_mean", { dtype: "F32", shape: [4], data: new Float32Array(4) }),
+    );
+    await expect(opened(half)).rejects.toThrow("has the mark edm_mean without edm_std");
+    const tiny = await withCase(sdFile!, "xl-edm");
+    await expect(opened(tiny, { config: sd })).rejects.toThrow("known of Stable Diffusion XL; this is sd1");
+  });
+
+  it.each(["xl-v_pred", "xl-v_pred-ztsnr", "xl-edm", "xl-edm_vpred"])(
+    "%s: comes back from a folder with the same scheduler and latents",
+    async (name) => {
+      const [out, again] = [join(folder, `${name} folder`), join(folder, `${name}.safetensors`)];
+      await singleFileToFolder(await withCase(xlFile!, name), out, { config: xl });
+      await folderToSingleFile(out, again);
+      const marks = Object.keys(CASES.get(name)!.add!);
+      expect([...(await tensorsOf(again)).tensors.keys()]).toEqual(expect.arrayContaining(marks));
+      const { parts } = await opened(again);
+      const written = JSON.parse(readFileSync(join(out, "scheduler/scheduler_config.json"), "utf8")) as Config;
+      expect(parts.scheduler.config).toEqual(schedulerFromConfig(written).config);
+      expect(parts.vae.config).toEqual((await loadedConfig(join(out, "vae"))).config);
+    },
+  );
+
+  it("are refused where a file cannot say what a folder says", async () => {
+    const other = join(folder, "other");
+    cpSync(xl!, other, { recursive: true });
+    const write = (config: object) =>
+      writeFileSync(join(other, "scheduler/scheduler_config.json"), JSON.stringify(config));
+    write({ _class_name: "FlowMatchEulerDiscreteScheduler" });
+    await expect(folderToSingleFile(other, join(folder, "no"))).rejects.toThrow("a single file cannot say");
+    write({ _class_name: "EDMEulerScheduler", prediction_type: "v_prediction", sigma_data: 0.5 });
+    await expect(folderToSingleFile(other, join(folder, "no"))).rejects.toThrow("sigma_data 0.5");
+    expect(existsSync(join(folder, "no"))).toBe(false);
+  });
+});
+
+async function loadedConfig(from: string): Promise<Model> {
+  const model = await loadModel(from);
+  model.dispose();
+  return model;
+}
+
+describe("The scheduler of a config folder", () => {
+  it("is the pipeline's, if the file says nothing else", async () => {
+    const { config, expect: asked } = CASES.get("config-scheduler")!;
+    const other = join(folder, "config");
+    cpSync(sd!, other, { recursive: true });
+    writeFileSync(join(other, "scheduler/scheduler_config.json"), JSON.stringify(config!.scheduler_config));
+    const { parts } = await opened(sdFile!, { config: other });
+    expect(parts.scheduler.config).toMatchObject(asked.scheduler!);
+    expect(parts.scheduler.config._class_name).toBe("DDIMScheduler");
+    expect(warn).not.toHaveBeenCalled();
+    const asEpsilon = await opened(sdFile!, { config: other, predictionType: "epsilon" });
+    expect(asEpsilon.parts.scheduler.config).toMatchObject({ prediction_type: "epsilon" });
+  });
+
+  it("yields to v_prediction in the file, with a warning", async () => {
+    const { tensors } = await tensorsOf(xlFile!);
+    const path = join(folder, "stated.safetensors");
+    await writeSafetensors(path, tensors, { "modelspec.predict_key": "v" });
+    const { parts } = await opened(path);
+    expect(parts.scheduler.config).toMatchObject({ prediction_type: "v_prediction", timestep_spacing: "leading" });
+    expect(warn.mock.calls.flat().join()).toContain("says epsilon. Taken as v_prediction");
+  });
+});
+
+describe("A file with left-overs", () => {
+  const sameWeights = async (path: string, options: OpenPipelineOptions = {}) => {
+    const [got, whole] = await Promise.all([
+      openPipeline(path, { config: sd, ...options }),
+      openPipeline(sdFile!, { config: sd }),
+    ]);
+    const weights = ({ parts }: StableDiffusionPipeline) =>
+      [parts.unet, parts.vae, parts.textEncoder].flatMap((network) =>
+        [...(network as Model).parameters().values()].map((value) => value.dataSync()),
+      );
+    expect(weights(got as StableDiffusionPipeline)).toEqual(weights(whole as StableDiffusionPipeline));
+    got.dispose();
+    whole.dispose();
+  };
+
+  it.each(["sd-vae-loss", "sd-vae-ema"])("%s: opens with the same weights, and one warning", async (name) => {
+    const path = await withCase(sdFile!, name);
+    await sameWeights(path);
+    const names = Object.keys(CASES.get(name)!.add!);
+    expect(warn).toHaveBeenCalledTimes(1);
+    for (const left of names) expect(warn.mock.calls[0]![0]).toContain(left);
+    const strict = openPipeline(path, { config: sd, strict: true });
+    await expect(strict).rejects.toThrow(`${names.length} of its tensors have no use: ${names.sort().join(", ")}.`);
+  });
+
+  it("refuses a tensor in the place of a network that the network does not have", async () => {
+    const path = await withCase(sdFile!, "sd-vae-stray");
+    await expect(opened(path, { config: sd })).rejects.toThrow(
+      /first_stage_model\.decoder\.conv_in2\.weight is not part of the network/,
+    );
+  });
+
+  it("lists loose tensors, also of a text encoder, ten of them", async () => {
+    const stray: TensorToWrite = { dtype: "F32", shape: [1], data: new Float32Array(1) };
+    const path = await changed(sdFile!, (tensors) => {
+      for (let i = 0; i < 11; i++) tensors.set(`stray.${i}`, stray);
+      return tensors.set("cond_stage_model.transformer.text_model.more", stray);
+    });
+    await opened(path, { config: sd });
+    expect(warn).toHaveBeenCalledTimes(1);
+    expect(warn.mock.calls[0]![0]).toMatch(/12 of its tensors have no use: .*stray\.0.* and 2 more\.$/);
+  });
+
+  it("says in one line that it has no autoencoder, and takes another", async () => {
+    const path = await changed(sdFile!, (tensors) => {
+      for (const name of tensors.keys()) if (name.startsWith("first_stage_model.")) tensors.delete(name);
+      return tensors;
+    });
+    const error: unknown = await opened(path, { config: sd }).catch((reason: unknown) => reason);
+    expect(String(error)).toMatch(/holds no autoencoder .* Give one as \{ vae \}/);
+    expect(String(error).split("\n").length).toBe(1);
+    const vae = (await loadModel(join(sd!, "vae"), { dtype: "F16" })) as AutoencoderKL;
+    await sameWeights(path, { vae });
+    await sameWeights(path, { vae: join(sd!, "vae"), dtype: "F16" });
+    const out = join(folder, "with vae");
+    await singleFileToFolder(path, out, { config: sd, vae: join(sd!, "vae") });
+    const [theirs, ours] = await Promise.all([loadModel(join(sd!, "vae")), loadModel(join(out, "vae"))]);
+    expect(ours.config).toEqual(theirs.config);
+    theirs.dispose();
+    ours.dispose();
+  });
+
+  it("keeps no tensor when it fails with a given autoencoder's file", async () => {
+    const before = tf.memory().numTensors;
+    const path = await changed(sdFile!, (tensors) => {
+      tensors.delete("model.diffusion_model.out.2.bias");
+      return tensors;
+    });
+    const vae = join(sd!, "vae");
+    await expect(opened(path, { config: sd, vae })).rejects.toThrow("conv_out.bias is missing");
+    expect(tf.memory().numTensors).toBe(before);
+  });
+});
+
+describe("One network as a file", () => {
+  const weights = (model: Model) => [...model.parameters()].map(([name, value]) => [name, value.dataSync()] as const);
+
+  async function expectSame(got: Model, expected: Model): Promise<void> {
+    expect(got.config).toEqual(expected.config);
+    expect(weights(got)).toEqual(weights(expected));
+    got.dispose();
+    expected.dispose();
+  }
+
+  it.each([
+    ["without its prefix", ""],
+    ["with its prefix", "first_stage_model."],
+  ])("an autoencoder opens %s, and its training is listed", async (_, kept) => {
+    const path = await changed(sdFile!, (tensors) => {
+      const own = [...tensors].filter(([name]) => name.startsWith("first_stage_model."));
+      const renamed = own.map(([name, tensor]) => [kept + name.slice("first_stage_model.".length), tensor] as const);
+      const left: TensorToWrite = { dtype: "F32", shape: [], data: new Float32Array(1) };
+      return new Map([...renamed, [`${kept}loss.logvar`, left]]);
+    });
+    const vae = await loadModel(path, { config: sd });
+    expect(vae).toBeInstanceOf(AutoencoderKL);
+    expect(warn.mock.calls).toEqual([[expect.stringContaining(`no use: ${kept}loss.logvar.`)]]);
+    await expectSame(vae, await loadModel(join(sd!, "vae"), { variant: "fp16" }));
+    expect(await inspectCheckpoint(path)).toMatchObject({ kind: "network", parts: [{ name: "vae" }] });
+    await expect(loadModel(path, { config: sd, strict: true })).rejects.toThrow("1 of its tensors have no use");
+  });
+
+  it("a ControlNet opens with the first code's names, with and without the prefix, and with diffusers'", async () => {
+    const from = fixturePath("controlnet");
+    const names = JSON.parse(readFileSync(fixturePath("single-file-cases/controlnet-names.json"), "utf8")) as Record<
+      string,
+      { diffusers: string; shape: number[] }
+    >;
+    const weightsFile = join(from, "diffusion_pytorch_model.safetensors");
+    for (const prefix of ["control_model.", ""]) {
+      const path = await changed(weightsFile, (tensors) => {
+        const renamed = Object.entries(names).map(([ldm, { diffusers, shape }]) => {
+          const { dtype, data } = tensors.get(diffusers)!;
+          return [prefix + ldm.slice("control_model.".length), { dtype, shape, data }] as const;
+        });
+        return new Map(renamed);
+      });
+      const model = await loadModel(path, { config: from });
+      expect(model).toBeInstanceOf(ControlNetModel);
+      await expectSame(model, await loadModel(from));
+      expect(await inspectCheckpoint(path)).toMatchObject({ kind: "network", parts: [{ name: "controlnet" }] });
+    }
+    await expectSame(await loadModel(weightsFile), await loadModel(from));
+    await expectSame(await loadModel(readFileSync(weightsFile), { config: from }), await loadModel(from));
+  });
+
+  it("a UNet and a text encoder open by the names of either code", async () => {
+    const part = (prefix: string) =>
+      changed(sdFile!, (tensors) => new Map([...tensors].filter(([name]) => name.startsWith(prefix))));
+    const unet = await loadModel(await part("model.diffusion_model."), { config: sd });
+    await expectSame(unet, await loadModel(join(sd!, "unet"), { variant: "fp16" }));
+    const text = await loadModel(await part("cond_stage_model.transformer."), { config: sd });
+    await expectSame(text, await loadModel(join(sd!, "text_encoder"), { variant: "fp16" }));
+    await expectSame(
+      await loadModel(join(sd!, "unet/diffusion_pytorch_model.safetensors")),
+      await loadModel(join(sd!, "unet")),
+    );
+    expect(warn).not.toHaveBeenCalled();
+  });
+
+  it("is asked for, where a file holds several", async () => {
+    await expect(loadModel(sdFile!, { config: sd })).rejects.toThrow("holds 3 networks (unet, vae, text_encoder)");
+    const vae = await loadModel(sdFile!, { config: sd, subfolder: "vae" });
+    await expectSame(vae, await loadModel(join(sd!, "vae"), { variant: "fp16" }));
+    await expect(loadModel(sdFile!, { subfolder: "controlnet" })).rejects.toThrow("holds no controlnet, but unet, vae");
+  });
+
+  it("is of no published size, or of a size that its names do not tell, and says so", async () => {
+    const lone = join(folder, "lone.safetensors");
+    mkdirSync(folder, { recursive: true });
+    cpSync(join(sd!, "unet/diffusion_pytorch_model.safetensors"), lone);
+    await expect(loadModel(lone)).rejects.toThrow("a UNet2DConditionModel of no published size");
+    const stray = await changed(lone, () => new Map([["x", { dtype: "F32", shape: [0], data: new Float32Array(0) }]]));
+    await expect(loadModel(stray)).rejects.toThrow("of no network that is known by its names, which are such as x");
+    cpSync(join(sd!, "vae/diffusion_pytorch_model.safetensors"), lone);
+    await expect(loadModel(lone)).rejects.toThrow("these are not the weights of this network");
+    expect(warn.mock.calls.flat().join()).toContain('give { family: "sdxl" }');
+  });
+});
+
+describe("An autoencoder of the caller's", () => {
+  it("takes the place of a folder's, by option and by assignment, and belongs to the pipeline", async () => {
+    const before = tf.memory().numTensors;
+    const file = join(sd!, "vae/diffusion_pytorch_model.fp16.safetensors");
+    const byFile = await StableDiffusionPipeline.fromPretrained(sd!, { vae: file });
+    const vae = (await loadModel(join(sd!, "vae"), { variant: "fp16" })) as AutoencoderKL;
+    const given = await StableDiffusionPipeline.fromPretrained(sd!, { vae });
+    expect(given.parts.vae).toBe(vae);
+    const assigned = await StableDiffusionPipeline.fromPretrained(sd!);
+    assigned.parts.vae.dispose();
+    assigned.parts.vae = byFile.parts.vae;
+    const settings = { prompt: "a boat", numInferenceSteps: 1, guidanceScale: 1 };
+    const drawings = await Promise.all([byFile, given, assigned].map((pipeline) => pipeline.generate(settings)));
+    const [first, ...others] = drawings.map(({ images }) => images.dataSync());
+    for (const other of others) expect(other).toEqual(first);
+    tf.dispose(drawings);
+    for (const pipeline of [byFile, given, assigned]) pipeline.dispose();
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it("is refused if it is no autoencoder", async () => {
+    await expect(StableDiffusionPipeline.fromPretrained(sd!, { vae: join(sd!, "unet") })).rejects.toThrow(
+      "known: AutoencoderKL, AutoencoderTiny",
+    );
+  });
+});

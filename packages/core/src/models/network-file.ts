@@ -1,0 +1,233 @@
+import { fileExists, isAddress, joinPath, localPath } from "../platform/files.js";
+import { warn } from "../platform/warn.js";
+import { WeightsFormatError } from "../weights/errors.js";
+import { readConfig } from "../weights/model-folder.js";
+import type { BytesFrom } from "../weights/open-bytes.js";
+import type { SafetensorsFile } from "../weights/safetensors.js";
+import { libraryAndClass } from "./library-and-class.js";
+import type { Model } from "./model.js";
+import { type CheckpointFamily, familyOfWidth, PUBLISHED } from "./published-configs.js";
+import {
+  isTextBuffer,
+  type StoredNames,
+  storedPiece,
+  type StoredView,
+  storedView,
+  VAE_TRAINING,
+} from "./stored-names.js";
+import { controlNetConfigFor } from "./unet/controlnet-config.js";
+
+/** What a file of one network is, told by the names and shapes of its tensors. */
+export interface NetworkInFile {
+  /** As its folder is called in a pipeline. */
+  part: "unet" | "vae" | "text_encoder" | "controlnet";
+  /** The class that these names belong to, if there is no config. */
+  className: string;
+  /** What its names begin with in this file. */
+  prefix: string;
+  names: StoredNames;
+  /** The published family whose sizes it has; an autoencoder's names and shapes do not tell. */
+  family?: CheckpointFamily;
+}
+
+/** A name that only one kind of network has, behind the prefix that the first group catches. */
+const KINDS: readonly [RegExp, Pick<NetworkInFile, "part" | "className" | "names">][] = [
+  [
+    /^(.*)controlnet_cond_embedding\.conv_in\.weight$/,
+    { part: "controlnet", className: "ControlNetModel", names: "own" },
+  ],
+  [/^(.*)input_hint_block\.0\.weight$/, { part: "controlnet", className: "ControlNetModel", names: "ldm" }],
+  [
+    /^((?!.*decoder\.).*)up_blocks\.0\.resnets\.0\.conv1\.weight$/,
+    { part: "unet", className: "UNet2DConditionModel", names: "own" },
+  ],
+  [
+    /^(.*)output_blocks\.0\.0\.in_layers\.0\.weight$/,
+    { part: "unet", className: "UNet2DConditionModel", names: "ldm" },
+  ],
+  [/^(.*)decoder\.mid_block\.resnets\.0\.conv1\.weight$/, { part: "vae", className: "AutoencoderKL", names: "own" }],
+  [/^(.*)decoder\.mid\.block_1\.conv1\.weight$/, { part: "vae", className: "AutoencoderKL", names: "ldm" }],
+  [/^(.*)decoder\.layers\.0\.weight$/, { part: "vae", className: "AutoencoderTiny", names: "own" }],
+  [
+    /^(.*)text_model\.embeddings\.token_embedding\.weight$/,
+    { part: "text_encoder", className: "CLIPTextModel", names: "own" },
+  ],
+  [
+    /^((?!.*text_model\.).*?)embeddings\.token_embedding\.weight$/,
+    { part: "text_encoder", className: "CLIPTextModel", names: "bare" },
+  ],
+  [
+    /^((?!.*visual\.).*)transformer\.resblocks\.0\.attn\.in_proj_weight$/,
+    { part: "text_encoder", className: "CLIPTextModel", names: "openclip" },
+  ],
+];
+
+/** The networks in a file, each with its prefix. */
+export function networksIn({ tensors }: Pick<SafetensorsFile, "tensors">): NetworkInFile[] {
+  const found: NetworkInFile[] = [];
+  for (const [pattern, kind] of KINDS) {
+    for (const name of tensors.keys()) {
+      const prefix = pattern.exec(name)?.[1];
+      if (prefix === undefined || found.some((other) => other.prefix === prefix && other.part === kind.part)) continue;
+      found.push(described(tensors, { ...kind, prefix }));
+    }
+  }
+  return found;
+}
+
+function described(tensors: SafetensorsFile["tensors"], network: NetworkInFile): NetworkInFile {
+  const { part, prefix } = network;
+  if (part === "text_encoder") {
+    const tokens = [...tensors].find(([name]) => name.startsWith(prefix) && /token_embedding\.weight$/.test(name))?.[1];
+    const projects = tensors.has(`${prefix}text_projection.weight`) || tokens?.shape[1] === OPENCLIP_G_WIDTH;
+    return {
+      ...network,
+      family: ENCODER_FAMILIES[tokens?.shape[1] ?? 0],
+      className: projects ? "CLIPTextModelWithProjection" : network.className,
+    };
+  }
+  if (part === "vae") return network;
+  return { ...network, family: familyOfWidth(contextWidth(tensors, prefix)) };
+}
+
+const OPENCLIP_G_WIDTH = 1280;
+/** The families by the width of their text encoders; the first with that encoder. */
+const ENCODER_FAMILIES: Readonly<Record<number, CheckpointFamily>> = {
+  768: "sd1",
+  1024: "sd2",
+  [OPENCLIP_G_WIDTH]: "sdxl",
+};
+
+/** Width of the text states that a UNet or ControlNet reads, from its first key projection of cross-attention. */
+export function contextWidth(tensors: SafetensorsFile["tensors"], prefix = ""): number | undefined {
+  for (const [name, { shape }] of tensors)
+    if (name.startsWith(prefix) && /attn2[._]to_k\.weight$/.test(name)) return shape[1];
+  return undefined;
+}
+
+/**
+ * The one network of a file.
+ *
+ * @param part which of several to take, as its folder is called in a pipeline
+ * @throws WeightsFormatError if there is none, or if there are several and `part` names none of them
+ */
+export function networkIn(file: SafetensorsFile, part: string): NetworkInFile {
+  const found = networksIn(file);
+  const wanted = part === "" ? found : found.filter((network) => network.part === part);
+  if (wanted.length === 1) return wanted[0]!;
+  const parts = [...new Set(found.map((network) => network.part))].join(", ");
+  const [first] = found;
+  if (first === undefined) {
+    const some = [...file.tensors.keys()].slice(0, 3).join(", ");
+    throw new WeightsFormatError(
+      `${file.name}: of no network that is known by its names, which are such as ${some}. ` +
+        "Give the folder with its config.json.",
+    );
+  }
+  throw new WeightsFormatError(
+    wanted.length > 1
+      ? `${file.name}: holds ${wanted.length} networks (${parts}). Open it with openPipeline, or take one: { subfolder: "${first.part}" }.`
+      : `${file.name}: holds no ${part}, but ${parts}.`,
+  );
+}
+
+/** Where the config of a file's network is to be looked for. */
+export interface NetworkConfigOptions {
+  /** A folder with a `config.json`, or with a folder of the part's name that has one. */
+  config?: string;
+  family?: CheckpointFamily;
+}
+
+/**
+ * The config of a file's network: from the folder that is given; from the `config.json` beside a file of a folder; or
+ * as its family was published.
+ *
+ * @throws WeightsFormatError if its sizes are of no published family and there is no config
+ */
+export async function configOfNetwork(
+  from: BytesFrom,
+  file: SafetensorsFile,
+  network: NetworkInFile,
+  { config, family: given }: NetworkConfigOptions,
+): Promise<Record<string, unknown>> {
+  if (config !== undefined) {
+    const inside = joinPath(config, network.part);
+    return readConfig((await fileExists(joinPath(inside, "config.json"))) ? inside : config);
+  }
+  const beside = await configBeside(from, network);
+  if (beside) return beside;
+  const family = given ?? network.family ?? (network.part === "vae" ? "sd1" : undefined);
+  if (family === undefined || network.className === "AutoencoderTiny") {
+    if (network.className === "AutoencoderTiny") return { _class_name: "AutoencoderTiny" };
+    throw new WeightsFormatError(
+      `${file.name}: a ${network.className} of no published size. Give its config.json as { config: the folder }.`,
+    );
+  }
+  if (network.part === "vae" && given === undefined) {
+    warn(
+      `${file.name}: taken as the autoencoder of Stable Diffusion 1 and 2, whose latents are scaled by 0.18215. ` +
+        'Of XL, with the same names, give { family: "sdxl" }.',
+    );
+  }
+  return publishedConfig(file, network, family);
+}
+
+function publishedConfig(file: SafetensorsFile, network: NetworkInFile, family: CheckpointFamily) {
+  const { className: _class_name, prefix, part, names } = network;
+  const { unet, vae, textEncoders } = PUBLISHED[family];
+  if (part === "vae") return { ...vae, _class_name };
+  if (part === "text_encoder") {
+    const { config } = textEncoders[_class_name === "CLIPTextModel" ? "text_encoder" : "text_encoder_2"]!;
+    const layers = names === "openclip" ? {} : { num_hidden_layers: countLayers(file, prefix) };
+    return { ...config, ...layers, architectures: [_class_name] };
+  }
+  const conv = names === "ldm" ? "input_blocks.0.0.weight" : "conv_in.weight";
+  const in_channels = file.tensors.get(`${prefix}${conv}`)?.shape[1] ?? 4;
+  return { ...(part === "controlnet" ? controlNetConfigFor(unet) : unet), in_channels, _class_name };
+}
+
+function countLayers({ tensors }: SafetensorsFile, prefix: string): number {
+  const numbers = [...tensors.keys()].flatMap((name) =>
+    name.startsWith(prefix) ? (/encoder\.layers\.(\d+)\./.exec(name)?.[1] ?? []) : [],
+  );
+  return new Set(numbers).size;
+}
+
+/** The files of folders in the layout of diffusers and transformers. */
+const FOLDER_FILE = /^(.*?)(?:diffusion_pytorch_model|model)(?:\.[\w-]+)?\.safetensors$/;
+
+async function configBeside(from: BytesFrom, { part }: NetworkInFile): Promise<Record<string, unknown> | undefined> {
+  if (typeof from !== "string" && !(from instanceof URL)) return undefined;
+  const path = await localPath(from);
+  const folder = FOLDER_FILE.exec(path)?.[1];
+  if (folder === undefined || /^(data|blob):/i.test(path)) return undefined;
+  const here = folder === "" && !isAddress(path) ? "." : folder;
+  if (!(await fileExists(joinPath(here, "config.json")))) return undefined;
+  const config = await readConfig(here);
+  return KNOWN_PARTS[libraryAndClass(config).className ?? ""] === part ? config : undefined;
+}
+
+const KNOWN_PARTS: Readonly<Record<string, NetworkInFile["part"]>> = {
+  UNet2DConditionModel: "unet",
+  UNet2DModel: "unet",
+  AutoencoderKL: "vae",
+  AutoencoderTiny: "vae",
+  ControlNetModel: "controlnet",
+  CLIPTextModel: "text_encoder",
+  CLIPTextModelWithProjection: "text_encoder",
+};
+
+/** A network's tensors in a file, and the names of those that have no use. */
+export function viewOfNetwork(
+  file: SafetensorsFile,
+  model: Model,
+  { part, prefix, names }: NetworkInFile,
+): StoredView & { unused: string[] } {
+  const piece = storedPiece(model, names);
+  const isTraining = (stored: string) => part === "vae" && VAE_TRAINING.test(stored.slice(prefix.length));
+  const isBuffer = (stored: string) => part === "text_encoder" && isTextBuffer(stored, model);
+  const isOwn = (stored: string) => stored.startsWith(prefix) && !isTraining(stored) && !isBuffer(stored);
+  const view = storedView(file, model, (name) => ({ ...piece(name), stored: prefix + piece(name).stored }), isOwn);
+  const others = [...file.tensors.keys()].filter((stored) => !isOwn(stored) && !view.used.has(stored));
+  return { ...view, unused: others.filter((stored) => !isBuffer(stored)) };
+}

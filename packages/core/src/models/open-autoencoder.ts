@@ -1,0 +1,18 @@
+import type { BytesFrom } from "../weights/open-bytes.js";
+import { type Autoencoder, AUTOENCODERS, isAutoencoder } from "./autoencoder/autoencoder.js";
+import { type LoadModelOptions, openModel } from "./build-model.js";
+
+export type { Autoencoder };
+
+/**
+ * An autoencoder: one that is given, or that of a file or folder.
+ *
+ * @throws ModelConfigError if it holds another network; the errors of `loadModel`
+ */
+export async function autoencoderFrom(
+  given: Autoencoder | BytesFrom,
+  { classes, ...options }: LoadModelOptions = {},
+): Promise<Autoencoder> {
+  if (isAutoencoder(given)) return given;
+  return (await openModel(given, { ...AUTOENCODERS, ...classes }, options)) as Autoencoder;
+}
