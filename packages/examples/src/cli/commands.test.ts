@@ -270,7 +270,7 @@ describe("diffusion generate", () => {
       ["ddpm|--negative|blue", 2, /a DDIMPipeline does not take --negative\. It takes --steps, /],
       ["ddpm|--clip-skip|1|--init|x.png", 2, /does not take --clip-skip, --init\./],
       ["ddpm|--lora|sepia", 2, /a DDIMPipeline does not take --lora/],
-      ["ddpm|--class|1", 1, /^--class: 1; this network was trained without classes; leave it out/],
+      ["ddpm|--class|1", 1, /^--class: \[1\]; this network was trained without classes; leave it out/],
       ["classes", 2, /this model draws from a class: add --class N/],
       ["classes|--class|5", 1, /^--class: \[5\]; expected whole numbers from 0 to 4/],
       ["classes|--class|1|--guidance|3", 1, /^--guidance: 3; .* Give it as --null-class, or a scale of 1/],

@@ -46,7 +46,7 @@ ${EDITS_HELP}
   --help                       this text
 
   npm start -- live                              draws while you type, in the terminal
-  npm start -- generate MODEL "a prompt"         draws with Stable Diffusion and others: a folder, a .safetensors file, a name on the hub
+  npm start -- generate MODEL "a prompt"         draws with Stable Diffusion and others: a folder, a file, a name on the hub
   npm start -- edit MODEL PICTURE "a prompt"     draws over a picture: all of it, parts of it, or beyond its borders
   npm start -- inspect PATH                      describes a checkpoint, or shows the settings of a picture
   npm start -- convert FROM TO                   writes a checkpoint in another form: file, folder, precision, shards
