@@ -1,7 +1,7 @@
 import type * as NodeThreads from "node:worker_threads";
 import { listFolder, nodeFiles } from "./files.js";
 import { importInNode } from "./node-only.js";
-import { hasEnded, machineName } from "./processes.js";
+import { isOver, machineName } from "./processes.js";
 
 /** "partial" is not finished yet; "old" was moved aside to make room. */
 type Ending = "partial" | "old";
@@ -52,14 +52,6 @@ export async function sweepLeftovers(path: string): Promise<void> {
   for (const { path: left, isAbandoned } of await temporariesOf(path)) {
     if (isAbandoned) await rm(left, { recursive: true, force: true }).catch(() => undefined); // The next save tries again.
   }
-}
-
-/** Process numbers are used again, also by this process: what is older than it is not its own. */
-async function isOver(pid: number, path: string): Promise<boolean> {
-  if (pid !== process.pid) return hasEnded(pid);
-  const { lstat } = await nodeFiles(`Looking for ${path}`);
-  const { birthtimeMs, mtimeMs } = await lstat(path).catch(() => ({ birthtimeMs: Infinity, mtimeMs: Infinity }));
-  return Math.max(birthtimeMs, mtimeMs) < Date.now() - process.uptime() * 1000;
 }
 
 /** The machine's name as a part of a file's name. */

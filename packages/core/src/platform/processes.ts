@@ -1,4 +1,5 @@
 import type * as NodeOs from "node:os";
+import { nodeFiles } from "./files.js";
 import { importInNode } from "./node-only.js";
 
 /** The name of this machine (Node). */
@@ -15,4 +16,15 @@ export function hasEnded(pid: number): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "ESRCH";
   }
+}
+
+/**
+ * Whether the process that made a file on this machine has ended. Process numbers are used again, also by this process:
+ * what is older than it is not its own.
+ */
+export async function isOver(pid: number, path: string): Promise<boolean> {
+  if (pid !== process.pid) return hasEnded(pid);
+  const { lstat } = await nodeFiles(`Looking for ${path}`);
+  const { birthtimeMs, mtimeMs } = await lstat(path).catch(() => ({ birthtimeMs: Infinity, mtimeMs: Infinity }));
+  return Math.max(birthtimeMs, mtimeMs) < Date.now() - process.uptime() * 1000;
 }

@@ -85,7 +85,7 @@ export function settingsDifferences(
   return found;
 }
 
-function isRecord(value: Json | undefined): value is { readonly [key: string]: Json | undefined } {
+export function isRecord(value: Json | undefined): value is { readonly [key: string]: Json | undefined } {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 

@@ -28,6 +28,11 @@ export class CheckpointWriteError extends Error {
   override name = "CheckpointWriteError";
 }
 
+/** Thrown when another training, which still runs, writes the same checkpoint. */
+export class TrainingLockedError extends Error {
+  override name = "TrainingLockedError";
+}
+
 /** Thrown when the bytes of a checkpoint are not those that were written. */
 export class DamagedCheckpointError extends Error {
   override name = "DamagedCheckpointError";

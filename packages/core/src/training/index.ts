@@ -19,11 +19,12 @@ export {
   DamagedCheckpointError,
   NonFiniteError,
   TrainingInterruptedError,
+  TrainingLockedError,
 } from "./errors.js";
 export { clipGradients, globalNorm, parameterGradients } from "./gradients.js";
 export { warmupCosine } from "./learning-rate.js";
 export { TrainableLora, type TrainableLoraOptions } from "./lora.js";
 export { straightness, type StraightnessOptions } from "./straightness.js";
 export { train } from "./train.js";
-export type { BatchContext, TrainingStep, TrainOptions, WithEma } from "./train-options.js";
+export type { BatchContext, LearningRate, TrainingStep, TrainOptions, WithEma } from "./train-options.js";
 export { trainingFlaws } from "./training-flaws.js";

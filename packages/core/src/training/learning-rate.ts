@@ -14,7 +14,7 @@ export function warmupCosine({
   totalSteps: number;
   /** In [0, 1]. */
   finalFraction?: number;
-}): (step: number) => number {
+}): ((step: number) => number) & { readonly settings: object } {
   if (!(learningRate > 0 && learningRate < Infinity)) {
     throw new RangeError(`warmupCosine: learningRate is ${learningRate}; it must be positive, such as 1e-3.`);
   }
@@ -31,9 +31,11 @@ export function warmupCosine({
   if (!(finalFraction >= 0 && finalFraction <= 1)) {
     throw new RangeError(`warmupCosine: finalFraction is ${finalFraction}; it must be in [0, 1].`);
   }
-  return (step) => {
+  const rate = (step: number) => {
     if (step <= warmupSteps) return (learningRate * step) / warmupSteps;
     const progress = Math.min(1, (step - warmupSteps) / (totalSteps + 1 - warmupSteps));
     return learningRate * (finalFraction + (1 - finalFraction) * 0.5 * (1 + Math.cos(Math.PI * progress)));
   };
+  const name = "warmupCosine";
+  return Object.assign(rate, { settings: { name, learningRate, warmupSteps, totalSteps, finalFraction } });
 }

@@ -23,7 +23,10 @@ export interface TrainOptions {
   parameters: ReadonlyMap<string, tf.Variable>;
   /** Mean loss of one batch. Called inside a tidy. */
   loss(context: BatchContext): tf.Scalar;
-  /** Steps of the whole run, including those before it was resumed. */
+  /**
+   * Steps of the whole run, including those before it was resumed. A run that is resumed may have more steps than
+   * before, with the same learning rates or a longer {@link warmupCosine}.
+   */
   steps: number;
   /** Samples per batch, for `firstSample` and the speed; the loss must use that many. */
   batchSize: number;
@@ -32,8 +35,8 @@ export interface TrainOptions {
   /** Seed of all random numbers. */
   seed: number;
   optimizer?: AdamWOptions;
-  /** Learning rate, constant or as a function of the step (from 1). Default 1e-3. */
-  schedule?: number | ((step: number) => number);
+  /** Learning rate. Default 1e-3. */
+  schedule?: LearningRate;
   /** Largest global norm of the gradients; larger ones are scaled down. Default: no limit. */
   gradientClip?: number;
   /** Decay of a moving average of the weights (see Ema). Default: no average. */
@@ -56,6 +59,12 @@ export interface TrainOptions {
   /** Stops after the current step: saves, then throws TrainingInterruptedError. */
   signal?: AbortSignal;
 }
+
+/**
+ * A constant learning rate, or a function of the step (from 1). Its `settings`, if it has any, are stored in the
+ * checkpoint. If a resumed run has more steps, only their `totalSteps` may have changed.
+ */
+export type LearningRate = number | (((step: number) => number) & { readonly settings?: object });
 
 /** Runs `body` with the averaged weights in the parameters; without `emaDecay`, just runs it. */
 export type WithEma = <T>(body: () => T | Promise<T>) => Promise<T>;

@@ -1,6 +1,7 @@
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { hostname, tmpdir } from "node:os";
+import { basename, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
@@ -11,7 +12,9 @@ import {
   DamagedCheckpointError,
   NonFiniteError,
   TrainingInterruptedError,
+  TrainingLockedError,
 } from "./errors.js";
+import { warmupCosine } from "./learning-rate.js";
 import { TinyTraining } from "./testing/tiny-training.js";
 import type { TrainingStep, TrainOptions } from "./train-options.js";
 import { temporaryName } from "../platform/leftovers.js";
@@ -169,13 +172,83 @@ describe("train with a checkpoint", () => {
     await expect(again({ seed: 6 })).rejects.toThrow(CheckpointMismatchError);
     await expect(again({ seed: 6 })).rejects.toThrow("seed: was 5, now 6");
     await expect(again({ optimizer: { beta2: 0.99 } })).rejects.toThrow("optimizer.beta2: was 0.999, now 0.99");
-    await expect(again({ schedule: 0.1 })).rejects.toThrow("learningRate.step 1: was 0.02, now 0.1");
+    await expect(again({ schedule: 0.1 })).rejects.toThrow("(schedule: the learning rate of step 1 was 0.02, now 0.1)");
     await expect(again({}, { data: "faces", sizes: [8, 32] })).rejects.toThrow(
       "settings.sizes: was [8,16], now [8,32]",
     );
     tiny.parameters.delete("in.bias");
     await expect(again({})).rejects.toThrow("parameters.in.bias: was [24], now null");
     expect(readFileSync(file).equals(bytes)).toBe(true);
+  });
+
+  it.each<[string, Partial<TrainOptions>]>([
+    ["constant", { schedule: 0.01 }],
+    ["the same function", {}],
+  ])("goes on with more steps, as if there had always been so many; the learning rate is %s", async (_, options) => {
+    const whole = (await run(tiny, { ...options, steps: 9 })).map(({ loss }) => loss);
+    const values = tiny.values();
+    tiny.dispose();
+    tiny = new TinyTraining();
+    await run(tiny, { ...options, steps: 6, checkpoint: checkpoint() });
+    const rest = await run(tiny, { ...options, steps: 9, checkpoint: checkpoint() });
+    expect(rest.map(({ loss }) => loss)).toEqual(whole.slice(6));
+    expect(tiny.values()).toEqual(values);
+  });
+
+  it("goes on along a longer cosine: past steps keep their rates, and the rate rises again", async () => {
+    const cosine = (totalSteps: number, learningRate = 0.02) =>
+      warmupCosine({ learningRate, warmupSteps: 2, totalSteps });
+    const short = await run(tiny, { steps: 6, schedule: cosine(6), checkpoint: checkpoint() });
+    const longer = { steps: 12, checkpoint: checkpoint() };
+    await expect(run(tiny, { ...longer, schedule: cosine(12, 0.03) })).rejects.toThrow(
+      "other settings (schedule.learningRate: was 0.02, now 0.03)",
+    );
+    const rest = await run(tiny, { ...longer, schedule: cosine(12) });
+    expect(rest.map(({ step }) => step)).toEqual([7, 8, 9, 10, 11, 12]);
+    expect(rest[0]!.learningRate).toBe(cosine(12)(7));
+    expect(rest[0]!.learningRate).toBeGreaterThan(short[5]!.learningRate);
+  });
+
+  it("refuses fewer steps, another cosine of as many, and another rate, each in one sentence", async () => {
+    const cosine = (totalSteps: number) => warmupCosine({ learningRate: 0.02, warmupSteps: 2, totalSteps });
+    const stored = { schedule: cosine(6), steps: 6, checkpoint: checkpoint() };
+    await run(tiny, stored);
+    const refusal = (changes: Partial<TrainOptions>) =>
+      run(tiny, { ...stored, ...changes }).then(
+        () => "none",
+        (error: Error) => /other settings \((.*)\)\. It was/.exec(error.message)?.[1],
+      );
+    expect(await refusal({ steps: 5 })).toBe("steps: was 6, now 5; a run can be made longer, not shorter");
+    expect(await refusal({ schedule: cosine(8) })).toBe("schedule.totalSteps: was 6, now 8");
+    expect(await refusal({ steps: 8, schedule: 0.02 })).toBe(
+      "schedule: the learning rate of step 1 was 0.01, now 0.02",
+    );
+    expect(await refusal({ steps: 8, schedule: (step) => 0.01 / step })).toBe(
+      "schedule: the learning rate of step 2 was 0.02, now 0.005",
+    );
+  });
+
+  it("refuses a second training of the same checkpoint, and takes over the lock of a process that has ended", async () => {
+    const first = train(tiny.options({ checkpoint: checkpoint() }));
+    await first.next();
+    const second = run(tiny, { checkpoint: checkpoint() });
+    await expect(second).rejects.toThrow(TrainingLockedError);
+    await expect(second).rejects.toThrow(`process ${process.pid} on ${hostname()}. Wait for its end`);
+    await first.return(undefined);
+    expect(existsSync(`${file}.lock`)).toBe(false);
+
+    const { pid } = spawnSync(process.execPath, ["--version"]);
+    const lock = (holder: object) => writeFileSync(`${file}.lock`, JSON.stringify(holder));
+    lock({ machine: hostname(), process: pid });
+    await run(tiny, { steps: 3, checkpoint: checkpoint() });
+    lock({ machine: "elsewhere", process: pid });
+    await expect(run(tiny, { steps: 3, checkpoint: checkpoint() })).rejects.toThrow(`remove ${file}.lock`);
+    rmSync(`${file}.lock`);
+    const ends = await Promise.allSettled(
+      [1, 2, 3].map(() => elsewhere((copy) => run(copy, { checkpoint: checkpoint() }))),
+    );
+    expect(ends.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+    expect(readdirSync(join(file, "..")).sort()).toEqual([basename(file), `${basename(file)}.previous`]);
   });
 
   it("notices any flipped byte, cut or empty file, and leaves it and the previous one", async () => {

@@ -4,6 +4,7 @@ import { checkedAdamWOptions } from "./adamw.js";
 import { checkpointFile } from "./checkpoint-file.js";
 import { checkDecay } from "./ema.js";
 import { TrainingInterruptedError } from "./errors.js";
+import { lockTraining } from "./training-lock.js";
 import { TrainingLog } from "./training-log.js";
 import type { TrainingStep, TrainOptions } from "./train-options.js";
 import { TrainingRun } from "./training-run.js";
@@ -14,10 +15,22 @@ import { TrainingRun } from "./training-run.js";
  * time, by `break`, an exception or `signal`; then everything but the parameters is freed.
  *
  * @throws NonFiniteError when the loss or a gradient is not finite
+ * @throws TrainingLockedError when another training writes the same checkpoint
  * @throws TrainingInterruptedError, CheckpointWriteError, DamagedCheckpointError, CheckpointMismatchError
  */
 export async function* train(options: TrainOptions): AsyncGenerator<TrainingStep, void, undefined> {
   checkOptions(options);
+  const to = options.checkpoint?.to;
+  const unlock = typeof to === "string" ? await lockTraining(to) : undefined;
+  try {
+    yield* trainAlone(options);
+  } finally {
+    await unlock?.();
+  }
+}
+
+/** {@link train} after the checks, while no other training writes the checkpoint. */
+async function* trainAlone(options: TrainOptions): AsyncGenerator<TrainingStep, void, undefined> {
   const { steps, checkpoint, onCheckpoint, signal, seed } = options;
   const store = typeof checkpoint?.to === "string" ? checkpointFile(checkpoint.to) : checkpoint?.to;
   const log = options.log === undefined ? undefined : new TrainingLog(options.log);

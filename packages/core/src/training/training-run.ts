@@ -3,10 +3,11 @@ import type { KeyedNoise } from "@tfjs-diffusion/schedulers";
 import { AdamW } from "./adamw.js";
 import { ParameterBuckets } from "./buckets.js";
 import type { CheckpointStore } from "./checkpoint-file.js";
-import { type Checkpoint, decodeCheckpoint, encodeCheckpoint, type Json, settingsDifferences } from "./checkpoint.js";
+import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "./checkpoint.js";
 import { Ema } from "./ema.js";
 import { CheckpointMismatchError, DamagedCheckpointError, NonFiniteError } from "./errors.js";
 import { clipFactor, globalNorm, parameterGradients } from "./gradients.js";
+import { learningRateAt, runSettings, settingsThatChanged } from "./run-settings.js";
 import type { TrainingStep, TrainOptions, WithEma } from "./train-options.js";
 
 /** The state of a training run between steps: everything that `train` owns and a checkpoint stores. */
@@ -16,14 +17,12 @@ export class TrainingRun {
   readonly #buckets: ParameterBuckets;
   readonly #optimizer: AdamW;
   readonly #ema: Ema | undefined;
-  readonly #learningRate: (step: number) => number;
 
   constructor(
     readonly options: TrainOptions,
     readonly noise: KeyedNoise,
   ) {
-    const { parameters, optimizer, emaDecay, schedule = 1e-3 } = options;
-    this.#learningRate = typeof schedule === "number" ? () => schedule : schedule;
+    const { parameters, optimizer, emaDecay } = options;
     this.#buckets = new ParameterBuckets(parameters);
     this.#optimizer = new AdamW(this.#buckets, optimizer);
     this.#ema = emaDecay === undefined ? undefined : new Ema(this.#buckets, emaDecay);
@@ -33,10 +32,10 @@ export class TrainingRun {
 
   /** Trains one step. If it throws a {@link NonFiniteError}, the parameters are as they were before. */
   async next(): Promise<TrainingStep> {
-    const { batchSize, accumulate = 1, gradientClip } = this.options;
+    const { batchSize, accumulate = 1, gradientClip, schedule = 1e-3 } = this.options;
     const started = performance.now();
     const step = this.step + 1;
-    const learningRate = this.#learningRate(step);
+    const learningRate = learningRateAt(schedule, step);
     if (!(learningRate >= 0 && learningRate < Infinity)) {
       throw new RangeError(
         `train: the schedule gives step ${step} the learning rate ${learningRate}; it must be 0 or more.`,
@@ -129,7 +128,7 @@ export class TrainingRun {
         throw new CheckpointMismatchError(`The checkpoint ${store.name} cannot be used: ${error.message}.`);
       throw error;
     });
-    const differences = settingsDifferences(checkpoint.settings, this.#settings());
+    const differences = settingsThatChanged(checkpoint.settings, this.options, this.#optimizer.options);
     if (differences.length > 0) {
       throw new CheckpointMismatchError(
         `The checkpoint ${store.name} belongs to a run with other settings (${differences.slice(0, 5).join("; ")}). ` +
@@ -157,25 +156,7 @@ export class TrainingRun {
       for (const [name, data] of arrays)
         tensors.set(prefix + name, { shape: this.options.parameters.get(name)!.shape, data });
     }
-    return { step: this.step, settings: this.#settings(), tensors };
-  }
-
-  /** The settings that a resumed run must have in common with the stopped one. */
-  #settings(): Json {
-    const { seed, steps, batchSize, accumulate = 1, gradientClip, emaDecay, checkpoint, parameters } = this.options;
-    const sampledSteps = [0, 0.25, 0.5, 0.75, 1].map((share) => Math.max(1, Math.round(share * steps)));
-    return {
-      seed,
-      steps,
-      batchSize,
-      accumulate,
-      gradientClip,
-      emaDecay,
-      optimizer: { ...this.#optimizer.options },
-      learningRate: Object.fromEntries(sampledSteps.map((step) => [`step ${step}`, this.#learningRate(step)])),
-      parameters: Object.fromEntries([...parameters].map(([name, { shape }]) => [name, shape])),
-      settings: checkpoint?.settings,
-    };
+    return { step: this.step, settings: runSettings(this.options, this.#optimizer.options), tensors };
   }
 
   dispose(): void {

@@ -1,0 +1,65 @@
+import { isRecord, type Json, settingsDifferences } from "./checkpoint.js";
+import type { LearningRate, TrainOptions } from "./train-options.js";
+
+/** The learning rate of a step. */
+export function learningRateAt(schedule: LearningRate, step: number): number {
+  return typeof schedule === "number" ? schedule : schedule(step);
+}
+
+/**
+ * What a checkpoint stores of the settings that determine the result, as plain JSON. A schedule can be any function, so
+ * its rates at five steps stand for it, and its own settings if it has any.
+ */
+export function runSettings(options: TrainOptions, optimizer: object): Json {
+  const { seed, steps, batchSize, accumulate = 1, gradientClip, emaDecay, checkpoint, parameters } = options;
+  const { schedule = 1e-3 } = options;
+  const sampledSteps = [0, 0.25, 0.5, 0.75, 1].map((share) => Math.max(1, Math.round(share * steps)));
+  return {
+    seed,
+    steps,
+    batchSize,
+    accumulate,
+    gradientClip,
+    emaDecay,
+    optimizer: { ...optimizer },
+    learningRate: Object.fromEntries(sampledSteps.map((step) => [`step ${step}`, learningRateAt(schedule, step)])),
+    schedule: typeof schedule === "number" ? undefined : (schedule.settings as Json | undefined),
+    parameters: Object.fromEntries([...parameters].map(([name, { shape }]) => [name, shape])),
+    settings: checkpoint?.settings,
+  };
+}
+
+/**
+ * Why a run cannot continue from a checkpoint: each setting that changed, with both values. Empty if it can.
+ *
+ * More `steps` are no obstacle. The learning rate must be the same at the steps that the checkpoint knows, or the
+ * schedule must be the same but for its `totalSteps`: then the steps that are made keep the rates they were made with,
+ * and the following ones have those of the longer schedule.
+ */
+export function settingsThatChanged(was: Json, options: TrainOptions, optimizer: object): string[] {
+  const now = runSettings(options, optimizer);
+  if (!isRecord(was) || !isRecord(now)) return settingsDifferences(was, now);
+  const { steps: stepsBefore, learningRate: ratesBefore, schedule: scheduleBefore, ...othersBefore } = was;
+  const { steps, schedule: scheduleNow, learningRate: _, ...others } = now;
+  const changed = settingsDifferences(othersBefore, others);
+  const isLonger = typeof stepsBefore === "number" && stepsBefore < options.steps;
+  if (stepsBefore !== steps && !isLonger)
+    changed.push(`steps: was ${String(stepsBefore)}, now ${options.steps}; a run can be made longer, not shorter`);
+
+  const rate = changedRate(ratesBefore, options);
+  if (rate === undefined) return changed;
+  if (!isRecord(scheduleBefore) || !isRecord(scheduleNow)) return [...changed, rate];
+  const named = settingsDifferences(scheduleBefore, scheduleNow, "schedule").filter(
+    (difference) => !(isLonger && difference.startsWith("schedule.totalSteps:")),
+  );
+  return [...changed, ...named];
+}
+
+/** The first of the stored rates that the schedule no longer gives. */
+function changedRate(rates: Json | undefined, { schedule = 1e-3 }: TrainOptions): string | undefined {
+  for (const [name, was] of Object.entries(isRecord(rates) ? rates : {})) {
+    const now = learningRateAt(schedule, Number(name.replace("step ", "")));
+    if (now !== was) return `schedule: the learning rate of ${name} was ${String(was)}, now ${now}`;
+  }
+  return undefined;
+}
