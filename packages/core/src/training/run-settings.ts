@@ -44,7 +44,7 @@ export function settingsThatChanged(was: Json, options: TrainOptions, optimizer:
   const changed = settingsDifferences(othersBefore, others);
   const isLonger = typeof stepsBefore === "number" && stepsBefore < options.steps;
   if (stepsBefore !== steps && !isLonger)
-    changed.push(`steps: was ${String(stepsBefore)}, now ${options.steps}; a run can be made longer, not shorter`);
+    changed.push(`steps: was ${JSON.stringify(stepsBefore)}, now ${options.steps}; a run can be made longer, not shorter`);
 
   const rate = changedRate(ratesBefore, options);
   if (rate === undefined) return changed;
@@ -59,7 +59,7 @@ export function settingsThatChanged(was: Json, options: TrainOptions, optimizer:
 function changedRate(rates: Json | undefined, { schedule = 1e-3 }: TrainOptions): string | undefined {
   for (const [name, was] of Object.entries(isRecord(rates) ? rates : {})) {
     const now = learningRateAt(schedule, Number(name.replace("step ", "")));
-    if (now !== was) return `schedule: the learning rate of ${name} was ${String(was)}, now ${now}`;
+    if (now !== was) return `schedule: the learning rate of ${name} was ${JSON.stringify(was)}, now ${now}`;
   }
   return undefined;
 }
