@@ -44,7 +44,9 @@ export function settingsThatChanged(was: Json, options: TrainOptions, optimizer:
   const changed = settingsDifferences(othersBefore, others);
   const isLonger = typeof stepsBefore === "number" && stepsBefore < options.steps;
   if (stepsBefore !== steps && !isLonger)
-    changed.push(`steps: was ${JSON.stringify(stepsBefore)}, now ${options.steps}; a run can be made longer, not shorter`);
+    changed.push(
+      `steps: was ${JSON.stringify(stepsBefore)}, now ${options.steps}; a run can be made longer, not shorter`,
+    );
 
   const rate = changedRate(ratesBefore, options);
   if (rate === undefined) return changed;
