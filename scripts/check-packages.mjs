@@ -5,6 +5,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import ts from "typescript";
 import { pnpm } from "./install.mjs";
 import { readmeCode } from "./readme.mjs";
 import { node, npmScript, root } from "./run.mjs";
@@ -72,6 +73,7 @@ async function useFromOutside(tarballs) {
     write("tsconfig.json", JSON.stringify({ compilerOptions: options, files: ["use.ts"] }));
     await must(`TypeScript under ${moduleResolution}`, ["node_modules/typescript/bin/tsc", "-p", "."], app);
   }
+  checkDeclarations(join(app, "use.ts"), join(app, "node_modules", "@types"));
   write("use.js", example);
   // The example opens the model by its path here.
   symlinkSync(join(root, "packages"), join(app, "packages"), "junction");
@@ -82,6 +84,28 @@ async function useFromOutside(tarballs) {
     const { detail } = await useBackend("wasm", { threads: 2 });
     if (detail !== "2 threads") throw new Error(detail);`;
   await must("two threads from the command line", ["--input-type=module", "-e", twoThreads], app);
+}
+
+/** Our declaration files pass TypeScript's strictest settings. Those of TensorFlow.js do not, so only ours count. */
+function checkDeclarations(entry, typeRoot) {
+  const program = ts.createProgram([entry], {
+    module: ts.ModuleKind.NodeNext,
+    moduleResolution: ts.ModuleResolutionKind.NodeNext,
+    target: ts.ScriptTarget.ES2022,
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    noUncheckedIndexedAccess: true,
+    skipLibCheck: false,
+    typeRoots: [typeRoot],
+    types: ["node"],
+    noEmit: true,
+  });
+  const files = program.getSourceFiles().filter(({ fileName }) => /[/]@tfjs-diffusion[/].*[.]d[.]ts$/.test(fileName));
+  if (files.length < 100) throw new Error(`Only ${files.length} declaration files of ours were found.`);
+  const wrong = files.flatMap((file) => program.getSemanticDiagnostics(file));
+  if (wrong.length === 0) return;
+  const host = { getCanonicalFileName: (name) => name, getCurrentDirectory: () => root, getNewLine: () => "\n" };
+  throw new Error(`Declaration files:\n${ts.formatDiagnostics(wrong, host)}`);
 }
 
 async function must(what, args, cwd = root) {

@@ -1,3 +1,5 @@
+import { schedulerNames } from "@tfjs-diffusion/schedulers";
+
 /** A row of the table of samplers and a line of its chart: what cannot be measured or read from the class. */
 export interface Sampler {
   readonly className: string;
@@ -10,13 +12,14 @@ export interface Sampler {
   /** Where a number is not the whole truth. */
   readonly calls?: string;
   readonly noise?: string;
-  readonly bestFor: string;
-  readonly paper: string;
+  readonly bestFor?: string;
+  readonly paper?: string;
 }
 
 const multistep = (solver_order: number) => ({ solver_order, lower_order_final: true });
 
-export const SAMPLERS: readonly Sampler[] = [
+/** The rows with a comment or a setting of their own. */
+const ROWS: readonly Sampler[] = [
   {
     className: "DDPMScheduler",
     label: "DDPM",
@@ -229,4 +232,12 @@ export const SAMPLERS: readonly Sampler[] = [
     bestFor: "inpainting with any network",
     paper: "Lugmayr et al. 2022",
   },
+];
+
+/** One row or more for every sampler of the package; one that is not in {@link ROWS} is measured with its defaults. */
+export const SAMPLERS: readonly Sampler[] = [
+  ...ROWS,
+  ...schedulerNames
+    .filter((name) => !ROWS.some(({ className }) => className === name))
+    .map((className) => ({ className, label: className.replace(/Scheduler$/, "") })),
 ];

@@ -118,8 +118,8 @@ function markdown(): string {
       perStep,
       sampler.noise ?? (noise ? "yes" : "no"),
       errorAt20(errors),
-      sampler.bestFor,
-      sampler.paper,
+      sampler.bestFor ?? "",
+      sampler.paper ?? "",
     ];
   });
   const head = [

@@ -7,9 +7,9 @@ export interface DenoiserSizes {
   /** Channels of its output: the noise, the clean sample or the velocity, as its scheduler's config says. */
   readonly outChannels: number;
   /** Height and width of the samples it was trained on. */
-  readonly sampleSize?: readonly [height: number, width: number];
+  readonly sampleSize?: readonly [height: number, width: number] | undefined;
   /** The class labels that each call must pass. */
-  readonly classLabels?: ClassLabels;
+  readonly classLabels?: ClassLabels | undefined;
 }
 
 /**
@@ -33,7 +33,7 @@ export interface Denoiser extends DenoiserSizes {
 /** Inputs of a denoiser besides the sample and the timestep. Borrowed. */
 export interface DenoiserInputs {
   /** In the form of its {@link ClassLabels}. */
-  classLabels?: tf.Tensor;
+  classLabels?: tf.Tensor | undefined;
 }
 
 /**
@@ -44,9 +44,9 @@ export interface ConditionalDenoiser extends DenoiserSizes {
   /** Width of each state of the context. */
   readonly contextWidth: number;
   /** Further text inputs that it needs, as in Stable Diffusion XL. */
-  readonly addedText?: AddedText;
+  readonly addedText?: AddedText | undefined;
   /** Width of the guidance scale's embedding, if the network was distilled with guidance (Meng et al. 2023). */
-  readonly guidanceWidth?: number;
+  readonly guidanceWidth?: number | undefined;
   /**
    * The sizes [height, width, channels] of the feature maps that a ControlNet adds to, for a sample of this size: the
    * skip connections from the way down, then the middle block's output.
@@ -75,16 +75,16 @@ export interface AddedText {
  */
 export interface ConditionalDenoiserInputs extends DenoiserInputs {
   /** The sentence vector, [B, any]. */
-  textEmbeds?: tf.Tensor2D;
+  textEmbeds?: tf.Tensor2D | undefined;
   /** [B, n] numbers: original height and width, crop top and left, target height and width. */
-  timeIds?: tf.Tensor2D;
+  timeIds?: tf.Tensor2D | undefined;
   /** The guidance scale, embedded, [B, guidanceWidth]. */
-  timestepCond?: tf.Tensor2D;
+  timestepCond?: tf.Tensor2D | undefined;
   /** 1 where the context may be read, 0 where not, [B, L]. */
-  encoderAttentionMask?: tf.Tensor2D;
+  encoderAttentionMask?: tf.Tensor2D | undefined;
   /** A ControlNet's residuals: one to add to each skip connection of the way down, from the finest. */
-  downResiduals?: readonly tf.Tensor4D[];
-  midResidual?: tf.Tensor4D;
+  downResiduals?: readonly tf.Tensor4D[] | undefined;
+  midResidual?: tf.Tensor4D | undefined;
 }
 
 /** Whether a network reads a context. */

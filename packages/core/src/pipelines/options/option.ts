@@ -43,7 +43,7 @@ export type OptionTable = Readonly<Record<string, Option<unknown>>>;
 type ValueOf<O> = O extends Option<infer T> ? T : never;
 
 /** The type of the options object that a table describes; each option may be left out. */
-export type OptionsOf<Table> = { -readonly [Name in keyof Table]?: ValueOf<Table[Name]> };
+export type OptionsOf<Table> = { -readonly [Name in keyof Table]?: ValueOf<Table[Name]> | undefined };
 
 /** The same after the options are read: an option with a default always has a value. */
 export type ReadOptions<Table> = {
