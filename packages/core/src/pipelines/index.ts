@@ -32,7 +32,8 @@ export {
   type StableDiffusionXLParts,
   StableDiffusionXLPipeline,
 } from "./stable-diffusion/stable-diffusion-xl.js";
-export type { EncodePromptsOptions } from "./stable-diffusion/text-conditioning.js";
+export type { LoraResolver } from "./stable-diffusion/prompt-loras.js";
+export type { EncodePromptsOptions, PromptReading } from "./stable-diffusion/text-conditioning.js";
 export type { PixelDiffusionOptions, PixelDiffusionStep } from "./pixels/pixel-diffusion-options.js";
 export type { PixelDiffusionParts } from "./pixels/pixel-diffusion-parts.js";
 /** Older names. */

@@ -100,8 +100,16 @@ export async function* interpolatePrompts(
   requireFrames(frames, seeds);
   const [from, to] = texts("prompts", prompts) as [string, string];
   requireOption(prompts.length === 2, "prompts", prompts.length, "two, the first and the last");
-  const read = (prompt: string) => pipeline.encodePrompts([prompt], { clipSkip, weighting: options.promptWeighting });
-  const { first, last } = tf.tidy(() => ({ first: read(from), last: read(to) }));
+  const { promptWeighting: weighting, maxEmbeddingsMultiples, commaPaddingBacktrack } = options;
+  const reading = { clipSkip, weighting, maxEmbeddingsMultiples, commaPaddingBacktrack };
+  const { first, last } = tf.tidy(() => {
+    const read = (prompt: string, tokens?: number) => pipeline.encodePrompts([prompt], { ...reading, tokens });
+    const both = [read(from), read(to)] as const;
+    const lengths = both.map(({ promptEmbeds }) => promptEmbeds.shape[1]);
+    const tokens = Math.max(...lengths);
+    const [first, last] = lengths.every((length) => length === tokens) ? both : [read(from, tokens), read(to, tokens)];
+    return { first, last };
+  });
   try {
     for (const { noise, share, ...frame } of along(frames, seeds)) {
       const promptEmbeds = lerp(first.promptEmbeds, last.promptEmbeds, share);

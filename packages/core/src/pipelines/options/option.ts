@@ -122,8 +122,8 @@ export function scheduler() {
 }
 
 /** A function that the pipeline calls. */
-export function callback<T extends (argument: never) => unknown>() {
-  return option("a function", (value): value is T => typeof value === "function");
+export function callback<T extends (argument: never) => unknown>(more?: OptionDetails<T>) {
+  return option("a function", (value): value is T => typeof value === "function", more);
 }
 
 /** An object whose contents the pipeline checks. */

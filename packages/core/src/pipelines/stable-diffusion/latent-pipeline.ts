@@ -3,7 +3,7 @@ import type { Scheduler } from "@tfjs-diffusion/schedulers";
 import type { LoraSet } from "../../adapters/lora.js";
 import { toUnit } from "../../image/to-unit.js";
 import type { Autoencoder } from "../../models/autoencoder/autoencoder.js";
-import type { ConditionalDenoiser, ConditionalDenoiserInputs } from "../../models/denoiser.js";
+import type { ConditionalDenoiser } from "../../models/denoiser.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import { draw, lastLatents } from "../drawing/draw.js";
 import { FiniteWatch } from "../drawing/finite-watch.js";
@@ -12,15 +12,19 @@ import { noiseOf } from "../drawing/noise-of.js";
 import { planDrawing } from "../drawing/plan-steps.js";
 import { sample } from "../drawing/sampling.js";
 import { type StepWindow, stepWindow } from "../drawing/step-window.js";
+import { PipelineOptionError } from "../options/errors.js";
 import type { OptionTable } from "../options/option.js";
 import { requireFiniteTensors, requirePictures, texts } from "../options/option-checks.js";
 import { disposeParts } from "../parts/dispose-parts.js";
 import { fixParts } from "../parts/live-parts.js";
 import type { Pipeline } from "../pipeline.js";
 import type { Drawn } from "../pipeline-step.js";
+import { type Condition, conditionPerStep, type GivenPrompts, stepCount, stepCounter } from "./conditions.js";
 import { controlResiduals, controlsOf } from "./control.js";
 import { binaryMask, pasteBack } from "./inpainting.js";
 import { type LatentSpace, latentSpaces } from "./latent-space.js";
+import { requireLoraSources, usePromptLoras } from "./prompt-loras.js";
+import { type PromptText, requireSameAtEachStep } from "./prompt-plan.js";
 import {
   type CheckedOptions,
   fitOptions,
@@ -40,7 +44,7 @@ import {
   startInpainting,
   type StartRequest,
 } from "./stable-diffusion-starts.js";
-import type { EncodePromptsOptions } from "./text-conditioning.js";
+import type { EncodePromptsOptions, PromptReader, TextConditioning } from "./text-conditioning.js";
 
 /** The parts of every latent diffusion pipeline, besides its text encoders. */
 export interface LatentPipelineParts {
@@ -50,15 +54,6 @@ export interface LatentPipelineParts {
   vae: Autoencoder;
   scheduler: Scheduler;
 }
-
-/**
- * The denoiser's inputs besides latents and timestep. With guidance the batch is twice as large, with the negative
- * prompts first. The caller owns the tensors.
- */
-export type Condition = {
-  context: tf.Tensor3D;
-  inputs: ConditionalDenoiserInputs & tf.TensorContainerObject;
-};
 
 /** Encoded prompts, named like the options that take them. */
 export type PromptStates = {
@@ -82,6 +77,9 @@ export abstract class LatentPipeline<
   abstract readonly loras: LoraSet;
   abstract readonly options: OptionTable;
   readonly #spaceOf = latentSpaces();
+  /** Drawings that go on, and whether one of them has LoRAs of its own in the networks. */
+  #drawings = 0;
+  #isBorrowed = false;
 
   /** @param parts the result of `liveParts`; a part that is assigned is used from the next call on */
   constructor(readonly parts: P) {
@@ -113,21 +111,40 @@ export abstract class LatentPipeline<
    */
   encodePrompts(prompts: string[], options: EncodePromptsOptions = {}): PromptStates {
     requireClipSkip(options.clipSkip ?? 0, this.textSizes());
-    return this.readPrompts(texts("prompts", prompts), options);
+    const read = texts("prompts", prompts);
+    if (options.weighting) requireSameAtEachStep(read);
+    const { context, pooled } = this.encodeTexts(
+      read.map((prompt) => ({ prompt })),
+      options,
+    );
+    return { promptEmbeds: context, ...(pooled && { pooledPromptEmbeds: pooled }) };
   }
 
-  /** {@link encodePrompts} after the checks. */
-  protected abstract readPrompts(prompts: string[], options: EncodePromptsOptions): PromptStates;
+  /** The prompts and the negative prompts, as texts or given states; undefined: no negative prompt is encoded. */
+  protected abstract promptTexts(checked: C): { positive: GivenPrompts; negative: GivenPrompts | undefined };
 
-  /** The denoiser's inputs for the checked options. Runs in a tidy. */
-  protected abstract condition(checked: C): Condition;
+  /** The text encoders, and what each reads of the texts. */
+  protected abstract promptReaders(texts: readonly PromptText[]): PromptReader[];
+
+  /** Encodes texts, a row for each. */
+  protected abstract encodeTexts(texts: readonly PromptText[], options: EncodePromptsOptions): TextConditioning;
+
+  /**
+   * The denoiser's inputs for the checked options. Runs in a tidy.
+   *
+   * @param positive a row for each prompt
+   * @param negative a row for each negative prompt, if there is guidance and there are negative prompts
+   */
+  protected abstract condition(checked: C, positive: TextConditioning, negative?: TextConditioning): Condition;
 
   /** @throws PipelineOptionError before any work */
   protected abstract check(given: O): C;
 
   /** `fitOptions` for the networks of this pipeline. */
   protected fit(given: O, options: Parameters<typeof fitOptions>[1]): FittedOptions {
-    return fitOptions(given, options, this.#sizes());
+    const fitted = fitOptions(given, options, this.#sizes());
+    requireLoraSources(fitted.loraTags, this.loras, given.loraResolver);
+    return fitted;
   }
 
   /** Draws pictures. The caller owns both tensors: `images` [B, H, W, 3] in [0, 1], and their `latents`. */
@@ -161,24 +178,30 @@ export abstract class LatentPipeline<
     const { unet } = this.parts;
     const space = this.#space;
     const held: tf.Tensor[] = [];
+    let returnLoras = () => {};
     try {
       const controls = controlsOf(checked.control);
       const controlPictures = [...controls].map(([name, { image }]) => [`${name}.image`, image] as const);
       const { image, mask } = checked;
       await requirePictures({ image, mask, ...Object.fromEntries(controlPictures) });
       await requireFiniteTensors(checked);
+      returnLoras = await this.#borrowLoras(checked);
       const plan = planDrawing(scheduler, checked.steps);
       const { first, end } = stepWindow(scheduler, plan, checked);
       const isGuided = this.isGuided(checked);
       const watch = watchOf(this.parts, checked);
-      const { context, inputs } = watch.over("Reading the prompts", () => tf.tidy(() => this.condition(checked)));
-      held.push(...tf.tensor_util.getTensorsInContainer({ context, inputs }));
+      const steps = stepCount(checked.steps, plan);
+      const conditions = watch.over("Reading the prompts", () => tf.tidy(() => this.#conditions(checked, steps)));
+      held.push(...tf.tensor_util.getTensorsInContainer(conditions));
+      // As in the web UI: with a picture, the steps are counted from the first that is made.
+      const stepOf = stepCounter(plan, checked.denoisingStart === undefined ? first : 0);
       const request = { plan, space, shape, noise, latents: checked.latents };
       const start = watch.over("Encoding the picture", () => this.#start(request, checked, { first, end }));
       held.push(...start.tensors);
 
       const guidance = isGuided ? { scale: checked.guidanceScale, rescale: checked.guidanceRescale } : undefined;
       const denoise = (x: tf.Tensor4D, timestep: number, index: number) => {
+        const { context, inputs } = conditions[Math.min(stepOf(index), steps) - 1]!;
         const forward = (batch: tf.Tensor4D) => {
           const call = { x: batch, timestep, context, inputs, isGuided, index: index - first, total: end - first };
           const residuals = controlResiduals(controls.values(), call);
@@ -204,6 +227,57 @@ export abstract class LatentPipeline<
       });
     } finally {
       tf.dispose(held);
+      returnLoras();
+    }
+  }
+
+  /** The denoiser's inputs for each step. Runs in a tidy. */
+  #conditions(checked: C, steps: number): Condition[] {
+    const { clipSkip, promptWeighting: weighting, maxEmbeddingsMultiples, commaPaddingBacktrack } = checked;
+    const { positive, negative } = this.promptTexts(checked);
+    const encoder = {
+      readers: (texts: readonly PromptText[]) => this.promptReaders(texts),
+      encode: (texts: readonly PromptText[], options: EncodePromptsOptions) => this.encodeTexts(texts, options),
+      condition: (prompts: TextConditioning, negatives?: TextConditioning) =>
+        this.condition(checked, prompts, negatives),
+    };
+    return conditionPerStep(encoder, {
+      positive,
+      negative: this.isGuided(checked) ? negative : undefined,
+      steps,
+      clipSkip,
+      reading: { weighting, maxEmbeddingsMultiples, commaPaddingBacktrack },
+    });
+  }
+
+  /**
+   * Adds the LoRAs that the prompts name to the networks, for this drawing.
+   *
+   * @returns what takes them out again
+   * @throws PipelineOptionError while another drawing goes on, whose networks these are
+   */
+  async #borrowLoras({ loraTags: tags, loraResolver }: C): Promise<() => void> {
+    if (this.#drawings > 0 && (tags.length > 0 || this.#isBorrowed)) {
+      throw new PipelineOptionError(
+        "prompt: LoRA tags change the networks while a picture is drawn, and another drawing of this pipeline goes on. " +
+          "Wait for its end.",
+      );
+    }
+    this.#drawings++;
+    this.#isBorrowed = tags.length > 0;
+    const end = () => {
+      this.#drawings--;
+      this.#isBorrowed = false;
+    };
+    try {
+      const undo = await usePromptLoras(this.loras, tags, loraResolver);
+      return () => {
+        undo();
+        end();
+      };
+    } catch (error) {
+      end();
+      throw error;
     }
   }
 

@@ -11,6 +11,7 @@ import { PipelineOptionError } from "../options/errors.js";
 import {
   between,
   boolean,
+  callback,
   object,
   type OptionsOf,
   type ReadOptions,
@@ -20,8 +21,17 @@ import {
 } from "../options/option.js";
 import { negativesFor, requireBetween, requireOption, requireWhole, texts } from "../options/option-checks.js";
 import type { ConditionalDenoiser } from "../../models/denoiser.js";
+import { joinPath } from "../../platform/files.js";
+import type { LoraTag } from "../../text/lora-tags.js";
 import type { PipelineStep } from "../pipeline-step.js";
 import { checkControl, type Control, controlsOf } from "./control.js";
+import { type LoraResolver, requireNoTags, takeLoras } from "./prompt-loras.js";
+
+/** Finds LoRAs by their names in a folder; as JSON, in a picture's settings, it is the folder's name. */
+function loraFolder(folder: string): LoraResolver {
+  const find = (name: string) => joinPath(folder, `${name}.safetensors`);
+  return Object.assign(find, { toJSON: () => folder });
+}
 
 /**
  * The options of Stable Diffusion besides {@link TextOptions}. All tensors are borrowed.
@@ -31,12 +41,46 @@ import { checkControl, type Control, controlsOf } from "./control.js";
  */
 const OWN_OPTIONS = {
   /**
-   * Read weights in prompts, `(word:1.3)`, `(word)`, `[word]`: see parsePromptWeights. Default false: brackets are
-   * text.
+   * Read the syntax of AUTOMATIC1111's web UI in prompts: weights such as `(word:1.3)`, BREAK, prompt editing such as
+   * `[a:b:0.5]` and `[a|b]`, and `<lora:name:0.8>`. Default false: brackets are text.
    */
   promptWeighting: boolean({
     default: false,
-    flag: { usage: "--prompt-weights", help: "read weights in the prompt, such as (word:1.3)" },
+    flag: { usage: "--prompt-weights", help: "read weights such as (word:1.3), [a:b:0.5], BREAK and LoRA tags" },
+  }),
+  /**
+   * Most chunks of 75 tokens that a prompt is read in; what is longer is cut off. Default 1; with `promptWeighting` as
+   * many as the prompts need.
+   */
+  maxEmbeddingsMultiples: whole(1, {
+    flag: {
+      usage: "--max-embeddings-multiples N",
+      help: "read long prompts in up to N chunks of 75 tokens",
+      most: 100,
+    },
+  }),
+  /**
+   * Where a chunk is full, up to so many tokens behind its last comma go to the next chunk. Default 0;
+   * AUTOMATIC1111's default is 20.
+   */
+  commaPaddingBacktrack: whole(0, {
+    default: 0,
+    flag: {
+      usage: "--comma-padding-backtrack N",
+      help: "where a chunk is full, move up to N tokens behind its last comma to the next",
+      most: 75,
+    },
+  }),
+  /**
+   * With `promptWeighting`: finds the LoRA that `<lora:name:0.8>` in a prompt names. It is loaded for this drawing.
+   * LoRAs that are loaded under their names need none.
+   */
+  loraResolver: callback<LoraResolver>({
+    flag: {
+      usage: "--lora-folder FOLDER",
+      help: "with --prompt-weights: holds the NAME.safetensors of <lora:NAME:0.8> in a prompt",
+      read: loraFolder,
+    },
   }),
   /** Text states in place of prompts, as returned by `encodePrompts`, [prompts, tokens, C]. */
   promptEmbeds: tensor<tf.Tensor3D>(),
@@ -124,8 +168,10 @@ type Read = ReadOptions<typeof STABLE_DIFFUSION_OPTIONS>;
 
 /** The values that follow from the options and a pipeline's networks. */
 export interface FittedOptions {
-  /** Prompts, or their states. */
+  /** Prompts without their LoRA tags, or their states. */
   prompts: string[] | tf.Tensor3D;
+  /** The LoRAs that the prompts name. */
+  loraTags: LoraTag[];
   negatives: string[] | tf.Tensor3D;
   steps: PlanRequest;
   strength: number;
@@ -165,9 +211,15 @@ export function fitOptions(given: StableDiffusionOptions, options: Read, sizes: 
   requireClipSkip(options.clipSkip, sizes);
   const steps = requestedSteps(given, options.numInferenceSteps);
   requireHandOver(options);
-  const prompts = checkedPrompts(options, sizes);
+  requireReading(options);
+  const asGiven = checkedPrompts(options, sizes);
+  const isRead = options.promptWeighting && Array.isArray(asGiven);
+  const { prompts, loras } = isRead ? takeLoras(asGiven) : { prompts: asGiven, loras: [] };
   const count = Array.isArray(prompts) ? prompts.length : prompts.shape[0];
-  const negatives = checkedNegatives(options, count, sizes);
+  // In chunks, the number of tokens is that of the longest prompt: it is checked when the prompts are read.
+  const textTokens = isChunked(options) ? undefined : sizes.textTokens;
+  const negatives = checkedNegatives(options, count, { ...sizes, textTokens });
+  if (options.promptWeighting && Array.isArray(negatives)) requireNoTags("negativePrompt", negatives);
   requireWhatImagesNeed(options, sizes);
   const [height, width] = checkedSize(options, sizes);
   const { factor, latentChannels } = sizes;
@@ -177,7 +229,29 @@ export function fitOptions(given: StableDiffusionOptions, options: Read, sizes: 
     checkControl(name, control, { denoiser: sizes.denoiser, height: shape[1], width: shape[2] });
   if (options.image) requirePictureShape("image", options.image, [height, width, 3], shape[0]);
   if (mask) requirePictureShape("mask", mask, [height, width, 1], shape[0]);
-  return { strength, steps, prompts, negatives, shape };
+  return { strength, steps, prompts, loraTags: loras, negatives, shape };
+}
+
+/** Whether prompts may take more than one chunk. */
+function isChunked({ promptWeighting, maxEmbeddingsMultiples }: Read): boolean {
+  return (maxEmbeddingsMultiples ?? (promptWeighting ? Infinity : 1)) > 1;
+}
+
+/** Options that would be without effect beside the others. */
+function requireReading(options: Read): void {
+  const { commaPaddingBacktrack, loraResolver, promptWeighting } = options;
+  requireOption(
+    commaPaddingBacktrack === 0 || isChunked(options),
+    "commaPaddingBacktrack",
+    commaPaddingBacktrack,
+    "promptWeighting: true or maxEmbeddingsMultiples with it, as a single chunk has no border",
+  );
+  requireOption(
+    loraResolver === undefined || promptWeighting,
+    "loraResolver",
+    "a function",
+    "promptWeighting: true with it, as LoRA tags are read only then",
+  );
 }
 
 /** Checks the image, the mask and their options against each other. */
@@ -239,8 +313,8 @@ export function requireClipSkip(clipSkip: number, { textLayers }: Pick<NetworkSi
   requireOption(clipSkip < textLayers, "clipSkip", clipSkip, `less than the text encoder's ${textLayers} layers`);
 }
 
-/** Width and number of a prompt's text states. */
-type TextSizes = Pick<NetworkSizes, "textWidth" | "textTokens">;
+/** Width and number of a prompt's text states; any number if it is not given. */
+type TextSizes = Pick<NetworkSizes, "textWidth"> & { textTokens: number | undefined };
 
 /** The prompts or their text states. */
 export function checkedPrompts({ prompt, promptEmbeds }: PromptOptions, sizes: TextSizes) {
@@ -262,10 +336,10 @@ export function checkedNegatives(options: PromptOptions, count: number, sizes: T
   const [rows, tokens] = checkedEmbeds("negativePromptEmbeds", negativePromptEmbeds, sizes).shape;
   const expected = promptEmbeds?.shape[1] ?? sizes.textTokens;
   requireOption(
-    (rows === 1 || rows === count) && tokens === expected,
+    (rows === 1 || rows === count) && (expected === undefined || tokens === expected),
     "negativePromptEmbeds",
     `[${negativePromptEmbeds.shape.join(", ")}]`,
-    `1 or ${count} rows, and as many tokens as the prompts have, ${expected}`,
+    `1 or ${count} rows, and as many tokens as the prompts have${expected === undefined ? "" : `, ${expected}`}`,
   );
   return negativePromptEmbeds;
 }

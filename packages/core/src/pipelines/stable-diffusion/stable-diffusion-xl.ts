@@ -10,8 +10,11 @@ import { type BytesFrom, isSingleFile } from "../../weights/open-bytes.js";
 import type { OptionTable } from "../options/option.js";
 import { PipelinePartsError } from "../options/errors.js";
 import { readOptions } from "../options/read-options.js";
-import { type Condition, LatentPipeline, type LatentPipelineParts, type PromptStates } from "./latent-pipeline.js";
 import { AUTOENCODERS } from "../../models/autoencoder/autoencoder.js";
+import type { Condition, GivenPrompts } from "./conditions.js";
+import { LatentPipeline, type LatentPipelineParts } from "./latent-pipeline.js";
+import { requireNoTags } from "./prompt-loras.js";
+import type { PromptText } from "./prompt-plan.js";
 import { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
 import type { PartRequirement } from "../files/model-index.js";
 import {
@@ -45,6 +48,7 @@ import {
   encodePromptsXL,
   type EncodePromptsOptions,
   joinPrompts,
+  type PromptReader,
   repeatPrompts,
   type TextConditioning,
   tokensOf,
@@ -230,12 +234,40 @@ export class StableDiffusionXLPipeline extends LatentPipeline<
     const options = readOptions(given, STABLE_DIFFUSION_XL_OPTIONS);
     const checked = { ...options, ...this.fit(given, options) };
     checkXLOptions(checked, this.parts.textEncoder2.config.projection_dim);
+    const { promptWeighting, prompt2 = [], negativePrompt2 = [] } = checked;
+    if (promptWeighting) {
+      requireNoTags("prompt2", [prompt2].flat());
+      requireNoTags("negativePrompt2", [negativePrompt2].flat());
+    }
     return checked;
   }
 
-  protected readPrompts(prompts: string[], options: EncodePromptsOptions): PromptStates {
-    const { context, pooled } = this.#read(prompts, undefined, options);
-    return { promptEmbeds: context, pooledPromptEmbeds: pooled };
+  protected promptTexts(checked: CheckedXLOptions) {
+    const { prompts, prompt2, pooledPromptEmbeds, negatives, negativePrompt2, negativePooledPromptEmbeds } = checked;
+    const { forceZerosForEmptyPrompt = true } = this.parts;
+    const { negativePromptEmbeds, negativePrompt } = checked;
+    const isSaid = [negativePromptEmbeds, negativePrompt, negativePrompt2].some((given) => given !== undefined);
+    return {
+      positive: givenPrompts(prompts, prompt2, pooledPromptEmbeds),
+      negative:
+        isSaid || !forceZerosForEmptyPrompt
+          ? givenPrompts(negatives, negativePrompt2, negativePooledPromptEmbeds)
+          : undefined,
+    };
+  }
+
+  protected promptReaders(texts: readonly PromptText[]): PromptReader[] {
+    const { tokenizer, textEncoder, tokenizer2, textEncoder2 } = this.parts;
+    const first = texts.map(({ prompt }) => prompt);
+    const second = texts.map(({ prompt, prompt2 = prompt }) => prompt2);
+    return [
+      ...(tokenizer && textEncoder ? [{ prompts: first, tokenizer, encoder: textEncoder }] : []),
+      { prompts: second, tokenizer: tokenizer2, encoder: textEncoder2 },
+    ];
+  }
+
+  protected encodeTexts(texts: readonly PromptText[], options: EncodePromptsOptions): TextConditioning {
+    return encodePromptsXL(this.promptReaders(texts), options);
   }
 
   protected textSizes() {
@@ -248,17 +280,15 @@ export class StableDiffusionXLPipeline extends LatentPipeline<
     };
   }
 
-  protected condition(checked: CheckedXLOptions): Condition {
-    const { prompts, prompt2, clipSkip, promptWeighting: weighting, numImages, shape } = checked;
-    const [batch, height, width] = shape;
+  protected condition(checked: CheckedXLOptions, positive: TextConditioning, negative?: TextConditioning): Condition {
+    const [batch, height, width] = checked.shape;
     const isGuided = this.isGuided(checked);
-    const positive = this.#read(prompts, prompt2, { clipSkip, weighting });
-    const rows = repeatPrompts({ ...positive, pooled: checked.pooledPromptEmbeds ?? positive.pooled }, numImages);
+    const rows = repeatPrompts(positive, checked.numImages);
     const factor = this.factor;
     const ids = timeIds(checked, [height * factor, width * factor], this.isRefiner);
     const repeated = (numbers: number[]) => tf.tensor2d([numbers]).tile<tf.Tensor2D>([batch, 1]);
     const sizes = repeated(ids.positive);
-    const { context, pooled } = isGuided ? joinPrompts(this.#negative(checked, rows), rows) : rows;
+    const { context, pooled } = isGuided ? joinPrompts(negativeRows(rows, negative), rows) : rows;
     return {
       context,
       inputs: {
@@ -268,39 +298,23 @@ export class StableDiffusionXLPipeline extends LatentPipeline<
       },
     };
   }
+}
 
-  /** The encoded negative prompts, a row for each picture. */
-  #negative(checked: CheckedXLOptions, like: TextConditioning): TextConditioning {
-    const { negativePrompt, negativePrompt2, negativePooledPromptEmbeds, negativePromptEmbeds } = checked;
-    const { forceZerosForEmptyPrompt = true } = this.parts;
-    if (
-      !negativePromptEmbeds &&
-      negativePrompt === undefined &&
-      negativePrompt2 === undefined &&
-      forceZerosForEmptyPrompt
-    )
-      return { context: tf.zerosLike(like.context), pooled: tf.zerosLike(like.pooled!) };
-    // Without clipSkip, as in diffusers.
-    const reading = { weighting: checked.promptWeighting, tokens: like.context.shape[1] };
-    const read = this.#read(checked.negatives, negativePrompt2, reading);
-    const copies = checked.shape[0] / read.context.shape[0];
-    return repeatPrompts({ ...read, pooled: negativePooledPromptEmbeds ?? read.pooled }, copies);
-  }
+/** The negative prompts in as many rows as the prompts; without any, zeros (`forceZerosForEmptyPrompt`). */
+function negativeRows(rows: TextConditioning, negative: TextConditioning | undefined): TextConditioning {
+  if (!negative) return { context: tf.zerosLike(rows.context), pooled: tf.zerosLike(rows.pooled!) };
+  return repeatPrompts(negative, rows.context.shape[0] / negative.context.shape[0]);
+}
 
-  #read(
-    given: string[] | tf.Tensor3D,
-    other: string | string[] | undefined,
-    reading: EncodePromptsOptions,
-  ): TextConditioning {
-    if (!Array.isArray(given)) return { context: given, pooled: undefined };
-    const { first, second } = promptPair(given, other);
-    const { tokenizer, textEncoder, tokenizer2, textEncoder2 } = this.parts;
-    const readers = [
-      ...(tokenizer && textEncoder ? [{ prompts: first, tokenizer, encoder: textEncoder }] : []),
-      { prompts: second, tokenizer: tokenizer2, encoder: textEncoder2 },
-    ];
-    return encodePromptsXL(readers, reading);
-  }
+/** Prompts for both text encoders, or their states. */
+function givenPrompts(
+  given: string[] | tf.Tensor3D,
+  other: string | string[] | undefined,
+  pooled: tf.Tensor2D | undefined,
+): GivenPrompts {
+  if (!Array.isArray(given)) return { context: given, pooled };
+  const { first, second } = promptPair(given, other);
+  return first.map((prompt, i) => (other === undefined ? { prompt } : { prompt, prompt2: second[i]! }));
 }
 
 /** The number of time ids that the denoiser reads besides the sentence vector. */

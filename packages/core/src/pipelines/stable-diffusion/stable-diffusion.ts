@@ -10,8 +10,9 @@ import type { SaveOptions } from "../../weights/model-folder.js";
 import { type BytesFrom, isSingleFile } from "../../weights/open-bytes.js";
 import type { OptionTable } from "../options/option.js";
 import { readOptions } from "../options/read-options.js";
-import { type Condition, LatentPipeline, type LatentPipelineParts, type PromptStates } from "./latent-pipeline.js";
 import { AUTOENCODERS } from "../../models/autoencoder/autoencoder.js";
+import type { Condition, GivenPrompts } from "./conditions.js";
+import { LatentPipeline, type LatentPipelineParts } from "./latent-pipeline.js";
 import { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
 import type { PartRequirement } from "../files/model-index.js";
 import {
@@ -36,7 +37,15 @@ import {
   STABLE_DIFFUSION_OPTIONS,
   type StableDiffusionOptions,
 } from "./stable-diffusion-options.js";
-import { encodePrompts, type EncodePromptsOptions, repeatRows, tokensOf } from "./text-conditioning.js";
+import type { PromptText } from "./prompt-plan.js";
+import {
+  encodePrompts,
+  type EncodePromptsOptions,
+  type PromptReader,
+  repeatRows,
+  type TextConditioning,
+  tokensOf,
+} from "./text-conditioning.js";
 
 const NAME = "StableDiffusionPipeline";
 
@@ -184,8 +193,21 @@ export class StableDiffusionPipeline extends LatentPipeline<
     return { ...options, ...this.fit(given, options) };
   }
 
-  protected readPrompts(prompts: string[], options: EncodePromptsOptions): PromptStates {
-    return { promptEmbeds: encodePrompts(prompts, this.parts, options).context };
+  protected promptTexts({ prompts, negatives }: CheckedOptions) {
+    const given = (from: string[] | tf.Tensor3D): GivenPrompts =>
+      Array.isArray(from) ? from.map((prompt) => ({ prompt })) : { context: from, pooled: undefined };
+    return { positive: given(prompts), negative: given(negatives) };
+  }
+
+  protected promptReaders(texts: readonly PromptText[]): PromptReader[] {
+    const { tokenizer, textEncoder } = this.parts;
+    return [{ prompts: texts.map(({ prompt }) => prompt), tokenizer, encoder: textEncoder }];
+  }
+
+  protected encodeTexts(texts: readonly PromptText[], options: EncodePromptsOptions): TextConditioning {
+    const { tokenizer, textEncoder } = this.parts;
+    const prompts = texts.map(({ prompt }) => prompt);
+    return encodePrompts(prompts, { tokenizer, textEncoder }, options);
   }
 
   protected textSizes() {
@@ -194,15 +216,13 @@ export class StableDiffusionPipeline extends LatentPipeline<
     return { textWidth: hidden_size, textLayers: num_hidden_layers, textTokens: tokensOf(tokenizer, textEncoder) };
   }
 
-  protected condition(checked: CheckedOptions): Condition {
-    const { prompts, negatives, clipSkip, numImages, shape, promptWeighting: weighting } = checked;
-    const embeds = (given: string[] | tf.Tensor3D, how: EncodePromptsOptions) =>
-      Array.isArray(given) ? encodePrompts(given, this.parts, { ...how, weighting }).context : given;
+  protected condition(checked: CheckedOptions, positive: TextConditioning, negative?: TextConditioning): Condition {
+    const { numImages, shape } = checked;
     const inputs = { timestepCond: this.timestepCond(checked) };
-    const positive = repeatRows(embeds(prompts, { clipSkip }), numImages);
-    if (!this.isGuided(checked)) return { context: positive, inputs };
-    const negative = embeds(negatives, { tokens: positive.shape[1] }); // The negative prompt is encoded without clipSkip, as in diffusers.
-    return { context: tf.concat([repeatRows(negative, shape[0] / negative.shape[0]), positive]), inputs };
+    const context = repeatRows(positive.context, numImages);
+    if (!negative) return { context, inputs };
+    const copies = shape[0] / negative.context.shape[0];
+    return { context: tf.concat([repeatRows(negative.context, copies), context]), inputs };
   }
 }
 

@@ -1,8 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import type { CLIPTextModel, CLIPTextModelWithProjection, CLIPTextOutput } from "../../models/clip/clip-text-model.js";
 import { warn } from "../../platform/warn.js";
-import { PipelineOptionError } from "../options/errors.js";
-import { parsePromptWeights, type WeightedText } from "../../text/prompt-weights.js";
+import { promptChunk, type PromptChunkOptions, splitPrompt } from "../../text/prompt-chunks.js";
 import type { CLIPTokenizer } from "../../text/tokenizer.js";
 
 /** The networks that read a prompt. */
@@ -18,39 +17,27 @@ export interface TextEncoders {
 export type TextConditioning = {
   /** One state per token: [N, L, C]. */
   context: tf.Tensor3D;
-  /** One vector per prompt: [N, D]. */
+  /** One vector per prompt, of its first chunk: [N, D]. */
   pooled: tf.Tensor2D | undefined;
 };
 
+/** How prompts are split into chunks. */
+export interface PromptReading extends Pick<PromptChunkOptions, "weighting" | "commaPaddingBacktrack"> {
+  /** Most chunks of a prompt. Default: as many as the longest needs if weights are read, otherwise 1. */
+  maxEmbeddingsMultiples?: number;
+}
+
 /** How to read prompts. */
-export interface EncodePromptsOptions {
+export interface EncodePromptsOptions extends PromptReading {
   /** Take the states from this many layers before the last. */
   clipSkip?: number;
-  /** Read `(word:1.3)` as weights: see {@link parsePromptWeights}. */
-  weighting?: boolean;
-  /** Number of tokens to cut or pad each prompt to. Default: the most that tokenizer and encoder can take. */
+  /** Number of tokens to cut or pad each prompt to. Default: whole chunks, as many as the longest prompt has. */
   tokens?: number;
 }
 
-/** Number of tokens that a prompt is cut or padded to. */
+/** Number of tokens of a chunk. */
 export function tokensOf(tokenizer: CLIPTokenizer, encoder: CLIPTextModel | CLIPTextModelWithProjection): number {
   return Math.min(tokenizer.maxLength, encoder.config.max_position_embeddings);
-}
-
-/** Encodes all prompts at once, each cut or padded to the same length; warns about text that is cut. */
-export function encodePrompts(
-  prompts: string[],
-  { tokenizer, textEncoder, textEncoder2 }: TextEncoders,
-  { clipSkip = 0, ...reading }: EncodePromptsOptions = {},
-): TextConditioning {
-  return tf.tidy(() => {
-    const { ids, weights } = readPrompts({ prompts, tokenizer, encoder: textEncoder }, reading);
-    const states = tokenStates(textEncoder, ids, clipSkip);
-    return {
-      context: reading.weighting ? weighted(states, weights) : states,
-      pooled: textEncoder2?.forward(readPrompts({ prompts, tokenizer, encoder: textEncoder2 }, reading).ids).textEmbeds,
-    };
-  });
 }
 
 /** A text encoder, its prompts, and its tokenizer. */
@@ -60,80 +47,120 @@ export interface PromptReader {
   encoder: CLIPTextModel | CLIPTextModelWithProjection;
 }
 
+/** Number of tokens of the prompts: whole chunks, as many as the longest prompt of all readers has. */
+export function tokensFor(readers: readonly PromptReader[], reading: PromptReading): number {
+  const lengths = readers.map(({ prompts, tokenizer, encoder }) => {
+    const maxLength = tokensOf(tokenizer, encoder);
+    const most = mostChunks(reading);
+    if (most === 1) return maxLength;
+    const options = { ...reading, maxLength, maxEmbeddingsMultiples: most };
+    return maxLength * Math.max(...prompts.map((prompt) => splitPrompt(tokenizer, prompt, options).length));
+  });
+  return Math.max(...lengths);
+}
+
+function mostChunks({ weighting, maxEmbeddingsMultiples }: PromptReading): number {
+  return maxEmbeddingsMultiples ?? (weighting ? Infinity : 1);
+}
+
+/** Encodes all prompts at once, each cut or padded to the same length; warns about text that is cut. */
+export function encodePrompts(
+  prompts: string[],
+  { tokenizer, textEncoder, textEncoder2 }: TextEncoders,
+  { clipSkip = 0, ...reading }: EncodePromptsOptions = {},
+): TextConditioning {
+  return tf.tidy(() => {
+    const context = readChunks({ prompts, tokenizer, encoder: textEncoder }, reading, (ids) =>
+      tokenStates(textEncoder, ids, clipSkip),
+    );
+    const second = textEncoder2 && readPrompts({ prompts, tokenizer, encoder: textEncoder2 }, reading);
+    return { context, pooled: second && textEncoder2.forward(second.ids).textEmbeds };
+  });
+}
+
 /**
  * Encodes prompts for Stable Diffusion XL: the states before each encoder's last layer, not normalised, are
  * concatenated, and the last encoder gives the sentence vector (Podell et al. 2024, section 2.1).
  */
 export function encodePromptsXL(
   readers: readonly PromptReader[],
-  { clipSkip = 0, ...reading }: EncodePromptsOptions = {},
+  { clipSkip = 0, tokens, ...reading }: EncodePromptsOptions = {},
 ): TextConditioning {
   return tf.tidy(() => {
-    const read = readers.map((reader) => {
-      const { ids, weights } = readPrompts(reader, reading);
-      const output: CLIPTextOutput & { textEmbeds?: tf.Tensor2D } = reader.encoder.forward(ids);
-      const states = output.hiddenStates.at(-2 - clipSkip)!;
-      return { states: reading.weighting ? weighted(states, weights) : states, pooled: output.textEmbeds };
-    });
+    const length = tokens ?? tokensFor(readers, reading);
+    let pooled: tf.Tensor2D | undefined;
+    const states = readers.map((reader) =>
+      readChunks(reader, { ...reading, tokens: length }, (ids, chunk) => {
+        const output: CLIPTextOutput & { textEmbeds?: tf.Tensor2D } = reader.encoder.forward(ids);
+        if (chunk === 0) pooled = output.textEmbeds;
+        return output.hiddenStates.at(-2 - clipSkip)!;
+      }),
+    );
+    return { context: tf.concat(states, 2), pooled };
+  });
+}
+
+/** The states of prompts, chunk by chunk as `encode` gives them, weighted, and then side by side. [N, L, C] */
+function readChunks(
+  reader: PromptReader,
+  reading: EncodePromptsOptions,
+  encode: (ids: tf.Tensor2D, chunk: number) => tf.Tensor3D,
+): tf.Tensor3D {
+  const chunks = layOut(reader, reading).map(({ ids, weights }, chunk) => {
+    const states = encode(tf.tensor2d(ids, undefined, "int32"), chunk);
+    return reading.weighting ? weighted(states, weights) : states;
+  });
+  return chunks.length === 1 ? chunks[0]! : tf.concat(chunks, 1);
+}
+
+/** The token ids [N, L] of prompts of one chunk, and the number of tokens in each that are not padding. */
+export function readPrompts(reader: PromptReader, reading: EncodePromptsOptions = {}) {
+  const [{ ids, lengths }] = layOut(reader, reading) as [Column];
+  return { ids: tf.tensor2d(ids, undefined, "int32"), lengths };
+}
+
+/** One chunk of each prompt. */
+interface Column {
+  /** [N][L] */
+  ids: number[][];
+  weights: number[][];
+  /** Tokens that are not padding, of each prompt. */
+  lengths: number[];
+}
+
+/**
+ * The prompts in chunks. Of `tokens`, the last chunk gets what whole chunks leave over. A prompt of fewer chunks is
+ * filled up with those of an empty text, and text that has no room is cut off, with a warning.
+ */
+function layOut(reader: PromptReader, { tokens, ...reading }: EncodePromptsOptions): Column[] {
+  const { prompts, tokenizer, encoder } = reader;
+  const whole = tokensOf(tokenizer, encoder);
+  const all = tokens ?? tokensFor([reader], reading);
+  const lengths = Array.from({ length: Math.ceil(all / whole) }, (_, i) => Math.min(whole, all - i * whole));
+  const options = {
+    ...reading,
+    maxLength: Math.min(whole, all),
+    maxEmbeddingsMultiples: lengths.length,
+    onTruncate: warnOfCut,
+  };
+  const split = prompts.map((prompt) => splitPrompt(tokenizer, prompt, options));
+  const cut = split.flatMap((chunks) => (chunks[lengths.length - 1] ?? []).slice(Math.max(lengths.at(-1)! - 2, 0)));
+  if (cut.length > 0) warnOfCut(tokenizer.decode(cut.map(({ id }) => id)));
+  return lengths.map((length, i) => {
+    const column = split.map((chunks) => promptChunk(tokenizer, chunks[i] ?? [], length));
     return {
-      context: tf.concat(
-        read.map(({ states }) => states),
-        2,
-      ),
-      pooled: read.at(-1)!.pooled,
+      ids: column.map(({ ids }) => ids),
+      weights: column.map(({ weights }) => weights),
+      lengths: split.map((chunks) => Math.min((chunks[i]?.length ?? 0) + 2, length)),
     };
   });
 }
 
-/**
- * The token ids [N, L] of the prompts, the number of tokens in each that are not padding, and the weight of each token.
- */
-export function readPrompts(
-  { prompts, tokenizer, encoder }: PromptReader,
-  { weighting = false, tokens }: EncodePromptsOptions = {},
-) {
-  const most = tokensOf(tokenizer, encoder);
-  const maxLength = tokens ?? most;
-  if (maxLength > most) {
-    throw new PipelineOptionError(
-      `promptEmbeds: ${maxLength} tokens; the text encoder reads negative prompts of at most ${most} tokens. ` +
-        "Give negativePromptEmbeds of the same length, or a guidanceScale of 1.",
-    );
-  }
-  const encoded = prompts.map((prompt) => encodeWeighted(tokenizer, prompt, maxLength, weighting));
-  const ids = encoded.flatMap(({ ids }) => ids);
-  return {
-    ids: tf.tensor2d(ids, [prompts.length, maxLength], "int32"),
-    lengths: encoded.map(({ length }) => length),
-    weights: encoded.map(({ weights }) => weights),
-  };
-}
-
-/** A prompt's ids, including start, end and padding, the number before the padding, and the weight of each. */
-function encodeWeighted(tokenizer: CLIPTokenizer, prompt: string, maxLength: number, weighting: boolean) {
-  const pieces = weighting ? weightsIn(prompt) : [{ text: prompt, weight: 1 }];
-  const tokens = pieces.flatMap(({ text, weight }) => tokenizer.tokenize(text).map((id) => ({ id, weight })));
-  const kept = tokens.slice(0, maxLength - 2);
-  if (kept.length < tokens.length) {
-    const cut = tokenizer.decode(tokens.slice(kept.length).map(({ id }) => id));
-    warn(`A prompt is too long for the text encoder; its end is cut off: "${cut}". Use fewer words.`);
-  }
-  const [start, ...endAndPadding] = tokenizer.encode("", { maxLength });
-  const rest = endAndPadding.slice(0, maxLength - 1 - kept.length);
-  return {
-    ids: [start!, ...kept.map(({ id }) => id), ...rest],
-    length: kept.length + 2,
-    weights: [1, ...kept.map(({ weight }) => weight), ...rest.map(() => 1)],
-  };
-}
-
-/** @throws PipelineOptionError for a weight out of range */
-function weightsIn(prompt: string): WeightedText[] {
-  try {
-    return parsePromptWeights(prompt);
-  } catch (error) {
-    throw new PipelineOptionError(`prompt: ${(error as Error).message}`, { cause: error });
-  }
+function warnOfCut(cut: string): void {
+  warn(
+    `A prompt is too long for the text encoder; its end is cut off: "${cut}". Use fewer words, or a larger ` +
+      "maxEmbeddingsMultiples.",
+  );
 }
 
 /** Each token's state [N, L, C] times its weight, then rescaled to the mean of the unweighted states. */
@@ -147,6 +174,14 @@ function tokenStates(encoder: CLIPTextModel, ids: tf.Tensor2D, clipSkip: number)
   const { lastHiddenState, hiddenStates } = encoder.forward(ids);
   if (clipSkip === 0) return lastHiddenState;
   return encoder.text_model.final_layer_norm.forward<tf.Tensor3D>(hiddenStates.at(-1 - clipSkip)!);
+}
+
+/** The given rows of an encoding, in this order. Borrows its argument. */
+export function rowsOf({ context, pooled }: TextConditioning, rows: readonly number[]): TextConditioning {
+  return tf.tidy(() => {
+    const indices = tf.tensor1d(rows as number[], "int32");
+    return { context: tf.gather(context, indices), pooled: pooled && tf.gather(pooled, indices) };
+  });
 }
 
 /** Each prompt `count` times in a row: [N, ...] -> [N count, ...]. Borrows its argument. */

@@ -1,0 +1,111 @@
+import type * as tf from "@tensorflow/tfjs";
+import type { Plan, PlanRequest } from "@tfjs-diffusion/schedulers";
+import type { ConditionalDenoiserInputs } from "../../models/denoiser.js";
+import { PipelineOptionError } from "../options/errors.js";
+import { type PromptPlan, promptPlan, type PromptText } from "./prompt-plan.js";
+import {
+  type EncodePromptsOptions,
+  type PromptReader,
+  type PromptReading,
+  rowsOf,
+  type TextConditioning,
+  tokensFor,
+} from "./text-conditioning.js";
+
+/**
+ * The denoiser's inputs besides latents and timestep. With guidance the batch is twice as large, with the negative
+ * prompts first. The caller owns the tensors.
+ */
+export type Condition = {
+  context: tf.Tensor3D;
+  inputs: ConditionalDenoiserInputs & tf.TensorContainerObject;
+};
+
+/** Prompts as texts, or their states. */
+export type GivenPrompts = readonly PromptText[] | TextConditioning;
+
+/** What {@link conditionPerStep} asks a pipeline. */
+export interface PromptEncoder {
+  /** The text encoders, and what each reads of the texts. */
+  readers(texts: readonly PromptText[]): PromptReader[];
+  /** Encodes texts, a row for each. */
+  encode(texts: readonly PromptText[], options: EncodePromptsOptions): TextConditioning;
+  /** The denoiser's inputs for encoded prompts, a row for each. */
+  condition(positive: TextConditioning, negative: TextConditioning | undefined): Condition;
+}
+
+/** The prompts of a drawing. */
+export interface ConditionRequest {
+  positive: GivenPrompts;
+  negative: GivenPrompts | undefined;
+  /** How many steps the prompts are edited over. */
+  steps: number;
+  clipSkip: number;
+  reading: PromptReading;
+}
+
+/**
+ * The denoiser's inputs for each step; the same object where the prompts stay the same. Each text is encoded once, and
+ * all in as many chunks as the longest needs. Runs in a tidy.
+ *
+ * @throws PipelineOptionError for states that are shorter than the prompts beside them
+ */
+export function conditionPerStep(encoder: PromptEncoder, request: ConditionRequest): Condition[] {
+  const { positive, negative, steps, clipSkip, reading } = request;
+  const tokens = tokensOfAll(encoder, request);
+  const prompts = encoded(positive, { ...reading, clipSkip, tokens });
+  // The negative prompt is encoded without clipSkip, as in diffusers.
+  const negatives = negative && encoded(negative, { ...reading, tokens });
+  const known = new Map<string, Condition>();
+  return Array.from({ length: steps }, (_, step) => {
+    const key = JSON.stringify([prompts, negatives].map((each) => each?.plan?.rows[step]));
+    const condition = known.get(key) ?? encoder.condition(at(prompts, step), negatives && at(negatives, step));
+    known.set(key, condition);
+    return condition;
+  });
+
+  function encoded(given: GivenPrompts, options: EncodePromptsOptions): Encoded {
+    const plan = planOf(given, request);
+    return plan ? { plan, states: encoder.encode(plan.texts, options) } : { states: given as TextConditioning };
+  }
+}
+
+/** Which step, counted from 1, each call of the denoiser belongs to; calls before `first` are not made. */
+export function stepCounter({ stepStarts }: Plan, first: number): (call: number) => number {
+  const before = stepStarts.filter((start) => start < first).length;
+  return (call) => stepStarts.filter((start) => start <= call).length - before;
+}
+
+/** The number of steps of a request. */
+export function stepCount(request: PlanRequest, { stepStarts }: Plan): number {
+  return typeof request === "number" ? request : stepStarts.length;
+}
+
+/** The states of all texts of a plan, or given ones without a plan. */
+interface Encoded {
+  plan?: PromptPlan;
+  states: TextConditioning;
+}
+
+function at({ plan, states }: Encoded, step: number): TextConditioning {
+  const changes = plan && new Set(plan.rows).size > 1;
+  return changes ? rowsOf(states, plan.rows[step]!) : states;
+}
+
+function planOf(given: GivenPrompts, { steps, reading }: ConditionRequest): PromptPlan | undefined {
+  return "context" in given ? undefined : promptPlan(given, steps, reading.weighting ?? false);
+}
+
+/** The number of tokens of all states: that of given ones, or what the longest text needs. */
+function tokensOfAll(encoder: PromptEncoder, request: ConditionRequest): number {
+  const { positive, negative, reading } = request;
+  if ("context" in positive) return positive.context.shape[1];
+  const texts = [positive, negative].flatMap((given) => (given ? (planOf(given, request)?.texts ?? []) : []));
+  const needed = tokensFor(encoder.readers(texts), reading);
+  if (!negative || !("context" in negative)) return needed;
+  const given = negative.context.shape[1];
+  if (given >= needed) return given;
+  throw new PipelineOptionError(
+    `negativePromptEmbeds: ${given} tokens; the prompts have ${needed}. Give states of as many or more.`,
+  );
+}

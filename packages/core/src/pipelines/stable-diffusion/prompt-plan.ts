@@ -1,0 +1,78 @@
+import { PipelineOptionError } from "../options/errors.js";
+import { requireNoTags } from "./prompt-loras.js";
+import { warn } from "../../platform/warn.js";
+import { promptSchedule, type ScheduledPrompt, unreadEditing } from "../../text/prompt-schedule.js";
+
+/** One prompt, and the one that XL's second text encoder reads in its place. */
+export interface PromptText {
+  prompt: string;
+  prompt2?: string;
+}
+
+/** The prompts of a drawing, which may change from step to step. */
+export interface PromptPlan {
+  /** Every text that some step reads, each once. */
+  texts: readonly PromptText[];
+  /** For each step the number in `texts` of each prompt. */
+  rows: readonly (readonly number[])[];
+}
+
+/**
+ * Which text each prompt is at each step.
+ *
+ * @param isEdited whether prompt editing is read: see `promptSchedule`
+ */
+export function promptPlan(prompts: readonly PromptText[], steps: number, isEdited: boolean): PromptPlan {
+  const asGiven = { texts: prompts, rows: Array<number[]>(steps).fill(prompts.map((_, i) => i)) };
+  if (!isEdited) return asGiven;
+  const schedules = prompts.map(({ prompt, prompt2 }) => ({
+    first: promptSchedule(prompt, steps),
+    second: prompt2 === undefined ? undefined : promptSchedule(prompt2, steps),
+  }));
+  for (const { first, second = [] } of schedules) warnOfUnread([...first, ...second]);
+  const isSame = schedules.every(({ first, second }) => first.length === 1 && (second?.length ?? 1) === 1);
+  if (isSame) {
+    const texts = schedules.map(({ first, second }) => textOf(first, second, 1));
+    return { ...asGiven, texts };
+  }
+  const numbers = new Map<string, number>();
+  const texts: PromptText[] = [];
+  const numberOf = (text: PromptText) => {
+    const key = JSON.stringify([text.prompt, text.prompt2]);
+    if (!numbers.has(key)) numbers.set(key, texts.push(text) - 1);
+    return numbers.get(key)!;
+  };
+  const rows = Array.from({ length: steps }, (_, i) =>
+    schedules.map(({ first, second }) => numberOf(textOf(first, second, i + 1))),
+  );
+  return { texts, rows };
+}
+
+function textOf(first: readonly ScheduledPrompt[], second: readonly ScheduledPrompt[] | undefined, step: number) {
+  const prompt = textAt(first, step);
+  return second ? { prompt, prompt2: textAt(second, step) } : { prompt };
+}
+
+function textAt(schedule: readonly ScheduledPrompt[], step: number): string {
+  return schedule.find(({ lastStep }) => step <= lastStep)!.prompt;
+}
+
+/** @throws PipelineOptionError for prompts that change with the step or name LoRAs */
+export function requireSameAtEachStep(prompts: readonly string[]): void {
+  requireNoTags("prompts", prompts);
+  const edited = prompts.find((prompt) => promptSchedule(prompt, 1).some((scheduled) => scheduled.prompt !== prompt));
+  if (edited === undefined) return;
+  throw new PipelineOptionError(
+    `prompts: ${JSON.stringify(edited)} changes with the step, so it has no states of its own. Give it to generate as ` +
+      "prompt, or encode each of its texts: see promptSchedule.",
+  );
+}
+
+function warnOfUnread(schedule: readonly ScheduledPrompt[]): void {
+  const unread = schedule.map(({ prompt }) => unreadEditing(prompt)).find((part) => part !== undefined);
+  if (unread === undefined) return;
+  warn(
+    `In a prompt, ${unread} is read as text: its brackets are no prompt editing. Write [a:b:0.5], [a|b], or a ` +
+      "backslash before a character that is meant as text.",
+  );
+}
