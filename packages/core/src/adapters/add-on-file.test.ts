@@ -28,7 +28,7 @@ async function folderOf(name: string, ...files: string[]): Promise<string> {
 }
 
 describe("The file of an add-on", () => {
-  it("is what was given, where that is a file, an address or bytes", async () => {
+  it("is the given file, address or bytes", async () => {
     const bytes = new Uint8Array(1);
     for (const from of ["a.safetensors", "https://example.org/lora", new URL("https://example.org/a"), bytes])
       expect(await addOnFile(from)).toBe(from);
@@ -36,14 +36,14 @@ describe("The file of an add-on", () => {
     expect(await addOnFile(bare)).toBe(bare);
   });
 
-  it("is of a folder the one with the name that diffusers or PEFT gives it, or the only one", async () => {
+  it("is the file of a folder with the usual name of diffusers or PEFT, or the only file", async () => {
     const usual = await folderOf("usual", "pytorch_lora_weights.safetensors", "other.safetensors");
     expect(await addOnFile(usual)).toBe(`${usual}/pytorch_lora_weights.safetensors`);
     const only = await folderOf("only", "my-style.safetensors", "README.md");
     expect(await addOnFile(only)).toBe(`${only}/my-style.safetensors`);
   });
 
-  it("is of several the one that is named; without a name they are listed", async () => {
+  it("is chosen by weightName among several; without it they are listed", async () => {
     const several = await folderOf("several", "one.safetensors", "two.safetensors");
     expect(await addOnFile(several, { weightName: "two.safetensors" })).toBe(`${several}/two.safetensors`);
     await expect(addOnFile(several)).rejects.toThrow(WeightsFormatError);
@@ -52,7 +52,7 @@ describe("The file of an add-on", () => {
     await expect(addOnFile(await folderOf("pickles", "lora.bin"))).rejects.toThrow(/in it are none/);
   });
 
-  it("comes from the hub by its name, alone", async () => {
+  it("is the only file that is downloaded from the hub", async () => {
     const weights = await readFile(fixturePath("lora/peft/pytorch_lora_weights.safetensors"));
     const hub = await FakeHub.start({
       "pytorch_lora_weights.safetensors": weights,
@@ -74,7 +74,7 @@ describe("The file of an add-on", () => {
     }
   });
 
-  it("is complained of by its reader where there is nothing", async () => {
+  it("is refused by the reader if it does not exist", async () => {
     const loras = new LoraSet({});
     await expect(loras.load(join(folder, "nowhere"))).rejects.toThrow(WeightsReadError);
   });

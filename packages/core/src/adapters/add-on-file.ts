@@ -4,23 +4,23 @@ import { fileExists, joinPath, listFolder, localPath } from "../platform/files.j
 import { WeightsFormatError } from "../weights/errors.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
 
-/** Which file of a folder, or of a model of the hub, holds the LoRA or the word. */
+/** How to find the file of a LoRA or a learned word in a folder or in a model of the hub. */
 export interface AddOnFileOptions extends HubModelOptions {
   /**
-   * Its name, where the folder holds several. Default: one of the names that diffusers and PEFT give, or the only one
-   * there.
+   * The name of the file, if there are several. Default: one of the names that diffusers and PEFT use, or the only file
+   * of weights.
    */
   weightName?: string;
 }
 
-/** The names that diffusers and PEFT give to the files of LoRAs and learned words. */
+/** The usual names of LoRAs and learned words in diffusers and PEFT. */
 const USUAL_NAMES = ["pytorch_lora_weights.safetensors", "adapter_model.safetensors", "learned_embeds.safetensors"];
 
 /**
- * The file that `from` stands for: itself, or the one in a folder, or in the model of the hub of that name, which is
+ * The file that `from` names: `from` itself, or the file in a folder, or the file in a model of the hub, which is
  * downloaded.
  *
- * @throws WeightsFormatError for a folder with none or several, naming what is there; HubError
+ * @throws WeightsFormatError for a folder with no or several such files, listing them; HubError for downloads
  */
 export async function addOnFile(from: BytesFrom, { weightName, ...hub }: AddOnFileOptions = {}): Promise<BytesFrom> {
   if (!isNode || (typeof from !== "string" && !(from instanceof URL))) return from;
@@ -29,7 +29,7 @@ export async function addOnFile(from: BytesFrom, { weightName, ...hub }: AddOnFi
   const settings = (weightName ?? "").replace(/[^/]*$/, "adapter_config.json");
   const folder = await modelFolder(place, { ...hub, files: [weightName ?? "*.safetensors", settings] });
   const names = await listFolder(folder);
-  if (names.length === 0) return from; // A file, or nothing, of which its reader will complain.
+  if (names.length === 0) return from; // A file; if it does not exist, its reader will throw.
   const chosen = weightName ?? addOnName(names);
   if (chosen !== undefined && (await fileExists(joinPath(folder, chosen)))) return joinPath(folder, chosen);
   throw new WeightsFormatError(
@@ -38,7 +38,7 @@ export async function addOnFile(from: BytesFrom, { weightName, ...hub }: AddOnFi
   );
 }
 
-/** Which of a folder's files its LoRA or its word is: the one of a usual name, or the only file of weights. */
+/** The file of a LoRA or a word among the names in a folder: one with a usual name, or the only file of weights. */
 export function addOnName(names: readonly string[]): string | undefined {
   const weights = weightFiles(names);
   return USUAL_NAMES.find((name) => weights.includes(name)) ?? (weights.length === 1 ? weights[0] : undefined);

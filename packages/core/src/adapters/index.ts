@@ -1,4 +1,4 @@
-/** `@tfjs-diffusion/core/adapters`: LoRAs and learned words, small files that change large networks. */
+/** `@tfjs-diffusion/core/adapters`: LoRAs and learned words (textual inversion). */
 export type { AddOnFileOptions } from "./add-on-file.js";
 export type { LoraModels } from "./lora-groups.js";
 export type { LoraPart } from "./lora-names.js";

@@ -9,11 +9,11 @@ import { WeightsMismatchError } from "../weights/errors.js";
 import { LoraSet } from "./lora.js";
 
 interface Case {
-  /** The parameters that change: "unet.conv_in.weight". */
+  /** The parameters that change, such as "unet.conv_in.weight". */
   changes: string[];
 }
 
-/** See meta.json for where the files and the expected changes come from. */
+/** meta.json gives the origin of the files and of the expected changes. */
 const { cases, refused } = JSON.parse(readFileSync(fixturePath("lora-cases/meta.json"), "utf8")) as {
   cases: Record<string, Case>;
   refused: Record<string, { why: string }>;
@@ -47,7 +47,7 @@ afterAll(() => {
 
 const bytes = (values: Float32Array) => Buffer.from(values.buffer, values.byteOffset, values.byteLength);
 
-/** Every weight as it lies in memory, by its name with that of its network before it. */
+/** A copy of every weight, by "network.parameter". */
 function weights(): Map<string, Float32Array> {
   const all = Object.entries(models).flatMap(([part, model]) =>
     [...model.parameters()].map(
@@ -57,7 +57,7 @@ function weights(): Map<string, Float32Array> {
   return new Map(all);
 }
 
-/** Which weights have other bits than they had. */
+/** The weights that differ from `since` in any bit. */
 function changed(since = before): string[] {
   const isOther = ([name, now]: [string, Float32Array]) => !bytes(now).equals(bytes(since.get(name)!));
   return [...weights()].filter(isOther).map(([name]) => name);
@@ -65,13 +65,16 @@ function changed(since = before): string[] {
 
 const rms = (values: Float32Array) => Math.sqrt(values.reduce((sum, x) => sum + x * x, 0) / values.length);
 
-/** A tensor as the file has it; {@link Golden.tensor} would take a convolution's kernel for a picture. */
+/**
+ * A tensor in the order of the file; {@link Golden.tensor} would transpose a convolution kernel as if it were a
+ * picture.
+ */
 function onDisk({ stored }: Golden, name: string): tf.Tensor {
   const { data, shape } = stored.get(name)!;
   return tf.tensor(data, [...shape]);
 }
 
-/** Relative error of each change. */
+/** The relative error of each change. */
 function errors(golden: Golden, scale: string): Map<string, number> {
   const parameters = new Map<string, Parameter>(
     Object.entries(models).flatMap(([part, model]) =>
@@ -92,12 +95,12 @@ function errors(golden: Golden, scale: string): Map<string, number> {
 function expectChanges(golden: Golden, name: string, scale: string): void {
   const found = errors(golden, scale);
   expect([...found.keys()].sort()).toEqual([...cases[name]!.changes].sort());
-  // The sum W + dW rounds to 1e-6 of dW.
+  // The rounding of W + dW is 1e-6 of dW.
   expect(above(1e-5, found)).toEqual([]);
 }
 
 describe.each(Object.keys(cases))("The file %s", (name) => {
-  it("changes the weights as the programs that write such files do, and is taken out to the very bits", async () => {
+  it("changes the weights as the programs that write such files do, and unloading restores them bit for bit", async () => {
     const count = tf.memory().numTensors;
     const golden = await Golden.read("lora-cases/expected", `${name}.safetensors`);
     const scales = golden.has(`scale0.7/${cases[name]!.changes[0]}`) ? ["1.0", "0.7"] : ["1.0"];
@@ -117,7 +120,7 @@ describe.each(Object.keys(cases))("The file %s", (name) => {
     expect(tf.memory().numTensors).toBe(count);
   });
 
-  it("is fused and unfused to the very bits, also beside another", async () => {
+  it("can be fused and unfused bit for bit, also together with another", async () => {
     const count = tf.memory().numTensors;
     await loras.load(caseFile(name), { name: "a", scale: 0.8 });
     const alone = weights();
@@ -133,7 +136,7 @@ describe.each(Object.keys(cases))("The file %s", (name) => {
   });
 });
 
-it("are mixed in any order to the same weights: each change is that of the weight alone", async () => {
+it("give the same weights in any order: each change is computed from the original weight", async () => {
   const names = ["dora-kohya", "lora", "lokr", "dora-peft"];
   const mixed = async (order: string[]) => {
     for (const name of order) await loras.load(caseFile(name), { name, scale: 0.6 });
@@ -166,7 +169,7 @@ it.each(Object.entries(refused))("%s is refused before any weight changes", asyn
   expect(tf.memory().numTensors).toBe(count);
 });
 
-it("lists what is not used, and the words that were learned along; strict refuses the former", async () => {
+it("lists unused tensors and learned words; strict refuses unused tensors", async () => {
   warned.mockClear();
   expect(await loras.load(caseFile("bundle-emb"))).toEqual({ unused: [], words: ["mystyle"] });
   loras.unload();
@@ -190,6 +193,6 @@ it("lists what is not used, and the words that were learned along; strict refuse
   loras.unload();
   expect(warned).not.toHaveBeenCalled();
   const alone = new LoraSet({ unet: models.unet });
-  expect((await alone.load(caseFile("lora"))).unused.length).toBe(3); // Those of the text encoder.
+  expect((await alone.load(caseFile("lora"))).unused.length).toBe(3); // The tensors of the text encoder.
   alone.unload();
 });

@@ -11,30 +11,32 @@ import { loraFactor, loraSettings, type LoraSettings, requireSettingsFit, stated
 /** A change of one parameter. */
 export interface LoraChange {
   part: LoraPart;
-  /** The parameter, as its network names it. */
+  /** The parameter's name in its network. */
   name: string;
   format: LoraFormat;
-  /** By their roles in the format, in PyTorch's order. */
+  /** The tensors by their roles in the format, in PyTorch's order. */
   tensors: ByRole<tf.Tensor>;
-  /** alpha / rank, or 1 where there is none. */
+  /** alpha / rank, or 1 without alpha. */
   factor: number;
-  /** Of DoRA: one number for each place along an axis of the weight. */
+  /** DoRA's magnitudes: one number for each index of an axis of the weight. */
   magnitude?: { values: tf.Tensor; axis: MagnitudeAxis };
 }
 
-/** The changes of a LoRA, by what they change. */
+/** The changes of a LoRA, by the parameters that they change. */
 export type LoraChanges = ReadonlyMap<Parameter, LoraChange>;
 
-/** What a file of a LoRA holds. */
+/** The content of a LoRA's file. */
 export interface LoraContents {
   changes: LoraChanges;
-  /** Names of tensors that change nothing here: of no format, of no module of these networks, alphas of nothing. */
+  /**
+   * Names of tensors without effect: of an unknown format, of no module of these networks, or an alpha without tensors.
+   */
   unused: string[];
-  /** Words that were learned along with it (textual inversions), which change no weight. */
+  /** Words that were learned together with the LoRA (textual inversions), which change no weight. */
   words: string[];
 }
 
-/** What is added to the weight `base` at this scale, in PyTorch's order; the caller owns it. */
+/** The tensor that is added to the weight `base` at this scale, in PyTorch's order; the caller owns it. */
 export function changeOf({ format, tensors, factor, magnitude }: LoraChange, base: tf.Tensor, scale: number) {
   return tf.tidy(() => {
     const delta = format.delta(tensors, base.shape).mul(scale * factor);
@@ -42,24 +44,24 @@ export function changeOf({ format, tensors, factor, magnitude }: LoraChange, bas
   });
 }
 
-/** Frees them. */
+/** Frees the tensors of the changes. */
 export function disposeChanges(changes: LoraChanges): void {
   for (const { tensors, magnitude } of changes.values()) tf.dispose([Object.values(tensors), magnitude?.values ?? []]);
 }
 
-/** How {@link readChanges} reads. */
+/** Options of {@link readChanges}. */
 export interface ReadChangesOptions {
   /** See {@link loraSettings}. */
   settings?: { given?: LoraSettings; beside?: LoraSettings };
-  /** Refuses a file with unused tensors. */
+  /** Refuse a file with unused tensors. */
   strict?: boolean;
 }
 
 /**
- * Reads a LoRA's changes of these networks; the caller owns them. All of the file is checked before a tensor is made.
+ * Reads a LoRA's changes of these networks; the caller owns them. The whole file is checked before a tensor is made.
  *
- * @throws WeightsMismatchError listing what has no counterpart or another shape, or is of a method that is not known,
- *   and where nothing is left; WeightsFormatError for settings that are not known
+ * @throws WeightsMismatchError listing tensors without a counterpart, with a wrong shape or of an unsupported method,
+ *   and if no change remains; WeightsFormatError for unsupported settings
  */
 export async function readChanges(
   file: SafetensorsFile,
@@ -94,12 +96,12 @@ export async function readChanges(
   }
 }
 
-/** What a group's change is multiplied by, apart from its scale. */
+/** The factor of a group's change, apart from the scale. */
 async function factorOf(file: SafetensorsFile, { name, format, factors, alpha }: LoraGroup, settings: LoraSettings) {
   if (!format.rank) return 1;
   const module = name.slice(0, -".weight".length);
   const stored = alpha === undefined ? undefined : Number((await file.read(alpha))[0]);
-  // Alpha beside the tensors is LyCORIS', which does not count it where they have no rank; PEFT's settings have both.
+  // LyCORIS stores alpha with the tensors and ignores it if they have no rank. PEFT's settings have both.
   const rank =
     format.rank(shapesOf(file, factors)) ?? (stored === undefined ? statedRank(settings, module) : undefined);
   return rank === undefined ? 1 : loraFactor(settings, module, rank, stored);

@@ -8,10 +8,10 @@ import { type ByRole, type LoraFormat, misfit, sizeOf } from "./formats/format.j
 import { formatsOf, otherMethod } from "./formats/formats.js";
 import { LoraModules, type LoraPart, loraTensor } from "./lora-names.js";
 
-/** The networks that LoRAs are added to: what has parameters, as a Model has. */
+/** The networks that LoRAs are added to: objects with parameters, such as a Model. */
 export type LoraModels = Partial<Record<LoraPart, object>>;
 
-/** Those that are there, with their parts. */
+/** The networks that are present, with the names of their parts. */
 export function partsOf(models: LoraModels): [LoraPart, object][] {
   return (Object.entries(models) as [LoraPart, object | undefined][]).filter(
     (entry): entry is [LoraPart, object] => entry[1] !== undefined,
@@ -21,26 +21,26 @@ export function partsOf(models: LoraModels): [LoraPart, object][] {
 /** The names of the tensors that change one parameter. */
 export interface LoraGroup {
   part: LoraPart;
-  /** The parameter, as its network names it. */
+  /** The parameter's name in its network. */
   name: string;
   parameter: Parameter;
   format: LoraFormat;
   factors: ByRole<string>;
   alpha?: string;
-  /** Of DoRA. */
+  /** DoRA's magnitudes. */
   magnitude?: { stored: string; axis: MagnitudeAxis };
 }
 
-/** What the names and shapes of a file's tensors say. */
+/** The tensors of a file, grouped by their names and shapes. */
 export interface LoraGroups {
   groups: LoraGroup[];
-  /** Names that change nothing in these networks. */
+  /** Names of tensors that change nothing in these networks. */
   unused: string[];
   /** Words that were learned along with the LoRA. */
   words: string[];
 }
 
-/** Everything stored for one parameter, before it is known to fit together. */
+/** Everything stored for one parameter, before it is checked. */
 interface Found {
   part: LoraPart;
   name: string;
@@ -51,8 +51,8 @@ interface Found {
 /**
  * Groups a file's tensors by the parameters they change, and checks that each group makes a change of its parameter.
  *
- * @throws WeightsMismatchError of at most 20 lines, on a group that does not fit or is not whole, on tensors of methods
- *   that are not read, where nothing is left to use, and with `strict` on any name that is not used
+ * @throws WeightsMismatchError (at most 20 lines) for a group that is incomplete or does not fit, for tensors of
+ *   unsupported methods, if no tensor can be used, and with `strict` for unused names
  */
 export function checkedGroups(file: SafetensorsFile, models: LoraModels, strict: boolean): LoraGroups {
   const { found, unused, words, problems } = findGroups(file, models);
@@ -87,7 +87,10 @@ function findGroups(file: SafetensorsFile, models: LoraModels) {
     const word = target ? undefined : bundledWord(stored)?.word;
     const method = target ? undefined : otherMethod(stored);
     if (word !== undefined) words.add(word);
-    else if (method !== undefined) problems.push(`${stored} is of another method, ${method}; fuse it with its program`);
+    else if (method !== undefined)
+      problems.push(
+        `${stored} is of another method, ${method}, which is not supported; fuse it with the program that made it`,
+      );
     else if (!target) unused.push(stored);
     if (!target) continue;
     const { part, parameter: name, role } = target;
@@ -101,7 +104,7 @@ function findGroups(file: SafetensorsFile, models: LoraModels) {
   return { found: found.values(), unused, words: [...words], problems };
 }
 
-/** A group, or why the tensors are none; and those of them that have no meaning there. */
+/** A group, or the problem with its tensors; and the names of tensors without effect in it. */
 interface CheckedGroup {
   group?: LoraGroup;
   problems: string[];
@@ -114,7 +117,7 @@ function checkedGroup(file: SafetensorsFile, { stored, ...of }: Found): CheckedG
   const magnitudes = Object.entries(others).filter(isMagnitude);
   const factors = Object.fromEntries(Object.entries(others).filter((entry) => !isMagnitude(entry)));
   const [format, another] = formatsOf(Object.keys(factors));
-  if (another) return { unused: [], problems: [`it is changed by ${format!.name} and by ${another.name} at once`] };
+  if (another) return { unused: [], problems: [`it is changed by both ${format!.name} and ${another.name}`] };
   const beside = [alpha, ...magnitudes.map(([, name]) => name)].filter((name) => name !== undefined);
   if (!format) return { unused: beside, problems: [] };
   const weight = of.parameter.diskShape;
@@ -143,7 +146,7 @@ function numberProblem({ tensors }: SafetensorsFile) {
   };
 }
 
-/** Enough to see what is wrong; a LoRA of another model has thousands. */
+/** A LoRA of another model can have thousands of problems; these are enough to see what is wrong. */
 const MOST_PROBLEMS = 15;
 
 function mismatch({ name }: SafetensorsFile, problems: readonly string[]): WeightsMismatchError {
@@ -155,7 +158,7 @@ function mismatch({ name }: SafetensorsFile, problems: readonly string[]): Weigh
   );
 }
 
-/** The shapes of stored tensors, by role. */
+/** The shapes of the stored tensors, by role. */
 export function shapesOf(file: SafetensorsFile, stored: ByRole<string>): ByRole<readonly number[]> {
   return Object.fromEntries(Object.entries(stored).map(([role, name]) => [role, file.tensors.get(name)!.shape]));
 }

@@ -8,16 +8,16 @@ export const LORA_PARTS = ["unet", "text_encoder", "text_encoder_2"] as const;
 /** One of these networks. */
 export type LoraPart = (typeof LORA_PARTS)[number];
 
-/** What a tensor of a LoRA file is. */
+/** The meaning of a tensor of a LoRA file. */
 export interface LoraTensor {
   part: LoraPart;
-  /** The parameter it changes, as the network names it. */
+  /** The name in its network of the parameter that it changes. */
   parameter: string;
-  /** Which tensor of the parameter's change it is: "down", "alpha", "hada_w1_a", … */
+  /** Its role in the change: "down", "alpha", "hada_w1_a", … */
   role: string;
 }
 
-/** How names begin, and which network that is. The longer come first. */
+/** Prefixes of names and their networks, the longer prefixes first. */
 const PREFIXES: readonly (readonly [string, LoraPart])[] = [
   // kohya's scripts and LyCORIS, SimpleTuner
   ["lora_te2_", "text_encoder_2"],
@@ -40,7 +40,7 @@ const PREFIXES: readonly (readonly [string, LoraPart])[] = [
   ["model.diffusion_model.", "unet"],
 ];
 
-/** PEFT's own files, and some of others, do not say which network they change: the first that has such a module. */
+/** Files of PEFT and some others do not say which network they change: it is the first that has the module. */
 const PEFT_PREFIX = /^base_model\.model\./;
 
 /**
@@ -50,7 +50,8 @@ const PEFT_PREFIX = /^base_model\.model\./;
 const PROCESSOR = /\.(?:processor\.)?to_(q|k|v|out)_lora\.(down|up)\.weight$/;
 
 /**
- * Names of modules by their path with every dot an underscore, as kohya's scripts write it: made once for a network.
+ * Module names by their path with underscores in place of dots, as kohya's scripts write it. Made once for each
+ * network.
  */
 export class LoraModules {
   readonly #byPath = new Map<string, string>();
@@ -62,9 +63,9 @@ export class LoraModules {
     for (const name of this.#parameters) {
       if (!name.endsWith(".weight")) continue;
       this.#add(name, name);
-      // transformers 5 has a lone text tower without its prefix.
+      // transformers 5 leaves the prefix out in a single text tower.
       if (name.startsWith("text_model.")) this.#add(name.slice("text_model.".length), name);
-      // SDXL's are named as in the single file.
+      // Files for SDXL use the names of the single file.
       if (layout) this.#addLdm(name, layout);
     }
   }
@@ -77,11 +78,11 @@ export class LoraModules {
     try {
       this.#add(ldmUnetName(name, layout), name);
     } catch {
-      // A block that the first code did not have has no second name.
+      // Blocks that the original code did not have have no second name.
     }
   }
 
-  /** The weight or bias of a module, whatever separates the parts of its path. */
+  /** The weight or bias of a module, for a path with dots or underscores. */
   parameter(path: string, of: Ending["of"] = "weight"): string | undefined {
     const name = `${this.#byPath.get(path.replaceAll(".", "_"))}.${of}`;
     return this.#parameters.has(name) ? name : undefined;
@@ -95,8 +96,8 @@ function unetLayout(model: object): UnetLayout | undefined {
 }
 
 /**
- * Reads a name of a LoRA file in any of the forms in use (see docs/models.md). undefined if it is none of them, or if
- * the network it belongs to is not there or has no such module.
+ * Parses a name of a LoRA file in any known form (see docs/models.md). Undefined for other names, and if the network is
+ * missing or has no such module.
  */
 export function loraTensor(stored: string, modules: ReadonlyMap<LoraPart, LoraModules>): LoraTensor | undefined {
   const { path, ending } = pathAndEnding(stored);
@@ -109,14 +110,14 @@ export function loraTensor(stored: string, modules: ReadonlyMap<LoraPart, LoraMo
   return undefined;
 }
 
-/** The networks that a path may belong to, and its module there. */
+/** The networks that a path can belong to, and the module in them. */
 export function partsAndModule(path: string): { parts: readonly LoraPart[]; module: string } {
   const bare = path.replace(PEFT_PREFIX, "");
   const named = PREFIXES.find(([prefix]) => bare.startsWith(prefix));
   return named ? { parts: [named[1]], module: bare.slice(named[0].length) } : { parts: LORA_PARTS, module: bare };
 }
 
-/** A stored name as the path of a module and what its end says. */
+/** Splits a stored name into the path of a module and the ending. */
 export function pathAndEnding(stored: string): { path: string; ending: Ending | undefined } {
   const inside = PROCESSOR.exec(stored);
   if (inside) {

@@ -44,7 +44,7 @@ const bits = () =>
     .map((value) => Buffer.from((value.dataSync() as Float32Array).slice().buffer).toString("base64"))
     .join();
 
-/** All that can be noticed of a load: what the weights become, and what is listed; or that it is refused. */
+/** The observable effect of a load: the weights and the listed names, or the refusal. */
 async function effect(tensors: Tensors): Promise<string> {
   try {
     const listed = await loras.load(await encodeSafetensors(tensors), { scale: 0.9 });
@@ -64,7 +64,7 @@ function draw(noise: NoiseSource, count: number): number {
 
 const LETTERS = "abdo_.0123wx";
 
-/** A file with one key dropped, renamed in one or two letters, or added; and which. */
+/** A file with one key dropped, renamed in one or two letters, or added; and a description. */
 function changedFile(tensors: Tensors, noise: NoiseSource): [what: string, Tensors] {
   const keys = [...tensors.keys()];
   const key = keys[draw(noise, keys.length)]!;
@@ -78,7 +78,9 @@ function changedFile(tensors: Tensors, noise: NoiseSource): [what: string, Tenso
   return [`rename ${key} to ${renamed}`, new Map(entries)];
 }
 
-/** Without these alphas the change is the same: alpha is the rank, or LoKr has both halves whole. */
+/**
+ * Whether dropping this key has no effect: an alpha that equals the rank, or that of a LoKr with both matrices whole.
+ */
 function saysNothing(what: string, tensors: Tensors): boolean {
   const [, module] = /^drop (.*)\.alpha$/.exec(what) ?? [];
   if (module === undefined) return false;
@@ -88,8 +90,8 @@ function saysNothing(what: string, tensors: Tensors): boolean {
   return rank === undefined || rank === (tensors.get(`${module}.alpha`)!.data as Float32Array)[0];
 }
 
-describe.each(Object.keys(cases))("Of the file %s", (name) => {
-  it("each key that is dropped, renamed or added is used, listed or refused", async () => {
+describe.each(Object.keys(cases))("In the file %s", (name) => {
+  it("each dropped, renamed or added key is used, listed or refused", async () => {
     const tensors = await read(name);
     const [old, count] = [bits(), tf.memory().numTensors];
     const whole = await effect(tensors);

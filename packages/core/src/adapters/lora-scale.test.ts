@@ -28,7 +28,7 @@ const weights = () =>
 const bits = (values = weights()) =>
   [...values].map(([name, value]) => name + Buffer.from(value.buffer).toString("base64"));
 
-/** By what part of the whole change each weight of the UNet changed, for those that change. */
+/** The fraction of the full change that each weight of the UNet changed by, for weights that change. */
 function shares(before: Map<string, Float32Array>, whole: Map<string, Float32Array>): Map<string, number> {
   const found = new Map<string, number>();
   for (const [name, now] of weights()) {
@@ -40,7 +40,7 @@ function shares(before: Map<string, Float32Array>, whole: Map<string, Float32Arr
 }
 
 describe("The scale of a LoRA", () => {
-  it("can be one for each block and layer of the UNet, and for each network", async () => {
+  it("can be given for each network, and for each block and layer of the UNet", async () => {
     const before = weights();
     await loras.load(FILE);
     const whole = weights();
@@ -72,7 +72,7 @@ describe("The scale of a LoRA", () => {
     expect(bits()).toEqual(bits(whole));
   });
 
-  it("is 1 for all that is not named", () => {
+  it("is 1 for everything that is not named", () => {
     const scale: LoraScale = { unet: { up: { block_1: 0.5 } } };
     expect(scaleOf(scale, "text_encoder", "text_model.encoder.layers.0.mlp.fc1.weight")).toBe(1);
     expect(scaleOf(scale, "unet", "conv_in.weight")).toBe(1);
@@ -90,12 +90,18 @@ describe("The scale of a LoRA", () => {
     [{ unet: "1" }, /the scale of unet is 1; give a finite number/],
     [{ unet: { mid: Infinity } }, /the scale of unet.mid is Infinity/],
     [{ unet: { up: { block_1: [0.5, NaN] } } }, /the scale of unet.up.block_1 is NaN/],
-    [{ text_encoder_2: 1 }, /given for text_encoder_2, which is not there; there is unet, text_encoder/],
-    [{ unet: { middle: 1 } }, /given for unet.middle, which is not there; there is down, mid, up/],
-    [{ unet: { down: { block_2: 1 } } }, /given for unet.down.block_2, which is not there; there is block_0, block_1/],
-    [{ unet: { up: { block_1: [1, 2, 3] } } }, /unet.up.block_1 has 3 scales; that block has 2 layers. Give one or 2/],
+    [{ text_encoder_2: 1 }, /given for text_encoder_2, which does not exist; give one of unet, text_encoder/],
+    [{ unet: { middle: 1 } }, /given for unet.middle, which does not exist; give one of down, mid, up/],
+    [
+      { unet: { down: { block_2: 1 } } },
+      /given for unet.down.block_2, which does not exist; give one of block_0, block_1/,
+    ],
+    [
+      { unet: { up: { block_1: [1, 2, 3] } } },
+      /unet.up.block_1 has 3 scales, but the block has 2 layers. Give one or 2/,
+    ],
     [{ text_encoder: { down: 1 } }, /the scale of text_encoder is \[object Object\]/],
-  ])("is refused where it is %j, before anything changes", async (scale, expected) => {
+  ])("%j is refused before anything changes", async (scale, expected) => {
     await loras.load(FILE, { name: "there", scale: 0.5 });
     const before = weights();
     expect(() => loras.setScale("there", scale as LoraScale)).toThrow(expected);

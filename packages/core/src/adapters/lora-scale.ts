@@ -2,39 +2,37 @@ import { namedParameters } from "../nn/parameter.js";
 import { LORA_PARTS, type LoraPart } from "./lora-names.js";
 
 /**
- * How strongly a LoRA is added: times the change that was learned. One number for all of it, or one for each network,
- * and of the UNet for each of its blocks, as diffusers' `set_adapters` takes them. What is not named has the scale 1; 0
- * changes nothing.
+ * The factor of a LoRA's change: one number for all of it, or one for each network, and for each block of the UNet, as
+ * in diffusers' `set_adapters`. Parts that are not named have scale 1; 0 turns the change off.
  *
  *     0.8
  *     { unet: 0.8, text_encoder: 0.5 }
  *     { unet: { down: 0.5, mid: 1, up: { block_1: 0.3, block_2: [0.4, 0.8, 1] } } }
  *
- * A list has a number for each layer of the block: a residual block and the attention behind it. A block's down- or
- * upsampler goes with the first. Layers outside of blocks, such as `conv_in`, have the scale 1.
+ * A list has a number for each layer of the block, which is a residual block with its attention. A block's down- or
+ * upsampler has the scale of its first layer. Layers outside of blocks, such as `conv_in`, have scale 1.
  */
 export type LoraScale = number | LoraPartScales;
 
-/** One scale for each network, and of the UNet for each block. */
+/** One scale for each network, and for each block of the UNet. */
 export interface LoraPartScales {
   unet?: number | LoraBlockScales;
   text_encoder?: number;
   text_encoder_2?: number;
 }
 
-/** One scale for each block of a UNet; blocks are counted as in `down_blocks.0`. */
+/** One scale for each block of a UNet, numbered as in `down_blocks.0`. */
 export interface LoraBlockScales {
   down?: LoraSideScales;
   mid?: number;
   up?: LoraSideScales;
 }
 
-/** One scale for all blocks of a side, or one for each block, or one for each layer of a block. */
+/** One scale for all blocks of the way down or up, for each block, or for each layer of a block. */
 export type LoraSideScales = number | Readonly<Record<`block_${number}`, number | readonly number[]>>;
 
 /**
- * Throws RangeError on a scale that is no finite number, or is for a network, a block or a number of layers that there
- * is not.
+ * @throws RangeError for a scale that is not a finite number, or for a network, a block or a layer that does not exist
  */
 export function requireScale(lora: string, scale: LoraScale, parts: readonly [LoraPart, object][]): void {
   if (typeof scale === "object" && scale !== null) {
@@ -73,7 +71,7 @@ function requireBlockScales(lora: string, scales: object, names: readonly string
       const list: unknown[] = [value].flat();
       if (list.length !== 1 && list.length !== count) {
         throw new RangeError(
-          `LoRA "${lora}": ${path} has ${list.length} scales; that block has ${count} layers. Give one or ${count}.`,
+          `LoRA "${lora}": ${path} has ${list.length} scales, but the block has ${count} layers. Give one or ${count}.`,
         );
       }
       for (const each of list) requireNumber(lora, path, each);
@@ -81,7 +79,7 @@ function requireBlockScales(lora: string, scales: object, names: readonly string
   }
 }
 
-/** How many layers each block of each side has. */
+/** The number of layers of each block on the way down and up. */
 function layersOfBlocks(names: readonly string[]): Map<string, number[]> {
   const layers = new Map<string, number[]>();
   for (const name of names) {
@@ -94,7 +92,7 @@ function layersOfBlocks(names: readonly string[]): Map<string, number[]> {
   return layers;
 }
 
-/** Where in a UNet a parameter is; undefined outside of blocks. */
+/** The position of a parameter in a UNet; undefined outside of blocks. */
 function placeOf(name: string): { side: string; block: number; layer: number } | undefined {
   if (name.startsWith("mid_block.")) return { side: "mid", block: 0, layer: 0 };
   const [, side, block, layer] = /^(down|up)_blocks\.(\d+)\.\w+\.(\d+)\./.exec(name) ?? [];
@@ -121,5 +119,5 @@ function requireNumber(lora: string, path: string, scale: unknown): void {
 
 function wrongKey(lora: string, path: string, known: readonly string[]): RangeError {
   const names = known.length > 0 ? known.join(", ") : `none of ${LORA_PARTS.join(", ")}`;
-  return new RangeError(`LoRA "${lora}": a scale is given for ${path}, which is not there; there is ${names}.`);
+  return new RangeError(`LoRA "${lora}": a scale is given for ${path}, which does not exist; give one of ${names}.`);
 }

@@ -42,7 +42,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** A LoRA of two modules, all ones at rank 4: without any alpha each weight grows by 4. */
+/** A LoRA of two modules with all ones at rank 4: without alpha each weight grows by 4. */
 async function write(name: string, prefix: string, metadata?: Record<string, string>, extra = {}): Promise<string> {
   const ones = (shape: number[]) => ({ dtype: "F32", shape, data: new Float32Array(32).fill(1) }) as const;
   const path = join(folder, name);
@@ -57,7 +57,7 @@ async function write(name: string, prefix: string, metadata?: Record<string, str
 const withSettings = (settings: object) =>
   write("a.safetensors", "text_encoder.", { lora_adapter_metadata: JSON.stringify(settings) });
 
-/** By how much the LoRA changes the two modules, over 4: alpha / rank. */
+/** The factors of the two modules, alpha / rank: their change divided by 4. */
 async function factors(from: BytesFrom, options?: LoadLoraOptions): Promise<number[]> {
   const read = () => [QUERY, VALUE].map((module) => text.parameters().get(`${module}.weight`)!.dataSync()[5]!);
   const before = read();
@@ -67,28 +67,20 @@ async function factors(from: BytesFrom, options?: LoadLoraOptions): Promise<numb
   return after.map((value, i) => Math.round(((value - before[i]!) / 4) * 1e4) / 1e4);
 }
 
-describe("What a LoRA's product is multiplied by", () => {
-  it("is 1 where the file says nothing", async () => {
+describe("The factor of a LoRA's product", () => {
+  it("is 1 if the file has no settings", async () => {
     expect(await factors(await write("a.safetensors", "text_encoder."))).toEqual([1, 1]);
   });
 
   it.each<[string, object, number[]]>([
     ["alpha / rank", { lora_alpha: 8 }, [2, 2]],
     ["alpha / sqrt(rank), rank-stabilised", { lora_alpha: 8, use_rslora: true }, [4, 4]],
-    ["by alpha_pattern a module's own alpha", { lora_alpha: 8, alpha_pattern: { q_proj: 2 } }, [0.5, 2]],
-    ["that alpha over the square root too", { lora_alpha: 8, alpha_pattern: { [VALUE]: 2 }, use_rslora: true }, [4, 1]],
-    [
-      "by a pattern that starts at the root",
-      { lora_alpha: 4, alpha_pattern: { [`^${QUERY}`]: 8, "^v_proj": 8 } },
-      [2, 1],
-    ],
-    ["by the first of several patterns", { alpha_pattern: { "self_attn.q_proj": 8, q_proj: 2, v_proj: 0 } }, [2, 0]],
-    ["by whole names, not by their ends", { lora_alpha: 4, alpha_pattern: { _proj: 8 } }, [1, 1]],
-    [
-      "the tensors' own rank, whatever r and rank_pattern say",
-      { lora_alpha: 8, r: 16, rank_pattern: { q_proj: 4 } },
-      [2, 2],
-    ],
+    ["a module's alpha from alpha_pattern", { lora_alpha: 8, alpha_pattern: { q_proj: 2 } }, [0.5, 2]],
+    ["that alpha over the square root", { lora_alpha: 8, alpha_pattern: { [VALUE]: 2 }, use_rslora: true }, [4, 1]],
+    ["a pattern that starts at the root", { lora_alpha: 4, alpha_pattern: { [`^${QUERY}`]: 8, "^v_proj": 8 } }, [2, 1]],
+    ["the first of several patterns", { alpha_pattern: { "self_attn.q_proj": 8, q_proj: 2, v_proj: 0 } }, [2, 0]],
+    ["whole names, not their ends", { lora_alpha: 4, alpha_pattern: { _proj: 8 } }, [1, 1]],
+    ["the tensors' rank, for any r and rank_pattern", { lora_alpha: 8, r: 16, rank_pattern: { q_proj: 4 } }, [2, 2]],
   ])("is %s", async (_, settings, expected) => {
     const own = Object.entries(settings).map(
       ([key, value]: [string, unknown]) => [`text_encoder.${key}`, value] as const,
@@ -96,7 +88,7 @@ describe("What a LoRA's product is multiplied by", () => {
     expect(await factors(await withSettings(Object.fromEntries([["unet.lora_alpha", 99], ...own])))).toEqual(expected);
   });
 
-  it("is what a network's own save says, whose settings name no network, as its tensors do not", async () => {
+  it("comes from the settings of a network's own save, which name no network, like its tensors", async () => {
     const save = (settings: object) => {
       const metadata = { format: "pt", lora_adapter_metadata: JSON.stringify(settings) };
       return write("pytorch_lora_weights.safetensors", "", metadata);
@@ -109,7 +101,7 @@ describe("What a LoRA's product is multiplied by", () => {
       await expect(loras.load(await save({ lora_alpha: 8, ...unknown }))).rejects.toThrow(WeightsFormatError);
   });
 
-  it("is what adapter_config.json says, for the files of PEFT's own, which do not name their network", async () => {
+  it("comes from adapter_config.json for PEFT's own files, which do not name their network", async () => {
     const path = await write("adapter_model.safetensors", "base_model.model.");
     const warned = jest.spyOn(console, "warn").mockImplementation(() => {});
     expect(await factors(path)).toEqual([1, 1]);
@@ -130,7 +122,7 @@ describe("What a LoRA's product is multiplied by", () => {
     expect(await factors(stored, { adapterConfig: { lora_alpha: 4 } })).toEqual([1, 1]);
   });
 
-  it("is found beside PEFT's own file however that is opened", async () => {
+  it("is found next to PEFT's own file, however that is opened", async () => {
     const place = await mkdtemp(join(folder, "peft "));
     const path = join(place, "adapter_model.safetensors");
     renameSync(await write("adapter_model.safetensors", "base_model.model."), path);
@@ -158,7 +150,7 @@ describe("What a LoRA's product is multiplied by", () => {
         expect([String(from), await factors(from)]).toEqual([String(from), [4, 4]]);
       expect(await factors("owner/name")).toEqual([4, 4]);
       expect(await factors("owner/name", { weightName: "later/adapter_model.safetensors" })).toEqual([0.5, 0.5]);
-      // Bytes have nothing beside them.
+      // Bytes have no file next to them.
       const bytes = await readFile(path);
       expect(await factors(bytes)).toEqual([1, 1]);
       expect(await factors(new Blob([bytes]), { adapterConfig: { lora_alpha: 8 } })).toEqual([2, 2]);
@@ -179,7 +171,7 @@ describe("What a LoRA's product is multiplied by", () => {
     ["peft_type", "LOHA"],
     ["modules_to_save", ["classifier"]],
     ["trainable_token_indices", [1]],
-  ])("is refused with the name of a setting that is not known: %s = %j", async (key, value) => {
+  ])("is refused with the name of an unsupported setting: %s = %j", async (key, value) => {
     const path = await withSettings({ [`text_encoder.${key}`]: value });
     await expect(loras.load(path)).rejects.toThrow(WeightsFormatError);
     await expect(loras.load(path)).rejects.toThrow(`${key} = ${JSON.stringify(value)}`);
@@ -187,19 +179,19 @@ describe("What a LoRA's product is multiplied by", () => {
 
   it.each<[string, RegExp]>([
     ["{not json", /lora_adapter_metadata.*cannot be read/],
-    ["[1]", /they are no object/],
-    ["null", /they are no object/],
-    ['{"text_encoder.lora_alpha": "8"}', /alpha of text_model.*q_proj is "8"; a number is expected/],
-    ['{"text_encoder.lora_alpha": 1e999}', /a number is expected/],
+    ["[1]", /they are not an object/],
+    ["null", /they are not an object/],
+    ['{"text_encoder.lora_alpha": "8"}', /alpha of text_model.*q_proj is "8"; expected a number/],
+    ['{"text_encoder.lora_alpha": 1e999}', /expected a number/],
     ['{"text_encoder.alpha_pattern": {"(a+)+$": 1}}', /alpha_pattern "\(a\+\)\+\$" is a regular expression/],
-  ])("is refused where the settings are %s", async (settings, expected) => {
+  ])("is refused if the settings are %s", async (settings, expected) => {
     const path = await write("a.safetensors", "text_encoder.", { lora_adapter_metadata: settings });
     await expect(loras.load(path)).rejects.toThrow(WeightsFormatError);
     await expect(loras.load(path)).rejects.toThrow(expected);
     expect(loras.scales).toEqual({});
   });
 
-  it("is refused where an alpha beside the tensors is more than one number", async () => {
+  it("is refused if an alpha tensor has more than one number", async () => {
     const alpha = { dtype: "F32", shape: [2], data: new Float32Array(2) };
     const path = await write("a.safetensors", "text_encoder.", {}, { [`text_encoder.${QUERY}.alpha`]: alpha });
     await expect(loras.load(path)).rejects.toThrow(WeightsMismatchError);

@@ -6,15 +6,15 @@ import type { SafetensorsFile } from "../weights/safetensors.js";
 import type { LoraGroup } from "./lora-groups.js";
 import type { LoraPart } from "./lora-names.js";
 
-/** Settings of PEFT's LoraConfig, by their names there. */
+/** Settings of PEFT's LoraConfig, with their names there. */
 export type LoraSettings = Readonly<Record<string, unknown>>;
 
-/** PEFT's methods that are read, with the names of their formats here. */
+/** The PEFT methods that are supported, with the names of their formats here. */
 const PEFT_TYPES: Readonly<Record<string, string>> = { LORA: "LoRA", LOHA: "LoHa", LOKR: "LoKr" };
 
 const NETWORK_PREFIX = /^(?:unet|text_encoder(?:_2)?)\./;
 
-/** Settings that change what is computed, in ways that are not computed here, and when they do. */
+/** Settings with unsupported effects, and a test whether a value has such an effect. */
 const UNKNOWN_WHEN: Readonly<Record<string, (value: unknown) => boolean>> = {
   peft_type: (type) => typeof type !== "string" || !Object.hasOwn(PEFT_TYPES, type),
   use_qalora: (isOn) => isOn === true,
@@ -26,16 +26,16 @@ const UNKNOWN_WHEN: Readonly<Record<string, (value: unknown) => boolean>> = {
   target_parameters: (names) => !Array.isArray(names) || names.length > 0,
   layer_replication: () => true,
   alora_invocation_tokens: () => true,
-  // These take a part out of the weights they start from, so that the file alone says nothing.
+  // These initialisations change the base weights, so that the file alone is not enough.
   init_lora_weights: (kind) => typeof kind === "string" && /^(pissa|olora|corda|loftq|lora_ga)/i.test(kind),
 };
 
 /**
- * The settings of a LoRA for one network. `given` comes first, then what diffusers keeps in the file's metadata
- * (`lora_adapter_metadata`): a pipeline's save writes `unet.lora_alpha`, a network's own (`unet.save_lora_adapter`)
- * writes `lora_alpha`, which then counts for every network. Last come those `beside` the file.
+ * The settings of a LoRA for one network. `given` has precedence. Next come those that diffusers writes to the file's
+ * metadata (`lora_adapter_metadata`): a pipeline's save writes `unet.lora_alpha`; a network's own save
+ * (`unet.save_lora_adapter`) writes `lora_alpha`, which applies to every network. Last come those `beside` the file.
  *
- * @throws WeightsFormatError if they cannot be read, or ask for what is not computed here
+ * @throws WeightsFormatError if they cannot be read or are not supported
  */
 export function loraSettings(
   file: SafetensorsFile,
@@ -56,14 +56,14 @@ export function loraSettings(
   );
   if (unknown.length === 0) return settings;
   throw new WeightsFormatError(
-    `${file.name}: its settings ${unknown.map((key) => `${key} = ${JSON.stringify(settings[key])}`).join(", ")} change what a LoRA ` +
-      "computes, in ways that are not known here. Fuse it into its model with the program that made it, and open that.",
+    `${file.name}: its settings ${unknown.map((key) => `${key} = ${JSON.stringify(settings[key])}`).join(", ")} change the LoRA ` +
+      "in ways that are not supported. Fuse it into its model with the program that made it, and open the result.",
   );
 }
 
 /**
- * Throws WeightsFormatError where the settings ask for another method than a change's tensors are of: its format, and
- * with `use_dora` its magnitudes.
+ * @throws WeightsFormatError if the settings name another format than that of the tensors, or `use_dora` without
+ * magnitudes
  */
 export function requireSettingsFit(
   file: string,
@@ -71,7 +71,7 @@ export function requireSettingsFit(
   { name, format, magnitude }: Pick<LoraGroup, "name" | "format" | "magnitude">,
 ): void {
   if (!format.rank) return;
-  const type = settings.peft_type as string | null | undefined; // One of PEFT_TYPES, as loraSettings checked.
+  const type = settings.peft_type as string | null | undefined; // loraSettings has checked that it is one of PEFT_TYPES.
   if (typeof type === "string" && PEFT_TYPES[type] !== format.name)
     throw disagreement(file, `peft_type = ${JSON.stringify(type)}`, `the tensors of ${name} are of ${format.name}`);
   if (settings.use_dora === true && !magnitude)
@@ -82,12 +82,12 @@ function disagreement(file: string, setting: string, found: string): WeightsForm
   return new WeightsFormatError(`${file}: its settings say ${setting}, but ${found}. Save it again with its program.`);
 }
 
-/** PEFT's own name, at the end of a path or of an address with or without a query. */
+/** PEFT's file name, at the end of a path or of an address with or without a query. */
 const PEFT_FILE = /(^|[/\\])adapter_model\.safetensors(?=$|[?#])/;
 
 /**
- * The settings beside a file of PEFT's own, `adapter_model.safetensors`, wherever that is: a path, a file: address, or
- * on a server. undefined for any other file, and, with a warning, where there are none.
+ * The settings next to PEFT's own file, `adapter_model.safetensors`: at a path, a file: address, or on a server.
+ * Undefined for other files, and, with a warning, if there are none.
  */
 export async function settingsBeside(from: BytesFrom): Promise<LoraSettings | undefined> {
   if (typeof from !== "string" && !(from instanceof URL)) return undefined;
@@ -95,7 +95,7 @@ export async function settingsBeside(from: BytesFrom): Promise<LoraSettings | un
   if (!PEFT_FILE.test(place)) return undefined;
   const config = place.replace(PEFT_FILE, "$1adapter_config.json");
   if (await fileExists(config)) return parsed(config, await readText(config));
-  warn(`There is no ${config}, which has the alpha of this LoRA; it is added as if alpha were the rank.`);
+  warn(`There is no ${config} with the alpha of this LoRA; it is added as if alpha were the rank.`);
   return undefined;
 }
 
@@ -103,7 +103,7 @@ function parsed(name: string, text: string): LoraSettings {
   try {
     const settings: unknown = JSON.parse(text);
     if (typeof settings === "object" && settings !== null && !Array.isArray(settings)) return settings as LoraSettings;
-    throw new Error("they are no object");
+    throw new Error("they are not an object");
   } catch (error) {
     throw new WeightsFormatError(
       `${name}: the settings of the LoRA cannot be read (${(error as Error).message}). Download the file again.`,
@@ -113,39 +113,42 @@ function parsed(name: string, text: string): LoraSettings {
 }
 
 /**
- * What a change is multiplied by: alpha / rank, or alpha / sqrt(rank) with `use_rslora` (Kalajdzievski 2023). The
- * module's own alpha (`alpha_pattern`) comes before the general one, and without any it is 1. The rank is that of the
- * tensors, so `r` and `rank_pattern` are asked only where those have none (see {@link statedRank}).
+ * The factor of a change: alpha / rank, or alpha / sqrt(rank) with `use_rslora` (Kalajdzievski 2023). A module's own
+ * alpha (`alpha_pattern`) has precedence over the general one; without alpha the factor is 1. The rank is that of the
+ * tensors; `r` and `rank_pattern` are used only if they have none (see {@link statedRank}).
  *
- * @param module its path in the network, as `mid_block.attentions.0.proj_in`
- * @param stored the alpha that lies beside the module's tensors, as kohya's scripts write it
+ * @param module its path in the network, such as `mid_block.attentions.0.proj_in`
+ * @param stored the alpha stored with the module's tensors, as kohya's scripts write it
  */
 export function loraFactor(settings: LoraSettings, module: string, rank: number, stored?: number): number {
-  // PEFT calls it alpha in LoHa and LoKr.
+  // PEFT names it alpha in LoHa and LoKr.
   const general = settings.lora_alpha ?? settings.alpha;
   const alpha = stored ?? patternValue("alpha_pattern", settings, module) ?? general;
   if (alpha === undefined || alpha === null) return 1;
   if (typeof alpha !== "number" || !Number.isFinite(alpha)) {
-    throw new WeightsFormatError(`The LoRA's alpha of ${module} is ${JSON.stringify(alpha)}; a number is expected.`);
+    throw new WeightsFormatError(`The LoRA's alpha of ${module} is ${JSON.stringify(alpha)}; expected a number.`);
   }
   return alpha / (settings.use_rslora === true ? Math.sqrt(rank) : rank);
 }
 
-/** The rank of a module as the settings have it; undefined where they have none. */
+/** The rank of a module in the settings; undefined if they have none. */
 export function statedRank(settings: LoraSettings, module: string): number | undefined {
   const rank = patternValue("rank_pattern", settings, module) ?? settings.r;
   return typeof rank === "number" && rank > 0 ? rank : undefined;
 }
 
-/** Of PEFT's patterns, which are regular expressions, those that name modules: other ones could take forever. */
+/**
+ * PEFT's patterns are regular expressions. Only those that are plain module names are supported, because others could
+ * take forever.
+ */
 const PLAIN_PATTERN = /^\^?(?:[\w-]|\\?\.(?![*+?{]))+\$?$/;
 
-/** PEFT takes the first pattern that the path ends with, from a dot on. */
+/** PEFT takes the first pattern that matches the end of the path, starting at a dot. */
 function patternValue(key: "alpha_pattern" | "rank_pattern", settings: LoraSettings, module: string): unknown {
   for (const [pattern, value] of Object.entries(settings[key] ?? {})) {
     if (!PLAIN_PATTERN.test(pattern)) {
       throw new WeightsFormatError(
-        `The LoRA's ${key} ${JSON.stringify(pattern)} is a regular expression; names of modules alone are read.`,
+        `The LoRA's ${key} ${JSON.stringify(pattern)} is a regular expression; only plain names of modules are supported.`,
       );
     }
     if (new RegExp(`^(?:.*\\.)?(?:${pattern})$`).test(module)) return value;

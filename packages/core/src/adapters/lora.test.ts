@@ -33,7 +33,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** rms error of the UNet's output against what diffusers computed. */
+/** The rms error of the UNet's output relative to that of diffusers. */
 function error(expected: string): number {
   return tf.tidy(() => {
     const timestep = golden.tensor("in.timestep").dataSync()[0]!;
@@ -48,7 +48,7 @@ const bits = () => [...unet.parameters()].map(([name, value]) => [name, value.da
 const TOLERANCE = 1e-5;
 
 describe("A LoRA", () => {
-  it.each(["peft", "attn_processor", "kohya"])("in the form of %s changes the UNet as in diffusers", async (form) => {
+  it.each(["peft", "attn_processor", "kohya"])("in the format of %s changes the UNet as in diffusers", async (form) => {
     const before = bits();
     expect(error("out.base")).toBeLessThan(TOLERANCE);
     await loras.load(file(form));
@@ -63,7 +63,7 @@ describe("A LoRA", () => {
     expect(bits()).toEqual(before);
   });
 
-  it("mixes with others, and is taken out in any order to the old bits, without a tensor left", async () => {
+  it("adds to others, and can be unloaded in any order, which restores the weights bit for bit and leaves no tensor", async () => {
     const before = bits();
     const count = tf.memory().numTensors;
     await loras.load(file("peft"), { name: "a", scale: 0.3 });
@@ -72,7 +72,7 @@ describe("A LoRA", () => {
     const both = bits();
     loras.unload("a");
     await loras.load(file("peft"), { name: "a", scale: 0.3 });
-    // Summed in another order: the same but for rounding, which a forward pass does not show.
+    // Sums in another order are equal up to rounding, which a forward pass does not show.
     expect(bits()).not.toEqual(before);
     expect(both).not.toEqual(before);
     loras.unload("b");
@@ -81,7 +81,7 @@ describe("A LoRA", () => {
     expect(tf.memory().numTensors).toBe(count);
   });
 
-  it("fused stays in under those that come later, and unfused leaves the very bits that were there before", async () => {
+  it("that is fused remains below later ones, and unfusing restores the weights bit for bit", async () => {
     const before = bits();
     const count = tf.memory().numTensors;
     await loras.load(file("peft"));
@@ -101,7 +101,7 @@ describe("A LoRA", () => {
     expect(bits()).toEqual(before);
   });
 
-  it("that is not fused stays in when others are unfused", async () => {
+  it("that is not fused remains when others are unfused", async () => {
     await loras.load(file("kohya"), { name: "stays" });
     const alone = bits();
     loras.unload();
@@ -114,7 +114,7 @@ describe("A LoRA", () => {
     loras.unload();
   });
 
-  it("fused for good stays in, and takes no memory", async () => {
+  it("that is fused for good remains, and takes no memory", async () => {
     const own = (await loadModel(fixturePath("tiny-stable-diffusion/unet"))) as UNet2DConditionModel;
     const count = tf.memory().numTensors;
     const set = new LoraSet({ unet: own });
@@ -132,7 +132,7 @@ describe("A LoRA", () => {
     own.dispose();
   });
 
-  it("is refused with all that does not fit before a weight changes", async () => {
+  it("is refused before a weight changes, with a list of everything that does not fit", async () => {
     const before = bits();
     const path = join(folder, "wrong.safetensors");
     const zeros = (...shape: number[]) =>
@@ -155,13 +155,13 @@ describe("A LoRA", () => {
     expect(refusal).toContain("lora_unet_mid_block_attentions_0_proj_out.oft_blocks is of another method, OFT");
     expect(refusal).toContain("[4, 31]");
     expect(refusal).toContain("unet.conv_out.lora_A.weight is of the whole-number type I64");
-    expect(refusal).toContain("unet mid_block.attentions.0.proj_out.weight: its up half is missing");
+    expect(refusal).toContain("unet mid_block.attentions.0.proj_out.weight: its up matrix is missing");
     await expect(loras.load(file("peft"), { scale: NaN })).rejects.toThrow('LoRA "default": the scale is NaN');
     expect(() => loras.setScale("none", 1)).toThrow('There is no LoRA "none" in these networks; there is: none.');
     expect(bits()).toEqual(before);
   });
 
-  it("is refused where nothing of it belongs to these networks, and of much only the first is listed", async () => {
+  it("is refused if no tensor belongs to these networks; only the first are listed", async () => {
     const path = join(folder, "nowhere.safetensors");
     const zeros = { dtype: "F32", shape: [4, 32], data: new Float32Array(128) } as const;
     const names = ["unet.nowhere.lora_A.weight", "lora_te_text_model_encoder_layers_0_mlp_fc1.lora_up.weight"];
@@ -179,14 +179,14 @@ describe("A LoRA", () => {
     ["mid_block_attentions_0_proj_in.oft_blocks", "OFT"],
     ["mid_block_attentions_0_proj_in.a1.weight", "GLoRA"],
     ["mid_block_attentions_0_proj_in.on_input", "(IA)^3"],
-    ["mid_block.attentions.0.proj_in.lora_B.bias", "LoRA with a bias of its own"],
-    ["mid_block_attentions_0_proj_in.set_weight", "a weight in place of another"],
-  ])("is told from other methods: %s is of %s", (stored, method) => {
+    ["mid_block.attentions.0.proj_in.lora_B.bias", "LoRA with its own bias"],
+    ["mid_block_attentions_0_proj_in.set_weight", "a replaced weight"],
+  ])("is distinguished from other methods: %s belongs to %s", (stored, method) => {
     expect(otherMethod(stored)).toBe(method);
     expect(loraTensor(`lora_unet_${stored}`, new Map([["unet", new LoraModules(unet)]]))).toBeUndefined();
   });
 
-  it("of a text encoder is known with and without the prefix that transformers 5 leaves out", () => {
+  it("of a text encoder is recognised with and without the prefix that transformers 5 leaves out", () => {
     const modules = new Map([["text_encoder", new LoraModules(new CLIPTextModel())]] as const);
     const parameter = "text_model.encoder.layers.0.self_attn.q_proj.weight";
     for (const stored of [
@@ -203,7 +203,7 @@ describe("A LoRA", () => {
     }
   });
 
-  it("of kohya's scripts is also known by the single file's names of blocks, and by all prefixes", () => {
+  it("of kohya's scripts is also recognised with the single file's block names, and with all prefixes", () => {
     const modules = new Map([["unet", new LoraModules(unet)]] as const);
     const inside = "transformer_blocks.0.attn1.to_q.weight";
     for (const stored of [

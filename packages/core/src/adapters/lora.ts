@@ -10,49 +10,49 @@ import { type LoraScale, requireScale } from "./lora-scale.js";
 import { type LoraSettings, settingsBeside } from "./lora-settings.js";
 import { NetworkLoras } from "./network-loras.js";
 
-/** How strongly, and under which name, to add a LoRA. */
+/** How to add a LoRA: its scale, its name and its settings. */
 export interface LoadLoraOptions extends AddOnFileOptions {
-  /** Times the change that was learned, default 1; see {@link LoraScale} for one for each network and block. */
+  /** Factor of the change, default 1. See {@link LoraScale} for scales of single networks and blocks. */
   scale?: LoraScale;
-  /** To change its scale or take it out again. Default "default". */
+  /** The name for `setScale` and `unload`. Default "default". */
   name?: string;
   /**
-   * PEFT's settings of the LoRA (`lora_alpha`, `alpha_pattern`, `use_rslora`), in place of any that come with it:
-   * those in the file, as diffusers writes them, or for a file of PEFT's own the `adapter_config.json` beside it. To
-   * give with the bytes of such a file, which have nothing beside them.
+   * PEFT's settings of the LoRA (`lora_alpha`, `alpha_pattern`, `use_rslora`). Default: the settings in the file, as
+   * diffusers writes them, or the `adapter_config.json` next to PEFT's own file. Give them with the bytes of such a
+   * file.
    */
   adapterConfig?: LoraSettings;
-  /** Refuses a file that holds tensors without a use here, in place of listing them. Default false. */
+  /** Refuse a file with unused tensors instead of listing them. Default false. */
   strict?: boolean;
 }
 
-/** What {@link LoraSet.load} found besides changes. */
+/** The result of {@link LoraSet.load}: what the file holds besides changes. */
 export interface LoadedLora {
   /**
-   * Names of tensors that changed nothing: of no form that is known, of no module of these networks, alphas of nothing.
+   * Names of tensors without effect: of an unknown format, of no module of these networks, or an alpha without tensors.
    */
   unused: string[];
   /**
-   * Words that were learned along with the LoRA (`bundle_emb.…`), for prompts: `pipeline.loadTextualInversion` with the
-   * same file teaches them.
+   * Words for prompts that were learned together with the LoRA (`bundle_emb.…`). To use them, give the same file to
+   * `pipeline.loadTextualInversion`.
    */
   words: string[];
 }
 
 /**
- * Low-rank adaptations (Hu et al. 2022) and their relatives (see formats/) in the weights of networks: W' = W + sum of
- * dW(scale). Any number at once, each with its scale; each dW is that of the weight without the others, also of DoRA,
- * which depends on the weight, so that their order does not matter. The weights as they were are kept, so that taking
- * all out brings back their very bits.
+ * Low-rank adaptations (Hu et al. 2022) and related formats (see formats/) in the weights of networks: W' = W + sum of
+ * dW(scale). There can be any number of them, each with its scale. Each dW is computed from the original weight (also
+ * for DoRA, which depends on it), so their order does not matter. The original weights are kept, and unloading all
+ * LoRAs restores them bit for bit.
  *
- * The set of a pipeline works on the networks that are in the pipeline now. A network that is exchanged for another
- * keeps the LoRAs in its weights: they are not in the set while it is away, and are again when it comes back.
+ * The set of a pipeline works on the pipeline's present networks. A network that is replaced keeps the LoRAs in its
+ * weights. They are not in the set while it is not in the pipeline, and are again when it is assigned again.
  */
 export class LoraSet {
   readonly #models: () => LoraModels;
   readonly #networks = new Map<object, NetworkLoras>();
 
-  /** @param models the networks, or what tells which they are now */
+  /** @param models the networks, or a function that returns the present ones */
   constructor(models: LoraModels | (() => LoraModels)) {
     this.#models = typeof models === "function" ? models : () => models;
   }
@@ -62,19 +62,19 @@ export class LoraSet {
     return this.#models();
   }
 
-  /** Names and scales of those that are in. */
+  /** Names and scales of the loaded LoRAs. */
   get scales(): Readonly<Record<string, LoraScale>> {
     return Object.fromEntries(this.#present().flatMap((network) => network.scales));
   }
 
   /**
-   * Adds a LoRA: a safetensors file of any form that docs/models.md lists, the folder that holds it, or its name on the
-   * hub. All of the file is checked before a weight changes.
+   * Adds a LoRA: a safetensors file in any format of docs/models.md, the folder that holds it, or its name on the hub.
+   * The whole file is checked before a weight changes.
    *
-   * @returns what else the file holds, of which one warning tells
-   * @throws WeightsMismatchError listing tensors without a counterpart, of another shape or of a method that is not
-   *   known, and where nothing of the file is used; WeightsFormatError for settings of PEFT that are not known;
-   *   RangeError on a name that is taken or a wrong scale
+   * @returns unused tensors and learned words in the file, of which it also warns
+   * @throws WeightsMismatchError listing tensors without a counterpart, with a wrong shape or of an unsupported method,
+   *   and if no tensor of the file can be used; WeightsFormatError for unsupported settings of PEFT; RangeError for a
+   *   name that is in use, and for an invalid scale
    */
   async load(from: BytesFrom, options: LoadLoraOptions = {}): Promise<LoadedLora> {
     const { scale = 1, name = "default", adapterConfig, strict, ...where } = options;
@@ -87,7 +87,7 @@ export class LoraSet {
       const beside = adapterConfig ? undefined : await settingsBeside(source);
       const settings = { given: adapterConfig, beside };
       const { changes, unused, words } = await readChanges(file, models, { settings, strict });
-      this.#requireFree(name, models); // Another may have taken it while this one was read.
+      this.#requireFree(name, models); // Another LoRA may have taken the name while this one was read.
       for (const network of networksOf(models)) {
         const own = changesOf(network, changes);
         if (own.size > 0) this.#of(network).add(name, scale, own);
@@ -100,35 +100,38 @@ export class LoraSet {
     }
   }
 
-  /** Throws RangeError if there is no such LoRA, or on a wrong scale. */
+  /**
+   * Changes the scale of a LoRA.
+   * @throws RangeError if there is no such LoRA, or for an invalid scale
+   */
   setScale(name: string, scale: LoraScale): void {
     requireScale(name, scale, partsOf(this.models));
     for (const network of this.#with(name)) network.setScale(name, scale);
   }
 
-  /** Takes one out, or all; with none left the weights have their old bits. */
+  /** Removes one LoRA, or all without a name. Without any, the weights have their original bits. */
   unload(name?: string): void {
     for (const each of name === undefined ? Object.keys(this.scales) : [name])
       for (const network of this.#with(each)) network.remove(each);
   }
 
   /**
-   * Makes the weights as they are now the networks' own: the LoRAs are forgotten, others can be added on top.
-   * {@link unfuse} takes that back; with `forGood` nothing is kept for it, which is less memory.
+   * Makes the present weights the networks' own: the LoRAs leave the set, and others can be added. {@link unfuse}
+   * reverts this. With `forGood` it cannot be reverted, which takes less memory.
    */
   fuse({ forGood = false }: { forGood?: boolean } = {}): void {
     for (const network of this.#present()) network.fuse(forGood);
   }
 
   /**
-   * Takes out all that was ever fused, except for good: the weights have their old bits, but for LoRAs that were added
-   * since.
+   * Removes everything that was fused (not `forGood`): the weights have their original bits, plus LoRAs that were added
+   * later.
    */
   unfuse(): void {
     for (const network of this.#present()) network.unfuse();
   }
 
-  /** Frees all that is kept, also for networks that were exchanged; the weights stay as they are. */
+  /** Frees the kept weights, also for networks that were replaced. The networks' weights do not change. */
   dispose(): void {
     for (const network of this.#networks.values()) network.dispose();
     this.#networks.clear();
@@ -140,7 +143,7 @@ export class LoraSet {
     return loras;
   }
 
-  /** What is in the networks of now. */
+  /** The LoRAs in the present networks. */
   #present(models = this.models): NetworkLoras[] {
     return networksOf(models).flatMap((network) => this.#networks.get(network) ?? []);
   }
@@ -154,7 +157,7 @@ export class LoraSet {
 
   #requireFree(name: string, models: LoraModels): void {
     if (!this.#present(models).some((network) => network.has(name))) return;
-    throw new RangeError(`A LoRA "${name}" is in already; give this one another name.`);
+    throw new RangeError(`A LoRA "${name}" is loaded already; give this one another name.`);
   }
 }
 
@@ -171,7 +174,7 @@ function networksOf(models: LoraModels): object[] {
   return partsOf(models).map(([, network]) => network);
 }
 
-/** Those of one network's parameters. */
+/** The changes of one network's parameters. */
 function changesOf(network: object, changes: LoraChanges): LoraChanges {
   const own = new Map<Parameter, LoraChange>();
   for (const [, parameter] of namedParameters(network)) {

@@ -4,17 +4,17 @@ import { changeOf, disposeChanges, type LoraChanges } from "./lora-file.js";
 import { type LoraScale, scaleOf } from "./lora-scale.js";
 
 /**
- * The LoRAs in the weights of one network: W' = W + sum of dW(scale), where each dW is that of the weight without the
- * others. The weights as they were are kept, so that taking all out brings back their very bits.
+ * The LoRAs in the weights of one network: W' = W + sum of dW(scale), where each dW is computed from the original
+ * weight. The original weights are kept, and removing all LoRAs restores them bit for bit.
  */
 export class NetworkLoras {
   readonly #loras = new Map<string, { scale: LoraScale; changes: LoraChanges }>();
-  /** What the LoRAs are added to. */
+  /** The weights that the LoRAs are added to. */
   readonly #base = new Map<Parameter, tf.Tensor>();
-  /** What that was before anything was fused into it. */
+  /** The weights before anything was fused. */
   readonly #beforeFuse = new Map<Parameter, tf.Tensor>();
 
-  /** Names and scales of those that are in. */
+  /** Names and scales of the LoRAs. */
   get scales(): [name: string, scale: LoraScale][] {
     return [...this.#loras].map(([name, { scale }]) => [name, scale]);
   }
@@ -23,7 +23,7 @@ export class NetworkLoras {
     return this.#loras.has(name);
   }
 
-  /** Takes over `changes`, which are of parameters of this network. */
+  /** Adds a LoRA. Takes ownership of `changes`, which are of parameters of this network. */
   add(name: string, scale: LoraScale, changes: LoraChanges): void {
     this.#loras.set(name, { scale, changes });
     this.#mix(changes.keys());
@@ -62,7 +62,7 @@ export class NetworkLoras {
     this.#mix(changed);
   }
 
-  /** Frees all that is kept; the weights stay as they are. */
+  /** Frees the kept weights. The network's weights do not change. */
   dispose(): void {
     this.#forgetLoras();
     forget(this.#base);
@@ -74,7 +74,7 @@ export class NetworkLoras {
     this.#loras.clear();
   }
 
-  /** Computes these weights anew from the old ones and all changes. */
+  /** Recomputes these weights from the original ones and all changes. */
   #mix(parameters: Iterable<Parameter>): void {
     const loras = [...this.#loras.values()];
     for (const parameter of parameters) {

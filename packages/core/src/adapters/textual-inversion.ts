@@ -9,30 +9,29 @@ import { openSafetensors, type SafetensorsFile } from "../weights/safetensors.js
 import { addOnFile, type AddOnFileOptions } from "./add-on-file.js";
 import { bundledWord } from "./bundled-words.js";
 
-/** What learns a new word, and which. */
+/** The options of {@link loadTextualInversion}. */
 export interface TextualInversionOptions extends AddOnFileOptions {
   tokenizer: CLIPTokenizer;
-  /** Grows by as many tokens as the word has vectors. */
+  /** Its vocabulary grows by one token for each vector of the word. */
   textEncoder: CLIPTextModel | CLIPTextModelWithProjection;
   /**
-   * The word, as it will stand in prompts. Default: the name that the file itself gives it, or all words of a LoRA's
-   * file.
+   * The word for prompts. Default: the name in the file, or all words of a LoRA's file.
    */
   token?: string;
 }
 
-/** Names that say nothing of the word: AUTOMATIC1111's, and those of SDXL's two encoders. */
+/** Names that are not the word: that of AUTOMATIC1111, and those of SDXL's two encoders. */
 const NAMELESS = new Set(["emb_params", "clip_l", "clip_g"]);
 
 /**
  * Textual inversion (Gal et al. 2023): a new word for a text encoder, one or several vectors learned from pictures.
  * Reads files of diffusers (`{ "<token>": vector or vectors }`), of AUTOMATIC1111 (`emb_params`), SDXL's (`clip_l`,
- * `clip_g`: the one of the encoder's width), and LoRAs with words in them (`bundle_emb.NAME.…`); the file, the folder
- * that holds it, or its name on the hub.
+ * `clip_g`: the one of the encoder's width), and LoRAs with words in them (`bundle_emb.NAME.…`); `from` is the file,
+ * the folder that holds it, or its name on the hub.
  *
- * @returns the tokenizer that knows the word; the one given does not change
- * @throws WeightsMismatchError if the file has no vectors of the encoder's width; RangeError without a word, or for one
- *   that is known
+ * @returns a tokenizer with the word; the given one does not change
+ * @throws WeightsMismatchError if the file has no vectors of the encoder's width; RangeError if the word is missing or
+ *   already in the vocabulary
  */
 export async function loadTextualInversion(from: BytesFrom, options: TextualInversionOptions): Promise<CLIPTokenizer> {
   const { tokenizer, teach } = await readTextualInversion(from, options);
@@ -41,8 +40,8 @@ export async function loadTextualInversion(from: BytesFrom, options: TextualInve
 }
 
 /**
- * The same in two steps, for words of several encoders, which learn all or nothing: `teach` cannot fail, and changes
- * the encoder.
+ * {@link loadTextualInversion} in two steps, so that several encoders learn a word or none does: reading may throw;
+ * `teach` changes the encoder and cannot fail.
  */
 export async function readTextualInversion(
   from: BytesFrom,
@@ -72,7 +71,7 @@ export async function readTextualInversion(
   }
 }
 
-/** Which tensor is which word's, for an encoder of this width. */
+/** The words and their tensors, for an encoder of this width. */
 function wordsOf(file: SafetensorsFile, width: number, token: string | undefined): [word: string, stored: string][] {
   const bundled = new Map<string, string[]>();
   for (const stored of file.tensors.keys()) {
@@ -88,7 +87,7 @@ function wordsOf(file: SafetensorsFile, width: number, token: string | undefined
   const outputs = [...bundled.values()].flat().filter((stored) => stored.endsWith("_out"));
   if (outputs.length > 0) {
     throw new WeightsMismatchError(
-      `${file.name}: ${outputs.join(", ")} is added to what the text encoder returns, which is not done here. Learn the word without it.`,
+      `${file.name}: ${outputs.join(", ")} would be added to the text encoder's output, which is not supported. Train the word without it.`,
     );
   }
   const words = [...bundled].map(([word, names]): [string, string] => [word, vectorsOfWidth(file, names, width)]);
@@ -108,6 +107,6 @@ function vectorsOfWidth({ name, tensors }: SafetensorsFile, names: readonly stri
   const found = candidates.map(([key, { dtype, shape }]) => `${key} [${shape.join(", ")}] ${dtype}`);
   throw new WeightsMismatchError(
     `${name}: expected one tensor [${width}] or [n, ${width}], of floats, the text encoder's width; it has ${found.slice(0, 5).join(", ") || "none"}` +
-      `${found.length > 5 ? ` and ${found.length - 5} more` : ""}. It was learned with another model, or is no textual inversion.`,
+      `${found.length > 5 ? ` and ${found.length - 5} more` : ""}. It was learned with another model, or is not a textual inversion.`,
   );
 }

@@ -8,7 +8,7 @@ import { type HeldLock, locked, LockLostError } from "./lock.js";
 import { request, retrying, shown } from "./request.js";
 import type { HubSettings } from "./settings.js";
 
-/** Where a file comes from, and where it goes. */
+/** A file to download, and its place in the cache. */
 export interface BlobRequest {
   address: string;
   file: HubFile;
@@ -51,13 +51,13 @@ export async function fetchBlob(asked: BlobRequest, settings: HubSettings): Prom
   return done(asked, blob);
 }
 
-/** Turns an error of the disk into one that says which file it was and what to do. */
+/** Converts a file system error to a HubError that names the file and says what to do. */
 export function onDisk(error: unknown, { address, folder }: Pick<BlobRequest, "address" | "folder">): unknown {
   const { code, syscall, message } = error as NodeJS.ErrnoException;
   if (error instanceof HubError || code === undefined || syscall === undefined) return error;
   return new HubError(
     "disk",
-    `${shown(address)} cannot be kept in ${folder} (${message}). Free space there, or set HF_HOME to a folder that can be written.`,
+    `${shown(address)} cannot be written to ${folder} (${message}). Free space there, or set HF_HOME to a writable folder.`,
     { cause: error },
   );
 }
@@ -83,12 +83,13 @@ async function downloadBlob(asked: BlobRequest, blob: string, lock: HeldLock, se
   });
   try {
     const download = await Download.resume(asked, part, lock);
-    // With a wrong hash, the file is downloaded once more from its first byte: the part that was kept may be damaged.
+    // After a wrong hash the file is downloaded once more from its first byte, because a kept part may have been
+    // damaged.
     if (!(await download.run(settings)) && !(await download.run(settings))) {
       throw new HubError(
         "damaged",
         `${shown(asked.address)}: the bytes received are not the file that the hub lists: its ${asked.file.hash.kind} differs from ${asked.file.hash.hex}. ` +
-          "Nothing of it was kept. Try again; if that fails too, a proxy or the hub at HF_ENDPOINT changes files.",
+          "It was discarded. Try again; if that fails too, a proxy or the hub at HF_ENDPOINT changes files.",
       );
     }
     await part.sync();
@@ -196,7 +197,7 @@ class Download {
 function wrong(address: string, what: string): HubError {
   return new HubError(
     "damaged",
-    `${shown(address)}: the server sent ${what}. Nothing of it was kept. Try again; if that fails too, check HF_ENDPOINT and any proxy.`,
+    `${shown(address)}: the server sent ${what}. It was discarded. Try again; if that fails too, check HF_ENDPOINT and any proxy.`,
     { isTemporary: true },
   );
 }

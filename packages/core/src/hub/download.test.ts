@@ -38,12 +38,12 @@ afterEach(async () => {
 const download = (options?: HubOptions) => downloadWith(settings, "owner/name", options);
 const blobs = () => readdir(join(settings.cache, "models--owner--name", "blobs")).catch(() => []);
 
-/** Compared by hand: Jest takes seconds for so many bytes. */
+/** Compares bytes directly, because Jest takes seconds for large arrays. */
 async function expectWeights(folder: string): Promise<void> {
   expect(WEIGHTS.equals(await readFile(join(folder, WEIGHTS_PATH)))).toBe(true);
 }
 
-/** Every file that has its final name is whole and right. */
+/** Expects every file with its final name to be complete and correct. */
 async function expectSoundCache(): Promise<void> {
   const right = hub.entries().flatMap((entry) => {
     const { oid, lfs } = entry as { oid: string; lfs?: { oid: string } };
@@ -59,7 +59,7 @@ async function expectSoundCache(): Promise<void> {
   }
 }
 
-/** The error of a download that must fail, checked for what every one of them must be. */
+/** The error of a download that must fail, with the checks that apply to all such errors. */
 async function failure(options?: HubOptions): Promise<HubError> {
   const error = await download(options).catch((error: unknown) => error);
   expect(error).toBeInstanceOf(HubError);
@@ -70,7 +70,7 @@ async function failure(options?: HubOptions): Promise<HubError> {
   return error as HubError;
 }
 
-/** Does this, and nothing that a sound hub does. */
+/** Misbehaves at every request. */
 const always =
   (act: (...heard: Parameters<Misbehaviour>) => unknown): Misbehaviour =>
   (...heard) => {
@@ -78,14 +78,14 @@ const always =
     return true;
   };
 
-/** Misbehaves for the weights alone, the first `times` times. */
+/** Misbehaves at the first `times` requests for the weights. */
 const weights =
   (change: Misbehaviour, times = Infinity): Misbehaviour =>
   (request, response, context) =>
     context.path.endsWith(WEIGHTS_PATH) && context.count < times ? change(request, response, context) : false;
 
 describe("A model of the hub", () => {
-  it("lies in the cache as Python's huggingface_hub lays it: blobs by hash, links in a snapshot, a ref last", async () => {
+  it("is stored in the cache as in Python's huggingface_hub: blobs by hash, links in a snapshot, the ref last", async () => {
     const folder = await download();
     expect(folder).toBe(`${settings.cache}/models--owner--name/snapshots/${COMMIT}`);
     await expectWeights(folder);
@@ -96,7 +96,7 @@ describe("A model of the hub", () => {
     await expectSoundCache();
   });
 
-  it("comes without what this library does not read", async () => {
+  it("is downloaded without the files that this library does not read", async () => {
     expect((await readdir(await download())).sort()).toEqual(["config.json", WEIGHTS_PATH]);
   });
 
@@ -106,7 +106,7 @@ describe("A model of the hub", () => {
     expect(hub.asked(WEIGHTS_PATH)).toHaveLength(1);
   });
 
-  it("tells how much of it is there, up to all of it", async () => {
+  it("reports its progress up to the total", async () => {
     const told: HubProgress[] = [];
     await download({ onProgress: (progress) => void told.push(progress) });
     const total = CONFIG.length + WEIGHTS.length;
@@ -121,7 +121,7 @@ describe("A model of the hub", () => {
     expect(await readFile(join(await download(), "config.json"), "utf8")).toBe(CONFIG);
   });
 
-  it("is taken from the cache when offline, and by an error when it is not there", async () => {
+  it("is taken from the cache when offline, with an error if it is not there", async () => {
     const folder = await download();
     const before = hub.heard.length;
     settings.offline = true;
@@ -135,12 +135,12 @@ describe("A model of the hub", () => {
     expect(hub.heard).toHaveLength(before);
   });
 
-  it("is not taken from the cache offline where only other files of it were downloaded", async () => {
+  it("is not taken from the cache when offline if only other files were downloaded", async () => {
     const folder = await download({ files: ["config.json"] });
     settings.offline = true;
     expect(await download({ files: ["config.json"] })).toBe(folder);
     expect((await failure()).message).toMatch(/the cache .* does not have diffusion_pytorch_model.safetensors\. Unset/);
-    await rm(join(folder, "../../tfjs-listings"), { recursive: true }); // As Python leaves its cache.
+    await rm(join(folder, "../../tfjs-listings"), { recursive: true }); // A cache as Python writes it.
     expect(await download()).toBe(folder);
   });
 
@@ -154,8 +154,8 @@ describe("A model of the hub", () => {
   });
 });
 
-describe("A download that breaks off", () => {
-  it("goes on from the byte where it stopped", async () => {
+describe("An interrupted download", () => {
+  it("continues from the byte where it stopped", async () => {
     hub.misbehave = weights((_, response, { contents }) => {
       response.writeHead(200, { "content-length": contents!.length });
       response.write(contents!.subarray(0, 100_000), () => setTimeout(() => response.destroy(), 20));
@@ -164,12 +164,12 @@ describe("A download that breaks off", () => {
     await expectWeights(await download());
     const [first, second, ...more] = hub.asked(WEIGHTS_PATH).map(({ range }) => range);
     expect([first, more]).toEqual([undefined, []]);
-    const from = Number(/^bytes=(\d+)-$/.exec(second!)![1]); // what was read before the connection died: the most of it
+    const from = Number(/^bytes=(\d+)-$/.exec(second!)![1]); // Most of the bytes that arrived before the connection broke.
     expect(from).toBeGreaterThan(0);
     expect(from).toBeLessThanOrEqual(100_000);
   });
 
-  it("is kept for the next process when it is aborted, and the reason is what was given", async () => {
+  it("is kept for the next process when it is aborted, and throws the signal's reason", async () => {
     hub.misbehave = weights((_, response, { contents }) => {
       response.writeHead(200, { "content-length": contents!.length }).write(contents!.subarray(0, 50_000));
       return true;
@@ -183,11 +183,11 @@ describe("A download that breaks off", () => {
     expect(hub.asked(WEIGHTS_PATH).at(-1)!.range).toMatch(/^bytes=[1-9]\d*-$/);
   });
 
-  it("starts anew where the rest was damaged, or the server sends no parts", async () => {
+  it("starts again if the rest was damaged, or if the server does not support ranges", async () => {
     const folder = join(settings.cache, "models--owner--name", "blobs");
     const part = join(folder, `${createHash("sha256").update(WEIGHTS).digest("hex")}.tfjs-part`);
     await mkdir(folder, { recursive: true });
-    await writeFile(part, "garbage of a machine that lost power");
+    await writeFile(part, "garbage after a power failure");
     await expectWeights(await download());
 
     await rm(settings.cache, { recursive: true });
@@ -197,7 +197,7 @@ describe("A download that breaks off", () => {
     await expectWeights(await download());
   });
 
-  it("fails when the connection always breaks before anything comes", async () => {
+  it("fails if the connection always breaks before any bytes arrive", async () => {
     hub.misbehave = weights(always((request) => request.destroy()));
     const error = await failure();
     expect(error.failure).toBe("connection");
@@ -205,7 +205,7 @@ describe("A download that breaks off", () => {
     expect(hub.asked(WEIGHTS_PATH)).toHaveLength(settings.attempts);
   });
 
-  it("is given up when nothing comes any more, and not while a slow server sends", async () => {
+  it("fails if no more bytes arrive, but not while a slow server sends", async () => {
     hub.misbehave = weights((_, response, { contents }) => {
       response.writeHead(200, { "content-length": contents!.length }).flushHeaders();
       return true;
@@ -238,13 +238,13 @@ describe("The listing of a model", () => {
     expect(listed.sort()).toEqual(["config.json", WEIGHTS_PATH]);
   });
 
-  it("is asked for by the name of a revision, with its slashes encoded", async () => {
+  it("is requested by the name of a revision, with encoded slashes", async () => {
     await download({ revision: "refs/pr/1" });
     expect(hub.heard[0]!.url).toMatch(/^\/api\/models\/owner\/name\/revision\/refs%2Fpr%2F1\?/);
   });
 });
 
-describe("A hub that lies", () => {
+describe("A hub with wrong answers", () => {
   it.each<[string, Misbehaviour, HubFailure]>([
     [
       "garbage of the right length",
@@ -259,7 +259,7 @@ describe("A hub that lies", () => {
     ],
     ["nothing", always((_, response) => response.end()), "connection"],
     [
-      "a length that is not kept",
+      "an incorrect length",
       (_, response, { contents }) => {
         response.writeHead(200, { "content-length": contents!.length });
         response.write(contents!.subarray(0, 1000), () => response.destroy());
@@ -277,7 +277,7 @@ describe("A hub that lies", () => {
       "damaged",
     ],
     [
-      "another part than was asked for",
+      "another range than requested",
       (_, response, { contents }) => {
         response
           .writeHead(206, { "content-range": `bytes 5-${contents!.length - 1}/${contents!.length}` })
@@ -294,7 +294,7 @@ describe("A hub that lies", () => {
       },
       "connection",
     ],
-  ])("with %s leaves nothing wrong in the cache", async (_, behaviour, expected) => {
+  ])("that sends %s leaves nothing wrong in the cache", async (_, behaviour, expected) => {
     hub.misbehave = weights(behaviour);
     expect((await failure()).failure).toBe(expected);
     hub.misbehave = () => false;
@@ -310,14 +310,14 @@ describe("A hub that lies", () => {
     ["a hash that is a path", [{ ...file, oid: "../../../../config" }]],
     ["a file of negative size", [{ ...file, size: -1 }]],
     ["no list", { error: "none" }],
-    ["entries that are none", [null]],
+    ["invalid entries", [null]],
   ])("in its listing, with %s, is refused before anything is written", async (_, listing) => {
     hub.listing = () => listing;
     expect((await failure()).failure).toBe("damaged");
     expect(await readdir(settings.cache)).toEqual([]);
   });
 
-  it("in its listing with pages without end is refused", async () => {
+  it("in a listing with endless pages is refused", async () => {
     hub.misbehave = (_, response, { path }) => {
       if (!path.includes("/tree/")) return false;
       const link = `<${hub.endpoint}${path}?cursor=again>; rel="next"`;
@@ -327,11 +327,11 @@ describe("A hub that lies", () => {
     expect((await failure()).message).toMatch(/more than 100 pages/);
   });
 
-  it("about the commit, or with no JSON at all, is refused", async () => {
+  it("without a commit, or without JSON, is refused", async () => {
     hub.misbehave = always((_, response) => response.end('{"sha": "../../.."}'));
     expect((await failure()).message).toMatch(/names no commit/);
     hub.misbehave = always((_, response) => response.end("<!DOCTYPE html>"));
-    expect((await failure()).message).toMatch(/no listing of a model/);
+    expect((await failure()).message).toMatch(/not a listing of a model/);
   });
 });
 
@@ -354,13 +354,13 @@ describe("A hub that refuses", () => {
     expect((await failure()).message).toMatch(text);
   });
 
-  it("for want of a token asks for one", async () => {
+  it("because of a missing token asks for one", async () => {
     settings.token = undefined;
     hub.misbehave = always((_, response) => response.writeHead(401).end());
     expect((await failure()).message).toMatch(/set HF_TOKEN/);
   });
 
-  it.each([429, 500, 502, 503])("with %d for a while is asked again", async (status) => {
+  it.each([429, 500, 502, 503])("with %d for a while is requested again", async (status) => {
     hub.misbehave = weights(
       always((_, response) => response.writeHead(status, { "retry-after": "0" }).end()),
       2,
@@ -370,7 +370,7 @@ describe("A hub that refuses", () => {
 });
 
 describe("The token", () => {
-  /** A second host, where large files lie. */
+  /** A second host for large files. */
   async function withMirror(use: (address: string, heard: (string | undefined)[]) => Promise<void>): Promise<void> {
     const heard: (string | undefined)[] = [];
     const mirror = createServer((request, response) => {
@@ -384,12 +384,12 @@ describe("The token", () => {
     });
   }
 
-  it("goes to the hub with each request", async () => {
+  it("is sent to the hub with each request", async () => {
     await download();
     expect(new Set(hub.heard.map(({ authorization }) => authorization))).toEqual(new Set([`Bearer ${TOKEN}`]));
   });
 
-  it("does not go along to another host, nor back with it", async () => {
+  it("is not sent to another host, nor back from it", async () => {
     await withMirror(async (address, heard) => {
       hub.misbehave = weights(
         always((_, response) => response.writeHead(302, { location: `${address}/x?signature=1` }).end()),
@@ -399,7 +399,7 @@ describe("The token", () => {
     });
   });
 
-  it("does not go to the host of a listing's next page", async () => {
+  it("is not sent to the host of a listing's next page", async () => {
     await withMirror(async (address, heard) => {
       hub.misbehave = (_, response, { path }) => {
         if (!path.includes("/tree/")) return false;
@@ -415,13 +415,13 @@ describe("The token", () => {
     "is safe from a redirect to %s",
     async (location) => {
       hub.misbehave = weights(always((_, response) => response.writeHead(302, { location }).end()));
-      expect((await failure()).message).toMatch(/redirects to an address that is not followed/);
+      expect((await failure()).message).toMatch(/redirects to an address that is not allowed/);
     },
   );
 
-  it("is safe from redirects in a circle", async () => {
+  it("is safe from circular redirects", async () => {
     hub.misbehave = weights(always((request, response) => response.writeHead(302, { location: request.url! }).end()));
-    expect((await failure()).message).toMatch(/redirects, which lead nowhere/);
+    expect((await failure()).message).toMatch(/more than \d+ redirects/);
   });
 });
 
@@ -437,7 +437,7 @@ describe("A request", () => {
     await expect(download({ revision })).rejects.toThrow(/is not a revision/);
   });
 
-  it("by several at once downloads each file once, and gives all of them the whole", async () => {
+  it("by several callers at once downloads each file once, and gives all of them the complete model", async () => {
     const folders = await Promise.all(Array.from({ length: 8 }, () => download()));
     expect(new Set(folders).size).toBe(1);
     expect(hub.asked(WEIGHTS_PATH)).toHaveLength(1);
@@ -446,7 +446,7 @@ describe("A request", () => {
     expect(await readdir(join(settings.cache, ".locks", "models--owner--name"))).toEqual([]);
   });
 
-  it("says which disk error kept it from the cache", async () => {
+  it("says which file system error prevented writing to the cache", async () => {
     await writeFile(join(settings.cache, "models--owner--name"), "a file where a folder must be");
     const error = await failure();
     expect([error.failure, error.message]).toEqual(["disk", expect.stringMatching(/set HF_HOME/)]);

@@ -49,7 +49,7 @@ export async function listRevision(
     try {
       return { value: JSON.parse(text) as unknown, nextPage };
     } catch {
-      throw nonsense(at, "is no listing of a model");
+      throw nonsense(at, "is not a listing of a model");
     }
   };
   const info = await ask(`${model}/revision/${encodeURIComponent(revision)}?expand=sha`);
@@ -61,7 +61,7 @@ export async function listRevision(
     if (page > MOST_PAGES) throw nonsense(next, `lists more than ${MOST_PAGES} pages`);
     const { value, nextPage } = await ask(next);
     if (!Array.isArray(value) || value.some((entry) => typeof entry !== "object" || entry === null)) {
-      throw nonsense(at, "is no listing of a model");
+      throw nonsense(at, "is not a listing of a model");
     }
     for (const entry of value as Entry[]) if (entry.type === "file") files.push(checkedFile(entry, at));
     next = nextPage;
@@ -89,7 +89,7 @@ function answer(
 
 function checkedFile({ path, size, oid, lfs }: Entry, at: string): HubFile {
   if (!isSafePath(path)) {
-    throw nonsense(at, `lists a file with the path ${JSON.stringify(path)}, which leads elsewhere`);
+    throw nonsense(at, `lists a file with the path ${JSON.stringify(path)}, which leads out of the folder`);
   }
   const bytes = lfs?.size ?? size;
   if (!Number.isSafeInteger(bytes) || (bytes as number) < 0) throw nonsense(at, `gives ${path} no size`);
@@ -110,6 +110,6 @@ function isSafePath(path: unknown): path is string {
 function nonsense(address: string, what: string): HubError {
   return new HubError(
     "damaged",
-    `${shown(address)}: the hub's answer ${what}. Check HF_ENDPOINT: is it a hub? A login page or proxy may answer in its place.`,
+    `${shown(address)}: the hub's answer ${what}. Check HF_ENDPOINT: is it a hub? A login page or a proxy may have answered instead.`,
   );
 }

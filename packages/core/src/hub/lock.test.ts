@@ -18,7 +18,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }));
 
 describe("A lock", () => {
-  it("lets one in at a time, and is gone after the last, also after one that failed", async () => {
+  it("is held by one at a time, and is removed after the last, also after an error", async () => {
     let inside = 0;
     const most: number[] = [];
     const work = async (i: number) =>
@@ -37,7 +37,7 @@ describe("A lock", () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
-  it("is not taken from one who lives, however long he needs", async () => {
+  it("is not taken from a running process, however long it needs it", async () => {
     const order: string[] = [];
     const first = locked(path, () => pause(3 * TIMES.dead).then(() => void order.push("first")), { times: TIMES });
     await pause(20);
@@ -46,7 +46,7 @@ describe("A lock", () => {
     expect(order).toEqual(["first", "second"]);
   });
 
-  it("of a process that is no more is taken over at once", async () => {
+  it("of a process that has ended is taken over immediately", async () => {
     const child = spawn(process.execPath, ["-e", ""], { stdio: "ignore" });
     await once(child, "exit");
     await writeFile(path, `${hostname()} ${child.pid} ab`);
@@ -56,7 +56,7 @@ describe("A lock", () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
-  it("of another machine is taken over when it is not touched, whatever its clock says", async () => {
+  it("of another machine is taken over if it is not touched, for any clock of that machine", async () => {
     await writeFile(path, "elsewhere 1 ab");
     await utimes(path, new Date(2100, 0), new Date(2100, 0));
     await locked(path, async () => {}, { times: TIMES });
@@ -69,7 +69,7 @@ describe("A lock", () => {
     expect(await readFile(path, "utf8")).toBe("elsewhere 1 ab");
   });
 
-  it("that another took meanwhile is lost: the holder may not go on, and leaves the other's lock", async () => {
+  it("that was taken over is lost: its former holder must stop, and leaves the new lock", async () => {
     const work = locked(
       path,
       async (lock) => {

@@ -3,8 +3,7 @@ import { hasEnded, machineName } from "../platform/processes.js";
 import { pause } from "./request.js";
 
 /**
- * How often the holder of a lock touches it, and after how long without a touch the lock counts as abandoned, in
- * milliseconds.
+ * How often the holder of a lock touches it, and how long a lock without a touch is considered held, in milliseconds.
  */
 export interface LockTimes {
   beat: number;
@@ -25,9 +24,9 @@ export class LockLostError extends Error {
 }
 
 /**
- * Runs `work` while holding a lock file, after waiting for its turn. The lock of a killed process is taken over: at
- * once if the process ran on this machine, else after `times.dead` milliseconds without a touch. No clocks of different
- * machines are compared, so it works on shared disks too.
+ * Runs `work` while holding a lock file, after waiting for its turn. The lock of a killed process is taken over:
+ * immediately if the process ran on this machine, otherwise after `times.dead` milliseconds without a touch. Clocks of
+ * different machines are never compared, so it also works on shared disks.
  */
 export async function locked<T>(
   path: string,
@@ -51,7 +50,7 @@ export async function locked<T>(
         lastBeat = performance.now();
       } else if (text !== undefined) lost = true;
     };
-    beat().catch(() => undefined); // a failed touch counts as a missing one
+    beat().catch(() => undefined); // A failed touch counts as none.
   }, times.beat);
   try {
     return await work({

@@ -15,7 +15,7 @@ export function configFolder(from: string): Promise<string> {
 /**
  * The folder of a model. If `from` is an existing folder (a path, a `file:` address, or an address on a server), that
  * folder. Else, if it has the form "owner/name", the folder of that model, downloaded from the hub. Anything else is
- * returned as it is, and whoever reads the folder reports that it is missing.
+ * returned unchanged; reading the folder will report that it is missing.
  */
 export async function modelFolder(from: string | URL, options: HubOptions = {}): Promise<string> {
   const folder = await folderPath(from);
@@ -34,11 +34,13 @@ async function folderPath(from: string | URL): Promise<string> {
   }
   if (/^(data|blob):/i.test(text)) throw new TypeError(`A ${text.split(":")[0]}: address is a file; ${wanted}.`);
   if (/^https?:/i.test(text) && URL.canParse(text) && new URL(text).username !== "") {
-    throw new TypeError(`The address of ${new URL(text).host} holds a name, which no browser sends; ${wanted}.`);
+    throw new TypeError(
+      `The address of ${new URL(text).host} contains a user name, which browsers do not send; ${wanted}.`,
+    );
   }
   if (/^https?:/i.test(text) && /[?#]/.test(text)) {
     throw new TypeError(
-      `${text.replace(/[?#].*/s, "")} is followed by ? or #, behind which no file can be named; ${wanted}.`,
+      `${text.replace(/[?#].*/s, "")} is followed by ? or #, after which no file name can be appended; ${wanted}.`,
     );
   }
   return localPath(text);

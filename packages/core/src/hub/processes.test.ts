@@ -53,8 +53,8 @@ async function expectWhole(folder: string): Promise<void> {
 }
 
 describe("Processes that download the same model at once", () => {
-  it("all get the whole of it, and one of them downloads each file", async () => {
-    // Slow enough for all to be there before the first has finished.
+  it("all get the complete model, and only one of them downloads each file", async () => {
+    // Slow enough that all have started before the first has finished.
     hub.misbehave = (request, response, { path, contents }) => {
       if (!path.endsWith(WEIGHTS_PATH)) return false;
       setTimeout(() => sendFile(request, response, contents!), 1500);
@@ -68,7 +68,7 @@ describe("Processes that download the same model at once", () => {
     expect(hub.asked(WEIGHTS_PATH)).toHaveLength(1);
   });
 
-  it("do not wait for one that was killed, and go on with what it had", async () => {
+  it("do not wait for a killed one, and continue with its bytes", async () => {
     const killed = start();
     hub.misbehave = (_, response, { path, contents, count }) => {
       if (!path.endsWith(WEIGHTS_PATH) || count > 0) return false;
@@ -80,7 +80,7 @@ describe("Processes that download the same model at once", () => {
     const before = performance.now();
     const { code, folder } = await start().end;
     expect(code).toBe(0);
-    // A lock whose holder cannot be looked up is waited for for 20 s.
+    // A lock whose holder cannot be checked is waited for during 20 s.
     expect(performance.now() - before).toBeLessThan(15_000);
     await expectWhole(folder);
     const [, resumed] = hub.asked(WEIGHTS_PATH);

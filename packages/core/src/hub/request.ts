@@ -9,13 +9,13 @@ const MOST_REDIRECTS = 8;
 
 /** Options of a request. */
 export interface RequestOptions {
-  /** First byte to ask for, to get the rest of a file. */
+  /** The first byte to request, to get the rest of a file. */
   from?: number;
   signal?: AbortSignal;
 }
 
 /**
- * Requests an address once and passes the response to `read`. The token is sent only to the hub's own origin, also when
+ * Requests an address once and passes the response to `read`. The token is sent only to the hub's own origin, even if
  * the hub redirects. `read` must take the bytes from `body`, which throws when no bytes arrive for `settings.timeout`
  * milliseconds.
  *
@@ -69,7 +69,7 @@ export async function request<T>(
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener("abort", abort);
-    stop.abort(); // stops a response that was not read to its end
+    stop.abort(); // Stops a response that was not read to its end.
   }
 }
 
@@ -91,15 +91,12 @@ async function follow(address: string, settings: HubSettings, from: number, sign
     if (!isAllowed) {
       throw new HubError(
         "server",
-        `${shown(address)}: the hub redirects to an address that is not followed${next ? ` (${next.protocol}//${next.host})` : ""}. Check HF_ENDPOINT.`,
+        `${shown(address)}: the hub redirects to an address that is not allowed${next ? ` (${next.protocol}//${next.host})` : ""}. Check HF_ENDPOINT.`,
       );
     }
     url = next!;
   }
-  throw new HubError(
-    "server",
-    `${shown(address)}: more than ${MOST_REDIRECTS} redirects, which lead nowhere. Check HF_ENDPOINT.`,
-  );
+  throw new HubError("server", `${shown(address)}: more than ${MOST_REDIRECTS} redirects. Check HF_ENDPOINT.`);
 }
 
 /** An address for messages, without its query, which may be secret or long. */

@@ -42,7 +42,7 @@ const SHARDS = [
 ];
 
 describe("The files of a model", () => {
-  it("are, of a pipeline, its configs, vocabularies and one set of safe weights in each folder", () => {
+  it("of a pipeline are its configs, vocabularies and one set of safetensors weights for each folder", () => {
     expect(select(PIPELINE).sort()).toEqual([
       "feature_extractor/preprocessor_config.json",
       "model_index.json",
@@ -58,7 +58,7 @@ describe("The files of a model", () => {
     ]);
   });
 
-  it("may be those of some folders of a pipeline, in the variant that they have", () => {
+  it("can be those of some folders of a pipeline, in the variant that they have", () => {
     expect(select(PIPELINE, { parts: ["scheduler", "unet", "text_encoder"], variant: "fp16" }).sort()).toEqual([
       "model_index.json",
       "scheduler/scheduler_config.json",
@@ -69,7 +69,7 @@ describe("The files of a model", () => {
     ]);
   });
 
-  it("are of a variant where a folder has it, and else the plain ones", () => {
+  it("are those of the variant if a folder has it, and otherwise the plain ones", () => {
     const weights = select(PIPELINE, { variant: "fp16", except: ["safety_checker/*"] }).filter((path) =>
       path.endsWith("s"),
     );
@@ -85,12 +85,12 @@ describe("The files of a model", () => {
     expect(select(SHARDS, { variant: "fp16" })).toEqual([SHARDS[0], ...SHARDS.slice(4)]);
   });
 
-  it("are the one file where it lies beside its shards", () => {
+  it("are the single file if there are also shards", () => {
     const whole = "diffusion_pytorch_model.safetensors";
     expect(select([...SHARDS, whole])).toEqual(["config.json", whole]);
   });
 
-  it("are what patterns ask for, but no pickles", () => {
+  it("are those that match the patterns, without pickles", () => {
     expect(select(PIPELINE, { files: ["text_encoder/*"] })).toEqual([
       "text_encoder/config.json",
       "text_encoder/model.safetensors",
@@ -100,20 +100,20 @@ describe("The files of a model", () => {
   });
 
   it.each<[string, string[], FileSelection, RegExp]>([
-    ["pickles that are asked for", PIPELINE, { files: ["*.ckpt"] }, /can run any code.*\.safetensors/],
+    ["requested pickles", PIPELINE, { files: ["*.ckpt"] }, /can run any code.*\.safetensors/],
     [
-      "patterns that fit nothing",
+      "patterns without a match",
       PIPELINE,
       { files: ["*.gguf"] },
       /no file that matches \*\.gguf.*v1-5-pruned\.safetensors/,
     ],
     [
-      "weights as pickles alone",
+      "weights only as pickles",
       ["config.json", "pytorch_model.bin"],
       {},
       /only as pytorch_model\.bin.*Look for a copy/,
     ],
-    ["a variant alone that is not asked for", ["config.json", "model.fp16.safetensors"], {}, /\{ variant: "fp16" \}/],
+    ["only a variant that is not requested", ["config.json", "model.fp16.safetensors"], {}, /\{ variant: "fp16" \}/],
     ["a single file", ["README.md", "dream.safetensors"], {}, /\{ files: \["dream\.safetensors"\] \}/],
     ["no such folder", PIPELINE, { subfolder: "une" }, /has no folder une/],
     ["nothing", [], {}, /is empty/],

@@ -22,7 +22,7 @@ export interface FileSelection {
 const TEXT = /\.(json|txt)$/;
 /** Opening such a file can run any code in it. */
 const UNSAFE = /\.(bin|ckpt|pt|pth|pkl|pickle|py)$/i;
-/** Names of weights in diffusers and transformers; the variant stands before or after the number of the shard. */
+/** Names of weights in diffusers and transformers; the variant comes before or after the number of the shard. */
 const WEIGHTS = /^(diffusion_pytorch_model|model)(?:\.([^.]+?))?(?:-\d+-of-\d+)?(?:\.([^.]+?))?\.safetensors$/;
 const INDEX = /^(diffusion_pytorch_model|model)(?:\.([^.]+?))?\.safetensors\.index(?:\.([^.]+?))?\.json$/;
 
@@ -30,7 +30,7 @@ const INDEX = /^(diffusion_pytorch_model|model)(?:\.([^.]+?))?\.safetensors\.ind
  * The files to download: those that match the patterns, or those of a pipeline (`model_index.json`) or a network
  * (`config.json`) in the layout of diffusers, with one set of safetensors weights per folder. Never a pickle.
  *
- * @throws HubError if no file can be read; it says which files there are
+ * @throws HubError if there is no file to read; it lists the existing files
  */
 export function selectFiles(all: readonly HubFile[], selection: FileSelection, at: string): HubFile[] {
   const { subfolder, files, except = [] } = selection;
@@ -45,7 +45,7 @@ function byPatterns(all: readonly HubFile[], patterns: readonly string[], at: st
   if (unsafe !== undefined) {
     throw new HubError(
       "request",
-      `${at}: ${unsafe} can run any code when it is opened, and is not downloaded. Ask for .safetensors files.`,
+      `${at}: ${unsafe} can run any code when it is opened, and is not downloaded. Request .safetensors files.`,
     );
   }
   const wanted = all.filter(({ path }) => !UNSAFE.test(path) && patterns.some((pattern) => matches(path, pattern)));
@@ -72,7 +72,7 @@ function byLayout(
     !has("config.json") &&
     !all.some(({ path }) => path.startsWith(root) && TEXT.test(path) && /vocab|tokenizer|scheduler/.test(path))
   ) {
-    throw nothing(at, "is no model in the layout of diffusers: no model_index.json and no config.json", all);
+    throw nothing(at, "is not a model in the layout of diffusers: it has no model_index.json and no config.json", all);
   }
   const wanted: HubFile[] = [];
   for (const [folder, files] of folders) {
@@ -98,7 +98,7 @@ function weightsOf(folder: string, files: readonly HubFile[], variant: string | 
   }
   const chosen = (variant && sets.get(variant)) || sets.get("");
   if (chosen) {
-    // Where a folder has one whole file and also shards, the whole file is read.
+    // If a folder has a single file and also shards, the single file is read.
     const whole = chosen.filter(({ path }) =>
       /(^|\/)(diffusion_pytorch_model|model)(\.[^.-]+)?\.safetensors$/.test(path),
     );

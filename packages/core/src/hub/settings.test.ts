@@ -8,7 +8,7 @@ import { hubSettings } from "./settings.js";
 const NOWHERE = { HF_TOKEN_PATH: "/nowhere/token" };
 
 describe("The hub's settings", () => {
-  it("are those of Python's huggingface_hub where the environment says nothing", async () => {
+  it("are by default those of Python's huggingface_hub", async () => {
     expect(await hubSettings(NOWHERE)).toMatchObject({
       endpoint: "https://huggingface.co",
       cache: join(homedir(), ".cache/huggingface/hub"),
@@ -24,11 +24,11 @@ describe("The hub's settings", () => {
     [{ HF_HOME: "~/h" }, `${homedir()}/h/hub`],
     [{ HF_HOME: "/h", HF_HUB_CACHE: "/c" }, "/c"],
     [{ HF_HOME: "" }, join(homedir(), ".cache/huggingface/hub")],
-  ])("put the cache by %j", async (environment, expected) => {
+  ])("set the cache by %j", async (environment, expected) => {
     expect((await hubSettings({ ...NOWHERE, ...environment })).cache).toBe(expected);
   });
 
-  it("take the token of the environment before the one that was stored at login", async () => {
+  it("prefer the token of the environment to the one stored at login", async () => {
     const home = await mkdtemp(join(tmpdir(), "hub-home-"));
     await writeFile(join(home, "token"), "hf_stored\n");
     expect((await hubSettings({ HF_HOME: home })).token).toBe("hf_stored");
@@ -46,7 +46,7 @@ describe("The hub's settings", () => {
     expect((await hubSettings({ ...NOWHERE, HF_HUB_OFFLINE })).offline).toBe(offline);
   });
 
-  it("name the mirror that is asked, without a slash at its end", async () => {
+  it("have the mirror as endpoint, without a trailing slash", async () => {
     expect((await hubSettings({ ...NOWHERE, HF_ENDPOINT: "https://mirror.example/hf/" })).endpoint).toBe(
       "https://mirror.example/hf",
     );

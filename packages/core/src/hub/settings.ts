@@ -58,7 +58,7 @@ function checkedToken(text: string | undefined): string | undefined {
   if (/^[\x21-\x7e]+$/.test(token)) return token;
   throw new HubError(
     "request",
-    "The token for the hub (HF_TOKEN) holds spaces, line breaks or letters that no token has. Copy it again from https://huggingface.co/settings/tokens.",
+    "The token for the hub (HF_TOKEN) has spaces, line breaks or letters that tokens cannot have. Copy it again from https://huggingface.co/settings/tokens.",
   );
 }
 

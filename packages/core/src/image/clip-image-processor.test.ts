@@ -20,14 +20,14 @@ const levels = (x: tf.Tensor) => Array.from(x.mul(255).dataSync(), (value) => Ma
 
 describe("Bicubic resizing", () => {
   // Pillow 13: Image.fromarray(picture(5, 4, 37, 11)).resize((2, 3), Image.BICUBIC)
-  it("makes pictures of 8 bits smaller as Pillow does", () => {
+  it("reduces 8-bit pictures as Pillow does", () => {
     const small = resizeBicubic(picture(5, 4, 37, 11), 3, 2, { eightBit: true });
     const expected = [107, 126, 111, 129, 97, 138, 151, 126, 140, 129, 152, 127, 153, 122, 144, 120, 162, 130];
     expect(levels(small)).toEqual(expected);
   });
 
   // The same with (9, 7): the first row.
-  it("makes them larger as Pillow does, and clips what overshoots", () => {
+  it("enlarges them as Pillow does, and clips values outside the range", () => {
     const large = resizeBicubic(picture(5, 4, 37, 11), 7, 9, { eightBit: true });
     const row = [
       0, 26, 79, 13, 53, 103, 69, 125, 168, 133, 161, 197, 199, 84, 120, 237, 5, 42, 188, 41, 78, 110, 113, 150, 78,
@@ -37,7 +37,7 @@ describe("Bicubic resizing", () => {
     expect(large.shape).toEqual([1, 7, 9, 3]);
   });
 
-  it("leaves what has the size already, and even areas of any size", () => {
+  it("does not change pictures that have the size already, nor uniform areas of any size", () => {
     const x = picture(5, 4, 37);
     expect(resizeBicubic(x, 5, 4).dataSync()).toEqual(x.dataSync());
     const even = resizeBicubic(tf.fill([2, 5, 4, 1], 0.3), 11, 3);
@@ -52,8 +52,8 @@ describe("Bicubic resizing", () => {
 });
 
 describe("CLIP's image processor", () => {
-  // transformers 5.23.0: CLIPImageProcessorPil(**config)(picture(9, 12, 41)); sums of x, and of x * its place, then
-  // first and last pixel
+  // transformers 5.23.0: CLIPImageProcessorPil(**config)(picture(9, 12, 41)); the sums of x and of x times its index,
+  // then the first and the last pixel
   const CASES: [Partial<CLIPImageProcessorConfig>, number[], number, number, number[], number[]][] = [
     [
       { size: { shortest_edge: 6 }, crop_size: { height: 4, width: 5 } },
@@ -92,14 +92,14 @@ describe("CLIP's image processor", () => {
     expect(tf.memory().numTensors).toBe(count + 1);
   });
 
-  it("takes old files, whose sizes are one number, and refuses other processors and settings by name", async () => {
+  it("accepts old files with sizes as one number, and refuses other processors and settings by name", async () => {
     const old = new CLIPImageProcessor({ size: 6, crop_size: 4 });
     expect(old.forward(picture(9, 12, 41)).shape).toEqual([1, 4, 4, 3]);
     const folder = await mkdtemp(join(tmpdir(), "processor "));
     const write = (config: object) => writeFile(join(folder, "preprocessor_config.json"), JSON.stringify(config));
     await expect(CLIPImageProcessor.fromFolder(folder)).rejects.toThrow(WeightsFormatError);
     await write({ image_processor_type: "ViTImageProcessor" });
-    await expect(CLIPImageProcessor.fromFolder(folder)).rejects.toThrow('is of a "ViTImageProcessor"');
+    await expect(CLIPImageProcessor.fromFolder(folder)).rejects.toThrow('this is a "ViTImageProcessor"');
     await write({ feature_extractor_type: "CLIPFeatureExtractor", size: 30, crop_size: 28 });
     expect((await CLIPImageProcessor.fromFolder(folder)).outputSize).toEqual([28, 28]);
     await rm(folder, { recursive: true });

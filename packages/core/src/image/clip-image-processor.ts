@@ -72,11 +72,11 @@ export class CLIPImageProcessor {
    */
   static async fromFolder(folder: string): Promise<CLIPImageProcessor> {
     const path = joinPath(folder, FILE);
-    const remedy = "Copy it from the model's page; it says how pictures are made ready for CLIP.";
+    const remedy = "Copy it from the model's page; it says how to preprocess pictures for CLIP.";
     const config = await readJsonObject(path, { remedy });
     const kind = config["image_processor_type"] ?? config["feature_extractor_type"] ?? "CLIPImageProcessor";
     if (typeof kind !== "string" || !/^CLIP(ImageProcessor(Fast|Pil)?|FeatureExtractor)$/.test(kind)) {
-      throw new WeightsFormatError(`${path}: is of a ${JSON.stringify(kind)}; a CLIPImageProcessor is expected.`);
+      throw new WeightsFormatError(`${path}: this is a ${JSON.stringify(kind)}; expected a CLIPImageProcessor.`);
     }
     const known = Object.entries(config).filter(([key]) => Object.hasOwn(DEFAULTS, key));
     return new CLIPImageProcessor(Object.fromEntries(known));

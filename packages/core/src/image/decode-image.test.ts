@@ -47,8 +47,8 @@ const inBrowser = await inChromium<Record<string, Picture & { error?: string }>>
 if ("none" in inBrowser) console.info(`Pictures in a browser are not tested: ${(inBrowser as { none: string }).none}.`);
 
 /**
- * JPEG and lossy WebP: two decoders may round a level apart. What is transparent goes through a browser's canvas, which
- * keeps colours times their opacity as bytes.
+ * Two decoders of JPEG and lossy WebP may differ by a level. Transparent pictures pass through a browser's canvas,
+ * which stores colours multiplied by their opacity as bytes.
  */
 function expectPicture(name: string, { shape, values }: Picture, isOnCanvas = false): void {
   const isExact = !name.endsWith(".jpg") && name !== "lossy.webp" && !isOnCanvas;
@@ -58,12 +58,12 @@ function expectPicture(name: string, { shape, values }: Picture, isOnCanvas = fa
 }
 
 describe("A picture's file", () => {
-  it.each(Object.keys(expected))("%s is seen as Pillow shows it, turned as its EXIF data says", async (name) => {
+  it.each(Object.keys(expected))("%s has the values of Pillow, turned as its EXIF data says", async (name) => {
     expectPicture(name, await valuesOf(decodeImage(await file(name))));
   });
 
-  // Where no Chromium is installed.
-  ("none" in inBrowser ? it.skip : it)("is seen so in Chromium, too, which unpacks it itself", () => {
+  // Skipped if no Chromium is installed.
+  ("none" in inBrowser ? it.skip : it)("has the same values in Chromium, which decodes it itself", () => {
     const pictures = inBrowser as Record<string, Picture & { error?: string }>;
     for (const name of ["turned.jpg", "lossy.webp", "alpha-turned.webp"]) expectPicture(name, pictures[name]!, true);
     expect(pictures["animated.webp"]!.error).toContain("ImageError: this is an animated WebP file");
@@ -71,7 +71,7 @@ describe("A picture's file", () => {
 
   it.each(["turned.jpg", "alpha-turned.webp", "turned.png"])("%s is turned in all eight ways", async (name) => {
     const bytes = await file(name);
-    // The entry 0x0112 of type 3 (two bytes), one of them; big or little end first.
+    // The entry 0x0112 of type 3 (two bytes), count 1; in either byte order.
     const big = bytes.indexOf(Buffer.of(1, 0x12, 0, 3, 0, 0, 0, 1));
     const little = bytes.indexOf(Buffer.of(0x12, 1, 3, 0, 1, 0, 0, 0));
     const seen = async (orientation: number) => {
@@ -100,10 +100,10 @@ describe("A picture's file", () => {
   it.each<[string, () => Promise<Uint8Array>, RegExp]>([
     ["another file", async () => Buffer.from("GIF89a"), /PNG, JPEG or WebP/],
     ["nothing", async () => new Uint8Array(), /PNG, JPEG or WebP/],
-    ["a JPEG file that is cut", async () => (await file("turned.jpg")).subarray(0, -60), /JPEG file \(Premature end/],
+    ["a truncated JPEG file", async () => (await file("turned.jpg")).subarray(0, -60), /JPEG file \(Premature end/],
     ["a JPEG file without its pixels", async () => (await file("turned.jpg")).subarray(0, 600), /JPEG/],
     ["a JPEG file of CMYK", () => file("cmyk.jpg"), /Unsupported color conversion.*Save it as PNG/],
-    ["a WebP file that is cut", async () => (await file("lossy.webp")).subarray(0, -60), /WebP file/],
+    ["a truncated WebP file", async () => (await file("lossy.webp")).subarray(0, -60), /WebP file/],
     ["an animated WebP file", () => file("animated.webp"), /animated/],
   ])("%s is refused", async (_, bytes, message) => {
     await expect(decodeImage(await bytes())).rejects.toThrow(ImageError);
@@ -113,7 +113,7 @@ describe("A picture's file", () => {
   it.each(["turned.jpg", "lossy.webp", "alpha-turned.webp"])("%s is refused by its size alone", async (name) => {
     const bytes = await file(name);
     await expect(decodeImage(bytes, { maxPixels: 139 })).rejects.toThrow("14 x 10, 140 pixels; at most 139");
-    // With the size of the header made large: nothing is unpacked for it.
+    // With a large size in the header: nothing is decoded.
     const large = Buffer.from(bytes);
     if (name === "turned.jpg") large.writeUInt32BE(0xfff0fff0, large.indexOf(Buffer.of(0xff, 0xc0)) + 5);
     else if (name === "lossy.webp") large.writeUInt32LE(0x3fff3fff, large.indexOf("VP8 ") + 14);
@@ -130,7 +130,7 @@ function withChecksum(png: Buffer): Uint8Array {
 }
 
 describe("A mask's file", () => {
-  it("is white where it is painted, and greys stay", async () => {
+  it("is 1 where it is white, and keeps greys", async () => {
     const grey = tf.tensor3d([0, 0.2, 0.6, 1], [1, 4, 1]);
     const { shape, values } = await valuesOf(decodeMask(await encodePng(grey)));
     grey.dispose();
@@ -143,7 +143,7 @@ describe("A mask's file", () => {
     expect((await valuesOf(decodeMask(png))).values).toEqual([0, 1, 0, 1, 0, 1, 0, 1, 0, 0, 1, 0, 1, 0, 1, 0, 1, 0]);
   });
 
-  it("of colours counts by its lightness, as Pillow's grey", async () => {
+  it("in colour is converted to lightness, as in Pillow", async () => {
     // Pillow 13: Image.new("RGB", (1, 1), c).convert("L") of red, green and blue: 76, 150, 29.
     const colours = tf.tensor3d([1, 0, 0, 0, 1, 0, 0, 0, 1], [1, 3, 3]);
     const { values } = await valuesOf(decodeMask(await encodePng(colours)));
@@ -151,7 +151,7 @@ describe("A mask's file", () => {
     expect(values.map((value) => Math.round(value * 255))).toEqual([76, 150, 29]);
   });
 
-  it("with transparent parts is read by its opacity, whatever its colour", async () => {
+  it("with transparent parts is read from its opacity, for any colour", async () => {
     for (const colour of [0, 1]) {
       const layer = tf.tensor3d([colour, colour, colour, 0, colour, colour, colour, 0.4, 1, 0, 0, 1], [1, 3, 4]);
       const { values } = await valuesOf(decodeMask(await encodePng(layer)));
@@ -160,7 +160,7 @@ describe("A mask's file", () => {
     }
   });
 
-  it("that has an alpha channel and is opaque counts by its lightness", async () => {
+  it("with an alpha channel that is opaque is read from its lightness", async () => {
     const layer = tf.tensor3d([0, 0, 0, 1, 1, 1, 1, 1], [1, 2, 4]);
     expect((await valuesOf(decodeMask(await encodePng(layer)))).values).toEqual([0, 1]);
     layer.dispose();

@@ -23,7 +23,7 @@ export function imageGrid(images: tf.Tensor4D, options: GridOptions = {}): tf.Te
     ["scale", scale, 1],
   ] as const) {
     if (!Number.isInteger(value) || value < least)
-      throw new RangeError(`imageGrid: ${name} is ${value}; it must be a whole number from ${least}.`);
+      throw new RangeError(`imageGrid: ${name} is ${value}; it must be a whole number, ${least} or more.`);
   }
   return tf.tidy(() => {
     const rows = Math.ceil(count / columns);

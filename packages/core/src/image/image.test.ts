@@ -21,7 +21,7 @@ afterEach(() => {
   expect(tf.memory().numTensors).toBe(tensors);
 });
 
-/** What a function makes of a tensor, with all of them freed. */
+/** The shape and values of the result of `make`, which is freed. */
 async function valuesOf(make: () => tf.Tensor | Promise<tf.Tensor>): Promise<{ shape: number[]; values: number[] }> {
   const result = await make();
   const values = { shape: result.shape, values: [...result.dataSync()] };
@@ -30,7 +30,7 @@ async function valuesOf(make: () => tf.Tensor | Promise<tf.Tensor>): Promise<{ s
 }
 
 describe("A PNG file", () => {
-  it("gives back every picture of bytes", async () => {
+  it("stores every 8-bit picture exactly", async () => {
     const picture = fc
       .record({
         height: fc.integer({ min: 1, max: 9 }),
@@ -59,7 +59,7 @@ describe("A PNG file", () => {
     );
   });
 
-  it("clips what lies outside [0, 1], and rounds", async () => {
+  it("clips values outside [0, 1], and rounds", async () => {
     const x = tf.tensor3d([-1, 0.5, 2, NaN], [2, 2, 1]);
     const png = await encodePng(x);
     x.dispose();
@@ -76,7 +76,7 @@ describe("A PNG file", () => {
       [1, 0, 32768 / 65535],
     ],
     [
-      "with transparency, laid over white",
+      "with transparency, over white",
       { width: 1, height: 1, channels: 4, data: Uint8Array.of(255, 0, 0, 51) },
       [1, 0.8, 0.8],
     ],
@@ -86,7 +86,7 @@ describe("A PNG file", () => {
     values.forEach((value, i) => expect(value).toBeCloseTo(want[i]!, 6));
   });
 
-  it("that is none, is cut, or has a wrong checksum is refused", async () => {
+  it("that is of another kind, truncated, or has a wrong checksum is refused", async () => {
     const png = encode({ width: 4, height: 4, channels: 3, data: new Uint8Array(48) });
     const wrong = png.map((byte, i) => (i === 20 ? byte ^ 1 : byte));
     for (const bytes of [new Uint8Array(), new TextEncoder().encode("<html>"), png.subarray(0, 40), wrong]) {
@@ -94,13 +94,13 @@ describe("A PNG file", () => {
     }
   });
 
-  it.each([[[4, 4]], [[4, 4, 2]], [[0, 4, 3]], [[1, 4, 4, 3]]])("is not made of a tensor %p", async (shape) => {
+  it.each([[[4, 4]], [[4, 4, 2]], [[0, 4, 3]], [[1, 4, 4, 3]]])("cannot be made from a tensor %p", async (shape) => {
     const x = tf.zeros(shape);
     await expect(encodePng(x)).rejects.toThrow(ImageError);
     x.dispose();
   });
 
-  it("carries texts, and refuses those that it cannot", async () => {
+  it("stores texts, and refuses those that it cannot store", async () => {
     const picture = tf.zeros([2, 3, 3]);
     const text = { parameters: '{"prompt": "caf\u00e9\n"}', Software: "" };
     expect(pngTexts(await encodePng(picture, { text }))).toEqual(text);
@@ -119,7 +119,7 @@ describe("A grid of pictures", () => {
       [count, 1, 1, 1],
     );
 
-  it("fills rows from the left, with gaps between and around, and nothing where no picture is left", async () => {
+  it("fills rows from the left, with gaps between and around, and background for missing pictures", async () => {
     const x = pictures(3);
     const { shape, values } = await valuesOf(() => imageGrid(x, { columns: 2, gap: 1, background: 0 }));
     x.dispose();
@@ -148,7 +148,7 @@ describe("A grid of pictures", () => {
   });
 });
 
-it("Pixels go from [-1, 1] to [0, 1], and what lies outside is clipped", async () => {
+it("Pixels are mapped from [-1, 1] to [0, 1], and values outside are clipped", async () => {
   const x = tf.tensor1d([-3, -1, 0, 1, 3]);
   expect((await valuesOf(() => toUnit(x))).values).toEqual([0, 0, 0.5, 1, 1]);
   x.dispose();

@@ -16,7 +16,7 @@ const MAX_PIXELS = 2 ** 26;
  *   number above 0
  */
 export function requirePictureSize(width: number, height: number, { maxPixels = MAX_PIXELS }: PictureLimits): void {
-  if (!(maxPixels > 0)) throw new RangeError(`maxPixels is ${maxPixels}; a number of pixels above 0 is expected.`);
+  if (!(maxPixels > 0)) throw new RangeError(`maxPixels is ${maxPixels}; expected a number of pixels above 0.`);
   if (width === 0 || height === 0) throw new ImageError(`The picture is ${width} x ${height}: it has no pixels.`);
   if (width * height > maxPixels) {
     throw new ImageError(

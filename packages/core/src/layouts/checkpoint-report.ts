@@ -16,20 +16,20 @@ export interface CheckpointPart extends TensorTotals {
   variant?: string;
 }
 
-/** What a LoRA is, or a relative of it. */
+/** The properties of a LoRA or of a related format. */
 export interface LoraFacts {
-  /** LoRA, LoHa, LoKr, DoRA, full difference; "(not read)" behind those that cannot be loaded here. */
+  /** LoRA, LoHa, LoKr, DoRA, full difference; followed by "(not read)" if it cannot be loaded here. */
   methods: string[];
-  /** How many layers it changes. */
+  /** The number of layers that it changes. */
   modules: number;
   ranks: number[];
-  /** Those of the first few layers that have one, and of the settings in the file. */
+  /** The alphas of the first layers that have one, and of the settings in the file. */
   alphas: number[];
-  /** Words for prompts that were learned along. */
+  /** Words for prompts that were learned together with it. */
   words: string[];
 }
 
-/** What is known of a checkpoint without reading its weights. */
+/** The properties of a checkpoint that can be read without its weights. */
 export interface CheckpointReport {
   kind: CheckpointKind;
   /** Missing if neither names nor sizes show it. */
@@ -42,7 +42,7 @@ export interface CheckpointReport {
   inChannels?: number;
   /** Number of classes, for a denoiser that draws one of them. */
   classes?: number;
-  /** Of a LoRA. */
+  /** Only for a LoRA. */
   lora?: LoraFacts;
   /** Other facts: averaged weights, the rank of a LoRA, … */
   notes: string[];

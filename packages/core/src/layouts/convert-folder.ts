@@ -31,7 +31,7 @@ export async function convertFolder(from: string, to: string, options: ConvertFo
   const { variant, saveVariant, dtype, maxShardBytes, signal, onProgress } = options;
   const folder = await modelFolder(from, { variant, signal, onProgress });
   const index = await readJsonObject(joinPath(folder, "model_index.json"), {
-    remedy: "Give the folder of a whole pipeline.",
+    remedy: "Give the folder of a complete pipeline.",
   });
   const opened: SafetensorsFile[] = [];
   try {

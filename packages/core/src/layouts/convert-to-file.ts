@@ -24,8 +24,8 @@ export interface ToFileOptions extends CopyOptions {
  * programs open: the inverse of singleFileToFolder. Copies tensor by tensor, and checks everything before it writes
  * anything. Such a file holds no configs, vocabulary or scheduler, but for what marks say of it: see `scheduler-marks`.
  *
- * @throws WeightsFormatError if the parts are of no known family; WeightsMismatchError, WeightsReadError for those that
- *   do not fit
+ * @throws WeightsFormatError if the parts are not of a known family; WeightsMismatchError, WeightsReadError for parts
+ *   that do not fit
  */
 export async function folderToSingleFile(folder: string, path: string, options: ToFileOptions = {}): Promise<void> {
   const family = await familyOfFolder(folder);
@@ -57,7 +57,7 @@ async function familyOfFolder(folder: string): Promise<CheckpointFamily> {
   if (second) return first ? "sdxl" : "sdxl-refiner";
   if (first) return (await readConfig(joinPath(folder, "text_encoder"))).hidden_act === "gelu" ? "sd2" : "sd1";
   throw new WeightsFormatError(
-    `${folder}: no text_encoder/config.json is there. Give the folder of a whole Stable Diffusion pipeline.`,
+    `${folder}: there is no text_encoder/config.json. Give the folder of a complete Stable Diffusion pipeline.`,
   );
 }
 

@@ -13,9 +13,9 @@ import type { TensorToWrite } from "../weights/write-safetensors.js";
 import { singleFileParts, type SingleFileOptions, type StoredPart } from "./single-file.js";
 import { tokenizersFor } from "./vocabulary.js";
 
-/** How to write the folder, and the facts that the single file lacks. */
+/** How to write the folder, and what the single file does not contain. */
 export interface ToFolderOptions extends SingleFileOptions, Omit<SaveOptions, "dtype"> {
-  /** Ends the copying before the next tensor: no file is left half written. */
+  /** Stops before the next tensor; no incomplete file remains. */
   signal?: AbortSignal;
   /**
    * A folder, or a model of the hub, with CLIP's `vocab.json` and `merges.txt`. Default: the `tokenizer` folders of

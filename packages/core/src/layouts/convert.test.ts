@@ -28,7 +28,7 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Name to number type, shape and bytes. */
+/** The number type, shape and bytes of each tensor, by its name. */
 async function contents(path: string): Promise<Map<string, string>> {
   const file = await openSafetensors(path);
   const all = new Map<string, string>();
@@ -41,7 +41,7 @@ async function contents(path: string): Promise<Map<string, string>> {
 const NETWORKS = ["unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model", "text_encoder/model"] as const;
 
 describe("A single file as a folder", () => {
-  it("has the tensors of diffusers' own folder, bit for bit, and needs no memory for them", async () => {
+  it("has the tensors of diffusers' folder, bit for bit, without allocating memory for them", async () => {
     const before = tf.memory().numTensors;
     const out = join(folder, "out");
     await singleFileToFolder(singleFile, out, { config: tiny, variant: "fp16", predictionType: "v_prediction" });
@@ -71,7 +71,7 @@ describe("A single file as a folder", () => {
 });
 
 describe("A folder as a single file", () => {
-  it("has the tensors of the file that was made with the first code's names, bit for bit", async () => {
+  it("has the tensors of the file with the original code's names, bit for bit", async () => {
     const path = join(folder, "made.safetensors");
     await folderToSingleFile(tiny, path, { variant: "fp16" });
     const expected = await contents(singleFile);
@@ -80,7 +80,7 @@ describe("A folder as a single file", () => {
     expect((await inspectCheckpoint(path)).prediction).toMatchObject({ type: "epsilon", certainty: "stated" });
   });
 
-  it("comes back the same, of XL too: stacked and transposed tensors of OpenCLIP", async () => {
+  it("is the same after converting back, also for XL with OpenCLIP's stacked and transposed tensors", async () => {
     const xl = join(folder, "xl");
     await writeTinyXl(xl);
     const path = join(folder, "xl.safetensors");
@@ -97,10 +97,10 @@ describe("A folder as a single file", () => {
     expect(pad("tokenizer_2")).toContain('"pad_token": "!"');
   });
 
-  it("is refused without a text encoder, which tells the family", async () => {
+  it("is refused without a text encoder, which determines the family", async () => {
     mkdirSync(join(folder, "empty"));
     await expect(folderToSingleFile(join(folder, "empty"), join(folder, "x.safetensors"))).rejects.toThrow(
-      "no text_encoder/config.json is there",
+      "there is no text_encoder/config.json",
     );
   });
 });
@@ -131,7 +131,7 @@ async function writeTinyXl(target: string): Promise<void> {
 }
 
 describe("A folder as another folder", () => {
-  it("has the same tensors, bit for bit, the same configs and vocabulary, and needs no memory for them", async () => {
+  it("has the same tensors, bit for bit, configs and vocabulary, without allocating memory for the tensors", async () => {
     const before = tf.memory().numTensors;
     const out = join(folder, "again");
     await convertFolder(tiny, out);
@@ -150,7 +150,7 @@ describe("A folder as another folder", () => {
       expect(json(join(out, file))).toEqual(json(join(tiny, file)));
   });
 
-  it("has the numbers that diffusers rounds to, in shards, marked as a variant", async () => {
+  it("has diffusers' rounded numbers, in shards and as a variant", async () => {
     const out = join(folder, "half");
     await convertFolder(tiny, out, { dtype: "F16", saveVariant: "fp16", maxShardBytes: 300_000 });
     const [ours, theirs] = await Promise.all(
@@ -162,7 +162,7 @@ describe("A folder as another folder", () => {
     theirs!.dispose();
   });
 
-  it("does not follow an index out of the folder, and leaves out networks of no known class", async () => {
+  it("does not follow an index out of the folder, and leaves out networks of unknown classes", async () => {
     const from = join(folder, "strange");
     await convertFolder(tiny, from);
     const index = JSON.parse(readFileSync(join(from, "model_index.json"), "utf8")) as Record<string, unknown>;
@@ -181,13 +181,13 @@ describe("A folder as another folder", () => {
     expect(written).toEqual({ ...index, safety_checker: [null, null] });
   });
 
-  it("is refused whole where one network does not fit, and where it is no pipeline", async () => {
+  it("is refused completely if one network does not fit, or if it is not a pipeline", async () => {
     const from = join(folder, "broken");
     await convertFolder(tiny, from);
     writeFileSync(join(from, "vae/diffusion_pytorch_model.safetensors"), "version https://git-lfs.github.com/spec/v1");
     const out = join(folder, "not there");
     await expect(convertFolder(from, out)).rejects.toThrow("git lfs pull");
     expect(existsSync(out)).toBe(false);
-    await expect(convertFolder(join(tiny, "unet"), out)).rejects.toThrow("Give the folder of a whole pipeline.");
+    await expect(convertFolder(join(tiny, "unet"), out)).rejects.toThrow("Give the folder of a complete pipeline.");
   });
 });

@@ -18,7 +18,7 @@ export interface FamilyLayout extends Omit<PublishedConfigs, "textEncoders"> {
 /** A text encoder inside a single file. */
 export interface TextEncoderLayout extends PublishedTextEncoder {
   prefix: string;
-  /** Whose names its parameters have. */
+  /** The naming scheme of its parameters. */
   names: "transformers" | "openclip";
 }
 
@@ -86,7 +86,7 @@ export function checkpointFamily({ name, tensors }: SafetensorsFile): Checkpoint
     }
   }
   throw new WeightsFormatError(
-    `${name}: not a whole checkpoint of Stable Diffusion 1, 2 or XL; it has ${tensors.size} tensors, such as ` +
+    `${name}: not a complete checkpoint of Stable Diffusion 1, 2 or XL; it has ${tensors.size} tensors, such as ` +
       `${[...tensors.keys()].slice(0, 3).join(", ")}. Give a file with ${UNET_PREFIX}… and its text encoder, or a folder of diffusers.`,
   );
 }

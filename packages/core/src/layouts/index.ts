@@ -1,4 +1,4 @@
-/** `@tfjs-diffusion/core/layouts`: checkpoints as folders and as single files, told apart and converted. */
+/** `@tfjs-diffusion/core/layouts`: checkpoints as folders and as single files: inspection and conversion. */
 export { convertFolder, type ConvertFolderOptions } from "./convert-folder.js";
 export { folderToSingleFile, type ToFileOptions } from "./convert-to-file.js";
 export { singleFileToFolder, type ToFolderOptions } from "./convert-to-folder.js";

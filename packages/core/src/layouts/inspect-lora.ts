@@ -8,14 +8,14 @@ import type { CheckpointPart, CheckpointReport, LoraFacts } from "./checkpoint-r
 import { familyOfWidth } from "../models/published-configs.js";
 import { totalsOf } from "./tensor-totals.js";
 
-/** The tensors of one module, by their roles, or by their whole names where those say nothing. */
+/** The tensors of one module, by their roles, or by their names if the role is unknown. */
 interface Module {
   part: LoraPart;
   path: string;
   stored: Record<string, string>;
 }
 
-/** Whether names are those of a LoRA or one of its relatives. */
+/** Whether the names are those of a LoRA or a related format. */
 export function isLora(names: readonly string[]): boolean {
   const isOne = (name: string) => {
     const role = pathAndEnding(name).ending?.role;
@@ -24,7 +24,7 @@ export function isLora(names: readonly string[]): boolean {
   return names.some(isOne);
 }
 
-/** What the names, shapes and first alphas of a LoRA's file say. Borrows the file. */
+/** Inspects the names, shapes and first alphas of a LoRA's file. Borrows the file. */
 export async function loraReport(file: SafetensorsFile): Promise<CheckpointReport> {
   const { modules, words, others } = modulesOf(file);
   const groups = new Map<string, TensorInfo[]>();
@@ -70,7 +70,7 @@ function modulesOf({ tensors }: SafetensorsFile) {
   return { modules: [...modules.values()], words: [...words], others };
 }
 
-/** Alphas are tensors of their own, and a file on a server is asked for each: a few show what the rest are like. */
+/** Each alpha is a separate tensor, and needs a request if the file is on a server; a few are enough as examples. */
 const MOST_ALPHAS = 8;
 
 async function factsOf(file: SafetensorsFile, modules: Module[], words: string[]): Promise<LoraFacts> {
@@ -98,14 +98,14 @@ async function factsOf(file: SafetensorsFile, modules: Module[], words: string[]
   return { methods: [...methods], modules: count, ranks: sorted(ranks), alphas: sorted(alphas), words };
 }
 
-/** Alphas that are in diffusers' settings in place of the tensors. */
+/** The alphas in diffusers' settings. */
 function statedAlphas({ metadata }: SafetensorsFile): number[] {
   try {
     const settings = JSON.parse(metadata.lora_adapter_metadata ?? "{}") as Record<string, unknown>;
     const stated = Object.entries(settings).filter(([key]) => /(^|\.)lora_alpha$/.test(key));
     return stated.map(([, alpha]) => alpha).filter((alpha) => typeof alpha === "number");
   } catch {
-    return []; // Loading it says what is wrong.
+    return []; // Loading the file reports the problem.
   }
 }
 
@@ -114,7 +114,7 @@ function rankOf({ tensors }: SafetensorsFile, stored: Record<string, string>): n
   return role === undefined ? undefined : tensors.get(stored[role]!)!.shape[0];
 }
 
-/** How many numbers a projection of the text's keys reads, where the module is one. */
+/** The input width of a key projection of cross-attention; undefined for other modules. */
 function contextWidthOf({ tensors }: SafetensorsFile, { path, stored }: Module): number | undefined {
   if (!/attn2[._](processor\.)?to_k$/.test(path)) return undefined;
   const columns = (...roles: string[]) => {

@@ -21,7 +21,7 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** A file of headers alone: every shape has a 0 in it, so that thousands of tensors have no bytes. */
+/** A file with only a header: every shape contains a 0, so that thousands of tensors have no bytes. */
 function headerOnly(shapes: Record<string, readonly number[]>, metadata?: Record<string, string>): Uint8Array {
   const entries = Object.entries(shapes).map(([name, shape]) => [name, { dtype: "F16", shape, data_offsets: [0, 0] }]);
   const json = Buffer.from(
@@ -37,7 +37,7 @@ const KEYS = JSON.parse(gunzipSync(readFileSync(fixturePath("state-dict-keys/key
   Record<string, number[]>
 >;
 
-/** All names of a published single file; of the shapes only the second axis, which is what families differ in. */
+/** All names of a published single file. The shapes only have the second axis, in which the families differ. */
 function published(unet: string, texts: [prefix: string, keys: string, openClip: boolean][], extra: string[] = []) {
   const cross = "CrossAttnUpBlock2D";
   const up_block_types = unet === "sdxl.unet" ? [cross, cross, "UpBlock2D"] : ["UpBlock2D", cross, cross, cross];
@@ -74,7 +74,7 @@ const FILES = {
 };
 
 describe("Inspecting a checkpoint", () => {
-  it("tells the families of single files apart, and what they predict", async () => {
+  it("recognises the families of single files and their prediction types", async () => {
     const report = async (name: keyof typeof FILES, metadata?: Record<string, string>) => {
       const { kind, family, inChannels, pictureSize, prediction } = await inspectCheckpoint(
         headerOnly(FILES[name], metadata),
@@ -97,7 +97,7 @@ describe("Inspecting a checkpoint", () => {
     expect((await inspectCheckpoint(marked)).prediction).toMatchObject({ type: "v_prediction", certainty: "stated" });
   });
 
-  it("counts what each network of a single file has", async () => {
+  it("counts the tensors of each network of a single file", async () => {
     const { parts, notes } = await inspectCheckpoint(headerOnly(FILES.sd1));
     expect(parts.map(({ name, tensors }) => [name, tensors])).toEqual([
       ["unet", 686],
@@ -154,7 +154,7 @@ describe("Inspecting a checkpoint", () => {
     expect(unclip).toMatchObject({ pictureSize: 16, prediction: { type: "epsilon" } });
   });
 
-  it("takes a lone network's folder, in shards too", async () => {
+  it("accepts the folder of a single network, also in shards", async () => {
     await writeShardedUnet(join(folder, "sharded"));
     const sharded = await inspectCheckpoint(join(folder, "sharded"));
     expect(sharded).toMatchObject({ kind: "model folder", inChannels: 4 });
@@ -184,13 +184,13 @@ describe("Inspecting a checkpoint", () => {
     ["tiny-stable-diffusion/unet/diffusion_pytorch_model.safetensors", "network", "unet", undefined],
     ["clip_text_gelu/model.safetensors", "network", "text_encoder", undefined],
     ["safetensors/golden.safetensors", "unknown", "other", undefined],
-  ])("knows what %s is", async (path, kind, part, note) => {
+  ])("recognises %s", async (path, kind, part, note) => {
     const report = await inspectCheckpoint(fixturePath(path));
     expect([report.kind, report.parts[0]!.name]).toEqual([kind, part]);
     if (note) expect(report.notes).toEqual([note]);
   });
 
-  it("knows a text tower by the names of transformers 5, without its prefix", async () => {
+  it("recognises a text tower by the names of transformers 5, without its prefix", async () => {
     const file = await openSafetensors(fixturePath("clip_text_gelu/model.safetensors"));
     await file.close();
     const shapes = [...file.tensors].map(
@@ -209,7 +209,7 @@ describe("Inspecting a checkpoint", () => {
     ["norm", { methods: ["LoRA", "full difference"] }, "Changes 4 layers by LoRA, full difference, at rank 4."],
     ["comfy-names", { methods: ["LoRA"], modules: 6 }, "Changes 6 layers, at rank 4."],
     ["bundle-emb", { modules: 2, words: ["mystyle"] }, "Changes 2 layers, at rank 4."],
-  ])("says the method, layers, ranks and words of %s", async (name, lora, note) => {
+  ])("gives the method, layers, ranks and words of %s", async (name, lora, note) => {
     const before = tf.memory().numTensors;
     const report = await inspectCheckpoint(fixturePath(`lora-cases/${name}.safetensors`));
     expect(report).toMatchObject({ kind: "lora", lora });
@@ -217,7 +217,7 @@ describe("Inspecting a checkpoint", () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it("reads the alphas of a LoRA, and tells what it cannot load", async () => {
+  it("reads the alphas of a LoRA, and marks what cannot be loaded", async () => {
     const kohya = await inspectCheckpoint(fixturePath("lora/kohya/pytorch_lora_weights.safetensors"));
     expect(kohya.lora!.alphas).toEqual([2]);
     const settings = { lora_adapter_metadata: '{"unet.lora_alpha": 8}' };
@@ -227,7 +227,7 @@ describe("Inspecting a checkpoint", () => {
     expect((await inspectCheckpoint(oft)).lora!.methods).toEqual(["OFT (not read)"]);
   });
 
-  it("tells a LoRA's and an embedding's family by the width of the text it reads", async () => {
+  it("recognises the family of a LoRA and of an embedding by the width of the text states", async () => {
     const lora = headerOnly({
       "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k.lora_down.weight": [0, 2048],
     });
@@ -247,7 +247,7 @@ describe("Inspecting a checkpoint", () => {
     expect((await inspectCheckpoint(lora)).kind).toBe("lora");
   });
 
-  it("says what is missing, and what to do with what is none", async () => {
+  it("says what is missing, and what to do if it is not a checkpoint", async () => {
     const broken = join(folder, "broken");
     mkdirSync(join(broken, "unet"), { recursive: true });
     await expect(inspectCheckpoint(broken)).rejects.toThrow(
@@ -267,7 +267,7 @@ describe("Inspecting a checkpoint", () => {
     ]);
     writeFileSync(join(broken, "model_index.json"), "[]");
     await expect(inspectCheckpoint(broken)).rejects.toThrow(
-      "model_index.json holds no object; a JSON object is expected. Download it again.",
+      "model_index.json is not a JSON object; expected a JSON object. Download it again.",
     );
     await expect(inspectCheckpoint(join(folder, "nothing.safetensors"))).rejects.toThrow("Check the path");
   });

@@ -9,10 +9,10 @@ import { inspectFolder } from "./inspect-folder.js";
 /**
  * Inspects a checkpoint by its headers and config files: a folder of diffusers or transformers, a single file of any
  * family, a lone network, a LoRA, a textual inversion, or a folder with one of these. Takes milliseconds and little
- * memory, whatever the size.
+ * memory, for files of any size.
  *
- * @throws WeightsFormatError if a file is not safetensors; the message says what it seems to be. WeightsReadError if
- *   there is nothing
+ * @throws WeightsFormatError if a file is not safetensors; the message says what it probably is. WeightsReadError if
+ *   nothing exists there
  */
 export async function inspectCheckpoint(from: BytesFrom): Promise<CheckpointReport> {
   const isPath = typeof from === "string" && !/^(https?|blob|data|file):/i.test(from);

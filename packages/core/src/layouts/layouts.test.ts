@@ -43,7 +43,7 @@ const UNETS = {
 };
 
 describe("The names of a single file", () => {
-  it.each(Object.entries(UNETS))("are one for each parameter of %s", (model, layout) => {
+  it.each(Object.entries(UNETS))("exist once for each parameter of %s", (model, layout) => {
     const names = Object.keys(KEYS[model]!);
     const stored = new Set(names.map((name) => ldmUnetName(name, layout)));
     expect(stored.size).toBe(names.length);
@@ -71,7 +71,7 @@ describe("The names of a single file", () => {
       "input_blocks.8.1.transformer_blocks.9.ff.net.0.proj.bias",
     );
     expect(xl("up_blocks.0.upsamplers.0.conv.weight")).toBe("output_blocks.2.2.conv.weight");
-    expect(() => sd("fc.weight")).toThrow("fc.weight is no parameter of a UNet");
+    expect(() => sd("fc.weight")).toThrow("fc.weight is not a parameter of a UNet");
   });
 
   it("of the autoencoder count the decoder's levels from the finest", () => {
@@ -100,12 +100,12 @@ describe("The names of a single file", () => {
     expect(openClipPiece("text_model.encoder.layers.0.mlp.fc2.weight").stored).toBe(
       "transformer.resblocks.0.mlp.c_proj.weight",
     );
-    expect(() => openClipPiece("visual.proj")).toThrow("visual.proj is no parameter of a text tower");
+    expect(() => openClipPiece("visual.proj")).toThrow("visual.proj is not a parameter of a text tower");
   });
 });
 
 describe("A view of a file", () => {
-  it("cuts stacked tensors in three and turns matrices round, whatever the number type", async () => {
+  it("splits stacked tensors in three and transposes matrices, for every number type", async () => {
     const path = join(folder, "stacked.safetensors");
     const stacked = { dtype: "F16", shape: [6, 2], data: Float32Array.from({ length: 12 }, (_, i) => i) } as const;
     const matrix = { dtype: "F32", shape: [2, 3], data: Float32Array.of(1, 2, 3, 4, 5, 6) } as const;
@@ -137,7 +137,7 @@ describe("A view of a file", () => {
 });
 
 describe("A checkpoint that is one file", () => {
-  it("holds the very weights of the folder's fp16 variant", async () => {
+  it("has exactly the weights of the folder's fp16 variant", async () => {
     const { family, unet, vae, textEncoders } = await loadSingleFile(singleFile, { config: folder });
     expect(family).toBe("sd1");
     for (const [part, model] of [["unet", unet], ["vae", vae], ...textEncoders] as [string, Model][]) {
@@ -152,7 +152,7 @@ describe("A checkpoint that is one file", () => {
     }
   });
 
-  it("draws what the folder draws", async () => {
+  it("draws the same as the folder", async () => {
     const options = { prompt: "a red cube", width: 32, height: 32, numInferenceSteps: 3 };
     const before = tf.memory().numTensors;
     const drawn: number[][] = [];
@@ -170,20 +170,16 @@ describe("A checkpoint that is one file", () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it("is refused whole, with all that does not fit, before anything is allocated", async () => {
+  it("is refused completely, listing everything that does not fit, before anything is allocated", async () => {
     const before = tf.memory().numTensors;
-    // Without the folder's configs the published sizes are expected, which the tiny model has not.
+    // Without the folder's configs the published sizes are expected, which the tiny model does not have.
     await expect(loadSingleFile(singleFile)).rejects.toThrow("these are not the weights of this network");
-    await expect(loadSingleFile(singleFile, { config: folder, ema: true })).rejects.toThrow(
-      "holds no averaged weights",
-    );
-    await expect(StableDiffusionPipeline.fromPretrained(singleFile)).rejects.toThrow(
-      "a single file holds no vocabulary",
-    );
+    await expect(loadSingleFile(singleFile, { config: folder, ema: true })).rejects.toThrow("has no averaged weights");
+    await expect(StableDiffusionPipeline.fromPretrained(singleFile)).rejects.toThrow("a single file has no vocabulary");
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it("reads the averaged weights where it is asked to", async () => {
+  it("reads the averaged weights with { ema: true }", async () => {
     const file = await openSafetensors(singleFile);
     const tensors = new Map<string, object>();
     for (const [name, { dtype, shape }] of file.tensors) {
@@ -207,7 +203,7 @@ describe("A checkpoint that is one file", () => {
       for (const model of [unet, vae, ...textEncoders.values()]) model.dispose();
   });
 
-  it("may call its text encoder's tensors without text_model, as other programs did in 2022", async () => {
+  it("can have text encoder names without text_model, as other programs wrote in 2022", async () => {
     const file = await openSafetensors(singleFile);
     const tensors = new Map<string, object>();
     for (const [name, { dtype, shape }] of file.tensors) {
@@ -229,7 +225,7 @@ describe("A checkpoint that is one file", () => {
       for (const model of [unet, vae, ...textEncoders.values()]) model.dispose();
   });
 
-  it("tells its family by its names", async () => {
+  it("has a family that is recognised by its names", async () => {
     const named = (...names: string[]) => ({ name: "x", tensors: new Map(names.map((name) => [name, {}])) }) as never;
     const unet = "model.diffusion_model.out.2.bias";
     expect(checkpointFamily(named(unet, "cond_stage_model.transformer.text_model.x"))).toBe("sd1");
@@ -241,7 +237,7 @@ describe("A checkpoint that is one file", () => {
       ),
     ).toBe("sdxl");
     expect(() => checkpointFamily(named("lora_unet_x.alpha"))).toThrow(
-      "not a whole checkpoint of Stable Diffusion 1, 2 or XL",
+      "not a complete checkpoint of Stable Diffusion 1, 2 or XL",
     );
     expect(() => checkpointFamily(named(unet))).toThrow("its text encoder, or a folder of diffusers");
     writeFileSync(join(folder, "old.ckpt"), Buffer.from("PK\u0003\u0004 archive/data.pkl and so on ............."));

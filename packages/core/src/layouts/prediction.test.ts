@@ -13,7 +13,7 @@ const TEXT = { sd1: "cond_stage_model.transformer.", sd2: "cond_stage_model.mode
 const STEPS: TensorToWrite = { dtype: "I64", shape: [], data: BigInt64Array.of(875_000n) };
 const MANY: TensorToWrite = { dtype: "I64", shape: [2], data: BigInt64Array.of(875_000n, 1n) };
 
-/** What the parts of a file are, of which only a few names are written. */
+/** Inspects a file with a few tensor names. */
 async function partsOf(
   family: "sd1" | "sd2",
   metadata: Record<string, string>,
@@ -30,7 +30,7 @@ async function partsOf(
 }
 
 describe("What a single file's network predicts", () => {
-  it("is what its metadata say, before what its family was published with", async () => {
+  it("comes from its metadata, or else from the publication of its family", async () => {
     expect(await partsOf("sd1", {})).toEqual(["epsilon", 64]);
     expect(await partsOf("sd2", {})).toEqual(["v_prediction", 96]);
     expect(await partsOf("sd2", { "modelspec.predict_key": "epsilon" })).toEqual(["epsilon", 64]);
@@ -38,13 +38,13 @@ describe("What a single file's network predicts", () => {
     expect(await partsOf("sd1", { "modelspec.prediction_type": "v" })).toEqual(["v_prediction", 64]);
   });
 
-  it("is noise for the 512 pixel base of Stable Diffusion 2, which is known by its number of steps", async () => {
+  it("is noise for the 512 pixel base of Stable Diffusion 2, recognised by its number of steps", async () => {
     expect(await partsOf("sd2", {}, { global_step: STEPS })).toEqual(["epsilon", 64]);
     expect(await partsOf("sd2", {}, { global_step: MANY })).toEqual(["v_prediction", 96]);
     expect(await partsOf("sd1", {}, { global_step: STEPS })).toEqual(["epsilon", 64]);
   });
 
-  it("is before all what the caller says", async () => {
+  it("is that of the caller, if given", async () => {
     const stated = { "modelspec.predict_key": "v" };
     expect(await partsOf("sd2", stated, {}, { predictionType: "epsilon" })).toEqual(["epsilon", 64]);
     expect(await partsOf("sd1", {}, {}, { predictionType: "v_prediction" })).toEqual(["v_prediction", 64]);
@@ -59,7 +59,7 @@ describe("What a single file's network predicts", () => {
     });
     afterAll(() => rmSync(folder, { recursive: true }));
 
-    it("is in its scheduler's config", async () => {
+    it("comes from its scheduler's config", async () => {
       const file = await openSafetensors(await writeTinySingleFile(folder));
       const tensors = new Map<string, TensorToWrite>();
       for (const [name, { dtype, shape }] of file.tensors)

@@ -2,10 +2,10 @@ import type { SafetensorsFile } from "../weights/safetensors.js";
 import type { CheckpointFamily } from "../models/published-configs.js";
 import { FAMILIES } from "./families.js";
 
-/** The prediction type of a UNet, and how it is known. */
+/** The prediction type of a UNet, and its origin. */
 export interface PredictionGuess {
   type: string;
-  /** "stated" by the checkpoint, or "guessed" from what its family was published with. */
+  /** "stated" by the checkpoint, or "guessed" from the publication of its family. */
   certainty: "stated" | "guessed";
   reason: string;
 }
@@ -34,7 +34,7 @@ export async function predictionOf(file: SafetensorsFile, family: CheckpointFami
     };
   const type = FAMILIES[family].scheduler.prediction_type as string;
   const doubt = family === "sd2" ? "; its 512 pixel base predicts epsilon and has the same tensors" : "";
-  return { type, certainty: "guessed", reason: `${family} was published so${doubt}` };
+  return { type, certainty: "guessed", reason: `${family} was published with it${doubt}` };
 }
 
 /** What the marks say, if they say it: see `scheduler-marks`. */

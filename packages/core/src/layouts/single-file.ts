@@ -161,7 +161,7 @@ function unetView(file: SafetensorsFile, unet: UNet2DConditionModel, ema: boolea
     );
   const averaged = (name: string) => `model_ema.${plain(name).slice("model.".length).replaceAll(".", "")}`;
   if (!file.tensors.has(averaged("conv_in.weight"))) {
-    throw new WeightsFormatError(`${file.name}: holds no averaged weights (model_ema.…). Leave out { ema: true }.`);
+    throw new WeightsFormatError(`${file.name}: has no averaged weights (model_ema.…). Leave out { ema: true }.`);
   }
   return storedView(file, unet, (name) => ({ stored: averaged(name) }));
 }

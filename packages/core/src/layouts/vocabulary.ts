@@ -8,7 +8,7 @@ import { FAMILIES } from "./families.js";
 /** The model on the hub with the vocabulary of all published Stable Diffusion families. */
 export const CLIP_VOCABULARY = "openai/clip-vit-large-patch14";
 
-/** Where to take the vocabulary for a single file from. */
+/** The source of the vocabulary for a single file. */
 export interface VocabularySource {
   /** A folder, or a model on the hub, with CLIP's `vocab.json` and `merges.txt`. */
   tokenizer?: string;
@@ -17,7 +17,7 @@ export interface VocabularySource {
 }
 
 /**
- * The tokenizers for a single file, which holds none: one for each text encoder of its family.
+ * The tokenizers for a single file, which does not contain any: one for each text encoder of its family.
  *
  * @throws WeightsReadError if neither option is given; TokenizerFilesError, HubError if no vocabulary is found
  */
@@ -27,7 +27,7 @@ export async function tokenizersFor(
 ): Promise<Map<"tokenizer" | "tokenizer_2", CLIPTokenizer>> {
   if (tokenizer === undefined && config === undefined) {
     throw new WeightsReadError(
-      "A single file holds no vocabulary. Give as tokenizer a folder with CLIP's vocab.json and merges.txt.",
+      "A single file has no vocabulary. Give as tokenizer a folder with CLIP's vocab.json and merges.txt.",
     );
   }
   const folder = await configFolder(tokenizer ?? config!);
@@ -35,7 +35,7 @@ export async function tokenizersFor(
   for (const [encoder, { names }] of Object.entries(FAMILIES[family].textEncoders)) {
     const part = encoder.replace("text_encoder", "tokenizer") as "tokenizer" | "tokenizer_2";
     const found = await CLIPTokenizer.fromFolder(tokenizer === undefined ? joinPath(folder, part) : folder);
-    // OpenCLIP's text towers were trained with id 0 as padding, whose token is "!".
+    // OpenCLIP's text towers were trained with padding id 0, the token "!".
     const isOpenClip = tokenizer !== undefined && names === "openclip";
     tokenizers.set(part, isOpenClip ? new CLIPTokenizer({ ...found, padToken: "!" }) : found);
   }

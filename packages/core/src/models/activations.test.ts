@@ -8,7 +8,7 @@ import type { UNet2DModel } from "./unet/unet-2d.js";
 // 10 times the difference between PyTorch's own float32 and float64 (meta.json: 6e-7).
 const FORWARD = 1e-5;
 
-describe("With another act_fn than SiLU, the blocks follow it and the last normalisation does not, as in diffusers:", () => {
+describe("With another act_fn than SiLU, the blocks use it and the last normalisation does not, as in diffusers:", () => {
   beforeAll(() => useTestBackend());
 
   it("AutoencoderKL", async () => {

@@ -3,7 +3,7 @@ import { valuesAtHand } from "../nn/time-embedding.js";
 import type { ClassLabels } from "./denoiser.js";
 import { ModelInputError } from "./errors.js";
 
-/** What a forward function expects of one of its tensors; a size of null means any. */
+/** The tensor that a forward function expects; a size of null means any. */
 export interface Expectation {
   shape: readonly (number | null)[];
   /** Names of the axes, for the message. */
@@ -23,7 +23,7 @@ export function requireTensor(
   const expected = `${axes} = [${shape.map((size) => size ?? "any").join(", ")}]${dtype === "any" ? "" : ` ${dtype}`}`;
   const advice = hint ? ` ${hint}` : "";
   if (!tensor)
-    throw new ModelInputError(`${model}: ${name} is missing; this config needs it, as ${expected}.${advice}`);
+    throw new ModelInputError(`${model}: ${name} is missing; expected ${expected}, because of the config.${advice}`);
   if (!(tensor instanceof tf.Tensor))
     throw new ModelInputError(`${model}: ${name} is not a tensor; expected ${expected}.${advice}`);
   const { shape: given } = tensor;
@@ -44,14 +44,14 @@ export function requireTensor(
 export function requireIds(model: string, name: string, ids: tf.Tensor, count: number): void {
   const wrong = valuesAtHand(ids)?.find((id) => id < 0 || id >= count);
   if (wrong === undefined) return;
-  throw new ModelInputError(`${model}: ${name} holds ${wrong}; this model knows 0 to ${count - 1}.`);
+  throw new ModelInputError(`${model}: ${name} holds ${wrong}; expected whole numbers from 0 to ${count - 1}.`);
 }
 
 /** Throws a {@link ModelInputError} if a tensor is given that the config does not use. */
 export function refuseTensor(model: string, name: string, tensor: tf.Tensor | undefined, key: string): void {
   if (tensor) {
     throw new ModelInputError(
-      `${model}: ${name} was given, but the config's ${key} is null, so it would be ignored. Leave it out.`,
+      `${model}: ${name} was given, but the config's ${key} is null, so that it would be ignored. Leave it out.`,
     );
   }
 }

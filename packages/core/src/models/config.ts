@@ -29,8 +29,8 @@ export interface ConfigRules<Config> {
 
 /**
  * Fills in a config file's defaults. An unknown key is refused, since it may change the result, unless it is switched
- * off (null or false), private (`_…`) or known to be harmless. Harmless keys are kept, so that a saved config holds
- * what the loaded one held.
+ * off (null or false), private (`_…`) or known to be harmless. Harmless keys are kept, so that a saved config has all
+ * keys of the loaded one.
  */
 export function resolveConfig<Config extends object>(
   className: string,
@@ -52,7 +52,7 @@ export function resolveConfig<Config extends object>(
     const isKnown = Object.hasOwn(defaults, key) || key.startsWith("_") || HARMLESS.has(key) || harmless.includes(key);
     if (!isKnown && value !== null && value !== false && value !== undefined) {
       throw new ModelConfigError(
-        `${className}: the config key "${key}" (${JSON.stringify(value)}) is not known here, and may change the result. ` +
+        `${className}: the config key "${key}" (${JSON.stringify(value)}) is unknown and may change the result. ` +
           "Remove it if it does not matter to this model.",
       );
     }
@@ -78,7 +78,7 @@ export function resolveConfig<Config extends object>(
 
 /** Keys that count channels, layers, heads or tokens. */
 const SIZE = /(_channels|_size|_dim|_groups|_heads|_kernel|_embeds|_embeddings|_tokens|_layers|layers_per_block)$/;
-/** Larger numbers are a mistake, or meant to exhaust the memory. */
+/** Larger numbers are mistakes, or attempts to exhaust the memory. */
 const MOST = 2 ** 20;
 const MOST_LAYERS = 1000;
 const MOST_LEVELS = 64;
@@ -89,7 +89,7 @@ function requireSizes(className: string, key: string, value: unknown, fallback: 
   const [least, most] = key.includes("layers") ? [0, MOST_LAYERS] : [1, MOST];
   const sizes = [value].flat(2);
   if (sizes.length > MOST_LEVELS) {
-    throw new ModelConfigError(`${className}: ${key} has ${sizes.length} entries; ${MOST_LEVELS} are the most.`);
+    throw new ModelConfigError(`${className}: ${key} has ${sizes.length} entries; at most ${MOST_LEVELS} are allowed.`);
   }
   const isFine = (size: unknown) =>
     size === null

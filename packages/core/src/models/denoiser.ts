@@ -1,6 +1,6 @@
 import type * as tf from "@tensorflow/tfjs";
 
-/** The properties of a denoiser. It has no feature whose property is missing. */
+/** The properties of a denoiser. A missing property means that the denoiser does not have the feature. */
 export interface DenoiserSizes {
   /** Channels of its input samples. */
   readonly inChannels: number;
@@ -20,7 +20,7 @@ export type ClassLabels = { kind: "ids"; count: number } | { kind: "times" } | {
 
 /**
  * The interface that a pipeline needs of a network that removes noise from samples. {@link UNet2DModel} implements it;
- * any object with these properties will do.
+ * any object with these properties can be used.
  */
 export interface Denoiser extends DenoiserSizes {
   /**
@@ -87,7 +87,7 @@ export interface ConditionalDenoiserInputs extends DenoiserInputs {
   midResidual?: tf.Tensor4D | undefined;
 }
 
-/** Whether a network reads a context. */
+/** Whether a network is a denoiser that reads a context. */
 export function isConditionalDenoiser(network: object): network is ConditionalDenoiser {
   return isDenoiser(network) && "contextWidth" in network;
 }

@@ -1,18 +1,18 @@
 import * as tf from "@tensorflow/tfjs";
 import { type ClassLabels, type ConditionalDenoiser, type Denoiser, isConditionalDenoiser } from "./denoiser.js";
 
-/** One forward pass of a network on noise, to be measured, and what it reads. */
+/** One forward pass of a network on noise, for measurements, and its inputs. */
 export interface ExamplePass {
-  /** May be called again and again; the caller owns each result. */
+  /** Can be called repeatedly; the caller owns each result. */
   forward(): tf.Tensor;
   /** The caller owns them. */
   inputs: Record<string, tf.Tensor>;
 }
 
-/** What the inputs of an example pass are made of. */
+/** The source of the inputs of an example pass. */
 export interface ExampleNoise {
   readonly batch: number;
-  /** Words of a text, where a network reads states of any number of words. */
+  /** Number of text tokens, for a network that reads any number of them. */
   readonly tokens: number;
   /** Standard normal noise, [batch, ...shape], which the caller owns. */
   normal<T extends tf.Tensor>(...shape: number[]): T;
@@ -21,17 +21,17 @@ export interface ExampleNoise {
 /** A time within a thousand training steps. */
 export const EXAMPLE_TIME = 500;
 
-/** Height and width of a sample where the config names none. */
+/** Height and width of a sample if the config has none. */
 const SAMPLE_SIZE = [64, 64] as const;
 
-/** SDXL tells six numbers of a picture's size. */
+/** SDXL reads six numbers about the picture's size. */
 const TIME_IDS = 6;
 
-/** What a denoiser says of what it reads. */
+/** The properties that determine a denoiser's inputs. */
 type Sizes = Pick<Denoiser, "inChannels" | "sampleSize" | "classLabels">;
 type ConditionalSizes = Sizes & Pick<ConditionalDenoiser, "contextWidth" | "addedText">;
 
-/** A pass of any denoiser: its sizes say what it reads. */
+/** A pass of any denoiser, with inputs by its properties. */
 export function denoiserPass(network: Denoiser | ConditionalDenoiser, noise: ExampleNoise): ExamplePass {
   if (isConditionalDenoiser(network)) {
     const { x, context, ...added } = conditionalInputs(network, noise);
@@ -41,7 +41,7 @@ export function denoiserPass(network: Denoiser | ConditionalDenoiser, noise: Exa
   return { forward: () => network.forward(x, EXAMPLE_TIME, added), inputs: { x, ...added } };
 }
 
-/** A sample, a context, and what else a conditional network says that it reads. The caller owns them. */
+/** A sample, a context and the further inputs of a conditional network, by its properties. The caller owns them. */
 export function conditionalInputs(network: ConditionalSizes, noise: ExampleNoise) {
   const { contextWidth, addedText } = network;
   return {

@@ -81,7 +81,7 @@ const MODELS: [name: string, parameters: number, build: () => Model][] = [
 
 describe("full-size models", () => {
   it.each(MODELS)(
-    "%s has the published names, shapes and number of parameters (%i), without memory",
+    "%s has the published names, shapes and number of parameters (%i), without allocating memory",
     (name, count, build) => {
       const before = tf.memory().numTensors;
       const shapes = Object.fromEntries([...build().namedParameters()].map(([key, { diskShape }]) => [key, diskShape]));

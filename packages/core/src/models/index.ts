@@ -1,4 +1,4 @@
-/** `@tfjs-diffusion/core/models`: the networks, one class for each that a `config.json` can name. */
+/** `@tfjs-diffusion/core/models`: the networks, one class for each class name in a `config.json`. */
 export { loadModel, modelFromConfig } from "./load-model.js";
 export type { LoadModelOptions, ModelClass, ModelClasses, ModelFromConfigOptions } from "./build-model.js";
 export type {

@@ -1,6 +1,6 @@
 /**
- * The library that a network's config comes from, and the class it names there: configs of diffusers say
- * `_class_name`, those of transformers `architectures`.
+ * The library that wrote a network's config, and the class that the config names: `_class_name` in diffusers,
+ * `architectures` in transformers.
  */
 export function libraryAndClass(config: object): { library: "diffusers" | "transformers"; className?: string } {
   const { _class_name: name, architectures } = config as { _class_name?: unknown; architectures?: unknown };

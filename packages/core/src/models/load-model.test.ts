@@ -77,7 +77,7 @@ describe("loadModel", () => {
   });
 
   it.each(MODELS.map((model) => [model.constructor.name, model] as const))(
-    "gives back the %s that was saved: class, config and every bit of the weights",
+    "loads the saved %s: the same class, config and bits of the weights",
     async (_, model) => {
       model.initialize(keyedNoise(5));
       const before = tf.memory().numTensors;
@@ -129,7 +129,7 @@ describe("loadModel", () => {
     renamed.dispose();
   });
 
-  it("saves a fixture's config with the values it came with", async () => {
+  it("saves a fixture's config with its original values", async () => {
     const model = await loadModel(fixturePath("unet_sdxl"));
     await model.save(folder);
     const [given, written] = await Promise.all(
@@ -143,7 +143,7 @@ describe("loadModel", () => {
 
   it.each([
     ["groups", { norm_num_groups: 3 }, /UNet2DModel: GroupNorm: 8 channels cannot be split into 3 groups/],
-    ["heads", { attention_head_dim: 3 }, /UNet2DModel: Attention: 8 channels cannot be shared/],
+    ["heads", { attention_head_dim: 3 }, /UNet2DModel: Attention: 8 channels cannot be divided/],
   ])("names the network whose %s do not divide its channels", (_, wrong, message) => {
     const build = () =>
       modelFromConfig({
@@ -157,7 +157,7 @@ describe("loadModel", () => {
     expect(build).toThrow(message);
   });
 
-  it("refuses a class that is not known, and one that a config of another class is given to", async () => {
+  it("refuses an unknown class, and a config of another class", async () => {
     await writeFile(join(folder, "config.json"), JSON.stringify({ _class_name: "FluxTransformer2DModel" }));
     await expect(loadModel(folder)).rejects.toThrow(/"FluxTransformer2DModel" is not a known network/);
     expect(() => new UNet2DModel({ _class_name: "UNet2DConditionModel" } as object)).toThrow(ModelConfigError);

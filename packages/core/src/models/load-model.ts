@@ -5,8 +5,8 @@ import { MODEL_CLASSES } from "./model-classes.js";
 
 /**
  * Builds the network that a folder's `config.json` names (`_class_name` as diffusers writes it, `architectures` as
- * transformers does) and fills it with the folder's safetensors weights. If there is no folder "owner/name", it is
- * taken as a model of the Hugging Face hub and downloaded into the cache that Python's libraries use (see
+ * transformers does) and fills it with the folder's safetensors weights. If "owner/name" is not a local folder, it
+ * names a model of the Hugging Face hub, which is downloaded into the cache that Python's libraries use (see
  * downloadFromHub).
  *
  * One `.safetensors` file with a UNet, autoencoder, ControlNet or text encoder opens, too, with the names of diffusers,

@@ -98,7 +98,7 @@ describe("Model", () => {
 });
 
 describe("a config", () => {
-  it("keeps what was given and fills up diffusers' defaults", () => {
+  it("keeps the given keys and fills in diffusers' defaults", () => {
     const { config } = new UNet2DConditionModel({ ...TINY, sample_size: 64 });
     expect(config).toMatchObject({ ...TINY, sample_size: 64, norm_eps: 1e-5, in_channels: 4, class_embed_type: null });
   });
@@ -115,7 +115,7 @@ describe("a config", () => {
       /"use_rotary" \(true\)/,
     ],
     [
-      "a value that is not built",
+      "a value that is not supported",
       () => new UNet2DConditionModel({ ...TINY, addition_embed_type: "image_hint" as "text_time" }),
       /addition_embed_type = "image_hint".*"text_time"/,
     ],
@@ -136,15 +136,11 @@ describe("a config", () => {
       /block_out_channels has 1/,
     ],
     [
-      "a width that is needed and missing",
+      "a required width that is missing",
       () => new UNet2DConditionModel({ ...TINY, class_embed_type: "projection" }),
       /projection_class_embeddings_input_dim/,
     ],
-    [
-      "an activation that is not known",
-      () => new CLIPTextModel({ hidden_act: "tanh" as "gelu" }),
-      /hidden_act = "tanh"/,
-    ],
+    ["an unknown activation", () => new CLIPTextModel({ hidden_act: "tanh" as "gelu" }), /hidden_act = "tanh"/],
     [
       "text in place of a number",
       () => new UNet2DConditionModel({ ...TINY, norm_eps: "1e-5" as never }),
@@ -168,20 +164,20 @@ describe("a config", () => {
     [
       "more blocks than memory holds",
       () => new UNet2DConditionModel({ ...TINY, layers_per_block: 1000, transformer_layers_per_block: 1000 }),
-      /ask for 2000000 transformer blocks; 10000 are the most/,
+      /give 2000000 transformer blocks; at most 10000 are allowed/,
     ],
     [
-      "more levels than there can be",
+      "too many levels",
       () => new UNet2DModel({ block_out_channels: Array<number>(100_000).fill(32) }),
-      /block_out_channels has 100000 entries; 64 are the most/,
+      /block_out_channels has 100000 entries; at most 64 are allowed/,
     ],
     [
-      "fewer places than tokens",
+      "fewer positions than tokens",
       () => new PriorTransformer({ num_embeddings: 5, additional_embeddings: 3 }),
       /num_embeddings = 5 and additional_embeddings = 3 make 8 positions for 9 tokens/,
     ],
     [
-      "half of the statistics of latents",
+      "latents_mean without latents_std",
       () => new AutoencoderKL({ latents_mean: [0, 0, 0, 0] }),
       /latents_mean = \[0,0,0,0\], latents_std = null; expected 4 numbers each/,
     ],
@@ -191,8 +187,8 @@ describe("a config", () => {
     expect(build).toThrow(ModelConfigError);
   });
 
-  it("of transformers may hold what early versions wrote for every network", () => {
-    // As in openai/clip-vit-large-patch14: settings for writing texts and naming classes, which CLIP does neither of.
+  it("of transformers may contain keys that early versions wrote for every network", () => {
+    // As in openai/clip-vit-large-patch14: settings for text generation and classification, which CLIP does not do.
     const written: object = {
       _name_or_path: "",
       add_cross_attention: false,
@@ -231,7 +227,7 @@ describe("a config", () => {
     expect(() => new CLIPTextModel({ ...written, pruned_heads: { 0: [1] } } as object)).toThrow(/"pruned_heads"/);
   });
 
-  it("of CLIP that describes its towers twice counts as in transformers: by its text_config_dict and vision_config_dict", () => {
+  it("of CLIP that describes its towers twice uses text_config_dict and vision_config_dict, as in transformers", () => {
     const tower = { hidden_size: 8, intermediate_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
     const clip = new CLIPModel({
       text_config: { hidden_size: 12 },
@@ -311,36 +307,36 @@ describe("an input", () => {
     ["latents of another model", () => new AutoencoderKL().decode(image(1, 2, 2, 3)), /z is \[1, 2, 2, 3\]/],
     ["no tensor", () => forward({}, [1] as never, 1, context())(), /x is not a tensor; expected \[B, H, W, C\]/],
     [
-      "nothing as timestep",
+      "an undefined timestep",
       () => forward({}, x(), undefined as never, context())(),
       /t is undefined; expected a finite/,
     ],
     ["a picture without rows", () => forward({}, image(1, 0, 4, 4), 1, context())(), /x is \[1, 0, 4, 4\].*is empty/],
-    ["a batch of nothing", () => new AutoencoderKL().decode(image(0, 2, 2, 4)), /z is \[0, 2, 2, 4\].*is empty/],
-    ["a text of no tokens", () => new CLIPTextModel().forward(tf.zeros([1, 0], "int32")), /ids is \[1, 0\].*is empty/],
+    ["an empty batch", () => new AutoencoderKL().decode(image(0, 2, 2, 4)), /z is \[0, 2, 2, 4\].*is empty/],
+    ["an empty text", () => new CLIPTextModel().forward(tf.zeros([1, 0], "int32")), /ids is \[1, 0\].*is empty/],
     [
-      "a picture of which nothing would be left",
+      "a picture that is too small for the levels",
       () => new AutoencoderKL({ ...VAE_OF_3_LEVELS }).encode(image(1, 8, 3, 3)),
-      /a picture of 8 x 3 is too small for its 3 levels; it takes at least 4 each way/,
+      /a picture of 8 x 3 is too small for its 3 levels; height and width must be at least 4/,
     ],
     [
-      "a picture of which pooling leaves nothing",
+      "a picture that is too small for pooling",
       () =>
         forward({ down_block_types: ["ResnetDownsampleBlock2D", "DownBlock2D"] }, image(2, 1, 4, 4), 1, context())(),
-      /a picture of 1 x 4 is too small for its 2 levels; it takes at least 2 each way/,
+      /a picture of 1 x 4 is too small for its 2 levels; height and width must be at least 2/,
     ],
     [
-      "a class that is not there",
+      "a class out of range",
       () => forward({ num_class_embeds: 5 }, x(), 1, context(), { classLabels: tf.tensor1d([4, 5], "int32") })(),
-      /classLabels holds 5; this model knows 0 to 4/,
+      /classLabels holds 5; expected whole numbers from 0 to 4/,
     ],
     [
-      "a class that is not there, of a plain UNet",
+      "a class out of range, of a plain UNet",
       () =>
         new UNet2DModel({ num_class_embeds: 5 }).forward(image(1, 8, 8, 3), 1, {
           classLabels: tf.tensor1d([-1], "int32"),
         }),
-      /classLabels holds -1; this model knows 0 to 4/,
+      /classLabels holds -1; expected whole numbers from 0 to 4/,
     ],
     [
       "a residual of another size",

@@ -21,7 +21,8 @@ export abstract class Model {
   }
 
   /**
-   * The values by their names on disk; the model keeps owning them. Throws MissingWeightsError if there are none yet.
+   * The values by their names on disk; the model owns them.
+   * @throws MissingWeightsError if there are no weights yet
    */
   parameters(): Map<string, tf.Variable> {
     return new Map([...namedParameters(this)].map(([name, parameter]) => [name, parameter.variable]));
@@ -38,8 +39,8 @@ export abstract class Model {
   }
 
   /**
-   * A forward pass on noise, of the sizes that the config names, to be measured. A denoiser's follows from its sizes;
-   * another network that runs alone says it here. Undefined for a network that does not run alone.
+   * A forward pass on noise with the config's sizes, for measurements. For denoisers it follows from their properties;
+   * other networks override this. Undefined for a network that does not run alone.
    */
   examplePass(noise: ExampleNoise): ExamplePass | undefined {
     return isDenoiser(this) ? denoiserPass(this, noise) : undefined;

@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { customGradient } from "./custom-gradient.js";
 import { fusedOp } from "./fused-op.js";
 
-/** An elementwise non-linearity: any shape in, the same shape out. */
+/** An elementwise non-linearity: any shape -> the same shape. */
 export type Activation = <T extends tf.Tensor>(x: T) => T;
 
 /** SiLU or swish: x sigmoid(x). */

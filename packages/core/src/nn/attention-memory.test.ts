@@ -10,8 +10,7 @@ const LIMIT = 256 * 2 ** 20;
 beforeAll(useTestBackend);
 
 /**
- * The most bytes that exist at once while `f` runs, besides what was there before, and the largest single tensor that a
- * kernel makes.
+ * The peak of the bytes that `f` allocates, and the largest single tensor that a kernel makes.
  */
 async function memoryOf(f: () => tf.Tensor): Promise<{ peak: number; largest: number }> {
   const before = tf.memory().numBytes;
@@ -22,9 +21,9 @@ async function memoryOf(f: () => tf.Tensor): Promise<{ peak: number; largest: nu
 
 describe("Attention over large pictures", () => {
   it.each([false, true])(
-    "of SD at 64 x 64 latents, guided, has at most 256 MiB of its 1 GiB of scores; masked: %s",
+    "of SD at 64 x 64 latents with guidance holds at most 256 MiB of its 1 GiB of scores; masked: %s",
     async (masked) => {
-      // SD 1's heads; narrower ones, as the scores do not depend on it.
+      // The number of heads of SD 1. They are narrower here, because the scores do not depend on the width.
       const [batch, tokens, heads, channels] = [2, 64 * 64, 8, 32];
       const [q, k, v] = [1, 2, 3].map((seed) => keyedNoise(seed).normal([batch, tokens, channels]) as tf.Tensor3D);
       const mask = masked ? tf.zeros([batch, 1, 1, tokens]) : undefined;
@@ -36,7 +35,7 @@ describe("Attention over large pictures", () => {
     },
   );
 
-  it("of the autoencoder at 128 x 128 latents, a picture of 1024 pixels, has no more", async () => {
+  it("of the autoencoder at 128 x 128 latents (1024 x 1024 pixels) holds no more", async () => {
     const layer = new SelfAttention2D(4, { heads: 1, groups: 2, eps: 1e-6 });
     const noise = keyedNoise(0);
     for (const [i, { weight, bias }] of [

@@ -3,12 +3,15 @@ import { fusedOp } from "./fused-op.js";
 import { Linear, type LinearOptions } from "./linear.js";
 
 /**
- * Added to a masked score: exp of it is 0. It is not lower, so that a row in which all scores are masked still compares
- * them.
+ * Added to masked scores, so that their softmax is 0. It is not lower, so that float32 keeps the differences between
+ * the scores of a row in which all are masked.
  */
 export const MASKED = -1e4;
 
-/** The most scores at a time; more are computed in slices. 64 MiB, half of WebGPU's default buffer limit. */
+/**
+ * The largest number of scores to compute at once; more are computed in slices. 64 MiB, half of WebGPU's default buffer
+ * limit.
+ */
 const MAX_SCORES = 2 ** 24;
 
 /**
@@ -68,7 +71,7 @@ function inSlices(
   return tf.concat(parts, 2);
 }
 
-/** What a layer of {@link Attention} may have besides its channels. */
+/** Options of {@link Attention}. */
 export interface AttentionOptions {
   /** Width of the context; default that of x. */
   contextChannels?: number | null;
@@ -112,7 +115,9 @@ export class Attention {
 
 export function requireHeads(channels: number, heads: number): void {
   if (!Number.isInteger(heads) || heads < 1 || channels % heads !== 0) {
-    throw new RangeError(`Attention: ${channels} channels cannot be shared by ${heads} heads: it must divide evenly.`);
+    throw new RangeError(
+      `Attention: ${channels} channels cannot be divided into ${heads} heads; channels must be a multiple of heads.`,
+    );
   }
 }
 

@@ -16,8 +16,8 @@ export interface Conv2dOptions {
 }
 
 /**
- * A 2D convolution with a square kernel, padded as PyTorch does: TensorFlow's "same" pads a strided
- * convolution on the right and bottom only, which shifts the picture by half a pixel a level.
+ * A 2D convolution with a square kernel, padded as PyTorch does: TensorFlow's "same" pads a strided convolution on the
+ * right and bottom only, which shifts the picture by half a pixel at each level.
  *
  * forward: [B, H, W, inChannels] -> [B, H', W', outChannels].
  */
@@ -41,10 +41,10 @@ export class Conv2d {
     this.#padding = typeof padding === "number" ? [padding, padding] : padding;
   }
 
-  /** [B, H, W, in] -> [B, H', W', out]; H' = floor((H + padding - kernel) / stride) + 1, W' likewise. */
+  /** [B, H, W, in] -> [B, H', W', out]; H' = floor((H + padding - kernel) / stride) + 1, and W' in the same way. */
   forward(x: tf.Tensor4D): tf.Tensor4D {
     const [weight, bias] = [this.weight.value, this.bias?.value];
-    // A 1x1 convolution is a matrix product over pixels, and faster as one.
+    // A 1x1 convolution is a matrix product over pixels, which is faster.
     if (this.#isPointwise) return affine(x, weight.reshape(this.weight.shape.slice(2)), bias) as tf.Tensor4D;
     return conv2d(x, weight as unknown as tf.Tensor4D, bias, this.#stride, this.#padding);
   }
@@ -73,7 +73,7 @@ export function conv2d(
 function convolve(x: tf.Tensor4D, filter: tf.Tensor4D, stride: number, [before, after]: [number, number]): tf.Tensor4D {
   const keepsSize = stride === 1 && before === after && before * 2 + 1 === filter.shape[0];
   if (keepsSize) return tf.conv2d(x, filter, 1, "same");
-  // Not the convolution's own explicit padding: tfjs-node has no gradient for it.
+  // The explicit padding of tf.conv2d has no gradient in tfjs-node.
   const padded =
     before + after === 0
       ? x

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 
 /**
- * A function of `inputs` whose gradient is written out, which takes fewer operations than the automatic one. First
+ * A function of `inputs` with a hand-written gradient, which takes fewer operations than the automatic one. First
  * derivatives only. `forward` returns the value, and tensors for `backward`, which returns one gradient for each input.
  */
 export function customGradient<Saved extends tf.Tensor[]>(

@@ -7,12 +7,12 @@ export function fusedKernelName(name: string): string {
 }
 
 /**
- * The fused kernel `name` of a layer where the current backend has it, else `plain()`, which says in operations of
- * TensorFlow.js what the kernel computes. All kernels are listed in backend/fused-kernels.ts.
+ * Runs the fused kernel `name` if the current backend has it, and `plain()` otherwise, which computes the same with
+ * operations of TensorFlow.js. All kernels are listed in backend/fused-kernels.ts.
  *
- * The kernel returns the value, and then what its gradient needs besides the inputs. The kernel of the gradient is
- * given the inputs, these as "saved0", "saved1" ..., and "dy", and returns one gradient for each input. With
- * `savesValue`, the value comes first among the saved.
+ * The kernel returns the value, followed by the tensors that its gradient needs besides the inputs. The gradient's
+ * kernel gets the inputs, these tensors as "saved0", "saved1" ..., and "dy", and returns one gradient for each input.
+ * With `savesValue`, "saved0" is the value.
  */
 export function fusedOp(
   name: string,

@@ -30,7 +30,7 @@ export class GroupNorm {
     this.bias = new Parameter([channels], zeros);
   }
 
-  /** With `activation` applied to the result; with SiLU, as one kernel where the backend has it. */
+  /** Normalises, and applies `activation` to the result. With SiLU this is one kernel if the backend has it. */
   forward<T extends tf.Tensor>(x: T, activation?: Activation): T {
     const [w, b] = [this.weight.value, this.bias.value];
     const normalised = (withSilu: boolean) => groupNorm(x, w, b, this.groups, this.eps, withSilu) as T;
@@ -67,7 +67,7 @@ export interface GroupStatistics {
   inverse: tf.Tensor;
 }
 
-/** x [B, ..., C], w, b [C] -> the same shape; with SiLU of the result if asked. */
+/** x [B, ..., C], w, b [C] -> the same shape; with SiLU of the result if `withSilu`. */
 export function groupNorm(
   x: tf.Tensor,
   w: tf.Tensor,
@@ -85,7 +85,7 @@ export function groupNorm(
  * group; with `withSilu`, SiLU of y. The gradient is written out, with d = dL/dy and E the mean over a group: dL/dx =
  * (w d - E[w d] - c E[w d c] / s^2) / s.
  *
- * Sums run over space first, then over the few numbers that are left. On tfjs-node this is 3 to 4 times as fast as
+ * Sums run over space first, then over the few remaining numbers. On tfjs-node this is 3 to 4 times as fast as
  * tf.moments over both, with its automatic gradient.
  */
 function plainGroupNorm(

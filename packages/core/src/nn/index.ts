@@ -1,4 +1,4 @@
-/** `@tfjs-diffusion/core/nn`: the layers that the networks are built of, and tools to look into them. */
+/** `@tfjs-diffusion/core/nn`: the layers of the networks, and tools to trace and check them. */
 export { activation, type ActivationName } from "./activations.js";
 export { Attention, type AttentionOptions } from "./attention.js";
 export { Conv2d, type Conv2dOptions } from "./conv2d.js";

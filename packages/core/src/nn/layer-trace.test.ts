@@ -22,7 +22,7 @@ beforeAll(() => model.initialize(keyedNoise(0)));
 const draw = () => tf.tidy(() => model.forward(keyedNoise(1).normal([1, 8, 8, 3]) as tf.Tensor4D, 10).dataSync());
 
 describe("a trace of layers", () => {
-  it("hears every layer that has weights, by its name in the checkpoint, the outer around the inner", () => {
+  it("calls its listener for every layer with weights, by its name in the checkpoint, outer layers around inner ones", () => {
     const open: string[] = [];
     const heard = new Set<string>();
     const stop = traceLayers(model, {
@@ -43,7 +43,7 @@ describe("a trace of layers", () => {
     expect(withWeights.filter((path) => !heard.has(path))).toEqual([]);
   });
 
-  it("changes no result, and leaves the model as it found it", () => {
+  it("changes no result, and restores the model", () => {
     const before = draw();
     const [names, tensors] = [[...model.namedParameters().keys()], tf.memory().numTensors];
     const stop = traceLayers(model, {});
@@ -57,7 +57,7 @@ describe("a trace of layers", () => {
 });
 
 describe("a check of layers", () => {
-  it("says nothing of a sound model, and names the layer that first gives NaN", () => {
+  it("accepts a sound model, and names the layer that first returns NaN", () => {
     const stop = checkLayersFinite(model);
     const [name, parameter] = [...model.namedParameters()].find(([name]) =>
       name.endsWith("mid_block.resnets.0.conv2.bias"),

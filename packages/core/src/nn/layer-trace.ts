@@ -1,18 +1,18 @@
 import * as tf from "@tensorflow/tfjs";
 import { isLayer } from "./parameter.js";
 
-/** Called at every layer's forward pass, the outer layer before the inner. */
+/** Functions to call at every layer's forward pass, outer layers before inner ones. */
 export interface LayerListener {
   /** `path` is the layer's path in the checkpoint, such as "down_blocks.0.resnets.1.conv1"; "" is the model itself. */
   enter?(path: string, layer: object): void;
-  /** `output` is borrowed. Not called where the layer threw. */
+  /** `output` is borrowed. Not called if the layer threw. */
   leave?(path: string, layer: object, output: unknown): void;
 }
 
 /** How many listeners there are. */
 let listeners = 0;
 
-/** Whether anyone listens to the layers of any model. Then they must run one by one. */
+/** Whether any model is traced. Its layers must then run one by one. */
 export function areLayersTraced(): boolean {
   return listeners > 0;
 }
@@ -44,7 +44,7 @@ function* forwardLayers(layer: object, path = ""): Generator<[path: string, laye
   }
 }
 
-/** Gives the object a method of its own in front of the class's, which comes back when that is removed. */
+/** Shadows the class's `forward` by a property of the object; removing the property restores it. */
 function listenTo(layer: ForwardLayer, path: string, listener: LayerListener): () => void {
   const before = Object.getOwnPropertyDescriptor(layer, "forward");
   const forward = layer.forward.bind(layer);
@@ -60,13 +60,13 @@ function listenTo(layer: ForwardLayer, path: string, listener: LayerListener): (
   };
 }
 
-/** A layer returned NaN or infinity; it is the innermost, and so the first, that did. */
+/** Thrown when a layer returned NaN or infinity. It is the innermost such layer, and so the first. */
 export class NonFiniteLayerError extends Error {
   override name = "NonFiniteLayerError";
   constructor(
     message: string,
     /**
-     * The layer's path in the checkpoint; "" is the model itself; undefined means that it happened between layers.
+     * The layer's path in the checkpoint; "" is the model itself; undefined means between layers.
      */
     readonly path: string | undefined,
   ) {
@@ -75,9 +75,9 @@ export class NonFiniteLayerError extends Error {
 }
 
 /**
- * For debugging: from now on every layer's output is checked, and the first that is not finite throws
- * {@link NonFiniteLayerError}, which names the layer. This is slow, since each output is read back. The returned
- * function ends it.
+ * For debugging: from now on every layer's output is checked, and the first that is not finite throws {@link
+ * NonFiniteLayerError}, which names the layer. This is slow, because each output is read back. The returned function
+ * ends it.
  *
  * @param where the beginning of the message
  */
@@ -89,9 +89,9 @@ export function checkLayersFinite(model: object, where = ""): () => void {
         if (bad === 0) continue;
         const place = path === "" ? "The model's output" : `The output of ${path} (${layer.constructor.name})`;
         throw new NonFiniteLayerError(
-          `${where}${place} holds ${bad} values of ${tensor.size} that are NaN or infinite, and no layer inside it does. ` +
-            "Look at its inputs (are they finite, and of the scale the model was trained on?) and at its weights; " +
-            "float16 weights that overflowed are a frequent cause.",
+          `${where}${place} holds ${bad} values of ${tensor.size} that are NaN or infinite, and no layer inside it did. ` +
+            "Check its inputs (are they finite, and in the range of the training?) and its weights; " +
+            "a frequent cause is float16 weights that overflowed.",
           path,
         );
       }

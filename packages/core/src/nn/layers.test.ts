@@ -44,20 +44,23 @@ describe("layers", () => {
     await useTestBackend();
   });
 
-  it.each(ACTIVATIONS)("%s is its formula, and its gradient the finite difference of that", (_, f, formula) => {
-    const xs = [-4, -1.5, -0.3, 0, 0.2, 1, 3.7];
-    const [values, slopes] = [
-      f(tf.tensor1d(xs)).dataSync(),
-      tf
-        .grad((x) => f(x))(tf.tensor1d(xs))
-        .dataSync(),
-    ];
-    xs.forEach((x, i) => {
-      // TensorFlow.js's erf is an approximation to 1.5e-7.
-      expect(Math.abs(values[i]! - formula(x))).toBeLessThan(1e-6);
-      expect(Math.abs(slopes[i]! - (formula(x + 1e-4) - formula(x - 1e-4)) / 2e-4)).toBeLessThan(1e-6);
-    });
-  });
+  it.each(ACTIVATIONS)(
+    "%s equals its formula, and its gradient the finite difference of the formula",
+    (_, f, formula) => {
+      const xs = [-4, -1.5, -0.3, 0, 0.2, 1, 3.7];
+      const [values, slopes] = [
+        f(tf.tensor1d(xs)).dataSync(),
+        tf
+          .grad((x) => f(x))(tf.tensor1d(xs))
+          .dataSync(),
+      ];
+      xs.forEach((x, i) => {
+        // TensorFlow.js's erf is an approximation to 1.5e-7.
+        expect(Math.abs(values[i]! - formula(x))).toBeLessThan(1e-6);
+        expect(Math.abs(slopes[i]! - (formula(x + 1e-4) - formula(x - 1e-4)) / 2e-4)).toBeLessThan(1e-6);
+      });
+    },
+  );
 
   it("GEGLU's first half is the value, its second the gate", () => {
     const layer = initialised(new GEGLU(3, 2));
@@ -101,14 +104,14 @@ describe("layers", () => {
     expect([...lopsided.forward(x).dataSync()]).toEqual([1, 3, 9, 11]);
   });
 
-  it("a 1x1 convolution is what the general convolution says", () => {
+  it("a 1x1 convolution equals the general convolution", () => {
     const layer = initialised(new Conv2d(3, 5, { kernel: 1 }));
     const x = draw<tf.Tensor4D>("x", [2, 3, 4, 3]);
     const filter = layer.weight.value as unknown as tf.Tensor4D;
     expect(relativeRms(layer.forward(x), tf.conv2d(x, filter, 1, "same").add(layer.bias!.value))).toBeLessThan(1e-6);
   });
 
-  it("resizing by repetition takes the pixel that PyTorch's nearest takes, also to odd sizes", () => {
+  it("nearest-neighbour resizing takes the same pixels as PyTorch, also for odd sizes", () => {
     const x = tf.tensor4d([1, 2, 3, 4], [1, 2, 2, 1]);
     expect([...nearestResize(x).dataSync()]).toEqual([1, 1, 2, 2, 1, 1, 2, 2, 3, 3, 4, 4, 3, 3, 4, 4]);
     // torch.nn.functional.interpolate: source = floor(i * 2 / 3) = 0, 0, 1
@@ -128,7 +131,7 @@ describe("layers", () => {
         return [...(flipSinToCos ? [...cos, ...sin] : [...sin, ...cos]), ...Array<number>(features % 2).fill(0)];
       });
       const timesteps = tf.tensor1d(t);
-      // On a graphics card that hands values over later, they are computed there.
+      // On a backend that cannot read values synchronously, they are computed there.
       const elsewhere = Object.assign(tf.tensor1d(t), {
         dataSync: () => {
           throw new Error("later");
@@ -137,14 +140,15 @@ describe("layers", () => {
       for (const given of [timesteps, elsewhere]) {
         const got = timestepSinusoid(given, features, { flipSinToCos, freqShift });
         expect(got.shape).toEqual([4, features]);
-        // An angle of 999 in float32 is off by up to 3e-5.
+        // The rounding error of an angle of 999 in float32 is up to 3e-5.
         wanted.forEach((value, i) => expect(Math.abs(got.dataSync()[i]! - value)).toBeLessThan(6e-5));
       }
     }
   });
 
   // numpy, float32 after each operation of diffusers' get_timestep_embedding: e = f32(-log(10000)) * arange(160) / 160,
-  // w = f32(exp(e)), sin(f32(998 * w)). With the frequencies rounded once, these four are 2e-5 to 3e-5 off.
+  // w = f32(exp(e)), sin(f32(998 * w)). If the frequencies were rounded only once, these four would be off by 2e-5 to
+  // 3e-5.
   it("the sinusoid of time is rounded after each operation, as in PyTorch", () => {
     const wanted = { 12: -0.6222734115367047, 14: -0.3106759825012452, 15: -0.12003704996, 18: 0.7809845039560581 };
     const got = tf.tidy(() => timestepSinusoid(tf.tensor1d([998]), 320).dataSync());
@@ -155,7 +159,7 @@ describe("layers", () => {
 describe("attention", () => {
   const [q, k, v] = ["q", "k", "v"].map((name) => () => draw<tf.Tensor3D>(name, [2, name === "q" ? 7 : 5, 6]));
 
-  it("of one query weighs values by the softmax of scaled products, head by head", () => {
+  it("of one query weights values by the softmax of scaled products, head by head", () => {
     const got = attend(q!(), k!(), v!(), 2).arraySync();
     const [qs, ks, vs] = [q!().arraySync(), k!().arraySync(), v!().arraySync()];
     for (const [b, head, row] of [
@@ -175,7 +179,7 @@ describe("attention", () => {
     }
   });
 
-  it.each([1, 30, 64, 100])("is the same, gradients too, if no more than %i scores may exist at once", (limit) => {
+  it.each([1, 30, 64, 100])("is the same, with its gradients, if no more than %i scores may exist at once", (limit) => {
     const bias = draw("bias", [1, 1, 7, 5]);
     const run = (limit: number) => {
       const f = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor) =>
@@ -190,7 +194,7 @@ describe("attention", () => {
     run(limit).forEach((tensor, i) => expect(relativeRms(tensor, wanted[i]!)).toBeLessThan(1e-6));
   });
 
-  it("never sees what is masked, or later than itself if causal", () => {
+  it("never attends to masked tokens, or with a causal mask to later ones", () => {
     const seen = (bias: tf.Tensor) => {
       const tokens = draw<tf.Tensor3D>("tokens", [1, 4, 6]);
       // With one value per key, the output is the weights.

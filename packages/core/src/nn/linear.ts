@@ -4,10 +4,10 @@ import { fusedOp } from "./fused-op.js";
 import { torchDefault } from "./initializers.js";
 import { type Initializer, Parameter } from "./parameter.js";
 
-/** Whether there is a bias (default: yes), and the first values. */
+/** Whether there is a bias (default: yes), and the initial values. */
 export interface LinearOptions {
   bias?: boolean;
-  /** First value of the weight; default PyTorch's. */
+  /** Initialiser of the weight. Default: PyTorch's. */
   weightInit?: Initializer;
   biasInit?: Initializer;
 }
@@ -43,8 +43,8 @@ export function affine(x: tf.Tensor, weight: tf.Tensor, bias?: tf.Tensor): tf.Te
 }
 
 /**
- * The reference of the fused kernel. It is one matrix product without a batch axis, with which the gradient of a weight
- * is slow or missing. The gradient is written out, which takes half the operations.
+ * The reference of the fused kernel. It is one matrix product without a batch axis, because a batched product's
+ * gradient for the weight is slow or missing. The hand-written gradient takes half the operations.
  */
 function plainAffine(x: tf.Tensor, weight: tf.Tensor, bias?: tf.Tensor): tf.Tensor {
   const [inFeatures, outFeatures] = weight.shape as [number, number];

@@ -6,7 +6,7 @@ import { relativeRms } from "../testing/fixture.js";
 import { GroupNorm } from "./group-norm.js";
 import { LayerNorm } from "./layer-norm.js";
 
-// Two float32 sums of a few hundred terms in different orders; 2e-7 to 9e-7 were seen.
+// Two float32 sums of a few hundred terms in different orders; measured 2e-7 to 9e-7.
 const ROUNDING = 3e-6;
 
 const noise = keyedNoise(11);
@@ -40,7 +40,7 @@ function asFunction(layer: Normalisation & Pick<GroupNorm, "weight" | "bias">) {
   };
 }
 
-/** The definition, on which TensorFlow.js's automatic gradient works. */
+/** The definition, with TensorFlow.js's automatic gradient. */
 function normaliseOver(grouped: number[], axes: number[], eps: number) {
   return (x: tf.Tensor, w: tf.Tensor, b: tf.Tensor) => {
     const groups = x.reshape(grouped);
@@ -59,7 +59,7 @@ describe("normalisation", () => {
     [8, [3, 4, 4, 8]],
     [1, [1, 1, 1, 6]],
     [4, [2, 7, 12]],
-  ])("in %i groups of [%s] is what its definition says, and so is its gradient", (groups, shape) => {
+  ])("in %i groups of [%s] equals its definition, and so does its gradient", (groups, shape) => {
     const [batch, channels] = [shape[0]!, shape.at(-1)!];
     const inputs = [draw("x", shape, 2, 3), draw("w", [channels]), draw("b", [channels])];
     const got = valueAndGradients(asFunction(new GroupNorm(groups, channels, 1e-4)), inputs);
@@ -68,21 +68,21 @@ describe("normalisation", () => {
     for (const [i, tensor] of got.entries()) expect(relativeRms(tensor, wanted[i]!)).toBeLessThan(ROUNDING);
   });
 
-  it("of each token is what its definition says, and so is its gradient", () => {
+  it("of each token equals its definition, and so does its gradient", () => {
     const inputs = [draw("x", [3, 4, 10], 2, 3), draw("w", [10]), draw("b", [10])];
     const got = valueAndGradients(asFunction(new LayerNorm(10, 1e-4)), inputs);
     const wanted = valueAndGradients(normaliseOver([3, 4, 10], [2], 1e-4), inputs);
     for (const [i, tensor] of got.entries()) expect(relativeRms(tensor, wanted[i]!)).toBeLessThan(ROUNDING);
   });
 
-  it("keeps its precision where the mean is large against the spread", () => {
+  it("keeps its precision if the mean is much larger than the deviation", () => {
     const layer = new GroupNorm(2, 4);
     layer.weight.assign(tf.ones([4]));
     layer.bias.assign(tf.zeros([4]));
     const pattern = tf.tensor4d([1, -1, 1, -1, -1, 1, -1, 1], [1, 2, 1, 4]);
     const got = layer.forward(pattern.add(1000));
-    // x is exact in float32, so only the mean's rounding is left: 1000 * 2^-24 = 6e-5, if the variance is not E[x^2] -
-    // E[x]^2.
+    // x is exact in float32, so only the mean's rounding remains: 1000 * 2^-24 = 6e-5, unless the variance is computed
+    // as E[x^2] - E[x]^2.
     expect(relativeRms(got, pattern)).toBeLessThan(1e-4);
     layer.weight.dispose();
     layer.bias.dispose();

@@ -13,20 +13,20 @@ export type DiskLayout =
 /** Draws the first value of a parameter; `shape` is the shape in memory. The caller owns the result. */
 export type Initializer = (shape: number[], noise: NoiseSource) => tf.Tensor;
 
-/** A network was used before it had weights. */
+/** Thrown when a network without weights is used. */
 export class MissingWeightsError extends Error {
   override name = "MissingWeightsError";
 }
 
 /**
- * One learnable tensor of a layer. It knows its shape from the start, and its value after {@link assign}. So a network
- * of any size can be built, and its keys listed, without memory.
+ * One learnable tensor of a layer. Its shape is fixed from the start; it has a value after {@link assign}. So a network
+ * of any size can be built, and its keys listed, without allocating memory.
  */
 export class Parameter {
   #variable: tf.Variable | undefined;
   /**
-   * While it is set, layers read it in place of the value. It is computed from other variables, so that a gradient
-   * reaches those. Borrowed, of the same shape.
+   * A tensor of the same shape that layers read in place of the value, while it is set. It is computed from other
+   * variables, which so get gradients. Borrowed.
    */
   standIn: tf.Tensor | undefined;
 
@@ -46,12 +46,18 @@ export class Parameter {
     return this.#variable !== undefined;
   }
 
-  /** The tensor that layers compute with. Throws {@link MissingWeightsError} before the first {@link assign}. */
+  /**
+   * The tensor that layers compute with.
+   * @throws MissingWeightsError before the first {@link assign}
+   */
   get value(): tf.Tensor {
     return this.standIn ?? this.variable;
   }
 
-  /** The variable that holds the value. Throws {@link MissingWeightsError} before the first {@link assign}. */
+  /**
+   * The variable that holds the value.
+   * @throws MissingWeightsError before the first {@link assign}
+   */
   get variable(): tf.Variable {
     if (!this.#variable) {
       throw new MissingWeightsError(
@@ -106,7 +112,7 @@ export function* namedParameters(module: object, prefix = ""): Generator<[name: 
   }
 }
 
-/** A layer is an instance of a class. Plain objects (configs) and tensors are none. */
+/** Whether a value is an instance of a class, other than tensors. Plain objects (configs) are not layers. */
 export function isLayer(value: unknown): value is object {
   if (typeof value !== "object" || value === null || value instanceof tf.Tensor) return false;
   const prototype = Object.getPrototypeOf(value) as unknown;

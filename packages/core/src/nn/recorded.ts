@@ -2,19 +2,19 @@ import * as tf from "@tensorflow/tfjs";
 import { areLayersTraced } from "./layer-trace.js";
 import { isLayer, Parameter } from "./parameter.js";
 
-/** A computation that is done again and again on tensors of the same shapes, such as a network's forward pass. */
+/** A computation that is repeated on tensors of the same shapes, such as a network's forward pass. */
 export interface Computation {
-  /** The object that it belongs to, and whose parameters it reads. */
+  /** The object whose parameters it reads. */
   readonly owner: object;
-  /** Tells it from others of the same owner: its inputs, with their shapes. */
+  /** Distinguishes the computations of an owner: the inputs with their shapes. */
   readonly key: string;
   /** All tensors that it reads: the inputs, then the values of the parameters, which may be variables. */
   readonly reads: readonly tf.Tensor[];
   /** Every field of the owner and its layers. If one changes, as when a layer is replaced, the recording is dropped. */
   readonly parts: readonly unknown[];
-  /** Computes the results from `reads` alone. A gradient is taken of one result only. */
+  /** Computes the results from `reads` alone. Only one result can have a gradient. */
   readonly body: () => tf.Tensor[];
-  /** Whether it is part of a training, in which every step must round alike, also the first one after a pause. */
+  /** Whether it is part of training, where all steps must have the same rounding, also the first one after a pause. */
   readonly isTraining: boolean;
 }
 
@@ -23,13 +23,13 @@ export interface Computation {
  */
 export interface Recorder {
   run(computation: Computation): tf.Tensor[];
-  /** Drops what was recorded for `owner`. */
+  /** Drops the recordings of `owner`. */
   forget(owner: object): void;
-  /** What was recorded for `owner`. */
+  /** The recordings of `owner`. */
   describe(owner: object): RecordedComputation[];
 }
 
-/** What was recorded of one computation. */
+/** The recording of one computation. */
 export interface RecordedComputation {
   /** Its inputs, with their shapes. */
   readonly key: string;
@@ -37,13 +37,13 @@ export interface RecordedComputation {
   readonly forward?: RecordedProgram;
   /** With a gradient: the forward pass also returns what the backward pass needs. */
   readonly training?: { readonly forward: RecordedProgram; readonly backward: RecordedProgram };
-  /** Why it cannot be recorded, if so. */
+  /** The reason, if it cannot be recorded. */
   readonly refused?: string;
 }
 
-/** A list of calls, to be printed. Buffers are named "%0", "%1" ... */
+/** A list of calls, for printing. Buffers are named "%0", "%1" ... */
 export interface RecordedProgram {
-  /** What each run is given: "%0 float32[2,8,8,4]". */
+  /** The inputs of each run: "%0 float32[2,8,8,4]". */
   readonly inputs: readonly string[];
   readonly calls: readonly RecordedCall[];
   readonly results: readonly string[];
@@ -56,14 +56,14 @@ export interface RecordedCall {
   readonly inputs: readonly string[];
   /** The buffers that it makes: "%7 float32[2,8,8,80]". */
   readonly outputs: readonly string[];
-  /** The buffers that no later call reads. */
+  /** The buffers that are freed because no later call reads them. */
   readonly frees: readonly string[];
 }
 
 const recorders = new Map<string, Recorder>();
 let isOn = true;
 
-/** From now on, what is {@link recorded} on the backend runs by `recorder`. */
+/** Makes `recorder` run the {@link recorded} computations of the backend from now on. */
 export function registerRecorder(backendName: string, recorder: Recorder): void {
   recorders.set(backendName, recorder);
 }

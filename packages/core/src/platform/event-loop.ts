@@ -1,7 +1,8 @@
 /**
- * Lets timers, signals and the page have their turn: a backend that answers at once never leaves the script.
+ * Yields to the event loop, so that timers, signals and the page can run. A synchronous backend would otherwise never
+ * return to it.
  *
- * A browser gets a timer, not an animation frame, which would stop in a tab that nobody looks at.
+ * Browsers use a timer, because animation frames stop in hidden tabs.
  */
 export function eventLoopTurn(): Promise<void> {
   return new Promise((resolve) => (typeof setImmediate === "function" ? setImmediate(resolve) : setTimeout(resolve)));

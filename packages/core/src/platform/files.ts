@@ -17,12 +17,12 @@ export async function nodeFiles(purpose: string): Promise<typeof NodeFiles> {
   return importInNode<typeof NodeFiles>("node:fs/promises");
 }
 
-/** Joins names with "/", which every system and every URL understands. */
+/** Joins names with "/", which works on every system and in URLs. */
 export function joinPath(folder: string, ...names: string[]): string {
   return names.reduce((path, name) => (path === "" || /[/\\]$/.test(path) ? path + name : `${path}/${name}`), folder);
 }
 
-/** A `file:` address as the path that it names; anything else as the text it is. */
+/** Converts a `file:` address to a path; returns anything else as text. */
 export async function localPath(from: string | URL): Promise<string> {
   const text = from instanceof URL ? from.href : from;
   if (!isNode || !/^file:/i.test(text)) return text;
@@ -30,14 +30,13 @@ export async function localPath(from: string | URL): Promise<string> {
   return fileURLToPath(text);
 }
 
-/** Whether a path is fetched as an address. In a browser every path is, and it may be relative to the page. */
+/** Whether a path is fetched as an address. In a browser all paths are; they may be relative to the page. */
 export function isAddress(path: string): boolean {
   return !isNode || /^(https?|data|blob):/i.test(path);
 }
 
 /**
- * @throws PlatformError if an address cannot be reached or read, and for what {@link requireFile} refuses; Node's own
- *   error for a file
+ * @throws PlatformError if an address cannot be reached or read, and from {@link requireFile}; Node's errors for files
  */
 export async function readText(path: string): Promise<string> {
   if (!isAddress(path)) {
@@ -51,21 +50,21 @@ export async function readText(path: string): Promise<string> {
 }
 
 /**
- * Looks before a file is opened: reading a pipe may wait for ever, and a device may never end.
+ * Checks a path before it is opened, because reading a pipe or a device may never end.
  *
- * @throws PlatformError for a folder, a pipe or a device; whatever Node throws for what is not there
+ * @throws PlatformError for a folder, a pipe or a device; Node's errors for missing files
  */
 export async function requireFile(path: string | URL): Promise<void> {
   const status = await (await nodeFiles(`Opening ${String(path)}`)).stat(path);
   if (status.isFile()) return;
   throw new PlatformError(
-    status.isDirectory() ? "it is a folder" : "it is a pipe or a device and no file; copy what it gives into a file",
+    status.isDirectory() ? "it is a folder" : "it is a pipe or a device, not a file; copy its content into a file",
   );
 }
 
 /**
- * Whether a file exists. For an address: whether the server has something there that is not an HTML page, because some
- * servers answer every request with their page.
+ * Whether a file exists. For an address: whether the server answers with something other than an HTML page, because
+ * some servers answer every request with a page.
  */
 export async function fileExists(path: string): Promise<boolean> {
   if (isAddress(path)) {
@@ -82,7 +81,7 @@ export async function fileExists(path: string): Promise<boolean> {
   );
 }
 
-/** The names in a folder; none if it cannot be read. An address cannot be listed. */
+/** The names in a folder. Empty if it cannot be read or is an address. */
 export async function listFolder(path: string): Promise<string[]> {
   if (isAddress(path)) return [];
   const { readdir } = await nodeFiles(`Looking into ${path}`);

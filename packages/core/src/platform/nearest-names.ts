@@ -1,14 +1,14 @@
 import { distance } from "fastest-levenshtein";
 
-/** How near a name must be to be offered. */
+/** How similar a name must be. */
 export interface NearestNamesOptions {
-  /** The most letters that may differ. Default: a third of the name's. */
+  /** The largest number of letters that may differ. Default: a third of the name's length. */
   letters?: number;
-  /** What of a name is compared. Default: all of it. */
+  /** The form in which names are compared. Default: the name itself. */
   spelling?: (name: string) => string;
 }
 
-/** Those of `others` that are spelled almost like `name` (Levenshtein 1966), the nearest first. */
+/** The names of `others` with a small edit distance to `name` (Levenshtein 1966), the nearest first. */
 export function nearestNames(
   name: string,
   others: readonly string[],
@@ -17,7 +17,7 @@ export function nearestNames(
   const given = spelling(name);
   return others
     .map((other) => ({ other, spelled: spelling(other) }))
-    .filter(({ spelled }) => Math.abs(spelled.length - given.length) <= letters) // The others are too long or too short.
+    .filter(({ spelled }) => Math.abs(spelled.length - given.length) <= letters) // Other names are too long or too short.
     .map(({ other, spelled }) => ({ other, apart: distance(given, spelled) }))
     .filter(({ apart }) => apart <= letters)
     .sort((a, b) => a.apart - b.apart)

@@ -1,5 +1,5 @@
 /**
- * Warns that something was done differently from what was asked: a prompt was cut, or a model was taken from the cache
+ * Warns that something was done differently than requested: a prompt was cut, or a model was taken from the cache
  * because the hub cannot be reached. This is the only place where the library prints. Failures are thrown, and progress
  * goes to callbacks. To send warnings elsewhere, replace `console.warn`.
  */

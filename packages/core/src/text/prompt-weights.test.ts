@@ -38,7 +38,7 @@ describe("Weights in a prompt", () => {
     expect(parse(prompt)).toEqual(expected);
   });
 
-  it("leaves times and stray brackets as text", () => {
+  it("reads times of day and unmatched brackets as text", () => {
     expect(parse("at 12:30) now")).toEqual([["at 12:30) now", 1]]);
     expect(parse("a ] b")).toEqual([["a ] b", 1]]);
     expect(parse("ratio 3:2")).toEqual([["ratio 3:2", 1]]);

@@ -10,11 +10,11 @@ export interface TokenizerParts {
   merges: readonly string[];
   bosToken?: string;
   eosToken?: string;
-  /** Fills a text up to the longest length; in a text itself it is one token. Default: `eosToken`. */
+  /** Pads texts to their length; inside a text it is read as one token. Default: `eosToken`. */
   padToken?: string;
   /** Number of tokens of an encoded text, start and end included. Default 77. */
   maxLength?: number;
-  /** Words that were added later (textual inversion), each with its ids, which follow those of the vocabulary. */
+  /** Words added later (textual inversion), with their ids, which come after those of the vocabulary. */
   addedTokens?: Readonly<Record<string, readonly number[]>>;
 }
 
@@ -114,7 +114,7 @@ async function readTokenizerFile(folder: string): Promise<Learned> {
   };
   if (model?.type !== "BPE" || !Array.isArray(model.merges)) {
     throw new TokenizerFilesError(
-      `${folder}: ${TOKENIZER_FILE} is not of a byte-pair model, which CLIP's are. Is it another network's?`,
+      `${folder}: ${TOKENIZER_FILE} is not for a byte-pair model, as CLIP's tokenizer is. Is it from another network?`,
     );
   }
   const merges = model.merges.map((merge: unknown) => (Array.isArray(merge) ? merge.join(" ") : String(merge)));
@@ -125,14 +125,14 @@ async function readTokenizerFile(folder: string): Promise<Learned> {
 
 function checkedVocab(folder: string, vocab: unknown): Record<string, number> {
   if (typeof vocab === "object" && vocab !== null && Object.keys(vocab).length > 0) return checkedIds(folder, vocab);
-  throw new TokenizerFilesError(`${folder}: its vocabulary is empty; tokens with whole numbers from 0 are expected.`);
+  throw new TokenizerFilesError(`${folder}: its vocabulary is empty; expected tokens with whole numbers, 0 or more.`);
 }
 
 function checkedIds(folder: string, tokens: object): Record<string, number> {
   const bad = Object.entries(tokens).find(([, id]) => !Number.isSafeInteger(id) || (id as number) < 0);
   if (!bad) return tokens as Record<string, number>;
   throw new TokenizerFilesError(
-    `${folder}: its vocabulary gives ${JSON.stringify(bad[0])} the id ${JSON.stringify(bad[1])}; tokens with whole numbers from 0 are expected.`,
+    `${folder}: its vocabulary gives ${JSON.stringify(bad[0])} the id ${JSON.stringify(bad[1])}; expected a whole number, 0 or more.`,
   );
 }
 

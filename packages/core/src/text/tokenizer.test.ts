@@ -15,7 +15,7 @@ interface Case {
   ids_tokenizer2_pad0?: number[];
 }
 
-// OpenAI's vocabulary, and what transformers' CLIPTokenizer makes of 300 texts: see tokenizer_cases/meta.json.
+// OpenAI's vocabulary, and the ids of transformers' CLIPTokenizer for 300 texts: see tokenizer_cases/meta.json.
 const fixtures = fileURLToPath(new URL("../../fixtures/", import.meta.url));
 const unzipped = async (name: string) =>
   gunzipSync(await readFile(join(fixtures, "tokenizer", `${name}.gz`))).toString("utf8");
@@ -40,22 +40,22 @@ describe("CLIPTokenizer with OpenAI's vocabulary", () => {
     }
   });
 
-  it("pads with ! as the second encoders of Stable Diffusion 2 and XL do, and then reads ! as padding in texts too", () => {
+  it("pads with ! for Stable Diffusion 2 and XL's second encoder, and then also reads ! in texts as padding", () => {
     for (const { text, ids, ids_tokenizer2_pad0: padded } of cases) {
       const want = padded ?? [...ids, ...Array<number>(77 - ids.length).fill(0)];
       expect({ text, ids: tokenizer.encode(text, { padToken: "!" }) }).toEqual({ text, ids: want });
     }
   });
 
-  // Asked of transformers 5.23.0.
+  // The ids of transformers 5.23.0.
   it.each([
     ["<|EndOfText|>|", [27, 347, 40786, 4160, 91, 285, 347]],
     ["!<|EndOfText|>", [0, 27, 347, 40786, 4160, 91, 285]],
-  ])("takes a mark in capitals, %s, apart as transformers does", (text, ids) => {
+  ])("splits a special token in capitals, %s, as transformers does", (text, ids) => {
     expect(tokenizer.tokenize(text)).toEqual(ids);
   });
 
-  it("says what it cut off a text that is too long, and nothing of one that fits", () => {
+  it("reports the text that it cuts off, and nothing if the text fits", () => {
     const long = cases.find(({ full_ids }) => full_ids !== undefined)!;
     const cut: string[] = [];
     tokenizer.encode(long.text, { onTruncate: (text) => cut.push(text) });
@@ -70,13 +70,13 @@ describe("CLIPTokenizer with OpenAI's vocabulary", () => {
     expect(tokenizer.decode(tokenizer.encode(`  A PHOTO of an astronaut\nriding a horse on Mars `))).toBe(words);
   });
 
-  it("survives a folder: save, fromFolder, the same ids", async () => {
+  it("has the same ids after save and fromFolder", async () => {
     const folder = await mkdtemp(join(tmpdir(), "tokenizer "));
     try {
       await tokenizer.save(folder);
       const again = await CLIPTokenizer.fromFolder(folder);
       for (const { text } of cases.slice(0, 50)) expect(again.encode(text)).toEqual(tokenizer.encode(text));
-      // Of what another left there, nothing stays.
+      // Files of an earlier save are removed.
       await writeFile(join(folder, "tokenizer.json"), "{}");
       await tokenizer.withToken("<t>", [49408]).save(folder);
       expect((await CLIPTokenizer.fromFolder(folder)).tokenize("<t>")).toEqual([49408]);
@@ -116,7 +116,7 @@ describe("CLIPTokenizer with OpenAI's vocabulary", () => {
     expect(Math.max(...rates)).toBeGreaterThan(10_000);
   });
 
-  it("merges as the textbook does: the best pair of a word everywhere, then the next best", () => {
+  it("merges as in the definition: the best pair everywhere in a word, then the next best", () => {
     const ranks = new Map(tokenizer.merges.map((pair, rank) => [pair, rank]));
     const textbook = (letters: string[]): string[] => {
       const pairs = letters.slice(1).map((right, i) => `${letters[i]} ${right}`);
@@ -135,7 +135,7 @@ describe("CLIPTokenizer with OpenAI's vocabulary", () => {
     );
   });
 
-  it("is done with a word of 100,000 letters in seconds, not minutes", () => {
+  it("encodes a word of 100,000 letters in seconds, not minutes", () => {
     const letters = Array.from({ length: 100_000 }, (_, i) => String.fromCharCode(97 + ((i * i * 7 + i) % 26)));
     const before = process.cpuUsage().user;
     expect(tokenizer.encode(letters.join(""))).toHaveLength(77);
@@ -146,7 +146,7 @@ describe("CLIPTokenizer with OpenAI's vocabulary", () => {
     expect(() => tokenizer.encode("a", { maxLength })).toThrow(RangeError);
   });
 
-  it("finds added words as transformers 5 does: in a text made uniform, also inside others, the longest first", () => {
+  it("finds added words as transformers 5 does: in normalised text, also inside other words, the longest first", () => {
     const words = ["<cat-toy>", "<MyStyle>", "Émile", "mycat", "a b"];
     const taught = words.reduce((known, word, i) => known.withToken(word, [49408 + i]), tokenizer);
     // tokenizer.add_tokens(words); tokenizer(text)["input_ids"][1:-1], transformers 5.24.0
@@ -173,7 +173,7 @@ describe("CLIPTokenizer with OpenAI's vocabulary", () => {
       ],
     ],
     ["added_tokens.json", "as transformers 4 keeps them", { "<t>": 49408, "<t>_1": 49409 }],
-  ])("reads added words out of %s, %s, and refuses ids that are none", async (name, _, added) => {
+  ])("reads added words from %s, %s, and refuses invalid ids", async (name, _, added) => {
     const folder = await mkdtemp(join(tmpdir(), "tokenizer "));
     try {
       const write = async (added: unknown) => {
@@ -193,7 +193,7 @@ describe("CLIPTokenizer with OpenAI's vocabulary", () => {
     }
   });
 
-  it("can learn a word that every JavaScript object has a property of", () => {
+  it("can learn a word that is also a property of every JavaScript object", () => {
     expect(tokenizer.withToken("constructor", [49408]).tokenize("a constructor")).toEqual([320, 49408]);
     expect(() => tokenizer.withToken("cat</w>", [49408])).toThrow("in the vocabulary already");
   });
@@ -206,12 +206,12 @@ describe("CLIPTokenizer with OpenAI's vocabulary", () => {
 describe("A tokenizer folder", () => {
   it.each([
     ["no files", {}, /vocab\.json cannot be read/],
-    ["a vocabulary that is no JSON", { "vocab.json": "{" }, /vocab\.json cannot be read/],
-    ["a vocabulary that is a list", { "vocab.json": "[]" }, /vocab.json holds no object/],
+    ["a vocabulary that is not JSON", { "vocab.json": "{" }, /vocab\.json cannot be read/],
+    ["a vocabulary that is a list", { "vocab.json": "[]" }, /vocab.json is not a JSON object/],
     ["an empty vocabulary", { "vocab.json": "{}", "merges.txt": "" }, /vocabulary is empty/],
-    ["an id that is no number", { "vocab.json": '{"a":"1"}', "merges.txt": "" }, /gives "a" the id "1"/],
+    ["an id that is not a number", { "vocab.json": '{"a":"1"}', "merges.txt": "" }, /gives "a" the id "1"/],
     ["no merges", { "vocab.json": "{}" }, /merges\.txt/],
-    ["a tokenizer of another kind", { "tokenizer.json": '{"model":{"type":"Unigram"}}' }, /not of a byte-pair model/],
+    ["a tokenizer of another kind", { "tokenizer.json": '{"model":{"type":"Unigram"}}' }, /not for a byte-pair model/],
   ])("with %s is refused", async (_, files, message) => {
     const folder = await mkdtemp(join(tmpdir(), "tokenizer "));
     try {

@@ -134,7 +134,7 @@ export class CLIPTokenizer {
   ): number[] {
     if (!Number.isInteger(maxLength) || maxLength < 2) {
       throw new RangeError(
-        `encode: maxLength is ${maxLength}; it must be a whole number from 2, for the start and the end token.`,
+        `encode: maxLength is ${maxLength}; it must be a whole number, 2 or more, for the start and the end token.`,
       );
     }
     const pad = this.#idOf(padToken);

@@ -5,7 +5,7 @@ import { openSafetensors } from "../weights/safetensors.js";
 import { AdamW, type AdamWOptions } from "./adamw.js";
 import { ParameterBuckets } from "./buckets.js";
 
-/** The formula of the class comment in float64: the independent answer. */
+/** The formula of the class comment in float64, as an independent reference. */
 function referenceAdamW(start: number[], gradients: number[][], lr: number, options: Required<AdamWOptions>): number[] {
   const { beta1, beta2, eps, weightDecay } = options;
   return start.map((p, k) => {
@@ -66,7 +66,7 @@ describe("AdamW", () => {
       for (const [i, g] of GRADIENTS.entries()) {
         stepOn(optimizer, g, 0.05);
         const expected = referenceAdamW(START, GRADIENTS.slice(0, i + 1), 0.05, options);
-        // Float32 rounds each of some ten operations by 6e-8: 1e-6 relative, on parameters and steps of order 1.
+        // About ten float32 operations with a rounding of 6e-8 each: 1e-6 relative, on parameters and steps of order 1.
         valuesOf(parameters).forEach((p, k) =>
           expect(Math.abs(p - expected[k]!)).toBeLessThan(1e-6 * (1 + Math.abs(expected[k]!))),
         );
@@ -74,7 +74,7 @@ describe("AdamW", () => {
     });
   }
 
-  it("makes of every parameter of a UNet what torch.optim.AdamW makes of it, given the same gradients", async () => {
+  it("equals torch.optim.AdamW on every parameter of a UNet, for the same gradients", async () => {
     // The fixture's meta.json: lr 1e-3, betas (0.9, 0.999), eps 1e-8, weight_decay 1e-2, one step.
     const folder = join(import.meta.dirname, "../../fixtures/unet2d_basic");
     const start = await openSafetensors(join(folder, "diffusion_pytorch_model.safetensors"));
@@ -97,7 +97,7 @@ describe("AdamW", () => {
     await Promise.all([start.close(), recorded.close()]);
   });
 
-  it("moves by the learning rate against the sign of the gradient in its first step, whatever the gradient's size", () => {
+  it("moves, in its first step, by the learning rate against the sign of the gradient, for gradients of any size", () => {
     const parameters = makeParameters();
     const optimizer = new AdamW(parameters, { weightDecay: 0 });
     owned.push(optimizer);
@@ -106,7 +106,7 @@ describe("AdamW", () => {
     valuesOf(parameters).forEach((p, k) => expect(p).toBeCloseTo(expected[k]!, 5));
   });
 
-  it("goes on bit for bit from its saved state", async () => {
+  it("continues bit for bit from its saved state", async () => {
     const whole = makeParameters();
     const wholeOptimizer = new AdamW(whole);
     owned.push(wholeOptimizer);
@@ -124,7 +124,7 @@ describe("AdamW", () => {
     expect(valuesOf(halved)).toEqual(valuesOf(whole));
   });
 
-  it("sees a parameter that was assigned from outside between steps", () => {
+  it("uses a parameter that was assigned from outside between steps", () => {
     const parameters = makeParameters();
     const optimizer = new AdamW(parameters, { weightDecay: 0 });
     owned.push(optimizer);
@@ -134,7 +134,7 @@ describe("AdamW", () => {
     expect([...parameters.get("a.bias")!.dataSync()]).toEqual([100, 200]);
   });
 
-  it("treats a gradient that is left out as zero", () => {
+  it("treats a missing gradient as zero", () => {
     const parameters = makeParameters();
     const optimizer = new AdamW(parameters, { weightDecay: 0.5 });
     owned.push(optimizer);
@@ -145,7 +145,7 @@ describe("AdamW", () => {
       .forEach((p, k) => expect(p).toBeCloseTo(START[4 + k]! * 0.95, 6));
   });
 
-  it("holds two numbers a parameter and frees them, and each step leaves no other tensor", () => {
+  it("holds two numbers for each parameter and frees them, and each step leaves no other tensor", () => {
     const parameters = makeParameters();
     const before = tf.memory().numTensors;
     const optimizer = new AdamW(parameters);

@@ -11,9 +11,9 @@ interface Bucket {
 }
 
 /**
- * Joins many small parameters into a few long vectors, so that an elementwise update costs a few operations in all, not
- * a few for each of several hundred parameters. Neighbours are joined until a bucket has `bucketSize` elements; a
- * larger parameter is a bucket of its own.
+ * Joins many small parameters into a few long vectors, so that an elementwise update takes a few operations in total,
+ * instead of a few for each of several hundred parameters. Neighbours are joined until a bucket has `bucketSize`
+ * elements; a larger parameter is a bucket of its own.
  *
  * "Joined" tensors are one tensor per bucket, in the order of the buckets.
  */
@@ -27,7 +27,7 @@ export class ParameterBuckets {
     readonly parameters: ReadonlyMap<string, tf.Variable>,
     bucketSize = 2 ** 17,
   ) {
-    if (parameters.size === 0) throw new RangeError("There are no parameters to train: the map given is empty.");
+    if (parameters.size === 0) throw new RangeError("There are no parameters to train: the given map is empty.");
     for (const [name, { dtype }] of parameters) {
       if (dtype !== "float32") throw new TypeError(`Parameter ${name} is ${dtype}; only float32 can be trained.`);
     }
@@ -88,7 +88,7 @@ export class ParameterBuckets {
   group(tensors: Readonly<Record<string, tf.Tensor>>): tf.Tensor[][] {
     for (const name of Object.keys(tensors)) {
       if (!this.parameters.has(name))
-        throw new RangeError(`There is no parameter ${JSON.stringify(name)} among those being trained.`);
+        throw new RangeError(`There is no parameter ${JSON.stringify(name)} among the trained ones.`);
     }
     for (const [name, { shape }] of this.parameters) {
       if (tensors[name]) tf.util.assertShapesMatch(tensors[name].shape, shape, `Parameter ${name}: `);

@@ -35,7 +35,7 @@ export function checkpointFile(path: string): CheckpointStore {
         const { message } = error instanceof FileWriteError ? (error.cause as Error) : (error as Error);
         throw new CheckpointWriteError(
           `The checkpoint could not be written to ${path}: ${message}. ` +
-            "The previous one is untouched. Free space or choose another place, then run again to continue from it.",
+            "The previous one is untouched. Free space or choose another folder, then run again to continue from it.",
           { cause: error },
         );
       }
@@ -43,7 +43,7 @@ export function checkpointFile(path: string): CheckpointStore {
   };
 }
 
-/** Gives the file at `path`, if there is one, a second name, which stays when `path` is replaced. */
+/** Gives the file at `path`, if there is one, a second name, under which it remains when `path` is replaced. */
 async function keepAs(path: string, second: string): Promise<void> {
   const { copyFile, link, rm } = await nodeFiles(`Writing ${second}`);
   await rm(second, { force: true });

@@ -3,7 +3,7 @@ import * as tf from "@tensorflow/tfjs";
 import { keyedNoise, keyedRandom, schedulerFromConfig, schedulerNames } from "@tfjs-diffusion/schedulers";
 import { denoisingLoss, type ForwardProcess, minSnrWeights, type TrainingTarget } from "./denoising-loss.js";
 
-/** Four noise levels, from almost clean to pure noise, and the forward process written out for them. */
+/** Four noise levels, from almost clean to pure noise, and their forward process. */
 const ALPHA_BAR = [0.99, 0.8, 0.3, 0];
 
 function makeScheduler(prediction_type?: string): ForwardProcess {
@@ -29,7 +29,7 @@ function makeScheduler(prediction_type?: string): ForwardProcess {
 const makePictures = () => keyedNoise(1).normal([64, 2, 2, 3]) as tf.Tensor4D;
 
 describe("denoisingLoss", () => {
-  /** What a network that knows the picture would answer, from the noisy picture and its level. */
+  /** The prediction of a perfect network, computed from the noisy picture and its level. */
   const oracle = (x0: tf.Tensor4D, type: TrainingTarget) => (noisy: tf.Tensor4D, timesteps: number[]) =>
     tf.tidy(() => {
       const column = (f: (alphaBar: number) => number) =>
@@ -44,7 +44,7 @@ describe("denoisingLoss", () => {
     });
 
   for (const type of ["epsilon", "sample", "v_prediction"] as const) {
-    it(`is zero for a network that knows the answer, and not for one that answers zero (${type})`, () => {
+    it(`is zero for a perfect network, and not for one that predicts zero (${type})`, () => {
       tf.tidy(() => {
         const x0 = makePictures();
         const shared = { scheduler: makeScheduler(type), x0, noise: keyedNoise(7) };
@@ -56,7 +56,7 @@ describe("denoisingLoss", () => {
     });
   }
 
-  it("asks for the noise when the config names no prediction type", () => {
+  it("has the noise as its target if the config names no prediction type", () => {
     tf.tidy(() => {
       const x0 = makePictures();
       const loss = denoisingLoss({
@@ -69,7 +69,7 @@ describe("denoisingLoss", () => {
     });
   });
 
-  it("visits every timestep, depends on nothing but its noise, and draws another set for another stream", () => {
+  it("visits every timestep, depends only on its noise, and draws other timesteps from another stream", () => {
     tf.tidy(() => {
       const draw = (step: number) => {
         let seen: number[] = [];
@@ -88,7 +88,7 @@ describe("denoisingLoss", () => {
     });
   });
 
-  it("weighs each picture's error by its noise level when minSnrGamma is given", () => {
+  it("weights each picture's error by its noise level if minSnrGamma is given", () => {
     tf.tidy(() => {
       let levels: number[] = [];
       const noise = keyedNoise(3);
@@ -108,7 +108,7 @@ describe("denoisingLoss", () => {
     });
   });
 
-  it("has the gradient that finite differences have", () => {
+  it("has the gradient of finite differences", () => {
     tf.tidy(() => {
       const lossAt = (gain: tf.Scalar) =>
         denoisingLoss({
@@ -127,7 +127,7 @@ describe("denoisingLoss", () => {
     });
   });
 
-  it("leaves behind its result alone", () => {
+  it("leaves only its result", () => {
     const x0 = makePictures();
     const before = tf.memory().numTensors;
     for (const minSnrGamma of [undefined, 5]) {
@@ -143,12 +143,12 @@ describe("denoisingLoss", () => {
     x0.dispose();
   });
 
-  it("refuses an unknown prediction type and a network that answers in another shape", () => {
+  it("refuses an unknown prediction type and a network whose output has another shape", () => {
     tf.tidy(() => {
       const shared = { x0: makePictures(), noise: keyedNoise(3) };
       const model = (noisy: tf.Tensor4D) => noisy.slice([0, 0, 0, 0], [64, 2, 2, 1]);
       expect(() => denoisingLoss({ ...shared, model, scheduler: makeScheduler("flow") })).toThrow(
-        'prediction_type "flow" is not known',
+        'prediction_type "flow" is unknown',
       );
       expect(() => denoisingLoss({ ...shared, model, scheduler: makeScheduler() })).toThrow(
         "the network's prediction against the pictures",
@@ -160,13 +160,13 @@ describe("denoisingLoss", () => {
 describe("denoisingLoss of a scheduler", () => {
   const trained = schedulerNames.filter((name) => name !== "CMStochasticIterativeScheduler");
 
-  it.each(trained)("is zero for a network that gives what the sampler takes its output for: %s", (_class_name) => {
+  it.each(trained)("is zero for a network that predicts what the sampler expects: %s", (_class_name) => {
     const scheduler = schedulerFromConfig({ _class_name });
     const rule = scheduler.training!;
     const time = rule.drawTime(keyedRandom(1, "time"));
     const { input, target, timestep } = rule.at(time);
     tf.tidy(() => {
-      // All pictures are this one, so that the noise can be read from what the network is shown.
+      // All pictures are equal, so the noise can be computed from the network's input.
       const x0 = tf.fill<tf.Rank.R4>([8, 2, 2, 3], 0.25);
       const model = (shown: tf.Tensor4D, told: number[]) => {
         expect(told).toEqual(Array(8).fill(timestep));
@@ -174,16 +174,16 @@ describe("denoisingLoss of a scheduler", () => {
         return noise.mul(target.ofNoise).add(target.ofX0 * 0.25);
       };
       const loss = denoisingLoss({ scheduler, x0, noise: keyedNoise(7), times: () => time, model }).dataSync()[0]!;
-      // Float32 leaves 6e-8 of the input's size in the noise that is read, squared and weighted.
+      // The computed noise has a float32 error of 6e-8 of the input, which is squared and weighted.
       const rounding = (6e-8 * (input.ofX0 / input.ofNoise + 1) * (Math.abs(target.ofNoise) + 1)) ** 2;
       expect(loss).toBeLessThan(10 * rounding * rule.at(time).weight);
     });
   });
 
-  it("is refused where no regression trains its networks", () => {
+  it("is refused for networks that are not trained by regression", () => {
     const scheduler = schedulerFromConfig({ _class_name: "CMStochasticIterativeScheduler" });
     const shared = { x0: makePictures(), noise: keyedNoise(1), model: (noisy: tf.Tensor4D) => noisy };
-    expect(() => denoisingLoss({ ...shared, scheduler })).toThrow("distilled, not trained on noised samples");
+    expect(() => denoisingLoss({ ...shared, scheduler })).toThrow("distilled, not trained on noisy samples");
     tf.dispose(shared.x0);
   });
 
@@ -191,14 +191,14 @@ describe("denoisingLoss of a scheduler", () => {
     const scheduler = schedulerFromConfig({ _class_name: "FlowMatchEulerDiscreteScheduler" });
     const shared = { x0: makePictures(), noise: keyedNoise(1), model: (noisy: tf.Tensor4D) => noisy };
     expect(() => denoisingLoss({ ...shared, scheduler, minSnrGamma: 5 })).toThrow(
-      "give flow_prediction. Leave it out.",
+      "predict flow_prediction. Leave it out.",
     );
     tf.dispose(shared.x0);
   });
 });
 
 describe("minSnrWeights", () => {
-  it("weighs the same error of x0 the same, however the network says it", () => {
+  it("gives the same error of x0 the same weight for every prediction type", () => {
     // With x_t fixed, an error d of x0 is an error d sqrt(snr) of epsilon and d sqrt(snr + 1) of v.
     const [a] = [0.95];
     const snr = a / (1 - a);

@@ -10,7 +10,7 @@ import {
 } from "@tfjs-diffusion/schedulers";
 import { warnOfFlaws } from "./training-flaws.js";
 
-/** What {@link minSnrWeights} knows weights for: the noise, the clean picture, or the velocity between them. */
+/** The targets that {@link minSnrWeights} has weights for: the noise, the clean picture, or the velocity. */
 export type TrainingTarget = "epsilon" | "sample" | "v_prediction";
 
 /** The part of a scheduler that training needs. */
@@ -18,36 +18,37 @@ export type ForwardProcess = Pick<Scheduler, "config" | "alphaBar" | "addNoise" 
 
 /** One batch of {@link denoisingLoss}. */
 export interface DenoisingLossOptions<Image extends tf.Tensor = tf.Tensor4D> {
-  /** That of the sampler the network is for: it says what the network is shown, told and asked for. */
+  /** The scheduler of the sampler. It defines the network's input, time input and target. */
   scheduler: ForwardProcess;
-  /** The network: scaled noisy pictures [B, ...] and one timestep a picture to a prediction of the same shape. */
+  /**
+   * The network: scaled noisy pictures [B, ...] and one timestep for each picture -> a prediction of the same shape.
+   */
   model(noisy: Image, timesteps: number[]): tf.Tensor;
   /** Clean pictures [B, ...], in [-1, 1]. Borrowed. */
   x0: Image;
   /** Where the times and the noise are drawn from. */
   noise: KeyedNoise;
   /**
-   * The noise of each picture, [B, ...], where pictures come in pairs with it, as reflow pairs each with the noise that
-   * it was drawn from (Liu et al. 2023, algorithm 1). Borrowed. Default: fresh noise.
+   * The noise of each picture, [B, ...], for pictures that belong to a noise, such as the pairs of reflow (Liu et al.
+   * 2023, algorithm 1). Borrowed. Default: fresh noise.
    */
   pairedNoise?: Image;
   /**
-   * How times are drawn, such as `logitNormalTimes()` for flow matching. Default: as the scheduler's own paper draws
-   * them; see `scheduler.training`.
+   * The distribution of times, such as `logitNormalTimes()` for flow matching. Default: that of the scheduler's paper;
+   * see `scheduler.training`.
    */
   times?: TimeDistribution;
-  /** Gives each noise level the weight of Hang et al. 2023; 5 is theirs. Default: the scheduler's own weights. */
+  /** Weights noise levels as in Hang et al. 2023, who use 5. Default: the scheduler's own weights. */
   minSnrGamma?: number;
 }
 
 /**
- * Mean squared error of the network's prediction at random times, one a picture (Ho et al. 2020, algorithm 1 and
- * eq. 14). What the network is shown and asked for is what the scheduler shows it and takes its output for. The caller
- * owns the result. Settings that let a well-trained network draw badly are warned of, once for a scheduler: see
- * {@link trainingFlaws}.
+ * Mean squared error of the network's prediction at random times, one for each picture (Ho et al. 2020, algorithm 1 and
+ * eq. 14). The network's input and target are those of the scheduler's sampling. The caller owns the result. Warns once
+ * for each scheduler of settings with which even a well-trained network samples badly: see {@link trainingFlaws}.
  *
- * @throws SchedulerConfigError for a scheduler that no regression trains a network for; RangeError for a prediction of
- *   another shape, and for minSnrGamma where it has no meaning
+ * @throws SchedulerConfigError for a scheduler whose networks are not trained by regression; RangeError for a
+ *   prediction of another shape, and for minSnrGamma with another prediction type than {@link TrainingTarget}
  */
 export function denoisingLoss<Image extends tf.Tensor = tf.Tensor4D>(options: DenoisingLossOptions<Image>): tf.Scalar {
   const { scheduler, model, x0, noise, pairedNoise, minSnrGamma } = options;
@@ -80,12 +81,12 @@ export function denoisingLoss<Image extends tf.Tensor = tf.Tensor4D>(options: De
   });
 }
 
-/** What trains a network for the scheduler; an object that does not say is taken as variance-preserving. */
+/** The training rule of the scheduler; variance-preserving if it has none. */
 function trainingOf({ training, config, alphaBar }: ForwardProcess): TrainingRule {
   return training ?? variancePreserving(requireTarget(config.prediction_type), alphaBar);
 }
 
-/** alphaBar of what the network is shown, whatever its scale. */
+/** alphaBar of the network's input, for any scale. */
 function alphaBarOf({ input: { ofX0, ofNoise } }: TrainingLevel): number {
   return ofX0 ** 2 / (ofX0 ** 2 + ofNoise ** 2);
 }
@@ -93,7 +94,7 @@ function alphaBarOf({ input: { ofX0, ofNoise } }: TrainingLevel): number {
 function requireTarget(type: unknown = "epsilon"): TrainingTarget {
   if (isTarget(type)) return type;
   throw new RangeError(
-    `denoisingLoss: prediction_type ${JSON.stringify(type)} is not known; it can be "epsilon", "sample" or "v_prediction".`,
+    `denoisingLoss: prediction_type ${JSON.stringify(type)} is unknown; expected "epsilon", "sample" or "v_prediction".`,
   );
 }
 
@@ -103,7 +104,7 @@ const isTarget = (type: unknown): type is TrainingTarget =>
 function requireSnrTarget({ predicts }: TrainingRule): TrainingTarget {
   if (isTarget(predicts)) return predicts;
   throw new RangeError(
-    `denoisingLoss: minSnrGamma weighs errors of epsilon, sample or v_prediction; this scheduler's networks give ` +
+    `denoisingLoss: minSnrGamma has weights for epsilon, sample and v_prediction; this scheduler's networks predict ` +
       `${predicts}. Leave it out.`,
   );
 }

@@ -44,7 +44,7 @@ describe("Ema", () => {
     expect(averageOf("bias")).toBe(-1);
   });
 
-  it("lends the parameters their averages and gives them back, also after an exception", async () => {
+  it("gives the parameters their averages and restores them, also after an exception", async () => {
     ema = new Ema(parameters, 0);
     set(weight, 5);
     expect(await ema.use(async () => weight.dataSync()[0])).toBe(1);
@@ -53,7 +53,7 @@ describe("Ema", () => {
     expect(weight.dataSync()[0]).toBe(5);
   });
 
-  it("goes on bit for bit from its saved state", async () => {
+  it("continues bit for bit from its saved state", async () => {
     ema = new Ema(parameters, 0.9);
     set(weight, 0.3);
     ema.update();
@@ -67,7 +67,7 @@ describe("Ema", () => {
     copy.dispose();
   });
 
-  it("keeps as many tensors as when it was made, inside a tidy too, and frees them all", async () => {
+  it("keeps the same number of tensors, also inside a tidy, and frees them all", async () => {
     const before = tf.memory().numTensors;
     ema = new Ema(parameters, 0.9);
     const { numTensors } = tf.memory();

@@ -6,7 +6,7 @@ import { keepAll, ParameterBuckets } from "./buckets.js";
 /**
  * Exponential moving average of the parameters. Pictures drawn with it vary less from step to step than with the
  * current weights. `average <- d average + (1 - d) parameter`, with `d = min(decay, (1 + n) / (10 + n))` after n
- * updates, so that the random start is soon forgotten (the warm-up of TensorFlow and diffusers).
+ * updates, so that the random start soon has no influence (the warm-up of TensorFlow and diffusers).
  */
 export class Ema {
   readonly #buckets: ParameterBuckets;

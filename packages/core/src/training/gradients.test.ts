@@ -40,7 +40,7 @@ describe("clipGradients", () => {
     tf.tidy(() => expect([...clipGradients(makeGradients(), 14).gradients.b!.dataSync()]).toEqual([0, 4, 12]));
   });
 
-  it("leaves behind only what it returns", () => {
+  it("leaves only its result", () => {
     const given = makeGradients();
     const before = tf.memory().numTensors;
     const clipped = clipGradients(given, 1);

@@ -7,8 +7,7 @@ import { keyedRandom } from "@tfjs-diffusion/schedulers";
 import { bundleScript } from "../testing/bundle-script.js";
 
 /**
- * Kills of one test run. `KILLS=1000 npm run jest -- packages/core/src/training/kill.test.ts` is the long form, for a
- * night.
+ * Number of kills in a test run. A long run: `KILLS=1000 npm run jest -- packages/core/src/training/kill.test.ts`.
  */
 const KILLS = Number(process.env.KILLS ?? 30);
 const SEED = Number(process.env.KILL_SEED ?? 0);
@@ -46,11 +45,11 @@ interface Moment {
   /** Milliseconds after the first step. */
   killAfter?: number;
   signal?: NodeJS.Signals;
-  /** Or: in the middle of which file operation. */
+  /** Or in the middle of this file operation, counted from 1. */
   killAt?: number;
 }
 
-/** Runs the training in `run`, and ends it at a moment if one is given. */
+/** Runs the training in the folder `run`, and kills it at the given moment. */
 function start(run: string, { killAfter, signal = "SIGKILL", killAt }: Moment = {}): Promise<End> {
   return new Promise((done, fail) => {
     const env = { ...process.env, ...(killAt !== undefined && { KILL_AT: String(killAt) }) };
@@ -77,7 +76,7 @@ function results(run: string) {
 
 describe("a training that is killed", () => {
   it(
-    `ends with the bytes of one that is not, after SIGKILL at ${KILLS} random moments`,
+    `ends with the same bytes as without kills, after SIGKILL at ${KILLS} random moments`,
     async () => {
       const random = keyedRandom(SEED, "kills");
       let kills = 0;
@@ -101,7 +100,7 @@ describe("a training that is killed", () => {
   // Windows has no SIGKILL.
   const itWithSignals = process.platform === "win32" ? it.skip : it;
   itWithSignals(
-    "saves and exits with 130 on Ctrl-C, and goes on from the very step",
+    "saves and exits with 130 on Ctrl-C, and continues from the same step",
     async () => {
       const run = newRun("interrupted");
       const end = await start(run, { killAfter: 20, signal: "SIGINT" });

@@ -4,13 +4,13 @@ import { warmupCosine } from "./learning-rate.js";
 describe("warmupCosine", () => {
   const rate = warmupCosine({ learningRate: 0.02, warmupSteps: 10, totalSteps: 109 });
 
-  it("rises in equal parts to the full rate at the last warm-up step", () => {
+  it("rises linearly to the full rate at the last warm-up step", () => {
     expect(rate(1)).toBeCloseTo(0.002, 12);
     expect(rate(5)).toBeCloseTo(0.01, 12);
     expect(rate(10)).toBe(0.02);
   });
 
-  it("is half way down in the middle of what is left, and still positive at the last step", () => {
+  it("has fallen by half in the middle of the remaining steps, and is still positive at the last step", () => {
     expect(rate(60)).toBeCloseTo(0.01, 12);
     expect(rate(109)).toBeGreaterThan(0);
     expect(rate(109)).toBeLessThan(1e-5);
@@ -18,7 +18,7 @@ describe("warmupCosine", () => {
     expect(rate(10_000)).toBeCloseTo(0, 12);
   });
 
-  it("ends at the fraction asked for", () => {
+  it("ends at the given fraction", () => {
     const floor = warmupCosine({ learningRate: 1, warmupSteps: 0, totalSteps: 9, finalFraction: 0.1 });
     expect(floor(10)).toBeCloseTo(0.1, 12);
     expect(floor(5)).toBeCloseTo(0.55, 12);

@@ -50,7 +50,7 @@ const start = (options: Partial<ConstructorParameters<typeof TrainableLora>[1]> 
   (lora = new TrainableLora(unet, { noise: keyedNoise(3), ...options }));
 const difference = (a: tf.Tensor, b: tf.Tensor) => tf.tidy(() => a.sub(b).abs().max().dataSync()[0]!);
 
-/** Gives the second halves, which are zeros at first, something to say. */
+/** Sets the `up` matrices, which are zero at first, to other values. */
 function stir(): void {
   for (const [name, variable] of lora.parameters()) {
     if (name.includes("lora_B")) tf.tidy(() => variable.assign(keyedNoise(4).at(name).normal(variable.shape)));
@@ -58,7 +58,7 @@ function stir(): void {
 }
 
 describe("A LoRA in training", () => {
-  it("changes nothing at first, and only while its network is used within it", () => {
+  it("changes nothing at first, and later only inside `within`", () => {
     start();
     tf.tidy(() => {
       const plain = forward();
@@ -75,7 +75,7 @@ describe("A LoRA in training", () => {
     });
   });
 
-  it("learns by the training loop what another LoRA does, and leaves the network's bits as they were", async () => {
+  it("learns the effect of another LoRA by training, and leaves the network's weights unchanged", async () => {
     start({ noise: keyedNoise(7), rank: 2 });
     stir();
     const target = lora.within(forward);
@@ -101,7 +101,7 @@ describe("A LoRA in training", () => {
     [1, undefined],
     [6, undefined],
     [6, ["conv1", "conv_out", "conv_shortcut", "to_v"]],
-  ])("does after saving and loading what it did while it was made: rank 3, alpha %d, on %s", async (alpha, targets) => {
+  ])("has the same effect after saving and loading: rank 3, alpha %d, on %s", async (alpha, targets) => {
     start({ rank: 3, alpha, targets });
     stir();
     const within = lora.within(forward);
@@ -116,7 +116,7 @@ describe("A LoRA in training", () => {
     within.dispose();
   });
 
-  it("is named and shaped as PEFT's", async () => {
+  it("has the names and shapes of PEFT", async () => {
     start();
     const file = join(folder, "named.safetensors");
     await lora.save(file, { dtype: "F16" });
@@ -147,7 +147,7 @@ describe("A LoRA in training", () => {
   });
 
   it.each([
-    [{ rank: 0 }, "rank is 0; it must be a whole number from 1"],
+    [{ rank: 0 }, "rank is 0; it must be a whole number, 1 or more"],
     [{ rank: 2.5 }, "rank is 2.5"],
     [{ alpha: NaN }, "alpha is NaN"],
     [{ targets: [] }, "none is given"],

@@ -9,7 +9,7 @@ import { writeSafetensors } from "../weights/write-safetensors.js";
 export interface TrainableLoraOptions {
   /** Name of the network in a pipeline, which begins the names in the file. Default "unet". */
   part?: LoraPart;
-  /** Rank of each change, a whole number from 1. Default 4. */
+  /** Rank of each change, a whole number, 1 or more. Default 4. */
   rank?: number;
   /** The change is multiplied by alpha / rank. Default: the rank. */
   alpha?: number;
@@ -53,7 +53,7 @@ export class TrainableLora {
     { part = "unet", rank = 4, alpha = rank, targets = ATTENTION, noise }: TrainableLoraOptions,
   ) {
     if (!(Number.isInteger(rank) && rank > 0)) {
-      throw new RangeError(`TrainableLora: rank is ${rank}; it must be a whole number from 1, such as 4.`);
+      throw new RangeError(`TrainableLora: rank is ${rank}; it must be a whole number, 1 or more, such as 4.`);
     }
     if (!Number.isFinite(alpha) || alpha === 0) {
       throw new RangeError(`TrainableLora: alpha is ${alpha}; it must be a number other than 0, such as the rank.`);

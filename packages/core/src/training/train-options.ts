@@ -4,7 +4,7 @@ import type { AdamWOptions } from "./adamw.js";
 import type { CheckpointStore } from "./checkpoint-file.js";
 import type { Json } from "./checkpoint.js";
 
-/** The arguments of the loss of one batch. A loss that depends on nothing else can be resumed bit for bit. */
+/** The arguments of the loss of one batch. If the loss depends only on them, a run can be resumed bit for bit. */
 export interface BatchContext {
   /** Counts from 1. */
   readonly step: number;
@@ -46,10 +46,10 @@ export interface TrainOptions {
     to: string | CheckpointStore;
     /** Steps between two checkpoints; there is always one after the last step. */
     every: number;
-    /** The caller's own settings, which a resumed run must have in common: sizes, data set, learning rate. */
+    /** The caller's own settings, which must be equal in a resumed run: sizes, data set, learning rate. */
     settings?: Json;
   };
-  /** CSV file (Node only) with one row per step. Without a checkpoint, each run starts the file anew. */
+  /** CSV file (Node only) with one row per step. Without a checkpoint, each run overwrites the file. */
   log?: string;
   /**
    * Called after each checkpoint, after the last step, and when a finished run is started again. `step` is the number

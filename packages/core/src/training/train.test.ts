@@ -33,7 +33,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** Trains to the end, or until `stopAfter` steps, as a process would that ends there. */
+/** Trains to the end, or stops after `stopAfter` steps, like a process that ends there. */
 async function run(training: TinyTraining, changes: Partial<TrainOptions> = {}, stopAfter = Infinity) {
   const steps: TrainingStep[] = [];
   for await (const step of train(training.options(changes))) {
@@ -43,7 +43,7 @@ async function run(training: TinyTraining, changes: Partial<TrainOptions> = {}, 
   return steps;
 }
 
-/** Another process's copy of the same training. */
+/** Runs `body` with a fresh copy of the training, as in another process. */
 async function elsewhere<T>(body: (training: TinyTraining) => Promise<T>): Promise<T> {
   const copy = new TinyTraining();
   try {
@@ -78,7 +78,7 @@ describe("train", () => {
     expect(await losses(1)).not.toEqual(await losses(0));
   });
 
-  it("averages the gradients of accumulated batches: twice 8 samples step like once 16", async () => {
+  it("averages the gradients of accumulated batches: 2 x 8 samples give the same step as 1 x 16", async () => {
     const quiet = { ...keyedNoise(0), normal: (shape: number[]) => tf.zeros(shape) };
     const half = (firstSample: number) => tiny.loss({ step: 1, firstSample, noise: quiet });
     const both: TrainOptions["loss"] = ({ firstSample }) =>
@@ -103,7 +103,7 @@ describe("train", () => {
     }
   });
 
-  it("lends the averaged weights to whoever asks after a step", async () => {
+  it("gives access to the averaged weights after a step", async () => {
     for await (const { step, withEma } of train(tiny.options({ steps: 5 }))) {
       const own = tiny.values();
       const averaged = await withEma(() => tiny.values());
@@ -112,7 +112,7 @@ describe("train", () => {
     }
   });
 
-  it("lets timers run between steps, so that Ctrl-C is heard", async () => {
+  it("lets timers run between steps, so that Ctrl-C works", async () => {
     let ticks = 0;
     const timer = setInterval(() => ticks++, 1);
     await run(tiny, { steps: 100 });
@@ -124,7 +124,7 @@ describe("train", () => {
 describe("train with a checkpoint", () => {
   const checkpoint = () => ({ to: file, every: 3 });
 
-  it("goes on bit for bit after any stop: weights, averages, moments, losses", async () => {
+  it("continues bit for bit after any stop: weights, averages, moments, losses", async () => {
     const whole = await elsewhere(async (copy) => {
       const steps = await run(copy, { checkpoint: { ...checkpoint(), to: join(folder, "whole") } });
       return { losses: steps.map(({ loss, gradientNorm }) => [loss, gradientNorm]), values: copy.values() };
@@ -150,7 +150,7 @@ describe("train with a checkpoint", () => {
     expect(reached).toEqual([3, 6, 7, 7]);
   });
 
-  it("saves and says so when a signal stops it, and goes on from there", async () => {
+  it("saves and says so when a signal stops it, and continues from there", async () => {
     const controller = new AbortController();
     const steps: number[] = [];
     const interrupted = async () => {
@@ -164,7 +164,7 @@ describe("train with a checkpoint", () => {
     expect((await run(tiny, { checkpoint: checkpoint() })).map(({ step }) => step)[0]).toBe(5);
   });
 
-  it("refuses a checkpoint of other settings, names what differs, and leaves it", async () => {
+  it("refuses a checkpoint with other settings, names the differences, and does not change it", async () => {
     await run(tiny, { checkpoint: { ...checkpoint(), settings: { data: "faces", sizes: [8, 16] } } });
     const bytes = readFileSync(file);
     const again = (changes: Partial<TrainOptions>, settings = { data: "faces", sizes: [8, 16] }) =>
@@ -251,7 +251,7 @@ describe("train with a checkpoint", () => {
     expect(readdirSync(join(file, "..")).sort()).toEqual([basename(file), `${basename(file)}.previous`]);
   });
 
-  it("notices any flipped byte, cut or empty file, and leaves it and the previous one", async () => {
+  it("detects a flipped byte, a truncated or empty file, and changes neither it nor the previous one", async () => {
     await run(tiny, { steps: 6, checkpoint: checkpoint() });
     const good = readFileSync(file);
     const before = readFileSync(`${file}.previous`);
@@ -293,9 +293,9 @@ describe("train with a checkpoint", () => {
     expect((await run(tiny, { checkpoint: { to: store, every: 3 } }))[0]!.step).toBe(4);
   });
 
-  // A device that is always full; only Linux has one.
+  // /dev/full is always full; only Linux has it.
   const itOnLinux = existsSync("/dev/full") ? it : it.skip;
-  itOnLinux("reports a full disk with what to do, and leaves the last good file", async () => {
+  itOnLinux("reports a full disk, says what to do, and keeps the last good file", async () => {
     await run(tiny, { checkpoint: checkpoint() }, 4);
     const good = readFileSync(file);
     const [, start, count] = /^(.*-)(\d+)\.partial$/.exec(await temporaryName(file))!;
@@ -329,7 +329,7 @@ describe("train's log", () => {
   const rows = () => readFileSync(log(), "utf8").trimEnd().split("\n");
   const withoutSpeed = () => rows().map((row) => row.split(",").slice(0, 4).join(","));
 
-  it("has one row a step, the same after stops as without", async () => {
+  it("has one row for each step, with and without stops", async () => {
     await elsewhere((copy) => run(copy, { log: log() }));
     const whole = withoutSpeed();
     expect(whole[0]).toBe("step,loss,gradient_norm,learning_rate");
@@ -350,7 +350,7 @@ describe("train's log", () => {
     ).toEqual(steps.map(({ loss }) => loss));
   });
 
-  it("drops a row that was cut in the middle", async () => {
+  it("drops an incomplete row", async () => {
     await run(tiny, { log: log(), checkpoint: { to: file, every: 3 } }, 4);
     writeFileSync(log(), readFileSync(log(), "utf8") + "5,0.12");
     await run(tiny, { log: log(), checkpoint: { to: file, every: 3 } });
@@ -359,11 +359,11 @@ describe("train's log", () => {
 });
 
 describe("train's failures", () => {
-  it("names the step, the parameter whose gradient is not finite, and the remedy, and keeps the weights", async () => {
+  it("name the step, the parameter whose gradient is not finite, and what to do; the weights are kept", async () => {
     let before = tiny.values();
     const loss: TrainOptions["loss"] = (context) => {
       const bias = tiny.parameters.get("in.bias")!;
-      // The square root of zero has a finite value and an infinite gradient.
+      // At zero, the square root has a finite value and an infinite gradient.
       return context.step === 4
         ? tiny.loss(context).add(bias.sub(bias).abs().sqrt().mul(bias).sum())
         : tiny.loss(context);
@@ -380,17 +380,17 @@ describe("train's failures", () => {
     expect(tiny.values()).toEqual(before);
   });
 
-  it("names the parameter that is not finite itself", async () => {
+  it("name the parameter that is not finite", async () => {
     tf.tidy(() => tiny.parameters.get("middle.weight")!.assign(tf.fill([24, 24], NaN)));
     await expect(run(tiny)).rejects.toMatchObject({ step: 1, parameter: "middle.weight" });
   });
 
-  it("stops on a loss that is not finite though all gradients are", async () => {
+  it("include a loss that is not finite although all gradients are", async () => {
     const loss: TrainOptions["loss"] = (context) => tiny.loss(context).add(tf.scalar(Infinity));
     await expect(run(tiny, { loss })).rejects.toThrow(/the loss is Infinity. All parameters and gradients are finite/);
   });
 
-  it("never overwrites a checkpoint with numbers that are not finite", async () => {
+  it("never overwrite a checkpoint with numbers that are not finite", async () => {
     const checkpoint = { to: file, every: 1 };
     const loss: TrainOptions["loss"] = (context) =>
       context.step === 3 ? tiny.loss(context).mul(NaN) : tiny.loss(context);
@@ -440,7 +440,7 @@ describe("train's memory", () => {
       () => expect(run(tiny, { loss: (context) => tiny.loss(context).mul(NaN) })).rejects.toThrow(),
     ],
     ["an abort", () => expect(run(tiny, { signal: AbortSignal.abort() })).rejects.toThrow(TrainingInterruptedError)],
-  ])("is given back after %s", async (_, body) => {
+  ])("is freed after %s", async (_, body) => {
     const before = tf.memory();
     await body();
     const after = tf.memory();

@@ -71,7 +71,7 @@ async function* trainAlone(options: TrainOptions): AsyncGenerator<TrainingStep, 
     }
   } finally {
     run.dispose();
-    // Rows that are lost now are written again by the run that continues from the last checkpoint.
+    // Lost rows are written again by the run that continues from the last checkpoint.
     await log?.flush().catch(() => undefined);
   }
 }
@@ -81,7 +81,7 @@ function checkOptions(options: TrainOptions): void {
   const counts = { steps, batchSize, accumulate, ...(checkpoint && { "checkpoint.every": checkpoint.every }) };
   for (const [name, count] of Object.entries(counts)) {
     if (!Number.isInteger(count) || count < 1)
-      throw new RangeError(`train: ${name} is ${count}; it must be a whole number from 1.`);
+      throw new RangeError(`train: ${name} is ${count}; it must be a whole number, 1 or more.`);
   }
   if (!Number.isSafeInteger(seed))
     throw new RangeError(`train: seed is ${seed}; it must be a whole number, such as 0.`);

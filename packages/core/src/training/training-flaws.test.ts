@@ -6,8 +6,8 @@ import { trainingFlaws } from "./training-flaws.js";
 
 const make = (config: object, _class_name = "DDIMScheduler") => schedulerFromConfig({ _class_name, ...config });
 
-describe("Settings that let a well-trained network draw badly", () => {
-  it("are none in what is published", () => {
+describe("Settings with which a well-trained network samples badly", () => {
+  it("are not found in published configs", () => {
     const stableDiffusion = {
       beta_schedule: "scaled_linear",
       beta_start: 0.00085,
@@ -27,20 +27,20 @@ describe("Settings that let a well-trained network draw badly", () => {
     }
   });
 
-  it("are clip_sample on data outside its range", () => {
+  it("include clip_sample with data outside its range", () => {
     expect(trainingFlaws(make({ clip_sample: true }), 3)[0]).toMatch(/keeps samples in \[-1, 1\]; the data reach 3.00/);
     expect(trainingFlaws(make({ clip_sample: true, clip_sample_range: 4 }), 3)).toEqual([]);
     expect(trainingFlaws(make({ clip_sample: false }), 3)).toEqual([]);
   });
 
-  it("are a schedule that leaves signal at its end", () => {
+  it("include a schedule that leaves signal at its end", () => {
     // Ho et al.'s betas over 100 steps: the product of 1 - beta is 0.36.
     expect(trainingFlaws(make({ num_train_timesteps: 100 }))[0]).toMatch(/still holds 60 % of the signal/);
   });
 
-  it("are epsilon where sampling starts without signal", () => {
+  it("include epsilon if sampling starts without signal", () => {
     const config = { beta_schedule: "squaredcos_cap_v2", timestep_spacing: "trailing" };
-    expect(trainingFlaws(make({ ...config, clip_sample: false }))[0]).toMatch(/cannot be had from epsilon/);
+    expect(trainingFlaws(make({ ...config, clip_sample: false }))[0]).toMatch(/cannot be computed from epsilon/);
     expect(trainingFlaws(make({ ...config, clip_sample: true }), 1)).toEqual([]);
     expect(trainingFlaws(make({ ...config, clip_sample: true }), 5)).toHaveLength(2);
     expect(trainingFlaws(make({ ...config, prediction_type: "v_prediction", clip_sample: false }))).toEqual([]);
@@ -54,7 +54,7 @@ describe("denoisingLoss", () => {
   });
   afterEach(() => warn.mockRestore());
 
-  it("warns once for a scheduler, and leaves no tensor", async () => {
+  it("are warned of once for each scheduler, without leaving a tensor", async () => {
     const scheduler = make({ clip_sample: true });
     const x0 = tf.fill<tf.Rank.R4>([2, 2, 2, 3], 3);
     const before = tf.memory().numTensors;

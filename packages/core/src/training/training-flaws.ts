@@ -4,12 +4,12 @@ import { warn } from "../platform/warn.js";
 
 /** Above this share of signal variance at the last noise level, samples that start from pure noise start wrong. */
 const MOST_SIGNAL_LEFT = 0.01;
-/** Below it, an error of epsilon counts a thousand times in the clean sample. */
+/** Below this, an error of epsilon is amplified a thousand times in the clean sample. */
 const LEAST_SIGNAL = 1e-6;
 
 /**
- * What of a scheduler's settings lets a network that is well trained draw badly, in words, with the remedy. Empty: no
- * fault is known.
+ * Messages about a scheduler's settings with which even a well-trained network samples badly, and what to change. Empty
+ * if there are none.
  *
  * @param largest the largest absolute value of the data, if it is known
  */
@@ -20,7 +20,7 @@ export function trainingFlaws(
   const { _class_name: name, clip_sample, clip_sample_range, timestep_spacing, rescale_betas_zero_snr } = config;
   const flaws: string[] = [];
   const range = typeof clip_sample_range === "number" ? clip_sample_range : 1;
-  // A little beyond the range is what resizing and rounding leave.
+  // Resizing and rounding may exceed the range a little.
   const isClipped = clip_sample === true && largest > 1.05 * range;
   if (isClipped) {
     flaws.push(
@@ -41,7 +41,7 @@ export function trainingFlaws(
     timestep_spacing === "trailing" || timestep_spacing === "linspace" || rescale_betas_zero_snr === true;
   if (predicts === "epsilon" && last < LEAST_SIGNAL && visitsLast && (isClipped || clip_sample !== true)) {
     flaws.push(
-      `${name}: sampling starts where no signal is left, and there the clean sample cannot be had from epsilon. ` +
+      `${name}: sampling starts without any signal, where the clean sample cannot be computed from epsilon. ` +
         "Set prediction_type to v_prediction, or timestep_spacing to leading.",
     );
   }
@@ -50,7 +50,7 @@ export function trainingFlaws(
 
 const warned = new WeakSet<object>();
 
-/** Says once for each scheduler what {@link trainingFlaws} finds. x0 is borrowed; it is read without waiting. */
+/** Warns once for each scheduler of what {@link trainingFlaws} finds. x0 is borrowed and read synchronously. */
 export function warnOfFlaws(scheduler: Pick<Scheduler, "config" | "alphaBar" | "training">, x0: tf.Tensor): void {
   if (warned.has(scheduler)) return;
   warned.add(scheduler);

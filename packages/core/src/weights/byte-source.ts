@@ -1,9 +1,12 @@
-/** A source of a file's bytes, of which parts can be read. */
+/** The bytes of a file, which can be read in parts. */
 export interface ByteSource {
   /** Its name in messages. */
   readonly name: string;
   readonly size: number;
-  /** Bytes from `begin` up to `end`, in a buffer of their own. Throws WeightsReadError. */
+  /**
+   * The bytes from `begin` up to, but not including, `end`, in a new buffer.
+   * @throws WeightsReadError
+   */
   read(begin: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
   close(): Promise<void>;
 }

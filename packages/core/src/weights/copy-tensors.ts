@@ -7,13 +7,13 @@ import type { TensorToWrite } from "./write-safetensors.js";
 export interface CopyOptions {
   /** Default: as stored if that is F32, F16 or BF16, else F32. */
   dtype?: WeightPrecision;
-  /** Stops the copying before the next tensor; no file is left incomplete. */
+  /** Stops before the next tensor; no incomplete file remains. */
   signal?: AbortSignal;
 }
 
 /**
- * A network's tensors under its own names, ready for writeSafetensors. Each is read from the files when it is written,
- * so that a network of any size is copied in the memory of one tensor. The files must stay open until then.
+ * A network's tensors under its own names, for writeSafetensors. Each is read from the files when it is written, so
+ * that copying needs the memory of one tensor. The files must stay open until then.
  *
  * @throws WeightsMismatchError listing every missing, unexpected and wrongly shaped tensor; RangeError for an unknown
  *   `dtype`

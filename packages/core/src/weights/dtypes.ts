@@ -8,7 +8,7 @@ import {
   float8E5M2ToFloat32,
 } from "./small-floats.js";
 
-/** Number types of the safetensors format: the array that holds their bits, little-endian as on disk. */
+/** Number types of the safetensors format, with the array type for their bits, little-endian as on disk. */
 const BITS = {
   F64: Float64Array,
   F32: Float32Array,
@@ -27,9 +27,9 @@ const BITS = {
   BOOL: Uint8Array,
 } as const;
 
-/** Number formats of safetensors that are read and written here. */
+/** The number types that are read and written here. */
 export type Dtype = keyof typeof BITS;
-/** Numbers as {@link Dtype}s are decoded: F16 and BF16 to a Float32Array, 64-bit integers to BigInts. */
+/** The array types of decoded numbers: F16 and BF16 become a Float32Array, 64-bit integers BigInts. */
 export type NumberArray =
   | Float64Array
   | Float32Array
@@ -42,7 +42,7 @@ export type NumberArray =
   | Uint16Array
   | Uint8Array;
 
-/** Formats that files may have (safetensors 0.8) and that are not decoded here: the bits of one number. */
+/** Number types of safetensors 0.8 that are not decoded here, with the bits of one number. */
 const OTHER_BITS = {
   F4: 4,
   F6_E2M3: 6,
@@ -53,7 +53,7 @@ const OTHER_BITS = {
   C64: 64,
 } as const;
 
-/** Number formats that a file may have. Those that are no {@link Dtype} can be read as bytes only. */
+/** All number types of files. Those that are not a {@link Dtype} can only be read as bytes. */
 export type StoredDtype = Dtype | keyof typeof OTHER_BITS;
 
 export const STORED_DTYPES = [...Object.keys(BITS), ...Object.keys(OTHER_BITS)] as readonly StoredDtype[];
@@ -62,7 +62,7 @@ export function isStoredDtype(value: unknown): value is StoredDtype {
   return typeof value === "string" && (Object.hasOwn(BITS, value) || Object.hasOwn(OTHER_BITS, value));
 }
 
-/** Bits of one number; those of several numbers lie side by side. */
+/** Bits of one number; numbers are stored without gaps. */
 export function dtypeBits(dtype: StoredDtype): number {
   return isDecodable(dtype) ? 8 * dtypeBytes(dtype) : OTHER_BITS[dtype];
 }
@@ -77,7 +77,7 @@ export function isFloat(dtype: StoredDtype): boolean {
   return isDecodable(dtype) && (dtype.startsWith("F") || dtype === "BF16");
 }
 
-/** What a type is that is not a float, for messages. */
+/** Describes a type that is not a float, for error messages. */
 export function otherThanFloat(dtype: StoredDtype): string {
   return isDecodable(dtype) ? `the whole-number type ${dtype}` : `the type ${dtype}, which is not decoded here`;
 }
@@ -91,13 +91,13 @@ export function isDecodable(dtype: StoredDtype): dtype is Dtype {
 export function requireDecodable(dtype: StoredDtype, what: string): Dtype {
   if (isDecodable(dtype)) return dtype;
   throw new WeightsFormatError(
-    `${what} is of ${otherThanFloat(dtype)}. Its bytes can be read (readBytes); for its numbers save it as F32, F16 or BF16.`,
+    `${what} is of ${otherThanFloat(dtype)}. Read its bytes with readBytes, or save it as F32, F16 or BF16 to read its numbers.`,
   );
 }
 
 /**
- * The numbers in `bytes`, which it takes over: they must be the whole of their buffer.
- * The small floats come out as float32, which holds each of them exactly.
+ * Decodes the numbers in `bytes`, which must be the whole of their buffer. Takes ownership of the buffer. Small floats
+ * become float32, which represents each of them exactly.
  */
 export function decodeNumbers({ buffer }: Uint8Array<ArrayBuffer>, dtype: Dtype): NumberArray {
   switch (dtype) {
@@ -115,8 +115,9 @@ export function decodeNumbers({ buffer }: Uint8Array<ArrayBuffer>, dtype: Dtype)
 }
 
 /**
- * Numbers as the bytes of `dtype`. Float32 may also be written as F16 or BF16, rounded to the nearest, halves to even;
- * otherwise the array must be the one that holds the bits. Borrows the memory where nothing changes.
+ * Numbers as the bytes of `dtype`. A Float32Array can also be written as F16 or BF16, rounded to nearest, ties to even;
+ * otherwise the array must be the type that holds the bits. The result shares the array's memory if no conversion is
+ * needed.
  *
  * @throws TypeError for any other pair of array and dtype
  */

@@ -1,4 +1,4 @@
-/** Thrown if a file is damaged, or is not what its name says. The message says what it seems to be and what to do. */
+/** Thrown if a file is damaged, or is not what its name says. The message says what it probably is and what to do. */
 export class WeightsFormatError extends Error {
   override name = "WeightsFormatError";
 }

@@ -2,7 +2,7 @@ import { nodeFiles, requireFile } from "../platform/files.js";
 import type { ByteSource } from "./byte-source.js";
 import { WeightsFormatError, WeightsReadError } from "./errors.js";
 
-/** One call of the operating system reads no more than this. */
+/** The largest read in one call of the operating system. */
 const MOST_BYTES_A_READ = 2 ** 30;
 
 /** Reads a file part by part (Node). */
@@ -24,7 +24,9 @@ export async function openFile(path: string | URL): Promise<ByteSource> {
         .read(bytes, done, Math.min(bytes.byteLength - done, MOST_BYTES_A_READ), begin + done)
         .catch(fail);
       if (bytesRead === 0)
-        throw new WeightsFormatError(`${name}: it ended at byte ${begin + done} while being read; has it been cut?`);
+        throw new WeightsFormatError(
+          `${name}: it ended at byte ${begin + done} while it was read. Was it truncated? Download it again.`,
+        );
       done += bytesRead;
     }
     return bytes;

@@ -1,4 +1,4 @@
-/** `@tfjs-diffusion/core/weights`: safetensors files, and parameters in them. */
+/** `@tfjs-diffusion/core/weights`: safetensors files and model folders. */
 export type { Dtype, NumberArray } from "./dtypes.js";
 export { WeightsFormatError, WeightsMismatchError, WeightsReadError } from "./errors.js";
 export type { SaveOptions } from "./model-folder.js";

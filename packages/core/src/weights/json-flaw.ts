@@ -1,9 +1,10 @@
 /**
- * Finds what JSON.parse accepts and a strict reader refuses, so that two readers could see different contents: a
- * duplicate key, a number that is not written as a plain whole number (1.0, 1e3, -0), half a surrogate pair.
+ * Finds flaws that JSON.parse accepts and a strict reader refuses, so that two readers could see different contents: a
+ * duplicate key, a number that is not written as a plain whole number (1.0, 1e3, -0), half a surrogate pair. Undefined
+ * if there are none.
  */
 export function jsonFlaw(json: string): string | undefined {
-  /** The keys so far of each open object; undefined for a list. */
+  /** The keys of each open object so far; undefined for a list. */
   const open: (Set<string> | undefined)[] = [];
   for (let i = 0; i < json.length; i++) {
     const character = json[i]!;
@@ -17,7 +18,7 @@ export function jsonFlaw(json: string): string | undefined {
       i = end - 1;
       const keys = open[open.length - 1];
       if (!keys || !isKey(json, end)) continue;
-      if (keys.has(text)) return `${JSON.stringify(text)} stands there twice`;
+      if (keys.has(text)) return `the key ${JSON.stringify(text)} occurs twice`;
       keys.add(text);
     } else if (character === "-" || isDigit(character)) {
       const number = NUMBER.exec(json.slice(i, i + LONGEST_NUMBER))![0];

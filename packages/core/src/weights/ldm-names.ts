@@ -1,10 +1,9 @@
 /**
- * What the parameters of diffusers' networks are called in the files of latent diffusion's first code (CompVis,
- * Stability AI), without the prefix of the network. There the UNet is a flat list of blocks, which its sizes alone
- * divide into levels.
+ * The names of diffusers' parameters in files of the original latent diffusion code (CompVis, Stability AI), without
+ * the prefix of the network. There the UNet is a flat list of blocks; only the number of layers divides it into levels.
  */
 
-/** What decides the numbers of the blocks. */
+/** The part of the config that the numbers of the blocks depend on. */
 export interface UnetLayout {
   layers_per_block: number | readonly number[];
   up_block_types: readonly string[];
@@ -32,9 +31,9 @@ const UNET_ENDS: readonly [string, string][] = [
   ["conv_out", "out.2"],
 ];
 
-/** `down_blocks.1.resnets.0.norm1.weight` is `input_blocks.4.0.in_layers.0.weight` where a level has two layers. */
+/** `down_blocks.1.resnets.0.norm1.weight` is `input_blocks.4.0.in_layers.0.weight` if a level has two layers. */
 export function ldmUnetName(name: string, { layers_per_block, up_block_types }: UnetLayout): string {
-  // The first code had as many on every level.
+  // The original code had the same number on every level.
   const layers = typeof layers_per_block === "number" ? layers_per_block : layers_per_block[0]!;
   const ended = replacePrefix(name, UNET_ENDS);
   if (ended !== undefined) return ended;
@@ -84,7 +83,7 @@ const VAE_MODULES: readonly [RegExp, string][] = [
   [/\.conv_norm_out\./, ".norm_out."],
 ];
 
-/** The same for the autoencoder of so many levels; the decoder's levels are counted from the finest there. */
+/** The same for an autoencoder with `levels` levels. There the decoder's levels are counted from the finest. */
 export function ldmVaeName(name: string, levels: number): string {
   const renamed = VAE_MODULES.reduce((text, [pattern, replacement]) => text.replace(pattern, replacement), name);
   return renamed.replace(/\.up\.(\d+)\./, (_, level: string) => `.up.${levels - 1 - Number(level)}.`);
@@ -95,10 +94,13 @@ function replacePrefix(name: string, table: readonly [string, string][]): string
   return entry && entry[1] + name.slice(entry[0].length);
 }
 
-/** `down_blocks.1.resnets.0.norm1.weight` in parts; the middle block has no level. */
+/** `down_blocks.1.resnets.0.norm1.weight` split into its parts; the middle block has no level. */
 function parse(name: string) {
   const [, block, level = "0", module, index, rest] =
     /^(down_blocks|up_blocks|mid_block)(?:\.(\d+))?\.([a-z]+)\.(\d+)\.(.*)$/.exec(name) ?? [];
-  if (rest === undefined) throw new RangeError(`${name} is no parameter of a UNet that latent diffusion's code had.`);
+  if (rest === undefined)
+    throw new RangeError(
+      `${name} is not a parameter of a UNet of the original latent diffusion code, and has no name there.`,
+    );
   return { block, level: Number(level), module, index: Number(index), rest };
 }

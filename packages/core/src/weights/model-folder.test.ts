@@ -33,7 +33,7 @@ afterEach(async () => {
 });
 
 describe("A model in shards", () => {
-  it("is written as diffusers wrote it, byte for byte", async () => {
+  it("is written as in diffusers, byte for byte", async () => {
     const { sha256 } = JSON.parse(await readFile(join(SHARDED, "meta.json"), "utf8")) as {
       sha256: Record<string, string>;
     };
@@ -46,7 +46,7 @@ describe("A model in shards", () => {
     expect(await readFile(join(sharded, SHARD_INDEX), "utf8")).toBe(await readFile(join(SHARDED, SHARD_INDEX), "utf8"));
   });
 
-  it("is the same in one file, in half precision, and as a variant beside it", async () => {
+  it("is the same in one file, in half precision, and as a variant in the same folder", async () => {
     const before = tf.memory().numTensors;
     const model = await loadModel(sharded);
     await model.save(folder);
@@ -74,13 +74,13 @@ describe("A model in shards", () => {
           (x, i) => Math.abs(x - stored[i]!) - 2 ** -11 * Math.abs(stored[i]!),
         ),
       );
-      expect(worst).toBeLessThanOrEqual(2 ** -25); // half a step: relative, or of the subnormal numbers
+      expect(worst).toBeLessThanOrEqual(2 ** -25); // Half a unit in the last place: relative, or of the subnormal numbers.
     }
     for (const loaded of [model, whole, variant, rounded]) loaded.dispose();
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it("is neither read nor written in a precision of another library's name, nor as a variant outside the folder", async () => {
+  it("refuses the precision names of other libraries, and variants that lead outside the folder, on reading and writing", async () => {
     const parameters = filled(new Linear(4, 4));
     const named = { dtype: "float16" as "F16" };
     const refused = 'dtype: "float16"; expected one of F32, F16, BF16.';
@@ -95,7 +95,7 @@ describe("A model in shards", () => {
     for (const parameter of parameters.values()) parameter.dispose();
   });
 
-  it("has a tensor that is larger than a file may be in a file of its own", async () => {
+  it("has a tensor that exceeds the largest file size in a separate file", async () => {
     const parameters = filled(new Linear(4, 4), new Linear(1, 1));
     await saveModelFolder(folder, "transformers", {}, parameters, { maxShardBytes: 30 });
     const index = JSON.parse(await readFile(join(folder, "model.safetensors.index.json"), "utf8")) as {
@@ -116,18 +116,18 @@ describe("A model in shards", () => {
     [
       "a folder above",
       { weight_map: { a: "../a.safetensors" } },
-      /"\.\.\/a\.safetensors"; safetensors files of the same folder/,
+      /"\.\.\/a\.safetensors"; expected safetensors files of the same folder/,
     ],
     ["a folder above, as Windows writes it", { weight_map: { a: "..\\a.safetensors" } }, /same folder/],
     ["an absolute path", { weight_map: { a: "/etc/a.safetensors" } }, /same folder/],
     ["a drive", { weight_map: { a: "C:a.safetensors" } }, /same folder/],
     ["an address", { weight_map: { a: "https://evil.example/a.safetensors" } }, /same folder/],
-    ["a path that ends early", { weight_map: { a: "/etc/passwd\0.safetensors" } }, /same folder/],
+    ["a path with a null character", { weight_map: { a: "/etc/passwd\0.safetensors" } }, /same folder/],
     ["a pickle", { weight_map: { a: "model.bin" } }, /same folder/],
     ["a number", { weight_map: { a: 1 } }, /names 1;/],
     ["nothing", { weight_map: {} }, /is empty/],
     ["no map", { metadata: {} }, /has no weight_map/],
-    ["a list instead of an index", [], /holds no object; an index with a weight_map is expected/],
+    ["a list instead of an index", [], /is not a JSON object; expected an index with a weight_map/],
   ])("is refused if its index names %s", async (_, index, message) => {
     await writeFile(join(folder, "model.safetensors.index.json"), JSON.stringify(index));
     const read = readModelFolder(folder, filled(new Linear(1, 1)));
@@ -135,7 +135,7 @@ describe("A model in shards", () => {
     await expect(read).rejects.toThrow(message);
   });
 
-  it("is refused if one of its files is not there, or its index is no JSON", async () => {
+  it("is refused if one of its files is missing, or its index is not JSON", async () => {
     await copyFile(join(sharded, "config.json"), join(folder, "config.json"));
     await copyFile(join(sharded, SHARD_INDEX), join(folder, SHARD_INDEX));
     await expect(loadModel(folder)).rejects.toThrow(
@@ -170,7 +170,7 @@ describe("A model that is saved over another", () => {
     ["in one file over shards", 8, 99, 1],
     ["in two shards over four", 8, 16, 3],
     ["in four shards over two", 16, 8, 5],
-  ])("is what is read, and nothing of the other is left: %s", async (_, before, after, files) => {
+  ])("is read, and nothing of the earlier one remains: %s", async (_, before, after, files) => {
     await save(1, before, "fp16");
     await save(1, before);
     await save(2, after);
@@ -186,29 +186,29 @@ describe("A model that is saved over another", () => {
       await save(1, before);
       const broken = tensors(2).set("w2", { dtype: "F32", shape: [2], data: () => new Float32Array(3) });
       const saved = writeModelFolder(folder, "transformers", {}, broken, { maxShardBytes: 8 });
-      await expect(saved).rejects.toThrow("its shape [2] takes 2");
+      await expect(saved).rejects.toThrow("its shape [2] needs 2");
       expect(await read()).toEqual([1, 1, 1, 1]);
       expect((await readdir(join(folder, ".."))).filter((name) => name.startsWith(basename(folder)))).toHaveLength(1);
     },
   );
 });
 
-describe("A folder without the weights that are looked for", () => {
+describe("A folder without the requested weights", () => {
   it.each<[string, string[], string | undefined, RegExp]>([
     [
-      "holds other variants: they are named",
+      "but with other variants is refused with their names",
       ["model.fp16.safetensors"],
       undefined,
       /There is the variant fp16: give \{ variant: "fp16" \}/,
     ],
     [
-      "holds a pickle: it is to be converted",
+      "but with a pickle is refused with advice to convert it",
       ["pytorch_model.bin"],
       undefined,
       /pytorch_model\.bin is a pickle.*convert it/,
     ],
-    ["holds something else", ["notes.txt"], "ema", /variant "ema".*It holds notes\.txt/],
-    ["is empty", [], undefined, /empty or not there/],
+    ["with other files", ["notes.txt"], "ema", /variant "ema".*It holds notes\.txt/],
+    ["is empty", [], undefined, /empty or does not exist/],
   ])("%s", async (_, files, variant, message) => {
     for (const name of files) await writeFile(join(folder, name), "");
     const read = readModelFolder(folder, filled(new Linear(1, 1)), { variant });
@@ -223,7 +223,7 @@ describe("Weights of another network", () => {
     return { dtype, shape, data: dtype === "F32" ? new Float32Array(size) : new Int32Array(size) };
   };
 
-  it("are refused with all that differs and the nearest names, and nothing is allocated", async () => {
+  it("are refused with all differences and similar names, and nothing is allocated", async () => {
     const path = join(folder, "model.safetensors");
     await writeSafetensors(path, {
       "0.wieght": tensor([3, 2]),
@@ -244,8 +244,8 @@ describe("Weights of another network", () => {
         .slice(1)
         .map((line) => line.trim()),
     ).toEqual([
-      "0.bias is [4], the network's is [3]",
-      "1.weight is of the whole-number type I32, weights are F32, F16, BF16, F64 or F8",
+      "0.bias is [4]; expected [3]",
+      "1.weight is of the whole-number type I32; expected F32, F16, BF16, F64 or F8",
       "0.weight is missing (nearest: 0.wieght)",
       "1.bias is missing",
       "0.wieght is not part of the network (nearest: 0.weight)",
@@ -255,7 +255,7 @@ describe("Weights of another network", () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it("are told apart by the hundreds without delay", async () => {
+  it("are compared by the hundreds without delay", async () => {
     const named = (word: string) =>
       Array.from({ length: 300 }, (_, i) => `down_blocks.${i % 4}.${word}.${i}.transformer_blocks.0.attn1.to_q.weight`);
     const path = join(folder, "other.safetensors");
@@ -268,14 +268,14 @@ describe("Weights of another network", () => {
     const before = process.cpuUsage();
     const error = await readParameters(file, wanted).catch((error: Error) => error.message);
     const { user } = process.cpuUsage(before);
-    // 0.2 s of a core's time; compared pair by pair in a sort it took 4.
+    // 0.2 s of processor time; comparing all pairs by sorting took 4 s.
     expect(user).toBeLessThan(2e6);
     expect(error).toContain("600 differences");
     expect(error).toContain(`${named("attentions")[7]} is missing (nearest: ${named("attn")[7]})`);
     await file.close();
   });
 
-  it("of float64, and linear layers kept as 1x1 convolutions, are taken", async () => {
+  it("of float64, and linear layers stored as 1x1 convolutions, are accepted", async () => {
     await writeSafetensors(join(folder, "model.safetensors"), {
       "0.weight": { dtype: "F64", shape: [1, 2, 1, 1], data: Float64Array.of(0.1, 2) },
       "0.bias": tensor([1]),
@@ -287,7 +287,7 @@ describe("Weights of another network", () => {
   });
 });
 
-it("A config is written with its keys in order, as Python writes it", async () => {
+it("A config is written with sorted keys, as Python writes it", async () => {
   const parameters = filled(new Linear(1, 1));
   await saveModelFolder(folder, "diffusers", { b: [{ d: 1, c: 2 }], _class_name: "X", a: null }, parameters);
   expect(await readFile(join(folder, "config.json"), "utf8")).toBe(
@@ -310,7 +310,7 @@ function differences(got: tf.Variable, want: ArrayLike<number>): number {
   return got.dataSync().filter((value, i) => !Object.is(value, want[i])).length;
 }
 
-it("A config's floats that happen to be whole are written as Python's floats: transformers takes no others", async () => {
+it("A config's floats with whole values are written as Python floats, because transformers requires it", async () => {
   const config = {
     initializer_factor: 1,
     hidden_size: 8,

@@ -9,7 +9,7 @@ import { readJsonObject } from "./read-json.js";
 import { readShardNames, writeShards } from "./shards.js";
 import type { TensorToWrite } from "./write-safetensors.js";
 
-/** File names, without `.safetensors`: diffusers' and transformers'. */
+/** File names of diffusers and transformers, without `.safetensors`. */
 const WEIGHT_FILES = { diffusers: "diffusion_pytorch_model", transformers: "model" } as const;
 export type WeightsLibrary = keyof typeof WEIGHT_FILES;
 
@@ -17,7 +17,10 @@ export type WeightsLibrary = keyof typeof WEIGHT_FILES;
 export interface SaveOptions {
   /** Precision of the weights: "F16" (11 significant bits) and "BF16" (8) halve the size. Default "F32". */
   dtype?: WeightPrecision;
-  /** Variant in the names of the files, as in `model.fp16.safetensors`, so that a folder can hold two precisions. */
+  /**
+   * Variant in the names of the files, such as "fp16" in `model.fp16.safetensors`, so that a folder can hold two
+   * precisions.
+   */
   variant?: string;
   /**
    * Largest size of a file in bytes; larger weights are split into several files, with an index. Default 10 GB, as in
@@ -128,7 +131,7 @@ async function weightFiles(folder: string, variant?: string): Promise<string[]> 
   for (const base of Object.values(WEIGHT_FILES)) {
     const single = `${base}${suffix}.safetensors`;
     if (await fileExists(joinPath(folder, single))) return [joinPath(folder, single)];
-    // Older versions of diffusers and transformers put the variant at another place in the name.
+    // Older versions of diffusers and transformers put the variant at another position in the name.
     const indexes = new Set([`${base}.safetensors.index${suffix}.json`, `${single}.index.json`]);
     for (const index of indexes) {
       if (await fileExists(joinPath(folder, index))) return readShardNames(folder, index);
@@ -140,7 +143,7 @@ async function weightFiles(folder: string, variant?: string): Promise<string[]> 
   );
 }
 
-/** What a folder holds in place of the expected weights, and what to do. */
+/** Says what a folder holds instead of the expected weights, and what to do. */
 async function whatIsThere(folder: string): Promise<string> {
   const names = await listFolder(folder);
   const variants = new Set(
@@ -153,5 +156,5 @@ async function whatIsThere(folder: string): Promise<string> {
   const pickle = names.find((name) => /\.(bin|ckpt|pt|pth)$/.test(name));
   if (pickle)
     return ` ${pickle} is a pickle, which can run any code when opened, and is not read: convert it to safetensors.`;
-  return names.length === 0 ? " The folder is empty or not there." : ` It holds ${names.slice(0, 10).join(", ")}.`;
+  return names.length === 0 ? " The folder is empty or does not exist." : ` It holds ${names.slice(0, 10).join(", ")}.`;
 }

@@ -1,4 +1,4 @@
-/** How deep JSON may be nested: as deep as the reference reader of safetensors files allows. */
+/** The deepest nesting of JSON: that of the reference reader of safetensors files. */
 export const DEEPEST_NESTING = 127;
 
 const [QUOTE, BACKSLASH] = [0x22, 0x5c];
@@ -6,8 +6,8 @@ const OPENING = new Set([0x5b, 0x7b]); // [ {
 const CLOSING = new Set([0x5d, 0x7d]); // ] }
 
 /**
- * Looks through JSON as UTF-8, part after part, and says of each whether all so far is nested no deeper than
- * {@link DEEPEST_NESTING}. A parser takes forty bytes for a bracket, so this comes before it.
+ * Returns a function that reads JSON as UTF-8 in parts, and returns whether everything so far is nested at most {@link
+ * DEEPEST_NESTING} deep. It runs before the parser, which needs forty bytes of memory for each bracket.
  */
 export function nestingGuard(): (part: Uint8Array) => boolean {
   let depth = 0;
@@ -28,7 +28,7 @@ export function nestingGuard(): (part: Uint8Array) => boolean {
   };
 }
 
-/** The same of a text. */
+/** The same for a text. */
 export function isShallow(json: string): boolean {
   const step = 65536;
   const encoder = new TextEncoder();

@@ -11,8 +11,8 @@ const MODULES: readonly [RegExp, string][] = [
 ];
 
 /**
- * Where OpenCLIP stores a parameter of transformers' text tower, without the prefix of the network. The projections of
- * queries, keys and values are stacked, and the text projection is transposed.
+ * The location in OpenCLIP of a parameter of transformers' text tower, without the prefix of the network. The
+ * projections of queries, keys and values are stacked, and the text projection is transposed.
  */
 export function openClipPiece(name: string): Piece {
   if (name === "text_projection.weight") return { stored: "text_projection", transposed: true };
@@ -23,6 +23,6 @@ export function openClipPiece(name: string): Piece {
     return { stored: `transformer.resblocks.${layer}.attn.in_proj_${kind}`, third };
   }
   const module = MODULES.find(([pattern]) => pattern.test(name));
-  if (!module) throw new RangeError(`${name} is no parameter of a text tower that OpenCLIP has.`);
+  if (!module) throw new RangeError(`${name} is not a parameter of a text tower, and has no name in OpenCLIP.`);
   return { stored: name.replace(...module) };
 }

@@ -12,9 +12,9 @@ import type { TensorToWrite } from "./write-safetensors.js";
 type Files = readonly SafetensorsFile[];
 
 /**
- * Fills a network's parameters from files. Every name and shape is compared first, so that nothing is filled, or
- * allocated, unless all of it can be. Names of older versions of the checkpoints' libraries are understood.
- * `dtype` is the precision that the weights are rounded to; they are kept as float32.
+ * Fills a network's parameters from files. Every name and shape is compared first; nothing is allocated or filled
+ * unless all fit. Names of older versions of the libraries are recognised. `dtype` is the precision that the weights
+ * are rounded to; they are kept as float32.
  *
  * @throws WeightsMismatchError listing every missing, unexpected and wrongly shaped tensor; RangeError for an unknown
  *   `dtype`
@@ -34,7 +34,7 @@ export async function readParameters(
   }
 }
 
-/** How fine weights are. */
+/** A precision of weights. */
 export type WeightPrecision = Extract<Dtype, "F32" | "F16" | "BF16">;
 
 const PRECISIONS: readonly string[] = ["F32", "F16", "BF16"] satisfies WeightPrecision[];
@@ -43,7 +43,7 @@ export function isPrecision(dtype: string): dtype is WeightPrecision {
   return PRECISIONS.includes(dtype);
 }
 
-/** @throws RangeError for what is no precision of weights, as another library's name of one */
+/** @throws RangeError unless `dtype` is a precision of weights; names of other libraries, such as "float16", are not */
 export function requirePrecision(dtype: string): void {
   if (isPrecision(dtype)) return;
   throw new RangeError(`dtype: ${JSON.stringify(dtype)}; expected one of ${PRECISIONS.join(", ")}.`);
@@ -54,19 +54,22 @@ function rounded(numbers: Float32Array, dtype: WeightPrecision): Float32Array {
   return dtype === "F16" ? float16ToFloat32(float32ToFloat16(numbers)) : bfloat16ToFloat32(float32ToBfloat16(numbers));
 }
 
-/** As float32, whatever the numbers were. */
+/** Converts any numbers to float32. */
 export function float32(numbers: NumberArray): Float32Array {
   return numbers instanceof Float32Array ? numbers : Float32Array.from(numbers as Float64Array);
 }
 
-/** Where a network's tensor is found. */
+/** The location of a network's tensor. */
 export interface StoredTensor {
   file: SafetensorsFile;
   /** Its name in the file. */
   stored: string;
 }
 
-/** Where each parameter is found. Throws WeightsMismatchError unless names and shapes all fit. */
+/**
+ * Finds the tensor of each parameter.
+ * @throws WeightsMismatchError unless all names and shapes fit
+ */
 export function matchNames(files: Files, parameters: ReadonlyMap<string, Parameter>): Map<string, StoredTensor> {
   const found = new Map<string, StoredTensor>();
   const problems: string[] = [];
@@ -81,9 +84,9 @@ export function matchNames(files: Files, parameters: ReadonlyMap<string, Paramet
       else {
         found.set(name, { file, stored });
         if (!isFloat(dtype))
-          problems.push(`${stored} is of ${otherThanFloat(dtype)}, weights are F32, F16, BF16, F64 or F8`);
+          problems.push(`${stored} is of ${otherThanFloat(dtype)}; expected F32, F16, BF16, F64 or F8`);
         if (!sameShape(shape, parameter.diskShape)) {
-          problems.push(`${stored} is [${shape.join(", ")}], the network's is [${parameter.diskShape.join(", ")}]`);
+          problems.push(`${stored} is [${shape.join(", ")}]; expected [${parameter.diskShape.join(", ")}]`);
         }
       }
     }
@@ -100,7 +103,7 @@ export function matchNames(files: Files, parameters: ReadonlyMap<string, Paramet
   return found;
 }
 
-/** The parameter that a stored name means; null for what needs no parameter, undefined for what is not known. */
+/** The parameter of a stored name; null for a tensor that is not needed, undefined for an unknown name. */
 function presentName(stored: string, parameters: ReadonlyMap<string, Parameter>): string | null | undefined {
   if (parameters.has(stored)) return stored;
   for (const [old, present] of OLD_NAMES) {
@@ -112,7 +115,7 @@ function presentName(stored: string, parameters: ReadonlyMap<string, Parameter>)
   return undefined;
 }
 
-/** Equal but for axes of size 1 at the end: old files keep linear layers as 1x1 convolutions. */
+/** Whether shapes are equal up to axes of size 1 at the end: old files store linear layers as 1x1 convolutions. */
 function sameShape(stored: readonly number[], wanted: readonly number[]): boolean {
   const longer = stored.length > wanted.length ? stored : wanted;
   return longer.every((size, axis) => size === (stored[axis] ?? 1) && size === (wanted[axis] ?? 1));
@@ -120,17 +123,17 @@ function sameShape(stored: readonly number[], wanted: readonly number[]): boolea
 
 const MOST_SUGGESTIONS = 500;
 
-/** The other that is spelled almost like `name`, in words. */
+/** The name of `others` that is most similar to `name`, for a message. */
 function nearest(name: string, others: readonly string[]): string {
   const [best] = others.length > MOST_SUGGESTIONS ? [] : nearestNames(name, others);
   return best === undefined ? "" : ` (nearest: ${best})`;
 }
 
 /**
- * A network's parameters in the order and layout of the disk, ready for writeSafetensors, which then fetches one after
- * the other; "F16" and "BF16" round to that precision.
+ * A network's parameters in the order and layout of the disk, for writeSafetensors, which reads one at a time; "F16"
+ * and "BF16" round to that precision.
  *
- * @throws MissingWeightsError before there are any; RangeError for an unknown `dtype`
+ * @throws MissingWeightsError if there are no weights yet; RangeError for an unknown `dtype`
  */
 export async function parametersToTensors(
   parameters: ReadonlyMap<string, Parameter>,

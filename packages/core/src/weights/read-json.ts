@@ -3,20 +3,20 @@ import { wrongFileHint } from "./wrong-file-hint.js";
 import { WeightsFormatError } from "./errors.js";
 import { DEEPEST_NESTING, isShallow } from "./nesting.js";
 
-/** What to say of a file that is none, and how to read it. */
+/** How to parse the file, and what to say if it is invalid. */
 export interface ReadJsonOptions {
-  /** What to do about it, as a sentence. */
+  /** What to do, as a sentence. */
   remedy: string;
-  /** What it should hold. */
+  /** The expected content. Default "a JSON object". */
   expected?: string;
-  /** Default: JSON as it is. */
+  /** Default: plain JSON. */
   parse?: (text: string) => unknown;
 }
 
 /**
  * Reads a file that holds a JSON object.
  *
- * @throws WeightsFormatError that names the file, says what it is instead, and what to do
+ * @throws WeightsFormatError that names the file, says what it is instead and what to do
  */
 export async function readJsonObject(
   path: string,
@@ -26,7 +26,7 @@ export async function readJsonObject(
   let text: string | undefined;
   try {
     text = await readText(path);
-    if (!isShallow(text)) throw new SyntaxError(`it is nested more than ${DEEPEST_NESTING} deep`);
+    if (!isShallow(text)) throw new SyntaxError(`it is nested more than ${DEEPEST_NESTING} levels deep`);
     value = parse(text);
   } catch (error) {
     const found = text === undefined ? undefined : wrongFileHint(text);
@@ -36,12 +36,12 @@ export async function readJsonObject(
     );
   }
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  throw new WeightsFormatError(`${path} holds no object; ${expected} is expected. ${remedy}`);
+  throw new WeightsFormatError(`${path} is not a JSON object; expected ${expected}. ${remedy}`);
 }
 
 /**
- * Python writes `-Infinity` for DPM-Solver's default `lambda_min_clipped`, which is no JSON; null stands for the
- * default here.
+ * Python writes `-Infinity` for DPM-Solver's default `lambda_min_clipped`, which is not valid JSON; it is read as null,
+ * the default here.
  */
 export function parsePythonJson(text: string): unknown {
   return JSON.parse(text.replace(/(:\s*)-?(?:Infinity|NaN)(?=\s*[,}])/g, "$1null"));

@@ -9,7 +9,7 @@ export interface TensorInfo {
   readonly shape: readonly number[];
 }
 
-/** A tensor and where its bytes lie, counted from the end of the header. */
+/** A tensor and the position of its bytes, counted from the end of the header. */
 export interface TensorEntry extends TensorInfo {
   readonly begin: number;
   readonly end: number;
@@ -23,12 +23,12 @@ export interface SafetensorsHeader {
 /** Largest header that the reference implementation reads. */
 export const MAX_HEADER_BYTES = 100_000_000;
 
-/** What a hostile header says is quoted no further. */
+/** The longest quotation from a malicious header in an error message. */
 const LONGEST_PROBLEM = 500;
 
 /**
- * Length of the JSON header from a file's first bytes, 8 of them at least where it has so many; checked against the
- * file's size.
+ * Length of the JSON header, from the first bytes of a file (at least 8, if it has as many). Checked against the file's
+ * size.
  */
 export function headerLength(file: string, first: Uint8Array, fileSize: number): number {
   if (fileSize < 8) {
@@ -40,24 +40,24 @@ export function headerLength(file: string, first: Uint8Array, fileSize: number):
   if (length > BigInt(MAX_HEADER_BYTES)) throw new WeightsFormatError(`${file}: ${guessFormat(first, length)}.`);
   if (length + 8n > BigInt(fileSize)) {
     throw new WeightsFormatError(
-      `${file}: its header should be ${length} bytes long, the file has ${fileSize}. It may be an unfinished download.`,
+      `${file}: its header should be ${length} bytes long, but the file has ${fileSize}. It may be an unfinished download.`,
     );
   }
   return Number(length);
 }
 
-/** What a file that is not safetensors probably is, from its first bytes. */
+/** Guesses from its first bytes what a file is that is not safetensors. */
 function guessFormat(first: Uint8Array, length: bigint): string {
   const text = String.fromCharCode(...first.subarray(0, 64));
   if (text.startsWith("PK\x03\x04") || first[0] === 0x80) {
-    return "this is a PyTorch pickle (.ckpt, .bin, .pt), which can run any code when opened. Convert it to safetensors, or look for a .safetensors file beside it";
+    return "this is a PyTorch pickle (.ckpt, .bin, .pt), which can run any code when opened. Convert it to safetensors, or look for a .safetensors file of the same model";
   }
   const other = wrongFileHint(text);
   if (other !== undefined) return other;
   if (text.startsWith("GGUF")) return "this is a GGUF file. Look for the .safetensors file it was made from";
   if (/^[\t\n\r\x20-\x7e]+$/.test(text))
     return `this is a text file, which begins ${JSON.stringify(text)}. Download the file again`;
-  return `its header should be ${length} bytes long; ${MAX_HEADER_BYTES} are the most there can be. It is damaged or no safetensors file`;
+  return `its header should be ${length} bytes long; at most ${MAX_HEADER_BYTES} are allowed. It is damaged or not a safetensors file`;
 }
 
 /** Reads and checks a header: every rule of the reference implementation (its `Metadata::validate`). */
@@ -97,10 +97,10 @@ function parseEntry(value: unknown, fail: Fail): TensorEntry {
   const { dtype, shape, data_offsets: offsets } = value;
   if (!isStoredDtype(dtype))
     return fail(`has the dtype ${JSON.stringify(dtype)}, which is not one of ${STORED_DTYPES.join(", ")}`);
-  if (!isCounts(shape)) return fail(`has the shape ${JSON.stringify(shape)}; whole numbers from 0 are expected`);
+  if (!isCounts(shape)) return fail(`has the shape ${JSON.stringify(shape)}; expected whole numbers, 0 or more`);
   if (!isCounts(offsets) || offsets.length !== 2)
-    return fail(`has the data_offsets ${JSON.stringify(offsets)}; two whole numbers are expected`);
-  // Once beyond what numbers count exactly it stays infinite: a 0 among the sizes does not hide it.
+    return fail(`has the data_offsets ${JSON.stringify(offsets)}; expected two whole numbers`);
+  // Once the product is too large to be exact it stays infinite, even if a later size is 0.
   const bits = [...shape, dtypeBits(dtype)].reduce(
     (size, count) => (Number.isSafeInteger(size * count) ? size * count : Infinity),
     1,
@@ -110,7 +110,7 @@ function parseEntry(value: unknown, fail: Fail): TensorEntry {
   if (!Number.isFinite(bytes)) return fail(`of shape [${shape.join(", ")}] is too large`);
   if (!Number.isInteger(bytes)) return fail(`of ${dtype} [${shape.join(", ")}] does not fill whole bytes`);
   if (end - begin !== bytes)
-    return fail(`of ${dtype} [${shape.join(", ")}] needs ${bytes} bytes, its data_offsets give ${end - begin}`);
+    return fail(`of ${dtype} [${shape.join(", ")}] needs ${bytes} bytes, but its data_offsets give ${end - begin}`);
   return { dtype, shape, begin, end };
 }
 
@@ -123,14 +123,14 @@ function checkLayout(tensors: ReadonlyMap<string, TensorEntry>, dataSize: number
     position = end;
   }
   if (position > dataSize)
-    fail(`its tensors need ${position} bytes, the file has ${dataSize} for them: it may be an unfinished download`);
+    fail(`its tensors need ${position} bytes, but the file has ${dataSize}: it may be an unfinished download`);
   if (position < dataSize) fail(`${dataSize - position} bytes at its end belong to no tensor`);
 }
 
 function parseMetadata(value: unknown, fail: Fail): Record<string, string> {
   if (value === undefined || value === null) return {};
   if (!isRecord(value) || Object.values(value).some((entry) => typeof entry !== "string")) {
-    return fail("its __metadata__ must hold texts only");
+    return fail("its __metadata__ must only hold texts");
   }
   return value as Record<string, string>;
 }

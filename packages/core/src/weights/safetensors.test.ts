@@ -43,7 +43,7 @@ async function readAll(from: Parameters<typeof openSafetensors>[0]): Promise<Map
   return tensors;
 }
 
-/** The same names, dtypes, shapes and bits. (Jest takes seconds to compare large arrays itself.) */
+/** Expects the same names, dtypes, shapes and bits. (Jest's own comparison of large arrays takes seconds.) */
 function expectSame(got: Map<string, TensorToWrite>, want: Map<string, TensorToWrite>): void {
   const bits = (tensors: Map<string, TensorToWrite>) =>
     [...tensors].map(([name, { dtype, shape, data }]) => {
@@ -61,7 +61,7 @@ function expectSame(got: Map<string, TensorToWrite>, want: Map<string, TensorToW
 }
 
 describe("Reading", () => {
-  it("gives the numbers that Python wrote, of every dtype", async () => {
+  it("gives the numbers that Python wrote, for every dtype", async () => {
     const tensors = await readAll(golden);
     const numbers = (name: string) => [...(tensors.get(name)!.data as Float32Array)];
     expect(numbers("single")).toEqual([0, -0, 1.5, Infinity, -2.25, Math.fround(3e-39)]);
@@ -78,7 +78,7 @@ describe("Reading", () => {
     expect(numbers("naïve € 😀")).toEqual([2]);
   });
 
-  it("widens each float16 and bfloat16 to the float32 of the same value, and back to the same bits", async () => {
+  it("converts each float16 and bfloat16 to the float32 of the same value, and back to the same bits", async () => {
     const tensors = await readAll(golden);
     const half = tensors.get("half")!.data as Float32Array;
     for (const bits of [0, 1, 0x3ff, 0x400, 0x3c00, 0x7bff, 0x8001, 0xfbff]) {
@@ -91,7 +91,7 @@ describe("Reading", () => {
     expect([half[0x7c00], half[0xfc00], half[0x7e00]]).toEqual([Infinity, -Infinity, NaN]);
     const brain = tensors.get("brain")!.data as Float32Array;
     expect([brain[0x3f80], brain[0xff80], brain[0x7fc0], brain[0x0001]]).toEqual([1, -Infinity, NaN, 2 ** -133]);
-    // Back again: quiet NaNs keep their bits, signalling ones (which no arithmetic makes) become quiet.
+    // On the way back, quiet NaNs keep their bits, and signalling ones (which no arithmetic produces) become quiet.
     const file = await openSafetensors(
       await encodeSafetensors({ half: tensors.get("half")!, brain: tensors.get("brain")! }),
     );
@@ -165,38 +165,33 @@ describe("Reading", () => {
     }
   });
 
-  // Where there is no mkfifo.
-  (process.platform === "win32" ? it.skip : it)(
-    "refuses a pipe and a device at once, which might never end",
-    async () => {
-      const pipe = join(folder, "pipe.safetensors");
-      execFileSync("mkfifo", [pipe]);
-      for (const path of [pipe, "/dev/zero"]) {
-        await expect(openSafetensors(path)).rejects.toThrow(WeightsReadError);
-        await expect(openSafetensors(path)).rejects.toThrow("it is a pipe or a device and no file");
-      }
-      await expect(readJsonObject("/dev/zero", { remedy: "Give another." })).rejects.toThrow(
-        "it is a pipe or a device",
-      );
-    },
-  );
+  // Skipped on systems without mkfifo.
+  (process.platform === "win32" ? it.skip : it)("refuses a pipe and a device, which might never end", async () => {
+    const pipe = join(folder, "pipe.safetensors");
+    execFileSync("mkfifo", [pipe]);
+    for (const path of [pipe, "/dev/zero"]) {
+      await expect(openSafetensors(path)).rejects.toThrow(WeightsReadError);
+      await expect(openSafetensors(path)).rejects.toThrow("it is a pipe or a device, not a file");
+    }
+    await expect(readJsonObject("/dev/zero", { remedy: "Give another." })).rejects.toThrow("it is a pipe or a device");
+  });
 
-  it("opens a file of 10 GB at once, by its header alone", async () => {
+  it("opens a file of 10 GB quickly, because it reads only the header", async () => {
     const size = 10 * 2 ** 30;
     const path = join(folder, "large.safetensors");
     const head = fileOf({ w: { dtype: "U8", shape: [size], data_offsets: [0, size] } });
     await writeFile(path, head);
-    await truncate(path, head.byteLength + size); // sparse: takes no room
+    await truncate(path, head.byteLength + size); // sparse: takes no disk space
     const started = performance.now();
     const file = await openSafetensors(path);
     const took = performance.now() - started;
     expect(file.tensors.get("w")!.shape).toEqual([size]);
     await file.close();
     await rm(path);
-    expect(took).toBeLessThan(1000); // reading it would take longer than that on any disk
+    expect(took).toBeLessThan(1000); // Reading the whole file would take longer on any disk.
   });
 
-  it("has one tensor in memory at a time, however large the file", async () => {
+  it("has one tensor in memory at a time, for files of any size", async () => {
     const [count, size] = [40, 4 * 2 ** 20];
     const path = join(folder, "many.safetensors");
     const entries = Array.from({ length: count }, (_, i) => {
@@ -219,7 +214,7 @@ describe("Reading", () => {
     }
     await file.close();
     await rm(path);
-    // The bytes and, where they cannot be the same, the numbers; another that is being freed.
+    // The bytes and, if they cannot share memory, the numbers; and another tensor that is not freed yet.
     expect(most).toBeLessThan(2.5 * 4 * size);
   });
 });
@@ -227,7 +222,7 @@ describe("Reading", () => {
 const isTensor = (value: TensorToWrite | Record<string, TensorToWrite>): value is TensorToWrite => "dtype" in value;
 
 describe("Writing", () => {
-  it("gives Python's file byte for byte, in whatever order the tensors are given", async () => {
+  it("equals Python's file byte for byte, for any order of the given tensors", async () => {
     const file = await openSafetensors(golden);
     const tensors: [string, TensorToWrite][] = [];
     for (const [name, info] of file.tensors) {
@@ -243,7 +238,7 @@ describe("Writing", () => {
     expect(Buffer.compare(await readFile(path), await readFile(golden))).toBe(0);
   });
 
-  it("rounds floats to half precision as IEEE 754 says: to the nearest, halves to even", async () => {
+  it("rounds floats to half precision as in IEEE 754: to nearest, ties to even", async () => {
     const cases: [number, number][] = [
       [1 + 2 ** -11, 0x3c00],
       [1 + 3 * 2 ** -11, 0x3c02],
@@ -264,17 +259,17 @@ describe("Writing", () => {
     expect([...new Uint16Array((await file.readBytes("x")).buffer)]).toEqual(cases.map(([, bits]) => bits));
   });
 
-  it("leaves the old file, and nothing else, when a tensor does not fit its shape", async () => {
+  it("keeps the old file, and nothing else, when a tensor does not fit its shape", async () => {
     const place = await mkdtemp(join(folder, "w"));
     const path = join(place, "a.safetensors");
     await writeFile(path, "old");
     const bad = { dtype: "F32", shape: [3], data: new Float32Array(2) } as const;
-    await expect(writeSafetensors(path, { bad })).rejects.toThrow(/has 2 numbers; its shape \[3\] takes 3/);
+    await expect(writeSafetensors(path, { bad })).rejects.toThrow(/has 2 numbers; its shape \[3\] needs 3/);
     expect(await readdir(place)).toEqual(["a.safetensors"]);
     expect(await readFile(path, "utf8")).toBe("old");
   });
 
-  it("says where the system does not let it write, and what to do", async () => {
+  it("says which file cannot be written, why, and what to do", async () => {
     const place = await mkdtemp(join(folder, "w"));
     await writeFile(join(place, "file"), "old");
     const x = { dtype: "F32", shape: [3], data: new Float32Array(3) } as const;
@@ -299,12 +294,12 @@ describe("Writing", () => {
       /give a Uint16Array or a Float32Array/,
     ],
     [
-      "a shape below zero, whose product would be right",
+      "a negative shape with the right product",
       { dtype: "F32", shape: [-2, -1], data: new Float32Array(2) },
-      /"a" has the shape \[-2,-1\]; whole numbers from 0/,
+      /"a" has the shape \[-2,-1\]; expected whole numbers, 0 or more/,
     ],
-    ["a list of numbers", { dtype: "F32", shape: [1], data: [1] as never }, /no typed array as data/],
-    ["a dtype that is none", { dtype: "F7" as Dtype, shape: [1], data: new Uint8Array(1) }, /dtype F7/],
+    ["a list of numbers", { dtype: "F32", shape: [1], data: [1] as never }, /not a typed array/],
+    ["an unknown dtype", { dtype: "F7" as Dtype, shape: [1], data: new Uint8Array(1) }, /dtype F7/],
     ["a reserved name", { __metadata__: { dtype: "U8", shape: [0], data: new Uint8Array() } }, /__metadata__/],
     ["half a surrogate pair", { "\ud800": { dtype: "U8", shape: [0], data: new Uint8Array() } }, /UTF-8/],
   ])("refuses %s", async (_, tensors, message) => {
@@ -312,7 +307,7 @@ describe("Writing", () => {
     await expect(encodeSafetensors(named)).rejects.toThrow(message);
   });
 
-  it("asks for each tensor's numbers when its turn comes, and for no more than one at a time", async () => {
+  it("calls each tensor's function when the tensor is written, one at a time", async () => {
     const asked: string[] = [];
     let waiting = 0;
     const tensor = (name: string): TensorToWrite => ({
@@ -331,7 +326,7 @@ describe("Writing", () => {
     expect([...tensors.values()].map(({ data }) => (data as Float32Array)[0])).toEqual([1, 2]);
   });
 
-  it("and reading again give back any tensors", async () => {
+  it("and reading again returns the same tensors", async () => {
     const tensor = fc
       .record({
         shape: fc.array(fc.nat(4), { maxLength: 3 }),
@@ -367,14 +362,14 @@ describe("Writing", () => {
 
 const one = (over: object) => ({ a: { dtype: "U8", shape: [4], data_offsets: [0, 4], ...over } });
 
-/** A sound file, in which a key that no reader looks at holds lists in lists. */
+/** A valid file in which a key that readers ignore holds nested lists. */
 function nestedIn(depth: number): string {
   const lists = "[".repeat(depth) + "]".repeat(depth);
   return `{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0],"x":${lists}}}`;
 }
 
 describe("Dtypes that are not decoded", () => {
-  // safetensors 0.8.0 reads a file with each of these; the bytes that it says 8 numbers take.
+  // safetensors 0.8.0 reads a file with each of these types; the numbers are its sizes of 8 numbers in bytes.
   const BYTES = { F4: 4, F6_E2M3: 6, F6_E3M2: 6, F8_E8M0: 8, F8_E4M3FNUZ: 8, F8_E5M2FNUZ: 8, C64: 64 } as const;
   type Other = keyof typeof BYTES;
 
@@ -391,11 +386,11 @@ describe("Dtypes that are not decoded", () => {
     await expect(file.read("a")).rejects.toThrow(WeightsFormatError);
     await expect(file.read("a")).rejects.toThrow(`tensor "a" is of the type ${dtype}, which is not decoded here`);
     const short = { a: { dtype, shape: [8], data: data.subarray(1) } };
-    await expect(encodeSafetensors(short)).rejects.toThrow(`${bytes - 1} bytes; its shape [8] takes ${bytes}`);
+    await expect(encodeSafetensors(short)).rejects.toThrow(`${bytes - 1} bytes; its shape [8] needs ${bytes}`);
   });
 });
 
-describe("A file is refused, in its own words, when", () => {
+describe("A file is refused with its own message when", () => {
   it.each<[string, Uint8Array, RegExp]>([
     ["it is empty", new Uint8Array(), /too few/],
     [
@@ -406,7 +401,7 @@ describe("A file is refused, in its own words, when", () => {
     [
       "its header's length overflows",
       new Uint8Array(16).fill(255),
-      /header should be 18446744073709551615 bytes long; 100000000 are the most/,
+      /header should be 18446744073709551615 bytes long; at most 100000000 are allowed/,
     ],
     ["it is a zip, as PyTorch's are", new TextEncoder().encode("PK\x03\x04 and so on and so on"), /pickle.*Convert/],
     ["it is a bare pickle", Uint8Array.from([0x80, 2, 0x7d, 0x71, 1, 0x28, 0x58, 5, 0]), /pickle/],
@@ -417,7 +412,7 @@ describe("A file is refused, in its own words, when", () => {
     ],
     ["it is an error page", new TextEncoder().encode("<!DOCTYPE html><html>"), /web page/],
     [
-      "it is a server's answer in words",
+      "it is an error message of a server",
       new TextEncoder().encode("Entry not found"),
       /text file, which begins "Entry not found"/,
     ],
@@ -425,21 +420,21 @@ describe("A file is refused, in its own words, when", () => {
     ["its header is not UTF-8", fileOf("{}").map((byte, i) => (i === 9 ? 0xff : byte)), /not valid JSON/],
     ["its header is a list", fileOf([]), /does not start/],
     [
-      "a name comes twice",
+      "a name occurs twice",
       fileOf(
         `{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"a" : {"dtype":"U8","shape":[0],"data_offsets":[0,0]}}`,
       ),
-      /"a" stands there twice/,
+      /"a" occurs twice/,
     ],
     [
-      "a name comes twice, once escaped",
+      "a name occurs twice, once escaped",
       fileOf(`{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"\\u0061"${" ".repeat(200)}:{}}`),
       /twice/,
     ],
     ["a dtype is unknown", fileOf(one({ dtype: "F7" }), 4), /dtype "F7"/],
     ["a dtype is a property of every object", fileOf(one({ dtype: "constructor" }), 4), /dtype/],
     ["a shape is negative", fileOf(one({ shape: [-4] }), 4), /-4 is not written as a whole number/],
-    ["a shape is no whole number", fileOf(one({ shape: [4.5] }), 4), /4\.5 is not written as a whole number/],
+    ["a shape is not a whole number", fileOf(one({ shape: [4.5] }), 4), /4\.5 is not written as a whole number/],
     ["a size overflows", fileOf(one({ shape: [2 ** 40, 2 ** 40] }), 4), /too large/],
     [
       "a size overflows before a zero",
@@ -466,7 +461,7 @@ describe("A file is refused, in its own words, when", () => {
       fileOf(`{"\\ud800":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, 1),
       /half a surrogate/,
     ],
-    ["metadata comes twice", fileOf(`{"__metadata__":{},"__metadata__":{}}`), /twice/],
+    ["metadata occurs twice", fileOf(`{"__metadata__":{},"__metadata__":{}}`), /twice/],
     ["offsets are reversed", fileOf(one({ data_offsets: [4, 0] }), 4), /data_offsets/],
     ["offsets do not fit the shape", fileOf(one({ shape: [3] }), 4), /needs 3 bytes/],
     [
@@ -479,7 +474,7 @@ describe("A file is refused, in its own words, when", () => {
       fileOf({ ...one({}), b: { dtype: "U8", shape: [2], data_offsets: [3, 5] } }, 5),
       /begins at byte 3, where 4/,
     ],
-    ["it has been cut", fileOf(one({}), 3), /need 4 bytes, the file has 3.*unfinished download/],
+    ["it is truncated", fileOf(one({}), 3), /need 4 bytes, the file has 3.*unfinished download/],
     ["bytes are left over", fileOf(one({}), 5), /1 bytes at its end belong to no tensor/],
     ["four bits do not fill bytes", fileOf(one({ dtype: "F4", shape: [7] }), 4), /F4 \[7\] does not fill whole bytes/],
     ["it is nested too deep", fileOf(nestedIn(126)), /nested more than 127 deep/],
@@ -490,7 +485,7 @@ describe("A file is refused, in its own words, when", () => {
     await expect(opened).rejects.toThrow(message);
   });
 
-  it("random bytes or a damaged byte make of it anything but a sound file: never another error", async () => {
+  it("bytes are random or damaged: it never throws another error", async () => {
     const sound = fileOf(one({}), 4);
     const damaged = fc
       .tuple(fc.nat(sound.length - 5), fc.nat(255))
@@ -510,43 +505,46 @@ describe("A file is refused, in its own words, when", () => {
     ["has escapes", fileOf(`{"${"\\\\".repeat(490)}":1}`)],
     ["has a long number", fileOf(`{"a":${"9".repeat(900)}}`)],
     [
-      "announces a header of 100 MB",
+      "declares a header of 100 MB",
       Uint8Array.from([0xff, 0xe0, 0xf5, 5, 0, 0, 0, 0, ...Buffer.from("{}".repeat(500))]),
     ],
-    ["announces tensors of 8 EB", fileOf({ a: { dtype: "U8", shape: [2 ** 53 - 1], data_offsets: [0, 2 ** 53 - 1] } })],
+    ["declares tensors of 8 EB", fileOf({ a: { dtype: "U8", shape: [2 ** 53 - 1], data_offsets: [0, 2 ** 53 - 1] } })],
     [
-      "multiplies to beyond all numbers",
+      "has sizes whose product overflows",
       fileOf({ a: { dtype: "F64", shape: Array(200).fill(99), data_offsets: [0, 8] } }, 8),
     ],
     ["repeats one name", fileOf(`{${'"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},'.repeat(18).slice(0, -1)}}`)],
     ["is full of zeros", new Uint8Array(1024).fill(0).map((_, i) => (i === 1 ? 3 : 0))],
   ];
 
-  it.each(HOSTILE)("it is hostile and %s: within 50 ms and 16 MiB, from memory, a file or a Blob", async (_, bytes) => {
-    expect(bytes.byteLength).toBeLessThanOrEqual(1100);
-    const path = join(folder, "hostile.safetensors");
-    await writeFile(path, bytes);
-    for (const from of [bytes, path, new Blob([new Uint8Array(bytes)])]) {
-      const costs: { ms: number; bytes: number }[] = [];
-      for (let run = 0; run < 5; run++) {
-        const before = process.memoryUsage();
-        const started = performance.now();
-        const error = await openSafetensors(from).catch((error: unknown) => error as Error);
-        const after = process.memoryUsage();
-        expect(error).toBeInstanceOf(WeightsFormatError);
-        expect((error as Error).message.length).toBeLessThan(1500);
-        costs.push({
-          ms: performance.now() - started,
-          bytes: after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers,
-        });
+  it.each(HOSTILE)(
+    "it is malicious and %s: within 50 ms and 16 MiB, from memory, a file or a Blob",
+    async (_, bytes) => {
+      expect(bytes.byteLength).toBeLessThanOrEqual(1100);
+      const path = join(folder, "hostile.safetensors");
+      await writeFile(path, bytes);
+      for (const from of [bytes, path, new Blob([new Uint8Array(bytes)])]) {
+        const costs: { ms: number; bytes: number }[] = [];
+        for (let run = 0; run < 5; run++) {
+          const before = process.memoryUsage();
+          const started = performance.now();
+          const error = await openSafetensors(from).catch((error: unknown) => error as Error);
+          const after = process.memoryUsage();
+          expect(error).toBeInstanceOf(WeightsFormatError);
+          expect((error as Error).message.length).toBeLessThan(1500);
+          costs.push({
+            ms: performance.now() - started,
+            bytes: after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers,
+          });
+        }
+        // The best of five, so that the test does not fail on a busy machine.
+        expect(Math.min(...costs.map(({ ms }) => ms))).toBeLessThan(50);
+        expect(Math.min(...costs.map((cost) => cost.bytes))).toBeLessThan(16 * 2 ** 20);
       }
-      // The best of five: a busy machine must not fail it.
-      expect(Math.min(...costs.map(({ ms }) => ms))).toBeLessThan(50);
-      expect(Math.min(...costs.map((cost) => cost.bytes))).toBeLessThan(16 * 2 ** 20);
-    }
-  });
+    },
+  );
 
-  it("it is sound for all that names of objects' own properties stand in it: they are names like others", async () => {
+  it("but not because of names like constructor and __proto__, which every JavaScript object has", async () => {
     const entry = (name: string, at: number) => `"${name}":{"dtype":"U8","shape":[1],"data_offsets":[${at},${at + 1}]}`;
     const names = ["__proto__", "constructor", "toString", "/etc/passwd", "../up"];
     const file = await openSafetensors(fileOf(`{${names.map(entry).join()}}`, names.length));
@@ -554,14 +552,14 @@ describe("A file is refused, in its own words, when", () => {
     expect(await file.read("__proto__")).toEqual(new Uint8Array(1));
   });
 
-  // safetensors 0.8.0: deserialize of the same file; one level more is its "recursion limit exceeded".
-  it("it is nested as deep as the reference reader allows, and no deeper", async () => {
+  // safetensors 0.8.0 deserialises the same file; with one level more it says "recursion limit exceeded".
+  it("it is nested deeper than the reference reader allows", async () => {
     expect([...(await openSafetensors(fileOf(nestedIn(125)))).tensors.keys()]).toEqual(["a"]);
     const brackets = "[".repeat(500);
     expect((await openSafetensors(fileOf({ __metadata__: { brackets } }))).metadata).toEqual({ brackets });
   });
 
-  it("it is 50 MB of brackets, in a second and without the memory that parsing them takes", async () => {
+  it("it is 50 MB of brackets: within a second, and without the memory of parsing them", async () => {
     const bytes = fileOf(`{"a":${"[".repeat(50e6)}`);
     const [start, { heapUsed, arrayBuffers }] = [performance.now(), process.memoryUsage()];
     await expect(openSafetensors(bytes)).rejects.toThrow(/nested more than 127 deep/);
@@ -570,7 +568,7 @@ describe("A file is refused, in its own words, when", () => {
     expect(after.heapUsed + after.arrayBuffers - heapUsed - arrayBuffers).toBeLessThan(50e6);
   });
 
-  it("it is hostile and large: many escapes, deep nesting", async () => {
+  it("it is malicious and large: many escapes, deep nesting", async () => {
     const escapes = `{"${'\\"'.repeat(300_000)}":1}`;
     const nested = `{"a":${"[".repeat(200_000)}${"]".repeat(200_000)}}`;
     for (const text of [escapes, nested])
@@ -578,10 +576,10 @@ describe("A file is refused, in its own words, when", () => {
   });
 });
 
-it("An unknown tensor's name is told with some that are there, and a closed file leaves no handle", async () => {
+it("The error for an unknown tensor lists some known ones, and a closed file leaves no handle", async () => {
   const file = await openSafetensors(golden);
   await expect(file.read("nothing")).rejects.toThrow(/has no tensor "nothing"; it has/);
   await file.close();
-  const handle = await open(golden, "r"); // still openable
+  const handle = await open(golden, "r"); // The file can still be opened.
   await handle.close();
 });

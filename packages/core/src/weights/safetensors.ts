@@ -5,27 +5,27 @@ import { WeightsFormatError } from "./errors.js";
 import { DEEPEST_NESTING, nestingGuard } from "./nesting.js";
 import { headerLength, parseHeader, type TensorInfo } from "./safetensors-header.js";
 
-/** An open safetensors file; its tensors are read one at a time, when asked for. */
+/** An open safetensors file. `read` reads one tensor. */
 export interface SafetensorsFile {
-  /** To name it in messages. */
+  /** Its name in messages. */
   readonly name: string;
   readonly metadata: Readonly<Record<string, string>>;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   /**
-   * A tensor's numbers; F16, BF16, F8_E4M3 and F8_E5M2 come as float32, which holds each of them exactly. Throws
-   * RangeError on an unknown name, WeightsFormatError on a dtype that is listed and not decoded here (F4, C64, …).
+   * A tensor's numbers. F16, BF16, F8_E4M3 and F8_E5M2 become float32, which represents each of them exactly.
+   * @throws RangeError for an unknown name; WeightsFormatError for a dtype that is not decoded here (F4, C64, …)
    */
   read(name: string): Promise<NumberArray>;
-  /** A tensor's bytes as they lie in the file, in a buffer of their own. */
+  /** A tensor's bytes as in the file, in a new buffer. */
   readBytes(name: string): Promise<Uint8Array<ArrayBuffer>>;
-  /** Closes the file; what was read stays. */
+  /** Closes the file. Tensors that were read stay valid. */
   close(): Promise<void>;
 }
 
 /**
- * Opens a safetensors file by reading its header alone, whatever its size. Everything the header says is checked first.
+ * Opens a safetensors file of any size by reading only its header, which is checked completely.
  *
- * @throws WeightsFormatError on anything but a sound safetensors file, saying what it is where that can be told
+ * @throws WeightsFormatError for any other or damaged file, saying what it probably is
  */
 export async function openSafetensors(from: BytesFrom): Promise<SafetensorsFile> {
   const source = await openBytes(from);
@@ -59,7 +59,10 @@ export async function openSafetensors(from: BytesFrom): Promise<SafetensorsFile>
   }
 }
 
-/** Headers of checkpoints are smaller; one that is made to fill the memory is given up after so many bytes. */
+/**
+ * Headers of checkpoints are smaller. Larger ones are read in parts of this size, so that a malicious header is refused
+ * before it fills the memory.
+ */
 const HEADER_PART = 2 ** 20;
 
 async function readHeader(source: ByteSource, begin: number, end: number): Promise<Uint8Array> {
@@ -69,7 +72,7 @@ async function readHeader(source: ByteSource, begin: number, end: number): Promi
     const part = await source.read(at, Math.min(at + HEADER_PART, end));
     if (!passes(part)) {
       throw new WeightsFormatError(
-        `${source.name}: its header is nested more than ${DEEPEST_NESTING} deep. The file is damaged or was not written as safetensors.`,
+        `${source.name}: its header is nested more than ${DEEPEST_NESTING} levels deep. The file is damaged or was not written as safetensors.`,
       );
     }
     parts.push(part);

@@ -4,7 +4,7 @@ import { WeightsFormatError } from "./errors.js";
 import { readJsonObject } from "./read-json.js";
 import { bytesOf, type TensorToWrite, writeSafetensors } from "./write-safetensors.js";
 
-/** The paths of the files that an index names. They must lie in the same folder. */
+/** The paths of the files that an index names. They must be in the same folder. */
 export async function readShardNames(folder: string, index: string): Promise<string[]> {
   const path = joinPath(folder, index);
   const { weight_map: map } = await readJsonObject(path, {
@@ -12,15 +12,13 @@ export async function readShardNames(folder: string, index: string): Promise<str
     expected: "an index with a weight_map",
   });
   if (typeof map !== "object" || map === null) {
-    throw new WeightsFormatError(
-      `${path} has no weight_map, which says what tensor is in what file. Download it again.`,
-    );
+    throw new WeightsFormatError(`${path} has no weight_map, which maps tensors to files. Download it again.`);
   }
   const names = [...new Set<unknown>(Object.values(map))];
   const bad = names.find((name) => typeof name !== "string" || !/^[^/\\:\0]+\.safetensors$/.test(name));
   if (names.length === 0 || bad !== undefined) {
     throw new WeightsFormatError(
-      `${path}: its weight_map ${names.length === 0 ? "is empty" : `names ${JSON.stringify(bad)}`}; safetensors files of the same folder are expected.`,
+      `${path}: its weight_map ${names.length === 0 ? "is empty" : `names ${JSON.stringify(bad)}`}; expected safetensors files of the same folder.`,
     );
   }
   return names.map((name) => joinPath(folder, name as string));
@@ -35,13 +33,14 @@ export interface Shards {
 }
 
 /**
- * Writes tensors as one safetensors file, or, if they are larger together than `maxShardBytes`, as several with an
- * index, as Python's huggingface_hub splits and names them: in order, each file filled while the next tensor fits. What
- * an earlier save left under other names is removed, so that nobody reads it for the new.
+ * Writes tensors as one safetensors file, or, if they are larger than `maxShardBytes` together, as several with an
+ * index. They are split and named as in Python's huggingface_hub: in order, each file is filled as long as the next
+ * tensor fits. Files of an earlier save with other names are removed, so that they are not read in place of the new
+ * ones.
  */
 export async function writeShards(folder: string, { base, variant, tensors, maxShardBytes }: Shards): Promise<void> {
   if (!(maxShardBytes > 0))
-    throw new RangeError(`maxShardBytes is ${maxShardBytes}; a number of bytes above 0 is expected.`);
+    throw new RangeError(`maxShardBytes is ${maxShardBytes}; expected a number of bytes above 0.`);
   const suffix = variant ? `.${variant}` : "";
   const shards = split(tensors, maxShardBytes);
   const fileName = (i: number) => {
@@ -61,7 +60,7 @@ export async function writeShards(folder: string, { base, variant, tensors, maxS
       },
       weight_map: Object.fromEntries(map.sort(([a], [b]) => (a < b ? -1 : 1))),
     };
-    // After them, so that a folder with an index is a whole one.
+    // The index is written last, so that a folder with an index is complete.
     await writeText(joinPath(folder, index), `${JSON.stringify(contents, null, 2)}\n`);
     written.add(index);
   }
@@ -71,7 +70,7 @@ export async function writeShards(folder: string, { base, variant, tensors, maxS
   );
 }
 
-/** The files of weights of this variant that a folder holds, with their indexes. */
+/** The files of weights and indexes of this variant in a folder. */
 async function earlierFiles(folder: string, base: string, suffix: string): Promise<string[]> {
   const [start, mark] = [base, suffix].map((text) => text.replaceAll(".", "\\."));
   const number = "-\\d{5}-of-\\d{5}";
@@ -81,7 +80,7 @@ async function earlierFiles(folder: string, base: string, suffix: string): Promi
   return (await listFolder(folder)).filter((name) => files.test(name));
 }
 
-/** A tensor that is too large for any file gets one of its own, and the file before it is filled further. */
+/** A tensor that is too large for any file gets a separate one, and the file before it continues to be filled. */
 function split(tensors: ReadonlyMap<string, TensorToWrite>, maxBytes: number): Map<string, TensorToWrite>[] {
   const shards: Map<string, TensorToWrite>[] = [];
   let current = new Map<string, TensorToWrite>();

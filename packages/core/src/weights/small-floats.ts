@@ -13,7 +13,7 @@ function halfBits(bits: number): number {
   const magnitude = bits & 0x7fffffff;
   if (magnitude > 0x7f800000) return sign | 0x7e00 | ((magnitude >>> 13) & 0x1ff);
   if (magnitude >= 0x47800000) return sign | 0x7c00;
-  // The exponent is rebased; a carry out of the rounded digits goes into it, and from the largest to infinity.
+  // The exponent gets the new bias. A carry of the rounding increments it, from the largest number to infinity.
   if (magnitude >= 0x38800000) return sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13);
   const shift = 126 - (magnitude >>> 23); // subnormal: counts of 2^-24
   if (shift > 24) return sign;
@@ -41,12 +41,12 @@ export function bfloat16ToFloat32(bits: Uint16Array): Float32Array {
   return new Float32Array(widened.buffer);
 }
 
-/** The "fn" kind, as in PyTorch: no infinity, and only all ones is NaN. */
+/** The "fn" type, as in PyTorch: no infinity, and only all ones is NaN. */
 export const float8E4M3ToFloat32 = (bits: Uint8Array): Float32Array => lookUp(bits, float8E4M3Table());
 
 export const float8E5M2ToFloat32 = (bits: Uint8Array): Float32Array => lookUp(bits, float8E5M2Table());
 
-/** By bits and not by value, since a NaN's digits may change when it passes through a number. */
+/** Copies bits, because the bits of a NaN may change if it is handled as a number. */
 function lookUp(small: Uint16Array | Uint8Array, table: Uint32Array): Float32Array {
   const widened = new Uint32Array(small.length);
   for (let i = 0; i < small.length; i++) widened[i] = table[small[i]!]!;
@@ -58,8 +58,8 @@ const float8E5M2Table = bitTable(5, 2, true);
 const float8E4M3Table = bitTable(4, 3, false);
 
 /**
- * Float32 bits of every number with the given layout, made once. `hasInfinity`: the top exponent is infinite and NaN,
- * as in IEEE 754.
+ * The float32 bits of every number with the given layout, computed once. `hasInfinity`: the largest exponent means
+ * infinity and NaN, as in IEEE 754.
  */
 function bitTable(exponentBits: number, digitBits: number, hasInfinity: boolean): () => Uint32Array {
   let table: Uint32Array | undefined;

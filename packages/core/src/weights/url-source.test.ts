@@ -20,7 +20,7 @@ afterEach(async () => {
 });
 
 type Part = { begin: number; end: number };
-/** A server of ranges, one of whose answers, counted from 0, is changed. */
+/** A server that supports ranges; its answer number `wrong`, counted from 0, is changed. */
 function rangesBut(wrong: number, change: (part: Part) => { header?: string; body?: Uint8Array }): RequestListener {
   let count = 0;
   return (request, response) => {
@@ -32,11 +32,11 @@ function rangesBut(wrong: number, change: (part: Part) => { header?: string; bod
   };
 }
 
-// Requests: what is there, the first bytes, the header, then a tensor each.
+// Requests: the size, the first bytes, the header, then one for each tensor.
 const TENSOR = 3;
 
 describe("A file at an address", () => {
-  it("is read by parts: never more than is asked for", async () => {
+  it("is read in parts: never more than requested", async () => {
     let sent = 0;
     const ranges = rangesBut(-1, () => ({}));
     const url = await serve((request, response) => {
@@ -53,15 +53,15 @@ describe("A file at an address", () => {
 
   it.each<[string, (part: Part) => { header?: string; body?: Uint8Array }, RegExp]>([
     [
-      "another part than was asked for",
+      "another range than requested",
       ({ end }) => ({ header: `bytes 0-${end - 1}/${FILE.length}` }),
       /answered 206 with bytes 0-/,
     ],
-    ["a file of another size", ({ begin, end }) => ({ header: `bytes ${begin}-${end - 1}/9999` }), /changed meanwhile/],
+    ["a file of another size", ({ begin, end }) => ({ header: `bytes ${begin}-${end - 1}/9999` }), /changed\?/],
     [
-      "fewer bytes than it says",
+      "fewer bytes than announced",
       ({ begin, end }) => ({ body: FILE.subarray(begin, end - 4) }),
-      /1200 bytes were asked for, 1196 came/,
+      /1200 bytes were requested, but 1196 came/,
     ],
   ])("is refused if the server sends %s", async (_, change, message) => {
     const file = await openSafetensors(await serve(rangesBut(TENSOR, change)));
@@ -70,7 +70,7 @@ describe("A file at an address", () => {
     await expect(read).rejects.toThrow(message);
   });
 
-  it("is refused if the connection breaks while it is sent", async () => {
+  it("is refused if the connection breaks during the transfer", async () => {
     const url = await serve((_, response) => {
       response.writeHead(200, { "content-length": FILE.length });
       response.write(FILE.subarray(0, 100), () => response.destroy());
@@ -78,29 +78,32 @@ describe("A file at an address", () => {
     await expect(openSafetensors(url)).rejects.toThrow(/the connection broke/);
   });
 
-  it.each([401, 404, 500])("is refused with the answer %i, without the secrets of the address", async (status) => {
-    const url = await serve((_, response) => response.writeHead(status).end("no"));
-    const opened = openSafetensors(`${url}?token=secret`);
-    await expect(opened).rejects.toThrow(WeightsReadError);
-    await expect(opened).rejects.toThrow(new RegExp(`model.safetensors: the server answered ${status}`));
-    await expect(opened).rejects.not.toThrow(/secret/);
-  });
+  it.each([401, 404, 500])(
+    "is refused for the status %i, without secrets of the address in the message",
+    async (status) => {
+      const url = await serve((_, response) => response.writeHead(status).end("no"));
+      const opened = openSafetensors(`${url}?token=secret`);
+      await expect(opened).rejects.toThrow(WeightsReadError);
+      await expect(opened).rejects.toThrow(new RegExp(`model.safetensors: the server answered ${status}`));
+      await expect(opened).rejects.not.toThrow(/secret/);
+    },
+  );
 
-  it("is refused if nobody answers", async () => {
+  it("is refused if no server answers", async () => {
     const url = await serve(() => {});
     await new Promise((resolve) => server!.close(resolve));
     await expect(openSafetensors(url)).rejects.toThrow(/cannot be reached \(connect ECONNREFUSED/);
   });
 
-  it("is refused if it is an error page with the status of success", async () => {
+  it("is refused if it is an error page with status 200", async () => {
     const url = await serve((_, response) => response.end("<html><body>Please log in</body></html>"));
     const opened = openSafetensors(url);
     await expect(opened).rejects.toThrow(WeightsFormatError);
     await expect(opened).rejects.toThrow(/web page/);
   });
 
-  it("is not fetched whole where that would be too much", async () => {
+  it("is not downloaded as a whole if it is too large", async () => {
     const url = await serve((_, response) => response.writeHead(200, { "content-length": 5e9 }).write("x"));
-    await expect(openSafetensors(url)).rejects.toThrow(/sends no parts.*5000000000 bytes. Download it/);
+    await expect(openSafetensors(url)).rejects.toThrow(/does not support HTTP ranges.*5000000000 bytes. Download it/);
   });
 });

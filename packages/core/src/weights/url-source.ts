@@ -1,10 +1,10 @@
 import { type ByteSource, memorySource } from "./byte-source.js";
 import { WeightsReadError } from "./errors.js";
 
-/** Largest file to read whole from a server that does not send ranges. */
+/** The largest file to read as a whole from a server without ranges. */
 const MOST_BYTES_WHOLE = 2 ** 31;
 
-/** Reads a file at an address in ranges, if the server supports them; else reads all of it once, into memory. */
+/** Reads a file at an address in ranges, if the server supports them; otherwise reads the whole file into memory. */
 export async function openUrl(url: URL): Promise<ByteSource> {
   const name = shownAddress(url);
   const first = await fetchRange(url, 0, 8);
@@ -14,12 +14,12 @@ export async function openUrl(url: URL): Promise<ByteSource> {
     if (announced > MOST_BYTES_WHOLE) {
       await first.body?.cancel();
       throw new WeightsReadError(
-        `${name}: the server sends no parts of files (HTTP ranges), and the whole has ${announced} bytes. Download it, and open the file.`,
+        `${name}: the server does not support HTTP ranges, and the file has ${announced} bytes. Download it, and open the local file.`,
       );
     }
     return memorySource(await bodyOf(first, name), name);
   }
-  await bodyOf(first, name); // read to its end, so that the connection can be used again
+  await bodyOf(first, name); // Read to the end, so that the connection can be reused.
   return {
     name,
     size: total,
@@ -37,13 +37,15 @@ async function readRange(url: URL, begin: number, end: number, total: number): P
     await response.body?.cancel();
     const answer = response.headers.get("content-range") ?? "no content-range";
     throw new WeightsReadError(
-      `${name}: bytes ${begin} to ${end} of ${total} were asked for, and the server answered ${response.status} with ${answer}. ` +
-        "Has the file changed meanwhile? Open it again.",
+      `${name}: bytes ${begin} to ${end} of ${total} were requested, but the server answered ${response.status} with ${answer}. ` +
+        "Has the file changed? Open it again.",
     );
   }
   const bytes = await bodyOf(response, name);
   if (bytes.byteLength !== end - begin) {
-    throw new WeightsReadError(`${name}: ${end - begin} bytes were asked for, ${bytes.byteLength} came. Try again.`);
+    throw new WeightsReadError(
+      `${name}: ${end - begin} bytes were requested, but ${bytes.byteLength} came. Try again.`,
+    );
   }
   return bytes;
 }
@@ -76,7 +78,7 @@ async function bodyOf(response: Response, name: string): Promise<Uint8Array<Arra
   }
 }
 
-/** The range of the file in a response, `end` not included; undefined if it is the whole file. */
+/** The range of a response, without `end`; undefined if it is the whole file. */
 function contentRange(response: Response): { begin: number; end: number; total: number } | undefined {
   const match = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(response.headers.get("content-range") ?? "");
   if (response.status !== 206 || !match) return undefined;

@@ -3,12 +3,12 @@ import { dtypeBits, encodeNumbers, isDecodable, type NumberArray, type StoredDty
 import { MAX_HEADER_BYTES, type TensorInfo } from "./safetensors-header.js";
 
 /**
- * A tensor to be written. A Float32Array is rounded where the dtype is F16 or BF16. Any other array must hold the bits:
- * a Uint16Array those of F16, a Uint8Array the bytes of a dtype that is not decoded here. A function is called when the
- * tensor's turn comes, so that not all are in memory at once.
+ * A tensor to be written. A Float32Array is rounded if the dtype is F16 or BF16. Any other array must hold the bits: a
+ * Uint16Array those of F16, a Uint8Array the bytes of a dtype that is not decoded here. A function is called when the
+ * tensor is written, so that not all tensors are in memory at once.
  */
 export interface TensorToWrite extends TensorInfo {
-  /** As many numbers as the shape holds, or their bytes, in row-major order. */
+  /** The numbers of the tensor, or their bytes, in row-major order. */
   readonly data: NumberArray | (() => NumberArray | Promise<NumberArray>);
 }
 
@@ -18,16 +18,16 @@ export type TensorsToWrite = ReadonlyMap<string, TensorToWrite> | Readonly<Recor
 export type Metadata = Readonly<Record<string, string>>;
 
 /**
- * Writes a safetensors file (Node), whole or not at all; equal, byte for byte, to what the Python package writes for
- * the same tensors (with more than one entry in `metadata`, Python's order of those is random).
+ * Writes a safetensors file (Node), completely or not at all. It equals the file of the Python package for the same
+ * tensors byte for byte. (With more than one entry in `metadata`, Python's order of the entries is random.)
  *
- * @throws TypeError, RangeError for tensors that cannot be written, before anything is
+ * @throws TypeError, RangeError for tensors that cannot be written, before anything is written
  */
 export async function writeSafetensors(path: string, tensors: TensorsToWrite, metadata?: Metadata): Promise<void> {
   await writeWhole(path, safetensorsChunks(tensors, metadata));
 }
 
-/** As {@link writeSafetensors}, in memory. */
+/** {@link writeSafetensors} to memory. */
 export async function encodeSafetensors(
   tensors: TensorsToWrite,
   metadata?: Metadata,
@@ -50,16 +50,14 @@ const DTYPE_ORDER: readonly StoredDtype[] = [
   ...(["I16", "U16", "F16", "BF16", "I32", "U32", "F32", "C64", "F64", "I64", "U64"] as const),
 ];
 
-/** The file in order. What can be checked is, before the first chunk. */
+/** The parts of the file in order. Everything that can be checked in advance is checked before the first part. */
 function safetensorsChunks(tensors: TensorsToWrite, metadata: Metadata | undefined): AsyncGenerator<Uint8Array> {
   const entries = isMap(tensors) ? [...tensors] : Object.entries(tensors);
   for (const [name, tensor] of entries) checkTensor(name, tensor);
   for (const [key, value] of Object.entries(metadata ?? {})) {
     requireUnicode(key);
     if (typeof value !== "string")
-      throw new TypeError(
-        `Metadata ${JSON.stringify(key)} is not text: safetensors files keep nothing else. Use JSON.stringify.`,
-      );
+      throw new TypeError(`Metadata ${JSON.stringify(key)} is not text, which metadata must be. Use JSON.stringify.`);
     requireUnicode(value);
   }
   const sorted = entries.sort(
@@ -84,17 +82,21 @@ function isMap(tensors: TensorsToWrite): tensors is ReadonlyMap<string, TensorTo
 function checkTensor(name: string, { dtype, shape, data }: TensorToWrite): void {
   requireUnicode(name);
   if (name === "__metadata__")
-    throw new RangeError('No tensor can have the name "__metadata__": safetensors files use it for something else.');
+    throw new RangeError('No tensor can have the name "__metadata__", which safetensors files use for metadata.');
   if (!DTYPE_ORDER.includes(dtype))
-    throw new TypeError(`Tensor ${JSON.stringify(name)} has the dtype ${dtype}; known: ${DTYPE_ORDER.join(", ")}.`);
+    throw new TypeError(
+      `Tensor ${JSON.stringify(name)} has the dtype ${dtype}; expected one of ${DTYPE_ORDER.join(", ")}.`,
+    );
   if (!Array.isArray(shape) || !shape.every((size) => Number.isSafeInteger(size) && size >= 0)) {
     throw new RangeError(
-      `Tensor ${JSON.stringify(name)} has the shape ${JSON.stringify(shape)}; whole numbers from 0 are expected.`,
+      `Tensor ${JSON.stringify(name)} has the shape ${JSON.stringify(shape)}; expected whole numbers, 0 or more.`,
     );
   }
   if (typeof data === "function") return;
   if (!ArrayBuffer.isView(data))
-    throw new TypeError(`Tensor ${JSON.stringify(name)} has no typed array as data; give a Float32Array or the like.`);
+    throw new TypeError(
+      `Tensor ${JSON.stringify(name)} has data that are not a typed array; give a Float32Array or another typed array.`,
+    );
   checkSize(name, dtype, shape, data);
   encodeNumbers(data.subarray(0, 0), dtype);
 }
@@ -103,7 +105,7 @@ function checkSize(name: string, dtype: StoredDtype, shape: readonly number[], {
   const [wanted, unit] = isDecodable(dtype) ? [sizeOf(shape), "numbers"] : [bytesOf(dtype, shape), "bytes"];
   if (length === wanted) return;
   throw new RangeError(
-    `Tensor ${JSON.stringify(name)} has ${length} ${unit}; its shape [${shape.join(", ")}] takes ${wanted}.`,
+    `Tensor ${JSON.stringify(name)} has ${length} ${unit}; its shape [${shape.join(", ")}] needs ${wanted}.`,
   );
 }
 
@@ -116,10 +118,10 @@ const sizeOf = (shape: readonly number[]) => shape.reduce((product, count) => pr
 
 function requireUnicode(text: string): void {
   if (/\p{Surrogate}/u.test(text))
-    throw new RangeError(`${JSON.stringify(text)} holds half a surrogate pair, which UTF-8 cannot write.`);
+    throw new RangeError(`${JSON.stringify(text)} has half a surrogate pair, which UTF-8 cannot represent.`);
 }
 
-/** The header's length, and its JSON filled up with spaces to a multiple of 8 bytes. */
+/** The header: its length, and its JSON padded with spaces to a multiple of 8 bytes. */
 function headerBytes(sorted: readonly [string, TensorToWrite][], metadata: Metadata | undefined): Uint8Array {
   let position = 0;
   const described = sorted.map(([name, { dtype, shape }]) => {
@@ -132,7 +134,7 @@ function headerBytes(sorted: readonly [string, TensorToWrite][], metadata: Metad
   const length = Math.ceil(json.byteLength / 8) * 8;
   if (length > MAX_HEADER_BYTES)
     throw new RangeError(
-      `The header would have ${length} bytes; ${MAX_HEADER_BYTES} are the most that readers take. Shorten the metadata.`,
+      `The header would have ${length} bytes; readers accept at most ${MAX_HEADER_BYTES}. Shorten the metadata.`,
     );
   const bytes = new Uint8Array(8 + length).fill(0x20, 8);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
@@ -140,7 +142,7 @@ function headerBytes(sorted: readonly [string, TensorToWrite][], metadata: Metad
   return bytes;
 }
 
-/** Order of the UTF-8 bytes, which that of code points is and that of JavaScript's own comparison is not. */
+/** Compares by code points, which is the order of the UTF-8 bytes. JavaScript's own comparison is not. */
 function compareCodePoints(a: string, b: string): number {
   const [pointsA, pointsB] = [[...a], [...b]];
   for (let i = 0; i < Math.min(pointsA.length, pointsB.length); i++) {

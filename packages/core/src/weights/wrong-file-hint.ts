@@ -1,6 +1,6 @@
 /**
- * Recognises a file that is not what its name says, by its first characters: a Git LFS pointer or a web page. Says what
- * it is and what to do; undefined if it is neither.
+ * Recognises a file that is not what its name says, by its first characters: a Git LFS pointer or a web page. Returns
+ * what it is and what to do; undefined if it is neither.
  */
 export function wrongFileHint(begin: string): string | undefined {
   if (begin.startsWith("version https://git-lfs")) {

@@ -6,8 +6,8 @@ const ENDINGS: readonly (readonly [RegExp, of: Ending["of"]])[] = [
 ];
 
 /**
- * A whole difference of a weight or a bias, as LyCORIS ("full") and ComfyUI write it, most often of norms and biases
- * beside a LoRA: dW = diff. Alpha has no part in it.
+ * The full difference of a weight or a bias, as LyCORIS ("full") and ComfyUI write it, mostly for norms and biases in
+ * addition to a LoRA: dW = diff. It has no alpha.
  */
 export const FULL_DIFFERENCE: LoraFormat = {
   name: "full difference",

@@ -7,9 +7,10 @@ import { tucker, tuckerShape } from "./tucker.js";
  *
  *     dW[o1 O2 + o2, i1 I2 + i2, y, x] = w1[o1, i1] w2[o2, i2, y, x]
  *
- * w1: [O1, I1], w2: [O2, I2, height, width]. Each is whole or a product of two factors, `w_a` [., rank] and `w_b`
- * [rank, .]; w2 also a kernel by {@link tucker}'s decomposition with a core `t2`. Alpha counts only where there is a
- * factor: with both whole LyCORIS and ComfyUI take the change as it is, PEFT divides by the rank of its settings.
+ * w1: [O1, I1], w2: [O2, I2, height, width]. Each is stored as a whole, or as a product of two factors, `w_a` [., rank]
+ * and `w_b` [rank, .]; w2 can also be a kernel by {@link tucker}'s decomposition with a core `t2`. Alpha applies only
+ * if there is a factor. If both are whole, LyCORIS and ComfyUI use the change unscaled, and PEFT divides by the rank of
+ * its settings.
  */
 export const LOKR: LoraFormat = {
   name: "LoKr",
@@ -19,14 +20,14 @@ export const LOKR: LoraFormat = {
     for (const half of ["lokr_w1", "lokr_w2"]) {
       const factors = [`${half}_a`, `${half}_b`, ...(half === "lokr_w2" ? ["lokr_t2"] : [])];
       const given = factors.filter((role) => shapes[role]);
-      if (shapes[half] && given.length > 0) return `its LoKr has ${half} both whole and as ${given.join(", ")}`;
+      if (shapes[half] && given.length > 0) return `its LoKr has ${half} both as a whole and as ${given.join(", ")}`;
       const absent = factors.slice(0, 2).filter((role) => !shapes[role]);
       if (!shapes[half] && absent.length > 0) return `its LoKr lacks ${absent.length < 2 ? absent[0] : half}`;
     }
     const [left, right] = [leftShape(shapes), rightShape(shapes)];
     if (left?.length !== 2 || !right || right.length < 2) return misfit(shapes, weight);
     const product = [left[0]! * right[0]!, left[1]! * right[1]!, ...right.slice(2)];
-    // A product of two matrices has the kernel's height and width in its columns.
+    // The columns of the product contain the kernel's height and width.
     const isFlat = right.length === 2 && weight[1]! % left[1]! === 0;
     const fits = sameShape(product, isFlat ? [weight[0]!, sizeOf(weight.slice(1))] : weight);
     return fits ? undefined : misfit(shapes, weight);
@@ -39,7 +40,7 @@ export const LOKR: LoraFormat = {
     const right = rightFactor(tensors);
     const [o1, i1] = left.shape as [number, number];
     const o2 = right.shape[0];
-    // A kernel's rows [i2, y, x] stay together, so that the product of matrices is the product of kernels.
+    // The axes [i2, y, x] are kept together, so that the product of matrices is the product of kernels.
     return left
       .reshape([o1, 1, i1, 1])
       .mul(right.reshape([1, o2, 1, -1]))

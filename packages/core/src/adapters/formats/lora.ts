@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { type ByRole, type Ending, type LoraFormat, misfit, sizeOf } from "./format.js";
 import { tucker } from "./tucker.js";
 
-/** PEFT's names, those of diffusers before it, and those of kohya's scripts and LyCORIS. */
+/** The names in PEFT, in earlier versions of diffusers, and in kohya's scripts and LyCORIS. */
 const ENDINGS: readonly (readonly [RegExp, role: string])[] = [
   [/\.lora_A(?:\.\w+)?\.weight$/, "down"],
   [/\.lora_B(?:\.\w+)?\.weight$/, "up"],
@@ -14,16 +14,16 @@ const ENDINGS: readonly (readonly [RegExp, role: string])[] = [
 ];
 
 /**
- * LoRA (Hu et al. 2022): dW = up down, with down [rank, in] and up [out, rank]. Of a convolution (LoCon, from LyCORIS)
- * down [rank, in, height, width] and up [out, rank, 1, 1] are two convolutions one after the other; with a `mid`
- * [rank, rank, height, width] they are three, of which the outer ones are 1 x 1: {@link tucker}'s decomposition.
+ * LoRA (Hu et al. 2022): dW = up down, with down [rank, in] and up [out, rank]. For a convolution (LoCon in LyCORIS),
+ * down [rank, in, height, width] and up [out, rank, 1, 1] are two consecutive convolutions. With a `mid` [rank, rank,
+ * height, width] there are three, of which the outer ones are 1 x 1: {@link tucker}'s decomposition.
  */
 export const LORA: LoraFormat = {
   name: "LoRA",
   endings: ENDINGS.map(([pattern, role]): Ending => ({ pattern, role, of: "weight" })),
 
   problem({ down, up, mid }, weight) {
-    if (!down || !up) return `its ${down ? "up" : "down"} half is missing`;
+    if (!down || !up) return `its ${down ? "up" : "down"} matrix is missing`;
     const [out = 0, ...rest] = weight;
     const rank = down[0] ?? 0;
     const shapes: ByRole<readonly number[]> = { down, up, ...(mid && { mid }) };

@@ -22,7 +22,7 @@ export function tucker(core: tf.Tensor, left: tf.Tensor2D, right: tf.Tensor2D): 
   });
 }
 
-/** The shape of that kernel; undefined if the factors do not fit each other. */
+/** The shape of {@link tucker}'s result; undefined if the factors do not fit each other. */
 export function tuckerShape(
   core: readonly number[],
   left: readonly number[],

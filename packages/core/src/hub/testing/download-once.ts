@@ -1,5 +1,5 @@
 /**
- * Downloads owner/name with the settings of the environment, and says where it lies: a process of its own for tests.
+ * Downloads owner/name with the settings of the environment and prints its folder. Tests run it as a separate process.
  */
 import { downloadFromHub } from "../download.js";
 

@@ -14,10 +14,10 @@ export type Misbehaviour = (
   context: { path: string; count: number; contents: Buffer | undefined },
 ) => boolean | void;
 
-/** A request that came: what a test may ask about it. */
+/** A received request, for tests to check. */
 export interface Heard {
   path: string;
-  /** As it was sent; `path` is decoded. */
+  /** The URL as sent; `path` is decoded. */
   url: string;
   authorization: string | undefined;
   range: string | undefined;
@@ -87,7 +87,7 @@ function json(response: ServerResponse, value: unknown): void {
   response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(value));
 }
 
-/** The whole, or the part that is asked for. */
+/** Sends the whole file, or the requested range. */
 export function sendFile(request: IncomingMessage, response: ServerResponse, contents: Buffer): void {
   const from = Number(/bytes=(\d+)-/.exec(request.headers.range ?? "")?.[1] ?? 0);
   if (from === 0) return void response.writeHead(200, { "content-length": contents.length }).end(contents);

@@ -27,13 +27,13 @@ async function decoded(bytes: Uint8Array): Promise<{ shape: number[]; values: nu
   return result;
 }
 
-/** The largest difference of two lists of equal length; NaN counts as one. */
+/** The largest difference of two lists of equal length; NaN counts as a difference. */
 function farthest(got: readonly number[], want: readonly number[]): number {
   expect(got.length).toBe(want.length);
   return Math.max(...got.map((value, i) => (Number.isNaN(value) ? Infinity : Math.abs(value - want[i]!))));
 }
 
-// fixtures/png/meta.json says what made them, and what their values were checked with.
+// fixtures/png/meta.json gives their origin, and how their values were checked.
 const expected = JSON.parse(await readFile(fixturePath("png/expected.json"), "utf8")) as Record<
   string,
   { shape: number[]; values: number[] }
@@ -57,10 +57,10 @@ describe("A PNG file", () => {
     );
   });
 
-  it("may hold what does not change its colours, and anything behind its end", async () => {
+  it("can contain chunks that do not change its colours, and any bytes after its end", async () => {
     const png = buildPng(WHITE);
     const header = png.subarray(0, 33);
-    const gamma = chunk("gAMA", Uint8Array.of(0, 0, 0x27, 0x10)); // 0.1, which would be a very dark picture.
+    const gamma = chunk("gAMA", Uint8Array.of(0, 0, 0x27, 0x10)); // A gamma of 0.1, which would make the picture very dark.
     const bytes = Buffer.concat([header, gamma, chunk("iCCP", Buffer.from("x\0\0nonsense")), png.subarray(33), png]);
     expect((await decoded(bytes)).values).toEqual((await decoded(png)).values);
   });
@@ -129,14 +129,14 @@ function pictures(): fc.Arbitrary<PngToBuild> {
     });
 }
 
-/** A number in [0, 1) of each whole number. */
+/** A pseudo-random number in [0, 1) for each whole number. */
 function fraction(seed: number): number {
   let x = Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b);
   x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
   return ((x ^ (x >>> 16)) >>> 0) / 2 ** 32;
 }
 
-/** What a picture looks like over white. */
+/** The expected values of a picture over white. */
 function wanted({ width, height, depth, colourType, sample, palette, transparency }: PngToBuild): number[] {
   const largest = 2 ** depth - 1;
   const pixel = (x: number, y: number) => {
@@ -177,7 +177,7 @@ describe("A damaged PNG file is refused:", () => {
   it.each<[string, Uint8Array, RegExp]>([
     ["an empty one", new Uint8Array(), /signature/],
     ["another file", Buffer.from("<html>"), /signature/],
-    ["nothing behind its header", parts(of(1, 1, 8, 0, 0, 0, 0)), /zlib/],
+    ["nothing after its header", parts(of(1, 1, 8, 0, 0, 0, 0)), /zlib/],
     [
       "a wrong checksum of its pixels",
       parts(of(1, 1, 8, 0, 0, 0, 0), chunk("IDAT", adlerWrong)),
@@ -186,7 +186,7 @@ describe("A damaged PNG file is refused:", () => {
     ["too few pixels", parts(of(2, 1, 8, 0, 0, 0, 0), data([0, 7])), /cut off/],
     ["too many", parts(of(1, 1, 8, 0, 0, 0, 0), data([0, 7, 7])), /more data/],
     [
-      "nonsense for pixels",
+      "invalid pixel data",
       parts(of(1, 1, 8, 0, 0, 0, 0), chunk("IDAT", Buffer.of(0x78, 1, 255, 255, 255, 9, 9))),
       /its pixels/,
     ],
@@ -203,7 +203,7 @@ describe("A damaged PNG file is refused:", () => {
     [
       "a transparent colour of another type",
       parts(of(1, 1, 8, 0, 0, 0, 0), chunk("tRNS", Buffer.of(1)), data([0, 1])),
-      /1 bytes; 2/,
+      /1 bytes; expected 2/,
     ],
     ["two headers", parts(of(1, 1, 8, 0, 0, 0, 0), chunk("IHDR", Buffer.from(of(1, 1, 8, 0, 0, 0, 0)))), /one header/],
     [
@@ -216,7 +216,7 @@ describe("A damaged PNG file is refused:", () => {
     await expect(decodePng(bytes)).rejects.toThrow(message);
   });
 
-  it("any byte changed, any end cut off", async () => {
+  it("any changed byte, and any truncation", async () => {
     for (let i = 0; i < good.length; i++) {
       const changed = Buffer.from(good);
       changed[i]! ^= 1 << (i % 8);
@@ -226,8 +226,8 @@ describe("A damaged PNG file is refused:", () => {
   });
 });
 
-describe("A PNG file that would fill the memory is refused at once:", () => {
-  /** How long it takes and how many bytes more are in use, once it is refused. */
+describe("A PNG file that would fill the memory is refused quickly:", () => {
+  /** Expects the refusal to be fast and to use little memory. */
   async function cost(bytes: Uint8Array, message: RegExp): Promise<void> {
     const before = process.memoryUsage();
     const start = performance.now();
@@ -249,15 +249,15 @@ describe("A PNG file that would fill the memory is refused at once:", () => {
     await cost(file(20_000, 20_000, zeros), /20000 x 20000.*at most 67108864.*raise maxPixels/);
   });
 
-  it("one that unpacks to a hundred times what its size takes", async () => {
+  it("one that decompresses to a hundred times its size", async () => {
     await cost(file(1000, 1000, deflateSync(new Uint8Array(12e6), { level: 9 })), /more data/);
   });
 
-  it("one that says that it is large and holds nothing", async () => {
+  it("one with a large size and no data", async () => {
     await cost(file(8000, 8000, deflateSync(new Uint8Array(100)), [16, 6]), /cut off/);
   });
 
-  it("and a limit can be another", async () => {
+  it("also with another limit", async () => {
     const png = buildPng(WHITE);
     await expect(decodePng(png, { maxPixels: 44 })).rejects.toThrow("9 x 5, 45 pixels; at most 44");
     (await decodePng(png, { maxPixels: 45 })).dispose();

@@ -54,7 +54,7 @@ function parts(bytes: Uint8Array, limits: PictureLimits): Parts {
       if (single.has(chunk.type)) throw notReadable(`it has two ${chunk.type} chunks`);
       single.set(chunk.type, chunk.data);
     } else if (/^[A-Z]/.test(chunk.type)) {
-      throw notReadable(`its chunk ${chunk.type} is needed to show it, and is not known here`);
+      throw notReadable(`its chunk ${chunk.type} is required for decoding, and is unknown here`);
     }
   }
   if (!header) throw notReadable("it has no header");
@@ -77,7 +77,7 @@ function fromPalette(
   transparency: Uint8Array | undefined,
 ): Pixels {
   if (!palette || palette.length === 0 || palette.length % 3 !== 0) {
-    throw notReadable(`its palette has ${palette?.length ?? 0} bytes; three for each colour are expected`);
+    throw notReadable(`its palette has ${palette?.length ?? 0} bytes; expected three for each colour`);
   }
   const pixels = emptyPixels(width, height, transparency !== undefined);
   samples.forEach((place, i) => {
@@ -112,7 +112,7 @@ function fromSamples(
 
 function keySamples(transparency: Uint8Array, count: number): number[] {
   if (transparency.length !== 2 * count) {
-    throw notReadable(`its transparent colour has ${transparency.length} bytes; ${2 * count} are expected`);
+    throw notReadable(`its transparent colour has ${transparency.length} bytes; expected ${2 * count}`);
   }
   return Array.from({ length: count }, (_, k) => (transparency[2 * k]! << 8) | transparency[2 * k + 1]!);
 }

@@ -25,16 +25,16 @@ const PALETTE = 3;
 
 /** @throws ImageError for a header that the specification does not allow */
 export function parseHeader(data: Uint8Array): PngHeader {
-  if (data.length !== 13) throw notReadable(`its header has ${data.length} bytes, 13 are expected`);
+  if (data.length !== 13) throw notReadable(`its header has ${data.length} bytes; expected 13`);
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   const [width, height] = [view.getUint32(0), view.getUint32(4)];
   const [depth, colourType, compression, filter, interlace] = [...data.subarray(8)] as [
     ...[number, number, number, number, number],
   ];
   const kind = COLOUR_TYPES.get(colourType);
-  if (!kind?.depths.includes(depth)) throw notReadable(`it has no colour type ${colourType} of ${depth} bits`);
+  if (!kind?.depths.includes(depth)) throw notReadable(`colour type ${colourType} of ${depth} bits does not exist`);
   if (compression !== 0 || filter !== 0 || interlace > 1) {
-    throw notReadable(`compression ${compression}, filter ${filter}, interlace ${interlace} are not known`);
+    throw notReadable(`compression ${compression}, filter ${filter}, interlace ${interlace} are unknown`);
   }
   return {
     width,

@@ -15,7 +15,7 @@ export function inflateExactly(parts: readonly Uint8Array[], size: number): Uint
   const stream = joined(parts);
   const [method = 0, flags = 0] = stream;
   if (stream.length < 6 || (method & 15) !== 8 || ((method << 8) | flags) % 31 !== 0 || flags & 32) {
-    throw notReadable("its pixels are not packed with zlib");
+    throw notReadable("its pixels are not compressed with zlib");
   }
   const packed = stream.subarray(2, -4);
   const cut = "its pixels are cut off";
@@ -24,7 +24,7 @@ export function inflateExactly(parts: readonly Uint8Array[], size: number): Uint
   const bytes = new Uint8Array(size);
   let filled = 0;
   const inflate = new Inflate((part) => {
-    if (filled + part.length > size) throw notReadable("it holds more data than its width and height take");
+    if (filled + part.length > size) throw notReadable("it has more data than its width and height need");
     bytes.set(part, filled);
     filled += part.length;
   });
@@ -33,7 +33,8 @@ export function inflateExactly(parts: readonly Uint8Array[], size: number): Uint
       inflate.push(packed.subarray(at, at + STEP), at + STEP >= packed.length);
     }
   } catch (error) {
-    if (error instanceof Error && "code" in error) throw notReadable(`its pixels: ${error.message}`, error); // fflate's
+    // Only errors of fflate have a code.
+    if (error instanceof Error && "code" in error) throw notReadable(`its pixels: ${error.message}`, error);
     throw error;
   }
   if (filled < size) throw notReadable(cut);

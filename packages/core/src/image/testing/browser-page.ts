@@ -22,7 +22,7 @@ async function answer() {
   return results;
 }
 
-// The browser's clock jumps to the end of its time when nothing is due; unpacking a picture does not count.
+// The browser's virtual clock jumps forward when no timer is due, and decoding a picture is no timer.
 const ticking = setInterval(() => {}, 1);
 void answer()
   .catch((error: unknown) => ({ none: String(error) }))

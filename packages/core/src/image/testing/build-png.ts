@@ -21,7 +21,7 @@ export interface PngToBuild {
 
 const CHANNELS = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
 
-/** Written directly from the specification's words and figures; shares no code with the reader. */
+/** Written directly from the specification; shares no code with the reader. */
 export function buildPng(png: PngToBuild): Uint8Array {
   const { width, height, depth, colourType, palette, transparency } = png;
   const header = Buffer.alloc(13);

@@ -15,11 +15,11 @@ export interface AutoencoderKLConfig {
   latent_channels: number;
   norm_num_groups: number;
   sample_size: number;
-  /** A diffusion model sees (z - shift_factor) * scaling_factor; encode and decode here do not apply them. */
+  /** A diffusion model's latents are (z - shift_factor) * scaling_factor; `encode` and `decode` do not apply them. */
   scaling_factor: number;
   shift_factor: number | null;
   /**
-   * Each channel's mean and standard deviation, both or none; used in place of the shift and together with the scale.
+   * Each channel's mean and standard deviation (both or neither), used together with the scale in place of the shift.
    */
   latents_mean: number[] | null;
   latents_std: number[] | null;
@@ -77,6 +77,6 @@ function requireStatistics({
   if (isFine(mean) && isFine(std) && std!.every((deviation) => deviation > 0)) return;
   throw new ModelConfigError(
     `AutoencoderKL: latents_mean = ${JSON.stringify(mean)}, latents_std = ${JSON.stringify(std)}; ` +
-      `expected ${channels} numbers each, the latter above 0, or null for both.`,
+      `expected ${channels} numbers each, latents_std above 0, or null for both.`,
   );
 }

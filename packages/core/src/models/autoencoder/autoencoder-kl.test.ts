@@ -57,7 +57,7 @@ describe("AutoencoderKL", () => {
   });
 
   it.each([1, 2, 3, 5])(
-    "gives the same in bands of %i latent rows as in one piece, and leaves nothing behind",
+    "gives the same result in bands of %i latent rows as without bands, and leaves no tensor",
     async (bandRows) => {
       const vae = await load();
       const image = tf.randomUniform<tf.Rank.R4>([2, 22, 12, 3], -1, 1, "float32", 1);
@@ -67,14 +67,14 @@ describe("AutoencoderKL", () => {
       const inBands = vae.encode(image, { bandRows });
       const decodedInBands = vae.decode(whole.mean, { bandRows, oneByOne: true });
       expect(tf.memory().numTensors).toBe(before + 3);
-      // Float32 sums in another order: as far apart as PyTorch is from float64.
+      // float32 sums in another order differ as much as PyTorch from float64.
       expect(relativeRms(inBands.mean, whole.mean)).toBeLessThan(2e-6);
       expect(relativeRms(inBands.logvar, whole.logvar)).toBeLessThan(2e-6);
       expect(relativeRms(decodedInBands, decoded)).toBeLessThan(2e-6);
     },
   );
 
-  it.each([9, 11, 15])("does so with %i pixel rows, of which a level has an odd number", async (height) => {
+  it.each([9, 11, 15])("does so with %i pixel rows, which are odd at some level", async (height) => {
     const vae = new AutoencoderKL({
       block_out_channels: [8, 8, 8],
       norm_num_groups: 4,
@@ -95,7 +95,7 @@ describe("AutoencoderKL", () => {
     vae.dispose();
   });
 
-  it("needs less than half the memory in bands, and one picture's at a time for a batch", async () => {
+  it("needs less than half the memory in bands, and that of one picture for a batch", async () => {
     // As in the published autoencoders, the finest feature maps are the largest.
     const vae = new AutoencoderKL({
       block_out_channels: [16, 16, 16, 16],

@@ -15,7 +15,7 @@ import { DownBlock, MidBlock, resultShapes, UpBlock } from "../unet/unet-blocks.
 
 const NAME = "AutoencoderKL";
 
-/** How to encode or decode large inputs with less memory; without options everything is done at once. */
+/** How to encode or decode large inputs with less memory. Default: the whole batch at once. */
 export interface AutoencoderOptions {
   /**
    * For large pictures: work on horizontal bands of this many latent rows, so that no tensor is larger than a band. The
@@ -209,7 +209,7 @@ function checkBandRows(rows: number | undefined): void {
   throw new ModelInputError(`${NAME}: bandRows is ${rows}; expected a whole number of latent rows, 1 or more.`);
 }
 
-/** One half of the network; bands run through its layers one after the other. */
+/** Runs the encoder or the decoder, in bands if `bandRows` is given. */
 function inOne(half: Encoder | Decoder, x: tf.Tensor4D, bandRows: number | undefined): tf.Tensor4D {
   return bandRows ? half.forward(x, bandRows) : recorded(half, { x }, () => half.forward(x));
 }

@@ -44,7 +44,7 @@ export class Bands {
       const below = this.#bands[i + 1];
       const rows = [above && lastRow(above), band, below && firstRow(below)].filter((part) => part !== undefined);
       const [batch, height, width] = band.shape;
-      // At the picture's edges the convolution's own padding is right; at a cut, its result there is cut off again.
+      // At the picture's edges the convolution's padding is correct; at a cut, the rows that used padding are removed.
       return conv.forward(tf.concat(rows, 1)).slice([0, above ? 1 : 0, 0, 0], [batch, height, width, conv.outChannels]);
     });
   }
@@ -62,7 +62,7 @@ export class Bands {
   }
 
   /**
-   * The last row of an odd height has no partner, so it gives no row of the result. If it is alone in a band, it is
+   * The last row of an odd height has no second row, so it gives no row of the result. If it is alone in a band, it is
    * moved to the band above.
    */
   #appendLoneRow(): void {

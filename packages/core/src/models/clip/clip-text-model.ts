@@ -119,7 +119,7 @@ export class CLIPTextTransformer {
     requireTensor(this.#className, "ids", ids, { shape: [null, null], axes: "[batch, tokens]", dtype: "int32" });
     if (ids.shape[1] > longest) {
       throw new ModelInputError(
-        `${this.#className}: texts of ${ids.shape[1]} tokens were given, this model reads at most ${longest}. ` +
+        `${this.#className}: texts of ${ids.shape[1]} tokens were given; this model reads at most ${longest}. ` +
           `Encode them with { maxLength: ${longest} }.`,
       );
     }
@@ -128,7 +128,7 @@ export class CLIPTextTransformer {
     const wrong = tokens?.find((id) => id < 0 || id >= vocab_size);
     if (wrong !== undefined) {
       throw new ModelInputError(
-        `${this.#className}: ids hold ${wrong}; this model knows the tokens 0 to ${vocab_size - 1}. Encode texts with its own tokenizer.`,
+        `${this.#className}: ids hold ${wrong}; expected tokens from 0 to ${vocab_size - 1}. Encode texts with the model's own tokenizer.`,
       );
     }
     if (attentionMask) {

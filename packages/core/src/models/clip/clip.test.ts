@@ -60,7 +60,7 @@ describe("CLIP", () => {
     expect(golden.error("out.last_hidden_state", got.lastHiddenState)).toBeLessThan(FORWARD);
   });
 
-  it("sees pictures as transformers does on clip_vision_proj", async () => {
+  it("encodes pictures as transformers does on clip_vision_proj", async () => {
     const model = await loadFixture<CLIPVisionModelWithProjection>("clip_vision_proj");
     const golden = await Golden.read("clip_vision_proj");
     const got = model.forward(golden.tensor("in.pixel_values"));

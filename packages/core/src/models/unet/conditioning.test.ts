@@ -27,7 +27,7 @@ const draw = <T extends tf.Tensor>(name: string, shape: number[]) => noise.at(na
 const x = () => draw<tf.Tensor4D>("x", [2, 5, 4, 4]);
 const context = () => draw<tf.Tensor3D>("context", [2, 3, 6]);
 
-/** A UNet whose parameters depend on their names alone, so that two configs share those they have in common. */
+/** A UNet whose parameters depend only on their names, so that two configs have equal values for common parameters. */
 function build(config: Partial<UNet2DConditionConfig>): UNet2DConditionModel {
   const unet = new UNet2DConditionModel({ ...TINY, ...config });
   for (const [name, parameter] of unet.namedParameters()) {
@@ -86,7 +86,7 @@ describe("a class or pooled vector", () => {
     expect(relativeRms(without, wanted)).toBeGreaterThan(1e-3);
   });
 
-  it("can be put beside the time embedding instead, for one timestep and for many", () => {
+  it("can be concatenated with the time embedding instead, for one timestep and for many", () => {
     const unet = build({ class_embed_type: "identity", class_embeddings_concat: true });
     expect(unet.mid_block!.resnets[0]!.time_emb_proj!.inFeatures).toBe(2 * TIME_CHANNELS);
     const classLabels = draw("vector", [2, TIME_CHANNELS]);
@@ -108,7 +108,7 @@ describe("a class or pooled vector", () => {
 });
 
 describe("a conditional UNet", () => {
-  it("with only_cross_attention reads the context where it would read itself, but for the middle", () => {
+  it("with only_cross_attention uses the context in place of self-attention, except in the middle block", () => {
     const unet = build({ only_cross_attention: [true, true] });
     const widths = Object.fromEntries([...unet.namedParameters()].map(([name, { shape }]) => [name, shape[0]]));
     expect(widths["down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_k.weight"]).toBe(6);
@@ -128,7 +128,7 @@ describe("a conditional UNet", () => {
     expect(relativeRms(unet.forward(x(), 5, context(), { encoderAttentionMask }), wanted)).toBeLessThan(1e-6);
   });
 
-  it("with center_input_sample sees 2 x - 1, and with encoder_hid_dim a projected context", () => {
+  it("with center_input_sample reads 2 x - 1, and with encoder_hid_dim a projected context", () => {
     const centred = build({ center_input_sample: true });
     const moved = build({}).forward(x().mul<tf.Tensor4D>(2).sub<tf.Tensor4D>(1), 5, context());
     expect(relativeRms(centred.forward(x(), 5, context()), moved)).toBeLessThan(1e-6);
@@ -138,7 +138,7 @@ describe("a conditional UNet", () => {
     expect(relativeRms(projecting.forward(x(), 5, wide), wanted)).toBeLessThan(1e-6);
   });
 
-  it("draws each picture of a batch as it would draw it alone", () => {
+  it("gives each item of a batch the same result as alone", () => {
     const unet = build({});
     const both = drawn(unet);
     const second = unet.forward(x().slice([1, 0, 0, 0], [1, 5, 4, 4]), 700, context().slice([1, 0, 0], [1, 3, 6]));
@@ -171,7 +171,7 @@ describe("every forward", () => {
     ["klToStandardNormal", null, () => klToStandardNormal({ mean: latents, logvar: latents }), 1],
     ["UNet2DModel", plain, () => plain.forward(image, 3), 1],
   ];
-  it.each(cases)("of %s leaves nothing behind but its results", (_, model, forward, count) => {
+  it.each(cases)("of %s leaves only its results", (_, model, forward, count) => {
     model?.initialize(keyedNoise(0));
     const before = tf.memory().numTensors;
     const results = forward();

@@ -80,7 +80,7 @@ export function controlNetConfigFor(unet: Partial<UNet2DConditionConfig>): Parti
   return pickShared(unet);
 }
 
-/** The config of the UNet whose way down it copies. The way up in it only has to be valid, and is never built. */
+/** The config of the UNet whose way down it copies. The up blocks only have to be valid; they are never built. */
 export function unetConfigOf(config: ControlNetConfig): UNet2DConditionConfig {
   const up_block_types = config.down_block_types.map(() => "UpBlock2D" as const);
   return resolveConditionConfig({ ...pickShared(config), up_block_types });

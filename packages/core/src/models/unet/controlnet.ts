@@ -127,7 +127,10 @@ export class ControlNetModel extends ConditionEncoder {
     return 2 ** (this.config.conditioning_embedding_out_channels.length - 1);
   }
 
-  /** 0.1 for the first residual to 1 for the last, evenly in the logarithm; pooled conditions are not weakened. */
+  /**
+   * The scales of guess mode, from 0.1 for the first residual to 1 for the last, evenly spaced in the logarithm; 1 with
+   * global pooling.
+   */
   #guessScale(i: number): number {
     return this.config.global_pool_conditions ? 1 : 10 ** (i / this.controlnet_down_blocks.length - 1);
   }

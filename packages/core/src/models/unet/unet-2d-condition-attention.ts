@@ -17,7 +17,7 @@ export function attentionFactory(
   blockType: BlockType,
   transformers: number | number[],
 ): AttentionFactory {
-  /** Everywhere but in transformer blocks, attention_head_dim is the size of a head. */
+  /** Except in transformer blocks, attention_head_dim is the size of a head. */
   const headsOf = (channels: number) => channels / (headSetting ?? channels);
   switch (blockType) {
     case "CrossAttnDownBlock2D":

@@ -161,7 +161,7 @@ export const CONDITION_PER_LEVEL = [
   "attention_head_dim",
 ] as const satisfies (keyof UNet2DConditionConfig)[];
 
-/** The settings of one level of the network, after every per-level list is spelled out. */
+/** The settings of one level of the network, with every per-level list expanded. */
 export interface ConditionLevel {
   downType: ConditionDownBlockType;
   /** The block of the way up **at this resolution**. */
@@ -185,10 +185,13 @@ export function resolveConditionConfig(given: Partial<UNet2DConditionConfig>): U
   });
 }
 
-/** Spells out the config's per-level lists, finest level first; throws ModelConfigError if their lengths differ. */
+/**
+ * Expands the config's per-level lists, finest level first.
+ * @throws ModelConfigError if their lengths differ
+ */
 export function conditionLevels(model: string, config: UNet2DConditionConfig): ConditionLevel[] {
   const count = [config.down_block_types].flat().length;
-  if (count === 0) throw new ModelConfigError(`${model}: down_block_types is empty; at least one level is needed.`);
+  if (count === 0) throw new ModelConfigError(`${model}: down_block_types is empty; give at least one level.`);
   const each = <T>(key: string, value: T | readonly T[]) => perLevel(model, key, value, count);
   const channels = each("block_out_channels", config.block_out_channels);
   const upTypes = each("up_block_types", config.up_block_types).reverse();
@@ -200,7 +203,7 @@ export function conditionLevels(model: string, config: UNet2DConditionConfig): C
   const reversed = config.reverse_transformer_layers_per_block;
   if (!reversed && transformers.some((entry) => Array.isArray(entry))) {
     throw new ModelConfigError(
-      `${model}: transformer_layers_per_block has a list for a level, which may differ on the way up; ` +
+      `${model}: transformer_layers_per_block has a list for one level, whose order on the way up is not defined; ` +
         "give reverse_transformer_layers_per_block as well.",
     );
   }
@@ -215,7 +218,7 @@ export function conditionLevels(model: string, config: UNet2DConditionConfig): C
     layers: layers[i]!,
     contextChannels: contextChannels[i]!,
     headSetting: heads[i]!,
-    // If the list holds sizes of heads and not their number, diffusers reads it from the coarsest level on.
+    // If the list has sizes of heads instead of numbers of heads, diffusers reads it from the coarsest level.
     upHeadSetting: upTypes[i] === "CrossAttnUpBlock2D" ? heads[i]! : heads[count - 1 - i]!,
     downTransformers: transformers[i]!,
     upTransformers: upTransformers[i]!,
@@ -225,7 +228,7 @@ export function conditionLevels(model: string, config: UNet2DConditionConfig): C
 
 const MOST_BLOCKS = 10_000;
 
-/** Limits layers times transformer blocks: sensible numbers can exhaust the memory when multiplied. */
+/** Limits the product of layers and transformer blocks, which can exhaust the memory even if both are moderate. */
 function requireFewBlocks(
   model: string,
   layers: readonly number[],
@@ -235,6 +238,6 @@ function requireFewBlocks(
   const blocks = layers.reduce((sum, count) => sum + count * most, 0);
   if (blocks <= MOST_BLOCKS) return;
   throw new ModelConfigError(
-    `${model}: layers_per_block and transformer_layers_per_block ask for ${blocks} transformer blocks; ${MOST_BLOCKS} are the most.`,
+    `${model}: layers_per_block and transformer_layers_per_block give ${blocks} transformer blocks; at most ${MOST_BLOCKS} are allowed.`,
   );
 }

@@ -42,7 +42,7 @@ export abstract class ConditionEncoder extends Model {
   protected readonly levels: readonly ConditionLevel[];
   readonly #timeChannels: number;
 
-  /** `name` is used in error messages. */
+  /** @param name the network's class in error messages */
   constructor(
     readonly name: string,
     protected readonly unet: UNet2DConditionConfig,
@@ -105,7 +105,7 @@ export abstract class ConditionEncoder extends Model {
     return this.unet.encoder_hid_dim ?? this.levels[0]!.contextChannels;
   }
 
-  /** What `classLabels` must be; undefined: none. */
+  /** The form of `classLabels`; undefined if the network has none. */
   get classLabels(): ClassLabels | undefined {
     const { class_embed_type: type, num_class_embeds: count, projection_class_embeddings_input_dim: width } = this.unet;
     if (type === null) return count === null ? undefined : { kind: "ids", count };
@@ -113,7 +113,7 @@ export abstract class ConditionEncoder extends Model {
     return { kind: "vectors", width: type === "identity" ? this.#timeChannels : width! };
   }
 
-  /** The width of `textEmbeds` and embedded `timeIds` together; undefined: none. */
+  /** The total width of `textEmbeds` and embedded `timeIds`; undefined if the network has none. */
   get addedText(): AddedText | undefined {
     const { projection_class_embeddings_input_dim: width, addition_time_embed_dim: timeIdWidth } = this.unet;
     return this.add_embedding && { width: width!, timeIdWidth: timeIdWidth! };
@@ -147,7 +147,7 @@ export abstract class ConditionEncoder extends Model {
     requireTensor(name, "x", x, {
       shape: [null, null, null, config.in_channels],
       axes: "[B, H, W, C]",
-      hint: "Images of a latent model go through the VAE first; an inpainting model takes latents, mask and masked latents joined.",
+      hint: "A latent model reads latents, which the VAE encodes; an inpainting model reads latents, mask and masked latents, concatenated.",
     });
     const [batch, height, width] = x.shape;
     resultShapes(name, this.down_blocks, [height, width]);

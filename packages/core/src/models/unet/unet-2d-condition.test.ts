@@ -65,7 +65,7 @@ describe("UNet2DConditionModel", () => {
     const errors = new Map<string, number>();
     const recorded = recordAll(unet);
     for (const [i, t] of golden.tensor("in.timesteps").dataSync().entries()) {
-      // Each image's own time, then one number for all.
+      // A timestep for each image, then one number for all.
       const time = i === 0 ? tf.fill<tf.Rank.R1>([x.shape[0]], t) : t;
       errors.set(`t = ${t}`, golden.error(`out.t${t}`, unet.forward(x, time, context, inputs)));
       if (i > 0) continue;
@@ -82,7 +82,7 @@ describe("UNet2DConditionModel", () => {
     expect(golden.error("out.odd", got)).toBeLessThan(FORWARD);
   });
 
-  it("reads a list of head sizes as diffusers does: from the coarsest level on, on the way up", async () => {
+  it("reads a list of head sizes on the way up as diffusers does: from the coarsest level", async () => {
     const unet = await load("unet_head_sizes");
     const golden = await Golden.read("unet_head_sizes");
     const got = unet.forward(golden.tensor("in.sample"), 7, golden.tensor("in.encoder_hidden_states"));
@@ -114,7 +114,7 @@ describe("UNet2DConditionModel", () => {
     expect(golden.error("gradin.encoder_hidden_states", contextGradient)).toBeLessThan(GRADIENT);
   });
 
-  it("leaves nothing behind but its result", async () => {
+  it("leaves only its result", async () => {
     const before = tf.memory().numTensors;
     const unet = await load("unet_sd1");
     const golden = await Golden.read("unet_sd1");

@@ -110,7 +110,7 @@ export class UNet2DConditionModel extends ConditionEncoder implements Conditiona
     const kept = maps.slice(0, -1);
     if (downResiduals && downResiduals.length !== kept.length) {
       throw new ModelInputError(
-        `${this.name}: ${downResiduals.length} downResiduals were given, and this UNet keeps ${kept.length} feature maps. ${OTHER_CONTROLNET}`,
+        `${this.name}: ${downResiduals.length} downResiduals were given; expected ${kept.length}, one for each feature map. ${OTHER_CONTROLNET}`,
       );
     }
     const check = (name: string, residual: tf.Tensor4D, sizes: readonly number[]) =>
@@ -124,4 +124,4 @@ export class UNet2DConditionModel extends ConditionEncoder implements Conditiona
   }
 }
 
-const OTHER_CONTROLNET = "Take a ControlNet that was made for this UNet.";
+const OTHER_CONTROLNET = "Use a ControlNet that was trained for this UNet.";

@@ -24,7 +24,7 @@ export interface UNet2DConfig {
   mid_block_scale_factor: number;
   /** 0 pads a strided convolution by one on the right and bottom only. */
   downsample_padding: number;
-  /** How blocks with attention change the resolution; the other blocks' names say it. */
+  /** How blocks with attention change the resolution; for other blocks the name says it. */
   downsample_type: "conv" | "resnet";
   upsample_type: "conv" | "resnet";
   dropout: number;

@@ -36,7 +36,7 @@ describe("UNet2DModel", () => {
       });
       const errors = new Map<string, number>();
       for (const [i, t] of golden.tensor("in.timesteps").dataSync().entries()) {
-        // Each image's own time, then one number for all.
+        // A timestep for each image, then one number for all.
         const time = i === 0 ? tf.fill<tf.Rank.R1>([x.shape[0]], t) : t;
         errors.set(`t = ${t}`, golden.error(`out.t${t}`, unet.forward(x, time, { classLabels })));
         if (i > 0) continue;
@@ -81,8 +81,8 @@ async function trainAndCompare(golden: Golden, steps: number): Promise<number[]>
 }
 
 /**
- * Relative errors of the parameters after some steps. A key bias has gradient 0, so AdamW scales rounding noise up to
- * steps of the learning rate; it can only be asked to have moved by no more than those.
+ * Relative errors of the parameters after some steps. A key bias has gradient 0, so AdamW scales its rounding noise up
+ * to steps of the learning rate. Only the size of these steps can be tested.
  */
 function parameterErrors(unet: UNet2DModel, golden: Golden, steps: number, learningRate: number): Map<string, number> {
   const errors = new Map<string, number>();

@@ -129,7 +129,7 @@ export class UNet2DModel extends Model implements Denoiser {
     for (const block of this.down_blocks) skips.push(...block.forward(skips.at(-1)!, { time }));
     let h = this.mid_block ? this.mid_block.forward(skips.at(-1)!, { time }) : skips.at(-1)!;
     for (const block of this.up_blocks) h = block.forward(h, { time }, skips);
-    return this.conv_out.forward(this.conv_norm_out.forward(h, silu)); // diffusers always uses SiLU here, whatever act_fn says.
+    return this.conv_out.forward(this.conv_norm_out.forward(h, silu)); // diffusers always uses SiLU here, for any act_fn.
   }
 
   #embed(sinusoid: tf.Tensor2D, classes: tf.Tensor2D | undefined): tf.Tensor2D {

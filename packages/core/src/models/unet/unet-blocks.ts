@@ -6,7 +6,7 @@ import type { SpatialAttention } from "../../nn/spatial-attention.js";
 import type { TransformerContext } from "../../nn/transformer-block.js";
 import { ModelInputError } from "../errors.js";
 
-/** What every block of a UNet reads besides its features. */
+/** The inputs of a UNet block besides its features. */
 export interface Conditioning extends TransformerContext {
   /** The activated time embedding, [B or 1, timeChannels]. */
   time?: tf.Tensor2D;
@@ -58,7 +58,10 @@ export class DownBlock {
     this.#padding = resampling === "conv" ? padding : 0;
   }
 
-  /** Of so many pixels along an axis, how many are left after the block; pairs of them without padding. */
+  /**
+   * The number of pixels along an axis after the block, for `pixels` before it. Without padding an odd last pixel is
+   * dropped.
+   */
   pixelsAfter(pixels: number): number {
     if (!this.downsamplers) return pixels;
     return this.#padding === 0 ? Math.floor(pixels / 2) : Math.floor((pixels + 2 * this.#padding - 1) / 2);
@@ -84,7 +87,7 @@ export class DownBlock {
 /**
  * Height, width and channels of every result of a way down, from the finest, for a picture of this height and width.
  *
- * @throws ModelInputError if nothing would be left of the picture at a level
+ * @throws ModelInputError if the picture is too small for one of the levels
  */
 export function resultShapes(
   model: string,
@@ -97,7 +100,7 @@ export function resultShapes(
     size = [block.pixelsAfter(size[0]), block.pixelsAfter(size[1])];
     if (Math.min(...size) < 1) {
       throw new ModelInputError(
-        `${model}: a picture of ${height} x ${width} is too small for its ${blocks.length} levels; it takes at least ${leastPixels(blocks)} each way.`,
+        `${model}: a picture of ${height} x ${width} is too small for its ${blocks.length} levels; height and width must be at least ${leastPixels(blocks)}.`,
       );
     }
     return block.downsamplers ? [...results, [...size, block.outChannels]] : results;
@@ -134,15 +137,17 @@ export class MidBlock {
 }
 
 /**
- * One level of the way up: residual blocks, each reading the features joined with what the way down kept,
- * and followed by its attention; then twice the resolution.
+ * One level of the way up: residual blocks, each of which reads the features concatenated with a skip connection from
+ * the way down, and is followed by its attention; then twice the resolution.
  */
 export class UpBlock {
   readonly resnets: ResnetBlock2D[];
   readonly attentions?: SpatialAttention[];
   readonly upsamplers?: [Resampler];
 
-  /** `skipChannels[i]`: channels of what residual block i is joined with; 0 for a network without skips (a decoder). */
+  /**
+   * `skipChannels[i]`: channels of the skip connection of residual block i; 0 for a network without skips (a decoder).
+   */
   constructor(
     inChannels: number,
     outChannels: number,
@@ -159,7 +164,7 @@ export class UpBlock {
     }
   }
 
-  /** Takes its skips off the end of `skips`; the next level's skip gives the size to grow to. */
+  /** Removes its skips from the end of `skips`; the next level's skip gives the size to upsample to. */
   forward(x: tf.Tensor4D, conditioning: Conditioning, skips: tf.Tensor4D[] = []): tf.Tensor4D {
     return tf.tidy(() => {
       let h = x;

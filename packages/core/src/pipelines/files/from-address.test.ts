@@ -102,7 +102,7 @@ describe("A pipeline's folder on a web server", () => {
   });
 
   it.each([
-    ["https://someone:secret@example.org/model", "The address of example.org holds a name"],
+    ["https://someone:secret@example.org/model", "The address of example.org contains a user name"],
     ["https://example.org/model?token=secret", "https://example.org/model is followed by ? or #"],
     ["data:text/plain,model", "5 bytes are too few for a safetensors file"],
   ])("is refused before any request, without a secret in the message: %s", async (address, message) => {

@@ -186,7 +186,7 @@ describe("A pipeline by its name on the hub", () => {
   it("throws a HubError with the address and what to do, if it is not a pipeline", async () => {
     await serve(fixturePath("lora/peft"), {});
     await expect(StableDiffusionPipeline.fromPretrained("owner/name")).rejects.toThrow(
-      /owner\/name\/tree\/main is no model .* give \{ files: \["pytorch_lora_weights.safetensors"\] \}/,
+      /owner\/name\/tree\/main is not a model .* give \{ files: \["pytorch_lora_weights.safetensors"\] \}/,
     );
     await expect(StableDiffusionPipeline.fromPretrained("owner/other")).rejects.toThrow(HubError);
   });

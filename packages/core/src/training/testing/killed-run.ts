@@ -1,6 +1,6 @@
 /**
- * A process that trains the tiny network in the folder given, to be killed at any moment by kill.test.ts.
- * KILL_AT=k: it kills itself in the middle of its k-th call to the file system.
+ * A process that trains the tiny network in the given folder; kill.test.ts kills it at any moment. KILL_AT=k: it kills
+ * itself in the middle of its k-th call to the file system.
  */
 import { writeSync } from "node:fs";
 import { join } from "node:path";
