@@ -2,9 +2,9 @@
  * A graphics card: `npm run bench -- card [--backend webgpu] [--peak 67] [--rounds 8] [--write]`.
  *
  * The two networks of the comparison and one of Stable Diffusion 1.5's size, forward and training step, then the
- * largest batch of each: doubled until the card has no room or a run takes longer than a minute. Every measurement is a
- * process of its own. `--peak` is the maker's figure for float32, in TFLOP/s; without it the share is of what a large
- * matrix product reaches.
+ * largest batch of each: doubled until the card is out of memory or a run takes longer than a minute. Every measurement
+ * is a separate process. `--peak` is the manufacturer's float32 peak in TFLOP/s; without it, shares are relative to a
+ * large matrix product.
  */
 import { type Measured, measure } from "./measure.js";
 import { CARD_NETWORKS } from "./networks.js";
@@ -52,7 +52,7 @@ export async function measureCard(
   if (write) writeSection("npm run bench card", text);
 }
 
-/** The largest batch that runs, as words. */
+/** The largest batch that runs, as text. */
 async function largest(
   from: number,
   at: (size: number, count: number) => Promise<Measured | undefined>,

@@ -1,7 +1,6 @@
 /**
- * One measurement of full-size.ts, in a process of its own, so that the peak of its memory is its own:
- *   full-size-part.js write FOLDER | unet FOLDER BACKEND | vae FOLDER BACKEND
- * Answers with a message of {@link PartAnswer}.
+ * One measurement of full-size.ts, in a separate process to measure its peak memory: full-size-part.js write FOLDER |
+ * unet FOLDER BACKEND | vae FOLDER BACKEND Sends a {@link PartAnswer}.
  */
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -13,9 +12,9 @@ import { keyedNoise } from "@tfjs-diffusion/schedulers";
 
 export interface PartAnswer {
   backend: string;
-  /** Of loading the weights, or of drawing and writing them. */
+  /** The time to load the weights, or to draw and write them. */
   loadSeconds: number;
-  /** Of the first call and of the second, in which nothing is set up any more. */
+  /** The times of the first call and of the second, which has no set-up. */
   runSeconds: number[];
   /** The largest resident set of the process, in GiB. */
   peakGiB: number;
@@ -44,7 +43,7 @@ const peakGiB = process.resourceUsage().maxRSS / 2 ** 20;
 process.send!({ backend: name, peakGiB, ...answer } satisfies PartAnswer);
 
 /**
- * A million random numbers over and over: what is measured does not depend on more, and 943 million would take minutes
+ * Repeats a million random numbers. The measurement does not depend on their number, and 943 million would take minutes
  * to draw.
  */
 function repeated(block: Float32Array): (shape: number[]) => tf.Tensor {

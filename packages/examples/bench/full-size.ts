@@ -3,7 +3,7 @@
  *   npm run bench -- full-size [--backend node] [--folder FOLDER]
  *
  * Draws the weights of the UNet and the autoencoder one tensor at a time and writes them as float16 (1.9 GB, once),
- * then measures one UNet step at 64 x 64 latents and one decoding to 512 x 512 pixels, each in a process of its own:
+ * then measures one UNet step at 64 x 64 latents and one decoding to 512 x 512 pixels, each in a separate process:
  * seconds, and the peak of resident memory.
  */
 import { fork } from "node:child_process";

@@ -1,6 +1,6 @@
 import { type Network, NETWORKS } from "./networks.js";
 
-/** The faces' network in several sizes: times the smallest along each axis. */
+/** The faces' network in several sizes, as multiples of the smallest along each axis. */
 export const AXES = {
   batch: { sizes: [1, 2, 4, 8, 16], of: (n: number) => scaled({ batch: n }) },
   pixels: { sizes: [1, 4, 16, 64], of: (n: number) => scaled({ side: 8 * Math.sqrt(n) }) },

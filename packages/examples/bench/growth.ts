@@ -1,7 +1,7 @@
 /**
  * How cost grows: `npm run bench -- growth` measures one forward pass and one training step of the faces' network
  * against batch, resolution and channels. Each point is measured in its own process, so that its memory is that of this
- * size alone. `--write` puts the table into docs/benchmarks.md and draws docs/public/growth.svg.
+ * size only. `--write` puts the table into docs/benchmarks.md and draws docs/public/growth.svg.
  */
 import { writeFileSync } from "node:fs";
 import * as Plot from "@observablehq/plot";
@@ -52,12 +52,12 @@ async function costs(workload: string, rounds: number): Promise<number[]> {
   return [result.best, result.peakTensors!, result.wasmMemory];
 }
 
-/** The power of the size with which a cost grew since the next smaller size; 1 means in proportion. */
+/** The exponent of the size by which a cost grew from the next smaller size; 1 means proportional. */
 function powerOf(value: number, smaller: number | undefined, times: number): string {
   return smaller === undefined ? "" : (Math.log(value / smaller) / Math.log(times)).toFixed(2);
 }
 
-/** Both axes are logarithmic: a cost that grows in proportion has the slope of the grey lines. */
+/** Both axes are logarithmic: a proportional cost has the slope of the grey lines. */
 function chart(points: Point[]): Promise<string> {
   const first = points.filter(({ size, pass }) => size === 1 && pass === "forward");
   const proportional = first.flatMap((point) => {

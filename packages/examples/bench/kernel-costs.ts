@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 
 type Kernel = Awaited<ReturnType<typeof tf.profile>>["kernels"][number];
 
-/** The profiler's name for an op with a gradient of its own; the kernels inside it are listed beside it. */
+/** The profiler's name for an op with a custom gradient; the kernels inside it are listed separately. */
 const CUSTOM_GRADIENT = "unnamed scope";
 
 export interface KernelCost {
@@ -78,7 +78,8 @@ function flopOf({ name, inputShapes, outputShapes }: Kernel): number {
       return 2 * size(output) * second![0]!;
     case "diffusion.AffineGradient":
       return 4 * size(first!) * second![1]!;
-    // Products of q with k and of the shares with v; the gradient computes the scores anew and has four products more.
+    // The products of q with k and of the weights with v; the gradient recomputes the scores and has four more
+    // products.
     case "diffusion.Attention":
       return 4 * size(first!) * second![1]!;
     case "diffusion.AttentionGradient":

@@ -1,5 +1,5 @@
 /**
- * How fast the backends are on this machine, and ONNX Runtime beside them.
+ * Measures how fast the backends are on this machine, compared with ONNX Runtime.
  *
  * - `npm run bench [-- part of a workload's name ...] [--rounds 8] [--backend webgpu] [--write]`: all workloads
  * - `-- growth [--rounds 8] [--write]`: how cost grows, as a table and docs/public/growth.svg
@@ -9,8 +9,8 @@
  * - `-- card [--backend webgpu] [--peak 67] [--write]`: a graphics card's times, share of its peak, largest batches
  * - `-- full-size [--backend wasm] [--folder FOLDER]`: Stable Diffusion 1.5 at its full size
  *
- * Each runner is a process of its own. They take turns, and the best of each counts: what else the machine does only
- * ever adds time, and what counts is the ratio within one run. `--write` puts the table into docs/benchmarks.md.
+ * Each runner is a separate process. They run in turns, and the best time of each counts, because other work on the
+ * machine only adds time. Only ratios within one run are meaningful. `--write` puts the table into docs/benchmarks.md.
  */
 import { rm } from "node:fs/promises";
 import { parseArgs } from "node:util";
@@ -37,7 +37,7 @@ const { values, positionals } = parseArgs({
 });
 const rounds = Number(values.rounds);
 if (!Number.isInteger(rounds) || rounds < 1)
-  throw new RangeError(`--rounds must be a whole number from 1, not ${values.rounds}.`);
+  throw new RangeError(`--rounds must be a whole number, 1 or more, not ${values.rounds}.`);
 if (positionals[0] !== "full-size" && values.folder !== undefined) throw new RangeError("--folder is for full-size.");
 if (positionals[0] !== "recorder" && values.threads !== undefined) throw new RangeError("--threads is for recorder.");
 if (positionals[0] === "full-size") await measureFullSize(values.backend, values.folder);

@@ -22,7 +22,7 @@ export interface Measured {
   peakMemory: number;
   /** All of the wasm backend's memory, MiB. */
   wasmMemory: number;
-  /** Tensors at the moment when there are most of them, MiB; measured for `growth` alone. */
+  /** The peak size of all tensors, MiB; measured only for `growth`. */
   peakTensors?: number;
 }
 
@@ -36,7 +36,7 @@ const OURS: Candidate[] = [
 ];
 
 /**
- * The runners for a workload. ONNX Runtime can run forward passes, with the same numbers of threads. With `only`, just
+ * The runners for a workload. ONNX Runtime can run forward passes, with the same numbers of threads. With `only`, only
  * that backend.
  */
 export function candidatesFor(name: string, only?: string): Candidate[] {
@@ -75,7 +75,7 @@ export async function measure(
       for (const runner of runners) {
         runner.child.send("run");
         const message = await nextAnswer(runner.child);
-        if (message.kind !== "run") throw new Error(`${runner.label} ended in the middle of ${name}.`);
+        if (message.kind !== "run") throw new Error(`${runner.label} ended while it ran ${name}.`);
         runner.best = Math.min(runner.best, message.milliseconds);
         runner.processor = Math.min(runner.processor, message.processor);
         runner.peakMemory = message.peakMemory;
@@ -88,7 +88,7 @@ export async function measure(
   return runners.map(({ child: _, ...measured }) => measured);
 }
 
-/** A runner that is ready, or why it cannot be. */
+/** A runner that is ready, or the reason why it cannot start. */
 async function startRunner(kind: string, threads: number, name: string, references = ""): Promise<Runner | string> {
   const file = fileURLToPath(new URL("runner.js", import.meta.url));
   const child = fork(file, [kind, String(threads), name, references], {

@@ -6,7 +6,10 @@ export interface Network {
   batch: number;
   /** Multiplications and additions of one forward pass: convolutions, matrix products and attention. */
   flop: number;
-  /** True: random weights would take minutes to draw, so that all are the same instead; computing takes as long. */
+  /**
+   * True: all weights are the same number, because random weights would take minutes to draw. The computing time is the
+   * same.
+   */
   manyWeights?: boolean;
   config: Partial<UNet2DConditionConfig> & { sample_size: number; in_channels: number; cross_attention_dim: number };
 }
@@ -14,7 +17,7 @@ export interface Network {
 /** Tokens of the text that the networks read. */
 export const TOKENS = 16;
 
-/** The timestep that they are given. */
+/** The timestep that they get. */
 export const TIMESTEP = 500;
 
 /** The two networks of the comparison: that of the faces, and a small Stable Diffusion. */
@@ -54,8 +57,8 @@ export const NETWORKS = {
 } satisfies Record<string, Network>;
 
 /**
- * What a graphics card is measured with: these, and Stable Diffusion 1.5's UNet (860 million parameters) at 64 x 64
- * latents.
+ * The networks for measuring a graphics card: these, and Stable Diffusion 1.5's UNet (860 million parameters) at 64 x
+ * 64 latents.
  */
 export const CARD_NETWORKS: Record<string, Network> = {
   ...NETWORKS,

@@ -1,6 +1,6 @@
 /**
- * What a pass costs besides its arithmetic: `npm run bench -- overhead [--rounds 8] [--write]`, on wasm with one
- * thread, where the clock sees each kernel begin and end.
+ * Measures the cost of a pass besides its kernels: `npm run bench -- overhead [--rounds 8] [--write]`, on wasm with one
+ * thread, where the clock can measure each kernel.
  */
 import * as tf from "@tensorflow/tfjs";
 import { useBackend } from "@tfjs-diffusion/core";
@@ -8,7 +8,7 @@ import { buildNetwork, NETWORKS } from "./networks.js";
 import { machine, markdownTable, writeSection } from "./report.js";
 import { trainingOf } from "./workloads.js";
 
-/** The limit for either share; the table shows it beside the measurements. */
+/** The limit for each share; the table shows it with the measurements. */
 const LIMITS = { dispatch: 0.1, update: 0.05 };
 
 export async function measureOverhead(rounds: number, write: boolean): Promise<void> {
@@ -44,12 +44,12 @@ async function sharesOf(rounds: number, share: () => number | Promise<number>): 
 }
 
 /**
- * Milliseconds spent in kernels so far. From now on the clock runs while one does; it is wrapped around each before any
- * network is recorded.
+ * Wraps a clock around each kernel, before any network is recorded. Returns a function for the milliseconds spent in
+ * kernels so far.
  */
 function kernelClock(): () => number {
   let total = 0;
-  let depth = 0; // kernels call kernels
+  let depth = 0; // Kernels can call kernels.
   for (const config of tf.getKernelsForBackend("wasm")) {
     tf.unregisterKernel(config.kernelName, "wasm");
     const kernelFunc: tf.KernelFunc = (call) => {
@@ -66,7 +66,7 @@ function kernelClock(): () => number {
   return () => total;
 }
 
-/** The share of one run. Reading the clock counts as outside, so that the true share is smaller. */
+/** The share of one run. Reading the clock counts as outside, so the true share is smaller. */
 function outsideKernels(clock: () => number, run: () => tf.TensorContainer): number {
   const before = clock();
   const begin = performance.now();

@@ -1,7 +1,7 @@
 import { createRequire } from "node:module";
 import { packagePath } from "../src/package-folder.js";
 
-/** Stands for the folder whose package.json the comparison's packages are installed from, for `createRequire`. */
+/** The package.json from whose folder the comparison's packages are resolved, for `createRequire`. */
 export const benchFolder = packagePath("bench", "package.json");
 
 /** A package that only the benchmark installs; undefined if it is not installed. */

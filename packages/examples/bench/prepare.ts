@@ -9,8 +9,8 @@ import { writeReference } from "./onnx/reference.js";
 import { benchFolder } from "./packages.js";
 
 /**
- * Installs what the comparison needs, once, and writes the ONNX graphs of the workloads named: returns their folder, or
- * undefined where nothing is compared.
+ * Installs the packages for the comparison, once, and writes the ONNX graphs of the workloads. Returns their folder, or
+ * undefined if nothing is compared.
  */
 export async function prepareReferences(workloads: string[]): Promise<string | undefined> {
   const networks = (Object.keys(NETWORKS) as NetworkName[]).filter((name) => workloads.includes(`${name} forward`));

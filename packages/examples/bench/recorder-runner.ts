@@ -17,7 +17,7 @@ export interface Comparison {
   processor: [off: number, on: number][];
 }
 
-/** Does the work once, and waits until it is done. */
+/** Does the work once, and waits until it is finished. */
 type Run = () => Promise<void>;
 
 const PORTRAITS = packagePath("weights", "portraits");
@@ -55,7 +55,7 @@ async function compare(name: string, run: Run, rounds: number): Promise<Comparis
   }
   const comparison: Comparison = { name, wall: [], processor: [] };
   for (let round = 0; round < rounds; round++) {
-    // Each goes first in every other round.
+    // Each variant is first in every other round.
     const order = round % 2 === 0 ? [false, true] : [true, false];
     const times = new Map<boolean, { wall: number; processor: number }>();
     for (const record of order) times.set(record, await timed(run, record));
@@ -101,7 +101,7 @@ function portraitsUNet() {
   return { model, predict: () => model.forward(x, 500, context, { textEmbeds, timeIds }) };
 }
 
-/** One picture with guidance, from the words to the pixels. */
+/** One picture with guidance, from the prompt to the pixels. */
 async function drawing(): Promise<Run> {
   const pipeline = await StableDiffusionXLPipeline.fromPretrained(PORTRAITS);
   return async () => {

@@ -1,7 +1,7 @@
 /**
- * What recording networks saves: `npm run bench -- recorder`, see main.ts. The same work is done in turns with
- * recording and without, in one process. The median of each pair's ratio counts, also in processor time, which depends
- * little on what else the machine does.
+ * Measures how much time recording networks saves: `npm run bench -- recorder`, see main.ts. One process does the same
+ * work in turns with and without recording. The result is the median of the pairs' ratios, also in processor time,
+ * which depends little on other work of the machine.
  */
 import { fork } from "node:child_process";
 import { once } from "node:events";

@@ -6,14 +6,14 @@ import { packagePath } from "../src/package-folder.js";
 import type { Measured } from "./measure.js";
 import { benchFolder } from "./packages.js";
 
-/** The workload whose speed counts as the peak of a thread. */
+/** The workload whose speed is taken as the peak of a thread. */
 const PEAK = "matMul 1024x512x512";
 
 export function machine(): string {
   return `${cpus()[0]?.model ?? "?"}, ${availableParallelism()} cores, Node ${process.version}`;
 }
 
-/** A workload's times, each beside those of wasm on one thread. */
+/** Prints a workload's times, each relative to wasm on one thread. */
 export function print(name: string, results: Measured[]): void {
   const reference = results.find(({ label }) => label === "wasm, 1 thread")?.best ?? NaN;
   console.log(name);
@@ -55,7 +55,7 @@ export function comparison(results: ReadonlyMap<string, Measured[]>): string | u
   return tables.length === 0 ? undefined : tables.join("\n\n");
 }
 
-/** @param words the columns that hold words; all others hold numbers, set to the right */
+/** @param words the columns with words; all others have numbers, aligned right */
 export function markdownTable(head: string[], rows: string[][], words: number[]): string {
   const line = (cells: string[]) => `| ${cells.join(" | ")} |`;
   return [line(head), line(head.map((_, i) => (words.includes(i) ? "---" : "--:"))), ...rows.map(line)].join("\n");
@@ -87,7 +87,7 @@ export function writeComparison(table: string, rounds: number): void {
     `${machine()}; TensorFlow.js ${tfjs.version}, ONNX Runtime ${versions.devDependencies["onnxruntime-web"]}; ` +
     `${new Date().toISOString().slice(0, 10)}; best of ${rounds}. ` +
     (busy > availableParallelism()
-      ? `Other work ran on the machine all the while (${busy.toFixed(1)} processes wanted a core): the ratios count, not the times.`
+      ? `Other work ran on the machine meanwhile (load ${busy.toFixed(1)}): only the ratios are meaningful, not the times.`
       : "") +
     `\n\n${table}`;
   writeSection("npm run bench", text);

@@ -10,7 +10,7 @@ import { onnxSession } from "./onnx/session.js";
 import type { Answer } from "./workload.js";
 import { workload } from "./workloads.js";
 
-/** A training step is fully compiled after some fifteen. */
+/** A training step is fully compiled after about fifteen runs. */
 const WARM_UP_MS = 3000;
 const MIB = 2 ** 20;
 
@@ -21,14 +21,14 @@ interface Work {
   detail: string;
   flop: number;
   steps?: number;
-  /** MiB of tensors at the moment of one run when there are most of them, parameters included. */
+  /** The peak size of all tensors in one run, in MiB, including parameters. */
   peakTensors?: number;
   once(): Promise<void>;
 }
 
 try {
   const work = kind.startsWith("onnxruntime") ? await onnxWork() : await ourWork();
-  // V8 first runs WebAssembly unoptimised, and compiles what is hot in the background.
+  // V8 first runs WebAssembly unoptimised, and compiles hot functions in the background.
   const begin = performance.now();
   for (let run = 0; run < 3 || performance.now() - begin < WARM_UP_MS; run++) await work.once();
   process.on("message", () => void timed(work.once).then(answer));
@@ -53,14 +53,14 @@ async function timed(once: () => Promise<void>): Promise<Answer> {
   };
 }
 
-/** In MiB. `resourceUsage()` counts what the process was forked from, too; Linux knows better. */
+/** In MiB. `resourceUsage()` includes the process that was forked; Linux has a better number. */
 function peakMemory(): number {
   const status = existsSync("/proc/self/status") ? readFileSync("/proc/self/status", "utf8") : "";
   const kilobytes = /^VmHWM:\s*(\d+) kB/m.exec(status)?.[1];
   return Number(kilobytes ?? process.resourceUsage().maxRSS) / 1024;
 }
 
-/** What the wasm backend has taken, in MiB; 0 on any other. It never gives a page back, so this is its peak, too. */
+/** The memory of the wasm backend, in MiB; 0 on other backends. It never shrinks, so this is also its peak. */
 function wasmMemory(): number {
   if (kind.startsWith("onnxruntime")) return 0;
   const { wasm } = tf.backend() as { wasm?: { HEAPU8: Uint8Array } };
@@ -92,7 +92,7 @@ async function onnxWork(): Promise<Work> {
   return { detail: `differs from ours by ${error.toExponential(1)}`, flop, once: async () => void (await forward()) };
 }
 
-/** Starts the backend; "stock wasm" is the wasm backend as TensorFlow.js brings it, without our kernels. */
+/** Starts the backend; "stock wasm" is the wasm backend of TensorFlow.js without our kernels. */
 async function start(): Promise<string> {
   if (kind === "stock wasm") {
     await import("@tensorflow/tfjs-backend-wasm");

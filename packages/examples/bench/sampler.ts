@@ -5,10 +5,10 @@ import type { Workload } from "./workload.js";
 const STEPS = 1000;
 const SHAPE = [1, 8, 8, 3];
 
-/** As cheap as a network can be, so that what is measured is the sampler. */
+/** A trivial network, so that the time is that of the sampler. */
 const trivialNetwork = (x: tf.Tensor): tf.Tensor => x.mul(0.1);
 
-/** DDPM over all its steps, as a user writes it. */
+/** DDPM over all its steps, as in a user's program. */
 export function ddpmLoop(): Workload {
   const plan = new DDPMScheduler().plan(STEPS);
   const first = keyedNoise(0).normal(SHAPE);
@@ -25,7 +25,7 @@ export function ddpmLoop(): Workload {
   return { flop: 0, steps: STEPS, run };
 }
 
-/** The same operations on tensors, with noise that is drawn already: what no sampler can do without. */
+/** Only the necessary operations on tensors, with noise drawn in advance: the lower bound for a sampler. */
 export function bareLoop(): Workload {
   const first = keyedNoise(0).normal(SHAPE);
   const drawn = keyedNoise(1).normal(SHAPE).dataSync();

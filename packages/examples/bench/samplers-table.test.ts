@@ -8,11 +8,11 @@ const root = new URL("../../../", import.meta.url);
 const { DEFAULT_TRAITS, schedulerClasses, schedulerNames } = schedulers;
 
 describe("Every sampler", () => {
-  it("is in the table of the bench, and no other is", () => {
+  it("is in the table of the benchmark, and nothing else is", () => {
     expect(new Set(SAMPLERS.map(({ className }) => className))).toEqual(new Set(schedulerNames));
   });
 
-  it.each(["docs/samplers.md", "packages/schedulers/README.md"])("has its lines in %s", (file) => {
+  it.each(["docs/samplers.md", "packages/schedulers/README.md"])("has its row in %s", (file) => {
     const lines = readFileSync(new URL(file, root), "utf8").split("\n");
     const [first, last] = ["<!-- npm run samplers -->", "<!-- end -->"].map((mark) => lines.indexOf(mark));
     const labels = lines.slice(first! + 4, last! - 1).map((line) => line.split("|")[1]!.trim());

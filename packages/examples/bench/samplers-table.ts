@@ -3,13 +3,13 @@ import { schedulerNames } from "@tfjs-diffusion/schedulers";
 /** A row of the table of samplers and a line of its chart: what cannot be measured or read from the class. */
 export interface Sampler {
   readonly className: string;
-  /** In the table, with the setting that is measured. */
+  /** The label in the table, with the measured setting. */
   readonly label: string;
-  /** At its line in the chart, if shorter. */
+  /** A shorter label for the chart, if any. */
   readonly short?: string;
   readonly inChart?: boolean;
   readonly config?: object;
-  /** Where a number is not the whole truth. */
+  /** The number of calls, as text, if a plain number would be wrong. */
   readonly calls?: string;
   readonly noise?: string;
   readonly bestFor?: string;

@@ -1,9 +1,9 @@
 /**
- * Measures every sampler on data whose exact answer is known: `npm run samplers`.
+ * Measures every sampler on data with a known exact solution: `npm run samplers`.
  *
  * Writes the chart docs/public/samplers.svg (error against calls of the network) and the table of samplers in
- * packages/schedulers/README.md and docs/samplers.md, between their markers. Takes about a minute; the same numbers
- * every time.
+ * packages/schedulers/README.md and docs/samplers.md, between their markers. Takes about a minute, and gives the same
+ * numbers every time.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -25,7 +25,7 @@ import { type Sampler, SAMPLERS } from "./samplers-table.js";
 const root = new URL("../../../../", import.meta.url);
 const inRoot = (path: string) => fileURLToPath(new URL(path, root));
 
-/** Two bells in the plane, and where the samples start. */
+/** Two Gaussians in the plane, and the noise that the samples start from. */
 const DATA = {
   means: [
     [0.6, -0.3],
@@ -61,7 +61,7 @@ function measure({ className, config = {} }: Sampler) {
 }
 
 /**
- * Slope of log error from 36 to 72 steps, evenly in log sigma where the method takes noise levels: see
+ * The slope of log error from 36 to 72 steps, evenly spaced in log sigma if the method takes noise levels: see
  * convergence.test.ts.
  */
 function measuredOrder(scheduler: Scheduler, flow: boolean): number {
@@ -85,9 +85,9 @@ function takes(scheduler: Scheduler, request: PlanRequest): boolean {
   }
 }
 
-/** Error after a plan of so many calls, as users make it: plan(n). */
+/** The error by the number of calls, for plans as users make them: plan(n). */
 function errorsByCalls(scheduler: Scheduler, flow: boolean) {
-  // Divisors of 1,000: DDIM and PNDM go down in whole strides, and others would leave a rest.
+  // Divisors of 1,000, because DDIM and PNDM go down in whole strides and other numbers would leave a remainder.
   const steps = [4, 5, 8, 10, 20, 25, 40, 50].filter((n) => takes(scheduler, n));
   return errorsOf(scheduler, steps, (n) => scheduler.plan(flow ? straight(n) : n), flow).filter(
     ({ calls }) => calls <= 51,
@@ -99,7 +99,7 @@ function errorsOf(scheduler: Scheduler, steps: number[], planOf: (n: number) => 
   return tf.tidy(() => [...measureConvergence(scheduler, DATA, start(), { steps, planOf, predicts })]);
 }
 
-/** The error nearest to 20 calls, between measurements by their logarithms. */
+/** The error at 20 calls, interpolated between measurements in their logarithms. */
 function errorAt20(errors: { calls: number; error: number }[]): string {
   const above = errors.findIndex(({ calls }) => calls >= 20);
   if (above < 0) return "";

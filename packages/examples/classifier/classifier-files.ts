@@ -7,7 +7,7 @@ import { FaceClassifier, type FaceClassifierConfig } from "./classifier-model.js
 const CONFIG = "config.json";
 const WEIGHTS = "model.safetensors";
 
-/** Writes the classifier's config and its weights in half precision, which changes no reading. */
+/** Writes the classifier's config and its weights in half precision, which does not change its results. */
 export async function saveClassifier(classifier: FaceClassifier, folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, CONFIG), `${JSON.stringify(classifier.config, null, 2)}\n`);

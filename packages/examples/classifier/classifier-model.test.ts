@@ -25,7 +25,7 @@ const FACE: Face = {
 };
 
 describe("the classifier's targets", () => {
-  it("mark one value of each attribute that can be seen, and none of the others", async () => {
+  it("mark one value of each visible attribute, and none of the others", async () => {
     const hot = targets([FACE, { ...FACE, hat: "cap" }]);
     expect([...(await hot.sum(1).data())]).toEqual([9, 10]);
     expect((await hot.array())[0]!.slice(0, 8)).toEqual([0, 0, 1, 0, 0, 0, 0, 0]);
@@ -34,7 +34,7 @@ describe("the classifier's targets", () => {
 });
 
 describe("the classifier's loss", () => {
-  it("is the sum of log n over visible attributes of n values when the network knows nothing", async () => {
+  it("is, for an untrained network, the sum of log n over visible attributes with n values", async () => {
     const [logits, hot] = [tf.zeros<tf.Rank.R2>([1, LOGITS]), targets([FACE])];
     const loss = classificationLoss(logits, hot);
     const names = Object.keys(visible(FACE)) as (keyof Face)[];
@@ -58,7 +58,7 @@ describe("the classifier", () => {
     classifier.dispose();
   });
 
-  it("as shipped reads at least 99 % of the attributes of pictures it was not trained on", async () => {
+  it("as shipped recognises at least 99 % of the attributes of pictures it was not trained on", async () => {
     const folder = fileURLToPath(new URL("../weights/faces-classifier", import.meta.url));
     const classifier = await loadClassifier(folder);
     const { pixels, faces } = faceBatch(Array(400).keys(), { seed: 77, split: "any" });

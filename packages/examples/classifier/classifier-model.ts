@@ -31,7 +31,7 @@ export const classifierConfig = ({ size, attributes }: FaceKind): FaceClassifier
   size,
 });
 
-/** Where each attribute's logits begin. */
+/** The index of each attribute's first logit. */
 function logitOffsets(names: readonly Attribute[]): Map<Attribute, number> {
   let next = 0;
   return new Map(names.map((name) => [name, (next += ATTRIBUTES[name].length) - ATTRIBUTES[name].length]));
@@ -40,8 +40,8 @@ function logitOffsets(names: readonly Attribute[]): Map<Attribute, number> {
 const logitCount = (names: readonly Attribute[]) => names.reduce((sum, name) => sum + ATTRIBUTES[name].length, 0);
 
 /**
- * Reads the attributes off a face: three convolutions, a hidden layer and one softmax an attribute.
- * Faces are always centred, so the hidden layer sees where things are.
+ * Recognises the attributes of a face: three convolutions, a hidden layer, and one softmax for each attribute. Faces
+ * are always centred, so the hidden layer can depend on positions.
  */
 export class FaceClassifier extends Model {
   readonly conv1: Conv2d;
@@ -74,7 +74,9 @@ export class FaceClassifier extends Model {
     });
   }
 
-  /** What each picture shows: the most likely values of the attributes that, by those values, can be seen. */
+  /**
+   * The content of each picture: the most likely values of the attributes that are visible according to these values.
+   */
   async read(pixels: tf.Tensor4D): Promise<Partial<Face>[]> {
     const logits = this.forward(pixels);
     const values = (await logits.data()) as Float32Array;
@@ -97,7 +99,9 @@ function mostLikely(logits: Float32Array, names: readonly Attribute[]): Face {
   ) as Face;
 }
 
-/** Row by row, 1 at the logit of each visible attribute's value: [faces.length, logits]. The caller owns the result. */
+/**
+ * For each face, 1 at the logits of its visible attributes' values: [faces.length, logits]. The caller owns the result.
+ */
 export function targets(faces: readonly Face[], names: readonly Attribute[] = ATTRIBUTE_NAMES): tf.Tensor2D {
   const [offsets, count] = [logitOffsets(names), logitCount(names)];
   const hot = new Float32Array(faces.length * count);

@@ -1,5 +1,5 @@
 /**
- * Trains the network that judges generated faces, on real pictures only, and measures it on 10,000 fresh ones.
+ * Trains the network that evaluates generated faces, on real pictures only, and measures it on 10,000 new ones.
  *
  *   node packages/examples/dist/classifier/classifier.js             trains (2 minutes, native), then measures
  *   node packages/examples/dist/classifier/classifier.js --measure   measures the shipped weights
@@ -29,7 +29,7 @@ const kind = kindOption(options.kind);
 const folder = options.folder ?? fileURLToPath(new URL(`../../weights/${options.kind}-classifier`, import.meta.url));
 
 /**
- * Pictures of the training and of the measurement come from different seeds, and from no seed of the diffusion model's.
+ * The pictures of training and measurement come from different seeds, which the diffusion model does not use.
  */
 const TRAINING_SEED = 101;
 const MEASURING_SEED = 102;
@@ -74,8 +74,8 @@ async function trainClassifier(): Promise<void> {
 }
 
 /**
- * Light damage as in drawn pictures, so that the classifier learns to ignore it: noise, a little blur, and colours that
- * are slightly off. Pixels may leave [-1, 1].
+ * Adds small errors as in generated pictures, which the classifier learns to ignore: noise, a little blur, and slightly
+ * wrong colours. Pixels may leave [-1, 1].
  */
 function augment(pictures: tf.Tensor4D, noise: KeyedNoise): tf.Tensor4D {
   const each = [pictures.shape[0], 1, 1, 1];

@@ -1,6 +1,6 @@
 /**
- * A look at the data: `node packages/examples/dist/datasets/sheet.js [split] [file.png] [faces|portraits]` draws
- * the first 96 pictures of a split (train, seen, held-out or any) and prints the captions of the first eight.
+ * Shows the data: `node packages/examples/dist/datasets/sheet.js [split] [file.png] [faces|portraits]` draws the first
+ * 96 pictures of a split (train, seen, held-out or any) and prints the captions of the first eight.
  */
 import { writeFile } from "node:fs/promises";
 import { argv } from "node:process";

@@ -13,14 +13,14 @@ export interface ChartSettings {
   model: string;
   classifier: FaceReader;
   store: ResultStore;
-  /** Guidance of all charts but the one of guidance. */
+  /** The guidance scale of all charts except that of guidance. */
   guidance: number;
   /** Pictures for each point. */
   pictures: number;
 }
 
 const STEPS = 20;
-/** Pictures of one description, where it matters how much they differ. */
+/** The number of pictures of one description, to measure how much they differ. */
 const NOISES = 8;
 /** Enough steps to reach the end of a trajectory almost exactly. */
 const EXACT = 200;
@@ -113,7 +113,7 @@ export async function measureNegative(settings: ChartSettings) {
   );
 }
 
-/** Runs `measure` for one value after the other, because each opens the model. */
+/** Runs `measure` for the values one after the other, because each run opens the model. */
 async function each<T, R>(values: readonly T[], measure: (value: T) => Promise<R>): Promise<R[]> {
   const results: R[] = [];
   for (const value of values) results.push(await measure(value));

@@ -1,5 +1,5 @@
 /**
- * Draws a chart for each of the knobs of the portraits model: guidance, steps, seeds, samplers, the negative prompt.
+ * Draws a chart for each setting of the portraits model: guidance, steps, seeds, samplers, the negative prompt.
  *
  *   npm run eval:charts -- --model runs/portraits/model --out docs/public/portraits-charts
  *
@@ -29,7 +29,7 @@ const { options } = scriptOptions({
   classifier: { type: "string", default: join(WEIGHTS, "portraits-classifier") },
   out: { type: "string", default: "out/eval-charts" },
   store: { type: "string", default: "out/eval-charts" },
-  /** The guidance of all charts but its own. */
+  /** The guidance scale of all charts except that of guidance. */
   guidance: { type: "string", default: "3" },
   /** Pictures for each point. */
   pictures: { type: "string", default: "128" },

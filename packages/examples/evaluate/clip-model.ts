@@ -5,10 +5,10 @@ import { packagePath } from "../src/package-folder.js";
 import { assembleClip } from "../train/portraits/vision.js";
 
 /**
- * The CLIP by which pictures of a kind are measured; the caller owns it.
+ * The CLIP for measuring pictures of a kind; the caller owns it.
  *
- * @param folder of a whole CLIP; default, for portraits: the shipped model's text tower and the vision tower that came
- *   after it
+ * @param folder of a complete CLIP; default, for portraits: the shipped model's text tower and the vision tower trained
+ *   for it
  * @throws UsageError if no CLIP of this kind is shipped
  */
 export async function openClip(kind: string, folder?: string): Promise<CLIPModel> {

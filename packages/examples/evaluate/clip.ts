@@ -1,6 +1,7 @@
 /**
  * Measures the CLIP of stage one: can it tell which caption belongs to which picture, and which attribute it sees?
- * Retrieval among random pictures is easy and says little; the table by attribute shows what the UNet can be told.
+ * Retrieval among random pictures is easy and says little; the table by attribute shows which attributes the UNet can
+ * learn from CLIP.
  *
  *   npm run eval:clip                                             the portraits', as shipped
  *   npm run eval:clip -- --kind faces --clip runs/faces/clip-both

@@ -13,7 +13,7 @@ const changes = Array.from({ length: 300 }, (_, i) => {
 });
 
 describe("A change of one attribute", () => {
-  it("changes a visible attribute to another value that can be drawn, and reaches all attributes", () => {
+  it("changes a visible attribute to another valid value, and covers all attributes", () => {
     for (const { face, changed, attribute } of changes) {
       requireFace(changed);
       const names = PORTRAITS.attributes.filter((name) => face[name] !== changed[name]);
@@ -23,7 +23,7 @@ describe("A change of one attribute", () => {
     expect(new Set(changes.map(({ attribute }) => attribute)).size).toBe(PORTRAITS.attributes.length);
   });
 
-  it("counts as done if the new value is read; other attributes count as kept if the old value is read", () => {
+  it("succeeds if the new value is recognised; other attributes are kept if the old value is recognised", () => {
     const before = changes.map(({ face }) => face);
     const after = changes.map(({ changed }) => changed);
     expect(changeShares(changes, after)).toEqual({ done: 1, stayed: 1 });
@@ -32,7 +32,7 @@ describe("A change of one attribute", () => {
     expect(changeShares(changes, blind)).toEqual({ done: 0, stayed: 0 });
   });
 
-  it("does not ask for what it hides: the hat's colour goes with the hat", () => {
+  it("does not count attributes that it hides, such as the colour of a removed hat", () => {
     const change = changes.find(({ attribute, changed }) => attribute === "hat" && changed.hat === "none")!;
     const reading: Partial<Record<Attribute, string>> = { ...change.changed };
     delete reading.hatColor;

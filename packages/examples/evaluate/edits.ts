@@ -1,6 +1,6 @@
 /**
- * Measures editing with the portraits model: image-to-image (does what is asked for change, does the rest stay?),
- * inpainting (a hat onto a bare head; parts painted anew) and outpainting (is there a seam?).
+ * Measures editing with the portraits model: image-to-image (does the requested attribute change, does the rest stay?),
+ * inpainting (a hat on a bare head; repainted parts) and outpainting (is there a seam?).
  *
  *   npm run eval:edits                                the shipped model
  *   … --inpainting runs/portraits/inpainting/unet    compares the UNet of 9 channels with the blend
@@ -56,7 +56,7 @@ const numInferenceSteps = stepsOption("steps", options.steps);
 const batchSize = countOption("batch", options.batch);
 const { size } = PORTRAITS;
 const STRENGTHS = [0.3, 0.5, 0.7, 0.9];
-/** Of no training and of no other measurement. */
+/** A seed that no training and no other measurement uses. */
 const SEED = 501;
 /** Rows of a picture from its top that a hat can take. */
 const HAT_ROWS = 12;
@@ -94,7 +94,7 @@ function editOf(index: number, change: (face: Face, random: ReturnType<typeof ke
   return { ...changed, prompt: text, pixels: PORTRAITS.render(changed.face, random) };
 }
 
-/** Runs `body` on one batch of edits after the other, with their pictures in [0, 1]. */
+/** Runs `body` on the edits in batches, with their pictures in [0, 1]. */
 async function inBatches(edits: Edit[], body: (batch: Edit[], images: tf.Tensor4D, first: number) => Promise<void>) {
   for (let first = 0; first < edits.length; first += batchSize) {
     const batch = edits.slice(first, first + batchSize);
@@ -178,8 +178,8 @@ async function inpainting(): Promise<void> {
 }
 
 /**
- * What is under a mask painted anew, from the same caption: how far from what was there are the pixels that touch what
- * was kept, and all?
+ * Repaints the region under a mask from the same caption. Measures how far the new pixels are from the old ones, at the
+ * mask's edge and in total.
  */
 async function repainting(): Promise<void> {
   const masks = [
@@ -263,7 +263,7 @@ async function outpainting(): Promise<void> {
   }
 }
 
-/** The changed faces drawn as they should have come out, with so many columns on either side, in [0, 1]. */
+/** Real pictures of the changed faces, with `border` columns added on either side, in [0, 1]. */
 function realOnes(edits: Edit[], border: number): tf.Tensor4D {
   const width = size + 2 * border;
   const bytes = edits.flatMap(({ changed }, i) => [

@@ -1,9 +1,10 @@
 /**
- * Measures a model of faces: does it draw what is asked, does it compose, does it copy?
+ * Measures a model of faces: does it follow the prompt, does it combine attributes in new ways, does it copy training
+ * pictures?
  *
- *   node packages/examples/dist/evaluate/faces.js           everything; hours on one core, can be stopped and goes on
- *   node packages/examples/dist/evaluate/faces.js --quick   a few prompts, to see that it runs
- *   … --kind portraits                                        the same for the latent model of 32 x 32
+ *   node packages/examples/dist/evaluate/faces.js           everything; hours on one core; can be stopped and resumed
+ *   node packages/examples/dist/evaluate/faces.js --quick   a few prompts, to see that it runs … --kind portraits  
+ *                                    the same for the latent model of 32 x 32
  *
  * First a grid of guidance and steps on prompts kept for choosing, then the best setting on fresh prompts with several
  * sampling seeds. Writes `results.json`, `results.md` and `real-and-generated.png` into `--out`.
@@ -34,7 +35,7 @@ const WEIGHTS = fileURLToPath(new URL("../../weights/", import.meta.url));
 
 const { options } = scriptOptions({
   kind: { type: "string", default: "faces" },
-  /** Default: the shipped ones of that kind. */
+  /** Default: the shipped model and classifier of that kind. */
   model: { type: "string" },
   classifier: { type: "string" },
   out: { type: "string" },
@@ -42,7 +43,7 @@ const { options } = scriptOptions({
   prompts: { type: "string", default: "1000" },
   /** Prompts of each split and style for each setting of the grid. */
   "grid-prompts": { type: "string", default: "200" },
-  /** The grid, as lists: one value each leaves nothing to choose. */
+  /** The grid, as lists of values. */
   guidance: { type: "string", default: "1,3,5,7.5" },
   steps: { type: "string", default: "20,50" },
   seeds: { type: "string", default: "3" },

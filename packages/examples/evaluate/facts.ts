@@ -7,21 +7,23 @@ import { drawn, readings01, type Context, type FaceReader, type Setting } from "
 
 type Pair<T> = Record<"generated" | "real", T>;
 
-/** About generated pictures, and as many real ones of the same descriptions: half seen combinations, half held-out. */
+/**
+ * Measurements of generated pictures and of real ones of the same descriptions: half seen combinations, half held-out.
+ */
 export interface PictureFacts {
   /** Distance to the nearest training picture: its 5 % and 50 % quantiles. */
   readonly nearest: Pair<readonly [number, number]>;
   /** Share of pixels near a colour that real pictures have. */
   readonly nearPalette: Pair<number>;
-  /** A sheet of pairs, real and generated, the first ones: a PNG in base 64. */
+  /** A sheet of the first pairs, real and generated: a PNG in base 64. */
   readonly sheet: string;
 }
 
-/** About pictures drawn from the empty prompt. */
+/** Measurements of pictures drawn from the empty prompt. */
 export interface UnconditionalFacts {
   readonly shares: Record<Attribute, Record<string, number>>;
   readonly dataShares: Record<Attribute, Record<string, number>>;
-  /** Total variation from the data's shares: of the samples, and of as many real pictures. */
+  /** Total variation from the shares of the data: for the samples, and for the same number of real pictures. */
   readonly distance: Record<Attribute, { readonly samples: number; readonly real: number }>;
 }
 
@@ -94,7 +96,7 @@ export function signedRows(pictures: readonly Uint8Array[]): tf.Tensor2D {
   return tf.tensor2d(values, [pictures.length, size]);
 }
 
-/** Real and generated side by side, unpicked: the first of each split. */
+/** Real and generated pictures side by side: the first of each split, not selected. */
 async function pairSheet({ real, generated }: Pair<Uint8Array[]>, size: number): Promise<Uint8Array> {
   const half = real.length / 2;
   const perSplit = Math.min(SHEET_PAIRS / 2, half);
@@ -135,7 +137,7 @@ export async function unconditionalFacts(context: Context, { steps }: Setting): 
   });
 }
 
-/** What the classifier reads in training pictures. */
+/** The attributes that the classifier recognises in training pictures. */
 async function realReadings(
   classifier: FaceReader,
   first: number,

@@ -1,6 +1,6 @@
 /**
- * How much does the portraits model lose when it draws in a few steps? Draws fresh prompts with the model as it is, and
- * with the LoRA of `npm run tune:portraits -- few-steps`, and lets the classifier read the pictures.
+ * How much does the portraits model lose when it draws in a few steps? Draws new prompts with and without the LoRA of
+ * `npm run tune:portraits -- few-steps`, and evaluates the pictures with the classifier.
  *
  *   npm run eval:few-steps                                       the shipped ones
  *   … --model runs/portraits/model --lora runs/portraits/few-steps/lora
@@ -31,7 +31,7 @@ const { options } = scriptOptions({
   out: { type: "string", default: "out/eval-few-steps" },
   /** Prompts of each split and style. */
   prompts: { type: "string", default: "300" },
-  /** Of the model as it is. */
+  /** The guidance scale without the LoRA. */
   guidance: { type: "string", default: "3" },
   batch: { type: "string", default: "100" },
   backend: { type: "string" },
@@ -41,7 +41,7 @@ const count = countOption("prompts", options.prompts);
 const guidance = guidanceOption("guidance", options.guidance);
 const batch = countOption("batch", options.batch);
 
-/** A way to draw, and the numbers of steps that it is tried with. */
+/** A way to draw, and the numbers of steps to try. */
 interface Way extends DrawingOptions {
   name: string;
   guidance: number;

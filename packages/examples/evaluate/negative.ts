@@ -1,6 +1,6 @@
 /**
- * Does a negative prompt keep out what it names? Draws the same short captions, which do not mention eyewear, with and
- * without the negative prompt, from the same noise, and counts the faces that wear any.
+ * Does a negative prompt keep its objects out of the picture? Draws the same short captions, which do not mention
+ * eyewear, with and without the negative prompt, from the same noise, and counts the faces that wear any.
  *
  *   npm run eval:negative -- --negative "glasses, sunglasses"
  */

@@ -40,7 +40,7 @@ describe("the distance to the nearest picture", () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it("finds a training picture among others, and says that a new one is new", async () => {
+  it("is 0 for a training picture, and above 0 for a new one", async () => {
     const rows = (split: "train" | "seen", count: number) =>
       tf.tensor2d(faceBatch(Array(count).keys(), { seed: 1, split }).pixels, [count, 768]);
     const [copied, fresh] = [
@@ -61,7 +61,7 @@ describe("the palette", () => {
     expect(shareNearPalette(real, palette, 0)).toBe(1);
   });
 
-  it("finds the pixels that are off", () => {
+  it("finds pixels with other colours", () => {
     const smeared = real[0]!.slice();
     for (let i = 0; i < smeared.length / 2; i++) smeared[i] = (i * 37) % 256;
     expect(shareNearPalette([smeared], palette, 3)).toBeLessThan(0.6);

@@ -9,8 +9,8 @@ import {
 } from "../datasets/faces/index.js";
 
 /**
- * Prompts that chose a setting are never used to report it: the two purposes have different seeds, and training uses
- * neither.
+ * Prompts for choosing a setting are never used to report its results: the two purposes have different seeds, and
+ * training uses neither.
  */
 export type Purpose = "choosing" | "reporting";
 
@@ -22,7 +22,7 @@ export interface PromptSet {
 
 export interface Prompt {
   readonly text: string;
-  /** What the text asks for; only the `mentioned` attributes are scored. */
+  /** The face that the text describes; only the `mentioned` attributes are scored. */
   readonly face: Face;
   readonly mentioned: readonly Attribute[];
   /** A real picture of that face: size * size * 3 bytes. */

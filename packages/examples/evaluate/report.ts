@@ -3,7 +3,7 @@ import type { EvaluationSettings } from "./context.js";
 import type { CellScores, EvaluationResults } from "./run.js";
 import type { Estimate } from "./score.js";
 
-/** The results as Markdown tables; every table says what was drawn and how often. */
+/** The results as Markdown tables. Every table says what was drawn and how often. */
 export function reportMarkdown(
   results: EvaluationResults,
   settings: EvaluationSettings,

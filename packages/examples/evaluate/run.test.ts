@@ -25,7 +25,7 @@ const SETTINGS: EvaluationSettings = {
   trainingPictures: 30,
 };
 
-/** Knows what each caption of the evaluation asks for, and what each picture shows. */
+/** The face and the real picture of each caption of the evaluation. */
 const asked = new Map<string, { face: Face; real: Uint8Array }>();
 const shown = new Map<string, Partial<Face>>();
 for (const purpose of ["choosing", "reporting"] as const) {
@@ -50,7 +50,7 @@ const reader: FaceReader = {
     );
   },
 };
-/** Draws what the caption says at guidance 3. At guidance 1, and without a prompt, it always draws the same face. */
+/** Draws the caption's face at guidance 3. At guidance 1, and without a prompt, it always draws the same face. */
 const sampler: Sampler = async (captions, { guidance }) => {
   const same = faceExample(0, { seed: SETTINGS.trainingSeed, split: "train" }).pixels;
   const bytes = captions.map((text) => (guidance === 3 ? asked.get(text)!.real : same));
@@ -129,7 +129,7 @@ describe("the best setting", () => {
   it("has the fewest steps of two that are equally good", () => {
     expect(bestSetting([cell(3, 50, 0.9), cell(3, 20, 0.9)])).toEqual({ guidance: 3, steps: 20 });
   });
-  it("takes no more steps to gain less than a tenth of a percent", () => {
+  it("does not take more steps for less than a tenth of a percent", () => {
     expect(bestSetting([cell(3, 50, 0.9005), cell(3, 20, 0.9), cell(1, 20, 0.8996)])).toEqual({
       guidance: 3,
       steps: 20,

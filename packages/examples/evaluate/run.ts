@@ -44,7 +44,8 @@ export async function evaluateFaces(context: Context): Promise<EvaluationResults
   return {
     grid,
     chosen,
-    // Other seeds than the grid's: the reported scores share no noise with those that chose the setting.
+    // The seeds differ from those of the grid, so that the reported scores do not depend on the noise that chose the
+    // setting.
     reported: await scoreCells(
       context,
       "reporting",
@@ -108,7 +109,7 @@ export function bestSetting(grid: readonly CellScores[]): Setting {
   return { guidance: best!.guidance, steps: best!.steps };
 }
 
-/** What the pictures of a prompt set show. */
+/** The attributes that the classifier recognises in the pictures of a prompt set. */
 async function readingsOf(
   context: Scoring,
   set: PromptSet,

@@ -3,26 +3,26 @@ import { schedulerFromConfig } from "@tfjs-diffusion/schedulers";
 import { isAdaptable } from "../src/cli/files/open-model.js";
 import type { Sampler } from "./context.js";
 
-/** A model that draws, and the way to free it. */
+/** A sampler, and a function to free its model. */
 export interface OpenSampler {
   readonly sample: Sampler;
   dispose(): void;
 }
 
-/** How to draw; all have defaults. */
+/** How to draw; all options have defaults. */
 export interface DrawingOptions {
   /** Class of the scheduler, on the model's own noise schedule. Default: DDIMScheduler. */
   scheduler?: string;
   /** A LoRA's file, for a model in latents; default none. */
   lora?: string;
-  /** How strongly it is added, default 1. */
+  /** The scale of the LoRA, default 1. */
   loraScale?: number;
 }
 
 /**
- * Opens a model's folder, by the very pipeline that draws for everyone.
+ * Opens a model's folder with the library's pipeline.
  *
- * @throws RangeError for a LoRA of a model that takes none, and for a model that reads no text
+ * @throws RangeError for a LoRA with a model that does not take one, and for a model that reads no text
  */
 export async function openSampler(
   folder: string,
@@ -31,7 +31,7 @@ export async function openSampler(
   const pipeline = await openPipeline(folder);
   if (pipeline.input !== "text") {
     pipeline.dispose();
-    throw new RangeError(`${folder} draws from a ${pipeline.input}, not from a text.`);
+    throw new RangeError(`${folder} draws from a ${pipeline.input}, not from text. Give a model that reads text.`);
   }
   const scheduler = schedulerFromConfig({ ...pipeline.scheduler.config, _class_name: className });
   if (lora !== undefined) {

@@ -25,7 +25,7 @@ describe("a verdict", () => {
     expect(verdict).toHaveLength(ATTRIBUTE_NAMES.length);
   });
 
-  it("counts the colour of a hat that is not there as wrong", () => {
+  it("counts the colour of a missing hat as wrong", () => {
     const { hatColor: _, ...bareheaded } = { ...FACE, hat: "none" } as const;
     expect(judge({ face: FACE, mentioned: ["hatColor"] }, bareheaded)).toBe("-----0------");
   });
@@ -52,7 +52,7 @@ describe("a packed reading", () => {
 });
 
 describe("scores", () => {
-  it("weigh all mentioned attributes equally, and count a picture only if all of them are right", () => {
+  it("weight all mentioned attributes equally, and count a picture only if all of them are right", () => {
     const { mean, allRight, attributes } = score([["11111111111", "0----------", "-1---------"]], keyedRandom(0));
     expect(mean.share).toBeCloseTo(12 / 13, 12);
     expect(allRight.share).toBeCloseTo(2 / 3, 12);

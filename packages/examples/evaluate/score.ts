@@ -17,7 +17,7 @@ const ATTRIBUTE_NAMES = PORTRAIT_ATTRIBUTE_NAMES;
  */
 export type Verdict = string;
 
-/** Compares the prompt with what the classifier reads. An attribute that the picture does not show counts as wrong. */
+/** Compares the prompt with the classifier's result. An attribute that the picture does not show counts as wrong. */
 export function judge({ face, mentioned }: Pick<Prompt, "face" | "mentioned">, reading: Partial<Face>): Verdict {
   return ATTRIBUTE_NAMES.map((name) => (mentioned.includes(name) ? Number(reading[name] === face[name]) : "-")).join(
     "",
@@ -53,7 +53,9 @@ export function confusions(
   });
 }
 
-/** A reading in twelve characters, the number of each attribute's value or "-": a thousand make a small file. */
+/**
+ * A classifier result in twelve characters, with the index of each attribute's value or "-", so that files stay small.
+ */
 export function packReading(reading: Partial<Face>): string {
   return ATTRIBUTE_NAMES.map((name) => {
     const value: string | undefined = reading[name];
@@ -61,7 +63,7 @@ export function packReading(reading: Partial<Face>): string {
   }).join("");
 }
 
-/** What {@link packReading} packed. */
+/** The inverse of {@link packReading}. */
 export function unpackReading(packed: string): Partial<Face> {
   const shown = ATTRIBUTE_NAMES.map((name, at) => [name, ATTRIBUTES[name][Number(packed[at])]] as const);
   return Object.fromEntries(shown.filter(([, value]) => value !== undefined));
@@ -102,7 +104,7 @@ export function score(verdicts: readonly (readonly Verdict[])[], random: RandomN
 }
 
 /**
- * The measure of composition: of the held-out pairs that prompts ask for, the share drawn with both attributes right.
+ * The measure of composition: the share of the requested held-out pairs that are drawn with both attributes right.
  * Undefined if no prompt asks for such a pair.
  */
 export function scorePairs(

@@ -59,7 +59,7 @@ console.log(
 );
 tf.dispose([rows, sheet]);
 
-/** Of pictures [B, H, W, 3] in [0, 1]. */
+/** The distance of pictures [B, H, W, 3] in [0, 1] from their own sepia prints. */
 function distanceFromSepia(images: tf.Tensor4D): number {
   const distance = tf.tidy(() => {
     const print = sepia(images.mul(2).sub(1)).add(1).div(2);

@@ -5,7 +5,7 @@
  *   npm run eval:vae                                  the shipped one
  *   … --vae runs/portraits/model/vae
  *
- * Writes a sheet into `--out`: above each other the real picture, its reconstruction, and what is decoded from a
+ * Writes a sheet into `--out`: from top to bottom the real picture, its reconstruction, and a decoded sample of a
  * standard normal.
  */
 import { mkdir, writeFile } from "node:fs/promises";
@@ -66,7 +66,7 @@ for (const split of ["seen", "held-out"] as const) {
     const x = picturesOf(pixels);
     const { back, mean, kl } = tf.tidy(() => {
       const distribution = vae.encode(x);
-      // Without the latents' own noise, and as a picture can be: within [-1, 1].
+      // From the mean of the latents, clipped to [-1, 1].
       const back = vae.decode(distribution.mean).clipByValue(-1, 1) as tf.Tensor4D;
       return { back, mean: distribution.mean, kl: klToStandardNormal(distribution).sum() };
     });

@@ -62,7 +62,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(root, { recursive: true }));
 
-/** Random weights, for pixels of 8 x 8 and so many classes. */
+/** A network with random weights for 8 x 8 pixels and `classes` classes. */
 function tinyUNet(classes?: number): UNet2DModel {
   const unet = new UNet2DModel({
     sample_size: 8,
@@ -86,7 +86,7 @@ describe.each(Object.entries(KINDS))(
   "A pipeline opened from a folder of %s",
   (kind, { write, open = openPipeline }) => {
     let pipeline: Opened;
-    /** Without what it draws from, it refuses to draw. */
+    /** The inputs that this kind requires. */
     let needed: { image?: tf.Tensor3D; mask?: tf.Tensor2D; imageLatents?: tf.Tensor4D[] };
     beforeAll(async () => {
       const folder = join(root, kind);
@@ -120,7 +120,7 @@ describe.each(Object.entries(KINDS))(
       class: { classLabels: [1], nullClass: 4, guidanceScale: 2 },
       nothing: {},
     };
-    /** What this kind draws from, and the options of all kinds. */
+    /** The required inputs of this kind, and the options of all kinds. */
     const options = () => ({
       ...GUIDED[pipeline.input],
       ...needed,
@@ -146,7 +146,7 @@ describe.each(Object.entries(KINDS))(
       expect(tf.memory().numTensors).toBe(before);
     });
 
-    it("shows each step: what is sampled, the network's output, the clean sample, a preview", async () => {
+    it("yields each step: the sample, the network's output, the clean sample, a preview", async () => {
       const before = tf.memory().numTensors;
       const drawn = await draw();
       let last: number[] = [];
@@ -166,12 +166,12 @@ describe.each(Object.entries(KINDS))(
       expect(tf.memory().numTensors).toBe(before);
     });
 
-    it("takes timesteps or noise levels in place of a number of steps, and not both, or says why it cannot", async () => {
+    it("takes timesteps or noise levels in place of a number of steps, but not both, or says why it cannot", async () => {
       const seen: number[] = [];
       const onStep = ({ timestep }: { timestep: number }) => void seen.push(timestep);
       const few = { numInferenceSteps: undefined, onStep };
       if (pipeline instanceof StableDiffusionDiffEditPipeline) {
-        const reason = "expected nothing: inversion takes evenly spaced steps only";
+        const reason = "expected nothing: inversion needs evenly spaced steps";
         await expect(draw({ ...few, timesteps: TIMESTEPS })).rejects.toThrow(`timesteps: [900,500,100]; ${reason}`);
         await expect(draw({ ...few, sigmas: [9, 1, 0] })).rejects.toThrow(`sigmas: [9,1,0]; ${reason}`);
         expect(seen).toEqual([]);
@@ -192,11 +192,11 @@ describe.each(Object.entries(KINDS))(
       await expect(draw({ ...few, sigmas: [1, 2], scheduler })).rejects.toThrow(PipelineOptionError);
     });
 
-    /** The pipeline's own noise levels, visited by a method that takes any. */
+    /** A method that accepts any noise levels, with the pipeline's own noise schedule. */
     const sampler = (_class_name: string) =>
       schedulerFromConfig({ ...publicConfig(pipeline.scheduler.config), variance_type: undefined, _class_name });
 
-    it("waits for an asynchronous onStep, lends it the step until then, and passes its error on", async () => {
+    it("waits for an asynchronous onStep, keeps the step's tensors until then, and rethrows its error", async () => {
       const before = tf.memory().numTensors;
       let running = 0;
       const slow = async ({ latents }: { latents: tf.Tensor }) => {
@@ -233,7 +233,7 @@ describe.each(Object.entries(KINDS))(
   },
 );
 
-/** Only compiled: what compiles on a pipeline of any kind runs on every one that reads a text. */
+/** Only compiled: what compiles for a pipeline of any kind runs for every one that reads text. */
 export async function onlyWhatRunsCompiles(pipeline: AnyPipeline, picture: tf.Tensor3D): Promise<void> {
   const timesteps = alignYourSteps["stable-diffusion-1"];
   await pipeline.generate({ prompt: "a hat", negativePrompt: "blue", numInferenceSteps: 2, guidanceScale: 2, seed: 1 });
@@ -260,7 +260,10 @@ export async function onlyWhatRunsCompiles(pipeline: AnyPipeline, picture: tf.Te
   await pipeline.generate({ image: picture, prompt: "a hat" });
 }
 
-/** Only compiled: all pipelines keep the contract, and those of a text take its options without a look at the kind. */
+/**
+ * Only compiled: all pipelines implement the contract, and text pipelines take the text options without a check of the
+ * kind.
+ */
 export async function allAreKept(pipelines: {
   any: AnyPipeline;
   text: StableDiffusionPipeline;

@@ -52,8 +52,8 @@ async function draw(by: StableDiffusionPipeline, options: object = {}): Promise<
   return values;
 }
 
-describe("A denoiser of one's own", () => {
-  it("draws from text and from a picture, led by the prompt, and leaves no tensors", async () => {
+describe("A custom denoiser", () => {
+  it("draws from text and from a picture, depends on the prompt, and leaves no tensors", async () => {
     pipeline.parts.unet = own;
     const before = tf.memory().numTensors;
     const drawn = await draw(pipeline);
@@ -65,7 +65,7 @@ describe("A denoiser of one's own", () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it("may be an object without a class or weights", async () => {
+  it("can be an object without a class or weights", async () => {
     const calls: number[] = [];
     const toZero: ConditionalDenoiser = {
       inChannels: 4,
@@ -111,7 +111,7 @@ describe("A denoiser of one's own", () => {
     expect(await draw(pipeline)).toEqual(plain);
   });
 
-  it("is looked into by the debug option, which names its layer", async () => {
+  it("is checked by the option debug, which names its layer", async () => {
     pipeline.parts.unet = own;
     const bias = own.namedParameters().get("conv.bias")!;
     bias.assign(tf.fill([4], NaN));
@@ -127,7 +127,7 @@ describe("A denoiser of one's own", () => {
   });
 });
 
-/** A change of rank 1 of the text's layer, in PEFT's names. */
+/** A LoRA of rank 1 for the text layer, with PEFT's names. */
 function ownLora(): Promise<Uint8Array> {
   const ones = (...shape: number[]) => ({
     dtype: "F32" as const,
@@ -142,7 +142,7 @@ function ownLora(): Promise<Uint8Array> {
   );
 }
 
-describe("A part that is exchanged", () => {
+describe("A part that is replaced", () => {
   const others: [keyof StableDiffusionPipeline["parts"], () => object][] = [
     ["unet", () => own],
     ["vae", () => another(pipeline.parts.vae)],
@@ -174,8 +174,8 @@ describe("A part that is exchanged", () => {
       /takes 4 channels; expected 8,/,
     ],
     ["nothing", "scheduler", () => undefined, /scheduler is undefined; expected a scheduler/],
-    ["what is no part", "transformer", () => own, /transformer is not one of its parts, which are unet, vae/],
-  ])("is refused at once if it is %s, and the old one stays", async (_, name, wrong, message) => {
+    ["an unknown part", "transformer", () => own, /transformer is not one of its parts, which are unet, vae/],
+  ])("is refused at the assignment if it is %s, and the old one stays", async (_, name, wrong, message) => {
     const parts = pipeline.parts as unknown as Record<string, unknown>;
     const [before, drawn] = [{ ...parts }, await draw(pipeline)];
     expect(() => (parts[name] = wrong())).toThrow(PipelinePartsError);
@@ -185,7 +185,7 @@ describe("A part that is exchanged", () => {
   });
 });
 
-/** A network of the same config and other weights. */
+/** A network with the same config and other weights. */
 function another<M extends Model>(network: M): M {
   const other = new (network.constructor as new (config: object) => M)(network.config);
   other.initialize(keyedNoise(7));

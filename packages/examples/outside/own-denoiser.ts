@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { type ConditionalDenoiser, Model } from "@tfjs-diffusion/core/models";
 import { Conv2d, Linear } from "@tfjs-diffusion/core/nn";
 
-/** A denoiser of one's own, as small as can be: one convolution, moved by the text and the time. */
+/** A minimal custom denoiser: one convolution, shifted by the text and the time. */
 export class OwnDenoiser extends Model implements ConditionalDenoiser {
   readonly config: { _class_name: "OwnDenoiser"; channels: number; context_width: number };
   readonly conv: Conv2d;

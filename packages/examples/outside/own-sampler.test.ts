@@ -22,7 +22,7 @@ import { tinyStableDiffusion } from "./tiny-stable-diffusion.js";
 const STABLE_DIFFUSION = { beta_schedule: "scaled_linear", beta_start: 0.00085, beta_end: 0.012 } as const;
 const classes = { OwnHeun, LongEuler };
 
-/** A sampler that is no class at all: Heun's plans under a name of their own. */
+/** A sampler that is not a class: Heun's plans under another name. */
 function plainHeun(): Scheduler {
   const heun = new HeunDiscreteScheduler(STABLE_DIFFUSION);
   return {
@@ -44,7 +44,7 @@ const PAIRS: [string, Scheduler, Scheduler][] = [
   ],
 ];
 
-/** What was drawn, and at which timesteps the network was called. */
+/** The pictures, and the timesteps of the network's calls. */
 interface Drawn {
   timesteps: number[];
   images: number[];
@@ -80,12 +80,12 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-describe.each(PAIRS)("A sampler of one's own: %s", (_, own, builtIn) => {
-  it("draws from text as the one built in", async () => {
+describe.each(PAIRS)("A custom sampler: %s", (_, own, builtIn) => {
+  it("draws from text like the built-in one", async () => {
     expect(await draw(pipeline, { scheduler: own })).toEqual(await draw(pipeline, { scheduler: builtIn }));
   });
 
-  it.each([0.3, 0.45, 0.5, 0.7, 1])("draws from a picture as the one built in, at strength %d", async (strength) => {
+  it.each([0.3, 0.45, 0.5, 0.7, 1])("draws from a picture like the built-in one, at strength %d", async (strength) => {
     const drawn = await draw(pipeline, { image, strength, scheduler: own });
     expect(drawn).toEqual(await draw(pipeline, { image, strength, scheduler: builtIn }));
     expect(drawn.images.every(Number.isFinite)).toBe(true);
@@ -104,8 +104,8 @@ it("At strength 0.5 of 20 steps, Heun's method makes 19 calls from t = 473", asy
   expect(timesteps[0]).toBeCloseTo(473.2, 1);
 });
 
-describe("In the folder of a pipeline, a sampler of one's own", () => {
-  it("is saved by its config and opens again, its own keys too", async () => {
+describe("In the folder of a pipeline, a custom sampler", () => {
+  it("is saved by its config and opens again, with its own keys", async () => {
     const saved = tinyStableDiffusion(new LongEuler({ ...STABLE_DIFFUSION, step_scale: 0.9 }));
     await saved.savePretrained(folder);
     const drawn = await draw(saved, { image, strength: 0.5 });
@@ -115,16 +115,16 @@ describe("In the folder of a pipeline, a sampler of one's own", () => {
     const opened = (await openPipeline(folder, { classes })) as StableDiffusionPipeline;
     expect(opened.parts.scheduler).toBeInstanceOf(LongEuler);
     expect(await draw(opened, { image, strength: 0.5 })).toEqual(drawn);
-    expect(drawn.images).not.toEqual((await draw(pipeline, { image, strength: 0.5 })).images); // The key does something.
+    expect(drawn.images).not.toEqual((await draw(pipeline, { image, strength: 0.5 })).images); // The key has an effect.
     saved.dispose();
     opened.dispose();
   });
 
-  it("is an error that says how to give it, where it is not given", async () => {
+  it("throws an error that says how to give the class, if it is not given", async () => {
     await expect(openPipeline(folder)).rejects.toThrow(/"LongEuler".*classes: \{ MyScheduler \}/);
   });
 
-  it("has the settings that the pipeline's networks need, as those built in have", () => {
+  it("gets the settings that the pipeline's networks need, like built-in ones", () => {
     const { scheduler } = tinyStableDiffusion(new LongEuler({ ...STABLE_DIFFUSION, step_scale: 0.9 })).parts;
     expect(scheduler.config).toMatchObject({ _class_name: "LongEuler", steps_offset: 1, step_scale: 0.9 });
   });
@@ -137,20 +137,20 @@ describe("In the folder of a pipeline, a sampler of one's own", () => {
   });
 });
 
-describe("The config of a sampler of one's own", () => {
-  it("makes it, where its class is given", () => {
+describe("The config of a custom sampler", () => {
+  it("builds it, if its class is given", () => {
     expect(schedulerFromConfig({ _class_name: "OwnHeun" }, { classes })).toBeInstanceOf(OwnHeun);
     expect(() => schedulerFromConfig({ _class_name: "OwnHeun" })).toThrow(/"OwnHeun".*MyScheduler/);
   });
 
-  it("is checked, its own keys too", () => {
+  it("is checked, with its own keys", () => {
     expect(() => new LongEuler({ step_scale: -1 })).toThrow(
       "LongEuler: step_scale is -1; it must be a number above 0.",
     );
     expect(() => new OwnHeun({ step_scale: 1 } as object)).toThrow(/step_scale is not a key of any scheduler/);
   });
 
-  it("must bear the name of its class", () => {
+  it("must have the name of its class", () => {
     const config = { _class_name: "MyHeun" };
     expect(() => schedulerFromConfig(config, { classes: { MyHeun: OwnHeun } })).toThrow(
       /MyHeun has _class_name OwnHeun/,

@@ -12,7 +12,7 @@ const KEYS = [...BETA_KEYS, ...SPACING_KEYS, "prediction_type"] as const;
 const DEFAULTS = { timestep_spacing: "linspace", beta_start: 0.00085, beta_end: 0.012 } as const;
 type Config = ConfigOf<(typeof KEYS)[number]>;
 
-/** Heun's method (Karras et al. 2022, algorithm 1), as somebody outside the library would add it. */
+/** Heun's method (Karras et al. 2022, algorithm 1), written outside of the library. */
 export class OwnHeun extends SigmaScheduler<Config> {
   constructor(config: Partial<Config> = {}) {
     super({ className: "OwnHeun", keys: KEYS, defaults: DEFAULTS }, config);
@@ -20,7 +20,7 @@ export class OwnHeun extends SigmaScheduler<Config> {
 
   plan(request: PlanRequest): Plan {
     const { timesteps, sigmas } = this.levels(request);
-    // Two calls a step, at its start and at its end; the last step has one.
+    // Each step makes two calls, at its start and at its end; the last step makes one.
     const levelOfCall = timesteps.flatMap((_, k) => (k === 0 ? [0] : [k, k]));
     const callSigmas = levelOfCall.map((k) => sigmas[k]!);
     return this.sigmaPlan({
@@ -39,7 +39,7 @@ export class OwnHeun extends SigmaScheduler<Config> {
   }
 }
 
-/** Euler's method with steps that may be made longer, by a config key that no public scheduler has. */
+/** Euler's method with longer steps, by a config key that no public scheduler has. */
 export class LongEuler extends SigmaScheduler<Config & { step_scale: number }> {
   constructor(config: Partial<Config & { step_scale: number }> = {}) {
     const isPositive = (value: unknown) => typeof value === "number" && value > 0;

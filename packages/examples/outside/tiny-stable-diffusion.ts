@@ -5,7 +5,7 @@ import { keyedNoise, type Scheduler } from "@tfjs-diffusion/schedulers";
 const LETTERS = [..."abcdefghijklmnopqrstuvwxyz"].flatMap((letter) => [letter, `${letter}</w>`]);
 const WORDS = [...LETTERS, "<|startoftext|>", "<|endoftext|>"];
 
-/** A Stable Diffusion of random weights, always the same, that draws 16x16 pictures in milliseconds. */
+/** A Stable Diffusion with fixed random weights that draws 16x16 pictures in milliseconds. */
 export function tinyStableDiffusion(scheduler: Scheduler): StableDiffusionPipeline {
   const unet = new UNet2DConditionModel({
     sample_size: 8,

@@ -6,7 +6,7 @@ import { clipBatch } from "./clip-batch.js";
 const options = { batchSize: 24, groupSize: 8, oneWording: false };
 const batch = (seed: number, changed = {}) => clipBatch(keyedNoise(seed), { ...options, ...changed });
 
-/** The words that all captions share. */
+/** The words that all captions have in common. */
 function shared(captions: string[]): string[] {
   const [first, ...others] = captions.map((text) => new Set(text.split(" ")));
   return [...first!].filter((word) => others.every((words) => words.has(word)));

@@ -41,7 +41,7 @@ export interface ClipBatchOptions {
 
 /**
  * Pictures and captions for contrastive learning, in groups that differ only in a few of the mentioned attributes.
- * Random pictures can be told apart by their colours alone; then nothing else would be learned.
+ * Random pictures can be distinguished by their colours alone, so that nothing else would be learned.
  *
  * @param source the random numbers of this batch
  */

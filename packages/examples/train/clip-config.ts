@@ -15,7 +15,7 @@ export function smallClipConfig({ vocab }: Vocabulary, imageSize: number, patchS
     intermediate_size: 4 * TEXT_WIDTH,
     num_attention_heads: 4,
     hidden_act: "quick_gelu" as const,
-    // Larger than usual, so that a text tower drawn at random already tells captions apart.
+    // Larger than usual, so that even an untrained text tower distinguishes captions.
     initializer_factor: 3,
     projection_dim: TEXT_WIDTH,
   };

@@ -10,7 +10,7 @@ import { type StageFiles, type StageSettings, stageTraining } from "./stage.js";
 /** Settings of CLIP's lessons (see CLIP_LESSONS), and of its batches. */
 export interface ClipSettings {
   seed: number;
-  /** Pictures in a group; they differ only in a few attributes, and so are hard to tell apart. */
+  /** Pictures in a group; they differ only in a few attributes, and so are hard to distinguish. */
   groupSize: number;
   pictures: StageSettings;
   words: StageSettings;
@@ -31,12 +31,13 @@ export interface ClipOptions extends StageFiles {
  * Stage one, in three lessons: trains a CLIP from scratch to tell which picture a caption describes (Radford et al.
  * 2021).
  *
- * If both towers are trained together from the start, they learn colours, which suffice to tell most pictures apart,
- * but never beards, mouths or patterns. As long as one tower does not know beards, they are noise in the output of the
- * other, which learns to leave them out before the first can learn them. So one tower is fixed first, then the other:
+ * If both towers are trained together from the start, they learn colours, which are enough to distinguish most
+ * pictures, but never beards, mouths or patterns. As long as one tower ignores beards, they are noise in the output of
+ * the other, which learns to ignore them, too, before the first can learn them. So one tower is fixed first, then the
+ * other:
  *
- * - `pictures`: the text tower keeps its random weights, in which all words weigh the same, and every caption has the
- *   same wording.
+ * - `pictures`: the text tower keeps its random weights, where all words have about the same weight, and every caption
+ *   has the same wording.
  * - `words`: the vision tower is fixed, and the text tower learns all wordings (Zhai et al. 2022, "LiT").
  * - `both`: both are trained.
  */

@@ -1,6 +1,6 @@
 /**
  * Trains the faces model from scratch, in two stages. First CLIP learns, in three lessons, which picture a caption
- * describes. Then the UNet learns to draw what a caption says.
+ * describes. Then the UNet learns to draw from captions.
  *
  *   npm run train:faces               the shipped model's settings; about two hours on the native backend
  *   npm run train:faces -- --quick    a small run that shows the loss fall, in under three minutes
@@ -19,5 +19,5 @@ await trainingScript({ name: "faces", settings: SETTINGS, parts: fixedParts() },
   const { settings, tokenizer, model, out, run } = script;
   const clipFolder = await runClipLessons(script, { kind: FACES, config: clipConfig() });
   await run("unet", model, (files) => trainUnet({ settings, tokenizer, clipFolder, ...files }));
-  console.log(`The model is in ${model}; what it draws, in ${await drawSheet(model, out)}.`);
+  console.log(`The model is in ${model}; a sheet of its pictures is ${await drawSheet(model, out)}.`);
 });

@@ -5,7 +5,7 @@ import { CONTEXT_LENGTH, END_OF_TEXT, START_OF_TEXT, type Vocabulary } from "../
 /** The files of a model's folder that are not trained. */
 export interface FixedParts {
   vocabulary: Vocabulary;
-  /** Folders of tokenizers, all of them alike. */
+  /** Folders of tokenizers, which all get the same files. */
   tokenizers: readonly string[];
   scheduler: object;
   /** `model_index.json`: the pipeline, and the library and class of each part. */

@@ -23,7 +23,7 @@ const cosine = (totalSteps: number) => {
 };
 
 describe("The learning rate of a stage", () => {
-  it("falls to zero at the last step, or part of the way if the plan is longer", () => {
+  it("falls to zero at the last step, or less if the plan is longer", () => {
     expect(rates({})).toEqual(cosine(40));
     expect(rates({ plannedSteps: 90 })).toEqual(cosine(90).slice(0, 40));
   });

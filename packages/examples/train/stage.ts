@@ -20,13 +20,13 @@ export interface StageSettings {
   checkpointEvery: number;
 }
 
-/** The files of a stage, whatever it trains. */
+/** The files of every stage. */
 export interface StageFiles {
   /** Checkpoint file to write, and to resume from. */
   checkpoint: string;
   /** Log file with a row for each step. */
   log: string;
-  /** Where the averaged weights go, as a Hugging Face folder. */
+  /** The folder for the averaged weights, in the Hugging Face layout. */
   folder: string;
   signal?: AbortSignal;
 }

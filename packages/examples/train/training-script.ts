@@ -11,7 +11,7 @@ import { type FixedParts, writeFixedParts } from "./folder.js";
 import { scriptOptions } from "./script-options.js";
 import type { StageFiles, StageSettings } from "./stage.js";
 
-/** What a training script trains. */
+/** The model that a training script trains. */
 interface TrainedModel<Settings> {
   /** Output goes to `runs/<name>`, or `runs/<name>-quick`, unless --out says otherwise. */
   name: string;

@@ -2,7 +2,9 @@ import { describe, expect, it } from "@jest/globals";
 import { keyedRandom } from "@tfjs-diffusion/schedulers";
 import { frechetDistance } from "./frechet-distance.js";
 
-/** Rows of independent uniform numbers, those of column i of standard deviation `deviations[i]`, moved by `shift`. */
+/**
+ * Rows of independent uniform numbers; column i has standard deviation `deviations[i]`, and all are moved by `shift`.
+ */
 function rowsOf(seed: number, deviations: readonly number[], shift = 0, count = 20_000): number[][] {
   const random = keyedRandom(seed);
   return Array.from({ length: count }, () =>
@@ -17,7 +19,7 @@ describe("The Fréchet distance", () => {
     expect(frechetDistance(a, b)).toBeCloseTo(frechetDistance(b, a), 9);
   });
 
-  it("is the squared distance of the means if nothing else differs", () => {
+  it("is the squared distance of the means if only the means differ", () => {
     const a = rowsOf(1, [1, 2, 0.5], 0, 500);
     const moved = a.map(([x, y, z]) => [x! + 3, y! - 4, z!]);
     expect(frechetDistance(a, moved)).toBeCloseTo(25, 8);

@@ -1,13 +1,13 @@
 /**
- * The benchmark as a web page. A backend, once started, stays for the life of its page: so every measurement is a page
- * of its own, in a frame of this one, that is told what to measure in its address and posts what it found.
+ * The benchmark as a web page. A started backend remains for the life of its page, so every measurement is a separate
+ * page in a frame of this one. Its address says what to measure; it posts its result.
  */
 import * as tf from "@tensorflow/tfjs";
 import "@tensorflow/tfjs-backend-webgpu";
 import { useBackend } from "@tfjs-diffusion/core";
 import { WORKLOADS } from "../workloads.js";
 
-/** What a frame finds. */
+/** The result of a frame. */
 type Found = { workload: string; backend: string; milliseconds: number; flop: number } | { problem: string };
 
 const NAMES = ["faces forward", "faces train step", "mini-sd forward"];
@@ -37,7 +37,7 @@ async function measure(backend: string, threads: number, name: string): Promise<
     const begin = performance.now();
     const results = tf.tidy(run);
     await results[0]!.data();
-    // The first two compile.
+    // The first two runs compile.
     if (i >= 2) best = Math.min(best, performance.now() - begin);
     tf.dispose(results);
   }
@@ -64,7 +64,7 @@ async function runAll(): Promise<void> {
   if (asked.has("report")) await fetch("report", { method: "POST", body: JSON.stringify(all) });
 }
 
-/** False, too, where a driver draws on the processor: it would take hours. */
+/** Also false for a driver that renders on the processor, which would take hours. */
 async function hasGraphicsCard(): Promise<boolean> {
   const { gpu } = navigator as { gpu?: { requestAdapter(): Promise<{ info: Record<string, unknown> } | null> } };
   const info = (await gpu?.requestAdapter())?.info;

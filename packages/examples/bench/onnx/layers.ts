@@ -32,7 +32,7 @@ interface TransformerBlock {
   ff: { net: [{ proj: Linear }, null, Linear] };
 }
 
-/** What the exporter reads of the attention layer of Stable Diffusion 1. */
+/** The part of Stable Diffusion 1's attention layer that the exporter reads. */
 export interface Transformer {
   norm: GroupNorm;
   proj_in: Conv2d;
@@ -66,7 +66,7 @@ export function conv2d(graph: OnnxGraph, layer: Conv2d, x: Value, stride = 1): V
   });
 }
 
-/** As PyTorch's exporter writes it: an instance normalisation of the groups, then each channel's scale and shift. */
+/** As in PyTorch's exporter: instance normalisation of the groups, then scale and shift of each channel. */
 export function groupNorm(graph: OnnxGraph, layer: GroupNorm, x: Value): Value {
   const { groups, channels, eps } = layer;
   const grouped = graph.reshape(x, [x.shape[0]!, groups, x.shape.slice(1).reduce((a, b) => a * b) / groups]);

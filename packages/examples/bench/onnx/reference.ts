@@ -11,7 +11,7 @@ export interface Numbers {
   data: Float32Array;
 }
 
-/** What another runner needs to do the same as ours: inputs by name, and what must come out. */
+/** The data for another runner to do the same as ours: the inputs by name, and the expected output. */
 export interface Reference {
   inputs: Record<string, Numbers>;
   output: Numbers;

@@ -23,12 +23,12 @@ interface OnnxValue {
   dispose(): void;
 }
 
-/** Two float32 forward passes whose sums add up in other orders differ by about 2e-6. */
+/** Two float32 forward passes with different orders of summation differ by about 2e-6. */
 const NOISE = 2e-5;
 
 /**
- * A forward pass in ONNX Runtime of what {@link writeReference} wrote, once checked against ours.
- * Throws where the package is not installed, and where the numbers differ by more than rounding.
+ * A forward pass in ONNX Runtime of the graph of {@link writeReference}, after one comparison with ours. Throws if the
+ * package is not installed, or if the results differ by more than rounding.
  */
 export async function onnxSession(packageName: string, threads: number, folder: string, name: string) {
   const ort = await optionalPackage<OnnxRuntime>(packageName);

@@ -12,7 +12,7 @@ import {
   transformer,
 } from "./layers.js";
 
-/** Sizes of the inputs, which an ONNX graph of ours has fixed. */
+/** Sizes of the inputs, which are fixed in our ONNX graphs. */
 export interface UNetSizes {
   batch: number;
   height: number;
@@ -20,7 +20,7 @@ export interface UNetSizes {
   tokens: number;
 }
 
-/** What the exporter writes: the settings of Stable Diffusion 1; all others are refused. */
+/** The supported settings, those of Stable Diffusion 1; all others are refused. */
 const REQUIRED = {
   class_embed_type: null,
   addition_embed_type: null,
@@ -37,8 +37,8 @@ const REQUIRED = {
 /**
  * The forward pass of a conditional UNet as an ONNX graph, with its weights.
  *
- * Inputs: x [B, C, H, W], timesteps [B], context [B, L, cross_attention_dim]; output: [B, out_channels, H, W].
- * H and W must be halved without a rest at every level.
+ * Inputs: x [B, C, H, W], timesteps [B], context [B, L, cross_attention_dim]; output: [B, out_channels, H, W]. H and W
+ * must be even at every level but the last.
  */
 export function unetToOnnx(unet: UNet2DConditionModel, { batch, height, width, tokens }: UNetSizes): OnnxGraph {
   const { config } = unet;

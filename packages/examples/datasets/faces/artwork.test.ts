@@ -6,13 +6,13 @@ import { bodyLayer, GRID, parseColor, partLayer } from "./artwork.js";
 
 const OPTIONS = { glassesProbability: 100, hatProbability: 100, beardProbability: 0, accessoriesProbability: 0 };
 
-/** The whole avatar as resvg, a complete SVG renderer, draws it: RGBA bytes. */
+/** The whole avatar drawn by resvg, a complete SVG renderer: RGBA bytes. */
 function drawnByResvg(options: Record<string, unknown>): Uint8Array {
   const svg = createAvatar(pixelArt, { ...OPTIONS, ...options }).toString();
   return new Resvg(svg, { fitTo: { mode: "width", value: GRID } }).render().pixels;
 }
 
-/** Straight layers over one another, as premultiplied RGBA bytes. */
+/** Composites straight-alpha layers; returns premultiplied RGBA bytes. */
 function stacked(layers: Float32Array[]): number[] {
   const result = new Array<number>(GRID * GRID * 4).fill(0);
   for (const layer of layers) {
@@ -37,7 +37,7 @@ describe("the rasterised artwork", () => {
     { hair: "short11", hat: "variant06", glasses: "dark01", clothing: "variant06", eyes: "variant08", mouth: "sad09" },
     { hair: "long18", hat: "variant02", glasses: "dark07", clothing: "variant11", eyes: "variant09", mouth: "happy01" },
     { hair: "long01", hat: "variant07", glasses: "light05", clothing: "variant04", eyes: "variant01", mouth: "sad01" },
-  ])("equals what a complete SVG renderer draws, to its rounding: $hair, $glasses", (parts) => {
+  ])("equals the output of a complete SVG renderer up to rounding: $hair, $glasses", (parts) => {
     const colors = {
       hair: "d2561e",
       hat: "2456b0",
@@ -59,7 +59,7 @@ describe("the rasterised artwork", () => {
     expect(Math.max(...got.map((value, i) => Math.abs(value - want[i]!)))).toBeLessThanOrEqual(2);
   });
 
-  it("paints beards opaque in the hair colour, where the artwork's mask would let a black one vanish", () => {
+  it("paints beards opaque in the hair colour, because the artwork's mask would make a black beard vanish", () => {
     const beard = partLayer("beard", "variant05", "120e10");
     expect([...beard.subarray((11 * GRID + 8) * 4, (11 * GRID + 8) * 4 + 4)]).toEqual([0x12, 0x0e, 0x10, 1]);
   });

@@ -125,7 +125,8 @@ function paint(layer: Layer, at: number, color: readonly number[], opacity: numb
 export function parseColor(text: string): [number, number, number] {
   const hex = text.replace("#", "");
   const full = hex.length === 3 ? [...hex].map((digit) => digit + digit).join("") : hex;
-  if (!/^[0-9a-f]{6}$/i.test(full)) throw new Error(`Colour ${JSON.stringify(text)} is not of the form rrggbb.`);
+  if (!/^[0-9a-f]{6}$/i.test(full))
+    throw new Error(`Colour ${JSON.stringify(text)} is not a colour of the form rrggbb.`);
   return [0, 2, 4].map((i) => parseInt(full.slice(i, i + 2), 16)) as [number, number, number];
 }
 

@@ -1,6 +1,6 @@
 /**
  * Every attribute of a face and the values it can take; the order is the order of the classifier's outputs. The last
- * one, the background's pattern, belongs to the 32 x 32 portraits alone: a background of 16 x 16 has no room for it.
+ * one, the background's pattern, exists only in the 32 x 32 portraits; a picture of 16 x 16 pixels is too small for it.
  */
 export const ATTRIBUTES = {
   background: ["white", "black", "blue", "green", "yellow", "pink", "purple", "orange"],
@@ -20,8 +20,8 @@ export const ATTRIBUTES = {
 export type Attribute = keyof typeof ATTRIBUTES;
 
 /**
- * What a picture shows. Colours of absent things are kept (a bald, beardless face has a hair colour too),
- * so that a face is always a full record; {@link visible} says which of them can be seen.
+ * The content of a picture. A face always has all attributes, also the colours of absent things (a bald face without a
+ * beard has a hair colour); {@link visible} returns those that can be seen.
  */
 export type Face = { readonly [A in Exclude<Attribute, "pattern">]: (typeof ATTRIBUTES)[A][number] } & {
   readonly pattern?: (typeof ATTRIBUTES)["pattern"][number];
@@ -40,7 +40,7 @@ export const attributesOf = (face: Face): readonly Attribute[] =>
 /** Hair styles that a hat hides, and that a face with a hat therefore never has. */
 export const HIDDEN_BY_HAT: readonly Face["hair"][] = ["spiky", "mohawk"];
 
-/** Thrown when a face has a value that its attribute does not know, or a hair style that its hat would hide. */
+/** Thrown for a face with an unknown value, or with a hair style that its hat would hide. */
 export class InvalidFaceError extends Error {
   override name = "InvalidFaceError";
 }

@@ -4,7 +4,10 @@ import type { CaptionStyle } from "./caption.js";
 import { type Description, type FaceKind, FACES } from "./kind.js";
 import { type FaceSampler, sampleHeldOutFace, sampleTrainFace } from "./sample.js";
 
-/** "train" and "seen" hold no held-out combination (different pictures), "held-out" always one, "any" may. */
+/**
+ * "train" and "seen" have no held-out combination (and different pictures), "held-out" always has one, "any" may have
+ * one.
+ */
 export type Split = "train" | "seen" | "held-out" | "any";
 
 const SAMPLERS: Record<Split, (random: RandomNumbers, sample: FaceSampler) => Face> = {
@@ -36,7 +39,7 @@ export function faceExample(
   { seed, split, style = "mixed", kind = FACES }: ExampleOptions,
 ): { face: Face; pixels: Uint8Array; caption: Description } {
   if (!Number.isSafeInteger(index) || index < 0) {
-    throw new RangeError(`faceExample: index is ${index}; it must be a whole number from 0.`);
+    throw new RangeError(`faceExample: index is ${index}; it must be a whole number, 0 or more.`);
   }
   if (!(split in SAMPLERS)) {
     throw new RangeError(

@@ -30,12 +30,12 @@ describe("captions", () => {
     expect(caption(FACE, keyedRandom(9), "mixed")).toEqual(caption(FACE, keyedRandom(9), "mixed"));
   });
 
-  it("say one thing in many ways", () => {
+  it("describe the same face in many ways", () => {
     const texts = new Set(Array.from({ length: 200 }, (_, i) => caption(FACE, keyedRandom(i), "full").text));
     expect(texts.size).toBeGreaterThan(190);
   });
 
-  it("mention all that is visible when full", () => {
+  it("mention everything visible if the style is full", () => {
     for (const { face, mentioned } of samples("full")) expect(mentioned).toEqual(Object.keys(visible(face)));
   });
 
@@ -43,7 +43,7 @@ describe("captions", () => {
     for (const { mentioned } of [...samples("short"), ...samples("mixed")]) expect(mentioned).not.toEqual([]);
   });
 
-  it("speak of one to three topics when short", () => {
+  it("mention one to three topics if the style is short", () => {
     const counts = samples("short").map(({ mentioned }) => mentioned.length);
     expect(Math.max(...counts)).toBeLessThanOrEqual(6);
     expect(counts.reduce((sum, n) => sum + n) / counts.length).toBeLessThan(3.5);
@@ -77,7 +77,7 @@ describe("captions", () => {
           const other = { ...face, [name]: value } as Face;
           if (value === face[name] || Object.keys(visible(other)).join() !== Object.keys(visible(face)).join())
             continue;
-          // "a brown beard" tells the hair colour of a bald head only.
+          // "a brown beard" gives the hair colour only for a bald head.
           if (name === "hair" && mentioned.includes("hairColor") && [face.hair, value].includes("bald")) continue;
           const changed = captionWith(other, wording).text !== text;
           expect({ text, name, value, changed }).toEqual({ text, name, value, changed: mentioned.includes(name) });
@@ -90,7 +90,7 @@ describe("captions", () => {
     ["hat", /hat\b/],
     ["eyewear", /glasses|spectacles|shades/],
     ["beard", /beard|shaven/],
-  ])("say that %s is absent with a word of denial", (name, noun) => {
+  ])("say that %s is absent with a word such as no or without", (name, noun) => {
     const denials = samples("full").filter(({ face }) => ["none", "no"].includes(face[name] ?? ""));
     for (const { text } of denials) {
       expect(text).toMatch(noun);
@@ -98,7 +98,7 @@ describe("captions", () => {
     }
   });
 
-  it("give a bald man's hair colour to his beard", () => {
+  it("give the hair colour of a bald man as that of his beard", () => {
     const bald: Face = { ...FACE, hair: "bald", beard: "yes", hairColor: "ginger" };
     for (let i = 0; i < 50; i++) {
       const { text } = caption(bald, keyedRandom(i), "full");
@@ -107,7 +107,7 @@ describe("captions", () => {
     }
   });
 
-  it("put a hard negative into the same words but for what differs", () => {
+  it("describe a hard negative in the same words, except for the difference", () => {
     const hatted: Face = { ...FACE, hat: "cap", background: "white", shirtColor: "red" };
     const { wording, text } = caption(hatted, keyedRandom(1), "full");
     const swapped = captionWith({ ...hatted, background: "blue", shirtColor: "white" }, wording).text;

@@ -5,22 +5,22 @@ import { PATTERN_WORDS } from "./portrait-words.js";
 import * as words from "./words.js";
 
 /**
- * How much a caption says. "full": all that can be seen. "short": one to three topics, as people type.
- * "mixed": the training mixture, 35 % full, 30 % short, and the rest with each topic mentioned or not.
+ * How much a caption says. "full": everything that can be seen. "short": one to three topics, as people type. "mixed":
+ * the training mixture, with 35 % full, 30 % short, and the rest a random selection of topics.
  */
 export type CaptionStyle = "full" | "short" | "mixed";
 
-/** How something is said, apart from what: the same wording serves a face and its hard negative. */
+/** The wording of a caption, independent of the face: a face and its hard negative can have the same wording. */
 export interface Wording {
-  /** What may be mentioned; {@link captionWith} leaves out what the face does not show. */
+  /** The attributes to mention; {@link captionWith} leaves out those that the face does not show. */
   readonly mention: ReadonlySet<Attribute>;
   /** For each attribute, a number in [0, 1) that picks the word for its value, … */
   readonly synonym: Readonly<Record<Attribute, number>>;
   /** … the noun it belongs to ("shirt" or "sweater"), … */
   readonly noun: Readonly<Record<Attribute, number>>;
-  /** … how it is put ("a smiling man" or "a man with a smile"), … */
+  /** … its grammatical form ("a smiling man" or "a man with a smile"), … */
   readonly form: Readonly<Record<Attribute, number>>;
-  /** … and where it comes among the others. */
+  /** … and its position among the others. */
   readonly order: Readonly<Record<Attribute, number>>;
   readonly frame: "sentence" | "background first" | "tags";
   /** "with glasses, wearing a hat" rather than "with glasses and a hat". */
@@ -37,7 +37,7 @@ export interface Caption {
   readonly wording: Wording;
 }
 
-/** Attributes that one phrase speaks of together, the noun first. */
+/** Attributes that one phrase describes together, the noun first. */
 type Topic = readonly [Attribute, ...Attribute[]];
 
 const TOPICS: readonly Topic[] = [
@@ -82,7 +82,7 @@ function drawEach(face: Face, random: RandomNumbers): Record<Attribute, number> 
   return Object.fromEntries(attributesOf(face).map((name) => [name, random.uniform()])) as Record<Attribute, number>;
 }
 
-/** What to mention, drawn again while none of it can be seen (the hair colour of a bald head). */
+/** Draws the attributes to mention, again if none of them can be seen (such as the hair colour of a bald head). */
 function drawMention(face: Face, random: RandomNumbers, style: CaptionStyle): ReadonlySet<Attribute> {
   for (;;) {
     const mention = new Set(whatToMention(face, random, style));
@@ -116,7 +116,7 @@ function thin(topic: Topic, share: number, random: RandomNumbers): Attribute[] {
 }
 
 /**
- * Puts a face into given words: what {@link caption} gave for another face, say, of which this is the hard negative.
+ * Describes a face with a given wording, such as that of the face whose hard negative it is.
  */
 export function captionWith(face: Face, wording: Wording): { text: string; mentioned: Attribute[] } {
   const mentioned = attributesOf(face).filter((name) => isMentioned(name, face, wording.mention));
@@ -159,19 +159,19 @@ function sayThings(things: readonly (Phrase & { topic: Attribute })[], { wearing
   });
 }
 
-/** The colour of a bald head's hair can only be told as its beard's. */
+/** The hair colour of a bald head can only be mentioned as that of its beard. */
 function isMentioned(name: Attribute, face: Face, mention: ReadonlySet<Attribute>): boolean {
   if (!mention.has(name) || !(name in visible(face))) return false;
   return name !== "hairColor" || face.hair !== "bald" || mention.has("beard");
 }
 
-/** Whether a topic's phrase speaks of a mentioned attribute. */
+/** Whether a topic contains a mentioned attribute. */
 const isSpokenOf = (topic: Topic, face: Face, mentioned: readonly Attribute[]) =>
   topic.some((name) => mentioned.includes(name) && !(name === "hairColor" && face.hair === "bald"));
 
 interface Phrase {
   readonly text: string;
-  /** Stands before the person ("smiling"); otherwise follows "with" ("long hair"). */
+  /** Precedes the person ("smiling"); otherwise it follows "with" ("long hair"). */
   readonly adjective?: boolean;
   /** Takes "a" in a sentence. */
   readonly countable?: boolean;
@@ -234,7 +234,7 @@ function describe(topic: Attribute, face: Face, mentioned: ReadonlySet<Attribute
   }
 }
 
-/** The first of the words six times in ten, otherwise one of the rest; `u` is uniform in [0, 1). */
+/** The first option with probability 0.6, otherwise one of the others; `u` is uniform in [0, 1). */
 function usually(options: readonly string[], u: number): string {
   if (options.length === 1 || u < 0.6) return options[0]!;
   return options[1 + Math.floor(((u - 0.6) / 0.4) * (options.length - 1))]!;

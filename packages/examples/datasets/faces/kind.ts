@@ -10,21 +10,21 @@ export interface Description {
   readonly text: string;
   /** The attributes whose values the text gives, in the order of ATTRIBUTES. */
   readonly mentioned: Attribute[];
-  /** All that the text asks for, where it may leave more than one value open ("a hat"). Default: as mentioned. */
+  /** Everything that the text requests, if it allows several values ("a hat"). Default: as mentioned. */
   readonly asked?: Asked;
 }
 
-/** What differs between the data sets of faces; splits, training and evaluation are the same for all. */
+/** The differences between the data sets of faces. Splits, training and evaluation are the same for all. */
 export interface FaceKind {
   /** Width and height of its pictures. */
   readonly size: number;
   readonly attributes: readonly Attribute[];
-  /** Draws any face, as likely as the data set has it. */
+  /** Draws a face with the distribution of the data set. */
   readonly sample: FaceSampler;
   /** [size * size * 3] bytes, RGB, row by row; the same for the same face and random numbers. */
   render(face: Face, random: RandomNumbers): Uint8Array;
   /**
-   * Draws how to put a face into words: what to mention, and how. The result puts any other face into the same words.
+   * Draws a wording: which attributes to mention, and how. The result describes any face with that wording.
    */
   wording(face: Face, random: RandomNumbers, style: CaptionStyle): (face: Face) => Description;
 }

@@ -1,8 +1,8 @@
 import type { Face } from "./attributes.js";
 
 /**
- * Words that only the captions of portraits hold: apart from the others, so that the vocabulary of the 16 x 16 faces
- * stays as it is.
+ * Words that only the captions of portraits have. They are separate, so that the vocabulary of the 16 x 16 faces does
+ * not change.
  */
 export const PATTERN_WORDS: Record<NonNullable<Face["pattern"]>, readonly string[]> = {
   plain: ["plain", "simple"],

@@ -57,7 +57,7 @@ describe("renderFace", () => {
     ["bald", "short"],
     ["short", "long"],
     ["long", "pigtails"],
-  ] as const)("never draws %s and %s hair alike, under any hat", (one, other) => {
+  ] as const)("never draws %s and %s hair the same, under any hat", (one, other) => {
     const pictures = (hair: Face["hair"], hat: Face["hat"]) =>
       new Set(
         Array.from({ length: 300 }, (_, i) => renderFace({ ...FACE, hat, hair, beard: "no" }, keyedRandom(i)).join()),
@@ -68,7 +68,7 @@ describe("renderFace", () => {
     }
   });
 
-  it("refuses a face that it does not know how to draw", () => {
+  it("refuses a face with an unknown value", () => {
     expect(() => renderFace({ ...FACE, hat: "crown" as "cap" }, keyedRandom(0))).toThrow('hat is "crown"');
   });
 });
@@ -76,7 +76,7 @@ describe("renderFace", () => {
 describe("a batch of faces", () => {
   const options = { seed: 3, split: "train", style: "mixed" } as const;
 
-  it("does not depend on the order in which it is asked for", () => {
+  it("does not depend on the order of calls", () => {
     const { pixels, faces, captions } = faceBatch([4, 7], options);
     const alone = faceBatch([7], options);
     expect(pixels.subarray(pixels.length / 2)).toEqual(alone.pixels);

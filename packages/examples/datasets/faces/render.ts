@@ -39,8 +39,8 @@ const SHIRT_PARTS: Record<Face["shirt"], readonly string[]> = {
 const EYE_PARTS = ["variant01", "variant08", "variant09"];
 
 /**
- * Draws a face as 16 * 16 * 3 bytes, RGB, row by row. `random` picks what no attribute fixes: the variant of each
- * part, the shade of the skin, the eyes. The same face and random numbers give the same bytes.
+ * Draws a face as 16 * 16 * 3 bytes, RGB, row by row. `random` chooses what no attribute determines: the variant of
+ * each part, the shade of the skin, the eyes. The same face and random numbers give the same bytes.
  */
 export function renderFace(face: Face, random: RandomNumbers): Uint8Array {
   requireFace(face);

@@ -42,7 +42,7 @@ describe("what is visible of a face", () => {
 });
 
 describe("requireFace", () => {
-  it("names the attribute, the value and the values it could have", () => {
+  it("names the attribute, the value and the allowed values", () => {
     expect(() => requireFace({ ...FACE, skin: "mauve" as "tan" })).toThrow(InvalidFaceError);
     expect(() => requireFace({ ...FACE, skin: "mauve" as "tan" })).toThrow(/skin is "mauve".*light, tan, dark/);
   });
@@ -52,7 +52,7 @@ describe("requireFace", () => {
 });
 
 describe("sampling faces", () => {
-  it("gives the same face for the same key, another for another", () => {
+  it("gives the same face for the same key, and another face for another key", () => {
     expect(sampleFace(keyedRandom(0, "a"))).toEqual(sampleFace(keyedRandom(0, "a")));
     expect(draw(20, sampleFace, 0)).not.toEqual(draw(20, sampleFace, 1));
   });
@@ -90,7 +90,7 @@ describe("held-out combinations", () => {
   ])("include %j", (part) => {
     expect(isHeldOut({ ...FACE, ...part })).toBe(true);
   });
-  it("are told apart", () => {
+  it("are recognised", () => {
     const both: Face = {
       ...FACE,
       hat: "none",
@@ -130,11 +130,11 @@ describe("a hard negative", () => {
     const exchanged = swaps.filter((swap) => differences(swap).length === 2).length;
     expect(exchanged / swaps.length).toBeGreaterThan(0.2);
   });
-  it("changes a beard as often as one of eight backgrounds: no attribute is asked for too seldom to be learned", () => {
+  it("changes every attribute equally often, whatever its number of values", () => {
     const alone = swaps.map(differences).filter(({ length }) => length === 1);
     for (const name of ["background", "beard", "mouth", "shirt"] as const) {
       const share = alone.filter(([changed]) => changed === name).length / alone.length;
-      expect(share).toBeGreaterThan(0.07); // one in 9 to 11 visible attributes; 1,400 swaps, standard error 0.008
+      expect(share).toBeGreaterThan(0.07); // One of 9 to 11 visible attributes; 1,400 swaps, standard error 0.008.
       expect(share).toBeLessThan(0.14);
     }
   });

@@ -2,8 +2,8 @@ import type { RandomNumbers } from "@tfjs-diffusion/schedulers";
 import { ATTRIBUTES, HIDDEN_BY_HAT, visible, type Attribute, type Face } from "./attributes.js";
 
 /**
- * Draws any face. Values are equally likely, but for hats (three faces in five wear one) and for the hair styles
- * that a hat would hide, which are twice as likely on a bare head so that all styles come out near even.
+ * Draws any face. Values are equally likely, with two exceptions: three faces in five wear a hat, and the hair styles
+ * that a hat would hide are twice as likely on a bare head, so that all styles are about equally frequent.
  */
 export function sampleFace(random: RandomNumbers): Face {
   const hat = random.uniform() < 0.4 ? "none" : pick(["beanie", "cap", "fedora"] as const, random);
@@ -23,7 +23,7 @@ export function sampleFace(random: RandomNumbers): Face {
   };
 }
 
-/** Draws any portrait: a face before a background whose pattern, too, is as likely as the others. */
+/** Draws any portrait: a face in front of a background with a pattern, each pattern equally likely. */
 export function samplePortrait(random: RandomNumbers): Face {
   return { ...sampleFace(random), pattern: pick(ATTRIBUTES.pattern, random) };
 }
@@ -78,7 +78,7 @@ function sampleUntil(accept: (face: Face) => boolean, random: RandomNumbers, sam
   return face;
 }
 
-/** Two colours that a reader of captions must bind to the right part: exchanging them makes the hardest negatives. */
+/** Pairs of colours of different parts. Exchanging them makes the hardest negatives. */
 const EXCHANGES: readonly (readonly [Attribute, Attribute])[] = [
   ["hatColor", "hairColor"],
   ["shirtColor", "background"],
@@ -89,9 +89,9 @@ const EXCHANGES: readonly (readonly [Attribute, Attribute])[] = [
 ];
 
 /**
- * A hard negative: the same face but for one of the attributes `among` (by default, of the visible ones), each as
- * likely as the others however few values it has, or, a third of the time where that is possible, with two colours
- * exchanged between parts. The result differs in what it shows.
+ * A hard negative: the same face with another value for one of the attributes `among` (default: the visible ones), each
+ * equally likely whatever its number of values. A third of the time, if possible, two colours are exchanged between
+ * parts instead. The result differs visibly.
  */
 export function swapOneAttribute(
   face: Face,
@@ -133,7 +133,7 @@ export function redrawAttributes(face: Face, among: readonly Attribute[], random
 const knows = (attribute: Attribute, value: string | undefined) =>
   (ATTRIBUTES[attribute] as readonly (string | undefined)[]).includes(value);
 
-/** A hat put on spiky hair makes it short hair, unless the hair style must stay: then there is no such face. */
+/** A hat on spiky hair changes it to short hair. If the hair style is fixed, there is no such face. */
 function makeDrawable(face: Face, fixed: readonly Attribute[]): Face | undefined {
   if (face.hat === "none" || !HIDDEN_BY_HAT.includes(face.hair)) return face;
   return fixed.includes("hair") ? undefined : { ...face, hair: "short" };

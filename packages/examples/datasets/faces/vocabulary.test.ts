@@ -40,7 +40,7 @@ describe("the vocabulary", () => {
     for (const word of captionWords()) expect(vocab).toHaveProperty([`${word}</w>`]);
   });
 
-  it("knows every token that a merge makes or needs, so that any word can be encoded", () => {
+  it("has every token that a merge makes or needs, so that any word can be encoded", () => {
     const tokens = [...ranks.keys()].flatMap((line) => [...line.split(" "), line.replace(" ", "")]);
     expect(tokens.filter((token) => !(token in vocab))).toEqual([]);
     expect(tokenize("zebra").every((token) => token in vocab)).toBe(true);

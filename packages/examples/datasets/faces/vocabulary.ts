@@ -15,7 +15,7 @@ export const END_OF_TEXT = "<|endoftext|>";
 /** Tokens that the longest caption takes, start and end included, rounded up; shorter ones are padded to it. */
 export const CONTEXT_LENGTH = 40;
 
-/** Every word that a caption can hold, sorted; those of portraits speak of patterns too. */
+/** Every word of the captions, sorted; those of portraits include words for patterns. */
 export function captionWords(of: "faces" | "portraits" = "faces"): string[] {
   const tables: object[] = [...Object.values(words), ...(of === "portraits" ? Object.values(portraitWords) : [])];
   const texts = tables.flatMap((table) => Object.values<string | readonly string[]>({ ...table }).flat());
@@ -23,8 +23,8 @@ export function captionWords(of: "faces" | "portraits" = "faces"): string[] {
 }
 
 /**
- * Byte-pair encoding (Sennrich et al. 2016, algorithm 1) trained on the captions' words until each is one token.
- * All single bytes are kept, as in CLIP, so that any text can be encoded; unknown words come out in pieces.
+ * Byte-pair encoding (Sennrich et al. 2016, algorithm 1) trained on the captions' words until each is one token. All
+ * single bytes are kept, as in CLIP, so that any text can be encoded; unknown words become several tokens.
  */
 export function vocabulary(words: readonly string[] = captionWords()): Vocabulary {
   let spellings = words.map((word) => [...word.slice(0, -1), `${word.at(-1)}</w>`]);
@@ -47,7 +47,7 @@ export function vocabulary(words: readonly string[] = captionWords()): Vocabular
   };
 }
 
-/** The neighbouring tokens that occur most often; of equals, the first in code order. */
+/** The most frequent pair of neighbouring tokens; among equals, the first in code order. */
 function commonestPair(spellings: readonly string[][]): [string, string] | undefined {
   const counts = new Map<string, number>();
   for (const spelling of spellings) {

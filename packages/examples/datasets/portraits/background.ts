@@ -5,7 +5,7 @@ import { FINE } from "./scale2x.js";
 
 type Pattern = NonNullable<Face["pattern"]>;
 
-/** How much of the second tone shows at a pixel: 0 to 1. */
+/** The share of the second tone at a pixel, 0 to 1. */
 const SECOND_TONE: Record<Pattern, (x: number, y: number) => number> = {
   plain: () => 0,
   striped: (x, y) => Number((x + y) % 8 < 4),

@@ -28,7 +28,7 @@ describe("A portrait", () => {
     }
   });
 
-  it("on a wider canvas is the same figure further to the right, before a background that goes on", () => {
+  it("on a wider canvas is the same figure further to the right, in front of a continued background", () => {
     const [width, left] = [56, 16];
     for (const [i, face] of portraits.slice(0, 40).entries()) {
       const [narrow, wide] = [
@@ -36,7 +36,7 @@ describe("A portrait", () => {
         renderPortrait(face, keyedRandom(i), { width, left }),
       ];
       expect(wide).toHaveLength(PORTRAIT_SIZE * width * 3);
-      // 16 columns are twice a pattern's period, so that even the background is the same where the portrait was …
+      // 16 columns are two periods of the pattern, so even the background of the portrait is the same …
       const row = (pixels: Uint8Array, y: number, from: number, to: number, of: number) => [
         ...pixels.subarray((y * of + from) * 3, (y * of + to) * 3),
       ];
@@ -44,13 +44,13 @@ describe("A portrait", () => {
         expect(row(wide, y, left, left + PORTRAIT_SIZE, width)).toEqual(
           row(narrow, y, 0, PORTRAIT_SIZE, PORTRAIT_SIZE),
         );
-        // … and goes on with that period, but for the outline of a figure that reaches the portrait's border.
+        // … and continues with that period, except for the outline of a figure that reaches the portrait's border.
         expect(row(wide, y, 0, 7, width)).toEqual(row(wide, y, 8, 15, width));
       }
     }
   });
 
-  it("differs wherever one visible attribute does, by at least 4 pixels that an eye can tell apart", () => {
+  it("changes by at least 4 clearly different pixels if one visible attribute changes", () => {
     const differing = (a: Uint8Array, b: Uint8Array) =>
       new Set([...a.keys()].filter((k) => Math.abs(a[k]! - b[k]!) > 24).map((k) => Math.floor(k / 3))).size;
     for (const [i, face] of portraits.slice(0, 60).entries()) {
@@ -86,7 +86,7 @@ describe("The portraits as a data set", () => {
     }
   });
 
-  it("keep pairs of pattern and background out of training, as they do pairs of colours", () => {
+  it("hold out pairs of pattern and background from training, like pairs of colours", () => {
     const pairs = new Set<string>();
     for (let i = 0; i < 400; i++) {
       expect(heldOutPairs(sampleTrainFace(keyedRandom(7, i), samplePortrait))).toEqual([]);
@@ -97,7 +97,7 @@ describe("The portraits as a data set", () => {
     );
   });
 
-  it("say the pattern in full captions, in words that the vocabulary holds whole", () => {
+  it("name the pattern in full captions, in words that are single tokens", () => {
     const { vocab } = vocabulary(captionWords("portraits"));
     for (const [i, face] of portraits.entries()) {
       const { text, mentioned } = caption(face, keyedRandom(i), "full");
@@ -113,7 +113,7 @@ describe("The portraits as a data set", () => {
     }
   });
 
-  it("leave the vocabulary of the 16 x 16 faces as it is", () => {
+  it("do not change the vocabulary of the 16 x 16 faces", () => {
     expect(captionWords()).not.toContain("dotted");
     expect(captionWords("portraits")).toEqual(expect.arrayContaining([...captionWords(), "dotted"]));
   });

@@ -9,12 +9,12 @@ import { shade } from "./shade.js";
 /** The pictures' width and height. */
 export const PORTRAIT_SIZE = FINE;
 
-/** What is left of the light one pixel below a part that lies on another. */
+/** The brightness factor one pixel below a part that lies on another. */
 const CAST_SHADOW = 0.72;
 /** The line around the figure. */
 const OUTLINE = [28, 22, 34] as const;
 
-/** Where the figure's 32 x 32 pixels stand in a picture as high and wider. */
+/** The position of the 32 x 32 pixel figure in a wider picture. */
 export interface Canvas {
   /** At least 32; default 32. */
   width?: number;
@@ -24,8 +24,8 @@ export interface Canvas {
 
 /**
  * Draws a portrait as 32 * width * 3 bytes, RGB, row by row: the parts of the 16 x 16 face, each doubled and shaded,
- * casting a shadow on what is below, the whole outlined before a background with a pattern. `random` picks what no
- * attribute fixes. The same face and random numbers give the same bytes.
+ * with a shadow on the parts below it, and an outline in front of a patterned background. `random` chooses what no
+ * attribute determines. The same face and random numbers give the same bytes.
  *
  * @throws InvalidFaceError
  */
@@ -88,7 +88,7 @@ function background(color: Face["background"], pattern: NonNullable<Face["patter
   return pixels;
 }
 
-/** Lays a part over the figure; what shows of the figure just below the part is darkened. */
+/** Lays a part over the figure, and darkens the figure's pixels just below the part. */
 function place(figure: Float32Array, { layer, covered, shadowed }: FinePart): void {
   for (const pixel of covered) {
     const at = pixel * 4;

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@jest/globals";
 import { GRID } from "../faces/artwork.js";
 import { FINE, scale2x } from "./scale2x.js";
 
-/** A layer that is opaque red where the drawing has an x. */
+/** A layer that is opaque red at each x of the drawing. */
 function layer(...rows: string[]): Float32Array {
   const cells = new Float32Array(GRID * GRID * 4);
   rows.forEach((row, y) =>
@@ -19,7 +19,7 @@ const draw = (fine: Float32Array, width: number, height: number) =>
   );
 
 describe("Scale2x", () => {
-  it("makes four cells of each, and leaves straight edges straight", () => {
+  it("makes four cells of each, and keeps straight edges straight", () => {
     const fine = scale2x(layer("xx", "xx", "xx"));
     expect(draw(fine, 6, 7).slice(1, 5)).toEqual(["xxxx..", "xxxx..", "xxxx..", "xxxx.."]);
     expect(fine).toHaveLength(FINE * FINE * 4);
@@ -30,7 +30,7 @@ describe("Scale2x", () => {
     expect(draw(scale2x(layer("x..", "xx.", "xxx")), 6, 6)[1]).toBe("xxx...");
   });
 
-  it("keeps a whole layer whole up to the border", () => {
+  it("keeps a uniform layer uniform up to the border", () => {
     const whole = new Float32Array(GRID * GRID * 4).fill(1);
     expect(scale2x(whole)).toEqual(new Float32Array(FINE * FINE * 4).fill(1));
   });

@@ -4,9 +4,9 @@ import { GRID, type Layer } from "../faces/artwork.js";
 export const FINE = 2 * GRID;
 
 /**
- * Doubles a layer's size and rounds its corners (Scale2x, Mazzoleni 2001): each cell becomes four, and a corner of the
- * four takes the colour of the two neighbours beside it where these agree and the other two do not. [GRID, GRID, 4] to
- * [FINE, FINE, 4]; beyond the edge a layer goes on as it is there.
+ * Doubles a layer's size and rounds its corners (Scale2x, Mazzoleni 2001): each cell becomes four, and each of the four
+ * takes the colour of its two neighbours if these are equal and the other two are not. [GRID, GRID, 4] -> [FINE, FINE,
+ * 4]; beyond the edge the edge cells are repeated.
  */
 export function scale2x(layer: Layer): Layer {
   const fine = new Float32Array(FINE * FINE * 4);

@@ -1,14 +1,15 @@
 import type { Layer } from "../faces/artwork.js";
 import { FINE } from "./scale2x.js";
 
-/** Light falls from the upper left: how much brighter or darker the rim is that faces it or turns away. */
+/** Light falls from the upper left: the relative brightness change of the rim that faces it or is turned away. */
 const LIGHT = 0.22;
 const SHADE = 0.26;
-/** Parts of few pixels, such as eyes and mouths, keep their flat colours: a rim would be all of them. */
+/** Parts with fewer pixels, such as eyes and mouths, are not shaded, because they would consist of rim only. */
 const SMALL = 60;
 
 /**
- * Gives a part its bright rim above and to the left, its dark one below and to the right. Colours only; alpha stays.
+ * Gives a part its bright rim above and to the left, its dark one below and to the right. Changes only the colours, not
+ * alpha.
  */
 export function shade(layer: Layer): Layer {
   const covered = (x: number, y: number) =>

@@ -10,8 +10,8 @@ const COLUMNS = 16;
 
 /**
  * Draws held-out faces (never seen in training, and in combinations that training left out) from their full captions,
- * below the real pictures of the same captions, not hand-picked: a row of real ones above a row of drawn ones. Returns
- * the file's name.
+ * below the real pictures of the same captions: a row of real ones above a row of drawn ones, not selected. Returns the
+ * file's name.
  */
 export async function drawSheet(modelFolder: string, folder: string, rows = 3): Promise<string> {
   const { pixels, captions } = faceBatch(

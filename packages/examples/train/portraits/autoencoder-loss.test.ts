@@ -29,7 +29,7 @@ describe("The loss of an autoencoder", () => {
   });
   afterAll(() => vae.dispose());
 
-  it("is the sum of its parts, counted by hand on a picture with one wrong pixel", () => {
+  it("is the sum of its parts, computed by hand for a picture with one wrong pixel", () => {
     tf.tidy(() => {
       const x = tf.zeros<tf.Rank.R4>([1, 4, 4, 3]);
       const wrong = tf.buffer<tf.Rank.R4>([1, 4, 4, 3]);

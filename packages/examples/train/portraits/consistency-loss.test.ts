@@ -11,7 +11,7 @@ const scheduler = new DDIMScheduler(SCHEDULER_CONFIG);
 const SHAPE: [number, number, number, number] = [6, 2, 2, 4];
 beforeAll(() => useBackend("wasm"));
 
-/** The one right answer where all pictures are `only`: every trajectory ends there. */
+/** The exact velocity if all pictures are `only`, where every trajectory ends. */
 const velocityTo =
   (only: tf.Tensor4D): Velocity =>
   (x, timesteps) => {
@@ -26,7 +26,7 @@ const near = (a: tf.Tensor, b: Float32Array) => tf.tidy(() => a.flatten().sub(b)
 describe("The consistency loss", () => {
   const timesteps = [999, 759, 499, 259, 59, 19];
 
-  it("is 0 for a student that knows where every trajectory ends, and 1 for one that is off by 1", () => {
+  it("is 0 for a student that predicts the end of every trajectory, and 1 for one that is off by 1", () => {
     tf.tidy(() => {
       const ends = keyedNoise(0).normal(SHAPE) as tf.Tensor4D;
       const other = ends.add<tf.Tensor4D>(1);
@@ -34,7 +34,7 @@ describe("The consistency loss", () => {
       const loss = (student: Velocity) => consistencyLoss({ scheduler, student, x, timesteps, ends }).dataSync()[0];
       // Float32 noise: x_t / sigma at the lowest level multiplies it by about 30.
       expect(loss(velocityTo(ends))).toBeLessThan(1e-4);
-      // All ends are 1 away.
+      // All ends differ by 1.
       expect(loss(velocityTo(other))).toBeCloseTo(1, 2);
     });
   });
@@ -48,7 +48,7 @@ describe("The consistency loss", () => {
     const step = 1e-2;
     const at = (w: number) => tf.tidy(() => loss(tf.scalar(w)).dataSync()[0]!);
     const difference = (at(0.3 + step) - at(0.3 - step)) / (2 * step);
-    // The loss has a bend where an error is zero; of 96 errors one may lie in the step.
+    // The loss has a kink where an error is zero; one of the 96 errors may lie in the step.
     expect(Math.abs(grads[weight.name]!.dataSync()[0]! - difference)).toBeLessThan(2e-2 * Math.abs(difference));
     tf.dispose([ends, x, weight, value, grads]);
   });
@@ -72,7 +72,7 @@ describe("A trajectory", () => {
   it("visits the same points as DDIM and has the same end", () => {
     const noise = keyedNoise(5).normal(SHAPE) as tf.Tensor4D;
     const only = keyedNoise(6).normal(SHAPE) as tf.Tensor4D;
-    // Not the right answer, so that the points depend on the path.
+    // An inexact velocity, so that the points depend on the path.
     const teacher: Velocity = (x, timesteps) => tf.tidy(() => velocityTo(only)(x, timesteps).mul(0.9));
     const before = tf.memory().numTensors;
     const { points, end } = followDdim(scheduler, teacher, noise, 999, 250);

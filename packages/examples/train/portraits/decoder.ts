@@ -8,13 +8,13 @@ import { Tuning, type TuningOptions } from "./tuning.js";
 import { wider } from "./wider-pictures.js";
 import { withoutGradient } from "./without-gradient.js";
 
-/** The encoder stays fixed: the latents keep their meaning, and so the UNet still fits. */
+/** The encoder stays fixed, so that the latents, and with them the UNet, stay valid. */
 const LEARNING = ["decoder.", "post_quant_conv."];
 
 /**
  * The decoder learns to show colours that no portrait has, such as those of a sepia print, and pictures wider than
- * portraits. Before, it gave back only the palette that it knew, and drew shoulders wherever it expected them. The
- * encoder stays fixed, as when Stable Diffusion's decoder was improved (stabilityai/sd-vae-ft-mse).
+ * portraits. Before, it only reproduced the colours of its training, and drew shoulders at the positions of its
+ * training. The encoder stays fixed, as when Stable Diffusion's decoder was improved (stabilityai/sd-vae-ft-mse).
  */
 export async function* trainDecoder(options: TuningOptions): AsyncGenerator<TrainingStep, void> {
   const { settings, model, folder } = options;

@@ -26,7 +26,7 @@ interface Walked extends Trajectory {
 export async function* trainFewSteps(options: TuningOptions): AsyncGenerator<TrainingStep, void> {
   const { settings, model } = options;
   const { rank, jumps, stepsPerWalk, batchSize } = settings.fewSteps;
-  // Captions are never left out: the teacher is guided away from what it draws without one.
+  // Captions are never dropped, because the teacher uses guidance, for which it draws without a caption itself.
   const tuning = await Tuning.open(model, { ...settings, captionDropout: 0 }, settings.fewSteps);
   const { unet, vae } = tuning.networks;
   const walker = new Walker(tuning, TrainingLatents.encode(vae, tuning.pictures));
@@ -36,7 +36,7 @@ export async function* trainFewSteps(options: TuningOptions): AsyncGenerator<Tra
     yield* tuning.trainLora(options, { label: "few steps", rank, targets: TARGETS }, (lora) => ({ step, noise }) => {
       const now = Math.floor((step - 1) / stepsPerWalk);
       if (now !== turn) {
-        // Depends on the turn alone, so that a resumed run learns from the same trajectories.
+        // Depends only on the turn, so that a resumed run uses the same trajectories.
         walked = walker.walkAll(now, jumps);
         turn = now;
       }

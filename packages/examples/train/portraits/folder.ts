@@ -7,7 +7,7 @@ export const fixedParts = (): FixedParts => ({
   scheduler: SCHEDULER_CONFIG,
   index: {
     _class_name: "StableDiffusionXLPipeline",
-    // In training, an empty caption was given as the states of "", not as zeros.
+    // In training, an empty caption had the states of "", not zeros.
     force_zeros_for_empty_prompt: false,
     scheduler: ["diffusers", SCHEDULER_CONFIG._class_name],
     text_encoder: ["transformers", "CLIPTextModel"],

@@ -46,7 +46,7 @@ export async function* trainInpainting(options: TuningOptions): AsyncGenerator<T
 }
 
 /**
- * The channels that an inpainting UNet sees besides the noisy latents: the mask, and scaled latents of the pictures
+ * The channels that an inpainting UNet reads besides the noisy latents: the mask, and scaled latents of the pictures
  * with grey where the mask is 1.
  *
  * @param pictures [B, H, W, 3] in [-1, 1]

@@ -30,7 +30,7 @@ afterAll(() => {
 });
 
 describe("The conditioning of the UNet by captions", () => {
-  it("is the states of both towers before their last layer, side by side, and the second's vector", () => {
+  it("consists of the concatenated states of both towers before their last layer, and the second's vector", () => {
     tf.tidy(() => {
       const ids = tf.tensor2d(IDS, undefined, "int32");
       const { context, textEmbeds, timeIds } = conditioning(networks, ids);

@@ -16,7 +16,9 @@ export interface PortraitNetworks {
   unet: UNet2DConditionModel;
   /** Is trained with the UNet. */
   textEncoder: CLIPTextModel;
-  /** Stays as CLIP trained it. Its projected vector sums up the whole caption; the states describe it word by word. */
+  /**
+   * Keeps its weights from CLIP. Its projected vector describes the whole caption; the states describe it word by word.
+   */
   textEncoder2: CLIPTextModelWithProjection;
 }
 

@@ -23,8 +23,8 @@ export interface PortraitsSettings extends ClipSettings {
 }
 
 /**
- * What a finished model learns afterwards: more colours and wider pictures, a style, drawing in few steps, inpainting,
- * and a vision tower.
+ * The settings for tuning a finished model: more colours and wider pictures, a style, few steps, inpainting, and a
+ * vision tower.
  */
 export interface TuningSettings {
   seed: number;
@@ -68,7 +68,8 @@ export const SETTINGS: Record<"full" | "quick", PortraitsSettings> = {
     trainingPictures: 25_000,
     vae: {
       ...COMMON,
-      // Ended when reconstructions reached 39 dB: more cannot be seen, and the time is better spent on the UNet.
+      // Stopped when reconstructions reached 39 dB: a further improvement is invisible, and the UNet needs the time
+      // more.
       steps: 5_800,
       plannedSteps: 12_000,
       batchSize: 16,
@@ -84,7 +85,7 @@ export const SETTINGS: Record<"full" | "quick", PortraitsSettings> = {
     both: { ...LESSON, steps: 3000, emaDecay: 0.995 },
     unet: {
       ...COMMON,
-      // Pictures got better each time the plan was made longer (docs/decisions.md).
+      // Pictures improved each time the plan was extended (docs/decisions.md).
       steps: 42_800,
       plannedSteps: { 0: 14_000, 14_000: 34_000, 30_800: 45_000 },
       widths: { fromStep: 30_800, turns: [32, 32, 32, 48, 32, 32, 32, 64] },
@@ -206,12 +207,12 @@ export const portraitVocabulary = () => vocabulary(captionWords("portraits"));
 /** Config of the CLIP that learns with pictures, and so of both text towers. */
 export const clipConfig = () => smallClipConfig(portraitVocabulary(), PORTRAIT_SIZE);
 
-/** Features for each of the six numbers that tell Stable Diffusion XL sizes and crops. */
+/** Features for each of the six numbers of sizes and crops in Stable Diffusion XL. */
 const TIME_ID_WIDTH = 8;
 
 /**
- * The six numbers that tell Stable Diffusion XL a picture's size: original height and width, offset of the crop (top,
- * left), height and width.
+ * Stable Diffusion XL's six numbers of a picture's size: original height and width, offset of the crop (top, left),
+ * height and width.
  */
 export const timeIdsOf = (width: number): readonly number[] => [PORTRAIT_SIZE, width, 0, 0, PORTRAIT_SIZE, width];
 

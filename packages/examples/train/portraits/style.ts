@@ -12,7 +12,7 @@ import { Tuning, type TuningOptions, velocity } from "./tuning.js";
  */
 const TARGETS = ["conv_in", "conv1", "conv2", "conv_out", "proj_in", "to_v", "to_out.0", "net.2", "proj_out"];
 
-/** A small LoRA learns to draw every face in sepia, whatever colours the caption names (Hu et al. 2022). */
+/** A small LoRA learns to draw every face in sepia, for any colours in the caption (Hu et al. 2022). */
 export async function* trainStyle(options: TuningOptions): AsyncGenerator<TrainingStep, void> {
   const { settings, model } = options;
   const tuning = await Tuning.open(model, settings, settings.style);

@@ -92,7 +92,7 @@ describe("A finished model", () => {
     const learned = (await loadModel(folder)) as AutoencoderKL;
     const same = (name: string) => {
       const [now, then] = [learned, vae].map((model) => model.parameters().get(name)!.dataSync());
-      return now!.every((value, i) => Math.abs(value - then![i]!) <= 2 ** -10 * Math.abs(then![i]!)); // half precision
+      return now!.every((value, i) => Math.abs(value - then![i]!) <= 2 ** -10 * Math.abs(then![i]!)); // The weights are saved in half precision.
     };
     expect(same("encoder.conv_in.weight")).toBe(true);
     expect(same("quant_conv.weight")).toBe(true);

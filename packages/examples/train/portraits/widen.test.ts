@@ -9,7 +9,7 @@ import { widenConvIn } from "./widen.js";
 beforeAll(() => useBackend("wasm"));
 
 describe("A UNet with a wider first convolution", () => {
-  it("draws as before whatever the new channels show, until they have learned", () => {
+  it("gives the same output for any values of the new channels, until they are trained", () => {
     const unet = new UNet2DConditionModel({
       sample_size: 4,
       block_out_channels: [8],
@@ -21,7 +21,7 @@ describe("A UNet with a wider first convolution", () => {
       norm_num_groups: 4,
     });
     unet.initialize(keyedNoise(0));
-    expect(() => widenConvIn(unet, 3)).toThrow("in_channels is 3; give a whole number from 4");
+    expect(() => widenConvIn(unet, 3)).toThrow("in_channels is 3; give a whole number, at least 4");
     const wide = widenConvIn(unet, 9);
     const x = keyedNoise(1).normal([2, 4, 4, 4]) as tf.Tensor4D;
     const more = keyedNoise(2).normal([2, 4, 4, 5]) as tf.Tensor4D;
@@ -43,7 +43,7 @@ describe("A UNet with a wider first convolution", () => {
 });
 
 describe("Masks for learning to inpaint", () => {
-  it("are rectangles, their surroundings, or everything; differ by seed, and paint and keep every latent at some time", () => {
+  it("are rectangles, their surroundings, or everything; they depend on the seed, and cover and spare every latent at some time", () => {
     tf.tidy(() => {
       const masks = randomMasks(200, 8, keyedRandom(0, "masks"));
       expect(masks.shape).toEqual([200, 8, 8, 1]);
@@ -51,7 +51,7 @@ describe("Masks for learning to inpaint", () => {
       expect([...new Set(masks.dataSync())].sort()).toEqual([0, 1]);
       const shares = rows.mean(1).dataSync();
       const all = shares.filter((share) => share === 1).length / 200;
-      expect(Math.abs(all - 0.15)).toBeLessThan(0.08); // 3 deviations of 200 draws
+      expect(Math.abs(all - 0.15)).toBeLessThan(0.08); // Three deviations for 200 draws.
       expect(Math.min(...shares)).toBeGreaterThan(0);
       const places = rows.mean(0).dataSync();
       for (const share of places) expect(Math.abs(share - 0.5)).toBeLessThan(0.4);

@@ -12,7 +12,7 @@ export function widenConvIn(unet: UNet2DConditionModel, in_channels: number): UN
   const old = unet.config.in_channels;
   if (!(Number.isInteger(in_channels) && in_channels >= old)) {
     throw new RangeError(
-      `widenConvIn: in_channels is ${in_channels}; give a whole number from ${old}, what the network has.`,
+      `widenConvIn: in_channels is ${in_channels}; give a whole number, at least ${old}, the network's present number.`,
     );
   }
   const wide = new UNet2DConditionModel({ ...unet.config, in_channels });

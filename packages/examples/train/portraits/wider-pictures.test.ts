@@ -14,8 +14,8 @@ describe("Wider pictures", () => {
       const left = (width - 32) / 2;
       expect(wide.shape).toEqual([3, 32, width, 3]);
       expect(wide.slice([0, 0, left, 0], [3, 32, 32, 3]).dataSync()).toEqual(narrow.dataSync());
-      // The shirt ends before the portrait's border, so that the columns there are background: their colours are the
-      // sides' too.
+      // The shirt ends before the portrait's border, so the columns there are background and have the colours of the
+      // sides.
       const colours = (columns: tf.Tensor4D) =>
         new Set(columns.slice([0, 0, 0, 0], [1, 8, -1, 3]).reshape<tf.Tensor2D>([-1, 3]).arraySync().map(String));
       const corner = colours(narrow.slice([0, 0, 0, 0], [3, 8, 8, 3]));
@@ -23,7 +23,7 @@ describe("Wider pictures", () => {
     });
   });
 
-  it("of a portrait's own width are the portraits", () => {
+  it("of a portrait's width are the portraits", () => {
     expect(wider(pictures, 32)).toBe(pictures);
   });
 });

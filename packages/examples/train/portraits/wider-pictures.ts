@@ -5,7 +5,7 @@ import type { TrainingPictures } from "../training-pictures.js";
 import type { PictureSource } from "./training-latents.js";
 
 /**
- * The same faces in the middle of a canvas of this width. Anywhere on it would be too much for the UNet to settle
+ * The same faces in the middle of a canvas of this width. Other positions would be too hard for the UNet to learn
  * (docs/decisions.md).
  */
 export function wider(pictures: TrainingPictures, width: number): PictureSource {
