@@ -396,7 +396,7 @@ describe("A file is refused with its own message when", () => {
     [
       "it is shorter than its header's length",
       fileOf("{}").subarray(0, 9),
-      /header should be 2 bytes long, the file has 9.*unfinished/,
+      /header should be 2 bytes long, but the file has 9.*unfinished/,
     ],
     [
       "its header's length overflows",
@@ -474,11 +474,11 @@ describe("A file is refused with its own message when", () => {
       fileOf({ ...one({}), b: { dtype: "U8", shape: [2], data_offsets: [3, 5] } }, 5),
       /begins at byte 3, where 4/,
     ],
-    ["it is truncated", fileOf(one({}), 3), /need 4 bytes, the file has 3.*unfinished download/],
+    ["it is truncated", fileOf(one({}), 3), /need 4 bytes, but the file has 3.*unfinished download/],
     ["bytes are left over", fileOf(one({}), 5), /1 bytes at its end belong to no tensor/],
     ["four bits do not fill bytes", fileOf(one({ dtype: "F4", shape: [7] }), 4), /F4 \[7\] does not fill whole bytes/],
-    ["it is nested too deep", fileOf(nestedIn(126)), /nested more than 127 deep/],
-    ["its metadata holds a number", fileOf({ __metadata__: { a: 1 } }), /texts only/],
+    ["it is nested too deep", fileOf(nestedIn(126)), /nested more than 127 levels deep/],
+    ["its metadata holds a number", fileOf({ __metadata__: { a: 1 } }), /only hold texts/],
   ])("%s", async (_, bytes, message) => {
     const opened = openSafetensors(bytes);
     await expect(opened).rejects.toThrow(WeightsFormatError);
@@ -562,7 +562,7 @@ describe("A file is refused with its own message when", () => {
   it("it is 50 MB of brackets: within a second, and without the memory of parsing them", async () => {
     const bytes = fileOf(`{"a":${"[".repeat(50e6)}`);
     const [start, { heapUsed, arrayBuffers }] = [performance.now(), process.memoryUsage()];
-    await expect(openSafetensors(bytes)).rejects.toThrow(/nested more than 127 deep/);
+    await expect(openSafetensors(bytes)).rejects.toThrow(/nested more than 127 levels deep/);
     expect(performance.now() - start).toBeLessThan(1000);
     const after = process.memoryUsage();
     expect(after.heapUsed + after.arrayBuffers - heapUsed - arrayBuffers).toBeLessThan(50e6);
