@@ -11,7 +11,7 @@ import { root } from "./run.mjs";
 const PARTS = [
   { code: 'export { Linear } from "@tfjs-diffusion/core/nn";', most: 1.4 },
   { code: 'export { DDIMScheduler } from "@tfjs-diffusion/schedulers";', most: 6.4 },
-  { code: 'export { StableDiffusionPipeline } from "@tfjs-diffusion/core";', most: 89.5 },
+  { code: 'export { StableDiffusionPipeline } from "@tfjs-diffusion/core";', most: 103.5 },
 ];
 
 const { exports } = JSON.parse(readFileSync(`${root}/packages/core/package.json`, "utf8"));

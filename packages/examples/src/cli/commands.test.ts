@@ -368,6 +368,29 @@ describe("diffusion generate", () => {
     expect(complained[0]).toMatch(/--textual-inversion .*hat<\/w>.*in the vocabulary already/);
   });
 
+  it("reads the syntax of prompts, and finds the LoRAs that they name in a folder", async () => {
+    const loras = join(folder, "loras");
+    await mkdir(loras, { recursive: true });
+    await cp(fixture("lora/peft/pytorch_lora_weights.safetensors"), join(loras, "faces.safetensors"));
+    const size = ["--width", "32", "--height", "32"];
+    const read = ["--prompt-weights", "--lora-folder", loras];
+    const drawn: number[][] = [];
+    for (const [prompt, ...options] of [
+      ["a hat <lora:faces:0.5>", ...read],
+      ["a hat", "--lora", `${join(loras, "faces.safetensors")}:0.5`],
+    ]) {
+      await rm(out, { recursive: true });
+      await expectDone(draw("generate", sd, prompt!, ...options, ...size));
+      drawn.push((await pictures())[0]!.bytes);
+      if (options[0] === "--prompt-weights")
+        expect((await pictures())[0]!.settings).toMatchObject({ promptWeights: true, loraFolder: loras });
+    }
+    expect(drawn[0]).toEqual(drawn[1]);
+    expect(await draw("generate", sd, "a <lora:hats>", ...read)).toBe(1);
+    expect(await draw("generate", sd, "a <lora:faces>", "--prompt-weights")).toBe(1);
+    expect(complained.join("\n")).toMatch(/hats\.safetensors.*names the LoRA faces/s);
+  });
+
   it("takes a name on the hub, and says in a line why it cannot", async () => {
     const files: Record<string, Buffer> = {};
     for (const path of await readdir(sd, { recursive: true }))

@@ -17,7 +17,7 @@ export function limited(x0: Quantity, config: ThresholdingConfig): Quantity {
   return config.clip_sample ? computed(x0).clipByValue(-range, range) : x0;
 }
 
-/** {@link limited}, computed; the caller owns the result. */
+/** `limited`, computed; the caller owns the result. */
 export function limitX0(x0: tf.Tensor, config: ThresholdingConfig): tf.Tensor {
   return tf.tidy(() => computed(limited(x0, config)));
 }
