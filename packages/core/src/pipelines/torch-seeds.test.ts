@@ -49,8 +49,9 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-function draw({ kind, scheduler, call }: Run, noise: NoiseSource): Promise<tf.Tensor4D> {
+function draw({ kind, scheduler, seed, call }: Run, noise: NoiseSource): Promise<tf.Tensor4D> {
   const by = kind === "inpaint9" ? inpainting : pipeline;
+  const image = kind === "text" ? undefined : picture.tensor<tf.Tensor4D>("in.image");
   return by.generateLatents({
     prompt: PROMPT.prompt,
     negativePrompt: PROMPT.negative_prompt,
@@ -62,7 +63,7 @@ function draw({ kind, scheduler, call }: Run, noise: NoiseSource): Promise<tf.Te
     width: call.width,
     height: call.height,
     scheduler: schedulerFromConfig(scheduler),
-    image: kind === "text" ? undefined : picture.tensor<tf.Tensor4D>("in.image"),
+    image: Array.isArray(seed) ? image?.tile<tf.Tensor4D>([seed.length, 1, 1, 1]) : image,
     mask: kind === "text" || kind === "image" ? undefined : picture.tensor<tf.Tensor4D>("in.mask_image"),
     noise,
   });
