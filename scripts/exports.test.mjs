@@ -8,14 +8,20 @@ import { root } from "./run.mjs";
 const core = join(root, "packages", "core");
 const entries = readdirSync(join(core, "src")).filter((name) => existsSync(join(core, "src", name, "index.ts")));
 
-/** Names that an entry exports; each entry lists them by hand. */
+/** Names that a file of `src` exports, by lists, by declarations, or all names of another file. */
 function namesOf(...path) {
-  const source = ts.createSourceFile(
-    "entry.ts",
-    readFileSync(join(core, "src", ...path), "utf8"),
-    ts.ScriptTarget.ES2022,
-  );
-  return source.statements.flatMap(({ exportClause }) => exportClause.elements.map(({ name }) => name.text));
+  const text = readFileSync(join(core, "src", ...path), "utf8");
+  const { statements } = ts.createSourceFile("entry.ts", text, ts.ScriptTarget.ES2022);
+  return statements.flatMap((statement) => {
+    if (!ts.isExportDeclaration(statement)) return declaredNames(statement);
+    if (statement.exportClause) return statement.exportClause.elements.map(({ name }) => name.text);
+    return namesOf(...path.slice(0, -1), statement.moduleSpecifier.text.replace(/\.js$/, ".ts"));
+  });
+}
+
+function declaredNames({ modifiers = [], name, declarationList }) {
+  if (!modifiers.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword)) return [];
+  return (declarationList?.declarations ?? [{ name }]).map(({ name }) => name.text);
 }
 
 describe("The entries of core", () => {

@@ -11,7 +11,8 @@ import { writeTinyUnCLIP } from "../testing/unclip.js";
 import { WeightsFormatError } from "../weights/errors.js";
 import { encodeSafetensors } from "../weights/write-safetensors.js";
 import { PipelineFolderError } from "./options/errors.js";
-import { openPipeline, type OpenPipelineOptions, PIPELINE_CLASSES, pipelineClassOf } from "./open-pipeline.js";
+import { PIPELINE_CLASSES } from "./kinds.js";
+import { openPipeline, type OpenPipelineOptions, pipelineClassOf } from "./open-pipeline.js";
 import { StableDiffusionXLPipeline } from "./stable-diffusion/stable-diffusion-xl.js";
 import { StableDiffusionPipeline } from "./stable-diffusion/stable-diffusion.js";
 import { DDIMPipeline, DDPMPipeline } from "./pixels/ddpm.js";
@@ -104,7 +105,7 @@ describe("Opening a model of any kind", () => {
     try {
       await expect(open("sd.safetensors")).rejects.toThrow("/openai/clip-vit-large-patch14/");
       hub.heard.length = 0;
-      await expect(openPipeline("owner/name")).rejects.toThrow(PipelineFolderError);
+      await expect(openPipeline("owner/name")).rejects.toThrow(/is of a Flux, which cannot be opened/);
       expect(hub.heard.filter(({ path }) => !path.startsWith("/api/")).map(({ path }) => path)).toEqual([
         expect.stringContaining("/model_index.json"),
       ]);
@@ -112,6 +113,46 @@ describe("Opening a model of any kind", () => {
       process.env = environment;
       await hub.stop();
     }
+  });
+
+  it.each([
+    ["FluxPipeline", { transformer: "FluxTransformer2DModel", vae: "AutoencoderKL", scheduler: "X", tokenizer: "X" }],
+    ["KandinskyPipeline", { unet: "UNet2DConditionModel", movq: "VQModel", scheduler: "DDPMScheduler" }],
+    [
+      "StableVideoDiffusionPipeline",
+      { unet: "X", vae: "X", image_encoder: "X", scheduler: "X", feature_extractor: "X" },
+    ],
+    [
+      "AnimateDiffPipeline",
+      { unet: "X", vae: "X", text_encoder: "X", tokenizer: "X", scheduler: "X", motion_adapter: "X" },
+    ],
+  ])("names a %s and what it has that no pipeline here takes", async (name, classes) => {
+    const path = join(folder, name);
+    await mkdir(path);
+    const parts = Object.entries(classes).map(([part, className]) => [part, ["diffusers", className]]);
+    await writeFile(
+      join(path, "model_index.json"),
+      JSON.stringify({ _class_name: name, ...Object.fromEntries(parts) }),
+    );
+    const refusal = open(name);
+    await expect(refusal).rejects.toBeInstanceOf(PipelineFolderError);
+    await expect(refusal).rejects.toThrow(`is of a ${name}, which cannot be opened. Nearest is `);
+    await expect(refusal).rejects.toThrow("openPipeline opens StableDiffusionPipeline, ");
+  });
+
+  it("says what is missing in a folder of a kind that it knows", async () => {
+    const path = join(folder, "no unet");
+    await mkdir(path);
+    await writeFile(
+      join(path, "model_index.json"),
+      '{"_class_name":"StableDiffusionPipeline","vae":["diffusers","AutoencoderKL"]}',
+    );
+    await expect(open("no unet")).rejects.toThrow("unet is missing in model_index.json");
+  });
+
+  it("recognises every kind by one set of parts only, DDPM and DDIM by their names", () => {
+    const sets = PIPELINE_CLASSES.map(({ folder }) => Object.keys(folder.parts).sort().join());
+    expect(new Set(sets).size).toBe(PIPELINE_CLASSES.length - 1);
   });
 
   it("refuses a folder or file that is not a pipeline, and says what it is", async () => {

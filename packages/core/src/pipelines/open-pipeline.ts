@@ -5,33 +5,18 @@ import { CLIP_VOCABULARY, tokenizersFor } from "../layouts/vocabulary.js";
 import type { CheckpointFamily } from "../models/published-configs.js";
 import { type BytesFrom, isSingleFile } from "../weights/open-bytes.js";
 import { openSafetensors } from "../weights/safetensors.js";
-import { MODEL_INDEX, readClasses } from "./files/model-index.js";
+import { differences, MODEL_INDEX, readClasses } from "./files/model-index.js";
 import type { FromPretrainedOptions } from "./files/pipeline-folder.js";
 import type { CommonOptions, TextOptions } from "./options/common-options.js";
-import { PipelineOptionError } from "./options/errors.js";
+import { PipelineFolderError, PipelineOptionError } from "./options/errors.js";
 import type { Pipeline } from "./pipeline.js";
-import { StableDiffusionXLPipeline } from "./stable-diffusion/stable-diffusion-xl.js";
-import { StableDiffusionPipeline } from "./stable-diffusion/stable-diffusion.js";
-import { DDIMPipeline, DDPMPipeline } from "./pixels/ddpm.js";
+import { PIPELINE_CLASSES, type PipelineClass } from "./kinds.js";
+import type { DDPMPipeline } from "./pixels/ddpm.js";
 import type { DDPMOptions } from "./pixels/ddpm-options.js";
-import { PixelDiffusionPipeline } from "./pixels/pixel-diffusion.js";
-import { UnCLIPImageVariationPipeline } from "./unclip/unclip-image-variation.js";
+import { StableDiffusionPipeline } from "./stable-diffusion/stable-diffusion.js";
+import { StableDiffusionXLPipeline } from "./stable-diffusion/stable-diffusion-xl.js";
+import type { UnCLIPImageVariationPipeline } from "./unclip/unclip-image-variation.js";
 import type { UnCLIPImageVariationOptions } from "./unclip/unclip-options.js";
-import { UnCLIPPipeline } from "./unclip/unclip.js";
-
-/** The classes that {@link openPipeline} opens. Each knows its `options` before a pipeline is opened. */
-export const PIPELINE_CLASSES = [
-  StableDiffusionPipeline,
-  StableDiffusionXLPipeline,
-  PixelDiffusionPipeline,
-  DDPMPipeline,
-  DDIMPipeline,
-  UnCLIPPipeline,
-  UnCLIPImageVariationPipeline,
-] as const;
-
-/** One of them. */
-export type PipelineClass = (typeof PIPELINE_CLASSES)[number];
 
 /** How to open a model of any kind. The options for single files are ignored for folders. */
 export interface OpenPipelineOptions extends FromPretrainedOptions, SingleFileOptions {
@@ -72,7 +57,9 @@ export async function openPipeline(from: BytesFrom, options: OpenPipelineOptions
   const source = { revision, token, signal, onProgress };
   const Kind = await classOfFolder(folder, source);
   if (vae !== undefined && Kind !== StableDiffusionPipeline && Kind !== StableDiffusionXLPipeline)
-    throw new PipelineOptionError(`vae: the folder is of a ${Kind.name}, which has no autoencoder; leave it out.`);
+    throw new PipelineOptionError(
+      `vae: the folder is of a ${Kind.folder.className}, which has no autoencoder; leave it out.`,
+    );
   return Kind.fromPretrained(folder, { ...source, variant, dtype, classes, vae });
 }
 
@@ -111,10 +98,22 @@ function classOfFamily(family: CheckpointFamily) {
   return family === "sdxl" || family === "sdxl-refiner" ? StableDiffusionXLPipeline : StableDiffusionPipeline;
 }
 
+/** The first class whose parts are those of the folder, of several the one that the folder names. */
 async function classOfFolder(from: string | URL, source: HubModelOptions): Promise<PipelineClass> {
-  const { pipeline, parts } = await readClasses(await modelFolder(from, { ...source, files: [MODEL_INDEX] }));
-  if (parts.has("super_res_first")) return parts.has("prior") ? UnCLIPPipeline : UnCLIPImageVariationPipeline;
-  if (parts.get("unet") === "UNet2DModel") return pipeline === "DDIMPipeline" ? DDIMPipeline : DDPMPipeline;
-  if (!parts.has("vae")) return PixelDiffusionPipeline;
-  return parts.has("text_encoder_2") ? StableDiffusionXLPipeline : StableDiffusionPipeline;
+  const folder = await modelFolder(from, { ...source, files: [MODEL_INDEX] });
+  const { pipeline, parts } = await readClasses(folder);
+  const named = PIPELINE_CLASSES.find(({ folder }) => folder.className === pipeline);
+  const candidates = named ? [named, ...PIPELINE_CLASSES] : PIPELINE_CLASSES;
+  const distance = (Class: PipelineClass) => Object.values(differences(parts, Class.folder.parts)).flat().length;
+  const nearest = candidates.reduce((best, Class) => (distance(Class) < distance(best) ? Class : best));
+  if (distance(nearest) === 0) return nearest;
+  if (named) return named; // Opening it says what is wrong.
+  const { missing, unused } = differences(parts, nearest.folder.parts);
+  const lacks = missing.length > 0 ? [`has no ${missing.join(", ")}`] : [];
+  const extra = unused.length > 0 ? [`has ${unused.map((part) => `${part} (${parts.get(part)})`).join(", ")}`] : [];
+  throw new PipelineFolderError(
+    `${folder}: its ${MODEL_INDEX} is of ${pipeline === undefined ? "a pipeline without a name" : `a ${pipeline}`}, ` +
+      `which cannot be opened. Nearest is ${nearest.folder.className}, but the folder ${[...lacks, ...extra].join(", and ")}. ` +
+      `openPipeline opens ${PIPELINE_CLASSES.map(({ folder }) => folder.className).join(", ")}.`,
+  );
 }

@@ -12,6 +12,16 @@ export interface PartRequirement {
   optional?: boolean;
 }
 
+/** What a pipeline requires of its folder, by the names of the parts. */
+export type PartRequirements = Readonly<Record<string, PartRequirement>>;
+
+/** How to recognise a pipeline's folder. */
+export interface FolderKind {
+  /** `_class_name` in the index. */
+  readonly className: string;
+  readonly parts: PartRequirements;
+}
+
 /** The content of a folder's index. */
 export interface ModelIndex {
   present: ReadonlySet<string>;
@@ -31,7 +41,7 @@ export const MODEL_INDEX = "model_index.json";
  */
 export async function readModelIndex(
   folder: string,
-  required: Record<string, PartRequirement>,
+  required: PartRequirements,
   ownClasses: readonly string[] = [],
 ): Promise<ModelIndex> {
   const index = await readIndex(folder);
@@ -49,7 +59,7 @@ export async function readModelIndex(
       );
     }
   }
-  const unused = [...classes.keys()].filter((part) => !(part in required));
+  const { unused } = differences(classes, required);
   if (unused.length > 0) {
     throw new PipelineFolderError(
       `${folder}: this pipeline does not use ${unused.map((part) => `${part} (${classes.get(part)})`).join(", ")}; ` +
@@ -64,6 +74,14 @@ export async function readModelIndex(
 export function allowedClasses({ networks, className }: PartRequirement): readonly string[] | undefined {
   if (networks) return Object.keys(networks);
   return className === undefined ? undefined : [className].flat();
+}
+
+/** How a folder differs from what a pipeline requires: both lists are empty if it is of that kind. */
+export function differences(present: ReadonlyMap<string, string>, required: PartRequirements) {
+  return {
+    missing: Object.keys(required).filter((part) => !required[part]!.optional && !present.has(part)),
+    unused: [...present.keys()].filter((part) => !(part in required)),
+  };
 }
 
 /** The class of the pipeline that saved a folder, and the parts in its index with their classes. */

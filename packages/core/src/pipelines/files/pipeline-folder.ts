@@ -12,7 +12,13 @@ import type { SaveOptions } from "../../weights/model-folder.js";
 import type { BytesFrom } from "../../weights/open-bytes.js";
 import { parsePythonJson, readJsonObject } from "../../weights/read-json.js";
 import { PipelinePartsError } from "../options/errors.js";
-import { allowedClasses, MODEL_INDEX, type PartRequirement, readModelIndex } from "./model-index.js";
+import {
+  allowedClasses,
+  MODEL_INDEX,
+  type PartRequirement,
+  type PartRequirements,
+  readModelIndex,
+} from "./model-index.js";
 
 const SCHEDULER_FILE = "scheduler_config.json";
 
@@ -42,7 +48,7 @@ export class PipelineFolder {
 
   private constructor(
     readonly folder: string,
-    private readonly required: Readonly<Record<string, PartRequirement>>,
+    private readonly required: PartRequirements,
     readonly present: ReadonlySet<string>,
     /** Entries of the index that are not parts. */
     readonly settings: Readonly<Record<string, unknown>>,
@@ -59,7 +65,7 @@ export class PipelineFolder {
    */
   static async open<P>(
     from: string | URL,
-    required: Record<string, PartRequirement>,
+    required: PartRequirements,
     { variant, dtype, classes, vae, ...source }: LatentFolderOptions,
     build: (folder: PipelineFolder) => Promise<P>,
   ): Promise<P> {
@@ -121,7 +127,7 @@ export class PipelineFolder {
 }
 
 /** Parts that may be present but have no class here are never opened. */
-function partsInUse(required: Record<string, PartRequirement>): string[] {
+function partsInUse(required: PartRequirements): string[] {
   const isOpened = (part: PartRequirement) => !part.optional || allowedClasses(part) !== undefined;
   return Object.keys(required).filter((part) => isOpened(required[part]!));
 }

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import type { Scheduler } from "@tfjs-diffusion/schedulers";
+import type { FolderKind } from "../files/model-index.js";
 import { toUnit } from "../../image/to-unit.js";
 import type { Denoiser } from "../../models/denoiser.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
@@ -39,6 +40,8 @@ export interface DDPMParts {
  * its class from `classLabels`. (diffusers opens such a folder, too, but can draw only if the network has no classes.)
  */
 export class DDPMPipeline implements Pipeline<DDPMOptions, DDPMStep> {
+  /** How to recognise a folder of such a pipeline. */
+  static readonly folder: FolderKind = { className: "DDPMPipeline", parts: PARTS };
   /** The options of these pipelines, known before one is opened. */
   static readonly options: OptionTable = DDPM_OPTIONS;
   readonly options: OptionTable = DDPM_OPTIONS;
@@ -46,8 +49,6 @@ export class DDPMPipeline implements Pipeline<DDPMOptions, DDPMStep> {
   protected readonly table: typeof DDPM_OPTIONS = DDPM_OPTIONS;
   /** A part that is assigned is used from the next call on; one that does not fit is refused. */
   readonly parts: DDPMParts;
-  /** The class that `savePretrained` writes to the folder's index. */
-  protected readonly className: string = "DDPMPipeline";
 
   /** @throws PipelinePartsError if the parts do not fit */
   constructor(parts: DDPMParts) {
@@ -81,7 +82,8 @@ export class DDPMPipeline implements Pipeline<DDPMOptions, DDPMStep> {
 
   /** Writes a folder that {@link fromPretrained} and Python's diffusers open. */
   async savePretrained(folder: string, save: SaveOptions = {}): Promise<void> {
-    await writePipelineFolder(folder, this.className, { ...this.parts }, { save });
+    const { className } = (this.constructor as typeof DDPMPipeline).folder;
+    await writePipelineFolder(folder, className, { ...this.parts }, { save });
   }
 
   /**
@@ -138,7 +140,7 @@ export class DDIMPipeline extends DDPMPipeline {
   static override readonly options: OptionTable = DDIM_OPTIONS;
   override readonly options: OptionTable = DDIM_OPTIONS;
   protected override readonly table = DDIM_OPTIONS;
-  protected override readonly className = "DDIMPipeline";
+  static override readonly folder: FolderKind = { className: "DDIMPipeline", parts: PARTS };
 }
 
 function requireFittingParts({ unet, scheduler }: DDPMParts): void {

@@ -12,7 +12,7 @@ import { noiseOf } from "../drawing/noise-of.js";
 import { planDrawing } from "../drawing/plan-steps.js";
 import { keepPixelRange } from "./pixel-range.js";
 import { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
-import type { PartRequirement } from "../files/model-index.js";
+import type { FolderKind, PartRequirements } from "../files/model-index.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
 import { requireFiniteTensors } from "../options/option-checks.js";
 import { disposeParts } from "../parts/dispose-parts.js";
@@ -41,7 +41,7 @@ const PARTS = {
   text_encoder_2: { networks: { CLIPTextModelWithProjection }, optional: true },
   tokenizer: { className: "CLIPTokenizer" },
   scheduler: {},
-} satisfies Record<string, PartRequirement>;
+} satisfies PartRequirements;
 
 /**
  * Text to image in pixel space: a UNet removes the noise from small pictures, step by step, conditioned on a CLIP text
@@ -51,6 +51,8 @@ const PARTS = {
  */
 export class PixelDiffusionPipeline implements Pipeline<PixelDiffusionOptions, PixelDiffusionStep> {
   readonly input = "text";
+  /** How to recognise a folder of such a pipeline. */
+  static readonly folder: FolderKind = { className: "PixelDiffusionPipeline", parts: PARTS };
   /** The options of these pipelines, known before one is opened. */
   static readonly options: OptionTable = PIXEL_DIFFUSION_OPTIONS;
   readonly options: OptionTable = PIXEL_DIFFUSION_OPTIONS;

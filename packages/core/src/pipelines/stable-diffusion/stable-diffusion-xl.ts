@@ -16,7 +16,7 @@ import { LatentPipeline, type LatentPipelineParts } from "./latent-pipeline.js";
 import { requireNoTags } from "./prompt-loras.js";
 import type { PromptText } from "./prompt-plan.js";
 import { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
-import type { PartRequirement } from "../files/model-index.js";
+import type { FolderKind, PartRequirements } from "../files/model-index.js";
 import {
   AUTOENCODER,
   CONDITIONAL_DENOISER,
@@ -67,7 +67,7 @@ const PARTS = {
   scheduler: {},
   feature_extractor: { optional: true },
   image_encoder: { optional: true },
-} satisfies Record<string, PartRequirement>;
+} satisfies PartRequirements;
 
 /** The parts of Stable Diffusion XL. */
 export interface StableDiffusionXLParts extends LatentPipelineParts {
@@ -113,6 +113,8 @@ export class StableDiffusionXLPipeline extends LatentPipeline<
   CheckedXLOptions
 > {
   readonly loras: LoraSet;
+  /** How to recognise a folder of such a pipeline. */
+  static readonly folder: FolderKind = { className: NAME, parts: PARTS };
   /** The options of these pipelines, known before one is opened. */
   static readonly options: OptionTable = STABLE_DIFFUSION_XL_OPTIONS;
   readonly options: OptionTable = STABLE_DIFFUSION_XL_OPTIONS;

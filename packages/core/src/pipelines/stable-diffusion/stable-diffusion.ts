@@ -14,7 +14,7 @@ import { AUTOENCODERS } from "../../models/autoencoder/autoencoder.js";
 import type { Condition, GivenPrompts } from "./conditions.js";
 import { LatentPipeline, type LatentPipelineParts } from "./latent-pipeline.js";
 import { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
-import type { PartRequirement } from "../files/model-index.js";
+import type { FolderKind, PartRequirements } from "../files/model-index.js";
 import {
   AUTOENCODER,
   CONDITIONAL_DENOISER,
@@ -60,7 +60,7 @@ export const STABLE_DIFFUSION_PARTS = {
   feature_extractor: { optional: true },
   image_encoder: { optional: true },
   inverse_scheduler: { optional: true },
-} satisfies Record<string, PartRequirement>;
+} satisfies PartRequirements;
 
 /** The entries of the index for parts that are always absent. */
 export const STABLE_DIFFUSION_OTHERS = {
@@ -111,6 +111,8 @@ export class StableDiffusionPipeline extends LatentPipeline<
   CheckedOptions
 > {
   readonly loras: LoraSet;
+  /** How to recognise a folder of such a pipeline. */
+  static readonly folder: FolderKind = { className: NAME, parts: STABLE_DIFFUSION_PARTS };
   /** The options of these pipelines, known before one is opened. */
   static readonly options: OptionTable = STABLE_DIFFUSION_OPTIONS;
   readonly options: OptionTable = STABLE_DIFFUSION_OPTIONS;

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import type { FolderKind } from "../files/model-index.js";
 import { CLIPImageProcessor } from "../../image/clip-image-processor.js";
 import { joinPath } from "../../platform/files.js";
 import { CLIPVisionModelWithProjection } from "../../models/clip/clip-vision-model.js";
@@ -47,6 +48,8 @@ export class UnCLIPImageVariationPipeline extends UnCLIPDrawingPipeline<
   UnCLIPImageVariationOptions
 > {
   readonly input = "image";
+  /** How to recognise a folder of such a pipeline. */
+  static readonly folder: FolderKind = { className: NAME, parts: PARTS };
   /** The options of these pipelines, known before one is opened. */
   static readonly options: OptionTable = UNCLIP_IMAGE_VARIATION_OPTIONS;
   readonly options: OptionTable = UNCLIP_IMAGE_VARIATION_OPTIONS;

@@ -9,7 +9,7 @@ import { CLIPTokenizer } from "../../text/tokenizer.js";
 import { PipelinePartsError } from "../options/errors.js";
 import { UNet2DModel } from "../../models/unet/unet-2d.js";
 import { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
-import type { PartRequirement } from "../files/model-index.js";
+import type { PartRequirements } from "../files/model-index.js";
 import type { PipelineFolder, PipelineParts } from "../files/pipeline-folder.js";
 import { CONDITIONAL_DENOISER, DENOISER, instanceOf, type PartKinds, SCHEDULER } from "../parts/live-parts.js";
 import { requireSampler, requireVocabulary } from "../parts/part-checks.js";
@@ -76,7 +76,7 @@ export const DRAWING_PARTS = {
   super_res_last: { networks: { UNet2DModel } },
   decoder_scheduler: {},
   super_res_scheduler: {},
-} satisfies Record<string, PartRequirement>;
+} satisfies PartRequirements;
 
 /** Reads {@link DRAWING_PARTS}. */
 export async function readDrawingParts(folder: PipelineFolder): Promise<UnCLIPDrawingParts> {

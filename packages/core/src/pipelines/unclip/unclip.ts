@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import type { FolderKind } from "../files/model-index.js";
 import { PriorTransformer } from "../../models/clip/prior-transformer.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import type { OptionTable } from "../options/option.js";
@@ -41,6 +42,8 @@ const PARTS = {
  */
 export class UnCLIPPipeline extends UnCLIPDrawingPipeline<UnCLIPParts, UnCLIPOptions> {
   readonly input = "text";
+  /** How to recognise a folder of such a pipeline. */
+  static readonly folder: FolderKind = { className: NAME, parts: PARTS };
   /** The options of these pipelines, known before one is opened. */
   static readonly options: OptionTable = UNCLIP_OPTIONS;
   readonly options: OptionTable = UNCLIP_OPTIONS;
