@@ -33,6 +33,7 @@ export const tasks = {
   "train:portraits-2": { needs: "all", program: "train/portraits-2.js" },
   "tune:portraits": { needs: "all", program: "train/tune-portraits.js" },
   "eval:faces": { needs: "all", program: "evaluate/faces.js" },
+  "eval:portraits": { needs: "all", program: "evaluate/portraits.js" },
   "eval:vae": { needs: "all", program: "evaluate/vae.js" },
   "eval:clip": { needs: "all", program: "evaluate/clip.js" },
   "eval:frechet": { needs: "all", program: "evaluate/frechet.js" },

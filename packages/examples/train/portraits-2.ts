@@ -2,6 +2,11 @@
  * Trains one stage of the second portraits models: both roads from text to pictures, on captions as people type them.
  *
  *   npm run train:portraits-2 -- clip        both towers, from those of the first portraits model
+ *   npm run train:portraits-2 -- unet        Stable Diffusion: the UNet and a text tower, from the first model's
+ *   npm run train:portraits-2 -- prior       unCLIP: from a caption to CLIP's embedding of a picture
+ *   npm run train:portraits-2 -- decoder     unCLIP: from the embedding to a picture of 16 x 16
+ *   npm run train:portraits-2 -- enlarger    unCLIP: from there to 32 x 32
+ *   npm run train:portraits-2 -- unclip      puts unCLIP's folders together
  *   … --quick                                a small run that shows the loss fall
  *   … --count                                the arithmetic of one step, then stops
  *
@@ -14,8 +19,13 @@ import type { TrainingStep } from "@tfjs-diffusion/core/training";
 import { UsageError } from "../src/cli/options/usage-error.js";
 import { packagePath } from "../src/package-folder.js";
 import { trainClip2 } from "./portraits-2/clip.js";
+import { trainUnCLIPDecoder } from "./portraits-2/decoder.js";
+import { trainEnlarger } from "./portraits-2/enlarger.js";
 import { fixedParts } from "./portraits-2/folder.js";
+import { trainPrior } from "./portraits-2/prior.js";
 import { type Portraits2Settings, SETTINGS } from "./portraits-2/settings.js";
+import { trainUnet2 } from "./portraits-2/unet.js";
+import { writeUnCLIPFolders } from "./portraits-2/unclip-folder.js";
 import { flopOfStep, runStage } from "./run-stage.js";
 import { scriptOptions } from "./script-options.js";
 import { writeFixedParts } from "./folder.js";
@@ -24,20 +34,25 @@ import type { StageFiles } from "./stage.js";
 interface StageContext extends StageFiles {
   settings: Portraits2Settings;
   tokenizer: CLIPTokenizer;
-  /** Folder of the results of the other stages. */
-  out: string;
+  /** Folder of the trained CLIP. */
+  clipFolder: string;
 }
 
-const STAGES: Record<string, { key: "clip"; train(options: StageContext): AsyncGenerator<TrainingStep, void> }> = {
-  clip: {
-    key: "clip",
-    train: (options) =>
-      trainClip2({
-        ...options,
-        from: { model: packagePath("weights", "portraits"), vision: packagePath("weights", "portraits-vision") },
-      }),
+type StageName = "clip" | "unet" | "prior" | "decoder" | "enlarger";
+
+const STAGES: Record<StageName, (options: StageContext) => AsyncGenerator<TrainingStep, void>> = {
+  clip: (options) => {
+    const from = { model: packagePath("weights", "portraits"), vision: packagePath("weights", "portraits-vision") };
+    return trainClip2({ ...options, from });
   },
+  unet: (options) => trainUnet2({ ...options, from: packagePath("weights", "portraits") }),
+  prior: trainPrior,
+  decoder: trainUnCLIPDecoder,
+  enlarger: trainEnlarger,
 };
+
+/** Not a stage: puts the results together. */
+const ASSEMBLE = "unclip";
 
 const { options, word: name = "" } = scriptOptions(
   {
@@ -46,31 +61,48 @@ const { options, word: name = "" } = scriptOptions(
     out: { type: "string" },
     backend: { type: "string" },
   },
-  Object.keys(STAGES),
+  [...Object.keys(STAGES), ASSEMBLE],
 );
-const stage = Object.hasOwn(STAGES, name) ? STAGES[name] : undefined;
-if (!stage) throw new UsageError(`The stage is "${name}"; it can be ${Object.keys(STAGES).join(", ")}.`);
+const isStage = (word: string): word is StageName => Object.hasOwn(STAGES, word);
+if (!isStage(name) && name !== ASSEMBLE) {
+  throw new UsageError(`The stage is "${name}"; it can be ${[...Object.keys(STAGES), ASSEMBLE].join(", ")}.`);
+}
 const settings = SETTINGS[options.quick ? "quick" : "full"];
 const out = options.out ?? (options.quick ? "runs/portraits-2-quick" : "runs/portraits-2");
+const resultOf = (stage: StageName) => join(out, stage, "result");
 
 const { name: backend } = await useBackend(options.backend);
-console.log(`Training on the backend "${backend}", into ${join(out, name)}.`);
 await writeFixedParts(join(out, "model"), fixedParts());
 const tokenizer = await CLIPTokenizer.fromFolder(join(out, "model", "tokenizer"));
-const { steps: total, batchSize } = settings[stage.key];
-const runnable = {
-  label: name,
-  total,
-  out: join(out, name),
-  result: "result",
-  train: (files: StageFiles) => stage.train({ settings, tokenizer, out, ...files }),
-};
-if (options.count) {
-  const flop = await flopOfStep({ ...runnable, out: join(out, `${name}-count`) });
+if (isStage(name)) await train(name);
+else await assemble();
+
+async function train(stage: StageName): Promise<void> {
+  console.log(`Training on the backend "${backend}", into ${join(out, stage)}.`);
+  const { steps: total, batchSize } = settings[stage];
+  const runnable = {
+    label: stage,
+    total,
+    out: join(out, stage),
+    result: stage === "unet" ? join("..", "model") : "result",
+    train: (files: StageFiles) => STAGES[stage]({ settings, tokenizer, clipFolder: resultOf("clip"), ...files }),
+  };
+  if (!options.count) return runStage(runnable);
+  const flop = await flopOfStep({ ...runnable, out: join(out, `${stage}-count`) });
   console.log(
     `${(flop / 1e9).toFixed(2)} GFLOP a step of ${batchSize}, ${(flop / batchSize / 1e9).toFixed(3)} a sample, ` +
       `${((flop * total) / 1e14).toFixed(2)}e14 in ${total} steps.`,
   );
-} else {
-  await runStage(runnable);
+}
+
+async function assemble(): Promise<void> {
+  const folders = {
+    clip: resultOf("clip"),
+    prior: resultOf("prior"),
+    decoder: resultOf("decoder"),
+    enlarger: resultOf("enlarger"),
+  };
+  const to = { text: join(out, "unclip"), variation: join(out, "unclip-variation") };
+  await writeUnCLIPFolders(folders, tokenizer, to);
+  console.log(`unCLIP is in ${to.text}, and for variations of pictures in ${to.variation}.`);
 }

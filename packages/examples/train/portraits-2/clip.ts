@@ -3,13 +3,13 @@ import { CLIPTokenizer } from "@tfjs-diffusion/core";
 import { CLIPModel } from "@tfjs-diffusion/core/models";
 import { train, type TrainingStep } from "@tfjs-diffusion/core/training";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
-import * as tf from "@tensorflow/tfjs";
 import { PORTRAITS_2 } from "../../datasets/portraits-2/index.js";
 import { clipBatch } from "../clip-batch.js";
 import { contrastiveLoss } from "../clip.js";
 import { assembleClip } from "../portraits/vision.js";
 import { type StageFiles, stageTraining } from "../stage.js";
-import { clipConfig, portrait2Vocabulary, type Portraits2Settings } from "./settings.js";
+import { takeValues } from "./other-vocabulary.js";
+import { clipConfig, type Portraits2Settings } from "./settings.js";
 
 export interface ClipStageOptions extends StageFiles {
   settings: Portraits2Settings;
@@ -48,32 +48,9 @@ export async function* trainClip2(options: ClipStageOptions): AsyncGenerator<Tra
   }
 }
 
-/**
- * Gives a new CLIP the values of a finished one with another vocabulary. Words that only the new one has stay random.
- */
 async function startFrom(clip: CLIPModel, { model, vision }: ClipStageOptions["from"]): Promise<void> {
   const old = await assembleClip(model, vision);
-  const { vocab: oldWords } = await CLIPTokenizer.fromFolder(join(model, "tokenizer_2"));
-  const values = old.parameters();
-  for (const [name, parameter] of clip.parameters()) {
-    if (!name.endsWith("token_embedding.weight")) parameter.assign(values.get(name)!);
-    else assignRows(parameter, values.get(name)!, Object.entries(portrait2Vocabulary().vocab), oldWords);
-  }
+  const { vocab } = await CLIPTokenizer.fromFolder(join(model, "tokenizer_2"));
+  takeValues(clip, old, vocab);
   old.dispose();
-}
-
-/** Copies the rows of the tokens that both tables have. */
-function assignRows(
-  to: tf.Variable,
-  from: tf.Variable,
-  tokens: readonly [string, number][],
-  oldIds: Readonly<Record<string, number>>,
-): void {
-  const width = to.shape[1]!;
-  const [rows, old] = [to.dataSync().slice() as Float32Array, from.dataSync() as Float32Array];
-  for (const [token, id] of tokens) {
-    const oldId = oldIds[token];
-    if (oldId !== undefined) rows.set(old.subarray(oldId * width, (oldId + 1) * width), id * width);
-  }
-  tf.tidy(() => to.assign(tf.tensor(rows, to.shape)));
 }

@@ -3,14 +3,33 @@ import { captionWords } from "../../datasets/portraits-2/index.js";
 import { PORTRAIT_SIZE } from "../../datasets/portraits/index.js";
 import type { Contrasts } from "../clip-batch.js";
 import { smallClipConfig } from "../clip-config.js";
+import type { PortraitsSettings } from "../portraits/settings.js";
 import type { StageSettings } from "../stage.js";
+
+/** A stage that learns from captions. */
+type CaptionStage = StageSettings & {
+  /** Share of captions replaced by "", so that the network also learns to draw unconditionally. */
+  captionDropout: number;
+};
 
 export interface Portraits2Settings {
   seed: number;
+  /** Pictures in the training set. Each time one is shown, its caption gets a new wording. */
+  trainingPictures: number;
   clip: StageSettings & {
     /** Pictures in a group; they differ only in a few attributes, and so are hard to tell apart. */
     groupSize: number;
     contrasts: Contrasts;
+  };
+  unet: PortraitsSettings["unet"];
+  prior: CaptionStage;
+  decoder: CaptionStage & {
+    /** Share of pictures whose embedding and caption are both left out. */
+    conditionDropout: number;
+  };
+  enlarger: StageSettings & {
+    /** The most noise on the small pictures, its standard deviation: the decoder's pictures are not perfect either. */
+    smallNoise: number;
   };
 }
 
@@ -23,6 +42,49 @@ const CONTRASTS: Contrasts = { share: 1 / 3, among: ["hairColor", "hatColor"] };
 export const SETTINGS: Record<"full" | "quick", Portraits2Settings> = {
   full: {
     seed: 0,
+    trainingPictures: 25_000,
+    unet: {
+      ...COMMON,
+      steps: 16_000,
+      batchSize: 32,
+      learningRate: 1e-3,
+      warmupSteps: 200,
+      captionDropout: 0.1,
+      widths: { fromStep: 0, turns: [32, 32, 32, 48, 32, 32, 32, 64] },
+      emaDecay: 0.999,
+      checkpointEvery: 200,
+    },
+    prior: {
+      ...COMMON,
+      steps: 12_000,
+      batchSize: 64,
+      learningRate: 1e-3,
+      warmupSteps: 200,
+      captionDropout: 0.1,
+      emaDecay: 0.999,
+      checkpointEvery: 200,
+    },
+    decoder: {
+      ...COMMON,
+      steps: 18_500,
+      batchSize: 32,
+      learningRate: 1e-3,
+      warmupSteps: 200,
+      captionDropout: 0.3,
+      conditionDropout: 0.1,
+      emaDecay: 0.999,
+      checkpointEvery: 200,
+    },
+    enlarger: {
+      ...COMMON,
+      steps: 12_200,
+      batchSize: 16,
+      learningRate: 1e-3,
+      warmupSteps: 200,
+      smallNoise: 0.1,
+      emaDecay: 0.999,
+      checkpointEvery: 200,
+    },
     clip: {
       ...COMMON,
       steps: 6_000,
@@ -37,6 +99,11 @@ export const SETTINGS: Record<"full" | "quick", Portraits2Settings> = {
   },
   quick: {
     seed: 0,
+    trainingPictures: 200,
+    unet: { ...QUICK, learningRate: 1e-3, captionDropout: 0.1, widths: { fromStep: 20, turns: [32, 48] } },
+    prior: { ...QUICK, learningRate: 1e-3, captionDropout: 0.1 },
+    decoder: { ...QUICK, learningRate: 1e-3, captionDropout: 0.3, conditionDropout: 0.1 },
+    enlarger: { ...QUICK, learningRate: 1e-3, smallNoise: 0.1 },
     clip: { ...QUICK, learningRate: 6e-4, groupSize: 8, contrasts: CONTRASTS },
   },
 };

@@ -9,7 +9,7 @@ import {
 } from "@tfjs-diffusion/core/models";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { copyParameters } from "../conditioning.js";
-import { clipConfig, TIME_IDS, UNET_CONFIG } from "./settings.js";
+import { TIME_IDS, UNET_CONFIG } from "./settings.js";
 
 /** The networks that draw latents. */
 export interface PortraitNetworks {
@@ -25,7 +25,7 @@ export interface PortraitNetworks {
 /** A new UNet, and two copies of the text tower of the CLIP in `clipFolder`. */
 export async function newNetworks(seed: number, clipFolder: string): Promise<PortraitNetworks> {
   const clip = (await loadModel(clipFolder)) as CLIPModel;
-  const { text_config } = clipConfig();
+  const { text_config } = clip.config;
   const unet = new UNet2DConditionModel(UNET_CONFIG);
   const textEncoder = new CLIPTextModel(text_config);
   const textEncoder2 = new CLIPTextModelWithProjection(text_config);

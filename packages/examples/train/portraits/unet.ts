@@ -3,6 +3,7 @@ import { type CLIPTokenizer, loadModel } from "@tfjs-diffusion/core";
 import { type AutoencoderKL } from "@tfjs-diffusion/core/models";
 import { dataOrder, denoisingLoss, train, type TrainingStep } from "@tfjs-diffusion/core/training";
 import { DDIMScheduler } from "@tfjs-diffusion/schedulers";
+import type { FaceKind } from "../../datasets/faces/index.js";
 import { PORTRAITS } from "../../datasets/portraits/index.js";
 import { tokenIds } from "../clip.js";
 import { prefixed, trainingCaptions } from "../conditioning.js";
@@ -14,12 +15,16 @@ import { TrainingLatents } from "./training-latents.js";
 import { wider } from "./wider-pictures.js";
 
 export interface LatentUnetOptions extends StageFiles {
-  settings: PortraitsSettings;
+  settings: Pick<PortraitsSettings, "seed" | "trainingPictures" | "unet">;
+  /** Default: the first portraits. */
+  kind?: FaceKind;
   tokenizer: CLIPTokenizer;
   /** Folder of the CLIP whose text tower is copied. */
   clipFolder: string;
   /** Folder of the autoencoder whose latents the UNet denoises. */
   vaeFolder: string;
+  /** The networks to begin with, which are disposed of in the end. Default: a new UNet, and copies of CLIP's tower. */
+  begin?(): Promise<PortraitNetworks>;
 }
 
 /**
@@ -27,17 +32,17 @@ export interface LatentUnetOptions extends StageFiles {
  * et al. 2023).
  */
 export async function* trainLatentUnet(options: LatentUnetOptions): AsyncGenerator<TrainingStep, void> {
-  const { settings, tokenizer, checkpoint, log, folder, signal, clipFolder, vaeFolder } = options;
+  const { settings, tokenizer, kind = PORTRAITS, checkpoint, log, folder, signal, clipFolder, vaeFolder } = options;
   const { seed, trainingPictures } = settings;
   const { batchSize, captionDropout, checkpointEvery, widths } = settings.unet;
-  const pictures = new TrainingPictures(PORTRAITS, seed, trainingPictures);
+  const pictures = new TrainingPictures(kind, seed, trainingPictures);
   const vae = (await loadModel(vaeFolder)) as AutoencoderKL;
   const { scaling_factor } = vae.config;
   const latents = new Map(
     [...new Set(widths.turns)].map((width) => [width, TrainingLatents.encode(vae, wider(pictures, width))]),
   );
   vae.dispose();
-  const networks = await newNetworks(seed, clipFolder);
+  const networks = await (options.begin?.() ?? newNetworks(seed, clipFolder));
   const scheduler = new DDIMScheduler(SCHEDULER_CONFIG);
   const order = dataOrder(seed, trainingPictures);
   const { unet, textEncoder } = networks;
@@ -50,7 +55,7 @@ export async function* trainLatentUnet(options: LatentUnetOptions): AsyncGenerat
         const width = step > widths.fromStep ? widths.turns[step % widths.turns.length]! : PORTRAITS.size;
         const samples = Array.from({ length: batchSize }, (_, i) => firstSample + i);
         const faceOf = (sample: number) => pictures.face(order(sample));
-        const ids = tokenIds(tokenizer, trainingCaptions(pictures.kind, samples, faceOf, seed, captionDropout));
+        const ids = tokenIds(tokenizer, trainingCaptions(kind, samples, faceOf, seed, captionDropout));
         const { context, ...added } = conditioning(networks, ids, timeIdsOf(width));
         return denoisingLoss({
           scheduler,
