@@ -1,6 +1,18 @@
 import { describe, expect, it } from "@jest/globals";
 import { keyedRandom } from "@tfjs-diffusion/schedulers";
-import { ATTRIBUTES, type Attribute, attributesAsked, isAsAsked, visible } from "../datasets/faces/index.js";
+import { CLIPTokenizer } from "@tfjs-diffusion/core";
+import {
+  ATTRIBUTES,
+  type Attribute,
+  attributesAsked,
+  CONTEXT_LENGTH,
+  END_OF_TEXT,
+  isAsAsked,
+  START_OF_TEXT,
+  visible,
+} from "../datasets/faces/index.js";
+import { portraitVocabulary } from "../train/portraits/settings.js";
+import { portrait2Vocabulary } from "../train/portraits-2/settings.js";
 import { caption, PORTRAITS_2 } from "../datasets/portraits-2/index.js";
 import { faceAsAsked, type Request, REQUESTS, type RequestSet } from "./requests.js";
 import { attributesRight, type Judged, picturesRight, skews } from "./request-scores.js";
@@ -30,6 +42,22 @@ describe("Requests", () => {
     );
     const full = [...REQUESTS.seen(100), ...REQUESTS["held-out"](100)];
     expect(full.filter(({ text }) => captions.has(text))).toEqual([]);
+  });
+
+  it.each(["portraits", "portraits-2"] as const)("fit into the text towers of the %s", (model) => {
+    const { vocab, merges } = model === "portraits" ? portraitVocabulary() : portrait2Vocabulary();
+    const tokenizer = new CLIPTokenizer({
+      vocab,
+      merges: merges.split("\n").slice(1, -1),
+      bosToken: START_OF_TEXT,
+      eosToken: END_OF_TEXT,
+    });
+    for (const name of SETS) {
+      for (const { text } of REQUESTS[name](60)) {
+        const onTruncate = (cut: string) => expect([text, cut]).toEqual([text, ""]);
+        tokenizer.encode(text, { maxLength: CONTEXT_LENGTH, onTruncate });
+      }
+    }
   });
 
   it("name the value that they ask for", () => {

@@ -23,78 +23,80 @@ export interface Request {
 interface Part {
   /** "a red cap", "long blue hair", "no beard" */
   readonly noun: string;
-  /** "the hat is a red cap", "the hair is blue and long" */
+  /** "hat is a red cap", "hair is blue and long" */
   readonly statement: string;
-  /** "hat: red cap", "hair: long, blue" */
-  readonly entry: string;
   readonly attributes: readonly Attribute[];
 }
 
 function partsOf(face: Face): Part[] {
   const { hair, hairColor, hat, hatColor, skin, mouth, shirt, shirtColor, background, pattern } = face;
-  const isMohawk = hair === "mohawk" || hair === "pigtails";
-  const hairNoun = isMohawk ? `${hairColor} ${hair}` : `${hair} ${hairColor} hair`;
-  const bald = { noun: "bald head", statement: "the head is bald", entry: "head: bald" };
-  const hairy = {
-    noun: hair === "mohawk" ? `a ${hairNoun}` : hairNoun,
-    statement: isMohawk ? `the hair is a ${hairNoun}` : `the hair is ${hairColor} and ${hair}`,
-    entry: `hair: ${hair}, ${hairColor}`,
-  };
   const eyewear = face.eyewear === "none" ? "no glasses" : face.eyewear;
+  const beard = face.beard === "yes" ? "a beard" : "no beard";
   return [
-    { ...(hair === "bald" ? bald : hairy), attributes: hair === "bald" ? ["hair"] : ["hair", "hairColor"] },
+    hairPart(hair, hairColor),
     hat === "none"
-      ? { noun: "no hat", statement: "there is no hat", entry: "hat: none", attributes: ["hat"] }
+      ? { noun: "no hat", statement: "no hat", attributes: ["hat"] }
       : {
           noun: `a ${hatColor} ${hat}`,
-          statement: `the hat is a ${hatColor} ${hat}`,
-          entry: `hat: ${hatColor} ${hat}`,
+          statement: `hat is a ${hatColor} ${hat}`,
           attributes: ["hat", "hatColor"],
         },
-    { noun: eyewear, statement: `there are ${eyewear}`, entry: eyewear, attributes: ["eyewear"] },
-    face.beard === "yes"
-      ? { noun: "a beard", statement: "there is a beard", entry: "beard", attributes: ["beard"] }
-      : { noun: "no beard", statement: "there is no beard", entry: "no beard", attributes: ["beard"] },
-    { noun: `${skin} skin`, statement: `the skin is ${skin}`, entry: `skin: ${skin}`, attributes: ["skin"] },
-    {
-      noun: mouth,
-      statement: `the face is ${mouth}`,
-      entry: `face: ${mouth}`,
-      attributes: ["mouth"],
-    },
+    { noun: eyewear, statement: eyewear, attributes: ["eyewear"] },
+    { noun: beard, statement: beard, attributes: ["beard"] },
+    { noun: `${skin} skin`, statement: `skin is ${skin}`, attributes: ["skin"] },
+    { noun: mouth, statement: `face is ${mouth}`, attributes: ["mouth"] },
     {
       noun: `a ${shirt} ${shirtColor} shirt`,
-      statement: `the shirt is ${shirtColor} and ${shirt}`,
-      entry: `shirt: ${shirtColor}, ${shirt}`,
+      statement: `shirt is ${shirtColor} and ${shirt}`,
       attributes: ["shirt", "shirtColor"],
     },
     {
       noun: `a ${pattern} ${background} background`,
-      statement: `the background is ${background} and ${pattern}`,
-      entry: `background: ${pattern}, ${background}`,
+      statement: `background is ${background} and ${pattern}`,
       attributes: ["background", "pattern"],
     },
   ];
 }
 
-const TEMPLATES: readonly ((parts: readonly Part[], person: string) => string)[] = [
-  (parts, person) => [person, ...parts.map(({ noun }) => noun)].join(" + "),
-  (parts, person) => `${person}. ${parts.map(({ noun }) => noun).join(". ")}.`,
-  (parts, person) => `one ${person}: ${parts.map(({ noun }) => noun).join("; ")}`,
-  (parts, person) => `${parts.map(({ entry }) => entry).join("; ")} (${person})`,
-  (parts, person) => `draw a ${person}, ${parts.map(({ statement }) => statement).join(", ")}`,
-  (parts, person) => `a ${person}, ${parts.map(({ noun }) => noun).join(" and ")}`,
+function hairPart(style: Face["hair"], color: Face["hairColor"]): Part {
+  if (style === "bald") return { noun: "bald", statement: "bald", attributes: ["hair"] };
+  const attributes = ["hair", "hairColor"] as const;
+  if (style === "mohawk") return { noun: `a ${color} mohawk`, statement: `hair is a ${color} mohawk`, attributes };
+  if (style === "pigtails") return { noun: `${color} pigtails`, statement: `${color} pigtails`, attributes };
+  return { noun: `${style} ${color} hair`, statement: `hair is ${color} and ${style}`, attributes };
+}
+
+type Template = (parts: readonly Part[], person: string) => string;
+
+const nouns = (parts: readonly Part[], separator: string) => parts.map(({ noun }) => noun).join(separator);
+const COMPACT: readonly Template[] = [
+  (parts, person) => `${person} + ${nouns(parts, " + ")}`,
+  (parts, person) => `${person}. ${nouns(parts, ". ")}.`,
+  (parts, person) => `${nouns(parts, "; ")}; ${person}`,
+  (parts, person) => `a ${person} (${nouns(parts, ", ")})`,
+  (parts, person) => `${nouns(parts, " and ")} and a ${person}`,
+  (parts, person) => `${person}: ${nouns(parts, " / ")}`,
 ];
+
+/** Only for short prompts: these take more words. */
+const WORDY: readonly Template[] = [
+  (parts, person) => `please draw a ${person}, ${nouns(parts, ", ")}`,
+  (parts, person) => `the ${person}: ${parts.map(({ statement }) => statement).join(", ")}`,
+];
+
+/** The most topics of a wordy prompt: all prompts must fit into the text towers of every model. */
+const WORDY_TOPICS = 3;
 
 /** Asks for the parts of a face in the words of one of the templates, in any order. */
 function requestFor(face: Face, parts: readonly Part[], random: RandomNumbers): Request {
   const order = [...permutation(parts.length, random)].map((i) => parts[i]!);
   const people = face.beard === "yes" ? ["man", "person"] : ["man", "person", "woman"];
   const person = people[random.integer(people.length)]!;
+  const templates = order.length <= WORDY_TOPICS ? [...COMPACT, ...WORDY] : COMPACT;
   const attributes = order.flatMap((part) => part.attributes);
   const asked = askFor(face, attributes);
   return {
-    text: TEMPLATES[random.integer(TEMPLATES.length)]!(order, person),
+    text: templates[random.integer(templates.length)]!(order, person),
     asked: person === "woman" ? { ...asked, beard: ["no"] } : asked,
   };
 }
@@ -186,12 +188,25 @@ function bareWords(count: number): Request[] {
   return Array.from({ length: count }, (_, i) => BARE[i % BARE.length]!);
 }
 
-/** A face of the data that shows what is asked, and what people mean by it. */
+/**
+ * A face of the data that shows what is asked, and what people mean by it. Hair and hat depend on each other and are
+ * drawn until both fit; all else is drawn independently, so what is asked of it can simply be put in.
+ */
 export function faceAsAsked({ asked }: Request, random: RandomNumbers): Face {
   const wanted = Object.entries(asked) as [Attribute, readonly string[]][];
+  const [head, rest] = [wanted.filter(([name]) => isOfHead(name)), wanted.filter(([name]) => !isOfHead(name))];
   const isMeant = (face: Face) => asked.hair?.join() !== "bald" || asked.hat !== undefined || face.hat === "none";
-  return sampleFaceThat((face) => {
+  const fits = (face: Face, some: typeof wanted) => {
     const shown: Partial<Record<Attribute, string>> = visible(face);
-    return isMeant(face) && wanted.every(([name, values]) => values.includes(shown[name] ?? ""));
-  }, random);
+    return some.every(([name, values]) => values.includes(shown[name] ?? ""));
+  };
+  for (;;) {
+    const face = sampleFaceThat((face) => isMeant(face) && fits(face, head), random);
+    const values = rest.map(([name, allowed]) => [name, allowed[random.integer(allowed.length)]!]);
+    const changed = { ...face, ...Object.fromEntries(values) } as Face;
+    // A bald head shows the colour of its hair only in a beard.
+    if (fits(changed, rest)) return changed;
+  }
 }
+
+const isOfHead = (name: Attribute) => name === "hair" || name === "hat";
