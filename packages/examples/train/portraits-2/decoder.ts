@@ -1,9 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import {
-  type CLIPTextModelWithProjection,
-  UNet2DConditionModel,
-  UnCLIPTextProjModel,
-} from "@tfjs-diffusion/core/models";
+import { UNet2DConditionModel, UnCLIPTextProjModel } from "@tfjs-diffusion/core/models";
 import { dataOrder, train, type TrainingStep } from "@tfjs-diffusion/core/training";
 import { keyedNoise, type RandomNumbers, UnCLIPScheduler } from "@tfjs-diffusion/schedulers";
 import { PORTRAITS_2 } from "../../datasets/portraits-2/index.js";
@@ -76,7 +72,7 @@ export async function* trainUnCLIPDecoder(options: UnCLIPStageOptions): AsyncGen
       signal,
     });
   } finally {
-    for (const network of [networks.decoder, networks.textProj, text as CLIPTextModelWithProjection]) network.dispose();
+    for (const network of [networks.decoder, networks.textProj, text]) network.dispose();
   }
 }
 
@@ -105,7 +101,7 @@ export function withNone(
 
 /** The decoder's inputs beside the noisy picture, as UnCLIPPipeline makes them. */
 export function decoderConditioning(
-  { textProj }: DecoderNetworks,
+  { textProj }: Pick<DecoderNetworks, "textProj">,
   imageEmbeddings: tf.Tensor2D,
   states: CaptionStates,
 ) {
