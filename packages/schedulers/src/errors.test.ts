@@ -169,7 +169,7 @@ describe("a config", () => {
     [
       "DDIMInverse",
       { prediction_type: "sample" },
-      "DDIMInverseScheduler: with set_alpha_to_one it starts from a clean picture, whose noise cannot be derived from a prediction of the sample. Set set_alpha_to_one to false, or use a network with another prediction_type.",
+      "DDIMInverseScheduler: a network that predicts the sample says nothing about the noise in a clean picture. Set set_alpha_to_one to false, or use a network with another prediction_type.",
     ],
   ])("%s %j: %s", (name, config, want) => {
     expect(thrownBy(() => make(name, config))).toEqual([SchedulerConfigError, want]);

@@ -34,8 +34,8 @@ export class DDIMInverseScheduler extends TrainedScheduler<DDIMInverseConfig> {
     const { prediction_type, set_alpha_to_one } = this.settings;
     if (prediction_type === "sample" && set_alpha_to_one) {
       throw new SchedulerConfigError(
-        "DDIMInverseScheduler: with set_alpha_to_one it starts from a clean picture, whose noise cannot be derived from a prediction " +
-          "of the sample. Set set_alpha_to_one to false, or use a network with another prediction_type.",
+        "DDIMInverseScheduler: a network that predicts the sample says nothing about the noise in a clean picture. " +
+          "Set set_alpha_to_one to false, or use a network with another prediction_type.",
       );
     }
   }

@@ -14,15 +14,23 @@ const KEYS = [...BETA_KEYS, "skip_prk_steps", "set_alpha_to_one", "prediction_ty
 /** Keys of PNDMScheduler's config, all with defaults. */
 export type PNDMConfig = ConfigOf<(typeof KEYS)[number]>;
 
-/** The slopes that the rule keeps. A longer history marks a run that was resumed one call ago. */
+/** Slopes that the Adams-Bashforth rule keeps. A longer history marks a run that was resumed one call ago. */
 const KEPT_SLOPES = 3;
 
-/** The role of a call in the method: its step, and its place in that step. */
-interface Part {
-  readonly kind: "runge-kutta" | "first" | "retry" | "multi-step";
+/** A step of DDIM, from one timestep to another. */
+interface Step {
   readonly from: number;
   readonly to: number;
 }
+
+/** One call of the network: at timestep t, to make this step by this rule. */
+interface PlannedCall extends Step {
+  readonly t: number;
+  readonly rule: "runge-kutta" | "first" | "repeat" | "adams-bashforth";
+}
+
+type Given = Pick<Call, "x" | "output" | "history">;
+type Made = { x: tf.Tensor; history?: tf.Tensor[] };
 
 /**
  * Pseudo numerical methods for diffusion models (Liu et al. 2022, algorithm 2): the four-step Adams-Bashforth rule,
@@ -49,12 +57,21 @@ export class PNDMScheduler extends TrainedScheduler<PNDMConfig> {
     return makePlan({
       timesteps: calls.map(({ t }) => t),
       // The repeated step counts as a separate step, as in diffusers: strength 0.5 of 20 steps skips 10 calls.
-      stepStarts: calls.flatMap(({ part }, i) => (part.kind === "runge-kutta" && i % 4 > 0 ? [] : [i])),
-      sigmas: [...bars, this.#barAt(calls.at(-1)!.part.to)].map(sigmaOf),
+      stepStarts: calls.flatMap(({ rule }, i) => (rule === "runge-kutta" && i % 4 > 0 ? [] : [i])),
+      sigmas: [...bars, this.#barAt(calls.at(-1)!.to)].map(sigmaOf),
       level: (i) => levelOf(bars[i]!),
       update: (call) => {
-        const { kind, ...step } = calls[call.i]!.part;
-        return kind === "runge-kutta" ? this.#rungeKutta(call, step) : this.#multiStep(call, kind, step);
+        const { rule, ...step } = calls[call.i]!;
+        switch (rule) {
+          case "runge-kutta":
+            return this.#rungeKutta(call, step);
+          case "first":
+            return this.#first(call, step);
+          case "repeat":
+            return this.#repeat(call, step);
+          case "adams-bashforth":
+            return this.#adamsBashforth(call, step);
+        }
       },
     });
   }
@@ -64,7 +81,7 @@ export class PNDMScheduler extends TrainedScheduler<PNDMConfig> {
   }
 
   /** Call 1 to 4 of a step; history: [its first x, the mean slope so far], then the first slopes of earlier steps. */
-  #rungeKutta({ x, output, i, history }: Call, step: { from: number; to: number }) {
+  #rungeKutta({ x, output, i, history }: Call, step: Step): Made {
     const stage = i % 4;
     if (stage === 0)
       return { x: this.#transfer(x, output, step), history: [x, combine([1 / 6, output]), output, ...history] };
@@ -76,35 +93,36 @@ export class PNDMScheduler extends TrainedScheduler<PNDMConfig> {
     return { x: this.#transfer(start, output, step), history: [start, total, ...slopes] };
   }
 
+  /** DDIM's step, with its x and its slope kept for {@link #repeat}. */
+  #first({ x, output }: Given, step: Step): Made {
+    return { x: this.#transfer(x, output, step), history: [x, output] };
+  }
+
+  /** The first step once more, with the mean of the slopes at its two ends. */
+  #repeat({ x, output, history }: Given, step: Step): Made {
+    if (history.length === 0) return { x }; // Resumed here: there is no step to repeat.
+    const [start, slope] = history as [tf.Tensor, tf.Tensor];
+    return { x: this.#transfer(start, sum([0.5, output], [0.5, slope]), step), history: [slope] };
+  }
+
   /**
-   * History: the last slopes, newest first; after the first call, its x comes before them. A resumed run treats its
-   * first two calls as diffusers does: the second repeats the first step, and all later ones lag a step behind their
-   * timesteps.
+   * History: the last slopes, newest first. A resumed run treats its first two calls as diffusers does: the first is
+   * used for all earlier slopes, the second repeats the step, and all later ones lag a step behind their timesteps.
    */
-  #multiStep(
-    { x, output, history }: Pick<Call, "x" | "output" | "history">,
-    kind: Part["kind"],
-    step: { from: number; to: number },
-  ): { x: tf.Tensor; history?: tf.Tensor[] } {
-    if (kind === "first") return { x: this.#transfer(x, output, step), history: [x, output] };
-    if (kind === "retry") {
-      if (history.length === 0) return { x }; // Resumed here: there is no step to repeat.
-      const [start, slope] = history as [tf.Tensor, tf.Tensor];
-      return { x: this.#transfer(start, sum([0.5, output], [0.5, slope]), step), history: [slope] };
-    }
+  #adamsBashforth({ x, output, history }: Given, step: Step): Made {
     if (history.length === 0) {
       return { x: this.#transfer(x, output, step), history: [x, ...Array<tf.Tensor>(KEPT_SLOPES).fill(output)] };
     }
     if (history.length > KEPT_SLOPES) {
-      const again = { from: 2 * step.from - step.to, to: step.from };
-      return this.#multiStep({ x, output, history: history.slice(0, 2) }, "retry", again);
+      const before = { from: 2 * step.from - step.to, to: step.from };
+      return this.#repeat({ x, output, history: history.slice(0, 2) }, before);
     }
-    const slopes = [output, ...history].slice(0, 4);
+    const slopes = [output, ...history].slice(0, KEPT_SLOPES + 1);
     return { x: this.#transfer(x, adamsBashforth(slopes), step), history: slopes.slice(0, KEPT_SLOPES) };
   }
 
   /** DDIM's step along a slope (Liu et al. 2022, eq. 11), written to avoid 0 / 0 at equal levels. */
-  #transfer(x: tf.Tensor, slope: Quantity, { from, to }: { from: number; to: number }): tf.Tensor {
+  #transfer(x: tf.Tensor, slope: Quantity, { from, to }: Step): tf.Tensor {
     const [a, b] = [this.#barAt(from), this.#barAt(to)];
     const epsilon = epsilonOf(this.settings.prediction_type, slope, x, levelOf(a));
     const divisor = a * Math.sqrt(1 - b) + Math.sqrt(a * (1 - a) * b);
@@ -113,32 +131,34 @@ export class PNDMScheduler extends TrainedScheduler<PNDMConfig> {
 }
 
 /** The second timestep is visited twice, to repeat the first step with the mean of the slopes at its ends. */
-function plmsOnly(even: readonly number[], stride: number): { t: number; part: Part }[] {
+function plmsOnly(even: readonly number[], stride: number): PlannedCall[] {
   const [first, second, ...rest] = even;
-  const multiStep = (t: number) => ({ t, part: { kind: "multi-step", from: t, to: t - stride } as const });
-  const start = { t: first!, part: { kind: "first", from: first!, to: first! - stride } as const };
+  const start: PlannedCall = { t: first!, rule: "first", from: first!, to: first! - stride };
   if (second === undefined) return [start];
   return [
     start,
-    { t: second, part: { kind: "retry", from: second + stride, to: second } },
-    ...[second, ...rest].map(multiStep),
+    { t: second, rule: "repeat", from: second + stride, to: second },
+    ...[second, ...rest].map((t) => multiStep(t, stride)),
   ];
 }
 
-/** The first three steps take four calls each, at their start, twice at their middle, and at their end. */
-function withRungeKutta(even: readonly number[], stride: number): { t: number; part: Part }[] {
+/** The first three steps take four calls each: at their start, twice at their middle, and at their end. */
+function withRungeKutta(even: readonly number[], stride: number): PlannedCall[] {
   const half = Math.floor(stride / 2);
   const edges = even.slice(0, 4);
-  const stages = edges.slice(0, 3).flatMap((from, k) => {
+  const stages = edges.slice(0, 3).flatMap((from, k): PlannedCall[] => {
     const to = edges[k + 1]!;
     const middle = to + half;
     return [from, middle, middle, to].map((t, stage) => ({
       t,
-      part: { kind: "runge-kutta", from, to: stage % 2 === 0 ? t - half : t } as const,
+      rule: "runge-kutta",
+      from,
+      to: stage % 2 === 0 ? t - half : t,
     }));
   });
-  return [
-    ...stages,
-    ...even.slice(3).map((t) => ({ t, part: { kind: "multi-step", from: t, to: t - stride } as const })),
-  ];
+  return [...stages, ...even.slice(3).map((t) => multiStep(t, stride))];
+}
+
+function multiStep(t: number, stride: number): PlannedCall {
+  return { t, rule: "adams-bashforth", from: t, to: t - stride };
 }
