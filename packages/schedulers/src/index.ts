@@ -72,6 +72,7 @@ export { DEFAULT_TRAITS, type NetworkKind, type SchedulerTraits } from "./traits
 export { TrainedScheduler } from "./trained.js";
 export {
   edmLevel,
+  impliedX0,
   logitNormalTimes,
   logNormalSigmas,
   type Mixture,
@@ -90,3 +91,9 @@ export { torchNoise } from "./noise/torch-noise.js";
 export { type Measurement, measureConvergence, orderOfConvergence, sampleMixture } from "./analysis/convergence.js";
 export { type GaussianMixture, mixtureDenoiser } from "./analysis/mixture.js";
 export { exactFlow } from "./analysis/probability-flow.js";
+export {
+  bitsPerDimension,
+  type BoundInputs,
+  type VariationalBound,
+  variationalBound,
+} from "./analysis/variational-bound.js";

@@ -86,6 +86,22 @@ function mix(mixtures: readonly Mixture[], x0: tf.Tensor, noise: tf.Tensor): tf.
   return mixPerSample([x0, mixtures.map(({ ofX0 }) => ofX0)], [noise, mixtures.map(({ ofNoise }) => ofNoise)]);
 }
 
+/**
+ * The clean samples that outputs imply for what a network was shown, one level a sample: input and target are both
+ * mixtures of x0 and noise, so together they determine both. shown and output [B, ...]; borrowed. The caller owns the
+ * result.
+ */
+export function impliedX0(levels: readonly TrainingLevel[], shown: tf.Tensor, output: tf.Tensor): tf.Tensor {
+  const weights = levels.map(({ input, target }) => {
+    const determinant = input.ofX0 * target.ofNoise - input.ofNoise * target.ofX0;
+    return { ofShown: target.ofNoise / determinant, ofOutput: -input.ofNoise / determinant };
+  });
+  return mixPerSample(
+    [shown, weights.map(({ ofShown }) => ofShown)],
+    [output, weights.map(({ ofOutput }) => ofOutput)],
+  );
+}
+
 /** The target of each prediction type for x = alpha x0 + sigma noise. */
 const TARGETS: Record<PredictionType, (level: Level) => Mixture> = {
   epsilon: () => ({ ofX0: 0, ofNoise: 1 }),
