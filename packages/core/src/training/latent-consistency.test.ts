@@ -1,15 +1,17 @@
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
-import { useBackend } from "@tfjs-diffusion/core";
-import { DDIMScheduler, keyedNoise, LCMScheduler } from "@tfjs-diffusion/schedulers";
-import { consistencyLoss, type Velocity } from "./consistency-loss.js";
-import { SCHEDULER_CONFIG } from "./settings.js";
-import { followDdim } from "./trajectory.js";
+import { DDIMScheduler, keyedNoise, LCMScheduler, type Network } from "@tfjs-diffusion/schedulers";
+import { useTestBackend } from "../testing/backend.js";
+import { latentConsistencyLoss } from "./latent-consistency.js";
+import { ddimTrajectory } from "./trajectory.js";
 import { withoutGradient } from "./without-gradient.js";
 
-const scheduler = new DDIMScheduler(SCHEDULER_CONFIG);
+const CONFIG = { beta_schedule: "squaredcos_cap_v2", prediction_type: "v_prediction", clip_sample: false } as const;
+const scheduler = new DDIMScheduler(CONFIG);
 const SHAPE: [number, number, number, number] = [6, 2, 2, 4];
-beforeAll(() => useBackend("wasm"));
+beforeAll(useTestBackend);
+
+type Velocity = Network<tf.Tensor4D>;
 
 /** The exact velocity if all pictures are `only`, where every trajectory ends. */
 const velocityTo =
@@ -23,7 +25,7 @@ const velocityTo =
 
 const near = (a: tf.Tensor, b: Float32Array) => tf.tidy(() => a.flatten().sub(b).abs().max().dataSync()[0]!);
 
-describe("The consistency loss", () => {
+describe("The latent consistency loss", () => {
   const timesteps = [999, 759, 499, 259, 59, 19];
 
   it("is 0 for a student that predicts the end of every trajectory, and 1 for one that is off by 1", () => {
@@ -31,7 +33,8 @@ describe("The consistency loss", () => {
       const ends = keyedNoise(0).normal(SHAPE) as tf.Tensor4D;
       const other = ends.add<tf.Tensor4D>(1);
       const x = scheduler.addNoise(ends, keyedNoise(1).normal(SHAPE), timesteps) as tf.Tensor4D;
-      const loss = (student: Velocity) => consistencyLoss({ scheduler, student, x, timesteps, ends }).dataSync()[0];
+      const loss = (student: Velocity) =>
+        latentConsistencyLoss({ scheduler, student, x, timesteps, ends }).dataSync()[0];
       // Float32 noise: x_t / sigma at the lowest level multiplies it by about 30.
       expect(loss(velocityTo(ends))).toBeLessThan(1e-4);
       // All ends differ by 1.
@@ -43,7 +46,7 @@ describe("The consistency loss", () => {
     const ends = keyedNoise(0).normal(SHAPE) as tf.Tensor4D;
     const x = keyedNoise(2).normal(SHAPE) as tf.Tensor4D;
     const weight = tf.variable(tf.scalar(0.3));
-    const loss = (w: tf.Scalar) => consistencyLoss({ scheduler, student: (x) => x.mul(w), x, timesteps, ends });
+    const loss = (w: tf.Scalar) => latentConsistencyLoss({ scheduler, student: (x) => x.mul(w), x, timesteps, ends });
     const { value, grads } = tf.variableGrads(() => loss(weight), [weight]);
     const step = 1e-2;
     const at = (w: number) => tf.tidy(() => loss(tf.scalar(w)).dataSync()[0]!);
@@ -56,7 +59,7 @@ describe("The consistency loss", () => {
   it("jumps as LCMScheduler does, which then draws the end of the trajectory in one step", () => {
     tf.tidy(() => {
       const only = keyedNoise(0).normal(SHAPE) as tf.Tensor4D;
-      const plan = new LCMScheduler({ ...SCHEDULER_CONFIG, _class_name: undefined } as object).plan(1);
+      const plan = new LCMScheduler(CONFIG).plan(1);
       const x = plan.start(keyedNoise(3).normal(SHAPE)).x as tf.Tensor4D;
       const v = velocityTo(only)(
         x,
@@ -75,9 +78,9 @@ describe("A trajectory", () => {
     // An inexact velocity, so that the points depend on the path.
     const teacher: Velocity = (x, timesteps) => tf.tidy(() => velocityTo(only)(x, timesteps).mul(0.9));
     const before = tf.memory().numTensors;
-    const { points, end } = followDdim(scheduler, teacher, noise, 999, 250);
+    const { points, end } = ddimTrajectory(scheduler, teacher, noise, 999, 250);
     expect(tf.memory().numTensors).toBe(before);
-    const plan = new DDIMScheduler({ ...SCHEDULER_CONFIG, timestep_spacing: "trailing" }).plan(4);
+    const plan = new DDIMScheduler({ ...CONFIG, timestep_spacing: "trailing" }).plan(4);
     expect(points.map(({ timestep }) => timestep)).toEqual([...plan.timesteps]);
     tf.tidy(() => {
       let state = plan.start(noise);
@@ -94,7 +97,7 @@ describe("A trajectory", () => {
 
   it("starts at the timestep that is given", () => {
     const x = keyedNoise(5).normal(SHAPE) as tf.Tensor4D;
-    const { points } = followDdim(scheduler, (x) => x.mul(0.5), x, 259, 40);
+    const { points } = ddimTrajectory(scheduler, (x) => x.mul(0.5), x, 259, 40);
     expect(points.map(({ timestep }) => timestep)).toEqual([259, 219, 179, 139, 99, 59, 19]);
     x.dispose();
   });

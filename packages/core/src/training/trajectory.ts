@@ -1,15 +1,16 @@
 import * as tf from "@tensorflow/tfjs";
-import type { ForwardProcess } from "@tfjs-diffusion/core/training";
-import type { Velocity } from "./consistency-loss.js";
+import type { Network } from "@tfjs-diffusion/schedulers";
+import { ddimMove } from "./ddim-move.js";
+import { type ForwardProcess, trainingOf } from "./denoising-loss.js";
 
-/** A point of a trajectory from noise to pictures. */
+/** A point of the trajectories of a batch. */
 export interface TrajectoryPoint {
   timestep: number;
-  /** Latents of all pictures of the batch, one after the other. */
+  /** All samples of the batch, one after the other. */
   x: Float32Array;
 }
 
-/** The trajectories of a batch of latents: their points, the noisiest first, and their clean ends. */
+/** The trajectories of a batch: their points, the noisiest first, and their clean ends. */
 export interface Trajectory {
   points: TrajectoryPoint[];
   end: Float32Array;
@@ -17,35 +18,34 @@ export interface Trajectory {
 
 /**
  * Follows DDIM (Song et al. 2021a, eq. 12, eta 0) from timestep `from` to the clean end, `stride` timesteps at a time.
- * `x` is borrowed.
  *
- * @param x [B, h, w, C] at timestep `from`
+ * @param scheduler a scheduler on whole timesteps
+ * @param x [B, ...] at timestep `from`; borrowed
+ * @throws SchedulerConfigError for a scheduler that no regression trains a network for
  */
-export function followDdim(
-  { alphaBar }: ForwardProcess,
-  teacher: Velocity,
-  x: tf.Tensor4D,
+export function ddimTrajectory<X extends tf.Tensor = tf.Tensor4D>(
+  scheduler: ForwardProcess,
+  teacher: Network<X>,
+  x: X,
   from: number,
   stride: number,
 ): Trajectory {
+  const rule = trainingOf(scheduler);
+  const all = <T>(value: T) => Array<T>(x.shape[0]).fill(value);
   const points: TrajectoryPoint[] = [];
   let here = x.clone();
   for (let timestep = from; timestep >= 0; timestep -= stride) {
     points.push({ timestep, x: here.dataSync().slice() as Float32Array });
     const next = timestep - stride;
-    const moved = tf.tidy(() => ddimStep(here, teacher, timestep, alphaBar[timestep]!, next < 0 ? 1 : alphaBar[next]!));
+    const level = rule.at(timestep);
+    const moved = tf.tidy(() => {
+      const output = teacher(here, all(level.timestep));
+      return ddimMove(here, output, all(level), all(next < 0 ? { ofX0: 1, ofNoise: 0 } : rule.at(next).input));
+    });
     here.dispose();
     here = moved;
   }
   const end = here.dataSync().slice() as Float32Array;
   here.dispose();
   return { points, end };
-}
-
-function ddimStep(x: tf.Tensor4D, teacher: Velocity, timestep: number, bar: number, nextBar: number): tf.Tensor4D {
-  const v = teacher(x, Array<number>(x.shape[0]).fill(timestep));
-  const [alpha, sigma] = [Math.sqrt(bar), Math.sqrt(1 - bar)];
-  const x0 = x.mul(alpha).sub(v.mul(sigma));
-  const epsilon = x.mul(sigma).add(v.mul(alpha));
-  return x0.mul(Math.sqrt(nextBar)).add(epsilon.mul(Math.sqrt(1 - nextBar)));
 }

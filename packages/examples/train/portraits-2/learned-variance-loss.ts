@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
+import { withoutGradient } from "@tfjs-diffusion/core/training";
 import { type KeyedNoise, posterior, type UnCLIPScheduler } from "@tfjs-diffusion/schedulers";
-import { withoutGradient } from "../portraits/without-gradient.js";
 
 export interface LearnedVarianceLossOptions {
   /** Predicts noise, with a learned range of variances. */

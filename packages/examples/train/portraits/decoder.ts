@@ -1,12 +1,11 @@
 import type * as tf from "@tensorflow/tfjs";
 import type { AutoencoderKL, LatentDistribution } from "@tfjs-diffusion/core/models";
-import type { TrainingStep } from "@tfjs-diffusion/core/training";
+import { type TrainingStep, withoutGradient } from "@tfjs-diffusion/core/training";
 import type { KeyedNoise } from "@tfjs-diffusion/schedulers";
 import { pictureError } from "./autoencoder-loss.js";
 import { randomRecolouring, recolour } from "./recolour.js";
 import { Tuning, type TuningOptions } from "./tuning.js";
 import { wider } from "./wider-pictures.js";
-import { withoutGradient } from "./without-gradient.js";
 
 /** The encoder stays fixed, so that the latents, and with them the UNet, stay valid. */
 const LEARNING = ["decoder.", "post_quant_conv."];

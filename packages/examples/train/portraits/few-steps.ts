@@ -1,13 +1,16 @@
 import * as tf from "@tensorflow/tfjs";
 import { guide } from "@tfjs-diffusion/core/pipelines";
-import { type TrainingStep } from "@tfjs-diffusion/core/training";
-import { DDIMScheduler, type KeyedNoise, keyedNoise, LCMScheduler } from "@tfjs-diffusion/schedulers";
-import { consistencyLoss, type Velocity } from "./consistency-loss.js";
+import {
+  ddimTrajectory,
+  latentConsistencyLoss,
+  type Trajectory,
+  type TrainingStep,
+  withoutGradient,
+} from "@tfjs-diffusion/core/training";
+import { DDIMScheduler, type KeyedNoise, keyedNoise, LCMScheduler, type Network } from "@tfjs-diffusion/schedulers";
 import { SCHEDULER_CONFIG } from "./settings.js";
 import { TrainingLatents } from "./training-latents.js";
-import { followDdim, type Trajectory } from "./trajectory.js";
 import { Tuning, type TuningOptions, velocity } from "./tuning.js";
-import { withoutGradient } from "./without-gradient.js";
 
 /** Every linear layer of the attention blocks, their feed-forward layers included, and of the time embedding. */
 const TARGETS = ["to_q", "to_k", "to_v", "to_out.0", "net.0.proj", "net.2", "proj_in", "proj_out", "time_emb_proj"];
@@ -42,8 +45,8 @@ export async function* trainFewSteps(options: TuningOptions): AsyncGenerator<Tra
       }
       const { x, timesteps, ends, captions } = draw(walked, batchSize, walker.shape, noise.at("places"));
       const guided = velocity(unet, tuning.conditioning(captions));
-      const student: Velocity = (x, timesteps) => lora.within(() => guided(x, timesteps));
-      return consistencyLoss({ scheduler: walker.scheduler, student, x, timesteps, ends });
+      const student: Network<tf.Tensor4D> = (x, timesteps) => lora.within(() => guided(x, timesteps));
+      return latentConsistencyLoss({ scheduler: walker.scheduler, student, x, timesteps, ends });
     });
   } finally {
     tuning.dispose();
@@ -84,14 +87,15 @@ class Walker {
       const [guided, plain] = [captions, captions.map(() => "")].map((captions) =>
         velocity(tuning.networks.unet, tuning.conditioning(captions)),
       );
-      const teacher: Velocity = (x, timesteps) => guide(plain!(x, timesteps), guided!(x, timesteps), guidance);
+      const teacher: Network<tf.Tensor4D> = (x, timesteps) =>
+        guide(plain!(x, timesteps), guided!(x, timesteps), guidance);
       const x0 = latents.batch(indices, noise.at("latents"));
       const x = scheduler.addNoise(
         x0,
         noise.at("epsilon").normal(x0.shape),
         indices.map(() => from),
       ) as tf.Tensor4D;
-      found = followDdim(scheduler, teacher, x, from, skip * Math.floor(scheduler.alphaBar.length / originalSteps));
+      found = ddimTrajectory(scheduler, teacher, x, from, skip * Math.floor(scheduler.alphaBar.length / originalSteps));
       return tf.scalar(0);
     });
     return { ...found!, captions };

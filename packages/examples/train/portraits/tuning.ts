@@ -4,13 +4,12 @@ import * as tf from "@tensorflow/tfjs";
 import { CLIPTokenizer } from "@tfjs-diffusion/core";
 import { type AutoencoderKL, type UNet2DConditionModel } from "@tfjs-diffusion/core/models";
 import { dataOrder, train, TrainableLora, type TrainOptions, type TrainingStep } from "@tfjs-diffusion/core/training";
-import { keyedNoise } from "@tfjs-diffusion/schedulers";
+import { keyedNoise, type Network } from "@tfjs-diffusion/schedulers";
 import { PORTRAITS } from "../../datasets/portraits/index.js";
 import { tokenIds } from "../clip.js";
 import { trainingCaptions } from "../conditioning.js";
 import { type StageFiles, type StageSettings, stageTraining } from "../stage.js";
 import { TrainingPictures } from "../training-pictures.js";
-import type { Velocity } from "./consistency-loss.js";
 import { conditioning, loadNetworks, type PortraitConditioning, type PortraitNetworks } from "./networks.js";
 import type { TuningSettings } from "./settings.js";
 
@@ -103,6 +102,9 @@ export class Tuning {
 }
 
 /** The UNet with its conditioning as a function of latents and timesteps, as losses call it. */
-export function velocity(unet: UNet2DConditionModel, { context, ...added }: PortraitConditioning): Velocity {
+export function velocity(
+  unet: UNet2DConditionModel,
+  { context, ...added }: PortraitConditioning,
+): Network<tf.Tensor4D> {
   return (x, timesteps) => unet.forward(x, tf.tensor1d(timesteps), context, added);
 }

@@ -1,0 +1,32 @@
+import * as tf from "@tensorflow/tfjs";
+import { impliedX0, type Mixture, type TrainingLevel } from "@tfjs-diffusion/schedulers";
+import { perSample } from "./per-sample.js";
+
+/**
+ * Moves samples along the probability flow, from the noise levels at which a network was shown them to others, in one
+ * step (Song et al. 2021a, eq. 12, eta 0): x0 and the noise that the output implies are mixed anew.
+ *
+ * @param shown what the network was shown, [B, ...]
+ * @param output what it gave
+ * @param from the level of each sample
+ * @param to the mixture that each becomes
+ * @returns [B, ...]; the caller owns it
+ */
+export function ddimMove<X extends tf.Tensor>(
+  shown: X,
+  output: tf.Tensor,
+  from: readonly TrainingLevel[],
+  to: readonly Mixture[],
+): X {
+  return tf.tidy(() => {
+    const column = (of: (i: number) => number) =>
+      perSample(
+        from.map((_, i) => of(i)),
+        shown.rank,
+      );
+    // a' x0 + s' (x - a x0) / s
+    const ratio = (i: number) => to[i]!.ofNoise / from[i]!.input.ofNoise;
+    const x0 = impliedX0(from, shown, output);
+    return shown.mul(column(ratio)).add<X>(x0.mul(column((i) => to[i]!.ofX0 - ratio(i) * from[i]!.input.ofX0)));
+  });
+}
