@@ -82,7 +82,7 @@ export function denoisingLoss<Image extends tf.Tensor = tf.Tensor4D>(options: De
 }
 
 /** The training rule of the scheduler; variance-preserving if it has none. */
-function trainingOf({ training, config, alphaBar }: ForwardProcess): TrainingRule {
+export function trainingOf({ training, config, alphaBar }: ForwardProcess): TrainingRule {
   return training ?? variancePreserving(requireTarget(config.prediction_type), alphaBar);
 }
 

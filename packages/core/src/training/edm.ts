@@ -63,8 +63,8 @@ export function edmLoss<X extends tf.Tensor = tf.Tensor4D>(options: EdmLossOptio
   const random = noise.at("timesteps").random();
   const sigmas = Array.from({ length: x0.shape[0] }, () => times(random));
   return tf.tidy(() => {
-    const noised = noise.at("epsilon").normal(x0.shape).mul(perSample(sigmas, x0.rank)).add<X>(x0);
-    const errors = denoise(noised, sigmas).sub(x0);
+    const noisy = noise.at("epsilon").normal(x0.shape).mul(perSample(sigmas, x0.rank)).add<X>(x0);
+    const errors = denoise(noisy, sigmas).sub(x0);
     const scales = sigmas.map((sigma) => 1 / preconditioning(sigma, sigmaData).out);
     return errors.mul(perSample(scales, x0.rank)).square().mean<tf.Scalar>();
   });

@@ -19,7 +19,8 @@ export {
 } from "./denoising-loss.js";
 export { denoisingErrors, type DenoisingErrorsOptions } from "./denoising-errors.js";
 export { ddimMove } from "./ddim-move.js";
-export { diagnose, type DiagnoseOptions, type Diagnosis, type Fault } from "./diagnose.js";
+export { diagnose, type DiagnoseOptions, type Diagnosis } from "./diagnose.js";
+export type { Fault } from "./fault.js";
 export type { LevelReport } from "./diagnose-network.js";
 export { edmLoss, type EdmLossOptions, preconditioned } from "./edm.js";
 export { Ema } from "./ema.js";
