@@ -59,9 +59,9 @@ export const FLOORS = {
     ["chapters", "src/cli/commands"],
     ["src/cli"],
     ["train"],
-    ["train/faces", "train/portraits", "classifier"],
+    ["train/faces", "train/portraits", "classifier", "plane"],
     ["train/portraits-2"],
-    ["train/faces.ts", "train/portraits.ts", "train/portraits-2.ts", "train/tune-portraits.ts"],
+    ["train/faces.ts", "train/portraits.ts", "train/portraits-2.ts", "train/tune-portraits.ts", "plane/main.ts"],
     ["evaluate"],
   ],
 };
