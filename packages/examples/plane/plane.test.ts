@@ -6,6 +6,7 @@ import * as tf from "@tensorflow/tfjs";
 import { useBackend } from "@tfjs-diffusion/core";
 import { edmLoss, preconditioned, TrainingInterruptedError } from "@tfjs-diffusion/core/training";
 import { keyedNoise, keyedRandom } from "@tfjs-diffusion/schedulers";
+import { guidedMethods } from "./guidance.js";
 import { learn, type Lesson, type PlaneRun } from "./learn.js";
 import { planeMethods } from "./methods.js";
 import { PLANE_SETS } from "./sets.js";
@@ -99,6 +100,15 @@ describe("A training in the plane", () => {
       start.dispose();
     }
     expect(names).toHaveLength(9);
+    for await (const { name, draw } of guidedMethods(run)) {
+      names.push(name);
+      const held = tf.memory().numTensors;
+      const drawn = draw([0, 1, 1]);
+      expect(drawn.shape).toEqual([3, 2]);
+      drawn.dispose();
+      expect(tf.memory().numTensors).toBe(held);
+    }
+    expect(names).toHaveLength(13);
     expect(tf.memory().numTensors).toBe(before);
   });
 });

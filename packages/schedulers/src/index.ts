@@ -26,6 +26,12 @@ export {
   schedulerNames,
 } from "./from-config.js";
 export { guide, rescaleGuidance } from "./guidance.js";
+export {
+  classifierGuided,
+  type ClassifierGuidanceOptions,
+  guidedNetwork,
+  type GuidedNetworkOptions,
+} from "./guided-network.js";
 export { keyedNoise, keyedRandom, permutation, type KeyedNoise, type RandomNumbers } from "./noise/keyed-noise.js";
 export * from "./methods/index.js";
 export type { NoiseSource } from "./noise/noise.js";

@@ -9,6 +9,7 @@ export {
   type ConsistencyLossOptions,
   type ConsistencySettings,
 } from "./consistency.js";
+export { newControlNet, type NewControlNetOptions } from "./controlnet.js";
 export { dataOrder } from "./data-order.js";
 export {
   denoisingLoss,
@@ -44,3 +45,4 @@ export type { BatchContext, LearningRate, TrainingStep, TrainOptions, WithEma } 
 export { trainingFlaws } from "./training-flaws.js";
 export { ddimTrajectory, type Trajectory, type TrajectoryPoint } from "./trajectory.js";
 export { withoutGradient } from "./without-gradient.js";
+export { TrainableWord, type TrainableWordOptions } from "./word.js";
