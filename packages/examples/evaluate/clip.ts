@@ -23,6 +23,8 @@ const { options } = scriptOptions({
   kind: { type: "string", default: "portraits" },
   /** Default, for portraits: the shipped one. */
   clip: { type: "string" },
+  /** Folder of its tokenizer; default: the shipped model's. */
+  tokenizer: { type: "string" },
   /** "seen" or "held-out" combinations. */
   split: { type: "string", default: "held-out" },
   /** Pictures, a multiple of 64. */
@@ -36,7 +38,9 @@ if (count % RETRIEVAL !== 0) throw wrong("pictures", options.pictures, `a multip
 
 const { name: backend } = await useBackend(options.backend);
 const clip = await openClip(options.kind, options.clip);
-const tokenizer = await CLIPTokenizer.fromFolder(packagePath("weights", options.kind, "tokenizer"));
+const tokenizer = await CLIPTokenizer.fromFolder(
+  options.tokenizer ?? packagePath("weights", options.kind, "tokenizer"),
+);
 
 const examples = Array.from({ length: count }, (_, i) => faceExample(i, { seed: 1, split, style: "full", kind }));
 const rights = new Map<Attribute, { right: number; chance: number; asked: number }>(

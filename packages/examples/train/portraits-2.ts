@@ -9,6 +9,8 @@
  *   npm run train:portraits-2 -- unclip      puts unCLIP's folders together
  *   … --quick                                a small run that shows the loss fall
  *   … --count                                the arithmetic of one step, then stops
+ *   … --steps 500                            a shorter run
+ *   … --from FOLDER                          CLIP goes on from another CLIP, the UNet from another portraits model
  *
  * All output is in runs/portraits-2/<stage> (--out is the folder above). Ctrl-C saves and stops; the same command
  * resumes.
@@ -27,7 +29,7 @@ import { type Portraits2Settings, SETTINGS } from "./portraits-2/settings.js";
 import { trainUnet2 } from "./portraits-2/unet.js";
 import { writeUnCLIPFolders } from "./portraits-2/unclip-folder.js";
 import { flopOfStep, runStage } from "./run-stage.js";
-import { scriptOptions } from "./script-options.js";
+import { countOption, scriptOptions } from "./script-options.js";
 import { writeFixedParts } from "./folder.js";
 import type { StageFiles } from "./stage.js";
 
@@ -36,16 +38,18 @@ interface StageContext extends StageFiles {
   tokenizer: CLIPTokenizer;
   /** Folder of the trained CLIP. */
   clipFolder: string;
+  /** --from */
+  from: string | undefined;
 }
 
 type StageName = "clip" | "unet" | "prior" | "decoder" | "enlarger";
 
 const STAGES: Record<StageName, (options: StageContext) => AsyncGenerator<TrainingStep, void>> = {
   clip: (options) => {
-    const from = { model: packagePath("weights", "portraits"), vision: packagePath("weights", "portraits-vision") };
-    return trainClip2({ ...options, from });
+    const first = { model: packagePath("weights", "portraits"), vision: packagePath("weights", "portraits-vision") };
+    return trainClip2({ ...options, from: options.from === undefined ? first : { clip: options.from } });
   },
-  unet: (options) => trainUnet2({ ...options, from: packagePath("weights", "portraits") }),
+  unet: (options) => trainUnet2({ ...options, from: options.from ?? packagePath("weights", "portraits") }),
   prior: trainPrior,
   decoder: trainUnCLIPDecoder,
   enlarger: trainEnlarger,
@@ -58,6 +62,10 @@ const { options, word: name = "" } = scriptOptions(
   {
     quick: { type: "boolean", default: false },
     count: { type: "boolean", default: false },
+    /** Ends the stage after so many steps, and plans the learning rate for them. */
+    steps: { type: "string" },
+    /** Default: the first model that is shipped. */
+    from: { type: "string" },
     out: { type: "string" },
     backend: { type: "string" },
   },
@@ -67,7 +75,10 @@ const isStage = (word: string): word is StageName => Object.hasOwn(STAGES, word)
 if (!isStage(name) && name !== ASSEMBLE) {
   throw new UsageError(`The stage is "${name}"; it can be ${[...Object.keys(STAGES), ASSEMBLE].join(", ")}.`);
 }
-const settings = SETTINGS[options.quick ? "quick" : "full"];
+const settings = { ...SETTINGS[options.quick ? "quick" : "full"] };
+if (isStage(name) && options.steps !== undefined) {
+  Object.assign(settings, { [name]: { ...settings[name], steps: countOption("steps", options.steps) } });
+}
 const out = options.out ?? (options.quick ? "runs/portraits-2-quick" : "runs/portraits-2");
 const resultOf = (stage: StageName) => join(out, stage, "result");
 
@@ -85,7 +96,8 @@ async function train(stage: StageName): Promise<void> {
     total,
     out: join(out, stage),
     result: stage === "unet" ? join("..", "model") : "result",
-    train: (files: StageFiles) => STAGES[stage]({ settings, tokenizer, clipFolder: resultOf("clip"), ...files }),
+    train: (files: StageFiles) =>
+      STAGES[stage]({ settings, tokenizer, clipFolder: resultOf("clip"), from: options.from, ...files }),
   };
   if (!options.count) return runStage(runnable);
   const flop = await flopOfStep({ ...runnable, out: join(out, `${stage}-count`) });

@@ -1,11 +1,12 @@
 import { join } from "node:path";
-import { CLIPTokenizer } from "@tfjs-diffusion/core";
+import { CLIPTokenizer, loadModel } from "@tfjs-diffusion/core";
 import { CLIPModel } from "@tfjs-diffusion/core/models";
 import { train, type TrainingStep } from "@tfjs-diffusion/core/training";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { PORTRAITS_2 } from "../../datasets/portraits-2/index.js";
 import { clipBatch } from "../clip-batch.js";
 import { contrastiveLoss } from "../clip.js";
+import { copyParameters } from "../conditioning.js";
 import { assembleClip } from "../portraits/vision.js";
 import { type StageFiles, stageTraining } from "../stage.js";
 import { takeValues } from "./other-vocabulary.js";
@@ -14,8 +15,11 @@ import { clipConfig, type Portraits2Settings } from "./settings.js";
 export interface ClipStageOptions extends StageFiles {
   settings: Portraits2Settings;
   tokenizer: CLIPTokenizer;
-  /** The portraits model whose text tower is the beginning, and the folder of its vision tower. */
-  from: { model: string; vision: string };
+  /**
+   * Where it begins: the portraits model whose text tower is taken, and the folder of its vision tower; or the folder
+   * of a CLIP of the same vocabulary.
+   */
+  from: { model: string; vision: string } | { clip: string };
 }
 
 /**
@@ -48,9 +52,13 @@ export async function* trainClip2(options: ClipStageOptions): AsyncGenerator<Tra
   }
 }
 
-async function startFrom(clip: CLIPModel, { model, vision }: ClipStageOptions["from"]): Promise<void> {
-  const old = await assembleClip(model, vision);
-  const { vocab } = await CLIPTokenizer.fromFolder(join(model, "tokenizer_2"));
-  takeValues(clip, old, vocab);
-  old.dispose();
+async function startFrom(clip: CLIPModel, from: ClipStageOptions["from"]): Promise<void> {
+  const old =
+    "clip" in from ? ((await loadModel(from.clip)) as CLIPModel) : await assembleClip(from.model, from.vision);
+  try {
+    if ("clip" in from) copyParameters(old, clip);
+    else takeValues(clip, old, (await CLIPTokenizer.fromFolder(join(from.model, "tokenizer_2"))).vocab);
+  } finally {
+    old.dispose();
+  }
 }
