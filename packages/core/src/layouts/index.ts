@@ -1,5 +1,6 @@
 /** `@tfjs-diffusion/core/layouts`: checkpoints as folders and as single files: inspection and conversion. */
 export { convertFolder, type ConvertFolderOptions } from "./convert-folder.js";
+export { convertLora, type ConvertLoraOptions } from "./convert-lora.js";
 export { folderToSingleFile, type ToFileOptions } from "./convert-to-file.js";
 export { singleFileToFolder, type ToFolderOptions } from "./convert-to-folder.js";
 export type { CheckpointFamily } from "../models/published-configs.js";

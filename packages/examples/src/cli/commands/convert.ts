@@ -1,5 +1,11 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
-import { CLIP_VOCABULARY, convertFolder, folderToSingleFile, singleFileToFolder } from "@tfjs-diffusion/core/layouts";
+import {
+  CLIP_VOCABULARY,
+  convertFolder,
+  convertLora,
+  folderToSingleFile,
+  singleFileToFolder,
+} from "@tfjs-diffusion/core/layouts";
 import { fromCaller } from "../options/from-caller.js";
 import { modelFrom } from "../options/model-from.js";
 import { isWeightsFile, refuseForFolders } from "../files/open-model.js";
@@ -14,6 +20,8 @@ export const CONVERT_HELP = `Writes a checkpoint in another form. It converts on
   diffusion convert FILE.safetensors FOLDER       a single file as a folder of diffusers
   diffusion convert FOLDER FILE.safetensors       the inverse; the folder may be a name on the hub
   diffusion convert FOLDER FOLDER                 the same folder, in another precision or other shards
+  diffusion convert LORA.safetensors TO.safetensors --lora kohya|diffusers
+                                                  a LoRA of any form in that of kohya's scripts or of diffusers
                                                   (in this repository: npm start -- convert …)
 
   --dtype fp16|fp32       the precision to write (default: unchanged)
@@ -24,6 +32,7 @@ export const CONVERT_HELP = `Writes a checkpoint in another form. It converts on
   --tokenizer PATH        for single files: a folder, or a name on the hub, with CLIP's vocabulary (default: that of
                           --config, or ${CLIP_VOCABULARY})
   --prediction epsilon|v_prediction   for single files that do not say what the network predicts
+  --lora kohya|diffusers  the form to write a LoRA in
   --ema                   for single files: use the averaged weights
   --force                 overwrite existing files
   --help                  this text
@@ -39,6 +48,7 @@ const OPTIONS = {
   config: TEXT,
   tokenizer: TEXT,
   prediction: TEXT,
+  lora: TEXT,
   ema: FLAG,
   force: FLAG,
   help: { type: "boolean", short: "h", default: false },
@@ -55,6 +65,7 @@ export interface ConvertArguments {
   config?: string;
   tokenizer?: string;
   predictionType?: "epsilon" | "v_prediction";
+  lora?: "kohya" | "diffusers";
   ema: boolean;
   force: boolean;
 }
@@ -81,6 +92,7 @@ export function readConvertArguments(args: string[]): ConvertArguments | "help" 
     force: values.force,
     dtype: ifGiven(precision, "dtype", values.dtype),
     maxShardBytes: ifGiven(bytes, "shard", values.shard),
+    lora: ifGiven(oneOf, "lora", values.lora, ["kohya", "diffusers"] as const),
     predictionType: ifGiven(oneOf, "prediction", values.prediction, ["epsilon", "v_prediction"] as const),
   };
 }
@@ -104,8 +116,10 @@ export async function convert(args: string[]): Promise<void> {
     throw new UsageError(
       `convert: ${to} would be a pickle, which this program does not write; use a name that ends in .safetensors.`,
     );
-  if (isWeightsFile(from) && isWeightsFile(to))
-    throw new UsageError("convert: both are single files; one of them must be a folder.");
+  if (isWeightsFile(from) && isWeightsFile(to) && wanted.lora === undefined)
+    throw new UsageError("convert: both are single files; one of them must be a folder. For a LoRA give --lora.");
+  if (wanted.lora !== undefined && !(isWeightsFile(from) && isWeightsFile(to)))
+    throw new UsageError("convert: --lora is for a LoRA's file, to be written as another file.");
   if (!wanted.force && isTaken(to))
     throw new UsageError(`convert: ${to} already exists. Choose another path, or overwrite it with --force.`);
   const { config, tokenizer, predictionType, ema } = wanted;
@@ -116,7 +130,9 @@ export async function convert(args: string[]): Promise<void> {
 
 async function write(from: string, to: string, wanted: ConvertArguments, signal: AbortSignal): Promise<void> {
   const { dtype, maxShardBytes, variant, saveVariant, config, tokenizer, predictionType, ema } = wanted;
-  if (isWeightsFile(from)) {
+  if (wanted.lora !== undefined) {
+    await convertLora(from, to, { form: wanted.lora, config: config && modelFrom(config) });
+  } else if (isWeightsFile(from)) {
     const source = tokenizer ?? (config === undefined ? CLIP_VOCABULARY : undefined);
     await singleFileToFolder(from, to, {
       dtype,
