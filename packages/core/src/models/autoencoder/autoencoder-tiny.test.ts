@@ -30,7 +30,9 @@ describe("AutoencoderTiny", () => {
   });
 
   it("has the layers of the published TAESD, with their positions as names", () => {
-    const names = [...new AutoencoderTiny().namedParameters()].map(([name, { diskShape }]) => `${name} ${diskShape}`);
+    const names = [...new AutoencoderTiny().namedParameters()].map(
+      ([name, { diskShape }]) => `${name} ${diskShape.join()}`,
+    );
     expect(names).toContain("encoder.layers.0.bias 64");
     expect(names).not.toContain("encoder.layers.2.bias 64"); // Strided convolutions have none.
     expect(names).toContain("encoder.layers.14.weight 4,64,3,3");
