@@ -14,8 +14,15 @@ import {
   type UnCLIPImageVariationPipeline,
   useBackend,
 } from "@tfjs-diffusion/core";
-import { UNet2DModel } from "@tfjs-diffusion/core/models";
-import { DDIMPipeline, DDPMPipeline, type Pipeline, type TextPipeline } from "@tfjs-diffusion/core/pipelines";
+import { type UNet2DConditionModel, UNet2DModel } from "@tfjs-diffusion/core/models";
+import {
+  DDIMPipeline,
+  DDPMPipeline,
+  type Pipeline,
+  StableDiffusionDepth2ImgPipeline,
+  StableDiffusionInstructPix2PixPipeline,
+  type TextPipeline,
+} from "@tfjs-diffusion/core/pipelines";
 import {
   alignYourSteps,
   DDIMScheduler,
@@ -24,7 +31,11 @@ import {
   publicConfig,
   schedulerFromConfig,
 } from "@tfjs-diffusion/schedulers";
-import { writeTinyStableDiffusion, writeTinyStableDiffusionXL } from "../../core/src/testing/stable-diffusion.js";
+import {
+  tinyWideUNet,
+  writeTinyStableDiffusion,
+  writeTinyStableDiffusionXL,
+} from "../../core/src/testing/stable-diffusion.js";
 import { writeTinyUnCLIP } from "../../core/src/testing/unclip.js";
 
 type Opened = AnyPipeline | StableDiffusionDiffEditPipeline;
@@ -39,6 +50,8 @@ interface Kind {
 const KINDS: Record<string, Kind> = {
   "Stable Diffusion": { write: writeTinyStableDiffusion },
   "Stable Diffusion XL": { write: writeTinyStableDiffusionXL },
+  InstructPix2Pix: { write: (folder) => writeWide(StableDiffusionInstructPix2PixPipeline, 8, folder) },
+  "depth to image": { write: (folder) => writeWide(StableDiffusionDepth2ImgPipeline, 5, folder) },
   DiffEdit: {
     write: writeTinyStableDiffusion,
     open: (folder) => StableDiffusionDiffEditPipeline.fromPretrained(folder),
@@ -82,12 +95,27 @@ async function save(pipeline: DDPMPipeline, folder: string): Promise<void> {
   pipeline.dispose();
 }
 
+/** The tiny Stable Diffusion with a UNet of so many channels, as another kind of pipeline. */
+async function writeWide(
+  Kind: typeof StableDiffusionInstructPix2PixPipeline | typeof StableDiffusionDepth2ImgPipeline,
+  channels: number,
+  folder: string,
+): Promise<void> {
+  const from = join(root, `base ${channels}`);
+  await writeTinyStableDiffusion(from);
+  const { parts } = await StableDiffusionPipeline.fromPretrained(from);
+  const pipeline = new Kind({ ...parts, unet: tinyWideUNet(parts.unet as UNet2DConditionModel, channels) });
+  await pipeline.savePretrained(folder);
+  pipeline.dispose();
+  (parts.unet as UNet2DConditionModel).dispose();
+}
+
 describe.each(Object.entries(KINDS))(
   "A pipeline opened from a folder of %s",
   (kind, { write, open = openPipeline }) => {
     let pipeline: Opened;
     /** The inputs that this kind requires. */
-    let needed: { image?: tf.Tensor3D; mask?: tf.Tensor2D; imageLatents?: tf.Tensor4D[] };
+    let needed: { image?: tf.Tensor3D; mask?: tf.Tensor2D; depthMap?: tf.Tensor2D; imageLatents?: tf.Tensor4D[] };
     beforeAll(async () => {
       const folder = join(root, kind);
       await write(folder);
@@ -102,6 +130,9 @@ describe.each(Object.entries(KINDS))(
     async function whatItNeeds(): Promise<typeof needed> {
       const image = () => tf.fill<tf.Rank.R3>([16, 16, 3], 0.5);
       if (pipeline.input === "image") return { image: image() };
+      if (pipeline instanceof StableDiffusionInstructPix2PixPipeline) return { image: image() };
+      if (pipeline instanceof StableDiffusionDepth2ImgPipeline)
+        return { image: image(), depthMap: keyedNoise(0).normal([4, 4]) as tf.Tensor2D };
       if (!(pipeline instanceof StableDiffusionDiffEditPipeline)) return {};
       const picture = image();
       const imageLatents = await pipeline.invert({
@@ -124,11 +155,14 @@ describe.each(Object.entries(KINDS))(
     const options = () => ({
       ...GUIDED[pipeline.input],
       ...needed,
-      ...(pipeline instanceof StableDiffusionDiffEditPipeline && { strength: 1 }),
+      ...(startsFromPicture() && { strength: 1 }),
       numInferenceSteps: 2,
       seed: 3,
       numImages: 1,
     });
+
+    const startsFromPicture = () =>
+      pipeline instanceof StableDiffusionDiffEditPipeline || pipeline instanceof StableDiffusionDepth2ImgPipeline;
 
     async function draw(more: object = {}, by = pipeline) {
       const { images, latents } = await by.generate({ ...options(), ...more } as never);

@@ -37,8 +37,8 @@ const NETWORKS = { UNet2DConditionModel, CLIPTextModel, CLIPTextModelWithProject
  * Writes a LoRA of any form that is read here (see docs/models.md) in one of the two that most programs open. Tensors
  * keep their numbers and types; what the change is multiplied by becomes an alpha.
  *
- * @throws WeightsFormatError if the family is not known and no `config` is given, or for a method that the form does not
- *   have; WeightsMismatchError if it is no LoRA of these networks
+ * @throws WeightsFormatError if the family is not known and no `config` is given, or for a method that the form does
+ *   not have; WeightsMismatchError if it is no LoRA of these networks
  */
 export async function convertLora(from: BytesFrom, to: string, options: ConvertLoraOptions): Promise<void> {
   const { form, adapterConfig, strict } = options;

@@ -31,6 +31,13 @@ const PIPELINES: Readonly<Record<CheckpointFamily, Record<string, unknown> & { _
   sdxl: { _class_name: "StableDiffusionXLPipeline", force_zeros_for_empty_prompt: true },
   "sdxl-refiner": { _class_name: "StableDiffusionXLImg2ImgPipeline", requires_aesthetics_score: true },
 };
+/** The pipelines of 1 and 2 whose UNets read more than the four channels of latents. */
+const BY_CHANNELS: Readonly<Record<number, string>> = {
+  5: "StableDiffusionDepth2ImgPipeline",
+  8: "StableDiffusionInstructPix2PixPipeline",
+  9: "StableDiffusionInpaintPipeline",
+};
+
 /** Parts that diffusers expects and that may be absent. */
 const ABSENT: Readonly<Record<CheckpointFamily, string[]>> = {
   sd1: ["safety_checker", "feature_extractor", "image_encoder"],
@@ -65,9 +72,9 @@ export async function singleFileToFolder(
       tensors.push(stored ? tensorsToCopy([stored], parameters, how) : await parametersToTensors(parameters, dtype));
     }
     const tokenizers = await tokenizersFor(family, options);
+    const isXL = family === "sdxl" || family === "sdxl-refiner";
     const index: Record<string, unknown> = { ...PIPELINES[family] };
-    if (index._class_name === "StableDiffusionPipeline" && unet.model.config.in_channels === 9)
-      index._class_name = "StableDiffusionInpaintPipeline";
+    index._class_name = (isXL ? undefined : BY_CHANNELS[unet.model.config.in_channels]) ?? index._class_name;
     for (const part of ABSENT[family]) index[part] = [null, null];
     index.scheduler = ["diffusers", schedulerConfig._class_name];
     await replaceFolder(folder, async (to) => {

@@ -1,4 +1,5 @@
 import type * as tf from "@tensorflow/tfjs";
+import type { FreeU } from "./free-u.js";
 
 /** The properties of a denoiser. A missing property means that the denoiser does not have the feature. */
 export interface DenoiserSizes {
@@ -47,6 +48,8 @@ export interface ConditionalDenoiser extends DenoiserSizes {
   readonly addedText?: AddedText | undefined;
   /** Width of the guidance scale's embedding, if the network was distilled with guidance (Meng et al. 2023). */
   readonly guidanceWidth?: number | undefined;
+  /** Whether forward reads `freeU` and `isPerturbed`. */
+  readonly isAdjustable?: boolean | undefined;
   /**
    * The sizes [height, width, channels] of the feature maps that a ControlNet adds to, for a sample of this size: the
    * skip connections from the way down, then the middle block's output.
@@ -85,6 +88,10 @@ export interface ConditionalDenoiserInputs extends DenoiserInputs {
   /** A ControlNet's residuals: one to add to each skip connection of the way down, from the finest. */
   downResiduals?: readonly tf.Tensor4D[] | undefined;
   midResidual?: tf.Tensor4D | undefined;
+  /** Factors of FreeU, if the network `isAdjustable`. */
+  freeU?: FreeU | undefined;
+  /** The same: in the self-attention of the middle block, each pixel reads only itself. */
+  isPerturbed?: boolean | undefined;
 }
 
 /** Whether a network is a denoiser that reads a context. */

@@ -10,6 +10,7 @@ export type {
   DenoiserInputs,
   DenoiserSizes,
 } from "./denoiser.js";
+export type { FreeU } from "./free-u.js";
 export type { ExampleNoise, ExamplePass } from "./example-pass.js";
 export { Model } from "./model.js";
 export { ModelConfigError, ModelInputError } from "./errors.js";

@@ -111,6 +111,11 @@ export class Attention {
       return this.to_out[0].forward(attend(q, k, v, this.heads, bias));
     });
   }
+
+  /** The same if each token attended to itself alone. Borrows x; the caller owns the result. */
+  ofThemselves(x: tf.Tensor3D): tf.Tensor3D {
+    return tf.tidy(() => this.to_out[0].forward(this.to_v.forward(x)));
+  }
 }
 
 export function requireHeads(channels: number, heads: number): void {

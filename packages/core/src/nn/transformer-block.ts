@@ -21,6 +21,8 @@ export interface TransformerContext {
   contextBias?: tf.Tensor;
   /** Added to the scores of self-attention, broadcast to [B, heads, N, N]. */
   selfBias?: tf.Tensor;
+  /** In self-attention, each token reads only itself. */
+  isPerturbed?: boolean;
 }
 
 /**
@@ -56,12 +58,12 @@ export class BasicTransformerBlock {
   readonly #onlyCrossAttention: boolean;
 
   /** Borrows its arguments; the caller owns the result. */
-  forward(x: tf.Tensor3D, { context, contextBias, selfBias }: TransformerContext = {}): tf.Tensor3D {
+  forward(x: tf.Tensor3D, { context, contextBias, selfBias, isPerturbed }: TransformerContext = {}): tf.Tensor3D {
     return tf.tidy(() => {
       const first = this.norm1.forward(x);
       let y: tf.Tensor3D = this.#onlyCrossAttention
         ? x.add(this.attn1.forward(first, context, contextBias))
-        : x.add(this.attn1.forward(first, first, selfBias));
+        : x.add(isPerturbed ? this.attn1.ofThemselves(first) : this.attn1.forward(first, first, selfBias));
       if (this.norm2 && this.attn2) {
         y = y.add(this.attn2.forward(this.norm2.forward(y), context, contextBias));
       }

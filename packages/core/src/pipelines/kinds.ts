@@ -1,4 +1,6 @@
 import { StableDiffusionPipeline } from "./stable-diffusion/stable-diffusion.js";
+import { StableDiffusionDepth2ImgPipeline } from "./stable-diffusion/depth-to-image.js";
+import { StableDiffusionInstructPix2PixPipeline } from "./stable-diffusion/instruct-pix2pix.js";
 import { StableDiffusionXLPipeline } from "./stable-diffusion/stable-diffusion-xl.js";
 import { PixelDiffusionPipeline } from "./pixels/pixel-diffusion.js";
 import { DDIMPipeline, DDPMPipeline } from "./pixels/ddpm.js";
@@ -13,6 +15,8 @@ import { UnCLIPImageVariationPipeline } from "./unclip/unclip-image-variation.js
 export const PIPELINE_CLASSES = [
   StableDiffusionPipeline,
   StableDiffusionXLPipeline,
+  StableDiffusionInstructPix2PixPipeline,
+  StableDiffusionDepth2ImgPipeline,
   PixelDiffusionPipeline,
   DDPMPipeline,
   DDIMPipeline,
@@ -24,6 +28,9 @@ export const PIPELINE_CLASSES = [
 export type PipelineClass = (typeof PIPELINE_CLASSES)[number];
 
 export type { StableDiffusionFileOptions } from "./files/pipeline-file.js";
+export { type DepthOptions, StableDiffusionDepth2ImgPipeline } from "./stable-diffusion/depth-to-image.js";
+export { type Pix2PixOptions, StableDiffusionInstructPix2PixPipeline } from "./stable-diffusion/instruct-pix2pix.js";
+export type { GuidanceStep } from "./drawing/step-guidance.js";
 export type { Control } from "./stable-diffusion/control.js";
 export type { LatentPipelineParts, PromptStates } from "./stable-diffusion/latent-pipeline.js";
 export type {

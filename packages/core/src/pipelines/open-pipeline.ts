@@ -1,5 +1,5 @@
 import { type HubModelOptions, modelFolder } from "../hub/model-source.js";
-import { checkpointFamily } from "../layouts/families.js";
+import { checkpointFamily, UNET_PREFIX } from "../layouts/families.js";
 import type { SingleFileOptions } from "../layouts/single-file.js";
 import { CLIP_VOCABULARY, tokenizersFor } from "../layouts/vocabulary.js";
 import type { CheckpointFamily } from "../models/published-configs.js";
@@ -12,6 +12,8 @@ import { PipelineFolderError, PipelineOptionError } from "./options/errors.js";
 import type { Pipeline } from "./pipeline.js";
 import { PIPELINE_CLASSES, type PipelineClass } from "./kinds.js";
 import type { DDPMPipeline } from "./pixels/ddpm.js";
+import { StableDiffusionDepth2ImgPipeline } from "./stable-diffusion/depth-to-image.js";
+import { StableDiffusionInstructPix2PixPipeline } from "./stable-diffusion/instruct-pix2pix.js";
 import type { DDPMOptions } from "./pixels/ddpm-options.js";
 import { StableDiffusionPipeline } from "./stable-diffusion/stable-diffusion.js";
 import { StableDiffusionXLPipeline } from "./stable-diffusion/stable-diffusion-xl.js";
@@ -56,7 +58,7 @@ export async function openPipeline(from: BytesFrom, options: OpenPipelineOptions
   const { revision, token, signal, onProgress, variant, dtype, classes, vae } = options;
   const source = { revision, token, signal, onProgress };
   const Kind = await classOfFolder(folder, source);
-  if (vae !== undefined && Kind !== StableDiffusionPipeline && Kind !== StableDiffusionXLPipeline)
+  if (vae !== undefined && !("vae" in Kind.folder.parts))
     throw new PipelineOptionError(
       `vae: the folder is of a ${Kind.folder.className}, which has no autoencoder; leave it out.`,
     );
@@ -70,33 +72,46 @@ export async function openPipeline(from: BytesFrom, options: OpenPipelineOptions
  * @throws PipelineFolderError if the folder is not a pipeline's; WeightsFormatError for other files
  */
 export async function pipelineClassOf(from: BytesFrom, source: HubModelOptions = {}): Promise<PipelineClass> {
-  return isSingleFile(from) ? classOfFamily(await familyOf(from)) : classOfFolder(from as string | URL, source);
+  return isSingleFile(from) ? classOfKind(await kindOfFile(from)) : classOfFolder(from as string | URL, source);
 }
 
 async function openFile(
   from: BytesFrom,
   { tokenizer: vocabulary, ...options }: OpenPipelineOptions,
 ): Promise<AnyPipeline> {
-  const family = await familyOf(from);
+  const { family, inChannels } = await kindOfFile(from);
   const { config } = options;
   const source = vocabulary ?? (config === undefined ? CLIP_VOCABULARY : undefined);
   const tokenizers = await tokenizersFor(family, { tokenizer: source, config });
   const [tokenizer, tokenizer2] = [tokenizers.get("tokenizer"), tokenizers.get("tokenizer_2")];
-  return classOfFamily(family).fromSingleFile(from, { ...options, tokenizer, tokenizer2 });
+  return classOfKind({ family, inChannels }).fromSingleFile(from, { ...options, tokenizer, tokenizer2 });
 }
 
-async function familyOf(from: BytesFrom): Promise<CheckpointFamily> {
+/** What the names and shapes in a single file say. */
+interface FileKind {
+  family: CheckpointFamily;
+  inChannels: number | undefined;
+}
+
+async function kindOfFile(from: BytesFrom): Promise<FileKind> {
   const file = await openSafetensors(from);
   try {
-    return checkpointFamily(file);
+    const inChannels = file.tensors.get(`${UNET_PREFIX}input_blocks.0.0.weight`)?.shape[1];
+    return { family: checkpointFamily(file), inChannels };
   } finally {
     await file.close();
   }
 }
 
-function classOfFamily(family: CheckpointFamily) {
-  return family === "sdxl" || family === "sdxl-refiner" ? StableDiffusionXLPipeline : StableDiffusionPipeline;
+function classOfKind({ family, inChannels }: FileKind) {
+  if (family === "sdxl" || family === "sdxl-refiner") return StableDiffusionXLPipeline;
+  if (inChannels === PIX2PIX_CHANNELS) return StableDiffusionInstructPix2PixPipeline;
+  return inChannels === DEPTH_CHANNELS ? StableDiffusionDepth2ImgPipeline : StableDiffusionPipeline;
 }
+
+/** Latents of four channels, and a picture's latents or its depths. */
+const PIX2PIX_CHANNELS = 8;
+const DEPTH_CHANNELS = 5;
 
 /** The first class whose parts are those of the folder, of several the one that the folder names. */
 async function classOfFolder(from: string | URL, source: HubModelOptions): Promise<PipelineClass> {

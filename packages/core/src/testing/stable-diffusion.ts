@@ -123,6 +123,15 @@ export function tinyInpaintUNet(base: UNet2DConditionModel): UNet2DConditionMode
   );
 }
 
+/** A UNet of weights of another's, whose conv_in has them once more for further channels. The caller owns it. */
+export function tinyWideUNet(base: UNet2DConditionModel, channels: number): UNet2DConditionModel {
+  return derivedUNet(base, { in_channels: channels }, (weight, { shape }) =>
+    weight.shape.join() === shape.join()
+      ? weight.clone()
+      : tf.concat([weight, weight], 2).slice([0, 0, 0, 0], [-1, -1, channels, -1]),
+  );
+}
+
 /** An autoencoder with the weights of another, and some of its config changed. The caller owns it. */
 export function derivedVae(base: AutoencoderKL, changes: Partial<AutoencoderKL["config"]>): AutoencoderKL {
   const vae = new AutoencoderKL({ ...base.config, ...changes });

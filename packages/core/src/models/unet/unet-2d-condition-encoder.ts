@@ -15,7 +15,10 @@ import { type ConditionLevel, conditionLevels, type UNet2DConditionConfig } from
 import { type Conditioning, DownBlock, MidBlock, resultShapes } from "./unet-blocks.js";
 
 /** Inputs of a conditional UNet and its ControlNets besides latents, timestep and text; the config says which. */
-export type ConditionInputs = Omit<ConditionalDenoiserInputs, "downResiduals" | "midResidual">;
+export type ConditionInputs = Omit<
+  ConditionalDenoiserInputs,
+  "downResiduals" | "midResidual" | "freeU" | "isPerturbed"
+>;
 
 /** The vectors that are computed or looked up for numeric inputs; the rest of the network reads only vectors. */
 export interface Vectors {
@@ -231,11 +234,15 @@ export abstract class ConditionEncoder extends Model {
    * Runs the way down and the middle block: returns the results of every level, from the finest, and of the middle
    * block.
    */
-  protected encode(h: tf.Tensor4D, conditioning: Conditioning): { skips: tf.Tensor4D[]; middle: tf.Tensor4D } {
+  protected encode(
+    h: tf.Tensor4D,
+    conditioning: Conditioning,
+    isPerturbed = false,
+  ): { skips: tf.Tensor4D[]; middle: tf.Tensor4D } {
     const skips = [h];
     for (const block of this.down_blocks) skips.push(...block.forward(skips.at(-1)!, conditioning));
     const last = skips.at(-1)!;
-    return { skips, middle: this.mid_block ? this.mid_block.forward(last, conditioning) : last };
+    return { skips, middle: this.mid_block ? this.mid_block.forward(last, { ...conditioning, isPerturbed }) : last };
   }
 
   #classEmbedding(sinusoidWidth: number): Embedding | TimestepEmbedding | Linear | undefined {

@@ -9,6 +9,7 @@ import { ModelInputError } from "../errors.js";
 import { attentionFactory } from "./unet-2d-condition-attention.js";
 import { resolveConditionConfig, type UNet2DConditionConfig } from "./unet-2d-condition-config.js";
 import { ConditionEncoder, type Vectors } from "./unet-2d-condition-encoder.js";
+import { freeULevel } from "../free-u.js";
 import { sidesOf } from "./sample-size.js";
 import { UpBlock } from "./unet-blocks.js";
 
@@ -58,6 +59,8 @@ export class UNet2DConditionModel extends ConditionEncoder implements Conditiona
     this.conv_out = new Conv2d(first, out_channels, { kernel });
   }
 
+  readonly isAdjustable = true;
+
   get outChannels(): number {
     return this.config.out_channels;
   }
@@ -80,8 +83,10 @@ export class UNet2DConditionModel extends ConditionEncoder implements Conditiona
     this.checkInputs(x, t, context, inputs);
     this.#checkResiduals(x, inputs);
     return tf.tidy(() => {
-      const { classLabels: _, timeIds: __, downResiduals, ...read } = inputs;
+      const { classLabels: _, timeIds: __, downResiduals, freeU, isPerturbed, ...read } = inputs;
       const vectors = this.vectors(t, inputs);
+      // A recorded pass would be replayed with the settings it was recorded with.
+      if (freeU || isPerturbed) return this.#predict(x, context, vectors, inputs);
       const added = Object.fromEntries(downResiduals?.map((residual, i) => [`downResiduals.${i}`, residual]) ?? []);
       return recorded(this, { x, context, ...vectors, ...read, ...added }, () =>
         this.#predict(x, context, vectors, inputs),
@@ -91,12 +96,13 @@ export class UNet2DConditionModel extends ConditionEncoder implements Conditiona
 
   #predict(x: tf.Tensor4D, context: tf.Tensor3D, vectors: Vectors, inputs: UNet2DConditionInputs): tf.Tensor4D {
     const conditioning = this.conditioning(x, context, vectors, inputs);
-    const { downResiduals, midResidual } = inputs;
+    const { downResiduals, midResidual, freeU, isPerturbed } = inputs;
     const input = this.config.center_input_sample ? x.mul<tf.Tensor4D>(2).sub<tf.Tensor4D>(1) : x;
-    const { skips: own, middle } = this.encode(this.conv_in.forward(input), conditioning);
+    const { skips: own, middle } = this.encode(this.conv_in.forward(input), conditioning, isPerturbed);
     const skips = own.map((skip, i): tf.Tensor4D => (downResiduals ? skip.add(downResiduals[i]!) : skip));
     let h = midResidual ? middle.add<tf.Tensor4D>(midResidual) : middle;
-    for (const block of this.up_blocks) h = block.forward(h, conditioning, skips);
+    for (const [i, block] of this.up_blocks.entries())
+      h = block.forward(h, conditioning, skips, freeU && freeULevel(freeU, i));
     return this.conv_out.forward(this.conv_norm_out.forward(h, activation(this.config.act_fn)));
   }
 

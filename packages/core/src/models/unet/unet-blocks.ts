@@ -5,6 +5,7 @@ import { ResnetBlock2D, type ResnetBlockOptions } from "../../nn/resnet-block.js
 import type { SpatialAttention } from "../../nn/spatial-attention.js";
 import type { TransformerContext } from "../../nn/transformer-block.js";
 import { ModelInputError } from "../errors.js";
+import { filtered, type FreeULevel, strengthened } from "../free-u.js";
 
 /** The inputs of a UNet block besides its features. */
 export interface Conditioning extends TransformerContext {
@@ -165,13 +166,15 @@ export class UpBlock {
   }
 
   /** Removes its skips from the end of `skips`; the next level's skip gives the size to upsample to. */
-  forward(x: tf.Tensor4D, conditioning: Conditioning, skips: tf.Tensor4D[] = []): tf.Tensor4D {
+  forward(x: tf.Tensor4D, conditioning: Conditioning, skips: tf.Tensor4D[] = [], freeU?: FreeULevel): tf.Tensor4D {
     return tf.tidy(() => {
       let h = x;
       for (const [i, resnet] of this.resnets.entries()) {
         const [input, skip] = [h, skips.pop()];
         h = tf.tidy(() => {
-          const y = resnet.forward(skip ? tf.concat([input, skip], 3) : input, conditioning.time);
+          const pair =
+            freeU && skip ? [strengthened(input, freeU.backbone), filtered(skip, freeU.skip)] : [input, skip];
+          const y = resnet.forward(skip ? tf.concat(pair as tf.Tensor4D[], 3) : input, conditioning.time);
           return this.attentions ? this.attentions[i]!.forward(y, conditioning) : y;
         });
       }

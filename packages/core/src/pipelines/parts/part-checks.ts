@@ -11,21 +11,29 @@ export function requireDenoiser(pipeline: string, condition: boolean, problem: s
   if (!condition) throw new PipelinePartsError(`${pipeline}: the denoiser (unet) ${problem}`);
 }
 
+/** How many channels a denoiser reads besides latents of so many. */
+export type FurtherChannels = (latentChannels: number) => number;
+
 /**
- * @throws PipelinePartsError unless the denoiser reads the autoencoder's C channels, or 2 C + 1 for inpainting (with a
- *   mask and the masked picture), and returns C
+ * @param further how many channels it may read besides latents of C; default: 0, or C + 1 for inpainting (a mask and
+ *   the masked picture)
+ * @throws PipelinePartsError unless the denoiser reads that many, and returns C
  */
 export function requireLatentChannels(
   pipeline: string,
   { inChannels, outChannels }: ConditionalDenoiser,
   vae: Autoencoder,
+  further?: FurtherChannels,
 ): void {
   const channels = vae.config.latent_channels;
   const forMasks = 2 * channels + 1;
+  const expected = further ? [channels + further(channels)] : [channels, forMasks];
   requireDenoiser(
     pipeline,
-    inChannels === channels || inChannels === forMasks,
-    `takes ${inChannels} channels; expected ${channels}, as the autoencoder's latents have, or ${forMasks} for inpainting.`,
+    expected.includes(inChannels),
+    further
+      ? `takes ${inChannels} channels; expected ${expected.join()}, of which the autoencoder's latents have ${channels}.`
+      : `takes ${inChannels} channels; expected ${channels}, as the autoencoder's latents have, or ${forMasks} for inpainting.`,
   );
   requireDenoiser(
     pipeline,

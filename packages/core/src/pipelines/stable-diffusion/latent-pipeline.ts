@@ -7,7 +7,8 @@ import type { ConditionalDenoiser } from "../../models/denoiser.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import { draw, lastLatents } from "../drawing/draw.js";
 import { FiniteWatch } from "../drawing/finite-watch.js";
-import { guidanceEmbedding, needsGuidance, predictGuided } from "../drawing/guidance.js";
+import { guidanceEmbedding } from "../drawing/guidance.js";
+import { mayGuide } from "../drawing/step-guidance.js";
 import { noiseOf } from "../drawing/noise-of.js";
 import { planDrawing } from "../drawing/plan-steps.js";
 import { sample } from "../drawing/sampling.js";
@@ -20,7 +21,7 @@ import { fixParts } from "../parts/live-parts.js";
 import type { Pipeline } from "../pipeline.js";
 import type { Drawn } from "../pipeline-step.js";
 import { type Condition, conditionPerStep, type GivenPrompts, stepCount, stepCounter } from "./conditions.js";
-import { controlResiduals, controlsOf } from "./control.js";
+import { controlsOf } from "./control.js";
 import { binaryMask, pasteBack } from "./inpainting.js";
 import { type LatentSpace, latentSpaces } from "./latent-space.js";
 import { requireLoraSources, usePromptLoras } from "./prompt-loras.js";
@@ -45,6 +46,7 @@ import {
   type StartRequest,
 } from "./stable-diffusion-starts.js";
 import type { EncodePromptsOptions, PromptReader, TextConditioning } from "./text-conditioning.js";
+import { type DenoiseRequest, type StepDenoiser, stepDenoiser } from "./step-denoiser.js";
 
 /** The parts of every latent diffusion pipeline, besides its text encoders. */
 export interface LatentPipelineParts {
@@ -77,6 +79,7 @@ export abstract class LatentPipeline<
   abstract readonly loras: LoraSet;
   abstract readonly options: OptionTable;
   readonly #spaceOf = latentSpaces();
+  readonly #spaceOfPreview = latentSpaces();
   /** Drawings that go on, and whether one of them has LoRAs of its own in the networks. */
   #drawings = 0;
   #isBorrowed = false;
@@ -182,8 +185,7 @@ export abstract class LatentPipeline<
     try {
       const controls = controlsOf(checked.control);
       const controlPictures = [...controls].map(([name, { image }]) => [`${name}.image`, image] as const);
-      const { image, mask } = checked;
-      await requirePictures({ image, mask, ...Object.fromEntries(controlPictures) });
+      await requirePictures({ ...this.pictures(checked), ...Object.fromEntries(controlPictures) });
       await requireFiniteTensors(checked);
       returnLoras = await this.#borrowLoras(checked);
       const plan = planDrawing(scheduler, checked.steps);
@@ -196,21 +198,13 @@ export abstract class LatentPipeline<
       // As in the web UI: with a picture, the steps are counted from the first that is made.
       const stepOf = stepCounter(plan, checked.denoisingStart === undefined ? first : 0);
       const request = { plan, space, shape, noise, latents: checked.latents };
-      const start = watch.over("Encoding the picture", () => this.#start(request, checked, { first, end }));
+      const start = watch.over("Encoding the picture", () => this.start(request, checked, { first, end }));
       held.push(...start.tensors);
 
-      const guidance = isGuided ? { scale: checked.guidanceScale, rescale: checked.guidanceRescale } : undefined;
-      const denoise = (x: tf.Tensor4D, timestep: number, index: number) => {
-        const { context, inputs } = conditions[Math.min(stepOf(index), steps) - 1]!;
-        const forward = (batch: tf.Tensor4D) => {
-          const call = { x: batch, timestep, context, inputs, isGuided, index: index - first, total: end - first };
-          const residuals = controlResiduals(controls.values(), call);
-          const shown = start.context && (isGuided ? tf.concat([start.context, start.context]) : start.context);
-          const input = shown ? tf.concat([batch, shown], 3) : batch;
-          return unet.forward(input, timestep, context, { ...inputs, ...residuals });
-        };
-        return predictGuided(unet, x, forward, guidance);
-      };
+      const conditionOf = (index: number) => conditions[Math.min(stepOf(index), steps) - 1]!;
+      const call = { unet, conditionOf, isGuided, shown: start.context, controls: [...controls.values()] };
+      const denoise = this.denoiser({ ...call, checked, plan, first, end });
+      const shown = checked.previewDecoder ? this.#spaceOfPreview(checked.previewDecoder) : undefined;
       yield* sample({
         scheduler,
         plan,
@@ -223,7 +217,7 @@ export abstract class LatentPipeline<
         start: start.state,
         mend: start.mend,
         stepOptions: { eta: checked.eta },
-        preview: (x) => space.preview(x),
+        preview: (x) => shown?.decode(x) ?? space.preview(x),
       });
     } finally {
       tf.dispose(held);
@@ -282,8 +276,13 @@ export abstract class LatentPipeline<
   }
 
   /** Whether each step also calls the denoiser with the negative prompts. */
-  protected isGuided({ guidanceScale }: CheckedOptions): boolean {
-    return this.parts.unet.guidanceWidth === undefined && needsGuidance(guidanceScale);
+  protected isGuided(checked: CheckedOptions): boolean {
+    return this.parts.unet.guidanceWidth === undefined && mayGuide(checked);
+  }
+
+  /** How the denoiser is called in each step. */
+  protected denoiser(request: DenoiseRequest): StepDenoiser {
+    return stepDenoiser(request);
   }
 
   /** A network that was distilled with guidance (Meng et al. 2023) takes the guidance scale as an input instead. */
@@ -292,8 +291,13 @@ export abstract class LatentPipeline<
     return width === undefined ? undefined : guidanceEmbedding(guidanceScale, width, batch);
   }
 
+  /** The pictures whose values are checked, by the names of their options. */
+  protected pictures({ image, mask }: C): Record<string, tf.Tensor | undefined> {
+    return { image, mask };
+  }
+
   /** The result owns the tensors made from the pictures, in `tensors`. */
-  #start(request: StartRequest, checked: CheckedOptions, { first, end }: StepWindow): Start {
+  protected start(request: StartRequest, checked: C, { first, end }: StepWindow): Start {
     const { strength, denoisingStart, pasteBack } = checked;
     const [, rows, columns] = checked.shape;
     const size = [rows * this.factor, columns * this.factor] as const;
@@ -325,7 +329,7 @@ export abstract class LatentPipeline<
       size: [rows * factor, columns * factor],
       factor,
       latentChannels: channels,
-      needsMask: unet.inChannels !== channels,
+      needsMask: unet.inChannels === 2 * channels + 1,
       denoiser: unet,
     };
   }

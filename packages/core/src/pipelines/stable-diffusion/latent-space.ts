@@ -48,6 +48,18 @@ export class LatentSpace {
     });
   }
 
+  /**
+   * Pictures [B, H, W, 3] in [0, 1] to the mean of their latents, neither shifted nor scaled, [B, H / factor, W /
+   * factor, C]; the caller owns it.
+   */
+  encodeMean(images: tf.Tensor4D): tf.Tensor4D {
+    return tf.tidy(() => {
+      const [, height, width] = images.shape;
+      const encoded = this.vae.encode(images.mul<tf.Tensor4D>(2).sub(1), this.#pieces(height, width));
+      return "latents" in encoded ? encoded.latents : encoded.mean;
+    });
+  }
+
   /** Latents [B, h, w, C] to pictures [B, h factor, w factor, 3] in [0, 1]; the caller owns them. */
   decode(latents: tf.Tensor4D): tf.Tensor4D {
     return tf.tidy(() => toUnit(this.decodeUnclipped(latents)));

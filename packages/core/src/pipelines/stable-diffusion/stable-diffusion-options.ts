@@ -20,9 +20,12 @@ import {
   withDefaults,
 } from "../options/option.js";
 import { negativesFor, requireBetween, requireOption, requireWhole, texts } from "../options/option-checks.js";
+import { isAutoencoder } from "../../models/autoencoder/autoencoder.js";
 import type { ConditionalDenoiser } from "../../models/denoiser.js";
+import type { FreeU } from "../../models/free-u.js";
 import { joinPath } from "../../platform/files.js";
 import type { LoraTag } from "../../text/lora-tags.js";
+import type { GuidanceStep } from "../drawing/step-guidance.js";
 import type { PipelineStep } from "../pipeline-step.js";
 import { checkControl, type Control, controlsOf } from "./control.js";
 import { type LoraResolver, requireNoTags, takeLoras } from "./prompt-loras.js";
@@ -32,6 +35,12 @@ function loraFolder(folder: string): LoraResolver {
   const find = (name: string) => joinPath(folder, `${name}.safetensors`);
   return Object.assign(find, { toJSON: () => folder });
 }
+
+const share = {
+  expected: "two numbers from 0 to 1, the second not below the first",
+  fits: (value: unknown): value is readonly [number, number] =>
+    Array.isArray(value) && value.length === 2 && value[0] >= 0 && value[0] <= value[1] && value[1] <= 1,
+};
 
 /**
  * The options of Stable Diffusion besides {@link TextOptions}. All tensors are borrowed.
@@ -135,6 +144,30 @@ const OWN_OPTIONS = {
   }),
   /** A ControlNet and its picture, or several; their residuals are added up. */
   control: object<Control | readonly Control[]>("a ControlNet with its picture, { model, image }, or a list of them"),
+  /**
+   * Guide only these steps, as shares of all (Kynkaanniemi et al. 2024): [0.2, 0.8] of 10 steps guides 2 to 7. A step
+   * without guidance costs half. Default: all steps.
+   */
+  guidanceInterval: share,
+  /** In place of `guidanceScale`: the scale of each step, from its index, timestep and noise level. */
+  guidanceFunction: callback<(step: GuidanceStep) => number>(),
+  /**
+   * Perturbed-attention guidance (Ahn et al. 2024): how strongly to lead away from a prediction in whose middle block
+   * each pixel reads only itself. Each step then takes one more call. Default 0.
+   */
+  pagScale: between(0, 100, { default: 0 }),
+  /** How much `pagScale` falls for each timestep below 1000, as in diffusers. Default 0. */
+  pagAdaptiveScale: between(0, 100, { default: 0 }),
+  /** FreeU (Si et al. 2023): factors of the features and the skip connections of the two coarsest levels. */
+  freeU: {
+    expected: "four numbers above 0, such as { s1: 0.9, s2: 0.2, b1: 1.5, b2: 1.6 }",
+    fits: (value: unknown): value is FreeU => {
+      const { s1, s2, b1, b2 } = (value ?? {}) as Partial<FreeU>;
+      return [s1, s2, b1, b2].every((factor) => typeof factor === "number" && factor > 0 && factor < Infinity);
+    },
+  },
+  /** What `step.preview()` decodes with, such as TAESD, in place of a linear map from latents to colours; borrowed. */
+  previewDecoder: { expected: "an AutoencoderTiny or an AutoencoderKL", fits: isAutoencoder },
 };
 
 /** All options of Stable Diffusion 1 and 2. */
@@ -227,6 +260,7 @@ export function fitOptions(given: StableDiffusionOptions, options: Read, sizes: 
   requireLatents(options, shape, [height, width]);
   for (const [name, control] of controlsOf(options.control))
     checkControl(name, control, { denoiser: sizes.denoiser, height: shape[1], width: shape[2] });
+  requireAdjustable(options, sizes);
   if (options.image) requirePictureShape("image", options.image, [height, width, 3], shape[0]);
   if (mask) requirePictureShape("mask", mask, [height, width, 1], shape[0]);
   return { strength, steps, prompts, loraTags: loras, negatives, shape };
@@ -252,6 +286,27 @@ function requireReading(options: Read): void {
     "a function",
     "promptWeighting: true with it, as LoRA tags are read only then",
   );
+}
+
+/** Refuses options that the denoiser or the autoencoder for previews cannot follow. */
+function requireAdjustable(options: Read, { denoiser, latentChannels }: NetworkSizes): void {
+  const { guidanceFunction, guidanceInterval, pagScale, pagAdaptiveScale, freeU, previewDecoder } = options;
+  const guiding = Object.entries({ guidanceFunction, guidanceInterval }).find(([, value]) => value !== undefined);
+  if (guiding && denoiser.guidanceWidth !== undefined) {
+    throw new PipelineOptionError(
+      `${guiding[0]}: this network was distilled with guidance and reads one guidanceScale; leave it out.`,
+    );
+  }
+  const adjusting = Object.entries({ freeU, pagScale }).find(([, value]) => value !== undefined && value !== 0);
+  if (adjusting && denoiser.isAdjustable !== true) {
+    throw new PipelineOptionError(
+      `${adjusting[0]}: the denoiser (unet) is of a class that does not know it; leave it out.`,
+    );
+  }
+  requireOption(pagAdaptiveScale === 0 || pagScale > 0, "pagAdaptiveScale", pagAdaptiveScale, "a pagScale with it");
+  const channels = previewDecoder?.config.latent_channels ?? latentChannels;
+  const decoder = `an autoencoder of latents of ${channels} channels`;
+  requireOption(channels === latentChannels, "previewDecoder", decoder, `one of ${latentChannels} channels`);
 }
 
 /** Checks the image, the mask and their options against each other. */

@@ -24,6 +24,7 @@ import {
   SCHEDULER,
 } from "../parts/live-parts.js";
 import {
+  type FurtherChannels,
   requireDenoiser,
   requireLatentChannels,
   requireSampler,
@@ -121,11 +122,18 @@ export class StableDiffusionPipeline extends LatentPipeline<
    * Sets the scheduler's `steps_offset` to 1 and `clip_sample` to false, as diffusers does, because the published
    * models need it. A scheduler that is assigned to `parts.scheduler` later is not changed.
    *
+   * @param className as diffusers names the pipeline in folders, for pipelines derived from this one
+   * @param further how many channels their denoisers read besides the latents
    * @throws PipelinePartsError if the parts do not fit
    */
-  constructor(parts: StableDiffusionParts) {
+  constructor(
+    parts: StableDiffusionParts,
+    protected readonly className = NAME,
+    further?: FurtherChannels,
+  ) {
     const own = { ...parts, scheduler: forLatents(parts.scheduler) };
-    super(liveParts(NAME, own, STABLE_DIFFUSION_KINDS, requireFittingParts));
+    const requireFitting = (parts: StableDiffusionParts) => requireFittingParts(className, parts, further);
+    super(liveParts(className, own, STABLE_DIFFUSION_KINDS, requireFitting));
     this.loras = new LoraSet(() => ({ unet: this.parts.unet, text_encoder: this.parts.textEncoder }));
   }
 
@@ -184,7 +192,7 @@ export class StableDiffusionPipeline extends LatentPipeline<
    * large files.
    */
   async savePretrained(folder: string, save: SaveOptions = {}): Promise<void> {
-    await writePipelineFolder(folder, NAME, stableDiffusionFolders(this.parts), {
+    await writePipelineFolder(folder, this.className, stableDiffusionFolders(this.parts), {
       others: STABLE_DIFFUSION_OTHERS,
       save,
     });
@@ -228,19 +236,23 @@ export class StableDiffusionPipeline extends LatentPipeline<
   }
 }
 
-function requireFittingParts({ unet, vae, textEncoder, tokenizer, scheduler }: StableDiffusionParts): void {
-  requireSampler(NAME, "scheduler", scheduler);
-  requireLatentChannels(NAME, unet, vae);
-  requireVocabulary(NAME, ["tokenizer", "textEncoder"], tokenizer, textEncoder);
-  requireTextWidth(NAME, unet, textEncoder.config.hidden_size);
+function requireFittingParts(
+  name: string,
+  { unet, vae, textEncoder, tokenizer, scheduler }: StableDiffusionParts,
+  further: FurtherChannels | undefined,
+): void {
+  requireSampler(name, "scheduler", scheduler);
+  requireLatentChannels(name, unet, vae, further);
+  requireVocabulary(name, ["tokenizer", "textEncoder"], tokenizer, textEncoder);
+  requireTextWidth(name, unet, textEncoder.config.hidden_size);
   const { classLabels, addedText } = unet;
   requireDenoiser(
-    NAME,
+    name,
     classLabels === undefined,
     `needs class labels (${classLabels?.kind}), which this pipeline does not have.`,
   );
   requireDenoiser(
-    NAME,
+    name,
     addedText === undefined,
     "needs a sentence vector and sizes (addition_embed_type text_time); open it with StableDiffusionXLPipeline.",
   );

@@ -1,0 +1,157 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import * as tf from "@tensorflow/tfjs";
+import { DDIMScheduler } from "@tfjs-diffusion/schedulers";
+import type { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
+import { useTestBackend } from "../../testing/backend.js";
+import { above, Golden, loadFixture } from "../../testing/fixture.js";
+import { writeTinyStableDiffusion } from "../../testing/stable-diffusion.js";
+import type { AutoencoderTiny } from "../../models/autoencoder/autoencoder-tiny.js";
+import type { StableDiffusionOptions } from "./stable-diffusion-options.js";
+import { StableDiffusionPipeline } from "./stable-diffusion.js";
+
+// 10 times what a float32 run of three steps differs from a float64 one in tiny-stable-diffusion-runs.
+const TOLERANCE = 1e-4;
+
+let folder: string;
+let pipeline: StableDiffusionPipeline;
+let golden: Golden;
+let latents: tf.Tensor4D;
+/** See the fixture's meta.json. */
+const CALL = { prompt: "a red cube", negativePrompt: "a bowl", numInferenceSteps: 3, guidanceScale: 5 };
+
+beforeAll(async () => {
+  await useTestBackend();
+  folder = mkdtempSync(join(tmpdir(), "guidance "));
+  await writeTinyStableDiffusion(folder);
+  pipeline = await StableDiffusionPipeline.fromPretrained(folder);
+  const betas = { beta_start: 0.00085, beta_end: 0.012, beta_schedule: "scaled_linear" } as const;
+  pipeline.parts.scheduler = new DDIMScheduler({
+    ...betas,
+    clip_sample: false,
+    set_alpha_to_one: false,
+    steps_offset: 1,
+  });
+  golden = await Golden.read("tiny-guidance");
+  latents = golden.tensor("in.latents");
+});
+afterAll(() => {
+  pipeline.dispose();
+  latents.dispose();
+  rmSync(folder, { recursive: true });
+});
+
+async function expectRun(name: string, options: Partial<StableDiffusionOptions>): Promise<void> {
+  const before = tf.memory().numTensors;
+  const errors = new Map<string, number>();
+  for await (const step of pipeline.steps({ ...CALL, latents, ...options }))
+    errors.set(`${name} ${step.index}`, golden.error(`${name}.out.latents${step.index}`, step.latents));
+  expect(errors.size).toBe(3);
+  expect(above(TOLERANCE, errors)).toEqual([]);
+  expect(tf.memory().numTensors).toBe(before);
+}
+
+const latentsOf = (options: Partial<StableDiffusionOptions>) =>
+  pipeline.generateLatents({ ...CALL, latents, ...options });
+
+/** How many pictures the denoiser is shown in each call. */
+async function batches(options: Partial<StableDiffusionOptions>): Promise<number[]> {
+  const unet = pipeline.parts.unet as UNet2DConditionModel;
+  const { forward } = unet;
+  const seen: number[] = [];
+  unet.forward = (x, ...others) => {
+    seen.push(x.shape[0]);
+    return forward.call(unet, x, ...others);
+  };
+  try {
+    (await latentsOf(options)).dispose();
+  } finally {
+    delete (unet as Partial<UNet2DConditionModel>).forward;
+  }
+  return seen;
+}
+
+describe("FreeU", () => {
+  it("equals diffusers' enable_freeu, and is off by default", async () => {
+    await expectRun("plain", {});
+    await expectRun("freeu", { freeU: { s1: 0.9, s2: 0.2, b1: 1.5, b2: 1.6 } });
+  });
+
+  it("with factors of 1 changes nothing but rounding", async () => {
+    await expectRun("plain", { freeU: { s1: 1, s2: 1, b1: 1, b2: 1 } });
+  });
+
+  it("is refused without all four factors", async () => {
+    await expect(latentsOf({ freeU: { s1: 1 } as never })).rejects.toThrow("expected four numbers above 0");
+  });
+});
+
+describe("Perturbed-attention guidance", () => {
+  it("equals diffusers' pipeline: with guidance, falling on the way and rescaled, and alone", async () => {
+    await expectRun("pag", { pagScale: 2.5 });
+    await expectRun("pagAdaptive", { pagScale: 3, pagAdaptiveScale: 0.004, guidanceRescale: 0.5 });
+    await expectRun("pagAlone", { pagScale: 3, guidanceScale: 1 });
+  });
+
+  it("takes one more call a step, and none where its scale has fallen to 0", async () => {
+    expect(await batches({})).toEqual([2, 2, 2]);
+    expect(await batches({ pagScale: 3 })).toEqual([2, 1, 2, 1, 2, 1]);
+    expect(await batches({ pagScale: 3, pagAdaptiveScale: 0.005 })).toEqual([2, 1, 2, 2]);
+  });
+
+  it("needs its scale, and a denoiser that knows it", async () => {
+    await expect(latentsOf({ pagAdaptiveScale: 1 })).rejects.toThrow(
+      "pagAdaptiveScale: 1; expected a pagScale with it",
+    );
+    const { unet } = pipeline.parts;
+    Object.defineProperty(unet, "isAdjustable", { value: false, configurable: true });
+    await expect(latentsOf({ pagScale: 1 })).rejects.toThrow("pagScale: the denoiser (unet) is of a class that");
+    Object.defineProperty(unet, "isAdjustable", { value: true, configurable: true });
+  });
+});
+
+describe("Guidance of single steps", () => {
+  it("in an interval costs half outside it, and equals no guidance there", async () => {
+    expect(await batches({ guidanceInterval: [0.34, 1] })).toEqual([1, 2, 2]);
+    const [none, off] = [await latentsOf({ guidanceInterval: [0, 0] }), await latentsOf({ guidanceScale: 1 })];
+    expect(none.dataSync()).toEqual(off.dataSync());
+    tf.dispose([none, off]);
+    await expectRun("plain", { guidanceInterval: [0, 1] });
+  });
+
+  it("follows a function of the step", async () => {
+    const seen: unknown[] = [];
+    const guidanceFunction = (step: { index: number; total: number; timestep: number; noise: number }) => {
+      seen.push([step.index, step.total, step.timestep, step.noise > 0]);
+      return 5;
+    };
+    await expectRun("plain", { guidanceFunction, guidanceScale: 1 });
+    expect(seen).toEqual([
+      [0, 3, 667, true],
+      [1, 3, 334, true],
+      [2, 3, 1, true],
+    ]);
+    await expect(latentsOf({ guidanceFunction: () => NaN })).rejects.toThrow("returned NaN for step 0 of 3");
+    await expect(latentsOf({ guidanceInterval: [0.5, 0.2] })).rejects.toThrow("expected two numbers from 0 to 1");
+  });
+});
+
+describe("A preview", () => {
+  it("is decoded by a small autoencoder that is given, at full size", async () => {
+    const previewDecoder = await loadFixture<AutoencoderTiny>("vae_tiny");
+    const before = tf.memory().numTensors;
+    for await (const step of pipeline.steps({ ...CALL, latents, previewDecoder })) {
+      const [preview, expected] = [step.preview(), previewDecoder.decode(step.latents)];
+      expect(preview.shape).toEqual([1, 32, 48, 3]);
+      tf.tidy(() => {
+        const unit = expected.add(1).div(2).clipByValue(0, 1);
+        expect(preview.sub(unit).abs().max().dataSync()[0]).toBeLessThan(1e-6);
+      });
+      tf.dispose([preview, expected]);
+    }
+    expect(tf.memory().numTensors).toBe(before);
+    previewDecoder.dispose();
+  });
+});

@@ -1,0 +1,78 @@
+import * as tf from "@tensorflow/tfjs";
+import { guide, type Plan, rescaleGuidance } from "@tfjs-diffusion/schedulers";
+import type { ConditionalDenoiser } from "../../models/denoiser.js";
+import { needsGuidance, predictGuided } from "../drawing/guidance.js";
+import { guidanceAt } from "../drawing/step-guidance.js";
+import type { Condition } from "./conditions.js";
+import { type Control, controlResiduals } from "./control.js";
+import type { CheckedOptions } from "./stable-diffusion-options.js";
+
+/** What the calls of the denoiser depend on. Borrowed. */
+export interface DenoiseRequest {
+  unet: ConditionalDenoiser;
+  /** The inputs of a call. */
+  conditionOf: (index: number) => Condition;
+  isGuided: boolean;
+  /** Further channels of its input, [B, h, w, any]. */
+  shown?: tf.Tensor4D | undefined;
+  controls: readonly Control[];
+  checked: CheckedOptions;
+  plan: Plan;
+  /** The calls that are made. */
+  first: number;
+  end: number;
+}
+
+/** Computes the denoiser's output of a call, after guidance; the caller owns it. */
+export type StepDenoiser = (x: tf.Tensor4D, timestep: number, index: number) => tf.Tensor4D;
+
+/**
+ * The denoiser with guidance and ControlNets. A step whose guidance scale is 1 computes the half of the prompts only.
+ */
+export function stepDenoiser(request: DenoiseRequest): StepDenoiser {
+  const { unet, conditionOf, isGuided, shown, controls, checked, plan, first, end } = request;
+  const { freeU, pagScale, guidanceRescale: rescale } = checked;
+  return (x, timestep, index) => {
+    const condition = conditionOf(index);
+    const step = { index: index - first, total: end - first, timestep };
+    const { alpha, sigma } = plan.levels[index]!;
+    const scale = isGuided ? guidanceAt(checked, { ...step, noise: sigma / alpha }) : 1;
+    const forward = (batch: tf.Tensor4D, { context, inputs }: Condition, isDoubled: boolean, isPerturbed = false) => {
+      const call = { ...step, x: batch, context, inputs, isGuided: isDoubled };
+      const residuals = controlResiduals(controls, call);
+      const channels = shown && (isDoubled ? tf.concat([shown, shown]) : shown);
+      const input = channels ? tf.concat([batch, channels], 3) : batch;
+      const settings = { ...(freeU && { freeU }), ...(isPerturbed && { isPerturbed }) };
+      return unet.forward(input, timestep, context, { ...inputs, ...residuals, ...settings });
+    };
+    const prompted = () => (isGuided ? promptedHalf(condition) : condition);
+    const strength = perturbedScale(checked, timestep);
+    const isStepGuided = isGuided && needsGuidance(scale);
+    if (pagScale === 0 || strength === 0) {
+      return isStepGuided
+        ? predictGuided(unet, x, (batch) => forward(batch, condition, true), { scale, rescale })
+        : predictGuided(unet, x, (batch) => forward(batch, prompted(), false));
+    }
+    const [negative, positive] = isStepGuided
+      ? tf.split(forward(tf.concat([x, x]), condition, true), 2)
+      : [undefined, forward(x, prompted(), false)];
+    const guided = negative ? guide(negative, positive as tf.Tensor4D, scale) : (positive as tf.Tensor4D);
+    const away = positive.sub<tf.Tensor4D>(forward(x, prompted(), false, true));
+    const pushed = guided.add<tf.Tensor4D>(away.mul(strength));
+    return negative && rescale > 0 ? rescaleGuidance(pushed, positive as tf.Tensor4D, rescale) : pushed;
+  };
+}
+
+/** The scale of perturbed-attention guidance at a timestep: as in diffusers it falls on the way, not below 0. */
+function perturbedScale({ pagScale, pagAdaptiveScale }: CheckedOptions, timestep: number): number {
+  return Math.max(pagScale - pagAdaptiveScale * (1000 - timestep), 0);
+}
+
+function promptedHalf({ context, inputs }: Condition): Condition {
+  const half = <T extends tf.Tensor>(x: T): T => tf.split<T>(x, 2)[1]!;
+  const halves = Object.entries(inputs).map(([name, value]) => [
+    name,
+    value instanceof tf.Tensor ? half(value) : value,
+  ]);
+  return { context: half(context), inputs: Object.fromEntries(halves) as Condition["inputs"] };
+}
