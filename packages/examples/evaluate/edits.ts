@@ -122,7 +122,7 @@ async function imageToImage(): Promise<void> {
   const edits = Array.from({ length: count }, (_, i) => editOf(i, changeOne));
   const sheet: tf.Tensor4D[] = [];
   console.log(`
-| image to image, strength | what was asked for changed | the rest stayed |
+| image to image, strength | requested attribute changed | the rest stayed |
 |---|---|---|`);
   for (const strength of STRENGTHS) {
     const readings: Partial<Face>[] = [];
@@ -150,7 +150,7 @@ async function inpainting(): Promise<void> {
   const mask = maskOf([0, 0, HAT_ROWS, size]);
   const sheet: tf.Tensor4D[] = [];
   console.log(`
-| inpainting: a hat, into the upper ${HAT_ROWS} rows | hat as asked | the rest stayed | largest change outside | across the mask's edge against elsewhere |
+| inpainting: a hat, into the upper ${HAT_ROWS} rows | hat as requested | the rest stayed | largest change outside | across the mask's edge against elsewhere |
 |---|---|---|---|---|`);
   for (const [name, painter] of painters) {
     const readings: Partial<Face>[] = [];

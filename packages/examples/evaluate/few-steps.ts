@@ -82,7 +82,7 @@ classifier.dispose();
 const mean = ({ cells }: { cells: CellScores[] }) =>
   cells.reduce((sum, { scores }) => sum + scores.mean.share, 0) / cells.length;
 const lost = (i: number) => percent(mean(rows[0]!) - mean(rows.at(i)!));
-const markdown = `${count} fresh prompts a cell, one seed, backend ${backend}: attributes as asked / pictures with all of them.
+const markdown = `${count} fresh prompts a cell, one seed, backend ${backend}: attributes as requested / pictures with all of them.
 
 ${scoreTable(rows)}
 

@@ -20,7 +20,7 @@ trained on real pictures only. Only attributes that the prompt mentions are scor
 
 The 95 % interval is in brackets (bootstrap over prompts).
 
-| prompts | attributes as asked | pictures with all of them | pairs held out of training |
+| prompts | attributes as requested | pictures with all of them | pairs held out of training |
 |---|---|---|---|
 ${reported.map((cell) => `| ${title(cell)} | ${interval(cell.scores.mean)} | ${interval(cell.scores.allRight)} | ${cell.pairs ? interval(cell.pairs) : ""} |`).join("\n")}
 
@@ -28,7 +28,7 @@ ${reported.map((cell) => `| ${title(cell)} | ${interval(cell.scores.mean)} | ${i
 |---|${reported.map(() => "---|").join("")}
 ${settings.kind.attributes.map((name) => `| ${name} | ${reported.map(({ scores }) => share(scores.attributes[name])).join(" | ")} |`).join("\n")}
 
-Most common mistakes (asked → drawn, times):
+Most common mistakes (requested → drawn, times):
 
 ${reported.map((cell) => `- ${title(cell)}: ${mistakes(cell)}`).join("\n")}
 
@@ -38,7 +38,7 @@ ${reported.map((cell) => `- ${title(cell)}: ${mistakes(cell)}`).join("\n")}
 |---|---|${reported.map(() => "---|").join("")}
 ${gridRows(grid)}
 
-Each cell: attributes as asked / pictures with all of them.
+Each cell: attributes as requested / pictures with all of them.
 
 ## Does it copy?
 

@@ -36,7 +36,7 @@ export async function requestsMarkdown(
   const colors = (name: Attribute, judged: Record<RequestSet, Judged[]>) =>
     shown(attributesRight([...judged.seen, ...judged["held-out"]], name));
   return `${count} prompts a row of a grammar that no model was trained on, one seed, DDIM, judged by the nearest
-portrait. Command: ${command}. Each cell: attributes as asked / pictures with all of them (95 % interval).
+portrait. Command: ${command}. Each cell: attributes as requested / pictures with all of them (95 % interval).
 
 | prompts | ${columns.join(" | ")} |
 |---|${columns.map(() => "---|").join("")}

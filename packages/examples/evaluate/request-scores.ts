@@ -92,7 +92,7 @@ export function backgroundFlaws(
   return off / all;
 }
 
-/** Counts of what is as asked. */
+/** Counts of attributes and pictures that are as requested. */
 export interface Tally {
   readonly right: number;
   readonly of: number;
@@ -100,7 +100,7 @@ export interface Tally {
 
 export const shareOf = ({ right, of }: Tally) => right / of;
 
-/** Attributes that are as asked; `only` counts one attribute alone. */
+/** Attributes that are as requested; `only` counts one attribute alone. */
 export function attributesRight(judged: readonly Judged[], only?: Attribute): Tally {
   const verdicts = judged.flatMap(({ request, shown }) =>
     attributesAsked(request.asked)
@@ -110,7 +110,7 @@ export function attributesRight(judged: readonly Judged[], only?: Attribute): Ta
   return { right: verdicts.filter(Boolean).length, of: verdicts.length };
 }
 
-/** Pictures in which all is as asked. */
+/** Pictures in which all attributes are as requested. */
 export function picturesRight(judged: readonly Judged[]): Tally {
   const right = judged.filter(({ request: { asked }, shown }) =>
     attributesAsked(asked).every((name) => isAsAsked(asked, shown, name)),

@@ -72,7 +72,7 @@ describe("The scores of requests", () => {
   const requests = REQUESTS.short(60);
   const right = judgedAs(requests, (request, i) => visible(faceAsAsked(request, keyedRandom(5, i))));
 
-  it("are full marks for faces as asked, and count each wrong attribute", () => {
+  it("are full marks for faces as requested, and count each wrong attribute", () => {
     expect(picturesRight(right)).toEqual({ right: 60, of: 60 });
     const { of } = attributesRight(right);
     const [name] = attributesAsked(requests[0]!.asked);

@@ -7,7 +7,7 @@ describe("useBackend", () => {
     await expect(useBackend("cuda")).rejects.toThrow(/unknown name; the backends are node-gpu, node,/);
   });
 
-  it("says why a backend that was asked for cannot be had", async () => {
+  it("says why a requested backend is not available", async () => {
     const refusal = useBackend("webgl");
     await expect(refusal).rejects.toBeInstanceOf(BackendUnavailableError);
     await expect(refusal).rejects.toThrow('useBackend("webgl"): needs a browser.');

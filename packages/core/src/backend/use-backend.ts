@@ -8,7 +8,7 @@ import { webglCandidate } from "./webgl.js";
 import { webgpuCandidate } from "./webgpu.js";
 import { wasmCandidate } from "./wasm/candidate.js";
 
-/** The backend that was asked for does not run here, or none does. */
+/** The requested backend does not run here, or no backend does. */
 export class BackendUnavailableError extends Error {
   override name = "BackendUnavailableError";
 }

@@ -3,8 +3,8 @@ import { channelsLast } from "./channels-last.js";
 import type { NoiseSource } from "./noise.js";
 
 /**
- * A source for each picture of a batch: row i is drawn from source i, so that a picture does not depend on the others
- * beside it. In diffusers this is a list of generators, in AUTOMATIC1111 a batch, whose picture i has seed + i.
+ * A source for each picture of a batch: row i is drawn from source i, so a picture does not depend on the others.
+ * In diffusers this is a list of generators, in AUTOMATIC1111 a batch, whose picture i has seed + i.
  *
  * @throws RangeError without a source; when drawing, unless there are as many rows as sources
  */
@@ -15,8 +15,8 @@ export function batchNoise(sources: readonly NoiseSource[]): NoiseSource {
     const [count, ...rest] = shape;
     if (count !== rows.length) {
       throw new RangeError(
-        `batchNoise: [${shape.join(", ")}] was asked for, of ${rows.length} sources. Give one source for each picture; ` +
-          "and where a drawing starts from a picture, that picture once for each.",
+        `batchNoise: [${shape.join(", ")}] was requested, but there are ${rows.length} sources. Give one source for ` +
+          "each picture. For image-to-image, also give the picture once for each source.",
       );
     }
     return tf.tidy(() => tf.concat(rows.map((source) => draw(source, [1, ...rest]))));

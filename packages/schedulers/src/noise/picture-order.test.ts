@@ -42,7 +42,7 @@ describe("batchNoise", () => {
 
   it("refuses other numbers of rows than of sources, and none", () => {
     const noise = batchNoise([keyedNoise(7), keyedNoise(8)]);
-    expect(() => noise.uniform([1, 4])).toThrow("batchNoise: [1, 4] was asked for, of 2 sources.");
+    expect(() => noise.uniform([1, 4])).toThrow("batchNoise: [1, 4] was requested, but there are 2 sources.");
     expect(() => batchNoise([])).toThrow(RangeError);
   });
 });

@@ -57,7 +57,7 @@ export function pipelineOptions(
   options: TableValues,
   made: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> {
-  // An extended picture is larger than the size that was asked for, which is its size before.
+  // An extended picture is larger than the requested size, which is its size before.
   const size = outpaint ? { width: undefined, height: undefined } : {};
   const all = { ...options, ...size, ...made, pasteBack: paste || undefined };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
