@@ -160,11 +160,11 @@ async function* edm(run: PlaneRun, kept: Keep): AsyncGenerator<Drawer, void> {
   yield {
     name: "EDM, Heun",
     cost: 1,
-    // Heun calls the network twice a step, but for the last: with n calls, (n + 1) / 2 steps.
-    draw: (start, calls) =>
-      calls === 1 || calls % 2 === 0
-        ? edmHeun(denoiser(teacher), start, [...karrasSigmas(Math.ceil((calls + 1) / 2), SIGMA_MAX, SIGMA_MIN), 0])
-        : undefined,
+    // Heun calls the network twice a step, and once in the last: 2 n - 1 calls.
+    draw: (start, calls) => {
+      const steps = Math.floor((calls + 1) / 2);
+      return edmHeun(denoiser(teacher), start, [...karrasSigmas(steps, SIGMA_MAX, SIGMA_MIN), 0]);
+    },
   };
 
   const settings = { sigma_min: SIGMA_MIN, sigma_max: SIGMA_MAX, sigma_data: SIGMA_DATA, clip_denoised: false };

@@ -16,7 +16,8 @@ interface TrainedModel<Settings> {
   /** Output goes to `runs/<name>`, or `runs/<name>-quick`, unless --out says otherwise. */
   name: string;
   settings: Record<"full" | "quick", Settings>;
-  parts: FixedParts;
+  /** The files of the model that are not trained; a function where they depend on the settings. */
+  parts: FixedParts | ((settings: Settings) => FixedParts);
 }
 
 /** A running script; the model's folder already has all files that are not trained. */
@@ -27,13 +28,14 @@ export interface TrainingScript<Settings> {
   readonly model: string;
   readonly tokenizer: CLIPTokenizer;
   /**
-   * Trains a stage to its end, with a progress bar, then draws its loss curve. Its checkpoint and log go to `out`, its
-   * result to `folder`.
+   * Trains a stage to its end, with a progress bar. Its checkpoint and log go to `out`, its result to `folder`. With
+   * each checkpoint its loss curve is drawn anew, and `show` is called, if given.
    */
   run(
     stage: string & keyof Settings,
     folder: string,
     train: (files: StageFiles) => AsyncIterable<TrainingStep>,
+    show?: () => Promise<unknown>,
   ): Promise<void>;
 }
 
@@ -56,15 +58,21 @@ export async function trainingScript<Settings extends object>(
 
   const { name: backend } = await useBackend(options.backend);
   console.log(`Training on the backend "${backend}", into ${out}.`);
-  await writeFixedParts(model, parts);
+  await writeFixedParts(model, typeof parts === "function" ? parts(settings) : parts);
   const tokenizer = await CLIPTokenizer.fromFolder(join(model, "tokenizer"));
   await stopOnInterrupt(async (signal) => {
-    const run: TrainingScript<Settings>["run"] = async (stage, folder, train) => {
+    const run: TrainingScript<Settings>["run"] = async (stage, folder, train, show) => {
       const log = join(out, `${stage}.csv`);
       const steps = train({ checkpoint: join(out, `${stage}.checkpoint.safetensors`), log, folder, signal });
-      const { steps: total } = settings[stage] as StageSettings;
-      for await (const _ of withProgress(steps, { label: stage.padEnd(8), total }));
-      await writeLossCurve(log, join(out, `${stage}.svg`), `${stage}: loss of each step, and its running mean`);
+      const { steps: total, checkpointEvery } = settings[stage] as StageSettings;
+      const drawCurve = () =>
+        writeLossCurve(log, join(out, `${stage}.svg`), `${stage}: loss of each step, and its running mean`);
+      for await (const { step } of withProgress(steps, { label: stage.padEnd(8), total })) {
+        if (step % checkpointEvery !== 0 || step === total) continue;
+        await drawCurve();
+        await show?.();
+      }
+      await drawCurve();
     };
     await stages({ settings, out, model, tokenizer, run });
   });

@@ -1,14 +1,14 @@
 import { vocabulary } from "../../datasets/faces/index.js";
 import type { FixedParts } from "../folder.js";
-import { SCHEDULER_CONFIG } from "./settings.js";
+import type { FacesSettings } from "./settings.js";
 
-export const fixedParts = (): FixedParts => ({
+export const fixedParts = ({ scheduler }: Pick<FacesSettings, "scheduler">): FixedParts => ({
   vocabulary: vocabulary(),
   tokenizers: ["tokenizer"],
-  scheduler: SCHEDULER_CONFIG,
+  scheduler,
   index: {
     _class_name: "PixelDiffusionPipeline",
-    scheduler: ["diffusers", SCHEDULER_CONFIG._class_name],
+    scheduler: ["diffusers", scheduler._class_name],
     text_encoder: ["transformers", "CLIPTextModel"],
     text_encoder_2: ["transformers", "CLIPTextModelWithProjection"],
     tokenizer: ["transformers", "CLIPTokenizer"],

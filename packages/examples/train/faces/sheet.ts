@@ -5,6 +5,7 @@ import { encodePng, imageGrid, PixelDiffusionPipeline } from "@tfjs-diffusion/co
 import { toUnit } from "@tfjs-diffusion/core/image";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { faceBatch } from "../../datasets/faces/index.js";
+import type { FacesSettings } from "./settings.js";
 
 const COLUMNS = 16;
 
@@ -13,7 +14,11 @@ const COLUMNS = 16;
  * below the real pictures of the same captions: a row of real ones above a row of drawn ones, not selected. Returns the
  * file's name.
  */
-export async function drawSheet(modelFolder: string, folder: string, rows = 3): Promise<string> {
+export async function drawSheet(
+  modelFolder: string,
+  folder: string,
+  { numInferenceSteps, guidanceScale, rows = 3 }: FacesSettings["drawing"] & { rows?: number },
+): Promise<string> {
   const { pixels, captions } = faceBatch(
     Array.from({ length: rows * COLUMNS }, (_, i) => i),
     { seed: 1, split: "held-out", style: "full" },
@@ -25,8 +30,8 @@ export async function drawSheet(modelFolder: string, folder: string, rows = 3): 
       const prompt = captions.slice(row * COLUMNS, (row + 1) * COLUMNS).map(({ text }) => text);
       const { images, latents } = await pipeline.generate({
         prompt,
-        numInferenceSteps: 20,
-        guidanceScale: 3,
+        numInferenceSteps,
+        guidanceScale,
         noise: keyedNoise(1).at(row),
       });
       latents.dispose();

@@ -14,7 +14,7 @@ import { tokenIds } from "../clip.js";
 import { copyParameters, prefixed, trainingCaptions } from "../conditioning.js";
 import { type StageFiles, stageTraining } from "../stage.js";
 import { TrainingPictures } from "../training-pictures.js";
-import { clipConfig, type FacesSettings, SCHEDULER_CONFIG, UNET_CONFIG } from "./settings.js";
+import { clipConfig, type FacesSettings } from "./settings.js";
 
 /** The networks of the model: the UNet, the text tower that is trained with it, and the frozen one from stage one. */
 export interface FacesNetworks {
@@ -38,7 +38,7 @@ export async function* trainUnet(options: UnetOptions): AsyncGenerator<TrainingS
   const { seed, trainingPictures } = settings;
   const { batchSize, captionDropout, checkpointEvery } = settings.unet;
   const networks = await newNetworks(settings, clipFolder);
-  const scheduler = new DDIMScheduler(SCHEDULER_CONFIG);
+  const scheduler = new DDIMScheduler(settings.scheduler);
   const pictures = new TrainingPictures(FACES, seed, trainingPictures);
   const order = dataOrder(seed, trainingPictures);
   try {
@@ -62,7 +62,7 @@ export async function* trainUnet(options: UnetOptions): AsyncGenerator<TrainingS
       checkpoint: {
         to: checkpoint,
         every: checkpointEvery,
-        settings: { ...settings.unet, trainingPictures, unet: UNET_CONFIG },
+        settings: { ...settings.unet, trainingPictures, unet: settings.network },
       },
       log,
       onCheckpoint: ({ withEma }) => withEma(() => saveNetworks(networks, folder)),
@@ -76,7 +76,7 @@ export async function* trainUnet(options: UnetOptions): AsyncGenerator<TrainingS
 async function newNetworks(settings: FacesSettings, clipFolder: string): Promise<FacesNetworks> {
   const clip = (await loadModel(clipFolder)) as CLIPModel;
   const { text_config } = clipConfig();
-  const unet = new UNet2DConditionModel(UNET_CONFIG);
+  const unet = new UNet2DConditionModel(settings.network);
   const textEncoder = new CLIPTextModel(text_config);
   const pooledEncoder = new CLIPTextModelWithProjection(text_config);
   unet.initialize(keyedNoise(settings.seed).at("unet"));
