@@ -25,13 +25,20 @@ const numberOrNull = key<number | null>(null, "a number or null", (value) => val
 const oneOf = <const Value extends string>(fallback: NoInfer<Value>, ...values: readonly Value[]): ConfigValue<Value> =>
   key<Value>(fallback, `one of ${values.join(", ")}`, (value) => values.includes(value as Value));
 
+/** More noise levels than a network can tell apart; published models have 1000, a few 4000. */
+const MOST_TIMESTEPS = 1_000_000;
+
 /**
  * Every key of a public `scheduler_config.json` that a method here reads, with its default (a method can have its own)
  * and its allowed values.
  */
 const KEYS = {
   /** T, the number of noise levels a network is trained on. */
-  num_train_timesteps: count(1000),
+  num_train_timesteps: key(
+    1000,
+    `a whole number from 1 to ${MOST_TIMESTEPS}`,
+    (value) => Number.isSafeInteger(value) && (value as number) >= 1 && (value as number) <= MOST_TIMESTEPS,
+  ),
   beta_start: number(0.0001),
   beta_end: number(0.02),
   beta_schedule: oneOf("linear", "linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid", "exp", "laplace"),

@@ -135,7 +135,11 @@ describe("a config", () => {
       { prediction_type: "noise" },
       'DDIMScheduler: prediction_type is "noise"; it must be one of epsilon, sample, v_prediction, flow_prediction.',
     ],
-    ["DDIM", { num_train_timesteps: 0 }, "DDIMScheduler: num_train_timesteps is 0; it must be a whole number from 1."],
+    [
+      "DDIM",
+      { num_train_timesteps: 0 },
+      "DDIMScheduler: num_train_timesteps is 0; it must be a whole number from 1 to 1000000.",
+    ],
     [
       "DDIM",
       { beta_start: 0.5, beta_end: 0.1 },

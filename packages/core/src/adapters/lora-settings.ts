@@ -1,5 +1,6 @@
 import { fileExists, localPath, readText } from "../platform/files.js";
 import { warn } from "../platform/warn.js";
+import { parseShallowJson } from "../weights/nesting.js";
 import { WeightsFormatError } from "../weights/errors.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
 import type { SafetensorsFile } from "../weights/safetensors.js";
@@ -101,7 +102,7 @@ export async function settingsBeside(from: BytesFrom): Promise<LoraSettings | un
 
 function parsed(name: string, text: string): LoraSettings {
   try {
-    const settings: unknown = JSON.parse(text);
+    const settings: unknown = parseShallowJson(text);
     if (typeof settings === "object" && settings !== null && !Array.isArray(settings)) return settings as LoraSettings;
     throw new Error("they are not an object");
   } catch (error) {

@@ -5,7 +5,7 @@ import { joinPath, nodeFiles } from "../platform/files.js";
 import { HubError } from "./errors.js";
 import type { HubFile } from "./listing.js";
 import { type HeldLock, locked, LockLostError } from "./lock.js";
-import { request, retrying, shown } from "./request.js";
+import { LEAST_BYTES, request, retrying, shown } from "./request.js";
 import type { HubSettings } from "./settings.js";
 
 /** A file to download, and its place in the cache. */
@@ -135,7 +135,7 @@ class Download {
       async () => {
         if (this.#size < file.size) await this.#receive(settings);
       },
-      () => this.#size,
+      () => Math.floor(this.#size / LEAST_BYTES), // A few bytes are no progress.
     );
     if (this.#hash.digest("hex") === file.hash.hex) return true;
     await this.#restart(true);

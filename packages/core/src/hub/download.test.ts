@@ -222,6 +222,20 @@ describe("An interrupted download", () => {
     });
     await expectWeights(await download());
   });
+
+  it("is given up when a server sends a byte at a time, for ever", async () => {
+    const drips: NodeJS.Timeout[] = [];
+    hub.misbehave = weights((_, response, { contents }) => {
+      response.writeHead(200, { "content-length": contents!.length });
+      let sent = 0;
+      drips.push(setInterval(() => response.write(contents!.subarray(sent, ++sent)), 20));
+      return true;
+    });
+    const error = await failure();
+    drips.forEach(clearInterval);
+    expect(error.failure).toBe("connection");
+    expect(error.message).toMatch(/only \d+ bytes in \d\.\d seconds.*the bytes received are kept/);
+  });
 });
 
 describe("The listing of a model", () => {

@@ -1,5 +1,6 @@
 import { fileExists, isAddress, localPath } from "../platform/files.js";
 import { recoverFolder } from "../platform/replace-folder.js";
+import { HubError } from "./errors.js";
 import { downloadFromHub, type HubOptions, isHubName } from "./download.js";
 
 /** How to download a model that is given as "owner/name" on the hub. Ignored for folders. */
@@ -10,6 +11,19 @@ export type HubModelOptions = Pick<HubOptions, "revision" | "token" | "signal" |
  */
 export function configFolder(from: string): Promise<string> {
   return modelFolder(from, { files: ["*.json", "*.txt"] });
+}
+
+/**
+ * The folder with a model's configs only, to look at before the weights are downloaded. Undefined for a model of the
+ * hub that has none; the download of its weights says what is wrong.
+ */
+export async function configsOf(from: string | URL, options: HubModelOptions): Promise<string | undefined> {
+  try {
+    return await modelFolder(from, { ...options, onProgress: undefined, files: ["*.json"] });
+  } catch (error) {
+    if (error instanceof HubError && error.failure === "request") return undefined;
+    throw error;
+  }
 }
 
 /**

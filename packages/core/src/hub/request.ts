@@ -14,10 +14,13 @@ export interface RequestOptions {
   signal?: AbortSignal;
 }
 
+/** A connection that is slower than this in each timeout (10 seconds by default) is given up. */
+export const LEAST_BYTES = 1024;
+
 /**
  * Requests an address once and passes the response to `read`. The token is sent only to the hub's own origin, even if
  * the hub redirects. `read` must take the bytes from `body`, which throws when no bytes arrive for `settings.timeout`
- * milliseconds.
+ * milliseconds, or fewer than {@link LEAST_BYTES}.
  *
  * @throws HubError for any status but 2xx, and for a broken or silent connection; the signal's reason when it is
  *   aborted
@@ -53,10 +56,17 @@ export async function request<T>(
   async function* body(response: Response): AsyncGenerator<Uint8Array> {
     const reader = response.body?.getReader();
     if (!reader) return;
+    let [waited, gained] = [0, 0];
     for (;;) {
+      const since = performance.now();
       const { done, value } = await reader.read().catch(failed);
       if (done) return;
       heard();
+      waited += performance.now() - since;
+      gained += value.byteLength;
+      if (gained >= LEAST_BYTES) waited = gained = 0;
+      else if (waited > settings.timeout)
+        failed(new Error(`only ${gained} bytes in ${(waited / 1000).toFixed(1)} seconds`));
       yield value;
       heard();
     }

@@ -13,11 +13,13 @@ import { tellLeftOvers } from "../weights/left-overs.js";
 import { readConfig } from "../weights/model-folder.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
 import { readParameters, type WeightPrecision } from "../weights/parameters.js";
+import { requireRoomForWeights } from "../models/weights-memory.js";
 import { openSafetensors, type SafetensorsFile } from "../weights/safetensors.js";
 import { checkpointFamily, FAMILIES, type TextEncoderLayout, UNET_PREFIX, VAE_PREFIXES } from "./families.js";
 import { fileScheduler } from "./file-scheduler.js";
 import { pictureSizeOf } from "./prediction.js";
 import { MARKS } from "./scheduler-marks.js";
+import { totalsOf } from "./tensor-totals.js";
 
 /** The classes of the networks that such files hold. */
 const NETWORKS = { UNet2DConditionModel, AutoencoderKL, CLIPTextModel, CLIPTextModelWithProjection };
@@ -72,6 +74,12 @@ export async function loadSingleFile(from: BytesFrom, options: SingleFileOptions
   const file = await openSafetensors(from);
   try {
     const { family, unet, vae, textEncoders, schedulerConfig } = await singleFileParts(file, options);
+    const own = [
+      unet.model,
+      ...(vae.stored ? [vae.model] : []),
+      ...[...textEncoders.values()].map(({ model }) => model),
+    ];
+    requireRoomForWeights(file.name, own, totalsOf(file.tensors.values()).parameters);
     const opened: Model[] = [];
     try {
       for (const { model, stored } of [unet, ...(vae.stored ? [vae as StoredNetwork] : []), ...textEncoders.values()]) {

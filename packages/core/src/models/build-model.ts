@@ -10,6 +10,7 @@ import { libraryAndClass } from "./library-and-class.js";
 import type { Model } from "./model.js";
 import { configOfNetwork, networkIn, viewOfNetwork } from "./network-file.js";
 import type { CheckpointFamily } from "./published-configs.js";
+import { requireRoomForWeights } from "./weights-memory.js";
 
 /** A class of networks, built from a config. */
 export type ModelClass = new (config: Record<string, unknown>) => Model;
@@ -83,6 +84,7 @@ export async function openModel(
   const { subfolder = "" } = options;
   const folder = joinPath(await modelFolder(from as string | URL, options), ...(subfolder === "" ? [] : [subfolder]));
   const model = buildModel(await readConfig(folder), classes, folder);
+  requireRoomForWeights(folder, [model]);
   try {
     await readModelFolder(folder, model.namedParameters(), options);
   } catch (error) {

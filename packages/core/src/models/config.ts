@@ -113,8 +113,10 @@ function requireOne(className: string, key: string, value: unknown, fallback: un
 function requireKind(className: string, key: string, value: unknown, fallback: unknown): void {
   const kind = typeof fallback;
   if (kind !== "number" && kind !== "boolean") return;
+  // null stands for "off", which a number that counts nothing cannot be.
+  const mayBeNull = kind === "boolean" || SIZE.test(key);
   const isFine = (item: unknown) =>
-    item === null || (typeof item === kind && (kind === "boolean" || Number.isFinite(item)));
+    item === null ? mayBeNull : typeof item === kind && (kind === "boolean" || Number.isFinite(item));
   if ([value].flat(2).every(isFine)) return;
   throw new ModelConfigError(
     `${className}: ${key} = ${JSON.stringify(value)}; expected ${kind === "number" ? "a finite number" : "true or false"}.`,

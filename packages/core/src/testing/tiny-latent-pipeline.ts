@@ -10,7 +10,7 @@ import { CLIPTokenizer } from "../text/tokenizer.js";
  * What a Stable Diffusion of random weights, the same on every backend, draws on the current one; and how many tensors
  * that leaves.
  */
-export async function drawTiny(): Promise<{ images: number[]; leaked: number }> {
+export async function drawTiny(size = { width: 16, height: 16 }): Promise<{ images: number[]; leaked: number }> {
   const before = tf.memory().numTensors;
   const letters = [..."abcdefghijklmnopqrstuvwxyz"].flatMap((letter) => [letter, `${letter}</w>`]);
   const words = [...letters, "<|startoftext|>", "<|endoftext|>"];
@@ -45,9 +45,13 @@ export async function drawTiny(): Promise<{ images: number[]; leaked: number }> 
   };
   [parts.unet, parts.vae, parts.textEncoder].forEach((network, i) => network.initialize(keyedNoise(i)));
   const pipeline = new StableDiffusionPipeline(parts);
-  const drawn = await pipeline.generate({ prompt: "red", width: 16, height: 16, numInferenceSteps: 2 });
-  const images = [...(await drawn.images.data())];
-  tf.dispose(drawn);
-  pipeline.dispose();
+  let images: number[];
+  try {
+    const drawn = await pipeline.generate({ prompt: "red", ...size, numInferenceSteps: 2 });
+    images = [...(await drawn.images.data())];
+    tf.dispose(drawn);
+  } finally {
+    pipeline.dispose();
+  }
   return { images, leaked: tf.memory().numTensors - before };
 }

@@ -107,3 +107,8 @@ const BYTE_SYMBOLS: readonly string[] = (() => {
   return Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(isPrintable(byte) ? byte : next++));
 })();
 const SYMBOL_BYTES: ReadonlyMap<string, number> = new Map(BYTE_SYMBOLS.map((symbol, byte) => [symbol, byte]));
+
+/** Whether a token is a single byte, in a word or at its end. */
+export function isByteSymbol(token: string): boolean {
+  return SYMBOL_BYTES.has(token.endsWith(END) ? token.slice(0, -END.length) : token);
+}

@@ -1,3 +1,4 @@
+import { isByteSymbol } from "./byte-pairs.js";
 import { fileExists, joinPath, readText } from "../platform/files.js";
 import { wrongFileHint } from "../weights/wrong-file-hint.js";
 import { readJsonObject } from "../weights/read-json.js";
@@ -28,21 +29,89 @@ export async function readTokenizerFolder(folder: string): Promise<TokenizerPart
   const isNew =
     !(await fileExists(joinPath(folder, "vocab.json"))) && (await fileExists(joinPath(folder, TOKENIZER_FILE)));
   const learned = isNew ? await readTokenizerFile(folder) : await readVocabAndMerges(folder);
-  const config = await readOptional(folder, "tokenizer_config.json");
-  const special = { ...config, ...(await readOptional(folder, "special_tokens_map.json")) };
-  const length = config.model_max_length;
-  return {
+  const config = await readOptional(folder, CONFIG_FILE);
+  const specialMap = await readOptional(folder, "special_tokens_map.json");
+  const added = { ...learned.added, ...checkedIds(folder, await readOptional(folder, ADDED_TOKENS_FILE)) };
+  const special = (key: SpecialKey) => {
+    const file = specialMap[key] === undefined ? CONFIG_FILE : "special_tokens_map.json";
+    return specialToken(joinPath(folder, file), key, specialMap[key] ?? config[key], { ...learned.vocab, ...added });
+  };
+  const parts = {
     vocab: learned.vocab,
     merges: learned.merges,
-    bosToken: tokenText(special.bos_token),
-    eosToken: tokenText(special.eos_token),
-    padToken: tokenText(special.pad_token),
-    addedTokens: grouped(
-      { ...learned.added, ...checkedIds(folder, await readOptional(folder, ADDED_TOKENS_FILE)) },
-      learned.vocab,
-    ),
-    maxLength: typeof length === "number" && length < NO_LIMIT ? length : undefined,
+    bosToken: special("bos_token"),
+    eosToken: special("eos_token"),
+    padToken: special("pad_token"),
+    addedTokens: grouped(added, learned.vocab),
+    maxLength: maxLengthIn(joinPath(folder, CONFIG_FILE), config.model_max_length),
   };
+  requireWholeMerges(folder, parts);
+  return parts;
+}
+
+const CONFIG_FILE = "tokenizer_config.json";
+
+/** The special tokens that CLIP's text models use, and the tokens that they are where no file says otherwise. */
+const SPECIAL_TOKENS = {
+  bos_token: "<|startoftext|>",
+  eos_token: "<|endoftext|>",
+  pad_token: undefined,
+} as const;
+type SpecialKey = keyof typeof SPECIAL_TOKENS;
+
+/** A special token in a config file: a text, or an object with the text in `content`. */
+function specialToken(path: string, key: SpecialKey, value: unknown, known: object): string | undefined {
+  const content = (value as { content?: unknown } | null | undefined)?.content;
+  const token = value ?? SPECIAL_TOKENS[key];
+  const text = typeof token === "string" ? token : content;
+  if (text === undefined && (value === undefined || value === null)) return undefined;
+  if (typeof text !== "string")
+    throw new TokenizerFilesError(`${path}: ${key} is ${JSON.stringify(value)}; a token is expected, as a text.`);
+  if (Object.hasOwn(known, text)) return text;
+  throw new TokenizerFilesError(
+    `${path}: ${key} is ${JSON.stringify(text)}, which the vocabulary does not have. Copy all files of the tokenizer from ` +
+      "one model, or name a token of this vocabulary.",
+  );
+}
+
+/** transformers writes 10^30 for a tokenizer without a maximum length. */
+const NO_LIMIT = 1e6;
+
+function maxLengthIn(path: string, length: unknown): number | undefined {
+  if (length === undefined || length === null) return undefined;
+  if (typeof length === "number" && length >= NO_LIMIT) return undefined;
+  if (typeof length === "number" && Number.isInteger(length) && length >= 2) return length;
+  throw new TokenizerFilesError(
+    `${path}: model_max_length is ${JSON.stringify(length)}; a whole number of tokens is expected, 2 or more for the ` +
+      "start and the end. CLIP's is 77.",
+  );
+}
+
+/**
+ * Checks the merges against the vocabulary, since other merges give other tokens, and so other pictures. Each makes a
+ * token of the vocabulary, from tokens or bytes. In a vocabulary with all bytes, as CLIP's, each longer token is made
+ * by a merge.
+ */
+function requireWholeMerges(folder: string, { vocab, merges, addedTokens = {} }: TokenizerParts): void {
+  const made = new Set<string>();
+  for (const [i, merge] of merges.entries()) {
+    const [left, right, ...more] = merge.split(" ");
+    if (left && right && more.length === 0 && Object.hasOwn(vocab, left + right)) made.add(left + right);
+    else
+      throw new TokenizerFilesError(
+        `${folder}: merge ${i + 1} of ${merges.length}, ${JSON.stringify(merge.slice(0, 80))}, makes no token of the ` +
+          "vocabulary. The file is damaged, or of another tokenizer: copy merges.txt and vocab.json from one model.",
+      );
+  }
+  const tokens = Object.keys(vocab);
+  if (tokens.filter(isByteSymbol).length < 512) return;
+  const isSpecial = (token: string) => /^<.+>$/.test(token) || Object.hasOwn(addedTokens, token);
+  const missing = tokens.filter((token) => !made.has(token) && !isByteSymbol(token) && !isSpecial(token));
+  if (missing.length === 0) return;
+  throw new TokenizerFilesError(
+    `${folder}: no merge makes ${JSON.stringify(missing[0])}, one of ${missing.length} such tokens of the vocabulary. ` +
+      `merges.txt is cut off (it has ${merges.length} merges), or of another tokenizer: copy it again.`,
+  );
 }
 
 /** File with the tokens that were added to the vocabulary: `{ token: id }`. */
@@ -65,16 +134,6 @@ function grouped(
     else tokens.set(token, [id]);
   }
   return Object.fromEntries(tokens);
-}
-
-/** transformers writes 10^30 for a tokenizer without a maximum length. */
-const NO_LIMIT = 1e6;
-
-/** A special token in a config file: a text, or an object with the text in `content`. */
-function tokenText(value: unknown): string | undefined {
-  if (typeof value === "string") return value;
-  const content = (value as { content?: unknown } | null | undefined)?.content;
-  return typeof content === "string" ? content : undefined;
 }
 
 /** The file that transformers from version 5 on writes in place of vocab.json and merges.txt. */

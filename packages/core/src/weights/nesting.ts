@@ -28,7 +28,17 @@ export function nestingGuard(): (part: Uint8Array) => boolean {
   };
 }
 
-/** The same for a text. */
+/**
+ * JSON.parse for texts of unknown origin.
+ *
+ * @throws SyntaxError also for a text that is nested deeper than {@link DEEPEST_NESTING}
+ */
+export function parseShallowJson(text: string): unknown {
+  if (!isShallow(text)) throw new SyntaxError(`it is nested more than ${DEEPEST_NESTING} levels deep`);
+  return JSON.parse(text);
+}
+
+/** Whether a text is nested no deeper than {@link DEEPEST_NESTING}. */
 export function isShallow(json: string): boolean {
   const step = 65536;
   const encoder = new TextEncoder();

@@ -1,7 +1,7 @@
 import { readText } from "../platform/files.js";
 import { wrongFileHint } from "./wrong-file-hint.js";
 import { WeightsFormatError } from "./errors.js";
-import { DEEPEST_NESTING, isShallow } from "./nesting.js";
+import { parseShallowJson } from "./nesting.js";
 
 /** How to parse the file, and what to say if it is invalid. */
 export interface ReadJsonOptions {
@@ -20,13 +20,12 @@ export interface ReadJsonOptions {
  */
 export async function readJsonObject(
   path: string,
-  { remedy, expected = "a JSON object", parse = JSON.parse }: ReadJsonOptions,
+  { remedy, expected = "a JSON object", parse = parseShallowJson }: ReadJsonOptions,
 ): Promise<Record<string, unknown>> {
   let value: unknown;
   let text: string | undefined;
   try {
     text = await readText(path);
-    if (!isShallow(text)) throw new SyntaxError(`it is nested more than ${DEEPEST_NESTING} levels deep`);
     value = parse(text);
   } catch (error) {
     const found = text === undefined ? undefined : wrongFileHint(text);
@@ -44,5 +43,5 @@ export async function readJsonObject(
  * the default here.
  */
 export function parsePythonJson(text: string): unknown {
-  return JSON.parse(text.replace(/(:\s*)-?(?:Infinity|NaN)(?=\s*[,}])/g, "$1null"));
+  return parseShallowJson(text.replace(/(:\s*)-?(?:Infinity|NaN)(?=\s*[,}])/g, "$1null"));
 }

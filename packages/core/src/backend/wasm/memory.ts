@@ -13,6 +13,7 @@ export interface WasmBackend extends KernelBackend {
     /** The single-threaded binary exports its memory; the threaded one imports it. */
     asm: { memory?: WebAssembly.Memory };
     wasmMemory?: WebAssembly.Memory;
+    /** 0 where there is no room, until `guardMemory` makes that an error. */
     _malloc(bytes: number): number;
     _free(address: number): void;
   };
@@ -46,11 +47,9 @@ export function release(backend: WasmBackend, dataId: DataId): void {
   if (backend.disposeData(dataId)) engine().removeDataId(dataId, backend);
 }
 
-/** Lends `bytes` of the backend's memory to `use`. Throws RangeError where there is not that much left. */
+/** Lends `bytes` of the backend's memory to `use`. */
 export function withScratch<T>({ wasm }: WasmBackend, bytes: number, use: (address: number) => T): T {
   const address = wasm._malloc(bytes) >>> 0;
-  if (address === 0)
-    throw new RangeError(`The wasm backend has no ${bytes} bytes left; use a smaller batch or picture.`);
   try {
     return use(address);
   } finally {

@@ -16,6 +16,7 @@ import { resizeNearestNeighborGrad } from "./kernels/resize.js";
 import { unsortedSegmentSum } from "./kernels/segment-sum.js";
 import { splitV } from "./kernels/split.js";
 import type { WasmBackend } from "./memory.js";
+import { guardMemory } from "./memory-guard.js";
 import { ReplayRecorder } from "./recording/recorder.js";
 import { loadSimd } from "./simd.js";
 
@@ -46,6 +47,7 @@ export async function completeWasmBackend(threads: number): Promise<void> {
   if (completed.has(backend)) return;
   const simd = await loadSimd(backend, threads);
   registerKernels(new WasmContext(backend, simd.functions, simd.threads));
+  guardMemory(backend);
   registerRecorder("wasm", new ReplayRecorder());
   completed.add(backend);
 }

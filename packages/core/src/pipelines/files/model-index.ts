@@ -1,5 +1,6 @@
 import type { ModelClasses } from "../../models/build-model.js";
 import { joinPath, readText } from "../../platform/files.js";
+import { parseShallowJson } from "../../weights/nesting.js";
 import { wrongFileHint } from "../../weights/wrong-file-hint.js";
 import { PipelineFolderError } from "../options/errors.js";
 
@@ -97,7 +98,7 @@ export async function readClasses(
 async function readIndex(folder: string): Promise<unknown> {
   const text = await readText(joinPath(folder, MODEL_INDEX)).catch((error: unknown) => unreadable(folder, error));
   try {
-    return JSON.parse(text);
+    return parseShallowJson(text);
   } catch (error) {
     return unreadable(folder, error, wrongFileHint(text));
   }
@@ -120,8 +121,14 @@ function partClasses(folder: string, index: unknown): Map<string, string> {
       `${folder}: ${MODEL_INDEX} is not a JSON object; expected { "unet": ["diffusers", "…"], … }.`,
     );
   }
-  const classes = Object.entries(index).flatMap(([part, entry]): [string, string][] =>
-    Array.isArray(entry) && typeof entry[1] === "string" ? [[part, entry[1]]] : [],
-  );
+  const classes = Object.entries(index).flatMap(([part, entry]): [string, string][] => {
+    if (!Array.isArray(entry) || typeof entry[1] === "number") return [];
+    if (typeof entry[1] === "string") return [[part, entry[1]]];
+    if (entry[1] === null || entry[1] === undefined) return [];
+    throw new PipelineFolderError(
+      `${folder}: ${MODEL_INDEX} gives ${part} the class ${JSON.stringify(entry[1])}; the name of one class is expected, ` +
+        'as in ["diffusers", "UNet2DConditionModel"].',
+    );
+  });
   return new Map(classes);
 }

@@ -1,14 +1,22 @@
 import { schedulerFromConfig, type Scheduler, type SchedulerClass } from "@tfjs-diffusion/schedulers";
-import { modelFolder } from "../../hub/model-source.js";
-import { type LoadModelOptions, type ModelClass, type ModelClasses, openModel } from "../../models/build-model.js";
+import { configsOf, modelFolder } from "../../hub/model-source.js";
+import {
+  buildModel,
+  type LoadModelOptions,
+  type ModelClass,
+  type ModelClasses,
+  openModel,
+} from "../../models/build-model.js";
 import { type Autoencoder, autoencoderFrom } from "../../models/open-autoencoder.js";
 import { libraryAndClass } from "../../models/library-and-class.js";
+import { requireRoomForWeights } from "../../models/weights-memory.js";
 import { Model } from "../../models/model.js";
+import { backendMemory } from "../../platform/backend-memory.js";
 import { joinPath } from "../../platform/files.js";
 import { replaceFolder } from "../../platform/replace-folder.js";
 import { removeFolder, writeText } from "../../platform/write-files.js";
 import { CLIPTokenizer } from "../../text/tokenizer.js";
-import type { SaveOptions } from "../../weights/model-folder.js";
+import { readConfig, type SaveOptions } from "../../weights/model-folder.js";
 import type { BytesFrom } from "../../weights/open-bytes.js";
 import { parsePythonJson, readJsonObject } from "../../weights/read-json.js";
 import { PipelinePartsError } from "../options/errors.js";
@@ -61,7 +69,7 @@ export class PipelineFolder {
    * these parts are downloaded.
    *
    * @throws PipelineFolderError if a part is missing, is of another class or is not used by this pipeline; HubError for
-   *   downloads
+   *   downloads; BackendMemoryError before them, if the backend cannot hold the weights
    */
   static async open<P>(
     from: string | URL,
@@ -70,6 +78,14 @@ export class PipelineFolder {
     build: (folder: PipelineFolder) => Promise<P>,
   ): Promise<P> {
     const needed = vae === undefined ? required : { ...required, vae: { ...required.vae, optional: true } };
+    if (backendMemory()) {
+      // From the configs alone, before gigabytes are downloaded.
+      const configs = await configsOf(from, source);
+      const { vae: _, ...others } = needed;
+      const read = vae === undefined ? needed : others;
+      const networks = configs === undefined ? [] : await unfilledNetworks(configs, read, classes as ModelClasses);
+      requireRoomForWeights(String(from), networks);
+    }
     const folder = await modelFolder(from, { ...source, variant, parts: partsInUse(needed) });
     const { present, settings } = await readModelIndex(folder, needed, Object.keys(classes ?? {}));
     const opened = new PipelineFolder(folder, needed, present, settings, { variant, dtype, classes, vae });
@@ -124,6 +140,29 @@ export class PipelineFolder {
       classes: this.options.classes as Record<string, SchedulerClass> | undefined,
     });
   }
+}
+
+/**
+ * The networks of a folder without their weights. What cannot be built is left out: the reader of the weights says what
+ * is wrong with it.
+ */
+async function unfilledNetworks(
+  folder: string,
+  required: Readonly<Record<string, PartRequirement>>,
+  own: ModelClasses | undefined,
+): Promise<Model[]> {
+  const networks: Model[] = [];
+  for (const [part, { networks: known }] of Object.entries(required)) {
+    if (!known) continue;
+    const inside = joinPath(folder, part);
+    const config = await readConfig(inside).catch(() => undefined);
+    try {
+      if (config) networks.push(buildModel(config, { ...known, ...own }, inside));
+    } catch {
+      continue;
+    }
+  }
+  return networks;
 }
 
 /** Parts that may be present but have no class here are never opened. */

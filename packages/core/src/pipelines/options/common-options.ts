@@ -7,6 +7,7 @@ import {
   boolean,
   callback,
   finite,
+  MOST_PICTURES,
   numbers,
   type OptionsOf,
   scheduler,
@@ -16,10 +17,14 @@ import {
   withMethod,
 } from "./option.js";
 
+/** The longest side of a picture, in pixels. */
+const MOST_SIDE = 65_536;
+
 /** The options of every pipeline, with the same meaning in all of them. */
 export const COMMON_OPTIONS = {
   /** Steps of the sampler; most samplers call the network once a step. Default: the pipeline's own. */
   numInferenceSteps: whole(1, {
+    most: 100_000,
     flag: { usage: "--steps N", help: "steps from noise to picture", most: 1000 },
   }),
   /**
@@ -58,12 +63,13 @@ export const COMMON_OPTIONS = {
   /** A scheduler to use in place of the pipeline's own. */
   scheduler: scheduler(),
   /** In pixels. Default: what the networks were trained on. */
-  width: whole(1, { flag: { usage: "--width N", help: "in pixels", most: 16_384 } }),
+  width: whole(1, { most: MOST_SIDE, flag: { usage: "--width N", help: "in pixels", most: 16_384 } }),
   /** In pixels. Default: what the networks were trained on. */
-  height: whole(1, { flag: { usage: "--height N", help: "in pixels", most: 16_384 } }),
+  height: whole(1, { most: MOST_SIDE, flag: { usage: "--height N", help: "in pixels", most: 16_384 } }),
   /** Number of pictures for each prompt, default 1; the pictures of a prompt are adjacent in the result. */
   numImages: whole(1, {
     default: 1,
+    most: MOST_PICTURES,
     flag: { usage: "--count N", help: "pictures of each prompt or class", most: 1000 },
   }),
   /**

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { PipelineOptionError } from "./errors.js";
+import { MOST_PICTURES } from "./option.js";
 
 /** @throws PipelineOptionError that says what was given and what is expected */
 export function requireOption(condition: boolean, option: string, value: unknown, expected: string): asserts condition {
@@ -77,6 +78,15 @@ export function texts(option: string, given: string | string[]): string[] {
   if (list.length === 0) throw new PipelineOptionError(`${option}: an empty list; give at least one.`);
   for (const value of list) requireOption(typeof value === "string", option, value, "a string, or a list of strings");
   return list as string[];
+}
+
+/** @throws PipelineOptionError for more pictures than one call draws */
+export function requireCount(prompts: number, numImages: number): void {
+  const all = prompts * numImages;
+  if (all <= MOST_PICTURES) return;
+  throw new PipelineOptionError(
+    `numImages: ${numImages} of ${prompts} prompts are ${all} pictures; one call draws at most ${MOST_PICTURES}. Make several calls.`,
+  );
 }
 
 /** One negative prompt for all, or one for each of `count` prompts. */

@@ -58,12 +58,14 @@ export interface OptionDetails<T> {
   flag?: Flag;
 }
 
-/** A whole number, `least` or more. */
-export function whole<M extends OptionDetails<number>>(least: number, more?: M) {
-  const fits = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= least;
-  const most = more?.flag?.most ?? Number.MAX_SAFE_INTEGER;
-  const asText = { read: toNumber, expected: `a whole number from ${least} to ${most}` };
-  return option(`a whole number, ${least} or more`, fits, withReader(more, asText));
+/** A whole number, `least` or more, and at most `more.most` where there is a bound. */
+export function whole<M extends OptionDetails<number> & { most?: number }>(least: number, more?: M) {
+  const { most = Number.MAX_SAFE_INTEGER } = more ?? {};
+  const fits = (value: unknown): value is number =>
+    Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most;
+  const asText = { read: toNumber, expected: `a whole number from ${least} to ${more?.flag?.most ?? most}` };
+  const expected = `a whole number, ${least} or more${more?.most === undefined ? "" : `, at most ${most}`}`;
+  return option(expected, fits, withReader(more, asText));
 }
 
 /** A finite number; `expected` describes it in error messages. */
@@ -91,13 +93,16 @@ export function boolean<M extends OptionDetails<boolean>>(more?: M) {
   return option("true or false", (value): value is boolean => typeof value === "boolean", more);
 }
 
+/** The most pictures of one call. Draw more by several calls, each with its own seed. */
+export const MOST_PICTURES = 10_000;
+
 /** One text, or several. */
 export function text<M extends OptionDetails<string | string[]>>(more?: M) {
   const fits = (value: unknown): value is string | string[] => {
     const list: unknown[] = [value].flat();
-    return list.length > 0 && list.every((one) => typeof one === "string");
+    return list.length > 0 && list.length <= MOST_PICTURES && list.every((one) => typeof one === "string");
   };
-  return option("a string, or a list of strings", fits, withReader(more, { read: String }));
+  return option(`a string, or a list of strings, at most ${MOST_PICTURES}`, fits, withReader(more, { read: String }));
 }
 
 /** A tensor that is not disposed. The pipeline checks its shape. */

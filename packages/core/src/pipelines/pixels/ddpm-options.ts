@@ -4,7 +4,7 @@ import type { ClassLabels } from "../../models/denoiser.js";
 import { COMMON_OPTIONS, type CommonOptions, GUIDANCE_RESCALE, requestedSteps } from "../options/common-options.js";
 import { PipelineOptionError } from "../options/errors.js";
 import { between, numbers, type OptionsOf, type ReadOptions, refused, whole, withDefaults } from "../options/option.js";
-import { requireOption } from "../options/option-checks.js";
+import { requireCount, requireOption } from "../options/option-checks.js";
 import { readOptions } from "../options/read-options.js";
 import type { PipelineStep } from "../pipeline-step.js";
 import { shown } from "../options/shown.js";
@@ -82,6 +82,7 @@ export function checkDDPM(
 ): CheckedDDPM {
   const options = readOptions(given, table);
   const { numImages, nullClass, guidanceScale } = options;
+  requireCount(options.classLabels?.length ?? 1, numImages);
   const labels = checkLabels(options, classLabels)?.flatMap((label) => Array<number>(numImages).fill(label));
   const isGuided = guidanceScale > 1;
   if (isGuided && (!labels || nullClass === undefined)) {

@@ -8,7 +8,7 @@ import {
   type TextOptions,
 } from "../options/common-options.js";
 import { type OptionsOf, type ReadOptions, withDefaults } from "../options/option.js";
-import { negativesFor, texts } from "../options/option-checks.js";
+import { negativesFor, requireCount, texts } from "../options/option-checks.js";
 import { readOptions } from "../options/read-options.js";
 import type { PipelineStep } from "../pipeline-step.js";
 import { sampleShape } from "./sample-shape.js";
@@ -50,6 +50,7 @@ export function checkOptions(given: PixelDiffusionOptions, picture: [number, num
   const prompts = texts("prompt", options.prompt!);
   const negatives = negativesFor(prompts.length, negativePrompt);
   const steps = requestedSteps(given, options.numInferenceSteps);
+  requireCount(prompts.length, numImages);
   const shape = sampleShape(options, prompts.length * numImages, picture);
   return { ...options, prompts, negatives, steps, shape };
 }

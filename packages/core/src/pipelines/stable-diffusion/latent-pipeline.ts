@@ -6,6 +6,7 @@ import type { Autoencoder } from "../../models/autoencoder/autoencoder.js";
 import type { ConditionalDenoiser } from "../../models/denoiser.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import { draw, lastLatents } from "../drawing/draw.js";
+import { requireRoomToDraw } from "../drawing/drawing-memory.js";
 import { FiniteWatch } from "../drawing/finite-watch.js";
 import { guidanceEmbedding } from "../drawing/guidance.js";
 import { mayGuide } from "../drawing/step-guidance.js";
@@ -187,6 +188,7 @@ export abstract class LatentPipeline<
       const controlPictures = [...controls].map(([name, { image }]) => [`${name}.image`, image] as const);
       await requirePictures({ ...this.pictures(checked), ...Object.fromEntries(controlPictures) });
       await requireFiniteTensors(checked);
+      this.#requireRoom(checked);
       returnLoras = await this.#borrowLoras(checked);
       const plan = planDrawing(scheduler, checked.steps);
       const { first, end } = stepWindow(scheduler, plan, checked);
@@ -273,6 +275,19 @@ export abstract class LatentPipeline<
       end();
       throw error;
     }
+  }
+
+  #requireRoom(checked: CheckedOptions): void {
+    const [pictures, rows, columns] = checked.shape;
+    const { unet, vae } = this.parts;
+    requireRoomToDraw(unet, {
+      batch: this.isGuided(checked) ? 2 * pictures : pictures,
+      pictures,
+      rows,
+      columns,
+      factor: this.factor,
+      decoderChannels: vae.config.block_out_channels[0]!,
+    });
   }
 
   /** Whether each step also calls the denoiser with the negative prompts. */

@@ -19,7 +19,14 @@ import {
   whole,
   withDefaults,
 } from "../options/option.js";
-import { negativesFor, requireBetween, requireOption, requireWhole, texts } from "../options/option-checks.js";
+import {
+  negativesFor,
+  requireCount,
+  requireBetween,
+  requireOption,
+  requireWhole,
+  texts,
+} from "../options/option-checks.js";
 import { isAutoencoder } from "../../models/autoencoder/autoencoder.js";
 import type { ConditionalDenoiser } from "../../models/denoiser.js";
 import type { FreeU } from "../../models/free-u.js";
@@ -249,6 +256,7 @@ export function fitOptions(given: StableDiffusionOptions, options: Read, sizes: 
   const isRead = options.promptWeighting && Array.isArray(asGiven);
   const { prompts, loras } = isRead ? takeLoras(asGiven) : { prompts: asGiven, loras: [] };
   const count = Array.isArray(prompts) ? prompts.length : prompts.shape[0];
+  requireCount(count, numImages);
   // In chunks, the number of tokens is that of the longest prompt: it is checked when the prompts are read.
   const textTokens = isChunked(options) ? undefined : sizes.textTokens;
   const negatives = checkedNegatives(options, count, { ...sizes, textTokens });

@@ -19,7 +19,7 @@ import {
   whole,
   withDefaults,
 } from "../options/option.js";
-import { negativesFor, requireOption, requireTensor, texts } from "../options/option-checks.js";
+import { negativesFor, requireCount, requireOption, requireTensor, texts } from "../options/option-checks.js";
 import { readOptions } from "../options/read-options.js";
 import type { PipelineStep } from "../pipeline-step.js";
 import type { UnCLIPSizes } from "./unclip-parts.js";
@@ -149,6 +149,7 @@ function checkDrawing(given: UnCLIPDrawingOptions, options: Given, rows: number,
   const asked = { numInferenceSteps: given.numInferenceSteps ?? decoderNumInferenceSteps, timesteps, sigmas };
   const steps = requestedSteps(asked, numInferenceSteps, stepsOption);
   requireSize(options, sizes);
+  requireCount(rows, numImages);
   const batch = rows * numImages;
   requireShape(given.decoderLatents ? "decoderLatents" : "latents", latents, [batch, ...sizes.small]);
   requireShape("superResLatents", superResLatents, [batch, ...sizes.large]);

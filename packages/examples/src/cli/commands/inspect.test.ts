@@ -30,6 +30,7 @@ describe("diffusion inspect", () => {
       "predicts epsilon (guessed: sd1 was published so)",
       "  unet        686 tensors, 859.5M numbers, F16, 1.7 GB",
       "  vae (fp16)  686 tensors, 12 numbers, F16, 24 B, AutoencoderKL",
+      "  takes 3.4 GB of memory as float32",
       "It also holds averaged weights of the UNet.",
     ]);
   });

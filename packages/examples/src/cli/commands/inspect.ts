@@ -94,8 +94,21 @@ export function describeReport(report: CheckpointReport): string {
   ];
   const width = Math.max(0, ...parts.map((part) => labelOf(part).length));
   const rows = parts.map((part) => `  ${labelOf(part).padEnd(width)}  ${sizesOf(part)}`);
-  return [...facts.filter(Boolean), ...rows, ...notes].join("\n");
+  return [...facts.filter(Boolean), ...rows, ...memoryOf(report), ...notes].join("\n");
 }
+
+/** The memory that the weights take when they are loaded; of several sets of a network's weights, one is loaded. */
+function memoryOf({ kind, parts }: CheckpointReport): string[] {
+  if (kind === "lora" || kind === "textual inversion") return []; // They change weights, and add few.
+  const parameters = new Map(parts.map(({ name, parameters }) => [name, parameters]));
+  const bytes = 4 * [...parameters.values()].reduce((sum, count) => sum + count, 0);
+  if (bytes === 0) return [];
+  const place = bytes > WASM_BYTES ? "more than WebAssembly can hold: use the native backend or a graphics card" : "";
+  return [`  takes ${scaled(bytes, [" B", " KB", " MB", " GB"])} of memory as float32${place && `, ${place}`}`];
+}
+
+/** WebAssembly addresses 4 GiB, and a drawing needs some of it besides the weights. */
+const WASM_BYTES = 3.9 * 2 ** 30;
 
 function labelOf({ name, variant }: CheckpointPart): string {
   return variant ? `${name} (${variant})` : name;
