@@ -88,6 +88,8 @@ export interface ConditionalDenoiserInputs extends DenoiserInputs {
   /** A ControlNet's residuals: one to add to each skip connection of the way down, from the finest. */
   downResiduals?: readonly tf.Tensor4D[] | undefined;
   midResidual?: tf.Tensor4D | undefined;
+  /** A T2I-Adapter's features: one to add to each level of the way down, from the finest, if `isAdjustable`. */
+  levelFeatures?: readonly tf.Tensor4D[] | undefined;
   /** Factors of FreeU, if the network `isAdjustable`. */
   freeU?: FreeU | undefined;
   /** The same: in the self-attention of the middle block, each pixel reads only itself. */

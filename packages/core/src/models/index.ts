@@ -41,6 +41,7 @@ export {
 } from "./clip/unclip-text-proj.js";
 export type { ControlNetConfig } from "./unet/controlnet-config.js";
 export { ControlNetModel, type ControlNetOptions, type ControlNetOutput } from "./unet/controlnet.js";
+export { T2IAdapter, type T2IAdapterConfig } from "./unet/t2i-adapter.js";
 export type { UNet2DConfig } from "./unet/unet-2d-config.js";
 export { type UNet2DInputs, UNet2DModel } from "./unet/unet-2d.js";
 export type { UNet2DConditionConfig } from "./unet/unet-2d-condition-config.js";

@@ -7,6 +7,7 @@ import { ControlNetModel } from "./unet/controlnet.js";
 import type { ModelClasses } from "./build-model.js";
 import { PriorTransformer } from "./clip/prior-transformer.js";
 import { UnCLIPTextProjModel } from "./clip/unclip-text-proj.js";
+import { T2IAdapter } from "./unet/t2i-adapter.js";
 import { UNet2DConditionModel } from "./unet/unet-2d-condition.js";
 import { UNet2DModel } from "./unet/unet-2d.js";
 
@@ -22,6 +23,7 @@ export const MODEL_CLASSES: ModelClasses = {
   ControlNetModel,
   PriorTransformer,
   UnCLIPTextProjModel,
+  T2IAdapter,
   UNet2DConditionModel,
   UNet2DModel,
 };

@@ -31,6 +31,7 @@ export type { StableDiffusionFileOptions } from "./files/pipeline-file.js";
 export { type DepthOptions, StableDiffusionDepth2ImgPipeline } from "./stable-diffusion/depth-to-image.js";
 export { type Pix2PixOptions, StableDiffusionInstructPix2PixPipeline } from "./stable-diffusion/instruct-pix2pix.js";
 export type { GuidanceStep } from "./drawing/step-guidance.js";
+export type { AdapterInput } from "./stable-diffusion/adapter.js";
 export type { Control } from "./stable-diffusion/control.js";
 export type { LatentPipelineParts, PromptStates } from "./stable-diffusion/latent-pipeline.js";
 export type {

@@ -82,11 +82,12 @@ export class UNet2DConditionModel extends ConditionEncoder implements Conditiona
   ): tf.Tensor4D {
     this.checkInputs(x, t, context, inputs);
     this.#checkResiduals(x, inputs);
+    this.#checkFeatures(x, inputs);
     return tf.tidy(() => {
-      const { classLabels: _, timeIds: __, downResiduals, freeU, isPerturbed, ...read } = inputs;
+      const { classLabels: _, timeIds: __, downResiduals, levelFeatures, freeU, isPerturbed, ...read } = inputs;
       const vectors = this.vectors(t, inputs);
       // A recorded pass would be replayed with the settings it was recorded with.
-      if (freeU || isPerturbed) return this.#predict(x, context, vectors, inputs);
+      if (freeU || isPerturbed || levelFeatures) return this.#predict(x, context, vectors, inputs);
       const added = Object.fromEntries(downResiduals?.map((residual, i) => [`downResiduals.${i}`, residual]) ?? []);
       return recorded(this, { x, context, ...vectors, ...read, ...added }, () =>
         this.#predict(x, context, vectors, inputs),
@@ -96,14 +97,40 @@ export class UNet2DConditionModel extends ConditionEncoder implements Conditiona
 
   #predict(x: tf.Tensor4D, context: tf.Tensor3D, vectors: Vectors, inputs: UNet2DConditionInputs): tf.Tensor4D {
     const conditioning = this.conditioning(x, context, vectors, inputs);
-    const { downResiduals, midResidual, freeU, isPerturbed } = inputs;
+    const { downResiduals, midResidual, levelFeatures, freeU, isPerturbed } = inputs;
     const input = this.config.center_input_sample ? x.mul<tf.Tensor4D>(2).sub<tf.Tensor4D>(1) : x;
-    const { skips: own, middle } = this.encode(this.conv_in.forward(input), conditioning, isPerturbed);
+    const { skips: own, middle } = this.encode(this.conv_in.forward(input), conditioning, {
+      isPerturbed,
+      levelFeatures,
+    });
     const skips = own.map((skip, i): tf.Tensor4D => (downResiduals ? skip.add(downResiduals[i]!) : skip));
     let h = midResidual ? middle.add<tf.Tensor4D>(midResidual) : middle;
     for (const [i, block] of this.up_blocks.entries())
       h = block.forward(h, conditioning, skips, freeU && freeULevel(freeU, i));
     return this.conv_out.forward(this.conv_norm_out.forward(h, activation(this.config.act_fn)));
+  }
+
+  /** Features have the shapes of the levels they are added to; the batch may be 1. */
+  #checkFeatures({ shape: [batch, height, width] }: tf.Tensor4D, { levelFeatures }: UNet2DConditionInputs): void {
+    if (!levelFeatures) return;
+    const blocks = this.down_blocks;
+    if (levelFeatures.length !== blocks.length && levelFeatures.length !== blocks.length + 1) {
+      throw new ModelInputError(
+        `${this.name}: ${levelFeatures.length} levelFeatures were given, and this UNet has ${blocks.length} levels. Take an adapter that was made for it.`,
+      );
+    }
+    const maps = this.featureMaps(height, width);
+    let end = 0;
+    const sizes = blocks.map(({ resnets, downsamplers, attentions }) => {
+      end += resnets.length + (downsamplers ? 1 : 0);
+      return maps[attentions && downsamplers ? end - 1 : end]!;
+    });
+    for (const [i, feature] of levelFeatures.entries())
+      requireTensor(this.name, `levelFeatures[${i}]`, feature, {
+        shape: [feature.shape[0] === 1 ? 1 : batch, ...(sizes[i] ?? maps.at(-1)!)],
+        axes: "[B, H, W, C]",
+        hint: "Take an adapter that was made for this UNet.",
+      });
   }
 
   /** Residuals have the shapes of the feature maps they are added to; an axis of size 1 is broadcast. */

@@ -68,19 +68,26 @@ export class DownBlock {
     return this.#padding === 0 ? Math.floor(pixels / 2) : Math.floor((pixels + 2 * this.#padding - 1) / 2);
   }
 
-  /** Returns every intermediate result; the last one is the block's output. */
-  forward(x: tf.Tensor4D, conditioning: Conditioning): tf.Tensor4D[] {
+  /**
+   * Returns every intermediate result; the last one is the block's output.
+   *
+   * @param feature an adapter's: added before the resolution changes in a block with attention, else at its end
+   */
+  forward(x: tf.Tensor4D, conditioning: Conditioning, feature?: tf.Tensor4D): tf.Tensor4D[] {
     const results: tf.Tensor4D[] = [];
     let h = x;
     for (const [i, resnet] of this.resnets.entries()) {
       const input = h;
       h = tf.tidy(() => {
         const y = resnet.forward(input, conditioning.time);
-        return this.attentions ? this.attentions[i]!.forward(y, conditioning) : y;
+        if (!this.attentions) return y;
+        const attended = this.attentions[i]!.forward(y, conditioning);
+        return feature && i === this.resnets.length - 1 ? attended.add<tf.Tensor4D>(feature) : attended;
       });
       results.push(h);
     }
     if (this.downsamplers) results.push(this.downsamplers[0].forward(h, conditioning.time));
+    if (feature && !this.attentions) results.push(results.pop()!.add(feature));
     return results;
   }
 }

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { DDIMScheduler } from "@tfjs-diffusion/schedulers";
 import type { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
+import type { T2IAdapter } from "../../models/unet/t2i-adapter.js";
 import { useTestBackend } from "../../testing/backend.js";
 import { above, Golden, loadFixture } from "../../testing/fixture.js";
 import { writeTinyStableDiffusion } from "../../testing/stable-diffusion.js";
@@ -153,5 +154,43 @@ describe("A preview", () => {
     }
     expect(tf.memory().numTensors).toBe(before);
     previewDecoder.dispose();
+  });
+});
+
+describe("A T2I-Adapter", () => {
+  let model: T2IAdapter;
+  let io: Golden;
+  let image: tf.Tensor4D;
+  beforeAll(async () => {
+    model = await loadFixture<T2IAdapter>("tiny-t2i-adapter");
+    io = await Golden.read("tiny-t2i-adapter");
+    image = io.tensor("in.picture");
+  });
+  afterAll(() => {
+    model.dispose();
+    image.dispose();
+  });
+
+  it("equals diffusers: its features, and a drawing with them", async () => {
+    const features = model.forward(image);
+    const errors = new Map(features.map((feature, i) => [`feature ${i}`, io.error(`out.feature${i}`, feature)]));
+    tf.dispose(features);
+    const before = tf.memory().numTensors;
+    for await (const step of pipeline.steps({ ...CALL, latents, adapter: { model, image, scale: 0.8 } }))
+      errors.set(`step ${step.index}`, io.error(`run.out.latents${step.index}`, step.latents));
+    expect(errors.size).toBe(5);
+    expect(above(TOLERANCE, errors)).toEqual([]);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it("is left out after its share of the steps, and refused with a picture of another size", async () => {
+    await expectRun("plain", { adapter: { model, image, factor: 0 } });
+    const small = tf.zeros<tf.Rank.R4>([1, 32, 32, 3]);
+    await expect(latentsOf({ adapter: { model, image: small } })).rejects.toThrow(
+      "adapter.image: [1, 32, 32, 3]; expected [32, 48, 3]",
+    );
+    await expect(latentsOf({ adapter: { model: {} as T2IAdapter, image } })).rejects.toThrow("expected a T2IAdapter");
+    tf.tidy(() => expect(() => model.forward(tf.zeros([1, 30, 32, 3]))).toThrow("multiples of 4"));
+    small.dispose();
   });
 });

@@ -46,6 +46,7 @@ export const PIX2PIX_OPTIONS = {
   maskBlur: refused(WHOLE),
   denoisingStart: refused(WHOLE),
   control: refused("this pipeline reads its picture without a ControlNet"),
+  adapter: refused("this pipeline reads its picture without an adapter"),
   guidanceRescale: refused(TWOFOLD),
   guidanceInterval: refused(TWOFOLD),
   guidanceFunction: refused(TWOFOLD),

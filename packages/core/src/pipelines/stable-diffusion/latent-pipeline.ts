@@ -21,6 +21,7 @@ import { disposeParts } from "../parts/dispose-parts.js";
 import { fixParts } from "../parts/live-parts.js";
 import type { Pipeline } from "../pipeline.js";
 import type { Drawn } from "../pipeline-step.js";
+import { adapterFeatures } from "./adapter.js";
 import { type Condition, conditionPerStep, type GivenPrompts, stepCount, stepCounter } from "./conditions.js";
 import { controlsOf } from "./control.js";
 import { binaryMask, pasteBack } from "./inpainting.js";
@@ -186,7 +187,11 @@ export abstract class LatentPipeline<
     try {
       const controls = controlsOf(checked.control);
       const controlPictures = [...controls].map(([name, { image }]) => [`${name}.image`, image] as const);
-      await requirePictures({ ...this.pictures(checked), ...Object.fromEntries(controlPictures) });
+      await requirePictures({
+        ...this.pictures(checked),
+        "adapter.image": checked.adapter?.image,
+        ...Object.fromEntries(controlPictures),
+      });
       await requireFiniteTensors(checked);
       this.#requireRoom(checked);
       returnLoras = await this.#borrowLoras(checked);
@@ -203,8 +208,11 @@ export abstract class LatentPipeline<
       const start = watch.over("Encoding the picture", () => this.start(request, checked, { first, end }));
       held.push(...start.tensors);
 
+      const { adapter } = checked;
+      const features = adapter && watch.over("Reading the adapter's picture", () => adapterFeatures(adapter));
+      held.push(...(features ?? []));
       const conditionOf = (index: number) => conditions[Math.min(stepOf(index), steps) - 1]!;
-      const call = { unet, conditionOf, isGuided, shown: start.context, controls: [...controls.values()] };
+      const call = { unet, conditionOf, isGuided, shown: start.context, controls: [...controls.values()], features };
       const denoise = this.denoiser({ ...call, checked, plan, first, end });
       const shown = checked.previewDecoder ? this.#spaceOfPreview(checked.previewDecoder) : undefined;
       yield* sample({

@@ -34,6 +34,7 @@ import { joinPath } from "../../platform/files.js";
 import type { LoraTag } from "../../text/lora-tags.js";
 import type { GuidanceStep } from "../drawing/step-guidance.js";
 import type { PipelineStep } from "../pipeline-step.js";
+import { type AdapterInput, checkAdapter } from "./adapter.js";
 import { checkControl, type Control, controlsOf } from "./control.js";
 import { type LoraResolver, requireNoTags, takeLoras } from "./prompt-loras.js";
 
@@ -151,6 +152,8 @@ const OWN_OPTIONS = {
   }),
   /** A ControlNet and its picture, or several; their residuals are added up. */
   control: object<Control | readonly Control[]>("a ControlNet with its picture, { model, image }, or a list of them"),
+  /** A T2I-Adapter and its picture; its features are computed once and added in each step. */
+  adapter: object<AdapterInput>("a T2IAdapter with its picture, { model, image }"),
   /**
    * Guide only these steps, as shares of all (Kynkaanniemi et al. 2024): [0.2, 0.8] of 10 steps guides 2 to 7. A step
    * without guidance costs half. Default: all steps.
@@ -269,6 +272,7 @@ export function fitOptions(given: StableDiffusionOptions, options: Read, sizes: 
   for (const [name, control] of controlsOf(options.control))
     checkControl(name, control, { denoiser: sizes.denoiser, height: shape[1], width: shape[2] });
   requireAdjustable(options, sizes);
+  if (options.adapter) checkAdapter(options.adapter, [height, width]);
   if (options.image) requirePictureShape("image", options.image, [height, width, 3], shape[0]);
   if (mask) requirePictureShape("mask", mask, [height, width, 1], shape[0]);
   return { strength, steps, prompts, loraTags: loras, negatives, shape };
@@ -298,14 +302,16 @@ function requireReading(options: Read): void {
 
 /** Refuses options that the denoiser or the autoencoder for previews cannot follow. */
 function requireAdjustable(options: Read, { denoiser, latentChannels }: NetworkSizes): void {
-  const { guidanceFunction, guidanceInterval, pagScale, pagAdaptiveScale, freeU, previewDecoder } = options;
+  const { guidanceFunction, guidanceInterval, pagScale, pagAdaptiveScale, freeU, adapter, previewDecoder } = options;
   const guiding = Object.entries({ guidanceFunction, guidanceInterval }).find(([, value]) => value !== undefined);
   if (guiding && denoiser.guidanceWidth !== undefined) {
     throw new PipelineOptionError(
       `${guiding[0]}: this network was distilled with guidance and reads one guidanceScale; leave it out.`,
     );
   }
-  const adjusting = Object.entries({ freeU, pagScale }).find(([, value]) => value !== undefined && value !== 0);
+  const adjusting = Object.entries({ freeU, pagScale, adapter }).find(
+    ([, value]) => value !== undefined && value !== 0,
+  );
   if (adjusting && denoiser.isAdjustable !== true) {
     throw new PipelineOptionError(
       `${adjusting[0]}: the denoiser (unet) is of a class that does not know it; leave it out.`,

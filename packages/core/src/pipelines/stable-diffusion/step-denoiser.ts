@@ -3,6 +3,7 @@ import { guide, type Plan, rescaleGuidance } from "@tfjs-diffusion/schedulers";
 import type { ConditionalDenoiser } from "../../models/denoiser.js";
 import { needsGuidance, predictGuided } from "../drawing/guidance.js";
 import { guidanceAt } from "../drawing/step-guidance.js";
+import { isAdapted } from "./adapter.js";
 import type { Condition } from "./conditions.js";
 import { type Control, controlResiduals } from "./control.js";
 import type { CheckedOptions } from "./stable-diffusion-options.js";
@@ -16,6 +17,8 @@ export interface DenoiseRequest {
   /** Further channels of its input, [B, h, w, any]. */
   shown?: tf.Tensor4D | undefined;
   controls: readonly Control[];
+  /** An adapter's features. */
+  features?: readonly tf.Tensor4D[] | undefined;
   checked: CheckedOptions;
   plan: Plan;
   /** The calls that are made. */
@@ -30,7 +33,7 @@ export type StepDenoiser = (x: tf.Tensor4D, timestep: number, index: number) => 
  * The denoiser with guidance and ControlNets. A step whose guidance scale is 1 computes the half of the prompts only.
  */
 export function stepDenoiser(request: DenoiseRequest): StepDenoiser {
-  const { unet, conditionOf, isGuided, shown, controls, checked, plan, first, end } = request;
+  const { unet, conditionOf, isGuided, shown, controls, features, checked, plan, first, end } = request;
   const { freeU, pagScale, guidanceRescale: rescale } = checked;
   return (x, timestep, index) => {
     const condition = conditionOf(index);
@@ -42,7 +45,12 @@ export function stepDenoiser(request: DenoiseRequest): StepDenoiser {
       const residuals = controlResiduals(controls, call);
       const channels = shown && (isDoubled ? tf.concat([shown, shown]) : shown);
       const input = channels ? tf.concat([batch, channels], 3) : batch;
-      const settings = { ...(freeU && { freeU }), ...(isPerturbed && { isPerturbed }) };
+      const isAdded = features && isAdapted(checked.adapter!, step);
+      const settings = {
+        ...(isAdded && { levelFeatures: features }),
+        ...(freeU && { freeU }),
+        ...(isPerturbed && { isPerturbed }),
+      };
       return unet.forward(input, timestep, context, { ...inputs, ...residuals, ...settings });
     };
     const prompted = () => (isGuided ? promptedHalf(condition) : condition);
