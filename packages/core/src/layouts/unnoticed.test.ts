@@ -12,8 +12,6 @@ import { openSafetensors } from "../weights/safetensors.js";
 import { encodeSafetensors, type TensorToWrite } from "../weights/write-safetensors.js";
 import { loadSingleFile } from "./single-file.js";
 
-/** Nothing in a file is silently ignored: each tensor that is added, dropped or renamed changes what comes out of it. */
-
 type Tensors = Map<string, TensorToWrite>;
 
 /** A kind of file, and what comes out of it: numbers and settings, as one text. */
