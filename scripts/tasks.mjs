@@ -22,6 +22,7 @@ export const tasks = {
     needs: "all",
     run: (args) => node(["--experimental-vm-modules", "--no-warnings", "node_modules/jest/bin/jest.js", ...args]),
   },
+  fuzz: { needs: "all", run: (args) => node(["scripts/fuzz.mjs", ...args]) },
   lint: { needs: "all", run: (args) => node(["scripts/lint.mjs", ...args]) },
   chapter: { needs: "all", program: "src/chapter/main.js" },
   docs: { needs: "all", run: (args) => node(["scripts/docs.mjs", ...args]) },

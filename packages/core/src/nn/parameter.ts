@@ -24,6 +24,7 @@ export class MissingWeightsError extends Error {
  */
 export class Parameter {
   #variable: tf.Variable | undefined;
+  #isDisposed = false;
   /**
    * A tensor of the same shape that layers read in place of the value, while it is set. It is computed from other
    * variables, which so get gradients. Borrowed.
@@ -61,7 +62,9 @@ export class Parameter {
   get variable(): tf.Variable {
     if (!this.#variable) {
       throw new MissingWeightsError(
-        "This network has no weights yet: call its initialize(noise), or build it with loadModel(folder).",
+        this.#isDisposed
+          ? "This network, or its pipeline, was disposed of: its weights are freed. Load it again to use it."
+          : "This network has no weights yet: call its initialize(noise), or build it with loadModel(folder).",
       );
     }
     return this.#variable;
@@ -93,6 +96,7 @@ export class Parameter {
 
   /** Frees the value; another can be assigned. */
   dispose(): void {
+    this.#isDisposed ||= this.#variable !== undefined;
     this.#variable?.dispose();
     this.#variable = undefined;
   }
