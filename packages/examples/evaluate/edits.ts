@@ -193,7 +193,7 @@ async function repainting(): Promise<void> {
     editOf(i, (face) => ({ face, changed: face, attribute: "hat" })),
   );
   console.log(`
-| painted anew | by | root mean square error at the mask's edge | under the whole mask |
+| redrawn | by | root mean square error at the mask's edge | under the whole mask |
 |---|---|---|---|`);
   for (const [part, box] of masks) {
     const mask = maskOf(box);

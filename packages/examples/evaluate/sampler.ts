@@ -3,7 +3,7 @@ import { schedulerFromConfig } from "@tfjs-diffusion/schedulers";
 import { isAdaptable } from "../src/cli/files/open-model.js";
 import type { Sampler } from "./context.js";
 
-/** A sampler, and a function to free its model. */
+/** A function that draws, and one that frees its model. */
 export interface OpenSampler {
   readonly sample: Sampler;
   dispose(): void;
@@ -13,14 +13,14 @@ export interface OpenSampler {
 export interface DrawingOptions {
   /** Class of the scheduler, on the model's own noise schedule. Default: DDIMScheduler. */
   scheduler?: string;
-  /** A LoRA's file, for a model in latents; default none. */
+  /** The file of a LoRA, for latent models. Default: none. */
   lora?: string;
-  /** The scale of the LoRA, default 1. */
+  /** The scale of the LoRA. Default 1. */
   loraScale?: number;
 }
 
 /**
- * Opens a model's folder with the library's pipeline.
+ * Opens a model's folder as a pipeline of the library.
  *
  * @throws RangeError for a LoRA with a model that does not take one, and for a model that reads no text
  */

@@ -20,7 +20,7 @@ const flag = (fallback: boolean) => key(fallback, "true or false", (value) => ty
 const number = (fallback: number) => key(fallback, "a number", isNumber);
 const positive = (fallback: number) => key(fallback, "a number above 0", (value) => isNumber(value) && value > 0);
 const count = (fallback: number) =>
-  key(fallback, "a whole number from 1", (value) => Number.isSafeInteger(value) && (value as number) >= 1);
+  key(fallback, "a whole number, 1 or more", (value) => Number.isSafeInteger(value) && (value as number) >= 1);
 const numberOrNull = key<number | null>(null, "a number or null", (value) => value === null || isNumber(value));
 const oneOf = <const Value extends string>(fallback: NoInfer<Value>, ...values: readonly Value[]): ConfigValue<Value> =>
   key<Value>(fallback, `one of ${values.join(", ")}`, (value) => values.includes(value as Value));
@@ -67,7 +67,7 @@ const KEYS = {
   sample_max_value: positive(1),
   timestep_spacing: oneOf("leading", "leading", "trailing", "linspace"),
   /** Added to every timestep of the "leading" spacing; Stable Diffusion uses 1. */
-  steps_offset: key(0, "a whole number from 0", (value) => Number.isSafeInteger(value) && (value as number) >= 0),
+  steps_offset: key(0, "a whole number, 0 or more", (value) => Number.isSafeInteger(value) && (value as number) >= 0),
   /** End at alphaBar 1 (a clean sample) rather than at that of timestep 0. */
   set_alpha_to_one: flag(true),
   /** How much fresh noise a step adds. The learned types read it from the second half of the output channels. */
@@ -161,7 +161,7 @@ const KEYS = {
   /** Score SDE: signal-to-noise ratio of the corrector. */
   snr: positive(0.15),
   sampling_eps: positive(1e-5),
-  correct_steps: key(1, "a whole number from 0", (value) => Number.isSafeInteger(value) && (value as number) >= 0),
+  correct_steps: key(1, "a whole number, 0 or more", (value) => Number.isSafeInteger(value) && (value as number) >= 0),
   beta_min: number(0.1),
   beta_max: number(20),
   /** DPM-Solver SDE: accepted but unused; noise comes from the argument `noise` of `plan.step`. */

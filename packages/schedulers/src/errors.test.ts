@@ -319,7 +319,7 @@ describe("a plan", () => {
       5,
       { jump_length: 0 },
       RangeError,
-      "plan: jump_length is 0; give a whole number from 1, such as 10.",
+      "plan: jump_length is 0; give a whole number, 1 or more, such as 10.",
     ],
     [
       "IPNDM",

@@ -1,17 +1,17 @@
 import * as tf from "@tensorflow/tfjs";
 
-/** What a backend must offer so that its tensors can be bundled. */
+/** The functions that a backend must have to bundle its tensors. */
 export interface Bundling<Handle> {
   readonly backend: tf.KernelBackend;
-  /** New data without numbers. */
+  /** New data without values. */
   empty(): tf.DataId;
-  /** Frees a tensor of the backend that TensorFlow.js does not know. */
+  /** Frees a tensor of the backend that is not registered with TensorFlow.js. */
   free(handle: Handle): void;
 }
 
 /**
- * Several hundred tensors of a backend as one tensor of TensorFlow.js. What a gradient needs of a forward pass is kept
- * and freed together: to register each with TensorFlow.js would take as long as to compute it.
+ * Several hundred tensors of a backend as one tensor of TensorFlow.js. The tensors of a forward pass that a gradient
+ * needs are kept and freed together: to register each one with TensorFlow.js would take as long as to compute it.
  */
 export class Bundles<Handle> {
   readonly #handlesOf = new WeakMap<object, readonly Handle[]>();
@@ -21,8 +21,8 @@ export class Bundles<Handle> {
   constructor(private readonly current: () => Bundling<Handle>) {}
 
   /**
-   * Takes over tensors of `size` numbers in all. They are freed with the tensor returned, whose own numbers mean
-   * nothing.
+   * Takes over tensors of `size` numbers in all. They are freed with the returned tensor, whose own values have no
+   * meaning.
    */
   add(handles: readonly Handle[], size: number): tf.Tensor {
     const bundling = this.current();

@@ -21,7 +21,7 @@ export interface BackendOptions {
   wasmPaths?: string | Record<WasmFile, string>;
   /**
    * Whether networks are recorded and then run without TensorFlow.js in between (docs/recording.md); true at first, and
-   * unchanged when left out. Set false when you look for an error: each operation then goes through TensorFlow.js.
+   * unchanged if left out. Set it to false to debug: each operation then goes through TensorFlow.js.
    */
   record?: boolean;
 }
@@ -33,9 +33,9 @@ export type WasmFile =
 export interface Candidate {
   readonly name: BackendName;
   /**
-   * Loads the code and registers the backend, without making it the current one.
-   * `isAskedFor`: the user named it. Otherwise it may refuse where a later candidate is faster.
-   * Rejects with an Error that says in one sentence why it cannot run here, and what would help.
+   * Loads the code and registers the backend, without making it the current one. `isAskedFor`: the user named it.
+   * Otherwise it may refuse if a later candidate is faster. Rejects with an Error that says in one sentence why it
+   * cannot run here, and how to fix that.
    */
   load(options: BackendOptions, isAskedFor: boolean): Promise<LoadedBackend>;
 }

@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { Candidate } from "./candidate.js";
 import { replaceKernel } from "./replace-kernel.js";
 
-/** Plain JavaScript: runs everywhere, about 30 times slower than wasm; the other backends are checked with it. */
+/** Plain JavaScript: runs everywhere, about 30 times slower than wasm; the reference for tests of other backends. */
 export const cpuCandidate: Candidate = {
   name: "cpu",
   load: async () => ({ registeredAs: "cpu", afterStart: correctCpuBackend }),
@@ -10,7 +10,7 @@ export const cpuCandidate: Candidate = {
 
 /**
  * In TensorFlow.js 4.22, the gradient of resizeNearestNeighbor on cpu reads the wrong part of dy for every picture of a
- * batch but the first. So each picture is given to it as a batch of one.
+ * batch except the first. So each picture is passed as a batch of one.
  */
 function correctCpuBackend(): void {
   replaceKernel("cpu", tf.ResizeNearestNeighborGrad, (stock) => (call) => {

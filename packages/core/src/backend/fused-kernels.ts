@@ -20,8 +20,8 @@ interface Layer<Kernel> {
 }
 
 /**
- * The fused kernels of layers, by the name that a layer gives `fusedOp` (nn/fused-op.ts). Each has its gradient. On a
- * backend that lacks one the layer does plain operations.
+ * The fused kernels of layers, by the name that a layer passes to `fusedOp` (nn/fused-op.ts). Each has its gradient. If
+ * a backend lacks one, the layer uses plain operations.
  */
 export const LAYER_KERNELS: Readonly<Record<string, { wasm?: Layer<AnyWasmKernel>; native?: Layer<AnyNativeKernel> }>> =
   {
@@ -35,7 +35,7 @@ export const LAYER_KERNELS: Readonly<Record<string, { wasm?: Layer<AnyWasmKernel
     Silu: { wasm: wasmSilu, native: nativeSilu },
   };
 
-/** The fused kernels of a training's updates, by the name that `runFused` is given. No gradient is taken of them. */
+/** The fused kernels of a training's updates, by the name that is passed to `runFused`. They have no gradient. */
 export const UPDATE_KERNELS: Readonly<Record<string, { wasm?: AnyWasmKernel; native?: AnyNativeKernel }>> = {
   AdamW: { native: nativeAdamW },
   AdamWInParts: { wasm: wasmAdamWInParts },
@@ -44,7 +44,7 @@ export const UPDATE_KERNELS: Readonly<Record<string, { wasm?: AnyWasmKernel; nat
   MovingAverage: { wasm: wasmMovingAverage },
 };
 
-/** All forms of the fused kernels on one backend, gradients included, by the name of their kernel. */
+/** All fused kernels of one backend, gradients included, by name. */
 export function fusedKernelsFor(backend: "wasm"): Record<string, AnyWasmKernel>;
 export function fusedKernelsFor(backend: "native"): Record<string, AnyNativeKernel>;
 export function fusedKernelsFor(backend: "wasm" | "native"): Record<string, AnyWasmKernel | AnyNativeKernel> {

@@ -13,7 +13,7 @@ export class NotRecordableError extends Error {
   override name = "NotRecordableError";
 }
 
-/** A call of a program, whose buffers are told apart by their identity. */
+/** A call of a program. Its buffers are compared by identity. */
 interface Call<Buffer extends object> {
   readonly operation: string;
   readonly attributes: Readonly<Record<string, unknown>>;
@@ -21,7 +21,7 @@ interface Call<Buffer extends object> {
   readonly outputs: readonly Buffer[];
 }
 
-/** For each call the buffers that are read or made there for the last time, apart from inputs and results. */
+/** For each call, the buffers whose last use it is, except inputs and results. */
 export function lastUses<Buffer extends object>(
   calls: readonly Pick<Call<Buffer>, "inputs" | "outputs">[],
   results: readonly Buffer[],

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 
-/** Runs `load` without the notes of TensorFlow.js on the console: a second copy of it prints one for every kernel. */
+/** Runs `load` without the console messages of TensorFlow.js: a second copy of it prints one for every kernel. */
 export async function quietly<T>(load: () => T | Promise<T>): Promise<T> {
   const isTest = tf.env().getBool("IS_TEST");
   tf.env().set("IS_TEST", true);

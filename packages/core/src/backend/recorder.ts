@@ -4,25 +4,25 @@ import type { Computation, RecordedComputation, Recorder } from "../nn/recorded.
 import type { Bundles } from "./bundles.js";
 import { NotRecordableError, type Program } from "./program.js";
 
-/** Computations that are kept for an owner: pictures of several sizes, with and without guidance. */
+/** The most computations that are kept for an owner: pictures of several sizes, with and without guidance. */
 const MOST_COMPUTATIONS = 16;
 
-/** A recorded forward pass, or why it cannot be recorded. Its results, if they were computed on the way. */
+/** A recorded forward pass, or why it cannot be recorded. Also its results, if recording computed them. */
 export interface Recorded<Handle, Output> {
   program?: Program<Handle, Output>;
   refused?: string;
   results?: tf.Tensor[];
 }
 
-/** A forward pass that also gives what its gradient needs, and the gradient. */
+/** A forward pass that also returns the tensors that its gradient needs, and the gradient. */
 export interface Training<Handle, Output> {
-  /** Gives the value, then what is needed. */
+  /** Returns the value, then the tensors that the gradient needs. */
   forward: Program<Handle, Output>;
-  /** Reads what the forward pass reads, the gradient of its value, and what the forward pass gave besides its value. */
+  /** Reads the inputs of the forward pass, the gradient of its value, and its further results. */
   backward: Program<Handle, Output>;
   /**
-   * For each float32 tensor that is read, whether the value depends on it. The backward pass gives the gradients of
-   * those that do.
+   * For each float32 tensor that is read, whether the value depends on it. If so, the backward pass returns its
+   * gradient.
    */
   isDifferentiable: readonly boolean[];
 }
@@ -39,8 +39,8 @@ interface Entry<Handle, Output> {
 }
 
 /**
- * Keeps computations as programs, and runs the `body` of those that cannot be recorded. A backend says what a program
- * is, and how one is made.
+ * Keeps computations as programs, and runs the `body` of those that cannot be recorded. A backend defines what a
+ * program is, and how it is made.
  */
 export abstract class ProgramRecorder<Handle, Output> implements Recorder {
   readonly #entries = new WeakMap<object, Entry<Handle, Output>[]>();
@@ -104,7 +104,7 @@ export abstract class ProgramRecorder<Handle, Output> implements Recorder {
     return entry;
   }
 
-  /** Returns the results if they were computed on the way. */
+  /** Returns the results if recording computed them. */
   #recordIfDue(
     computation: Computation,
     entry: Entry<Handle, Output>,
@@ -122,7 +122,7 @@ export abstract class ProgramRecorder<Handle, Output> implements Recorder {
       [entry.forward, entry.refused] = [program, refused];
       return results;
     } catch (error) {
-      // With a gradient, the computation was done only to record it. An error of its own shows when it is done again.
+      // With a gradient, the computation was run only to record it. If it has an error, the next run throws it.
       if (!(error instanceof NotRecordableError) && !isDifferentiated) throw error;
       entry.refused = error instanceof Error ? error.message : String(error);
       return undefined;
@@ -160,7 +160,7 @@ function areSame(some: readonly unknown[], others: readonly unknown[]): boolean 
   return some.length === others.length && some.every((one, i) => Object.is(one, others[i]));
 }
 
-/** @throws NotRecordableError where there is not exactly one */
+/** @throws NotRecordableError unless there is exactly one */
 export function singleResult<T>(results: readonly T[]): T {
   if (results.length !== 1) throw new NotRecordableError(`a gradient of ${results.length} results`);
   return results[0]!;
@@ -170,7 +170,7 @@ export function isFloat({ dtype }: tf.Tensor): boolean {
   return dtype === "float32";
 }
 
-/** Frees every tensor that `body` makes; its result holds none. */
+/** Frees every tensor that `body` makes; the result of `body` contains no tensor. */
 export function freeingAll<T>(body: () => T): T {
   let result: T;
   tf.tidy(() => {

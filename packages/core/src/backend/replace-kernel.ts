@@ -3,8 +3,8 @@ import * as tf from "@tensorflow/tfjs";
 const stockKernels = new Map<string, tf.KernelConfig | undefined>();
 
 /**
- * Registers our kernel for a backend, in place of the backend's own, if it has one. `build` is given that one; where
- * there is none, a function that throws.
+ * Registers our kernel for a backend, in place of the backend's own kernel, if it has one. `build` receives that
+ * kernel, or a function that throws if there is none.
  */
 export function replaceKernel(
   backendName: string,

@@ -13,10 +13,10 @@ export class BackendUnavailableError extends Error {
   override name = "BackendUnavailableError";
 }
 
-/** The backend that useBackend started, and why not a better one. */
+/** The backend that useBackend started, and why better ones were not available. */
 export interface ChosenBackend {
   name: BackendName;
-  /** A note on it, such as its threads. */
+  /** More about it, such as its number of threads. */
   detail?: string;
   /** The better ones that do not run here, best first, and why. */
   passedOver: { name: BackendName; reason: string }[];
@@ -33,12 +33,13 @@ const CANDIDATES: Candidate[] = [
 ];
 
 /**
- * Makes TensorFlow.js run on the backend `name`, or, without a name, on the best that loads here. Also gives it the
+ * Makes TensorFlow.js run on the backend `name`, or, without a name, on the best that loads here. Also registers the
  * kernels that training needs. Call it once, before the first tensor.
  *
- * `name` is one of {@link BACKEND_NAMES}; "tensorflow", the name TensorFlow.js gives the native one, means "node".
+ * `name` is one of {@link BACKEND_NAMES}; "tensorflow", which is TensorFlow.js's name for the native backend, means
+ * "node".
  *
- * Throws RangeError for an unknown name, and {@link BackendUnavailableError} where the backend does not run.
+ * Throws RangeError for an unknown name, and {@link BackendUnavailableError} if the backend does not run.
  */
 export async function useBackend(name?: string, options: BackendOptions = {}): Promise<ChosenBackend> {
   const candidates = name === undefined ? CANDIDATES : [candidateNamed(name)];

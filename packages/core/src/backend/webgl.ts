@@ -3,7 +3,7 @@ import type { Candidate } from "./candidate.js";
 import { isNode } from "../platform/node-only.js";
 import { isSoftwareDriver, softwareReason } from "./software-driver.js";
 
-/** The graphics card through WebGL; part of `@tensorflow/tfjs`. A software renderer is taken only when asked for. */
+/** The graphics card through WebGL; part of `@tensorflow/tfjs`. A software renderer is used only if requested. */
 export const webglCandidate: Candidate = {
   name: "webgl",
   load: async (_, isAskedFor) => {
@@ -15,7 +15,7 @@ export const webglCandidate: Candidate = {
   },
 };
 
-/** What WebGL says it draws with; "" if it does not say. */
+/** The renderer that WebGL reports; "" if it reports none. */
 function renderer(): string {
   // A worker has no document, an old browser no OffscreenCanvas.
   const gl =

@@ -18,7 +18,7 @@ interface AdapterInfo {
 
 /**
  * The graphics card through WebGPU: in a browser that has it, and in Node through the npm package `webgpu` (Dawn).
- * Needs `@tensorflow/tfjs-backend-webgpu`: in Node it is found where installed, a page imports it itself.
+ * Needs `@tensorflow/tfjs-backend-webgpu`: Node finds the installed package, a page must import it itself.
  */
 export const webgpuCandidate: Candidate = {
   name: "webgpu",
@@ -60,7 +60,7 @@ async function loadCode(): Promise<void> {
   await importInstalled("@tensorflow/tfjs-backend-webgpu");
 }
 
-/** Imports an optional package, of either module system, from where this one is installed. */
+/** Imports an optional package, of either module system, from the place where this package is installed. */
 async function importInstalled<T>(packageName: string): Promise<T> {
   const require = await requireFrom();
   const { pathToFileURL } = await importInNode<typeof Url>("node:url");

@@ -252,7 +252,7 @@ describe("A file with left-overs", () => {
       return tensors;
     });
     const error: unknown = await opened(path, { config: sd }).catch((reason: unknown) => reason);
-    expect(String(error)).toMatch(/holds no autoencoder .* Give one as \{ vae \}/);
+    expect(String(error)).toMatch(/has no autoencoder .* Give one as \{ vae \}/);
     expect(String(error).split("\n").length).toBe(1);
     const vae = (await loadModel(join(sd!, "vae"), { dtype: "F16" })) as AutoencoderKL;
     await sameWeights(path, { vae });

@@ -28,17 +28,17 @@ const NETWORKS = { UNet2DConditionModel, AutoencoderKL, CLIPTextModel, CLIPTextM
 export interface SingleFileOptions {
   /**
    * A diffusers folder, or a model on the hub ("owner/name"), with the `config.json` files of the networks, for models
-   * of other than the published sizes; its scheduler is taken, too. Default: the configs of the family.
+   * whose sizes differ from the published ones. Its scheduler is used, too. Default: the configs of the family.
    */
   config?: string;
   /**
-   * What the network was trained to predict. Default: as the file says by its marks or metadata, else as the scheduler
-   * of `config`, else as the family was published.
+   * What the network was trained to predict. Default: the prediction type in the file's marks or metadata, else that of
+   * the scheduler of `config`, else that of the published family.
    */
   predictionType?: "epsilon" | "v_prediction";
   /**
-   * Whether to read the averaged weights of the UNet, if the file has them. Default false: the weights under the plain
-   * names.
+   * Whether to read the averaged weights of the UNet, which the file must have. Default false: the weights under the
+   * plain names.
    */
   ema?: boolean;
   /** Rounds the weights to this precision; they are kept as float32. Default: as stored. */
@@ -48,7 +48,7 @@ export interface SingleFileOptions {
    * pipeline then owns it.
    */
   vae?: Autoencoder | BytesFrom;
-  /** Refuses a file that holds tensors without a use, in place of listing them in a warning. Default false. */
+  /** Refuses a file with unused tensors, instead of listing them in a warning. Default false. */
   strict?: boolean;
 }
 
@@ -59,14 +59,14 @@ export interface SingleFileParts {
   vae: Autoencoder;
   /** The text encoders of the family: `text_encoder`, `text_encoder_2`. */
   textEncoders: Map<"text_encoder" | "text_encoder_2", Model>;
-  /** The `scheduler_config.json` that the file is sampled with. */
+  /** The `scheduler_config.json` to sample with. */
   schedulerConfig: Record<string, unknown>;
 }
 
 /**
  * Opens a checkpoint in the layout of the original latent diffusion code (CompVis, Stability AI): Stable Diffusion 1.x,
- * 2.x and XL as one `.safetensors` file. Each network is checked completely before any of it is allocated. Tensors
- * without a use are listed in one warning.
+ * 2.x and XL as one `.safetensors` file. Each network is checked completely before any of it is allocated. Unused
+ * tensors are listed in one warning.
  *
  * @throws WeightsFormatError for a file of another kind, WeightsMismatchError listing what does not fit
  */
@@ -111,8 +111,8 @@ export interface StoredPart<M extends Model = Model> {
 }
 
 /**
- * The networks in a single file, not allocated yet, but for an autoencoder that is given as another file, which the
- * caller owns. Borrows the file.
+ * The networks in a single file, not allocated yet. Only an autoencoder that is given as another file is loaded; the
+ * caller owns it. Borrows the file.
  */
 export async function singleFileParts(file: SafetensorsFile, options: SingleFileOptions = {}) {
   const { config, ema = false, strict } = options;
@@ -180,11 +180,11 @@ function vaePrefix(file: SafetensorsFile): string {
   const prefix = VAE_PREFIXES.find(isThere);
   if (prefix !== undefined) return prefix;
   throw new WeightsFormatError(
-    `${file.name}: holds no autoencoder (${VAE_PREFIXES[0]}…). Give one as { vae }: its file or folder, or the network.`,
+    `${file.name}: has no autoencoder (${VAE_PREFIXES[0]}…). Give one as { vae }: its file or folder, or the network.`,
   );
 }
 
-/** What is under the prefix and not of the training belongs to the network, which refuses what it does not know. */
+/** Tensors under the prefix belong to the network, except those of its training. It refuses unknown ones. */
 function vaeView(file: SafetensorsFile, vae: AutoencoderKL, prefix: string): StoredView {
   const pieceOf = storedPiece(vae, "ldm");
   const isOwn = (stored: string) => stored.startsWith(prefix) && !VAE_TRAINING.test(stored.slice(prefix.length));
@@ -215,11 +215,11 @@ function textView(file: SafetensorsFile, encoder: Model, { prefix, names }: Text
   return storedView(file, encoder, (name) => ({ ...pieceOf(name), stored: prefix + pieceOf(name).stored }));
 }
 
-/** Constants of the noise schedule and counters that the first code saved, and averages, which { ema } reads. */
+/** Constants of the noise schedule and counters that the original code saved, and averages, which { ema } reads. */
 const BUFFERS =
   /^(betas|(alphas_cumprod|sqrt_|log_one_minus|posterior_)\w*|logvar|lvlb_weights|scale_factor|global_step|denoiser\.(sigmas|log_sigmas)|model_ema\..*)$/;
 
-/** Tensors of no network. Those under the prefix of a network that it does not know are refused when it is read. */
+/** Tensors that belong to no network. Unknown tensors under the prefix of a network are refused when it is read. */
 function leftOvers(
   file: SafetensorsFile,
   views: readonly StoredView[],
@@ -229,7 +229,7 @@ function leftOvers(
   const isOfNetwork = (name: string) =>
     views.some(({ used }) => used.has(name)) ||
     name.startsWith(UNET_PREFIX) ||
-    // Autoencoders that the caller exchanges are of no use by intention.
+    // If the caller gives another autoencoder, that of the file is unused on purpose.
     (ownVae === undefined
       ? VAE_PREFIXES.some((prefix) => name.startsWith(prefix))
       : name.startsWith(ownVae) && !VAE_TRAINING.test(name.slice(ownVae.length)));

@@ -7,10 +7,11 @@ import { symmetricEigenvalues } from "./symmetric-eigenvalues.js";
  *
  *   |m1 - m2|^2 + tr(C1 + C2 - 2 (C1^(1/2) C2 C1^(1/2))^(1/2))
  *
- * Few rows raise it: compare sets of one size, and give the distance between two halves of the real pictures beside it.
+ * Small sets increase it: compare sets of equal size, and also report the distance between two halves of the real
+ * pictures.
  *
  * @param rows at least two rows, and at least as many as features for a meaningful number
- * @throws RangeError for fewer than two rows, rows of several widths and numbers that are not finite
+ * @throws RangeError for fewer than two rows, rows of different widths and numbers that are not finite
  */
 export function frechetDistance(rows: FeatureRows, others: FeatureRows): number {
   requireRows("frechetDistance", { rows, others }, 2);
@@ -44,8 +45,8 @@ function gaussian(rows: FeatureRows): { mean: Float64Array; covariance: Float64A
 }
 
 /**
- * The columns of an L with L L' = C, for C that may have eigenvalues of 0: the largest remaining pivot comes first, and
- * what is left at the end is rounding (Higham 1990).
+ * The columns of an L with L L' = C, for a C that may have eigenvalues of 0: the largest remaining pivot comes first,
+ * and the rest at the end is rounding error (Higham 1990).
  */
 function semidefiniteCholesky(matrix: readonly Float64Array[]): Float64Array[] {
   const n = matrix.length;

@@ -1,4 +1,4 @@
-/** `@tfjs-diffusion/core/metrics`: how good drawn pictures are, one by one and as a set. */
+/** `@tfjs-diffusion/core/metrics`: the quality of drawn pictures, one by one and as a set. */
 export { clipScore } from "./clip-score.js";
 export type { FeatureRows } from "./feature-rows.js";
 export { frechetDistance } from "./frechet-distance.js";

@@ -1,14 +1,15 @@
 import { dot, type FeatureRows, requireRows } from "./feature-rows.js";
 
 /**
- * Squared maximum mean discrepancy of two sets of feature rows with the kernel (x . y / D + 1)^3, without bias (Gretton
- * et al. 2012, eq. 3; Bińkowski et al. 2018, section 3.1, which calls it KID for the features of Inception):
+ * Squared maximum mean discrepancy of two sets of feature rows with the kernel (x . y / D + 1)^3, unbiased (Gretton et
+ * al. 2012, eq. 3; Bińkowski et al. 2018, section 3.1, which calls it KID for the features of Inception):
  *
  *   mean over i != j of k(x_i, x_j) + mean over i != j of k(y_i, y_j) - 2 mean over i, j of k(x_i, y_j)
  *
- * Its mean is 0 for two sets of one distribution, whatever their sizes, so that a single value may be negative.
+ * Its expectation is 0 for two sets from the same distribution, whatever their sizes, so a single value may be
+ * negative.
  *
- * @throws RangeError for fewer than two rows, rows of several widths and numbers that are not finite
+ * @throws RangeError for fewer than two rows, rows of different widths and numbers that are not finite
  */
 export function kernelDistance(rows: FeatureRows, others: FeatureRows): number {
   requireRows("kernelDistance", { rows, others }, 2);

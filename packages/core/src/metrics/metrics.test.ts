@@ -116,7 +116,9 @@ describe("Precision and recall", () => {
   it("refuse too few rows, rows of two widths, and numbers that are not finite", () => {
     expect(() => precisionRecall(x.slice(0, 3), y)).toThrow("drawn has 3 rows; give at least 4");
     expect(() => precisionRecall(x, rows(9, 4, 0))).toThrow("row 0 of real has 4 numbers, the first row has 5");
-    expect(() => kernelDistance([[1], [NaN]], [[1], [2]])).toThrow("row 1 of rows holds a number that is not finite");
+    expect(() => kernelDistance([[1], [NaN]], [[1], [2]])).toThrow(
+      "row 1 of rows contains a number that is not finite",
+    );
     expect(() => frechetDistance([[1]], [[1], [2]])).toThrow("rows has 1 rows; give at least 2");
     expect(() => precisionRecall(x, y, 0)).toThrow("k is 0");
   });
@@ -149,8 +151,8 @@ describe("Similarity of pictures", () => {
 
   it("refuses two shapes, and pictures smaller than the window", async () => {
     const [a, small] = [tf.zeros<tf.Rank.R4>([1, 16, 16, 3]), tf.zeros<tf.Rank.R4>([1, 8, 8, 3])];
-    await expect(peakSignalToNoise(a, small)).rejects.toThrow("two batches [B, H, W, C] of one shape");
-    await expect(structuralSimilarity(small, small)).rejects.toThrow("the window takes 11");
+    await expect(peakSignalToNoise(a, small)).rejects.toThrow("two batches [B, H, W, C] of the same shape");
+    await expect(structuralSimilarity(small, small)).rejects.toThrow("the window needs 11");
     await expect(structuralSimilarity(a, a, { range: 0 })).rejects.toThrow("range is 0");
     tf.dispose([a, small]);
   });

@@ -42,7 +42,7 @@ export async function structuralSimilarity(
   requirePictures("structuralSimilarity", pictures, others, range);
   const [batch, height, width, channels] = pictures.shape;
   if (Math.min(height, width) < WINDOW) {
-    throw new RangeError(`structuralSimilarity: pictures of ${width} x ${height} pixels; the window takes ${WINDOW}.`);
+    throw new RangeError(`structuralSimilarity: pictures of ${width} x ${height} pixels; the window needs ${WINDOW}.`);
   }
   const similarities = tf.tidy(() => {
     const planes = (x: tf.Tensor4D) =>
@@ -62,7 +62,7 @@ export async function structuralSimilarity(
   return [...values];
 }
 
-/** The mean under the window, wherever it fits. [N, H, W, 1] -> [N, H - 10, W - 10, 1] */
+/** The mean in each window that lies inside the picture. [N, H, W, 1] -> [N, H - 10, W - 10, 1] */
 function blur(x: tf.Tensor4D): tf.Tensor4D {
   const middle = (WINDOW - 1) / 2;
   const bell = Array.from({ length: WINDOW }, (_, i) => Math.exp(-((i - middle) ** 2) / (2 * DEVIATION ** 2)));
@@ -75,7 +75,7 @@ function blur(x: tf.Tensor4D): tf.Tensor4D {
 function requirePictures(name: string, pictures: tf.Tensor4D, others: tf.Tensor4D, range: number): void {
   if (!tf.util.arraysEqual(pictures.shape, others.shape) || pictures.rank !== 4) {
     throw new RangeError(
-      `${name}: pictures are [${pictures.shape.join(", ")}] and [${others.shape.join(", ")}]; give two batches [B, H, W, C] of one shape.`,
+      `${name}: pictures are [${pictures.shape.join(", ")}] and [${others.shape.join(", ")}]; give two batches [B, H, W, C] of the same shape.`,
     );
   }
   if (!(range > 0)) throw new RangeError(`${name}: range is ${range}; give 2 for pictures in [-1, 1], 1 for [0, 1].`);

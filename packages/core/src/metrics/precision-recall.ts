@@ -9,16 +9,17 @@ export interface PrecisionRecall {
 }
 
 /**
- * Precision and recall of drawn pictures (Kynkäänniemi et al. 2019, eqs. 1 and 2): a row belongs to a set if it lies no
- * further from one of the set's rows than that row's k-th neighbour in the set.
+ * Precision and recall of drawn pictures (Kynkäänniemi et al. 2019, eqs. 1 and 2): a row belongs to a set if, for one
+ * of the set's rows, it is no further away than that row's k-th neighbour in the set.
  *
  * @param drawn feature rows, more than k
- * @param real feature rows, more than k; as many as drawn, so that the two numbers compare
+ * @param real feature rows, more than k; as many as drawn ones, to make the two numbers comparable
  * @param k 3 as in the paper
- * @throws RangeError for too few rows, rows of several widths and numbers that are not finite
+ * @throws RangeError for too few rows, rows of different widths and numbers that are not finite
  */
 export function precisionRecall(drawn: FeatureRows, real: FeatureRows, k = 3): PrecisionRecall {
-  if (!(Number.isInteger(k) && k > 0)) throw new RangeError(`precisionRecall: k is ${k}; give a whole number from 1.`);
+  if (!(Number.isInteger(k) && k > 0))
+    throw new RangeError(`precisionRecall: k is ${k}; give a whole number, 1 or more.`);
   requireRows("precisionRecall", { drawn, real }, k + 1);
   return { precision: shareWithin(drawn, real, k), recall: shareWithin(real, drawn, k) };
 }

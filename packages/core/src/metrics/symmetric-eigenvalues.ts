@@ -1,6 +1,6 @@
 /**
- * Eigenvalues of a real symmetric matrix, in no order: Householder's reduction to three diagonals (Golub & Van Loan
- * 2013, algorithm 8.3.1), then QL steps with implicit shifts (EISPACK's imtql1). Takes about 4/3 n^3 multiplications.
+ * Eigenvalues of a real symmetric matrix, unsorted: Householder's reduction to tridiagonal form (Golub & Van Loan 2013,
+ * algorithm 8.3.1), then QL steps with implicit shifts (EISPACK's imtql1). Takes about 4/3 n^3 multiplications.
  *
  * @param matrix [n][n]; only the lower triangle is read
  */
@@ -15,7 +15,7 @@ export function symmetricEigenvalues(matrix: readonly ArrayLike<number>[]): Floa
   return diagonal;
 }
 
-/** Householder reflections turn the matrix into one with three diagonals and the same eigenvalues. */
+/** Householder reflections give a tridiagonal matrix with the same eigenvalues. */
 function tridiagonal(matrix: readonly ArrayLike<number>[]): { diagonal: Float64Array; offDiagonal: Float64Array } {
   const n = matrix.length;
   const a = matrix.map((row) => Float64Array.from(row));
@@ -39,7 +39,7 @@ function tridiagonal(matrix: readonly ArrayLike<number>[]): { diagonal: Float64A
   return { diagonal: Float64Array.from(a, (row, i) => row[i]!), offDiagonal };
 }
 
-/** The first position from l whose off-diagonal number is nothing beside its neighbours. */
+/** The first position from l on whose off-diagonal number is negligible next to its neighbours. */
 function firstGap(diagonal: Float64Array, offDiagonal: Float64Array, l: number): number {
   let m = l;
   while (m < diagonal.length - 1) {

@@ -106,7 +106,7 @@ export function recordedStep(
 }
 
 /**
- * Drops what was recorded of `owner`, a model, and of its layers; it is recorded anew. Call it after a change that
+ * Drops the recordings of `owner`, a model, and of its layers; they are recorded again. Call it after a change that
  * cannot be seen from outside, such as that of a private field or of a variable of a module. Changes of weights,
  * fields, layers and methods are seen.
  */

@@ -3,7 +3,7 @@ import { listFolder, nodeFiles } from "./files.js";
 import { importInNode } from "./node-only.js";
 import { isOver, machineName } from "./processes.js";
 
-/** "partial" is not finished yet; "old" was moved aside to make room. */
+/** "partial" is not finished yet; "old" was moved away and is being replaced. */
 type Ending = "partial" | "old";
 
 const TEMPORARY = /\.([\w-]+)\.(\d+)\.\d+-\d+\.(partial|old)$/;
@@ -11,28 +11,28 @@ const TEMPORARY = /\.([\w-]+)\.(\d+)\.\d+-\d+\.(partial|old)$/;
 let counter = 0;
 
 /**
- * A name beside `path` that no other process uses: `NAME.MACHINE.PROCESS.THREAD-COUNT.partial`. It says who writes it,
- * so that what a killed process left can be told from what another process is writing.
+ * A name beside `path` that no other process uses: `NAME.MACHINE.PROCESS.THREAD-COUNT.partial`. It names its process.
+ * So files that a killed process left can be distinguished from files that are being written.
  */
 export async function temporaryName(path: string, ending: Ending = "partial"): Promise<string> {
   const { threadId } = await importInNode<typeof NodeThreads>("node:worker_threads");
   return `${path}.${await machineMark()}.${process.pid}.${threadId}-${counter++}.${ending}`;
 }
 
-/** Whether this is a name of {@link temporaryName}. */
+/** Whether this name was made by {@link temporaryName}. */
 export function isTemporary(name: string): boolean {
   return TEMPORARY.test(name);
 }
 
-/** What processes left, or are writing, beside `path`. */
+/** A temporary file or folder beside `path`. */
 export interface Temporary {
   path: string;
   ending: Ending;
-  /** Its process has ended, so that nobody will finish it or remove it. */
+  /** Whether its process has ended. Then no process will finish or remove it. */
   isAbandoned: boolean;
 }
 
-/** All temporaries of `path`. */
+/** All temporary files and folders of `path`. */
 export async function temporariesOf(path: string): Promise<Temporary[]> {
   const [, folder = "", base = ""] = /^(.*[/\\])?([^/\\]*)$/s.exec(path) ?? [];
   const machine = await machineMark();
@@ -46,7 +46,7 @@ export async function temporariesOf(path: string): Promise<Temporary[]> {
   return found;
 }
 
-/** Removes what killed processes left half written beside `path`. */
+/** Removes unfinished files and folders that killed processes left beside `path`. */
 export async function sweepLeftovers(path: string): Promise<void> {
   const { rm } = await nodeFiles(`Writing ${path}`);
   for (const { path: left, isAbandoned } of await temporariesOf(path)) {
@@ -54,7 +54,7 @@ export async function sweepLeftovers(path: string): Promise<void> {
   }
 }
 
-/** The machine's name as a part of a file's name. */
+/** The machine's name, as a part of a file name. */
 async function machineMark(): Promise<string> {
   return (await machineName()).replaceAll(/[^\w-]/g, "-").slice(0, 40) || "machine";
 }

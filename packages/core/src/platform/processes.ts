@@ -19,8 +19,8 @@ export function hasEnded(pid: number): boolean {
 }
 
 /**
- * Whether the process that made a file on this machine has ended. Process numbers are used again, also by this process:
- * what is older than it is not its own.
+ * Whether the process that created a file on this machine has ended. Process numbers are reused: a file with this
+ * process's number that is older than the process is not its own.
  */
 export async function isOver(pid: number, path: string): Promise<boolean> {
   if (pid !== process.pid) return hasEnded(pid);

@@ -3,21 +3,22 @@ import { FileWriteError, flushFolder } from "./write-files.js";
 import { isTemporary, sweepLeftovers, temporariesOf, temporaryName } from "./leftovers.js";
 
 /**
- * Writes a folder so that at every moment, also when the process is killed, it is the old one or the new one.
+ * Replaces a folder as a whole. At every moment, even if the process is killed, the folder has either the old files or
+ * the new ones.
  *
- * `write` gets a copy of the folder beside it (hard links, so nothing is copied) and changes that; then the two
- * folders are exchanged. Files that `write` does not touch stay. A folder that cannot be moved, such as a mount point
- * or the working directory, is changed in place: its JSON files, without which it does not open, are removed first and
- * written last.
+ * `write` gets a copy of the folder, which is made of hard links, and changes this copy. Then the two folders are
+ * exchanged. Files that `write` does not change stay. A folder that cannot be moved, such as a mount point or the
+ * working directory, is changed in place: its JSON files, without which it does not open, are removed first and written
+ * last.
  *
- * Node has no call that exchanges two folders, so there are two renames. If a process is killed between them,
- * {@link recoverFolder} undoes the first.
+ * Node has no call that exchanges two folders, so there are two renames. If a process is killed between them, {@link
+ * recoverFolder} undoes the first.
  *
- * @throws FileWriteError; any error of `write`, and the folder is as it was
+ * @throws FileWriteError; any error of `write`. The folder is then unchanged.
  */
 export async function replaceFolder(folder: string, write: (to: string) => Promise<void>): Promise<void> {
   if (isAddress(folder))
-    throw new FileWriteError(`${folder} is an address, where nothing can be written. Give a path.`);
+    throw new FileWriteError(`${folder} is a web address, and nothing can be saved there. Give the path of a folder.`);
   const { rm } = await nodeFiles(`Writing ${folder}`);
   let temporary: string | undefined;
   try {
@@ -36,8 +37,8 @@ export async function replaceFolder(folder: string, write: (to: string) => Promi
 }
 
 /**
- * Puts a folder back that a killed process had moved aside and not replaced yet; waits while a process is at it.
- * Nothing happens if the folder is there.
+ * Restores a folder that a killed process had moved away and not replaced yet. Waits while a running process is
+ * exchanging the folder. Does nothing if the folder exists.
  */
 export async function recoverFolder(folder: string): Promise<void> {
   const { access, rename } = await nodeFiles(`Looking for ${folder}`);
@@ -56,7 +57,7 @@ export async function recoverFolder(folder: string): Promise<void> {
   }
 }
 
-/** The folder that a path names, also by a link; the path itself if there is none. */
+/** The folder at a path, with links resolved; the path itself if there is no folder. */
 async function realPath(folder: string): Promise<string> {
   const { realpath, stat } = await nodeFiles(`Writing ${folder}`);
   const path = await realpath(folder).catch(() => undefined);
@@ -65,7 +66,7 @@ async function realPath(folder: string): Promise<string> {
   throw new FileWriteError(`${folder} is a file. Give a folder, or a new name.`);
 }
 
-/** Fills a folder with the files of another one, as further names of the same files where the system can do that. */
+/** Fills a folder with the files of another folder, as hard links if the file system supports them, else as copies. */
 async function linkFiles(from: string, to: string): Promise<void> {
   const { copyFile, link, mkdir, readdir, readlink, symlink } = await nodeFiles(`Writing ${to}`);
   for (const entry of await readdir(from, { withFileTypes: true }).catch(() => [])) {
@@ -79,7 +80,7 @@ async function linkFiles(from: string, to: string): Promise<void> {
   }
 }
 
-/** A new folder beside `path`, or inside it where its parent is not writable. */
+/** A new folder beside `path`, or inside it if its parent is not writable. */
 async function temporaryFolder(path: string): Promise<string> {
   const { mkdir } = await nodeFiles(`Writing ${path}`);
   const beside = await temporaryName(path);
@@ -94,11 +95,11 @@ async function temporaryFolder(path: string): Promise<string> {
   }
 }
 
-/** Puts the folder `temporary` in the place of `path`, which may be missing. */
+/** Moves the folder `temporary` to `path`, and removes the folder that was there, if any. */
 async function exchange(temporary: string, path: string): Promise<void> {
   const { rename, rm } = await nodeFiles(`Writing ${path}`);
   if (await holdsWorkingFolder(path)) return moveIn(temporary, path);
-  // Again if another process puts its folder there between the two renames: the last one stays.
+  // Repeated if another process creates the folder between the two renames: the last save wins.
   for (;;) {
     const old = await temporaryName(path, "old");
     try {
@@ -156,7 +157,7 @@ async function filesIn(folder: string, below = ""): Promise<string[]> {
   return files;
 }
 
-/** Whether the working directory is this folder or lies in it. It would go away with the old folder. */
+/** Whether the working directory is this folder or inside it. It would be removed with the old folder. */
 async function holdsWorkingFolder(folder: string): Promise<boolean> {
   const { realpath } = await nodeFiles(`Looking for ${folder}`);
   const path = await realpath(folder).catch(() => undefined);
@@ -168,7 +169,7 @@ function withoutSlash(folder: string): string {
   return folder.replace(/(?<=[^/\\])[/\\]+$/, "");
 }
 
-/** What a system says of a folder that cannot be moved: a mount point, no permission, or (Windows) an open file. */
+/** The system's errors for a folder that cannot be moved: a mount point, no permission, or (Windows) an open file. */
 function isRefusal(error: unknown): boolean {
   return ["EACCES", "EBUSY", "EINVAL", "EPERM", "EROFS", "EXDEV"].includes(codeOf(error) ?? "");
 }
@@ -177,10 +178,10 @@ function codeOf(error: unknown): string | undefined {
   return (error as NodeJS.ErrnoException).code;
 }
 
-/** The caller's folder in messages, and not the temporary one. */
+/** Puts the caller's folder into messages, in place of the temporary one. */
 function asWriteError(error: unknown, folder: string, temporary: string | undefined): unknown {
   const failure = error as NodeJS.ErrnoException | undefined;
-  // The messages of some errors cannot be set, such as the reason of an AbortSignal.
+  // The message of some errors, such as the reason of an AbortSignal, cannot be changed.
   if (temporary !== undefined && failure?.message?.includes(temporary))
     failure.message = failure.message.replaceAll(temporary, folder);
   if (failure?.syscall === undefined) return error;

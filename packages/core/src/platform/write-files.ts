@@ -30,7 +30,7 @@ export async function writeText(path: string, text: string): Promise<void> {
 /**
  * Writes a file completely or not at all: under a temporary name in the same folder, flushed to the disk, then renamed.
  * An earlier file of that name stays until the rename, and if anything fails. Creates the folders that it needs, and
- * removes what killed processes left half written there.
+ * removes unfinished files that killed processes left there.
  *
  * @throws FileWriteError; any error of `chunks`
  */
@@ -39,7 +39,8 @@ export async function writeWhole(
   chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
 ): Promise<void> {
   const { mkdir, open, rename, rm } = await nodeFiles(`Writing ${path}`);
-  if (isAddress(path)) throw new FileWriteError(`${path} is an address, where nothing can be written. Give a path.`);
+  if (isAddress(path))
+    throw new FileWriteError(`${path} is a web address, and nothing can be saved there. Give the path of a file.`);
   const folder = path.replace(/[^/\\]*$/, "") || ".";
   const temporary = await temporaryName(path);
   try {

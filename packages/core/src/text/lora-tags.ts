@@ -1,9 +1,9 @@
 /** A LoRA that a prompt names: `<lora:name:scale>`. */
 export interface LoraTag {
   name: string;
-  /** Of the text encoders, and of the UNet unless that has its own. Default 1. */
+  /** The scale of the text encoders, and of the UNet unless `unetScale` is given. Default 1. */
   scale: number;
-  /** Of the UNet, where the tag has one: `<lora:name:0.5:0.8>` or `<lora:name:unet=0.8>`. */
+  /** The scale of the UNet, if the tag has one: `<lora:name:0.5:0.8>` or `<lora:name:unet=0.8>`. */
   unetScale?: number;
 }
 
@@ -13,7 +13,7 @@ const LORA_KINDS = ["lora", "lyco"];
 /**
  * Takes the LoRA tags out of a prompt, in the syntax of AUTOMATIC1111's web UI: `<lora:name>`, `<lora:name:0.8>`,
  * `<lora:name:0.8:0.5>` with scales for the text encoders and for the UNet, also written `te=0.8` and `unet=0.5`;
- * `lyco` is another word for `lora`.
+ * `lyco` means the same as `lora`.
  *
  * @returns the tags, and the text without them
  * @throws RangeError for tags of another kind, such as `<hypernet:…>`, and for scales that are not numbers
@@ -40,7 +40,7 @@ function readTag(tag: string, items: readonly string[]): LoraTag {
   const [name, te, unet, ...more] = items.filter((item) => !item.includes("="));
   const unknown = [...[...named.keys()].filter((key) => key !== "te" && key !== "unet"), ...more];
   if (name === undefined || name.trim() === "" || unknown.length > 0) {
-    const what = unknown.length > 0 ? `has ${unknown.join(", ")}, which is not known` : "has no name";
+    const what = unknown.length > 0 ? `has ${unknown.join(", ")}, which is unknown` : "has no name";
     throw new RangeError(`${tag} ${what}; write <lora:name>, <lora:name:scale> or <lora:name:te=0.8:unet=0.5>.`);
   }
   const scale = toScale(tag, named.get("te") ?? te ?? "1");

@@ -1,13 +1,13 @@
 import { promptSections } from "./prompt-weights.js";
 import type { CLIPTokenizer } from "./tokenizer.js";
 
-/** A token of a prompt, and how much it counts. */
+/** A token of a prompt, and its weight. */
 export interface PromptToken {
   id: number;
   weight: number;
 }
 
-/** What a text encoder reads at once: start, tokens, end and padding, with the weight of each. */
+/** The tokens that a text encoder reads at once: start, tokens, end and padding, with the weight of each. */
 export interface PromptChunk {
   ids: number[];
   weights: number[];
@@ -19,17 +19,17 @@ export interface PromptChunkOptions {
   weighting?: boolean;
   /** Tokens of a chunk, with start and end. Default: the tokenizer's own, 77. */
   maxLength?: number;
-  /** Most chunks of a prompt; what is longer is cut off. Default: as many as it needs. */
+  /** The most chunks of a prompt; the rest is cut off. Default: as many as it needs. */
   maxEmbeddingsMultiples?: number;
-  /** How many tokens behind the last comma of a full chunk are moved to the next one. Default 0: none. */
+  /** If a chunk is full, up to this many tokens after its last comma move to the next chunk. Default 0. */
   commaPaddingBacktrack?: number;
   /** Called with the text that was cut off, if the prompt is too long. */
   onTruncate?: (cut: string) => void;
 }
 
 /**
- * A prompt in chunks that a text encoder of 77 tokens can read: 75 tokens each, between a start and an end token of
- * their own, with padding behind the last. A prompt has one chunk or more.
+ * A prompt in chunks that a text encoder for 77 tokens can read: 75 tokens each, with its own start and end token, and
+ * padding after the last one. A prompt has one chunk or more.
  *
  * The word BREAK ends a chunk, if weights are read. A word that `withToken` added is not split.
  */
@@ -58,7 +58,7 @@ export function splitPrompt(
   const room = maxLength - 2;
   const chunks = sections.flatMap((pieces, i) => {
     const tokens = pieces.flatMap(({ text, weight }) => tokenizer.tokenize(text).map((id) => ({ id, weight })));
-    // As in AUTOMATIC1111's web UI, nothing before BREAK is an empty chunk, and nothing behind the last one is none.
+    // As in AUTOMATIC1111's web UI, an empty section before BREAK is a chunk, and one after the last BREAK is not.
     if (tokens.length === 0) return i === sections.length - 1 && i > 0 ? [] : [[]];
     return most === 1 ? inPieces(tokens, room) : splitTokens(tokens, room, tokenizer, backtrack);
   });
@@ -69,7 +69,9 @@ export function splitPrompt(
   return chunks.slice(0, most);
 }
 
-/** Start, tokens, end and padding of `length` together. Tokens without room are left out; the start goes first. */
+/**
+ * Start, tokens, end and padding, `length` in total. Tokens that do not fit are left out; for length 1, so is the end.
+ */
 export function promptChunk(tokenizer: CLIPTokenizer, tokens: readonly PromptToken[], length: number): PromptChunk {
   const [start, ...endAndPadding] = tokenizer.encode("", { maxLength: Math.max(length, 2) });
   const kept = tokens.slice(0, Math.max(length - 2, 0));
@@ -84,7 +86,7 @@ function inPieces<T>(list: readonly T[], size: number): T[][] {
   return Array.from({ length: Math.ceil(list.length / size) }, (_, i) => list.slice(i * size, (i + 1) * size));
 }
 
-/** Fills chunk after chunk. Where one is full, what stands behind a near comma can go to the next one. */
+/** Fills the chunks one by one. If one is full, the tokens after a near comma can move to the next chunk. */
 function splitTokens(
   tokens: readonly PromptToken[],
   room: number,
@@ -108,7 +110,7 @@ function splitTokens(
   return chunks;
 }
 
-/** The tokens in groups that are not split: those of an added word, and single ones. */
+/** The tokens in groups that are not split: the tokens of an added word, and single tokens. */
 function wholeWords(tokens: readonly PromptToken[], { addedTokens }: CLIPTokenizer): PromptToken[][] {
   const continuing = new Set(Object.values(addedTokens).flatMap((ids) => ids.slice(1)));
   const groups: PromptToken[][] = [];

@@ -151,8 +151,8 @@ describe("LoRA tags", () => {
   it.each([
     ["<hypernet:x:1>", "<hypernet:x:1> names a hypernet"],
     ["<lora:x:strong>", 'the scale "strong" is not a number'],
-    ["<lora:x:1:1:8>", "has 8, which is not known"],
-    ["<lora:x:dyn=8>", "has dyn, which is not known"],
+    ["<lora:x:1:1:8>", "has 8, which is unknown"],
+    ["<lora:x:dyn=8>", "has dyn, which is unknown"],
     ["<lora: :1>", "has no name"],
   ])("refuse %j", (prompt, message) => {
     expect(() => loraTags(prompt)).toThrow(message);

@@ -1,21 +1,21 @@
 /** The text of a prompt up to a step of the drawing. */
 export interface ScheduledPrompt {
-  /** The last step that reads it; steps are counted from 1. */
+  /** The last step with this text; steps are counted from 1. */
   lastStep: number;
   prompt: string;
 }
 
 /**
- * Parses prompt editing, in the syntax of AUTOMATIC1111's web UI: `[a:b:8]` is `a` for 8 steps and then `b`, `[b:8]`
- * and `[:b:8]` are nothing and then `b`, `[a::8]` is `a` and then nothing; `[a|b]` is `a` and `b` in turn, a step each.
- * A number with a point, such as `0.5`, is a share of the steps, rounded down. It may all be nested. Round brackets,
- * `[word]`, and characters after a backslash are left as they are, for {@link parsePromptWeights}.
+ * Parses prompt editing, in the syntax of AUTOMATIC1111's web UI: `[a:b:8]` is `a` for 8 steps, then `b`; `[b:8]` and
+ * `[:b:8]` are nothing, then `b`; `[a::8]` is `a`, then nothing; in `[a|b]`, `a` and `b` alternate with each step. A
+ * number with a decimal point, such as `0.5`, is a share of the steps, rounded down. All forms can be nested. Round
+ * brackets, `[word]`, and characters after a backslash stay unchanged, for {@link parsePromptWeights}.
  *
- * A bracket that does not close, and one with other parts than these, is text. So is the whole prompt where a `|`
- * stands outside of such brackets, or a backslash at the end.
+ * A bracket that is not closed, or that has any other content, is text. The whole prompt is text if it has a `|`
+ * outside of such brackets, or a backslash at the end.
  *
  * @param steps the number of steps of the drawing, 1 or more
- * @returns the texts in their order; the last one's `lastStep` is `steps`
+ * @returns the texts in the order of the steps; the last text's `lastStep` is `steps`
  */
 export function promptSchedule(prompt: string, steps: number): ScheduledPrompt[] {
   const nodes = new ScheduleParser(prompt).parse();
@@ -29,13 +29,13 @@ export function unreadEditing(scheduled: string): string | undefined {
   return /(?<!\\)\[[^[\]]*(?:\|[^[\]]*|:\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*)\]/.exec(scheduled)?.[0];
 }
 
-/** A text, texts in turn, or a text that changes once. */
+/** A text, alternating texts, or a text that changes once. */
 type Node = string | { inTurn: Node[][] } | { before: Node[]; after: Node[]; when: string };
 
 const PLAIN = /(?:[^\\[\]():|]|\\[^\n])+/y;
 const WHEN_END = /\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*\]/y;
 
-/** A bracket and what it holds, and the place behind it. */
+/** Parsed nodes, and the position after them. */
 type Parsed = { nodes: Node[]; end: number };
 
 /**
@@ -65,7 +65,7 @@ class ScheduleParser {
     return nodes;
   }
 
-  /** As much of a prompt as there is. */
+  /** Parses a prompt as far as it follows the grammar. */
   #prompt(at: number): Parsed {
     const nodes: Node[] = [];
     for (;;) {
@@ -118,12 +118,12 @@ function matchAt(pattern: RegExp, text: string, at: number): RegExpExecArray | u
   return pattern.exec(text) ?? undefined;
 }
 
-/** The last step before the change; below 1 the change is before the first step. */
+/** The last step before the change; below 1 if the text changes before the first step. */
 function lastBefore(when: string, steps: number): number {
   return Math.min(steps, Math.trunc(when.includes(".") ? Number(when) * steps : Number(when)));
 }
 
-/** The steps after which a text may be another. */
+/** The steps after which a text may change. */
 function changesIn(nodes: readonly Node[], steps: number): number[] {
   return nodes.flatMap((node) => {
     if (typeof node === "string") return [];

@@ -4,7 +4,7 @@ export interface WeightedText {
   weight: number;
 }
 
-/** A weight above this, or so many brackets inside each other (1.1 to this power is 13,780), is a mistake. */
+/** A larger weight or a deeper nesting of brackets (1.1 to the power of 100 is 13,780) is a mistake. */
 const MAX_WEIGHT = 10_000;
 const MAX_DEPTH = 100;
 const REMEDY = "write a weight near 1, such as (word:1.3).";
@@ -20,10 +20,10 @@ const BREAK = /\s*(?<![\p{L}\p{N}_])BREAK(?![\p{L}\p{N}_])\s*/u;
 /**
  * Parses weights in a prompt, in the syntax of AUTOMATIC1111's web UI: `(word:1.3)` has the weight 1.3, `(word)` 1.1,
  * `((word))` 1.21, `[word]` 1 / 1.1; `\(` is a literal bracket, and other backslashes are dropped. A bracket that is
- * never closed applies to the end of the prompt. A closing bracket without an opening one is text. Pieces do not extend
- * over BREAK, which is dropped: see {@link promptSections}.
+ * not closed applies to the rest of the prompt. A closing bracket without an opening one is text. A piece ends at
+ * BREAK, which is dropped: see {@link promptSections}.
  *
- * @throws RangeError for more than 100 brackets in each other, or a weight above 10,000
+ * @throws RangeError for more than 100 nested brackets, or a weight above 10,000
  */
 export function parsePromptWeights(prompt: string): WeightedText[] {
   return promptSections(prompt).flat();

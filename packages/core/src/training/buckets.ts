@@ -20,7 +20,7 @@ interface Bucket {
 export class ParameterBuckets {
   readonly #buckets: Bucket[];
   #values: tf.Tensor[] = [];
-  /** The data of the parameters when {@link values} was joined; after an assignment from outside it differs. */
+  /** The data of the parameters when {@link values} was joined. It differs after an assignment from outside. */
   #valuesOf: object[] = [];
 
   constructor(

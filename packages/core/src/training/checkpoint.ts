@@ -59,7 +59,7 @@ async function readTensors(
   }
 }
 
-/** JSON with sorted keys and without undefined values, so that equal settings give equal text. */
+/** JSON with sorted keys and without undefined values, so equal settings give equal text. */
 export function canonicalJson(value: Json): string {
   return JSON.stringify(value, (_, part: unknown) =>
     typeof part === "object" && part !== null && !Array.isArray(part)

@@ -11,8 +11,8 @@ import { perSample } from "./per-sample.js";
 
 /**
  * Makes a denoiser of any network (Karras et al. 2022, eq. 7): D(x; sigma) = c_skip x + c_out F(c_in x; c_noise), with
- * the coefficients of {@link preconditioning}. Whatever the noise level, F is shown numbers of variance 1 and learns
- * numbers of variance 1, and an error of F changes D by no more than the noise or the data do.
+ * the coefficients of {@link preconditioning}. At every noise level, the input and the target of F have variance 1, and
+ * c_out amplifies an error of F as little as possible.
  *
  *     const denoise = preconditioned((x, told) => unet.forward(x, tf.tensor1d(told)));
  *     edmLoss({ denoise, x0, noise });
@@ -43,9 +43,9 @@ export interface EdmLossOptions<X extends tf.Tensor = tf.Tensor4D> {
   denoise: Denoise<X>;
   /** Clean samples, [B, ...]. Borrowed. */
   x0: X;
-  /** Where noise levels and noise are drawn from. */
+  /** The source of the noise levels and the noise. */
   noise: KeyedNoise;
-  /** Standard deviation of the data. Default 0.5, theirs. */
+  /** Standard deviation of the data. Default 0.5, as in the paper. */
   sigmaData?: number;
   /** How noise levels are drawn. Default: ln sigma normal, mean -1.2, deviation 1.2. */
   times?: TimeDistribution;
@@ -56,7 +56,7 @@ export interface EdmLossOptions<X extends tf.Tensor = tf.Tensor4D> {
  *
  *   mean of lambda |D(x0 + sigma n; sigma) - x0|^2,   lambda = (sigma^2 + sigma_data^2) / (sigma sigma_data)^2
  *
- * It equals `denoisingLoss` of the network inside with EDMEulerScheduler; this form takes any D.
+ * It equals `denoisingLoss` of the network F with EDMEulerScheduler; this form takes any D.
  */
 export function edmLoss<X extends tf.Tensor = tf.Tensor4D>(options: EdmLossOptions<X>): tf.Scalar {
   const { denoise, x0, noise, sigmaData = 0.5, times = logNormalSigmas() } = options;

@@ -24,10 +24,10 @@ const SIGMA_DATA = 0.5;
 const HUBER = 1e-3;
 
 /**
- * How far the student's jumps land from the ends of the trajectories. A consistency function maps every point of a
+ * The distance of the student's jumps from the ends of the trajectories. A consistency function maps every point of a
  * trajectory to its end (Song et al. 2023, section 3). Song et al. compare two neighbouring points, because following a
- * trajectory to its end is expensive for large networks: see `consistencyLoss`. A small teacher can afford it (Luhman
- * and Luhman 2021), so here the student learns the end directly. The caller owns the result.
+ * trajectory to its end is expensive for large networks: see `consistencyLoss`. For a small teacher it is affordable
+ * (Luhman and Luhman 2021), so here the student learns the end directly. The caller owns the result.
  *
  * @throws SchedulerConfigError for a scheduler that no regression trains a network for
  */

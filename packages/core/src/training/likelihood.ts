@@ -108,7 +108,7 @@ function directionsOf(x0: tf.Tensor, trace: LikelihoodOptions["trace"]): tf.Tens
   }
   const { directions, noise } = trace;
   if (!(Number.isInteger(directions) && directions > 0)) {
-    throw new RangeError(`logLikelihood: ${directions} directions; give a whole number from 1.`);
+    throw new RangeError(`logLikelihood: ${directions} directions; give a whole number, 1 or more.`);
   }
   return Array.from({ length: directions }, (_, i) => noise.at(i).uniform(x0.shape).less(0.5).toFloat().mul(2).sub(1));
 }

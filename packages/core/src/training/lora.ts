@@ -5,7 +5,7 @@ import type { Model } from "../models/model.js";
 import type { Parameter } from "../nn/parameter.js";
 import { writeSafetensors } from "../weights/write-safetensors.js";
 
-/** Which layers a {@link TrainableLora} changes, and by which rank. */
+/** Which layers a {@link TrainableLora} changes, and with which rank. */
 export interface TrainableLoraOptions {
   /** Name of the network in a pipeline, which begins the names in the file. Default "unet". */
   part?: LoraPart;

@@ -7,8 +7,8 @@ export function learningRateAt(schedule: LearningRate, step: number): number {
 }
 
 /**
- * What a checkpoint stores of the settings that determine the result, as plain JSON. A schedule can be any function, so
- * its rates at five steps stand for it, and its own settings if it has any.
+ * The settings that determine the result, as plain JSON for a checkpoint. A schedule can be any function, so it is
+ * represented by its rates at five steps, and its own settings if it has any.
  */
 export function runSettings(options: TrainOptions, optimizer: object): Json {
   const { seed, steps, batchSize, accumulate = 1, gradientClip, emaDecay, checkpoint, parameters } = options;
@@ -32,9 +32,9 @@ export function runSettings(options: TrainOptions, optimizer: object): Json {
 /**
  * Why a run cannot continue from a checkpoint: each setting that changed, with both values. Empty if it can.
  *
- * More `steps` are no obstacle. The learning rate must be the same at the steps that the checkpoint knows, or the
- * schedule must be the same but for its `totalSteps`: then the steps that are made keep the rates they were made with,
- * and the following ones have those of the longer schedule.
+ * More `steps` are allowed. The learning rate must be the same at the stored steps, or the schedule must be the same
+ * except for its `totalSteps`. In the second case, finished steps keep their rates, and the following steps have the
+ * rates of the longer schedule.
  */
 export function settingsThatChanged(was: Json, options: TrainOptions, optimizer: object): string[] {
   const now = runSettings(options, optimizer);

@@ -15,7 +15,8 @@ export interface StraightnessOptions<X extends tf.Tensor = tf.Tensor4D> {
 
 /**
  * How far the paths of a flow are from straight lines (Liu et al. 2023, section 2.2): the mean over paths and times of
- * |(x_1 - x_0) - v(x_t)|^2, a number. 0: one step of Euler's method draws what any number of steps draws.
+ * |(x_1 - x_0) - v(x_t)|^2, a number. If it is 0, one step of Euler's method gives the same result as any number of
+ * steps.
  *
  * @throws RangeError for a scheduler whose networks give no velocity, or that calls them more than once a step
  */
@@ -24,7 +25,7 @@ export function straightness<X extends tf.Tensor = tf.Tensor4D>(options: Straigh
   const plan = scheduler.plan(steps);
   if (scheduler.training?.predicts !== "flow_prediction" || plan.stepStarts.length !== plan.timesteps.length) {
     throw new RangeError(
-      `straightness: the paths of ${scheduler.config._class_name} are not walked along velocities, one call a step. ` +
+      `straightness: ${scheduler.config._class_name} does not follow velocities with one call of the network per step. ` +
         "Use FlowMatchEulerDiscreteScheduler.",
     );
   }

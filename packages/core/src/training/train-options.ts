@@ -4,7 +4,7 @@ import type { AdamWOptions } from "./adamw.js";
 import type { CheckpointStore } from "./checkpoint-file.js";
 import type { Json } from "./checkpoint.js";
 
-/** The arguments of the loss of one batch. If the loss depends only on them, a run can be resumed bit for bit. */
+/** The arguments of the loss of one batch. If the loss depends on nothing else, a run can be resumed bit for bit. */
 export interface BatchContext {
   /** Counts from 1. */
   readonly step: number;

@@ -233,7 +233,7 @@ describe("train with a checkpoint", () => {
     await first.next();
     const second = run(tiny, { checkpoint: checkpoint() });
     await expect(second).rejects.toThrow(TrainingLockedError);
-    await expect(second).rejects.toThrow(`process ${process.pid} on ${hostname()}. Wait for its end`);
+    await expect(second).rejects.toThrow(`process ${process.pid} on ${hostname()}. Wait until it ends`);
     await first.return(undefined);
     expect(existsSync(`${file}.lock`)).toBe(false);
 

@@ -4,10 +4,11 @@ import { isOver, machineName } from "../platform/processes.js";
 import { TrainingLockedError } from "./errors.js";
 
 /**
- * Makes a training the only one that writes this checkpoint (Node only): a file beside it, `NAME.lock`, holds the
- * machine and the process. The lock of a process that has ended is taken over. Returns the function that gives it up.
+ * Makes a training the only one that writes this checkpoint (Node only): a file beside it, `NAME.lock`, contains the
+ * machine and the process. The lock of a process that has ended is taken over. Returns the function that releases the
+ * lock.
  *
- * @throws TrainingLockedError if another training holds it, also one of this process
+ * @throws TrainingLockedError if another training holds the lock, even in this process
  */
 export async function lockTraining(checkpoint: string): Promise<() => Promise<void>> {
   const { mkdir, readFile, rm } = await nodeFiles(`Writing ${checkpoint}`);
@@ -18,7 +19,7 @@ export async function lockTraining(checkpoint: string): Promise<() => Promise<vo
   const read = () => readFile(path, "utf8").catch(() => undefined);
   while (!(await create(path, own))) {
     const text = await read();
-    if (text === undefined) continue; // It was given up just now.
+    if (text === undefined) continue; // It was released just now.
     if (!(await isAbandoned(path, text))) throw lockedError(checkpoint, path, text);
     await removeAbandoned(path, text);
   }
@@ -27,7 +28,7 @@ export async function lockTraining(checkpoint: string): Promise<() => Promise<vo
   };
 }
 
-/** Creates a file with its text at once, so that no process sees or leaves an empty one. False if there is one. */
+/** Creates a file together with its text, so no process sees or leaves an empty file. False if the file exists. */
 async function create(path: string, text: string): Promise<boolean> {
   const { link, rm, writeFile } = await nodeFiles(`Writing ${path}`);
   const temporary = await temporaryName(path);
@@ -68,7 +69,7 @@ async function isAbandoned(path: string, text: string): Promise<boolean> {
   return machine === (await machineName()) && typeof pid === "number" && (await isOver(pid, path));
 }
 
-/** Of several processes that find an abandoned lock only one renames it, and none removes the lock of a new holder. */
+/** If several processes find an abandoned lock, only one renames it, and none removes the lock of a new holder. */
 async function removeAbandoned(path: string, text: string): Promise<void> {
   const { link, readFile, rename, rm } = await nodeFiles(`Writing ${path}`);
   const aside = `${path}.${crypto.randomUUID()}`;
@@ -80,14 +81,14 @@ async function removeAbandoned(path: string, text: string): Promise<void> {
   )
     return;
   const taken = await readFile(aside, "utf8");
-  if (taken !== text) await link(aside, path).catch(() => undefined); // Unless a third process has it by now.
+  if (taken !== text) await link(aside, path).catch(() => undefined); // Fails if a third process has the lock by now.
   await rm(aside, { force: true });
 }
 
 function lockedError(checkpoint: string, path: string, text: string): TrainingLockedError {
   const { machine = "an unknown machine", process: pid = "unknown" } = holderIn(text);
   return new TrainingLockedError(
-    `Another training is writing ${checkpoint}: process ${String(pid)} on ${String(machine)}. Wait for its end, or train ` +
+    `Another training is writing ${checkpoint}: process ${String(pid)} on ${String(machine)}. Wait until it ends, or train ` +
       `into another file. If that process no longer runs, remove ${path}.`,
   );
 }

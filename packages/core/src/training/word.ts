@@ -39,7 +39,7 @@ export class TrainableWord {
   /** @throws RangeError for a word that is known, no words to begin with, or a number of vectors below 1 */
   constructor({ tokenizer, textEncoder, token, like, vectors = 1 }: TrainableWordOptions) {
     if (!(Number.isInteger(vectors) && vectors > 0)) {
-      throw new RangeError(`TrainableWord: vectors is ${vectors}; it must be a whole number from 1.`);
+      throw new RangeError(`TrainableWord: vectors is ${vectors}; it must be a whole number, 1 or more.`);
     }
     const likes = tokenizer.tokenize(like);
     if (likes.length === 0)

@@ -445,7 +445,7 @@ describe("diffusion edit", () => {
     expect(await shapes()).toEqual([[32, 48, 3]]);
   });
 
-  it("draws a picture anew where a mask is white, and nowhere else", async () => {
+  it("redraws a picture where a mask is white, and nowhere else", async () => {
     const picture = await writePicture("picture.png", 32, 32, (y, x) => (y + x) / 64);
     const mask = await writePicture("mask.png", 32, 32, (y) => (y < 16 ? 1 : 0));
     await expectDone(draw("edit", sd, picture, "a hat", "--mask", mask, "--mask-blur", "2"));
@@ -458,7 +458,7 @@ describe("diffusion edit", () => {
     expect(edited!.settings).toMatchObject({ image: picture, mask, maskBlur: 2, paste: true });
   });
 
-  it("draws all of a picture anew", async () => {
+  it("redraws a whole picture", async () => {
     const picture = await writePicture("picture.png", 32, 32, (y, x) => (y + x) / 64);
     await expectDone(draw("edit", sd, picture, "a hat", "--strength", "0.5"));
     expect((await pictures())[0]!.settings).toMatchObject({ strength: 0.5, image: picture });

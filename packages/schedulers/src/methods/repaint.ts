@@ -94,7 +94,7 @@ export class RePaintScheduler extends TrainedScheduler<RePaintConfig> {
 function walk(n: number, jump: number, times: number): number[] {
   for (const [name, value] of Object.entries({ jump_length: jump, jump_n_sample: times })) {
     if (!Number.isInteger(value) || value < 1)
-      throw new RangeError(`plan: ${name} is ${value}; give a whole number from 1, such as 10.`);
+      throw new RangeError(`plan: ${name} is ${value}; give a whole number, 1 or more, such as 10.`);
   }
   const left = new Map<number, number>();
   for (let at = 0; at < n - jump; at += jump) left.set(at, times - 1);

@@ -8,7 +8,7 @@ export interface NativeBackend extends KernelBackend {
   getDTypeInteger(dtype: DataType): number;
 }
 
-/** TensorFlow's C library, as tfjs-node binds it. */
+/** TensorFlow's C library, through the binding of tfjs-node. */
 export interface Binding {
   executeOp(name: string, attributes: readonly Attribute[], inputs: number[], outputs: number): Output[];
   createTensor(shape: number[], type: number, values: Float32Array | Int32Array): number;
@@ -42,7 +42,7 @@ export interface Attribute {
   value: unknown;
 }
 
-/** A float32 tensor of TensorFlow, which need not be registered with TensorFlow.js. */
+/** A float32 tensor of TensorFlow, registered with TensorFlow.js or not. */
 export interface NativeTensor {
   readonly id: number;
   readonly shape: readonly number[];

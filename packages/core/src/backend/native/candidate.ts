@@ -7,7 +7,7 @@ import { quietly } from "../quiet.js";
 import { temporaryGraphFile } from "./recording/graph.js";
 import { completeNativeBackend } from "./register.js";
 
-/** TensorFlow's C library on the processor: the fastest way to train without a graphics card. */
+/** TensorFlow's C library on the CPU: the fastest way to train without a graphics card. */
 export const nodeCandidate: Candidate = { name: "node", load: () => loadNative("@tensorflow/tfjs-node") };
 
 /** TensorFlow's C library on an NVIDIA card. */
@@ -25,7 +25,7 @@ async function loadNative(packageName: NativePackage): Promise<LoadedBackend> {
   if (!loaded) {
     const entry = await findPackage(packageName);
     await restoreRemovedUtil();
-    process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "1"; // No notes on what it could do on another processor.
+    process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "1"; // No messages about what TensorFlow could do on another CPU.
     await quietly(() => requireNative(entry));
     completeNativeBackend(await temporaryGraphFile());
     loaded = packageName;
@@ -88,9 +88,9 @@ async function restoreRemovedUtil(): Promise<void> {
 }
 
 /**
- * Loads the binding onto our copy of TensorFlow.js. If it is installed elsewhere it brings a copy of its own, whose
- * entry in the module cache is replaced by ours. Where the module cache is read-only (Jest), two copies are loaded:
- * they share the engine, the kernels and the gradients, which are on the global object.
+ * Loads the binding with our copy of TensorFlow.js. If it is installed elsewhere it brings its own copy, whose entry in
+ * the module cache is replaced by ours. If the module cache is read-only (Jest), two copies are loaded: they share the
+ * engine, the kernels and the gradients, which are on the global object.
  */
 async function requireNative(entry: string): Promise<void> {
   const ours = await requireFrom();
@@ -108,6 +108,6 @@ async function requireNative(entry: string): Promise<void> {
     );
   }
   if (!tf.engine().registryFactory["tensorflow"]) {
-    throw new Error(`${entry} loads, but onto another copy of TensorFlow.js.`);
+    throw new Error(`${entry} loads, but with another copy of TensorFlow.js.`);
   }
 }

@@ -1,10 +1,10 @@
 import type { Attribute, Binding, NativeTensor } from "./binding.js";
 
-/** Constants that are kept: more than networks of a few sizes need. */
+/** The most constants that are kept: more than networks of a few sizes need. */
 const MOST_CONSTANTS = 4096;
 const kept = new WeakMap<Binding, Constants>();
 
-/** Further operands of operations, made once: shapes and axes, which are tensors to TensorFlow, and types. */
+/** Further operands of operations, created once: shapes and axes, which are tensors in TensorFlow, and types. */
 export class Constants {
   #integers = new Map<string, NativeTensor>();
   readonly #types = new Map<string | undefined, Attribute[]>();
@@ -18,9 +18,8 @@ export class Constants {
   }
 
   /**
-   * int32 values as a vector, or one value as a scalar; borrowed. When there are too many, all are dropped, and given
-   * to
-   * `free`, which must free them after the present computation.
+   * int32 values as a vector, or one value as a scalar; borrowed. If there are too many, all are removed and passed to
+   * `free`, which must free them after the current computation.
    */
   integers(values: readonly number[] | number, free: (id: number) => void): NativeTensor {
     const key = typeof values === "number" ? `${values}` : `[${values.join()}]`;
@@ -42,7 +41,7 @@ export class Constants {
     this.#integers = new Map();
   }
 
-  /** The attributes for types: T is float32, and where there is an operand of indices or sizes, its type is int32. */
+  /** The attributes for types: T is float32, and if there is an operand of indices or sizes, its type is int32. */
   types(index?: string): readonly Attribute[] {
     const known = this.#types.get(index);
     if (known) return known;

@@ -1,14 +1,14 @@
 import type { Attribute, Binding } from "./binding.js";
 
 /**
- * Kernels of oneDNN in TensorFlow's builds for x86 (tensorflow/core/kernels/mkl), each with the label that it is
- * registered under. They are two to three times as fast, but TensorFlow itself calls them in graphs only.
+ * Kernels of oneDNN in TensorFlow's builds for x86 (tensorflow/core/kernels/mkl), each with its registered label. They
+ * are two to three times as fast, but TensorFlow itself calls them in graphs only.
  */
 const KERNELS = { _MklLayerNorm: "", _MklSoftmax: "MklNameChangeOp", _MklSwish: "" };
 
 export type OneDnnKernel = keyof typeof KERNELS;
 
-/** Whether each kernel runs, for each library. */
+/** For each library, whether each kernel runs. */
 const found = new WeakMap<Binding, Map<OneDnnKernel, boolean>>();
 
 /** Whether this build of TensorFlow has `kernel`. It is tried once, on a tensor of zeros. */
@@ -34,7 +34,7 @@ function runs(binding: Binding, kernel: OneDnnKernel): boolean {
     }
     return true;
   } catch {
-    return false; // TensorFlow for another processor, or of another version
+    return false; // TensorFlow for another CPU, or another version
   } finally {
     for (const id of inputs) binding.deleteTensor(id);
   }

@@ -11,7 +11,7 @@ const ANONYMOUS = "cd2c89b7-88b7-44c8-ad83-06c2a9158347";
 /**
  * TensorFlow's operations, called without TensorFlow.js in between: a call takes 4 microseconds instead of 22, and
  * small networks make thousands (docs/benchmarks.md). The attributes of the operations are explained at
- * https://www.tensorflow.org/api_docs/python/tf/raw_ops. {@link evaluate} frees what they make.
+ * https://www.tensorflow.org/api_docs/python/tf/raw_ops. {@link evaluate} frees the tensors that they make.
  */
 export class NativeOps {
   readonly #made: number[] = [];
@@ -46,9 +46,7 @@ export class NativeOps {
     }
   }
 
-  /**
-   * Runs the parts one after the other, also when they run as a graph. Frees all but their results, as tf.tidy does.
-   */
+  /** Runs the parts one after the other, also in a graph. Frees all tensors except their results, as tf.tidy does. */
   inTurn(parts: readonly (() => NativeTensor[])[]): NativeTensor[][] {
     const results = parts.map((part) => {
       const made = this.#tidy(part);
@@ -86,7 +84,10 @@ export class NativeOps {
     return this.#oneDnn("_MklSwish", [x]) ?? this.mul(x, this.sigmoid(x));
   }
 
-  /** Over the last axis of x [..., C], with w, b [C]; undefined where this build of TensorFlow cannot do it in one. */
+  /**
+   * Over the last axis of x [..., C], with w, b [C]; undefined if this build of TensorFlow has no single operation for
+   * it.
+   */
   layerNorm(x: NativeTensor, w: NativeTensor, b: NativeTensor, eps: number): NativeTensor | undefined {
     const epsilon = { name: "epsilon", type: this.#binding.TF_ATTR_FLOAT, value: eps };
     return this.#oneDnn("_MklLayerNorm", [x, w, b], epsilon);
@@ -132,7 +133,7 @@ export class NativeOps {
     return this.#run("Tile", this.#constants.types("Tmultiples"), [x, this.#integers(times)])[0]!;
   }
 
-  /** A part of x; a size of -1 reaches to the end. */
+  /** A slice of x; a size of -1 means up to the end. */
   slice(x: NativeTensor, begin: number[], size: number[]): NativeTensor {
     return this.#run("Slice", this.#constants.types("Index"), [x, this.#integers(begin), this.#integers(size)])[0]!;
   }
@@ -144,10 +145,10 @@ export class NativeOps {
   }
 
   /**
-   * Runs an operation that writes over its first operands, which have the values `start`; `inputs` are the other
-   * operands. TensorFlow has such operations for variables only, so each value becomes a variable meanwhile. The data
-   * of a tensor is written over if no other tensor shares it, and copied otherwise. A value that an operation made
-   * before is freed.
+   * Runs an operation that overwrites its first operands, which have the values `start`; `inputs` are the other
+   * operands. TensorFlow has such operations for variables only, so each value becomes a variable during the operation.
+   * The data of a tensor is overwritten if no other tensor shares it, and copied otherwise. A value that is the result
+   * of an earlier operation is freed.
    */
   overwrite(name: string, start: readonly NativeTensor[], inputs: readonly NativeTensor[]): NativeTensor[] {
     const number = [this.#numbers("dtype")];
@@ -159,7 +160,7 @@ export class NativeOps {
       return variable;
     });
     const own = start.map(({ dataId }) => (dataId && this.backend.refCount(dataId) === 1 ? dataId : undefined));
-    // TensorFlow copies data before it writes over it, unless only the variable holds it.
+    // TensorFlow copies data before it overwrites it, unless only the variable uses it.
     for (const [i, dataId] of own.entries()) {
       if (dataId) this.#binding.deleteTensor(start[i]!.id);
       else this.#freeMade(start[i]!);
@@ -209,8 +210,9 @@ export class NativeOps {
   }
 
   /**
-   * Matrices in the last two axes, either transposed first. Not TensorFlow's MatMul, though that is faster on small
-   * ones: when a signal comes while it computes (Ctrl-C, or a profiler's), TensorFlow 2.15 damages its memory.
+   * Product of the matrices in the last two axes; either can be transposed first. It does not use TensorFlow's MatMul,
+   * although that is faster for small matrices: if a signal arrives while MatMul computes (Ctrl-C, or a profiler's),
+   * TensorFlow 2.15 damages its memory.
    */
   matMul(a: NativeTensor, b: NativeTensor, { transposeA = false, transposeB = false } = {}): NativeTensor {
     const turned = [this.#bool("adj_x", transposeA), this.#bool("adj_y", transposeB)];

@@ -8,8 +8,8 @@ import type { GraphFile } from "./recording/graph.js";
 import { GraphRecorder } from "./recording/recorder.js";
 
 /**
- * Gives the native backend kernels that join several operations, and lets it run whole networks as graphs. `graphFile`
- * writes these for TensorFlow to read.
+ * Registers kernels that fuse several operations with the native backend, and lets it run whole networks as graphs.
+ * `graphFile` writes the graphs to files, from which TensorFlow reads them.
  */
 export function completeNativeBackend(graphFile: GraphFile): void {
   registerRecorder("tensorflow", new GraphRecorder(graphFile));

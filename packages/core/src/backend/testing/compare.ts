@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 
-/** Plain copies of a tensor: they live on no backend. */
+/** Plain copies of a tensor, independent of any backend. */
 export interface Values {
   shape: number[];
   values: Float32Array | Int32Array;
@@ -19,7 +19,7 @@ export function uniformValues(shape: number[], seed: number): Values {
   return { shape, values };
 }
 
-/** Runs `compute` on the backend `registeredAs` and takes its results out; checks that it frees all it made. */
+/** Runs `compute` on the backend `registeredAs` and returns copies of its results; checks that nothing leaks. */
 export async function computeOn(
   registeredAs: string,
   inputs: Values[],
@@ -42,7 +42,7 @@ export async function computeOn(
   return results;
 }
 
-/** Largest absolute difference; Infinity where shapes differ or a value is not a number. */
+/** Largest absolute difference; Infinity if shapes differ or a value is not a number. */
 export function largestDifference(a: Values, b: Values): number {
   if (a.shape.join() !== b.shape.join()) return Infinity;
   let largest = 0;
@@ -54,9 +54,9 @@ export function largestDifference(a: Values, b: Values): number {
 }
 
 /**
- * What two float32 sums of `terms` products of numbers up to 1 may differ by when they add in another order: each of
- * `terms` additions rounds a partial sum, about sqrt(terms)/3 large, by at most 2^-24 of it; three deviations of that
- * random walk stay below 2^-24 * terms, plus one rounding of the result.
+ * The largest expected difference of two float32 sums of `terms` products of numbers up to 1, added in different
+ * orders: each of `terms` additions rounds a partial sum, about sqrt(terms)/3 large, by at most 2^-24 of it; three
+ * deviations of that random walk stay below 2^-24 * terms, plus one rounding of the result.
  */
 export function sumTolerance(terms: number): number {
   return 2 ** -24 * (terms + 2);

@@ -1,6 +1,4 @@
-/**
- * Layers in float64, written from their definitions with plain loops: what gradients of fused kernels are checked by.
- */
+/** Layers in float64, written from their definitions with plain loops: the reference for gradients of fused kernels. */
 export type Numbers = ArrayLike<number>;
 
 /** x [batch, pixels, channels]. */

@@ -7,7 +7,7 @@ import { computeOn, uniformValues } from "./compare.js";
 import type { Numbers } from "./float64.js";
 import { LAYER_CASES, layerInputs, valueAndGradients } from "./layer-cases.js";
 
-/** Length of the difference over that of `wanted`; both tiny counts as equal. */
+/** Length of the difference, relative to that of `wanted`; two tiny values count as equal. */
 export function relativeError(got: Numbers, wanted: Numbers): number {
   let [difference, length] = [0, 0];
   for (let i = 0; i < wanted.length; i++) {

@@ -12,10 +12,10 @@ import { affine64, attention64, conv64, geglu64, gelu64, groupNorm64, type Numbe
 
 export const upTo = (max: number) => fc.integer({ min: 1, max });
 
-/** A layer's function of tensors, with the same in float64. */
+/** A layer's function of tensors, and the same function in float64. */
 export interface LayerCase {
   shapes: number[][];
-  /** Falls back on plain operations where the backend has no fused kernel, as the cpu backend has not. */
+  /** Falls back to plain operations if the backend, such as cpu, has no fused kernel. */
   run(...inputs: tf.Tensor[]): tf.Tensor;
   /** The same in float64. */
   exact(...inputs: Numbers[]): number[];
@@ -26,7 +26,7 @@ const withBias = (shapes: number[][], bias: number[], has: boolean) => (has ? [.
 const normalisations = (groupsOf: (groups: number) => number) =>
   fc.record({ batch: upTo(9), pixels: upTo(140), groups: upTo(5).map(groupsOf), width: upTo(7), silu: fc.boolean() });
 
-/** One entry for each of LAYER_KERNELS, with sizes of which few are multiples of 4 or 8. */
+/** One entry for each of LAYER_KERNELS; few of the sizes are multiples of 4 or 8. */
 export const LAYER_CASES: Record<string, fc.Arbitrary<LayerCase>> = {
   Silu: fc.tuple(upTo(9), upTo(9)).map((shape) => ({ shapes: [shape], run: silu, exact: silu64 })),
   Gelu: fc.tuple(upTo(9), upTo(9)).map((shape) => ({ shapes: [shape], run: gelu, exact: gelu64 })),

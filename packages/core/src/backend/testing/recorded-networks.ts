@@ -15,21 +15,21 @@ import { TrainableLora } from "../../training/lora.js";
 import { train } from "../../training/train.js";
 import { useBackend } from "../use-backend.js";
 
-/** More calls than it takes until a computation is recorded. */
+/** More calls than are needed until a computation is recorded. */
 export const CALLS = 10;
 const noise = keyedNoise(7);
 
 export interface Recording {
-  /** As TensorFlow.js knows the backend, and as `useBackend` does. */
+  /** The backend's name in TensorFlow.js, and in `useBackend`. */
   backend: [registered: string, name: string];
   recorder(): Recorder | Promise<Recorder>;
   /** Calls without gradient before the one that is recorded. */
   callsBefore: number;
-  /** The most that results differ from those of the layers one by one, as a share of the largest. */
+  /** The largest difference from results computed layer by layer, relative to the largest result. */
   rounding: number;
-  /** How much of the backend's is held at present, besides tensors. */
+  /** How many resources of the backend are in use, besides tensors. */
   held(): number;
-  /** So much that one recorded network holds. */
+  /** How many of these one recorded network uses. */
   heldByOne: number;
 }
 
@@ -149,7 +149,7 @@ export function testRecordedNetworks(recording: Recording): void {
     recorder.forget(unet);
   });
 
-  it("are computed layer by layer for those who debug, and recorded anew when they are to be forgotten", async () => {
+  it("are computed layer by layer in debug mode, and recorded again after forgetRecorded", async () => {
     const [owner, x] = [{}, tf.tensor1d([1, 2])];
     let [calls, factor] = [0, 2];
     const run = () => tf.tidy(() => [...recorded(owner, { x }, () => (calls++, x.mul(factor))).dataSync()]);
@@ -160,7 +160,7 @@ export function testRecordedNetworks(recording: Recording): void {
     calls = 0;
     for (let i = 0; i < 3; i++) expect(run()).toEqual([2, 4]);
     tf.env().set("DEBUG", false);
-    await new Promise((resolve) => setTimeout(resolve, 50)); // until all of it is said
+    await new Promise((resolve) => setTimeout(resolve, 50)); // until its text is complete
     quiet.forEach((spy) => spy.mockRestore());
     expect(calls).toBe(3);
     factor = 3; // This cannot be seen from outside.
@@ -463,8 +463,8 @@ function expectClose(compute: () => tf.Tensor | tf.Tensor[], model: Model, round
   stop();
   expect(got).toHaveLength(wanted.length);
   const numbers = wanted.map((tensor) => [...tensor.dataSync()]);
-  // Some gradients are nothing but rounding, as that of a bias of keys, which no softmax sees: what is a 10,000th of
-  // the largest counts as that.
+  // Some gradients are only rounding errors, such as that of the keys' bias, which cancels in the softmax: gradients
+  // below a 10,000th of the largest count as such.
   const least = 1e-4 * Math.max(1e-12, ...numbers.flat().map(Math.abs));
   for (const [i, tensor] of wanted.entries()) {
     expect(got[i]!.shape).toEqual(tensor.shape);

@@ -16,7 +16,7 @@ const sum = (counts: number[]) => counts.reduce((sum, count) => sum + count, 0);
 
 const COEFFICIENTS = { keep: 0.99, fresh1: 0.1, keep2: 0.999, fresh2: 0.001, eps: 1e-8, rate: 0.01 };
 
-/** Parameters as an update takes them: where they are, if the current backend has the kernel for that, or joined. */
+/** Parameters in the form that an update takes: in place, if the current backend has the kernel for that, or joined. */
 const asTaken = (kernel: string, parts: tf.Tensor[]) => (hasFusedKernel(kernel) ? parts : [tf.concat(parts)]);
 
 const adamW = (counts: number[]): KernelCase => ({

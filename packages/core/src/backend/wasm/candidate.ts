@@ -7,7 +7,7 @@ import { startThreadedBinaryInNode, STOCK_THREADS } from "./threads/node-threads
 import { hasSharedMemory, type WasmBackend } from "./memory.js";
 import { completeWasmBackend } from "./register.js";
 
-/** WebAssembly with SIMD: runs everywhere, the default where nothing faster is installed. */
+/** WebAssembly with SIMD: runs everywhere, the default if nothing faster is installed. */
 export const wasmCandidate: Candidate = { name: "wasm", load: loadWasm };
 
 const MAX_THREADS = 16;
@@ -25,7 +25,7 @@ async function loadWasm(options: BackendOptions): Promise<LoadedBackend> {
   }
   if (!started || !tf.engine().registry["wasm"]) started = await start(options);
   else if (threads !== undefined && threads !== started.threads) {
-    throw new Error(`it runs already, on ${started.detail}; the number of threads is fixed when it first starts.`);
+    throw new Error(`it already runs, on ${started.detail}; the number of threads is fixed when it first starts.`);
   }
   const now = started;
   return { registeredAs: "wasm", detail: now.detail, afterStart: () => completeWasmBackend(now.threads) };
@@ -39,7 +39,7 @@ async function start({ threads, wasmPaths }: BackendOptions): Promise<{ threads:
     wasm.setThreadsCount(STOCK_THREADS);
     if (wanted === 1) tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false);
     if (!(await withReportedCores(2 * STOCK_THREADS, () => tf.setBackend("wasm")))) {
-      throw new Error("its binary did not load: say where it is with wasmPaths.");
+      throw new Error("its binary did not load: give its location with wasmPaths.");
     }
     return hasSharedMemory(tf.backend() as WasmBackend)
       ? describe(wanted)
@@ -70,7 +70,7 @@ function defaultThreads(cores: number): number {
   return Math.max(1, Math.min(DEFAULT_THREADS, cores >> 1));
 }
 
-/** Throws where the loader does not recognise shared WebAssembly memory, as in a `node:vm` context (Jest). */
+/** Throws if the loader does not recognize shared WebAssembly memory, as in a `node:vm` context (Jest). */
 function requireSharedMemory(): void {
   const { buffer } = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
   if (!(buffer instanceof SharedArrayBuffer)) throw new Error("no shared memory in this JavaScript context");
@@ -81,7 +81,9 @@ function describe(threads: number, reason?: string): { threads: number; detail: 
   return { threads, detail: reason ? `1 thread (${reason})` : "1 thread" };
 }
 
-/** The loader starts a thread for every two cores that the browser reports. While it starts, that is `cores`. */
+/**
+ * The loader starts a thread for every two cores that the browser reports. During the start, that number is `cores`.
+ */
 async function withReportedCores<T>(cores: number, start: () => Promise<T>): Promise<T> {
   Object.defineProperty(navigator, "hardwareConcurrency", { value: cores, configurable: true });
   try {
@@ -92,7 +94,7 @@ async function withReportedCores<T>(cores: number, start: () => Promise<T>): Pro
   }
 }
 
-/** Where the installed package keeps its binaries. */
+/** The location of the installed package's binaries. */
 async function installedFolder(): Promise<string> {
   const file = (await requireFrom()).resolve("@tensorflow/tfjs-backend-wasm/package.json");
   return file.replace(/package\.json$/, "dist/");

@@ -5,21 +5,22 @@ import { type Cut, type Part, partsOf, type Threads } from "./cut.js";
 
 type ScratchName = Extract<keyof SimdFunctions, `${string}Scratch`>;
 
-/** Functions that are called in parts, one a thread. */
+/** Functions that are called in parts, one per thread. */
 export type ParallelName = Exclude<keyof SimdFunctions, ScratchName | "copyRows">;
 
-/** Operations below which a call is not cut: a few microseconds' work, which is less than a second thread costs. */
+/** Calls with fewer operations are not cut: a few microseconds of work, less than the cost of a second thread. */
 const LEAST_WORK = 200_000;
 
 /**
- * Operations that count for a number which is read and written once. Nothing is multiplied then, but memory is read and
- * perhaps an exponential computed.
+ * Operations to count for a number that is read and written once: nothing is multiplied, but memory is read and perhaps
+ * an exponential is computed.
  */
 export const ELEMENTWISE = 20;
 
 /**
- * What a kernel works with: where tensors lie in the memory of the backend, new tensors, and the SIMD functions. Those
- * that compute can be called by {@link run} and {@link runAndSum} only, which cut each call for the threads.
+ * The tools of a kernel: the addresses of tensors in the backend's memory, new tensors, and the SIMD functions. SIMD
+ * functions that compute can only be called by {@link run} and {@link runAndSum}, which cut each call into one part per
+ * thread.
  */
 export class WasmContext {
   /** Bytes of scratch memory that the functions need. */
@@ -37,23 +38,23 @@ export class WasmContext {
     this.copyRows = simd.copyRows;
   }
 
-  /** Address of a tensor's number `index`; 0 where there is no tensor. */
+  /** Address of element `index` of a tensor; 0 if there is no tensor. */
   address(tensor: tf.TensorInfo | undefined, index = 0): number {
     return tensor ? addressOf(this.backend, tensor) + FLOAT_BYTES * index : 0;
   }
 
-  /** A new tensor; its numbers are whatever the memory holds. */
+  /** A new tensor with uninitialized values. */
   output(shape: number[], dtype: "float32" | "int32" = "float32"): tf.TensorInfo {
     return this.backend.makeOutput(shape, dtype);
   }
 
-  /** Another tensor of the same data. */
+  /** Another tensor that shares the data. */
   share({ dataId, shape, dtype }: tf.TensorInfo): tf.TensorInfo {
     this.backend.incRef(dataId);
     return { dataId, shape, dtype };
   }
 
-  /** Whether other tensors have the same data, as clones and reshaped ones do. */
+  /** Whether other tensors share the data, such as clones and reshaped tensors. */
   isShared({ dataId }: tf.TensorInfo): boolean {
     return this.backend.refCount(dataId) > 1;
   }
@@ -64,7 +65,7 @@ export class WasmContext {
     return copy;
   }
 
-  /** Whether `count` things make parts of nearly the same size, one a thread. */
+  /** Whether `count` items split into parts of nearly the same size, one per thread. */
   isEven(count: number): boolean {
     const { count: threads } = this.threads;
     return count % threads === 0 || count >= 4 * threads;
@@ -77,7 +78,7 @@ export class WasmContext {
   }
 
   /**
-   * The same for a function that also sums over the things that are cut: each part gets memory of its own for its sums,
+   * The same for a function that also sums over the items that are cut: each part gets its own memory for its sums,
    * which are added up afterwards. `sums` are the addresses of the results, of `length` numbers each.
    */
   runAndSum<Name extends ParallelName>(
@@ -101,7 +102,7 @@ export class WasmContext {
     return this.threads.count === 1 || count * work < this.leastWork || count <= step;
   }
 
-  /** On this thread. A network makes a thousand of these calls, so no lists of parts are made. */
+  /** Runs on this thread. A network makes a thousand of these calls, so no lists of parts are built. */
   #callWhole<Name extends ParallelName>(
     name: Name,
     { count, scratch }: Cut,

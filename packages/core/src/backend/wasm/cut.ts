@@ -2,13 +2,16 @@ import type { SimdFunctions } from "./simd-binary.js";
 
 /** Threads that call SIMD functions. */
 export interface Threads {
-  /** The calling one included. */
+  /** Number of threads, including the calling one. */
   readonly count: number;
-  /** Calls the function `name` once with each of some arguments, at most `count`; returns when all have ended. */
+  /**
+   * Calls the function `name` once for each list of arguments, at most `count` lists; returns when all calls have
+   * ended.
+   */
   run(name: string, calls: readonly (readonly number[])[]): void;
 }
 
-/** Makes the calls for `count` threads one after the other, on the thread that asks for them. */
+/** Makes the calls for `count` threads one after the other, on the calling thread. */
 export function inTurn(functions: SimdFunctions, count: number): Threads {
   const run = (name: string, calls: readonly (readonly number[])[]) => {
     for (const values of calls) Reflect.apply(functions[name as keyof SimdFunctions], undefined, values);
@@ -16,26 +19,26 @@ export function inTurn(functions: SimdFunctions, count: number): Threads {
   return { count, run };
 }
 
-/** How a call is cut for threads. */
+/** How a call is cut into parts for threads. */
 export interface Cut {
-  /** Things that can be computed apart from each other: pictures, rows or numbers. */
+  /** The number of items that can be computed independently: pictures, rows or numbers. */
   count: number;
-  /** Floating-point operations for each. */
+  /** Floating-point operations per item. */
   work: number;
   /** Parts begin at multiples of this; default 1. */
   step?: number;
-  /** Bytes of scratch memory that a part of `size` things needs. */
+  /** Bytes of scratch memory that a part of `size` items needs. */
   scratch?: (size: number) => number;
 }
 
-/** The things `from`, `from + 1`, ... `from + size - 1`, and where the scratch memory of their part begins. */
+/** The items `from`, `from + 1`, ... `from + size - 1`, and the address of the scratch memory of their part. */
 export interface Part {
   from: number;
   size: number;
   scratch: number;
 }
 
-/** `count` things as at most `most` parts of nearly the same size; one empty part of no things. */
+/** `count` items as at most `most` parts of nearly the same size; one empty part if there are no items. */
 export function partsOf({ count, step = 1 }: Cut, most: number): { from: number; size: number }[] {
   const steps = Math.ceil(count / step);
   const parts = Math.max(1, Math.min(most, steps));

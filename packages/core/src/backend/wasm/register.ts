@@ -38,10 +38,10 @@ export const TF_KERNELS: Readonly<Record<string, WasmTfKernel>> = {
   [tf.UnsortedSegmentSum]: unsortedSegmentSum,
 };
 
-/** Backends that have them all: `useBackend("wasm")` may be called again. */
+/** Backends on which all are registered: `useBackend("wasm")` may be called again. */
 const completed = new WeakSet<object>();
 
-/** Gives the running wasm backend the kernels that it lacks, or has only in a slow form. */
+/** Registers the kernels that the running wasm backend lacks, or has only in a slow form. */
 export async function completeWasmBackend(threads: number): Promise<void> {
   const backend = tf.backend() as WasmBackend;
   if (completed.has(backend)) return;

@@ -3,7 +3,7 @@ import { simdBinary, type SimdFunctions } from "./simd-binary.js";
 import { inTurn, type Threads } from "./cut.js";
 import { ThreadPool } from "./threads/thread-pool.js";
 
-/** Loads our SIMD code onto the memory of a running backend, so that it reads and writes tensors in place. */
+/** Loads our SIMD code with the memory of a running backend, so it reads and writes tensors in place. */
 export async function loadSimd(
   backend: WasmBackend,
   threads: number,

@@ -58,7 +58,7 @@ export interface OptionDetails<T> {
   flag?: Flag;
 }
 
-/** A whole number, `least` or more, and at most `more.most` where there is a bound. */
+/** A whole number, `least` or more, and at most `more.most` if that is given. */
 export function whole<M extends OptionDetails<number> & { most?: number }>(least: number, more?: M) {
   const { most = Number.MAX_SAFE_INTEGER } = more ?? {};
   const fits = (value: unknown): value is number =>

@@ -24,9 +24,9 @@ export type Condition = {
 /** Prompts as texts, or their states. */
 export type GivenPrompts = readonly PromptText[] | TextConditioning;
 
-/** What {@link conditionPerStep} asks a pipeline. */
+/** The functions of a pipeline that {@link conditionPerStep} uses. */
 export interface PromptEncoder {
-  /** The text encoders, and what each reads of the texts. */
+  /** The text encoders, each with the texts that it reads. */
   readers(texts: readonly PromptText[]): PromptReader[];
   /** Encodes texts, a row for each. */
   encode(texts: readonly PromptText[], options: EncodePromptsOptions): TextConditioning;
@@ -45,10 +45,10 @@ export interface ConditionRequest {
 }
 
 /**
- * The denoiser's inputs for each step; the same object where the prompts stay the same. Each text is encoded once, and
- * all in as many chunks as the longest needs. Runs in a tidy.
+ * The denoiser's inputs for each step; steps with the same prompts share one object. Each text is encoded once, and all
+ * texts have as many chunks as the longest one needs. Runs in a tidy.
  *
- * @throws PipelineOptionError for states that are shorter than the prompts beside them
+ * @throws PipelineOptionError for states with fewer tokens than the prompts
  */
 export function conditionPerStep(encoder: PromptEncoder, request: ConditionRequest): Condition[] {
   const { positive, negative, steps, clipSkip, reading } = request;
@@ -70,7 +70,7 @@ export function conditionPerStep(encoder: PromptEncoder, request: ConditionReque
   }
 }
 
-/** Which step, counted from 1, each call of the denoiser belongs to; calls before `first` are not made. */
+/** The step of each call of the denoiser, counted from 1; calls before `first` are not made. */
 export function stepCounter({ stepStarts }: Plan, first: number): (call: number) => number {
   const before = stepStarts.filter((start) => start < first).length;
   return (call) => stepStarts.filter((start) => start <= call).length - before;
@@ -81,7 +81,7 @@ export function stepCount(request: PlanRequest, { stepStarts }: Plan): number {
   return typeof request === "number" ? request : stepStarts.length;
 }
 
-/** The states of all texts of a plan, or given ones without a plan. */
+/** The states of all texts of a plan, or given states without a plan. */
 interface Encoded {
   plan?: PromptPlan;
   states: TextConditioning;
@@ -96,7 +96,7 @@ function planOf(given: GivenPrompts, { steps, reading }: ConditionRequest): Prom
   return "context" in given ? undefined : promptPlan(given, steps, reading.weighting ?? false);
 }
 
-/** The number of tokens of all states: that of given ones, or what the longest text needs. */
+/** The number of tokens of all states: that of given states, or as many as the longest text needs. */
 function tokensOfAll(encoder: PromptEncoder, request: ConditionRequest): number {
   const { positive, negative, reading } = request;
   if ("context" in positive) return positive.context.shape[1];
@@ -106,6 +106,6 @@ function tokensOfAll(encoder: PromptEncoder, request: ConditionRequest): number 
   const given = negative.context.shape[1];
   if (given >= needed) return given;
   throw new PipelineOptionError(
-    `negativePromptEmbeds: ${given} tokens; the prompts have ${needed}. Give states of as many or more.`,
+    `negativePromptEmbeds: ${given} tokens; the prompts have ${needed}. Give states of at least as many tokens.`,
   );
 }

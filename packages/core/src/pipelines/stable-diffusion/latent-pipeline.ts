@@ -257,14 +257,14 @@ export abstract class LatentPipeline<
   /**
    * Adds the LoRAs that the prompts name to the networks, for this drawing.
    *
-   * @returns what takes them out again
-   * @throws PipelineOptionError while another drawing goes on, whose networks these are
+   * @returns a function that removes them again
+   * @throws PipelineOptionError while another drawing uses the same networks
    */
   async #borrowLoras({ loraTags: tags, loraResolver }: C): Promise<() => void> {
     if (this.#drawings > 0 && (tags.length > 0 || this.#isBorrowed)) {
       throw new PipelineOptionError(
-        "prompt: LoRA tags change the networks while a picture is drawn, and another drawing of this pipeline goes on. " +
-          "Wait for its end.",
+        "prompt: LoRA tags change the networks while a picture is drawn, and another drawing of this pipeline is running. " +
+          "Wait until it ends.",
       );
     }
     this.#drawings++;

@@ -6,11 +6,12 @@ import { promptSections } from "../../text/prompt-weights.js";
 import type { BytesFrom } from "../../weights/open-bytes.js";
 import { PipelineOptionError } from "../options/errors.js";
 
-/** Finds the LoRA that a prompt names: its file, folder or name on the hub; undefined if there is none of that name. */
+/** Finds a LoRA by its name in a prompt: its file, folder or name on the hub; undefined if there is none. */
 export type LoraResolver = (name: string) => BytesFrom | undefined | Promise<BytesFrom | undefined>;
 
 /**
- * The prompts without their LoRA tags, and the LoRAs: those of all prompts, as all are drawn with the same networks.
+ * The prompts without their LoRA tags, and the LoRAs. All prompts are drawn with the same networks, so all must name
+ * the same LoRAs.
  *
  * @throws PipelineOptionError for tags that cannot be read or differ between prompts, and for AND
  */
@@ -22,7 +23,7 @@ export function takeLoras(prompts: readonly string[]): { prompts: string[]; lora
   if (other) {
     throw new PipelineOptionError(
       `prompt: one of the prompts names the LoRAs ${shown(loras)}, another ${shown(other.loras)}. The pictures of a ` +
-        "batch are drawn with the same networks; name the same in all, or draw one after the other.",
+        "batch are drawn with the same networks; name the same LoRAs in all prompts, or draw them one by one.",
     );
   }
   const names = loras.map(({ name }) => name);
@@ -45,7 +46,7 @@ export function requireLoraSources(tags: readonly LoraTag[], set: LoraSet, resol
   const missing = resolver ? [] : tags.filter(({ name }) => !Object.hasOwn(set.scales, name));
   if (missing.length === 0) return;
   throw new PipelineOptionError(
-    `prompt: names the LoRA ${shown(missing)}, which is not loaded. Give loraResolver, a function that gives the ` +
+    `prompt: names the LoRA ${shown(missing)}, which is not loaded. Give loraResolver, a function that returns the ` +
       "file for a name, or load it under that name with pipeline.loras.load.",
   );
 }
@@ -53,8 +54,8 @@ export function requireLoraSources(tags: readonly LoraTag[], set: LoraSet, resol
 /**
  * Adds the LoRAs to the networks at their scales; one that is loaded already gets the new scale.
  *
- * @returns what takes it all back
- * @throws PipelineOptionError if the resolver knows none of that name; the errors of `LoraSet.load`
+ * @returns a function that undoes this
+ * @throws PipelineOptionError if the resolver finds no LoRA; the errors of `LoraSet.load`
  */
 export async function usePromptLoras(
   set: LoraSet,
@@ -75,7 +76,7 @@ export async function usePromptLoras(
         continue;
       }
       const source = await resolver?.(name);
-      if (source === undefined) throw new PipelineOptionError(`loraResolver: gives no LoRA for the name ${name}.`);
+      if (source === undefined) throw new PipelineOptionError(`loraResolver: found no LoRA with the name ${name}.`);
       await set.load(source, { name, scale });
       steps.push(() => set.unload(name));
     }
@@ -91,7 +92,7 @@ function scaleIn(set: LoraSet, { scale, unetScale }: LoraTag): LoraScale {
   return Object.fromEntries(partsOf(set.models).map(([part]) => [part, part === "unet" ? unetScale : scale]));
 }
 
-/** Also parses the weights, so that wrong ones are refused before any work. */
+/** Also parses the weights, to refuse wrong ones before any work. */
 function readTags(option: string, text: string): ReturnType<typeof loraTags> {
   try {
     const tags = loraTags(text);

@@ -3,7 +3,7 @@ import { requireNoTags } from "./prompt-loras.js";
 import { warn } from "../../platform/warn.js";
 import { promptSchedule, type ScheduledPrompt, unreadEditing } from "../../text/prompt-schedule.js";
 
-/** One prompt, and the one that XL's second text encoder reads in its place. */
+/** A prompt, and the prompt that XL's second text encoder reads instead. */
 export interface PromptText {
   prompt: string;
   prompt2?: string;
@@ -11,14 +11,14 @@ export interface PromptText {
 
 /** The prompts of a drawing, which may change from step to step. */
 export interface PromptPlan {
-  /** Every text that some step reads, each once. */
+  /** The texts of all steps, each once. */
   texts: readonly PromptText[];
-  /** For each step the number in `texts` of each prompt. */
+  /** For each step, the index in `texts` of each prompt. */
   rows: readonly (readonly number[])[];
 }
 
 /**
- * Which text each prompt is at each step.
+ * The text of each prompt at each step.
  *
  * @param isEdited whether prompt editing is read: see `promptSchedule`
  */
@@ -72,7 +72,7 @@ function warnOfUnread(schedule: readonly ScheduledPrompt[]): void {
   const unread = schedule.map(({ prompt }) => unreadEditing(prompt)).find((part) => part !== undefined);
   if (unread === undefined) return;
   warn(
-    `In a prompt, ${unread} is read as text: its brackets are no prompt editing. Write [a:b:0.5], [a|b], or a ` +
-      "backslash before a character that is meant as text.",
+    `In a prompt, ${unread} is read as text: its brackets are not valid prompt editing. Write [a:b:0.5], [a|b], or ` +
+      "a backslash before a character that is meant as text.",
   );
 }

@@ -303,7 +303,7 @@ describe("LoRA tags", () => {
       if (step.index === 1) break;
     expect(weights()).toEqual(before);
     const options = { prompt: "<lora:faces><lora:other>", loraResolver };
-    await expect(latentsOf(options)).rejects.toThrow("loraResolver: gives no LoRA for the name other.");
+    await expect(latentsOf(options)).rejects.toThrow("loraResolver: found no LoRA with the name other.");
     expect(weights()).toEqual(before);
     expect(pipeline.loras.scales).toEqual({});
   });

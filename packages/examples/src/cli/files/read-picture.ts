@@ -54,7 +54,9 @@ async function sizeFor({ model, image, options: { width, height } }: PictureArgu
   return { height: scaled(pictureHeight), width: scaled(pictureWidth) };
 }
 
-/** Reads a mask, [H, W, 1], scaled to its picture; `decodeMask` says what is drawn anew. The caller owns it. */
+/**
+ * Reads a mask, [H, W, 1], scaled to its picture; see `decodeMask` for the part that is redrawn. The caller owns it.
+ */
 async function readMask(path: string, [height, width]: readonly number[]): Promise<tf.Tensor3D> {
   const mask = await decoded(path, decodeMask);
   return scaled(mask, { height, width }, (x, to) => tf.image.resizeNearestNeighbor(x, to, false, true));

@@ -60,7 +60,7 @@ export function precision(option: string, text: string): "F16" | "F32" {
 }
 
 /** What `--help` says of drawing over a picture. */
-export const EDITS_HELP = `  --mask FILE.png              draw anew only where this picture is white, or where its transparent layer is painted
+export const EDITS_HELP = `  --mask FILE.png              redraw only where this picture is white, or where its transparent layer is painted
   --outpaint N|T,R,B,L         extend the picture by N pixels on every side, or at its top, right, bottom and left
   --no-paste                   do not put the picture's own pixels back outside the mask`;
 

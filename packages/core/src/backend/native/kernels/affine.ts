@@ -2,7 +2,7 @@ import { type NativeLayerKernel, sizeOf } from "./kernel.js";
 import type { NativeTensor } from "../binding.js";
 import type { NativeOps } from "../ops.js";
 
-/** x [..., in], weight [in, out], bias [out] or none -> [..., out]. */
+/** x [..., in], weight [in, out], optional bias [out] -> [..., out]. */
 export const nativeAffine: NativeLayerKernel<"x" | "weight" | "bias"> = {
   forward(ops, { x, weight, bias }) {
     const product = ops.matMul(rows(ops, x), weight);
@@ -10,7 +10,7 @@ export const nativeAffine: NativeLayerKernel<"x" | "weight" | "bias"> = {
     return [ops.reshape(y, [...x.shape.slice(0, -1), weight.shape[1]!])];
   },
 
-  /** dy [..., out] -> gradients of x, weight and, where there is one, bias. */
+  /** dy [..., out] -> gradients of x, weight and the bias, if there is one. */
   gradient(ops, { x, weight, bias, dy }) {
     const d = rows(ops, dy);
     const dx = ops.reshape(ops.matMul(d, weight, { transposeB: true }), x.shape);

@@ -6,7 +6,7 @@ interface Heads {
   heads: number;
 }
 
-/** Scores that are computed at a time: 4 MiB. */
+/** Scores that are computed at once: 4 MiB. */
 const SCORES_AT_ONCE = 2 ** 20;
 
 /** q [B, N, C], k, v [B, L, C] -> the mixed values [B, N, C], without ever holding all scores. */
@@ -23,7 +23,7 @@ export const nativeAttention: NativeLayerKernel<"q" | "k" | "v", Heads, "saved0"
 
   /**
    * saved0 is the mixed values y, dy [B, N, C] -> gradients of q, k and v. The weights P = softmax(q k^T / sqrt(d)) are
-   * computed anew: dS = P (dP - sum(dy y)), dP = dy v^T (Dao et al. 2022, appendix B).
+   * computed again: dS = P (dP - sum(dy y)), dP = dy v^T (Dao et al. 2022, appendix B).
    */
   gradient(ops, { q, k, v, saved0: y, dy }, { heads }) {
     const [scaled, keys, values] = [scaledByHead(ops, q, heads), byHead(ops, k, heads), byHead(ops, v, heads)];
@@ -59,7 +59,9 @@ function weights(ops: NativeOps, queries: NativeTensor, keys: NativeTensor): Nat
   return ops.softmax(ops.matMul(queries, keys, { transposeB: true }));
 }
 
-/** For each run of queries, a function that takes it out of a tensor [B, heads, N, ...], by default of the queries. */
+/**
+ * For each block of queries, a function that slices it from a tensor [B, heads, N, ...], by default from the queries.
+ */
 function someQueries(ops: NativeOps, all: NativeTensor, keys: NativeTensor): ((of?: NativeTensor) => NativeTensor)[] {
   const [batch, heads, length] = all.shape as [number, number, number];
   const atOnce = Math.max(1, Math.floor(SCORES_AT_ONCE / (batch * heads * keys.shape[2]!)));

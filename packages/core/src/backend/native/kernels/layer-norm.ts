@@ -22,7 +22,7 @@ export const nativeLayerNorm: NativeLayerKernel<"x" | "w" | "b", { eps: number }
   },
 };
 
-/** x with mean 0 and variance 1 over the last axis, and 1 / the deviation it had. */
+/** x with mean 0 and variance 1 over the last axis, and 1 / its original standard deviation. */
 function normalised(ops: NativeOps, x: NativeTensor, eps: number): { h: NativeTensor; inverse: NativeTensor } {
   const c = ops.sub(x, ops.mean(x, [-1]));
   const inverse = ops.rsqrt(ops.add(ops.mean(ops.square(c), [-1]), ops.scalar(eps)));

@@ -4,20 +4,20 @@ import { describeProgram, NotRecordableError } from "../../program.js";
 import { Message } from "./protobuf.js";
 import type { Attribute, Binding } from "../binding.js";
 
-/** Where a value comes from: one of the outputs of a node. */
+/** The source of a value: one of the outputs of a node. */
 export interface Source {
   readonly node: Node;
   readonly output: number;
 }
 
-/** One step of a computation: an operation, a constant, or a placeholder for a tensor that each run is given. */
+/** One step of a computation: an operation, a constant, or a placeholder for an input tensor of each run. */
 export type Node =
   | {
       kind: "operation";
       name: string;
       attributes: readonly Attribute[];
       inputs: readonly Source[];
-      /** Nodes that must run before, though they are not read. */
+      /** Nodes that must run before this one, although it does not read them. */
       after: readonly Node[];
       /** Of each output. */
       types: readonly number[];
@@ -26,13 +26,13 @@ export type Node =
   | { kind: "constant"; type: number; shape: readonly number[]; bytes: Uint8Array }
   | { kind: "placeholder"; type: number; shape: readonly number[] };
 
-/** Operations for which tfjs-node leaves out the type of numbers: TensorFlow infers it when they run one by one. */
+/** Operations for which tfjs-node leaves out the number type: TensorFlow infers it if they run one by one. */
 const INFERRED_TYPE = new Set(["ExpandDims"]);
 
 /** The version of a graph; this one is read by TensorFlow 2.8 and later. */
 const PRODUCER = 1087;
 
-/** The tag that TensorFlow finds the graph by. */
+/** The tag by which TensorFlow finds the graph. */
 export const GRAPH_TAG = "serve";
 
 /**
@@ -64,7 +64,7 @@ export function savedModel(
       add(name, node.name, [...node.inputs.map(nameOf), ...order], attributesOf(binding, node));
     }
   }
-  // A result must not be a placeholder, nor be asked for twice.
+  // A result must not be a placeholder, and must not be requested twice.
   const identities = results.map((source, i) => {
     add(`r${i}`, "Identity", [nameOf(source)], { T: typeValue(typeOf(source)) });
     return `r${i}:0`;
@@ -77,8 +77,8 @@ export function savedModel(
 }
 
 /**
- * The part of a computation that comes after the nodes of `before`. Placeholders stand for what it reads of those;
- * `given` are the values to put there, in the same order.
+ * The part of a computation that comes after the nodes of `before`. Placeholders replace the values that it reads from
+ * those nodes; `given` are these values, in the same order.
  */
 export function partAfter(
   results: readonly Source[],
@@ -115,8 +115,8 @@ export function partAfter(
 }
 
 /**
- * The graph as data. TensorFlow itself decides when it runs an operation and frees a buffer; the order here is one in
- * which it may.
+ * The graph as data. TensorFlow itself decides when it runs an operation and frees a buffer; the order here is one
+ * possible order.
  */
 export function describeGraph(
   binding: Binding,
@@ -167,10 +167,12 @@ function typeOf({ node, output }: Source): number {
   return node.kind === "operation" ? node.types[output]! : node.type;
 }
 
-/** All nodes that the results depend on, each after those that it reads; it does not go on from the nodes of `ends`. */
+/**
+ * All nodes that the results depend on, each after the nodes that it reads; the search stops at the nodes of `ends`.
+ */
 function needed(results: readonly Source[], ends?: ReadonlySet<Node>): Set<Node> {
   const order = new Set<Node>();
-  // Not by recursion: a network's chain of operations is longer than the stack is deep.
+  // No recursion: a network's chain of operations is longer than the call stack allows.
   const waiting = results.map(({ node }) => ({ node, isRead: false })).reverse();
   while (waiting.length > 0) {
     const { node, isRead } = waiting.pop()!;

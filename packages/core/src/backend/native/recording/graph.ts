@@ -29,11 +29,11 @@ export async function temporaryGraphFile(): Promise<GraphFile> {
 /**
  * A computation as one graph, which TensorFlow runs without returning to JavaScript in between.
  *
- * @throws NotRecordableError where the file cannot be written, or TensorFlow refuses the graph
+ * @throws NotRecordableError if the file cannot be written, or TensorFlow refuses the graph
  */
 export class Graph implements Program<number, Output> {
   readonly #session: number;
-  /** Which of the tensors that it is given it reads. */
+  /** The indices of the given tensors that it reads. */
   readonly #read: readonly number[];
   /** The names of placeholders and results in the graph. */
   readonly #placeholderNames: string;
@@ -58,7 +58,7 @@ export class Graph implements Program<number, Output> {
     this.#resultNames = model.results.join();
   }
 
-  /** With a tensor for each placeholder -> the results, which the caller owns. */
+  /** A tensor for each placeholder -> the results, which the caller owns. */
   run(ids: readonly number[]): Output[] {
     const given = this.#read.map((i) => ids[i]!);
     return this.binding.runSavedModel(this.#session, given, this.#placeholderNames, this.#resultNames);

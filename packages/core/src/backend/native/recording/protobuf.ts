@@ -1,6 +1,6 @@
 /**
- * Writes messages of Protocol Buffers (https://protobuf.dev/programming-guides/encoding/): each field is a tag, its
- * number and how it is written, then its value. Only what TensorFlow's graphs need.
+ * Writes messages of Protocol Buffers (https://protobuf.dev/programming-guides/encoding/): each field is a tag (its
+ * number and its wire type), then its value. Supports only what TensorFlow's graphs need.
  */
 export class Message {
   readonly #parts: Uint8Array[] = [];
@@ -39,7 +39,7 @@ export class Message {
   }
 }
 
-/** Seven bits a byte, the lowest first; negative numbers as 64 bits. */
+/** Seven bits per byte, the lowest first; negative numbers as 64 bits. */
 function varint(value: number | bigint | boolean): Uint8Array {
   let rest = BigInt.asUintN(64, BigInt(value));
   const bytes: number[] = [];

@@ -8,15 +8,16 @@ import type { NativeBackend, Output } from "../binding.js";
 import { record } from "./recording.js";
 
 /**
- * How often a computation is done without a gradient before it is recorded: TensorFlow takes as long to prepare a graph
- * as that many forward passes. With a gradient it is recorded at once, so that each step of a training rounds alike,
- * also the first one after a pause.
+ * How often a computation runs without a gradient before it is recorded: to prepare a graph, TensorFlow takes as long
+ * as that many forward passes. With a gradient it is recorded the first time. So each step of a training rounds the
+ * same way, also the first step after a run is resumed.
  */
 const CALLS_BEFORE = 8;
 
 /**
  * Records computations as TensorFlow graphs, as `tf.function` does in Python. A network of a few million parameters
- * is thousands of small operations, and most of its time would go into asking for each (docs/benchmarks.md).
+ * consists of thousands of small operations, and most of its time would go into calling them one by one
+ * (docs/benchmarks.md).
  */
 export class GraphRecorder extends ProgramRecorder<number, Output> {
   constructor(private readonly file: GraphFile) {

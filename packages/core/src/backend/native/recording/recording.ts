@@ -4,19 +4,19 @@ import { NotRecordableError } from "../../program.js";
 import type { Node, Source } from "./graph-def.js";
 import type { Binding, NativeBackend } from "../binding.js";
 
-/** What has been computed so far. */
+/** The values computed so far. */
 export interface Recording {
-  /** The operations done up to now. */
+  /** The operations recorded so far. */
   readonly operations: ReadonlySet<Node>;
   sourceOf(tensor: tf.Tensor): Source;
 }
 
 /**
- * Runs `body` and lists each operation that TensorFlow does for it. What `body` reads must be in `reads`, each tensor
- * with data of its own; tensors that it makes of JavaScript's numbers become constants. `body` is given the recording,
- * to say which tensors are its results.
+ * Runs `body` and lists each operation that TensorFlow runs for it. All tensors that `body` reads must be in `reads`,
+ * each with its own data; tensors that it makes from JavaScript numbers become constants. `body` receives the
+ * recording, to declare which tensors are its results.
  *
- * @throws NotRecordableError where `body` reads another tensor, or looks at numbers
+ * @throws NotRecordableError if `body` reads another tensor, or the values of a tensor
  */
 export function record<Values>(
   backend: NativeBackend,
@@ -24,7 +24,7 @@ export function record<Values>(
   body: (recording: Recording) => Values,
 ): { values: Values; placeholders: Node[] } {
   const { binding } = backend;
-  // This also uploads tensors that TensorFlow does not have yet; later they would be taken for constants.
+  // This also uploads tensors that TensorFlow does not have yet; later they would count as constants.
   const ids = backend.getInputTensorIds([...reads]);
   if (new Set(ids).size < ids.length) throw new NotRecordableError("two of the tensors read are the same");
   const placeholders = reads.map(({ dtype, shape }): Node => {
@@ -45,7 +45,7 @@ export function record<Values>(
   }
 }
 
-/** Takes the place of TensorFlow's library, and lists the operations that it is asked for. */
+/** Replaces TensorFlow's library, and lists the operations that are called. */
 class Listener {
   readonly binding: Binding;
   readonly operations = new Set<Node>();

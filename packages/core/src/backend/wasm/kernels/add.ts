@@ -4,7 +4,8 @@ import { sizeOf } from "../memory.js";
 import type { WasmTfKernel } from "./kernel.js";
 
 /**
- * tf.add: float32 tensors of one shape, or one whose neighbouring axes of size 1 are repeated. `stock` does all else.
+ * tf.add: float32 tensors of one shape, or one whose neighbouring axes of size 1 are repeated. `stock` computes all
+ * other cases.
  */
 export const add: WasmTfKernel = (wasm, stock) => (call) => {
   const { a, b } = call.inputs as { a: tf.TensorInfo; b: tf.TensorInfo };

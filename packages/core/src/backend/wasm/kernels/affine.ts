@@ -4,7 +4,7 @@ import type { WasmLayerKernel } from "./kernel.js";
 import { product, transposedProduct } from "./mat-mul.js";
 import { sumRows } from "./reduce.js";
 
-/** x [..., in], weight [in, out], bias [out] or none -> [..., out]. */
+/** x [..., in], weight [in, out], optional bias [out] -> [..., out]. */
 export const wasmAffine: WasmLayerKernel<"x" | "weight" | "bias"> = {
   forward(wasm, { x, weight, bias }) {
     const { rows, inFeatures, outFeatures } = sizes(x, weight);
@@ -21,7 +21,7 @@ export const wasmAffine: WasmLayerKernel<"x" | "weight" | "bias"> = {
     return [y];
   },
 
-  /** dy [..., out] -> gradients of x, weight and, where there is one, bias. */
+  /** dy [..., out] -> gradients of x, weight and the bias, if there is one. */
   gradient(wasm, { x, weight, bias, dy }) {
     const { rows, inFeatures, outFeatures } = sizes(x, weight);
     const [dx, dWeight] = [wasm.output(x.shape), wasm.output(weight.shape)];

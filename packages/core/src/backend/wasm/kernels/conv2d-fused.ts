@@ -9,7 +9,7 @@ interface Attributes {
   after: number;
 }
 
-/** x [B, H, W, Cin], filter [kh, kw, Cin, Cout], bias [Cout] or none -> [B, H', W', Cout]. */
+/** x [B, H, W, Cin], filter [kh, kw, Cin, Cout], optional bias [Cout] -> [B, H', W', Cout]. */
 export const wasmConv2D: WasmLayerKernel<"x" | "filter" | "bias", Attributes> = {
   forward(wasm, { x, filter, bias }, attributes) {
     const [batch, height, width] = x.shape as Shape4D;
@@ -20,7 +20,7 @@ export const wasmConv2D: WasmLayerKernel<"x" | "filter" | "bias", Attributes> = 
     return [convolve(wasm, x, filter, outShape, geometryOf(attributes), { bias })];
   },
 
-  /** dy [B, H', W', Cout] -> gradients of x, filter and, where there is one, bias. */
+  /** dy [B, H', W', Cout] -> gradients of x, filter and the bias, if there is one. */
   gradient(wasm, { x, filter, bias, dy }, attributes) {
     const geometry = geometryOf(attributes);
     const dx = inputGradient(wasm, dy, filter, x.shape as Shape4D, geometry);

@@ -14,7 +14,8 @@ interface ConvAttributes {
 }
 
 /**
- * tf.conv2d: inputs x [B, H, W, Cin], filter [kh, kw, Cin, Cout] -> [B, H', W', Cout]. `stock` does dilated ones.
+ * tf.conv2d: inputs x [B, H, W, Cin], filter [kh, kw, Cin, Cout] -> [B, H', W', Cout]. `stock` computes dilated
+ * convolutions.
  */
 export const conv2D: WasmTfKernel = (wasm, stock) => (call) => {
   const { x, filter } = call.inputs as { x: tf.TensorInfo; filter: tf.TensorInfo };
@@ -41,7 +42,9 @@ export const conv2DBackpropFilter: WasmTfKernel =
 /** Input channels of a filter's gradient that are computed together. */
 const BLOCK = 4;
 
-/** It sums over pictures and pixels, so it is cut by input channels: nothing needs to be added up afterwards. */
+/**
+ * The gradient sums over pictures and pixels, so it is cut by input channels: nothing has to be added up afterwards.
+ */
 export function filterGradient(
   wasm: WasmContext,
   x: tf.TensorInfo,
@@ -82,9 +85,8 @@ export function filterGradient(
 }
 
 /**
- * Gradient of conv2d with respect to its input: dy, spread out by the stride, convolved with the filter
- * turned by 180 degrees and its channels swapped.
- * inputs dy [B, H', W', Cout], filter [kh, kw, Cin, Cout] -> [B, H, W, Cin].
+ * Gradient of conv2d with respect to its input: dy, spread out by the stride, convolved with the filter rotated by 180
+ * degrees and its channels swapped. inputs dy [B, H', W', Cout], filter [kh, kw, Cin, Cout] -> [B, H, W, Cin].
  */
 export const conv2DBackpropInput: WasmTfKernel =
   (wasm) =>
@@ -114,7 +116,7 @@ export function inputGradient(
   }
 }
 
-/** Where the filter's corner lies on the picture, and how far it moves. */
+/** The position of the filter's corner on the picture, and its stride. */
 export interface Geometry {
   strides: [y: number, x: number];
   /** Rows and columns of zeros before the first; below 0, rows and columns that are skipped. */
@@ -126,7 +128,7 @@ function geometryOf({ strideHeight, strideWidth, padInfo: { top, left } }: tf.ba
   return { strides: [strideHeight, strideWidth], top, left };
 }
 
-/** `bias` is added to each channel. With `isTurned`, the filter is [kh, kw, Cout, Cin] and turned by 180 degrees. */
+/** `bias` is added to each channel. With `isTurned`, the filter is [kh, kw, Cout, Cin] and rotated by 180 degrees. */
 export function convolve(
   wasm: WasmContext,
   x: tf.TensorInfo,
@@ -167,7 +169,7 @@ export function convolve(
     ]);
     return output;
   }
-  // The pictures cannot be shared evenly, so the rows of each are.
+  // The pictures cannot be split evenly, so the rows of each picture are.
   for (let b = 0; b < batch; b++) {
     wasm.run("conv2d", { count: outHeight, work: rowWork, scratch }, ({ from, size, scratch }) => [
       wasm.address(x, picture * b),

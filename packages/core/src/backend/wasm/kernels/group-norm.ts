@@ -95,7 +95,7 @@ export const wasmGroupNorm: WasmLayerKernel<"x" | "w" | "b", Attributes, "saved0
   },
 };
 
-/** Of the pictures from `picture` on, the groups from `group` on. */
+/** The groups from `group` on, in the pictures from `picture` on. */
 type Block = Record<"picture" | "pictures" | "group" | "groups", number>;
 
 function sizes({ shape }: tf.TensorInfo, groups: number) {

@@ -4,8 +4,8 @@ import { FLOAT_BYTES, sizeOf } from "../memory.js";
 import type { WasmTfKernel } from "./kernel.js";
 
 /**
- * tf.matMul: a [..., m, k], b [..., k, n], each transposed in its last two axes where its flag says so,
- * batch axes broadcast -> [..., m, n].
+ * tf.matMul: a [..., m, k], b [..., k, n], each transposed in its last two axes if its flag is set, batch axes
+ * broadcast -> [..., m, n].
  */
 export const batchMatMul: WasmTfKernel = (wasm, stock) => (call) => {
   const { a, b } = call.inputs as { a: tf.Tensor; b: tf.Tensor };
@@ -20,7 +20,7 @@ export const batchMatMul: WasmTfKernel = (wasm, stock) => (call) => {
     );
   }
   if (transposeA && transposeB) {
-    // (b a) transposed: rare, and not worth a loop of its own.
+    // (b a) transposed: rare, and not worth its own loop.
     return tf.tidy(() => tf.matMul(swapLastAxes(a), b, false, true));
   }
   const batch = tf.broadcast_util.assertAndGetBroadcastShape(left.batch, right.batch);
@@ -45,7 +45,7 @@ export const batchMatMul: WasmTfKernel = (wasm, stock) => (call) => {
   return c;
 };
 
-/** Addresses of dense matrices, their sizes, and how many numbers lie from one of a batch to the next (default 0). */
+/** Addresses of dense matrices, their sizes, and the distance from one matrix of a batch to the next (default 0). */
 interface Operands {
   a: number;
   b: number;
@@ -116,7 +116,7 @@ export function product(
 /** Columns of a that are computed together. */
 const BLOCK = 4;
 
-/** c [m, n] = a^T b, a [depth, m], b [depth, n], as in the gradient of a weight. It is cut by columns of a. */
+/** c [m, n] = a^T b, a [depth, m], b [depth, n], as in the gradient of a weight. The work is cut by columns of a. */
 export function transposedProduct(
   wasm: WasmContext,
   { a, b, c, batch = 1, aBatch = 0, bBatch = 0, m, n, depth }: Operands,
@@ -160,7 +160,7 @@ function swapLastAxes(x: tf.Tensor): tf.Tensor {
   return tf.transpose(x, [...axes.slice(0, -2), ...axes.slice(-2).reverse()]);
 }
 
-/** A tensor as a batch of matrices, seen through its transposition. */
+/** A tensor as a batch of matrices, after its transposition. */
 function matrices({ shape }: tf.TensorInfo, transposed: boolean) {
   const [height, width] = shape.slice(-2) as [number, number];
   return {
@@ -172,8 +172,8 @@ function matrices({ shape }: tf.TensorInfo, transposed: boolean) {
 }
 
 /**
- * The batch as runs in which each operand either steps from matrix to matrix or stays: one run where the batch
- * shapes are equal or one of them is all ones, else one for each matrix.
+ * The batch as runs in which each operand either steps from matrix to matrix or stays: one run if the batch shapes are
+ * equal or one of them is all ones, else one run for each matrix.
  */
 function* batchRuns(a: number[], b: number[], batch: number[]) {
   const total = sizeOf(batch);
@@ -189,7 +189,7 @@ function* batchRuns(a: number[], b: number[], batch: number[]) {
   }
 }
 
-/** The element of an array of `shape` that stands at the flat `index` of `full`, to which it is broadcast. */
+/** The element of an array of `shape` that is at the flat `index` of `full`, to which the array is broadcast. */
 function broadcastIndex(index: number, full: number[], shape: number[]): number {
   let result = 0;
   let stride = 1;

@@ -14,9 +14,9 @@ interface AdamWAttributes {
 }
 
 /**
- * A list of moments m and v of any number of parameters, one after another; of these, `parts` tensors; and of their
- * gradients, as many, or all one after another in one tensor -> the new m, v and parameters. Moments that share their
- * data with no other tensor, as an optimizer's, are written over, so that less memory is touched.
+ * A list of the moments m and v of any number of parameters, one after another; the parameters in `parts` tensors; and
+ * their gradients, in as many tensors or joined in one -> the new m, v and parameters. Moments that share their data
+ * with no other tensor, such as an optimizer's, are overwritten, so less memory is accessed.
  */
 export const wasmAdamWInParts: WasmKernel<string, AdamWAttributes> = (wasm, inputs, attributes) => {
   const { parts: count, keep, fresh1, keep2, fresh2, eps, rate } = attributes;
@@ -48,8 +48,8 @@ export const wasmAdamWInParts: WasmKernel<string, AdamWAttributes> = (wasm, inpu
 };
 
 /**
- * A list of an average and values -> average + (values - average) fresh, written over the average if that shares its
- * data with no other tensor.
+ * A list of an average and values -> average + (values - average) fresh, which overwrites the average if that shares
+ * its data with no other tensor.
  */
 export const wasmMovingAverage: WasmKernel<string, { fresh: number }> = (wasm, inputs, { fresh }) => {
   const [old, ...values] = Object.values(inputs) as [tf.TensorInfo, ...tf.TensorInfo[]];
@@ -69,7 +69,7 @@ export const wasmMovingAverage: WasmKernel<string, { fresh: number }> = (wasm, i
   return [average];
 };
 
-/** Where the numbers for each part begin: in a tensor of its own, or all in the first. */
+/** The address of each part's numbers: each in its own tensor, or all in the first. */
 function addresses(wasm: WasmContext, tensors: tf.TensorInfo[], parts: tf.TensorInfo[]): number[] {
   if (tensors.length === parts.length) return tensors.map((tensor) => wasm.address(tensor));
   let first = 0;
@@ -80,9 +80,9 @@ function addresses(wasm: WasmContext, tensors: tf.TensorInfo[], parts: tf.Tensor
   });
 }
 
-/** The tensor itself, or a copy of it where other tensors have its data. */
+/** The tensor itself, or a copy if other tensors share its data. */
 function toWriteOver(wasm: WasmContext, tensor: tf.TensorInfo): tf.TensorInfo {
-  wasm.address(tensor); // which moves it here from another backend, if it is there
+  wasm.address(tensor); // This also moves it here if it is on another backend.
   return wasm.isShared(tensor) ? wasm.copy(tensor) : wasm.share(tensor);
 }
 

@@ -3,7 +3,7 @@ import { ELEMENTWISE, type WasmContext } from "../context.js";
 import { FLOAT_BYTES, sizeOf } from "../memory.js";
 import type { WasmTfKernel } from "./kernel.js";
 
-/** tf.sum and, with `mean`, tf.mean: x [...] -> x without `axis`, or with sizes of 1 there where keepDims. */
+/** tf.sum and, with `mean`, tf.mean: x [...] -> x without `axis`, or with size 1 there if keepDims is set. */
 export function reduction(mean: boolean): WasmTfKernel {
   return (wasm, stock) => (call) => {
     const { x } = call.inputs as { x: tf.TensorInfo };
@@ -22,7 +22,7 @@ export function reduction(mean: boolean): WasmTfKernel {
   };
 }
 
-/** Sums that are added up from the sums of parts; more of them would take as long as what they save. */
+/** The most sums that are added up from the sums of parts; adding up more would take as long as the threads save. */
 const MOST_SUMS = 4096;
 
 /** An address of numbers [outer, count, inner], summed over `count` and then scaled -> [outer, inner]. */

@@ -6,8 +6,8 @@ import { sumOver } from "./reduce.js";
 type Shape4D = [number, number, number, number];
 
 /**
- * Gradient of tf.image.resizeNearestNeighbor: inputs images [B, H, W, C], dy [B, H', W', C] -> [B, H, W, C]. Where H'
- * and W' are multiples of H and W, the copies of a pixel are neighbours and are added up; `stock` does all else.
+ * Gradient of tf.image.resizeNearestNeighbor: inputs images [B, H, W, C], dy [B, H', W', C] -> [B, H, W, C]. If H' and
+ * W' are multiples of H and W, the copies of a pixel are neighbours and are added up; `stock` computes all other cases.
  */
 export const resizeNearestNeighborGrad: WasmTfKernel = (wasm, stock) => (call) => {
   const { images, dy } = call.inputs as { images: tf.TensorInfo; dy: tf.TensorInfo };

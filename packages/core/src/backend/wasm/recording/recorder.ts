@@ -9,17 +9,19 @@ import { Recording } from "./recording.js";
 import { type Buffer, buffersRead, neededSteps, Replay } from "./replay.js";
 
 /**
- * Records computations as lists of kernel calls. A network makes a thousand of them, its gradient more, and for each
- * TensorFlow.js registers a tensor, a scope and a node of the tape. With small pictures that takes much of the time.
+ * Records computations as lists of kernel calls. A network makes a thousand calls, and its gradient makes more. For
+ * each, TensorFlow.js registers a tensor, a scope and a node of the tape. With small pictures this takes much of the
+ * time.
  *
- * The bits of a forward pass are those of the layers. So are those of a gradient, unless the loss uses a tensor outside
- * the network as well: then what flows back from the network is one term of its gradient instead of several, and the
- * sum rounds differently.
+ * A forward pass gives the same bits as the layers. So does a gradient, unless the loss also uses a tensor outside the
+ * network: then the network contributes one term to the tensor's gradient instead of several, and the sum rounds
+ * differently.
  */
 export class ReplayRecorder extends ProgramRecorder<tf.DataId, tf.TensorInfo> {
   /**
-   * The first forward pass is not recorded: many networks run only once. With a gradient it is, so that each step of a
-   * training rounds alike, also the first one after a pause. Updates of weights are a few calls each, and not recorded.
+   * The first forward pass is not recorded: many networks run only once. With a gradient it is recorded. So each step
+   * of a training rounds the same way, also the first step after a run is resumed. Updates of weights take only a few
+   * calls each, and are not recorded.
    */
   protected callsBefore({ isTraining }: Computation) {
     return { forward: isTraining ? Infinity : 1, training: 0 };
@@ -40,7 +42,7 @@ export class ReplayRecorder extends ProgramRecorder<tf.DataId, tf.TensorInfo> {
     const inputs = reads.map((tensor) => recording.input(tensor));
     let forwardSteps = 0;
     let value: Buffer | undefined;
-    // TensorFlow.js takes gradients of a number only. This one is never read; its gradient is dy, an input.
+    // TensorFlow.js computes gradients of a scalar only. This scalar is never read; its gradient is dy, an input.
     const numberOf = (y: tf.Tensor) =>
       customGradient(
         [y],

@@ -8,20 +8,20 @@ interface Engine {
 }
 
 /**
- * Lists the calls of kernels while a computation runs. Tensors that it makes of JavaScript's numbers become constants;
- * all others that it reads must have been given to {@link Recording.input}.
+ * Lists the calls of kernels while a computation runs. Tensors that it makes from JavaScript numbers become constants;
+ * all others that it reads must be declared with {@link Recording.input}.
  */
 export class Recording {
-  /** Calls up to now. */
+  /** The calls so far. */
   readonly steps: Step[] = [];
-  /** Why this cannot be run again: it reads another tensor, or looks at numbers. */
+  /** Why this cannot be run again: it reads an undeclared tensor, or the values of a tensor. */
   problem: string | undefined;
   readonly #inputs = new Set<Buffer>();
   readonly #buffers = new Map<tf.DataId, Buffer[]>();
-  /** Above 0 while a kernel runs. The kernels that it calls itself are not listed. */
+  /** Above 0 while a kernel runs. Kernels that a kernel calls are not listed. */
   #depth = 0;
 
-  /** Declares a tensor that each run is given anew. */
+  /** Declares a tensor that is passed to each run. */
   input(tensor: tf.Tensor): Buffer {
     const isRead = this.#buffers.get(tensor.dataId)?.some((buffer) => this.#inputs.has(buffer));
     if (isRead) this.problem ??= "two of the tensors read are the same";
@@ -37,7 +37,7 @@ export class Recording {
     return this.#add(tensor);
   }
 
-  /** Runs `body` while the methods that every kernel and every number goes through are replaced by listening ones. */
+  /** Runs `body` while the methods through which all kernel calls and values pass are replaced by recording ones. */
   listen<T>(body: () => T): T {
     const engine = tf.engine() as unknown as Engine;
     const backend = tf.backend() as WasmBackend;
@@ -79,7 +79,7 @@ export class Recording {
     };
   }
 
-  /** Numbers that come from JavaScript are a constant, which each run writes anew. */
+  /** Numbers from JavaScript become a constant, which each run writes again. */
   #write(write: WasmBackend["write"]): WasmBackend["write"] {
     return (values, shape, dtype) => {
       const dataId = write(values, shape, dtype);

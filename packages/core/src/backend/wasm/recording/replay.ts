@@ -4,8 +4,8 @@ import { describeProgram, lastUses, type Program } from "../../program.js";
 import { release, type WasmBackend } from "../memory.js";
 
 /**
- * A tensor of a recorded computation. Its data changes with each run, so it is not registered with TensorFlow.js; to a
- * kernel it is a tensor like any other.
+ * A tensor of a recorded computation. Its data changes with each run, so it is not registered with TensorFlow.js. For
+ * kernels it is a tensor like any other.
  */
 export type Buffer = tf.Tensor;
 
@@ -24,14 +24,14 @@ export interface Step {
 
 /**
  * Calls kernels one after the other, without the tensors, scopes and gradients of TensorFlow.js in between. Each
- * intermediate result is freed when it has been read for the last time. The bits are those of the same calls through
+ * intermediate result is freed after its last use. The results have the same bits as the same calls through
  * TensorFlow.js.
  */
 export class Replay implements Program<tf.DataId, tf.TensorInfo> {
   readonly #steps: readonly Step[];
-  /** For each step the buffers that no later one reads. */
+  /** For each step, the buffers that no later step reads. */
   readonly #frees: readonly (readonly Buffer[])[];
-  /** For each result, whether a run makes it. The others are inputs, or are results already. */
+  /** For each result, whether a run creates it. The others are inputs, or repeat an earlier result. */
   readonly #isOwn: readonly boolean[];
 
   constructor(
@@ -85,7 +85,7 @@ export class Replay implements Program<tf.DataId, tf.TensorInfo> {
   /** It holds no memory. */
   dispose(): void {}
 
-  /** Frees what the first `done` steps made and did not free. */
+  /** Frees the buffers that the first `done` steps created and did not free. */
   #releaseAfter(done: number, backend: WasmBackend): void {
     const alive = new Set(this.#steps.slice(0, done).flatMap(({ outputs }) => outputs));
     for (const buffer of this.#frees.slice(0, done).flat()) alive.delete(buffer);

@@ -56,7 +56,7 @@ describe("wasm with threads in Node", () => {
   });
 
   it("refuses another number of threads once it runs", async () => {
-    await expect(useBackend("wasm", { threads: 1 })).rejects.toThrow("runs already, on 2 threads");
+    await expect(useBackend("wasm", { threads: 1 })).rejects.toThrow("already runs, on 2 threads");
     expect(await useBackend("wasm")).toMatchObject({ detail: "2 threads" });
   });
 });

@@ -8,23 +8,24 @@ type Message = { cmd?: string } | undefined;
 
 /**
  * Threads of the backend's own pool. Our kernels have another pool (thread-pool.ts), whose threads stay awake between
- * calls. For the little work that is left to the backend's own kernels, waking a thread takes longer than the work.
+ * calls. The backend's own kernels have so little work left that waking a thread takes longer than the work.
  */
 export const STOCK_THREADS = 1;
 
-/** A pool that has not started by now never will: a worker has died silently. */
+/** After this time a pool will not start any more: a worker has died silently. */
 const START_LIMIT_MS = 20_000;
 
 /**
- * Starts the threaded wasm binary of `@tensorflow/tfjs-backend-wasm` 4.22 in Node, where it does not start by itself:
+ * Starts the threaded wasm binary of `@tensorflow/tfjs-backend-wasm` 4.22 in Node, where it does not start without
+ * help:
  *
  * - its loader runs `new Worker(url)` with a `blob:` URL, and the worker runs `readFileSync` on a Blob; Node can open
- *   neither. While the pool starts, workers are made from the source text and given the installed file instead;
- * - it starts a thread for every two of `os.cpus()`, whatever number it is given. While it starts, `os.cpus()` reports
+ *   neither. While the pool starts, workers are created from the source text and get the installed file instead;
+ * - it starts a thread for every two of `os.cpus()`, whatever number is requested. While it starts, `os.cpus()` reports
  *   twice {@link STOCK_THREADS}.
  *
- * The workers do not keep the process alive. Rejects where the pool does not start; all that was replaced is then put
- * back.
+ * The workers do not keep the process alive. Rejects if the pool does not start; everything that was replaced is then
+ * restored.
  */
 export async function startThreadedBinaryInNode(wasm: typeof WasmPackage, folder: string): Promise<void> {
   const require = await requireFrom();
@@ -38,7 +39,7 @@ export async function startThreadedBinaryInNode(wasm: typeof WasmPackage, folder
 
   class PoolWorker extends Worker {
     constructor() {
-      // The loader's own text has lost one level of escapes, as tfjs's locateFile also knows.
+      // The loader's own text has lost one level of escapes; tfjs's locateFile takes this into account, too.
       // Without the options of this process: after --input-type=module the text would count as an ES module.
       super(wasmWorkerContents.replace(/\n/g, "\\n"), { eval: true, execArgv: [] });
       workers.push(this);
@@ -72,7 +73,7 @@ export async function startThreadedBinaryInNode(wasm: typeof WasmPackage, folder
   }
 }
 
-/** Makes wasm the current backend. Rejects after `limit` ms, or where a worker fails. */
+/** Makes wasm the current backend. Rejects after `limit` ms, or if a worker fails. */
 async function startBefore(limit: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<boolean>((_, reject) => {

@@ -3,20 +3,20 @@ import { isNode, requireFrom } from "../../../platform/node-only.js";
 import type { Threads } from "../cut.js";
 
 /**
- * The part of shared memory where a thread finds its next call: the state of the call, the index of the function, the
- * number of arguments, and the arguments as float64.
+ * The layout of a thread's slot in shared memory: the state of the call, the index of the function, the number of
+ * arguments, and the arguments as float64.
  */
 const SLOT = { bytes: 512, state: 0, name: 1, count: 2, firstArgument: 2 };
 const IDLE = 0;
 const CALLED = 1;
 const FAILED = 2;
 
-/** How often a thread looks at the state before it sleeps: for some tenths of a millisecond. */
+/** How often a thread checks the state before it sleeps: for some tenths of a millisecond. */
 const LOOKS = 300_000;
 
 /**
- * The code of a thread. After a call it looks for the next one for a while before it sleeps, since waking it takes
- * longer. It is plain JavaScript in a string: a worker cannot be given a function.
+ * The code of a thread. After a call it checks for the next one for a while before it sleeps, because waking it takes
+ * longer. It is plain JavaScript in a string: a function cannot be passed to a worker.
  */
 const THREAD = `
 const run = ({ module, memory, calls, number }) => {
@@ -64,7 +64,7 @@ export class ThreadPool implements Threads {
   }
 
   /**
-   * Starts all threads but the calling one, which has an `instance` of the module already. The threads do not keep a
+   * Starts all threads except the calling one, which already has an `instance` of the module. The threads do not keep a
    * Node process alive.
    */
   static async start(
