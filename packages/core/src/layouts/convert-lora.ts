@@ -16,26 +16,26 @@ import { openSafetensors, type SafetensorsFile } from "../weights/safetensors.js
 import { type TensorToWrite, writeSafetensors } from "../weights/write-safetensors.js";
 import { loraReport } from "./inspect-lora.js";
 
-/** How to write a LoRA, and for which model it is. */
+/** The form of a LoRA, and its model. */
 export interface ConvertLoraOptions {
   /**
    * "kohya": as kohya's scripts, AUTOMATIC1111 and ComfyUI name tensors, with an alpha beside each. "diffusers": as
    * diffusers writes LoRAs, with PEFT's settings in the metadata; LoRA and DoRA only.
    */
   form: "kohya" | "diffusers";
-  /** A folder of diffusers, or its name on the hub, if the model has other than the published sizes. */
+  /** A folder of diffusers, or its name on the hub, if the sizes of the model differ from the published ones. */
   config?: string;
   /** Settings of PEFT, in place of those in the file or beside it; see LoadLoraOptions. */
   adapterConfig?: LoraSettings;
-  /** Refuses a file with tensors without a use, in place of leaving them out with a warning. Default false. */
+  /** Refuses a file with unused tensors, instead of leaving them out with a warning. Default false. */
   strict?: boolean;
 }
 
 const NETWORKS = { UNet2DConditionModel, CLIPTextModel, CLIPTextModelWithProjection };
 
 /**
- * Writes a LoRA of any form that is read here (see docs/models.md) in one of the two that most programs open. Tensors
- * keep their numbers and types; what the change is multiplied by becomes an alpha.
+ * Writes a LoRA of any supported form (see docs/models.md) in one of the two forms that most programs open. Tensors
+ * keep their values and types; the factor of the change becomes an alpha.
  *
  * @throws WeightsFormatError if the family is not known and no `config` is given, or for a method that the form does
  *   not have; WeightsMismatchError if it is no LoRA of these networks
@@ -62,7 +62,7 @@ export async function convertLora(from: BytesFrom, to: string, options: ConvertL
   }
 }
 
-/** A change of one parameter, and what it is multiplied by. */
+/** A change of one parameter, and its factor. */
 type Change = LoraGroup & { scaling?: { rank: number; factor: number } };
 type Written = { tensors: Map<string, TensorToWrite>; metadata?: Record<string, string> };
 
@@ -96,7 +96,7 @@ function publishedModels(family: CheckpointFamily): LoraModels {
   return { unet: new UNet2DConditionModel(unet), ...(Object.fromEntries(encoders) as LoraModels) };
 }
 
-/** What a change is multiplied by, and its rank; undefined for a format without either. */
+/** The factor of a change, and its rank; undefined for a format without either. */
 async function scalingOf(
   file: SafetensorsFile,
   { part, name, format, factors, alpha }: LoraGroup,

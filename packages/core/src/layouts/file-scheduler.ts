@@ -9,7 +9,7 @@ import { FAMILIES } from "./families.js";
 import { predictionOf } from "./prediction.js";
 import { readMarks } from "./scheduler-marks.js";
 
-/** What the caller says besides the file. */
+/** Settings from the caller. */
 export interface FileSchedulerOptions {
   /** A folder, or a model on the hub, whose `scheduler/` is taken if it has one. */
   config?: string;
@@ -22,7 +22,7 @@ export interface FileScheduler {
   schedulerConfig: Record<string, unknown>;
   /** Keys of the autoencoder's config that the file's marks set. */
   vae: Partial<AutoencoderKLConfig>;
-  /** Marks in the file without a meaning there. */
+  /** Marks in the file that have no meaning there. */
   unused: string[];
 }
 

@@ -7,7 +7,7 @@ import type { TensorToWrite } from "../weights/write-safetensors.js";
 import type { CheckpointFamily } from "../models/published-configs.js";
 
 /**
- * Tensors without a use in a network, by whose names trainers say for which sampler a single file was trained:
+ * Tensors that no network uses. Their names show for which sampler a single file was trained:
  *
  * - `v_pred`: it predicts v. Shape and value mean nothing.
  * - `ztsnr`: the last noise level is pure noise (Lin et al. 2024), for networks that predict v.
@@ -18,7 +18,7 @@ export const MARKS = ["v_pred", "ztsnr", "edm_mean", "edm_std", "edm_vpred.sigma
 
 type Config = Readonly<Record<string, unknown>>;
 
-/** What the marks of a file set, and which of them have no meaning beside the others. */
+/** The settings from the marks of a file, and the marks that have no meaning together with the others. */
 export interface MarkedScheduler {
   scheduler: Config;
   /** Keys of the autoencoder's config. */

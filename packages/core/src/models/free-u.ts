@@ -1,8 +1,8 @@
 import * as tf from "@tensorflow/tfjs";
 
 /**
- * FreeU (Si et al. 2023): on the two coarsest levels of the way up, the first half of the features' channels is
- * multiplied by `b1` and `b2`, and the lowest frequencies of what the way down kept by `s1` and `s2`.
+ * FreeU (Si et al. 2023): in the two coarsest up blocks, the first half of the features' channels is multiplied by `b1`
+ * and `b2`, and the lowest frequencies of the skip connections by `s1` and `s2`.
  */
 export interface FreeU {
   s1: number;
@@ -17,7 +17,7 @@ export interface FreeULevel {
   skip: number;
 }
 
-/** The factors of level i of the way up, from the coarsest; undefined: none. */
+/** The factors of up block i, counted from the coarsest; undefined if it has none. */
 export function freeULevel({ s1, s2, b1, b2 }: FreeU, i: number): FreeULevel | undefined {
   if (i === 0) return { backbone: b1, skip: s1 };
   return i === 1 ? { backbone: b2, skip: s2 } : undefined;

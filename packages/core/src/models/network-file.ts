@@ -17,20 +17,20 @@ import {
 } from "./stored-names.js";
 import { controlNetConfigFor } from "./unet/controlnet-config.js";
 
-/** What a file of one network is, told by the names and shapes of its tensors. */
+/** The network in a file, recognized by the names and shapes of its tensors. */
 export interface NetworkInFile {
-  /** As its folder is called in a pipeline. */
+  /** The name of its folder in a pipeline. */
   part: "unet" | "vae" | "text_encoder" | "controlnet";
   /** The class that these names belong to, if there is no config. */
   className: string;
-  /** What its names begin with in this file. */
+  /** The prefix of its names in this file. */
   prefix: string;
   names: StoredNames;
-  /** The published family whose sizes it has; an autoencoder's names and shapes do not tell. */
+  /** The published family whose sizes it has; unknown for an autoencoder, whose names and shapes do not show it. */
   family?: CheckpointFamily;
 }
 
-/** A name that only one kind of network has, behind the prefix that the first group catches. */
+/** A name that only one kind of network has, after the prefix, which is the first group. */
 const KINDS: readonly [RegExp, Pick<NetworkInFile, "part" | "className" | "names">][] = [
   [
     /^(.*)controlnet_cond_embedding\.conv_in\.weight$/,
@@ -108,7 +108,7 @@ export function contextWidth(tensors: SafetensorsFile["tensors"], prefix = ""): 
 /**
  * The one network of a file.
  *
- * @param part which of several to take, as its folder is called in a pipeline
+ * @param part which of several networks to use: the name of its folder in a pipeline
  * @throws WeightsFormatError if there is none, or if there are several and `part` names none of them
  */
 export function networkIn(file: SafetensorsFile, part: string): NetworkInFile {
@@ -131,7 +131,7 @@ export function networkIn(file: SafetensorsFile, part: string): NetworkInFile {
   );
 }
 
-/** Where the config of a file's network is to be looked for. */
+/** The place of the config of a file's network. */
 export interface NetworkConfigOptions {
   /** A folder with a `config.json`, or with a folder of the part's name that has one. */
   config?: string;

@@ -5,9 +5,9 @@ import { type LoadModelOptions, openModel } from "./build-model.js";
 export type { Autoencoder };
 
 /**
- * An autoencoder: one that is given, or that of a file or folder.
+ * The given autoencoder, or the one in a file or folder.
  *
- * @throws ModelConfigError if it holds another network; the errors of `loadModel`
+ * @throws ModelConfigError if it contains another network; the errors of `loadModel`
  */
 export async function autoencoderFrom(
   given: Autoencoder | BytesFrom,

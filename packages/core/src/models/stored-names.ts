@@ -9,8 +9,8 @@ import type { ControlNetConfig } from "./unet/controlnet-config.js";
 import type { UNet2DConditionConfig } from "./unet/unet-2d-condition-config.js";
 
 /**
- * Whose names a network's tensors have in a file: those of its `config.json`'s library; of latent diffusion's first
- * code; of OpenCLIP; or of transformers without `text_model.`, as other programs wrote in 2022.
+ * The naming scheme of a network's tensors in a file: that of the library of its `config.json`; of the original latent
+ * diffusion code; of OpenCLIP; or of transformers without `text_model.`, as in files that other programs wrote in 2022.
  */
 export type StoredNames = "own" | "ldm" | "openclip" | "bare";
 
@@ -39,7 +39,7 @@ export function storedPiece(model: Model, names: StoredNames): (name: string) =>
 
 /** A network's tensors in a file. */
 export interface StoredView {
-  /** Under the network's own names. Reads nothing until it is asked. */
+  /** The tensors under the network's own names. Nothing is read until it is used. */
   stored: SafetensorsFile;
   /** The names in the file. */
   used: ReadonlySet<string>;
@@ -48,7 +48,7 @@ export interface StoredView {
 /**
  * A network's tensors in a file under other names.
  *
- * @param known which others are the network's too; the reader refuses those
+ * @param known which other tensors belong to the network; the reader refuses those
  */
 export function storedView(
   file: SafetensorsFile,
@@ -60,12 +60,14 @@ export function storedView(
   return { stored: viewOf(file, pieces, known), used: new Set([...pieces.values()].map(({ stored }) => stored)) };
 }
 
-/** Tensors of an autoencoder's training, which its files keep: of its losses, and the counters of its averages. */
+/**
+ * Tensors of an autoencoder's training that files still contain: those of its losses, and the counters of its averages.
+ */
 export const VAE_TRAINING = /^(loss|model_ema)\./;
 
 /**
- * Whether a tensor of a text encoder's file is no weight of it: a buffer, or of OpenCLIP's last layer and its
- * projection, which are not used.
+ * Whether a tensor of a text encoder's file is not one of its weights: a buffer, or a tensor of OpenCLIP's last layer
+ * or its projection, which are not used.
  */
 export function isTextBuffer(stored: string, { config }: Model): boolean {
   const [, layer] = /transformer\.resblocks\.(\d+)\./.exec(stored) ?? [];

@@ -4,7 +4,7 @@ import type { Model } from "./model.js";
 /** Bytes of a float32. */
 const FLOAT_BYTES = 4;
 
-/** Bytes that a network's weights take. They are kept as float32, whatever they are stored as. */
+/** Bytes that a network's weights take. In memory they are float32, whatever the stored type. */
 export function weightBytes(model: Model): number {
   return [...model.namedParameters().values()].reduce(
     (sum, { shape }) => sum + FLOAT_BYTES * shape.reduce((product, size) => product * size, 1),
@@ -16,7 +16,8 @@ export function weightBytes(model: Model): number {
  * Checks, before weights are read, that the running backend can hold those of these networks.
  *
  * @param from the folder or file, for the message
- * @param stored how many numbers the file holds; if they are fewer, it is of other networks, which its reader refuses
+ * @param stored how many numbers the file contains; if they are fewer, it is a file of other networks, which its reader
+ * refuses
  * @throws BackendMemoryError
  */
 export function requireRoomForWeights(from: string, models: readonly Model[], stored = Infinity): void {

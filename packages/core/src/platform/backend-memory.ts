@@ -1,8 +1,8 @@
 import * as tf from "@tensorflow/tfjs";
 
 /**
- * Thrown where the running backend cannot hold what is asked for: before the work if that is known beforehand, else at
- * the allocation that fails. Nothing is lost: the backend works on.
+ * Thrown if the running backend has not enough memory: before the work if that is known in advance, else at the
+ * allocation that fails. Nothing is lost: the backend can still be used.
  */
 export class BackendMemoryError extends Error {
   override name = "BackendMemoryError";
@@ -14,7 +14,7 @@ const WASM_BYTES = 2 ** 32;
 /** Kept free for what the kernels allocate themselves: packed filters and their scratch. */
 export const WASM_RESERVE = 128 * 2 ** 20;
 
-/** What tensors take and can take of a backend's memory, in bytes. */
+/** The memory that tensors use, and the most that they can use, in bytes. */
 export interface BackendMemory {
   limit: number;
   held: number;
@@ -27,8 +27,8 @@ export function backendMemory(): BackendMemory | undefined {
 }
 
 /**
- * @param what names what needs the memory, as the beginning of the message
- * @param remedy what takes less, as a part of a sentence
+ * @param what the thing that needs the memory, which begins the message
+ * @param remedy how to use less memory, as a part of a sentence
  * @throws BackendMemoryError if the backend cannot hold `bytes` more
  */
 export function requireMemory(bytes: number, what: string, remedy: string): void {
@@ -41,7 +41,7 @@ export function requireMemory(bytes: number, what: string, remedy: string): void
   );
 }
 
-/** Bytes as people read them: "3.4 GiB", "12 MiB". */
+/** Bytes in readable units: "3.4 GiB", "12 MiB". */
 export function inUnits(bytes: number): string {
   return bytes >= 2 ** 30 ? `${(bytes / 2 ** 30).toFixed(1)} GiB` : `${Math.ceil(bytes / 2 ** 20)} MiB`;
 }

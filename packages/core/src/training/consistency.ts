@@ -37,13 +37,13 @@ export function consistencyFunction<X extends tf.Tensor = tf.Tensor4D>(
 
 /** One batch of {@link consistencyLoss}. */
 export interface ConsistencyLossOptions<X extends tf.Tensor = tf.Tensor4D> {
-  /** The function that learns, such as {@link consistencyFunction} makes. */
+  /** The function to train, such as one from {@link consistencyFunction}. */
   student: Denoise<X>;
-  /** What it shall agree with, as a constant; such as the same function with averaged weights. Default: the student. */
+  /** The target function, without gradient, such as the same function with averaged weights. Default: the student. */
   target?: Denoise<X>;
   /**
-   * A trained denoiser D(x; sigma), whose trajectories are followed: distillation. Default: none, the trajectory's
-   * direction is taken from the data themselves: training from scratch.
+   * For distillation: a trained denoiser D(x; sigma), whose trajectories the student learns. Default: training from
+   * scratch, with the directions of the trajectories estimated from the data.
    */
   teacher?: Denoise<X>;
   /** Clean samples, [B, ...]. Borrowed. */
@@ -51,15 +51,15 @@ export interface ConsistencyLossOptions<X extends tf.Tensor = tf.Tensor4D> {
   noise: KeyedNoise;
   /** Noise levels that rise from sigmaMin, such as `karrasSigmas(18, 80, 0.002).reverse()`. */
   sigmas: readonly number[];
-  /** Errors below it count quadratically, larger ones linearly (Song & Dhariwal 2024, eq. 7). Default 1e-3. */
+  /** Smaller errors count quadratically, larger ones linearly (Song & Dhariwal 2024, eq. 7). Default 1e-3. */
   huber?: number;
 }
 
 /**
  * Two neighbours on a trajectory have the same end (Song et al. 2023). With a teacher, the neighbour below is one step
  * of Heun's method away (consistency distillation, algorithm 2); without, the same noise gives both (consistency
- * training, algorithm 3). Each pair weighs 1 / (their difference of noise) (Song & Dhariwal 2024, section 3.1). The
- * caller owns the result.
+ * training, algorithm 3). The weight of a pair is 1 / (difference of its noise levels) (Song & Dhariwal 2024, section
+ * 3.1). The caller owns the result.
  *
  * @throws RangeError unless the noise levels rise from above 0
  */
@@ -90,7 +90,9 @@ export function consistencyLoss<X extends tf.Tensor = tf.Tensor4D>(options: Cons
   });
 }
 
-/** Along dx / dsigma = (x - D(x; sigma)) / sigma, from one noise level a sample to another (Karras et al. 2022). */
+/**
+ * Moves each sample along dx / dsigma = (x - D(x; sigma)) / sigma from its noise level to another (Karras et al. 2022).
+ */
 function heunStep<X extends tf.Tensor>(denoise: Denoise<X>, x: X, from: number[], to: number[]): X {
   const slope = (x: X, sigmas: number[]) => x.sub(denoise(x, sigmas)).div(perSample(sigmas, x.rank));
   const length = perSample(

@@ -3,12 +3,12 @@ import { impliedX0, type Mixture, type TrainingLevel } from "@tfjs-diffusion/sch
 import { perSample } from "./per-sample.js";
 
 /**
- * Moves samples along the probability flow, from the noise levels at which a network was shown them to others, in one
- * step (Song et al. 2021a, eq. 12, eta 0): x0 and the noise that the output implies are mixed anew.
+ * Moves samples along the probability flow, from the noise levels of the network's input to other levels, in one step
+ * (Song et al. 2021a, eq. 12, eta 0): x0 and noise are computed from the output and mixed again.
  *
- * @param shown what the network was shown, [B, ...]
- * @param output what it gave
- * @param from the level of each sample
+ * @param shown the network's input, [B, ...]
+ * @param output the network's output
+ * @param from the noise level of each sample
  * @param to the mixture that each becomes
  * @returns [B, ...]; the caller owns it
  */

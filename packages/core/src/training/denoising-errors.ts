@@ -15,10 +15,10 @@ export interface DenoisingErrorsOptions<X extends tf.Tensor = tf.Tensor4D> {
 }
 
 /**
- * Mean squared error per number of the clean sample that one call of the network implies, at each time: how good a
- * network is, wherever in a drawing it goes wrong. No network is better than the mean of x0 given x.
+ * Mean squared error per number of the clean sample that one call of the network implies, at each time: the quality of
+ * a network in each part of a drawing. No network is better than the mean of x0 given x.
  *
- * @throws SchedulerConfigError for a scheduler that no regression trains a network for
+ * @throws SchedulerConfigError for a scheduler whose networks are not trained by regression
  */
 export function denoisingErrors<X extends tf.Tensor = tf.Tensor4D>(options: DenoisingErrorsOptions<X>): number[] {
   const { scheduler, model, x0, noise, times } = options;

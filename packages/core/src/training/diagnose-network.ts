@@ -12,21 +12,21 @@ import type { Fault } from "./fault.js";
 
 /** How good a network is at one noise level. */
 export interface LevelReport {
-  /** What it was told. */
+  /** The timestep that it was given. */
   readonly timestep: number;
   /** sigma / alpha: deviation of the noise where the data have their own scale. */
   readonly sigma: number;
   /** Mean squared error of the clean sample that its output implies, per number. */
   readonly error: number;
-  /** The least that a linear denoiser could have, each number by itself. A network that learned more is below. */
+  /** The error of the best linear denoiser of single numbers. A network that has learned more is below it. */
   readonly linearError: number;
-  /** Mean squared error of its output, by the variance of what it is asked for. */
+  /** Mean squared error of its output, divided by the variance of the target. */
   readonly loss: number;
   /** The same of the linear denoiser. */
   readonly linearLoss: number;
   /**
-   * How much of the loss would go away if the output were corrected by multiples of itself and of the input. Nearly 0
-   * where a network gives the mean of what it is asked for, however little it knows.
+   * By how much the loss would fall if multiples of the output and of the input were added to the output. It is nearly
+   * 0 for a network that predicts the mean of the target, even if it has learned little.
    */
   readonly correctable: number;
 }
@@ -41,12 +41,12 @@ interface Subject<X extends tf.Tensor> {
   averaged?: Network<X>;
 }
 
-/** Shares of the drawn times at which the network is looked at. */
+/** Quantiles of the drawn times at which the network is tested. */
 const QUANTILES = [0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95];
-/** A loss this much above that of the linear denoiser, of a target of variance 1, is no chance. */
+/** A loss this much above that of the linear denoiser is not due to chance, for a target of variance 1. */
 const SLACK = 0.05;
 
-/** What is wrong with a network, and how good it is at some noise levels. */
+/** The faults of a network, and its quality at some noise levels. */
 export function networkFaults<X extends tf.Tensor>(subject: Subject<X>): { faults: Fault[]; levels: LevelReport[] } {
   const { rule, x0, averaged } = subject;
   const random = subject.noise.at("times").random();
@@ -88,7 +88,7 @@ function report<X extends tf.Tensor>({ model, x0, noise }: Subject<X>, level: Tr
     const output = model(input as X, timesteps);
     const all = timesteps.map(() => level);
     const error = impliedX0(all, input, output).sub(x0).square().mean();
-    // Each number of the data has a variance of its own.
+    // Each number of the data has its own variance.
     const variance = tf.moments(x0, 0).variance;
     const { input: a, target: b } = level;
     const shown = variance.mul(a.ofX0 ** 2).add(a.ofNoise ** 2);
@@ -108,14 +108,14 @@ function report<X extends tf.Tensor>({ model, x0, noise }: Subject<X>, level: Tr
   });
 }
 
-/** Mean square of what is left of y after the best multiples of a and b, and the mean, are taken away. */
+/** Mean square of the rest of y after the best multiples of a and b, and the mean, are subtracted. */
 function unexplained(y: tf.Tensor, a: tf.Tensor, b: tf.Tensor): tf.Tensor {
   const centred = (x: tf.Tensor) => x.sub(x.mean(0));
   const product = (x: tf.Tensor, z: tf.Tensor) => x.mul(z).mean();
   const without = (x: tf.Tensor, z: tf.Tensor, least: tf.Tensor | number) =>
     x.sub(z.mul(product(x, z).div(product(z, z).add(least))));
   const [t, first, second] = [centred(y), centred(a), centred(b)];
-  // Of two tensors that are nearly multiples of one another, only rounding would be left.
+  // If two tensors are nearly multiples of each other, only rounding errors would be left.
   const rest = without(second, first, 1e-12);
   const left = without(without(t, first, 1e-12), rest, product(second, second).mul(1e-5));
   return product(left, left);
@@ -126,7 +126,7 @@ function exampleAt(level: TrainingLevel, x0: tf.Tensor, noise: KeyedNoise, i: nu
   return trainingExample(rule, x0, noise.at(i).normal(x0.shape), Array<number>(x0.shape[0]).fill(0));
 }
 
-/** What networks are trained to give, by name. */
+/** The targets of networks, by name. */
 const TARGETS: Readonly<Record<string, (alpha: number, sigma: number) => Mixture>> = {
   "the noise (epsilon)": () => ({ ofX0: 0, ofNoise: 1 }),
   "the clean sample": () => ({ ofX0: 1, ofNoise: 0 }),
@@ -135,7 +135,7 @@ const TARGETS: Readonly<Record<string, (alpha: number, sigma: number) => Mixture
   "the opposite velocity, x0 - noise": () => ({ ofX0: 1, ofNoise: -1 }),
 };
 
-/** Something that a network may have been trained for by mistake: how a level is changed, and how to say it. */
+/** A possible mistake in training: the change of a level that undoes it, and its description. */
 interface Mistake {
   kind: Fault["kind"];
   change(level: TrainingLevel): TrainingLevel;
@@ -144,7 +144,7 @@ interface Mistake {
   remedy: string;
 }
 
-/** Everything that is tried. */
+/** All mistakes that are tested. */
 function mistakes({ rule, T }: Pick<Subject<tf.Tensor>, "rule" | "T">): Mistake[] {
   const size = ({ ofX0, ofNoise }: Mixture) => Math.hypot(ofX0, ofNoise);
   const targets = Object.entries(TARGETS).map(([name, target]): Mistake => ({
@@ -188,13 +188,13 @@ function mistakes({ rule, T }: Pick<Subject<tf.Tensor>, "rule" | "T">): Mistake[
   return [...targets, ...inputs, ...times];
 }
 
-/** Below this, a network gives the mean of what it is asked for, up to chance. */
+/** Below this, a network predicts the mean of its target, up to chance. */
 const CALIBRATED = 0.03;
 
 /**
- * The mistake with which the network makes sense, if it makes none without. A trained network gives the mean of what it
- * was asked for, so that no multiple of its output or its input would come nearer: that tells the right way to read it,
- * and show it samples, from others.
+ * The mistake that explains the network's outputs, if the network is not right without it. A trained network predicts
+ * the mean of its target, so adding a multiple of its output or its input does not reduce the error. This test finds
+ * the right interpretation of its inputs and outputs.
  */
 function explanation<X extends tf.Tensor>(
   subject: Subject<X>,
@@ -207,7 +207,7 @@ function explanation<X extends tf.Tensor>(
     const changed = times.map((time, i) => report(subject, mistake.change(subject.rule.at(time)), i));
     return { mistake, changed, correctable: meanOf(changed.map((level) => level.correctable)) };
   });
-  // Of several that make sense, the one with the least error of x0.
+  // If several explain the outputs, the one with the smallest error of x0 is chosen.
   const [best] = tried
     .filter(({ correctable }) => correctable < own / 3)
     .sort((a, b) => meanOf(a.changed.map(({ error }) => error)) - meanOf(b.changed.map(({ error }) => error)));

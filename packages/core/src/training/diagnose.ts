@@ -5,15 +5,15 @@ import { trainingOf } from "./denoising-loss.js";
 import type { Fault } from "./fault.js";
 import { trainingFlaws } from "./training-flaws.js";
 
-/** What {@link diagnose} found. */
+/** The result of {@link diagnose}. */
 export interface Diagnosis {
-  /** Empty: nothing wrong was found. The first fault is the one to mend first. */
+  /** Empty if no fault was found. Fix the first fault first. */
   readonly faults: Fault[];
-  /** How good the network is at some noise levels, from the least noise to the most. */
+  /** The quality of the network at some noise levels, from the least noise to the most. */
   readonly levels: LevelReport[];
 }
 
-/** What {@link diagnose} looks at. */
+/** The inputs of {@link diagnose}. */
 export interface DiagnoseOptions<X extends tf.Tensor = tf.Tensor4D> {
   /** The scheduler that the network was trained for and draws with. */
   scheduler: Scheduler;
@@ -28,15 +28,16 @@ export interface DiagnoseOptions<X extends tf.Tensor = tf.Tensor4D> {
 }
 
 /**
- * Why is my sample noise? Looks at the data, the scheduler's settings, what the network gives at single noise levels,
- * its average, and a drawing, in this order, and says what is wrong and how it knows. The network is called on real
- * data with noise, so that right answers are known: what the scheduler asks for, what it could have been trained for by
- * mistake, and what the best linear denoiser would give.
+ * Why is my sample noise? Tests the data, the scheduler's settings, the network's output at single noise levels, its
+ * average, and a drawing, in this order. Reports each fault with its evidence. The network is called on real data with
+ * noise, so its output can be compared with the scheduler's target, with the targets of possible mistakes in training,
+ * and with the best linear denoiser.
  *
  *     const { faults } = diagnose({ scheduler, model, x0, noise: keyedNoise(0) });
  *     for (const { evidence, remedy } of faults) console.log(evidence, remedy);
  *
- * @throws SchedulerConfigError for a scheduler that no regression trains a network for; RangeError for fewer than two
+ * @throws SchedulerConfigError for a scheduler whose networks are not trained by regression; RangeError for fewer than
+ * two
  *   samples
  */
 export function diagnose<X extends tf.Tensor = tf.Tensor4D>(options: DiagnoseOptions<X>): Diagnosis {
@@ -49,11 +50,11 @@ export function diagnose<X extends tf.Tensor = tf.Tensor4D>(options: DiagnoseOpt
     const [, found, remedy] = /^(.*[.;]) ((?:Set|Raise) .*)$/.exec(evidence) ?? [evidence, evidence, ""];
     faults.push({ kind: "settings", evidence: found, remedy: remedy });
   }
-  // Data that are not numbers would only make everything else look wrong.
+  // With NaN in the data, all other tests would fail as well.
   if (faults.some(({ kind }) => kind === "data") && !Number.isFinite(largest)) return { faults, levels: [] };
   const found = networkFaults({ rule, T: scheduler.alphaBar.length, model, x0, noise: noise.at("levels"), averaged });
   faults.push(...found.faults);
-  // Only where single steps are right does a drawing say something new.
+  // A drawing shows something new only if single steps are right.
   if (found.faults.length === 0) faults.push(...drawingFaults(options, steps));
   return { faults, levels: found.levels };
 }
@@ -103,7 +104,7 @@ function momentsApart(drawn: tf.Tensor, data: tf.Tensor): number {
   });
 }
 
-/** From this distance on, a set of samples is far from the data; below, chance may do it. */
+/** At this distance or above, samples are far from the data; smaller distances may be due to chance. */
 const FAR = 0.1;
 
 function drawingFaults<X extends tf.Tensor>(

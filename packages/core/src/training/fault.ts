@@ -1,4 +1,4 @@
-/** Something that is wrong, how that is known, and what to do. */
+/** A fault, the evidence for it, and what to do. */
 export interface Fault {
   readonly kind: "data" | "settings" | "network" | "target" | "input" | "time" | "untrained" | "average" | "steps";
   readonly evidence: string;

@@ -29,7 +29,7 @@ const HUBER = 1e-3;
  * trajectory to its end is expensive for large networks: see `consistencyLoss`. For a small teacher it is affordable
  * (Luhman and Luhman 2021), so here the student learns the end directly. The caller owns the result.
  *
- * @throws SchedulerConfigError for a scheduler that no regression trains a network for
+ * @throws SchedulerConfigError for a scheduler whose networks are not trained by regression
  */
 export function latentConsistencyLoss<X extends tf.Tensor = tf.Tensor4D>(
   options: LatentConsistencyOptions<X>,

@@ -6,7 +6,7 @@ import { type ForwardProcess, trainingOf } from "./denoising-loss.js";
 export interface LikelihoodOptions<X extends tf.Tensor = tf.Tensor4D> {
   /** The scheduler that the network is for. */
   scheduler: ForwardProcess;
-  /** The network; it must be differentiable in what it is shown. */
+  /** The network; it must be differentiable with respect to its input. */
   model: Network<X>;
   /** Samples, [B, ...]. Borrowed. */
   x0: X;
@@ -16,18 +16,18 @@ export interface LikelihoodOptions<X extends tf.Tensor = tf.Tensor4D> {
    */
   times: readonly number[];
   /**
-   * How the trace of the denoiser's derivative is had. "exact" calls it once for each number of a sample. Otherwise it
-   * is estimated without bias by random directions (Hutchinson 1990), the same at all times.
+   * How to compute the trace of the denoiser's derivative. "exact" calls the denoiser once for each number of a sample.
+   * A number gives an unbiased estimate with that many random directions (Hutchinson 1990), the same at all times.
    */
   trace: "exact" | { directions: number; noise: KeyedNoise };
-  /** Standard deviation of the data, which the last noise level still holds. Default 0.5. */
+  /** Standard deviation of the data. The distribution at the last noise level still depends on it. Default 0.5. */
   sigmaData?: number;
 }
 
 /**
- * ln p(x0) in nats of each sample, [B] numbers: the density at the end of the probability flow, and how the flow
- * stretches space on its way there (Song et al. 2021b, eq. 39; Chen et al. 2018, theorem 1). In y = x / alpha and l =
- * ln(sigma / alpha):
+ * ln p(x0) in nats of each sample, [B] numbers: from the density at the end of the probability flow, and the change of
+ * volume along the flow (Song et al. 2021b, eq. 39; Chen et al. 2018, theorem 1). In y = x / alpha and l = ln(sigma /
+ * alpha):
  *
  *   dy / dl = y - D(y),   d ln p / dl = -(d - trace of dD / dy),   by Heun's method over the times.
  *
@@ -91,7 +91,7 @@ export function logLikelihood<X extends tf.Tensor = tf.Tensor4D>(options: Likeli
       const variance = sigmas.at(-1)! ** 2 + sigmaData ** 2;
       const squares = state.y.square().reshape([batch, -1]).sum(1);
       const last = squares.div(-2 * variance).sub((dimensions / 2) * Math.log(2 * Math.PI * variance));
-      // Along the flow ln p changes by `change`: going up it is lost, so the start has the end's and what was lost.
+      // Towards more noise, ln p falls by `change`. So ln p at the start is ln p at the end plus this loss.
       return [...last.sub(state.change).dataSync()];
     });
   } finally {

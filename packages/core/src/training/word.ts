@@ -4,14 +4,14 @@ import type { Parameter } from "../nn/parameter.js";
 import type { CLIPTokenizer } from "../text/tokenizer.js";
 import { writeSafetensors } from "../weights/write-safetensors.js";
 
-/** A {@link TrainableWord} to begin with. */
+/** Settings of a new {@link TrainableWord}. */
 export interface TrainableWordOptions {
   tokenizer: CLIPTokenizer;
-  /** The encoder that the UNet reads. It gets as many tokens more as the word has vectors. */
+  /** The encoder that the UNet reads. Its vocabulary grows by one token for each vector of the word. */
   textEncoder: CLIPTextModel | CLIPTextModelWithProjection;
   /** The new word, such as `<my-cat>`. */
   token: string;
-  /** Words to begin with, such as "cat": the new vectors start as the mean of theirs. */
+  /** Initial words, such as "cat": the new vectors start as the mean of their vectors. */
   like: string;
   /** How many vectors the word has. Default 1. */
   vectors?: number;
@@ -29,7 +29,7 @@ export interface TrainableWordOptions {
  * `word.tokenizer` knows the word; the file is as diffusers writes it, and `loadTextualInversion` reads it.
  */
 export class TrainableWord {
-  /** The tokenizer that knows the word; the one given does not change. */
+  /** A tokenizer with the word; the given tokenizer does not change. */
   readonly tokenizer: CLIPTokenizer;
   readonly #token: string;
   readonly #first: number;
@@ -64,7 +64,7 @@ export class TrainableWord {
     return new Map([[this.#token, this.#vectors]]);
   }
 
-  /** Runs `body`, which must be synchronous, with the present vectors in the encoder. Gradients reach them. */
+  /** Runs `body`, which must be synchronous, with the current vectors in the encoder. Gradients reach them. */
   within<T extends tf.TensorContainer>(body: () => T): T {
     return tf.tidy(() => {
       try {
@@ -76,7 +76,7 @@ export class TrainableWord {
     });
   }
 
-  /** The table of all vectors, this word's at their end. */
+  /** The table of all vectors, with this word's vectors at the end. */
   #longer(): tf.Tensor {
     const width = this.#vectors.shape[1];
     return tf.concat([this.#table.variable.slice([0, 0], [this.#first, width]), this.#vectors]);

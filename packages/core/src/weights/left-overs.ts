@@ -1,7 +1,7 @@
 import { warn } from "../platform/warn.js";
 import { WeightsMismatchError } from "./errors.js";
 
-/** Longer lists of names help nobody. */
+/** Longer lists of names are not useful. */
 const MOST_NAMES = 10;
 
 /** Names for a message: at most ten, and how many more there are. */
@@ -11,7 +11,7 @@ export function someNames(names: readonly string[]): string {
 }
 
 /**
- * Tells in one warning which tensors of a file have no use.
+ * Lists the unused tensors of a file in one warning.
  *
  * @throws WeightsMismatchError in place of the warning, if `strict`
  */

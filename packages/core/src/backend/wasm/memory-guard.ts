@@ -4,19 +4,19 @@ import { memoryOf, type WasmBackend } from "./memory.js";
 
 /** Above this size of the memory, an allocation also checks that the reserve is still there. */
 const NEAR_THE_END = 2 ** 32 - 6 * WASM_RESERVE;
-/** Smaller allocations live on the reserve. */
+/** Smaller allocations may use the reserve. */
 const LARGE = 2 ** 16;
 
 /**
- * Makes an allocation that fails an error. The stock backend takes the address 0, which `malloc` returns then, for
- * memory, and writes over the data of the program there: every later call fails.
+ * Makes a failed allocation throw an error. The stock backend uses the address 0, which `malloc` then returns, as
+ * memory. It overwrites data of the program there, and every later call fails.
  *
- * Kernels allocate, too, and what they then get is not checked. So a reserve is kept free for them. What a kernel had
- * made before an error is freed: it is not yet known to TensorFlow.js.
+ * Kernels also allocate memory, and these allocations are not checked. So a reserve is kept free for them. After an
+ * error, the data that a kernel had already made are freed: TensorFlow.js does not know them yet.
  */
 export function guardMemory(backend: WasmBackend): void {
   const { wasm } = backend;
-  wasm._free(wasm._malloc(LARGE)); // The first call puts other functions in place of these two.
+  wasm._free(wasm._malloc(LARGE)); // The first call replaces these two functions.
   const malloc = wasm._malloc.bind(wasm);
   const free = wasm._free.bind(wasm);
   wasm._malloc = (bytes) => {

@@ -4,7 +4,7 @@ import { requireMemory } from "../../platform/backend-memory.js";
 /** Bytes of a float32. */
 const FLOAT_BYTES = 4;
 
-/** Maps of the largest size that a block has at once. A gated feed-forward layer alone is eight times as wide. */
+/** Feature maps of full width that a block holds at once. A gated feed-forward layer alone is eight times as wide. */
 const MAPS_OF_A_BLOCK = 8;
 
 /** The sizes of a drawing in latent space. */
@@ -22,9 +22,9 @@ export interface DrawingSizes {
 }
 
 /**
- * The least bytes that a drawing takes besides the weights: what the denoiser keeps for its skip connections and for
- * the block that runs, or the autoencoder's largest feature map of one picture, whichever is more. Measured peaks are
- * two to four times as large, so what this refuses cannot work.
+ * A lower limit of the bytes that a drawing needs besides the weights: the denoiser's skip connections and the tensors
+ * of the running block, or the autoencoder's largest feature map of one picture, whichever is larger. Measured peaks
+ * are two to four times as large, so a drawing that is refused here cannot work.
  */
 export function drawingBytes(unet: ConditionalDenoiser, sizes: DrawingSizes): number {
   const { batch, pictures, rows, columns, factor, decoderChannels } = sizes;

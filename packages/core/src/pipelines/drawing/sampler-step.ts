@@ -3,14 +3,14 @@ import type { Scheduler, State } from "@tfjs-diffusion/schedulers";
 import { PipelineOptionError } from "../options/errors.js";
 import { shown } from "../options/shown.js";
 
-/** The part of a scheduler that errors name. */
+/** The part of a scheduler that appears in errors. */
 type Named = Pick<Scheduler, "config">;
 
 /**
- * The state that a sampler's plan gives, which may be of a class of one's own.
+ * Checks the state that a sampler's plan returns; the sampler may be a custom class.
  *
  * @param place where in the drawing, such as "Step 1 of 20"
- * @param like what x must be like; left out for the first state
+ * @param like a tensor of the shape that x must have; left out for the first state
  * @throws PipelineOptionError in the sampler's name: for its RangeErrors, and for what is not a state of tensors
  */
 export function stateOf(scheduler: Named, place: string, give: () => State, like?: tf.Tensor): State {

@@ -11,7 +11,7 @@ export interface GuidanceStep {
   readonly noise: number;
 }
 
-/** The options that decide about guidance, checked on their own. */
+/** The options of guidance, each already checked. */
 export interface GuidanceRequest {
   guidanceScale: number;
   guidanceInterval?: readonly [number, number];
@@ -24,8 +24,8 @@ export function mayGuide({ guidanceScale, guidanceFunction }: GuidanceRequest): 
 }
 
 /**
- * The guidance scale of a step: that of all steps or of the caller's function, and 1 outside the interval
- * (Kynkaanniemi et al. 2024), which is a share of the steps as in diffusers: of 10 steps, [0.2, 0.8] guides 2 to 7.
+ * The guidance scale of a step: that of all steps or of the caller's function, and 1 outside the interval (Kynkaanniemi
+ * et al. 2024), which is given in shares of the steps, as in diffusers: of 10 steps, [0.2, 0.8] guides 2 to 7.
  *
  * @throws PipelineOptionError if the function returns no finite number
  */

@@ -31,8 +31,7 @@ const NO_MASK = "this pipeline redraws whole pictures";
 export const DEPTH_OPTIONS = {
   ...STABLE_DIFFUSION_OPTIONS,
   /**
-   * How near the picture's points are, [H, W] or [B, H, W] of any size and range: larger is nearer, as MiDaS and DPT
-   * estimate it.
+   * Depth map of the picture, [H, W] or [B, H, W] of any size and range: larger values are nearer, as in MiDaS and DPT.
    */
   depthMap: tensor<tf.Tensor2D | tf.Tensor3D>(),
   mask: refused(NO_MASK),
@@ -51,12 +50,12 @@ export interface DepthOptions extends Omit<
 
 type Checked = CheckedOptions & { depthMap: tf.Tensor2D | tf.Tensor3D };
 
-/** The parts of its folders; a depth map is given, so that the network that estimates one is not read. */
+/** The parts of its folders. The depth map is an option, so the network that estimates one is not read. */
 export const DEPTH_PARTS = { ...STABLE_DIFFUSION_PARTS, depth_estimator: { optional: true } };
 
 /**
- * Stable Diffusion 2's depth-to-image model: image-to-image whose UNet also reads how near each point is, in a further
- * channel of its input, and so keeps the shapes. Estimate the depth map with another program.
+ * Stable Diffusion 2's depth-to-image model: image-to-image whose UNet also reads a depth map, in a further channel of
+ * its input, and so keeps the shapes. Estimate the depth map with another program.
  */
 export class StableDiffusionDepth2ImgPipeline extends StableDiffusionPipeline {
   static override readonly folder: FolderKind = { className: NAME, parts: DEPTH_PARTS };

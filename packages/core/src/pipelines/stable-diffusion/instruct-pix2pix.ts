@@ -27,7 +27,7 @@ import { repeatRows, type TextConditioning } from "./text-conditioning.js";
 import type { CLIPTextModel } from "../../models/clip/clip-text-model.js";
 
 const NAME = "StableDiffusionInstructPix2PixPipeline";
-const WHOLE = "the whole picture is drawn anew, from noise, as the instruction says";
+const WHOLE = "the whole picture is redrawn from noise, according to the instruction";
 const TWOFOLD = "guidance is by the text and by the picture here";
 
 const WITHOUT_OWN = withDefaults(STABLE_DIFFUSION_OPTIONS, { numInferenceSteps: 100 });
@@ -66,8 +66,8 @@ export interface Pix2PixOptions extends Omit<
 type Checked = CheckedOptions & { original: tf.Tensor3D | tf.Tensor4D; imageGuidanceScale: number };
 
 /**
- * InstructPix2Pix (Brooks et al. 2023): changes a picture as an instruction says. Its UNet reads the latents of the
- * picture in further channels of its input. Guidance is by both (eq. 3):
+ * InstructPix2Pix (Brooks et al. 2023): changes a picture according to an instruction. Its UNet reads the latents of
+ * the picture in further channels of its input. Picture and instruction both have guidance (eq. 3):
  *
  *     e = e(0, 0) + s_I (e(I, 0) - e(0, 0)) + s_T (e(I, T) - e(I, 0))
  */

@@ -311,7 +311,7 @@ describe("LoRA tags", () => {
   it("do not change the networks under another drawing", async () => {
     const first = pipeline.steps({ ...BASE, prompt: "<lora:faces>", loraResolver });
     await first.next();
-    await expect(latentsOf({ prompt: "a cat" })).rejects.toThrow("another drawing of this pipeline goes on");
+    await expect(latentsOf({ prompt: "a cat" })).rejects.toThrow("another drawing of this pipeline is running");
     await first.return();
     await latentsOf({ prompt: "a cat" });
   });

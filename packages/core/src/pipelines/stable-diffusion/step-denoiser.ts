@@ -8,7 +8,7 @@ import type { Condition } from "./conditions.js";
 import { type Control, controlResiduals } from "./control.js";
 import type { CheckedOptions } from "./stable-diffusion-options.js";
 
-/** What the calls of the denoiser depend on. Borrowed. */
+/** The settings and inputs of all calls of the denoiser. Borrowed. */
 export interface DenoiseRequest {
   unet: ConditionalDenoiser;
   /** The inputs of a call. */
@@ -26,11 +26,12 @@ export interface DenoiseRequest {
   end: number;
 }
 
-/** Computes the denoiser's output of a call, after guidance; the caller owns it. */
+/** Computes the denoiser's output for a call, with guidance applied; the caller owns it. */
 export type StepDenoiser = (x: tf.Tensor4D, timestep: number, index: number) => tf.Tensor4D;
 
 /**
- * The denoiser with guidance and ControlNets. A step whose guidance scale is 1 computes the half of the prompts only.
+ * The denoiser with guidance and ControlNets. A step with guidance scale 1 computes only the half of the batch with the
+ * prompts.
  */
 export function stepDenoiser(request: DenoiseRequest): StepDenoiser {
   const { unet, conditionOf, isGuided, shown, controls, features, checked, plan, first, end } = request;
@@ -71,7 +72,10 @@ export function stepDenoiser(request: DenoiseRequest): StepDenoiser {
   };
 }
 
-/** The scale of perturbed-attention guidance at a timestep: as in diffusers it falls on the way, not below 0. */
+/**
+ * The scale of perturbed-attention guidance at a timestep: as in diffusers, it decreases from step to step, but not
+ * below 0.
+ */
 function perturbedScale({ pagScale, pagAdaptiveScale }: CheckedOptions, timestep: number): number {
   return Math.max(pagScale - pagAdaptiveScale * (1000 - timestep), 0);
 }
