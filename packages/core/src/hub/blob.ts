@@ -18,7 +18,7 @@ export interface BlobRequest {
   locks: string;
   signal?: AbortSignal;
   /** Called with the number of bytes of the file that have arrived. */
-  onBytes: (bytes: number) => void;
+  onBytes: (bytes: number) => unknown;
 }
 
 /** Suffix of a partial download. Python's huggingface_hub uses `.incomplete`, and ignores ours. */
@@ -62,8 +62,8 @@ export function onDisk(error: unknown, { address, folder }: Pick<BlobRequest, "a
   );
 }
 
-function done({ file, onBytes }: BlobRequest, blob: string): string {
-  onBytes(file.size);
+async function done({ file, onBytes }: BlobRequest, blob: string): Promise<string> {
+  await onBytes(file.size);
   return blob;
 }
 
@@ -122,7 +122,7 @@ class Download {
       asked.signal?.throwIfAborted();
       const { bytesRead } = await part.read(buffer, 0, buffer.byteLength, download.#size);
       if (bytesRead === 0) return download;
-      download.#count(buffer.subarray(0, bytesRead));
+      await download.#count(buffer.subarray(0, bytesRead));
     }
   }
 
@@ -174,13 +174,13 @@ class Download {
     for (let written = 0; written < chunk.byteLength;) {
       written += (await this.part.write(chunk, written, chunk.byteLength - written, this.#size + written)).bytesWritten;
     }
-    this.#count(chunk);
+    await this.#count(chunk);
   }
 
-  #count(chunk: Uint8Array): void {
+  async #count(chunk: Uint8Array): Promise<void> {
     this.#hash.update(chunk);
     this.#size += chunk.byteLength;
-    this.asked.onBytes(this.#size);
+    await this.asked.onBytes(this.#size);
   }
 
   /** Starts from the first byte; with `forget`, also discards the bytes on the disk. */
@@ -190,7 +190,7 @@ class Download {
     if (kind === "git-sha1") this.#hash.update(`blob ${this.asked.file.size}\0`);
     this.#size = 0;
     if (forget) await this.part.truncate(0);
-    this.asked.onBytes(0);
+    await this.asked.onBytes(0);
   }
 }
 

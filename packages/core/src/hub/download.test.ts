@@ -223,6 +223,19 @@ describe("An interrupted download", () => {
     await expectWeights(await download());
   });
 
+  it.each([
+    [
+      "throws",
+      () => {
+        throw new Error("the caller's");
+      },
+    ],
+    ["rejects later", () => new Promise((_, reject) => setTimeout(() => reject(new Error("the caller's")), 5))],
+  ])("ends with the caller's error if onProgress %s", async (_, onProgress) => {
+    await expect(download({ onProgress })).rejects.toThrow("the caller's");
+    await expectSoundCache();
+  });
+
   it("is given up when a server sends a byte at a time, for ever", async () => {
     const drips: NodeJS.Timeout[] = [];
     hub.misbehave = weights((_, response, { contents }) => {

@@ -25,8 +25,11 @@ export interface HubOptions extends FileSelection {
   token?: string;
   /** Stops the download; the bytes received are kept for the next one. */
   signal?: AbortSignal;
-  /** Called whenever bytes arrive. */
-  onProgress?: (progress: HubProgress) => void;
+  /**
+   * Called whenever bytes arrive. It may be asynchronous: the download waits for it. An error that it throws ends the
+   * download.
+   */
+  onProgress?: (progress: HubProgress) => unknown;
 }
 
 /**
