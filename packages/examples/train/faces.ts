@@ -6,7 +6,7 @@
  *   npm run train:faces -- --quick    a small network that draws soft faces after about two minutes
  *
  * Ctrl-C saves and stops; the same command resumes. All output is in runs/faces (--out): the model's folder,
- * checkpoints, logs, loss curves and a sheet of pictures. Curves and sheet are drawn anew with each checkpoint.
+ * checkpoints, logs, loss curves and a sheet of pictures. Curves and sheet are redrawn with each checkpoint.
  */
 import { FACES } from "../datasets/faces/index.js";
 import { fixedParts } from "./faces/folder.js";

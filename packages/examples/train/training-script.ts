@@ -29,7 +29,7 @@ export interface TrainingScript<Settings> {
   readonly tokenizer: CLIPTokenizer;
   /**
    * Trains a stage to its end, with a progress bar. Its checkpoint and log go to `out`, its result to `folder`. With
-   * each checkpoint its loss curve is drawn anew, and `show` is called, if given.
+   * each checkpoint its loss curve is redrawn, and `show` is called, if given.
    */
   run(
     stage: string & keyof Settings,

@@ -17,7 +17,7 @@ export interface LikelihoodOptions<X extends tf.Tensor = tf.Tensor4D> {
   times: readonly number[];
   /**
    * How to compute the trace of the denoiser's derivative. "exact" calls the denoiser once for each number of a sample.
-   * A number gives an unbiased estimate with that many random directions (Hutchinson 1990), the same at all times.
+   * Random `directions`, the same at all times, give an unbiased estimate (Hutchinson 1990).
    */
   trace: "exact" | { directions: number; noise: KeyedNoise };
   /** Standard deviation of the data. The distribution at the last noise level still depends on it. Default 0.5. */

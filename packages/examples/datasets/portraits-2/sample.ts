@@ -4,8 +4,8 @@ import { pick, samplePortrait } from "../faces/sample.js";
 
 /**
  * Draws a portrait as {@link samplePortrait} does, but for the colour of the hair: a face that a split does not take is
- * drawn anew with the same one. Otherwise the colours of held-out pairs would be rarer in training than brown, which is
- * in none.
+ * drawn again with the same one. Otherwise the colours of held-out pairs would be rarer in training than brown, which
+ * is in none.
  *
  * @param rejected the face that the split did not take
  */
