@@ -9,6 +9,7 @@ import { fixturePath } from "../testing/fixture.js";
 import { openModelFolder } from "../weights/model-folder.js";
 import { type TensorToWrite, writeSafetensors } from "../weights/write-safetensors.js";
 import { AutoencoderKL } from "./autoencoder/autoencoder-kl.js";
+import { AutoencoderTiny } from "./autoencoder/autoencoder-tiny.js";
 import { CLIPModel } from "./clip/clip-model.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "./clip/clip-text-model.js";
 import { CLIPVisionModel, CLIPVisionModelWithProjection } from "./clip/clip-vision-model.js";
@@ -19,6 +20,7 @@ import { MODEL_CLASSES } from "./model-classes.js";
 import type { Model } from "./model.js";
 import { PriorTransformer } from "./clip/prior-transformer.js";
 import { UnCLIPTextProjModel } from "./clip/unclip-text-proj.js";
+import { T2IAdapter } from "./unet/t2i-adapter.js";
 import { UNet2DConditionModel } from "./unet/unet-2d-condition.js";
 import { UNet2DModel } from "./unet/unet-2d.js";
 
@@ -58,6 +60,13 @@ const MODELS: Model[] = [
     projection_class_embeddings_input_dim: 5,
   }),
   new UNet2DModel({ ...UNET, down_block_types: ["DownBlock2D"], up_block_types: ["UpBlock2D"] }),
+  new AutoencoderTiny({
+    encoder_block_out_channels: [4, 4],
+    decoder_block_out_channels: [4, 4],
+    num_encoder_blocks: [1, 1],
+    num_decoder_blocks: [1, 1],
+  }),
+  new T2IAdapter({ channels: [4, 8], num_res_blocks: 1, downscale_factor: 2 }),
 ];
 
 describe("loadModel", () => {

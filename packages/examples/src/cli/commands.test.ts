@@ -613,7 +613,7 @@ describe("A command", () => {
 
   it.each([
     [["/nowhere"], /model_index.json/],
-    [[fixture("lora/peft/pytorch_lora_weights.safetensors")], /not a whole checkpoint/],
+    [[fixture("lora/peft/pytorch_lora_weights.safetensors")], /not a complete checkpoint/],
     [["/nowhere/model.ckpt"], /model.ckpt/],
   ])("that fails ends with 1 and one line: generate %j", async ([model], expected) => {
     expect(await draw("generate", model!, "a hat")).toBe(1);
