@@ -20,6 +20,8 @@ export interface SchedulerTraits {
   readonly stochastic: boolean;
   /** Why the method cannot sample from noise alone, to follow its name in a sentence. Absent if it can. */
   readonly notFromNoise?: string;
+  /** Whether it goes the other way, from pictures to noise. Absent: it does not. */
+  readonly inverse?: boolean;
   /**
    * Whether its first step diverges from a nearly infinite noise level, such as sigma = 20,000 where a cosine schedule
    * ends. Absent: it does not.

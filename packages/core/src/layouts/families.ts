@@ -30,11 +30,11 @@ const PNDM = { _class_name: "PNDMScheduler", ...BETAS, skip_prk_steps: true, set
 const DDIM = { _class_name: "DDIMScheduler", ...BETAS, clip_sample: false, set_alpha_to_one: false, steps_offset: 1 };
 const EULER = { _class_name: "EulerDiscreteScheduler", ...BETAS, timestep_spacing: "leading", steps_offset: 1 };
 
-type Place = Pick<TextEncoderLayout, "prefix" | "names">;
+type StoredUnder = Pick<TextEncoderLayout, "prefix" | "names">;
 
 function familyLayout(
   family: CheckpointFamily,
-  places: Partial<Record<"text_encoder" | "text_encoder_2", Place>>,
+  places: Partial<Record<"text_encoder" | "text_encoder_2", StoredUnder>>,
   scheduler: FamilyLayout["scheduler"],
 ): FamilyLayout {
   const published = PUBLISHED[family];

@@ -28,6 +28,7 @@ export class DDIMInverseScheduler extends TrainedScheduler<DDIMInverseConfig> {
     network: "timestep",
     stochastic: false,
     notFromNoise: "goes from pictures to noise",
+    inverse: true,
   };
   constructor(config: Partial<DDIMInverseConfig> = {}) {
     super({ className: "DDIMInverseScheduler", keys: KEYS, defaults: { clip_sample: true } }, config);

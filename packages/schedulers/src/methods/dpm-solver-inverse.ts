@@ -30,6 +30,7 @@ export class DPMSolverMultistepInverseScheduler extends SolverScheduler<DPMSolve
     network: "timestep",
     stochastic: false,
     notFromNoise: "goes from pictures to noise",
+    inverse: true,
   };
   constructor(config: Partial<DPMSolverMultistepInverseConfig> = {}) {
     super({ className: "DPMSolverMultistepInverseScheduler", keys: KEYS, defaults: DEFAULTS }, config);

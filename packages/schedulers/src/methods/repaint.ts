@@ -101,9 +101,9 @@ function walk(n: number, jump: number, times: number): number[] {
   const visited: number[] = [];
   for (let t = n - 1; t >= 0; t--) {
     visited.push(t);
-    const again = left.get(t) ?? 0;
-    if (again === 0) continue;
-    left.set(t, again - 1);
+    const jumps = left.get(t) ?? 0;
+    if (jumps === 0) continue;
+    left.set(t, jumps - 1);
     for (let up = 0; up < jump; up++) visited.push(++t);
   }
   return visited;

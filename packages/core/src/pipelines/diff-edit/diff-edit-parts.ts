@@ -1,4 +1,5 @@
 import { publicConfig, type Scheduler, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
+import { PipelinePartsError } from "../options/errors.js";
 import { liveParts, type PartKinds, SCHEDULER } from "../parts/live-parts.js";
 import { requireSampler } from "../parts/part-checks.js";
 import { STABLE_DIFFUSION_KINDS, type StableDiffusionParts } from "../stable-diffusion/stable-diffusion.js";
@@ -48,9 +49,14 @@ export function diffEditParts(pipeline: StableDiffusionParts, given: DiffEditSch
     });
   }
   // The pipeline's own parts check whether the networks fit each other.
-  return liveParts(NAME, parts as DiffEditParts, KINDS, ({ scheduler }) =>
-    requireSampler(NAME, "scheduler", scheduler),
-  );
+  return liveParts(NAME, parts as DiffEditParts, KINDS, ({ scheduler, inverseScheduler }) => {
+    requireSampler(NAME, "scheduler", scheduler);
+    if (inverseScheduler.traits?.inverse) return;
+    throw new PipelinePartsError(
+      `${NAME}: inverseScheduler: ${inverseScheduler.config._class_name} goes from noise to pictures; use a sampler ` +
+        "that goes the other way, such as DDIMInverseScheduler.",
+    );
+  });
 }
 
 /**

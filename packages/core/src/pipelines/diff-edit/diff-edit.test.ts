@@ -3,7 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
-import { keyedRandom, replayNoise, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
+import {
+  DDIMScheduler,
+  HeunDiscreteScheduler,
+  keyedRandom,
+  replayNoise,
+  schedulerFromConfig,
+} from "@tfjs-diffusion/schedulers";
 import { traceLayers } from "../../nn/layer-trace.js";
 import { useTestBackend } from "../../testing/backend.js";
 import { above, fixturePath, Golden, relativeRms } from "../../testing/fixture.js";
@@ -162,6 +168,7 @@ describe("DiffEdit", () => {
       [draw({ latents: imageLatents[0] } as object), /^latents: .*; give it as imageLatents/],
       [look({ scheduler: edit.inverseScheduler }), /^scheduler: DDIMInverseScheduler goes from pictures to noise/],
       [draw({ scheduler: edit.inverseScheduler }), /^scheduler: DDIMInverseScheduler goes from pictures to noise/],
+      [draw({ scheduler: new HeunDiscreteScheduler() }), /^scheduler: HeunDiscreteScheduler, which calls .* more than/],
       [draw({ width: 8 } as object), /^width: 8; expected nothing: the result has the size of image/],
     ];
     for (const [work, message] of wrong) {
@@ -171,6 +178,9 @@ describe("DiffEdit", () => {
     }
     // The arguments of the calls above.
     expect(tf.memory().numTensors).toBe(count + 2);
+    expect(() => (edit.parts.inverseScheduler = new DDIMScheduler())).toThrow(
+      /inverseScheduler: DDIMScheduler goes from noise to pictures/,
+    );
   });
 
   it("leaves no tensor behind when it ends, is aborted, is left early, or fails in any layer of any network", async () => {

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import type { Scheduler } from "@tfjs-diffusion/schedulers";
+import type { Plan, Scheduler } from "@tfjs-diffusion/schedulers";
 import type { ConditionalDenoiser } from "../../models/denoiser.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import { differenceMask } from "./diff-edit-mask.js";
@@ -211,6 +211,7 @@ export class StableDiffusionDiffEditPipeline implements Pipeline<DiffEditOptions
     const { vae, inverseScheduler: scheduler } = this.parts;
     const space = this.#spaceOf(vae);
     const plan = planSteps(scheduler, steps);
+    requireSingleCalls("inverseScheduler", scheduler, plan);
     const end = plan.timesteps.length - (steps - Math.trunc(steps * strength));
     requireOption(end > 0, "strength", strength, `at least ${(1 / steps).toFixed(3)}, for one of ${steps} steps`);
     const image = checkPictures(options.image, prompts.count, sizes);
@@ -254,6 +255,7 @@ export class StableDiffusionDiffEditPipeline implements Pipeline<DiffEditOptions
     await requireFiniteTensors(checked);
     const { scheduler = this.scheduler } = checked;
     const plan = planDrawing(scheduler, steps);
+    requireSingleCalls("scheduler", scheduler, plan);
     const { first, end } = stepWindow(scheduler, plan, { steps, strength, image: imageLatents[0] });
     const count = end - first;
     requireOption(
@@ -333,3 +335,13 @@ function predict(unet: ConditionalDenoiser, x: tf.Tensor4D, t: number, context: 
 
 /** A plan, its start, and the range of its calls to make. */
 type DiffEditWay = Pick<Walk<tf.Tensor4D>, "scheduler" | "plan" | "start" | "first" | "end" | "mend">;
+
+/** The latents of the inversion are one a step, so that a step must be one call. */
+function requireSingleCalls(name: string, { config }: Scheduler, { stepStarts, timesteps }: Plan): void {
+  requireOption(
+    stepStarts.length === timesteps.length,
+    name,
+    `${config._class_name}, which calls the network more than once a step`,
+    "a sampler of one call a step, such as DDIMScheduler",
+  );
+}

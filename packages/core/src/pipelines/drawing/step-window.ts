@@ -20,7 +20,9 @@ interface WindowRequest {
  * The part of a plan that is run. With a picture, it is the last `strength` of the steps, rounded down (Meng et al.
  * 2022). With `denoisingStart` and `denoisingEnd`, these shares of the way from noise to picture become timesteps. The
  * window then holds the calls whose timestep is below the first and not below the second. Two pipelines can so share
- * one plan without a gap (Podell et al. 2024, section 2.5).
+ * one plan without a gap (Podell et al. 2024, section 2.5). With a sampler of several calls a step, such as Heun, the
+ * end may fall inside a step: as in diffusers, the first pipeline then makes part of this step, and the second makes
+ * the whole step.
  *
  * @throws PipelineOptionError if nothing is left to do
  */

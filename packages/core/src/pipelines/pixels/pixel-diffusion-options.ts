@@ -29,7 +29,7 @@ export type PixelDiffusionStep = PipelineStep<tf.Tensor4D>;
 export interface PixelDiffusionOptions extends TextOptions<PixelDiffusionStep>, OptionsOf<typeof GUIDANCE_RESCALE> {}
 
 /** {@link PixelDiffusionOptions}, checked, with their defaults. */
-export interface CheckedOptions extends ReadOptions<typeof PIXEL_DIFFUSION_OPTIONS> {
+export interface CheckedPixelOptions extends ReadOptions<typeof PIXEL_DIFFUSION_OPTIONS> {
   prompts: string[];
   /** One negative prompt, or one for each prompt. */
   negatives: string[];
@@ -44,7 +44,7 @@ export interface CheckedOptions extends ReadOptions<typeof PIXEL_DIFFUSION_OPTIO
  * @param picture the height, width and channels that the network was trained on
  * @throws PipelineOptionError for an option that is out of range, naming the range
  */
-export function checkOptions(given: PixelDiffusionOptions, picture: [number, number, number]): CheckedOptions {
+export function checkOptions(given: PixelDiffusionOptions, picture: [number, number, number]): CheckedPixelOptions {
   const options = readOptions(given, PIXEL_DIFFUSION_OPTIONS);
   const { numImages, negativePrompt = "" } = options;
   const prompts = texts("prompt", options.prompt!);

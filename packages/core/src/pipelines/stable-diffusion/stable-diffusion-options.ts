@@ -128,6 +128,8 @@ const OWN_OPTIONS = {
   }),
   /**
    * 0 to 1: stop after this share of the way from noise to picture, and leave the rest to another pipeline. Default 1.
+   * With a sampler that calls the network twice a step (Heun, KDPM2), choose a share at the border of two steps.
+   * Otherwise the first half of a step is made and the other pipeline begins it again, as in diffusers.
    */
   denoisingEnd: between(0, 1),
   /**

@@ -188,7 +188,7 @@ export function checkUnCLIP(given: UnCLIPOptions, sizes: UnCLIPSizes, tokens: nu
     requireRows(`${name}.textEmbeds`, textEmbeds, [sizes.width]);
     const [rows] = textEmbeds.shape;
     requireShape(`${name}.hiddenStates`, hiddenStates, [rows, tokens, sizes.width]);
-    requireShape(`${name}.attentionMask`, attentionMask, [rows, tokens]);
+    requireShape(`${name}.attentionMask`, attentionMask, [rows, tokens], "any");
   }
   const count = Array.isArray(text) ? text.length : text.textEmbeds.shape[0];
   const drawing = checkDrawing(given, options, count, sizes);
@@ -230,10 +230,17 @@ function requireRows(option: string, given: tf.Tensor, row: number[]): void {
   const { shape } = given;
   const fits = shape.length === row.length + 1 && shape[0] > 0 && shape.slice(1).join() === row.join();
   requireOption(fits, option, `[${shape.join(", ")}]`, `[rows, ${row.join(", ")}]`);
+  requireOption(given.dtype === "float32", option, given.dtype, "float32");
 }
 
-function requireShape(option: string, given: tf.Tensor | undefined, shape: number[]): void {
+function requireShape(
+  option: string,
+  given: tf.Tensor | undefined,
+  shape: number[],
+  dtype: "float32" | "any" = "float32",
+): void {
   if (given === undefined) return;
   requireTensor(option, given);
   requireOption(given.shape.join() === shape.join(), option, `[${given.shape.join(", ")}]`, `[${shape.join(", ")}]`);
+  requireOption(dtype === "any" || given.dtype === dtype, option, given.dtype, "float32");
 }

@@ -179,6 +179,10 @@ describe("unCLIP", () => {
       [text.generate({ prompt: "a", priorNumInferenceSteps: 1.5 }), /^priorNumInferenceSteps: 1.5/],
       [text.generate({ prompt: "a", superResNumInferenceSteps: 0 }), /^superResNumInferenceSteps: 0/],
       [text.generate({ prompt: "a", decoderGuidanceScale: NaN }), /^decoderGuidanceScale: NaN/],
+      [
+        text.generate({ prompt: "a", priorLatents: tf.zeros([1, 12], "int32") }),
+        /^priorLatents: int32; expected float32/,
+      ],
       [text.generate({ prompt: "a", priorLatents: tf.zeros([2, 12]) }), /^priorLatents: \[2, 12\]; expected \[1, 12\]/],
       [
         text.generate({ prompt: "a", decoderLatents: tf.zeros([1, 16, 16, 3]) }),
