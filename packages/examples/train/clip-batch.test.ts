@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { FACE_SIZE } from "../datasets/faces/index.js";
+import { PORTRAITS_2 } from "../datasets/portraits-2/index.js";
 import { clipBatch } from "./clip-batch.js";
 
 const options = { batchSize: 24, groupSize: 8, oneWording: false };
@@ -40,5 +41,29 @@ describe("A batch for CLIP", () => {
     const inMany = seeds.flatMap((seed) => batch(seed).captions);
     expect(shared(inOne).length).toBeGreaterThanOrEqual(4);
     expect(shared(inMany).length).toBeLessThan(shared(inOne).length);
+  });
+
+  it("of contrasts has groups whose captions differ in the colours of hair and hats alone", () => {
+    const contrasts = { share: 1, among: ["hairColor", "hatColor"] as const };
+    const colors = new Set(
+      "black brown blonde blond yellow golden ginger orange red blue green pink purple violet white".split(" "),
+    );
+    const groups = Array.from(
+      { length: 60 },
+      (_, seed) => batch(seed, { batchSize: 4, groupSize: 4, kind: PORTRAITS_2, contrasts }).captions,
+    );
+    const words = (captions: string[]) => captions.map((text) => text.match(/[a-z]+/g)!);
+    const differsInColors = (captions: string[]) => {
+      const common = words(captions).reduce((one, two) => one.filter((word) => two.includes(word)));
+      return words(captions).every((own) =>
+        own.every((word) => common.includes(word) || colors.has(word) || /^an?$/.test(word)),
+      );
+    };
+    const share = (some: string[][]) => some.filter(differsInColors).length / some.length;
+    const usual = Array.from(
+      { length: 60 },
+      (_, seed) => batch(seed, { batchSize: 4, groupSize: 4, kind: PORTRAITS_2 }).captions,
+    );
+    expect(share(groups)).toBeGreaterThan(share(usual) + 0.2);
   });
 });
