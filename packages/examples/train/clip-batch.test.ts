@@ -52,7 +52,7 @@ describe("A batch for CLIP", () => {
       { length: 60 },
       (_, seed) => batch(seed, { batchSize: 4, groupSize: 4, kind: PORTRAITS_2, contrasts }).captions,
     );
-    const words = (captions: string[]) => captions.map((text) => text.match(/[a-z]+/g)!);
+    const words = (captions: string[]): string[][] => captions.map((text) => text.match(/[a-z]+/g)!);
     const differsInColors = (captions: string[]) => {
       const common = words(captions).reduce((one, two) => one.filter((word) => two.includes(word)));
       return words(captions).every((own) =>
