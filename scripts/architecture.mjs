@@ -6,7 +6,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Graph, layout } from "@dagrejs/dagre";
-import { FLOORS, importsOf, isEntry, isTest, packageOf, roomOf, sourceFiles } from "./floors.mjs";
+import { FLOORS, importsOf, isEntry, isTest, packageOf, folderOf, sourceFiles } from "./floors.mjs";
 import { root } from "./run.mjs";
 
 export const PICTURE = join(root, "docs", "public", "architecture.svg");
@@ -19,7 +19,7 @@ const LETTER = 6.4;
 
 /** The box that a file is in: its package, and the folder that a reader of the package sees first. */
 function boxOf(file) {
-  const [name, ...path] = roomOf(file).split("/");
+  const [name, ...path] = folderOf(file).split("/");
   if (path[0] === "assembly") return "backend";
   if (name === "examples") return path[0] === "src" && path[1] === "cli" ? "src/cli" : path[0];
   return path.slice(1, 2).join("") || "src";

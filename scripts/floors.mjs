@@ -4,10 +4,10 @@ import ts from "typescript";
 import { root } from "./run.mjs";
 
 /**
- * The floors of the house, from the ground up: what stands on a floor may import what stands on a lower one, and
- * nothing of its own floor outside its own room. A room is a folder (its own files, not those of folders inside it) or
- * a single file that stands higher or lower than its folder. Every source file is in one room; the files that
- * package.json's `exports` name are in "entries".
+ * The floors of each package, from the ground up. A file may import from its own folder and from lower floors, but not
+ * from another folder of the same floor. Subfolders count as folders of their own, and so do single files that are
+ * listed here because they are higher or lower than their folder. The files that `exports` in package.json names are
+ * in "entries".
  */
 export const FLOORS = {
   schedulers: [
@@ -66,14 +66,14 @@ export const FLOORS = {
   ],
 };
 
-/** Rooms that are entered by one file: what else is in them is their own affair. */
-export const DOORS = { "core/src/hub": "core/src/hub/model-source.ts" };
+/** Folders from which only one file may be imported. */
+export const ENTRY_FILES = { "core/src/hub": "core/src/hub/model-source.ts" };
 
-/** Every room with its package and the height of its floor, counted through all packages: `core/src/nn` -> 7. */
+/** Every folder with its package and the height of its floor, counted through all packages: `core/src/nn` -> 7. */
 export const HEIGHTS = new Map(
   Object.entries(FLOORS)
-    .flatMap(([name, floors]) => floors.map((rooms) => rooms.map((room) => `${name}/${room}`)))
-    .flatMap((rooms, height) => rooms.map((room) => [room, height])),
+    .flatMap(([name, floors]) => floors.map((folders) => folders.map((folder) => `${name}/${folder}`)))
+    .flatMap((folders, height) => folders.map((folder) => [folder, height])),
 );
 
 /** What importers of a package may name: `@tfjs-diffusion/core/nn` -> `core/src/nn/index.ts`. */
@@ -92,8 +92,8 @@ const entryFiles = new Set(ENTRIES.values());
 /** Whether a file (`core/src/nn/index.ts`) is one of its package's entries. */
 export const isEntry = (file) => entryFiles.has(file);
 
-/** The room that a file (`core/src/nn/linear.ts`) is in: its package's entries, itself, or its folder. */
-export function roomOf(file) {
+/** The folder that a file (`core/src/nn/linear.ts`) is in: its package's entries, itself, or its folder. */
+export function folderOf(file) {
   if (isEntry(file)) return `${packageOf(file)}/entries`;
   return HEIGHTS.has(file) ? file : dirname(file);
 }

@@ -1,5 +1,15 @@
 import { describe, expect, it } from "@jest/globals";
-import { DOORS, FLOORS, HEIGHTS, importsOf, isEntry, isTest, packageOf, roomOf, sourceFiles } from "./floors.mjs";
+import {
+  ENTRY_FILES,
+  FLOORS,
+  HEIGHTS,
+  importsOf,
+  isEntry,
+  isTest,
+  packageOf,
+  folderOf,
+  sourceFiles,
+} from "./floors.mjs";
 
 const files = sourceFiles();
 const imports = importsOf(files);
@@ -39,28 +49,30 @@ describe("Imports", () => {
     expect(imports.filter(([, target]) => !files.includes(target)).map(shown)).toEqual([]);
   });
 
-  it("start and end in rooms that have a floor (scripts/floors.mjs)", () => {
-    const listed = Object.entries(FLOORS).flatMap(([name, floors]) => floors.flat().map((room) => `${name}/${room}`));
+  it("start and end in folders that have a floor (scripts/floors.mjs)", () => {
+    const listed = Object.entries(FLOORS).flatMap(([name, floors]) =>
+      floors.flat().map((folder) => `${name}/${folder}`),
+    );
     expect(listed.length).toBe(HEIGHTS.size); // none twice
-    const rooms = new Set(files.filter((file) => !isTest(file)).map(roomOf));
-    expect([...rooms].filter((room) => !HEIGHTS.has(room))).toEqual([]);
-    expect([...HEIGHTS.keys()].filter((room) => !rooms.has(room))).toEqual([]);
+    const folders = new Set(files.filter((file) => !isTest(file)).map(folderOf));
+    expect([...folders].filter((folder) => !HEIGHTS.has(folder))).toEqual([]);
+    expect([...HEIGHTS.keys()].filter((folder) => !folders.has(folder))).toEqual([]);
   });
 
-  it("go down: a file imports from its own room and from lower floors", () => {
+  it("go down: a file imports from its own folder and from lower floors", () => {
     const upward = imports
       .filter(([file]) => !isTest(file))
-      .filter(([file, target]) => roomOf(file) !== roomOf(target))
-      .filter(([file, target]) => !(HEIGHTS.get(roomOf(target)) < HEIGHTS.get(roomOf(file))));
+      .filter(([file, target]) => folderOf(file) !== folderOf(target))
+      .filter(([file, target]) => !(HEIGHTS.get(folderOf(target)) < HEIGHTS.get(folderOf(file))));
     expect(upward.map(shown)).toEqual([]);
   });
 
-  it.each(Object.entries(DOORS))("reach into %s through its door", (room, door) => {
+  it.each(Object.entries(ENTRY_FILES))("reach into %s through its entry", (folder, entry) => {
     const inward = imports.filter(
-      ([file, target]) => roomOf(target) === room && roomOf(file) !== room && !isTest(file),
+      ([file, target]) => folderOf(target) === folder && folderOf(file) !== folder && !isTest(file),
     );
-    expect(inward.some(([, target]) => target === door)).toBe(true);
-    const others = inward.filter(([file, target]) => target !== door && !isEntry(file));
+    expect(inward.some(([, target]) => target === entry)).toBe(true);
+    const others = inward.filter(([file, target]) => target !== entry && !isEntry(file));
     expect(others.map(shown)).toEqual([]);
   });
 

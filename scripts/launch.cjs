@@ -1,4 +1,4 @@
-// The door of every npm script. Old syntax on purpose: it must parse on any Node, to be able to refuse one.
+// Every npm script starts here. Old syntax on purpose: it must parse on any Node, to be able to refuse one.
 var major = Number(process.versions.node.split(".")[0]);
 if (major < 20) {
   console.error(

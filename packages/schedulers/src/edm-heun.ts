@@ -20,7 +20,7 @@ export interface EdmHeunOptions extends Pick<StepOptions, "s_churn" | "s_tmin" |
  * after some fresh noise in each step if s_churn is above 0. Two calls of D a step, one in a step to 0.
  *
  * @param start standard normal noise, [B, ...]; borrowed
- * @param sigmas noise levels that fall, the last may be 0; such as `[...karrasSigmas(18, 80, 0.002), 0]`
+ * @param sigmas falling noise levels, of which the last may be 0, such as `[...karrasSigmas(18, 80, 0.002), 0]`
  * @returns the samples, [B, ...]; the caller owns them
  * @throws RangeError unless the levels fall, and for churn without noise
  */

@@ -48,7 +48,7 @@ interface Wording {
 export function phraseOf(topic: Topic, face: Face, mentioned: ReadonlySet<Attribute>, wording: Wording) {
   const seen = visible(face);
   const attributes = shownBy(topic, face).filter((name) => mentioned.has(name) && name in seen);
-  // The colour of a beard is said of the beard.
+  // The colour of a beard is mentioned only together with the beard.
   if (!attributes.some((name) => topic.includes(name))) return undefined;
   const words = (name: Attribute) => (attributes.includes(name) ? word(name, face, wording.dice) : "");
   const phrase = PHRASES[topic[0]]!(face, words, wording);
