@@ -4,7 +4,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { Model } from "../models/model.js";
 import type { Parameter } from "../nn/parameter.js";
 import { useTestBackend } from "../testing/backend.js";
-import { above, fixturePath, Golden, loadFixture } from "../testing/fixture.js";
+import { above, fixturePath, Golden, tinyLoraModels } from "../testing/fixture.js";
 import { WeightsMismatchError } from "../weights/errors.js";
 import { LoraSet } from "./lora.js";
 
@@ -28,10 +28,7 @@ let before: Map<string, Float32Array>;
 
 beforeAll(async () => {
   await useTestBackend();
-  models = {
-    unet: await loadFixture("tiny-stable-diffusion/unet"),
-    text_encoder: await loadFixture("tiny-stable-diffusion/text_encoder"),
-  };
+  models = await tinyLoraModels();
   before = weights();
 });
 beforeEach(() => {

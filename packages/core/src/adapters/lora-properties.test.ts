@@ -4,7 +4,7 @@ import { keyedNoise, type NoiseSource } from "@tfjs-diffusion/schedulers";
 import * as tf from "@tensorflow/tfjs";
 import type { Model } from "../models/model.js";
 import { useTestBackend } from "../testing/backend.js";
-import { fixturePath, loadFixture } from "../testing/fixture.js";
+import { fixturePath, tinyLoraModels } from "../testing/fixture.js";
 import { WeightsMismatchError } from "../weights/errors.js";
 import { openSafetensors } from "../weights/safetensors.js";
 import { encodeSafetensors, type TensorToWrite } from "../weights/write-safetensors.js";
@@ -20,10 +20,7 @@ let loras: LoraSet;
 
 beforeAll(async () => {
   await useTestBackend();
-  models = {
-    unet: await loadFixture("tiny-stable-diffusion/unet"),
-    text_encoder: await loadFixture("tiny-stable-diffusion/text_encoder"),
-  };
+  models = await tinyLoraModels();
   loras = new LoraSet(models);
 });
 afterAll(() => {

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "@jest/globals";
 import type { Model } from "../models/model.js";
 import { useTestBackend } from "../testing/backend.js";
-import { fixturePath, loadFixture } from "../testing/fixture.js";
+import { fixturePath, tinyLoraModels } from "../testing/fixture.js";
 import { LoraSet } from "./lora.js";
 import { type LoraScale, scaleOf } from "./lora-scale.js";
 
@@ -11,10 +11,7 @@ let loras: LoraSet;
 
 beforeAll(async () => {
   await useTestBackend();
-  models = {
-    unet: await loadFixture("tiny-stable-diffusion/unet"),
-    text_encoder: await loadFixture("tiny-stable-diffusion/text_encoder"),
-  };
+  models = await tinyLoraModels();
   loras = new LoraSet(models);
 });
 afterEach(() => loras.unload());

@@ -20,6 +20,7 @@ const unavailable = await useBackend("webgpu").then(
   (error: Error) => error.message,
 );
 if (unavailable !== undefined) console.info(`The networks are not tested on WebGPU here: ${unavailable}`);
+// WebGPU is optional: it needs a driver and the npm package webgpu.
 const test = unavailable === undefined ? it : it.skip;
 
 /**

@@ -10,6 +10,7 @@ const unavailable = await useBackend("webgpu").then(
   (error: Error) => error.message,
 );
 if (unavailable !== undefined) console.info(`WebGPU is not tested here: ${unavailable}`);
+// WebGPU is optional: it needs a driver and the npm package webgpu.
 const test = unavailable === undefined ? it : it.skip;
 
 /** As in training: the value of a small loss, and its gradients. WebGPU hands results over asynchronously only. */

@@ -1,5 +1,6 @@
 /**
- * Thrown by a network's constructor when its config holds something that is unknown, contradictory or not implemented.
+ * Thrown by a network's constructor for a config with unknown or contradictory values, or with features that no class
+ * of this library has.
  */
 export class ModelConfigError extends Error {
   override name = "ModelConfigError";

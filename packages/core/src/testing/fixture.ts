@@ -18,6 +18,14 @@ export async function loadFixture<M extends Model>(folder: string): Promise<M> {
   return (await loadModel(fixturePath(folder))) as M;
 }
 
+/** The networks of the tiny Stable Diffusion that LoRAs are added to; the caller owns them. */
+export async function tinyLoraModels(): Promise<{ unet: Model; text_encoder: Model }> {
+  return {
+    unet: await loadFixture("tiny-stable-diffusion/unet"),
+    text_encoder: await loadFixture("tiny-stable-diffusion/text_encoder"),
+  };
+}
+
 interface StoredTensor {
   dtype: string;
   shape: readonly number[];

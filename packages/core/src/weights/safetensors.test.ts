@@ -165,7 +165,7 @@ describe("Reading", () => {
     }
   });
 
-  // Skipped on systems without mkfifo.
+  // Windows has no named pipes in the file system.
   (process.platform === "win32" ? it.skip : it)("refuses a pipe and a device, which might never end", async () => {
     const pipe = join(folder, "pipe.safetensors");
     execFileSync("mkfifo", [pipe]);

@@ -1,17 +1,17 @@
 import * as tf from "@tensorflow/tfjs";
-import type { CLIPTextModel } from "../../models/clip/clip-text-model.js";
 import { bicubicResize } from "../../image/bicubic-resize.js";
-import { type BytesFrom, isSingleFile } from "../../weights/open-bytes.js";
+import type { BytesFrom } from "../../weights/open-bytes.js";
 import type { StepWindow } from "../drawing/step-window.js";
 import type { FolderKind } from "../files/model-index.js";
-import { openPipelineFile, type StableDiffusionFileOptions, tokenizerForFile } from "../files/pipeline-file.js";
-import { type FromPretrainedOptions, PipelineFolder } from "../files/pipeline-folder.js";
+import type { StableDiffusionFileOptions } from "../files/pipeline-file.js";
+import type { FromPretrainedOptions } from "../files/pipeline-folder.js";
 import { PipelineOptionError } from "../options/errors.js";
 import { type OptionTable, refused, tensor } from "../options/option.js";
 import { requireOption } from "../options/option-checks.js";
 import { readOptions } from "../options/read-options.js";
 import {
-  readStableDiffusionParts,
+  openStableDiffusion,
+  openStableDiffusionFile,
   STABLE_DIFFUSION_PARTS,
   type StableDiffusionParts,
   StableDiffusionPipeline,
@@ -72,13 +72,7 @@ export class StableDiffusionDepth2ImgPipeline extends StableDiffusionPipeline {
     from: BytesFrom,
     options: FromPretrainedOptions & StableDiffusionFileOptions = {},
   ): Promise<StableDiffusionDepth2ImgPipeline> {
-    if (isSingleFile(from)) return this.fromSingleFile(from, options);
-    return PipelineFolder.open(
-      from as string | URL,
-      DEPTH_PARTS,
-      options,
-      async (folder) => new StableDiffusionDepth2ImgPipeline(await readStableDiffusionParts(folder)),
-    );
+    return openStableDiffusion(from, options, this.folder, (parts) => new StableDiffusionDepth2ImgPipeline(parts));
   }
 
   /** As StableDiffusionPipeline's. */
@@ -86,12 +80,7 @@ export class StableDiffusionDepth2ImgPipeline extends StableDiffusionPipeline {
     from: BytesFrom,
     options: StableDiffusionFileOptions = {},
   ): Promise<StableDiffusionDepth2ImgPipeline> {
-    const tokenizer = await tokenizerForFile(from, options.tokenizer, options.config);
-    const known = { pipeline: NAME, families: ["sd1", "sd2"] } as const;
-    return openPipelineFile(from, options, known, ({ unet, vae, textEncoders }, scheduler) => {
-      const textEncoder = textEncoders.get("text_encoder") as CLIPTextModel;
-      return new StableDiffusionDepth2ImgPipeline({ unet, vae, textEncoder, tokenizer, scheduler });
-    });
+    return openStableDiffusionFile(from, options, this.folder, (parts) => new StableDiffusionDepth2ImgPipeline(parts));
   }
 
   protected override check(given: DepthOptions): Checked {

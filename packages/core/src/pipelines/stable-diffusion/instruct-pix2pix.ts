@@ -1,15 +1,16 @@
 import * as tf from "@tensorflow/tfjs";
-import { type BytesFrom, isSingleFile } from "../../weights/open-bytes.js";
+import type { BytesFrom } from "../../weights/open-bytes.js";
 import { needsGuidance } from "../drawing/guidance.js";
 import type { StepWindow } from "../drawing/step-window.js";
 import type { FolderKind } from "../files/model-index.js";
-import { openPipelineFile, type StableDiffusionFileOptions, tokenizerForFile } from "../files/pipeline-file.js";
-import { type FromPretrainedOptions, PipelineFolder } from "../files/pipeline-folder.js";
+import type { StableDiffusionFileOptions } from "../files/pipeline-file.js";
+import type { FromPretrainedOptions } from "../files/pipeline-folder.js";
 import { PipelineOptionError } from "../options/errors.js";
 import { finite, type OptionTable, refused, withDefaults } from "../options/option.js";
 import { readOptions } from "../options/read-options.js";
 import {
-  readStableDiffusionParts,
+  openStableDiffusion,
+  openStableDiffusionFile,
   STABLE_DIFFUSION_PARTS,
   type StableDiffusionParts,
   StableDiffusionPipeline,
@@ -24,7 +25,6 @@ import type { Start, StartRequest } from "./stable-diffusion-starts.js";
 import type { Condition } from "./conditions.js";
 import type { DenoiseRequest, StepDenoiser } from "./step-denoiser.js";
 import { repeatRows, type TextConditioning } from "./text-conditioning.js";
-import type { CLIPTextModel } from "../../models/clip/clip-text-model.js";
 
 const NAME = "StableDiffusionInstructPix2PixPipeline";
 const WHOLE = "the whole picture is redrawn from noise, according to the instruction";
@@ -86,12 +86,11 @@ export class StableDiffusionInstructPix2PixPipeline extends StableDiffusionPipel
     from: BytesFrom,
     options: FromPretrainedOptions & StableDiffusionFileOptions = {},
   ): Promise<StableDiffusionInstructPix2PixPipeline> {
-    if (isSingleFile(from)) return this.fromSingleFile(from, options);
-    return PipelineFolder.open(
-      from as string | URL,
-      STABLE_DIFFUSION_PARTS,
+    return openStableDiffusion(
+      from,
       options,
-      async (folder) => new StableDiffusionInstructPix2PixPipeline(await readStableDiffusionParts(folder)),
+      this.folder,
+      (parts) => new StableDiffusionInstructPix2PixPipeline(parts),
     );
   }
 
@@ -100,12 +99,12 @@ export class StableDiffusionInstructPix2PixPipeline extends StableDiffusionPipel
     from: BytesFrom,
     options: StableDiffusionFileOptions = {},
   ): Promise<StableDiffusionInstructPix2PixPipeline> {
-    const tokenizer = await tokenizerForFile(from, options.tokenizer, options.config);
-    const known = { pipeline: NAME, families: ["sd1", "sd2"] } as const;
-    return openPipelineFile(from, options, known, ({ unet, vae, textEncoders }, scheduler) => {
-      const textEncoder = textEncoders.get("text_encoder") as CLIPTextModel;
-      return new StableDiffusionInstructPix2PixPipeline({ unet, vae, textEncoder, tokenizer, scheduler });
-    });
+    return openStableDiffusionFile(
+      from,
+      options,
+      this.folder,
+      (parts) => new StableDiffusionInstructPix2PixPipeline(parts),
+    );
   }
 
   protected override check(given: Pix2PixOptions): Checked {

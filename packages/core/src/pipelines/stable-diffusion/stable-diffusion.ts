@@ -82,6 +82,34 @@ export async function readStableDiffusionParts(folder: PipelineFolder): Promise<
   };
 }
 
+/** Opens a folder or a single file as a pipeline that has these parts. */
+export async function openStableDiffusion<P>(
+  from: BytesFrom,
+  options: FromPretrainedOptions & StableDiffusionFileOptions,
+  kind: FolderKind,
+  build: (parts: StableDiffusionParts) => P,
+): Promise<P> {
+  if (isSingleFile(from)) return openStableDiffusionFile(from, options, kind, build);
+  return PipelineFolder.open(from as string | URL, kind.parts, options, async (folder) =>
+    build(await readStableDiffusionParts(folder)),
+  );
+}
+
+/** Opens a single file as a pipeline that has these parts. */
+export async function openStableDiffusionFile<P>(
+  from: BytesFrom,
+  options: StableDiffusionFileOptions,
+  { className }: FolderKind,
+  build: (parts: StableDiffusionParts) => P,
+): Promise<P> {
+  const tokenizer = await tokenizerForFile(from, options.tokenizer, options.config);
+  const known = { pipeline: className, families: ["sd1", "sd2"] } as const;
+  return openPipelineFile(from, options, known, ({ unet, vae, textEncoders }, scheduler) => {
+    const textEncoder = textEncoders.get("text_encoder") as CLIPTextModel;
+    return build({ unet, vae, textEncoder, tokenizer, scheduler });
+  });
+}
+
 /** The parts by the names of their subfolders. */
 export function stableDiffusionFolders({ unet, vae, textEncoder, tokenizer, scheduler }: StableDiffusionParts) {
   return { unet, vae, text_encoder: textEncoder, tokenizer, scheduler };
@@ -150,13 +178,7 @@ export class StableDiffusionPipeline extends LatentPipeline<
     from: BytesFrom,
     options: FromPretrainedOptions & StableDiffusionFileOptions = {},
   ): Promise<StableDiffusionPipeline> {
-    if (isSingleFile(from)) return this.fromSingleFile(from, options);
-    return PipelineFolder.open(
-      from as string | URL,
-      STABLE_DIFFUSION_PARTS,
-      options,
-      async (folder) => new StableDiffusionPipeline(await readStableDiffusionParts(folder)),
-    );
+    return openStableDiffusion(from, options, this.folder, (parts) => new StableDiffusionPipeline(parts));
   }
 
   /**
@@ -170,12 +192,7 @@ export class StableDiffusionPipeline extends LatentPipeline<
     from: BytesFrom,
     options: StableDiffusionFileOptions = {},
   ): Promise<StableDiffusionPipeline> {
-    const tokenizer = await tokenizerForFile(from, options.tokenizer, options.config);
-    const known = { pipeline: NAME, families: ["sd1", "sd2"] } as const;
-    return openPipelineFile(from, options, known, ({ unet, vae, textEncoders }, scheduler) => {
-      const textEncoder = textEncoders.get("text_encoder") as CLIPTextModel;
-      return new StableDiffusionPipeline({ unet, vae, textEncoder, tokenizer, scheduler });
-    });
+    return openStableDiffusionFile(from, options, this.folder, (parts) => new StableDiffusionPipeline(parts));
   }
 
   /**

@@ -16,6 +16,7 @@ if (native) {
   testFusedKernels("native", "tensorflow");
 }
 
+// The native backend is an optional installation (docs/backends.md).
 (native ? describe : describe.skip)("attention on the native backend (skipped where that is not installed)", () => {
   it("takes queries in several parts where there would be too many scores at once", async () => {
     const shapes = [

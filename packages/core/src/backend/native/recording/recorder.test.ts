@@ -12,6 +12,7 @@ const native = await useBackend("node").then(
 );
 const binding = () => (tf.backend() as NativeBackend).binding as unknown as { getNumOfSavedModels(): number };
 
+// The native backend is an optional installation (docs/backends.md).
 (native ? describe : describe.skip)(
   "networks as graphs of native TensorFlow (skipped where that is not installed)",
   () => {
