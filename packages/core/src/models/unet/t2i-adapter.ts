@@ -13,10 +13,11 @@ export interface T2IAdapterConfig {
   in_channels: number;
   /** Widths of the levels, those of the UNet, from the finest. */
   channels: number[];
+  /** Residual blocks of each level. */
   num_res_blocks: number;
   /** Pixels that become channels, along each side. */
   downscale_factor: number;
-  adapter_type: "full_adapter" | "full_adapter_xl";
+  adapter_type: "full_adapter" | "full_adapter_xl" | "light_adapter";
 }
 
 const DEFAULTS: T2IAdapterConfig = {
@@ -27,15 +28,17 @@ const DEFAULTS: T2IAdapterConfig = {
   downscale_factor: 8,
   adapter_type: "full_adapter",
 };
-const SUPPORTED: SupportedValues<T2IAdapterConfig> = { adapter_type: ["full_adapter", "full_adapter_xl"] };
+const SUPPORTED: SupportedValues<T2IAdapterConfig> = {
+  adapter_type: ["full_adapter", "full_adapter_xl", "light_adapter"],
+};
 
 class AdapterResnetBlock {
   readonly block1: Conv2d;
   readonly block2: Conv2d;
 
-  constructor(channels: number) {
+  constructor(channels: number, secondKernel: 1 | 3) {
     this.block1 = new Conv2d(channels, channels);
-    this.block2 = new Conv2d(channels, channels, { kernel: 1 });
+    this.block2 = new Conv2d(channels, channels, { kernel: secondKernel });
   }
 
   forward(x: tf.Tensor4D): tf.Tensor4D {
@@ -43,39 +46,55 @@ class AdapterResnetBlock {
   }
 }
 
+/** A level: half the resolution if it goes down, then residual blocks. */
 class AdapterBlock {
   readonly in_conv?: Conv2d;
   readonly resnets: AdapterResnetBlock[];
+  readonly out_conv?: Conv2d;
 
+  /** @param isLight with a quarter of the channels inside */
   constructor(
-    inChannels: number,
-    outChannels: number,
+    [inChannels, outChannels]: readonly [number, number],
     layers: number,
     private readonly isDown: boolean,
+    isLight: boolean,
   ) {
-    if (inChannels !== outChannels) this.in_conv = new Conv2d(inChannels, outChannels, { kernel: 1 });
-    this.resnets = Array.from({ length: layers }, () => new AdapterResnetBlock(outChannels));
+    const width = isLight ? Math.floor(outChannels / 4) : outChannels;
+    if (isLight || inChannels !== outChannels) this.in_conv = new Conv2d(inChannels, width, { kernel: 1 });
+    this.resnets = Array.from({ length: layers }, () => new AdapterResnetBlock(width, isLight ? 3 : 1));
+    if (isLight) this.out_conv = new Conv2d(width, outChannels, { kernel: 1 });
   }
 
   forward(x: tf.Tensor4D): tf.Tensor4D {
     let h = this.isDown ? tf.avgPool(x, 2, 2, "same") : x;
     if (this.in_conv) h = this.in_conv.forward(h);
     for (const resnet of this.resnets) h = resnet.forward(h);
-    return h;
+    return this.out_conv ? this.out_conv.forward(h) : h;
   }
 }
 
 class Adapter {
-  readonly conv_in: Conv2d;
+  /** Absent in a light adapter, whose first level reads the pixels. */
+  readonly conv_in?: Conv2d;
   readonly body: AdapterBlock[];
 
   constructor({ in_channels, channels, num_res_blocks, downscale_factor, adapter_type }: T2IAdapterConfig) {
-    this.conv_in = new Conv2d(in_channels * downscale_factor ** 2, channels[0]!);
+    const pixels = in_channels * downscale_factor ** 2;
+    const isLight = adapter_type === "light_adapter";
+    if (!isLight) this.conv_in = new Conv2d(pixels, channels[0]!);
+    // A light adapter has one level more, as wide as the last.
+    const widths = isLight ? [...channels, channels.at(-1)!] : channels;
     // XL's first level is half as fine as the latents, and only its third is coarser again.
-    const isDown = (i: number) => (adapter_type === "full_adapter" ? i > 0 : i === 2);
-    this.body = channels.map(
-      (width, i) => new AdapterBlock(channels[i - 1] ?? width, width, num_res_blocks, isDown(i)),
-    );
+    const isDown = (i: number) => (adapter_type === "full_adapter_xl" ? i === 2 : i > 0);
+    this.body = widths.map((width, i) => {
+      const inChannels = widths[i - 1] ?? (isLight ? pixels : width);
+      return new AdapterBlock([inChannels, width], num_res_blocks, isDown(i), isLight);
+    });
+  }
+
+  forward(x: tf.Tensor4D): tf.Tensor4D[] {
+    let h = this.conv_in ? this.conv_in.forward(x) : x;
+    return this.body.map((block) => (h = block.forward(h)));
   }
 }
 
@@ -105,10 +124,7 @@ export class T2IAdapter extends Model {
       axes: "[B, H, W, C]",
       hint: `Height and width are multiples of ${factor}.`,
     });
-    return tf.tidy(() => {
-      let h = this.adapter.conv_in.forward(pixelUnshuffle(x, factor));
-      return this.adapter.body.map((block) => (h = block.forward(h)));
-    });
+    return tf.tidy(() => this.adapter.forward(pixelUnshuffle(x, factor)));
   }
 
   override examplePass(noise: ExampleNoise): ExamplePass {
