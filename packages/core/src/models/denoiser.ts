@@ -48,8 +48,10 @@ export interface ConditionalDenoiser extends DenoiserSizes {
   readonly addedText?: AddedText | undefined;
   /** Width of the guidance scale's embedding, if the network was distilled with guidance (Meng et al. 2023). */
   readonly guidanceWidth?: number | undefined;
-  /** Whether forward reads `freeU` and `isPerturbed`. */
+  /** Whether forward reads `freeU` and `levelFeatures`. */
   readonly isAdjustable?: boolean | undefined;
+  /** Paths of its self-attention layers, if forward reads `perturbedLayers`. */
+  readonly selfAttentions?: readonly string[] | undefined;
   /**
    * The sizes [height, width, channels] of the feature maps that a ControlNet adds to, for a sample of this size: the
    * skip connections from the way down, then the middle block's output.
@@ -92,8 +94,8 @@ export interface ConditionalDenoiserInputs extends DenoiserInputs {
   levelFeatures?: readonly tf.Tensor4D[] | undefined;
   /** Factors of FreeU, if the network `isAdjustable`. */
   freeU?: FreeU | undefined;
-  /** The same: in the self-attention of the middle block, each pixel reads only itself. */
-  isPerturbed?: boolean | undefined;
+  /** Some of its `selfAttentions`: in these, each pixel reads only itself. */
+  perturbedLayers?: readonly string[] | undefined;
 }
 
 /** Whether a network is a denoiser that reads a context. */

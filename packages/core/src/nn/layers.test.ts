@@ -10,6 +10,7 @@ import { GEGLU } from "./feed-forward.js";
 import { Linear } from "./linear.js";
 import { namedParameters } from "./parameter.js";
 import { nearestResize } from "./resample.js";
+import { SelfAttention2D } from "./spatial-attention.js";
 import { timestepSinusoid } from "./time-embedding.js";
 
 const noise = keyedNoise(4);
@@ -192,6 +193,15 @@ describe("attention", () => {
     };
     const wanted = run(Infinity);
     run(limit).forEach((tensor, i) => expect(relativeRms(tensor, wanted[i]!)).toBeLessThan(1e-6));
+  });
+
+  it("of pixels, perturbed, gives each pixel its own value", () => {
+    const layer = initialised(new SelfAttention2D(6, { heads: 2, groups: 3, eps: 1e-5 }));
+    const x = draw<tf.Tensor4D>("pixels", [2, 2, 3, 6]);
+    const tokens = layer.group_norm!.forward(x).reshape<tf.Tensor3D>([2, 6, 6]);
+    const own = layer.to_out[0].forward(layer.to_v.forward(tokens)).reshape(x.shape);
+    expect(relativeRms(layer.forward(x, { perturbed: new Set([layer]) }), x.add(own))).toBeLessThan(1e-6);
+    expect(relativeRms(layer.forward(x, { perturbed: new Set() }), layer.forward(x))).toBe(0);
   });
 
   it("never attends to masked tokens, or with a causal mask to later ones", () => {

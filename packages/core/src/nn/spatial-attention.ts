@@ -93,13 +93,18 @@ export class SelfAttention2D implements SpatialAttention {
   }
 
   /** Borrows its arguments; the caller owns the result. */
-  forward(x: tf.Tensor4D): tf.Tensor4D {
+  forward(x: tf.Tensor4D, { perturbed }: TransformerContext = {}): tf.Tensor4D {
     return tf.tidy(() => {
       const tokens = toTokens(this.group_norm ? this.group_norm.forward(x) : x);
-      const [q, k, v] = [this.to_q.forward(tokens), this.to_k.forward(tokens), this.to_v.forward(tokens)];
-      const y = x.add<tf.Tensor4D>(this.to_out[0].forward(attend(q, k, v, this.#heads)).reshape(x.shape));
+      const mixed = perturbed?.has(this) ? this.to_v.forward(tokens) : this.#mixed(tokens);
+      const y = x.add<tf.Tensor4D>(this.to_out[0].forward(mixed).reshape(x.shape));
       return this.#outputScale === 1 ? y : y.mul(1 / this.#outputScale);
     });
+  }
+
+  #mixed(tokens: tf.Tensor3D): tf.Tensor3D {
+    const [q, k, v] = [this.to_q.forward(tokens), this.to_k.forward(tokens), this.to_v.forward(tokens)];
+    return attend(q, k, v, this.#heads);
   }
 }
 

@@ -21,8 +21,8 @@ export interface TransformerContext {
   contextBias?: tf.Tensor;
   /** Added to the scores of self-attention, broadcast to [B, heads, N, N]. */
   selfBias?: tf.Tensor;
-  /** In self-attention, each token reads only itself. */
-  isPerturbed?: boolean;
+  /** Self-attention layers in which each token reads only itself. */
+  perturbed?: ReadonlySet<object>;
 }
 
 /**
@@ -52,16 +52,18 @@ export class BasicTransformerBlock {
     }
     this.norm3 = new LayerNorm(channels);
     this.ff = new FeedForward(channels, activation);
-    this.#onlyCrossAttention = onlyCrossAttention;
+    this.onlyCrossAttention = onlyCrossAttention;
   }
 
-  readonly #onlyCrossAttention: boolean;
+  /** Whether the first attention reads the context, too. */
+  readonly onlyCrossAttention: boolean;
 
   /** Borrows its arguments; the caller owns the result. */
-  forward(x: tf.Tensor3D, { context, contextBias, selfBias, isPerturbed }: TransformerContext = {}): tf.Tensor3D {
+  forward(x: tf.Tensor3D, { context, contextBias, selfBias, perturbed }: TransformerContext = {}): tf.Tensor3D {
     return tf.tidy(() => {
       const first = this.norm1.forward(x);
-      let y: tf.Tensor3D = this.#onlyCrossAttention
+      const isPerturbed = perturbed?.has(this.attn1) ?? false;
+      let y: tf.Tensor3D = this.onlyCrossAttention
         ? x.add(this.attn1.forward(first, context, contextBias))
         : x.add(isPerturbed ? this.attn1.ofThemselves(first) : this.attn1.forward(first, first, selfBias));
       if (this.norm2 && this.attn2) {

@@ -17,7 +17,7 @@ import { type Conditioning, DownBlock, MidBlock, resultShapes } from "./unet-blo
 /** Inputs of a conditional UNet and its ControlNets besides latents, timestep and text; the config says which. */
 export type ConditionInputs = Omit<
   ConditionalDenoiserInputs,
-  "downResiduals" | "midResidual" | "levelFeatures" | "freeU" | "isPerturbed"
+  "downResiduals" | "midResidual" | "levelFeatures" | "freeU" | "perturbedLayers"
 >;
 
 /** The vectors that are computed or looked up for numeric inputs; the rest of the network reads only vectors. */
@@ -237,13 +237,13 @@ export abstract class ConditionEncoder extends Model {
   protected encode(
     h: tf.Tensor4D,
     conditioning: Conditioning,
-    { isPerturbed = false, levelFeatures = [] }: Pick<ConditionalDenoiserInputs, "isPerturbed" | "levelFeatures"> = {},
+    levelFeatures: readonly tf.Tensor4D[] = [],
   ): { skips: tf.Tensor4D[]; middle: tf.Tensor4D } {
     const skips = [h];
     for (const [i, block] of this.down_blocks.entries())
       skips.push(...block.forward(skips.at(-1)!, conditioning, levelFeatures[i]));
     const last = skips.at(-1)!;
-    const middle = this.mid_block ? this.mid_block.forward(last, { ...conditioning, isPerturbed }) : last;
+    const middle = this.mid_block ? this.mid_block.forward(last, conditioning) : last;
     // Adapters of XL have one feature more than it has levels.
     const further = levelFeatures[this.down_blocks.length];
     return { skips, middle: further ? middle.add<tf.Tensor4D>(further) : middle };

@@ -6,6 +6,7 @@ import { recorded } from "../../nn/recorded.js";
 import { requireTensor } from "../checks.js";
 import type { ConditionalDenoiser, ConditionalDenoiserInputs } from "../denoiser.js";
 import { ModelInputError } from "../errors.js";
+import { attentionLayers } from "./attention-layers.js";
 import { attentionFactory } from "./unet-2d-condition-attention.js";
 import { resolveConditionConfig, type UNet2DConditionConfig } from "./unet-2d-condition-config.js";
 import { ConditionEncoder, type Vectors } from "./unet-2d-condition-encoder.js";
@@ -69,6 +70,10 @@ export class UNet2DConditionModel extends ConditionEncoder implements Conditiona
     return sidesOf(this.config.sample_size);
   }
 
+  get selfAttentions(): string[] {
+    return [...attentionLayers(this).self.keys()];
+  }
+
   get guidanceWidth(): number | undefined {
     return this.config.time_cond_proj_dim ?? undefined;
   }
@@ -84,10 +89,10 @@ export class UNet2DConditionModel extends ConditionEncoder implements Conditiona
     this.#checkResiduals(x, inputs);
     this.#checkFeatures(x, inputs);
     return tf.tidy(() => {
-      const { classLabels: _, timeIds: __, downResiduals, levelFeatures, freeU, isPerturbed, ...read } = inputs;
+      const { classLabels: _, timeIds: __, downResiduals, levelFeatures, freeU, perturbedLayers, ...read } = inputs;
       const vectors = this.vectors(t, inputs);
       // A recorded pass would be replayed with the settings it was recorded with.
-      if (freeU || isPerturbed || levelFeatures) return this.#predict(x, context, vectors, inputs);
+      if (freeU || perturbedLayers || levelFeatures) return this.#predict(x, context, vectors, inputs);
       const added = Object.fromEntries(downResiduals?.map((residual, i) => [`downResiduals.${i}`, residual]) ?? []);
       return recorded(this, { x, context, ...vectors, ...read, ...added }, () =>
         this.#predict(x, context, vectors, inputs),
@@ -96,18 +101,31 @@ export class UNet2DConditionModel extends ConditionEncoder implements Conditiona
   }
 
   #predict(x: tf.Tensor4D, context: tf.Tensor3D, vectors: Vectors, inputs: UNet2DConditionInputs): tf.Tensor4D {
-    const conditioning = this.conditioning(x, context, vectors, inputs);
-    const { downResiduals, midResidual, levelFeatures, freeU, isPerturbed } = inputs;
+    const { downResiduals, midResidual, levelFeatures, freeU, perturbedLayers } = inputs;
+    const conditioning = {
+      ...this.conditioning(x, context, vectors, inputs),
+      perturbed: perturbedLayers && this.#selfAttentions(perturbedLayers),
+    };
     const input = this.config.center_input_sample ? x.mul<tf.Tensor4D>(2).sub<tf.Tensor4D>(1) : x;
-    const { skips: own, middle } = this.encode(this.conv_in.forward(input), conditioning, {
-      isPerturbed,
-      levelFeatures,
-    });
+    const { skips: own, middle } = this.encode(this.conv_in.forward(input), conditioning, levelFeatures);
     const skips = own.map((skip, i): tf.Tensor4D => (downResiduals ? skip.add(downResiduals[i]!) : skip));
     let h = midResidual ? middle.add<tf.Tensor4D>(midResidual) : middle;
     for (const [i, block] of this.up_blocks.entries())
       h = block.forward(h, conditioning, skips, freeU && freeULevel(freeU, i));
     return this.conv_out.forward(this.conv_norm_out.forward(h, activation(this.config.act_fn)));
+  }
+
+  /** @throws ModelInputError for a name that is none of `selfAttentions` */
+  #selfAttentions(names: readonly string[]): ReadonlySet<object> {
+    const { self } = attentionLayers(this);
+    return new Set(
+      names.map((name) => {
+        const layer = self.get(name);
+        if (layer) return layer;
+        const known = [...self.keys()].join(", ") || "none";
+        throw new ModelInputError(`${this.name}: perturbedLayers has ${name}; its self-attention layers are ${known}.`);
+      }),
+    );
   }
 
   /** Features have the shapes of the levels they are added to; the batch may be 1. */

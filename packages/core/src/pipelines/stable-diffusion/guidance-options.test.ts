@@ -107,9 +107,32 @@ describe("Perturbed-attention guidance", () => {
       "pagAdaptiveScale: 1; expected a pagScale with it",
     );
     const { unet } = pipeline.parts;
-    Object.defineProperty(unet, "isAdjustable", { value: false, configurable: true });
+    Object.defineProperty(unet, "selfAttentions", { value: undefined, configurable: true });
     await expect(latentsOf({ pagScale: 1 })).rejects.toThrow("pagScale: the denoiser (unet) is of a class that");
-    Object.defineProperty(unet, "isAdjustable", { value: true, configurable: true });
+    Reflect.deleteProperty(unet, "selfAttentions");
+  });
+
+  it("equals diffusers' pipeline in other layers than the middle block's", async () => {
+    const [stored, given] = [golden, latents];
+    golden = await Golden.read("tiny-pag-layers");
+    latents = golden.tensor("in.latents");
+    await expectRun("down", { pagAppliedLayers: "down", pagScale: 2.5 });
+    await expectRun("up", { pagAppliedLayers: ["up_blocks.1.attentions.1"], pagScale: 3, guidanceScale: 1 });
+    const some = ["mid", "up_blocks\\.1\\.attentions\\.(0|2)"];
+    await expectRun("some", { pagAppliedLayers: some, pagScale: 2 });
+    await expectRun("all", { pagAppliedLayers: ["blocks"], pagScale: 1.5 });
+    latents.dispose();
+    [golden, latents] = [stored, given];
+  });
+
+  it("refuses layers that are not there, names that mean nothing, and layers without a scale", async () => {
+    await expect(latentsOf({ pagScale: 1, pagAppliedLayers: ["mid", "down_blocks.1"] })).rejects.toThrow(
+      'pagAppliedLayers: "down_blocks.1" is in the name of no self-attention layer; they are down_blocks.0.attentions.0.',
+    );
+    await expect(latentsOf({ pagScale: 1, pagAppliedLayers: "mid(" })).rejects.toThrow("is no regular expression");
+    await expect(latentsOf({ pagAppliedLayers: "mid" })).rejects.toThrow(
+      'pagAppliedLayers: "mid"; expected a pagScale with it',
+    );
   });
 });
 
@@ -181,6 +204,25 @@ describe("A T2I-Adapter", () => {
     expect(errors.size).toBe(5);
     expect(above(TOLERANCE, errors)).toEqual([]);
     expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it("of the light form equals diffusers', also where halves are rounded up", async () => {
+    const light = await loadFixture<T2IAdapter>("tiny-t2i-adapter-light");
+    const io = await Golden.read("tiny-t2i-adapter-light");
+    const errors = new Map<string, number>();
+    for (const size of ["even", "odd"]) {
+      const picture = io.tensor<tf.Tensor4D>(`${size}.in.picture`);
+      const before = tf.memory().numTensors;
+      const features = light.forward(picture);
+      for (const [i, feature] of features.entries())
+        errors.set(`${size} ${i}`, io.error(`${size}.out.feature${i}`, feature));
+      tf.dispose(features);
+      expect(tf.memory().numTensors).toBe(before);
+      picture.dispose();
+    }
+    light.dispose();
+    expect(errors.size).toBe(6);
+    expect(above(1e-5, errors)).toEqual([]);
   });
 
   it("is left out after its share of the steps, and refused with a picture of another size", async () => {

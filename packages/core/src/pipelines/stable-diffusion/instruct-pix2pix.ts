@@ -52,6 +52,7 @@ export const PIX2PIX_OPTIONS = {
   guidanceFunction: refused(TWOFOLD),
   pagScale: refused(TWOFOLD),
   pagAdaptiveScale: refused(TWOFOLD),
+  pagAppliedLayers: refused(TWOFOLD),
 };
 
 /** What to change in a picture, and how: `prompt` is the instruction, `image` the picture. */

@@ -29,12 +29,11 @@ import {
 } from "../options/option-checks.js";
 import { isAutoencoder } from "../../models/autoencoder/autoencoder.js";
 import type { ConditionalDenoiser } from "../../models/denoiser.js";
-import type { FreeU } from "../../models/free-u.js";
 import { joinPath } from "../../platform/files.js";
 import type { LoraTag } from "../../text/lora-tags.js";
-import type { GuidanceStep } from "../drawing/step-guidance.js";
 import type { PipelineStep } from "../pipeline-step.js";
 import { type AdapterInput, checkAdapter } from "./adapter.js";
+import { fitGuidance, GUIDANCE_OPTIONS, requireKnown } from "./guidance-options.js";
 import { checkControl, type Control, controlsOf } from "./control.js";
 import { type LoraResolver, requireNoTags, takeLoras } from "./prompt-loras.js";
 
@@ -43,12 +42,6 @@ function loraFolder(folder: string): LoraResolver {
   const find = (name: string) => joinPath(folder, `${name}.safetensors`);
   return Object.assign(find, { toJSON: () => folder });
 }
-
-const share = {
-  expected: "two numbers from 0 to 1, the second not below the first",
-  fits: (value: unknown): value is readonly [number, number] =>
-    Array.isArray(value) && value.length === 2 && value[0] >= 0 && value[0] <= value[1] && value[1] <= 1,
-};
 
 /**
  * The options of Stable Diffusion besides {@link TextOptions}. All tensors are borrowed.
@@ -156,35 +149,13 @@ const OWN_OPTIONS = {
   control: object<Control | readonly Control[]>("a ControlNet with its picture, { model, image }, or a list of them"),
   /** A T2I-Adapter and its picture; its features are computed once and added in each step. */
   adapter: object<AdapterInput>("a T2IAdapter with its picture, { model, image }"),
-  /**
-   * Guide only these steps, as shares of all (Kynkaanniemi et al. 2024): [0.2, 0.8] of 10 steps guides 2 to 7. A step
-   * without guidance costs half. Default: all steps.
-   */
-  guidanceInterval: share,
-  /** In place of `guidanceScale`: the scale of each step, from its index, timestep and noise level. */
-  guidanceFunction: callback<(step: GuidanceStep) => number>(),
-  /**
-   * Perturbed-attention guidance (Ahn et al. 2024): how strongly to lead away from a prediction in whose middle block
-   * each pixel reads only itself. Each step then takes one more call. Default 0.
-   */
-  pagScale: between(0, 100, { default: 0 }),
-  /** How much `pagScale` falls for each timestep below 1000, as in diffusers. Default 0. */
-  pagAdaptiveScale: between(0, 100, { default: 0 }),
-  /** FreeU (Si et al. 2023): factors of the features and the skip connections of the two coarsest levels. */
-  freeU: {
-    expected: "four numbers above 0, such as { s1: 0.9, s2: 0.2, b1: 1.5, b2: 1.6 }",
-    fits: (value: unknown): value is FreeU => {
-      const { s1, s2, b1, b2 } = (value ?? {}) as Partial<FreeU>;
-      return [s1, s2, b1, b2].every((factor) => typeof factor === "number" && factor > 0 && factor < Infinity);
-    },
-  },
   /** What `step.preview()` decodes with, such as TAESD, in place of a linear map from latents to colours; borrowed. */
   previewDecoder: { expected: "an AutoencoderTiny or an AutoencoderKL", fits: isAutoencoder },
 };
 
 /** All options of Stable Diffusion 1 and 2. */
 export const STABLE_DIFFUSION_OPTIONS = withDefaults(
-  { ...COMMON_OPTIONS, ...TEXT_OPTIONS, ...GUIDANCE_RESCALE, ...OWN_OPTIONS },
+  { ...COMMON_OPTIONS, ...TEXT_OPTIONS, ...GUIDANCE_RESCALE, ...OWN_OPTIONS, ...GUIDANCE_OPTIONS },
   { numInferenceSteps: 50, guidanceScale: 7.5 },
 );
 
@@ -197,7 +168,11 @@ export type StableDiffusionStep = PipelineStep;
  * the `latents`. With `denoisingStart`, `latents` are the result of another pipeline.
  */
 export interface StableDiffusionOptions
-  extends TextOptions<StableDiffusionStep>, OptionsOf<typeof GUIDANCE_RESCALE>, OptionsOf<typeof OWN_OPTIONS> {}
+  extends
+    TextOptions<StableDiffusionStep>,
+    OptionsOf<typeof GUIDANCE_RESCALE>,
+    OptionsOf<typeof OWN_OPTIONS>,
+    OptionsOf<typeof GUIDANCE_OPTIONS> {}
 
 /** The prompts and the negative prompts. */
 export const PROMPT_OPTIONS = {
@@ -222,6 +197,8 @@ export interface FittedOptions {
   strength: number;
   /** Shape of the latents, [prompts x numImages, h, w, C]. */
   shape: [number, number, number, number];
+  /** The self-attention layers that perturbed-attention guidance changes. */
+  perturbedLayers: string[];
 }
 
 /** {@link StableDiffusionOptions}, checked, with their defaults. */
@@ -273,11 +250,15 @@ export function fitOptions(given: StableDiffusionOptions, options: Read, sizes: 
   requireLatents(options, shape, [height, width]);
   for (const [name, control] of controlsOf(options.control))
     checkControl(name, control, { denoiser: sizes.denoiser, height: shape[1], width: shape[2] });
-  requireAdjustable(options, sizes);
-  if (options.adapter) checkAdapter(options.adapter, [height, width]);
+  requirePreviewDecoder(options, sizes);
+  const perturbedLayers = fitGuidance(options, sizes.denoiser);
+  if (options.adapter) {
+    requireKnown("adapter", sizes.denoiser.isAdjustable === true);
+    checkAdapter(options.adapter, [height, width]);
+  }
   if (options.image) requirePictureShape("image", options.image, [height, width, 3], shape[0]);
   if (mask) requirePictureShape("mask", mask, [height, width, 1], shape[0]);
-  return { strength, steps, prompts, loraTags: loras, negatives, shape };
+  return { strength, steps, prompts, loraTags: loras, negatives, shape, perturbedLayers };
 }
 
 /** Whether prompts may take more than one chunk. */
@@ -302,24 +283,8 @@ function requireReading(options: Read): void {
   );
 }
 
-/** Refuses options that the denoiser or the autoencoder for previews cannot follow. */
-function requireAdjustable(options: Read, { denoiser, latentChannels }: NetworkSizes): void {
-  const { guidanceFunction, guidanceInterval, pagScale, pagAdaptiveScale, freeU, adapter, previewDecoder } = options;
-  const guiding = Object.entries({ guidanceFunction, guidanceInterval }).find(([, value]) => value !== undefined);
-  if (guiding && denoiser.guidanceWidth !== undefined) {
-    throw new PipelineOptionError(
-      `${guiding[0]}: this network was distilled with guidance and reads one guidanceScale; leave it out.`,
-    );
-  }
-  const adjusting = Object.entries({ freeU, pagScale, adapter }).find(
-    ([, value]) => value !== undefined && value !== 0,
-  );
-  if (adjusting && denoiser.isAdjustable !== true) {
-    throw new PipelineOptionError(
-      `${adjusting[0]}: the denoiser (unet) is of a class that does not know it; leave it out.`,
-    );
-  }
-  requireOption(pagAdaptiveScale === 0 || pagScale > 0, "pagAdaptiveScale", pagAdaptiveScale, "a pagScale with it");
+/** Refuses an autoencoder for previews that decodes other latents. */
+function requirePreviewDecoder({ previewDecoder }: Read, { latentChannels }: NetworkSizes): void {
   const channels = previewDecoder?.config.latent_channels ?? latentChannels;
   const decoder = `an autoencoder of latents of ${channels} channels`;
   requireOption(channels === latentChannels, "previewDecoder", decoder, `one of ${latentChannels} channels`);

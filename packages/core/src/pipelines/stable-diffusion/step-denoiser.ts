@@ -35,7 +35,7 @@ export type StepDenoiser = (x: tf.Tensor4D, timestep: number, index: number) => 
  */
 export function stepDenoiser(request: DenoiseRequest): StepDenoiser {
   const { unet, conditionOf, isGuided, shown, controls, features, checked, plan, first, end } = request;
-  const { freeU, pagScale, guidanceRescale: rescale } = checked;
+  const { freeU, pagScale, perturbedLayers, guidanceRescale: rescale } = checked;
   return (x, timestep, index) => {
     const condition = conditionOf(index);
     const step = { index: index - first, total: end - first, timestep };
@@ -50,7 +50,7 @@ export function stepDenoiser(request: DenoiseRequest): StepDenoiser {
       const settings = {
         ...(isAdded && { levelFeatures: features }),
         ...(freeU && { freeU }),
-        ...(isPerturbed && { isPerturbed }),
+        ...(isPerturbed && { perturbedLayers }),
       };
       return unet.forward(input, timestep, context, { ...inputs, ...residuals, ...settings });
     };
