@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { CUBIC, resampleWeights } from "./resample-weights.js";
 
 /** How {@link resizeBicubic} rounds. */
 export interface ResizeOptions {
@@ -10,9 +11,7 @@ export interface ResizeOptions {
 }
 
 /**
- * Bicubic resizing (Keys 1981, a = -1/2) as Pillow and PyTorch (`antialias=True`) do it: to make a picture smaller, the
- * kernel is stretched, so that each new pixel averages all the pixels it covers. At the border the weights of the
- * pixels inside are normalised to sum to 1.
+ * Bicubic resizing (Keys 1981, a = -1/2) as Pillow and PyTorch (`antialias=True`) do it: see `resampleWeights`.
  *
  * images [B, H, W, C] -> [B, height, width, C]; the caller owns the result
  */
@@ -38,25 +37,12 @@ export function resizeBicubic(
  * The weight of each old pixel in each new one, [1, to, from]; rounded to multiples of 1 / `precision`, if it is given.
  */
 function weights(from: number, to: number, precision?: number): tf.Tensor3D {
-  const scale = from / to;
-  const stretch = Math.max(scale, 1);
-  const reach = 2 * stretch;
-  const table = Array.from({ length: to }, (_, i) => {
-    const centre = (i + 0.5) * scale;
-    const first = Math.max(Math.trunc(centre - reach + 0.5), 0);
-    const end = Math.min(Math.trunc(centre + reach + 0.5), from);
-    const row = Array.from({ length: from }, (_, j) =>
-      j < first || j >= end ? 0 : cubic((j + 0.5 - centre) / stretch),
-    );
-    const sum = row.reduce((a, b) => a + b);
-    const exact = row.map((weight) => weight / sum);
-    return precision === undefined ? exact : exact.map((weight) => Math.round(weight * precision) / precision);
+  const table = resampleWeights(from, to, CUBIC).map(({ first, weights }) => {
+    const row = Array<number>(from).fill(0);
+    weights.forEach((weight, j) => {
+      row[first + j] = precision === undefined ? weight : Math.round(weight * precision) / precision;
+    });
+    return row;
   });
   return tf.tensor3d([table]);
-}
-
-function cubic(x: number): number {
-  const d = Math.abs(x);
-  if (d < 1) return (1.5 * d - 2.5) * d * d + 1;
-  return d < 2 ? ((-0.5 * d + 2.5) * d - 4) * d + 2 : 0;
 }

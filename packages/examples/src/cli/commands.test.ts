@@ -458,6 +458,20 @@ describe("diffusion edit", () => {
     expect(edited!.settings).toMatchObject({ image: picture, mask, maskBlur: 2, paste: true });
   });
 
+  it("redraws an enlarged part of a picture of another size, and puts it back", async () => {
+    const picture = await writePicture("wide.png", 50, 70, (y, x) => (y + x) / 120);
+    const mask = await writePicture("spot.png", 50, 70, (y, x) => (y < 12 && x > 50 ? 1 : 0));
+    await expectDone(draw("edit", sd, picture, "a hat", "--mask", mask, "--padding-mask-crop", "4", "--width", "32"));
+    const given = await decodePng(await readFile(picture));
+    const before = [...given.mul(255).round().dataSync()];
+    given.dispose();
+    const [edited] = await pictures();
+    expect(edited!.shape).toEqual([50, 70, 3]);
+    expect(edited!.bytes.slice(12 * 70 * 3)).toEqual(before.slice(12 * 70 * 3));
+    expect(edited!.bytes).not.toEqual(before);
+    expect(edited!.settings).toMatchObject({ mask, paddingMaskCrop: 4, paste: true });
+  });
+
   it("redraws a whole picture", async () => {
     const picture = await writePicture("picture.png", 32, 32, (y, x) => (y + x) / 64);
     await expectDone(draw("edit", sd, picture, "a hat", "--strength", "0.5"));
@@ -591,6 +605,7 @@ describe("A command", () => {
     "edit model picture.png prompt --outpaint 1,2",
     "edit model picture.png prompt --outpaint 8 --mask m.png",
     "edit model picture.png prompt --mask-blur 3",
+    "edit model picture.png prompt --padding-mask-crop 3",
     "convert one",
     "convert a b --shard big",
     "convert a b --shard 0",

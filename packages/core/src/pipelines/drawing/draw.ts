@@ -31,7 +31,7 @@ export interface Decoding {
   /** Latents to pictures about [-1, 1], not clipped. */
   decode: (latents: tf.Tensor4D) => tf.Tensor4D;
   /** Those to pictures in [0, 1]. Default: `toUnit`. */
-  finish?: (decoded: tf.Tensor4D) => tf.Tensor4D;
+  finish?: (decoded: tf.Tensor4D) => tf.Tensor4D | Promise<tf.Tensor4D>;
 }
 
 /**
@@ -57,7 +57,7 @@ async function decoded(latents: tf.Tensor4D, { decode, finish = toUnit }: Decodi
   const pictures = decode(latents);
   try {
     await requireFinite(pictures, { place: "Decoding", what: "the pictures" });
-    return finish(pictures);
+    return await finish(pictures);
   } finally {
     pictures.dispose();
   }

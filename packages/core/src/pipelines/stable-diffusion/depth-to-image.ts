@@ -37,13 +37,14 @@ export const DEPTH_OPTIONS = {
   mask: refused(NO_MASK),
   pasteBack: refused(NO_MASK),
   maskBlur: refused(NO_MASK),
+  paddingMaskCrop: refused(NO_MASK),
   denoisingStart: refused(NO_MASK),
 };
 
 /** What to draw from a picture and its depths: `image` and `depthMap`. */
 export interface DepthOptions extends Omit<
   StableDiffusionOptions,
-  "mask" | "pasteBack" | "maskBlur" | "denoisingStart"
+  "mask" | "pasteBack" | "maskBlur" | "paddingMaskCrop" | "denoisingStart"
 > {
   depthMap?: tf.Tensor2D | tf.Tensor3D;
 }

@@ -44,6 +44,7 @@ export const PIX2PIX_OPTIONS = {
   strength: refused(WHOLE),
   pasteBack: refused(WHOLE),
   maskBlur: refused(WHOLE),
+  paddingMaskCrop: refused(WHOLE),
   denoisingStart: refused(WHOLE),
   control: refused("this pipeline reads its picture without a ControlNet"),
   adapter: refused("this pipeline reads its picture without an adapter"),
@@ -58,7 +59,7 @@ export const PIX2PIX_OPTIONS = {
 /** What to change in a picture, and how: `prompt` is the instruction, `image` the picture. */
 export interface Pix2PixOptions extends Omit<
   StableDiffusionOptions,
-  "mask" | "strength" | "pasteBack" | "maskBlur" | "denoisingStart" | "control" | "guidanceRescale"
+  "mask" | "strength" | "pasteBack" | "maskBlur" | "paddingMaskCrop" | "denoisingStart" | "control" | "guidanceRescale"
 > {
   /** How closely to follow the picture; less than 1 is no guidance at all. Default 1.5. */
   imageGuidanceScale?: number;

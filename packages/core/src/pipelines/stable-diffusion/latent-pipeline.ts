@@ -1,7 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import type { Scheduler } from "@tfjs-diffusion/schedulers";
 import type { LoraSet } from "../../adapters/lora.js";
-import { toUnit } from "../../image/to-unit.js";
 import type { Autoencoder } from "../../models/autoencoder/autoencoder.js";
 import type { ConditionalDenoiser } from "../../models/denoiser.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
@@ -24,8 +23,8 @@ import type { Drawn } from "../pipeline-step.js";
 import { adapterFeatures } from "./adapter.js";
 import { type Condition, conditionPerStep, type GivenPrompts, stepCount, stepCounter } from "./conditions.js";
 import { controlsOf } from "./control.js";
-import { binaryMask, pasteBack } from "./inpainting.js";
 import { type LatentSpace, latentSpaces } from "./latent-space.js";
+import { finished, partToDraw } from "./picture-around.js";
 import { requireLoraSources, usePromptLoras } from "./prompt-loras.js";
 import { type PromptText, requireSameAtEachStep } from "./prompt-plan.js";
 import {
@@ -159,7 +158,10 @@ export abstract class LatentPipeline<
     const [parts, space] = [{ ...this.parts }, this.#space];
     const decode = (latents: tf.Tensor4D) =>
       watchOf(parts, checked).over("Decoding", () => space.decodeUnclipped(latents));
-    return draw(this.#walk(checked), options, { decode, finish: (decoded) => finish(decoded, checked) });
+    return draw(this.#walk(checked), options, {
+      decode,
+      finish: (decoded) => finished(decoded, checked, space.factor),
+    });
   }
 
   /** Draws without decoding, to pass the latents to another pipeline; the caller owns them. */
@@ -205,7 +207,11 @@ export abstract class LatentPipeline<
       // As in the web UI: with a picture, the steps are counted from the first that is made.
       const stepOf = stepCounter(plan, checked.denoisingStart === undefined ? first : 0);
       const request = { plan, space, shape, noise, latents: checked.latents };
-      const start = watch.over("Encoding the picture", () => this.start(request, checked, { first, end }));
+      const parts = await partToDraw(checked, space.factor);
+      held.push(...Object.values(parts));
+      const start = watch.over("Encoding the picture", () =>
+        this.start(request, { ...checked, ...parts }, { first, end }),
+      );
       held.push(...start.tensors);
 
       const { adapter } = checked;
@@ -372,18 +378,4 @@ function watchOf(parts: object, { debug, control }: CheckedOptions): FiniteWatch
     ([name, { model }]) => [name.replace("control", "controlNet"), model] as const,
   );
   return new FiniteWatch({ ...parts, ...Object.fromEntries(controlNets) }, debug);
-}
-
-/** Decoded pictures about [-1, 1] to pictures in [0, 1], with `pasteBack` unchanged outside the mask. */
-function finish(decoded: tf.Tensor4D, options: CheckedOptions): tf.Tensor4D {
-  const { image, mask, pasteBack: paste, maskBlur } = options;
-  if (!paste) return toUnit(decoded);
-  return tf.tidy(() => {
-    const painted = toUnit(decoded);
-    const [batch, height, width] = painted.shape;
-    const tiled = (x: tf.Tensor4D) => (x.shape[0] === batch ? x : x.tile<tf.Tensor4D>([batch, 1, 1, 1]));
-    const kept = tiled(withAllAxes(image!, [height, width, 3]));
-    const painting = tiled(binaryMask(withAllAxes(mask!, [height, width, 1])));
-    return pasteBack(kept, painted, painting, maskBlur);
-  });
 }

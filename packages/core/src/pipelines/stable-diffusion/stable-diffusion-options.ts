@@ -145,6 +145,18 @@ const OWN_OPTIONS = {
     default: 0,
     flag: { usage: "--mask-blur N", help: "width in pixels of the fade between new and old", most: 16_384 },
   }),
+  /**
+   * With a mask: draw only the part of the picture around it, with this many pixels more on each side, enlarged to
+   * `width` and `height` (default: the network's size), and put it back into the picture, which may have any size. It
+   * is `padding_mask_crop` of diffusers and "only masked" of AUTOMATIC1111.
+   */
+  paddingMaskCrop: whole(0, {
+    flag: {
+      usage: "--padding-mask-crop N",
+      help: "draw only what the mask covers and N pixels around it, enlarged, and put it back",
+      most: 16_384,
+    },
+  }),
   /** A ControlNet and its picture, or several; their residuals are added up. */
   control: object<Control | readonly Control[]>("a ControlNet with its picture, { model, image }, or a list of them"),
   /** A T2I-Adapter and its picture; its features are computed once and added in each step. */
@@ -229,7 +241,7 @@ export interface NetworkSizes {
  * @throws PipelineOptionError for an option that does not fit, saying what would
  */
 export function fitOptions(given: StableDiffusionOptions, options: Read, sizes: NetworkSizes): FittedOptions {
-  const { mask, numImages, strength = mask ? 1 : 0.8 } = options;
+  const { image, mask, numImages, strength = mask ? 1 : 0.8 } = options;
   requireClipSkip(options.clipSkip, sizes);
   const steps = requestedSteps(given, options.numInferenceSteps);
   requireHandOver(options);
@@ -247,6 +259,11 @@ export function fitOptions(given: StableDiffusionOptions, options: Read, sizes: 
   const [height, width] = checkedSize(options, sizes);
   const { factor, latentChannels } = sizes;
   const shape: FittedOptions["shape"] = [count * numImages, height / factor, width / factor, latentChannels];
+  // With paddingMaskCrop, the picture has a size of its own.
+  const [rows, columns] = (
+    image && options.paddingMaskCrop !== undefined ? image.shape.slice(-3) : [height, width]
+  ) as [number, number];
+  requireBlur(options, Math.min(rows, columns));
   requireLatents(options, shape, [height, width]);
   for (const [name, control] of controlsOf(options.control))
     checkControl(name, control, { denoiser: sizes.denoiser, height: shape[1], width: shape[2] });
@@ -256,8 +273,8 @@ export function fitOptions(given: StableDiffusionOptions, options: Read, sizes: 
     requireKnown("adapter", sizes.denoiser.isAdjustable === true);
     checkAdapter(options.adapter, [height, width]);
   }
-  if (options.image) requirePictureShape("image", options.image, [height, width, 3], shape[0]);
-  if (mask) requirePictureShape("mask", mask, [height, width, 1], shape[0]);
+  if (image) requirePictureShape("image", image, [rows, columns, 3], shape[0]);
+  if (mask) requirePictureShape("mask", mask, [rows, columns, 1], shape[0]);
   return { strength, steps, prompts, loraTags: loras, negatives, shape, perturbedLayers };
 }
 
@@ -292,7 +309,7 @@ function requirePreviewDecoder({ previewDecoder }: Read, { latentChannels }: Net
 
 /** Checks the image, the mask and their options against each other. */
 function requireWhatImagesNeed(options: Read, { needsMask }: NetworkSizes): void {
-  const { image, mask, strength, denoisingStart, pasteBack } = options;
+  const { image, mask, strength, denoisingStart, pasteBack, paddingMaskCrop, control, adapter } = options;
   if (mask && !image && denoisingStart === undefined)
     throw new PipelineOptionError("mask: given without an image; give the picture to change as image.");
   if (needsMask && !(image && mask)) {
@@ -311,17 +328,32 @@ function requireWhatImagesNeed(options: Read, { needsMask }: NetworkSizes): void
     const missing = mask ? "the image" : "a mask";
     throw new PipelineOptionError(`pasteBack: given without ${missing}; there is nothing to keep.`);
   }
+  if (paddingMaskCrop === undefined) return;
+  requireOption(
+    image !== undefined && mask !== undefined,
+    "paddingMaskCrop",
+    paddingMaskCrop,
+    "an image and a mask with it",
+  );
+  const beside = control ? "control" : adapter ? "adapter" : undefined;
+  if (!beside) return;
+  throw new PipelineOptionError(
+    `${beside}: its picture would not be cropped as paddingMaskCrop crops the image; leave one of them out.`,
+  );
 }
 
-function requireLatents({ latents, maskBlur, pasteBack }: Read, shape: number[], [height, width]: [number, number]) {
+/** @param narrow the picture's shorter side */
+function requireBlur({ maskBlur, pasteBack }: Read, narrow: number): void {
   requireOption(
     maskBlur === 0 || pasteBack,
     "maskBlur",
     maskBlur,
     "pasteBack: true with it, as only its seam is blurred",
   );
-  const narrow = Math.min(height, width);
   requireOption(maskBlur < narrow, "maskBlur", maskBlur, `less than the picture's shorter side, ${narrow}`);
+}
+
+function requireLatents({ latents }: Read, shape: number[], [height, width]: [number, number]) {
   if (!latents) return;
   requireOption(latents.dtype === "float32", "latents", latents.dtype, "float32");
   if (latents.shape.join() === shape.join()) return;
@@ -386,8 +418,10 @@ function checkedEmbeds(option: string, embeds: tf.Tensor3D, { textWidth }: TextS
   return embeds;
 }
 
-function checkedSize({ width, height, image, latents }: Read, sizes: NetworkSizes): [number, number] {
+function checkedSize(options: Read, sizes: NetworkSizes): [number, number] {
+  const { width, height, latents, paddingMaskCrop } = options;
   const { size, factor, latentChannels } = sizes;
+  const image = paddingMaskCrop === undefined ? options.image : undefined;
   const ofLatents = latents?.rank === 4 && latents.shape[3] === latentChannels ? latents.shape.slice(1, 3) : [];
   const [rows, columns] = image ? image.shape.slice(-3) : ofLatents.map((side) => side * factor);
   const asked = { height: height ?? rows ?? size[0], width: width ?? columns ?? size[1] };

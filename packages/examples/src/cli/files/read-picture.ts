@@ -41,8 +41,11 @@ const PORTRAIT = { side: 32, multiple: 4 };
 
 /**
  * The size that the initial picture is scaled to: the requested size, or the size that the portraits were trained on.
+ * With --padding-mask-crop the picture keeps its size, and the requested size is that of the part that is drawn.
  */
-async function sizeFor({ model, image, options: { width, height } }: PictureArguments): Promise<Size> {
+async function sizeFor({ model, image, options }: PictureArguments): Promise<Size> {
+  if (options.paddingMaskCrop !== undefined) return {};
+  const { width, height } = options;
   const isPortraits = resolve(modelFrom(model)) === shippedFolder("portraits");
   if (image === undefined || !isPortraits || width !== undefined || height !== undefined) return { width, height };
   const picture = await readPicture(image, {});

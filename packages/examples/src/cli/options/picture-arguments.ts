@@ -181,7 +181,7 @@ type EditValues = ReturnType<typeof parseOptions<typeof EDITS>>["values"];
 export function readEdits(
   values: EditValues,
   image: string | undefined,
-  { strength, maskBlur }: TableValues,
+  { strength, maskBlur, paddingMaskCrop }: TableValues,
 ): Pick<PictureArguments, "image" | "mask" | "outpaint" | "paste"> {
   const { mask, "no-paste": noPaste } = values;
   const outpaint = ifGiven(borders, "outpaint", values.outpaint);
@@ -194,6 +194,8 @@ export function readEdits(
   const paste = (mask !== undefined || outpaint !== undefined) && !noPaste;
   if (maskBlur !== undefined && !paste)
     throw new UsageError("--mask-blur needs --mask or --outpaint, and cannot be used with --no-paste.");
+  if (paddingMaskCrop !== undefined && mask === undefined)
+    throw new UsageError("--padding-mask-crop needs --mask: it draws only what the mask covers.");
   return { image, mask, outpaint, paste };
 }
 
