@@ -1,7 +1,7 @@
 /** `@tfjs-diffusion/core/adapters`: LoRAs and learned words (textual inversion). */
 export type { AddOnFileOptions } from "./add-on-file.js";
-export type { LoraModels } from "./lora-groups.js";
-export type { LoraPart } from "./lora-names.js";
+export type { LoraModels } from "./lora-models.js";
+export type { LoraPart } from "./lora-models.js";
 export type { LoraSettings } from "./lora-settings.js";
 export type { LoraBlockScales, LoraPartScales, LoraScale, LoraSideScales } from "./lora-scale.js";
 export { type LoadedLora, type LoadLoraOptions, LoraSet } from "./lora.js";

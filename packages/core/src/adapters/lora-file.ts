@@ -1,32 +1,25 @@
 import * as tf from "@tensorflow/tfjs";
 import type { Parameter } from "../nn/parameter.js";
 import { float32 } from "../weights/parameters.js";
-import type { SafetensorsFile } from "../weights/safetensors.js";
-import { doraChange, type MagnitudeAxis } from "./formats/dora.js";
-import type { ByRole, LoraFormat } from "./formats/format.js";
-import { checkedGroups, type LoraGroup, type LoraModels, shapesOf } from "./lora-groups.js";
-import type { LoraPart } from "./lora-names.js";
-import { loraFactor, loraSettings, type LoraSettings, requireSettingsFit, statedRank } from "./lora-settings.js";
-
-/** A change of one parameter. */
-export interface LoraChange {
-  part: LoraPart;
-  /** The parameter's name in its network. */
-  name: string;
-  format: LoraFormat;
-  /** The tensors by their roles in the format, in PyTorch's order. */
-  tensors: ByRole<tf.Tensor>;
-  /** alpha / rank, or 1 without alpha. */
-  factor: number;
-  /** DoRA's magnitudes: one number for each index of an axis of the weight. */
-  magnitude?: { values: tf.Tensor; axis: MagnitudeAxis };
-}
-
-/** The changes of a LoRA, by the parameters that they change. */
-export type LoraChanges = ReadonlyMap<Parameter, LoraChange>;
+import type { BytesFrom } from "../weights/open-bytes.js";
+import { openSafetensors, type SafetensorsFile } from "../weights/safetensors.js";
+import { addOnFile, type AddOnFileOptions } from "./add-on-file.js";
+import type { LoraChange, LoraChanges } from "./lora-change.js";
+import { checkedGroups, type LoraGroup, shapesOf } from "./lora-groups.js";
+import type { LoraModels } from "./lora-models.js";
+import {
+  loraFactor,
+  loraSettings,
+  type LoraSettings,
+  requireSettingsFit,
+  settingsBeside,
+  statedRank,
+} from "./lora-settings.js";
 
 /** The content of a LoRA's file. */
 export interface LoraContents {
+  /** The name of the file, for messages. */
+  name: string;
   changes: LoraChanges;
   /**
    * Names of tensors without effect: of an unknown format, of no module of these networks, or an alpha without tensors.
@@ -36,23 +29,10 @@ export interface LoraContents {
   words: string[];
 }
 
-/** The tensor that is added to the weight `base` at this scale, in PyTorch's order; the caller owns it. */
-export function changeOf({ format, tensors, factor, magnitude }: LoraChange, base: tf.Tensor, scale: number) {
-  return tf.tidy(() => {
-    const delta = format.delta(tensors, base.shape).mul(scale * factor);
-    return magnitude ? doraChange(base, delta, magnitude.values, magnitude.axis) : delta;
-  });
-}
-
-/** Frees the tensors of the changes. */
-export function disposeChanges(changes: LoraChanges): void {
-  for (const { tensors, magnitude } of changes.values()) tf.dispose([Object.values(tensors), magnitude?.values ?? []]);
-}
-
-/** Options of {@link readChanges}. */
-export interface ReadChangesOptions {
-  /** See {@link loraSettings}. */
-  settings?: { given?: LoraSettings; beside?: LoraSettings };
+/** Options of {@link readLora}. */
+export interface ReadLoraOptions extends AddOnFileOptions {
+  /** Used in place of the settings in the file or next to it; see {@link loraSettings}. */
+  adapterConfig?: LoraSettings;
   /** Refuse a file with unused tensors. */
   strict?: boolean;
 }
@@ -63,10 +43,25 @@ export interface ReadChangesOptions {
  * @throws WeightsMismatchError listing tensors without a counterpart, with a wrong shape or of an unsupported method,
  *   and if no change remains; WeightsFormatError for unsupported settings
  */
-export async function readChanges(
+export async function readLora(
+  from: BytesFrom,
+  models: LoraModels,
+  { adapterConfig, strict = false, ...where }: ReadLoraOptions,
+): Promise<LoraContents> {
+  const source = await addOnFile(from, where);
+  const file = await openSafetensors(source);
+  try {
+    const beside = adapterConfig ? undefined : await settingsBeside(source);
+    return await readChanges(file, models, { given: adapterConfig, beside, strict });
+  } finally {
+    await file.close();
+  }
+}
+
+async function readChanges(
   file: SafetensorsFile,
   models: LoraModels,
-  { settings = {}, strict = false }: ReadChangesOptions = {},
+  { strict, ...settings }: { given?: LoraSettings; beside?: LoraSettings; strict: boolean },
 ): Promise<LoraContents> {
   const { groups, unused, words } = checkedGroups(file, models, strict);
   const parts = new Set(groups.map(({ part }) => part));
@@ -89,7 +84,7 @@ export async function readChanges(
       if (magnitude) change.magnitude = { values: await readTensor(magnitude.stored), axis: magnitude.axis };
       changes.set(parameter, change);
     }
-    return { changes, unused, words };
+    return { name: file.name, changes, unused, words };
   } catch (error) {
     tf.dispose(owned);
     throw error;

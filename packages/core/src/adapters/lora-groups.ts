@@ -6,17 +6,8 @@ import { bundledWord } from "./bundled-words.js";
 import { MAGNITUDE_ROLES, magnitudeAxis, type MagnitudeAxis } from "./formats/dora.js";
 import { type ByRole, type LoraFormat, misfit, sizeOf } from "./formats/format.js";
 import { formatsOf, otherMethod } from "./formats/formats.js";
-import { LoraModules, type LoraPart, loraTensor } from "./lora-names.js";
-
-/** The networks that LoRAs are added to: objects with parameters, such as a Model. */
-export type LoraModels = Partial<Record<LoraPart, object>>;
-
-/** The networks that are present, with the names of their parts. */
-export function partsOf(models: LoraModels): [LoraPart, object][] {
-  return (Object.entries(models) as [LoraPart, object | undefined][]).filter(
-    (entry): entry is [LoraPart, object] => entry[1] !== undefined,
-  );
-}
+import { type LoraModels, type LoraPart, partsOf } from "./lora-models.js";
+import { LoraModules, loraTensor } from "./lora-names.js";
 
 /** The names of the tensors that change one parameter. */
 export interface LoraGroup {

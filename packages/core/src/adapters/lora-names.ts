@@ -2,11 +2,7 @@ import { namedParameters } from "../nn/parameter.js";
 import { ldmUnetName, type UnetLayout } from "../weights/ldm-names.js";
 import type { Ending } from "./formats/format.js";
 import { endingOf } from "./formats/formats.js";
-
-/** The networks that a LoRA can change, by the names of a diffusers folder. */
-export const LORA_PARTS = ["unet", "text_encoder", "text_encoder_2"] as const;
-/** One of these networks. */
-export type LoraPart = (typeof LORA_PARTS)[number];
+import { LORA_PARTS, type LoraPart } from "./lora-models.js";
 
 /** The meaning of a tensor of a LoRA file. */
 export interface LoraTensor {

@@ -1,5 +1,5 @@
 import { namedParameters } from "../nn/parameter.js";
-import { LORA_PARTS, type LoraPart } from "./lora-names.js";
+import { LORA_PARTS, type LoraPart } from "./lora-models.js";
 
 /**
  * The factor of a LoRA's change: one number for all of it, or one for each network, and for each block of the UNet, as

@@ -5,7 +5,7 @@ import { WeightsFormatError } from "../weights/errors.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
 import type { SafetensorsFile } from "../weights/safetensors.js";
 import type { LoraGroup } from "./lora-groups.js";
-import type { LoraPart } from "./lora-names.js";
+import type { LoraPart } from "./lora-models.js";
 
 /** Settings of PEFT's LoraConfig, with their names there. */
 export type LoraSettings = Readonly<Record<string, unknown>>;

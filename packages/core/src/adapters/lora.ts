@@ -2,12 +2,11 @@ import { namedParameters, type Parameter } from "../nn/parameter.js";
 import { warn } from "../platform/warn.js";
 import { someNames } from "../weights/left-overs.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
-import { openSafetensors } from "../weights/safetensors.js";
-import { addOnFile, type AddOnFileOptions } from "./add-on-file.js";
-import { type LoraChange, type LoraChanges, readChanges } from "./lora-file.js";
-import { type LoraModels, partsOf } from "./lora-groups.js";
+import type { AddOnFileOptions } from "./add-on-file.js";
+import type { LoraChange, LoraChanges } from "./lora-change.js";
+import { type LoraModels, partsOf } from "./lora-models.js";
 import { type LoraScale, requireScale } from "./lora-scale.js";
-import { type LoraSettings, settingsBeside } from "./lora-settings.js";
+import type { LoraSettings } from "./lora-settings.js";
 import { NetworkLoras } from "./network-loras.js";
 
 /** How to add a LoRA: its scale, its name and its settings. */
@@ -77,27 +76,21 @@ export class LoraSet {
    *   name that is in use, and for an invalid scale
    */
   async load(from: BytesFrom, options: LoadLoraOptions = {}): Promise<LoadedLora> {
-    const { scale = 1, name = "default", adapterConfig, strict, ...where } = options;
+    const { scale = 1, name = "default", ...reading } = options;
     const { models } = this;
     requireScale(name, scale, partsOf(models));
     this.#requireFree(name, models);
-    const source = await addOnFile(from, where);
-    const file = await openSafetensors(source);
-    try {
-      const beside = adapterConfig ? undefined : await settingsBeside(source);
-      const settings = { given: adapterConfig, beside };
-      const { changes, unused, words } = await readChanges(file, models, { settings, strict });
-      this.#requireFree(name, models); // Another LoRA may have taken the name while this one was read.
-      for (const network of networksOf(models)) {
-        const own = changesOf(network, changes);
-        if (own.size > 0) this.#of(network).add(name, scale, own);
-      }
-      const idle = idleWarning(unused, words);
-      if (idle !== undefined) warn(`${file.name}: ${idle}`);
-      return { unused, words };
-    } finally {
-      await file.close();
+    const { readLora } = await import("./lora-file.js");
+    const lora = await readLora(from, models, reading);
+    this.#requireFree(name, models); // Another LoRA may have taken the name while this one was read.
+    for (const network of networksOf(models)) {
+      const own = changesOf(network, lora.changes);
+      if (own.size > 0) this.#of(network).add(name, scale, own);
     }
+    const { unused, words } = lora;
+    const idle = idleWarning(unused, words);
+    if (idle !== undefined) warn(`${lora.name}: ${idle}`);
+    return { unused, words };
   }
 
   /**

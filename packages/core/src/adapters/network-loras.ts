@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import type { Parameter } from "../nn/parameter.js";
-import { changeOf, disposeChanges, type LoraChanges } from "./lora-file.js";
+import { changeOf, disposeChanges, type LoraChanges } from "./lora-change.js";
 import { type LoraScale, scaleOf } from "./lora-scale.js";
 
 /**

@@ -4,6 +4,7 @@ import { warn } from "../platform/warn.js";
 import { fetchBlob, onDisk } from "./blob.js";
 import { HubError } from "./errors.js";
 import { type HubFile, type HubRevision, listRevision } from "./listing.js";
+import { isHubName } from "./name.js";
 import { type FileSelection, selectFiles } from "./select-files.js";
 import { type HubSettings, hubSettings } from "./settings.js";
 
@@ -167,14 +168,6 @@ async function missingFile(at: string, { folder, selection }: CacheQuery, commit
   for (const { path } of selectFiles(JSON.parse(text) as HubFile[], selection, at))
     if (!(await fileExists(joinPath(folder, "snapshots", commit, path)))) return path;
   return undefined;
-}
-
-const PART = "[A-Za-z0-9](?:[\\w.-]*[A-Za-z0-9_])?";
-const NAME = new RegExp(`^${PART}/${PART}$`);
-
-/** Whether a text can be a model's name on the hub, "owner/name". */
-export function isHubName(text: string): boolean {
-  return NAME.test(text) && text.length <= 96 && !/--|\.\./.test(text);
 }
 
 function checkName(name: string): void {

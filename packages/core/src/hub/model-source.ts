@@ -1,7 +1,7 @@
 import { fileExists, isAddress, localPath } from "../platform/files.js";
-import { recoverFolder } from "../platform/replace-folder.js";
 import { HubError } from "./errors.js";
-import { downloadFromHub, type HubOptions, isHubName } from "./download.js";
+import type { HubOptions } from "./download.js";
+import { isHubName } from "./name.js";
 
 /** How to download a model that is given as "owner/name" on the hub. Ignored for folders. */
 export type HubModelOptions = Pick<HubOptions, "revision" | "token" | "signal" | "onProgress">;
@@ -34,8 +34,10 @@ export async function configsOf(from: string | URL, options: HubModelOptions): P
 export async function modelFolder(from: string | URL, options: HubOptions = {}): Promise<string> {
   const folder = await folderPath(from);
   if (isAddress(folder)) return folder;
+  const { recoverFolder } = await import("../platform/replace-folder.js");
   await recoverFolder(folder);
   if (!isHubName(folder) || (await fileExists(folder))) return folder;
+  const { downloadFromHub } = await import("./download.js");
   return downloadFromHub(folder, options);
 }
 

@@ -1,6 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
 import { joinPath } from "../platform/files.js";
-import { writeText } from "../platform/write-files.js";
 import { WeightsFormatError } from "../weights/errors.js";
 import { readJsonObject } from "../weights/read-json.js";
 import { resizeBicubic } from "./resize-bicubic.js";
@@ -85,6 +84,7 @@ export class CLIPImageProcessor {
   /** Writes what {@link fromFolder} reads. */
   async save(folder: string): Promise<void> {
     const config = { image_processor_type: "CLIPImageProcessor", ...this.config };
+    const { writeText } = await import("../platform/saving.js");
     await writeText(joinPath(folder, FILE), `${JSON.stringify(config, null, 2)}\n`);
   }
 

@@ -6,7 +6,8 @@ import { fileExists, joinPath, listFolder, readText } from "../platform/files.js
 import { replaceFolder } from "../platform/replace-folder.js";
 import { writeText } from "../platform/write-files.js";
 import { type CopyOptions, tensorsToCopy } from "../weights/copy-tensors.js";
-import { closeAll, openModelFolder, readConfig, type SaveOptions, writeModelFolder } from "../weights/model-folder.js";
+import { closeAll, openModelFolder, readConfig, type SaveOptions } from "../weights/model-folder.js";
+import { writeModelFolder } from "../weights/save-model-folder.js";
 import { readJsonObject } from "../weights/read-json.js";
 import type { SafetensorsFile } from "../weights/safetensors.js";
 

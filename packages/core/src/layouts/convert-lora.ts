@@ -1,5 +1,5 @@
-import { checkedGroups, type LoraGroup, type LoraModels, shapesOf } from "../adapters/lora-groups.js";
-import { LORA_PARTS, type LoraPart } from "../adapters/lora-names.js";
+import { checkedGroups, type LoraGroup, shapesOf } from "../adapters/lora-groups.js";
+import { LORA_PARTS, type LoraModels, type LoraPart } from "../adapters/lora-models.js";
 import { loraFactor, loraSettings, type LoraSettings, settingsBeside, statedRank } from "../adapters/lora-settings.js";
 import { configFolder } from "../hub/model-source.js";
 import { buildModel } from "../models/build-model.js";

@@ -1,7 +1,8 @@
 import { bundledWord } from "../adapters/bundled-words.js";
 import { MAGNITUDE_ROLES } from "../adapters/formats/dora.js";
 import { formatsOf, otherMethod } from "../adapters/formats/formats.js";
-import { LORA_PARTS, type LoraPart, partsAndModule, pathAndEnding } from "../adapters/lora-names.js";
+import { LORA_PARTS, type LoraPart } from "../adapters/lora-models.js";
+import { partsAndModule, pathAndEnding } from "../adapters/lora-names.js";
 import type { SafetensorsFile } from "../weights/safetensors.js";
 import type { TensorInfo } from "../weights/safetensors-header.js";
 import type { CheckpointPart, CheckpointReport, LoraFacts } from "./checkpoint-report.js";

@@ -8,7 +8,6 @@ import { openSafetensors } from "../weights/safetensors.js";
 import { ModelConfigError } from "./errors.js";
 import { libraryAndClass } from "./library-and-class.js";
 import type { Model } from "./model.js";
-import { configOfNetwork, networkIn, viewOfNetwork } from "./network-file.js";
 import type { CheckpointFamily } from "./published-configs.js";
 import { requireRoomForWeights } from "./weights-memory.js";
 
@@ -99,6 +98,7 @@ async function openNetworkFile(
   classes: ModelClasses,
   { subfolder = "", dtype, strict, ...options }: Omit<LoadModelOptions, "classes">,
 ): Promise<Model> {
+  const { configOfNetwork, networkIn, viewOfNetwork } = await import("./network-file.js");
   const file = await openSafetensors(from);
   try {
     const network = networkIn(file, subfolder);

@@ -5,7 +5,7 @@ import { forgetRecorded } from "../nn/recorded.js";
 import { isDenoiser } from "./denoiser.js";
 import { denoiserPass, type ExampleNoise, type ExamplePass } from "./example-pass.js";
 import { libraryAndClass } from "./library-and-class.js";
-import { saveModelFolder, type SaveOptions } from "../weights/model-folder.js";
+import type { SaveOptions } from "../weights/model-folder.js";
 
 /**
  * A network with a public config and named weights. Building one allocates nothing: the weights come from {@link
@@ -52,6 +52,7 @@ export abstract class Model {
    */
   async save(folder: string, options?: SaveOptions): Promise<void> {
     const { library } = libraryAndClass(this.config);
+    const { saveModelFolder } = await import("../weights/save-model-folder.js");
     await saveModelFolder(folder, library, this.config, this.namedParameters(), options);
   }
 

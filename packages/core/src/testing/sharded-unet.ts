@@ -2,7 +2,7 @@ import { copyFile, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { openSafetensors } from "../weights/safetensors.js";
-import { writeShards } from "../weights/shards.js";
+import { writeShards } from "../weights/write-shards.js";
 import type { TensorToWrite } from "../weights/write-safetensors.js";
 import { fixturePath } from "./fixture.js";
 

@@ -1,7 +1,5 @@
 import { type HubModelOptions, modelFolder } from "../hub/model-source.js";
 import { joinPath } from "../platform/files.js";
-import { replaceFolder } from "../platform/replace-folder.js";
-import { removeFiles, writeText } from "../platform/write-files.js";
 import { BytePairEncoder } from "./byte-pairs.js";
 import {
   ADDED_TOKENS_FILE,
@@ -112,6 +110,7 @@ export class CLIPTokenizer {
     const added = Object.entries(this.addedTokens).flatMap(([token, ids]) =>
       ids.map((id, i) => [i === 0 ? token : `${token}_${i}`, id] as const),
     );
+    const { removeFiles, replaceFolder, writeText } = await import("../platform/saving.js");
     await replaceFolder(folder, async (to) => {
       await writeText(joinPath(to, "vocab.json"), JSON.stringify(this.vocab));
       await writeText(joinPath(to, "merges.txt"), ["#version: 0.2", ...this.merges, ""].join("\n"));

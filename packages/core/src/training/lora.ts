@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import type { NoiseSource } from "@tfjs-diffusion/schedulers";
-import type { LoraPart } from "../adapters/lora-names.js";
+import type { LoraPart } from "../adapters/lora-models.js";
 import type { Model } from "../models/model.js";
 import type { Parameter } from "../nn/parameter.js";
 import { writeSafetensors } from "../weights/write-safetensors.js";

@@ -10,10 +10,11 @@ import { namedParameters, Parameter } from "../nn/parameter.js";
 import { SHARD_INDEX, SHARDED, writeShardedUnet } from "../testing/sharded-unet.js";
 import { loadModel } from "../models/load-model.js";
 import { WeightsFormatError, WeightsMismatchError, WeightsReadError } from "./errors.js";
-import { closeAll, openModelFolder, readModelFolder, saveModelFolder, writeModelFolder } from "./model-folder.js";
+import { closeAll, openModelFolder, readModelFolder } from "./model-folder.js";
+import { saveModelFolder, writeModelFolder } from "./save-model-folder.js";
 import { readParameters } from "./parameters.js";
 import { openSafetensors } from "./safetensors.js";
-import { writeShards } from "./shards.js";
+import { writeShards } from "./write-shards.js";
 import { type TensorToWrite, writeSafetensors } from "./write-safetensors.js";
 
 /** The tiny UNet in six files. */

@@ -1,16 +1,13 @@
 import type { Parameter } from "../nn/parameter.js";
 import { fileExists, joinPath, listFolder } from "../platform/files.js";
-import { replaceFolder } from "../platform/replace-folder.js";
-import { writeText } from "../platform/write-files.js";
 import { WeightsReadError } from "./errors.js";
-import { parametersToTensors, readParameters, type WeightPrecision } from "./parameters.js";
+import { readParameters, type WeightPrecision } from "./parameters.js";
 import { openSafetensors, type SafetensorsFile } from "./safetensors.js";
 import { readJsonObject } from "./read-json.js";
-import { readShardNames, writeShards } from "./shards.js";
-import type { TensorToWrite } from "./write-safetensors.js";
+import { readShardNames } from "./shards.js";
 
 /** File names of diffusers and transformers, without `.safetensors`. */
-const WEIGHT_FILES = { diffusers: "diffusion_pytorch_model", transformers: "model" } as const;
+export const WEIGHT_FILES = { diffusers: "diffusion_pytorch_model", transformers: "model" } as const;
 export type WeightsLibrary = keyof typeof WEIGHT_FILES;
 
 /** How to write a model folder. */
@@ -35,54 +32,6 @@ export async function readConfig(folder: string): Promise<Record<string, unknown
     remedy: "Give a folder with a config.json.",
     expected: "a config.json as diffusers or transformers write it",
   });
-}
-
-/**
- * Writes a network as diffusers' or transformers' save_pretrained does: `config.json` and safetensors files. At every
- * moment the folder holds the old network or the new one: see {@link replaceFolder}.
- */
-export async function saveModelFolder(
-  folder: string,
-  library: WeightsLibrary,
-  config: object,
-  parameters: ReadonlyMap<string, Parameter>,
-  { dtype = "F32", ...options }: SaveOptions = {},
-): Promise<void> {
-  await writeModelFolder(folder, library, config, await parametersToTensors(parameters, dtype), options);
-}
-
-/** Like {@link saveModelFolder}, for tensors from any source. */
-export async function writeModelFolder(
-  folder: string,
-  library: WeightsLibrary,
-  config: object,
-  tensors: ReadonlyMap<string, TensorToWrite>,
-  { variant, maxShardBytes = 10e9 }: Omit<SaveOptions, "dtype"> = {},
-): Promise<void> {
-  requireVariant(variant);
-  await replaceFolder(folder, async (to) => {
-    await writeShards(to, { base: WEIGHT_FILES[library], variant, tensors, maxShardBytes });
-    await writeText(joinPath(to, "config.json"), configJson(config));
-  });
-}
-
-/** Keys whose values transformers accepts only as Python floats: 1 must be written 1.0. */
-const FLOAT_KEYS = ["initializer_factor", "initializer_range", "layer_norm_eps"];
-
-function configJson(config: object): string {
-  const whole = new RegExp(`("(?:${FLOAT_KEYS.join("|")})": -?\\d+)(?=,?$)`, "gm");
-  return `${JSON.stringify(sorted(config), null, 2).replace(whole, "$1.0")}\n`;
-}
-
-/** The same object with sorted keys, as the Python libraries write it. */
-function sorted(value: unknown): unknown {
-  if (typeof value !== "object" || value === null) return value;
-  if (Array.isArray(value)) return value.map(sorted);
-  return Object.fromEntries(
-    Object.entries(value)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, entry]) => [key, sorted(entry)]),
-  );
 }
 
 /**
@@ -119,7 +68,7 @@ export async function closeAll(files: readonly SafetensorsFile[]): Promise<void>
 }
 
 /** @throws RangeError for a name that could lead out of the folder */
-function requireVariant(variant: string | undefined): void {
+export function requireVariant(variant: string | undefined): void {
   if (!variant || /^[\w-]+$/.test(variant)) return;
   throw new RangeError(`variant: ${JSON.stringify(variant)}; expected letters, digits, - and _, such as "fp16".`);
 }

@@ -31,6 +31,8 @@ export interface ModelIndex {
 
 /** The name of the file that names the parts of a diffusers folder: `{ part: [library, class], … }`. */
 export const MODEL_INDEX = "model_index.json";
+/** The file of a scheduler's config, in its folder. */
+export const SCHEDULER_FILE = "scheduler_config.json";
 
 /**
  * Checks a folder's `model_index.json` against a pipeline's requirements, before anything large is read. Returns the

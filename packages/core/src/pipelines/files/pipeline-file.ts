@@ -1,5 +1,5 @@
 import { type Scheduler, schedulerFromConfig } from "@tfjs-diffusion/schedulers";
-import { loadSingleFile, type SingleFileOptions, type SingleFileParts } from "../../layouts/single-file.js";
+import type { SingleFileOptions, SingleFileParts } from "../../layouts/single-file.js";
 import { configFolder } from "../../hub/model-source.js";
 import type { CheckpointFamily } from "../../models/published-configs.js";
 import { joinPath } from "../../platform/files.js";
@@ -17,7 +17,7 @@ export interface StableDiffusionFileOptions extends SingleFileOptions {
 /**
  * Reads the networks of a single file and gives them to `build`; frees them if that fails.
  *
- * @throws PipelinePartsError for a file of another family; the errors of {@link loadSingleFile}
+ * @throws PipelinePartsError for a file of another family; the errors of `loadSingleFile`
  */
 export async function openPipelineFile<P>(
   from: BytesFrom,
@@ -25,6 +25,7 @@ export async function openPipelineFile<P>(
   { pipeline, families }: { pipeline: string; families: readonly CheckpointFamily[] },
   build: (parts: SingleFileParts, scheduler: Scheduler) => P | Promise<P>,
 ): Promise<P> {
+  const { loadSingleFile } = await import("../../layouts/single-file.js");
   const parts = await loadSingleFile(from, options);
   const { family, unet, vae, textEncoders, schedulerConfig } = parts;
   try {

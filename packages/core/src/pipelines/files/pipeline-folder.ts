@@ -13,8 +13,6 @@ import { requireRoomForWeights } from "../../models/weights-memory.js";
 import { Model } from "../../models/model.js";
 import { backendMemory } from "../../platform/backend-memory.js";
 import { joinPath } from "../../platform/files.js";
-import { replaceFolder } from "../../platform/replace-folder.js";
-import { removeFolder, writeText } from "../../platform/write-files.js";
 import { CLIPTokenizer } from "../../text/tokenizer.js";
 import { readConfig, type SaveOptions } from "../../weights/model-folder.js";
 import type { BytesFrom } from "../../weights/open-bytes.js";
@@ -22,13 +20,12 @@ import { parsePythonJson, readJsonObject } from "../../weights/read-json.js";
 import { PipelinePartsError } from "../options/errors.js";
 import {
   allowedClasses,
-  MODEL_INDEX,
   type PartRequirement,
   type PartRequirements,
   readModelIndex,
+  SCHEDULER_FILE,
 } from "./model-index.js";
-
-const SCHEDULER_FILE = "scheduler_config.json";
+import type { PipelineParts, WritePipelineOptions } from "./save-pipeline-folder.js";
 
 /** How to find a pipeline's folder, and which of its weights to load. */
 export interface FromPretrainedOptions extends Omit<
@@ -171,19 +168,8 @@ function partsInUse(required: PartRequirements): string[] {
   return Object.keys(required).filter((part) => isOpened(required[part]!));
 }
 
-/** The parts of a pipeline by the names of their subfolders; undefined: absent. */
-export type PipelineParts = Record<string, object | undefined>;
-
-/** Further entries of the index, and how to write the weights. */
-export interface WritePipelineOptions {
-  /** Entries of the index that are not parts. */
-  others?: Record<string, unknown>;
-  save?: SaveOptions;
-}
-
 /**
- * Writes a folder that {@link PipelineFolder} reads. At every moment it holds the old pipeline or the new one: see
- * {@link replaceFolder}.
+ * Writes a folder that {@link PipelineFolder} reads. At every moment it holds the old pipeline or the new one.
  *
  * @throws PipelinePartsError before any work, if a network of your own lacks the `save` and `config` of a Model
  */
@@ -191,60 +177,8 @@ export async function writePipelineFolder(
   folder: string,
   className: string,
   parts: PipelineParts,
-  { others, save }: WritePipelineOptions = {},
+  options: WritePipelineOptions = {},
 ): Promise<void> {
-  const index: Record<string, unknown> = { ...others };
-  const present = Object.entries(parts).filter((entry): entry is [string, object] => entry[1] !== undefined);
-  const writes = present.map(([name, part]) => ({ name, ...writeOf(name, part, save) }));
-  for (const { name, entry } of writes) index[name] = entry;
-  const sorted = Object.fromEntries(Object.entries(index).sort(([a], [b]) => (a < b ? -1 : 1)));
-  await replaceFolder(folder, async (to) => {
-    for (const { name, write } of writes) await write(joinPath(to, name));
-    await writeText(joinPath(to, MODEL_INDEX), toJson({ _class_name: className, ...sorted }));
-  });
-}
-
-/** How a part is written to its subfolder, and its entry in the index. */
-function writeOf(name: string, part: object, save: SaveOptions | undefined): PartWrite {
-  if (isPreprocessor(part)) return { entry: ["transformers", part.className], write: (to) => part.save(to) };
-  if (isScheduler(part)) {
-    const { config } = part;
-    const write = (to: string) => writeText(joinPath(to, SCHEDULER_FILE), toJson(config));
-    return { entry: ["diffusers", config._class_name], write };
-  }
-  const { library, className } = isSaveable(part) ? libraryAndClass(part.config) : {};
-  if (isSaveable(part) && library && className) {
-    const write = async (to: string) => {
-      // A method of your own may write into files that are still those of the old folder.
-      if (part.save !== Model.prototype.save) await removeFolder(to);
-      await part.save(to, save);
-    };
-    return { entry: [library, className], write };
-  }
-  throw new PipelinePartsError(
-    `${name}: a ${part.constructor?.name ?? "plain object"} cannot be saved; let its class extend Model, with a ` +
-      "config whose _class_name names it, or replace it with a network that can be saved.",
-  );
-}
-
-interface PartWrite {
-  entry: [library: string, className: string];
-  write: (to: string) => Promise<void>;
-}
-
-function isScheduler(part: object): part is Scheduler {
-  return "plan" in part;
-}
-
-/** A tokenizer or an image processor. */
-function isPreprocessor(part: object): part is { className: string; save: (folder: string) => Promise<void> } {
-  return "className" in part && "save" in part;
-}
-
-function isSaveable(part: object): part is Pick<Model, "config" | "save"> {
-  return "config" in part && "save" in part && typeof part.save === "function";
-}
-
-function toJson(value: object): string {
-  return `${JSON.stringify(value, null, 2)}\n`;
+  const { savePipelineFolder } = await import("./save-pipeline-folder.js");
+  await savePipelineFolder(folder, className, parts, options);
 }

@@ -1,5 +1,5 @@
 import type { LoraSet } from "../../adapters/lora.js";
-import { partsOf } from "../../adapters/lora-groups.js";
+import { partsOf } from "../../adapters/lora-models.js";
 import type { LoraScale } from "../../adapters/lora-scale.js";
 import { type LoraTag, loraTags } from "../../text/lora-tags.js";
 import { promptSections } from "../../text/prompt-weights.js";

@@ -1,7 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import type { AddOnFileOptions } from "../../adapters/add-on-file.js";
 import { LoraSet } from "../../adapters/lora.js";
-import { readTextualInversion } from "../../adapters/textual-inversion.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "../../models/clip/clip-text-model.js";
 import type { ConditionalDenoiser } from "../../models/denoiser.js";
 import { CLIPTokenizer } from "../../text/tokenizer.js";
@@ -191,6 +190,7 @@ export class StableDiffusionXLPipeline extends LatentPipeline<
    */
   async loadTextualInversion(from: BytesFrom, token?: string, where: AddOnFileOptions = {}): Promise<void> {
     const { tokenizer, textEncoder, tokenizer2, textEncoder2 } = this.parts;
+    const { readTextualInversion } = await import("../../adapters/textual-inversion.js");
     const second = await readTextualInversion(from, {
       tokenizer: tokenizer2,
       textEncoder: textEncoder2,

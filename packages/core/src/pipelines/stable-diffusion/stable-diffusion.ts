@@ -2,7 +2,6 @@ import * as tf from "@tensorflow/tfjs";
 import type { Scheduler } from "@tfjs-diffusion/schedulers";
 import type { AddOnFileOptions } from "../../adapters/add-on-file.js";
 import { LoraSet } from "../../adapters/lora.js";
-import { loadTextualInversion } from "../../adapters/textual-inversion.js";
 import { CLIPTextModel } from "../../models/clip/clip-text-model.js";
 import type { ConditionalDenoiser } from "../../models/denoiser.js";
 import { CLIPTokenizer } from "../../text/tokenizer.js";
@@ -201,6 +200,7 @@ export class StableDiffusionPipeline extends LatentPipeline<
    */
   async loadTextualInversion(from: BytesFrom, token?: string, where: AddOnFileOptions = {}): Promise<void> {
     const { tokenizer, textEncoder } = this.parts;
+    const { loadTextualInversion } = await import("../../adapters/textual-inversion.js");
     this.parts.tokenizer = await loadTextualInversion(from, { tokenizer, textEncoder, token, ...where });
   }
 

@@ -10,7 +10,8 @@ import { PipelinePartsError } from "../options/errors.js";
 import { UNet2DModel } from "../../models/unet/unet-2d.js";
 import { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
 import type { PartRequirements } from "../files/model-index.js";
-import type { PipelineFolder, PipelineParts } from "../files/pipeline-folder.js";
+import type { PipelineFolder } from "../files/pipeline-folder.js";
+import type { PipelineParts } from "../files/save-pipeline-folder.js";
 import { CONDITIONAL_DENOISER, DENOISER, instanceOf, type PartKinds, SCHEDULER } from "../parts/live-parts.js";
 import { requireSampler, requireVocabulary } from "../parts/part-checks.js";
 
