@@ -7,6 +7,7 @@ import { useBackend } from "@tfjs-diffusion/core";
 import { buildNetwork, NETWORKS } from "./networks.js";
 import { machine, markdownTable, writeSection } from "./report.js";
 import { trainingOf } from "./workloads.js";
+import { percent } from "../src/percent.js";
 
 /** The limit for each share; the table shows it with the measurements. */
 const LIMITS = { dispatch: 0.1, update: 0.05 };
@@ -90,8 +91,4 @@ function updateShare({ differentiate, update }: ReturnType<typeof trainingOf>): 
   const end = performance.now();
   tf.dispose([loss, gradients]);
   return (end - between) / (end - begin);
-}
-
-function percent(share: number): string {
-  return `${(100 * share).toFixed(1)} %`;
 }

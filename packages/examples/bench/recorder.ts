@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { nativeThreads } from "./measure.js";
 import type { Comparison } from "./recorder-runner.js";
 import { machine, markdownTable } from "./report.js";
+import { percent } from "../src/percent.js";
 
 export async function measureRecorder(
   backend: string,
@@ -66,8 +67,4 @@ function quantile(values: readonly number[], share: number): number {
   const at = share * (sorted.length - 1);
   const [low, high] = [sorted[Math.floor(at)]!, sorted[Math.ceil(at)]!];
   return low + (high - low) * (at % 1);
-}
-
-function percent(share: number): string {
-  return `${(100 * share).toFixed(1)} %`;
 }

@@ -14,7 +14,7 @@ import { oneOf, wrong } from "../src/cli/options/option-values.js";
 import { packagePath } from "../src/package-folder.js";
 import { tokenIds } from "../train/clip.js";
 import { openClip } from "./clip-model.js";
-import { percent } from "./report.js";
+import { percent } from "../src/percent.js";
 import { countOption, kindOption, scriptOptions } from "../train/script-options.js";
 
 const RETRIEVAL = 64;

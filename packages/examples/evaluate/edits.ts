@@ -33,7 +33,7 @@ import {
   innerEdge,
   seamRatio,
 } from "./edit-numbers.js";
-import { percent } from "./report.js";
+import { percent } from "../src/percent.js";
 import { readings01 } from "./context.js";
 import { countOption, guidanceOption, scriptOptions, stepsOption } from "../train/script-options.js";
 

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { useBackend } from "@tfjs-diffusion/core";
 import { loadClassifier } from "../classifier/classifier-files.js";
 import { captionsWithout } from "./prompts.js";
-import { percent } from "./report.js";
+import { percent } from "../src/percent.js";
 import { readings01 } from "./context.js";
 import { openSampler } from "./sampler.js";
 import { countOption, guidanceOption, kindOption, scriptOptions, stepsOption } from "../train/script-options.js";

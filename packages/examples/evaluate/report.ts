@@ -2,6 +2,7 @@ import type { Attribute } from "../datasets/faces/index.js";
 import type { EvaluationSettings } from "./context.js";
 import type { CellScores, EvaluationResults } from "./run.js";
 import type { Estimate } from "./score.js";
+import { percent } from "../src/percent.js";
 
 /** The results as Markdown tables. Every table says what was drawn and how often. */
 export function reportMarkdown(
@@ -61,7 +62,6 @@ ${settings.kind.attributes.map((name) => unconditionalRow(name, unconditional)).
 `;
 }
 
-export const percent = (value: number) => `${(100 * value).toFixed(1)} %`;
 const share = (estimate: Estimate | undefined) => (estimate ? percent(estimate.share) : "");
 const interval = ({ share, low, high }: Estimate) =>
   `${percent(share)} (${(100 * low).toFixed(1)}–${(100 * high).toFixed(1)})`;

@@ -1,6 +1,6 @@
 import type { Attribute } from "../datasets/faces/index.js";
 import type { Setting } from "./context.js";
-import { percent } from "./report.js";
+import { percent } from "../src/percent.js";
 import {
   attributesRight,
   cleanBackgrounds,
@@ -9,7 +9,7 @@ import {
   shareOf,
   skews,
   storedJudgements,
-  type Tally,
+  type Count,
 } from "./request-scores.js";
 import { REQUESTS, type RequestSet } from "./requests.js";
 import type { ResultStore } from "./store.js";
@@ -59,7 +59,7 @@ const both = (judged: readonly Judged[]) =>
   `${percent(shareOf(attributesRight(judged)))} / ${shown(picturesRight(judged))}`;
 
 /** A share with Wilson's 95 % interval (1927). */
-function shown({ right, of }: Tally): string {
+function shown({ right, of }: Count): string {
   if (of === 0) return "";
   const [p, z] = [right / of, 1.96];
   const middle = (p + z ** 2 / (2 * of)) / (1 + z ** 2 / of);

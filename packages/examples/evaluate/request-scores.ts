@@ -93,15 +93,15 @@ export function backgroundFlaws(
 }
 
 /** Counts of attributes and pictures that are as requested. */
-export interface Tally {
+export interface Count {
   readonly right: number;
   readonly of: number;
 }
 
-export const shareOf = ({ right, of }: Tally) => right / of;
+export const shareOf = ({ right, of }: Count) => right / of;
 
 /** Attributes that are as requested; `only` counts one attribute alone. */
-export function attributesRight(judged: readonly Judged[], only?: Attribute): Tally {
+export function attributesRight(judged: readonly Judged[], only?: Attribute): Count {
   const verdicts = judged.flatMap(({ request, shown }) =>
     attributesAsked(request.asked)
       .filter((name) => only === undefined || name === only)
@@ -111,7 +111,7 @@ export function attributesRight(judged: readonly Judged[], only?: Attribute): Ta
 }
 
 /** Pictures in which all attributes are as requested. */
-export function picturesRight(judged: readonly Judged[]): Tally {
+export function picturesRight(judged: readonly Judged[]): Count {
   const right = judged.filter(({ request: { asked }, shown }) =>
     attributesAsked(asked).every((name) => isAsAsked(asked, shown, name)),
   );
@@ -119,7 +119,7 @@ export function picturesRight(judged: readonly Judged[]): Tally {
 }
 
 /** A plain background is clean if at most a twentieth of it is off. */
-export function cleanBackgrounds(judged: readonly Judged[]): Tally {
+export function cleanBackgrounds(judged: readonly Judged[]): Count {
   return { right: judged.filter(({ flaws }) => flaws <= 0.05).length, of: judged.length };
 }
 

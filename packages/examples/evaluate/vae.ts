@@ -20,7 +20,7 @@ import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { faceBatch, type Split } from "../datasets/faces/index.js";
 import { PORTRAITS } from "../datasets/portraits/index.js";
 import { loadClassifier } from "../classifier/classifier-files.js";
-import { percent } from "./report.js";
+import { percent } from "../src/percent.js";
 import { judge } from "./score.js";
 import { latentStatistics } from "./vae-numbers.js";
 import { countOption, scriptOptions } from "../train/script-options.js";

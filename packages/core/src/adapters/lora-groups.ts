@@ -1,10 +1,11 @@
+import { sizeOf } from "../platform/size-of.js";
 import { namedParameters, type Parameter } from "../nn/parameter.js";
 import { isFloat, otherThanFloat } from "../weights/dtypes.js";
 import { WeightsMismatchError } from "../weights/errors.js";
 import type { SafetensorsFile } from "../weights/safetensors.js";
 import { bundledWord } from "./bundled-words.js";
 import { MAGNITUDE_ROLES, magnitudeAxis, type MagnitudeAxis } from "./formats/dora.js";
-import { type ByRole, type LoraFormat, misfit, sizeOf } from "./formats/format.js";
+import { type ByRole, type LoraFormat, misfit } from "./formats/format.js";
 import { formatsOf, otherMethod } from "./formats/formats.js";
 import { type LoraModels, type LoraPart, partsOf } from "./lora-models.js";
 import { LoraModules, loraTensor } from "./lora-names.js";

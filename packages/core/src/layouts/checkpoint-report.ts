@@ -17,7 +17,7 @@ export interface CheckpointPart extends TensorTotals {
 }
 
 /** The properties of a LoRA or of a related format. */
-export interface LoraFacts {
+export interface LoraReport {
   /** LoRA, LoHa, LoKr, DoRA, full difference; followed by "(not read)" if it cannot be loaded here. */
   methods: string[];
   /** The number of layers that it changes. */
@@ -43,7 +43,7 @@ export interface CheckpointReport {
   /** Number of classes, for a denoiser that draws one of them. */
   classes?: number;
   /** Only for a LoRA. */
-  lora?: LoraFacts;
+  lora?: LoraReport;
   /** Other facts: averaged weights, the rank of a LoRA, … */
   notes: string[];
 }

@@ -5,7 +5,7 @@ import { LORA_PARTS, type LoraPart } from "../adapters/lora-models.js";
 import { partsAndModule, pathAndEnding } from "../adapters/lora-names.js";
 import type { SafetensorsFile } from "../weights/safetensors.js";
 import type { TensorInfo } from "../weights/safetensors-header.js";
-import type { CheckpointPart, CheckpointReport, LoraFacts } from "./checkpoint-report.js";
+import type { CheckpointPart, CheckpointReport, LoraReport } from "./checkpoint-report.js";
 import { familyOfWidth } from "../models/published-configs.js";
 import { totalsOf } from "./tensor-totals.js";
 
@@ -42,7 +42,7 @@ export async function loraReport(file: SafetensorsFile): Promise<CheckpointRepor
     const infos = groups.get(name);
     return infos ? [{ name, ...totalsOf(infos) }] : [];
   });
-  const lora = await factsOf(file, modules, words);
+  const lora = await reportOf(file, modules, words);
   const family = familyOfWidth(modules.map((module) => contextWidthOf(file, module)).find(Boolean));
   const by = ["LoRA", ""].includes(lora.methods.join()) ? "" : ` by ${lora.methods.join(", ")}`;
   const notes = [`Changes ${lora.modules} layers${by}, at rank ${lora.ranks.join(", ") || "?"}.`];
@@ -74,7 +74,7 @@ function modulesOf({ tensors }: SafetensorsFile) {
 /** Each alpha is a separate tensor, and needs a request if the file is on a server; a few are enough as examples. */
 const MOST_ALPHAS = 8;
 
-async function factsOf(file: SafetensorsFile, modules: Module[], words: string[]): Promise<LoraFacts> {
+async function reportOf(file: SafetensorsFile, modules: Module[], words: string[]): Promise<LoraReport> {
   const [methods, ranks, alphas] = [new Set<string>(), new Set<number>(), new Set<number>(statedAlphas(file))];
   let count = 0;
   for (const { stored } of modules) {

@@ -8,6 +8,12 @@ export interface NearestNamesOptions {
   spelling?: (name: string) => string;
 }
 
+/** The nearest of `others` to a name, as the end of a message: " (nearest: width)", or nothing. */
+export function nearestNote(name: string, others: readonly string[], options?: NearestNamesOptions): string {
+  const [best] = nearestNames(name, others, options);
+  return best === undefined ? "" : ` (nearest: ${best})`;
+}
+
 /** The names of `others` with a small edit distance to `name` (Levenshtein 1966), the nearest first. */
 export function nearestNames(
   name: string,

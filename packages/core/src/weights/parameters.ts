@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { nearestNames } from "../platform/nearest-names.js";
+import { nearestNote } from "../platform/nearest-names.js";
 import type { Parameter } from "../nn/parameter.js";
 import { type Dtype, isFloat, type NumberArray, otherThanFloat } from "./dtypes.js";
 import { WeightsMismatchError } from "./errors.js";
@@ -125,8 +125,7 @@ const MOST_SUGGESTIONS = 500;
 
 /** The name of `others` that is most similar to `name`, for a message. */
 function nearest(name: string, others: readonly string[]): string {
-  const [best] = others.length > MOST_SUGGESTIONS ? [] : nearestNames(name, others);
-  return best === undefined ? "" : ` (nearest: ${best})`;
+  return others.length > MOST_SUGGESTIONS ? "" : nearestNote(name, others);
 }
 
 /**

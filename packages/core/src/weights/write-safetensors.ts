@@ -1,3 +1,4 @@
+import { sizeOf } from "../platform/size-of.js";
 import { writeWhole } from "../platform/write-files.js";
 import { dtypeBits, encodeNumbers, isDecodable, type NumberArray, type StoredDtype } from "./dtypes.js";
 import { MAX_HEADER_BYTES, type TensorInfo } from "./safetensors-header.js";
@@ -113,8 +114,6 @@ function checkSize(name: string, dtype: StoredDtype, shape: readonly number[], {
 export function bytesOf(dtype: StoredDtype, shape: readonly number[]): number {
   return (sizeOf(shape) * dtypeBits(dtype)) / 8;
 }
-
-const sizeOf = (shape: readonly number[]) => shape.reduce((product, count) => product * count, 1);
 
 function requireUnicode(text: string): void {
   if (/\p{Surrogate}/u.test(text))

@@ -3,6 +3,7 @@ import { attributesOf, visible, type Attribute, type Face } from "./attributes.j
 import { pick } from "./sample.js";
 import { PATTERN_WORDS } from "./portrait-words.js";
 import * as words from "./words.js";
+import { spaced, withArticle } from "./grammar.js";
 
 /**
  * How much a caption says. "full": everything that can be seen. "short": one to three topics, as people type. "mixed":
@@ -239,6 +240,3 @@ function usually(options: readonly string[], u: number): string {
   if (options.length === 1 || u < 0.6) return options[0]!;
   return options[1 + Math.floor(((u - 0.6) / 0.4) * (options.length - 1))]!;
 }
-
-const spaced = (...parts: string[]) => parts.filter(Boolean).join(" ");
-const withArticle = (text: string) => `${/^[aeiou]/.test(text) ? "an" : "a"} ${text}`;

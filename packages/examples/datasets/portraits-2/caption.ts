@@ -1,7 +1,8 @@
 import { keyedRandom, permutation, type RandomNumbers } from "@tfjs-diffusion/schedulers";
 import { type Attribute, type Face, PORTRAIT_ATTRIBUTE_NAMES } from "../faces/attributes.js";
 import { type Asked, attributesAsked } from "../faces/asked.js";
-import { type Dice, type Phrase, phraseOf, spaced, type Topic, TOPICS, usually, withArticle } from "./phrases.js";
+import { spaced, withArticle } from "../faces/grammar.js";
+import { type Dice, type Phrase, phraseOf, type Topic, TOPICS, usually } from "./phrases.js";
 import * as words from "./words.js";
 
 /**

@@ -1,6 +1,7 @@
 import { type Attribute, type Face, visible } from "../faces/attributes.js";
 import { allBut, askFor, type Asked } from "../faces/asked.js";
 import { BACKGROUND_NOUNS, MOUTH_NOUNS, SHIRT_NOUNS, VALUE_WORDS } from "./words.js";
+import { spaced } from "../faces/grammar.js";
 
 /** Random choices by name, numbers in [0, 1): the same name gives the same number, for every face. */
 export type Dice = (name: string) => number;
@@ -171,6 +172,3 @@ export function usually(options: readonly string[], u: number): string {
   if (options.length === 1 || u < 0.5) return options[0]!;
   return options[1 + Math.floor((u - 0.5) * 2 * (options.length - 1))]!;
 }
-
-export const spaced = (...parts: string[]) => parts.filter(Boolean).join(" ");
-export const withArticle = (text: string) => `${/^[aeiou]/.test(text) ? "an" : "a"} ${text}`;

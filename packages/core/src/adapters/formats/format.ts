@@ -37,10 +37,6 @@ export function endingsOf(...roles: string[]): Ending[] {
   return roles.map((role) => ({ pattern: new RegExp(`\\.${role}(?:\\.default)?$`), role, of: "weight" }));
 }
 
-export function sizeOf(shape: readonly number[]): number {
-  return shape.reduce((product, length) => product * length, 1);
-}
-
 /**
  * Whether shapes are equal up to axes of length 1 at the end: a linear layer and a 1 x 1 convolution are the same
  * matrix.

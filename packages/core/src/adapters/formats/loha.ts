@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
-import { endingsOf, type LoraFormat, misfit, missing, sameShape, sizeOf } from "./format.js";
+import { sizeOf } from "../../platform/size-of.js";
+import { endingsOf, type LoraFormat, misfit, missing, sameShape } from "./format.js";
 import { tucker, tuckerShape } from "./tucker.js";
 
 const HALVES = ["hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"];

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
-import { type ByRole, endingsOf, type LoraFormat, misfit, sameShape, sizeOf } from "./format.js";
+import { sizeOf } from "../../platform/size-of.js";
+import { type ByRole, endingsOf, type LoraFormat, misfit, sameShape } from "./format.js";
 import { tucker, tuckerShape } from "./tucker.js";
 
 /**

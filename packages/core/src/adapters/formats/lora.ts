@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
-import { type ByRole, type Ending, type LoraFormat, misfit, sizeOf } from "./format.js";
+import { sizeOf } from "../../platform/size-of.js";
+import { type ByRole, type Ending, type LoraFormat, misfit } from "./format.js";
 import { tucker } from "./tucker.js";
 
 /** The names in PEFT, in earlier versions of diffusers, and in kohya's scripts and LyCORIS. */

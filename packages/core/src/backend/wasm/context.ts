@@ -1,5 +1,6 @@
 import type * as tf from "@tensorflow/tfjs";
-import { addressOf, FLOAT_BYTES, sizeOf, type WasmBackend, withScratch } from "./memory.js";
+import { sizeOf } from "../../platform/size-of.js";
+import { addressOf, FLOAT_BYTES, type WasmBackend, withScratch } from "./memory.js";
 import type { SimdFunctions } from "./simd-binary.js";
 import { type Cut, type Part, partsOf, type Threads } from "./cut.js";
 

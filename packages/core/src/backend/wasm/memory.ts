@@ -6,6 +6,7 @@ import {
   type KernelBackend,
   type TensorInfo,
 } from "@tensorflow/tfjs";
+import { sizeOf } from "../../platform/size-of.js";
 
 /** The parts of `BackendWasm` that are used here; TensorFlow.js does not export their types. */
 export interface WasmBackend extends KernelBackend {
@@ -65,9 +66,4 @@ export function floatsOf(backend: WasmBackend, tensor: TensorInfo): Float32Array
 /** The values of an int32 tensor in place; valid until the backend next allocates. */
 export function integersOf(backend: WasmBackend, tensor: TensorInfo): Int32Array {
   return new Int32Array(memoryOf(backend).buffer, addressOf(backend, tensor), sizeOf(tensor.shape));
-}
-
-/** How many numbers a tensor of this shape has. */
-export function sizeOf(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
 }

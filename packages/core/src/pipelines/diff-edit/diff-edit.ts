@@ -33,7 +33,7 @@ import { requireFiniteTensors, requireOption, requirePictures } from "../options
 import { planDrawing, planSteps } from "../drawing/plan-steps.js";
 import { PROMPT_OPTIONS } from "../stable-diffusion/stable-diffusion-options.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
-import { sample, type Walk } from "../drawing/sampling.js";
+import { sample, type SamplingRun } from "../drawing/sampling.js";
 import {
   readStableDiffusionParts,
   STABLE_DIFFUSION_OTHERS,
@@ -269,9 +269,9 @@ export class StableDiffusionDiffEditPipeline implements Pipeline<DiffEditOptions
     given.dispose();
     const start = () => plan.resume(repeatRows(imageLatents[0]!, numImages), first);
     // As in diffusers: outside the mask are the latents from before this step, not those that it ends at.
-    const mend = (x: tf.Tensor4D, i: number) => blend(repeatRows(imageLatents[i - first]!, numImages), x, mask);
+    const restore = (x: tf.Tensor4D, i: number) => blend(repeatRows(imageLatents[i - first]!, numImages), x, mask);
     try {
-      yield* this.#walk(checked, prompts, { scheduler, plan, start, first, end, mend });
+      yield* this.#walk(checked, prompts, { scheduler, plan, start, first, end, restore });
     } finally {
       mask.dispose();
     }
@@ -334,7 +334,7 @@ function predict(unet: ConditionalDenoiser, x: tf.Tensor4D, t: number, context: 
 }
 
 /** A plan, its start, and the range of its calls to make. */
-type DiffEditWay = Pick<Walk<tf.Tensor4D>, "scheduler" | "plan" | "start" | "first" | "end" | "mend">;
+type DiffEditWay = Pick<SamplingRun<tf.Tensor4D>, "scheduler" | "plan" | "start" | "first" | "end" | "restore">;
 
 /** The latents of the inversion are one a step, so that a step must be one call. */
 function requireSingleCalls(name: string, { config }: Scheduler, { stepStarts, timesteps }: Plan): void {

@@ -19,7 +19,7 @@ import { requireSample, stateOf } from "./sampler-step.js";
 const { getTensorsInContainer: tensorsIn } = tf.tensor_util;
 
 /** The arguments of {@link sample}. */
-export interface Walk<T extends tf.Tensor> {
+export interface SamplingRun<T extends tf.Tensor> {
   scheduler: Pick<Scheduler, "config" | "predictX0">;
   plan: Plan;
   /** Makes the first state with `plan.start` or `plan.resume`; the generator owns it. */
@@ -31,7 +31,7 @@ export interface Walk<T extends tf.Tensor> {
   /** Computes the network's output for an input that the plan has scaled. The generator owns the result. */
   denoise: (input: T, timestep: number, index: number) => T;
   /** Changes the sample after a step; runs in a tidy. */
-  mend?: (x: T, index: number) => T;
+  restore?: (x: T, index: number) => T;
   noise: NoiseSource;
   /** Passed to every `plan.step`. */
   stepOptions?: StepOptions;
@@ -58,13 +58,13 @@ export async function* sample<T extends tf.Tensor = tf.Tensor4D>({
   first = 0,
   end = plan.timesteps.length,
   denoise,
-  mend = (x) => x,
+  restore = (x) => x,
   noise,
   stepOptions,
   signal,
   watch = new FiniteWatch({}, false),
   preview,
-}: Walk<T>): AsyncGenerator<LentStep<T>, void, undefined> {
+}: SamplingRun<T>): AsyncGenerator<CurrentStep<T>, void, undefined> {
   signal?.throwIfAborted();
   let state = tf.tidy(() => stateOf(scheduler, "before the first step", start));
   try {
@@ -77,14 +77,14 @@ export async function* sample<T extends tf.Tensor = tf.Tensor4D>({
         const output = watch.over(place, () => denoise(input, timestep, call));
         const take = () => plan.step(state, output, call, noise, stepOptions);
         const stepped = stateOf(scheduler, place, take, state.x);
-        const x = mend(stepped.x as T, call);
+        const x = restore(stepped.x as T, call);
         watch.see(place, "the sampler's result", x);
         return { output, next: { ...stepped, x } };
       });
       const before = state.x;
       disposeUnless([next, before, output], state);
       state = next;
-      const step = new LentStep(
+      const step = new CurrentStep(
         { index, total, timestep, latents: next.x, output },
         () => cleanSample(scheduler, predictionIn(output, next.x), before, plan.levels[call]!) as T,
         () => preview(next.x),
@@ -111,7 +111,7 @@ export async function* sample<T extends tf.Tensor = tf.Tensor4D>({
 }
 
 /** A {@link PipelineStep} whose tensors are freed when the loop continues. */
-class LentStep<T extends tf.Tensor> implements PipelineStep<T> {
+class CurrentStep<T extends tf.Tensor> implements PipelineStep<T> {
   // Not readonly: a pipeline with several stages renumbers the steps over all stages.
   index: number;
   total: number;
@@ -148,7 +148,7 @@ class LentStep<T extends tf.Tensor> implements PipelineStep<T> {
 }
 
 /** x0 as the scheduler computes it, or by its config's prediction type if it has no such method. */
-function cleanSample(scheduler: Walk<tf.Tensor>["scheduler"], output: tf.Tensor, x: tf.Tensor, level: Level) {
+function cleanSample(scheduler: SamplingRun<tf.Tensor>["scheduler"], output: tf.Tensor, x: tf.Tensor, level: Level) {
   const { prediction_type = "epsilon" } = scheduler.config;
   return scheduler.predictX0?.(output, x, level) ?? predictX0(prediction_type as PredictionType, output, x, level);
 }

@@ -1,4 +1,4 @@
-import { nearestNames } from "../../platform/nearest-names.js";
+import { nearestNote } from "../../platform/nearest-names.js";
 import { PipelineOptionError } from "./errors.js";
 import { type OptionTable, type ReadOptions, requireValue } from "./option.js";
 
@@ -39,13 +39,9 @@ function requireKnownNames(given: unknown, table: OptionTable): void {
   const unknown = Object.keys(given).filter((name) => !Object.hasOwn(table, name));
   if (unknown.length === 0) return;
   const known = Object.keys(table).sort();
-  const told = unknown.map((name) => `${name}${nearest(name, known)}`).join(", ");
-  throw new PipelineOptionError(`${told}: not an option of this pipeline; its options are ${known.join(", ")}.`);
+  const refused = unknown.map((name) => `${name}${nearestNote(name, known, { spelling })}`).join(", ");
+  throw new PipelineOptionError(`${refused}: not an option of this pipeline; its options are ${known.join(", ")}.`);
 }
 
-/** Finds `numInferenceSteps` for `num_inference_steps`: case and underscores are ignored. */
-function nearest(name: string, known: readonly string[]): string {
-  const spelling = (text: string) => text.replaceAll("_", "").toLowerCase();
-  const [best] = nearestNames(name, known, { spelling });
-  return best === undefined ? "" : ` (nearest: ${best})`;
-}
+/** So that `numInferenceSteps` is found for `num_inference_steps`. */
+const spelling = (name: string) => name.replaceAll("_", "").toLowerCase();

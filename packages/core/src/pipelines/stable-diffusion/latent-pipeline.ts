@@ -231,7 +231,7 @@ export abstract class LatentPipeline<
         signal,
         watch,
         start: start.state,
-        mend: start.mend,
+        restore: start.restore,
         stepOptions: { eta: checked.eta },
         preview: (x) => shown?.decode(x) ?? space.preview(x),
       });

@@ -10,7 +10,7 @@ export interface Start {
   state: () => State;
   /** Channels that are joined to the latents as the network's input, [B, h, w, 1 + C]. */
   context?: tf.Tensor4D;
-  mend?: (x: tf.Tensor4D, index: number) => tf.Tensor4D;
+  restore?: (x: tf.Tensor4D, index: number) => tf.Tensor4D;
   tensors: tf.Tensor[];
 }
 
@@ -82,7 +82,7 @@ export function startInpainting(
     first,
     state: () => plan.resume(initial, first),
     context,
-    mend: keepsLatents ? keepOutside(plan, small, clean!, drawn, contextual ? plan.timesteps.length : end) : undefined,
+    restore: keepsLatents ? keepOutside(plan, small, clean!, drawn, contextual ? plan.timesteps.length : end) : undefined,
     tensors: tf.tensor_util.getTensorsInContainer({ ...made }),
   };
 }
@@ -105,7 +105,7 @@ export function resumeInpainting(
   return {
     ...startFromLatents(request, first),
     context,
-    mend: drawn && keepOutside(plan, small, clean ?? latents!, drawn, contextual ? plan.timesteps.length : end),
+    restore: drawn && keepOutside(plan, small, clean ?? latents!, drawn, contextual ? plan.timesteps.length : end),
     tensors: tf.tensor_util.getTensorsInContainer({ ...made }),
   };
 }

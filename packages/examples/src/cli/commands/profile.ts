@@ -15,6 +15,7 @@ import { parseOptions, whole } from "../options/option-values.js";
 import { withDownloadLine } from "../terminal/download-line.js";
 import { examplePass } from "./profile-pass.js";
 import { UsageError } from "../options/usage-error.js";
+import { percent } from "../../percent.js";
 
 export const PROFILE_HELP = `Shows where the time of a network goes.
 
@@ -177,8 +178,6 @@ function fastest(runs: Map<string, LayerCost>[]): Map<string, LayerCost> {
   }
   return first!;
 }
-
-const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
 /** The first column is aligned left, numbers right. */
 function table(head: string[], rows: string[][]): void {

@@ -1,4 +1,5 @@
-import { type NativeLayerKernel, sizeOf } from "./kernel.js";
+import { sizeOf } from "../../../platform/size-of.js";
+import type { NativeLayerKernel } from "./kernel.js";
 import type { NativeTensor } from "../binding.js";
 import type { NativeOps } from "../ops.js";
 

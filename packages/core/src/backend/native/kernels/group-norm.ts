@@ -1,5 +1,6 @@
+import { sizeOf } from "../../../platform/size-of.js";
 import { siluSlope } from "./activations.js";
-import { type NativeLayerKernel, sizeOf } from "./kernel.js";
+import type { NativeLayerKernel } from "./kernel.js";
 import type { NativeTensor } from "../binding.js";
 import type { NativeOps } from "../ops.js";
 

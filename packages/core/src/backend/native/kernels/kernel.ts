@@ -17,7 +17,3 @@ export type NativeKernel<Names extends string, Attributes = object> = Run<Record
 
 /** A fused kernel with any inputs. */
 export type AnyNativeKernel = Run<never, never>;
-
-export function sizeOf(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
-}

@@ -1,5 +1,5 @@
+import { sizeOf } from "../../../platform/size-of.js";
 import { ELEMENTWISE } from "../context.js";
-import { sizeOf } from "../memory.js";
 import type { WasmLayerKernel } from "./kernel.js";
 
 /** x -> the same shape. */

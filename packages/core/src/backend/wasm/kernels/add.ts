@@ -1,6 +1,6 @@
 import type * as tf from "@tensorflow/tfjs";
+import { sizeOf } from "../../../platform/size-of.js";
 import { ELEMENTWISE, type WasmContext } from "../context.js";
-import { sizeOf } from "../memory.js";
 import type { WasmTfKernel } from "./kernel.js";
 
 /**

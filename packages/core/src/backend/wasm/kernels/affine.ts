@@ -1,5 +1,5 @@
 import type * as tf from "@tensorflow/tfjs";
-import { sizeOf } from "../memory.js";
+import { sizeOf } from "../../../platform/size-of.js";
 import type { WasmLayerKernel } from "./kernel.js";
 import { product, transposedProduct } from "./mat-mul.js";
 import { sumRows } from "./reduce.js";

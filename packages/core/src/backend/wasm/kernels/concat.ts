@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
-import { FLOAT_BYTES, sizeOf } from "../memory.js";
+import { sizeOf } from "../../../platform/size-of.js";
+import { FLOAT_BYTES } from "../memory.js";
 import type { WasmTfKernel } from "./kernel.js";
 
 /** tf.concat: the reverse of tf.split. */

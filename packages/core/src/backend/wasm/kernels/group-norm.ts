@@ -1,6 +1,6 @@
 import type * as tf from "@tensorflow/tfjs";
+import { sizeOf } from "../../../platform/size-of.js";
 import { ELEMENTWISE } from "../context.js";
-import { sizeOf } from "../memory.js";
 import type { SimdFunctions } from "../simd-binary.js";
 import type { WasmLayerKernel } from "./kernel.js";
 

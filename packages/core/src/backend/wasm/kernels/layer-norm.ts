@@ -1,5 +1,5 @@
+import { sizeOf } from "../../../platform/size-of.js";
 import { ELEMENTWISE } from "../context.js";
-import { sizeOf } from "../memory.js";
 import type { WasmLayerKernel } from "./kernel.js";
 
 /** x [..., C], w, b [C] -> the same shape, and mean and 1 / deviation [rows, 2] for the gradient. */

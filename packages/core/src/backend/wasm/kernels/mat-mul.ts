@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
+import { sizeOf } from "../../../platform/size-of.js";
 import type { WasmContext } from "../context.js";
-import { FLOAT_BYTES, sizeOf } from "../memory.js";
+import { FLOAT_BYTES } from "../memory.js";
 import type { WasmTfKernel } from "./kernel.js";
 
 /**

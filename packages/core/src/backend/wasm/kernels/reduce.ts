@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
+import { sizeOf } from "../../../platform/size-of.js";
 import { ELEMENTWISE, type WasmContext } from "../context.js";
-import { FLOAT_BYTES, sizeOf } from "../memory.js";
+import { FLOAT_BYTES } from "../memory.js";
 import type { WasmTfKernel } from "./kernel.js";
 
 /** tf.sum and, with `mean`, tf.mean: x [...] -> x without `axis`, or with size 1 there if keepDims is set. */

@@ -1,5 +1,6 @@
 import type * as tf from "@tensorflow/tfjs";
-import { FLOAT_BYTES, sizeOf, withScratch } from "../memory.js";
+import { sizeOf } from "../../../platform/size-of.js";
+import { FLOAT_BYTES, withScratch } from "../memory.js";
 import type { WasmTfKernel } from "./kernel.js";
 import { sumOver } from "./reduce.js";
 

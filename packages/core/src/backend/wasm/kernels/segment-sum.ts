@@ -1,5 +1,6 @@
 import type * as tf from "@tensorflow/tfjs";
-import { floatsOf, integersOf, sizeOf } from "../memory.js";
+import { sizeOf } from "../../../platform/size-of.js";
+import { floatsOf, integersOf } from "../memory.js";
 import type { WasmTfKernel } from "./kernel.js";
 
 /**
