@@ -82,7 +82,9 @@ export function startInpainting(
     first,
     state: () => plan.resume(initial, first),
     context,
-    restore: keepsLatents ? keepOutside(plan, small, clean!, drawn, contextual ? plan.timesteps.length : end) : undefined,
+    restore: keepsLatents
+      ? keepOutside(plan, small, clean!, drawn, contextual ? plan.timesteps.length : end)
+      : undefined,
     tensors: tf.tensor_util.getTensorsInContainer({ ...made }),
   };
 }
