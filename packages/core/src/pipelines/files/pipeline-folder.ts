@@ -8,16 +8,14 @@ import {
   openModel,
 } from "../../models/build-model.js";
 import { type Autoencoder, autoencoderFrom } from "../../models/open-autoencoder.js";
-import { libraryAndClass } from "../../models/library-and-class.js";
 import { requireRoomForWeights } from "../../models/weights-memory.js";
-import { Model } from "../../models/model.js";
+import type { Model } from "../../models/model.js";
 import { backendMemory } from "../../platform/backend-memory.js";
 import { joinPath } from "../../platform/files.js";
 import { CLIPTokenizer } from "../../text/tokenizer.js";
-import { readConfig, type SaveOptions } from "../../weights/model-folder.js";
+import { readConfig } from "../../weights/model-folder.js";
 import type { BytesFrom } from "../../weights/open-bytes.js";
 import { parsePythonJson, readJsonObject } from "../../weights/read-json.js";
-import { PipelinePartsError } from "../options/errors.js";
 import {
   allowedClasses,
   type PartRequirement,
