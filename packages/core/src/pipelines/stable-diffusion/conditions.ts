@@ -1,6 +1,7 @@
-import type * as tf from "@tensorflow/tfjs";
+import * as tf from "@tensorflow/tfjs";
 import type { Plan, PlanRequest } from "@tfjs-diffusion/schedulers";
 import type { ConditionalDenoiserInputs } from "../../models/denoiser.js";
+import { composedParts } from "../../text/composed-prompt.js";
 import { PipelineOptionError } from "../options/errors.js";
 import { type PromptPlan, promptPlan, type PromptText } from "./prompt-plan.js";
 import {
@@ -19,6 +20,16 @@ import {
 export type Condition = {
   context: tf.Tensor3D;
   inputs: ConditionalDenoiserInputs & tf.TensorContainerObject;
+  /** If AND joins prompts: all but the first. */
+  composition?: Composition;
+};
+
+/** The prompts that AND joins. A prompt with fewer parts than others of the batch has further ones of weight 0. */
+export type Composition = {
+  /** The weight of each part, for each prompt of the batch. */
+  weights: number[][];
+  /** The inputs of all parts but the first, without the negative prompts. */
+  others: Condition[];
 };
 
 /** Prompts as texts, or their states. */
@@ -52,22 +63,49 @@ export interface ConditionRequest {
  */
 export function conditionPerStep(encoder: PromptEncoder, request: ConditionRequest): Condition[] {
   const { positive, negative, steps, clipSkip, reading } = request;
-  const tokens = tokensOfAll(encoder, request);
-  const prompts = encoded(positive, { ...reading, clipSkip, tokens });
+  const parts = partsOf(positive, reading);
+  const tokens = tokensOfAll(encoder, { ...request, positive: parts.prompts });
+  const prompts = encoded(parts.prompts, { ...reading, clipSkip, tokens });
   // The negative prompt is encoded without clipSkip, as in diffusers.
   const negatives = negative && encoded(negative, { ...reading, tokens });
   const known = new Map<string, Condition>();
   return Array.from({ length: steps }, (_, step) => {
     const key = JSON.stringify([prompts, negatives].map((each) => each?.plan?.rows[step]));
-    const condition = known.get(key) ?? encoder.condition(at(prompts, step), negatives && at(negatives, step));
+    const condition = known.get(key) ?? composed(parts.weights, at(prompts, step), negatives && at(negatives, step));
     known.set(key, condition);
     return condition;
   });
+
+  function composed(weights: number[][], states: TextConditioning, negative: TextConditioning | undefined): Condition {
+    const conditions = weights.map((ofPart, part) => {
+      const own =
+        weights.length === 1
+          ? states
+          : rowsOf(
+              states,
+              ofPart.map((_, i) => i * weights.length + part),
+            );
+      return encoder.condition(own, negative);
+    });
+    const [first, ...others] = conditions as [Condition];
+    const isPlain = weights.length === 1 && weights[0]!.every((weight) => weight === 1);
+    return isPlain ? first : { ...first, composition: { weights, others: others.map(promptedHalf) } };
+  }
 
   function encoded(given: GivenPrompts, options: EncodePromptsOptions): Encoded {
     const plan = planOf(given, request);
     return plan ? { plan, states: encoder.encode(plan.texts, options) } : { states: given as TextConditioning };
   }
+}
+
+/** The inputs of the prompts, without those of the negative prompts. Borrows its argument. */
+export function promptedHalf({ context, inputs }: Condition): Condition {
+  const half = <T extends tf.Tensor>(x: T): T => tf.split<T>(x, 2)[1]!;
+  const halves = Object.entries(inputs).map(([name, value]) => [
+    name,
+    value instanceof tf.Tensor ? half(value) : value,
+  ]);
+  return { context: half(context), inputs: Object.fromEntries(halves) as Condition["inputs"] };
 }
 
 /** The step of each call of the denoiser, counted from 1; calls before `first` are not made. */
@@ -79,6 +117,19 @@ export function stepCounter({ stepStarts }: Plan, first: number): (call: number)
 /** The number of steps of a request. */
 export function stepCount(request: PlanRequest, { stepStarts }: Plan): number {
   return typeof request === "number" ? request : stepStarts.length;
+}
+
+/** The parts of all prompts, prompt by prompt, and the weights of each part; given states have one part. */
+function partsOf(given: GivenPrompts, { weighting }: PromptReading): { prompts: GivenPrompts; weights: number[][] } {
+  if ("context" in given) return { prompts: given, weights: [Array<number>(given.context.shape[0]).fill(1)] };
+  if (!weighting) return { prompts: given, weights: [given.map(() => 1)] };
+  const parts = given.map((text) => composedParts(text.prompt).map((part) => ({ ...text, ...part })));
+  const most = Math.max(...parts.map(({ length }) => length));
+  const filled = parts.map((list) => Array.from({ length: most }, (_, k) => list[k] ?? { ...list[0]!, weight: 0 }));
+  return {
+    prompts: filled.flat().map(({ weight: _, ...text }) => text),
+    weights: Array.from({ length: most }, (_, part) => filled.map((list) => list[part]!.weight)),
+  };
 }
 
 /** The states of all texts of a plan, or given states without a plan. */

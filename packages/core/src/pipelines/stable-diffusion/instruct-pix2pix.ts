@@ -115,6 +115,8 @@ export class StableDiffusionInstructPix2PixPipeline extends StableDiffusionPipel
     const options = readOptions(others, WITHOUT_OWN);
     if (!options.image) throw new PipelineOptionError("image: missing; give the picture to change.");
     const fitted = this.fit(given, options);
+    if (fitted.isComposed)
+      throw new PipelineOptionError(`prompt: has AND, or a weight at its end, but ${TWOFOLD}. Leave it out.`);
     return { ...options, ...fitted, image: undefined, original: options.image, imageGuidanceScale };
   }
 

@@ -306,7 +306,7 @@ export abstract class LatentPipeline<
 
   /** Whether each step also calls the denoiser with the negative prompts. */
   protected isGuided(checked: CheckedOptions): boolean {
-    return this.parts.unet.guidanceWidth === undefined && mayGuide(checked);
+    return this.parts.unet.guidanceWidth === undefined && (mayGuide(checked) || checked.isComposed);
   }
 
   /** How the denoiser is called in each step. */

@@ -13,11 +13,10 @@ export type LoraResolver = (name: string) => BytesFrom | undefined | Promise<Byt
  * The prompts without their LoRA tags, and the LoRAs. All prompts are drawn with the same networks, so all must name
  * the same LoRAs.
  *
- * @throws PipelineOptionError for tags that cannot be read or differ between prompts, and for AND
+ * @throws PipelineOptionError for tags that cannot be read or differ between prompts
  */
 export function takeLoras(prompts: readonly string[]): { prompts: string[]; loras: LoraTag[] } {
   const read = prompts.map((prompt) => readTags("prompt", prompt));
-  for (const { rest } of read) requireNoAnd(rest);
   const { loras } = read[0]!;
   const other = read.find((each) => JSON.stringify(each.loras) !== JSON.stringify(loras));
   if (other) {
@@ -102,15 +101,6 @@ function readTags(option: string, text: string): ReturnType<typeof loraTags> {
     if (!(error instanceof RangeError)) throw error;
     throw new PipelineOptionError(`${option}: ${error.message}`, { cause: error });
   }
-}
-
-/** In the web UI, AND composes several prompts, each with its own call of the network (Liu et al. 2022). */
-function requireNoAnd(prompt: string): void {
-  if (!/(?<![\p{L}\p{N}_])AND(?![\p{L}\p{N}_])/u.test(prompt)) return;
-  throw new PipelineOptionError(
-    "prompt: has AND in capitals, which composes prompts in other programs; that is not supported. For the word, " +
-      'write "and": the text encoder reads no capitals.',
-  );
 }
 
 function shown(tags: readonly LoraTag[]): string {

@@ -1,6 +1,7 @@
 import { PipelineOptionError } from "../options/errors.js";
 import { requireNoTags } from "./prompt-loras.js";
 import { warn } from "../../platform/warn.js";
+import { isComposed } from "../../text/composed-prompt.js";
 import { promptSchedule, type ScheduledPrompt, unreadEditing } from "../../text/prompt-schedule.js";
 
 /** A prompt, and the prompt that XL's second text encoder reads instead. */
@@ -57,9 +58,16 @@ function textAt(schedule: readonly ScheduledPrompt[], step: number): string {
   return schedule.find(({ lastStep }) => step <= lastStep)!.prompt;
 }
 
-/** @throws PipelineOptionError for prompts that change with the step or name LoRAs */
+/** @throws PipelineOptionError for prompts that change with the step, name LoRAs or are joined by AND */
 export function requireSameAtEachStep(prompts: readonly string[]): void {
   requireNoTags("prompts", prompts);
+  const composed = prompts.find(isComposed);
+  if (composed !== undefined) {
+    throw new PipelineOptionError(
+      `prompts: ${JSON.stringify(composed)} has AND or a weight at its end, which the denoiser follows and not the text ` +
+        "encoder. Give it to generate as prompt.",
+    );
+  }
   const edited = prompts.find((prompt) => promptSchedule(prompt, 1).some((scheduled) => scheduled.prompt !== prompt));
   if (edited === undefined) return;
   throw new PipelineOptionError(

@@ -323,7 +323,6 @@ it.each<[string, Options, string]>([
   ["another kind of tag", { prompt: "<hypernet:x>" }, "prompt: <hypernet:x> names a hypernet"],
   ["the same LoRA twice", { prompt: "<lora:x><lora:x:2>" }, "prompt: names the LoRA x twice"],
   ["other LoRAs in a batch", { prompt: ["a <lora:x>", "b"] }, "another (none)"],
-  ["AND", { prompt: "a cat AND a dog" }, "prompt: has AND in capitals"],
   ["a resolver for tags that are not read", { prompt: "a", promptWeighting: false, loraResolver: () => "" }, "loraRes"],
   ["a border that there is not", { prompt: "a", promptWeighting: false, commaPaddingBacktrack: 20 }, "commaPadding"],
 ])("A prompt with %s is refused by name, before any work", async (_, options, message) => {

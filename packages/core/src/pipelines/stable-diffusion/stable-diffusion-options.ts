@@ -30,6 +30,7 @@ import {
 import { isAutoencoder } from "../../models/autoencoder/autoencoder.js";
 import type { ConditionalDenoiser } from "../../models/denoiser.js";
 import { joinPath } from "../../platform/files.js";
+import { isComposed } from "../../text/composed-prompt.js";
 import type { LoraTag } from "../../text/lora-tags.js";
 import type { PipelineStep } from "../pipeline-step.js";
 import { type AdapterInput, checkAdapter } from "./adapter.js";
@@ -51,12 +52,12 @@ function loraFolder(folder: string): LoraResolver {
  */
 const OWN_OPTIONS = {
   /**
-   * Read the syntax of AUTOMATIC1111's web UI in prompts: weights such as `(word:1.3)`, BREAK, prompt editing such as
-   * `[a:b:0.5]` and `[a|b]`, and `<lora:name:0.8>`. Default false: brackets are text.
+   * Read the syntax of AUTOMATIC1111's web UI in prompts: weights such as `(word:1.3)`, BREAK, AND, prompt editing such
+   * as `[a:b:0.5]` and `[a|b]`, and `<lora:name:0.8>`. Default false: brackets are text.
    */
   promptWeighting: boolean({
     default: false,
-    flag: { usage: "--prompt-weights", help: "read weights such as (word:1.3), [a:b:0.5], BREAK and LoRA tags" },
+    flag: { usage: "--prompt-weights", help: "read weights such as (word:1.3), [a:b:0.5], BREAK, AND and LoRA tags" },
   }),
   /**
    * Most chunks of 75 tokens that a prompt is read in; what is longer is cut off. Default 1; with `promptWeighting` as
@@ -204,6 +205,8 @@ export interface FittedOptions {
   prompts: string[] | tf.Tensor3D;
   /** The LoRAs that the prompts name. */
   loraTags: LoraTag[];
+  /** Whether AND joins prompts. */
+  isComposed: boolean;
   negatives: string[] | tf.Tensor3D;
   steps: PlanRequest;
   strength: number;
@@ -249,6 +252,8 @@ export function fitOptions(given: StableDiffusionOptions, options: Read, sizes: 
   const asGiven = checkedPrompts(options, sizes);
   const isRead = options.promptWeighting && Array.isArray(asGiven);
   const { prompts, loras } = isRead ? takeLoras(asGiven) : { prompts: asGiven, loras: [] };
+  const hasAnd = isRead && (prompts as string[]).some(isComposed);
+  if (hasAnd) requireComposable(options, sizes);
   const count = Array.isArray(prompts) ? prompts.length : prompts.shape[0];
   requireCount(count, numImages);
   // In chunks, the number of tokens is that of the longest prompt: it is checked when the prompts are read.
@@ -275,12 +280,24 @@ export function fitOptions(given: StableDiffusionOptions, options: Read, sizes: 
   }
   if (image) requirePictureShape("image", image, [rows, columns, 3], shape[0]);
   if (mask) requirePictureShape("mask", mask, [rows, columns, 1], shape[0]);
-  return { strength, steps, prompts, loraTags: loras, negatives, shape, perturbedLayers };
+  return { strength, steps, prompts, loraTags: loras, isComposed: hasAnd, negatives, shape, perturbedLayers };
 }
 
 /** Whether prompts may take more than one chunk. */
 function isChunked({ promptWeighting, maxEmbeddingsMultiples }: Read): boolean {
   return (maxEmbeddingsMultiples ?? (promptWeighting ? Infinity : 1)) > 1;
+}
+
+/** Refuses what AND in a prompt cannot be combined with. */
+function requireComposable({ pagScale }: Read, { denoiser }: NetworkSizes): void {
+  const obstacle =
+    denoiser.guidanceWidth !== undefined
+      ? "this network was distilled with guidance and reads no negative prompt"
+      : pagScale > 0 && "pagScale is for a single prompt";
+  if (!obstacle) return;
+  throw new PipelineOptionError(
+    `prompt: has AND, or a weight at its end, but ${obstacle}. Leave one of them out; write "and" for the word.`,
+  );
 }
 
 /** Options that would be without effect beside the others. */

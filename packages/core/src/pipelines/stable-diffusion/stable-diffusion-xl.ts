@@ -3,11 +3,12 @@ import type { AddOnFileOptions } from "../../adapters/add-on-file.js";
 import { LoraSet } from "../../adapters/lora.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "../../models/clip/clip-text-model.js";
 import type { ConditionalDenoiser } from "../../models/denoiser.js";
+import { isComposed } from "../../text/composed-prompt.js";
 import { CLIPTokenizer } from "../../text/tokenizer.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import { type BytesFrom, isSingleFile } from "../../weights/open-bytes.js";
 import type { OptionTable } from "../options/option.js";
-import { PipelinePartsError } from "../options/errors.js";
+import { PipelineOptionError, PipelinePartsError } from "../options/errors.js";
 import { readOptions } from "../options/read-options.js";
 import { AUTOENCODERS } from "../../models/autoencoder/autoencoder.js";
 import type { Condition, GivenPrompts } from "./conditions.js";
@@ -239,6 +240,7 @@ export class StableDiffusionXLPipeline extends LatentPipeline<
     const { promptWeighting, prompt2 = [], negativePrompt2 = [] } = checked;
     if (promptWeighting) {
       requireNoTags("prompt2", [prompt2].flat());
+      requireOneSplit(checked);
       requireNoTags("negativePrompt2", [negativePrompt2].flat());
     }
     return checked;
@@ -300,6 +302,16 @@ export class StableDiffusionXLPipeline extends LatentPipeline<
       },
     };
   }
+}
+
+/** @throws PipelineOptionError if AND joins prompts and the second text encoder has prompts of its own */
+function requireOneSplit({ prompts, prompt2 }: CheckedXLOptions): void {
+  if (prompt2 === undefined) return;
+  const all = [Array.isArray(prompts) ? prompts : [], prompt2].flat();
+  if (!all.some(isComposed)) return;
+  throw new PipelineOptionError(
+    'prompt2: with AND, or a weight at the end of a prompt, both text encoders read the same prompts. Leave prompt2 out; write "and" for the word.',
+  );
 }
 
 /** The negative prompts in as many rows as the prompts; without any, zeros (`forceZerosForEmptyPrompt`). */

@@ -4,9 +4,10 @@ import type { ConditionalDenoiser } from "../../models/denoiser.js";
 import { needsGuidance, predictGuided } from "../drawing/guidance.js";
 import { guidanceAt } from "../drawing/step-guidance.js";
 import { isAdapted } from "./adapter.js";
-import type { Condition } from "./conditions.js";
+import { type Condition, type Composition, promptedHalf } from "./conditions.js";
 import { type Control, controlResiduals } from "./control.js";
 import type { CheckedOptions } from "./stable-diffusion-options.js";
+import { repeatRows } from "./text-conditioning.js";
 
 /** The settings and inputs of all calls of the denoiser. Borrowed. */
 export interface DenoiseRequest {
@@ -56,6 +57,13 @@ export function stepDenoiser(request: DenoiseRequest): StepDenoiser {
     };
     const prompted = () => (isGuided ? promptedHalf(condition) : condition);
     const strength = perturbedScale(checked, timestep);
+    const { composition } = condition;
+    if (composition) {
+      const others = () =>
+        composition.others.map((other) => predictGuided(unet, x, (batch) => forward(batch, other, false)));
+      const both = (batch: tf.Tensor4D) => composed(forward(batch, condition, true), others(), composition);
+      return predictGuided(unet, x, both, { scale, rescale });
+    }
     const isStepGuided = isGuided && needsGuidance(scale);
     if (pagScale === 0 || strength === 0) {
       return isStepGuided
@@ -80,11 +88,18 @@ function perturbedScale({ pagScale, pagAdaptiveScale }: CheckedOptions, timestep
   return Math.max(pagScale - pagAdaptiveScale * (1000 - timestep), 0);
 }
 
-function promptedHalf({ context, inputs }: Condition): Condition {
-  const half = <T extends tf.Tensor>(x: T): T => tf.split<T>(x, 2)[1]!;
-  const halves = Object.entries(inputs).map(([name, value]) => [
-    name,
-    value instanceof tf.Tensor ? half(value) : value,
-  ]);
-  return { context: half(context), inputs: Object.fromEntries(halves) as Condition["inputs"] };
+/**
+ * Composed prompts (Liu et al. 2022, eq. 11): the prediction of the negative prompt, and the sum of it and of the
+ * weighted differences from it, so that guidance multiplies that sum: e + s sum_k w_k (e_k - e).
+ *
+ * @param both the predictions of the negative prompt and of the first part
+ */
+function composed(both: tf.Tensor4D, others: readonly tf.Tensor4D[], { weights }: Composition): tf.Tensor4D {
+  const [negative, first] = tf.split(both, 2) as [tf.Tensor4D, tf.Tensor4D];
+  const sum = [first, ...others].reduce((sum, part, k) => {
+    const ofPrompts = tf.tensor4d(weights[k]!, [weights[k]!.length, 1, 1, 1]);
+    const ofPictures = repeatRows(ofPrompts, part.shape[0] / ofPrompts.shape[0]);
+    return sum.add<tf.Tensor4D>(part.sub(negative).mul(ofPictures));
+  }, negative);
+  return tf.concat([negative, sum]);
 }
