@@ -33,10 +33,16 @@ async function renderChapters() {
   const chapters = JSON.parse(execFileSync(process.execPath, [chapterTool, "list"], { encoding: "utf8" }));
   for (const { name, title } of chapters)
     await run(`Chapter ${name}: ${title}`, ["--no-warnings", chapterTool, "render", name, pages]);
-  const sidebar = chapters.map(({ name, title }, i) => ({ text: `${i + 1}. ${title}`, link: `/chapters/${name}` }));
+  const sidebar = chapters.map(({ name, title }) => ({ text: numbered(name, title), link: `/chapters/${name}` }));
   mkdirSync(pages, { recursive: true });
   writeFileSync(join(pages, "sidebar.json"), JSON.stringify(sidebar));
   return chapters;
+}
+
+/** "4. Score, SDE, ODE"; an appendix, whose file begins with 91 or more, has its letter in the title. */
+function numbered(name, title) {
+  const number = Number(name.slice(0, 2));
+  return number > 90 ? title : `${number}. ${title}`;
 }
 
 async function renderApi() {

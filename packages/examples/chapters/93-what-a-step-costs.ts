@@ -1,5 +1,5 @@
 // %% [markdown]
-// # What a step costs
+// # Appendix C: What a step costs
 //
 // **A network goes over eight small faces in a fifteenth of a second, and learns from them in a
 // quarter. Where does the time go, and what could be faster?**
@@ -256,7 +256,7 @@ check("training over forward", flopOf(training) / flopOf(forward), 3, 1e-9);
 //
 // ## Exercises
 //
-// Replace `todo` by a number, or by code that computes one, and run the chapter again: `npm run chapter 4`.
+// Replace `todo` by a number, or by code that computes one, and run the chapter again: `npm run chapter 93`.
 //
 // **1.** How many operations does a $3\times3$ convolution from 64 to 96 channels take on a picture
 // of $8 \times 8$ pixels?
