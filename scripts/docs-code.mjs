@@ -32,6 +32,12 @@ export function documentedCode() {
   });
 }
 
+/** The Python blocks of a page. */
+export function documentedPython(page) {
+  const text = readOptional(join(root, page)).replace(/\r\n/g, "\n");
+  return [...text.matchAll(/^```python\n([^]*?)^```$/gm)].map(([, code]) => code);
+}
+
 function readOptional(file) {
   try {
     return readFileSync(file, "utf8");
