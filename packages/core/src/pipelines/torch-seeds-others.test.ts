@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "@jest/globals";
-import * as tf from "@tensorflow/tfjs";
+import type * as tf from "@tensorflow/tfjs";
 import { batchNoise, type NoiseSource, schedulerFromConfig, torchNoise } from "@tfjs-diffusion/schedulers";
 import type { UNet2DModel } from "../models/unet/unet-2d.js";
 import { useTestBackend } from "../testing/backend.js";
