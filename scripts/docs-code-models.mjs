@@ -30,6 +30,8 @@ export async function writeDocumentedFiles(folder) {
   await writeTinyUnCLIP(join(models, "karlo-image-variations"), "variation");
   await writeTinySDXL(join(models, "sdxl-base"), join(models, "sdxl-refiner"));
   for (const [from, to] of [
+    ["tiny-ip-adapter/base.safetensors", "models/ip-adapter_sd15.safetensors"],
+    ["clip_vision_proj", "models/image_encoder"],
     ["lora/peft/pytorch_lora_weights.safetensors", "style.safetensors"],
     ["lora/kohya/pytorch_lora_weights.safetensors", "detail.safetensors"],
     ["textual_inversion/learned_embeds.safetensors", "learned_embeds.safetensors"],

@@ -4,6 +4,7 @@ import {
   type PublishedConfigs,
   type PublishedTextEncoder,
 } from "../models/published-configs.js";
+import { networksIn } from "../models/network-file.js";
 import { WeightsFormatError } from "../weights/errors.js";
 import type { SafetensorsFile } from "../weights/safetensors.js";
 
@@ -76,7 +77,8 @@ export const FAMILIES: Readonly<Record<CheckpointFamily, FamilyLayout>> = {
  *
  * @throws WeightsFormatError if it holds no UNet in the original layout, or no text encoder that shows the family
  */
-export function checkpointFamily({ name, tensors }: SafetensorsFile): CheckpointFamily {
+export function checkpointFamily(file: SafetensorsFile): CheckpointFamily {
+  const { name, tensors } = file;
   const has = (prefix: string) => [...tensors.keys()].some((key) => key.startsWith(prefix));
   if (has(UNET_PREFIX)) {
     // The most specific first: a refiner's only text tower has the name of the base model's first.
@@ -84,6 +86,13 @@ export function checkpointFamily({ name, tensors }: SafetensorsFile): Checkpoint
       const { textEncoders } = FAMILIES[family];
       if (Object.values(textEncoders).every(({ prefix }) => has(prefix))) return family;
     }
+  }
+  const alone = [...new Set(networksIn(file).map(({ className }) => className))];
+  if (alone.length === 1 && !has(UNET_PREFIX)) {
+    throw new WeightsFormatError(
+      `${name}: not a complete checkpoint of Stable Diffusion 1, 2 or XL, but one network alone, ${alone[0]}. Open it with ` +
+        "loadModel, and give it to a pipeline beside its own networks.",
+    );
   }
   throw new WeightsFormatError(
     `${name}: not a complete checkpoint of Stable Diffusion 1, 2 or XL; it has ${tensors.size} tensors, such as ` +

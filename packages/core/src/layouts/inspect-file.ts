@@ -1,6 +1,7 @@
 import type { SafetensorsFile } from "../weights/safetensors.js";
 import type { TensorInfo } from "../weights/safetensors-header.js";
 import { contextWidth, type NetworkInFile, networksIn } from "../models/network-file.js";
+import { ipAdapterFile } from "../models/unet/ip-adapter-file.js";
 import { type CheckpointFamily, familyOfWidth } from "../models/published-configs.js";
 import { checkpointFamily, FAMILIES, UNET_PREFIX, VAE_PREFIXES } from "./families.js";
 import { isLora, loraReport } from "./inspect-lora.js";
@@ -13,13 +14,14 @@ const EMBEDDING = /^(emb_params|clip_[lg]|<.*>|string_to_param.*|[^.]+)$/;
 /** Inspects one safetensors file, by the names of its tensors. Borrows the file. */
 export async function inspectFile(file: SafetensorsFile): Promise<CheckpointReport> {
   const names = [...file.tensors.keys()];
-  if (isLora(names)) return loraReport(file);
+  const [network] = networksIn(file);
+  // Some IP-Adapters have a LoRA in them.
+  if (isLora(names) && network?.part !== "ip_adapter") return loraReport(file);
   if (names.some((name) => name.startsWith(UNET_PREFIX))) return singleFileReport(file);
   const whole = totalsOf(file.tensors.values());
-  const [network] = networksIn(file);
   if (network) {
     const { part, className, family } = network;
-    return { kind: "network", family, parts: [{ name: part, className, ...whole }], notes: notesOf(network) };
+    return { kind: "network", family, parts: [{ name: part, className, ...whole }], notes: notesOf(file, network) };
   }
   const isEmbedding = (name: string) => EMBEDDING.test(name) && file.tensors.get(name)!.shape.length <= 2;
   if (names.length > 0 && names.length <= 4 && names.every(isEmbedding)) return embeddingReport(file);
@@ -67,7 +69,8 @@ function familyOrNone(file: SafetensorsFile): CheckpointFamily | undefined {
   }
 }
 
-function notesOf({ part, className, names }: NetworkInFile): string[] {
+function notesOf(file: SafetensorsFile, { part, className, names, prefix }: NetworkInFile): string[] {
+  if (part === "ip_adapter") return ipAdapterNotes(file, prefix);
   const layouts = { ldm: "latent diffusion's first code", openclip: "OpenCLIP", bare: "transformers", own: "" };
   return [
     ...(names === "own" || names === "bare" ? [] : [`Its names are those of ${layouts[names]}.`]),
@@ -76,6 +79,18 @@ function notesOf({ part, className, names }: NetworkInFile): string[] {
           "Autoencoders of Stable Diffusion 1, 2 and XL have the same names and shapes: a file does not tell which it is.",
         ]
       : []),
+  ];
+}
+
+function ipAdapterNotes(file: SafetensorsFile, prefix: string): string[] {
+  const { kind, config } = ipAdapterFile(file, prefix);
+  if (!config) return [`An ${kind}, which is not read here.`];
+  const { image_proj_type, image_embed_dim, num_image_text_embeds, attention_widths = [] } = config;
+  const tokens = num_image_text_embeds === undefined ? "a token for each state" : `${num_image_text_embeds} tokens`;
+  const width = image_proj_type === "linear" ? "projection_dim" : "hidden_size";
+  return [
+    `An ${kind}: it gives ${attention_widths.length} layers of a UNet ${tokens} of a picture.`,
+    `It needs an image encoder whose ${width} is ${image_embed_dim}.`,
   ];
 }
 

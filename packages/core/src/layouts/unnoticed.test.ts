@@ -50,6 +50,18 @@ const KINDS: Record<string, Kind> = {
       return disposed(digest(vae), vae);
     },
   },
+  ...Object.fromEntries(
+    ["base", "plus", "full"].map((name): [string, Kind] => [
+      `an IP-Adapter, ${name}`,
+      {
+        file: () => Promise.resolve(fixturePath(`tiny-ip-adapter/${name}.safetensors`)),
+        async open(bytes) {
+          const model = await loadModel(bytes);
+          return disposed(digest(model), model);
+        },
+      },
+    ]),
+  ),
   "a ControlNet": {
     file: () => Promise.resolve(fixturePath("controlnet/diffusion_pytorch_model.safetensors")),
     async open(bytes) {

@@ -53,6 +53,11 @@ export interface ConditionalDenoiser extends DenoiserSizes {
   /** Paths of its self-attention layers, if forward reads `perturbedLayers`. */
   readonly selfAttentions?: readonly string[] | undefined;
   /**
+   * Its layers of attention to the context for a sample of this size, in the order in which IP-Adapters number them, if
+   * forward reads `imageStates`.
+   */
+  contextAttentions?(height: number, width: number): readonly ContextAttention[];
+  /**
    * The sizes [height, width, channels] of the feature maps that a ControlNet adds to, for a sample of this size: the
    * skip connections from the way down, then the middle block's output.
    */
@@ -68,6 +73,23 @@ export interface ConditionalDenoiser extends DenoiserSizes {
     inputs?: ConditionalDenoiserInputs,
   ): tf.Tensor4D;
 }
+
+/** A layer of attention to the context. */
+export interface ContextAttention {
+  /** Its path in the checkpoint. */
+  readonly name: string;
+  /** Height, width and channels of the feature map whose pixels attend. */
+  readonly shape: readonly [height: number, width: number, channels: number];
+}
+
+/** What a layer of attention to the context reads of a picture, besides the context. */
+export type ImageStates = {
+  /** [B, T, channels of the layer], like `values`. */
+  readonly keys: tf.Tensor3D;
+  readonly values: tf.Tensor3D;
+  /** Multiplies what each pixel reads, [1 or B, H W, 1]. Default: 1 everywhere. */
+  readonly mask?: tf.Tensor3D | undefined;
+};
 
 /** A sentence vector and numbers, the time ids, each embedded in `timeIdWidth` numbers: `width` numbers together. */
 export interface AddedText {
@@ -96,6 +118,8 @@ export interface ConditionalDenoiserInputs extends DenoiserInputs {
   freeU?: FreeU | undefined;
   /** Some of its `selfAttentions`: in these, each pixel reads only itself. */
   perturbedLayers?: readonly string[] | undefined;
+  /** Pictures that some of its `contextAttentions` read, by the layers' names. */
+  imageStates?: Readonly<Record<string, readonly ImageStates[]>> | undefined;
 }
 
 /** Whether a network is a denoiser that reads a context. */

@@ -9,6 +9,8 @@ export type {
   Denoiser,
   DenoiserInputs,
   DenoiserSizes,
+  ImageStates,
+  ContextAttention,
 } from "./denoiser.js";
 export type { FreeU } from "./free-u.js";
 export type { ExampleNoise, ExamplePass } from "./example-pass.js";
@@ -41,6 +43,7 @@ export {
 } from "./clip/unclip-text-proj.js";
 export type { ControlNetConfig } from "./unet/controlnet-config.js";
 export { ControlNetModel, type ControlNetOptions, type ControlNetOutput } from "./unet/controlnet.js";
+export { IPAdapter, type IPAdapterConfig } from "./unet/ip-adapter.js";
 export { T2IAdapter, type T2IAdapterConfig } from "./unet/t2i-adapter.js";
 export type { UNet2DConfig } from "./unet/unet-2d-config.js";
 export { type UNet2DInputs, UNet2DModel } from "./unet/unet-2d.js";

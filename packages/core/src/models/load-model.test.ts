@@ -20,6 +20,7 @@ import { MODEL_CLASSES } from "./model-classes.js";
 import type { Model } from "./model.js";
 import { PriorTransformer } from "./clip/prior-transformer.js";
 import { UnCLIPTextProjModel } from "./clip/unclip-text-proj.js";
+import { IPAdapter } from "./unet/ip-adapter.js";
 import { T2IAdapter } from "./unet/t2i-adapter.js";
 import { UNet2DConditionModel } from "./unet/unet-2d-condition.js";
 import { UNet2DModel } from "./unet/unet-2d.js";
@@ -67,6 +68,15 @@ const MODELS: Model[] = [
     num_decoder_blocks: [1, 1],
   }),
   new T2IAdapter({ channels: [4, 8], num_res_blocks: 1, downscale_factor: 2 }),
+  new IPAdapter({
+    image_proj_type: "resampler",
+    image_embed_dim: 6,
+    cross_attention_dim: 5,
+    attention_widths: [4, 8],
+    hidden_dim: 3,
+    num_heads: 1,
+    num_layers: 2,
+  }),
 ];
 
 describe("loadModel", () => {

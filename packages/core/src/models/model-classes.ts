@@ -4,6 +4,7 @@ import { CLIPModel } from "./clip/clip-model.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "./clip/clip-text-model.js";
 import { CLIPVisionModel, CLIPVisionModelWithProjection } from "./clip/clip-vision-model.js";
 import { ControlNetModel } from "./unet/controlnet.js";
+import { IPAdapter } from "./unet/ip-adapter.js";
 import type { ModelClasses } from "./build-model.js";
 import { PriorTransformer } from "./clip/prior-transformer.js";
 import { UnCLIPTextProjModel } from "./clip/unclip-text-proj.js";
@@ -21,6 +22,7 @@ export const MODEL_CLASSES: ModelClasses = {
   CLIPVisionModel,
   CLIPVisionModelWithProjection,
   ControlNetModel,
+  IPAdapter,
   PriorTransformer,
   UnCLIPTextProjModel,
   T2IAdapter,

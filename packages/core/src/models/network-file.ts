@@ -16,11 +16,12 @@ import {
   VAE_TRAINING,
 } from "./stored-names.js";
 import { controlNetConfigFor } from "./unet/controlnet-config.js";
+import { ipAdapterConfig } from "./unet/ip-adapter-file.js";
 
 /** The network in a file, recognized by the names and shapes of its tensors. */
 export interface NetworkInFile {
   /** The name of its folder in a pipeline. */
-  part: "unet" | "vae" | "text_encoder" | "controlnet";
+  part: "unet" | "vae" | "text_encoder" | "controlnet" | "ip_adapter";
   /** The class that these names belong to, if there is no config. */
   className: string;
   /** The prefix of its names in this file. */
@@ -36,6 +37,7 @@ const KINDS: readonly [RegExp, Pick<NetworkInFile, "part" | "className" | "names
     /^(.*)controlnet_cond_embedding\.conv_in\.weight$/,
     { part: "controlnet", className: "ControlNetModel", names: "own" },
   ],
+  [/^(.*)ip_adapter\.1\.to_k_ip\.weight$/, { part: "ip_adapter", className: "IPAdapter", names: "own" }],
   [/^(.*)input_hint_block\.0\.weight$/, { part: "controlnet", className: "ControlNetModel", names: "ldm" }],
   [
     /^((?!.*decoder\.).*)up_blocks\.0\.resnets\.0\.conv1\.weight$/,
@@ -87,6 +89,8 @@ function described(tensors: SafetensorsFile["tensors"], network: NetworkInFile):
     };
   }
   if (part === "vae") return network;
+  if (part === "ip_adapter")
+    return { ...network, family: familyOfWidth(tensors.get(`${prefix}ip_adapter.1.to_k_ip.weight`)?.shape[1]) };
   return { ...network, family: familyOfWidth(contextWidth(tensors, prefix)) };
 }
 
@@ -154,6 +158,7 @@ export async function configOfNetwork(
     const inside = joinPath(config, network.part);
     return readConfig((await fileExists(joinPath(inside, "config.json"))) ? inside : config);
   }
+  if (network.part === "ip_adapter") return ipAdapterConfig(file, network.prefix);
   const beside = await configBeside(from, network);
   if (beside) return beside;
   const family = given ?? network.family ?? (network.part === "vae" ? "sd1" : undefined);
@@ -213,6 +218,7 @@ const KNOWN_PARTS: Readonly<Record<string, NetworkInFile["part"]>> = {
   AutoencoderKL: "vae",
   AutoencoderTiny: "vae",
   ControlNetModel: "controlnet",
+  IPAdapter: "ip_adapter",
   CLIPTextModel: "text_encoder",
   CLIPTextModelWithProjection: "text_encoder",
 };

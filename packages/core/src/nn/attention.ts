@@ -79,6 +79,14 @@ export interface AttentionOptions {
   bias?: boolean;
 }
 
+/** Keys and values [B, T, channels] besides those of the context. */
+export interface FurtherStates {
+  keys: tf.Tensor3D;
+  values: tf.Tensor3D;
+  /** Multiplies what each token reads, [1 or B, N, 1]. */
+  mask?: tf.Tensor3D | undefined;
+}
+
 /**
  * Attention from tokens to a context, or to themselves.
  *
@@ -104,11 +112,25 @@ export class Attention {
     this.to_out = [new Linear(channels, channels)];
   }
 
-  /** Borrows its arguments; the caller owns the result. */
-  forward(x: tf.Tensor3D, context: tf.Tensor3D = x, bias?: tf.Tensor): tf.Tensor3D {
+  /**
+   * Borrows its arguments; the caller owns the result.
+   *
+   * @param further keys and values that the same queries read, each with a softmax of its own; the results are added
+   */
+  forward(
+    x: tf.Tensor3D,
+    context: tf.Tensor3D = x,
+    bias?: tf.Tensor,
+    further: readonly FurtherStates[] = [],
+  ): tf.Tensor3D {
     return tf.tidy(() => {
       const [q, k, v] = [this.to_q.forward(x), this.to_k.forward(context), this.to_v.forward(context)];
-      return this.to_out[0].forward(attend(q, k, v, this.heads, bias));
+      let mixed = attend(q, k, v, this.heads, bias);
+      for (const { keys, values, mask } of further) {
+        const read = attend(q, keys, values, this.heads);
+        mixed = mixed.add(mask ? read.mul(mask) : read);
+      }
+      return this.to_out[0].forward(mixed);
     });
   }
 

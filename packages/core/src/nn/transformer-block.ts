@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { Attention } from "./attention.js";
+import { Attention, type FurtherStates } from "./attention.js";
 import { FeedForward, type FeedForwardActivation } from "./feed-forward.js";
 import { LayerNorm } from "./layer-norm.js";
 
@@ -23,6 +23,8 @@ export interface TransformerContext {
   selfBias?: tf.Tensor;
   /** Self-attention layers in which each token reads only itself. */
   perturbed?: ReadonlySet<object>;
+  /** Layers of attention to the context that read pictures, too. */
+  pictures?: ReadonlyMap<object, readonly FurtherStates[]>;
 }
 
 /**
@@ -59,7 +61,10 @@ export class BasicTransformerBlock {
   readonly onlyCrossAttention: boolean;
 
   /** Borrows its arguments; the caller owns the result. */
-  forward(x: tf.Tensor3D, { context, contextBias, selfBias, perturbed }: TransformerContext = {}): tf.Tensor3D {
+  forward(
+    x: tf.Tensor3D,
+    { context, contextBias, selfBias, perturbed, pictures }: TransformerContext = {},
+  ): tf.Tensor3D {
     return tf.tidy(() => {
       const first = this.norm1.forward(x);
       const isPerturbed = perturbed?.has(this.attn1) ?? false;
@@ -67,7 +72,7 @@ export class BasicTransformerBlock {
         ? x.add(this.attn1.forward(first, context, contextBias))
         : x.add(isPerturbed ? this.attn1.ofThemselves(first) : this.attn1.forward(first, first, selfBias));
       if (this.norm2 && this.attn2) {
-        y = y.add(this.attn2.forward(this.norm2.forward(y), context, contextBias));
+        y = y.add(this.attn2.forward(this.norm2.forward(y), context, contextBias, pictures?.get(this.attn2)));
       }
       return y.add(this.ff.forward(this.norm3.forward(y)));
     });

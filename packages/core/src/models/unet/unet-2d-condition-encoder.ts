@@ -17,7 +17,7 @@ import { type Conditioning, DownBlock, MidBlock, resultShapes } from "./unet-blo
 /** Inputs of a conditional UNet and its ControlNets besides latents, timestep and text; the config says which. */
 export type ConditionInputs = Omit<
   ConditionalDenoiserInputs,
-  "downResiduals" | "midResidual" | "levelFeatures" | "freeU" | "perturbedLayers"
+  "downResiduals" | "midResidual" | "levelFeatures" | "freeU" | "perturbedLayers" | "imageStates"
 >;
 
 /** The vectors that are computed or looked up for numeric inputs; the rest of the network reads only vectors. */

@@ -4,13 +4,14 @@ import { Conv2d } from "../../nn/conv2d.js";
 import { GroupNorm } from "../../nn/group-norm.js";
 import { recorded } from "../../nn/recorded.js";
 import { requireTensor } from "../checks.js";
-import type { ConditionalDenoiser, ConditionalDenoiserInputs } from "../denoiser.js";
+import type { ConditionalDenoiser, ConditionalDenoiserInputs, ContextAttention } from "../denoiser.js";
 import { ModelInputError } from "../errors.js";
 import { attentionLayers } from "./attention-layers.js";
 import { attentionFactory } from "./unet-2d-condition-attention.js";
 import { resolveConditionConfig, type UNet2DConditionConfig } from "./unet-2d-condition-config.js";
 import { ConditionEncoder, type Vectors } from "./unet-2d-condition-encoder.js";
 import { freeULevel } from "../free-u.js";
+import { contextAttentions, namedStates, statesByLayer } from "./image-states.js";
 import { sidesOf } from "./sample-size.js";
 import { UpBlock } from "./unet-blocks.js";
 
@@ -74,6 +75,10 @@ export class UNet2DConditionModel extends ConditionEncoder implements Conditiona
     return [...attentionLayers(this).self.keys()];
   }
 
+  contextAttentions(height: number, width: number): ContextAttention[] {
+    return contextAttentions(this, this.featureMaps(height, width));
+  }
+
   get guidanceWidth(): number | undefined {
     return this.config.time_cond_proj_dim ?? undefined;
   }
@@ -89,22 +94,32 @@ export class UNet2DConditionModel extends ConditionEncoder implements Conditiona
     this.#checkResiduals(x, inputs);
     this.#checkFeatures(x, inputs);
     return tf.tidy(() => {
-      const { classLabels: _, timeIds: __, downResiduals, levelFeatures, freeU, perturbedLayers, ...read } = inputs;
+      const {
+        classLabels: _,
+        timeIds: __,
+        downResiduals,
+        levelFeatures,
+        freeU,
+        perturbedLayers,
+        imageStates,
+        ...read
+      } = inputs;
       const vectors = this.vectors(t, inputs);
       // A recorded pass would be replayed with the settings it was recorded with.
       if (freeU || perturbedLayers || levelFeatures) return this.#predict(x, context, vectors, inputs);
       const added = Object.fromEntries(downResiduals?.map((residual, i) => [`downResiduals.${i}`, residual]) ?? []);
-      return recorded(this, { x, context, ...vectors, ...read, ...added }, () =>
+      return recorded(this, { x, context, ...vectors, ...read, ...added, ...namedStates(imageStates) }, () =>
         this.#predict(x, context, vectors, inputs),
       );
     });
   }
 
   #predict(x: tf.Tensor4D, context: tf.Tensor3D, vectors: Vectors, inputs: UNet2DConditionInputs): tf.Tensor4D {
-    const { downResiduals, midResidual, levelFeatures, freeU, perturbedLayers } = inputs;
+    const { downResiduals, midResidual, levelFeatures, freeU, perturbedLayers, imageStates } = inputs;
     const conditioning = {
       ...this.conditioning(x, context, vectors, inputs),
       perturbed: perturbedLayers && this.#selfAttentions(perturbedLayers),
+      pictures: imageStates && statesByLayer(this, imageStates, x.shape),
     };
     const input = this.config.center_input_sample ? x.mul<tf.Tensor4D>(2).sub<tf.Tensor4D>(1) : x;
     const { skips: own, middle } = this.encode(this.conv_in.forward(input), conditioning, levelFeatures);

@@ -72,6 +72,12 @@ function namedTensors(name: string, value: unknown): [name: string, tensor: tf.T
   return isPlain ? Object.entries(value).flatMap(([key, item]) => namedTensors(`${name}.${key}`, item)) : [];
 }
 
+/** One object or several, by their names in error messages: `control`, or `control[0]` and so on. */
+export function namedInputs<T extends object>(option: string, given: T | readonly T[] | undefined): Map<string, T> {
+  if (!Array.isArray(given)) return new Map(given ? [[option, given as T]] : []);
+  return new Map((given as readonly T[]).map((one, i) => [`${option}[${i}]`, one]));
+}
+
 /** One text or several, as a list. */
 export function texts(option: string, given: string | string[]): string[] {
   const list = [given].flat() as unknown[];

@@ -20,12 +20,6 @@ export interface Control {
   guessMode?: boolean;
 }
 
-/** The controls, by their names in error messages. */
-export function controlsOf(option: Control | readonly Control[] | undefined): Map<string, Control> {
-  if (!Array.isArray(option)) return new Map(option ? [["control", option as Control]] : []);
-  return new Map((option as readonly Control[]).map((control, i) => [`control[${i}]`, control]));
-}
-
 /**
  * @throws PipelineOptionError before any work; height and width are those of the latents, `name` is the name of the
  *   option

@@ -47,6 +47,7 @@ export const PIX2PIX_OPTIONS = {
   paddingMaskCrop: refused(WHOLE),
   denoisingStart: refused(WHOLE),
   control: refused("this pipeline reads its picture without a ControlNet"),
+  ipAdapter: refused("this pipeline reads its picture without an adapter"),
   adapter: refused("this pipeline reads its picture without an adapter"),
   guidanceRescale: refused(TWOFOLD),
   guidanceInterval: refused(TWOFOLD),

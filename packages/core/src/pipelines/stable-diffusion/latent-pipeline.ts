@@ -15,14 +15,14 @@ import { sample } from "../drawing/sampling.js";
 import { type StepWindow, stepWindow } from "../drawing/step-window.js";
 import { PipelineOptionError } from "../options/errors.js";
 import type { OptionTable } from "../options/option.js";
-import { requireFiniteTensors, requirePictures, texts } from "../options/option-checks.js";
+import { namedInputs, requireFiniteTensors, requirePictures, texts } from "../options/option-checks.js";
 import { disposeParts } from "../parts/dispose-parts.js";
 import { fixParts } from "../parts/live-parts.js";
 import type { Pipeline } from "../pipeline.js";
 import type { Drawn } from "../pipeline-step.js";
 import { adapterFeatures } from "./adapter.js";
 import { type Condition, conditionPerStep, type GivenPrompts, stepCount, stepCounter } from "./conditions.js";
-import { controlsOf } from "./control.js";
+import { imageStates } from "./ip-adapter.js";
 import { type LatentSpace, latentSpaces } from "./latent-space.js";
 import { finished, partToDraw } from "./picture-around.js";
 import { requireLoraSources, usePromptLoras } from "./prompt-loras.js";
@@ -187,13 +187,9 @@ export abstract class LatentPipeline<
     const held: tf.Tensor[] = [];
     let returnLoras = () => {};
     try {
-      const controls = controlsOf(checked.control);
-      const controlPictures = [...controls].map(([name, { image }]) => [`${name}.image`, image] as const);
-      await requirePictures({
-        ...this.pictures(checked),
-        "adapter.image": checked.adapter?.image,
-        ...Object.fromEntries(controlPictures),
-      });
+      const controls = namedInputs("control", checked.control);
+      const adapters = namedInputs("ipAdapter", checked.ipAdapter);
+      await requirePictures({ ...this.pictures(checked), ...picturesBeside(checked) });
       await requireFiniteTensors(checked);
       this.#requireRoom(checked);
       returnLoras = await this.#borrowLoras(checked);
@@ -217,8 +213,23 @@ export abstract class LatentPipeline<
       const { adapter } = checked;
       const features = adapter && watch.over("Reading the adapter's picture", () => adapterFeatures(adapter));
       held.push(...(features ?? []));
+      const states = watch.over("Reading the IP-Adapter's pictures", () =>
+        imageStates(adapters.values(), adapters.size > 0 ? unet.contextAttentions!(shape[1], shape[2]) : [], {
+          batch: shape[0],
+          isGuided,
+        }),
+      );
+      held.push(...tf.tensor_util.getTensorsInContainer(states));
       const conditionOf = (index: number) => conditions[Math.min(stepOf(index), steps) - 1]!;
-      const call = { unet, conditionOf, isGuided, shown: start.context, controls: [...controls.values()], features };
+      const call = {
+        unet,
+        conditionOf,
+        isGuided,
+        shown: start.context,
+        controls: [...controls.values()],
+        features,
+        states,
+      };
       const denoise = this.denoiser({ ...call, checked, plan, first, end });
       const shown = checked.previewDecoder ? this.#spaceOfPreview(checked.previewDecoder) : undefined;
       yield* sample({
@@ -373,9 +384,22 @@ export abstract class LatentPipeline<
 /** The sample size of Stable Diffusion 1, for networks that do not give theirs. */
 const SAMPLE_SIZE = [64, 64] as const;
 
-function watchOf(parts: object, { debug, control }: CheckedOptions): FiniteWatch {
-  const controlNets = [...controlsOf(control)].map(
-    ([name, { model }]) => [name.replace("control", "controlNet"), model] as const,
-  );
-  return new FiniteWatch({ ...parts, ...Object.fromEntries(controlNets) }, debug);
+function watchOf(parts: object, { debug, control, ipAdapter }: CheckedOptions): FiniteWatch {
+  const further = { ...modelsOf("controlNet", control), ...modelsOf("ipAdapter", ipAdapter) };
+  return new FiniteWatch({ ...parts, ...further }, debug);
+}
+
+function modelsOf<M extends object>(name: string, given: { model: M } | readonly { model: M }[] | undefined) {
+  return Object.fromEntries([...namedInputs(name, given)].map(([name, { model }]): [string, M] => [name, model]));
+}
+
+/** The pictures that networks beside the denoiser read, by the names of their options. */
+function picturesBeside({ adapter, control, ipAdapter }: CheckedOptions): Record<string, tf.Tensor | undefined> {
+  const pictures: Record<string, tf.Tensor | undefined> = { "adapter.image": adapter?.image };
+  for (const [name, { image }] of namedInputs("control", control)) pictures[`${name}.image`] = image;
+  for (const [name, { image, mask }] of namedInputs("ipAdapter", ipAdapter)) {
+    pictures[`${name}.image`] = image;
+    pictures[`${name}.mask`] = mask;
+  }
+  return pictures;
 }

@@ -20,6 +20,7 @@ import {
   withDefaults,
 } from "../options/option.js";
 import {
+  namedInputs,
   negativesFor,
   requireCount,
   requireBetween,
@@ -32,10 +33,12 @@ import type { ConditionalDenoiser } from "../../models/denoiser.js";
 import { joinPath } from "../../platform/files.js";
 import { isComposed } from "../../text/composed-prompt.js";
 import type { LoraTag } from "../../text/lora-tags.js";
+import { mayGuide } from "../drawing/step-guidance.js";
 import type { PipelineStep } from "../pipeline-step.js";
 import { type AdapterInput, checkAdapter } from "./adapter.js";
 import { fitGuidance, GUIDANCE_OPTIONS, requireKnown } from "./guidance-options.js";
-import { checkControl, type Control, controlsOf } from "./control.js";
+import { checkControl, type Control } from "./control.js";
+import { type BesideDrawing, checkIPAdapter, type IPAdapterInput } from "./ip-adapter.js";
 import { type LoraResolver, requireNoTags, takeLoras } from "./prompt-loras.js";
 
 /** Finds LoRAs by their names in a folder; as JSON, in a picture's settings, it is the folder's name. */
@@ -162,6 +165,10 @@ const OWN_OPTIONS = {
   control: object<Control | readonly Control[]>("a ControlNet with its picture, { model, image }, or a list of them"),
   /** A T2I-Adapter and its picture; its features are computed once and added in each step. */
   adapter: object<AdapterInput>("a T2IAdapter with its picture, { model, image }"),
+  /** Pictures as prompts: an IP-Adapter with its picture, or several; their effects are added up. */
+  ipAdapter: object<IPAdapterInput | readonly IPAdapterInput[]>(
+    "an IPAdapter with its picture, { model, imageEncoder, image }, or a list of them",
+  ),
   /** What `step.preview()` decodes with, such as TAESD, in place of a linear map from latents to colours; borrowed. */
   previewDecoder: { expected: "an AutoencoderTiny or an AutoencoderKL", fits: isAutoencoder },
 };
@@ -270,17 +277,29 @@ export function fitOptions(given: StableDiffusionOptions, options: Read, sizes: 
   ) as [number, number];
   requireBlur(options, Math.min(rows, columns));
   requireLatents(options, shape, [height, width]);
-  for (const [name, control] of controlsOf(options.control))
-    checkControl(name, control, { denoiser: sizes.denoiser, height: shape[1], width: shape[2] });
+  const { denoiser } = sizes;
   requirePreviewDecoder(options, sizes);
-  const perturbedLayers = fitGuidance(options, sizes.denoiser);
-  if (options.adapter) {
-    requireKnown("adapter", sizes.denoiser.isAdjustable === true);
-    checkAdapter(options.adapter, [height, width]);
-  }
+  const perturbedLayers = fitGuidance(options, denoiser);
+  const isGuided = denoiser.guidanceWidth === undefined && (mayGuide(options) || hasAnd);
+  checkNetworksBeside(options, { denoiser, latents: [shape[1], shape[2]], size: [height, width], isGuided });
   if (image) requirePictureShape("image", image, [rows, columns, 3], shape[0]);
   if (mask) requirePictureShape("mask", mask, [rows, columns, 1], shape[0]);
   return { strength, steps, prompts, loraTags: loras, isComposed: hasAnd, negatives, shape, perturbedLayers };
+}
+
+/** Checks ControlNets and adapters, with their pictures, against the denoiser. */
+function checkNetworksBeside(options: Read, drawing: BesideDrawing): void {
+  const { denoiser, latents, size } = drawing;
+  for (const [name, control] of namedInputs("control", options.control))
+    checkControl(name, control, { denoiser, height: latents[0], width: latents[1] });
+  if (options.adapter) {
+    requireKnown("adapter", denoiser.isAdjustable === true);
+    checkAdapter(options.adapter, size);
+  }
+  for (const [name, input] of namedInputs("ipAdapter", options.ipAdapter)) {
+    requireKnown(name, denoiser.contextAttentions !== undefined);
+    checkIPAdapter(name, input, drawing);
+  }
 }
 
 /** Whether prompts may take more than one chunk. */

@@ -1,11 +1,12 @@
 import * as tf from "@tensorflow/tfjs";
 import { guide, type Plan, rescaleGuidance } from "@tfjs-diffusion/schedulers";
-import type { ConditionalDenoiser } from "../../models/denoiser.js";
+import type { ConditionalDenoiser, ImageStates } from "../../models/denoiser.js";
 import { needsGuidance, predictGuided } from "../drawing/guidance.js";
 import { guidanceAt } from "../drawing/step-guidance.js";
 import { isAdapted } from "./adapter.js";
 import { type Condition, type Composition, promptedHalf } from "./conditions.js";
 import { type Control, controlResiduals } from "./control.js";
+import { promptedStates } from "./ip-adapter.js";
 import type { CheckedOptions } from "./stable-diffusion-options.js";
 import { repeatRows } from "./text-conditioning.js";
 
@@ -20,6 +21,8 @@ export interface DenoiseRequest {
   controls: readonly Control[];
   /** An adapter's features. */
   features?: readonly tf.Tensor4D[] | undefined;
+  /** What IP-Adapters read, with guidance for both halves of the batch; empty without them. */
+  states: Record<string, ImageStates[]>;
   checked: CheckedOptions;
   plan: Plan;
   /** The calls that are made. */
@@ -35,7 +38,8 @@ export type StepDenoiser = (x: tf.Tensor4D, timestep: number, index: number) => 
  * prompts.
  */
 export function stepDenoiser(request: DenoiseRequest): StepDenoiser {
-  const { unet, conditionOf, isGuided, shown, controls, features, checked, plan, first, end } = request;
+  const { unet, conditionOf, isGuided, shown, controls, features, states, checked, plan, first, end } = request;
+  const hasStates = Object.keys(states).length > 0;
   const { freeU, pagScale, perturbedLayers, guidanceRescale: rescale } = checked;
   return (x, timestep, index) => {
     const condition = conditionOf(index);
@@ -50,6 +54,7 @@ export function stepDenoiser(request: DenoiseRequest): StepDenoiser {
       const isAdded = features && isAdapted(checked.adapter!, step);
       const settings = {
         ...(isAdded && { levelFeatures: features }),
+        ...(hasStates && { imageStates: isGuided && !isDoubled ? promptedStates(states) : states }),
         ...(freeU && { freeU }),
         ...(isPerturbed && { perturbedLayers }),
       };
