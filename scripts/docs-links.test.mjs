@@ -11,8 +11,8 @@ const pages = new Map([
   ...readdirSync(docs)
     .filter((file) => file.endsWith(".md"))
     .map((file) => [join(docs, file), readFileSync(join(docs, file), "utf8")]),
-  ...readdirSync(chapters)
-    .filter((file) => /^\d\d-.*\.ts$/.test(file))
+  ...readdirSync(chapters, { recursive: true })
+    .filter((file) => /(^|\/)\d\d-[^/]*\.ts$/.test(file))
     .map((file) => [
       join(docs, "chapters", file.replace(/ts$/, "md")),
       markdownOf(readFileSync(join(chapters, file), "utf8")),

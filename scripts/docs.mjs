@@ -33,7 +33,10 @@ async function renderChapters() {
   const chapters = JSON.parse(execFileSync(process.execPath, [chapterTool, "list"], { encoding: "utf8" }));
   for (const { name, title } of chapters)
     await run(`Chapter ${name}: ${title}`, ["--no-warnings", chapterTool, "render", name, pages]);
-  const sidebar = chapters.map(({ name, title }) => ({ text: numbered(name, title), link: `/chapters/${name}` }));
+  const links = (folder) =>
+    chapters.map(({ name, title }) => ({ text: numbered(name, title), link: `${folder}/${name}` }));
+  const solutions = { text: "Solutions", collapsed: true, items: links("/chapters/solutions") };
+  const sidebar = [...links("/chapters"), solutions];
   mkdirSync(pages, { recursive: true });
   writeFileSync(join(pages, "sidebar.json"), JSON.stringify(sidebar));
   return chapters;
@@ -69,6 +72,7 @@ if (options.includes("--dev")) {
 } else {
   await run("VitePress", [vitepress, "build", "docs"]);
   for (const { name } of chapters)
-    copyFileSync(join(compiled, "chapters", `${name}.ipynb`), join(site, "chapters", `${name}.ipynb`));
+    for (const page of [name, `solutions/${name}`])
+      copyFileSync(join(compiled, "chapters", `${page}.ipynb`), join(site, "chapters", `${page}.ipynb`));
   console.log(`The site is in ${relative(root, site)}. Look at it with: npx vitepress preview docs`);
 }

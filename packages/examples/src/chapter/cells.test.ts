@@ -12,7 +12,7 @@ const sum = 2 + 2;
 
 show(sum);
 
-// %% solution
+// %% folded
 check("sum", sum, 4, 0);
 `;
 
@@ -20,8 +20,8 @@ describe("parseCells", () => {
   it("takes the comment signs off Markdown and leaves code alone", () => {
     expect(parseCells(CHAPTER)).toEqual([
       { kind: "markdown", line: 1, text: "# Two and two\n\nThey make $2 + 2$." },
-      { kind: "code", line: 6, source: "const sum = 2 + 2;\n\nshow(sum);", folded: "nothing" },
-      { kind: "code", line: 11, source: 'check("sum", sum, 4, 0);', folded: "all" },
+      { kind: "code", line: 6, source: "const sum = 2 + 2;\n\nshow(sum);" },
+      { kind: "code", line: 11, source: 'check("sum", sum, 4, 0);', folded: "code" },
     ]);
   });
 

@@ -1,14 +1,14 @@
 import { ChapterError } from "./errors.js";
 
-/** What a page folds away: nothing, the code, or the code and what it shows. */
-export type Folded = "nothing" | "code" | "all";
+/** Why a page folds code away: it is the set-up of what follows, or matters less than what it shows. */
+export type Folded = "set-up" | "code";
 
 /** A piece of a chapter between two `// %%` lines. `line` is the marker's own line, from 1. */
 export type Cell =
   | { readonly kind: "markdown"; readonly line: number; readonly text: string }
-  | { readonly kind: "code"; readonly line: number; readonly source: string; readonly folded: Folded };
+  | { readonly kind: "code"; readonly line: number; readonly source: string; readonly folded?: Folded };
 
-const FOLDED: Record<string, Folded> = { "": "nothing", folded: "code", solution: "all" };
+const FOLDED: Record<string, Folded | undefined> = { "": undefined, setup: "set-up", folded: "code" };
 const MARKER = /^\/\/ %%(?: (.*))?$/;
 
 /**
@@ -16,8 +16,8 @@ const MARKER = /^\/\/ %%(?: (.*))?$/;
  *
  *     // %% [markdown]       comment lines follow; without their `// ` they are Markdown
  *     // %%                  code follows
- *     // %% folded           code that matters less than what it shows, such as that of a plot
- *     // %% solution         code of which nothing shall be seen before the reader asks for it
+ *     // %% setup            imports, backend and seeds, which a page folds away
+ *     // %% folded           code that matters less than what it shows, such as that of a plot; folded, too
  *
  * @throws ChapterError with the file's line for text outside of a cell, an unknown marker, code in a Markdown cell,
  * or a chapter that does not open with a title
@@ -37,9 +37,10 @@ export function parseCells(text: string, file = "chapter"): Cell[] {
     if (marker === "[markdown]") {
       cells.push({ kind: "markdown", line, text: trimBlankLines(body.map(uncomment)) });
     } else if (Object.hasOwn(FOLDED, marker)) {
-      cells.push({ kind: "code", line, source: trimBlankLines(body), folded: FOLDED[marker]! });
+      const folded = FOLDED[marker];
+      cells.push({ kind: "code", line, source: trimBlankLines(body), ...(folded && { folded }) });
     } else {
-      throw fail(line, `unknown cell "${marker}"; write // %%, // %% folded, // %% solution or // %% [markdown].`);
+      throw fail(line, `unknown cell "${marker}"; write // %%, // %% setup, // %% folded or // %% [markdown].`);
     }
 
     function uncomment(text: string, i: number): string {

@@ -2,25 +2,50 @@
  * Runs a chapter in the terminal, or renders it:
  *
  *     node dist/src/chapter/main.js 1                      prints what the first chapter shows
+ *     node dist/src/chapter/main.js solutions 1            prints its solutions
  *     node dist/src/chapter/main.js render 1 docs/chapters writes its page there, its notebook beside the code
  *     node dist/src/chapter/main.js list                   the chapters' names and titles, as JSON
  */
 import { mkdirSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { chapterTitle } from "./cells.js";
 import { CheckError } from "./errors.js";
+import { attemptsSoFar, beginChapter, exerciseSummary, matchSolutions } from "./exercise.js";
 import { renderNotebook } from "./notebook.js";
 import { renderPage } from "./page.js";
-import { chapterNames, COMPILED, findChapter, readCells, runChapter } from "./run.js";
+import {
+  chapterNames,
+  COMPILED,
+  findChapter,
+  hasSolutions,
+  isSolutions,
+  readCells,
+  runChapter,
+  solutionsOf,
+  type Run,
+} from "./run.js";
 import { redirectOutput, terminalSink } from "./sink.js";
+import { collectSolutions } from "./solution.js";
 
-/** Executes a chapter and writes `<folder>/<name>.md` with its pictures, and the notebook to dist/chapters. */
+/**
+ * Executes a chapter and writes `<folder>/<name>.md` with its pictures, and the notebook to dist/chapters; the same
+ * for its solutions, in folders `solutions`.
+ */
 async function render(name: string, folder: string): Promise<void> {
-  const run = await runChapter(name);
+  write(name, await runChapter(name), folder);
+  const made = attemptsSoFar();
+  const solutions = await collectSolutions(async () => {
+    if (hasSolutions(name)) write(solutionsOf(name), await runChapter(solutionsOf(name)), folder);
+  });
+  await matchSolutions(made, solutions);
+}
+
+function write(name: string, run: Run, folder: string): void {
   const { markdown, files } = renderPage(name, run);
-  for (const [path, content] of [...files, [`${name}.md`, markdown] as const]) {
-    const file = join(folder, path);
+  const page = join(folder, `${name}.md`);
+  for (const [path, content] of [...files, [basename(page), markdown] as const]) {
+    const file = join(dirname(page), path);
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, content);
   }
@@ -28,11 +53,12 @@ async function render(name: string, folder: string): Promise<void> {
 }
 
 /**
- * Prints what the chapter shows. A failed check ends it, with the chapter's line and without a stack trace of this
- * program.
+ * Prints what the chapter shows, and how far the reader is with the exercises. A failed check ends it, with the
+ * chapter's line and without a stack trace of this program.
  */
 async function runInTerminal(name: string): Promise<void> {
-  redirectOutput(terminalSink(name));
+  redirectOutput(terminalSink(basename(name)));
+  if (!isSolutions(name)) beginChapter(name);
   process.setSourceMapsEnabled(true);
   try {
     await import(pathToFileURL(join(COMPILED, `${name}.js`)).href);
@@ -42,6 +68,9 @@ async function runInTerminal(name: string): Promise<void> {
     console.error(`✗ ${error.message}\n  in ${line}`);
     process.exitCode = 1;
   }
+  const summary = exerciseSummary();
+  if (summary) console.log(`\n${summary}`);
+  if (attemptsSoFar().some(({ state }) => state === "wrong")) process.exitCode = 1;
 }
 
 const [command = "1", ...args] = process.argv.slice(2);
@@ -49,6 +78,8 @@ if (command === "list") {
   console.log(JSON.stringify(chapterNames().map((name) => ({ name, title: chapterTitle(readCells(name)) }))));
 } else if (command === "render") {
   await render(findChapter(args[0] ?? ""), args[1] ?? "docs/chapters");
+} else if (command === "solutions") {
+  await runInTerminal(solutionsOf(findChapter(args[0] ?? "")));
 } else {
   await runInTerminal(findChapter(command));
 }

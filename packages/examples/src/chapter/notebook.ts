@@ -22,7 +22,7 @@ export function renderNotebook({ cells, outputs }: Run): object {
         : {
             id: `cell-${k}`,
             cell_type: "code",
-            metadata: cell.folded === "nothing" ? {} : { jupyter: { source_hidden: true } },
+            metadata: cell.folded ? { jupyter: { source_hidden: true } } : {},
             execution_count: ++count,
             source: sourceLines(cell.source),
             outputs: outputs[k]!.map(renderOutput),

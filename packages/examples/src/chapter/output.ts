@@ -9,7 +9,12 @@ export type Output =
     }
   | { readonly kind: "plot"; readonly svg: string; readonly caption: string }
   | { readonly kind: "image"; readonly png: Uint8Array; readonly caption: string }
-  | { readonly kind: "check"; readonly passed: boolean; readonly text: string };
+  | { readonly kind: "check"; readonly text: string }
+  | { readonly kind: "exercise"; readonly state: ExerciseState; readonly text: string };
+
+/** How far a reader is with an exercise. A prediction that is off is no mistake. */
+export type ExerciseState = "right" | "predicted" | "wrong" | "todo";
+const MARKS: Record<ExerciseState, string> = { right: "✓", predicted: "→", wrong: "✗", todo: "·" };
 
 /** Where outputs go, in the order in which they are shown. */
 export type Sink = (output: Output) => void;
@@ -20,7 +25,9 @@ export function plainText(output: Output): string {
     case "text":
       return output.text;
     case "check":
-      return `${output.passed ? "✓" : "·"} ${output.text}`;
+      return `✓ ${output.text}`;
+    case "exercise":
+      return `${MARKS[output.state]} ${output.text}`;
     case "table":
       return textTable(output.columns, output.rows, output.caption);
     default:

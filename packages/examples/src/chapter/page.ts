@@ -1,6 +1,7 @@
+import { basename } from "node:path";
 import { chapterTitle, type Cell } from "./cells.js";
 import { escapeHtml, plainText, tableHtml, type Output } from "./output.js";
-import type { Run } from "./run.js";
+import { hasSolutions, isSolutions, type Run } from "./run.js";
 
 /** A VitePress page and the pictures it shows, by their paths beside it. */
 export interface Page {
@@ -18,15 +19,8 @@ export function renderPage(name: string, { cells, outputs }: Run): Page {
     const code = ["```ts", cell.source, "```"].join("\n");
     const shown = outputs[k]!.map((output, j) => renderOutput(output, `${k}-${j + 1}`));
     const results = shown.length > 0 ? [`<div class="cell-output">\n\n${shown.join("\n\n")}\n\n</div>`] : [];
-    const fold = (title: string, parts: string[]) => `::: details ${title}\n${parts.join("\n\n")}\n:::`;
-    switch (cell.folded) {
-      case "nothing":
-        return [code, ...results].join("\n\n");
-      case "code":
-        return [fold("Code", [code]), ...results].join("\n\n");
-      case "all":
-        return fold("Solution", [code, ...results]);
-    }
+    const title = cell.folded && { "set-up": "Set-up", code: "Code" }[cell.folded];
+    return [title ? `::: details ${title}\n${code}\n:::` : code, ...results].join("\n\n");
   }
 
   function renderOutput(output: Output, id: string): string {
@@ -36,16 +30,18 @@ export function renderPage(name: string, { cells, outputs }: Run): Page {
       case "text":
         return `<pre v-pre class="text">${escapeHtml(output.text).replace(/\n/g, "&#10;")}</pre>`;
       case "check":
-        return `<p v-pre class="check ${output.passed ? "passed" : "open"}">${escapeHtml(plainText(output))}</p>`;
+        return `<p v-pre class="check">${escapeHtml(plainText(output))}</p>`;
+      case "exercise":
+        return `<p v-pre class="exercise ${output.state}">${escapeHtml(plainText(output))}</p>`;
       case "table":
         return `<div v-pre>${tableHtml(output)}</div>`;
       case "image": {
-        const path = `./${name}/${id}.png`;
+        const path = `./${basename(name)}/${id}.png`;
         files.set(path, output.png);
         return figure("picture", `<img src="${path}" alt="${escapeHtml(output.caption)}">`, output.caption);
       }
       case "plot": {
-        const path = `./${name}/${id}.svg`;
+        const path = `./${basename(name)}/${id}.svg`;
         files.set(path, output.svg);
         // Inside the page, not beside it, so that its lines take the page's text colour, light or dark.
         const variable = `plot${plots.length}`;
@@ -55,7 +51,8 @@ export function renderPage(name: string, { cells, outputs }: Run): Page {
     }
   }
 
-  const body = cells.map(renderCell).join("\n\n");
+  const rendered = cells.map(renderCell);
+  const body = (isSolutions(name) ? foldSections(cells, rendered) : rendered).join("\n\n");
   const script = plots.length > 0 ? `\n\n<script setup>\n${plots.join("\n")}\n</script>` : "";
   return {
     markdown: `---\ntitle: ${JSON.stringify(chapterTitle(cells))}\n---\n\n${body}\n\n${footer(name)}${script}\n`,
@@ -63,11 +60,29 @@ export function renderPage(name: string, { cells, outputs }: Run): Page {
   };
 }
 
+/** Folds each section, so that nobody reads the solution of an exercise that they have not come to. */
+function foldSections(cells: readonly Cell[], rendered: readonly string[]): string[] {
+  const folded: string[] = [];
+  let open = false;
+  rendered.forEach((text, k) => {
+    const cell = cells[k]!;
+    const [heading, ...rest] = text.split("\n");
+    if (cell.kind === "markdown" && heading!.startsWith("## ")) {
+      if (open) folded.push(":::::");
+      folded.push(`::::: details ${heading!.slice(3)}`, rest.join("\n"));
+      open = true;
+    } else folded.push(text);
+  });
+  return open ? [...folded, ":::::"] : folded;
+}
+
 function footer(name: string): string {
+  const solutions = hasSolutions(name) ? [`[Solutions of the exercises](./solutions/${name}.md)`, ""] : [];
   return [
+    ...solutions,
     '<p class="chapter-source">',
     `This page is the file <code>packages/examples/chapters/${name}.ts</code>, executed when the site was built.`,
-    `Take it as a <a href="./${name}.ipynb" target="_self" download>Jupyter notebook</a>.`,
+    `Take it as a <a href="./${basename(name)}.ipynb" target="_self" download>Jupyter notebook</a>.`,
     "</p>",
   ].join("\n");
 }

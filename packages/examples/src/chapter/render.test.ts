@@ -6,14 +6,14 @@ import { renderPage } from "./page.js";
 
 const OUTPUTS: Output[] = [
   { kind: "text", text: "1 < 2 & {{ x }}\n\nlast" },
-  { kind: "check", passed: true, text: "sum: got 4, want 4 exactly" },
+  { kind: "check", text: "sum: got 4, want 4 exactly" },
   { kind: "table", columns: ["a<b", "c"], rows: [["1", "2"]], caption: "Numbers" },
   { kind: "plot", svg: '<svg xmlns="http://www.w3.org/2000/svg"></svg>', caption: "A line" },
   { kind: "image", png: Uint8Array.of(137, 80, 78, 71), caption: 'A "face"' },
 ];
 const run = {
   cells: parseCells(
-    "// %% [markdown]\n// # Title\n//\n// [next](./02-more.md)\n\n// %%\nconst x = 1;\nconst y = 2;\n\n// %% solution\nx;\n\n// %% folded\ny;\n",
+    "// %% [markdown]\n// # Title\n//\n// [next](./02-more.md)\n\n// %%\nconst x = 1;\nconst y = 2;\n\n// %% setup\nx;\n\n// %% folded\ny;\n",
   ),
   outputs: [[], OUTPUTS, [OUTPUTS[1]!], [OUTPUTS[1]!]],
 };
@@ -22,16 +22,7 @@ describe("renderPage", () => {
   const { markdown, files } = renderPage("01-title", run);
 
   it("puts each cell's outputs under its code", () => {
-    const order = [
-      "# Title",
-      "const x = 1;",
-      "1 &lt; 2",
-      "sum: got 4",
-      "a&lt;b",
-      "plot0",
-      "1-5.png",
-      "details Solution",
-    ];
+    const order = ["# Title", "const x = 1;", "1 &lt; 2", "sum: got 4", "a&lt;b", "plot0", "1-5.png", "details Set-up"];
     const places = order.map((text) => markdown.indexOf(text));
     expect(places).toEqual([...places].sort((a, b) => a - b));
     expect(places).not.toContain(-1);
@@ -47,16 +38,34 @@ describe("renderPage", () => {
     expect(markdown).toContain('import plot0 from "./01-title/1-4.svg?raw";');
   });
 
-  it("folds solutions away", () => {
-    expect(markdown).toMatch(/::: details Solution\n```ts\nx;\n```\n\n<div class="cell-output">[^]*<\/div>\n:::/);
-  });
-
   it("folds away the code of a folded cell, and not what it shows", () => {
+    expect(markdown).toMatch(/::: details Set-up\n```ts\nx;\n```\n:::\n\n<div class="cell-output">/);
     expect(markdown).toMatch(/::: details Code\n```ts\ny;\n```\n:::\n\n<div class="cell-output">/);
   });
 
   it("has the chapter's title as its own", () => {
     expect(markdown).toMatch(/^---\ntitle: "Title"\n---\n/);
+  });
+});
+
+describe("renderPage, of solutions", () => {
+  const cells = parseCells(
+    "// %% [markdown]\n// # Solutions\n//\n// Try first.\n\n// %% folded\nx;\n" +
+      "\n// %% [markdown]\n// ## one\n//\n// Why.\n\n// %%\n1;\n\n// %% [markdown]\n// ## two\n\n// %%\n2;\n",
+  );
+  const { markdown, files } = renderPage("solutions/01-title", {
+    cells,
+    outputs: cells.map((_, k) => (k === 3 ? [OUTPUTS[4]!] : [])),
+  });
+
+  it("folds each section, text and code, and nothing before the first", () => {
+    const text = markdown.replace(/\n+/g, "\n");
+    expect(text).toContain("Try first.\n::: details Code\n```ts\nx;\n```\n:::\n::::: details one\nWhy.\n```ts\n1;");
+    expect(text).toContain(":::::\n::::: details two\n```ts\n2;\n```\n:::::\n");
+  });
+
+  it("shows pictures that lie beside it", () => {
+    expect([...files.keys()]).toEqual(["./01-title/3-1.png"]);
   });
 });
 

@@ -4,6 +4,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import ts from "typescript";
 import { markCells, parseCells, type Cell } from "./cells.js";
 import { ChapterError } from "./errors.js";
+import { beginChapter } from "./exercise.js";
 import type { Output } from "./output.js";
 import { redirectOutput } from "./sink.js";
 
@@ -39,6 +40,11 @@ export function findChapter(wanted: string): string {
   return name;
 }
 
+/** The chapter's file of solutions, as a chapter of its own. */
+export const solutionsOf = (name: string): string => `solutions/${name}`;
+export const isSolutions = (name: string): boolean => name.startsWith(solutionsOf(""));
+export const hasSolutions = (name: string): boolean => existsSync(join(SOURCES, `${solutionsOf(name)}.ts`));
+
 export function readCells(name: string): Cell[] {
   return parseCells(readFileSync(join(SOURCES, `${name}.ts`), "utf8"), `${name}.ts`);
 }
@@ -59,6 +65,7 @@ export async function runChapter(name: string): Promise<Run> {
   // The chapter's program is a module of its own; it reaches this one through the global object.
   (globalThis as { enterCell?: (cell: number) => void }).enterCell = (cell) => (current = cell);
 
+  if (!isSolutions(name)) beginChapter(name);
   const program = join(COMPILED, `${name}.cells.js`);
   if (!existsSync(COMPILED)) throw new ChapterError(`${COMPILED} is missing: build first, with npx tsc -b.`);
   writeFileSync(

@@ -15,6 +15,17 @@ export function redirectOutput(next: Sink): void {
   sink = next;
 }
 
+/** Runs `run`, and throws away what it shows. */
+export async function withoutOutput(run: () => Promise<unknown>): Promise<void> {
+  const before = sink;
+  sink = () => {};
+  try {
+    await run();
+  } finally {
+    sink = before;
+  }
+}
+
 /**
  * Prints outputs. Plots and pictures become files under out/chapters/<chapter>, and their paths are printed.
  *
