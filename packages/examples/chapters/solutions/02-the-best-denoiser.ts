@@ -48,7 +48,7 @@ await solution("the median's answer", 1, 0);
 // ## suspects at t = 900
 //
 // Each chance is a softmax over the 64 faces. $e^H$ of each noisy face counts those that are still
-// likely, and the mean over 64 noisy faces is about a dozen and a half.
+// likely. Over 64 noisy faces, the mean is about eight.
 
 // %%
 const K = 64;
