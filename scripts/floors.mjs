@@ -56,7 +56,7 @@ export const FLOORS = {
     ["bench/browser", "bench/onnx"],
     ["bench/prepare.ts", "bench/runner.ts"],
     ["bench/main.ts"],
-    ["chapters", "src/cli/commands"],
+    ["chapters", "chapters/solutions", "src/cli/commands"],
     ["src/cli"],
     ["train"],
     ["train/faces", "train/portraits", "classifier", "plane"],
