@@ -364,8 +364,24 @@ describe("diffusion generate", () => {
     expect(drawn[2]).toEqual(drawn[0]);
     expect(drawn[3]).not.toEqual(drawn[0]);
     expect((await pictures())[0]!.settings).toMatchObject({ control: { image: edges, scale: 0.5 } });
+    const photo = await writePicture("photo.png", 20, 30, (y, x) => y + x);
+    const adapter = ["--ip-adapter", fixture("tiny-ip-adapter/base.safetensors"), "--ip-image", photo];
+    const encoder = ["--ip-encoder", fixture("clip_vision_proj"), "--ip-scale", "0.8"];
+    await rm(out, { recursive: true });
+    await expectDone(draw("generate", sd, "a hat", ...adapter, ...encoder, ...size));
+    const [prompted] = await pictures();
+    expect(prompted!.bytes).not.toEqual(drawn[0]);
+    expect(prompted!.settings).toMatchObject({ ipAdapter: { image: photo, scale: 0.8 } });
+    expect(await draw("generate", sd, "a hat", ...adapter)).toBe(2);
+    expect(complained.pop()).toMatch(/--ip-adapter .*no folder image_encoder beside it.*--ip-encoder FOLDER/);
+    const t2i = ["--adapter", fixture("tiny-t2i-adapter"), "--adapter-image", edges];
+    await rm(out, { recursive: true });
+    await expectDone(draw("generate", sd, "a hat", ...t2i, ...size));
+    expect((await pictures())[0]!.bytes).not.toEqual(drawn[0]);
+    expect(await draw("generate", sd, "a hat", "--adapter", controlNet, "--adapter-image", edges)).toBe(2);
+    expect(complained.pop()).toMatch(/--adapter .*: this is a ControlNetModel, not a T2IAdapter/);
     expect(await draw("generate", sd, "a hat", "--textual-inversion", `${word}:hat</w>`)).toBe(2);
-    expect(complained[0]).toMatch(/--textual-inversion .*hat<\/w>.*in the vocabulary already/);
+    expect(complained.pop()).toMatch(/--textual-inversion .*hat<\/w>.*in the vocabulary already/);
   });
 
   it("reads the syntax of prompts, and finds the LoRAs that they name in a folder", async () => {

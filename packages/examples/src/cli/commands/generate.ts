@@ -1,9 +1,10 @@
 import { basename } from "node:path";
 import * as tf from "@tensorflow/tfjs";
-import { type Control, encodePng, type Pipeline, useBackend } from "@tfjs-diffusion/core";
+import { encodePng, type Pipeline, useBackend } from "@tfjs-diffusion/core";
 import type { Scheduler } from "@tfjs-diffusion/schedulers";
 import { Presets, SingleBar } from "cli-progress";
-import { openControl, openModel, pipelineKind } from "../files/open-model.js";
+import { type Beside, disposeBeside, openBeside } from "../files/open-beside.js";
+import { openModel, pipelineKind } from "../files/open-model.js";
 import { numbered, outputFile, writeOutput } from "../files/output-file.js";
 import { type Canvas, readCanvas } from "../files/read-picture.js";
 import { pipelineOptions, requireInput } from "../options/fit-to-pipeline.js";
@@ -40,20 +41,20 @@ async function drawPictures(args: PictureArguments): Promise<void> {
   const path = outputFile(args.out, args.prompts[0] ?? basename(args.model));
   const { name, detail } = await useBackend(args.backend);
   const canvas = await readCanvas(args);
-  const control = await openControl(args);
+  const beside = await openBeside(args);
   const pipeline = await openModel(args);
   try {
     requireInput(args, pipeline.input);
     const scheduler = samplerNamed(args.sampler, pipeline.scheduler, options);
-    const drawing = { args, options, pipeline, scheduler, canvas, control, backend: name, path };
+    const drawing = { args, options, pipeline, scheduler, canvas, beside, backend: name, path };
     const began = performance.now();
     const files = await untilStopped((signal) => drawAll(drawing, signal));
     const seconds = (performance.now() - began) / 1000;
     console.log(`Drew in ${seconds.toFixed(1)} s on ${name}${detail ? ` (${detail})` : ""}:\n${files.join("\n")}`);
   } finally {
     pipeline.dispose();
-    control?.model.dispose();
-    tf.dispose([canvas.image ?? [], canvas.mask ?? [], control?.image ?? []]);
+    disposeBeside(beside);
+    tf.dispose([canvas.image ?? [], canvas.mask ?? []]);
   }
 }
 
@@ -64,7 +65,7 @@ interface Drawing {
   pipeline: Pipeline<object>;
   scheduler: Scheduler;
   canvas: Canvas;
-  control: Control | undefined;
+  beside: Beside;
   backend: string;
   /** The file, if there is one picture only. */
   path: string;
@@ -116,12 +117,12 @@ async function drawAll(drawing: Drawing, signal: AbortSignal): Promise<string[]>
 }
 
 async function drawOne(
-  { args, options: given, pipeline, scheduler, canvas, control, backend }: Drawing,
+  { args, options: given, pipeline, scheduler, canvas, beside, backend }: Drawing,
   { seed, file, ...subject }: Subject & { seed: number; file: string },
   watching: { signal: AbortSignal; onStep: (step: { index: number; total: number }) => void },
 ): Promise<void> {
   const options = { ...given, ...subject };
-  const made = { scheduler: args.sampler && scheduler, control, ...canvas };
+  const made = { scheduler: args.sampler && scheduler, ...beside, ...canvas };
   const { images, latents } = await pipeline.generate({ ...pipelineOptions(args, options, made), seed, ...watching });
   latents.dispose();
   const picture = tf.tidy(() => images.squeeze<tf.Tensor3D>([0]));

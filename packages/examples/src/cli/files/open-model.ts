@@ -1,18 +1,10 @@
-import {
-  type Control,
-  loadModel,
-  openPipeline,
-  type Pipeline,
-  type StableDiffusionPipeline,
-} from "@tfjs-diffusion/core";
-import { ControlNetModel } from "@tfjs-diffusion/core/models";
+import { openPipeline, type Pipeline, type StableDiffusionPipeline } from "@tfjs-diffusion/core";
 import { type PipelineClass, pipelineClassOf } from "@tfjs-diffusion/core/pipelines";
 import { existsSync } from "node:fs";
 import { fitToPipeline } from "../options/fit-to-pipeline.js";
 import { fromCaller } from "../options/from-caller.js";
 import type { PictureArguments } from "../options/picture-arguments.js";
 import { modelFrom } from "../options/model-from.js";
-import { readPicture } from "./read-picture.js";
 import { SHIPPED_LORAS, shippedLora } from "../options/shipped.js";
 import { UsageError } from "../options/usage-error.js";
 import { withDownloadLine } from "../terminal/download-line.js";
@@ -113,21 +105,4 @@ export function refuseForFolders(model: string, options: Record<string, string |
   const [option] = Object.keys(options).filter((option) => options[option]);
   if (option === undefined || isWeightsFile(model)) return;
   throw new UsageError(`--${option} is for single .safetensors files only; ${model} has its own config files.`);
-}
-
-/** The ControlNet that a command names, with its picture; the caller owns both. */
-export async function openControl(args: PictureArguments): Promise<Control | undefined> {
-  if (!args.control) return undefined;
-  const { model: from, image, scale } = args.control;
-  const model = await withDownloadLine(from, (onProgress) => loadModel(modelFrom(from), { onProgress }));
-  if (!(model instanceof ControlNetModel)) {
-    model.dispose();
-    throw new UsageError(`--controlnet ${from}: this is a ${model.constructor.name}, not a ControlNetModel.`);
-  }
-  try {
-    return { model, image: await readPicture(image, args.options), scale };
-  } catch (error) {
-    model.dispose();
-    throw error;
-  }
 }

@@ -8,6 +8,8 @@ const MADE: Readonly<Record<string, string>> = {
   image: "--init",
   mask: "--mask",
   control: "--controlnet",
+  adapter: "--adapter",
+  ipAdapter: "--ip-adapter",
   scheduler: "--sampler",
 };
 
@@ -22,7 +24,7 @@ export function writtenOption(option: string): string | undefined {
  * @throws UsageError for an option that it does not take, for a prompt that it does not read, and for a missing prompt
  */
 export function fitToPipeline(args: PictureArguments, kind: { name: string; options: OptionTable }): void {
-  const { model, prompts, image, mask, outpaint, control, sampler } = args;
+  const { model, prompts, image, mask, outpaint, control, adapter, ipAdapter, sampler } = args;
   const readsPrompts = takesOption(kind.options, "prompt");
   if (readsPrompts && prompts.length === 0)
     throw new UsageError(
@@ -30,7 +32,7 @@ export function fitToPipeline(args: PictureArguments, kind: { name: string; opti
     );
   if (!readsPrompts && prompts.length > 0)
     throw new UsageError(`${model}: a ${kind.name} reads no prompt; leave "${prompts[0]}" out.`);
-  const made = { image, mask: mask ?? outpaint, control, scheduler: sampler };
+  const made = { image, mask: mask ?? outpaint, control, adapter, ipAdapter, scheduler: sampler };
   const given = Object.entries({ ...args.options, ...made }).filter(([, value]) => value !== undefined);
   const refused = given.map(([option]) => option).filter((option) => !takesOption(kind.options, option));
   if (refused.length === 0) return;

@@ -19,6 +19,13 @@ export interface WordArgument {
   token?: string;
 }
 
+/** A network beside the model, and the picture that it reads. */
+export interface BesideArgument {
+  model: string;
+  image: string;
+  scale?: number;
+}
+
 /** The arguments of `diffusion generate` and `diffusion edit`. Where one is undefined, the model's default holds. */
 export interface PictureArguments {
   /** A folder, a `.safetensors` file or a name on the hub. */
@@ -32,7 +39,10 @@ export interface PictureArguments {
   sampler?: string;
   loras: LoraArgument[];
   words: WordArgument[];
-  control?: { model: string; image: string; scale?: number };
+  /** Networks beside the model, each with the picture that it reads. */
+  control?: BesideArgument;
+  adapter?: BesideArgument;
+  ipAdapter?: BesideArgument & { encoder?: string };
   /** The picture to begin with, and what to do with it. */
   image?: string;
   mask?: string;
@@ -74,6 +84,10 @@ ${helpRow("--sampler NAME", `another sampler than the model's own: ${[...SAMPLER
   --lora FILE[:SCALE]          add a LoRA: a file, a folder, or for portraits ${SHIPPED_LORAS.join(" or ")}; can be repeated
   --textual-inversion FILE[:WORD]   add a word that the text encoder has learned; can be repeated
   --controlnet MODEL --control-image FILE.png [--control-scale N]   follow a picture of edges, depths or poses
+  --adapter MODEL --adapter-image FILE.png [--adapter-scale N]      the same with a T2I-Adapter
+  --ip-adapter FILE.safetensors --ip-image FILE.png [--ip-scale N] [--ip-encoder FOLDER]
+                               draw what a picture shows, or in its style, with an IP-Adapter; its image encoder is by
+                               default the folder image_encoder beside it
   --backend NAME               ${BACKEND_NAMES.join(", ")} (default: the best that loads here)
   --out PATH                   a .png file, or a folder (default out/)
 
@@ -130,6 +144,13 @@ const COMMON = {
   controlnet: TEXT,
   "control-image": TEXT,
   "control-scale": TEXT,
+  adapter: TEXT,
+  "adapter-image": TEXT,
+  "adapter-scale": TEXT,
+  "ip-adapter": TEXT,
+  "ip-image": TEXT,
+  "ip-scale": TEXT,
+  "ip-encoder": TEXT,
   variant: TEXT,
   revision: TEXT,
   dtype: TEXT,
@@ -211,7 +232,9 @@ function common(values: Values, image: string | undefined): Omit<PictureArgument
     sampler: ifGiven(oneOf, "sampler", values.sampler, [...SAMPLER_CLASSES.keys()]),
     loras: values.lora.map(lora),
     words: values["textual-inversion"].map(word),
-    control: control(values),
+    control: beside(values, ["controlnet", "control-image", "control-scale"]),
+    adapter: beside(values, ["adapter", "adapter-image", "adapter-scale"]),
+    ipAdapter: ipAdapter(values),
     ...readEdits(values, image, options),
     out: values.out,
     backend: ifGiven(oneOf, "backend", values.backend, [...BACKEND_NAMES, "tensorflow"]),
@@ -238,12 +261,26 @@ function word(text: string): WordArgument {
   return token === undefined ? { from } : { from, token };
 }
 
-function control(values: Values): PictureArguments["control"] {
-  const { controlnet: model, "control-image": image, "control-scale": scale } = values;
+type BesideFlag = Exclude<keyof typeof COMMON, "lora" | "textual-inversion" | "help" | "no-paste">;
+
+/** A network, its picture and its scale, by their flags; undefined if none of them is given. */
+function beside(
+  values: Values,
+  [modelFlag, imageFlag, scaleFlag]: readonly [BesideFlag, BesideFlag, BesideFlag],
+): BesideArgument | undefined {
+  const [model, image, scale] = [values[modelFlag], values[imageFlag], values[scaleFlag]];
   if (model === undefined && image === undefined && scale === undefined) return undefined;
   if (model === undefined || image === undefined)
-    throw new UsageError("--controlnet, --control-image: give both, the network and the picture that it reads.");
-  return { model, image, scale: ifGiven(number, "control-scale", scale) };
+    throw new UsageError(`--${modelFlag}, --${imageFlag}: give both, the network and the picture that it reads.`);
+  return { model, image, scale: ifGiven(number, scaleFlag, scale) };
+}
+
+function ipAdapter(values: Values): PictureArguments["ipAdapter"] {
+  const encoder = values["ip-encoder"];
+  const adapter = beside(values, ["ip-adapter", "ip-image", "ip-scale"]);
+  if (encoder !== undefined && !adapter)
+    throw new UsageError("--ip-encoder: given without an adapter; add --ip-adapter and --ip-image.");
+  return adapter && { ...adapter, encoder };
 }
 
 /** `64`, or `0,64,0,64` for top, right, bottom and left. */

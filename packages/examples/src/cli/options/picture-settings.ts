@@ -22,7 +22,7 @@ export interface DrawnWith {
  * The texts of a picture's PNG file: everything that is needed to draw it again, as JSON, named as on a command line.
  */
 export function pictureTexts(args: PictureArguments, drawn: DrawnWith): Record<string, string> {
-  const { model, open, loras, words, control, image, mask, outpaint, paste } = args;
+  const { model, open, loras, words, control, adapter, ipAdapter, image, mask, outpaint, paste } = args;
   const { prompt, options, seed, backend, sampler, shape } = drawn;
   const flags = Object.entries(options).map(([option, value]) => [camelCase(flagOf(option) ?? option), value]);
   const [height, width] = shape;
@@ -39,6 +39,8 @@ export function pictureTexts(args: PictureArguments, drawn: DrawnWith): Record<s
     loras,
     words,
     control,
+    adapter,
+    ipAdapter,
     image,
     mask,
     outpaint,
