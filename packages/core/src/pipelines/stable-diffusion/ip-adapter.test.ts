@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
-import { DDIMScheduler } from "@tfjs-diffusion/schedulers";
+import { DDIMScheduler, torchNoise } from "@tfjs-diffusion/schedulers";
 import type { CLIPVisionModelWithProjection } from "../../models/clip/clip-vision-model.js";
 import { loadModel } from "../../models/load-model.js";
 import type { ControlNetModel } from "../../models/unet/controlnet.js";
@@ -140,6 +140,13 @@ describe("An IP-Adapter equals diffusers'", () => {
     pipeline.loras.unload();
     model.dispose();
     tf.dispose([image, edges]);
+  });
+
+  it("in an inpainted region", async () => {
+    const [prompt, image] = [picture(0), golden.tensor<tf.Tensor4D>("in.edges")];
+    const painting = { image, mask: masks[0]!, strength: 1, latents: undefined, noise: torchNoise(7) };
+    await expectRun("inpaint", { model: adapters.base!, imageEncoder, image: prompt }, painting);
+    tf.dispose([prompt, image]);
   });
 
   it("with prompts that AND joins, one of which has no weight", async () => {
