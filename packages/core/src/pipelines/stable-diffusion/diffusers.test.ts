@@ -1,12 +1,12 @@
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { afterAll, beforeAll, expect, it } from "@jest/globals";
 import type * as tf from "@tensorflow/tfjs";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { useTestBackend } from "../../testing/backend.js";
-import { fixturePath } from "../../testing/fixture.js";
+import { fixturePath, Golden } from "../../testing/fixture.js";
 import { writeTinyStableDiffusion } from "../../testing/stable-diffusion.js";
 import { writeSafetensors } from "../../weights/write-safetensors.js";
 import { StableDiffusionPipeline } from "./stable-diffusion.js";
@@ -20,6 +20,15 @@ const hasDiffusers =
   ]).status === 0;
 // Python is not part of this project; packages/core/README.md says how to run these tests.
 const itWithPython = hasDiffusers ? it : it.skip;
+
+const script = (name: string) => join(import.meta.dirname, "../../testing", name);
+
+/** What a Python program prints last. */
+function runPython(...args: string[]): string {
+  const { stdout, stderr, status } = spawnSync(PYTHON, args, { encoding: "utf8" });
+  if (status !== 0) throw new Error(stderr);
+  return stdout.trim().split("\n").at(-1)!;
+}
 
 let folder: string;
 beforeAll(async () => {
@@ -73,11 +82,46 @@ itWithPython(
     );
     pipeline.dispose();
 
-    const script = join(import.meta.dirname, "../../testing/draw_with_diffusers.py");
-    const { stdout, stderr, status } = spawnSync(PYTHON, [script, saved, io], { encoding: "utf8" });
-    if (status !== 0) throw new Error(stderr);
+    const difference = runPython(script("draw_with_diffusers.py"), saved, io);
     // Ten times torch's own noise floor of 2e-6 for whole runs, on pixels up to 1.
-    expect(Number(stdout.trim().split("\n").at(-1))).toBeLessThan(2e-5);
+    expect(Number(difference)).toBeLessThan(2e-5);
   },
-  300_000,
+  600_000,
+);
+
+itWithPython(
+  "the folder and the LoRAs that diffusers writes open here, and draw what they draw there",
+  async () => {
+    const [tiny, saved, out] = ["tiny first", "tiny saved", "written"].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ];
+    await writeTinyStableDiffusion(tiny);
+    const base = await StableDiffusionPipeline.fromPretrained(tiny);
+    await base.savePretrained(saved);
+    base.dispose();
+    const call = JSON.parse(runPython(script("write_with_diffusers.py"), saved, out)) as Record<
+      string,
+      string | number
+    >;
+    const drawn = await Golden.read(relative(fixturePath(""), out), "drawn.safetensors");
+    const pipeline = await StableDiffusionPipeline.fromPretrained(join(out, "model"), { variant: "fp16" });
+    const request = {
+      prompt: call["prompt"] as string,
+      numInferenceSteps: call["num_inference_steps"] as number,
+      guidanceScale: call["guidance_scale"] as number,
+      latents: drawn.tensor<tf.Tensor4D>("latents"),
+    };
+    const error = async (name: string) => drawn.error(name, (await pipeline.generate(request)).images);
+    expect(await error("model")).toBeLessThan(2e-5);
+    for (const lora of drawn.has("lora") ? ["lora", "pipeline-lora"] : []) {
+      await pipeline.loras.load(join(out, lora));
+      expect(await error("lora")).toBeLessThan(2e-5);
+      expect(await error("model")).toBeGreaterThan(1e-3);
+      pipeline.loras.unload();
+    }
+    pipeline.dispose();
+  },
+  600_000,
 );
