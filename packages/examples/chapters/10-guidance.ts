@@ -8,7 +8,7 @@
 // this. It is called *guidance*, and it has a price. This chapter derives it from Bayes' rule, and then proves what it does, and
 // what it does not do, in worlds so small that everything can be computed.
 
-// %%
+// %% setup
 import * as Plot from "@observablehq/plot";
 import * as tf from "@tensorflow/tfjs";
 import { openPipeline, useBackend } from "@tfjs-diffusion/core";
@@ -27,6 +27,8 @@ import {
   exercise,
   image,
   plot,
+  predict,
+  repair,
   show,
   table,
   todo,
@@ -684,31 +686,51 @@ pipeline.dispose();
 //
 // ## Exercises
 //
+// Replace a `todo` by your answer, and run the chapter again: `npm run chapter 10`. Each exercise is
+// judged on its own. The [solutions](./solutions/10-guidance.md) are on a page of their own.
+//
 // **1.** The answer without a sentence is 0.2, with it 0.5. What is the guided answer at $w = 7.5$?
 
 // %%
 const guidedAnswer: Answer = todo;
-exercise("guided answer", guidedAnswer, 0.2 + 7.5 * (0.5 - 0.2), 1e-9);
-
-// %% solution
-check("guided answer", 0.2 + 7.5 * (0.5 - 0.2), 2.45, 1e-12);
+await exercise("guided answer", guidedAnswer);
 
 // %% [markdown]
 // **2.** In the Gaussian world above, at which $w$ does the flow draw a deviation of $1/16$?
 
 // %%
 const strongScale: Answer = todo;
-exercise("w for a deviation of 1/16", strongScale, 4, 1e-6);
-
-// %% solution
-check("w for a deviation of 1/16", -Math.log2(1 / 16), 4, 1e-12);
+await exercise("scale of the flow", strongScale);
 
 // %% [markdown]
-// **3.** What would the *tilted* distribution's $w$ be for the same deviation?
+// **3.** *Predict, then run.* Ask the negative prompt's world for "up" with the negative prompt "up". Which share of
+// the points is drawn up, with $w = 4$?
 
 // %%
-const tiltedScale: Answer = todo;
-exercise("tilted w for a deviation of 1/16", tiltedScale, (256 - 1) / 3, 1e-6);
+const contradiction = (x: number, sigma: number) => {
+  const [away, wanted] = [noiseGuess(x, sigma, UP), noiseGuess(x, sigma, UP)];
+  return away + 4 * (wanted - away);
+};
+const drawnUp =
+  Array.from(starts, (start) => flow(contradiction, 80 * start, levels(60))).filter(
+    (value) => value > 0,
+  ).length / PARTICLES;
+const prediction: Answer = todo;
+predict("share drawn up", prediction, drawnUp, 0.03);
 
-// %% solution
-check("tilted w for a deviation of 1/16", (16 ** 2 - 1) / 3, 85, 1e-12);
+// %% [markdown]
+// **4.** *Write a function.* Guidance for a denoiser that answers with $x_0$ and not with noise:
+// `(x0, x0OfSentence, w) => …`, for numbers. Is it another formula?
+
+// %%
+type GuideX0 = (x0: number, x0OfSentence: number, w: number) => number;
+const guideX0: Answer<GuideX0> = todo;
+await exercise("guidance of x₀", guideX0);
+
+// %% [markdown]
+// **5.** *Find the fault.* This was meant to guide away from a negative prompt.
+
+// %%
+const guideAway = (wanted: number, unwanted: number, w: number) =>
+  wanted + w * (wanted + unwanted);
+await repair("away from a prompt", guideAway);

@@ -8,7 +8,7 @@
 // these is a way to edit. All are simple, all are used every day, and most of them are a little wrong. This chapter
 // measures how wrong, in worlds with an exact answer.
 
-// %%
+// %% setup
 import * as Plot from "@observablehq/plot";
 import * as tf from "@tensorflow/tfjs";
 import {
@@ -28,6 +28,8 @@ import {
   exercise,
   image,
   plot,
+  predict,
+  repair,
   table,
   todo,
   type Answer,
@@ -587,43 +589,49 @@ pipeline.dispose();
 //
 // ## Exercises
 //
+// Replace a `todo` by your answer, and run the chapter again: `npm run chapter 12`. Each exercise is
+// judged on its own. The [solutions](./solutions/12-editing.md) are on a page of their own.
+//
 // **1.** Pictures of standard deviation $s = 0.3$ get noise of $\sigma = 0.4$. Which share of the given picture's
 // distance from the mean survives?
 
 // %%
 const share: Answer = todo;
-exercise("share that survives", share, 0.3 / 0.5, 1e-9);
-
-// %% solution
-check("share that survives", survives(0.3, 0.4), 0.6, 1e-12);
+await exercise("share that survives", share);
 
 // %% [markdown]
 // **2.** Two numbers with variance 1 and correlation $-0.6$. The first is 2. What is the exact mean of the second?
 
 // %%
 const secondMean: Answer = todo;
-exercise("mean of the second", secondMean, -1.2, 1e-9);
-
-// %% solution
-check("mean of the second", -0.6 * 2, -1.2, 1e-12);
+await exercise("mean of the second", secondMean);
 
 // %% [markdown]
-// **3.** How long is the point a quarter of the way along the *line* between two independent starts, in units of
-// $\sqrt N$?
+// **3.** *Predict, then run.* How long is the point a quarter of the way along the *line* between two independent
+// starts, in units of $\sqrt N$?
 
 // %%
 const lengthOnLine: Answer = todo;
-exercise(
+predict(
   "length on the line",
   lengthOnLine,
-  Math.sqrt(0.75 ** 2 + 0.25 ** 2),
-  1e-3,
+  norms(a.mul(0.75).add(b.mul(0.25))),
+  0.02,
 );
 
-// %% solution
-check(
-  "length on the line",
-  norms(a.mul(0.75).add(b.mul(0.25))),
-  Math.sqrt(0.625),
-  four,
-);
+// %% [markdown]
+// **4.** *Write a function.* `slerp` for points on the unit circle, given by their angles: the angle at the share $u$ of
+// the way from `from` to `to`, along the *shorter* arc. Angles are in degrees from 0 to 360.
+
+// %%
+type Between = (from: number, to: number, u: number) => number;
+const between: Answer<Between> = todo;
+await exercise("between two angles", between);
+
+// %% [markdown]
+// **5.** *Find the fault.* This adds noise to a picture for image-to-image, in DDPM's coordinates.
+
+// %%
+const underNoise = (picture: number, epsilon: number, level: number) =>
+  level * picture + (1 - level) * epsilon;
+await repair("noise on a picture", underNoise);

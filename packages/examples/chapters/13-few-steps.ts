@@ -8,7 +8,7 @@
 // learns that function itself, one call is enough. This chapter derives the three ways to teach it: distillation of a
 // trajectory, consistency without a teacher, and halving the number of steps again and again.
 
-// %%
+// %% setup
 import * as Plot from "@observablehq/plot";
 import * as tf from "@tensorflow/tfjs";
 import { StableDiffusionXLPipeline, useBackend } from "@tfjs-diffusion/core";
@@ -35,9 +35,12 @@ import {
   exercise,
   image,
   plot,
+  repair,
+  reproduce,
   table,
   todo,
   type Answer,
+  type Points,
 } from "../src/chapter/index.js";
 import { packagePath } from "../src/package-folder.js";
 
@@ -597,38 +600,47 @@ pipeline.dispose();
 //
 // ## Exercises
 //
+// Replace a `todo` by your answer, and run the chapter again: `npm run chapter 13`. Each exercise is
+// judged on its own. The [solutions](./solutions/13-few-steps.md) are on a page of their own.
+//
 // **1.** Data $\mathcal N(0, 1)$, $\sigma = \sqrt 3$. By which factor does the consistency function multiply $x$?
 
 // %%
 const factor: Answer = todo;
-exercise("factor of the jump", factor, 0.5, 1e-9);
-
-// %% solution
-check("factor of the jump", 1 / Math.sqrt(1 + Math.sqrt(3) ** 2), 0.5, 1e-12);
+await exercise("factor of the jump", factor);
 
 // %% [markdown]
 // **2.** How many rounds of halving lead from 256 steps to 2?
 
 // %%
 const rounds: Answer = todo;
-exercise("rounds", rounds, 7, 0);
-
-// %% solution
-check("rounds", Math.log2(256 / 2), 7, 0);
+await exercise("rounds", rounds);
 
 // %% [markdown]
-// **3.** Let $s = \tfrac12$. A student learned from Euler steps between 8 evenly spaced levels from $\sigma = 4$ to 0.
-// By which factor does it multiply $x$ at $\sigma = 4$?
+// **3.** *Write a function.* The factor of a perfect student that learned from Euler steps between `n` evenly spaced
+// levels from $\sigma = 4$ to 0, for data $\mathcal N(0, \tfrac14)$. What does it multiply $x$ by at $\sigma = 4$?
 
 // %%
-const studentFactor: Answer = todo;
-exercise("factor of the student", studentFactor, learnedFactor(levelsOf(8)), 1e-4);
+type StudentFactor = (n: number) => number;
+const studentFactor: Answer<StudentFactor> = todo;
+await exercise("factor of a student", studentFactor);
 
-// %% solution
-check("factor of the student", learnedFactor(levelsOf(8)), sampleBySteps(8), 1e-12);
-function sampleBySteps(steps: number): number {
-  let x = 1;
-  for (const [i, sigma] of levelsOf(steps).entries())
-    if (i > 0) x *= eulerFactor(levelsOf(steps)[i - 1]!, sigma);
-  return x;
-}
+// %% [markdown]
+// **4.** *A plot to reproduce.* The consistency function's factor against $\sigma$, for data $\mathcal N(0, \tfrac14)$:
+// give points `[sigma, factor]` at $\sigma = 0, 0.5, 1, \dots, 4$.
+
+// %%
+const curve: Answer<Points> = todo;
+await reproduce("factor against the noise", curve, {
+  caption: "Factor of the jump, for data of standard deviation 0.5.",
+  x: { label: "σ" },
+  y: { label: "factor", domain: [0, 1], grid: true },
+});
+
+// %% [markdown]
+// **5.** *Find the fault.* This $c_{\text{out}}$ was meant to make any network the identity at $\sigma_{\min}$.
+
+// %%
+const outScale = (sigma: number, sigmaMin: number, sigmaData: number) =>
+  (sigmaData * sigma) / Math.hypot(sigmaData, sigma);
+await repair("scale of the output", outScale);
