@@ -47,24 +47,36 @@ check("two and two", 2 + 2, 4, 0);
 
 // %% folded
 const CHAPTERS = [
-  { chapter: 0, title: "Before you start", x: 0, y: 0 },
-  { chapter: 1, title: "Forward noising", x: 0, y: 1 },
-  { chapter: 2, title: "The best denoiser", x: 0, y: 2 },
-  { chapter: 3, title: "DDPM and DDIM", x: 0, y: 3 },
+  { chapter: 0, title: "Before you start", x: 0, y: 0, after: [] },
+  { chapter: 1, title: "Forward noising", x: 0, y: 1, after: [0] },
+  { chapter: 2, title: "The best denoiser", x: 0, y: 2, after: [1] },
+  { chapter: 3, title: "DDPM and DDIM", x: 0, y: 3, after: [2] },
+  { chapter: 13, title: "Few steps", x: -0.6, y: 4, after: [3] },
+  { chapter: 10, title: "Guidance", x: 0.6, y: 4, after: [3] },
+  { chapter: 12, title: "Editing", x: 0.6, y: 5, after: [10] },
 ];
+const arrows = CHAPTERS.flatMap(({ x, y, after }) =>
+  after.map((chapter) => {
+    const from = CHAPTERS.find((other) => other.chapter === chapter)!;
+    const along = (share: number) => ({
+      x: from.x + share * (x - from.x),
+      y: from.y + share * (y - from.y),
+    });
+    return { from: along(0.28), to: along(0.72) };
+  }),
+);
 plot({
-  caption:
-    "The way through the first chapters. An arrow says: read this before that.",
-  height: 300,
+  caption: "The way through the book. An arrow says: read this before that.",
+  height: 380,
   axis: null,
-  x: { domain: [-1, 1] },
-  y: { domain: [3.4, -0.4] },
+  x: { domain: [-1.1, 1.1] },
+  y: { domain: [5.3, -0.3] },
   marks: [
-    Plot.arrow(CHAPTERS.slice(1), {
-      x1: "x",
-      y1: ({ y }: { y: number }) => y - 0.72,
-      x2: "x",
-      y2: ({ y }: { y: number }) => y - 0.28,
+    Plot.arrow(arrows, {
+      x1: ({ from }: (typeof arrows)[number]) => from.x,
+      y1: ({ from }: (typeof arrows)[number]) => from.y,
+      x2: ({ to }: (typeof arrows)[number]) => to.x,
+      y2: ({ to }: (typeof arrows)[number]) => to.y,
       strokeWidth: 2,
     }),
     Plot.text(CHAPTERS, {
