@@ -56,7 +56,10 @@ const { images: changed } = await pipeline.generate({
   strength: 0.6,
   ...settings,
 });
-const top = tf.ones([12, 32, 1]).concat(tf.zeros([20, 32, 1])) as tf.Tensor3D;
+const top = tf.concat([
+  tf.ones<tf.Rank.R3>([12, 32, 1]),
+  tf.zeros<tf.Rank.R3>([20, 32, 1]),
+]);
 const { images: withHat } = await pipeline.generate({
   prompt: `${woman}, a blue fedora`,
   image: original,
@@ -373,7 +376,7 @@ const { images: wider } = await pipeline.generate({
   pasteBack: true,
   ...settings,
 });
-check("width of the canvas", wider.shape[2]!, 32 + 8 + 8, 0);
+check("width of the canvas", wider.shape[2], 32 + 8 + 8, 0);
 const middle = wider.slice([0, 0, 8, 0], [1, 32, 32, 3]);
 check(
   "largest change in the middle",

@@ -145,7 +145,7 @@ table(
   { caption: "Share of 500 points that end within three deviations of a bell" },
 );
 // At σ = 4 a point says little about its bell. The guess is near the mean of all, which is 0.
-const lengths = walks[0]!.points.norm("euclidean", 1) as tf.Tensor;
+const lengths = walks[0]!.points.norm("euclidean", 1);
 check("mean distance from 0 after one step", lengths.mean().dataSync()[0]!, 0, 0.3);
 check("at a bell after one step", nearBell(walks[0]!.points), 0, 0);
 // For a Gaussian in two dimensions, three deviations hold 1 - e^(-9/2) = 98.9 %.
