@@ -5,8 +5,8 @@
 //
 // Give the portraits model a sentence and take its answer as it is: some of the pictures below show all that was asked,
 // others do not. Then multiply one difference by three, and all of them do. Nearly every text-to-image program does
-// this. It is called *guidance*, and it has a price. This chapter derives it from Bayes' rule, and then proves what it does, and
-// what it does not do, in worlds so small that everything can be computed.
+// this. It is called *guidance*, and it has a price. This chapter derives it from Bayes' rule. Then it proves what it
+// does, and what it does not do, in worlds so small that everything can be computed.
 
 // %% setup
 import * as Plot from "@observablehq/plot";
@@ -146,7 +146,8 @@ check(
 //
 // Now multiply the classifier's part by a number $w$, the **guidance scale**:
 //
-// $$ \boxed{\;\hat\varepsilon_w \;=\; \hat\varepsilon(x) + w\,\bigl(\hat\varepsilon(x \mid c) - \hat\varepsilon(x)\bigr)\;} $$
+// $$ \boxed{\;\hat\varepsilon_w \;=\; \hat\varepsilon(x) +
+//    w\,\bigl(\hat\varepsilon(x \mid c) - \hat\varepsilon(x)\bigr)\;} $$
 //
 // With $w = 0$ the sentence is ignored. $w = 1$ is the conditional network itself. Above 1 the condition is
 // exaggerated. (The paper writes $1 + w$ for our $w$. Programs write `guidance_scale`, and mean ours.)

@@ -623,8 +623,8 @@ predict(
 );
 
 // %% [markdown]
-// **4.** *Write a function.* `slerp` for points on the unit circle, given by their angles: the angle at the share $u$ of
-// the way from `from` to `to`, along the *shorter* arc. Angles are in degrees from 0 to 360.
+// **4.** *Write a function.* `slerp` for points on the unit circle, given by their angles: the angle at the share $u$
+// of the way from `from` to `to`, along the *shorter* arc. Angles are in degrees from 0 to 360.
 
 // %%
 type Between = (from: number, to: number, u: number) => number;

@@ -81,7 +81,8 @@ await image(tf.concat([walked, hurried, jumped]).mul(2).sub(1), {
 // ## Why one step is not enough
 //
 // Our world is the plane: eight narrow bells on a circle, with standard deviation 0.04. Its best denoiser is a formula
-// ([chapter 2](./02-the-best-denoiser.md)): a softmax over the bells. In EDM's coordinates, $x = x_0 + \sigma\varepsilon$.
+// ([chapter 2](./02-the-best-denoiser.md)): a softmax over the bells. In EDM's coordinates,
+// $x = x_0 + \sigma\varepsilon$.
 
 // %%
 const BELLS = 8;
@@ -536,8 +537,8 @@ network.dispose();
 // ## Latent consistency
 //
 // For Stable Diffusion the same is done in the latents, and guidance goes *into* the student: the teacher's step is a
-// guided one, so that the student needs no second call ([Luo et al. 2023](https://arxiv.org/abs/2310.04378)). The change
-// of the weights fits into a LoRA. That is what drew the third row at the top of this chapter. The classifier counts.
+// guided one, so that the student needs no second call ([Luo et al. 2023](https://arxiv.org/abs/2310.04378)). The
+// change of the weights fits into a LoRA. That is what drew the third row at the top of this chapter. The classifier counts.
 
 // %%
 const classifier = await loadClassifier(

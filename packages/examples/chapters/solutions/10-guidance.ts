@@ -59,8 +59,8 @@ await solution(
 // %% [markdown]
 // ## away from a prompt
 //
-// The difference must be *wanted minus unwanted*, and it is added to the unwanted answer. With $w = 1$ the wanted answer
-// must come out.
+// The difference must be *wanted minus unwanted*, and it is added to the unwanted answer. With $w = 1$ the wanted
+// answer must come out.
 
 // %%
 type GuideAway = (wanted: number, unwanted: number, w: number) => number;
