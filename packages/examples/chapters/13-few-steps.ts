@@ -538,7 +538,8 @@ network.dispose();
 //
 // For Stable Diffusion the same is done in the latents, and guidance goes *into* the student: the teacher's step is a
 // guided one, so that the student needs no second call ([Luo et al. 2023](https://arxiv.org/abs/2310.04378)). The
-// change of the weights fits into a LoRA. That is what drew the third row at the top of this chapter. The classifier counts.
+// change of the weights fits into a LoRA. That is what drew the third row at the top of this chapter. The classifier
+// counts.
 
 // %%
 const classifier = await loadClassifier(
