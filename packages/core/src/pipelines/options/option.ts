@@ -136,6 +136,14 @@ export function object<T extends object>(expected: string) {
   return option(expected, (value): value is T => typeof value === "object" && value !== null);
 }
 
+/** One such object, or a list of them. */
+export function objects<T extends object>(expected: string) {
+  const isObject = (one: unknown) => typeof one === "object" && one !== null && !Array.isArray(one);
+  return option(`${expected}, or a list of them`, (value): value is T | readonly T[] =>
+    Array.isArray(value) ? value.every(isObject) : isObject(value),
+  );
+}
+
 /** An older name of an option, kept for existing programs. */
 export function synonym<T>(of: string, { expected, fits }: Option<T>): Option<T> & { readonly synonymOf: string } {
   return { expected, fits, synonymOf: of };

@@ -6,7 +6,10 @@ export function shown(value: unknown): string {
     const { isDisposed, shape } = value as tf.Tensor;
     return isDisposed ? "a disposed tensor" : `a tensor [${shape.join(", ")}]`;
   }
-  if (Array.isArray(value)) return value.every((one) => typeof one === "number") ? `[${String(value)}]` : String(value);
+  if (Array.isArray(value)) {
+    const isText = value.some((one) => typeof one === "string");
+    return isText ? String(value) : `[${value.map(shown).join(",")}]`;
+  }
   if (value instanceof Promise) return "a promise";
   if (typeof value === "function") return `a function (${value.name || "without a name"})`;
   return typeof value === "object" && value !== null ? objectShown(value) : String(value);

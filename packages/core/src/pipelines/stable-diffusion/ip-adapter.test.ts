@@ -252,6 +252,10 @@ describe("An IP-Adapter", () => {
         { ...fine, model: xl! },
         "ipAdapter.model, cross_attention_dim: 20; expected 16, as the pipeline's denoiser has",
       ],
+      [
+        [null] as never,
+        "ipAdapter: [null]; expected an IPAdapter with its picture, { model, imageEncoder, image }, or a list",
+      ],
       [{ model: base! }, "ipAdapter.image, ipAdapter.imageEmbeds: neither is given"],
       [{ ...fine, imageEmbeds: half }, "ipAdapter.image, ipAdapter.imageEmbeds: both are given"],
       [bare, "ipAdapter.imageEncoder: undefined; expected a CLIPVisionModelWithProjection to read the image with"],

@@ -13,6 +13,7 @@ import {
   boolean,
   callback,
   object,
+  objects,
   type OptionsOf,
   type ReadOptions,
   tensor,
@@ -162,13 +163,11 @@ const OWN_OPTIONS = {
     },
   }),
   /** A ControlNet and its picture, or several; their residuals are added up. */
-  control: object<Control | readonly Control[]>("a ControlNet with its picture, { model, image }, or a list of them"),
+  control: objects<Control>("a ControlNet with its picture, { model, image }"),
   /** A T2I-Adapter and its picture; its features are computed once and added in each step. */
   adapter: object<AdapterInput>("a T2IAdapter with its picture, { model, image }"),
   /** Pictures as prompts: an IP-Adapter with its picture, or several; their effects are added up. */
-  ipAdapter: object<IPAdapterInput | readonly IPAdapterInput[]>(
-    "an IPAdapter with its picture, { model, imageEncoder, image }, or a list of them",
-  ),
+  ipAdapter: objects<IPAdapterInput>("an IPAdapter with its picture, { model, imageEncoder, image }"),
   /** What `step.preview()` decodes with, such as TAESD, in place of a linear map from latents to colours; borrowed. */
   previewDecoder: { expected: "an AutoencoderTiny or an AutoencoderKL", fits: isAutoencoder },
 };
