@@ -1,8 +1,8 @@
 import { fileExists, localPath, readText } from "../platform/files.js";
 import { warn } from "../platform/warn.js";
-import { parseShallowJson } from "../weights/nesting.js";
 import { WeightsFormatError } from "../weights/errors.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
+import { jsonObject } from "../weights/read-json.js";
 import type { SafetensorsFile } from "../weights/safetensors.js";
 import type { LoraGroup } from "./lora-groups.js";
 import type { LoraPart } from "./lora-models.js";
@@ -101,16 +101,7 @@ export async function settingsBeside(from: BytesFrom): Promise<LoraSettings | un
 }
 
 function parsed(name: string, text: string): LoraSettings {
-  try {
-    const settings: unknown = parseShallowJson(text);
-    if (typeof settings === "object" && settings !== null && !Array.isArray(settings)) return settings as LoraSettings;
-    throw new Error("they are not an object");
-  } catch (error) {
-    throw new WeightsFormatError(
-      `${name}: the settings of the LoRA cannot be read (${(error as Error).message}). Download the file again.`,
-      { cause: error },
-    );
-  }
+  return jsonObject(name, text, { remedy: "It holds the settings of the LoRA: download it again." });
 }
 
 /**

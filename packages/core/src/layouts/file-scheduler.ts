@@ -2,7 +2,7 @@ import { configFolder } from "../hub/model-source.js";
 import type { AutoencoderKLConfig } from "../models/autoencoder/autoencoder-kl-config.js";
 import { fileExists, joinPath } from "../platform/files.js";
 import { warn } from "../platform/warn.js";
-import { parsePythonJson, readJsonObject } from "../weights/read-json.js";
+import { readJsonObject } from "../weights/read-json.js";
 import type { SafetensorsFile } from "../weights/safetensors.js";
 import type { CheckpointFamily } from "../models/published-configs.js";
 import { FAMILIES } from "./families.js";
@@ -61,5 +61,5 @@ export async function fileScheduler(
 export async function schedulerOfFolder(folder: string): Promise<Record<string, unknown> | undefined> {
   const path = joinPath(folder, "scheduler", "scheduler_config.json");
   if (!(await fileExists(path))) return undefined;
-  return readJsonObject(path, { remedy: "Copy it from the model's page, or remove it.", parse: parsePythonJson });
+  return readJsonObject(path, { remedy: "Copy it from the model's page, or remove it." });
 }

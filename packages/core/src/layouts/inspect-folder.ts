@@ -5,7 +5,7 @@ import { modelFromConfig } from "../models/load-model.js";
 import { fileExists, joinPath, listFolder } from "../platform/files.js";
 import { WeightsReadError } from "../weights/errors.js";
 import { readConfig } from "../weights/model-folder.js";
-import { parsePythonJson, readJsonObject } from "../weights/read-json.js";
+import { readJsonObject } from "../weights/read-json.js";
 import { openSafetensors } from "../weights/safetensors.js";
 import type { TensorInfo } from "../weights/safetensors-header.js";
 import type { CheckpointPart, CheckpointReport } from "./checkpoint-report.js";
@@ -136,5 +136,5 @@ async function noWeights(folder: string): Promise<string> {
 }
 
 function readJson(path: string): Promise<Config> {
-  return readJsonObject(path, { remedy: "Download it again.", parse: parsePythonJson });
+  return readJsonObject(path, { remedy: "Download it again." });
 }

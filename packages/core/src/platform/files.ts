@@ -36,15 +36,31 @@ export function isAddress(path: string): boolean {
 }
 
 /**
- * @throws PlatformError if an address cannot be reached or read, and from {@link requireFile}; Node's errors for files
+ * Reads a text file, which must be UTF-8: replaced bytes would be other settings, or other tokens.
+ *
+ * @throws PlatformError if an address cannot be reached or read, for bytes that are not UTF-8, and from {@link
+ *   requireFile}; Node's errors for files
  */
 export async function readText(path: string): Promise<string> {
+  return decodeText(await readAll(path));
+}
+
+/** @throws PlatformError for bytes that are not UTF-8 */
+export function decodeText(bytes: Uint8Array | ArrayBuffer): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (error) {
+    throw new PlatformError("it is not text in UTF-8", { cause: error });
+  }
+}
+
+async function readAll(path: string): Promise<Uint8Array | ArrayBuffer> {
   if (!isAddress(path)) {
     await requireFile(path);
-    return (await nodeFiles(`Reading ${path}`)).readFile(path, "utf8");
+    return (await nodeFiles(`Reading ${path}`)).readFile(path);
   }
   const response = await fetched(path);
-  if (response.ok) return response.text();
+  if (response.ok) return response.arrayBuffer();
   await response.body?.cancel();
   throw new PlatformError(`the server answered ${response.status} ${response.statusText}`.trim());
 }

@@ -197,9 +197,7 @@ function checkedIds(folder: string, tokens: object): Record<string, number> {
 
 async function readJson(folder: string, name: string): Promise<Record<string, unknown>> {
   const remedy = "A tokenizer folder holds vocab.json and merges.txt.";
-  return readJsonObject(joinPath(folder, name), { remedy }).catch((error: Error) => {
-    throw new TokenizerFilesError(error.message, { cause: error });
-  });
+  return readJsonObject(joinPath(folder, name), { remedy, Failure: TokenizerFilesError });
 }
 
 async function readOptional(folder: string, name: string): Promise<Record<string, unknown>> {

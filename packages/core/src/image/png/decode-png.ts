@@ -16,13 +16,13 @@ import { rawSize, unpackSamples } from "./samples.js";
  * @throws ImageError for a file that is damaged, or larger than `maxPixels`
  */
 export async function decodePng(bytes: Uint8Array, limits: PictureLimits = {}): Promise<tf.Tensor3D> {
-  return overWhite(pngPixels(bytes, limits));
+  return overWhite(await pngPixels(bytes, limits));
 }
 
 /** @throws ImageError */
-export function pngPixels(bytes: Uint8Array, limits: PictureLimits): Pixels {
+export async function pngPixels(bytes: Uint8Array, limits: PictureLimits): Promise<Pixels> {
   const { header, palette, transparency, exif, data } = parts(bytes, limits);
-  const samples = unpackSamples(header, inflateExactly(data, rawSize(header)));
+  const samples = unpackSamples(header, await inflateExactly(data, rawSize(header)));
   const pixels = header.hasPalette
     ? fromPalette(header, samples, palette, transparency)
     : fromSamples(header, samples, transparency);
@@ -52,6 +52,7 @@ function parts(bytes: Uint8Array, limits: PictureLimits): Parts {
       data.push(chunk.data);
     } else if (SINGLE_CHUNKS.includes(chunk.type)) {
       if (single.has(chunk.type)) throw notReadable(`it has two ${chunk.type} chunks`);
+      if (data.length > 0 && chunk.type !== "eXIf") throw notReadable(`its ${chunk.type} chunk comes after its pixels`);
       single.set(chunk.type, chunk.data);
     } else if (/^[A-Z]/.test(chunk.type)) {
       throw notReadable(`its chunk ${chunk.type} is required for decoding, and is unknown here`);
@@ -76,8 +77,8 @@ function fromPalette(
   palette: Uint8Array | undefined,
   transparency: Uint8Array | undefined,
 ): Pixels {
-  if (!palette || palette.length === 0 || palette.length % 3 !== 0) {
-    throw notReadable(`its palette has ${palette?.length ?? 0} bytes; expected three for each colour`);
+  if (!palette || palette.length === 0 || palette.length % 3 !== 0 || palette.length > 3 * 256) {
+    throw notReadable(`its palette has ${palette?.length ?? 0} bytes; expected three for each of at most 256 colours`);
   }
   const pixels = emptyPixels(width, height, transparency !== undefined);
   samples.forEach((place, i) => {

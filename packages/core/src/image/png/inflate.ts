@@ -1,50 +1,49 @@
-import { Inflate } from "fflate";
 import { notReadable } from "./chunks.js";
 
-/** Bytes unpacked at a time: deflate makes at most 1032 bytes of one, so a step never takes more than 4 MB. */
-const STEP = 4096;
+/** Deflate makes at most this many bytes of one. */
 const LARGEST_RATIO = 1032;
+
+const WRONG_CHECKSUM = "the checksum of its pixels is wrong: it is damaged";
 
 /**
  * Unpacks the zlib stream (RFC 1950) in the joined parts into exactly `size` bytes, and compares its checksum. It stops
- * at the first byte beyond `size`, so that a small file cannot fill the memory.
+ * at the first bytes beyond `size`, so that a small file cannot fill the memory.
  *
  * @throws ImageError
  */
-export function inflateExactly(parts: readonly Uint8Array[], size: number): Uint8Array {
+export async function inflateExactly(parts: readonly Uint8Array[], size: number): Promise<Uint8Array> {
   const stream = joined(parts);
   const [method = 0, flags = 0] = stream;
   if (stream.length < 6 || (method & 15) !== 8 || ((method << 8) | flags) % 31 !== 0 || flags & 32) {
     throw notReadable("its pixels are not compressed with zlib");
   }
-  const packed = stream.subarray(2, -4);
   const cut = "its pixels are cut off";
-  if (size > packed.length * LARGEST_RATIO) throw notReadable(cut);
+  if (size > stream.length * LARGEST_RATIO) throw notReadable(cut);
 
   const bytes = new Uint8Array(size);
   let filled = 0;
-  const inflate = new Inflate((part) => {
-    if (filled + part.length > size) throw notReadable("it has more data than its width and height need");
-    bytes.set(part, filled);
-    filled += part.length;
-  });
+  const reader = new Blob([stream]).stream().pipeThrough(new DecompressionStream("deflate")).getReader();
+  const next = () =>
+    reader.read().catch((error: Error) => {
+      throw notReadable(/data check/.test(error.message) ? WRONG_CHECKSUM : `its pixels: ${error.message}`, error);
+    });
   try {
-    for (let at = 0; at < packed.length; at += STEP) {
-      inflate.push(packed.subarray(at, at + STEP), at + STEP >= packed.length);
+    for (let { done, value } = await next(); !done; { done, value } = await next()) {
+      if (filled + value!.length > size) throw notReadable("it has more data than its width and height need");
+      bytes.set(value!, filled);
+      filled += value!.length;
     }
-  } catch (error) {
-    // Only errors of fflate have a code.
-    if (error instanceof Error && "code" in error) throw notReadable(`its pixels: ${error.message}`, error);
-    throw error;
+  } finally {
+    void reader.cancel().catch(() => {}); // A stream that has failed cannot be cancelled.
   }
   if (filled < size) throw notReadable(cut);
-  const checksum = new DataView(stream.buffer, stream.byteOffset + stream.length - 4).getUint32(0);
-  if (checksum !== adler32(bytes)) throw notReadable("the checksum of its pixels is wrong: it is damaged");
+  // Some systems ignore what follows the stream; no picture may depend on that.
+  const checksum = new DataView(stream.buffer, stream.length - 4).getUint32(0);
+  if (checksum !== adler32(bytes)) throw notReadable(WRONG_CHECKSUM);
   return bytes;
 }
 
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  if (parts.length === 1) return parts[0]!;
+function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const whole = new Uint8Array(parts.reduce((size, { length }) => size + length, 0));
   let at = 0;
   for (const part of parts) {

@@ -1,7 +1,6 @@
 import type { ModelClasses } from "../../models/build-model.js";
-import { joinPath, readText } from "../../platform/files.js";
-import { parseShallowJson } from "../../weights/nesting.js";
-import { wrongFileHint } from "../../weights/wrong-file-hint.js";
+import { joinPath } from "../../platform/files.js";
+import { type JsonObject, readJsonObject } from "../../weights/read-json.js";
 import { PipelineFolderError } from "../options/errors.js";
 
 /** What a pipeline requires of one part of its folder. */
@@ -69,7 +68,7 @@ export async function readModelIndex(
         `it is made of ${Object.keys(required).join(", ")}. Open the folder with the pipeline that saved it, or with openPipeline.`,
     );
   }
-  const settings = Object.entries(index as object).filter(([, entry]) => !Array.isArray(entry));
+  const settings = Object.entries(index).filter(([, entry]) => !Array.isArray(entry));
   return { present: new Set(classes.keys()), settings: Object.fromEntries(settings) };
 }
 
@@ -93,36 +92,20 @@ export async function readClasses(
 ): Promise<{ pipeline: string | undefined; parts: ReadonlyMap<string, string> }> {
   const index = await readIndex(folder);
   const parts = partClasses(folder, index);
-  const { _class_name: name } = index as { _class_name?: unknown };
+  const { _class_name: name } = index;
   return { pipeline: typeof name === "string" ? name : undefined, parts };
 }
 
-async function readIndex(folder: string): Promise<unknown> {
-  const text = await readText(joinPath(folder, MODEL_INDEX)).catch((error: unknown) => unreadable(folder, error));
-  try {
-    return parseShallowJson(text);
-  } catch (error) {
-    return unreadable(folder, error, wrongFileHint(text));
-  }
-}
-
-function unreadable(folder: string, error: unknown, found?: string): never {
-  throw new PipelineFolderError(
-    found
-      ? `${joinPath(folder, MODEL_INDEX)}: ${found}.`
-      : `${folder}: its ${MODEL_INDEX} cannot be read (${(error as Error).message}). ` +
-          "Give the folder that holds it, with a subfolder for each part.",
-    { cause: error },
-  );
+async function readIndex(folder: string): Promise<JsonObject> {
+  return readJsonObject(joinPath(folder, MODEL_INDEX), {
+    remedy: "Give the folder that holds it, with a subfolder for each part.",
+    expected: '{ "unet": ["diffusers", "…"], … }',
+    Failure: PipelineFolderError,
+  });
 }
 
 /** Maps each part to its class. Parts written as [null, null] are absent; keys with other values are not parts. */
-function partClasses(folder: string, index: unknown): Map<string, string> {
-  if (typeof index !== "object" || index === null || Array.isArray(index)) {
-    throw new PipelineFolderError(
-      `${folder}: ${MODEL_INDEX} is not a JSON object; expected { "unet": ["diffusers", "…"], … }.`,
-    );
-  }
+function partClasses(folder: string, index: JsonObject): Map<string, string> {
   const classes = Object.entries(index).flatMap(([part, entry]): [string, string][] => {
     if (!Array.isArray(entry) || typeof entry[1] === "number") return [];
     if (typeof entry[1] === "string") return [[part, entry[1]]];

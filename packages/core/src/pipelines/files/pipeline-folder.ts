@@ -15,7 +15,7 @@ import { joinPath } from "../../platform/files.js";
 import { CLIPTokenizer } from "../../text/tokenizer.js";
 import { readConfig } from "../../weights/model-folder.js";
 import type { BytesFrom } from "../../weights/open-bytes.js";
-import { parsePythonJson, readJsonObject } from "../../weights/read-json.js";
+import { readJsonObject } from "../../weights/read-json.js";
 import {
   allowedClasses,
   type PartRequirement,
@@ -131,7 +131,7 @@ export class PipelineFolder {
   async scheduler(part = "scheduler"): Promise<Scheduler> {
     const path = joinPath(this.folder, part, SCHEDULER_FILE);
     const remedy = "Copy it from the model's page, or write one: it names the sampler and its noise levels.";
-    return schedulerFromConfig(await readJsonObject(path, { remedy, parse: parsePythonJson }), {
+    return schedulerFromConfig(await readJsonObject(path, { remedy }), {
       classes: this.options.classes as Record<string, SchedulerClass> | undefined,
     });
   }

@@ -1,18 +1,24 @@
 import * as tf from "@tensorflow/tfjs";
 
-/** A value in an error message. */
-export function shown(value: unknown): string {
+/** A value in an error message; lists inside lists are shortened. */
+export function shown(value: unknown, isInside = false): string {
   if (value instanceof tf.Tensor) {
     const { isDisposed, shape } = value as tf.Tensor;
     return isDisposed ? "a disposed tensor" : `a tensor [${shape.join(", ")}]`;
   }
-  if (Array.isArray(value)) {
-    const isText = value.some((one) => typeof one === "string");
-    return isText ? String(value) : `[${value.map(shown).join(",")}]`;
-  }
+  if (Array.isArray(value)) return isInside ? `a list of ${value.length}` : listShown(value);
   if (value instanceof Promise) return "a promise";
   if (typeof value === "function") return `a function (${value.name || "without a name"})`;
   return typeof value === "object" && value !== null ? objectShown(value) : String(value);
+}
+
+/** As many items as a person reads. */
+const MOST_ITEMS = 10;
+
+function listShown(list: readonly unknown[]): string {
+  const items = list.slice(0, MOST_ITEMS).map((one) => shown(one, true));
+  const text = `${items.join(",")}${list.length > MOST_ITEMS ? `,… ${list.length} in all` : ""}`;
+  return list.some((one) => typeof one === "string") ? text : `[${text}]`;
 }
 
 function objectShown(value: object): string {
