@@ -1,4 +1,5 @@
 import { fileExists, joinPath, nodeFiles, readText } from "../platform/files.js";
+import { parseShallowJson } from "../platform/nesting.js";
 import { writeText } from "../platform/write-files.js";
 import { warn } from "../platform/warn.js";
 import { fetchBlob, onDisk } from "./blob.js";
@@ -163,11 +164,22 @@ const listingPath = (folder: string, commit: string) => joinPath(folder, "tfjs-l
  * if that is unknown: Python keeps no listing.
  */
 async function missingFile(at: string, { folder, selection }: CacheQuery, commit: string): Promise<string | undefined> {
-  const text = await readText(listingPath(folder, commit)).catch(() => undefined);
-  if (text === undefined) return undefined;
-  for (const { path } of selectFiles(JSON.parse(text) as HubFile[], selection, at))
+  const files = await readText(listingPath(folder, commit)).then(listedFiles, () => undefined);
+  if (files === undefined) return undefined;
+  for (const { path } of selectFiles(files, selection, at))
     if (!(await fileExists(joinPath(folder, "snapshots", commit, path)))) return path;
   return undefined;
+}
+
+/** The files of a listing in the cache; undefined if it is damaged. */
+function listedFiles(text: string): HubFile[] | undefined {
+  try {
+    const files = parseShallowJson(text);
+    const isFile = (file: unknown) => typeof (file as Partial<HubFile> | null)?.path === "string";
+    return Array.isArray(files) && files.every(isFile) ? (files as HubFile[]) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function checkName(name: string): void {

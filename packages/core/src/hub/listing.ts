@@ -1,3 +1,4 @@
+import { parseShallowJson } from "../platform/nesting.js";
 import { HubError } from "./errors.js";
 import { request, retrying, shown } from "./request.js";
 import type { HubSettings } from "./settings.js";
@@ -47,7 +48,7 @@ export async function listRevision(
   const ask = async (address: string) => {
     const { text, nextPage } = await retrying(settings, signal, () => answer(address, settings, signal));
     try {
-      return { value: JSON.parse(text) as unknown, nextPage };
+      return { value: parseShallowJson(text), nextPage };
     } catch {
       throw nonsense(at, "is not a listing of a model");
     }

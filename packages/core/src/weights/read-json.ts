@@ -1,7 +1,7 @@
 import { decodeText, readText } from "../platform/files.js";
 import { wrongFileHint } from "./wrong-file-hint.js";
 import { WeightsFormatError } from "./errors.js";
-import { parseShallowJson } from "./nesting.js";
+import { parseShallowJson } from "../platform/nesting.js";
 
 /** What to say if a file is invalid. */
 export interface ReadJsonOptions {

@@ -2,7 +2,7 @@ import { decodeNumbers, type NumberArray, requireDecodable } from "./dtypes.js";
 import { type BytesFrom, openBytes } from "./open-bytes.js";
 import type { ByteSource } from "./byte-source.js";
 import { WeightsFormatError } from "./errors.js";
-import { DEEPEST_NESTING, nestingGuard } from "./nesting.js";
+import { DEEPEST_NESTING, nestingGuard } from "../platform/nesting.js";
 import { headerLength, parseHeader, type TensorInfo } from "./safetensors-header.js";
 
 /** An open safetensors file. `read` reads one tensor. */
