@@ -54,7 +54,9 @@ async function finished(home: string): Promise<string[]> {
   for (const name of names) {
     const bytes = await readFile(join(blobs, name));
     const isLarge = name.length === 64;
-    const hash = createHash(isLarge ? "sha256" : "sha1").update(isLarge ? "" : `blob ${bytes.length}\0`).update(bytes);
+    const hash = createHash(isLarge ? "sha256" : "sha1")
+      .update(isLarge ? "" : `blob ${bytes.length}\0`)
+      .update(bytes);
     expect(hash.digest("hex")).toBe(name);
   }
   return names;

@@ -39,9 +39,12 @@ export function jsonObject(
     value = parsePythonJson(text);
   } catch (error) {
     const found = text === undefined ? undefined : wrongFileHint(text);
-    throw new Failure(found ? `${name}: ${found}.` : `${name} cannot be read (${(error as Error).message}). ${remedy}`, {
-      cause: error,
-    });
+    throw new Failure(
+      found ? `${name}: ${found}.` : `${name} cannot be read (${(error as Error).message}). ${remedy}`,
+      {
+        cause: error,
+      },
+    );
   }
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as JsonObject;
   throw new Failure(`${name} is not a JSON object; expected ${expected}. ${remedy}`);

@@ -1,6 +1,7 @@
 import { type ActivationName, activationNames } from "../../nn/activations.js";
 import { ModelConfigError } from "../errors.js";
-import { perLevel, resolveConfig, type SupportedValues } from "../config.js";
+import { count, flag, layers, listOf, number, oneOf, orNull, type SchemaOf } from "../../weights/config-schema.js";
+import { eachLevel, resolveConfig } from "../config.js";
 
 /** `config.json` of an AutoencoderKL, as diffusers writes it. Lists are per level, from the finest. */
 export interface AutoencoderKLConfig {
@@ -30,38 +31,32 @@ export interface AutoencoderKLConfig {
   mid_block_add_attention: boolean;
 }
 
-const DEFAULTS: AutoencoderKLConfig = {
-  _class_name: "AutoencoderKL",
-  in_channels: 3,
-  out_channels: 3,
-  down_block_types: ["DownEncoderBlock2D"],
-  up_block_types: ["UpDecoderBlock2D"],
-  block_out_channels: [64],
-  layers_per_block: 1,
-  act_fn: "silu",
-  latent_channels: 4,
-  norm_num_groups: 32,
-  sample_size: 32,
-  scaling_factor: 0.18215,
-  shift_factor: null,
-  latents_mean: null,
-  latents_std: null,
-  force_upcast: true,
-  use_quant_conv: true,
-  use_post_quant_conv: true,
-  mid_block_add_attention: true,
-};
-
-const SUPPORTED: SupportedValues<AutoencoderKLConfig> = {
-  down_block_types: ["DownEncoderBlock2D"],
-  up_block_types: ["UpDecoderBlock2D"],
-  act_fn: activationNames,
+const SCHEMA: SchemaOf<AutoencoderKLConfig> = {
+  _class_name: oneOf("AutoencoderKL", ["AutoencoderKL"]),
+  in_channels: count(3),
+  out_channels: count(3),
+  down_block_types: listOf(oneOf(["DownEncoderBlock2D"], ["DownEncoderBlock2D"])),
+  up_block_types: listOf(oneOf(["UpDecoderBlock2D"], ["UpDecoderBlock2D"])),
+  block_out_channels: listOf(count([64])),
+  layers_per_block: layers(1),
+  act_fn: oneOf("silu", activationNames),
+  latent_channels: count(4),
+  norm_num_groups: count(32),
+  sample_size: count(32),
+  scaling_factor: number(0.18215),
+  shift_factor: orNull(number(null)),
+  latents_mean: orNull(listOf(number(null))),
+  latents_std: orNull(listOf(number(null))),
+  force_upcast: flag(true),
+  use_quant_conv: flag(true),
+  use_post_quant_conv: flag(true),
+  mid_block_add_attention: flag(true),
 };
 
 export function resolveAutoencoderConfig(given: Partial<AutoencoderKLConfig>): AutoencoderKLConfig {
-  const config = resolveConfig("AutoencoderKL", given, DEFAULTS, { supported: SUPPORTED });
+  const config = resolveConfig("AutoencoderKL", given, SCHEMA);
   for (const key of ["down_block_types", "up_block_types"] as const) {
-    perLevel("AutoencoderKL", key, config[key] as string[], config.block_out_channels.length);
+    eachLevel("AutoencoderKL", key, config[key] as string[], config.block_out_channels.length);
   }
   requireStatistics(config);
   return config;

@@ -3,7 +3,8 @@ import { activation, type ActivationName, activationNames } from "../../nn/activ
 import { Conv2d } from "../../nn/conv2d.js";
 import { nearestResize } from "../../nn/resample.js";
 import { requireTensor } from "../checks.js";
-import { perLevel, resolveConfig, type SupportedValues } from "../config.js";
+import { count, flag, layers, listOf, number, oneOf, type SchemaOf } from "../../weights/config-schema.js";
+import { eachLevel, resolveConfig } from "../config.js";
 import { ModelInputError } from "../errors.js";
 import type { ExampleNoise, ExamplePass } from "../example-pass.js";
 import { Model } from "../model.js";
@@ -35,38 +36,34 @@ export interface AutoencoderTinyConfig {
   shift_factor: number;
 }
 
-const DEFAULTS: AutoencoderTinyConfig = {
-  _class_name: NAME,
-  in_channels: 3,
-  out_channels: 3,
-  encoder_block_out_channels: [64, 64, 64, 64],
-  decoder_block_out_channels: [64, 64, 64, 64],
-  block_out_channels: [64, 64, 64, 64],
-  act_fn: "relu",
-  upsample_fn: "nearest",
-  latent_channels: 4,
-  upsampling_scaling_factor: 2,
-  num_encoder_blocks: [1, 3, 3, 3],
-  num_decoder_blocks: [3, 3, 3, 1],
-  latent_magnitude: 3,
-  latent_shift: 0.5,
-  force_upcast: false,
-  scaling_factor: 1,
-  shift_factor: 0,
-};
+const STAGES = [64, 64, 64, 64];
 
-const SUPPORTED: SupportedValues<AutoencoderTinyConfig> = {
-  act_fn: activationNames,
-  upsample_fn: ["nearest"],
-  upsampling_scaling_factor: [2],
+const SCHEMA: SchemaOf<AutoencoderTinyConfig> = {
+  _class_name: oneOf(NAME, [NAME]),
+  in_channels: count(3),
+  out_channels: count(3),
+  encoder_block_out_channels: listOf(count(STAGES)),
+  decoder_block_out_channels: listOf(count(STAGES)),
+  block_out_channels: listOf(count(STAGES)),
+  act_fn: oneOf("relu", activationNames),
+  upsample_fn: oneOf("nearest", ["nearest"]),
+  latent_channels: count(4),
+  upsampling_scaling_factor: oneOf<number>(2, [2]),
+  num_encoder_blocks: listOf(layers([1, 3, 3, 3])),
+  num_decoder_blocks: listOf(layers([3, 3, 3, 1])),
+  latent_magnitude: number(3),
+  latent_shift: number(0.5),
+  force_upcast: flag(false),
+  scaling_factor: number(1),
+  shift_factor: number(0),
 };
 
 function resolveTinyConfig(given: Partial<AutoencoderTinyConfig>): AutoencoderTinyConfig {
-  const decoder = given.decoder_block_out_channels ?? DEFAULTS.decoder_block_out_channels;
-  const config = resolveConfig(NAME, { ...given, block_out_channels: decoder }, DEFAULTS, { supported: SUPPORTED });
+  const decoder = given.decoder_block_out_channels ?? STAGES;
+  const config = resolveConfig(NAME, { ...given, block_out_channels: decoder }, SCHEMA);
   const levels = config.encoder_block_out_channels.length;
   for (const key of ["num_encoder_blocks", "num_decoder_blocks", "decoder_block_out_channels"] as const)
-    perLevel(NAME, key, config[key], levels);
+    eachLevel(NAME, key, config[key], levels);
   return config;
 }
 

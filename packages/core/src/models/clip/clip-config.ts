@@ -1,5 +1,6 @@
 import { type ActivationName, activationNames } from "../../nn/activations.js";
-import { resolveConfig, type SupportedValues } from "../config.js";
+import { count, layers, number, object, oneOf, type SchemaOf } from "../../weights/config-schema.js";
+import { resolveConfig } from "../config.js";
 
 /** The keys with which a transformers config names its class. */
 interface Transformers {
@@ -52,43 +53,43 @@ export interface CLIPConfig extends Transformers {
 }
 
 const TOWER = {
-  hidden_act: "quick_gelu",
-  layer_norm_eps: 1e-5,
-  projection_dim: 512,
-  initializer_range: 0.02,
-  initializer_factor: 1,
-} as const;
-
-const TEXT_DEFAULTS: CLIPTextConfig = {
-  ...TOWER,
-  hidden_size: 512,
-  intermediate_size: 2048,
-  num_hidden_layers: 12,
-  num_attention_heads: 8,
-  vocab_size: 49408,
-  max_position_embeddings: 77,
-  pad_token_id: 1,
-  bos_token_id: 49406,
-  eos_token_id: 49407,
+  hidden_act: oneOf<ActivationName>("quick_gelu", activationNames),
+  layer_norm_eps: number(1e-5),
+  projection_dim: count(512),
+  initializer_range: number(0.02),
+  initializer_factor: number(1),
 };
 
-const VISION_DEFAULTS: CLIPVisionConfig = {
+const TEXT: SchemaOf<CLIPTextConfig> = {
   ...TOWER,
-  hidden_size: 768,
-  intermediate_size: 3072,
-  num_hidden_layers: 12,
-  num_attention_heads: 12,
-  image_size: 224,
-  patch_size: 32,
-  num_channels: 3,
+  hidden_size: count(512),
+  intermediate_size: count(2048),
+  num_hidden_layers: layers(12),
+  num_attention_heads: count(8),
+  vocab_size: count(49408),
+  max_position_embeddings: count(77),
+  pad_token_id: number(1),
+  bos_token_id: number(49406),
+  eos_token_id: number(49407),
 };
 
-const DEFAULTS: CLIPConfig = {
-  text_config: {},
-  vision_config: {},
-  projection_dim: 512,
-  logit_scale_init_value: 2.6592,
-  initializer_factor: 1,
+const VISION: SchemaOf<CLIPVisionConfig> = {
+  ...TOWER,
+  hidden_size: count(768),
+  intermediate_size: count(3072),
+  num_hidden_layers: layers(12),
+  num_attention_heads: count(12),
+  image_size: count(224),
+  patch_size: count(32),
+  num_channels: count(3),
+};
+
+const JOINT: SchemaOf<CLIPConfig> = {
+  text_config: object<CLIPConfig["text_config"]>({}),
+  vision_config: object<CLIPConfig["vision_config"]>({}),
+  projection_dim: count(512),
+  logit_scale_init_value: number(2.6592),
+  initializer_factor: number(1),
 };
 
 /**
@@ -102,23 +103,19 @@ const WRITTEN_FOR_ALL = [
   ...["no_repeat_ngram_size", "encoder_no_repeat_ngram_size", "num_return_sequences"],
 ];
 
-const towerRules = (config: object) => ({
-  supported: { hidden_act: activationNames } satisfies SupportedValues<CLIPTowerConfig>,
-  // Pruned heads would be missing from the tensors; usually the list is empty.
-  harmless: isEmpty((config as { pruned_heads?: unknown }).pruned_heads)
-    ? [...WRITTEN_FOR_ALL, "pruned_heads"]
-    : WRITTEN_FOR_ALL,
-});
+/** Pruned heads would be missing from the tensors; usually the list is empty. */
+const harmlessOf = (config: object) =>
+  isEmpty((config as { pruned_heads?: unknown }).pruned_heads) ? [...WRITTEN_FOR_ALL, "pruned_heads"] : WRITTEN_FOR_ALL;
 
 function isEmpty(value: unknown): boolean {
   return typeof value === "object" && value !== null && Object.keys(value).length === 0;
 }
 
 export const clipTextConfig = (className: string, config: Partial<CLIPTextConfig>): CLIPTextConfig =>
-  resolveConfig(className, config, TEXT_DEFAULTS, towerRules(config));
+  resolveConfig(className, config, TEXT, harmlessOf(config));
 
 export const clipVisionConfig = (className: string, config: Partial<CLIPVisionConfig>): CLIPVisionConfig =>
-  resolveConfig(className, config, VISION_DEFAULTS, towerRules(config));
+  resolveConfig(className, config, VISION, harmlessOf(config));
 
 /**
  * Old files describe the towers twice. transformers uses `text_config_dict` and `vision_config_dict` if they are
@@ -134,5 +131,5 @@ export function clipConfig({ text_config_dict, vision_config_dict, ...config }: 
     ...(text_config_dict && { text_config: text_config_dict }),
     ...(vision_config_dict && { vision_config: vision_config_dict }),
   };
-  return resolveConfig("CLIPModel", { ...config, ...towers }, DEFAULTS, { harmless: WRITTEN_FOR_ALL });
+  return resolveConfig("CLIPModel", { ...config, ...towers }, JOINT, WRITTEN_FOR_ALL);
 }

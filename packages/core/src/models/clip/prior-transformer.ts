@@ -9,6 +9,7 @@ import { recorded } from "../../nn/recorded.js";
 import { TimestepEmbedding, timestepSinusoid } from "../../nn/time-embedding.js";
 import { BasicTransformerBlock } from "../../nn/transformer-block.js";
 import { checkTimestep, requireTensor, timestepVector } from "../checks.js";
+import { count, layers, number, oneOf, orNull, type SchemaOf } from "../../weights/config-schema.js";
 import { resolveConfig } from "../config.js";
 import { ModelConfigError } from "../errors.js";
 import { EXAMPLE_TIME, type ExampleNoise, type ExamplePass } from "../example-pass.js";
@@ -39,23 +40,23 @@ export interface PriorTransformerConfig {
   clip_embed_dim: number | null;
 }
 
-const DEFAULTS: PriorTransformerConfig = {
-  _class_name: NAME,
-  num_attention_heads: 32,
-  attention_head_dim: 64,
-  num_layers: 20,
-  embedding_dim: 768,
-  num_embeddings: 77,
-  additional_embeddings: 4,
-  dropout: 0,
-  time_embed_act_fn: "silu",
-  norm_in_type: null,
-  embedding_proj_norm_type: null,
-  encoder_hid_proj_type: "linear",
-  added_emb_type: "prd",
-  time_embed_dim: null,
-  embedding_proj_dim: null,
-  clip_embed_dim: null,
+const SCHEMA: SchemaOf<PriorTransformerConfig> = {
+  _class_name: oneOf(NAME, [NAME]),
+  num_attention_heads: count(32),
+  attention_head_dim: count(64),
+  num_layers: layers(20),
+  embedding_dim: count(768),
+  num_embeddings: count(77),
+  additional_embeddings: count(4),
+  dropout: number(0),
+  time_embed_act_fn: oneOf("silu", activationNames),
+  norm_in_type: oneOf(null, ["layer", null]),
+  embedding_proj_norm_type: oneOf(null, ["layer", null]),
+  encoder_hid_proj_type: oneOf("linear", ["linear", null]),
+  added_emb_type: oneOf("prd", ["prd", null]),
+  time_embed_dim: orNull(count(null)),
+  embedding_proj_dim: orNull(count(null)),
+  clip_embed_dim: orNull(count(null)),
 };
 
 /** The encoding of the text for the prior. */
@@ -93,15 +94,7 @@ export class PriorTransformer extends Model {
 
   constructor(given: Partial<PriorTransformerConfig> = {}) {
     super();
-    const config = resolveConfig(NAME, given, DEFAULTS, {
-      supported: {
-        time_embed_act_fn: activationNames,
-        norm_in_type: ["layer", null],
-        embedding_proj_norm_type: ["layer", null],
-        encoder_hid_proj_type: ["linear", null],
-        added_emb_type: ["prd", null],
-      },
-    });
+    const config = resolveConfig(NAME, given, SCHEMA);
     this.config = config;
     checkLength(config);
     const { num_attention_heads: heads, embedding_dim } = config;

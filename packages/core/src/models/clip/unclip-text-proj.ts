@@ -4,6 +4,7 @@ import { LayerNorm } from "../../nn/layer-norm.js";
 import { Linear } from "../../nn/linear.js";
 import { Parameter } from "../../nn/parameter.js";
 import { requireTensor } from "../checks.js";
+import { count, oneOf, type SchemaOf } from "../../weights/config-schema.js";
 import { resolveConfig } from "../config.js";
 import { Model } from "../model.js";
 
@@ -20,12 +21,12 @@ export interface UnCLIPTextProjConfig {
   cross_attention_dim: number;
 }
 
-const DEFAULTS: UnCLIPTextProjConfig = {
-  _class_name: NAME,
-  clip_extra_context_tokens: 4,
-  clip_embeddings_dim: 768,
-  time_embed_dim: 1536,
-  cross_attention_dim: 1536,
+const SCHEMA: SchemaOf<UnCLIPTextProjConfig> = {
+  _class_name: oneOf(NAME, [NAME]),
+  clip_extra_context_tokens: count(4),
+  clip_embeddings_dim: count(768),
+  time_embed_dim: count(1536),
+  cross_attention_dim: count(1536),
 };
 
 /** The embeddings that unCLIP's decoder is conditioned on; borrowed. */
@@ -60,7 +61,7 @@ export class UnCLIPTextProjModel extends Model {
 
   constructor(given: Partial<UnCLIPTextProjConfig> = {}) {
     super();
-    this.config = resolveConfig(NAME, given, DEFAULTS);
+    this.config = resolveConfig(NAME, given, SCHEMA);
     const {
       clip_extra_context_tokens: tokens,
       clip_embeddings_dim: clip,

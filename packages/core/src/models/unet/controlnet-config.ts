@@ -1,11 +1,6 @@
-import { resolveConfig, type SupportedValues } from "../config.js";
-import {
-  CONDITION_DEFAULTS,
-  CONDITION_PER_LEVEL,
-  CONDITION_SUPPORTED,
-  resolveConditionConfig,
-  type UNet2DConditionConfig,
-} from "./unet-2d-condition-config.js";
+import { count, flag, listOf, oneOf, type SchemaOf } from "../../weights/config-schema.js";
+import { resolveConfig } from "../config.js";
+import { CONDITION_SCHEMA, resolveConditionConfig, type UNet2DConditionConfig } from "./unet-2d-condition-config.js";
 
 /** The keys that a ControlNet shares with the UNet that it copies. */
 const SHARED = [
@@ -57,22 +52,17 @@ function pickShared<T extends object>(from: T): Pick<T, Extract<keyof T, keyof S
   return Object.fromEntries(SHARED.filter((key) => key in from).map((key) => [key, from[key as keyof T]])) as T;
 }
 
-const DEFAULTS: ControlNetConfig = {
-  ...pickShared(CONDITION_DEFAULTS),
-  _class_name: "ControlNetModel",
-  conditioning_channels: 3,
-  conditioning_embedding_out_channels: [16, 32, 96, 256],
-  controlnet_conditioning_channel_order: "rgb",
-  global_pool_conditions: false,
-};
-
-const SUPPORTED: SupportedValues<ControlNetConfig> = {
-  ...pickShared(CONDITION_SUPPORTED),
-  controlnet_conditioning_channel_order: ["rgb", "bgr"],
+const SCHEMA: SchemaOf<ControlNetConfig> = {
+  ...pickShared(CONDITION_SCHEMA),
+  _class_name: oneOf("ControlNetModel", ["ControlNetModel"]),
+  conditioning_channels: count(3),
+  conditioning_embedding_out_channels: listOf(count([16, 32, 96, 256])),
+  controlnet_conditioning_channel_order: oneOf("rgb", ["rgb", "bgr"]),
+  global_pool_conditions: flag(false),
 };
 
 export function resolveControlNetConfig(given: Partial<ControlNetConfig>): ControlNetConfig {
-  return resolveConfig("ControlNetModel", given, DEFAULTS, { supported: SUPPORTED, perLevel: CONDITION_PER_LEVEL });
+  return resolveConfig("ControlNetModel", given, SCHEMA);
 }
 
 /** The config of a ControlNet that copies a UNet. */

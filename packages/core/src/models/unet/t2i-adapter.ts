@@ -1,7 +1,8 @@
 import * as tf from "@tensorflow/tfjs";
 import { Conv2d } from "../../nn/conv2d.js";
 import { requireTensor } from "../checks.js";
-import { resolveConfig, type SupportedValues } from "../config.js";
+import { count, layers, listOf, oneOf, type SchemaOf } from "../../weights/config-schema.js";
+import { resolveConfig } from "../config.js";
 import type { ExampleNoise, ExamplePass } from "../example-pass.js";
 import { Model } from "../model.js";
 
@@ -20,16 +21,13 @@ export interface T2IAdapterConfig {
   adapter_type: "full_adapter" | "full_adapter_xl" | "light_adapter";
 }
 
-const DEFAULTS: T2IAdapterConfig = {
-  _class_name: NAME,
-  in_channels: 3,
-  channels: [320, 640, 1280, 1280],
-  num_res_blocks: 2,
-  downscale_factor: 8,
-  adapter_type: "full_adapter",
-};
-const SUPPORTED: SupportedValues<T2IAdapterConfig> = {
-  adapter_type: ["full_adapter", "full_adapter_xl", "light_adapter"],
+const SCHEMA: SchemaOf<T2IAdapterConfig> = {
+  _class_name: oneOf(NAME, [NAME]),
+  in_channels: count(3),
+  channels: listOf(count([320, 640, 1280, 1280])),
+  num_res_blocks: layers(2),
+  downscale_factor: count(8, 1, 64),
+  adapter_type: oneOf("full_adapter", ["full_adapter", "full_adapter_xl", "light_adapter"]),
 };
 
 class AdapterResnetBlock {
@@ -108,7 +106,7 @@ export class T2IAdapter extends Model {
 
   constructor(given: Partial<T2IAdapterConfig> = {}) {
     super();
-    this.config = resolveConfig(NAME, given, DEFAULTS, { supported: SUPPORTED });
+    this.config = resolveConfig(NAME, given, SCHEMA);
     this.adapter = new Adapter(this.config);
   }
 

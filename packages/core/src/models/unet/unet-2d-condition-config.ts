@@ -1,5 +1,17 @@
 import { type ActivationName, activationNames } from "../../nn/activations.js";
-import { perLevel, resolveConfig, type SupportedValues } from "../config.js";
+import {
+  count,
+  flag,
+  layers,
+  listOf,
+  number,
+  oneOf,
+  orNull,
+  perLayer,
+  perLevel,
+  type SchemaOf,
+} from "../../weights/config-schema.js";
+import { eachLevel, resolveConfig } from "../config.js";
 import { ModelConfigError } from "../errors.js";
 
 export type ConditionDownBlockType =
@@ -68,98 +80,78 @@ export interface UNet2DConditionConfig {
   addition_embed_type_num_heads: number;
 }
 
-export const CONDITION_DEFAULTS: UNet2DConditionConfig = {
-  _class_name: "UNet2DConditionModel",
-  sample_size: null,
-  in_channels: 4,
-  out_channels: 4,
-  center_input_sample: false,
-  flip_sin_to_cos: true,
-  freq_shift: 0,
-  down_block_types: ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"],
-  mid_block_type: "UNetMidBlock2DCrossAttn",
-  up_block_types: ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"],
-  only_cross_attention: false,
-  mid_block_only_cross_attention: null,
-  block_out_channels: [320, 640, 1280, 1280],
-  layers_per_block: 2,
-  downsample_padding: 1,
-  mid_block_scale_factor: 1,
-  dropout: 0,
-  act_fn: "silu",
-  norm_num_groups: 32,
-  norm_eps: 1e-5,
-  cross_attention_dim: 1280,
-  transformer_layers_per_block: 1,
-  reverse_transformer_layers_per_block: null,
-  encoder_hid_dim: null,
-  encoder_hid_dim_type: null,
-  attention_head_dim: 8,
-  num_attention_heads: null,
-  dual_cross_attention: false,
-  use_linear_projection: false,
-  class_embed_type: null,
-  addition_embed_type: null,
-  addition_time_embed_dim: null,
-  num_class_embeds: null,
-  upcast_attention: false,
-  resnet_time_scale_shift: "default",
-  resnet_skip_time_act: false,
-  resnet_out_scale_factor: 1,
-  time_embedding_type: "positional",
-  time_embedding_dim: null,
-  time_embedding_act_fn: null,
-  timestep_post_act: null,
-  time_cond_proj_dim: null,
-  conv_in_kernel: 3,
-  conv_out_kernel: 3,
-  projection_class_embeddings_input_dim: null,
-  attention_type: "default",
-  class_embeddings_concat: false,
-  cross_attention_norm: null,
-  addition_embed_type_num_heads: 64,
+export const CONDITION_SCHEMA: SchemaOf<UNet2DConditionConfig> = {
+  _class_name: oneOf("UNet2DConditionModel", ["UNet2DConditionModel"]),
+  sample_size: perLevel(orNull(count(null))),
+  in_channels: count(4),
+  out_channels: count(4),
+  center_input_sample: flag(false),
+  flip_sin_to_cos: flag(true),
+  freq_shift: number(0),
+  down_block_types: listOf(
+    oneOf<ConditionDownBlockType, ConditionDownBlockType[]>(
+      ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"],
+      [
+        "DownBlock2D",
+        "CrossAttnDownBlock2D",
+        "AttnDownBlock2D",
+        "ResnetDownsampleBlock2D",
+        "SimpleCrossAttnDownBlock2D",
+      ],
+    ),
+  ),
+  mid_block_type: oneOf("UNetMidBlock2DCrossAttn", [
+    "UNetMidBlock2DCrossAttn",
+    "UNetMidBlock2DSimpleCrossAttn",
+    "UNetMidBlock2D",
+    null,
+  ]),
+  up_block_types: listOf(
+    oneOf<ConditionUpBlockType, ConditionUpBlockType[]>(
+      ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"],
+      ["UpBlock2D", "CrossAttnUpBlock2D", "AttnUpBlock2D", "ResnetUpsampleBlock2D", "SimpleCrossAttnUpBlock2D"],
+    ),
+  ),
+  only_cross_attention: perLevel(flag(false)),
+  mid_block_only_cross_attention: flag(null),
+  block_out_channels: listOf(count([320, 640, 1280, 1280])),
+  layers_per_block: perLevel(layers(2)),
+  downsample_padding: number(1),
+  mid_block_scale_factor: number(1),
+  dropout: number(0),
+  act_fn: oneOf("silu", activationNames),
+  norm_num_groups: count(32),
+  norm_eps: number(1e-5),
+  cross_attention_dim: perLevel(count(1280)),
+  transformer_layers_per_block: perLayer(layers(1)),
+  reverse_transformer_layers_per_block: orNull(perLayer(layers(null))),
+  encoder_hid_dim: orNull(count(null)),
+  encoder_hid_dim_type: oneOf(null, ["text_proj", null]),
+  attention_head_dim: perLevel(orNull(count(8))),
+  num_attention_heads: oneOf(null, [null]),
+  dual_cross_attention: oneOf(false, [false]),
+  use_linear_projection: flag(false),
+  class_embed_type: oneOf(null, ["timestep", "identity", "projection", "simple_projection", null]),
+  addition_embed_type: oneOf(null, ["text_time", null]),
+  addition_time_embed_dim: orNull(count(null)),
+  num_class_embeds: orNull(count(null)),
+  upcast_attention: flag(false),
+  resnet_time_scale_shift: oneOf("default", ["default", "scale_shift"]),
+  resnet_skip_time_act: oneOf(false, [false]),
+  resnet_out_scale_factor: oneOf(1, [1]),
+  time_embedding_type: oneOf("positional", ["positional"]),
+  time_embedding_dim: orNull(count(null)),
+  time_embedding_act_fn: oneOf(null, [...activationNames, null]),
+  timestep_post_act: oneOf(null, [...activationNames, null]),
+  time_cond_proj_dim: orNull(count(null)),
+  conv_in_kernel: count(3),
+  conv_out_kernel: count(3),
+  projection_class_embeddings_input_dim: orNull(count(null)),
+  attention_type: oneOf("default", ["default"]),
+  class_embeddings_concat: flag(false),
+  cross_attention_norm: oneOf(null, [null]),
+  addition_embed_type_num_heads: count(64),
 };
-
-export const CONDITION_SUPPORTED: SupportedValues<UNet2DConditionConfig> = {
-  down_block_types: [
-    "DownBlock2D",
-    "CrossAttnDownBlock2D",
-    "AttnDownBlock2D",
-    "ResnetDownsampleBlock2D",
-    "SimpleCrossAttnDownBlock2D",
-  ],
-  up_block_types: [
-    "UpBlock2D",
-    "CrossAttnUpBlock2D",
-    "AttnUpBlock2D",
-    "ResnetUpsampleBlock2D",
-    "SimpleCrossAttnUpBlock2D",
-  ],
-  mid_block_type: ["UNetMidBlock2DCrossAttn", "UNetMidBlock2DSimpleCrossAttn", "UNetMidBlock2D", null],
-  act_fn: activationNames,
-  time_embedding_act_fn: [...activationNames, null],
-  timestep_post_act: [...activationNames, null],
-  encoder_hid_dim_type: ["text_proj", null],
-  num_attention_heads: [null],
-  dual_cross_attention: [false],
-  class_embed_type: ["timestep", "identity", "projection", "simple_projection", null],
-  addition_embed_type: ["text_time", null],
-  resnet_time_scale_shift: ["default", "scale_shift"],
-  resnet_skip_time_act: [false],
-  resnet_out_scale_factor: [1],
-  time_embedding_type: ["positional"],
-  attention_type: ["default"],
-  cross_attention_norm: [null],
-};
-
-/** Keys with a single value that may also be a list with one value per level. */
-export const CONDITION_PER_LEVEL = [
-  "only_cross_attention",
-  "layers_per_block",
-  "cross_attention_dim",
-  "transformer_layers_per_block",
-  "attention_head_dim",
-] as const satisfies (keyof UNet2DConditionConfig)[];
 
 /** The settings of one level of the network, with every per-level list expanded. */
 export interface ConditionLevel {
@@ -179,10 +171,7 @@ export interface ConditionLevel {
 }
 
 export function resolveConditionConfig(given: Partial<UNet2DConditionConfig>): UNet2DConditionConfig {
-  return resolveConfig("UNet2DConditionModel", given, CONDITION_DEFAULTS, {
-    supported: CONDITION_SUPPORTED,
-    perLevel: CONDITION_PER_LEVEL,
-  });
+  return resolveConfig("UNet2DConditionModel", given, CONDITION_SCHEMA);
 }
 
 /**
@@ -190,9 +179,9 @@ export function resolveConditionConfig(given: Partial<UNet2DConditionConfig>): U
  * @throws ModelConfigError if their lengths differ
  */
 export function conditionLevels(model: string, config: UNet2DConditionConfig): ConditionLevel[] {
-  const count = [config.down_block_types].flat().length;
-  if (count === 0) throw new ModelConfigError(`${model}: down_block_types is empty; give at least one level.`);
-  const each = <T>(key: string, value: T | readonly T[]) => perLevel(model, key, value, count);
+  const depth = config.down_block_types.length;
+  if (depth === 0) throw new ModelConfigError(`${model}: down_block_types is empty; give at least one level.`);
+  const each = <T>(key: string, value: T | readonly T[]) => eachLevel(model, key, value, depth);
   const channels = each("block_out_channels", config.block_out_channels);
   const upTypes = each("up_block_types", config.up_block_types).reverse();
   const layers = each("layers_per_block", config.layers_per_block);
@@ -219,7 +208,7 @@ export function conditionLevels(model: string, config: UNet2DConditionConfig): C
     contextChannels: contextChannels[i]!,
     headSetting: heads[i]!,
     // If the list has sizes of heads instead of numbers of heads, diffusers reads it from the coarsest level.
-    upHeadSetting: upTypes[i] === "CrossAttnUpBlock2D" ? heads[i]! : heads[count - 1 - i]!,
+    upHeadSetting: upTypes[i] === "CrossAttnUpBlock2D" ? heads[i]! : heads[depth - 1 - i]!,
     downTransformers: transformers[i]!,
     upTransformers: upTransformers[i]!,
     onlyCrossAttention: onlyCross[i]!,

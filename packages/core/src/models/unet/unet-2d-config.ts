@@ -1,5 +1,16 @@
 import { type ActivationName, activationNames } from "../../nn/activations.js";
-import { resolveConfig, type SupportedValues } from "../config.js";
+import {
+  count,
+  flag,
+  layers,
+  listOf,
+  number,
+  oneOf,
+  orNull,
+  perLevel,
+  type SchemaOf,
+} from "../../weights/config-schema.js";
+import { resolveConfig } from "../config.js";
 
 export type DownBlockType = "DownBlock2D" | "AttnDownBlock2D" | "ResnetDownsampleBlock2D";
 export type UpBlockType = "UpBlock2D" | "AttnUpBlock2D" | "ResnetUpsampleBlock2D";
@@ -42,50 +53,48 @@ export interface UNet2DConfig {
   num_train_timesteps: number | null;
 }
 
-const DEFAULTS: UNet2DConfig = {
-  _class_name: "UNet2DModel",
-  sample_size: null,
-  in_channels: 3,
-  out_channels: 3,
-  center_input_sample: false,
-  time_embedding_type: "positional",
-  time_embedding_dim: null,
-  freq_shift: 0,
-  flip_sin_to_cos: true,
-  down_block_types: ["DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D"],
-  mid_block_type: "UNetMidBlock2D",
-  up_block_types: ["AttnUpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D"],
-  block_out_channels: [224, 448, 672, 896],
-  layers_per_block: 2,
-  mid_block_scale_factor: 1,
-  downsample_padding: 1,
-  downsample_type: "conv",
-  upsample_type: "conv",
-  dropout: 0,
-  act_fn: "silu",
-  attention_head_dim: 8,
-  norm_num_groups: 32,
-  attn_norm_num_groups: null,
-  norm_eps: 1e-5,
-  resnet_time_scale_shift: "default",
-  add_attention: true,
-  class_embed_type: null,
-  num_class_embeds: null,
-  num_train_timesteps: null,
-};
-
-const SUPPORTED: SupportedValues<UNet2DConfig> = {
-  time_embedding_type: ["positional"],
-  down_block_types: ["DownBlock2D", "AttnDownBlock2D", "ResnetDownsampleBlock2D"],
-  up_block_types: ["UpBlock2D", "AttnUpBlock2D", "ResnetUpsampleBlock2D"],
-  mid_block_type: ["UNetMidBlock2D", null],
-  downsample_type: ["conv", "resnet"],
-  upsample_type: ["conv", "resnet"],
-  act_fn: activationNames,
-  resnet_time_scale_shift: ["default", "scale_shift"],
-  class_embed_type: ["timestep", "identity", null],
+const SCHEMA: SchemaOf<UNet2DConfig> = {
+  _class_name: oneOf("UNet2DModel", ["UNet2DModel"]),
+  sample_size: perLevel(orNull(count(null))),
+  in_channels: count(3),
+  out_channels: count(3),
+  center_input_sample: flag(false),
+  time_embedding_type: oneOf("positional", ["positional"]),
+  time_embedding_dim: orNull(count(null)),
+  freq_shift: number(0),
+  flip_sin_to_cos: flag(true),
+  down_block_types: listOf(
+    oneOf<DownBlockType, DownBlockType[]>(
+      ["DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D"],
+      ["DownBlock2D", "AttnDownBlock2D", "ResnetDownsampleBlock2D"],
+    ),
+  ),
+  mid_block_type: oneOf("UNetMidBlock2D", ["UNetMidBlock2D", null]),
+  up_block_types: listOf(
+    oneOf<UpBlockType, UpBlockType[]>(
+      ["AttnUpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D"],
+      ["UpBlock2D", "AttnUpBlock2D", "ResnetUpsampleBlock2D"],
+    ),
+  ),
+  block_out_channels: listOf(count([224, 448, 672, 896])),
+  layers_per_block: layers(2),
+  mid_block_scale_factor: number(1),
+  downsample_padding: number(1),
+  downsample_type: oneOf("conv", ["conv", "resnet"]),
+  upsample_type: oneOf("conv", ["conv", "resnet"]),
+  dropout: number(0),
+  act_fn: oneOf("silu", activationNames),
+  attention_head_dim: orNull(count(8)),
+  norm_num_groups: count(32),
+  attn_norm_num_groups: orNull(count(null)),
+  norm_eps: number(1e-5),
+  resnet_time_scale_shift: oneOf("default", ["default", "scale_shift"]),
+  add_attention: flag(true),
+  class_embed_type: oneOf(null, ["timestep", "identity", null]),
+  num_class_embeds: orNull(count(null)),
+  num_train_timesteps: orNull(number(null)),
 };
 
 export function resolveUNet2DConfig(given: Partial<UNet2DConfig>): UNet2DConfig {
-  return resolveConfig("UNet2DModel", given, DEFAULTS, { supported: SUPPORTED });
+  return resolveConfig("UNet2DModel", given, SCHEMA);
 }

@@ -8,7 +8,7 @@ import type { ResnetBlockOptions } from "../../nn/resnet-block.js";
 import { SelfAttention2D, type SelfAttention2DOptions } from "../../nn/spatial-attention.js";
 import { TimestepEmbedding, timestepSinusoid } from "../../nn/time-embedding.js";
 import { checkClassLabels, checkTimestep, requireTensor, timestepVector } from "../checks.js";
-import { perLevel } from "../config.js";
+import { eachLevel } from "../config.js";
 import type { ClassLabels, Denoiser, DenoiserInputs } from "../denoiser.js";
 import { Model } from "../model.js";
 import { sidesOf } from "./sample-size.js";
@@ -43,9 +43,9 @@ export class UNet2DModel extends Model implements Denoiser {
     const config = resolveUNet2DConfig(given);
     this.config = config;
     const count = config.block_out_channels.length;
-    const downTypes = perLevel(NAME, "down_block_types", config.down_block_types, count);
+    const downTypes = eachLevel(NAME, "down_block_types", config.down_block_types, count);
     const channels = config.block_out_channels;
-    const upTypes = perLevel(NAME, "up_block_types", config.up_block_types, count);
+    const upTypes = eachLevel(NAME, "up_block_types", config.up_block_types, count);
     const first = channels[0]!;
     this.#timeChannels = config.time_embedding_dim ?? first * 4;
 

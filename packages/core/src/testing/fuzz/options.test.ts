@@ -62,7 +62,15 @@ beforeAll(async () => {
   gone.dispose();
   tensors = [
     ...[[], [1], [3], [16, 16], [16, 16, 1], [8, 8], [16, 16, 4], [2, 16, 16, 3], [1, 8, 8, 4], [1, 8, 8, 3]],
-    ...[[1, 77, 32], [1, 77, 8], [1, 12, 16], [2, 32], [1, 8], [0, 16, 16, 3], [1, 1, 1, 1, 1]],
+    ...[
+      [1, 77, 32],
+      [1, 77, 8],
+      [1, 12, 16],
+      [2, 32],
+      [1, 8],
+      [0, 16, 16, 3],
+      [1, 1, 1, 1, 1],
+    ],
   ].map((shape) => tf.fill(shape, 0.5));
   tensors.push(image, depthMap, gone, tf.fill([16, 16, 3], NaN), tf.fill([16, 16, 3], 255), tf.ones([1], "int32"));
 
@@ -110,7 +118,10 @@ function drawing(
   return { options: pipeline.options, sound, draw: (options) => pipeline.generate(options as never) };
 }
 
-const NAMES = [...PIPELINE_CLASSES.map(({ folder }) => folder.className), ...["generate", "invert", "generateMask"].map((stage) => `DiffEdit's ${stage}`)];
+const NAMES = [
+  ...PIPELINE_CLASSES.map(({ folder }) => folder.className),
+  ...["generate", "invert", "generateMask"].map((stage) => `DiffEdit's ${stage}`),
+];
 
 /** An odd or a plausible value, which may be of another option. */
 function value(random: Random): unknown {
@@ -122,9 +133,16 @@ function value(random: Random): unknown {
     () => pick(random, ["a", "(a:1.3) [b:c:0.5]", "((((a", "<lora:x:1>", "a BREAK b", ["a", "b"], ["a", ""], "\ud800"]),
     () => pick(random, [[900, 1], [1, 900], [14, 3, 0], [1e30, 0], Int32Array.of(5, 3), [NaN, 0], [999.5]]),
     () => schedulerFromConfig({ _class_name: pick(random, schedulerNames) }),
-    () => pick(random, [keyedNoise(1), replayNoise([]), AbortSignal.abort(new StoppedError()), new AbortController().signal]),
+    () =>
+      pick(random, [
+        keyedNoise(1),
+        replayNoise([]),
+        AbortSignal.abort(new StoppedError()),
+        new AbortController().signal,
+      ]),
     () => pick(random, [() => 1, () => Promise.reject(new StoppedError()), () => NaN]),
-    () => pick(random, [{ s1: 0.9, s2: 0.2, b1: 1.5, b2: 1.6 }, { model: {}, image: 1 }, { prompt: "a" }, { prompt: 1 }]),
+    () =>
+      pick(random, [{ s1: 0.9, s2: 0.2, b1: 1.5, b2: 1.6 }, { model: {}, image: 1 }, { prompt: "a" }, { prompt: 1 }]),
   ][random.integer(10)]!();
 }
 
@@ -152,7 +170,9 @@ it.each(NAMES)(
       for (const [key, option] of Object.entries(options)) {
         // Half of the options get a value that the table allows.
         if (!Object.hasOwn(sound, key) && random.integer(2) === 0)
-          options[key] = [option, ...Array.from({ length: 30 }, () => value(random))].find((one) => table[key]?.fits(one));
+          options[key] = [option, ...Array.from({ length: 30 }, () => value(random))].find((one) =>
+            table[key]?.fits(one),
+          );
       }
       const wrong = Object.entries(options).filter(([key, given]) => given !== undefined && !table[key]?.fits(given));
       try {

@@ -108,11 +108,17 @@ function canonical(value: unknown): Buffer {
     return Buffer.concat([Buffer.from("s"), length, data]);
   }
   if (Array.isArray(value)) return Buffer.concat([Buffer.from("["), ...value.map(canonical), Buffer.from("]")]);
-  const entries = Object.entries(value as object).map(([key, item]) => Buffer.concat([canonical(key), canonical(item)]));
+  const entries = Object.entries(value as object).map(([key, item]) =>
+    Buffer.concat([canonical(key), canonical(item)]),
+  );
   return Buffer.concat([Buffer.from("{"), ...entries.sort(Buffer.compare), Buffer.from("}")]);
 }
 
-const TYPED: Record<Family, string> = { safetensors: "WeightsFormatError", json: "WeightsFormatError", png: "ImageError" };
+const TYPED: Record<Family, string> = {
+  safetensors: "WeightsFormatError",
+  json: "WeightsFormatError",
+  png: "ImageError",
+};
 
 describe("Mutants have the verdicts and contents of the reference reader:", () => {
   it.each(Object.keys(SHORT) as Family[])(
