@@ -240,7 +240,7 @@ export function readConfig<Name extends ConfigKey>(
     }
     const { expected, accepts } = known[name]!;
     if (!accepts(value)) {
-      throw new SchedulerConfigError(`${className}: ${name} is ${JSON.stringify(value)}; it must be ${expected}.`);
+      throw new SchedulerConfigError(`${className}: ${name} is ${shown(value)}; it must be ${expected}.`);
     }
     config[name] = value;
   }
@@ -254,6 +254,12 @@ export function readConfig<Name extends ConfigKey>(
     config: Object.freeze(config) as ReturnType<typeof readConfig<Name>>["config"],
     settings: settings as unknown as Settings,
   };
+}
+
+/** A value in an error message; one that a program gives may be no JSON. */
+function shown(value: unknown): string {
+  const isJson = typeof value === "string" || (typeof value === "object" && value !== null);
+  return isJson ? JSON.stringify(value).slice(0, 200) : String(value);
 }
 
 /**

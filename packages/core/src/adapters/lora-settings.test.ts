@@ -179,8 +179,10 @@ describe("The factor of a LoRA's product", () => {
 
   it.each<[string, RegExp]>([
     ["{not json", /lora_adapter_metadata.*cannot be read/],
-    ["[1]", /they are not an object/],
-    ["null", /they are not an object/],
+    ["[1]", /lora_adapter_metadata.*is not a JSON object/],
+    ["null", /is not a JSON object/],
+    ['{"text_encoder.use_rslora": "yes"}', /the LoRA's setting use_rslora is "yes"; expected true or false/],
+    ['{"alpha_pattern": 3}', /the LoRA's setting alpha_pattern is 3; expected an object, or null/],
     ['{"text_encoder.lora_alpha": "8"}', /alpha of text_model.*q_proj is "8"; expected a number/],
     ['{"text_encoder.lora_alpha": 1e999}', /expected a number/],
     ['{"text_encoder.alpha_pattern": {"(a+)+$": 1}}', /alpha_pattern "\(a\+\)\+\$" is a regular expression/],

@@ -2,6 +2,7 @@ import { fileExists, localPath, readText } from "../platform/files.js";
 import { warn } from "../platform/warn.js";
 import { WeightsFormatError } from "../weights/errors.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
+import { flag, flawOf, number, object, orNull } from "../weights/config-schema.js";
 import { jsonObject } from "../weights/read-json.js";
 import type { SafetensorsFile } from "../weights/safetensors.js";
 import type { LoraGroup } from "./lora-groups.js";
@@ -32,6 +33,18 @@ const UNKNOWN_WHEN: Readonly<Record<string, (value: unknown) => boolean>> = {
 };
 
 /**
+ * The kinds of the settings that are read; an alpha is checked with the module that it is for, because it may also come
+ * from the tensors.
+ */
+const SCHEMA = {
+  r: orNull(number<number | null>(null)),
+  use_rslora: flag(false),
+  use_dora: flag(false),
+  alpha_pattern: orNull(object({})),
+  rank_pattern: orNull(object({})),
+};
+
+/**
  * The settings of a LoRA for one network. `given` has precedence. Next come those that diffusers writes to the file's
  * metadata (`lora_adapter_metadata`): a pipeline's save writes `unet.lora_alpha`; a network's own save
  * (`unet.save_lora_adapter`) writes `lora_alpha`, which applies to every network. Last come those `beside` the file.
@@ -55,6 +68,13 @@ export function loraSettings(
   const unknown = Object.keys(UNKNOWN_WHEN).filter(
     (key) => (settings[key] ?? null) !== null && UNKNOWN_WHEN[key]!(settings[key]),
   );
+  const flaw = flawOf(SCHEMA, settings);
+  if (flaw) {
+    throw new WeightsFormatError(
+      `${file.name}: the LoRA's setting ${flaw.key} is ${flaw.value}; expected ${flaw.expected}. Give the right settings ` +
+        "as adapterConfig.",
+    );
+  }
   if (unknown.length === 0) return settings;
   throw new WeightsFormatError(
     `${file.name}: its settings ${unknown.map((key) => `${key} = ${JSON.stringify(settings[key])}`).join(", ")} change the LoRA ` +

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { joinPath } from "../platform/files.js";
 import { WeightsFormatError } from "../weights/errors.js";
+import { type ConfigKey, defaultsOf, flag, flawOf, oneOf, type SchemaOf } from "../weights/config-schema.js";
 import { readJsonObject } from "../weights/read-json.js";
 import { resizeBicubic } from "./resize-bicubic.js";
 
@@ -28,18 +29,33 @@ export interface CLIPImageProcessorConfig {
   image_std: number[];
 }
 
-const DEFAULTS: CLIPImageProcessorConfig = {
-  do_resize: true,
-  size: { shortest_edge: 224 },
-  resample: BICUBIC,
-  do_center_crop: true,
-  crop_size: { height: 224, width: 224 },
-  do_rescale: true,
-  rescale_factor: 1 / 255,
-  do_normalize: true,
-  image_mean: [0.48145466, 0.4578275, 0.40821073],
-  image_std: [0.26862954, 0.26130258, 0.27577711],
+const SIDES = "a height and a width, whole numbers";
+
+const SCHEMA: SchemaOf<CLIPImageProcessorConfig> = {
+  do_resize: flag(true),
+  size: {
+    fallback: { shortest_edge: 224 },
+    expected: `whole numbers: one, a shortest_edge, or ${SIDES}`,
+    accepts: (value) => isSize(value) || isSide((value as { shortest_edge?: unknown } | null)?.shortest_edge),
+  },
+  resample: oneOf<number>(BICUBIC, [BICUBIC]),
+  do_center_crop: flag(true),
+  crop_size: { fallback: { height: 224, width: 224 }, expected: SIDES, accepts: isSize },
+  do_rescale: oneOf<boolean>(true, [true]),
+  rescale_factor: {
+    fallback: 1 / 255,
+    expected: "1 / 255",
+    accepts: (value) => typeof value === "number" && Math.abs(value * 255 - 1) < 1e-6,
+  },
+  do_normalize: flag(true),
+  image_mean: threeNumbers([0.48145466, 0.4578275, 0.40821073]),
+  image_std: threeNumbers([0.26862954, 0.26130258, 0.27577711]),
 };
+
+function threeNumbers(fallback: number[]): ConfigKey<number[]> {
+  const accepts = (value: unknown) => Array.isArray(value) && value.length === 3 && value.every(Number.isFinite);
+  return { fallback, expected: "3 numbers", accepts };
+}
 
 /**
  * Prepares pictures for CLIP's vision models as in their training (Radford et al. 2021): resizes the shorter side, cuts
@@ -52,16 +68,10 @@ export class CLIPImageProcessor {
 
   /** @throws WeightsFormatError that names a setting which is not CLIP's */
   constructor(config: Partial<CLIPImageProcessorConfig> = {}) {
-    this.config = { ...DEFAULTS, ...config };
-    const { resample, do_rescale, rescale_factor, size, crop_size, image_mean, image_std } = this.config;
-    require(resample === BICUBIC, "resample", resample, "3, for bicubic");
-    require(do_rescale && Math.abs(rescale_factor * 255 - 1) < 1e-6, "rescale_factor", rescale_factor, "1 / 255");
-    require(isSize(size) ||
-      isSide((size as { shortest_edge?: unknown } | null)?.shortest_edge), "size", size, "whole numbers");
-    require(isSize(crop_size), "crop_size", crop_size, "a height and a width, whole numbers");
-    for (const [name, values] of Object.entries({ image_mean, image_std })) {
-      require(Array.isArray(values) && values.length === 3 && values.every(Number.isFinite), name, values, "3 numbers");
-    }
+    this.config = { ...defaultsOf<CLIPImageProcessorConfig>(SCHEMA), ...config };
+    const flaw = flawOf(SCHEMA, this.config);
+    if (flaw)
+      throw new WeightsFormatError(`CLIPImageProcessor: ${flaw.key} is ${flaw.value}; expected ${flaw.expected}.`);
   }
 
   /**
@@ -77,8 +87,13 @@ export class CLIPImageProcessor {
     if (typeof kind !== "string" || !/^CLIP(ImageProcessor(Fast|Pil)?|FeatureExtractor)$/.test(kind)) {
       throw new WeightsFormatError(`${path}: this is a ${JSON.stringify(kind)}; expected a CLIPImageProcessor.`);
     }
-    const known = Object.entries(config).filter(([key]) => Object.hasOwn(DEFAULTS, key));
-    return new CLIPImageProcessor(Object.fromEntries(known));
+    const known = Object.entries(config).filter(([key]) => Object.hasOwn(SCHEMA, key));
+    try {
+      return new CLIPImageProcessor(Object.fromEntries(known));
+    } catch (error) {
+      if (error instanceof WeightsFormatError) error.message = `${path}: ${error.message} ${remedy}`;
+      throw error;
+    }
   }
 
   /** Writes what {@link fromFolder} reads. */
@@ -142,10 +157,4 @@ function isSize(size: unknown): size is number | Sides {
   if (typeof size !== "object" || size === null) return isSide(size);
   const { height, width } = size as Partial<Sides>;
   return isSide(height) && isSide(width);
-}
-
-function require(condition: boolean, name: string, value: unknown, expected: string): asserts condition {
-  if (!condition) {
-    throw new WeightsFormatError(`CLIPImageProcessor: ${name} is ${JSON.stringify(value)}; expected ${expected}.`);
-  }
 }

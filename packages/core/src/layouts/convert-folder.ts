@@ -45,7 +45,7 @@ export async function convertFolder(from: string, to: string, options: ConvertFo
         const config = await readConfig(inside);
         const files = await openModelFolder(inside, variant);
         opened.push(...files);
-        const tensors = tensorsToCopy(files, modelFromConfig(config, { from: inside }).namedParameters(), {
+        const tensors = tensorsToCopy(files, modelFromConfig(config, { from: joinPath(inside, "config.json") }).namedParameters(), {
           dtype,
           signal,
         });

@@ -48,9 +48,10 @@ export interface LoadModelOptions extends HubModelOptions, ModelFromConfigOption
 /**
  * Like `modelFromConfig`, for one of the given classes only. A bundle then holds these classes and no others.
  *
- * @param from the name of the config in errors
+ * @param file the config's file, which errors name; none for a config of a program
  */
-export function buildModel(config: Readonly<Record<string, unknown>>, classes: ModelClasses, from: string): Model {
+export function buildModel(config: Readonly<Record<string, unknown>>, classes: ModelClasses, file?: string): Model {
+  const from = file ?? "The config";
   const { className: name } = libraryAndClass(config);
   const Class = name !== undefined && Object.hasOwn(classes, name) ? classes[name] : undefined;
   if (name !== undefined && Object.hasOwn(classes, name) && typeof Class !== "function") {
@@ -67,8 +68,10 @@ export function buildModel(config: Readonly<Record<string, unknown>>, classes: M
   try {
     return new Class({ ...config });
   } catch (error) {
+    const place = file === undefined ? "" : `${file}: `;
     // Layers refuse numbers that do not fit together, but do not know the class of the network.
-    if (error instanceof RangeError) throw new ModelConfigError(`${name}: ${error.message}`, { cause: error });
+    if (error instanceof RangeError) throw new ModelConfigError(`${place}${name}: ${error.message}`, { cause: error });
+    if (error instanceof ModelConfigError) error.message = place + error.message;
     throw error;
   }
 }
@@ -82,7 +85,7 @@ export async function openModel(
   if (isSingleFile(from)) return openNetworkFile(from, classes, options);
   const { subfolder = "" } = options;
   const folder = joinPath(await modelFolder(from as string | URL, options), ...(subfolder === "" ? [] : [subfolder]));
-  const model = buildModel(await readConfig(folder), classes, folder);
+  const model = buildModel(await readConfig(folder), classes, joinPath(folder, "config.json"));
   requireRoomForWeights(folder, [model]);
   try {
     await readModelFolder(folder, model.namedParameters(), options);

@@ -22,12 +22,12 @@ export function loadModel(from: BytesFrom, { classes, ...options }: LoadModelOpt
 /**
  * Builds the network of a config without weights; allocates nothing.
  *
- * @param from the name of the config in errors
+ * @param from the config's file, which errors name; by default none
  * @throws ModelConfigError for an unknown class or a config that is not supported
  */
 export function modelFromConfig(
   config: Readonly<Record<string, unknown>>,
-  { classes = {}, from = "The config" }: ModelFromConfigOptions & { from?: string } = {},
+  { classes = {}, from }: ModelFromConfigOptions & { from?: string } = {},
 ): Model {
   return buildModel(config, { ...MODEL_CLASSES, ...classes }, from);
 }

@@ -1,6 +1,7 @@
 import { isByteSymbol } from "./byte-pairs.js";
 import { fileExists, joinPath, readText } from "../platform/files.js";
 import { wrongFileHint } from "../weights/wrong-file-hint.js";
+import { type ConfigKey, flawOf } from "../weights/config-schema.js";
 import { readJsonObject } from "../weights/read-json.js";
 
 /** A byte-pair vocabulary in CLIP's format. */
@@ -29,8 +30,9 @@ export async function readTokenizerFolder(folder: string): Promise<TokenizerPart
   const isNew =
     !(await fileExists(joinPath(folder, "vocab.json"))) && (await fileExists(joinPath(folder, TOKENIZER_FILE)));
   const learned = isNew ? await readTokenizerFile(folder) : await readVocabAndMerges(folder);
-  const config = await readOptional(folder, CONFIG_FILE);
-  const specialMap = await readOptional(folder, "special_tokens_map.json");
+  const config = await readSettings(folder, CONFIG_FILE);
+  const specialMap = await readSettings(folder, "special_tokens_map.json");
+  const length = config.model_max_length as number | null | undefined;
   const added = { ...learned.added, ...checkedIds(folder, await readOptional(folder, ADDED_TOKENS_FILE)) };
   const special = (key: SpecialKey) => {
     const file = specialMap[key] === undefined ? CONFIG_FILE : "special_tokens_map.json";
@@ -43,7 +45,7 @@ export async function readTokenizerFolder(folder: string): Promise<TokenizerPart
     eosToken: special("eos_token"),
     padToken: special("pad_token"),
     addedTokens: grouped(added, learned.vocab),
-    maxLength: maxLengthIn(joinPath(folder, CONFIG_FILE), config.model_max_length),
+    maxLength: length === null || length === undefined || length >= NO_LIMIT ? undefined : length,
   };
   requireWholeMerges(folder, parts);
   return parts;
@@ -51,39 +53,52 @@ export async function readTokenizerFolder(folder: string): Promise<TokenizerPart
 
 const CONFIG_FILE = "tokenizer_config.json";
 
-/** The special tokens that CLIP's text models use, and the tokens that they are where no file says otherwise. */
-const SPECIAL_TOKENS = {
-  bos_token: "<|startoftext|>",
-  eos_token: "<|endoftext|>",
-  pad_token: undefined,
-} as const;
-type SpecialKey = keyof typeof SPECIAL_TOKENS;
-
 /** A special token in a config file: a text, or an object with the text in `content`. */
-function specialToken(path: string, key: SpecialKey, value: unknown, known: object): string | undefined {
-  const content = (value as { content?: unknown } | null | undefined)?.content;
-  const token = value ?? SPECIAL_TOKENS[key];
-  const text = typeof token === "string" ? token : content;
-  if (text === undefined && (value === undefined || value === null)) return undefined;
-  if (typeof text !== "string")
-    throw new TokenizerFilesError(`${path}: ${key} is ${JSON.stringify(value)}; a token is expected, as a text.`);
-  if (Object.hasOwn(known, text)) return text;
-  throw new TokenizerFilesError(
-    `${path}: ${key} is ${JSON.stringify(text)}, which the vocabulary does not have. Copy all files of the tokenizer from ` +
-      "one model, or name a token of this vocabulary.",
-  );
-}
+const token = (fallback: string | undefined): ConfigKey<string | undefined> => ({
+  fallback,
+  expected: "a token, as a text",
+  accepts: (value) => value === null || textOf(value) !== undefined,
+});
 
 /** transformers writes 10^30 for a tokenizer without a maximum length. */
 const NO_LIMIT = 1e6;
 
-function maxLengthIn(path: string, length: unknown): number | undefined {
-  if (length === undefined || length === null) return undefined;
-  if (typeof length === "number" && length >= NO_LIMIT) return undefined;
-  if (typeof length === "number" && Number.isInteger(length) && length >= 2) return length;
+/** What is read of `tokenizer_config.json` and `special_tokens_map.json`, with the tokens of CLIP's text models. */
+const SCHEMA = {
+  bos_token: token("<|startoftext|>"),
+  eos_token: token("<|endoftext|>"),
+  pad_token: token(undefined),
+  model_max_length: {
+    fallback: undefined,
+    expected: "a whole number of tokens, 2 or more for the start and the end (CLIP's is 77)",
+    accepts: (value) =>
+      value === null || (typeof value === "number" && (value >= NO_LIMIT || (Number.isInteger(value) && value >= 2))),
+  } satisfies ConfigKey<number | undefined>,
+};
+type SpecialKey = "bos_token" | "eos_token" | "pad_token";
+
+function textOf(token: unknown): string | undefined {
+  const text = typeof token === "string" ? token : (token as { content?: unknown } | null | undefined)?.content;
+  return typeof text === "string" ? text : undefined;
+}
+
+/** A file with settings of a tokenizer; an empty one if there is none. */
+async function readSettings(folder: string, name: string): Promise<Record<string, unknown>> {
+  const settings = await readOptional(folder, name);
+  const flaw = flawOf(SCHEMA, settings);
+  if (!flaw) return settings;
   throw new TokenizerFilesError(
-    `${path}: model_max_length is ${JSON.stringify(length)}; a whole number of tokens is expected, 2 or more for the ` +
-      "start and the end. CLIP's is 77.",
+    `${joinPath(folder, name)}: ${flaw.key} is ${flaw.value}; expected ${flaw.expected}. Copy the file from the model's page.`,
+  );
+}
+
+/** The text of a special token, which the vocabulary must have. */
+function specialToken(path: string, key: SpecialKey, value: unknown, known: object): string | undefined {
+  const text = textOf(value ?? SCHEMA[key].fallback);
+  if (text === undefined || Object.hasOwn(known, text)) return text;
+  throw new TokenizerFilesError(
+    `${path}: ${key} is ${JSON.stringify(text)}, which the vocabulary does not have. Copy all files of the tokenizer from ` +
+      "one model, or name a token of this vocabulary.",
   );
 }
 

@@ -1,7 +1,11 @@
 import type { ModelClasses } from "../../models/build-model.js";
 import { joinPath } from "../../platform/files.js";
+import { flag, flawOf } from "../../weights/config-schema.js";
 import { type JsonObject, readJsonObject } from "../../weights/read-json.js";
 import { PipelineFolderError } from "../options/errors.js";
+
+/** The settings in an index that are read. */
+const SETTINGS = { force_zeros_for_empty_prompt: flag(true) };
 
 /** What a pipeline requires of one part of its folder. */
 export interface PartRequirement {
@@ -68,8 +72,15 @@ export async function readModelIndex(
         `it is made of ${Object.keys(required).join(", ")}. Open the folder with the pipeline that saved it, or with openPipeline.`,
     );
   }
-  const settings = Object.entries(index).filter(([, entry]) => !Array.isArray(entry));
-  return { present: new Set(classes.keys()), settings: Object.fromEntries(settings) };
+  const settings = Object.fromEntries(Object.entries(index).filter(([, entry]) => !Array.isArray(entry)));
+  const flaw = flawOf(SETTINGS, settings);
+  if (flaw) {
+    throw new PipelineFolderError(
+      `${joinPath(folder, MODEL_INDEX)}: ${flaw.key} is ${flaw.value}; expected ${flaw.expected}. Copy the file from the ` +
+        "model's page.",
+    );
+  }
+  return { present: new Set(classes.keys()), settings };
 }
 
 /** The names of the classes that a part may have; undefined: any. */

@@ -1,4 +1,9 @@
-import { schedulerFromConfig, type Scheduler, type SchedulerClass } from "@tfjs-diffusion/schedulers";
+import {
+  type Scheduler,
+  type SchedulerClass,
+  SchedulerConfigError,
+  schedulerFromConfig,
+} from "@tfjs-diffusion/schedulers";
 import { configsOf, modelFolder } from "../../hub/model-source.js";
 import {
   buildModel,
@@ -131,9 +136,14 @@ export class PipelineFolder {
   async scheduler(part = "scheduler"): Promise<Scheduler> {
     const path = joinPath(this.folder, part, SCHEDULER_FILE);
     const remedy = "Copy it from the model's page, or write one: it names the sampler and its noise levels.";
-    return schedulerFromConfig(await readJsonObject(path, { remedy }), {
-      classes: this.options.classes as Record<string, SchedulerClass> | undefined,
-    });
+    const classes = this.options.classes as Record<string, SchedulerClass> | undefined;
+    const config = await readJsonObject(path, { remedy });
+    try {
+      return schedulerFromConfig(config, { classes });
+    } catch (error) {
+      if (error instanceof SchedulerConfigError) error.message = `${path}: ${error.message}`;
+      throw error;
+    }
   }
 }
 
