@@ -1,4 +1,4 @@
-import { SchedulerConfigError } from "./errors.js";
+import { SchedulerConfigError, shown } from "./errors.js";
 
 /** One key of a config. */
 export interface ConfigValue<Value = unknown> {
@@ -256,12 +256,6 @@ export function readConfig<Name extends ConfigKey>(
   };
 }
 
-/** A value in an error message; one that a program gives may be no JSON. */
-function shown(value: unknown): string {
-  const isJson = typeof value === "string" || (typeof value === "object" && value !== null);
-  return isJson ? JSON.stringify(value).slice(0, 200) : String(value);
-}
-
 /**
  * The public keys of a scheduler's config, from which a scheduler of another class can be built. `ownKeys` are left
  * out.
@@ -277,7 +271,7 @@ export function publicConfig(config: Readonly<Record<string, unknown>>): Record<
 export function requireOneOf(className: string, key: ConfigKey, value: string, allowed: readonly string[]): void {
   if (!allowed.includes(value)) {
     throw new SchedulerConfigError(
-      `${className}: ${key} is ${JSON.stringify(value)}; it must be one of ${allowed.join(", ")}.`,
+      `${className}: ${key} is ${shown(value)}; it must be one of ${allowed.join(", ")}.`,
     );
   }
 }

@@ -2,3 +2,14 @@
 export class SchedulerConfigError extends Error {
   override name = "SchedulerConfigError";
 }
+
+/** A value in an error message; one that a program gives may be no JSON. */
+export function shown(value: unknown): string {
+  const isJson = typeof value === "string" || (typeof value === "object" && value !== null);
+  if (!isJson) return String(value);
+  try {
+    return JSON.stringify(value).slice(0, 200);
+  } catch {
+    return "an object that is no JSON";
+  }
+}

@@ -1,5 +1,5 @@
 import * as methods from "./methods/index.js";
-import { SchedulerConfigError } from "./errors.js";
+import { SchedulerConfigError, shown } from "./errors.js";
 import type { Scheduler } from "./scheduler.js";
 import type { SchedulerTraits } from "./traits.js";
 
@@ -36,7 +36,7 @@ export function schedulerFromConfig(
   const known = { ...schedulerClasses, ...classes };
   if (typeof name !== "string" || !Object.hasOwn(known, name)) {
     throw new SchedulerConfigError(
-      `schedulerFromConfig: _class_name is ${JSON.stringify(name) ?? "missing"}; known: ${Object.keys(known).join(", ")}. ` +
+      `schedulerFromConfig: _class_name is ${name === undefined ? "missing" : shown(name)}; known: ${Object.keys(known).join(", ")}. ` +
         "Give a class of your own as classes: { MyScheduler }.",
     );
   }

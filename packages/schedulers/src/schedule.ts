@@ -1,4 +1,4 @@
-import { SchedulerConfigError } from "./errors.js";
+import { SchedulerConfigError, shown } from "./errors.js";
 
 /** The part of a scheduler's config that sets the noise schedule: how fast data turn into noise. */
 export interface ScheduleConfig {
@@ -61,7 +61,7 @@ export function betas(config: ScheduleConfig): Float64Array {
   }
   if (!Object.hasOwn(BETAS, beta_schedule)) {
     throw new SchedulerConfigError(
-      `beta_schedule ${JSON.stringify(beta_schedule)} is unknown; it must be one of ${Object.keys(BETAS).join(", ")}.`,
+      `beta_schedule ${shown(beta_schedule)} is unknown; it must be one of ${Object.keys(BETAS).join(", ")}.`,
     );
   }
   if (!(beta_start >= 0 && beta_end <= 1 && beta_start <= beta_end)) {

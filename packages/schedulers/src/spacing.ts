@@ -1,4 +1,4 @@
-import { SchedulerConfigError } from "./errors.js";
+import { SchedulerConfigError, shown } from "./errors.js";
 import type { PlanRequest } from "./scheduler.js";
 
 /** How {@link spacedTimesteps} distributes the steps over the trained timesteps. */
@@ -27,7 +27,7 @@ export function spacedTimesteps(
       return range.map((i) => (n === 1 ? 0 : round(((n - 1 - i) * (T - 1)) / (n - 1))));
     default:
       throw new SchedulerConfigError(
-        `timestep_spacing ${JSON.stringify(spacing)} is unknown; it must be one of leading, trailing, linspace.`,
+        `timestep_spacing ${shown(spacing)} is unknown; it must be one of leading, trailing, linspace.`,
       );
   }
 }
@@ -36,7 +36,7 @@ export function spacedTimesteps(
 export function requireStepCount(n: unknown, T: number): asserts n is number {
   if (typeof n !== "number" || !Number.isInteger(n) || n < 1 || n > T) {
     throw new RangeError(
-      `plan(${JSON.stringify(n) ?? "undefined"}): the number of steps must be a whole number from 1 to ${T}, the number of training timesteps. ` +
+      `plan(${shown(n)}): the number of steps must be a whole number from 1 to ${T}, the number of training timesteps. ` +
         "Fewer steps are faster, more steps are more accurate; 20 to 50 are usual.",
     );
   }
