@@ -28,6 +28,9 @@ const oneOf = <const Value extends string>(fallback: NoInfer<Value>, ...values: 
 /** More noise levels than a network can tell apart; published models have 1000, a few 4000. */
 const MOST_TIMESTEPS = 1_000_000;
 
+/** Calls at each noise level; published samplers make one. */
+const MOST_CORRECT_STEPS = 100;
+
 /**
  * Every key of a public `scheduler_config.json` that a method here reads, with its default (a method can have its own)
  * and its allowed values.
@@ -161,7 +164,11 @@ const KEYS = {
   /** Score SDE: signal-to-noise ratio of the corrector. */
   snr: positive(0.15),
   sampling_eps: positive(1e-5),
-  correct_steps: key(1, "a whole number, 0 or more", (value) => Number.isSafeInteger(value) && (value as number) >= 0),
+  correct_steps: key(
+    1,
+    `a whole number from 0 to ${MOST_CORRECT_STEPS}`,
+    (value) => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MOST_CORRECT_STEPS,
+  ),
   beta_min: number(0.1),
   beta_max: number(20),
   /** DPM-Solver SDE: accepted but unused; noise comes from the argument `noise` of `plan.step`. */
@@ -270,8 +277,6 @@ export function publicConfig(config: Readonly<Record<string, unknown>>): Record<
  */
 export function requireOneOf(className: string, key: ConfigKey, value: string, allowed: readonly string[]): void {
   if (!allowed.includes(value)) {
-    throw new SchedulerConfigError(
-      `${className}: ${key} is ${shown(value)}; it must be one of ${allowed.join(", ")}.`,
-    );
+    throw new SchedulerConfigError(`${className}: ${key} is ${shown(value)}; it must be one of ${allowed.join(", ")}.`);
   }
 }

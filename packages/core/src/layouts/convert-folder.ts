@@ -45,10 +45,14 @@ export async function convertFolder(from: string, to: string, options: ConvertFo
         const config = await readConfig(inside);
         const files = await openModelFolder(inside, variant);
         opened.push(...files);
-        const tensors = tensorsToCopy(files, modelFromConfig(config, { from: joinPath(inside, "config.json") }).namedParameters(), {
-          dtype,
-          signal,
-        });
+        const tensors = tensorsToCopy(
+          files,
+          modelFromConfig(config, { from: joinPath(inside, "config.json") }).namedParameters(),
+          {
+            dtype,
+            signal,
+          },
+        );
         const { library } = libraryAndClass(config);
         const how = { variant: saveVariant, maxShardBytes };
         writes.push((to) => writeModelFolder(joinPath(to, part), library, config, tensors, how));

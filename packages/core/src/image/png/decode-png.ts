@@ -100,7 +100,7 @@ function fromSamples(
   const largest = 2 ** depth - 1;
   const hasAlpha = channels % 2 === 0;
   const colourCount = hasAlpha ? channels - 1 : channels;
-  const key = hasAlpha ? undefined : transparency && keySamples(transparency, colourCount);
+  const key = hasAlpha ? undefined : transparency && keySamples(transparency, colourCount, largest);
   const pixels = emptyPixels(width, height, hasAlpha || key !== undefined);
   for (let i = 0; i < width * height; i++) {
     const at = i * channels;
@@ -111,11 +111,12 @@ function fromSamples(
   return pixels;
 }
 
-function keySamples(transparency: Uint8Array, count: number): number[] {
+/** Bits above the depth of the samples have no meaning (11.3.1.1). */
+function keySamples(transparency: Uint8Array, count: number, largest: number): number[] {
   if (transparency.length !== 2 * count) {
     throw notReadable(`its transparent colour has ${transparency.length} bytes; expected ${2 * count}`);
   }
-  return Array.from({ length: count }, (_, k) => (transparency[2 * k]! << 8) | transparency[2 * k + 1]!);
+  return Array.from({ length: count }, (_, k) => ((transparency[2 * k]! << 8) | transparency[2 * k + 1]!) & largest);
 }
 
 function emptyPixels(width: number, height: number, hasAlpha: boolean): Pixels {

@@ -23,6 +23,7 @@ const SHORT = { safetensors: 8000, json: 4000, png: 3000 };
 const STRICTER: Record<Family, RegExp[]> = {
   safetensors: [
     /the key .* occurs twice/, // The reference takes the last; another reader may take the first.
+    /its header does not start with \{/, // The format demands it; the reference also takes spaces before it.
     /has the shape \[.*\d{16}.*\]; expected whole numbers/, // Beyond 2^53, next to a size of 0.
   ],
   json: [],
