@@ -5,8 +5,7 @@ export class SchedulerConfigError extends Error {
 
 /** A value in an error message; one that a program gives may be no JSON. */
 export function shown(value: unknown): string {
-  const isJson = typeof value === "string" || (typeof value === "object" && value !== null);
-  if (!isJson) return String(value);
+  if (typeof value !== "string" && (typeof value !== "object" || value === null)) return String(value);
   try {
     return JSON.stringify(value).slice(0, 200);
   } catch {

@@ -54,7 +54,7 @@ const SCHEMA: SchemaOf<CLIPImageProcessorConfig> = {
 
 function threeNumbers(fallback: number[]): ConfigKey<number[]> {
   const accepts = (value: unknown) => Array.isArray(value) && value.length === 3 && value.every(Number.isFinite);
-  return { fallback, expected: "3 numbers", accepts };
+  return { fallback, expected: "3 numbers", accepts, lists: "whole" };
 }
 
 /**

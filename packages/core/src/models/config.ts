@@ -1,4 +1,4 @@
-import { configValueShown, defaultsOf, flawOf, type SchemaOf } from "../weights/config-schema.js";
+import { type ConfigKey, configValueShown, defaultsOf, flawOf, type SchemaOf } from "../weights/config-schema.js";
 import { ModelConfigError } from "./errors.js";
 
 /** Keys of public config files that do not affect the result. */
@@ -52,9 +52,9 @@ export function resolveConfig<Config extends object>(
     }
   }
   const config = { ...defaults, ...definedEntries(given) };
-  for (const key of Object.keys(schema)) {
+  for (const [key, { lists }] of Object.entries<ConfigKey>(schema as Record<string, ConfigKey>)) {
     const value: unknown = config[key as keyof Config];
-    if (!Array.isArray(value) || value.length <= MOST_LEVELS) continue;
+    if (!Array.isArray(value) || lists === "whole" || value.length <= MOST_LEVELS) continue;
     throw new ModelConfigError(`${className}: ${key} has ${value.length} entries; at most ${MOST_LEVELS} are allowed.`);
   }
   const flaw = flawOf(schema, config);

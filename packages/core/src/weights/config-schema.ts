@@ -5,8 +5,11 @@ import type { ConfigValue } from "@tfjs-diffusion/schedulers";
  * table of these, from which defaults, checks and error messages come.
  */
 export interface ConfigKey<Value = unknown> extends ConfigValue<Value> {
-  /** Lists of values: one must be given, may be given (one value for each level), or may hold lists. Default: none. */
-  readonly lists?: "required" | "allowed" | "nested";
+  /**
+   * Lists of values: one must be given, may be given (one value for each level), or may hold lists; `accepts` then
+   * looks at the items. "whole": it looks at the list. Default: no lists.
+   */
+  readonly lists?: "required" | "allowed" | "nested" | "whole";
 }
 
 /** The keys of a config; optional properties of its type need none. */
@@ -99,13 +102,13 @@ export function flawOf(schema: object, values: object): ConfigFlaw | undefined {
 }
 
 function expectedInPlaceOf(value: unknown, { expected, accepts, lists }: ConfigKey): string | undefined {
-  if (lists && Array.isArray(value)) {
+  if (lists && lists !== "whole" && Array.isArray(value)) {
     const items: unknown[] = lists === "nested" ? value.flat() : value;
     return items.length > 0 && items.every(accepts) ? undefined : expected;
   }
   // Where a list is required, null may stand for all of it, but no single value for its items.
   if (accepts(value) && (lists !== "required" || value === null)) return undefined;
-  if (Array.isArray(value)) return `one value for all levels, not a list: ${expected}`;
+  if (!lists && Array.isArray(value)) return `one value for all levels, not a list: ${expected}`;
   return lists === "required" ? `a list of ${expected}` : expected;
 }
 
@@ -114,18 +117,15 @@ const MOST_SHOWN = 200;
 
 /** A value of a config in an error message; it may come from a program, and be no JSON. */
 export function configValueShown(value: unknown): string {
-  const isJson = typeof value === "object" || typeof value === "string";
-  const text = isJson
-    ? jsonOf(value)
-    : typeof value === "symbol" || typeof value === "function"
-      ? `a ${typeof value}`
-      : String(value);
+  const text = textOf(value);
   return text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}…` : text;
 }
 
-function jsonOf(value: unknown): string {
+function textOf(value: unknown): string {
+  if (typeof value === "number" || typeof value === "bigint") return value.toString();
+  if (typeof value === "symbol" || typeof value === "function") return `a ${typeof value}`;
   try {
-    return JSON.stringify(value);
+    return value === undefined ? "undefined" : JSON.stringify(value);
   } catch {
     return "an object that is no JSON";
   }

@@ -6,7 +6,8 @@ import { LayerNorm } from "../../nn/layer-norm.js";
 import { Linear } from "../../nn/linear.js";
 import { Parameter } from "../../nn/parameter.js";
 import { requireTensor } from "../checks.js";
-import { resolveConfig, type SupportedValues } from "../config.js";
+import { count, layers, oneOf, type SchemaOf } from "../../weights/config-schema.js";
+import { resolveConfig } from "../config.js";
 import { ModelConfigError } from "../errors.js";
 import type { ExampleNoise, ExamplePass } from "../example-pass.js";
 import { Model } from "../model.js";
@@ -35,20 +36,26 @@ export interface IPAdapterConfig {
   num_heads: number;
 }
 
-const DEFAULTS: IPAdapterConfig = {
-  _class_name: NAME,
-  image_proj_type: "linear",
-  image_embed_dim: 1024,
-  cross_attention_dim: 768,
-  num_image_text_embeds: 4,
-  attention_widths: [320, 320, 640, 640, 1280, 1280, 1280, 1280, 1280, 640, 640, 640, 320, 320, 320, 1280],
-  hidden_dim: 768,
-  num_layers: 4,
-  num_heads: 12,
-};
-const SUPPORTED: SupportedValues<IPAdapterConfig> = { image_proj_type: ["linear", "resampler", "full"] };
 /** As many layers as any UNet of today has, several times. */
 const MOST_LAYERS = 1000;
+const isWidth = (width: unknown) => Number.isSafeInteger(width) && (width as number) > 0;
+
+const SCHEMA: SchemaOf<IPAdapterConfig> = {
+  _class_name: oneOf(NAME, [NAME]),
+  image_proj_type: oneOf("linear", ["linear", "resampler", "full"]),
+  image_embed_dim: count(1024),
+  cross_attention_dim: count(768),
+  num_image_text_embeds: count(4),
+  attention_widths: {
+    fallback: [320, 320, 640, 640, 1280, 1280, 1280, 1280, 1280, 640, 640, 640, 320, 320, 320, 1280],
+    expected: `at most ${MOST_LAYERS} whole numbers above 0`,
+    accepts: (value) => Array.isArray(value) && value.length <= MOST_LAYERS && value.every(isWidth),
+    lists: "whole",
+  },
+  hidden_dim: count(768),
+  num_layers: layers(4),
+  num_heads: count(12),
+};
 const HEAD_WIDTH = 64;
 
 /** [N, D] -> [N, T, C]. */
@@ -175,14 +182,8 @@ export class IPAdapter extends Model {
 
   constructor(given: Partial<IPAdapterConfig> = {}) {
     super();
-    this.config = resolveConfig(NAME, given, DEFAULTS, { supported: SUPPORTED });
+    this.config = resolveConfig(NAME, given, SCHEMA);
     const { image_proj_type: type, cross_attention_dim, attention_widths: widths } = this.config;
-    const isFine = (width: unknown) => Number.isSafeInteger(width) && (width as number) > 0;
-    if (!Array.isArray(widths) || widths.length > MOST_LAYERS || !widths.every(isFine)) {
-      throw new ModelConfigError(
-        `${NAME}: attention_widths is ${JSON.stringify(widths)}; expected at most ${MOST_LAYERS} whole numbers above 0.`,
-      );
-    }
     const Tokens = { linear: LinearTokens, resampler: ResampledTokens, full: FullTokens }[type];
     this.image_proj = new Tokens(this.config);
     this.ip_adapter = widths.flatMap((width) => [undefined, new ImageAttention(cross_attention_dim, width)]);

@@ -1,4 +1,5 @@
 import { PipelineOptionError } from "../options/errors.js";
+import { shown } from "../options/shown.js";
 import { needsGuidance } from "./guidance.js";
 
 /** A step, for a function that decides how strongly it is guided. */
@@ -35,9 +36,11 @@ export function guidanceAt(
 ): number {
   const { index, total } = step;
   if (index < Math.trunc(from * total) || index >= Math.trunc(to * total)) return 1;
-  const scale = guidanceFunction ? guidanceFunction(step) : guidanceScale;
-  if (Number.isFinite(scale)) return scale;
+  const scale: unknown = guidanceFunction ? guidanceFunction(step) : guidanceScale;
+  if (typeof scale === "number" && Number.isFinite(scale)) return scale;
+  // The error below says it all; a rejection that nobody handles would end the process.
+  if (scale instanceof Promise) scale.catch(() => {});
   throw new PipelineOptionError(
-    `guidanceFunction: returned ${String(scale)} for step ${index} of ${total}; expected a finite number.`,
+    `guidanceFunction: returned ${shown(scale)} for step ${index} of ${total}; expected a finite number.`,
   );
 }

@@ -52,6 +52,7 @@ export async function requirePictures(pictures: Record<string, tf.Tensor | undef
  */
 export async function requireFiniteTensors(options: object): Promise<void> {
   for (const [name, tensor] of Object.entries(options).flatMap(([name, value]) => namedTensors(name, value))) {
+    requireTensor(name, tensor);
     const bad = countNonFinite(await tensor.data());
     requireOption(bad === 0, name, `${bad} of ${tensor.size} values are NaN or infinite`, "finite numbers");
   }

@@ -8,7 +8,9 @@ import { requireOption } from "../options/option-checks.js";
 const share = {
   expected: "two numbers from 0 to 1, the second not below the first",
   fits: (value: unknown): value is readonly [number, number] =>
-    Array.isArray(value) && value.length === 2 && value[0] >= 0 && value[0] <= value[1] && value[1] <= 1,
+    Array.isArray(value) &&
+    value.length === 2 &&
+    value.every((end, i) => typeof end === "number" && end >= (i === 0 ? 0 : value[0]) && end <= 1),
 };
 
 /** The options of guidance besides its scale. */

@@ -46,7 +46,7 @@ export async function campaign(
     } catch (error) {
       outcome = (error as Error).name;
       if (!typed.includes(outcome))
-        throw new Error(`FUZZ_SEED=${SEED} FUZZ_ONLY=${run}, ${name}: ${(error as Error).stack}`);
+        throw new Error(`FUZZ_SEED=${SEED} FUZZ_ONLY=${run}, ${name}: ${(error as Error).stack}`, { cause: error });
     }
     outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
   }
@@ -63,7 +63,7 @@ export const pick = <T>(random: Random, list: readonly T[]): T => list[random.in
 export const ODD: readonly unknown[] = [
   ...[0, -1, 1, 2, 0.5, 1e9, NaN, Infinity, -Infinity, 2 ** 53, -0, "", "1", "a", true, false, null, undefined],
   ...[[], [1], [NaN], {}, { a: 1 }, [[]], [null], ["a", "b"], [0.2, 0.8], new Float32Array(2), new Date(0)],
-  ...[Array<string>(20_000).fill("a"), () => 1, Symbol("odd"), 1n, Object.create(null)],
+  ...[Array<string>(20_000).fill("a"), () => 1, Symbol("odd"), 1n, Object.create(null) as unknown],
 ];
 
 /** The same object with one to three keys that have odd values. */
