@@ -44,9 +44,10 @@ export function oneOf<const Value, Fallback = Value>(
   fallback: Fallback,
   values: readonly Value[],
 ): ConfigKey<Fallback> {
+  const names = values.map((value) => JSON.stringify(value)).join(", ");
   return {
     fallback,
-    expected: `one of ${values.map((value) => JSON.stringify(value)).join(", ")}, which are supported`,
+    expected: values.length === 1 ? `${names}, which alone is supported` : `one of ${names}, which are supported`,
     accepts: (value) => values.includes(value as Value),
   };
 }

@@ -118,7 +118,7 @@ describe("IPAdapter", () => {
     await expect(loadModel(less)).rejects.toThrow(WeightsMismatchError);
     for (const attention_widths of [[1.5], "16", Array(1001).fill(4)]) {
       const build = () => modelFromConfig({ _class_name: "IPAdapter", attention_widths });
-      expect(build).toThrow(/IPAdapter: attention_widths is .*expected at most 1000 whole numbers above 0/);
+      expect(build).toThrow(/IPAdapter: attention_widths = .*expected at most 1000 whole numbers above 0/);
     }
   });
 
