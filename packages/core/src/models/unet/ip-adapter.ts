@@ -8,7 +8,6 @@ import { Parameter } from "../../nn/parameter.js";
 import { requireTensor } from "../checks.js";
 import { count, layers, oneOf, type SchemaOf } from "../../weights/config-schema.js";
 import { resolveConfig } from "../config.js";
-import { ModelConfigError } from "../errors.js";
 import type { ExampleNoise, ExamplePass } from "../example-pass.js";
 import { Model } from "../model.js";
 
