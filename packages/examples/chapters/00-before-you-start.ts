@@ -51,9 +51,11 @@ const CHAPTERS = [
   { chapter: 1, title: "Forward noising", x: 0, y: 1, after: [0] },
   { chapter: 2, title: "The best denoiser", x: 0, y: 2, after: [1] },
   { chapter: 3, title: "DDPM and DDIM", x: 0, y: 3, after: [2] },
-  { chapter: 13, title: "Few steps", x: -0.6, y: 4, after: [3] },
-  { chapter: 10, title: "Guidance", x: 0.6, y: 4, after: [3] },
-  { chapter: 12, title: "Editing", x: 0.6, y: 5, after: [10] },
+  { chapter: 4, title: "Score, SDE, ODE", x: -0.75, y: 4, after: [3] },
+  { chapter: 6, title: "Flow matching", x: -0.75, y: 5, after: [4] },
+  { chapter: 13, title: "Few steps", x: 0, y: 4, after: [3] },
+  { chapter: 10, title: "Guidance", x: 0.75, y: 4, after: [3] },
+  { chapter: 12, title: "Editing", x: 0.75, y: 5, after: [10] },
 ];
 const arrows = CHAPTERS.flatMap(({ x, y, after }) =>
   after.map((chapter) => {
@@ -91,6 +93,10 @@ plot({
 });
 
 // %% [markdown]
+// Chapters 1 to 3 are the trunk, and there are three ways on. The left one is for the mathematics: scores,
+// differential equations, flows. The right one is for drawing: guidance, then editing. In the middle, a network learns
+// to draw in one call.
+//
 // ## TensorFlow.js in ten minutes
 //
 // A **tensor** is a block of numbers with a **shape**. A picture of 16 x 16 pixels with three colours has the shape

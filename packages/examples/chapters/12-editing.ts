@@ -81,7 +81,7 @@ await image(toSigned(tf.concat([original, changed, withHat])), {
 // things survive. The option `strength` says how far up to go.
 //
 // How much survives? Let the pictures that fit the sentence be $\mathcal N(\mu, s^2)$, one number each. We use
-// EDM's coordinates: $x = y + \sigma\varepsilon$. The probability flow takes each
+// EDM's coordinates: $x = y + \sigma\varepsilon$. The probability flow ([chapter 4](./04-score-sde-ode.md)) takes each
 // number from the Gaussian at level $\sigma$ to the one at level 0, and keeps its position in units of the standard
 // deviation:
 //
