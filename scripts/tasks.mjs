@@ -25,6 +25,7 @@ export const tasks = {
   fuzz: { needs: "all", run: (args) => node(["scripts/fuzz.mjs", ...args]) },
   lint: { needs: "all", run: (args) => node(["scripts/lint.mjs", ...args]) },
   chapter: { needs: "all", program: "src/chapter/main.js" },
+  mutate: { needs: "all", program: "src/chapter/mutate.js" },
   docs: { needs: "all", run: (args) => node(["scripts/docs.mjs", ...args]) },
   bench: { needs: "all", program: "bench/main.js" },
   "bench:browser": { needs: "all", run: (args) => node(["scripts/bench-browser.mjs", ...args]) },

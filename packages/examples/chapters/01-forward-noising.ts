@@ -40,7 +40,10 @@ const noise = keyedNoise(2026);
 const album = faceBatch([0, 1, 2, 3, 4, 5], { seed: 7, split: "seen" });
 const faces = tf.tensor4d(album.pixels, [6, 16, 16, 3]);
 const x0 = faces.slice([5, 0, 0, 0], [1, 16, 16, 3]);
-await image(faces, { caption: "Six faces. The sixth is our x₀.", scale: 6 });
+await image(faces, {
+  caption: "Six faces. The sixth is our x₀.",
+  scale: 6,
+});
 show(`Our face: "${album.captions[5]!.text}"`);
 
 // %% [markdown]
@@ -69,7 +72,9 @@ const addLayer = (x: tf.Tensor4D, t: number, source = noise) =>
   tf.tidy(() =>
     x
       .mul(Math.sqrt(1 - betas[t]!))
-      .add<tf.Tensor4D>(source.normal(x.shape).mul(Math.sqrt(betas[t]!))),
+      .add<tf.Tensor4D>(
+        source.normal(x.shape).mul(Math.sqrt(betas[t]!)),
+      ),
   );
 
 // %% [markdown]
@@ -77,7 +82,7 @@ const addLayer = (x: tf.Tensor4D, t: number, source = noise) =>
 //
 // Now bury the face, one layer at a time, and take a photograph now and then.
 
-// %%
+// %% folded
 const photographs: tf.Tensor4D[] = [x0];
 let x = x0.clone();
 for (let t = 0; t < T; t++) {
@@ -138,8 +143,35 @@ check(
   Math.sqrt(alphaBar[T - 1]!),
   1e-7,
 );
-check("noise's variance after 1000 layers", variance, 1 - alphaBar[T - 1]!, 1e-9);
+check(
+  "noise's variance after 1000 layers",
+  variance,
+  1 - alphaBar[T - 1]!,
+  1e-9,
+);
 check("squares of both shares", share ** 2 + variance, 1, 1e-12);
+
+// One layer, number by number: the scheduler's α is the ratio of two neighbours.
+const alpha500 = alphaBar[499]! / alphaBar[498]!;
+const oneMore = tf.tidy(() =>
+  addLayer(x0, 499, noise.at("one layer"))
+    .sub(x0.mul(Math.sqrt(alpha500)))
+    .sub(
+      noise
+        .at("one layer")
+        .normal(x0.shape)
+        .mul(Math.sqrt(1 - alpha500)),
+    )
+    .abs()
+    .max()
+    .dataSync(),
+);
+check(
+  "layer 500 by the formula, largest difference",
+  oneMore[0]!,
+  0,
+  2e-6,
+);
 
 // %% [markdown]
 // Now the claim about pictures. Bury the same face 64 times, each time under other noise, 200
@@ -162,6 +194,10 @@ for (let t = 0; t < depth; t++) {
   stack = next;
 }
 const a = alphaBar[depth - 1]!;
+const product = betas
+  .slice(0, depth)
+  .reduce((p, beta) => p * (1 - beta), 1);
+check("ᾱ after 200 layers", a, product, 1e-7);
 const { mean, variance: spread } = tf.moments(stack, 0);
 const rms = (y: tf.Tensor) =>
   Math.sqrt(tf.tidy(() => y.square().mean().dataSync()[0]!));
@@ -187,6 +223,7 @@ check(
 
 // %%
 const depths = [0, 24, 49, 99, 149, 199, 299, 399, 599, 999];
+// drawing
 const jumps = scheduler.addNoise(
   tf.tile(x0, [depths.length, 1, 1, 1]),
   noise.at("jump").normal([depths.length, 16, 16, 3]),
@@ -196,6 +233,20 @@ await image(jumps, {
   caption:
     "In one jump, to the same depths. Other noise, but the same picture in it, as faint as before.",
 });
+
+// %%
+const jumped = scheduler.addNoise(
+  x0,
+  noise.at("jump").normal(x0.shape),
+  [199],
+);
+const byFormula = x0.mul(Math.sqrt(a)).add(
+  noise
+    .at("jump")
+    .normal(x0.shape)
+    .mul(Math.sqrt(1 - a)),
+);
+check("a jump by the formula", rms(jumped.sub(byFormula)), 0, 1e-6);
 
 // %% [markdown]
 // ## What is left at the end?
@@ -212,7 +263,8 @@ const pixels = Array.from(x0.dataSync());
 function bitsLeft(alphaBar: number): number {
   const sigma2 = 1 - alphaBar;
   const nats = pixels.map(
-    (pixel) => 0.5 * (sigma2 + alphaBar * pixel ** 2 - 1 - Math.log(sigma2)),
+    (pixel) =>
+      0.5 * (sigma2 + alphaBar * pixel ** 2 - 1 - Math.log(sigma2)),
   );
   return nats.reduce((sum, value) => sum + value, 0) / Math.LN2;
 }
@@ -255,7 +307,8 @@ const schedules = {
     beta_start: 0.00085,
     beta_end: 0.012,
   }).alphaBar,
-  cosine: new DDPMScheduler({ beta_schedule: "squaredcos_cap_v2" }).alphaBar,
+  cosine: new DDPMScheduler({ beta_schedule: "squaredcos_cap_v2" })
+    .alphaBar,
 };
 
 // %% [markdown]
@@ -340,6 +393,7 @@ plot({
 // %%
 const everyHundred = [0, 99, 199, 299, 399, 499, 599, 699, 799, 899];
 const sameNoise = noise.at("schedules").normal([1, 16, 16, 3]);
+// drawing
 const rows = Object.values(schedules).map((levels) =>
   tf.concat(
     everyHundred.map((t) =>
@@ -408,7 +462,11 @@ await exercise("share for the large picture", largeShare);
 // count of layers, and returns the noisy number in one jump: `(x0, epsilon, alphas) => …`.
 
 // %%
-type Jump = (x0: number, epsilon: number, alphas: readonly number[]) => number;
+type Jump = (
+  x0: number,
+  epsilon: number,
+  alphas: readonly number[],
+) => number;
 const jump: Answer<Jump> = todo;
 await exercise("a jump", jump);
 

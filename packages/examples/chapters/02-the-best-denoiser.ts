@@ -27,7 +27,9 @@ import {
 
 await useBackend("wasm", { threads: 1 });
 const noise = keyedNoise(2027);
-const scheduler = new DDPMScheduler({ beta_schedule: "squaredcos_cap_v2" });
+const scheduler = new DDPMScheduler({
+  beta_schedule: "squaredcos_cap_v2",
+});
 const { alphaBar } = scheduler;
 
 // %% [markdown]
@@ -79,7 +81,10 @@ const learned = shares.flatMap((a) => {
   const sum = new Float64Array(BINS);
   const count = new Float64Array(BINS);
   const random = noise.at("two pictures").random();
-  const gauss = noise.at("two pictures", "noise").normal([200_000]).dataSync();
+  const gauss = noise
+    .at("two pictures", "noise")
+    .normal([200_000])
+    .dataSync();
   for (const epsilon of gauss) {
     const clean = random.integer(2) === 0 ? -1 : 1;
     const x = Math.sqrt(a) * clean + Math.sqrt(1 - a) * epsilon;
@@ -95,6 +100,24 @@ const learned = shares.flatMap((a) => {
     seen: count[bin]!,
   }));
 });
+
+// In units of its standard error, a bin's mean is off by 1, on average over many bins. (Not for
+// ᾱ = 0.98: there the guess turns from −1 to +1 within two bins.)
+const surprises = shares.slice(1).flatMap((a) =>
+  learned
+    .filter((bin) => bin.a === `ᾱ = ${a}` && bin.seen > 100)
+    .map(({ x, guess, seen }) => {
+      const formula = posteriorMean(x, a);
+      return ((guess - formula) ** 2 * seen) / (1 - formula ** 2);
+    }),
+);
+check(
+  "mean square error of the bins, in standard errors",
+  surprises.reduce((total, surprise) => total + surprise) /
+    surprises.length,
+  1,
+  4 * Math.sqrt(2 / surprises.length),
+);
 
 // %% folded
 const colors = {
@@ -115,14 +138,30 @@ plot({
   y: { label: "guess", grid: true },
   color: colors,
   marks: [
-    Plot.line(exact, { x: "x", y: "guess", stroke: "a", strokeWidth: 2 }),
+    Plot.line(exact, {
+      x: "x",
+      y: "guess",
+      stroke: "a",
+      strokeWidth: 2,
+    }),
     Plot.dot(
       learned.filter(({ seen }) => seen > 100),
       { x: "x", y: "guess", fill: "a", r: 3 },
     ),
     Plot.text(
-      shares.map((a, i) => ({ a: `ᾱ = ${a}`, x: 1.2, y: -0.4 - 0.12 * i })),
-      { x: "x", y: "y", text: "a", fill: "a", textAnchor: "start", fontSize: 14 },
+      shares.map((a, i) => ({
+        a: `ᾱ = ${a}`,
+        x: 1.2,
+        y: -0.4 - 0.12 * i,
+      })),
+      {
+        x: "x",
+        y: "y",
+        text: "a",
+        fill: "a",
+        textAnchor: "start",
+        fontSize: 14,
+      },
     ),
   ],
 });
@@ -151,9 +190,10 @@ const album = tf.tensor2d(
   [K, 768],
 );
 
-/** Chances of the album's faces, [B, K], for noisy pictures [B, 768] at share `a`. */
-const chances = (x: tf.Tensor2D, a: number): tf.Tensor2D =>
+/** Chances of the album's faces, [B, K], for noisy pictures [B, 768] of timestep `t`. */
+const chances = (x: tf.Tensor2D, t: number): tf.Tensor2D =>
   tf.tidy(() => {
+    const a = alphaBar[t]!;
     // |x - m|² = |x|² - 2 x·m + |m|², and the softmax does not see what is the same for all k.
     const means = album.mul<tf.Tensor2D>(Math.sqrt(a));
     const logits = tf
@@ -163,8 +203,40 @@ const chances = (x: tf.Tensor2D, a: number): tf.Tensor2D =>
       .div(2 * (1 - a));
     return tf.softmax(logits as tf.Tensor2D);
   });
-const best = (x: tf.Tensor2D, a: number): tf.Tensor2D =>
-  tf.tidy(() => tf.matMul(chances(x, a), album));
+const best = (x: tf.Tensor2D, t: number): tf.Tensor2D =>
+  tf.tidy(() => tf.matMul(chances(x, t), album));
+
+// The same with plain numbers, face by face, for a picture of pure noise as seen at t = 900.
+const someNoise = noise
+  .at("plain numbers")
+  .normal([1, 768]) as tf.Tensor2D;
+const someNumbers = someNoise.dataSync();
+const someShare = alphaBar[900]!;
+const exponents = (album.arraySync() as number[][]).map((face) => {
+  const squares = face.map(
+    (m, i) => (someNumbers[i]! - Math.sqrt(someShare) * m) ** 2,
+  );
+  return (
+    -squares.reduce((total, square) => total + square) /
+    (2 * (1 - someShare))
+  );
+});
+const largestExponent = Math.max(...exponents);
+const factors = exponents.map((exponent) =>
+  Math.exp(exponent - largestExponent),
+);
+const total = factors.reduce((sum, factor) => sum + factor);
+const byTensors = chances(someNoise, 900).dataSync();
+check(
+  "chances by plain numbers, largest difference",
+  Math.max(
+    ...factors.map((factor, k) =>
+      Math.abs(factor / total - byTensors[k]!),
+    ),
+  ),
+  0,
+  1e-4,
+);
 
 // %%
 const depths = [100, 300, 500, 700, 800, 900, 999];
@@ -173,9 +245,11 @@ const oneNoise = noise.at("one face").normal([1, 768]) as tf.Tensor2D;
 const seen = depths.map(
   (t) => scheduler.addNoise(subject, oneNoise, [t]) as tf.Tensor2D,
 );
-const guessed = depths.map((t, i) => best(seen[i]!, alphaBar[t]!));
+const guessed = depths.map((t, i) => best(seen[i]!, t));
 await image(
-  tf.concat([...seen, ...guessed]).reshape([2 * depths.length, 16, 16, 3]),
+  tf
+    .concat([...seen, ...guessed])
+    .reshape([2 * depths.length, 16, 16, 3]),
   {
     caption: `Above: a face at t = ${depths.join(", ")}. Below: the best guess at it.`,
     columns: depths.length,
@@ -199,7 +273,7 @@ const suspects = (t: number) =>
       noise.at("suspects", t).normal([K, 768]),
       Array<number>(K).fill(t),
     ) as tf.Tensor2D;
-    const w = chances(x, alphaBar[t]!);
+    const w = chances(x, t);
     const entropy = w.mul(w.add(1e-30).log()).sum(1).neg();
     return entropy.exp().mean().dataSync()[0]!;
   });
@@ -218,7 +292,8 @@ const certainty = Array.from({ length: 50 }, (_, i) => ({
   suspects: suspects(20 * i + 19),
 }));
 plot({
-  caption: "How many of the 64 faces still come into question, on average.",
+  caption:
+    "How many of the 64 faces still come into question, on average.",
   x: { label: "t", grid: true },
   y: { label: "suspects", grid: true, domain: [0, 64] },
   marks: [
@@ -232,9 +307,18 @@ plot({
   ],
 });
 check("suspects at t = 19", certainty[0]!.suspects, 1, 1e-4);
+// The exponents differ by less than the share of the picture, 2 in 100,000: all 64 are left.
+check("suspects at t = 999", suspects(999), 64, 0.1);
+const perfect = best(seen[3]!, depths[3]!).sub(subject).abs().max();
+check(
+  "guess at t = 700, largest error",
+  perfect.dataSync()[0]!,
+  0,
+  1e-3,
+);
 const lastGuess = best(
   noise.at("end").normal([1, 768]) as tf.Tensor2D,
-  alphaBar[999]!,
+  999,
 );
 check(
   "guess at t = 999, from the album's mean",
@@ -256,15 +340,15 @@ check(
 // %%
 const rivals = {
   best,
-  "likeliest face": (x, a) => tf.gather(album, chances(x, a).argMax(1)),
-  "scaled back": (x, a) => x.div(Math.sqrt(a)),
+  "likeliest face": (x, t) => tf.gather(album, chances(x, t).argMax(1)),
+  "scaled back": (x, t) => x.div(Math.sqrt(alphaBar[t]!)),
   "the mean face": (x) => tf.tile(album.mean(0, true), [x.shape[0], 1]),
-  "more contrast": (x, a) => best(x, a).mul(1.1),
-} satisfies Record<string, (x: tf.Tensor2D, a: number) => tf.Tensor>;
+  "more contrast": (x, t) => best(x, t).mul(1.1),
+} satisfies Record<string, (x: tf.Tensor2D, t: number) => tf.Tensor>;
 
 /** Mean squared error per number, over `rounds` noisy copies of the album. */
 function errorOf(
-  denoise: (x: tf.Tensor2D, a: number) => tf.Tensor,
+  denoise: (x: tf.Tensor2D, t: number) => tf.Tensor,
   t: number,
   rounds = 8,
 ): number {
@@ -275,7 +359,7 @@ function errorOf(
       noise.at("rivals", t).normal(clean.shape),
       Array<number>(K * rounds).fill(t),
     );
-    return denoise(x as tf.Tensor2D, alphaBar[t]!)
+    return denoise(x as tf.Tensor2D, t)
       .sub(clean)
       .square()
       .mean()
@@ -285,10 +369,16 @@ function errorOf(
 const contest = [700, 850, 900, 940, 980].map((t) => ({
   t,
   ...(Object.fromEntries(
-    Object.entries(rivals).map(([name, rival]) => [name, errorOf(rival, t)]),
+    Object.entries(rivals).map(([name, rival]) => [
+      name,
+      errorOf(rival, t),
+    ]),
   ) as Record<keyof typeof rivals, number>),
 }));
-table(contest, { caption: "Mean squared error of five denoisers", digits: 3 });
+table(contest, {
+  caption: "Mean squared error of five denoisers",
+  digits: 3,
+});
 for (const { t, best, ...others } of contest.slice(1)) {
   check(
     `smallest error at t = ${t} is the best guess's`,
@@ -297,6 +387,30 @@ for (const { t, best, ...others } of contest.slice(1)) {
     0,
   );
 }
+
+// Two of the errors are known beforehand. The mean face is off by the album's own variance; scaling
+// back leaves the noise, of variance (1 - ᾱ) / ᾱ, here in the mean of 393,216 squares.
+const atTheStart = contest[0]!;
+const variance = tf.moments(album, 0).variance.mean().dataSync()[0]!;
+check(
+  "error of the mean face",
+  atTheStart["the mean face"],
+  variance,
+  1e-5,
+);
+check(
+  "error of scaling back, times SNR",
+  (atTheStart["scaled back"] * alphaBar[700]!) / (1 - alphaBar[700]!),
+  1,
+  4 * Math.sqrt(2 / (8 * K * 768)),
+);
+// 10 % more contrast: with the guess nearly right, a tenth of the picture is the error.
+check(
+  "error of more contrast",
+  atTheStart["more contrast"],
+  0.01 * album.square().mean().dataSync()[0]!,
+  1e-4,
+);
 
 // %% [markdown]
 // Sharpness does not pay: when the likeliest face is the wrong one, the error is large, and the
@@ -319,9 +433,10 @@ const sides = tf.tidy(() => {
     noise.at("sides").normal(clean.shape),
     Array<number>(clean.shape[0]).fill(t),
   ) as tf.Tensor2D;
-  const D = best(x, alphaBar[t]!);
-  const R = rivals["likeliest face"](x, alphaBar[t]!);
-  const perDraw = (y: tf.Tensor) => y.mean(1).dataSync() as Float32Array;
+  const D = best(x, t);
+  const R = rivals["likeliest face"](x, t);
+  const perDraw = (y: tf.Tensor) =>
+    y.mean(1).dataSync() as Float32Array;
   const cross = perDraw(clean.sub(D).mul(D.sub(R)).mul(2));
   const meanOf = (values: Float32Array) =>
     values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -329,13 +444,22 @@ const sides = tf.tidy(() => {
     meanOf(cross.map((value) => value ** 2)) / cross.length,
   );
   return {
+    cross: meanOf(cross),
     left: meanOf(perDraw(clean.sub(R).square())),
     right:
-      meanOf(perDraw(clean.sub(D).square())) + meanOf(perDraw(D.sub(R).square())),
+      meanOf(perDraw(clean.sub(D).square())) +
+      meanOf(perDraw(D.sub(R).square())),
     standardError,
   };
 });
-check("Pythagoras at t = 900", sides.left, sides.right, 4 * sides.standardError);
+// |x₀ − R|² = |x₀ − D|² + |D − R|² + 2 (x₀ − D)(D − R) holds for each draw, up to rounding.
+check("binomial formula", sides.left, sides.right + sides.cross, 1e-6);
+check(
+  "Pythagoras at t = 900",
+  sides.left,
+  sides.right,
+  4 * sides.standardError,
+);
 
 // %% [markdown]
 // ## One guess, three languages
@@ -394,16 +518,24 @@ const errors = tf.tidy(() => {
     epsilon,
     Array<number>(K).fill(t),
   ) as tf.Tensor2D;
-  const guess = rivals["likeliest face"](x, a);
-  const guessedNoise = x.sub(guess.mul(Math.sqrt(a))).div(Math.sqrt(1 - a));
-  const guessedV = guessedNoise.mul(Math.sqrt(a)).sub(guess.mul(Math.sqrt(1 - a)));
-  const trueV = scheduler.velocity(album, epsilon, Array<number>(K).fill(t));
-  const mse = (y: tf.Tensor, want: tf.Tensor) =>
-    y.sub(want).square().mean().dataSync()[0]!;
+  const guess = rivals["likeliest face"](x, t);
+  const guessedNoise = x
+    .sub(guess.mul(Math.sqrt(a)))
+    .div(Math.sqrt(1 - a));
+  const guessedV = guessedNoise
+    .mul(Math.sqrt(a))
+    .sub(guess.mul(Math.sqrt(1 - a)));
+  const trueV = scheduler.velocity(
+    album,
+    epsilon,
+    Array<number>(K).fill(t),
+  );
+  const meanSquare = (error: tf.Tensor) =>
+    error.square().mean().dataSync()[0]!;
   return {
-    x0: mse(guess, album),
-    epsilon: mse(guessedNoise, epsilon),
-    v: mse(guessedV, trueV),
+    x0: meanSquare(guess.sub(album)),
+    epsilon: meanSquare(guessedNoise.sub(epsilon)),
+    v: meanSquare(guessedV.sub(trueV)),
     snr: a / (1 - a),
   };
 });
@@ -424,7 +556,10 @@ check(
 // So the choice of a language is a choice of which depths a network is to care about:
 
 // %% folded
-const prices = Array.from({ length: 100 }, (_, i) => 10 * i + 5).flatMap((t) => {
+const prices = Array.from(
+  { length: 100 },
+  (_, i) => 10 * i + 5,
+).flatMap((t) => {
   const snr = alphaBar[t]! / (1 - alphaBar[t]!);
   return [
     { t, language: "x₀", price: 1 },
@@ -444,16 +579,30 @@ plot({
     clamp: true,
     tickFormat: "~g",
   },
-  color: { domain: ["x₀", "ε", "v"], range: ["#4269d0", "#c2410c", "#2f9e58"] },
+  color: {
+    domain: ["x₀", "ε", "v"],
+    range: ["#4269d0", "#c2410c", "#2f9e58"],
+  },
   marks: [
-    Plot.line(prices, { x: "t", y: "price", stroke: "language", strokeWidth: 2 }),
+    Plot.line(prices, {
+      x: "t",
+      y: "price",
+      stroke: "language",
+      strokeWidth: 2,
+    }),
     Plot.text(
       [
         { language: "x₀", t: 120, price: 0.6 },
         { language: "ε", t: 800, price: 0.04 },
         { language: "v", t: 500, price: 4 },
       ],
-      { x: "t", y: "price", text: "language", fill: "language", fontSize: 16 },
+      {
+        x: "t",
+        y: "price",
+        text: "language",
+        fill: "language",
+        fontSize: 16,
+      },
     ),
   ],
 });
@@ -513,7 +662,11 @@ await exercise("the median's answer", median);
 // likely as any other: `(x, alphaBar, world) => …`. It is tested with next to no noise, too.
 
 // %%
-type Guess = (x: number, alphaBar: number, world: readonly number[]) => number;
+type Guess = (
+  x: number,
+  alphaBar: number,
+  world: readonly number[],
+) => number;
 const guessInAnyWorld: Answer<Guess> = todo;
 await exercise("a guess in any world", guessInAnyWorld);
 

@@ -144,6 +144,20 @@ function best(x: tf.Tensor2D, t: number): tf.Tensor2D {
   });
 }
 
+// The same with distances written out, for noise as seen at t = 900.
+const spot = noise.at("spot").normal([1, 768]) as tf.Tensor2D;
+const written = tf.tidy(() => {
+  const a = alphaBar[900]!;
+  const distance = spot
+    .sub(album.mul(Math.sqrt(a)))
+    .square()
+    .sum(1);
+  const weights = tf.softmax(distance.neg().div(2 * (1 - a)));
+  const mean = weights.expandDims(1).mul(album).sum(0);
+  return mean.sub(best(spot, 900)).abs().max().dataSync()[0]!;
+});
+check("the guess, with distances written out", written, 0, 1e-4);
+
 // %% [markdown]
 // And here is a sampler. A *plan* lists the depths to visit, from the noisiest down; `plan.step`
 // takes one step. This loop is all there is, for every method in this library.
@@ -183,7 +197,10 @@ const after = thousand.step(
   index,
   noise.at("step", "z"),
 ).x;
-const { ofPicture, ofNoisy, variance } = posterior(alphaBar[500]!, alphaBar[499]!);
+const { ofPicture, ofNoisy, variance } = posterior(
+  alphaBar[500]!,
+  alphaBar[499]!,
+);
 const byHand = best(before, 500)
   .mul(ofPicture)
   .add(before.mul(ofNoisy))
@@ -214,12 +231,16 @@ const drawn = draw(
     thought.push(best(x, t).slice([0, 0], [1, 768]));
   },
 );
-const asPictures = (x: tf.Tensor) => x.reshape<tf.Tensor4D>([-1, 16, 16, 3]);
+const asPictures = (x: tf.Tensor) =>
+  x.reshape<tf.Tensor4D>([-1, 16, 16, 3]);
 await image(asPictures(tf.concat([...held, ...thought])), {
   caption: `One picture on its way, at t = ${watched.join(", ")}. Above: x. Below: the best guess.`,
   columns: watched.length,
 });
-await image(asPictures(drawn), { caption: "All eight, finished.", scale: 5 });
+await image(asPictures(drawn), {
+  caption: "All eight, finished.",
+  scale: 5,
+});
 
 // %% [markdown]
 // The guess is a blur, then a choice, and the noise follows. Once the choice is made the rest is cleaning up.
@@ -230,7 +251,11 @@ await image(asPictures(drawn), { caption: "All eight, finished.", scale: 5 });
 /** For each picture, the root mean square distance to each face of the album, [B, K]. */
 const distances = (x: tf.Tensor2D, faces = album) =>
   tf.tidy(() =>
-    tf.stack(tf.unstack(x).map((row) => faces.sub(row).square().mean(1).sqrt())),
+    tf.stack(
+      tf
+        .unstack(x)
+        .map((row) => faces.sub(row).square().mean(1).sqrt()),
+    ),
   ) as tf.Tensor2D;
 const named = (x: tf.Tensor2D) =>
   Array.from(tf.tidy(() => distances(x).argMin(1).dataSync()));
@@ -259,7 +284,11 @@ check(
 // is worth a check: both formulas give the same weights.
 
 // %%
-const { ofPicture: w0, ofNoisy: wt, variance: sigma2 } = posterior(a, b);
+const {
+  ofPicture: w0,
+  ofNoisy: wt,
+  variance: sigma2,
+} = posterior(a, b);
 check(
   "weight of x_t in DDIM with η = 1",
   Math.sqrt(1 - b - sigma2) / Math.sqrt(1 - a),
@@ -268,7 +297,8 @@ check(
 );
 check(
   "weight of x₀ in DDIM with η = 1",
-  Math.sqrt(b) - (Math.sqrt(1 - b - sigma2) * Math.sqrt(a)) / Math.sqrt(1 - a),
+  Math.sqrt(b) -
+    (Math.sqrt(1 - b - sigma2) * Math.sqrt(a)) / Math.sqrt(1 - a),
   w0,
   1e-12,
 );
@@ -293,9 +323,25 @@ const agreement = [1, 2, 5, 10, 20, 50, 100].map((steps) => {
   };
 });
 table(agreement, {
-  caption: "64 pictures from the same 64 starts, in more and more steps",
+  caption:
+    "64 pictures from the same 64 starts, in more and more steps",
   digits: 2,
 });
+// A single step from noise is the mean face: at the distance of the nearest album face from it.
+const meanFace = album.mean(0, true) as tf.Tensor2D;
+check(
+  "distance of one step from a face",
+  agreement[0]!["DDIM: distance from a face"],
+  distanceFromFace(meanFace),
+  0.01,
+);
+// With dice, 64 faces come up by chance alone: one in 64 is the same, give or take two.
+check(
+  "DDPM in 100 steps: share of the same face",
+  agreement.at(-1)!["DDPM: same face"],
+  1 / 64,
+  4 / 64,
+);
 check(
   "DDIM in 100 steps: share that agrees with 500",
   agreement.at(-1)!["DDIM: same face as with 500"],
@@ -315,7 +361,11 @@ check(
 
 // %%
 const many = named(
-  draw(ddim.plan(50), noise.at("lottery").normal([512, 768]) as tf.Tensor2D, noise),
+  draw(
+    ddim.plan(50),
+    noise.at("lottery").normal([512, 768]) as tf.Tensor2D,
+    noise,
+  ),
 );
 const counts = Array.from(
   { length: K },
@@ -354,12 +404,12 @@ function gaussianError(steps: number): number {
       s / Math.sqrt(alphaBar[T - 1]! * s ** 2 + 1 - alphaBar[T - 1]!),
   );
 }
-const convergence = [1, 2, 4, 5, 8, 10, 20, 25, 40, 50, 100, 125, 200].map(
-  (steps) => ({
-    steps,
-    error: gaussianError(steps),
-  }),
-);
+const convergence = [
+  1, 2, 4, 5, 8, 10, 20, 25, 40, 50, 100, 125, 200,
+].map((steps) => ({
+  steps,
+  error: gaussianError(steps),
+}));
 
 // %% [markdown]
 // *Predict, then run.* How many times smaller is the error with 500 steps than with 50? Ten times the
@@ -383,7 +433,12 @@ plot({
   marks: [
     Plot.line(
       [1, 200].map((steps) => ({ steps, error: 0.5 / steps })),
-      { x: "steps", y: "error", stroke: "gray", strokeDasharray: "4 4" },
+      {
+        x: "steps",
+        y: "error",
+        stroke: "gray",
+        strokeDasharray: "4 4",
+      },
     ),
     Plot.line(convergence, {
       x: "steps",
@@ -557,7 +612,10 @@ const { images } = await pipeline.generate({
   numInferenceSteps: 20,
   seed: 4,
 });
-await image(toSigned(images), { caption: sentences.join(" · "), scale: 5 });
+await image(toSigned(images), {
+  caption: sentences.join(" · "),
+  scale: 5,
+});
 
 // %% [markdown]
 // ### Dice or no dice
@@ -573,7 +631,11 @@ const withDice = schedulerFromConfig({
 const rows = [
   await pipeline.generate({ ...again, numInferenceSteps: 10 }),
   await pipeline.generate({ ...again, numInferenceSteps: 20 }),
-  await pipeline.generate({ ...again, numInferenceSteps: 20, scheduler: withDice }),
+  await pipeline.generate({
+    ...again,
+    numInferenceSteps: 20,
+    scheduler: withDice,
+  }),
 ].map(({ images }) => images);
 await image(toSigned(tf.concat(rows)), {
   caption:
@@ -594,7 +656,20 @@ table(
       distance: 2 * apart(rows[1]!, rows[2]!),
     },
   ],
-  { caption: "Root mean square distance, same sentence and starts", digits: 2 },
+  {
+    caption: "Root mean square distance, same sentence and starts",
+    digits: 2,
+  },
+);
+
+// %%
+const fewerSteps = apart(rows[0]!, rows[1]!);
+const otherDice = apart(rows[1]!, rows[2]!);
+check(
+  "fewer steps move a picture less than dice do",
+  Math.min(fewerSteps, otherDice),
+  fewerSteps,
+  0,
 );
 
 // %% [markdown]
@@ -617,9 +692,12 @@ const fresh = tf.tensor2d(
 const drawnByNetwork = toSigned(images).reshape<tf.Tensor2D>([8, 768]);
 const nearest = distances(drawnByNetwork, training);
 await image(
-  asPictures(tf.concat([drawnByNetwork, tf.gather(training, nearest.argMin(1))])),
+  asPictures(
+    tf.concat([drawnByNetwork, tf.gather(training, nearest.argMin(1))]),
+  ),
   {
-    caption: "Above: drawn. Below: the training picture that is nearest.",
+    caption:
+      "Above: drawn. Below: the training picture that is nearest.",
     columns: 8,
     scale: 5,
   },
@@ -628,14 +706,27 @@ const meanNearest = (x: tf.Tensor2D) =>
   distances(x, training).min(1).mean().dataSync()[0]!;
 table(
   [
-    { pictures: "drawn by the network", distance: meanNearest(drawnByNetwork) },
-    { pictures: "real, never trained on", distance: meanNearest(fresh) },
+    {
+      pictures: "drawn by the network",
+      distance: meanNearest(drawnByNetwork),
+    },
+    {
+      pictures: "real, never trained on",
+      distance: meanNearest(fresh),
+    },
   ],
   {
     caption:
       "Root mean square distance to the nearest training picture, mean of eight",
     digits: 2,
   },
+);
+// "About as far": a mean of eight distances that differ by a quarter is known to a tenth.
+check(
+  "distance of drawn pictures, over that of real ones",
+  meanNearest(drawnByNetwork) / meanNearest(fresh),
+  1,
+  0.3,
 );
 const copies = nearest.min(1).less(0.02).sum().dataSync()[0]!;
 check("pictures that repeat one of the 10,000", copies, 0, 0);

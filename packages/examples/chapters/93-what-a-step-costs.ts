@@ -13,7 +13,11 @@ import * as tf from "@tensorflow/tfjs";
 import { useBackend } from "@tfjs-diffusion/core";
 import { parameterGradients } from "@tfjs-diffusion/core/training";
 import { type KernelCost, kernelCosts } from "../bench/kernel-costs.js";
-import { buildNetwork, type Network, NETWORKS } from "../bench/networks.js";
+import {
+  buildNetwork,
+  type Network,
+  NETWORKS,
+} from "../bench/networks.js";
 import {
   check,
   exercise,
@@ -33,19 +37,29 @@ const faces = (side: number): Network => ({
   config: { ...NETWORKS.faces.config, sample_size: side },
 });
 
-async function costs(network: Network, train = false): Promise<KernelCost[]> {
+async function costs(
+  network: Network,
+  train = false,
+): Promise<KernelCost[]> {
   const { model, x, context, predict } = buildNetwork(network);
   const parameters = model.parameters();
   const loss = () => predict().square().mean<tf.Scalar>();
-  const pass = train ? () => parameterGradients(loss, parameters) : predict;
-  const counted = await kernelCosts(() => tf.tidy(() => void pass()), 1);
+  const pass = train
+    ? () => parameterGradients(loss, parameters)
+    : predict;
+  const counted = await kernelCosts(
+    () => tf.tidy(() => void pass()),
+    1,
+  );
   model.dispose();
   tf.dispose([x, context]);
   return counted;
 }
 
-const sum = (counted: KernelCost[], field: "calls" | "flop" | "bytes") =>
-  counted.reduce((total, cost) => total + cost[field], 0);
+const sum = (
+  counted: KernelCost[],
+  field: "calls" | "flop" | "bytes",
+) => counted.reduce((total, cost) => total + cost[field], 0);
 
 // %% [markdown]
 // ## Multiplications
@@ -78,7 +92,12 @@ table(
 );
 
 const firstConvolution = 2 * 16 * 16 * 9 * 3 * 32;
-check("operations of the first convolution", firstConvolution, 442_368, 0);
+check(
+  "operations of the first convolution",
+  firstConvolution,
+  442_368,
+  0,
+);
 check(
   "million operations of a forward pass",
   sum(forward, "flop") / 1e6,
@@ -185,19 +204,34 @@ const byFormula = (side: number) =>
     const n = pixels * (side / 16) ** 2;
     return total + layers * 4 * n * channels * (n + 16);
   }, 0);
-check("operations of attention", attentionOf(forward), byFormula(16), 0);
+check(
+  "operations of attention",
+  attentionOf(forward),
+  byFormula(16),
+  0,
+);
 
 const rest = sum(forward, "flop") - attentionOf(forward);
 const sides = [16, 32, 64, 128, 256];
 const growth = sides.flatMap((side) => [
-  { side, part: "convolutions, linear layers", flop: rest * (side / 16) ** 2 },
+  {
+    side,
+    part: "convolutions, linear layers",
+    flop: rest * (side / 16) ** 2,
+  },
   { side, part: "attention", flop: byFormula(side) },
 ]);
 plot({
   caption: "Operations of one forward pass, by the side of the picture",
   marginRight: 160,
   marginLeft: 50,
-  x: { type: "log", base: 2, ticks: sides, tickFormat: "d", label: "side, pixels" },
+  x: {
+    type: "log",
+    base: 2,
+    ticks: sides,
+    tickFormat: "d",
+    label: "side, pixels",
+  },
   y: { type: "log", label: "operations", tickFormat: "~s", grid: true },
   marks: [
     Plot.line(growth, { x: "side", y: "flop", stroke: "part" }),
@@ -230,7 +264,12 @@ const flopOf = (cost: KernelCost[]) =>
     cost.filter(({ name }) => linear.test(name)),
     "flop",
   );
-check("training over forward", flopOf(training) / flopOf(forward), 3, 1e-9);
+check(
+  "training over forward",
+  flopOf(training) / flopOf(forward),
+  3,
+  1e-9,
+);
 
 // %% [markdown]
 // ...and then the optimiser, which reads four numbers for each parameter (itself, its gradient, two

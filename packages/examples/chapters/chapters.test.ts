@@ -1,4 +1,10 @@
-import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import {
+  afterAll,
+  beforeAll,
+  describe,
+  expect,
+  it,
+} from "@jest/globals";
 import { execFile } from "node:child_process";
 import {
   existsSync,
@@ -26,18 +32,24 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const runTool = (...args: string[]) =>
-  promisify(execFile)(process.execPath, ["--no-warnings", tool, ...args]);
+  promisify(execFile)(process.execPath, [
+    "--no-warnings",
+    tool,
+    ...args,
+  ]);
 
 describe.each(chapters)("chapter %s", (name) => {
   it("runs, with every number as the text says, and becomes a page and a notebook", async () => {
     await runTool("render", name, folder);
 
     const page = readFileSync(join(folder, `${name}.md`), "utf8");
-    const pictures = [...page.matchAll(/"(\.\/[^"?]*\.(?:png|svg))/g)].map(
-      (match) => match[1]!,
-    );
+    const pictures = [
+      ...page.matchAll(/"(\.\/[^"?]*\.(?:png|svg))/g),
+    ].map((match) => match[1]!);
     expect(pictures.length).toBeGreaterThan(0);
-    expect(pictures.filter((file) => !existsSync(join(folder, file)))).toEqual([]);
+    expect(
+      pictures.filter((file) => !existsSync(join(folder, file))),
+    ).toEqual([]);
     expect(page).toContain('class="check"');
     // Readers come to open exercises, of more kinds than one.
     const exercises = [
@@ -49,11 +61,19 @@ describe.each(chapters)("chapter %s", (name) => {
       new Set(exercises.map(([, , text]) => text!.split(":")[0])).size,
     ).toBeGreaterThan(1);
 
-    const solutions = readFileSync(join(folder, "solutions", `${name}.md`), "utf8");
-    expect(solutions.match(/^::::: details /gm)).toHaveLength(exercises.length);
+    const solutions = readFileSync(
+      join(folder, "solutions", `${name}.md`),
+      "utf8",
+    );
+    expect(solutions.match(/^::::: details /gm)).toHaveLength(
+      exercises.length,
+    );
 
     const notebook = JSON.parse(
-      readFileSync(join(examples, "dist", "chapters", `${name}.ipynb`), "utf8"),
+      readFileSync(
+        join(examples, "dist", "chapters", `${name}.ipynb`),
+        "utf8",
+      ),
     ) as {
       cells: { cell_type: string; outputs?: unknown[] }[];
     };
@@ -62,6 +82,25 @@ describe.each(chapters)("chapter %s", (name) => {
       notebook.cells.flatMap(({ outputs = [] }) => outputs).length,
     ).toBeGreaterThan(pictures.length);
   }, 300_000);
+});
+
+describe("the mistakes that were tried on chapters (npm run mutate)", () => {
+  const folder = join(examples, "chapters", "mutants");
+  const scores = readdirSync(folder).map((file) => [
+    file.replace(/\.json$/, ""),
+    JSON.parse(readFileSync(join(folder, file), "utf8")) as {
+      caught: number;
+      mutants: number;
+    },
+  ]);
+
+  it.each(scores as [string, { caught: number; mutants: number }][])(
+    "are caught by the checks of %s, at least 9 of 10",
+    (name, { caught, mutants }) => {
+      expect(chapters).toContain(name);
+      expect(caught / mutants).toBeGreaterThanOrEqual(0.9);
+    },
+  );
 });
 
 describe("the chapter tool", () => {

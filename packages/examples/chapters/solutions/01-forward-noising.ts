@@ -7,7 +7,10 @@
 import { DDPMScheduler } from "@tfjs-diffusion/schedulers";
 import { check, hint, solution } from "../../src/chapter/index.js";
 
-const betas = Array.from({ length: 1000 }, (_, t) => 0.0001 + (0.0199 * t) / 999);
+const betas = Array.from(
+  { length: 1000 },
+  (_, t) => 0.0001 + (0.0199 * t) / 999,
+);
 
 // %% [markdown]
 // ## one layer for two
@@ -62,7 +65,8 @@ await solution("share for the large picture", 1 / 5, 1e-9);
 // where the angle is $\pi/4$: half-way. The linear schedule passes it after a quarter of the layers.
 
 // %%
-const cosine = new DDPMScheduler({ beta_schedule: "squaredcos_cap_v2" }).alphaBar;
+const cosine = new DDPMScheduler({ beta_schedule: "squaredcos_cap_v2" })
+  .alphaBar;
 const above = cosine.findIndex((share) => share < 0.5);
 await solution("cosine layers above the line", above, 0);
 
@@ -72,23 +76,53 @@ await solution("cosine layers above the line", above, 0);
 // The boxed formula, as code.
 
 // %%
-type Jump = (x0: number, epsilon: number, alphas: readonly number[]) => number;
+type Jump = (
+  x0: number,
+  epsilon: number,
+  alphas: readonly number[],
+) => number;
 const jump: Jump = (x0, epsilon, alphas) => {
-  const alphaBar = alphas.reduce((product, alpha) => product * alpha, 1);
+  const alphaBar = alphas.reduce(
+    (product, alpha) => product * alpha,
+    1,
+  );
   return Math.sqrt(alphaBar) * x0 + Math.sqrt(1 - alphaBar) * epsilon;
 };
 await solution(
   "a jump",
   jump,
   (given) =>
-    hint("with no layer, the picture", given(0.7, 1.3, []), 0.7, 1e-12) ??
-    hint("with one layer of α = 0.64", given(1, 0, [0.64]), 0.8, 1e-12) ??
-    hint("the noise of two layers", given(0, 1, [0.8, 0.8]), 0.6, 1e-12) ??
-    hint("under three layers, the number", given(-1, 2, [0.9, 0.8, 0.5]), 1, 1e-9),
+    hint(
+      "with no layer, the picture",
+      given(0.7, 1.3, []),
+      0.7,
+      1e-12,
+    ) ??
+    hint(
+      "with one layer of α = 0.64",
+      given(1, 0, [0.64]),
+      0.8,
+      1e-12,
+    ) ??
+    hint(
+      "the noise of two layers",
+      given(0, 1, [0.8, 0.8]),
+      0.6,
+      1e-12,
+    ) ??
+    hint(
+      "under three layers, the number",
+      given(-1, 2, [0.9, 0.8, 0.5]),
+      1,
+      1e-9,
+    ),
   [
     (x0, epsilon, alphas) => jump(x0, epsilon, alphas.slice(0, 1)),
     (x0, epsilon, alphas) => {
-      const alphaBar = alphas.reduce((product, alpha) => product * alpha, 1);
+      const alphaBar = alphas.reduce(
+        (product, alpha) => product * alpha,
+        1,
+      );
       return alphaBar * x0 + (1 - alphaBar) * epsilon;
     },
   ],
@@ -102,17 +136,34 @@ await solution(
 
 // %%
 type Layer = (x: number, epsilon: number, beta: number) => number;
-const mended: Layer = (x, epsilon, beta) => Math.sqrt(1 - beta) * x + Math.sqrt(beta) * epsilon;
+const mended: Layer = (x, epsilon, beta) =>
+  Math.sqrt(1 - beta) * x + Math.sqrt(beta) * epsilon;
 await solution(
   "the layer that fades",
   mended,
   (layer) => {
     // A layer is linear in x and in the noise, so its squared factors are shares of the variance.
-    const kept = (beta: number) => layer(1, 0, beta) ** 2 + layer(0, 1, beta) ** 2;
+    const kept = (beta: number) =>
+      layer(1, 0, beta) ** 2 + layer(0, 1, beta) ** 2;
     return (
-      hint("after a layer of β = 0.1, the variance", kept(0.1), 1, 1e-12) ??
-      hint("after a layer of β = 0.1, the picture", layer(1, 0, 0.1), 0.9 ** 0.5, 1e-9) ??
-      hint("after a layer of β = 0.3, the noise", layer(0, 1, 0.3), 0.3 ** 0.5, 1e-9)
+      hint(
+        "after a layer of β = 0.1, the variance",
+        kept(0.1),
+        1,
+        1e-12,
+      ) ??
+      hint(
+        "after a layer of β = 0.1, the picture",
+        layer(1, 0, 0.1),
+        0.9 ** 0.5,
+        1e-9,
+      ) ??
+      hint(
+        "after a layer of β = 0.3, the noise",
+        layer(0, 1, 0.3),
+        0.3 ** 0.5,
+        1e-9,
+      )
     );
   },
   [(x, epsilon, beta) => Math.sqrt(1 - beta) * x + beta * epsilon],

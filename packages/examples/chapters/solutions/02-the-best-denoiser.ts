@@ -19,7 +19,8 @@ await useBackend("wasm", { threads: 1 });
 // $-(x - \sqrt{\bar\alpha}\, m)^2$.
 
 // %%
-const chanceOf = (picture: number) => Math.exp(-((0.7 - Math.sqrt(0.5) * picture) ** 2));
+const chanceOf = (picture: number) =>
+  Math.exp(-((0.7 - Math.sqrt(0.5) * picture) ** 2));
 const p = chanceOf(3) / (chanceOf(3) + chanceOf(-1));
 check("best guess", 3 * p - 1 * (1 - p), 0.9598, 0.0001);
 await solution("best guess", 3 * p - 1 * (1 - p), 1e-6);
@@ -31,7 +32,11 @@ await solution("best guess", 3 * p - 1 * (1 - p), 1e-6);
 // multiplied by $\sqrt{(1-\bar\alpha)/\bar\alpha} = 1/2$.
 
 // %%
-await solution("error of the picture", 0.1 * Math.sqrt((1 - 0.8) / 0.8), 1e-9);
+await solution(
+  "error of the picture",
+  0.1 * Math.sqrt((1 - 0.8) / 0.8),
+  1e-9,
+);
 
 // %% [markdown]
 // ## the median's answer
@@ -52,11 +57,18 @@ await solution("the median's answer", 1, 0);
 
 // %%
 const K = 64;
-const album = tf.tensor2d(faceBatch(Array(K).keys(), { seed: 7, split: "train" }).pixels, [K, 768]);
-const noisiness = new DDPMScheduler({ beta_schedule: "squaredcos_cap_v2" }).alphaBar[900]!;
+const album = tf.tensor2d(
+  faceBatch(Array(K).keys(), { seed: 7, split: "train" }).pixels,
+  [K, 768],
+);
+const noisiness = new DDPMScheduler({
+  beta_schedule: "squaredcos_cap_v2",
+}).alphaBar[900]!;
 const left = tf.tidy(() => {
   const noise = keyedNoise(2027).at("solution").normal([K, 768]);
-  const x = album.mul(Math.sqrt(noisiness)).add(noise.mul(Math.sqrt(1 - noisiness)));
+  const x = album
+    .mul(Math.sqrt(noisiness))
+    .add(noise.mul(Math.sqrt(1 - noisiness)));
   const logits = tf.stack(
     tf.unstack(x).map((row) =>
       album
@@ -68,7 +80,13 @@ const left = tf.tidy(() => {
     ),
   );
   const w = tf.softmax(logits);
-  return w.mul(w.add(1e-30).log()).sum(1).neg().exp().mean().dataSync()[0]!;
+  return w
+    .mul(w.add(1e-30).log())
+    .sum(1)
+    .neg()
+    .exp()
+    .mean()
+    .dataSync()[0]!;
 });
 // Other noise than the chapter's: the mean of 64 such counts is off by one or two.
 await solution("suspects at t = 900", left, 3);
@@ -80,31 +98,75 @@ await solution("suspects at t = 900", left, 3);
 // is subtracted: it cancels, and with little noise nothing becomes 0 / 0.
 
 // %%
-type Guess = (x: number, alphaBar: number, world: readonly number[]) => number;
+type Guess = (
+  x: number,
+  alphaBar: number,
+  world: readonly number[],
+) => number;
 const guess: Guess = (x, alphaBar, world) => {
-  const exponents = world.map((m) => -((x - Math.sqrt(alphaBar) * m) ** 2) / (2 * (1 - alphaBar)));
+  const exponents = world.map(
+    (m) => -((x - Math.sqrt(alphaBar) * m) ** 2) / (2 * (1 - alphaBar)),
+  );
   const largest = Math.max(...exponents);
-  const weights = exponents.map((exponent) => Math.exp(exponent - largest));
+  const weights = exponents.map((exponent) =>
+    Math.exp(exponent - largest),
+  );
   const sum = weights.reduce((total, weight) => total + weight, 0);
-  return world.reduce((mean, m, k) => mean + (m * weights[k]!) / sum, 0);
+  return world.reduce(
+    (mean, m, k) => mean + (m * weights[k]!) / sum,
+    0,
+  );
 };
-const tanh = (x: number, a: number) => Math.tanh((Math.sqrt(a) * x) / (1 - a));
+const tanh = (x: number, a: number) =>
+  Math.tanh((Math.sqrt(a) * x) / (1 - a));
 await solution(
   "a guess in any world",
   guess,
   (given) =>
-    hint("with one picture in the world, the guess", given(3, 0.5, [2]), 2, 1e-9) ??
-    hint("in the world of −1 and +1, the guess at x = 0.4", given(0.4, 0.5, [-1, 1]), tanh(0.4, 0.5), 1e-9) ??
-    hint("with much noise, the guess at x = 1.5", given(1.5, 0.1, [-1, 1]), tanh(1.5, 0.1), 1e-9) ??
-    hint("in a world of three pictures, the guess at the middle one", given(1, 0.25, [0, 2, 4]), 2, 1e-9) ??
-    hint("with next to no noise, the guess at x = 1", given(1, 0.99999, [-1, 1]), 1, 1e-9),
+    hint(
+      "with one picture in the world, the guess",
+      given(3, 0.5, [2]),
+      2,
+      1e-9,
+    ) ??
+    hint(
+      "in the world of −1 and +1, the guess at x = 0.4",
+      given(0.4, 0.5, [-1, 1]),
+      tanh(0.4, 0.5),
+      1e-9,
+    ) ??
+    hint(
+      "with much noise, the guess at x = 1.5",
+      given(1.5, 0.1, [-1, 1]),
+      tanh(1.5, 0.1),
+      1e-9,
+    ) ??
+    hint(
+      "in a world of three pictures, the guess at the middle one",
+      given(1, 0.25, [0, 2, 4]),
+      2,
+      1e-9,
+    ) ??
+    hint(
+      "with next to no noise, the guess at x = 1",
+      given(1, 0.99999, [-1, 1]),
+      1,
+      1e-9,
+    ),
   [
     (x, alphaBar, world) => guess(x, alphaBar, world) / 2,
     (x, alphaBar, world) => guess(x * Math.SQRT2, alphaBar, world),
     (x, alphaBar, world) => {
-      const chances = world.map((m) => Math.exp(-((x - Math.sqrt(alphaBar) * m) ** 2) / (1 - alphaBar)));
+      const chances = world.map((m) =>
+        Math.exp(
+          -((x - Math.sqrt(alphaBar) * m) ** 2) / (1 - alphaBar),
+        ),
+      );
       const sum = chances.reduce((total, chance) => total + chance, 0);
-      return world.reduce((mean, m, k) => mean + (m * chances[k]!) / sum, 0);
+      return world.reduce(
+        (mean, m, k) => mean + (m * chances[k]!) / sum,
+        0,
+      );
     },
   ],
 );
@@ -117,17 +179,37 @@ await solution(
 
 // %%
 type NoiseOf = (x: number, guess: number, alphaBar: number) => number;
-const mended: NoiseOf = (x, guess, alphaBar) => (x - Math.sqrt(alphaBar) * guess) / Math.sqrt(1 - alphaBar);
+const mended: NoiseOf = (x, guess, alphaBar) =>
+  (x - Math.sqrt(alphaBar) * guess) / Math.sqrt(1 - alphaBar);
 await solution(
   "the noise that is not there",
   mended,
   (noiseOf) => {
-    const noisy = (a: number) => Math.sqrt(a) * 0.6 + Math.sqrt(1 - a) * 1.2;
+    const noisy = (a: number) =>
+      Math.sqrt(a) * 0.6 + Math.sqrt(1 - a) * 1.2;
     return (
-      hint("at ᾱ = 0.5, the noise", noiseOf(noisy(0.5), 0.6, 0.5), 1.2, 1e-9) ??
-      hint("at ᾱ = 0.9, the noise", noiseOf(noisy(0.9), 0.6, 0.9), 1.2, 1e-9) ??
-      hint("at ᾱ = 0.1, the noise", noiseOf(noisy(0.1), 0.6, 0.1), 1.2, 1e-9)
+      hint(
+        "at ᾱ = 0.5, the noise",
+        noiseOf(noisy(0.5), 0.6, 0.5),
+        1.2,
+        1e-9,
+      ) ??
+      hint(
+        "at ᾱ = 0.9, the noise",
+        noiseOf(noisy(0.9), 0.6, 0.9),
+        1.2,
+        1e-9,
+      ) ??
+      hint(
+        "at ᾱ = 0.1, the noise",
+        noiseOf(noisy(0.1), 0.6, 0.1),
+        1.2,
+        1e-9,
+      )
     );
   },
-  [(x, guess, alphaBar) => (x - Math.sqrt(1 - alphaBar) * guess) / Math.sqrt(alphaBar)],
+  [
+    (x, guess, alphaBar) =>
+      (x - Math.sqrt(1 - alphaBar) * guess) / Math.sqrt(alphaBar),
+  ],
 );

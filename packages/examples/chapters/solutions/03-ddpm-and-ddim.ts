@@ -5,9 +5,16 @@
 
 // %% setup
 import { DDPMScheduler } from "@tfjs-diffusion/schedulers";
-import { check, hint, solution, type Points } from "../../src/chapter/index.js";
+import {
+  check,
+  hint,
+  solution,
+  type Points,
+} from "../../src/chapter/index.js";
 
-const { alphaBar } = new DDPMScheduler({ beta_schedule: "squaredcos_cap_v2" });
+const { alphaBar } = new DDPMScheduler({
+  beta_schedule: "squaredcos_cap_v2",
+});
 const T = alphaBar.length;
 
 // %% [markdown]
@@ -42,7 +49,12 @@ function gaussianError(steps: number): number {
 const predicted = (gaussianError(100) * 100) / 0.01;
 const divisors = [1, 2, 4, 5, 8, 10, 20, 25, 40, 50, 100, 125, 200];
 const least = divisors.find((steps) => gaussianError(steps) < 0.01)!;
-check("the first-order estimate, in steps", predicted, least, 0.5 * least);
+check(
+  "the first-order estimate, in steps",
+  predicted,
+  least,
+  0.5 * least,
+);
 await solution("steps for an error below 0.01", least, 0);
 
 // %% [markdown]
@@ -78,13 +90,35 @@ await solution(
   "my DDIM step",
   step,
   (given) =>
-    hint("to level b = 1, the result", given(0.3, -0.8, 0.5, 1), -0.8, 1e-12) ??
-    hint("of a step to its own level, x", given(0.3, -0.8, 0.4, 0.4), 0.3, 1e-12) ??
-    hint("with the guess 0, the result", given(2, 0, 0.36, 0.84), 1, 1e-12) ??
-    hint("of the guess 1, the result", given(0.6, 1, 0.36, 0.64), 0.8, 1e-12),
+    hint(
+      "to level b = 1, the result",
+      given(0.3, -0.8, 0.5, 1),
+      -0.8,
+      1e-12,
+    ) ??
+    hint(
+      "of a step to its own level, x",
+      given(0.3, -0.8, 0.4, 0.4),
+      0.3,
+      1e-12,
+    ) ??
+    hint(
+      "with the guess 0, the result",
+      given(2, 0, 0.36, 0.84),
+      1,
+      1e-12,
+    ) ??
+    hint(
+      "of the guess 1, the result",
+      given(0.6, 1, 0.36, 0.64),
+      0.8,
+      1e-12,
+    ),
   [
     (x, guess, a, b) => step(x, guess, b, a),
-    (x, guess, a, b) => Math.sqrt(b) * guess + (1 - b) * ((x - Math.sqrt(a) * guess) / (1 - a)),
+    (x, guess, a, b) =>
+      Math.sqrt(b) * guess +
+      (1 - b) * ((x - Math.sqrt(a) * guess) / (1 - a)),
     (x, guess, a, b) => Math.sqrt(b) * guess + Math.sqrt(1 - b) * x,
   ],
 );

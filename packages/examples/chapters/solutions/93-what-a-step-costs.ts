@@ -13,7 +13,11 @@ import { hint, solution } from "../../src/chapter/index.js";
 // $2\,HW\,k^2\,C_\text{in}\,C_\text{out}$ with 64 pixels and 9 places in the filter.
 
 // %%
-await solution("operations of the convolution", 2 * 8 * 8 * 9 * 64 * 96, 0);
+await solution(
+  "operations of the convolution",
+  2 * 8 * 8 * 9 * 64 * 96,
+  0,
+);
 
 // %% [markdown]
 // ## side where attention takes over
@@ -23,7 +27,8 @@ await solution("operations of the convolution", 2 * 8 * 8 * 9 * 64 * 96, 0);
 // %%
 const attention = (side: number) => {
   const tokens = (level: number) => (side / level) ** 2;
-  const layers = (n: number, channels: number, count: number) => count * 4 * n * channels * (n + 16);
+  const layers = (n: number, channels: number, count: number) =>
+    count * 4 * n * channels * (n + 16);
   return layers(tokens(2), 64, 5) + layers(tokens(4), 96, 6);
 };
 const all = NETWORKS.faces.flop / 8; // operations for one picture at a side of 16
@@ -42,7 +47,11 @@ await solution(
 // average reads itself and the parameter, and writes itself. Ten numbers of four bytes.
 
 // %%
-await solution("bytes for each parameter", 4 * (4 + 3) + 4 * (2 + 1), 0);
+await solution(
+  "bytes for each parameter",
+  4 * (4 + 3) + 4 * (2 + 1),
+  0,
+);
 
 // %% [markdown]
 // ## cost of a layer
@@ -51,15 +60,37 @@ await solution("bytes for each parameter", 4 * (4 + 3) + 4 * (2 + 1), 0);
 // leaves a quarter of the outputs.
 
 // %%
-type Cost = (side: number, k: number, from: number, to: number, stride: number) => number;
-const cost: Cost = (side, k, from, to, stride) => 2 * (side / stride) ** 2 * k ** 2 * from * to;
+type Cost = (
+  side: number,
+  k: number,
+  from: number,
+  to: number,
+  stride: number,
+) => number;
+const cost: Cost = (side, k, from, to, stride) =>
+  2 * (side / stride) ** 2 * k ** 2 * from * to;
 await solution(
   "cost of a layer",
   cost,
   (given) =>
-    hint("the first convolution's cost", given(16, 3, 3, 32, 1), 442_368, 0) ??
-    hint("the cost of a linear layer on 64 tokens", given(8, 1, 64, 96, 1), 786_432, 0) ??
-    hint("the cost with a stride of 2", given(16, 3, 32, 64, 2), 2_359_296, 0),
+    hint(
+      "the first convolution's cost",
+      given(16, 3, 3, 32, 1),
+      442_368,
+      0,
+    ) ??
+    hint(
+      "the cost of a linear layer on 64 tokens",
+      given(8, 1, 64, 96, 1),
+      786_432,
+      0,
+    ) ??
+    hint(
+      "the cost with a stride of 2",
+      given(16, 3, 32, 64, 2),
+      2_359_296,
+      0,
+    ),
   [
     (side, k, from, to, stride) => cost(side, k, from, to, stride) / 2,
     (side, k, from, to) => cost(side, k, from, to, 1),

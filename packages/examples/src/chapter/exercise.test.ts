@@ -88,6 +88,22 @@ describe("exercise", () => {
   });
 });
 
+describe("beginChapter", () => {
+  it("does not execute a chapter's solutions again, which a module would not do", async () => {
+    let executed = 0;
+    const load = async () => {
+      executed++;
+      await solve();
+    };
+    for (let i = 0; i < 2; i++) {
+      beginChapter("09-again", load);
+      await exercise("half", 0.5);
+    }
+    expect(executed).toBe(1);
+    expect(shown).toHaveLength(2);
+  });
+});
+
 describe("predict", () => {
   it("does not show the number before it is predicted", () => {
     predict("half", todo, 0.5, 0.1);

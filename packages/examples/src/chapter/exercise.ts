@@ -84,8 +84,9 @@ const importSolutions = (name: string): Promise<unknown> =>
 
 let chapter = basename(process.argv[1] ?? "").replace(/\.[jt]s$/, "");
 let load = importSolutions;
-let solutions: Promise<ReadonlyMap<string, Solution>> | undefined;
 let attempts: Attempt[] = [];
+/** By chapter: a module is executed only once in a process. */
+const solutions = new Map<string, Promise<ReadonlyMap<string, Solution>>>();
 
 /**
  * From now on, exercises belong to this chapter.
@@ -94,8 +95,8 @@ let attempts: Attempt[] = [];
  */
 export function beginChapter(name: string, loadSolutions = importSolutions): void {
   chapter = name;
+  if (loadSolutions !== load) solutions.delete(name);
   load = loadSolutions;
-  solutions = undefined;
   attempts = [];
 }
 
@@ -103,12 +104,17 @@ export function beginChapter(name: string, loadSolutions = importSolutions): voi
 export const attemptsSoFar = (): readonly Attempt[] => attempts;
 
 async function solutionOf(name: string): Promise<Solution> {
-  solutions ??= collectSolutions(() => load(chapter));
-  const found = (await solutions).get(name);
+  if (!solutions.has(chapter))
+    solutions.set(
+      chapter,
+      collectSolutions(() => load(chapter)),
+    );
+  const known = await solutions.get(chapter)!;
+  const found = known.get(name);
   if (!found)
     throw new ChapterError(
       `exercise "${name}": chapters/solutions/${chapter}.ts has no solution of this name. ` +
-        `It has: ${[...(await solutions).keys()].join(", ")}.`,
+        `It has: ${[...known.keys()].join(", ")}.`,
     );
   return found;
 }

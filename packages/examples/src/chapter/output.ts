@@ -7,7 +7,7 @@ export type Output =
       readonly rows: readonly (readonly string[])[];
       readonly caption: string;
     }
-  | { readonly kind: "plot"; readonly svg: string; readonly caption: string }
+  | { readonly kind: "plot"; readonly svg: string; readonly narrow: string; readonly caption: string }
   | { readonly kind: "image"; readonly png: Uint8Array; readonly caption: string }
   | { readonly kind: "check"; readonly text: string }
   | { readonly kind: "exercise"; readonly state: ExerciseState; readonly text: string };

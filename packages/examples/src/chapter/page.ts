@@ -2,6 +2,7 @@ import { basename } from "node:path";
 import { chapterTitle, type Cell } from "./cells.js";
 import { escapeHtml, plainText, tableHtml, type Output } from "./output.js";
 import { hasSolutions, isSolutions, type Run } from "./run.js";
+import { derivationDigest, readScore } from "./score.js";
 
 /** A VitePress page and the pictures it shows, by their paths beside it. */
 export interface Page {
@@ -41,21 +42,30 @@ export function renderPage(name: string, { cells, outputs }: Run): Page {
         return figure("picture", `<img src="${path}" alt="${escapeHtml(output.caption)}">`, output.caption);
       }
       case "plot": {
-        const path = `./${basename(name)}/${id}.svg`;
-        files.set(path, output.svg);
-        // Inside the page, not beside it, so that its lines take the page's text colour, light or dark.
-        const variable = `plot${plots.length}`;
-        plots.push(`import ${variable} from ${JSON.stringify(`${path}?raw`)};`);
-        return figure("plot", `<div v-html="${variable}"></div>`, output.caption);
+        const wide = inPage(`./${basename(name)}/${id}.svg`, output.svg);
+        const narrow = inPage(`./${basename(name)}/${id}-narrow.svg`, output.narrow);
+        return figure(
+          "plot",
+          `<div class="wide" v-html="${wide}"></div><div class="narrow" v-html="${narrow}"></div>`,
+          output.caption,
+        );
       }
     }
+  }
+
+  /** The variable with a plot's SVG: inside the page, not beside it, so that its lines take the page's text colour. */
+  function inPage(path: string, svg: string): string {
+    files.set(path, svg);
+    const variable = `plot${plots.length}`;
+    plots.push(`import ${variable} from ${JSON.stringify(`${path}?raw`)};`);
+    return variable;
   }
 
   const rendered = cells.map(renderCell);
   const body = (isSolutions(name) ? foldSections(cells, rendered) : rendered).join("\n\n");
   const script = plots.length > 0 ? `\n\n<script setup>\n${plots.join("\n")}\n</script>` : "";
   return {
-    markdown: `---\ntitle: ${JSON.stringify(chapterTitle(cells))}\n---\n\n${body}\n\n${footer(name)}${script}\n`,
+    markdown: `---\ntitle: ${JSON.stringify(chapterTitle(cells))}\n---\n\n${body}\n\n${footer(name, cells)}${script}\n`,
     files,
   };
 }
@@ -76,12 +86,25 @@ function foldSections(cells: readonly Cell[], rendered: readonly string[]): stri
   return open ? [...folded, ":::::"] : folded;
 }
 
-function footer(name: string): string {
+/** How able the chapter's checks are to fail. */
+function scoreText(name: string, cells: readonly Cell[]): string[] {
+  const score = readScore(name);
+  if (!score) return [];
+  const { caught, mutants, digest } = score;
+  const earlier = digest === derivationDigest(cells) ? "" : " (of an earlier version)";
+  return [
+    `Of ${mutants} random mistakes of one token in its code${earlier}, its checks catch ${caught}` +
+      ` (<code>npm run mutate -- ${Number(name.slice(0, 2))}</code>).`,
+  ];
+}
+
+function footer(name: string, cells: readonly Cell[]): string {
   const solutions = hasSolutions(name) ? [`[Solutions of the exercises](./solutions/${name}.md)`, ""] : [];
   return [
     ...solutions,
     '<p class="chapter-source">',
     `This page is the file <code>packages/examples/chapters/${name}.ts</code>, executed when the site was built.`,
+    ...scoreText(name, cells),
     `Take it as a <a href="./${basename(name)}.ipynb" target="_self" download>Jupyter notebook</a>.`,
     "</p>",
   ].join("\n");

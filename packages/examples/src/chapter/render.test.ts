@@ -8,7 +8,7 @@ const OUTPUTS: Output[] = [
   { kind: "text", text: "1 < 2 & {{ x }}\n\nlast" },
   { kind: "check", text: "sum: got 4, want 4 exactly" },
   { kind: "table", columns: ["a<b", "c"], rows: [["1", "2"]], caption: "Numbers" },
-  { kind: "plot", svg: '<svg xmlns="http://www.w3.org/2000/svg"></svg>', caption: "A line" },
+  { kind: "plot", svg: '<svg xmlns="http://www.w3.org/2000/svg"></svg>', narrow: "<svg/>", caption: "A line" },
   { kind: "image", png: Uint8Array.of(137, 80, 78, 71), caption: 'A "face"' },
 ];
 const run = {
@@ -34,13 +34,21 @@ describe("renderPage", () => {
   });
 
   it("gives every picture it shows a file beside it", () => {
-    expect([...files.keys()]).toEqual(["./01-title/1-4.svg", "./01-title/1-5.png"]);
+    expect([...files.keys()]).toEqual(["./01-title/1-4.svg", "./01-title/1-4-narrow.svg", "./01-title/1-5.png"]);
     expect(markdown).toContain('import plot0 from "./01-title/1-4.svg?raw";');
   });
 
   it("folds away the code of a folded cell, and not what it shows", () => {
     expect(markdown).toMatch(/::: details Set-up\n```ts\nx;\n```\n:::\n\n<div class="cell-output">/);
     expect(markdown).toMatch(/::: details Code\n```ts\ny;\n```\n:::\n\n<div class="cell-output">/);
+  });
+
+  it("says how many mistakes the chapter's checks catch, once that is known", () => {
+    expect(markdown).not.toContain("mistakes");
+    const scored = renderPage("01-forward-noising", run).markdown;
+    expect(scored).toMatch(
+      /Of \d+ random mistakes of one token in its code \(of an earlier version\), its checks catch \d+/,
+    );
   });
 
   it("has the chapter's title as its own", () => {

@@ -10,7 +10,7 @@ import { redirectOutput } from "./sink.js";
 
 /** packages/examples, seen from its compiled form dist/src/chapter. */
 const PACKAGE = fileURLToPath(new URL("../../../", import.meta.url));
-const SOURCES = join(PACKAGE, "chapters");
+export const SOURCES = join(PACKAGE, "chapters");
 /** Where the compiled chapters are: a chapter's own imports, `../src/…`, lead from here to compiled files. */
 export const COMPILED = join(PACKAGE, "dist", "chapters");
 
@@ -66,22 +66,22 @@ export async function runChapter(name: string): Promise<Run> {
   (globalThis as { enterCell?: (cell: number) => void }).enterCell = (cell) => (current = cell);
 
   if (!isSolutions(name)) beginChapter(name);
-  const program = join(COMPILED, `${name}.cells.js`);
+  const marked = markCells(text, cells, (cell) => `enterCell(${cell})`);
+  await importProgram(name, marked, "cells");
+  return { cells, outputs };
+}
+
+/** Executes `text` as the chapter's program; `suffix` tells it from others in the same process. */
+export async function importProgram(name: string, text: string, suffix: string): Promise<void> {
   if (!existsSync(COMPILED)) throw new ChapterError(`${COMPILED} is missing: build first, with npx tsc -b.`);
-  writeFileSync(
-    program,
-    transpile(
-      markCells(text, cells, (cell) => `enterCell(${cell})`),
-      file,
-    ),
-  );
+  const program = join(COMPILED, `${name}.${suffix}.js`);
+  writeFileSync(program, transpile(text, join(SOURCES, `${name}.ts`)));
   process.setSourceMapsEnabled(true);
   try {
     await import(pathToFileURL(program).href);
   } finally {
     rmSync(program);
   }
-  return { cells, outputs };
 }
 
 /** Strips the types. The source map inside makes an error's stack name the chapter's own lines. */

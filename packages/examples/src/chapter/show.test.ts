@@ -55,6 +55,13 @@ describe("plot", () => {
     expect(second).toEqual(first);
   });
 
+  it("draws a second one for telephones, with letters as large", () => {
+    line();
+    const [{ svg, narrow }] = shown as [Extract<Output, { kind: "plot" }>];
+    expect([svg, narrow].map((text) => /width="(\d+)"/.exec(text)![1])).toEqual(["680", "312"]);
+    expect([svg, narrow].map((text) => text.match(/font-size: 12px/g)?.length)).toEqual([1, 1]);
+  });
+
   it("refuses a legend, which would be lost", () => {
     const dots = Plot.dot([{ x: 1, y: 1, name: "a" }], { x: "x", y: "y", fill: "name" });
     expect(() => plot({ caption: "Dots", color: { legend: true }, marks: [dots] })).toThrow(ChapterError);

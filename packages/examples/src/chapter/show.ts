@@ -31,16 +31,31 @@ export function table(
 
 const { document } = parseHTML("<!doctype html><html><head></head><body></body></html>");
 
-/** Draws a plot (https://observablehq.com/plot). Name series on the plot itself: a legend would not be part of it. */
+/** Widths of a plot in a page's column, and in a telephone's. A plot may be higher than wide only in the second. */
+const WIDE = 680;
+const NARROW = 312;
+
+/**
+ * Draws a plot (https://observablehq.com/plot), for wide and for narrow columns. Name series on the plot itself: a
+ * legend would not be part of it.
+ */
 export function plot({ caption, ...options }: Plot.PlotOptions & { caption: string }): void {
-  const figure = Plot.plot({ width: 680, height: 360, ...options, document });
+  const height = options.height ?? 360;
+  const draw = (width: number, height: number) =>
+    drawSvg({ style: { fontSize: "12px" }, ...options, width, height, document }, caption);
+  const wide = draw(options.width ?? WIDE, height);
+  emit({ kind: "plot", svg: wide, narrow: draw(NARROW, Math.min(height, NARROW)), caption });
+}
+
+function drawSvg(options: Plot.PlotOptions, caption: string): string {
+  const figure = Plot.plot(options);
   if (figure.tagName.toLowerCase() !== "svg") {
     throw new ChapterError(
       `plot "${caption}": a title or legend makes it more than one drawing; use Plot.text and the caption.`,
     );
   }
   figure.setAttribute("xmlns", "http://www.w3.org/2000/svg");
-  emit({ kind: "plot", svg: figure.outerHTML, caption });
+  return figure.outerHTML;
 }
 
 /**
