@@ -108,8 +108,13 @@ await image(tf.concat(photographs), {
 // To train a model we shall need $x_t$ for millions of random $t$. A thousand steps for each would
 // be a waste. Look at two layers, with $\alpha_t = 1 - \beta_t$:
 //
-// $$ x_2 = \sqrt{\alpha_2}\,\bigl(\sqrt{\alpha_1}\, x_0 + \sqrt{1-\alpha_1}\,\varepsilon_1\bigr) + \sqrt{1-\alpha_2}\,\varepsilon_2
-//        = \sqrt{\alpha_1\alpha_2}\; x_0 + \underbrace{\sqrt{\alpha_2(1-\alpha_1)}\,\varepsilon_1 + \sqrt{1-\alpha_2}\,\varepsilon_2}_{\text{one Gaussian}} $$
+// $$ \begin{aligned}
+//    x_2 &= \sqrt{\alpha_2}\,x_1 + \sqrt{1-\alpha_2}\,\varepsilon_2 \\
+//        &= \sqrt{\alpha_2}\,\bigl(\sqrt{\alpha_1}\, x_0 + \sqrt{1-\alpha_1}\,\varepsilon_1\bigr) \\
+//        &\quad + \sqrt{1-\alpha_2}\,\varepsilon_2 \\
+//        &= \sqrt{\alpha_1\alpha_2}\; x_0 \\
+//        &\quad + \underbrace{\sqrt{\alpha_2(1-\alpha_1)}\,\varepsilon_1 + \sqrt{1-\alpha_2}\,\varepsilon_2}_{\text{one Gaussian}}
+//    \end{aligned} $$
 //
 // The sum of two independent Gaussians is a Gaussian, and its variance is the sum of theirs:
 // $\alpha_2(1-\alpha_1) + 1 - \alpha_2 = 1 - \alpha_1\alpha_2$. So two layers are one layer, with the product

@@ -44,7 +44,7 @@ const { alphaBar } = scheduler;
 // Let a picture be one number, and let there be two pictures: $-1$ and $+1$, equally likely. We see a noisy $x$. Which
 // was it? By Bayes, the chance of $+1$ is
 //
-// $$ p = \frac{e^{-(x - \sqrt{\bar\alpha})^2 / 2(1-\bar\alpha)}}{e^{-(x - \sqrt{\bar\alpha})^2 / 2(1-\bar\alpha)} + e^{-(x + \sqrt{\bar\alpha})^2 / 2(1-\bar\alpha)}} . $$
+// $$ p = \frac{p_+}{p_+ + p_-}, \qquad p_\pm = e^{-(x \mp \sqrt{\bar\alpha})^2 / 2(1-\bar\alpha)} . $$
 //
 // If we answer $D$, the expected squared error is $p\,(1 - D)^2 + (1-p)\,(-1-D)^2$. Its derivative
 // is zero at $D = p\cdot 1 + (1-p)\cdot(-1)$. **The best answer is the mean of what it could have
@@ -178,8 +178,10 @@ plot({
 // chance of each, given what we see, is a softmax over squared distances, and the best denoiser is
 // the weighted mean:
 //
-// $$ w_k = \operatorname{softmax}_k\!\left( -\frac{\| x_t - \sqrt{\bar\alpha_t}\, x^{(k)} \|^2}{2 (1 - \bar\alpha_t)} \right), \qquad
-//    D(x_t, t) = \sum_k w_k\, x^{(k)} . $$
+// $$ \begin{aligned}
+//    w_k &= \operatorname{softmax}_k\!\left( -\frac{\| x_t - \sqrt{\bar\alpha_t}\, x^{(k)} \|^2}{2 (1 - \bar\alpha_t)} \right), \\
+//    D(x_t, t) &= \sum_k w_k\, x^{(k)} .
+//    \end{aligned} $$
 //
 // (Does this remind you of attention? The noisy picture is the query, the album holds keys and values.)
 

@@ -65,13 +65,18 @@ const T = alphaBar.length;
 // $x_{t-1}$ could have led here. But if somebody told us $x_0$, Bayes would do the rest. The chance
 // of $x_{t-1}$ is the chance of getting there from $x_0$, times the chance of going on to $x_t$:
 //
-// $$ q(x_{t-1} \mid x_t, x_0) \;\propto\; \underbrace{\mathcal N\bigl(x_{t-1};\, \sqrt{\bar\alpha_{t-1}}\,x_0,\, 1-\bar\alpha_{t-1}\bigr)}_{\text{from } x_0 \text{ to here}} \;\cdot\;
-//    \underbrace{\mathcal N\bigl(x_t;\, \sqrt{\alpha_t}\,x_{t-1},\, \beta_t\bigr)}_{\text{from here to } x_t} $$
+// $$ \begin{aligned}
+//    q(x_{t-1} \mid x_t, x_0) \;\propto\;
+//    &\underbrace{\mathcal N\bigl(x_{t-1};\, \sqrt{\bar\alpha_{t-1}}\,x_0,\, 1-\bar\alpha_{t-1}\bigr)}_{\text{from } x_0 \text{ to here}} \\
+//    \cdot\; &\underbrace{\mathcal N\bigl(x_t;\, \sqrt{\alpha_t}\,x_{t-1},\, \beta_t\bigr)}_{\text{from here to } x_t}
+//    \end{aligned} $$
 //
 // A product of two Gaussians is a Gaussian. Complete the square, and its mean and variance are
 //
-// $$ \tilde\mu = \frac{\sqrt{\bar\alpha_{t-1}}\,\beta_t}{1-\bar\alpha_t}\, x_0 + \frac{\sqrt{\alpha_t}\,(1-\bar\alpha_{t-1})}{1-\bar\alpha_t}\, x_t, \qquad
-//    \tilde\beta_t = \frac{1-\bar\alpha_{t-1}}{1-\bar\alpha_t}\,\beta_t . $$
+// $$ \begin{aligned}
+//    \tilde\mu &= \frac{\sqrt{\bar\alpha_{t-1}}\,\beta_t}{1-\bar\alpha_t}\, x_0 + \frac{\sqrt{\alpha_t}\,(1-\bar\alpha_{t-1})}{1-\bar\alpha_t}\, x_t, \\
+//    \tilde\beta_t &= \frac{1-\bar\alpha_{t-1}}{1-\bar\alpha_t}\,\beta_t .
+//    \end{aligned} $$
 //
 // Do not believe it: multiply the two bells on a fine grid, and take the mean and the variance of what comes out.
 
@@ -276,8 +281,10 @@ check(
 // $\sqrt{\bar\alpha}$ of picture and $\sqrt{1-\bar\alpha}$ of noise. The simplest way: split $x_t$
 // into the guessed picture and the guessed noise, and mix the very same two again, with less noise.
 //
-// $$ \hat\varepsilon = \frac{x_t - \sqrt{\bar\alpha_t}\,\hat x_0}{\sqrt{1-\bar\alpha_t}}, \qquad
-//    x_{s} = \sqrt{\bar\alpha_{s}}\,\hat x_0 + \sqrt{1-\bar\alpha_{s}-\sigma^2}\;\hat\varepsilon + \sigma z . $$
+// $$ \begin{aligned}
+//    \hat\varepsilon &= \frac{x_t - \sqrt{\bar\alpha_t}\,\hat x_0}{\sqrt{1-\bar\alpha_t}}, \\
+//    x_{s} &= \sqrt{\bar\alpha_{s}}\,\hat x_0 + \sqrt{1-\bar\alpha_{s}-\sigma^2}\;\hat\varepsilon + \sigma z .
+//    \end{aligned} $$
 //
 // With $\sigma = 0$ there are no dice: the start decides the picture. And $s$ need not be $t - 1$.
 // It may be far away. With $\sigma^2 = \tilde\beta$, called $\eta = 1$, we are back at DDPM, which
@@ -386,7 +393,10 @@ check("χ² of the lottery", chiSquare, 63, 4 * Math.sqrt(2 * 63));
 // $\bar\alpha s^2 + 1 - \bar\alpha$, the best guess is a straight line, and the walk without dice
 // just rescales: whoever starts at two standard deviations ends at two standard deviations.
 //
-// $$ D(x) = \frac{\sqrt{\bar\alpha}\,s^2}{\bar\alpha s^2 + 1 - \bar\alpha}\,x, \qquad x_{\text{end}} = \frac{s}{\sqrt{\bar\alpha_T s^2 + 1 - \bar\alpha_T}}\; x_{\text{start}} . $$
+// $$ \begin{aligned}
+//    D(x) &= \frac{\sqrt{\bar\alpha}\,s^2}{\bar\alpha s^2 + 1 - \bar\alpha}\,x, \\
+//    x_{\text{end}} &= \frac{s}{\sqrt{\bar\alpha_T s^2 + 1 - \bar\alpha_T}}\; x_{\text{start}} .
+//    \end{aligned} $$
 
 // %%
 const s = 0.5;

@@ -63,7 +63,7 @@ describe("mutationsOf", () => {
     const text = "// %% [markdown]\n// # T\n\n// %%\nconst c = a +\n  b;\n";
     const source = ts.createSourceFile("chapter.ts", text, ts.ScriptTarget.ES2022, true);
     expect(mutationsOf(source, parseCells(text), () => true)).toMatchObject([
-      { line: 5, change: "…%% const c = a [+ → -] b; …" },
+      { line: 5, change: "…wn] // # T // %% const c = a [+ → -] b; …" },
     ]);
   });
 });

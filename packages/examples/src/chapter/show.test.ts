@@ -59,7 +59,7 @@ describe("plot", () => {
     line();
     const [{ svg, narrow }] = shown as [Extract<Output, { kind: "plot" }>];
     expect([svg, narrow].map((text) => /width="(\d+)"/.exec(text)![1])).toEqual(["680", "312"]);
-    expect([svg, narrow].map((text) => text.match(/font-size: 12px/g)?.length)).toEqual([1, 1]);
+    expect([svg, narrow].map((text) => text.match(/font-size:12px/g)?.length)).toEqual([1, 1]);
   });
 
   it("refuses a legend, which would be lost", () => {
