@@ -113,10 +113,10 @@ await image(tf.concat(photographs), {
 //        &= \sqrt{\alpha_2}\,\bigl(\sqrt{\alpha_1}\, x_0 + \sqrt{1-\alpha_1}\,\varepsilon_1\bigr) \\
 //        &\quad + \sqrt{1-\alpha_2}\,\varepsilon_2 \\
 //        &= \sqrt{\alpha_1\alpha_2}\; x_0 \\
-//        &\quad + \underbrace{\sqrt{\alpha_2(1-\alpha_1)}\,\varepsilon_1 + \sqrt{1-\alpha_2}\,\varepsilon_2}_{\text{one Gaussian}}
+//        &\quad + \bigl[\sqrt{\alpha_2(1-\alpha_1)}\,\varepsilon_1 + \sqrt{1-\alpha_2}\,\varepsilon_2\bigr]
 //    \end{aligned} $$
 //
-// The sum of two independent Gaussians is a Gaussian, and its variance is the sum of theirs:
+// In brackets, the sum of two independent Gaussians is a Gaussian, and its variance is the sum of theirs:
 // $\alpha_2(1-\alpha_1) + 1 - \alpha_2 = 1 - \alpha_1\alpha_2$. So two layers are one layer, with the product
 // $\alpha_1\alpha_2$ in place of $\alpha$. The same goes for three layers, and for $t$. With
 // $\bar\alpha_t = \alpha_1 \alpha_2 \cdots \alpha_t$:
@@ -261,7 +261,10 @@ check("a jump by the formula", rms(jumped.sub(byFormula)), 0, 1e-6);
 // The Kullback–Leibler divergence tells in bits how much a message about $x_0$ could still hide in
 // it. For each of the 768 numbers it is
 //
-// $$ \tfrac12\bigl(\sigma^2 + \mu^2 - 1 - \ln \sigma^2\bigr), \qquad \mu = \sqrt{\bar\alpha_T}\, x_0,\quad \sigma^2 = 1 - \bar\alpha_T. $$
+// $$ \begin{aligned}
+//    &\tfrac12\bigl(\sigma^2 + \mu^2 - 1 - \ln \sigma^2\bigr), \\
+//    &\mu = \sqrt{\bar\alpha_T}\, x_0,\quad \sigma^2 = 1 - \bar\alpha_T.
+//    \end{aligned} $$
 
 // %%
 const pixels = Array.from(x0.dataSync());

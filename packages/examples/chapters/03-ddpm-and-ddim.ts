@@ -335,7 +335,7 @@ table(agreement, {
   digits: 2,
 });
 // A single step from noise is the mean face: at the distance of the nearest album face from it.
-const meanFace = album.mean(0, true) as tf.Tensor2D;
+const meanFace = album.mean<tf.Tensor2D>(0, true);
 check(
   "distance of one step from a face",
   agreement[0]!["DDIM: distance from a face"],

@@ -31,9 +31,12 @@ export function table(
 
 const { document } = parseHTML("<!doctype html><html><head></head><body></body></html>");
 
-/** Widths of a plot in a page's column, and in a telephone's. A plot may be higher than wide only in the second. */
-const WIDE = 680;
-const NARROW = 312;
+/**
+ * Widths of a plot in a page's column, and in a telephone's, with the size of its letters. Beside both sidebars the
+ * column is narrower by a seventh, and letters must still be 11 pixels.
+ */
+const WIDE = { width: 680, letters: 13 };
+const NARROW = { width: 312, letters: 12 };
 
 /**
  * Draws a plot (https://observablehq.com/plot), for wide and for narrow columns. Name series on the plot itself: a
@@ -41,10 +44,14 @@ const NARROW = 312;
  */
 export function plot({ caption, ...options }: Plot.PlotOptions & { caption: string }): void {
   const height = options.height ?? 360;
-  const draw = (width: number, height: number) =>
-    drawSvg({ style: { fontSize: "12px" }, ...options, width, height, document }, caption);
-  const wide = draw(options.width ?? WIDE, height);
-  emit({ kind: "plot", svg: wide, narrow: draw(NARROW, Math.min(height, NARROW)), caption });
+  const draw = (width: number, height: number, letters: number) =>
+    drawSvg({ style: { fontSize: `${letters}px` }, ...options, width, height, document }, caption);
+  emit({
+    kind: "plot",
+    svg: draw(options.width ?? WIDE.width, height, WIDE.letters),
+    narrow: draw(NARROW.width, Math.min(height, NARROW.width), NARROW.letters),
+    caption,
+  });
 }
 
 function drawSvg(options: Plot.PlotOptions, caption: string): string {
