@@ -214,9 +214,9 @@ const someNoise = noise
   .normal([1, 768]) as tf.Tensor2D;
 const someNumbers = someNoise.dataSync();
 const someShare = alphaBar[900]!;
-const exponents = (album.arraySync() as number[][]).map((face) => {
+const exponents = album.arraySync().map((face) => {
   const squares = face.map(
-    (m, i) => (someNumbers[i] - Math.sqrt(someShare) * m) ** 2,
+    (m, i) => (someNumbers[i]! - Math.sqrt(someShare) * m) ** 2,
   );
   return (
     -squares.reduce((total, square) => total + square) /

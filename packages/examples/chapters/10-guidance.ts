@@ -38,10 +38,13 @@ import { packagePath } from "../src/package-folder.js";
 
 await useBackend("wasm", { threads: 1 });
 const noise = keyedNoise(2035);
-const toSigned = (pictures: tf.Tensor4D) => pictures.mul(2).sub<tf.Tensor4D>(1);
+const toSigned = (pictures: tf.Tensor4D) =>
+  pictures.mul(2).sub<tf.Tensor4D>(1);
 
 // %%
-const pipeline = await openPipeline(packagePath("weights", "portraits"));
+const pipeline = await openPipeline(
+  packagePath("weights", "portraits"),
+);
 const sentence = "a smiling woman with long blonde hair and glasses";
 const SCALES = [1, 2, 3, 7];
 const sheets: tf.Tensor4D[] = [];
@@ -81,10 +84,14 @@ await image(toSigned(tf.concat(sheets)), {
 // %%
 const s = 0.5;
 const density = (x: number, mean: number, variance: number) =>
-  Math.exp(-((x - mean) ** 2) / (2 * variance)) / Math.sqrt(2 * Math.PI * variance);
-const ofA = (x: number, sigma: number) => density(x, -1, s ** 2 + sigma ** 2);
-const ofB = (x: number, sigma: number) => density(x, 1, s ** 2 + sigma ** 2);
-const ofAny = (x: number, sigma: number) => (ofA(x, sigma) + ofB(x, sigma)) / 2;
+  Math.exp(-((x - mean) ** 2) / (2 * variance)) /
+  Math.sqrt(2 * Math.PI * variance);
+const ofA = (x: number, sigma: number) =>
+  density(x, -1, s ** 2 + sigma ** 2);
+const ofB = (x: number, sigma: number) =>
+  density(x, 1, s ** 2 + sigma ** 2);
+const ofAny = (x: number, sigma: number) =>
+  (ofA(x, sigma) + ofB(x, sigma)) / 2;
 
 /** The classifier: p(B | x). */
 const chanceOfB = (x: number, sigma: number) =>
@@ -99,11 +106,17 @@ const scoreOfB = slope((x) => ofB(x, level), place);
 // The error of a central difference is about h² times the third derivative: below 1e-8.
 check(
   "score of B, from Bayes' rule",
-  slope((x) => ofAny(x, level), place) + slope((x) => chanceOfB(x, level), place),
+  slope((x) => ofAny(x, level), place) +
+    slope((x) => chanceOfB(x, level), place),
   scoreOfB,
   1e-7,
 );
-check("score of B, by hand", scoreOfB, (1 - place) / (s ** 2 + level ** 2), 1e-7);
+check(
+  "score of B, by hand",
+  scoreOfB,
+  (1 - place) / (s ** 2 + level ** 2),
+  1e-7,
+);
 
 // %% [markdown]
 // ## No classifier needed
@@ -121,16 +134,26 @@ check("score of B, by hand", scoreOfB, (1 - place) / (s ** 2 + level ** 2), 1e-7
 
 // %%
 /** Best guess of x₀ for class means `means`, equally likely. */
-const bestGuess = (x: number, sigma: number, means: readonly number[]) => {
+const bestGuess = (
+  x: number,
+  sigma: number,
+  means: readonly number[],
+) => {
   const variance = s ** 2 + sigma ** 2;
   const chances = means.map((mean) => density(x, mean, variance));
   const total = chances.reduce((sum, chance) => sum + chance, 0);
-  const mean = means.reduce((sum, m, k) => sum + (m * chances[k]!) / total, 0);
+  const mean = means.reduce(
+    (sum, m, k) => sum + (m * chances[k]!) / total,
+    0,
+  );
   // Of the way from the class's mean to x, the share s² / (s² + σ²) is signal.
   return mean + (s ** 2 / variance) * (x - mean);
 };
-const noiseGuess = (x: number, sigma: number, means: readonly number[]) =>
-  (x - bestGuess(x, sigma, means)) / sigma;
+const noiseGuess = (
+  x: number,
+  sigma: number,
+  means: readonly number[],
+) => (x - bestGuess(x, sigma, means)) / sigma;
 
 const difference =
   noiseGuess(place, level, [1]) - noiseGuess(place, level, [-1, 1]);
@@ -171,7 +194,13 @@ const arrows = [
     color: GREEN,
     at: [1.4, 1.6],
   },
-  { from: [3, 1], to: [6, 7], name: "w = 3", color: RED, at: [5.6, 5.2] },
+  {
+    from: [3, 1],
+    to: [6, 7],
+    name: "w = 3",
+    color: RED,
+    at: [5.6, 5.2],
+  },
 ];
 plot({
   caption:
@@ -196,7 +225,8 @@ plot({
         text: () => arrow.name,
         fill: arrow.color,
         fontSize: 14,
-        textAnchor: arrow.name === "with the sentence" ? "end" : "start",
+        textAnchor:
+          arrow.name === "with the sentence" ? "end" : "start",
         dx: 12,
       }),
     ),
@@ -231,19 +261,26 @@ function flow(
 }
 
 const guided = (w: number) => (x: number, sigma: number) => {
-  const [any, wanted] = [noiseGuess(x, sigma, [-1, 1]), noiseGuess(x, sigma, [1])];
+  const [any, wanted] = [
+    noiseGuess(x, sigma, [-1, 1]),
+    noiseGuess(x, sigma, [1]),
+  ];
   return any + w * (wanted - any);
 };
 const PARTICLES = 2000;
 const starts = noise.at("starts").normal([PARTICLES]).dataSync();
 const drawings = [1, 2, 4].map((w) => ({
   w,
-  x: Array.from(starts, (start) => flow(guided(w), 80 * start, levels(60))),
+  x: Array.from(starts, (start) =>
+    flow(guided(w), 80 * start, levels(60)),
+  ),
 }));
 const meanOf = (values: readonly number[]) =>
   values.reduce((sum, value) => sum + value, 0) / values.length;
 const deviationOf = (values: readonly number[]) =>
-  Math.sqrt(meanOf(values.map((value) => (value - meanOf(values)) ** 2)));
+  Math.sqrt(
+    meanOf(values.map((value) => (value - meanOf(values)) ** 2)),
+  );
 table(
   drawings.map(({ w, x }) => ({
     w,
@@ -255,7 +292,12 @@ table(
 );
 const [plain, , strong] = drawings;
 // Four standard errors: s/√n of a mean, s/√(2n) of a deviation.
-check("mean of B, w = 1", meanOf(plain!.x), 1, (4 * s) / Math.sqrt(PARTICLES));
+check(
+  "mean of B, w = 1",
+  meanOf(plain!.x),
+  1,
+  (4 * s) / Math.sqrt(PARTICLES),
+);
 check(
   "deviation of B, w = 1",
   deviationOf(plain!.x),
@@ -269,21 +311,36 @@ check(
   0.02275,
   4 * Math.sqrt((0.02275 * 0.97725) / PARTICLES),
 );
-check("nearer to A, w = 4", strong!.x.filter((value) => value < 0).length, 0, 0);
+check(
+  "nearer to A, w = 4",
+  strong!.x.filter((value) => value < 0).length,
+  0,
+  0,
+);
 
 // %% folded
 const bins = drawings.flatMap(({ w, x }) =>
   Array.from({ length: 60 }, (_, i) => {
     const from = -1 + i * 0.08;
-    const inside = x.filter((value) => value >= from && value < from + 0.08).length;
-    return { w: `w = ${w}`, x: from + 0.04, y: inside / PARTICLES / 0.08 };
+    const inside = x.filter(
+      (value) => value >= from && value < from + 0.08,
+    ).length;
+    return {
+      w: `w = ${w}`,
+      x: from + 0.04,
+      y: inside / PARTICLES / 0.08,
+    };
   }),
 );
 plot({
-  caption: "What is drawn for class B: the true class (w = 1), and with guidance.",
+  caption:
+    "What is drawn for class B: the true class (w = 1), and with guidance.",
   x: { label: "x₀", grid: true },
   y: { label: "density", grid: true },
-  color: { domain: ["w = 1", "w = 2", "w = 4"], range: [BLUE, GREEN, RED] },
+  color: {
+    domain: ["w = 1", "w = 2", "w = 4"],
+    range: [BLUE, GREEN, RED],
+  },
   marks: [
     Plot.line(bins, {
       x: "x",
@@ -293,7 +350,11 @@ plot({
       curve: "basis",
     }),
     Plot.text(
-      drawings.map(({ w }, i) => ({ w: `w = ${w}`, x: 3, y: 1 - 0.12 * i })),
+      drawings.map(({ w }, i) => ({
+        w: `w = ${w}`,
+        x: 3,
+        y: 1 - 0.12 * i,
+      })),
       { x: "x", y: "y", text: "w", fill: "w", fontSize: 15 },
     ),
     Plot.ruleX([1], { strokeDasharray: "4 4" }),
@@ -312,14 +373,24 @@ const asNetwork =
   (means: readonly number[]): Network<tf.Tensor2D> =>
   (x) =>
     tf.tensor2d(
-      Array.from(x.dataSync(), (value) => [noiseGuess(value, level, means)]),
+      Array.from(x.dataSync(), (value) => [
+        noiseGuess(value, level, means),
+      ]),
     );
 const five = noise.at("five").normal([5, 1]) as tf.Tensor2D;
-const byLibrary = guide(asNetwork([-1, 1])(five, []), asNetwork([1])(five, []), 4);
+const byLibrary = guide(
+  asNetwork([-1, 1])(five, []),
+  asNetwork([1])(five, []),
+  4,
+);
 const byHand = Array.from(five.dataSync(), (x) => guided(4)(x, level));
 check(
   "guide() of the library",
-  Math.max(...byHand.map((value, i) => Math.abs(value - byLibrary.dataSync()[i]!))),
+  Math.max(
+    ...byHand.map((value, i) =>
+      Math.abs(value - byLibrary.dataSync()[i]!),
+    ),
+  ),
   0,
   2e-6, // single precision, of numbers up to 5
 );
@@ -367,7 +438,12 @@ check("without guidance both are right", flowed(1), tilted(1), 2e-4);
 // %%
 const tiltedThenNoise = (sigma: number) => 1 / 7 + sigma ** 2;
 const noiseThenTilted = (sigma: number) => 1 / precision(sigma ** 2, 2);
-check("both orders at σ = 0", noiseThenTilted(0), tiltedThenNoise(0), 1e-12);
+check(
+  "both orders at σ = 0",
+  noiseThenTilted(0),
+  tiltedThenNoise(0),
+  1e-12,
+);
 check("tilted, then noise, at σ = 1", tiltedThenNoise(1), 8 / 7, 1e-12);
 check(
   "noise, then tilted, at σ = 1",
@@ -396,7 +472,12 @@ const ancestral = (w: number, count: number) => {
 };
 // A method of first order: twice as many steps, half the error. So the limit is 2 a(2n) - a(n), to 1e-6.
 const limit = 2 * ancestral(2, 40_000) - ancestral(2, 20_000);
-check("deviation with fresh noise, w = 2", limit, Math.sqrt(28 / 256), 1e-4);
+check(
+  "deviation with fresh noise, w = 2",
+  limit,
+  Math.sqrt(28 / 256),
+  1e-4,
+);
 
 // %% folded
 const scales = Array.from({ length: 31 }, (_, i) => 1 + i / 10);
@@ -409,7 +490,11 @@ const widths = [
     kind: "with fresh noise (DDPM)",
   })),
 ];
-const KINDS = ["p(x) p(c|x)^w", "with fresh noise (DDPM)", "the flow (DDIM)"];
+const KINDS = [
+  "p(x) p(c|x)^w",
+  "with fresh noise (DDPM)",
+  "the flow (DDIM)",
+];
 plot({
   caption:
     "Standard deviation of what guidance is said to draw, and of what it draws.",
@@ -417,7 +502,12 @@ plot({
   y: { label: "standard deviation", grid: true, domain: [0, 0.52] },
   color: { domain: KINDS, range: [BLUE, GREEN, RED] },
   marks: [
-    Plot.line(widths, { x: "w", y: "y", stroke: "kind", strokeWidth: 2 }),
+    Plot.line(widths, {
+      x: "w",
+      y: "y",
+      stroke: "kind",
+      strokeWidth: 2,
+    }),
     Plot.text(
       KINDS.map((kind, i) => ({ kind, w: 2.7, y: 0.5 - 0.035 * i })),
       {
@@ -445,11 +535,17 @@ const [BOTH, UP, DOWN] = [[-1, 1], [1], [-1]];
 /** Away from "down" with both sides, towards "right" at any height: each axis for itself. */
 const withNegative = (w: number) => ({
   side: (x: number, sigma: number) => {
-    const [away, wanted] = [noiseGuess(x, sigma, BOTH), noiseGuess(x, sigma, UP)];
+    const [away, wanted] = [
+      noiseGuess(x, sigma, BOTH),
+      noiseGuess(x, sigma, UP),
+    ];
     return away + w * (wanted - away);
   },
   height: (x: number, sigma: number) => {
-    const [away, wanted] = [noiseGuess(x, sigma, DOWN), noiseGuess(x, sigma, BOTH)];
+    const [away, wanted] = [
+      noiseGuess(x, sigma, DOWN),
+      noiseGuess(x, sigma, BOTH),
+    ];
     return away + w * (wanted - away);
   },
 });
@@ -461,23 +557,38 @@ const heights = [1, 2, 4].map((w) => ({
     ).filter((value) => value > 0).length / PARTICLES,
 }));
 table(
-  heights.map(({ w, up }) => ({ w, "drawn up": `${(100 * up).toFixed(1)} %` })),
+  heights.map(({ w, up }) => ({
+    w,
+    "drawn up": `${(100 * up).toFixed(1)} %`,
+  })),
   { caption: 'Asked for "right"; the negative prompt is "down"' },
 );
-check("up, w = 1", heights[0]!.up, 0.5, 4 * Math.sqrt(0.25 / PARTICLES));
+check(
+  "up, w = 1",
+  heights[0]!.up,
+  0.5,
+  4 * Math.sqrt(0.25 / PARTICLES),
+);
 // The flow keeps the order of its starts. So "up" is drawn from all starts above the one that ends at 0.
 const startThatEndsAtZero = (w: number) => {
   let [low, high] = [-6, 6];
   for (let i = 0; i < 40; i++) {
     const middle = (low + high) / 2;
-    if (flow(withNegative(w).height, 80 * middle, levels(60)) > 0) high = middle;
+    if (flow(withNegative(w).height, 80 * middle, levels(60)) > 0)
+      high = middle;
     else low = middle;
   }
   return low;
 };
 const border = startThatEndsAtZero(4);
-const above = Array.from({ length: 4000 }, (_, i) => border + (i + 0.5) / 400);
-const shareAbove = above.reduce((sum, z) => sum + density(z, 0, 1) / 400, 0);
+const above = Array.from(
+  { length: 4000 },
+  (_, i) => border + (i + 0.5) / 400,
+);
+const shareAbove = above.reduce(
+  (sum, z) => sum + density(z, 0, 1) / 400,
+  0,
+);
 check(
   "up, w = 4",
   heights[2]!.up,
@@ -505,10 +616,13 @@ const unconditional = conditional.add<tf.Tensor2D>(
   noise.at("u").normal([1, 4096]).mul(0.4),
 );
 const far = guide(unconditional, conditional, 7);
-const spread = (x: tf.Tensor) => Math.sqrt(tf.moments(x).variance.dataSync()[0]!);
+const spread = (x: tf.Tensor) =>
+  Math.sqrt(tf.moments(x).variance.dataSync()[0]!);
 const [before, want, phi] = [spread(far), spread(conditional), 0.7];
 const rescaled = rescaleGuidance(far, conditional, phi);
-show(`deviation ${want.toFixed(2)} grows to ${before.toFixed(2)} at w = 7`);
+show(
+  `deviation ${want.toFixed(2)} grows to ${before.toFixed(2)} at w = 7`,
+);
 // Single precision: 2⁻²⁴ of sums over 4096 numbers.
 check(
   "deviation after rescaling",
@@ -516,7 +630,12 @@ check(
   phi * want + (1 - phi) * before,
   1e-5,
 );
-check("fully rescaled", spread(rescaleGuidance(far, conditional, 1)), want, 1e-5);
+check(
+  "fully rescaled",
+  spread(rescaleGuidance(far, conditional, 1)),
+  want,
+  1e-5,
+);
 
 // %% [markdown]
 // **Interval.** Guidance at the highest noise levels decides between whole compositions, and takes variety away. At
@@ -525,12 +644,16 @@ check("fully rescaled", spread(rescaleGuidance(far, conditional, 1)), want, 1e-5
 // deviation $\sqrt{\tfrac14 + 1}$. From there, the integral above gives the rest.
 
 // %%
-const inInterval = (x: number, sigma: number) => pull(sigma <= 1 ? 2 : 1)(x, sigma);
+const inInterval = (x: number, sigma: number) =>
+  pull(sigma <= 1 ? 2 : 1)(x, sigma);
 const fromOne = flow(pull(2), Math.sqrt(0.25 + 1), levels(2000, 1));
 const byIntegral =
   Math.sqrt(1.25) * (1 / 2) ** ((1 - 2) / 2) * (0.25 / 1.25) ** (2 / 2);
 check("guided below σ = 1, from there", fromOne, byIntegral, 1e-5);
-const sigmas = [...levels(2000, 80, 1).slice(0, -1), ...levels(2000, 1).slice(1)];
+const sigmas = [
+  ...levels(2000, 80, 1).slice(0, -1),
+  ...levels(2000, 1).slice(1),
+];
 check(
   "guided below σ = 1, all the way",
   flow(inInterval, Math.sqrt(0.25 + 80 ** 2), sigmas),
@@ -600,10 +723,13 @@ const ours = Array.from(begin.dataSync(), (start) => {
   plan.timesteps.forEach((t, i) => {
     const a = alphaBar[t]!;
     const next =
-      i + 1 < plan.timesteps.length ? alphaBar[plan.timesteps[i + 1]!]! : 1;
+      i + 1 < plan.timesteps.length
+        ? alphaBar[plan.timesteps[i + 1]!]!
+        : 1;
     const noiseIn = (deviation: number) =>
       (x * Math.sqrt(1 - a)) / (a * deviation ** 2 + 1 - a);
-    const epsilon = noiseIn(bad) + autoScale * (noiseIn(good) - noiseIn(bad));
+    const epsilon =
+      noiseIn(bad) + autoScale * (noiseIn(good) - noiseIn(bad));
     const x0 = (x - Math.sqrt(1 - a) * epsilon) / Math.sqrt(a);
     x = Math.sqrt(next) * x0 + Math.sqrt(1 - next) * epsilon;
   });
@@ -611,7 +737,9 @@ const ours = Array.from(begin.dataSync(), (start) => {
 });
 check(
   "guidedNetwork in DDIM, against our loop",
-  Math.max(...ours.map((value, i) => Math.abs(value - drawn.dataSync()[i]!))),
+  Math.max(
+    ...ours.map((value, i) => Math.abs(value - drawn.dataSync()[i]!)),
+  ),
   0,
   5e-6, // 50 steps in single precision
 );
@@ -709,13 +837,16 @@ await exercise("scale of the flow", strongScale);
 
 // %%
 const contradiction = (x: number, sigma: number) => {
-  const [away, wanted] = [noiseGuess(x, sigma, UP), noiseGuess(x, sigma, UP)];
+  const [away, wanted] = [
+    noiseGuess(x, sigma, UP),
+    noiseGuess(x, sigma, UP),
+  ];
   return away + 4 * (wanted - away);
 };
 const drawnUp =
-  Array.from(starts, (start) => flow(contradiction, 80 * start, levels(60))).filter(
-    (value) => value > 0,
-  ).length / PARTICLES;
+  Array.from(starts, (start) =>
+    flow(contradiction, 80 * start, levels(60)),
+  ).filter((value) => value > 0).length / PARTICLES;
 const prediction: Answer = todo;
 predict("share drawn up", prediction, drawnUp, 0.03);
 

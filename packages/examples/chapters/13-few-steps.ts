@@ -11,7 +11,10 @@
 // %% setup
 import * as Plot from "@observablehq/plot";
 import * as tf from "@tensorflow/tfjs";
-import { StableDiffusionXLPipeline, useBackend } from "@tfjs-diffusion/core";
+import {
+  StableDiffusionXLPipeline,
+  useBackend,
+} from "@tfjs-diffusion/core";
 import {
   consistencyFunction,
   consistencyLoss,
@@ -64,12 +67,18 @@ const draw = async (options: object) => {
 };
 const walked = await draw({ numInferenceSteps: 20, guidanceScale: 3 });
 const hurried = await draw({ numInferenceSteps: 1, guidanceScale: 1 });
-await pipeline.loras.load(packagePath("weights", "portraits-loras", "few-steps"));
+await pipeline.loras.load(
+  packagePath("weights", "portraits-loras", "few-steps"),
+);
 const scheduler = schedulerFromConfig({
   ...pipeline.parts.scheduler.config,
   _class_name: "LCMScheduler",
 });
-const jumped = await draw({ scheduler, numInferenceSteps: 1, guidanceScale: 1 });
+const jumped = await draw({
+  scheduler,
+  numInferenceSteps: 1,
+  guidanceScale: 1,
+});
 await image(tf.concat([walked, hurried, jumped]).mul(2).sub(1), {
   caption:
     "20 guided steps (40 calls of the network); one call of it; one call of a network that learned to jump.",
@@ -96,9 +105,13 @@ const centres = tf.tensor2d(
 /** The best guess of x₀ for points [B, 2], each at its own noise level. */
 const exact: Denoise<tf.Tensor2D> = (x, sigmas) =>
   tf.tidy(() => {
-    const variance = tf.tensor2d(sigmas.map((sigma) => [WIDTH ** 2 + sigma ** 2]));
+    const variance = tf.tensor2d(
+      sigmas.map((sigma) => [WIDTH ** 2 + sigma ** 2]),
+    );
     const distances = x.expandDims(1).sub(centres).square().sum(2);
-    const chances = distances.div(variance.mul(-2)).softmax() as tf.Tensor2D;
+    const chances = distances
+      .div(variance.mul(-2))
+      .softmax() as tf.Tensor2D;
     const mean = tf.matMul(chances, centres);
     return mean.add<tf.Tensor2D>(
       x
@@ -125,7 +138,12 @@ const euler = (levels: readonly number[]) =>
   });
 const nearBell = (points: tf.Tensor2D) =>
   tf.tidy(() => {
-    const distances = points.expandDims(1).sub(centres).square().sum(2).sqrt();
+    const distances = points
+      .expandDims(1)
+      .sub(centres)
+      .square()
+      .sum(2)
+      .sqrt();
     return (
       distances
         .min(1)
@@ -136,18 +154,29 @@ const nearBell = (points: tf.Tensor2D) =>
   });
 const walks = [1, 2, 4, 8, 16, 32].map((steps) => ({
   steps,
-  points: euler([...(steps === 1 ? [MOST] : karrasSigmas(steps, MOST, LEAST)), 0]),
+  points: euler([
+    ...(steps === 1 ? [MOST] : karrasSigmas(steps, MOST, LEAST)),
+    0,
+  ]),
 }));
 table(
   walks.map(({ steps, points }) => ({
     steps,
     "at a bell": `${(100 * nearBell(points)).toFixed(1)} %`,
   })),
-  { caption: "Share of 500 points that end within three deviations of a bell" },
+  {
+    caption:
+      "Share of 500 points that end within three deviations of a bell",
+  },
 );
 // At σ = 4 a point says little about its bell. The guess is near the mean of all, which is 0.
 const lengths = walks[0]!.points.norm("euclidean", 1);
-check("mean distance from 0 after one step", lengths.mean().dataSync()[0]!, 0, 0.3);
+check(
+  "mean distance from 0 after one step",
+  lengths.mean().dataSync()[0]!,
+  0,
+  0.3,
+);
 check("at a bell after one step", nearBell(walks[0]!.points), 0, 0);
 // For a Gaussian in two dimensions, three deviations hold 1 - e^(-9/2) = 98.9 %.
 check(
@@ -175,7 +204,8 @@ check(
 
 // %%
 const s = 0.5;
-const jump = (x: number, sigma: number) => (x * s) / Math.sqrt(s ** 2 + sigma ** 2);
+const jump = (x: number, sigma: number) =>
+  (x * s) / Math.sqrt(s ** 2 + sigma ** 2);
 /** Factor of one Euler step of N(0, s²) from `here` to `next`. */
 const eulerFactor = (here: number, next: number) =>
   1 + ((next - here) * here) / (s ** 2 + here ** 2);
@@ -189,8 +219,18 @@ for (const [i, sigma] of levelsOf(40_000).entries()) {
 }
 const ends = along.map(({ sigma, x }) => jump(x, sigma));
 // Euler's error in 40,000 steps, measured by halving them: below 1e-4.
-check("largest end of one trajectory", Math.max(...ends), jump(3, MOST), 2e-4);
-check("smallest end of the same", Math.min(...ends), jump(3, MOST), 2e-4);
+check(
+  "largest end of one trajectory",
+  Math.max(...ends),
+  jump(3, MOST),
+  2e-4,
+);
+check(
+  "smallest end of the same",
+  Math.min(...ends),
+  jump(3, MOST),
+  2e-4,
+);
 check("identity at σ = 0", jump(0.7, 0), 0.7, 0);
 
 // %% folded
@@ -210,11 +250,19 @@ plot({
   y: { label: "x", grid: true },
   marks: [
     ...curves.map(({ points }) =>
-      Plot.line(points, { x: "sigma", y: "x", stroke: BLUE, strokeWidth: 2 }),
+      Plot.line(points, {
+        x: "sigma",
+        y: "x",
+        stroke: BLUE,
+        strokeWidth: 2,
+      }),
     ),
     ...[10, 40, 70].map((i) =>
       Plot.arrow(
-        curves.map(({ points }) => ({ ...points[i]!, end: points.at(-1)!.x })),
+        curves.map(({ points }) => ({
+          ...points[i]!,
+          end: points.at(-1)!.x,
+        })),
         {
           x1: "sigma",
           y1: "x",
@@ -244,7 +292,10 @@ const skip = (sigma: number, least: number) =>
 const out = (sigma: number, least: number) =>
   (s * (sigma - least)) / Math.sqrt(s ** 2 + sigma ** 2);
 const anyNetwork: Network<tf.Tensor2D> = (x) => x.square().add(5);
-const jumping = consistencyFunction(anyNetwork, { sigmaMin: LEAST, sigmaData: s });
+const jumping = consistencyFunction(anyNetwork, {
+  sigmaMin: LEAST,
+  sigmaData: s,
+});
 const few = starts.slice([0, 0], [4, 2]);
 const atTheEnd = jumping(few, Array<number>(4).fill(LEAST));
 check(
@@ -256,8 +307,12 @@ check(
 const [x1, sigma1] = [few.dataSync()[0]!, 0.9];
 const byHand =
   skip(sigma1, LEAST) * x1 +
-  out(sigma1, LEAST) * ((x1 / Math.sqrt(s ** 2 + sigma1 ** 2)) ** 2 + 5);
-const byLibrary = jumping(few, Array<number>(4).fill(sigma1)).dataSync()[0]!;
+  out(sigma1, LEAST) *
+    ((x1 / Math.sqrt(s ** 2 + sigma1 ** 2)) ** 2 + 5);
+const byLibrary = jumping(
+  few,
+  Array<number>(4).fill(sigma1),
+).dataSync()[0]!;
 check("consistencyFunction() of the library", byLibrary, byHand, 2e-6);
 
 // %% [markdown]
@@ -321,7 +376,8 @@ for (let i = 0; i < PAIRS; i++) {
 const regressed = product / square;
 for (let i = 0; i < PAIRS; i++) {
   const upper = s * clean![i]! + high * epsilon![i]!;
-  residual += (s * clean![i]! + low * epsilon![i]! - regressed * upper) ** 2;
+  residual +=
+    (s * clean![i]! + low * epsilon![i]! - regressed * upper) ** 2;
 }
 // Standard error of a regression: √(residual variance / sum of squares).
 check(
@@ -435,8 +491,18 @@ const lossOf = (guess: Guess) => {
   return loss.dataSync()[0]!;
 };
 // Squares of errors of single precision.
-check("loss of the right student", lossOf(studentOf(teacherGuess, 250)), 0, 1e-9);
-check("its teacher has a larger one", Number(lossOf(teacherGuess) > 1e-5), 1, 0);
+check(
+  "loss of the right student",
+  lossOf(studentOf(teacherGuess, 250)),
+  0,
+  1e-9,
+);
+check(
+  "its teacher has a larger one",
+  Number(lossOf(teacherGuess) > 1e-5),
+  1,
+  0,
+);
 
 // %% [markdown]
 // ## A network that jumps
@@ -455,7 +521,10 @@ const network = await learn(
     learningRate: 3e-3,
     loss: (plane, { x0, noise }) =>
       consistencyLoss({
-        student: consistencyFunction((x, t) => plane.forward(x, t), data),
+        student: consistencyFunction(
+          (x, t) => plane.forward(x, t),
+          data,
+        ),
         teacher: exact,
         x0,
         noise,
@@ -508,7 +577,11 @@ check(
 
 // %% folded
 const pointsOf = (points: tf.Tensor2D, panel: string) =>
-  (points.arraySync() as [number, number][]).map(([x, y]) => ({ x, y, panel }));
+  (points.arraySync() as [number, number][]).map(([x, y]) => ({
+    x,
+    y,
+    panel,
+  }));
 plot({
   caption:
     "500 points each: Euler with one call and with four, and the student with one.",
@@ -546,7 +619,9 @@ const classifier = await loadClassifier(
   packagePath("weights", "portraits-classifier"),
 );
 const asAsked = async (pictures: tf.Tensor4D) => {
-  const read = await classifier.read(pictures.mul<tf.Tensor4D>(2).sub(1));
+  const read = await classifier.read(
+    pictures.mul<tf.Tensor4D>(2).sub(1),
+  );
   const right = read.flatMap(({ mouth, hair, hairColor, eyewear }) => [
     mouth === "smiling",
     hair === "long",

@@ -25,6 +25,7 @@ import {
   solutionsOf,
   type Run,
 } from "./run.js";
+import { readScore } from "./score.js";
 import { redirectOutput, terminalSink } from "./sink.js";
 import { collectSolutions } from "./solution.js";
 
@@ -42,7 +43,7 @@ async function render(name: string, folder: string): Promise<void> {
 }
 
 function write(name: string, run: Run, folder: string): void {
-  const { markdown, files } = renderPage(name, run);
+  const { markdown, files } = renderPage(name, run, readScore(name));
   const page = join(folder, `${name}.md`);
   for (const [path, content] of [...files, [basename(page), markdown] as const]) {
     const file = join(dirname(page), path);

@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import { chapterTitle, type Cell } from "./cells.js";
 import { escapeHtml, plainText, tableHtml, type Output } from "./output.js";
 import { hasSolutions, isSolutions, type Run } from "./run.js";
-import { derivationDigest, readScore } from "./score.js";
+import { derivationDigest, type Score } from "./score.js";
 
 /** A VitePress page and the pictures it shows, by their paths beside it. */
 export interface Page {
@@ -11,7 +11,7 @@ export interface Page {
 }
 
 /** An executed chapter as a page: its Markdown, its code, and under each piece of code what it showed. */
-export function renderPage(name: string, { cells, outputs }: Run): Page {
+export function renderPage(name: string, { cells, outputs }: Run, score?: Score): Page {
   const files = new Map<string, string | Uint8Array>();
   const plots: string[] = [];
 
@@ -65,7 +65,7 @@ export function renderPage(name: string, { cells, outputs }: Run): Page {
   const body = (isSolutions(name) ? foldSections(cells, rendered) : rendered).join("\n\n");
   const script = plots.length > 0 ? `\n\n<script setup>\n${plots.join("\n")}\n</script>` : "";
   return {
-    markdown: `---\ntitle: ${JSON.stringify(chapterTitle(cells))}\n---\n\n${body}\n\n${footer(name, cells)}${script}\n`,
+    markdown: `---\ntitle: ${JSON.stringify(chapterTitle(cells))}\n---\n\n${body}\n\n${footer(name, cells, score)}${script}\n`,
     files,
   };
 }
@@ -87,8 +87,7 @@ function foldSections(cells: readonly Cell[], rendered: readonly string[]): stri
 }
 
 /** How able the chapter's checks are to fail. */
-function scoreText(name: string, cells: readonly Cell[]): string[] {
-  const score = readScore(name);
+function scoreText(name: string, cells: readonly Cell[], score: Score | undefined): string[] {
   if (!score) return [];
   const { caught, mutants, digest } = score;
   const earlier = digest === derivationDigest(cells) ? "" : " (of an earlier version)";
@@ -98,13 +97,13 @@ function scoreText(name: string, cells: readonly Cell[]): string[] {
   ];
 }
 
-function footer(name: string, cells: readonly Cell[]): string {
+function footer(name: string, cells: readonly Cell[], score: Score | undefined): string {
   const solutions = hasSolutions(name) ? [`[Solutions of the exercises](./solutions/${name}.md)`, ""] : [];
   return [
     ...solutions,
     '<p class="chapter-source">',
     `This page is the file <code>packages/examples/chapters/${name}.ts</code>, executed when the site was built.`,
-    ...scoreText(name, cells),
+    ...scoreText(name, cells, score),
     `Take it as a <a href="./${basename(name)}.ipynb" target="_self" download>Jupyter notebook</a>.`,
     "</p>",
   ].join("\n");

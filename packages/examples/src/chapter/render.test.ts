@@ -3,6 +3,7 @@ import { parseCells } from "./cells.js";
 import { renderNotebook } from "./notebook.js";
 import type { Output } from "./output.js";
 import { renderPage } from "./page.js";
+import { derivationDigest } from "./score.js";
 
 const OUTPUTS: Output[] = [
   { kind: "text", text: "1 < 2 & {{ x }}\n\nlast" },
@@ -45,9 +46,12 @@ describe("renderPage", () => {
 
   it("says how many mistakes the chapter's checks catch, once that is known", () => {
     expect(markdown).not.toContain("mistakes");
-    const scored = renderPage("01-forward-noising", run).markdown;
-    expect(scored).toMatch(
-      /Of \d+ random mistakes of one token in its code \(of an earlier version\), its checks catch \d+/,
+    const score = { caught: 29, mutants: 30, of: 80, survivors: [], digest: derivationDigest(run.cells) };
+    expect(renderPage("01-title", run, score).markdown).toContain(
+      "Of 30 random mistakes of one token in its code, its checks catch 29",
+    );
+    expect(renderPage("01-title", run, { ...score, digest: "" }).markdown).toContain(
+      "code (of an earlier version), its",
     );
   });
 
