@@ -16,7 +16,10 @@
 // %% setup
 import * as Plot from "@observablehq/plot";
 import * as tf from "@tensorflow/tfjs";
-import { PixelDiffusionPipeline, useBackend } from "@tfjs-diffusion/core";
+import {
+  PixelDiffusionPipeline,
+  useBackend,
+} from "@tfjs-diffusion/core";
 import type { UNet2DConditionModel } from "@tfjs-diffusion/core/models";
 import {
   DDIMScheduler,
@@ -513,22 +516,39 @@ const errors = Array.from(
 
 /** All terms of the bound, in nats: L_T first, L_0 last. */
 function terms(choose: (v: number, apart: number) => number): number[] {
-  const prior = divergence(1 - alphaBar[T - 1]!, 1, alphaBar[T - 1]! * s ** 2);
+  const prior = divergence(
+    1 - alphaBar[T - 1]!,
+    1,
+    alphaBar[T - 1]! * s ** 2,
+  );
   const steps: number[] = [];
   for (let t = T - 1; t > 0; t--) {
-    const { ofPicture, variance } = posterior(alphaBar[t]!, alphaBar[t - 1]!);
+    const { ofPicture, variance } = posterior(
+      alphaBar[t]!,
+      alphaBar[t - 1]!,
+    );
     const apart = ofPicture ** 2 * errors[t]!;
     steps.push(divergence(variance, choose(variance, apart), apart));
   }
   const last = errors[0]!;
   return [prior, ...steps, 0.5 * (Math.log(2 * Math.PI * last) + 1)];
 }
-const total = (values: readonly number[]) => values.reduce((sum, x) => sum + x, 0);
+const total = (values: readonly number[]) =>
+  values.reduce((sum, x) => sum + x, 0);
 const bestTerms = terms((v, apart) => v + apart);
 const entropy = 0.5 * Math.log(2 * Math.PI * Math.E * s ** 2);
 check("entropy of N(0, 0.5²), in nats", entropy, 0.725791, 5e-7);
-check("the bound, summed over 1000 steps", total(bestTerms), entropy, 1e-9);
-const byLibrary = variationalBound({ alphaBar, errors, secondMoment: s ** 2 });
+check(
+  "the bound, summed over 1000 steps",
+  total(bestTerms),
+  entropy,
+  1e-9,
+);
+const byLibrary = variationalBound({
+  alphaBar,
+  errors,
+  secondMoment: s ** 2,
+});
 check("the library's bound", byLibrary.total, total(bestTerms), 1e-12);
 
 // %% [markdown]
@@ -540,7 +560,10 @@ check("the library's bound", byLibrary.total, total(bestTerms), 1e-12);
 const own = terms((v) => v);
 // L_0 is the same in both. Each other term loses (q - ln(1 + q)) / 2, with q = E δ² / v. The least noise comes first.
 const losses = Array.from({ length: T - 1 }, (_, i) => {
-  const { ofPicture, variance } = posterior(alphaBar[i + 1]!, alphaBar[i]!);
+  const { ofPicture, variance } = posterior(
+    alphaBar[i + 1]!,
+    alphaBar[i]!,
+  );
   const q = (ofPicture ** 2 * errors[i + 1]!) / variance;
   return (q - Math.log1p(q)) / 2;
 });
@@ -749,7 +772,12 @@ check(
   4.2,
   0,
 );
-check("million numbers in its training pictures", millions(50_000 * 768), 38.4, 0);
+check(
+  "million numbers in its training pictures",
+  millions(50_000 * 768),
+  38.4,
+  0,
+);
 pipeline.dispose();
 
 // %% [markdown]

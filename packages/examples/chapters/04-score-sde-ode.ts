@@ -65,7 +65,8 @@ const bells = [
 ];
 /** A bell of this variance, at this distance from its middle. */
 const bell = (distance: number, variance: number) =>
-  Math.exp(-(distance ** 2) / (2 * variance)) / Math.sqrt(2 * Math.PI * variance);
+  Math.exp(-(distance ** 2) / (2 * variance)) /
+  Math.sqrt(2 * Math.PI * variance);
 
 /** The density of x = α x₀ + σ ε. */
 function density(x: number, alpha: number, sigma: number): number {
@@ -82,7 +83,8 @@ function denoise(x: number, alpha: number, sigma: number): number {
   let [mass, sum] = [0, 0];
   for (const { share, mean } of bells) {
     const weight = share * bell(x - alpha * mean, variance);
-    const guess = mean + ((alpha * S ** 2) / variance) * (x - alpha * mean);
+    const guess =
+      mean + ((alpha * S ** 2) / variance) * (x - alpha * mean);
     mass += weight;
     sum += weight * guess;
   }
@@ -95,23 +97,38 @@ function denoise(x: number, alpha: number, sigma: number): number {
 // it.
 
 // %% folded
-const walks: { tau: number; x: number; path: string; kind: string }[] = [];
+const walks: { tau: number; x: number; path: string; kind: string }[] =
+  [];
 {
   const steps = 500;
   const level = (i: number) => 2.5 * (1 - i / steps) ** 2 + 1e-4;
-  const walk = (x: number, eta: number, path: string, draws: ArrayLike<number>) => {
+  const walk = (
+    x: number,
+    eta: number,
+    path: string,
+    draws: ArrayLike<number>,
+  ) => {
     for (let i = 0; i < steps; i++) {
       const [tau, dt] = [level(i), level(i) - level(i + 1)];
       walks.push({ tau, x, path, kind: eta === 0 ? "flow" : "random" });
-      const [alpha, variance] = [Math.exp(-tau), 1 - Math.exp(-2 * tau)];
-      const s = (alpha * denoise(x, alpha, Math.sqrt(variance)) - x) / variance;
-      x += (x + (1 + eta) * s) * dt + Math.sqrt(2 * eta * dt) * (draws[i] ?? 0);
+      const [alpha, variance] = [
+        Math.exp(-tau),
+        1 - Math.exp(-2 * tau),
+      ];
+      const s =
+        (alpha * denoise(x, alpha, Math.sqrt(variance)) - x) / variance;
+      x +=
+        (x + (1 + eta) * s) * dt +
+        Math.sqrt(2 * eta * dt) * (draws[i] ?? 0);
     }
   };
   const starts = [-1.9, -1.25, -0.78, -0.36, 0.05, 0.45, 0.9, 1.7];
   for (const x of starts) walk(x, 0, `flow ${x}`, []);
-  const dice = (k: number) => noise.at("opening", k).normal([steps]).dataSync();
-  [-0.4, 0.3, 1.2].forEach((x, k) => walk(x, 1, `random ${k}`, dice(k)));
+  const dice = (k: number) =>
+    noise.at("opening", k).normal([steps]).dataSync();
+  [-0.4, 0.3, 1.2].forEach((x, k) =>
+    walk(x, 1, `random ${k}`, dice(k)),
+  );
 }
 const blue = (t: number) => `rgba(66, 105, 208, ${0.75 * t})`;
 const densityMap = Plot.contour({
@@ -162,8 +179,10 @@ plot({
 
 // %%
 const grid = Array.from({ length: 801 }, (_, i) => -4 + i / 100);
-const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
-const largest = (values: readonly number[]) => Math.max(...values.map(Math.abs));
+const sum = (values: readonly number[]) =>
+  values.reduce((a, b) => a + b, 0);
+const largest = (values: readonly number[]) =>
+  Math.max(...values.map(Math.abs));
 
 const mixture = {
   means: bells.map(({ mean }) => [mean]),
@@ -178,10 +197,14 @@ check(
   1,
   1e-4,
 );
-const ofLibrary = mixtureDenoiser(mixture, tf.tensor2d(grid, [grid.length, 1]), {
-  alpha,
-  sigma,
-}).dataSync();
+const ofLibrary = mixtureDenoiser(
+  mixture,
+  tf.tensor2d(grid, [grid.length, 1]),
+  {
+    alpha,
+    sigma,
+  },
+).dataSync();
 check(
   "our denoiser against the library's, largest difference",
   largest(grid.map((x, i) => denoise(x, alpha, sigma) - ofLibrary[i]!)),
@@ -220,7 +243,9 @@ const score = (x: number, alpha: number, sigma: number) =>
 // A central difference over ±h is off by h²/6 times the third derivative, here below 100.
 const h = 1e-4;
 const logDensity = (x: number) => Math.log(density(x, alpha, sigma));
-const slopes = grid.map((x) => (logDensity(x + h) - logDensity(x - h)) / (2 * h));
+const slopes = grid.map(
+  (x) => (logDensity(x + h) - logDensity(x - h)) / (2 * h),
+);
 check(
   "Tweedie's formula, largest error",
   largest(grid.map((x, i) => score(x, alpha, sigma) - slopes[i]!)),
@@ -238,7 +263,11 @@ const epsilonHat = outputFor(
 ).dataSync();
 check(
   "-ε̂ / σ is the score, largest error",
-  largest(grid.map((x, i) => -epsilonHat[i]! / sigma - score(x, alpha, sigma))),
+  largest(
+    grid.map(
+      (x, i) => -epsilonHat[i]! / sigma - score(x, alpha, sigma),
+    ),
+  ),
   0,
   1e-5,
 );
@@ -250,11 +279,13 @@ check(
 // %% folded
 const [a1, s1] = [0.85, Math.sqrt(1 - 0.85 ** 2)];
 const fine = Array.from({ length: 241 }, (_, i) => -2 + i / 60);
-const arrows = [-1.75, -1.3, -0.62, -0.3, 0.2, 1.05, 1.5].map((x, i) => ({
-  x,
-  end: a1 * denoise(x, a1, s1),
-  y: -0.07 - 0.05 * (i % 2),
-}));
+const arrows = [-1.75, -1.3, -0.62, -0.3, 0.2, 1.05, 1.5].map(
+  (x, i) => ({
+    x,
+    end: a1 * denoise(x, a1, s1),
+    y: -0.07 - 0.05 * (i % 2),
+  }),
+);
 plot({
   caption:
     "The score points uphill. Times σ², it leads from x (the dot) to the faded guess α D(x) (the arrow's head).",
@@ -313,7 +344,10 @@ const atTime = (tau: number) => ({
 });
 const timeOf = (alphaBar: number) => -0.5 * Math.log(alphaBar);
 
-const betas = Array.from({ length: 1000 }, (_, i) => 1e-4 + (0.0199 * i) / 999);
+const betas = Array.from(
+  { length: 1000 },
+  (_, i) => 1e-4 + (0.0199 * i) / 999,
+);
 const linear = new DDPMScheduler({ beta_schedule: "linear" });
 const atEnd = timeOf(linear.alphaBar[999]!);
 // What is left out: a sixth of the sum of β³, and less.
@@ -331,7 +365,12 @@ for (let i = 0; i < 10_000; i++) {
 }
 // Steps of size dτ are off by about dτ.
 check("α at τ = 1, by small steps", meanNow, atTime(1).alpha, 1e-4);
-check("σ² at τ = 1, by small steps", varianceNow, atTime(1).sigma ** 2, 1e-4);
+check(
+  "σ² at τ = 1, by small steps",
+  varianceNow,
+  atTime(1).sigma ** 2,
+  1e-4,
+);
 
 // %% [markdown]
 // ## Where the density flows
@@ -416,7 +455,10 @@ plot({
 /** The density of the data, moved by the Fokker–Planck equation until the time tau. */
 function fokkerPlanck(cells: number, tau: number) {
   const width = 10 / cells;
-  const centres = Array.from({ length: cells }, (_, i) => -5 + (i + 0.5) * width);
+  const centres = Array.from(
+    { length: cells },
+    (_, i) => -5 + (i + 0.5) * width,
+  );
   const p = centres.map((x) => density(x, 1, 0));
   const steps = Math.ceil(tau / (0.4 * width ** 2)); // above 0.5 it would explode
   const dt = tau / steps;
@@ -438,10 +480,14 @@ function errorOnGrid(cells: number, tau: number): number {
   const { alpha, sigma } = atTime(tau);
   const { centres, p, width } = fokkerPlanck(cells, tau);
   return sum(
-    centres.map((x, i) => Math.abs(p[i]! - density(x, alpha, sigma)) * width),
+    centres.map(
+      (x, i) => Math.abs(p[i]! - density(x, alpha, sigma)) * width,
+    ),
   );
 }
-const [coarse, middle, fineGrid] = [100, 200, 400].map((n) => errorOnGrid(n, 0.4));
+const [coarse, middle, fineGrid] = [100, 200, 400].map((n) =>
+  errorOnGrid(n, 0.4),
+);
 table(
   [
     { cells: 100, "in the wrong cells": coarse! },
@@ -449,7 +495,8 @@ table(
     { cells: 400, "in the wrong cells": fineGrid! },
   ],
   {
-    caption: "Density on the grid against the two noisy bells, at τ = 0.4",
+    caption:
+      "Density on the grid against the two noisy bells, at τ = 0.4",
   },
 );
 // The scheme is of second order: half the width, a quarter of the error, up to terms of fourth order.
@@ -530,7 +577,9 @@ check(
   "the flow keeps shares, largest change",
   largest(
     crowd.map(
-      (row) => row["to its left, at τ = 2.5"] - row["to its left, at τ = 0.02"],
+      (row) =>
+        row["to its left, at τ = 2.5"] -
+        row["to its left, at τ = 0.02"],
     ),
   ),
   0,
@@ -622,7 +671,10 @@ const slope = (y: number, rho: number) => (y - clean(y, rho)) / rho;
 
 // %% folded
 {
-  const rhos = Array.from({ length: 251 }, (_, i) => 2.5 * (1 - i / 250) + 0.001);
+  const rhos = Array.from(
+    { length: 251 },
+    (_, i) => 2.5 * (1 - i / 250) + 0.001,
+  );
   const start = 0.62;
   const path: { rho: number; y: number }[] = [];
   let y = start;
@@ -711,7 +763,9 @@ const first = ddimPlan.levels[0]!;
 check(
   "Euler's method against DDIM, largest difference",
   largest(
-    starts.map((x, i) => euler(x / first.alpha, ddimPlan.sigmas) - ddimEnds[i]!),
+    starts.map(
+      (x, i) => euler(x / first.alpha, ddimPlan.sigmas) - ddimEnds[i]!,
+    ),
   ),
   0,
   2e-5,
@@ -797,7 +851,11 @@ const thirdMultistep: Solver = (y, rhos) => {
     const h = Math.log(rhos[i]! / rhos[i + 1]!);
     const decay = Math.exp(-h);
     answers.unshift(clean(y, rhos[i]!));
-    const [now, before, earlier] = answers as [number, number?, number?];
+    const [now, before, earlier] = answers as [
+      number,
+      number?,
+      number?,
+    ];
     y = decay * y + (1 - decay) * now;
     if (before === undefined) continue;
     if (earlier === undefined) {
@@ -913,7 +971,9 @@ const exactEnds = noisy.map((y) => rungeKutta(y, levelsOf(2000)));
 check(
   "the exact flow, ours against the library's",
   largest(
-    noisy.map((y, i) => exactFlow(mixture, [y], 80, 0.2)[0]! - exactEnds[i]!),
+    noisy.map(
+      (y, i) => exactFlow(mixture, [y], 80, 0.2)[0]! - exactEnds[i]!,
+    ),
   ),
   0,
   1e-7,
@@ -921,7 +981,9 @@ check(
 
 /** Largest error at the end of the flow. */
 const errorOf = (solver: Solver, steps: number) =>
-  largest(noisy.map((y, i) => solver(y, levelsOf(steps)) - exactEnds[i]!));
+  largest(
+    noisy.map((y, i) => solver(y, levelsOf(steps)) - exactEnds[i]!),
+  );
 
 // %% [markdown]
 // *Predict, then run.* How many times smaller is Heun's error with 80 steps than with 20?
@@ -939,7 +1001,9 @@ predict(
 const orders = samplers.map(({ name, solver, order }) => ({
   name,
   order,
-  errors: [10, 20, 40, 80, 160, 320].map((steps) => errorOf(solver, steps)),
+  errors: [10, 20, 40, 80, 160, 320].map((steps) =>
+    errorOf(solver, steps),
+  ),
 }));
 
 // %% folded
@@ -998,7 +1062,12 @@ plot({
 for (const { name, order, errors } of orders) {
   const [before, last] = errors.slice(-2) as [number, number];
   // Twice the steps divide the error by 2^order, up to about one part in the number of steps of each unit of λ: 0.05.
-  check(`order of ${name}`, Math.log2(before / last), order, 0.05 * order);
+  check(
+    `order of ${name}`,
+    Math.log2(before / last),
+    order,
+    0.05 * order,
+  );
 }
 
 // %% [markdown]
@@ -1036,14 +1105,17 @@ table(
     firstThree("the exact flow", exactEnds),
   ],
   {
-    caption: "Where eight samplers of the library end, from the same three starts",
+    caption:
+      "Where eight samplers of the library end, from the same three starts",
     digits: 3,
   },
 );
 // Euler's method and DDIM are the worst of them, and their error we know. Single precision, as above.
 check(
   "the largest error of all eight is Euler's",
-  largest(lineUp.flatMap(({ ends }) => ends.map((y, i) => y - exactEnds[i]!))),
+  largest(
+    lineUp.flatMap(({ ends }) => ends.map((y, i) => y - exactEnds[i]!)),
+  ),
   errorOf(euler, 40),
   2e-5,
 );
@@ -1084,7 +1156,8 @@ check(
   "slope of D is variance over ρ², largest error",
   largest(
     ys.map((y) => {
-      const difference = (clean(y + h, 0.5) - clean(y - h, 0.5)) / (2 * h);
+      const difference =
+        (clean(y + h, 0.5) - clean(y - h, 0.5)) / (2 * h);
       return difference - doubt(y, 0.5) / 0.5 ** 2;
     }),
   ),
@@ -1098,7 +1171,10 @@ function logLikelihoodByFlow(y: number, rho: number): number {
   const step = Math.log(200 / rho) / steps;
   const velocity = (y: number, at: number) => {
     const level = rho * Math.exp(at * step);
-    return [y - clean(y, level), 1 - doubt(y, level) / level ** 2] as const;
+    return [
+      y - clean(y, level),
+      1 - doubt(y, level) / level ** 2,
+    ] as const;
   };
   let apart = 0; // how far neighbours have moved apart, as a logarithm
   for (let i = 0; i < steps; i++) {
@@ -1119,7 +1195,10 @@ function logLikelihoodByFlow(y: number, rho: number): number {
 check(
   "ln p by the flow, largest error",
   largest(
-    ys.map((y) => logLikelihoodByFlow(y, 0.05) - Math.log(density(y, 1, 0.05))),
+    ys.map(
+      (y) =>
+        logLikelihoodByFlow(y, 0.05) - Math.log(density(y, 1, 0.05)),
+    ),
   ),
   0,
   1e-6,
@@ -1144,7 +1223,12 @@ const byLibrary = logLikelihood<tf.Tensor2D>({
   scheduler: ddpm,
   model: (x, [t]) => {
     const level = levelAt(t!);
-    return outputFor("epsilon", mixtureDenoiser(mixture, x, level), x, level);
+    return outputFor(
+      "epsilon",
+      mixtureDenoiser(mixture, x, level),
+      x,
+      level,
+    );
   },
   x0: asColumn(pictures),
   times: [
@@ -1233,7 +1317,12 @@ await exercise("score of one bell", scoreOfOneBell);
 
 // %%
 type Slope = (y: number, rho: number) => number;
-type Step = (y: number, from: number, to: number, slope: Slope) => number;
+type Step = (
+  y: number,
+  from: number,
+  to: number,
+  slope: Slope,
+) => number;
 const midpoint: Answer<Step> = todo;
 await exercise("midpoint method", midpoint);
 
@@ -1242,8 +1331,14 @@ await exercise("midpoint method", midpoint);
 // little worse. `answer` is the newest guess, `before` the last one.
 
 // %%
-const faultyStep = (y: number, h: number, answer: number, before: number) =>
-  Math.exp(-h) * y + (1 - Math.exp(-h)) * (answer + (before - answer) / 2);
+const faultyStep = (
+  y: number,
+  h: number,
+  answer: number,
+  before: number,
+) =>
+  Math.exp(-h) * y +
+  (1 - Math.exp(-h)) * (answer + (before - answer) / 2);
 await repair("a line through two answers", faultyStep);
 
 // %% [markdown]

@@ -48,9 +48,11 @@ import {
 
 await useBackend("wasm", { threads: 1 });
 const noise = keyedNoise(2031);
-const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
+const sum = (values: readonly number[]) =>
+  values.reduce((a, b) => a + b, 0);
 const mean = (values: readonly number[]) => sum(values) / values.length;
-const largest = (values: readonly number[]) => Math.max(...values.map(Math.abs));
+const largest = (values: readonly number[]) =>
+  Math.max(...values.map(Math.abs));
 
 // %% [markdown]
 // ## Lines that cross, and lines that do not
@@ -76,7 +78,8 @@ const bells = [
 ];
 /** A bell of this variance, at this distance from its middle. */
 const bell = (distance: number, variance: number) =>
-  Math.exp(-(distance ** 2) / (2 * variance)) / Math.sqrt(2 * Math.PI * variance);
+  Math.exp(-(distance ** 2) / (2 * variance)) /
+  Math.sqrt(2 * Math.PI * variance);
 
 /** For each bell at the time t: how likely x is, and the best guess at x₀. */
 const suspects = (x: number, t: number) =>
@@ -93,7 +96,8 @@ const density = (x: number, t: number) =>
   sum(suspects(x, t).map(({ weight }) => weight));
 /** The best denoiser, E[x₀ | x_t = x]. */
 const denoise = (x: number, t: number) =>
-  sum(suspects(x, t).map(({ weight, guess }) => weight * guess)) / density(x, t);
+  sum(suspects(x, t).map(({ weight, guess }) => weight * guess)) /
+  density(x, t);
 
 /** A picture for each pair of random numbers: one chooses the bell, one is normal. */
 const pictureOf = (uniform: number, z: number) =>
@@ -105,8 +109,12 @@ const pictureOf = (uniform: number, z: number) =>
   const chosen = noise.at("opening").random();
   const z = noise.at("opening", "z").normal([N]).dataSync();
   const epsilon = noise.at("opening", "ε").normal([N]).dataSync();
-  const half = ["joined at random: they cross", "the flow: they never cross"];
-  const lines: { t: number; x: number; path: number; half: string }[] = [];
+  const half = [
+    "joined at random: they cross",
+    "the flow: they never cross",
+  ];
+  const lines: { t: number; x: number; path: number; half: string }[] =
+    [];
   for (let k = 0; k < N; k++) {
     const x0 = pictureOf(chosen.uniform(), z[k]!);
     lines.push({ t: 1, x: epsilon[k]!, path: k, half: half[0]! });
@@ -188,9 +196,16 @@ for (let i = 0; i < TRIPLES; i++) {
   bin.square += off ** 2;
 }
 const chi = mean(
-  bins.map(({ n, error, square }) => (error / n) ** 2 / (square / n ** 2)),
+  bins.map(
+    ({ n, error, square }) => (error / n) ** 2 / (square / n ** 2),
+  ),
 );
-check("errors of 60 bins, in standard errors", chi, 1, 4 * Math.sqrt(2 / BINS));
+check(
+  "errors of 60 bins, in standard errors",
+  chi,
+  1,
+  4 * Math.sqrt(2 / BINS),
+);
 
 // %% [markdown]
 // So at a crossing the network answers with the mean of all the velocities that meet there, weighted by Bayes.
@@ -262,7 +277,12 @@ check(
 );
 
 /** Follows the velocity u from one time to another (Runge and Kutta, fourth order). */
-function follow(x: number, from: number, to: number, u = velocity): number {
+function follow(
+  x: number,
+  from: number,
+  to: number,
+  u = velocity,
+): number {
   const steps = 400;
   const dt = (to - from) / steps;
   for (let i = 0; i < steps; i++) {
@@ -280,14 +300,21 @@ function follow(x: number, from: number, to: number, u = velocity): number {
 function leftOf(x: number, t: number): number {
   const cells = 9000;
   const width = (x + 7) / cells;
-  const middles = Array.from({ length: cells }, (_, i) => -7 + (i + 0.5) * width);
+  const middles = Array.from(
+    { length: cells },
+    (_, i) => -7 + (i + 0.5) * width,
+  );
   return sum(middles.map((middle) => density(middle, t))) * width;
 }
 const particles = [-2, -1, -0.4, 0, 0.7, 1.5];
 // The sums over cells are off by width² / 24 times a slope of the density, at most 4: 2e-7 each.
 check(
   "shares to the left, at t = 1 and t = 0.01, largest change",
-  largest(particles.map((x) => leftOf(x, 1) - leftOf(follow(x, 1, 0.01), 0.01))),
+  largest(
+    particles.map(
+      (x) => leftOf(x, 1) - leftOf(follow(x, 1, 0.01), 0.01),
+    ),
+  ),
   0,
   4e-7,
 );
@@ -417,7 +444,11 @@ check(
 );
 
 /** Euler's method on the velocity, by hand. */
-function euler(x: number, times: readonly number[], u = velocity): number {
+function euler(
+  x: number,
+  times: readonly number[],
+  u = velocity,
+): number {
   for (let i = 0; i + 1 < times.length; i++)
     x += (times[i + 1]! - times[i]!) * u(x, times[i]!);
   return x;
@@ -435,7 +466,15 @@ check(
   largest(
     firstX.map((x) => {
       const y = follow(x, 0.98, 0.1) / (1 - 0.1);
-      return y - exactFlow(mixture, [x / (1 - 0.98)], rhoOf(0.98), rhoOf(0.1))[0]!;
+      return (
+        y -
+        exactFlow(
+          mixture,
+          [x / (1 - 0.98)],
+          rhoOf(0.98),
+          rhoOf(0.1),
+        )[0]!
+      );
     }),
   ),
   0,
@@ -469,7 +508,9 @@ function velocityFromV(x: number, t: number): number {
 check(
   "velocity from a network for v, largest error",
   largest(
-    times.map((t, i) => velocityFromV(starts[i]!, t) - velocity(starts[i]!, t)),
+    times.map(
+      (t, i) => velocityFromV(starts[i]!, t) - velocity(starts[i]!, t),
+    ),
   ),
   0,
   1e-5,
@@ -493,7 +534,9 @@ const weights = [0.2, 0.5, 0.8].map((t) => {
   const squared = (f: (x: number) => number) =>
     mean(particles.map((x) => f(x) ** 2));
   const inPicture = squared((x) => wrong(x) - denoise(x, t));
-  const inVelocity = squared((x) => (x - wrong(x)) / t - velocity(x, t));
+  const inVelocity = squared(
+    (x) => (x - wrong(x)) / t - velocity(x, t),
+  );
   const snr = ((1 - t) / t) ** 2;
   return {
     t,
@@ -524,7 +567,8 @@ for (const { t, measured, formula } of weights)
 
 // %%
 const levels: Record<string, (n: number) => number[]> = {
-  "even in t": (n) => Array.from({ length: n + 1 }, (_, i) => 1 - i / n),
+  "even in t": (n) =>
+    Array.from({ length: n + 1 }, (_, i) => 1 - i / n),
   "even, shifted by 3": (n) =>
     Array.from({ length: n + 1 }, (_, i) => 1 - i / n).map(
       (t) => (3 * t) / (1 + 2 * t),
@@ -547,8 +591,18 @@ const levels: Record<string, (n: number) => number[]> = {
 const second = (name: string) => rhoOf(levels[name]!(4)[1]!);
 check("even in t, second level", second("even in t"), 3, 1e-12);
 check("shifted, second level", second("even, shifted by 3"), 9, 1e-12);
-check("even in the angle", second("even in the angle"), 1 + Math.SQRT2, 1e-12);
-check("even in ln ρ", second("even in ln ρ") ** 3, 50 ** 2 * 0.02, 1e-9);
+check(
+  "even in the angle",
+  second("even in the angle"),
+  1 + Math.SQRT2,
+  1e-12,
+);
+check(
+  "even in ln ρ",
+  second("even in ln ρ") ** 3,
+  50 ** 2 * 0.02,
+  1e-9,
+);
 
 // Where the exact flow leads each of the 16 starts.
 const exactEnds = starts.map((x) => {
@@ -558,7 +612,9 @@ const exactEnds = starts.map((x) => {
 });
 /** The largest error of Euler's method at the end. */
 const errorOf = (name: string, n: number) =>
-  largest(starts.map((x, i) => euler(x, levels[name]!(n)) - exactEnds[i]!));
+  largest(
+    starts.map((x, i) => euler(x, levels[name]!(n)) - exactEnds[i]!),
+  );
 const counts = [1, 2, 4, 8, 16, 32, 64, 128];
 const errors = Object.keys(levels).flatMap((name) =>
   counts.map((steps) => ({ name, steps, error: errorOf(name, steps) })),
@@ -608,7 +664,11 @@ plot({
 });
 
 // %%
-for (const name of ["even in t", "even, shifted by 3", "even in the angle"]) {
+for (const name of [
+  "even in t",
+  "even, shifted by 3",
+  "even in the angle",
+]) {
   // Order 1: twice the steps, half the error, up to a share of about 1 / steps.
   check(
     `order with levels ${name}`,
@@ -646,8 +706,12 @@ const r = (t: number) => Math.hypot((1 - t) * s, t);
 const speed = (t: number) => (t - (1 - t) * s ** 2) / r(t);
 const cells = 2000;
 const integral =
-  sum(Array.from({ length: cells }, (_, i) => speed((i + 0.5) / cells) ** 2)) /
-  cells;
+  sum(
+    Array.from(
+      { length: cells },
+      (_, i) => speed((i + 0.5) / cells) ** 2,
+    ),
+  ) / cells;
 const byHand = integral - (1 - s) ** 2;
 
 // 16 particles whose squares have the mean 1.
@@ -665,7 +729,12 @@ const measured = (steps: number) =>
     steps,
   });
 // Euler's method: from 100 to 200 steps its error halves, and what remains is of second order.
-check("S of one bell", 2 * measured(200) - measured(100), byHand, 0.01 * byHand);
+check(
+  "S of one bell",
+  2 * measured(200) - measured(100),
+  byHand,
+  0.01 * byHand,
+);
 
 // %% [markdown]
 // ## Reflow: join the right pairs
@@ -705,7 +774,11 @@ check(
 );
 check(
   "four steps lead to the same place, largest difference",
-  largest(few.map((z) => euler(z, [1, 0.8, 0.5, 0.3, 0], rectified) - endOf(z))),
+  largest(
+    few.map(
+      (z) => euler(z, [1, 0.8, 0.5, 0.3, 0], rectified) - endOf(z),
+    ),
+  ),
   0,
   1e-7,
 );
@@ -803,10 +876,17 @@ class Network {
   }
 
   /** Velocities at the points x, [B, 2], at timesteps from 0 to 1000. */
-  readonly forward = (x: tf.Tensor2D, timesteps: number[]): tf.Tensor2D =>
+  readonly forward = (
+    x: tf.Tensor2D,
+    timesteps: number[],
+  ): tf.Tensor2D =>
     tf.tidy(() => {
       const times = timesteps.map((t) => t / 1000);
-      const features = times.map((t) => [t, Math.sin(4 * t), Math.cos(4 * t)]);
+      const features = times.map((t) => [
+        t,
+        Math.sin(4 * t),
+        Math.cos(4 * t),
+      ]);
       let h = tf.concat([x, tf.tensor2d(features)], 1);
       for (let i = 0; i < 4; i++) {
         if (i > 0) h = h.mul(h.sigmoid());
@@ -843,7 +923,10 @@ function train(
           noise: learn.at("loss"),
           ...batch(learn.at("batch")),
         });
-      const { gradients } = parameterGradients(loss, network.parameters);
+      const { gradients } = parameterGradients(
+        loss,
+        network.parameters,
+      );
       optimizer.step(gradients, rate(step));
     });
   }
@@ -891,7 +974,8 @@ const networks = {
 };
 const compared = Object.entries(networks).map(([name, network]) => {
   const end = walk(network, fresh, 100);
-  const error = (steps: number) => rms(walk(network, fresh, steps), end);
+  const error = (steps: number) =>
+    rms(walk(network, fresh, steps), end);
   return {
     network: name,
     "1 step": error(1),
@@ -914,7 +998,8 @@ table(compared, {
 // %% folded
 {
   const dots: { x: number; y: number; part: string }[] = [];
-  const paths: { x: number; y: number; path: number; part: string }[] = [];
+  const paths: { x: number; y: number; path: number; part: string }[] =
+    [];
   const parts = [
     "flow, its paths",
     "reflow, its paths",
@@ -927,7 +1012,9 @@ table(compared, {
       [1, parts[k + 2]!],
     ] as const) {
       const end = walk(network, fresh, steps).arraySync();
-      dots.push(...end.slice(0, 300).map(([x, y]) => ({ x: x!, y: y!, part })));
+      dots.push(
+        ...end.slice(0, 300).map(([x, y]) => ({ x: x!, y: y!, part })),
+      );
     }
     const some = fresh.slice([0, 0], [40, 2]);
     for (let i = 0; i <= 20; i++) {
@@ -935,7 +1022,9 @@ table(compared, {
       let x = some;
       for (let j = 0; j < i; j++)
         x = x.sub(
-          network.forward(x, Array<number>(40).fill(1000 - 50 * j)).div(20),
+          network
+            .forward(x, Array<number>(40).fill(1000 - 50 * j))
+            .div(20),
         );
       x.arraySync().forEach(([px, py], path) =>
         paths.push({ x: px!, y: py!, path, part: parts[k]! }),
@@ -958,7 +1047,8 @@ table(compared, {
         y: "y",
         z: "path",
         fx: ({ part }: { part: string }) => parts.indexOf(part) % 2,
-        fy: ({ part }: { part: string }) => Math.floor(parts.indexOf(part) / 2),
+        fy: ({ part }: { part: string }) =>
+          Math.floor(parts.indexOf(part) / 2),
         stroke: "#d97706",
         strokeWidth: 1,
       }),
@@ -966,7 +1056,8 @@ table(compared, {
         x: "x",
         y: "y",
         fx: ({ part }: { part: string }) => parts.indexOf(part) % 2,
-        fy: ({ part }: { part: string }) => Math.floor(parts.indexOf(part) / 2),
+        fy: ({ part }: { part: string }) =>
+          Math.floor(parts.indexOf(part) / 2),
         fill: "#4269d0",
         r: 2,
       }),
@@ -984,18 +1075,32 @@ table(compared, {
 }
 
 // %%
-const [before, after] = compared.map(({ straightness }) => straightness) as [
+const [before, after] = compared.map(
+  ({ straightness }) => straightness,
+) as [number, number];
+const [bent, straight] = compared.map((row) => row["1 step"]) as [
   number,
   number,
 ];
-const [bent, straight] = compared.map((row) => row["1 step"]) as [number, number];
 // Not a theorem but an experiment: it is the same in each run, because the seeds are written down.
 check("what reflow leaves of S", after / before, 0, 0.02);
-check("what reflow leaves of the error of one step", straight / bent, 0, 0.1);
+check(
+  "what reflow leaves of the error of one step",
+  straight / bent,
+  0,
+  0.1,
+);
 // One step of the first flow leads to the mean picture, which is the middle, (0, 0).
 const oneStep = walk(firstFlow, fresh, 1);
-const offMiddle = Math.sqrt(oneStep.square().sum(1).mean().dataSync()[0]!);
-check("one step of the first flow, distance from the middle", offMiddle, 0, 0.25);
+const offMiddle = Math.sqrt(
+  oneStep.square().sum(1).mean().dataSync()[0]!,
+);
+check(
+  "one step of the first flow, distance from the middle",
+  offMiddle,
+  0,
+  0.25,
+);
 
 // %% [markdown]
 // One step of the first flow leads to a heap in the middle: the mean of all pictures, as on the line. After one
@@ -1038,7 +1143,12 @@ await exercise("the narrowest time", narrowestTime);
 // time `to`, with the guessed picture `guess`.
 
 // %%
-type Step = (x: number, guess: number, from: number, to: number) => number;
+type Step = (
+  x: number,
+  guess: number,
+  from: number,
+  to: number,
+) => number;
 const chordStep: Answer<Step> = todo;
 await exercise("DDIM on the chord", chordStep);
 
@@ -1047,7 +1157,8 @@ await exercise("DDIM on the chord", chordStep);
 // sampler never sees pure noise.
 
 // %%
-const faultyShift = (t: number, factor: number) => (factor * t) / (1 + factor * t);
+const faultyShift = (t: number, factor: number) =>
+  (factor * t) / (1 + factor * t);
 await repair("a shift that starts too late", faultyShift);
 
 // %% [markdown]

@@ -4,7 +4,11 @@
 // The exercises are in [Score, SDE, ODE](../04-score-sde-ode.md). Try each of them first.
 
 // %% setup
-import { hint, solution, type Points } from "../../src/chapter/index.js";
+import {
+  hint,
+  solution,
+  type Points,
+} from "../../src/chapter/index.js";
 
 // %% [markdown]
 // ## Heun with four times the steps
@@ -22,7 +26,11 @@ await solution("Heun with four times the steps", 16, 2);
 // $-x$ over its variance.
 
 // %%
-await solution("score of one bell", -1 / (0.8 ** 2 * 0.5 ** 2 + 0.6 ** 2), 1e-3);
+await solution(
+  "score of one bell",
+  -1 / (0.8 ** 2 * 0.5 ** 2 + 0.6 ** 2),
+  1e-3,
+);
 
 // %% [markdown]
 // ## midpoint method
@@ -31,7 +39,12 @@ await solution("score of one bell", -1 / (0.8 ** 2 * 0.5 ** 2 + 0.6 ** 2), 1e-3)
 
 // %%
 type Slope = (y: number, rho: number) => number;
-type Step = (y: number, from: number, to: number, slope: Slope) => number;
+type Step = (
+  y: number,
+  from: number,
+  to: number,
+  slope: Slope,
+) => number;
 const midpoint: Step = (y, from, to, slope) => {
   const halfway = y + ((to - from) / 2) * slope(y, from);
   return y + (to - from) * slope(halfway, (from + to) / 2);
@@ -63,7 +76,9 @@ await solution(
     (y, from, to, slope) => y + (to - from) * slope(y, (from + to) / 2),
     (y, from, to, slope) => {
       const there = y + (to - from) * slope(y, from);
-      return y + ((to - from) / 2) * (slope(y, from) + slope(there, to));
+      return (
+        y + ((to - from) / 2) * (slope(y, from) + slope(there, to))
+      );
     },
   ],
 );
@@ -75,19 +90,44 @@ await solution(
 // much.
 
 // %%
-type Two = (y: number, h: number, answer: number, before: number) => number;
+type Two = (
+  y: number,
+  h: number,
+  answer: number,
+  before: number,
+) => number;
 const repaired: Two = (y, h, answer, before) =>
-  Math.exp(-h) * y + (1 - Math.exp(-h)) * (answer + (answer - before) / 2);
+  Math.exp(-h) * y +
+  (1 - Math.exp(-h)) * (answer + (answer - before) / 2);
 await solution(
   "a line through two answers",
   repaired,
   (given) =>
-    hint("if the answers are alike, the result", given(3, 0.7, 1, 1), 1 + 2 * Math.exp(-0.7), 1e-12) ??
-    hint("if the answers grow, the result", given(0, Math.LN2, 1, 0.5), 0.625, 1e-12) ??
-    hint("if the answers fall, the result", given(0, Math.LN2, 0.5, 1), 0.125, 1e-12),
+    hint(
+      "if the answers are alike, the result",
+      given(3, 0.7, 1, 1),
+      1 + 2 * Math.exp(-0.7),
+      1e-12,
+    ) ??
+    hint(
+      "if the answers grow, the result",
+      given(0, Math.LN2, 1, 0.5),
+      0.625,
+      1e-12,
+    ) ??
+    hint(
+      "if the answers fall, the result",
+      given(0, Math.LN2, 0.5, 1),
+      0.125,
+      1e-12,
+    ),
   [
-    (y, h, answer, before) => Math.exp(-h) * y + (1 - Math.exp(-h)) * (answer + (before - answer) / 2),
-    (y, h, answer, before) => Math.exp(-h) * y + (1 - Math.exp(-h)) * (answer + (answer - before)),
+    (y, h, answer, before) =>
+      Math.exp(-h) * y +
+      (1 - Math.exp(-h)) * (answer + (before - answer) / 2),
+    (y, h, answer, before) =>
+      Math.exp(-h) * y +
+      (1 - Math.exp(-h)) * (answer + (answer - before)),
   ],
 );
 

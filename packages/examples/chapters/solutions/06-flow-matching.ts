@@ -4,7 +4,12 @@
 // The exercises are in [Flow matching](../06-flow-matching.md). Try each of them first.
 
 // %% setup
-import { check, hint, solution, type Points } from "../../src/chapter/index.js";
+import {
+  check,
+  hint,
+  solution,
+  type Points,
+} from "../../src/chapter/index.js";
 
 // %% [markdown]
 // ## distance of the new pairs
@@ -39,7 +44,12 @@ await solution("the narrowest time", narrowest, 1e-3);
 // Solve $x = (1-t)\,D + t\,\hat\varepsilon$ for the noise, and mix again at the new time.
 
 // %%
-type Step = (x: number, guess: number, from: number, to: number) => number;
+type Step = (
+  x: number,
+  guess: number,
+  from: number,
+  to: number,
+) => number;
 const chordStep: Step = (x, guess, from, to) => {
   const noise = (x - (1 - from) * guess) / from;
   return (1 - to) * guess + to * noise;
@@ -48,14 +58,36 @@ await solution(
   "DDIM on the chord",
   chordStep,
   (given) =>
-    hint("at time 0, the result", given(0.7, -0.4, 0.6, 0), -0.4, 1e-12) ??
-    hint("with no way to go, the result", given(0.7, -0.4, 0.6, 0.6), 0.7, 1e-12) ??
-    hint("with the guess 0, the result", given(0.8, 0, 0.8, 0.2), 0.2, 1e-12) ??
-    hint("of pure noise, the result", given(1.2, 0.2, 1, 0.5), 0.7, 1e-12),
+    hint(
+      "at time 0, the result",
+      given(0.7, -0.4, 0.6, 0),
+      -0.4,
+      1e-12,
+    ) ??
+    hint(
+      "with no way to go, the result",
+      given(0.7, -0.4, 0.6, 0.6),
+      0.7,
+      1e-12,
+    ) ??
+    hint(
+      "with the guess 0, the result",
+      given(0.8, 0, 0.8, 0.2),
+      0.2,
+      1e-12,
+    ) ??
+    hint(
+      "of pure noise, the result",
+      given(1.2, 0.2, 1, 0.5),
+      0.7,
+      1e-12,
+    ),
   [
     (x, guess, from, to) => x + (from - to) * ((x - guess) / from),
     (x, guess, from, to) => (1 - to) * guess + to * x,
-    (x, guess, from, to) => Math.sqrt(1 - to ** 2) * guess + (to * (x - Math.sqrt(1 - from ** 2) * guess)) / from,
+    (x, guess, from, to) =>
+      Math.sqrt(1 - to ** 2) * guess +
+      (to * (x - Math.sqrt(1 - from ** 2) * guess)) / from,
   ],
 );
 
@@ -66,15 +98,25 @@ await solution(
 // multiplies $\rho = t/(1-t)$ by $s$.
 
 // %%
-const shift = (t: number, factor: number) => (factor * t) / (1 + (factor - 1) * t);
+const shift = (t: number, factor: number) =>
+  (factor * t) / (1 + (factor - 1) * t);
 await solution(
   "a shift that starts too late",
   shift,
   (given) =>
     hint("for t = 1, the shifted time", given(1, 3), 1, 1e-12) ??
     hint("for t = 0, the shifted time", given(0, 3), 0, 1e-12) ??
-    hint("for t = 0.5 and the factor 4, the shifted time", given(0.5, 4), 0.8, 1e-12),
-  [(t, factor) => (factor * t) / (1 + factor * t), (t, factor) => t ** (1 / factor), (t) => t],
+    hint(
+      "for t = 0.5 and the factor 4, the shifted time",
+      given(0.5, 4),
+      0.8,
+      1e-12,
+    ),
+  [
+    (t, factor) => (factor * t) / (1 + factor * t),
+    (t, factor) => t ** (1 / factor),
+    (t) => t,
+  ],
 );
 
 // %% [markdown]

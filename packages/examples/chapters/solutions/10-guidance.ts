@@ -40,12 +40,19 @@ await solution("share drawn up", 0.97725, 0.015);
 
 // %%
 type GuideX0 = (x0: number, x0OfSentence: number, w: number) => number;
-const guideX0: GuideX0 = (x0, x0OfSentence, w) => x0 + w * (x0OfSentence - x0);
+const guideX0: GuideX0 = (x0, x0OfSentence, w) =>
+  x0 + w * (x0OfSentence - x0);
 // Through the noise: ε = (x - x₀)/σ, guided, and back.
 const [x, sigma] = [0.4, 0.7];
 const epsilonOf = (guess: number) => (x - guess) / sigma;
-const guidedNoise = epsilonOf(0.1) + 3 * (epsilonOf(0.6) - epsilonOf(0.1));
-check("through the noise", x - sigma * guidedNoise, guideX0(0.1, 0.6, 3), 1e-12);
+const guidedNoise =
+  epsilonOf(0.1) + 3 * (epsilonOf(0.6) - epsilonOf(0.1));
+check(
+  "through the noise",
+  x - sigma * guidedNoise,
+  guideX0(0.1, 0.6, 3),
+  1e-12,
+);
 await solution(
   "guidance of x₀",
   guideX0,
@@ -53,7 +60,10 @@ await solution(
     hint("with w = 1, the guess", given(0.1, 0.6, 1), 0.6, 1e-12) ??
     hint("with w = 0, the guess", given(0.1, 0.6, 0), 0.1, 1e-12) ??
     hint("with w = 3, the guess", given(0.1, 0.6, 3), 1.6, 1e-12),
-  [(x0, x0OfSentence, w) => x0OfSentence + w * (x0OfSentence - x0), (x0, _, w) => x0 * w],
+  [
+    (x0, x0OfSentence, w) => x0OfSentence + w * (x0OfSentence - x0),
+    (x0, _, w) => x0 * w,
+  ],
 );
 
 // %% [markdown]
@@ -63,14 +73,29 @@ await solution(
 // answer must come out.
 
 // %%
-type GuideAway = (wanted: number, unwanted: number, w: number) => number;
-const mended: GuideAway = (wanted, unwanted, w) => unwanted + w * (wanted - unwanted);
+type GuideAway = (
+  wanted: number,
+  unwanted: number,
+  w: number,
+) => number;
+const mended: GuideAway = (wanted, unwanted, w) =>
+  unwanted + w * (wanted - unwanted);
 await solution(
   "away from a prompt",
   mended,
   (given) =>
-    hint("with w = 1, for 0.5 and 0.2, the answer", given(0.5, 0.2, 1), 0.5, 1e-12) ??
-    hint("with w = 2, for 0.5 and 0.2, the answer", given(0.5, 0.2, 2), 0.8, 1e-12),
+    hint(
+      "with w = 1, for 0.5 and 0.2, the answer",
+      given(0.5, 0.2, 1),
+      0.5,
+      1e-12,
+    ) ??
+    hint(
+      "with w = 2, for 0.5 and 0.2, the answer",
+      given(0.5, 0.2, 2),
+      0.8,
+      1e-12,
+    ),
   [
     (wanted, unwanted, w) => wanted + w * (wanted + unwanted),
     (wanted, unwanted, w) => wanted + w * (wanted - unwanted),

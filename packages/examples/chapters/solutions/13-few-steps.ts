@@ -43,9 +43,17 @@ await solution(
   studentFactor,
   (given) =>
     hint("for n = 1, the factor", given(1), 1 - 16 / 16.25, 1e-9) ??
-    hint("for n = 2, the factor", given(2), (1 - 8 / 16.25) * (1 - 4 / 4.25), 1e-9) ??
+    hint(
+      "for n = 2, the factor",
+      given(2),
+      (1 - 8 / 16.25) * (1 - 4 / 4.25),
+      1e-9,
+    ) ??
     hint("for n = 1000, the factor", given(1000), 0.124, 1e-3),
-  [(n) => 0.5 / Math.sqrt(0.25 + 16) + 0 * n, (n) => studentFactor(n) ** 2],
+  [
+    (n) => 0.5 / Math.sqrt(0.25 + 16) + 0 * n,
+    (n) => studentFactor(n) ** 2,
+  ],
 );
 
 // %% [markdown]
@@ -56,7 +64,10 @@ await solution(
 // %%
 await solution(
   "factor against the noise",
-  Array.from({ length: 9 }, (_, i): [number, number] => [i / 2, 0.5 / Math.hypot(0.5, i / 2)]),
+  Array.from({ length: 9 }, (_, i): [number, number] => [
+    i / 2,
+    0.5 / Math.hypot(0.5, i / 2),
+  ]),
   0.01,
 );
 
@@ -67,7 +78,11 @@ await solution(
 // small there, but not 0.
 
 // %%
-type OutScale = (sigma: number, sigmaMin: number, sigmaData: number) => number;
+type OutScale = (
+  sigma: number,
+  sigmaMin: number,
+  sigmaData: number,
+) => number;
 const mended: OutScale = (sigma, sigmaMin, sigmaData) =>
   (sigmaData * (sigma - sigmaMin)) / Math.hypot(sigmaData, sigma);
 await solution(
@@ -75,6 +90,14 @@ await solution(
   mended,
   (given) =>
     hint("at σ_min = 0.1, the scale", given(0.1, 0.1, 0.5), 0, 1e-12) ??
-    hint("at σ = 1 with σ_min = 0.1 and s = 0.5, the scale", given(1, 0.1, 0.5), 0.45 / Math.hypot(0.5, 1), 1e-12),
-  [(sigma, _, sigmaData) => (sigmaData * sigma) / Math.hypot(sigmaData, sigma)],
+    hint(
+      "at σ = 1 with σ_min = 0.1 and s = 0.5, the scale",
+      given(1, 0.1, 0.5),
+      0.45 / Math.hypot(0.5, 1),
+      1e-12,
+    ),
+  [
+    (sigma, _, sigmaData) =>
+      (sigmaData * sigma) / Math.hypot(sigmaData, sigma),
+  ],
 );
