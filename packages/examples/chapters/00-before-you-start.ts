@@ -68,7 +68,8 @@ const arrows = CHAPTERS.flatMap(({ x, y, after }) =>
   }),
 );
 plot({
-  caption: "The way through the book. An arrow says: read this before that.",
+  caption:
+    "The way through the book. An arrow says: read this before that.",
   height: 380,
   axis: null,
   x: { domain: [-1.1, 1.1] },
@@ -141,7 +142,12 @@ const cellsOf = (
   isReal: (row: number, column: number) => boolean,
 ) =>
   values.flatMap((line, i) =>
-    line.map((value, j) => ({ x: left + j, y: i, value, real: isReal(i, j) })),
+    line.map((value, j) => ({
+      x: left + j,
+      y: i,
+      value,
+      real: isReal(i, j),
+    })),
   );
 const drawing = [
   ...cellsOf(
@@ -225,8 +231,11 @@ norm.dispose();
 
 // %%
 const [x, y, w] = [3, 10, 2];
-const loss = (weight: tf.Tensor) => weight.mul(x).sub(y).square().asScalar();
-const byTape = tf.tidy(() => tf.grad(loss)(tf.scalar(w)).dataSync()[0]!);
+const loss = (weight: tf.Tensor) =>
+  weight.mul(x).sub(y).square().asScalar();
+const byTape = tf.tidy(
+  () => tf.grad(loss)(tf.scalar(w)).dataSync()[0]!,
+);
 check("the tape's derivative", byTape, 2 * (w * x - y) * x, 0);
 
 const lossOf = (weight: number) => (weight * x - y) ** 2;
@@ -243,8 +252,14 @@ check("slope between two neighbours", bySlope, byTape, 1e-9);
 // %%
 const rate = 0.01;
 let weight = w;
-for (let step = 0; step < 20; step++) weight -= rate * 2 * (weight * x - y) * x;
-check("weight after 20 steps", weight, y / x + (w - y / x) * 0.82 ** 20, 1e-12);
+for (let step = 0; step < 20; step++)
+  weight -= rate * 2 * (weight * x - y) * x;
+check(
+  "weight after 20 steps",
+  weight,
+  y / x + (w - y / x) * 0.82 ** 20,
+  1e-12,
+);
 
 // %% [markdown]
 // ## Chance in ten minutes
@@ -268,11 +283,17 @@ check("weight after 20 steps", weight, y / x + (w - y / x) * 0.82 ** 20, 1e-12);
 const n = 200_000;
 const a = noise.at("first").normal([n]).dataSync();
 const b = noise.at("second").normal([n]).dataSync();
-const sum = Float64Array.from(a, (value, i) => 0.6 * value + 0.8 * b[i]! + 5);
+const sum = Float64Array.from(
+  a,
+  (value, i) => 0.6 * value + 0.8 * b[i]! + 5,
+);
 const meanOf = (values: ArrayLike<number>) =>
-  Array.from(values).reduce((total, value) => total + value, 0) / values.length;
+  Array.from(values).reduce((total, value) => total + value, 0) /
+  values.length;
 const mean = meanOf(sum);
-const variance = meanOf(Float64Array.from(sum, (value) => (value - mean) ** 2));
+const variance = meanOf(
+  Float64Array.from(sum, (value) => (value - mean) ** 2),
+);
 // Standard errors: 1/√n of the mean, √(2/n) of a Gaussian's variance; tolerances: four of them.
 check("mean of 0.6 X + 0.8 Y + 5", mean, 5, 4 / Math.sqrt(n));
 check("its variance, 0.6² + 0.8²", variance, 1, 4 * Math.sqrt(2 / n));
@@ -294,7 +315,9 @@ plot({
   y: { label: "density", grid: true },
   marks: [
     Plot.rectY(
-      [...counts].filter(([bin]) => bin * WIDTH > 1 && bin * WIDTH < 8.8),
+      [...counts].filter(
+        ([bin]) => bin * WIDTH > 1 && bin * WIDTH < 8.8,
+      ),
       {
         x1: ([bin]: [number, number]) => bin * WIDTH,
         x2: ([bin]: [number, number]) => (bin + 1) * WIDTH,
@@ -305,7 +328,10 @@ plot({
       },
     ),
     Plot.line(
-      Array.from({ length: 161 }, (_, i) => [1 + i / 20, gauss(1 + i / 20, 5, 1)]),
+      Array.from({ length: 161 }, (_, i) => [
+        1 + i / 20,
+        gauss(1 + i / 20, 5, 1),
+      ]),
       { stroke: "#c2410c", strokeWidth: 2 },
     ),
   ],
@@ -330,7 +356,9 @@ plot({
 // %%
 const [s, sigma, seen] = [2, 1, 1.5];
 const grid = Array.from({ length: 4001 }, (_, i) => -10 + i / 200);
-const belief = grid.map((guess) => gauss(guess, 0, s) * gauss(seen, guess, sigma));
+const belief = grid.map(
+  (guess) => gauss(guess, 0, s) * gauss(seen, guess, sigma),
+);
 const total = belief.reduce((all, value) => all + value, 0);
 const posteriorMean =
   grid.reduce((all, guess, i) => all + guess * belief[i]!, 0) / total;
@@ -340,8 +368,18 @@ const posteriorVariance =
     0,
   ) / total;
 // Sums over a grid are exact for Gaussians, up to what lies beyond its ends: less than e^-40.
-check("mean of x, when y = 1.5 is seen", posteriorMean, (4 / 5) * 1.5, 1e-12);
-check("variance of x, when y = 1.5 is seen", posteriorVariance, 4 / 5, 1e-12);
+check(
+  "mean of x, when y = 1.5 is seen",
+  posteriorMean,
+  (4 / 5) * 1.5,
+  1e-12,
+);
+check(
+  "variance of x, when y = 1.5 is seen",
+  posteriorVariance,
+  4 / 5,
+  1e-12,
+);
 
 // %% folded
 const curves = [
@@ -369,7 +407,10 @@ plot({
   marks: [
     ...curves.map(({ density, color }) =>
       Plot.line(
-        Array.from({ length: 241 }, (_, i) => [-6 + i / 20, density(-6 + i / 20)]),
+        Array.from({ length: 241 }, (_, i) => [
+          -6 + i / 20,
+          density(-6 + i / 20),
+        ]),
         { stroke: color, strokeWidth: 2 },
       ),
     ),
@@ -400,7 +441,12 @@ plot({
 
 // %%
 const again = keyedNoise(2025).at("first").normal([n]).dataSync();
-check("draws that differ", again.filter((value, i) => value !== a[i]).length, 0, 0);
+check(
+  "draws that differ",
+  again.filter((value, i) => value !== a[i]).length,
+  0,
+  0,
+);
 
 // %% [markdown]
 // ## Names
@@ -499,7 +545,8 @@ const level = alphaBar[500]!;
 const edmSigma = Math.sqrt((1 - level) / level);
 check("1 / (1 + σ²) is ᾱ", 1 / (1 + edmSigma ** 2), level, 1e-15);
 const [clean, drawn] = [0.7, -1.3];
-const ddpmSample = Math.sqrt(level) * clean + Math.sqrt(1 - level) * drawn;
+const ddpmSample =
+  Math.sqrt(level) * clean + Math.sqrt(1 - level) * drawn;
 check(
   "DDPM's sample, scaled, is EDM's",
   ddpmSample * Math.sqrt(1 + edmSigma ** 2),
@@ -565,7 +612,11 @@ await exercise("draws", draws);
 // `xs` and `ys`.
 
 // %%
-type Slope = (w: number, xs: readonly number[], ys: readonly number[]) => number;
+type Slope = (
+  w: number,
+  xs: readonly number[],
+  ys: readonly number[],
+) => number;
 const slopeOfLoss: Answer<Slope> = todo;
 await exercise("slope of a loss", slopeOfLoss);
 
@@ -573,6 +624,10 @@ await exercise("slope of a loss", slopeOfLoss);
 // **5.** *Find the fault.* This is meant to be the variance of $aX + bY$, for independent $X$ and $Y$.
 
 // %%
-const varianceOfSum = (a: number, varX: number, b: number, varY: number) =>
-  a * varX + b * varY;
+const varianceOfSum = (
+  a: number,
+  varX: number,
+  b: number,
+  varY: number,
+) => a * varX + b * varY;
 await repair("variance of a sum", varianceOfSum);

@@ -38,7 +38,8 @@ import { packagePath } from "../src/package-folder.js";
 
 await useBackend("wasm", { threads: 1 });
 const noise = keyedNoise(2037);
-const toSigned = (pictures: tf.Tensor4D) => pictures.mul(2).sub<tf.Tensor4D>(1);
+const toSigned = (pictures: tf.Tensor4D) =>
+  pictures.mul(2).sub<tf.Tensor4D>(1);
 
 // %%
 const pipeline = await StableDiffusionXLPipeline.fromPretrained(
@@ -90,10 +91,16 @@ await image(toSigned(tf.concat([original, changed, withHat])), {
 // So of the distance between the given picture and $\mu$, the share $s/\sqrt{s^2+\sigma^2}$ is left.
 
 // %%
-const survives = (s: number, sigma: number) => s / Math.sqrt(s ** 2 + sigma ** 2);
+const survives = (s: number, sigma: number) =>
+  s / Math.sqrt(s ** 2 + sigma ** 2);
 
 /** Euler steps along dx/dσ = (x - D)/σ, with the best guess D for N(mu, s²). */
-function walk(x: number, mu: number, s: number, sigmas: readonly number[]): number {
+function walk(
+  x: number,
+  mu: number,
+  s: number,
+  sigmas: readonly number[],
+): number {
   for (let i = 0; i + 1 < sigmas.length; i++) {
     const [here, next] = [sigmas[i]!, sigmas[i + 1]!];
     const guess = mu + (s ** 2 / (s ** 2 + here ** 2)) * (x - mu);
@@ -102,7 +109,10 @@ function walk(x: number, mu: number, s: number, sigmas: readonly number[]): numb
   return x;
 }
 const evenly = (from: number, to: number, steps: number) =>
-  Array.from({ length: steps + 1 }, (_, i) => from + ((to - from) * i) / steps);
+  Array.from(
+    { length: steps + 1 },
+    (_, i) => from + ((to - from) * i) / steps,
+  );
 
 const [mu, s, photograph] = [1, 0.5, -2];
 // From the mean of x, which is the photograph itself. Euler's error falls with the number of steps.
@@ -161,9 +171,15 @@ const { alphaBar: linear } = new DDIMScheduler({});
 const shareAt = (i: number) => (i < 0 ? 1 : linear[4 * i + 3]!);
 
 /** Best guess of both clean numbers, for noisy ones: Σ √ᾱ (ᾱ Σ + (1-ᾱ) I)⁻¹ x. */
-function guessBoth(x: readonly [number, number], a: number): [number, number] {
+function guessBoth(
+  x: readonly [number, number],
+  a: number,
+): [number, number] {
   const c = a * rho; // covariance of the noisy numbers, whose variances are 1
-  const u = [(x[0] - c * x[1]) / (1 - c ** 2), (x[1] - c * x[0]) / (1 - c ** 2)];
+  const u = [
+    (x[0] - c * x[1]) / (1 - c ** 2),
+    (x[1] - c * x[0]) / (1 - c ** 2),
+  ];
   return [
     Math.sqrt(a) * (u[0]! + rho * u[1]!),
     Math.sqrt(a) * (rho * u[0]! + u[1]!),
@@ -213,7 +229,10 @@ function drawHole(repeats: number, gauss: () => number): number {
     for (let k = 1; k <= repeats; k++) {
       const outside = Math.sqrt(a) * known + Math.sqrt(1 - a) * gauss();
       const [, guess] = guessBoth([outside, hole], a);
-      hole = ofGuess * guess + ofSample * hole + Math.sqrt(variance) * gauss();
+      hole =
+        ofGuess * guess +
+        ofSample * hole +
+        Math.sqrt(variance) * gauss();
       // Back up to level i, unless this was the last time.
       if (k < repeats && i > 0)
         hole = Math.sqrt(a / b) * hole + Math.sqrt(1 - a / b) * gauss();
@@ -298,7 +317,12 @@ plot({
       strokeWidth: 2,
       strokeDasharray: "6 4",
     }),
-    Plot.line(repaired, { x: "repeats", y: "mean", stroke: RED, strokeWidth: 2 }),
+    Plot.line(repaired, {
+      x: "repeats",
+      y: "mean",
+      stroke: RED,
+      strokeWidth: 2,
+    }),
     Plot.dot(repaired, { x: "repeats", y: "mean", fill: RED, r: 4 }),
     Plot.text([[1.05, 1.23]], {
       text: () => "exact",
@@ -323,7 +347,8 @@ function drawTold(gauss: () => number): number {
     const { ofGuess, ofSample, variance } = posterior(i);
     const gain = (Math.sqrt(a) * v) / (a * v + 1 - a);
     const guess = exactMean + gain * (hole - Math.sqrt(a) * exactMean);
-    hole = ofGuess * guess + ofSample * hole + Math.sqrt(variance) * gauss();
+    hole =
+      ofGuess * guess + ofSample * hole + Math.sqrt(variance) * gauss();
   }
   return hole;
 }
@@ -355,7 +380,12 @@ check(
 
 // %%
 const outside = tf.sub(1, top.expandDims(0));
-const difference = withHat.sub(original).abs().mul(outside).max().dataSync()[0]!;
+const difference = withHat
+  .sub(original)
+  .abs()
+  .mul(outside)
+  .max()
+  .dataSync()[0]!;
 check("largest change outside the mask", difference, 0, 0);
 const inside = withHat
   .sub(original)
@@ -435,10 +465,15 @@ check(
 // and says nothing about the second.
 
 // %%
-const answersOf = (x: readonly number[], means: readonly number[], sigma: number) =>
+const answersOf = (
+  x: readonly number[],
+  means: readonly number[],
+  sigma: number,
+) =>
   x.map(
     (value, k) =>
-      means[k]! + (s ** 2 / (s ** 2 + sigma ** 2)) * (value - means[k]!),
+      means[k]! +
+      (s ** 2 / (s ** 2 + sigma ** 2)) * (value - means[k]!),
   );
 const noisy = [0.3, -0.7];
 const oldAnswer = answersOf(noisy, [-1, 0], 0.8);
@@ -510,8 +545,14 @@ const norms = (x: tf.Tensor) => x.norm().dataSync()[0]! / Math.sqrt(N);
 // The norm of N Gaussians, over √N, has a standard error of 1/√(2N).
 const four = 4 / Math.sqrt(2 * N);
 check("length of a", norms(a), 1, four);
-check("in the middle of the line", norms(a.add(b).div(2)), Math.SQRT1_2, four);
-const cosine = a.mul(b).sum().dataSync()[0]! / (norms(a) * norms(b) * N);
+check(
+  "in the middle of the line",
+  norms(a.add(b).div(2)),
+  Math.SQRT1_2,
+  four,
+);
+const cosine =
+  a.mul(b).sum().dataSync()[0]! / (norms(a) * norms(b) * N);
 const theta = Math.acos(cosine);
 const mine = a
   .mul(Math.sin(0.75 * theta) / Math.sin(theta))
@@ -540,7 +581,8 @@ for (let i = 0; i <= 6; i++) {
   frames.push(images);
 }
 await image(toSigned(tf.concat(frames)), {
-  caption: "From one start to another along the arc, with the same sentence.",
+  caption:
+    "From one start to another along the arc, with the same sentence.",
   scale: 3,
 });
 
@@ -554,14 +596,21 @@ await image(toSigned(tf.concat(frames)), {
 
 // %%
 const control = {
-  model: newControlNet(pipeline.parts.unet as Parameters<typeof newControlNet>[0], {
-    noise: noise.at("control"),
-    conditioning_embedding_out_channels: [16, 32, 64],
-  }),
+  model: newControlNet(
+    pipeline.parts.unet as Parameters<typeof newControlNet>[0],
+    {
+      noise: noise.at("control"),
+      conditioning_embedding_out_channels: [16, 32, 64],
+    },
+  ),
   image: original,
 };
 const [without, withControl] = [
-  await pipeline.generate({ prompt: woman, ...settings, numInferenceSteps: 2 }),
+  await pipeline.generate({
+    prompt: woman,
+    ...settings,
+    numInferenceSteps: 2,
+  }),
   await pipeline.generate({
     prompt: woman,
     ...settings,
