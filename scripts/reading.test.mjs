@@ -21,7 +21,7 @@ const chromium = [process.env.CHROME, "chromium", "google-chrome", "chromium-bro
 });
 if (!chromium) console.warn("scripts/reading.test.mjs is skipped: there is no Chromium. CHROME=/path/to/it names one.");
 
-/** Shows a page in a frame of the width asked for, as a window has at least 500 pixels, and writes down what it measures. */
+/** Shows a page in a frame of the width asked for (a window has at least 500 pixels), and measures it. */
 const MEASURE = `<body><iframe id="frame" src="/chapters/${chapter}.html" style="border: 0; height: 9000px"></iframe>
 <pre id="found"></pre>
 <script type="module">
