@@ -15,7 +15,7 @@ import { root } from "./run.mjs";
 const PARTS = [
   { code: 'export { Linear } from "@tfjs-diffusion/core/nn";', most: 1.4 },
   { code: 'export { DDIMScheduler } from "@tfjs-diffusion/schedulers";', most: 6.5 },
-  { code: 'export { StableDiffusionPipeline } from "@tfjs-diffusion/core";', most: 87.5 },
+  { code: 'export { StableDiffusionPipeline } from "@tfjs-diffusion/core";', most: 96 },
 ];
 
 /** Where the files would be written; they are kept in memory. */

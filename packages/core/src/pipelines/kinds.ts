@@ -32,7 +32,8 @@ export { type DepthOptions, StableDiffusionDepth2ImgPipeline } from "./stable-di
 export { type Pix2PixOptions, StableDiffusionInstructPix2PixPipeline } from "./stable-diffusion/instruct-pix2pix.js";
 export type { GuidanceStep } from "./drawing/step-guidance.js";
 export type { AdapterInput } from "./stable-diffusion/adapter.js";
-export { ipAdapterEmbeds, type IPAdapterInput } from "./stable-diffusion/ip-adapter.js";
+export type { IPAdapterInput } from "./stable-diffusion/ip-adapter.js";
+export { ipAdapterEmbeds } from "./stable-diffusion/ip-adapter-states.js";
 export type { Control } from "./stable-diffusion/control.js";
 export type { LatentPipelineParts, PromptStates } from "./stable-diffusion/latent-pipeline.js";
 export type {

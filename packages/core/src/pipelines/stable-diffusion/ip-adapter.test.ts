@@ -17,7 +17,8 @@ import {
   writeTinyStableDiffusionXL,
 } from "../../testing/stable-diffusion.js";
 import { PipelineOptionError } from "../options/errors.js";
-import { type IPAdapterInput, ipAdapterEmbeds } from "./ip-adapter.js";
+import type { IPAdapterInput } from "./ip-adapter.js";
+import { ipAdapterEmbeds } from "./ip-adapter-states.js";
 import type { StableDiffusionOptions } from "./stable-diffusion-options.js";
 import { StableDiffusionPipeline } from "./stable-diffusion.js";
 import { StableDiffusionXLPipeline } from "./stable-diffusion-xl.js";

@@ -1,15 +1,12 @@
 import * as tf from "@tensorflow/tfjs";
-import { blockScale, type BlockScales, requireBlockScales } from "../../adapters/block-scale.js";
-import { bicubicResize } from "../../image/bicubic-resize.js";
-import { CLIPImageProcessor } from "../../image/clip-image-processor.js";
-import { CLIPVisionModelWithProjection } from "../../models/clip/clip-vision-model.js";
+import { type BlockScales, requireBlockScales } from "../../adapters/block-scale.js";
+import type { CLIPVisionModelWithProjection } from "../../models/clip/clip-vision-model.js";
 import type { ConditionalDenoiser, ContextAttention, ImageStates } from "../../models/denoiser.js";
-import { IPAdapter } from "../../models/unet/ip-adapter.js";
+import { libraryAndClass } from "../../models/library-and-class.js";
+import type { IPAdapter } from "../../models/unet/ip-adapter.js";
 import { PipelineOptionError } from "../options/errors.js";
 import { requireOption, requireTensor } from "../options/option-checks.js";
 import { shown } from "../options/shown.js";
-import { binaryMask } from "./inpainting.js";
-import { repeatRows } from "./text-conditioning.js";
 
 /** A picture as a prompt: an IP-Adapter, and what it reads. Borrowed. */
 export interface IPAdapterInput {
@@ -18,7 +15,7 @@ export interface IPAdapterInput {
   imageEncoder?: CLIPVisionModelWithProjection;
   /** In [0, 1], [H, W, 3], or several pictures [N, H, W, 3] that are read together; of any size. */
   image?: tf.Tensor3D | tf.Tensor4D;
-  /** In place of `image`: what {@link ipAdapterEmbeds} returns. Without guidance, the second row is enough. */
+  /** In place of `image`: what `ipAdapterEmbeds` returns. Without guidance, the second row is enough. */
   imageEmbeds?: tf.Tensor3D | tf.Tensor4D;
   /**
    * How strongly the picture acts. Default 1. As in diffusers' `set_ip_adapter_scale`, it may be given for single
@@ -50,7 +47,7 @@ export interface BesideDrawing {
  */
 export function checkIPAdapter(name: string, input: IPAdapterInput, drawing: BesideDrawing): void {
   const { model, imageEncoder, image, imageEmbeds, scale = 1, mask } = input;
-  requireOption(model instanceof IPAdapter, `${name}.model`, shown(model), "an IPAdapter, as loadModel gives");
+  requireOption(isOf(model, "IPAdapter"), `${name}.model`, shown(model), "an IPAdapter, as loadModel gives");
   const { denoiser, latents } = drawing;
   const layers = denoiser.contextAttentions!(...latents);
   const same = (what: string, given: unknown, wanted: unknown) =>
@@ -84,13 +81,19 @@ export function checkIPAdapter(name: string, input: IPAdapterInput, drawing: Bes
   );
 }
 
+/** Asks a network's config, so that drawings without an IP-Adapter do not load its classes. */
+function isOf<Network>(network: unknown, className: string): network is Network {
+  const { config } = (network ?? {}) as { config?: unknown };
+  return typeof config === "object" && config !== null && libraryAndClass(config).className === className;
+}
+
 /** Returns the number of pictures. */
-function checkImage(name: string, image: tf.Tensor, model: IPAdapter, encoder: unknown): number {
+export function checkImage(name: string, image: tf.Tensor, model: IPAdapter, encoder: unknown): number {
   requireTensor(`${name}.image`, image);
   const fits = [3, 4].includes(image.rank) && image.shape.at(-1) === 3 && image.size > 0;
   requireOption(fits, `${name}.image`, shown(image), "[H, W, 3] or [N, H, W, 3]");
   requireOption(
-    encoder instanceof CLIPVisionModelWithProjection,
+    isOf<CLIPVisionModelWithProjection>(encoder, "CLIPVisionModelWithProjection"),
     `${name}.imageEncoder`,
     shown(encoder),
     "a CLIPVisionModelWithProjection to read the image with, as loadModel gives; or give imageEmbeds",
@@ -148,58 +151,6 @@ function checkScale(name: string, scale: unknown, layers: readonly ContextAttent
   }
 }
 
-/**
- * What an IP-Adapter reads of pictures in [0, 1], [H, W, 3] or [N, H, W, 3]: [2, N, D], or [2, N, L, D] for Plus and
- * Full, first without the pictures, for the negative prompt. To draw often with a picture, keep it and give it as
- * `imageEmbeds`. The caller owns it.
- *
- * @throws PipelineOptionError for an encoder of another width
- */
-export function ipAdapterEmbeds(
-  model: IPAdapter,
-  imageEncoder: CLIPVisionModelWithProjection,
-  image: tf.Tensor3D | tf.Tensor4D,
-): tf.Tensor {
-  checkImage("ipAdapterEmbeds", image, model, imageEncoder);
-  const { image_size: side } = imageEncoder.config;
-  const processor = new CLIPImageProcessor({ size: side, crop_size: side });
-  return tf.tidy(() => {
-    const pixels = processor.forward(image.reshape<tf.Tensor4D>([-1, ...image.shape.slice(-3)]));
-    if (!model.readsPatches) {
-      const { imageEmbeds } = imageEncoder.forward(pixels);
-      return tf.stack([tf.zerosLike(imageEmbeds), imageEmbeds]);
-    }
-    const states = (pixels: tf.Tensor4D) => imageEncoder.forward(pixels).hiddenStates.at(-2)!;
-    return tf.stack([states(tf.zerosLike(pixels)), states(pixels)]);
-  });
-}
-
-/**
- * The states that the denoiser's layers read, by their names: `batch` rows, with guidance after as many for the
- * negative prompts. They are the same in all steps. The caller owns them.
- */
-export function imageStates(
-  inputs: Iterable<IPAdapterInput>,
-  layers: readonly ContextAttention[],
-  { batch, isGuided }: { batch: number; isGuided: boolean },
-): Record<string, ImageStates[]> {
-  return tf.tidy(() => {
-    const states: Record<string, ImageStates[]> = {};
-    for (const input of inputs) {
-      const { model, scale = 1, mask } = input;
-      const each = model.keysAndValues(tokensOf(input, isGuided));
-      for (const [i, { name, shape }] of layers.entries()) {
-        const own = typeof scale === "number" ? scale : blockScale(scale, name, 0);
-        if (own === 0) continue;
-        const keys = repeatRows(each[i]!.keys, batch);
-        const values = repeatRows(each[i]!.values.mul<tf.Tensor3D>(own), batch);
-        (states[name] ??= []).push({ keys, values, ...(mask && { mask: maskOf(mask, shape) }) });
-      }
-    }
-    return states;
-  });
-}
-
 /** The rows that belong to the prompts, of states with guidance. */
 export function promptedStates(states: Record<string, ImageStates[]>): Record<string, ImageStates[]> {
   const half = (x: tf.Tensor3D) => tf.split<tf.Tensor3D>(x, 2)[1]!;
@@ -209,20 +160,4 @@ export function promptedStates(states: Record<string, ImageStates[]>): Record<st
       all.map(({ keys, values, mask }) => ({ keys: half(keys), values: half(values), mask })),
     ]),
   );
-}
-
-/** The tokens of all pictures side by side: [2, N T, C], with guidance the first row without them; else [1, N T, C]. */
-function tokensOf({ model, imageEncoder, image, imageEmbeds }: IPAdapterInput, isGuided: boolean): tf.Tensor3D {
-  const all: tf.Tensor = imageEmbeds ?? ipAdapterEmbeds(model, imageEncoder!, image!);
-  const embeds = isGuided ? all : all.slice([all.shape[0] - 1], [1]);
-  const [rows, pictures, ...rest] = embeds.shape as [number, number, ...number[]];
-  const tokens = model.forward(embeds.reshape([rows * pictures, ...rest]));
-  return tokens.reshape([rows, pictures * tokens.shape[1], tokens.shape[2]]);
-}
-
-/** A mask [H, W, …] for each pixel of a feature map, [1, rows columns, 1], as diffusers resizes it. */
-function maskOf(mask: tf.Tensor, [rows, columns]: readonly [number, number, number]): tf.Tensor3D {
-  const [height, width] = mask.shape as [number, number];
-  const binary = binaryMask(mask.reshape([1, height, width, 1]));
-  return bicubicResize(binary, [rows, columns]).reshape([1, rows * columns, 1]);
 }

@@ -22,7 +22,6 @@ import type { Pipeline } from "../pipeline.js";
 import type { Drawn } from "../pipeline-step.js";
 import { adapterFeatures } from "./adapter.js";
 import { type Condition, conditionPerStep, type GivenPrompts, stepCount, stepCounter } from "./conditions.js";
-import { imageStates } from "./ip-adapter.js";
 import { type LatentSpace, latentSpaces } from "./latent-space.js";
 import { finished, partToDraw } from "./picture-around.js";
 import { requireLoraSources, usePromptLoras } from "./prompt-loras.js";
@@ -213,12 +212,15 @@ export abstract class LatentPipeline<
       const { adapter } = checked;
       const features = adapter && watch.over("Reading the adapter's picture", () => adapterFeatures(adapter));
       held.push(...(features ?? []));
-      const states = watch.over("Reading the IP-Adapter's pictures", () =>
-        imageStates(adapters.values(), adapters.size > 0 ? unet.contextAttentions!(shape[1], shape[2]) : [], {
-          batch: shape[0],
-          isGuided,
-        }),
-      );
+      const reader = adapters.size > 0 ? await import("./ip-adapter-states.js") : undefined;
+      const states = !reader
+        ? {}
+        : watch.over("Reading the IP-Adapter's pictures", () =>
+            reader.imageStates(adapters.values(), unet.contextAttentions!(shape[1], shape[2]), {
+              batch: shape[0],
+              isGuided,
+            }),
+          );
       held.push(...tf.tensor_util.getTensorsInContainer(states));
       const conditionOf = (index: number) => conditions[Math.min(stepOf(index), steps) - 1]!;
       const call = {
