@@ -1,4 +1,5 @@
 import type { CheckpointFamily } from "../models/published-configs.js";
+import type { DrawingEstimate } from "./drawing-estimate.js";
 import type { PredictionGuess } from "./prediction.js";
 import type { TensorTotals } from "./tensor-totals.js";
 
@@ -40,6 +41,8 @@ export interface CheckpointReport {
   pictureSize?: number;
   /** Input channels of the UNet: 4, or 9 for inpainting. */
   inChannels?: number;
+  /** The memory that a drawing takes besides the weights, for a checkpoint that can draw. */
+  drawing?: DrawingEstimate;
   /** Number of classes, for a denoiser that draws one of them. */
   classes?: number;
   /** Only for a LoRA. */

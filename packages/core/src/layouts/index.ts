@@ -4,6 +4,7 @@ export { convertLora, type ConvertLoraOptions } from "./convert-lora.js";
 export { folderToSingleFile, type ToFileOptions } from "./convert-to-file.js";
 export { singleFileToFolder, type ToFolderOptions } from "./convert-to-folder.js";
 export type { CheckpointFamily } from "../models/published-configs.js";
+export type { DrawingEstimate } from "./drawing-estimate.js";
 export type { CheckpointKind, CheckpointPart, CheckpointReport, LoraReport } from "./checkpoint-report.js";
 export { inspectCheckpoint } from "./inspect.js";
 export type { PredictionGuess } from "./prediction.js";

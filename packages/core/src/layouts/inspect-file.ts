@@ -1,8 +1,11 @@
 import type { SafetensorsFile } from "../weights/safetensors.js";
 import type { TensorInfo } from "../weights/safetensors-header.js";
 import { contextWidth, type NetworkInFile, networksIn } from "../models/network-file.js";
+import { AutoencoderKL } from "../models/autoencoder/autoencoder-kl.js";
 import { ipAdapterFile } from "../models/unet/ip-adapter-file.js";
-import { type CheckpointFamily, familyOfWidth } from "../models/published-configs.js";
+import { type CheckpointFamily, familyOfWidth, PUBLISHED } from "../models/published-configs.js";
+import { UNet2DConditionModel } from "../models/unet/unet-2d-condition.js";
+import { drawingEstimate } from "./drawing-estimate.js";
 import { checkpointFamily, FAMILIES, UNET_PREFIX, VAE_PREFIXES } from "./families.js";
 import { isLora, loraReport } from "./inspect-lora.js";
 import type { CheckpointPart, CheckpointReport } from "./checkpoint-report.js";
@@ -58,7 +61,20 @@ async function singleFileReport(file: SafetensorsFile): Promise<CheckpointReport
   const inChannels = file.tensors.get(`${UNET_PREFIX}input_blocks.0.0.weight`)?.shape[1];
   const prediction = family && (await predictionOf(file, family));
   const pictureSize = family && pictureSizeOf(family, prediction!.type);
-  return { kind: "single file", family, parts, prediction, pictureSize, inChannels, notes };
+  const drawing = family && drawingEstimate(drawingNetworks(family), LATENT_FACTOR, pictureSize);
+  return { kind: "single file", family, parts, prediction, pictureSize, inChannels, drawing, notes };
+}
+
+/** Pixels per latent along each side, in all of these families. */
+const LATENT_FACTOR = 8;
+
+/** The networks that draw, by their published configs; without weights. */
+function drawingNetworks(family: CheckpointFamily): Map<string, object> {
+  const { unet, vae } = PUBLISHED[family];
+  return new Map<string, object>([
+    ["unet", new UNet2DConditionModel(unet)],
+    ["vae", new AutoencoderKL(vae)],
+  ]);
 }
 
 function familyOrNone(file: SafetensorsFile): CheckpointFamily | undefined {

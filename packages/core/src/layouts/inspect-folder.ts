@@ -8,6 +8,7 @@ import { readConfig } from "../weights/model-folder.js";
 import { readJsonObject } from "../weights/read-json.js";
 import { openSafetensors } from "../weights/safetensors.js";
 import type { TensorInfo } from "../weights/safetensors-header.js";
+import { drawingEstimate } from "./drawing-estimate.js";
 import type { CheckpointPart, CheckpointReport } from "./checkpoint-report.js";
 import { familyOfWidth } from "../models/published-configs.js";
 import type { PredictionGuess } from "./prediction.js";
@@ -38,7 +39,9 @@ export async function inspectFolder(folder: string): Promise<CheckpointReport> {
 async function pipelineReport(folder: string): Promise<CheckpointReport> {
   const index = await readJson(joinPath(folder, "model_index.json"));
   const report: CheckpointReport = { kind: "pipeline folder", parts: [], notes: [] };
+  const networks = new Map<string, object>();
   if (typeof index._class_name === "string") report.notes.push(`Saved by ${index._class_name}.`);
+  const factor = Object.hasOwn(index, "vae") ? await latentFactor(folder) : 1;
   for (const [part, entry] of Object.entries(index)) {
     // The index must not lead out of the folder; a part is a plain name.
     if (!Array.isArray(entry) || typeof entry[1] !== "string" || !/^\w+$/.test(part)) continue;
@@ -48,12 +51,14 @@ async function pipelineReport(folder: string): Promise<CheckpointReport> {
       const parts = await partsOf(inside, part, entry[1]);
       if (parts.length === 0) report.notes.push(`${part}: ${await noWeights(inside)}`);
       report.parts.push(...parts);
-      const factor = () => (Object.hasOwn(index, "vae") ? latentFactor(folder) : 1);
+      const config = await readConfig(inside);
+      const network = networkOf(config);
+      if (network) networks.set(part, network);
       // unCLIP has no unet; its last network makes the picture.
-      if (part === "unet" || part === "super_res_last")
-        Object.assign(report, denoiserFacts(await readConfig(inside), await factor()));
+      if (part === "unet" || part === "super_res_last") Object.assign(report, denoiserFacts(config, factor));
     }
   }
+  report.drawing = drawingEstimate(networks, factor);
   for (const part of ["scheduler", "decoder_scheduler"]) {
     const scheduler = joinPath(folder, part, "scheduler_config.json");
     if (await fileExists(scheduler)) report.prediction = statedPrediction(await readJson(scheduler));
@@ -99,9 +104,14 @@ function denoiserFacts(config: Config, factor?: number): DenoiserFacts {
 }
 
 function denoiserOf(config: Config): Denoiser | ConditionalDenoiser | undefined {
+  const network = networkOf(config);
+  return network && isDenoiser(network) ? network : undefined;
+}
+
+/** The network of a config, without weights; undefined for configs that this library cannot read. */
+function networkOf(config: Config): object | undefined {
   try {
-    const network = modelFromConfig(config);
-    return isDenoiser(network) ? network : undefined;
+    return modelFromConfig(config);
   } catch (error) {
     if (error instanceof ModelConfigError) return undefined;
     throw error;

@@ -97,6 +97,22 @@ describe("Inspecting a checkpoint", () => {
     expect((await inspectCheckpoint(marked)).prediction).toMatchObject({ type: "v_prediction", certainty: "stated" });
   });
 
+  it("estimates the memory of a drawing of the trained size, without weights", async () => {
+    const before = tf.memory().numTensors;
+    const drawingOf = async (from: string | Uint8Array) => (await inspectCheckpoint(from)).drawing;
+    // The autoencoder's last enlargement has 256 channels at full size, and its result 3.
+    const decoding = (side: number) => 4 * side * side * (256 + 3);
+    expect(await drawingOf(headerOnly(FILES.sd1))).toEqual({ width: 512, height: 512, bytes: decoding(512) });
+    expect(await drawingOf(headerOnly(FILES.sdxl))).toEqual({ width: 1024, height: 1024, bytes: decoding(1024) });
+    const base = headerOnly(FILES.sd2, { "modelspec.predict_key": "epsilon" });
+    expect(await drawingOf(base)).toMatchObject({ width: 512, height: 512 });
+    expect(await drawingOf(join(folder, "pipeline"))).toMatchObject({ width: 32, height: 32 });
+    expect(await drawingOf(headerOnly({ "lora.up.weight": [0] }))).toBeUndefined();
+    await writeTinyUnCLIP(join(folder, "stages"), "text");
+    expect(await drawingOf(join(folder, "stages"))).toMatchObject({ width: 16, height: 16 });
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
   it("counts the tensors of each network of a single file", async () => {
     const { parts, notes } = await inspectCheckpoint(headerOnly(FILES.sd1));
     expect(parts.map(({ name, tensors }) => [name, tensors])).toEqual([

@@ -11,6 +11,11 @@ export interface DenoiserSizes {
   readonly sampleSize?: readonly [height: number, width: number] | undefined;
   /** The class labels that each call must pass. */
   readonly classLabels?: ClassLabels | undefined;
+  /**
+   * The sizes [height, width, channels] of the feature maps that a ControlNet adds to, for a sample of this size: the
+   * skip connections from the way down, then the middle block's output. The memory of a drawing is estimated by them.
+   */
+  featureMaps?(height: number, width: number): readonly (readonly [number, number, number])[];
 }
 
 /**
@@ -57,11 +62,6 @@ export interface ConditionalDenoiser extends DenoiserSizes {
    * forward reads `imageStates`.
    */
   contextAttentions?(height: number, width: number): readonly ContextAttention[];
-  /**
-   * The sizes [height, width, channels] of the feature maps that a ControlNet adds to, for a sample of this size: the
-   * skip connections from the way down, then the middle block's output.
-   */
-  featureMaps?(height: number, width: number): readonly (readonly [number, number, number])[];
   /**
    * x [B, H, W, inChannels], t a number or [B], context [B, L, contextWidth] -> [B, H, W, outChannels]. Borrows its
    * arguments; the caller owns the result.

@@ -14,16 +14,38 @@ const WASM_BYTES = 2 ** 32;
 /** Kept free for what the kernels allocate themselves: packed filters and their scratch. */
 export const WASM_RESERVE = 128 * 2 ** 20;
 
+/** The most that tensors can use there, in bytes. */
+export const WASM_LIMIT = WASM_BYTES - WASM_RESERVE;
+
 /** The memory that tensors use, and the most that they can use, in bytes. */
 export interface BackendMemory {
   limit: number;
   held: number;
 }
 
-/** Undefined for backends other than WebAssembly: how much they can hold is not known. */
+/** The caller's own limit. */
+let given: number | undefined;
+
+/**
+ * Sets how much memory tensors may take, in bytes, from now on and on every backend: the memory of a graphics card, or a
+ * share of the computer's. What would certainly need more is refused before the work, and large batches are drawn in
+ * slices that fit. Without an argument the default is restored: on WebAssembly what it can address, elsewhere no limit,
+ * and slices as on WebAssembly.
+ *
+ * @throws RangeError unless `bytes` is a number above 0
+ */
+export function limitMemory(bytes?: number): void {
+  if (bytes !== undefined && !(typeof bytes === "number" && bytes > 0)) {
+    throw new RangeError(`limitMemory: ${String(bytes)}; give a number of bytes above 0, such as 8e9.`);
+  }
+  given = bytes;
+}
+
+/** Undefined for backends other than WebAssembly without {@link limitMemory}: how much they can hold is not known. */
 export function backendMemory(): BackendMemory | undefined {
-  if (tf.getBackend() !== "wasm") return undefined;
-  return { limit: WASM_BYTES - WASM_RESERVE, held: tf.memory().numBytes };
+  const isWasm = tf.getBackend() === "wasm";
+  if (!isWasm && given === undefined) return undefined;
+  return { limit: Math.min(isWasm ? WASM_LIMIT : Infinity, given ?? Infinity), held: tf.memory().numBytes };
 }
 
 /**
@@ -34,9 +56,10 @@ export function backendMemory(): BackendMemory | undefined {
 export function requireMemory(bytes: number, what: string, remedy: string): void {
   const memory = backendMemory();
   if (!memory || memory.held + bytes <= memory.limit) return;
+  const holder = memory.limit === given ? "limitMemory allows" : "WebAssembly can hold";
   const held = memory.held < 2 ** 20 ? "" : `, of which tensors hold ${inUnits(memory.held)}`;
   throw new BackendMemoryError(
-    `${what} needs about ${inUnits(bytes)}; WebAssembly can hold ${inUnits(memory.limit)}${held}. ` +
+    `${what} needs about ${inUnits(bytes)}; ${holder} ${inUnits(memory.limit)}${held}. ` +
       `Use the native backend or a graphics card (useBackend("node") or useBackend("webgpu"))${remedy && `, or ${remedy}`}.`,
   );
 }

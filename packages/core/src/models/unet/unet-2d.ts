@@ -108,6 +108,13 @@ export class UNet2DModel extends Model implements Denoiser {
     return type === "timestep" ? { kind: "times" } : { kind: "vectors", width: this.#timeChannels };
   }
 
+  /** As a UNet2DConditionModel's. */
+  featureMaps(height: number, width: number): [number, number, number][] {
+    const first: [number, number, number] = [height, width, this.config.block_out_channels[0]!];
+    const kept = [first, ...resultShapes(NAME, this.down_blocks, [height, width])];
+    return [...kept, kept.at(-1)!];
+  }
+
   /** Borrows its arguments; the caller owns the result. Throws ModelInputError before any work. */
   forward(x: tf.Tensor4D, t: number | tf.Tensor1D, { classLabels }: UNet2DInputs = {}): tf.Tensor4D {
     const { config } = this;

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import type { Plan, Scheduler } from "@tfjs-diffusion/schedulers";
 import type { ConditionalDenoiser } from "../../models/denoiser.js";
+import { textEncoderBytes } from "../../models/activation-memory.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import { differenceMask } from "./diff-edit-mask.js";
 import {
@@ -20,20 +21,23 @@ import {
 } from "./diff-edit-options.js";
 import { type DiffEditParts, diffEditParts, type DiffEditSchedulers } from "./diff-edit-parts.js";
 import { draw } from "../drawing/draw.js";
+import { picturesAtOnce } from "../drawing/drawing-memory.js";
 import { FiniteWatch } from "../drawing/finite-watch.js";
 import { fixParts } from "../parts/live-parts.js";
 import { needsGuidance, predictGuided } from "../drawing/guidance.js";
 import { binaryMask, blend } from "../stable-diffusion/inpainting.js";
+import { latentNeeds } from "../stable-diffusion/latent-needs.js";
 import { latentSpaces } from "../stable-diffusion/latent-space.js";
 import { readOptions } from "../options/read-options.js";
 import type { Pipeline } from "../pipeline.js";
 import type { Drawn } from "../pipeline-step.js";
 import { noiseOf } from "../drawing/noise-of.js";
-import { requireFiniteTensors, requireOption, requirePictures } from "../options/option-checks.js";
+import { requireCount, requireFiniteTensors, requireOption, requirePictures } from "../options/option-checks.js";
 import { planDrawing, planSteps } from "../drawing/plan-steps.js";
 import { PROMPT_OPTIONS } from "../stable-diffusion/stable-diffusion-options.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
 import { sample, type SamplingRun } from "../drawing/sampling.js";
+import { rowsOfSlice, type Slice } from "../drawing/slices.js";
 import {
   readStableDiffusionParts,
   STABLE_DIFFUSION_OTHERS,
@@ -153,6 +157,7 @@ export class StableDiffusionDiffEditPipeline implements Pipeline<DiffEditOptions
       await requirePictures({ image: pictures });
       await requireFiniteTensors({ source: options.source, target: options.target });
       const { first } = stepWindow(scheduler, plan, { steps, strength, image: pictures });
+      const atOnce = this.#atOnce(checked, this.#latentShape(pictures));
       const watch = this.#watch(checked);
       const contexts = [source, target].map((prompts) => {
         const context = this.#read(prompts, guidanceScale, 1, watch);
@@ -168,13 +173,13 @@ export class StableDiffusionDiffEditPipeline implements Pipeline<DiffEditOptions
         }),
       );
       held.push(noisy);
-      const ask = (x: tf.Tensor4D, map: number) =>
+      const ask = (x: tf.Tensor4D, map: number, slice: Slice) =>
         contexts.map((context) =>
           watch.over(`Map ${map + 1} of ${maps}`, () =>
-            predict(unet, x, plan.timesteps[first]!, context, guidanceScale),
+            predict(unet, x, plan.timesteps[first]!, rowsOfSlice(context, slice), guidanceScale),
           ),
         ) as [tf.Tensor4D, tf.Tensor4D];
-      return await differenceMask({ noisy, ask, ratio, signal });
+      return await differenceMask({ noisy, ask, atOnce, ratio, signal });
     } finally {
       tf.dispose(held);
     }
@@ -220,7 +225,7 @@ export class StableDiffusionDiffEditPipeline implements Pipeline<DiffEditOptions
     try {
       await requirePictures({ image });
       await requireFiniteTensors(checked);
-      yield* this.#walk({ ...checked, noise }, prompts, way);
+      yield* this.#walk({ ...checked, noise }, prompts, way, this.#atOnce(checked, this.#latentShape(image)));
     } finally {
       image.dispose();
     }
@@ -234,7 +239,8 @@ export class StableDiffusionDiffEditPipeline implements Pipeline<DiffEditOptions
     const space = this.#spaceOf(parts.vae);
     const decode = (latents: tf.Tensor4D) =>
       this.#watch(options, parts).over("Decoding", () => space.decodeUnclipped(latents));
-    return draw(this.steps(options), options, { decode });
+    const atOnce = ({ shape }: tf.Tensor4D) => this.#atOnce(readDiffEdit(options), shape, true);
+    return draw(this.steps(options), options, { decode, atOnce });
   }
 
   /**
@@ -251,6 +257,7 @@ export class StableDiffusionDiffEditPipeline implements Pipeline<DiffEditOptions
     const prompts = checkPrompts(checked, sizes);
     const { imageLatents } = options;
     checkImageLatents(imageLatents, prompts.count, sizes);
+    requireCount(prompts.count, numImages);
     await requirePictures({ mask: options.mask });
     await requireFiniteTensors(checked);
     const { scheduler = this.scheduler } = checked;
@@ -267,31 +274,55 @@ export class StableDiffusionDiffEditPipeline implements Pipeline<DiffEditOptions
     const given = checkMask(options.mask, prompts.count, imageLatents[0]!);
     const mask = tf.tidy(() => repeatRows(binaryMask(given), numImages));
     given.dispose();
+    const [, rows, columns, channels] = imageLatents[0]!.shape;
+    const shape = [prompts.count * numImages, rows, columns, channels] as const;
     const start = () => plan.resume(repeatRows(imageLatents[0]!, numImages), first);
     // As in diffusers: outside the mask are the latents from before this step, not those that it ends at.
     const restore = (x: tf.Tensor4D, i: number) => blend(repeatRows(imageLatents[i - first]!, numImages), x, mask);
     try {
-      yield* this.#walk(checked, prompts, { scheduler, plan, start, first, end, restore });
+      const atOnce = this.#atOnce(checked, shape, true);
+      yield* this.#walk(checked, prompts, { scheduler, plan, start, first, end, restore }, atOnce);
     } finally {
       mask.dispose();
     }
+  }
+
+  /** How many pictures the networks take at once, of latents of this shape. */
+  #atOnce(
+    { guidanceScale, batchSize }: ReadDiffEdit,
+    shape: readonly [number, number, number, number],
+    isDecoded = false,
+  ): number {
+    const sizes = this.#sizes();
+    const textBytes = textEncoderBytes(this.parts.textEncoder);
+    const drawing = { shape, ...sizes, textBytes, isGuided: needsGuidance(guidanceScale), isDecoded };
+    return picturesAtOnce(latentNeeds(this.parts, drawing), batchSize);
+  }
+
+  /** The shape of the latents of pictures. */
+  #latentShape({ shape: [pictures, height, width] }: tf.Tensor4D): [number, number, number, number] {
+    const { factor, latentChannels } = this.#sizes();
+    return [pictures, height / factor, width / factor, latentChannels];
   }
 
   async *#walk(
     { guidanceScale, numImages, seed, noise, eta, signal, debug }: ReadDiffEdit,
     prompts: CheckedPrompts,
     way: DiffEditWay,
+    atOnce: number,
   ): AsyncGenerator<DiffEditStep, void, undefined> {
     const { unet, vae } = this.parts;
     const space = this.#spaceOf(vae);
     const watch = this.#watch({ debug });
     const context = this.#read(prompts, guidanceScale, numImages, watch);
-    const denoise = (x: tf.Tensor4D, t: number) => predict(unet, x, t, context, guidanceScale);
+    const denoise = (x: tf.Tensor4D, t: number, _: number, slice: Slice) =>
+      predict(unet, x, t, rowsOfSlice(context, slice), guidanceScale);
     const show = (x: tf.Tensor4D) => space.preview(x);
     try {
       yield* sample({
         ...way,
         denoise,
+        atOnce,
         noise: noiseOf({ noise, seed }),
         stepOptions: { eta },
         signal,

@@ -8,10 +8,11 @@ import { useBackend } from "../../backend/use-backend.js";
 import { loadModel } from "../../models/load-model.js";
 import { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
 import { weightBytes } from "../../models/weights-memory.js";
-import { BackendMemoryError } from "../../platform/backend-memory.js";
+import { denoiserBytes } from "../../models/activation-memory.js";
+import { BackendMemoryError, limitMemory } from "../../platform/backend-memory.js";
 import { writeTinyStableDiffusion } from "../../testing/stable-diffusion.js";
 import { StableDiffusionPipeline } from "../stable-diffusion/stable-diffusion.js";
-import { drawingBytes } from "./drawing-memory.js";
+import { picturesAtOnce } from "./drawing-memory.js";
 
 let folder: string;
 beforeAll(async () => {
@@ -79,12 +80,34 @@ describe("WebAssembly's memory", () => {
     });
     unet.initialize(keyedNoise(0));
     const [x, context] = [tf.zeros<tf.Rank.R4>([2, 48, 48, 4]), tf.zeros<tf.Rank.R3>([2, 8, 32])];
-    const sizes = { batch: 2, pictures: 1, rows: 48, columns: 48, factor: 1, decoderChannels: 0 };
     const { peakBytes } = await tf.profile(() => tf.tidy(() => unet.forward(x, 1, context)));
     const beside = peakBytes - weightBytes(unet);
-    expect(beside).toBeGreaterThan(drawingBytes(unet, sizes));
-    expect(beside).toBeLessThan(4 * drawingBytes(unet, sizes));
+    const estimate = 2 * denoiserBytes(unet, 48, 48);
+    expect(beside).toBeGreaterThan(estimate);
+    expect(beside).toBeLessThan(4 * estimate);
     tf.dispose([x, context]);
     unet.dispose();
+  });
+
+  it("decides how many pictures are drawn at once", () => {
+    const needs = { pictures: 100, height: 8, width: 8, running: 1e6, kept: 1e5 };
+    const { numBytes } = tf.memory();
+    try {
+      limitMemory(numBytes + 100 * 1e5 + 4 * 7e6);
+      expect(picturesAtOnce(needs)).toBe(7);
+      expect(picturesAtOnce({ ...needs, pictures: 5 })).toBe(5);
+      expect(picturesAtOnce(needs, 20)).toBe(20);
+      limitMemory(numBytes + 100 * 1e5 + 1e6);
+      expect(picturesAtOnce(needs)).toBe(1); // It may fit.
+      expect(() => picturesAtOnce(needs, 2)).toThrow(
+        /^Drawing 100 x 8 x 8 pixels, 2 at once, needs about 12 MiB; limitMemory allows /,
+      );
+      limitMemory(numBytes + 100 * 1e5);
+      expect(() => picturesAtOnce(needs)).toThrow(BackendMemoryError);
+    } finally {
+      limitMemory();
+    }
+    expect(picturesAtOnce(needs)).toBe(100);
+    expect(() => limitMemory(0)).toThrow("limitMemory: 0; give a number of bytes above 0, such as 8e9.");
   });
 });

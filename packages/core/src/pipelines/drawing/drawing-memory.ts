@@ -1,45 +1,41 @@
-import type { ConditionalDenoiser } from "../../models/denoiser.js";
-import { requireMemory } from "../../platform/backend-memory.js";
+import { backendMemory, requireMemory, WASM_LIMIT } from "../../platform/backend-memory.js";
 
-/** Bytes of a float32. */
-const FLOAT_BYTES = 4;
-
-/** Feature maps of full width that a block holds at once. A gated feed-forward layer alone is eight times as wide. */
-const MAPS_OF_A_BLOCK = 8;
-
-/** The sizes of a drawing in latent space. */
-export interface DrawingSizes {
-  /** Rows of the network's batch: twice the number of pictures with guidance. */
-  batch: number;
+/** The memory that a drawing needs besides the weights. */
+export interface DrawingNeeds {
+  /** All pictures of the drawing. */
   pictures: number;
-  /** Of the latents. */
-  rows: number;
-  columns: number;
-  /** Pixels per latent, along each side. */
-  factor: number;
-  /** Channels of the autoencoder's largest feature map, at the size of the picture. */
-  decoderChannels: number;
+  /** In pixels. */
+  height: number;
+  width: number;
+  /** Bytes for each picture while the networks read it, at least. */
+  running: number;
+  /** Bytes for each picture from the beginning to the end, at least: latents, text states, the result. */
+  kept: number;
+  /** Bytes to read the prompt, before the first step, at least. */
+  reading?: number;
 }
+
+/** How many times the estimate a measured peak may be. */
+const MARGIN = 4;
 
 /**
- * A lower limit of the bytes that a drawing needs besides the weights: the denoiser's skip connections and the tensors
- * of the running block, or the autoencoder's largest feature map of one picture, whichever is larger. Measured peaks
- * are two to four times as large, so a drawing that is refused here cannot work.
+ * How many pictures the networks take at once: as many as certainly fit the backend's memory. A backend that does not
+ * tell how much it has is used like WebAssembly.
+ *
+ * @param batchSize the caller's own number
+ * @throws BackendMemoryError before any work, if the backend cannot hold the drawing, or slices of `batchSize`
  */
-export function drawingBytes(unet: ConditionalDenoiser, sizes: DrawingSizes): number {
-  const { batch, pictures, rows, columns, factor, decoderChannels } = sizes;
-  const maps = (unet.featureMaps?.(rows, columns) ?? [[rows, columns, unet.inChannels]]).map((map) =>
-    map.reduce((product, size) => product * size, FLOAT_BYTES * batch),
+export function picturesAtOnce(needs: DrawingNeeds, batchSize?: number): number {
+  const { pictures, height, width, running, kept, reading = 0 } = needs;
+  const atOnce = Math.min(batchSize ?? 1, pictures);
+  const slices = pictures > atOnce ? `, ${atOnce} at once,` : " at once";
+  requireMemory(
+    Math.max(pictures * kept + atOnce * running, reading),
+    `Drawing ${pictures} x ${width} x ${height} pixels${slices}`,
+    "draw smaller pictures, or fewer at once",
   );
-  const denoising = maps.reduce((sum, bytes) => sum + bytes, 0) + MAPS_OF_A_BLOCK * Math.max(...maps);
-  const pixels = rows * factor * columns * factor;
-  const decoding = FLOAT_BYTES * pixels * (decoderChannels + 3 * pictures);
-  return Math.max(denoising, decoding);
-}
-
-/** @throws BackendMemoryError before any work, if the running backend cannot hold the drawing */
-export function requireRoomToDraw(unet: ConditionalDenoiser, sizes: DrawingSizes): void {
-  const { pictures, rows, columns, factor } = sizes;
-  const what = `Drawing ${pictures} x ${columns * factor} x ${rows * factor} pixels at once`;
-  requireMemory(drawingBytes(unet, sizes), what, "draw smaller pictures, or fewer at once");
+  if (batchSize !== undefined) return atOnce;
+  const { limit, held } = backendMemory() ?? { limit: WASM_LIMIT, held: 0 };
+  const fitting = Math.floor((limit - held - pictures * kept) / (MARGIN * running));
+  return Math.min(Math.max(fitting, 1), pictures);
 }

@@ -15,6 +15,7 @@ import { requireFinite, requireFiniteAtHand } from "./finite-results.js";
 import { FiniteWatch } from "./finite-watch.js";
 import { predictionIn } from "./guidance.js";
 import { requireSample, stateOf } from "./sampler-step.js";
+import { inSlices, type Slice } from "./slices.js";
 
 const { getTensorsInContainer: tensorsIn } = tf.tensor_util;
 
@@ -28,8 +29,13 @@ export interface SamplingRun<T extends tf.Tensor> {
   first?: number;
   /** Index after the last call. Default: all calls of the plan. */
   end?: number;
-  /** Computes the network's output for an input that the plan has scaled. The generator owns the result. */
-  denoise: (input: T, timestep: number, index: number) => T;
+  /**
+   * Computes the network's output for the pictures of a slice, whose input the plan has scaled; runs in a tidy. The
+   * generator owns the result.
+   */
+  denoise: (input: T, timestep: number, index: number, slice: Slice) => T;
+  /** Most pictures that `denoise` gets at once. Default: all. */
+  atOnce?: number | undefined;
   /** Changes the sample after a step; runs in a tidy. */
   restore?: (x: T, index: number) => T;
   noise: NoiseSource;
@@ -58,6 +64,7 @@ export async function* sample<T extends tf.Tensor = tf.Tensor4D>({
   first = 0,
   end = plan.timesteps.length,
   denoise,
+  atOnce,
   restore = (x) => x,
   noise,
   stepOptions,
@@ -71,16 +78,7 @@ export async function* sample<T extends tf.Tensor = tf.Tensor4D>({
     for (let call = first; call < end; call++) {
       const [index, total, timestep] = [call - first, end - first, plan.timesteps[call]!];
       const place = `Step ${index + 1} of ${total} (timestep ${timestep})`;
-      const { output, next } = tf.tidy(() => {
-        const input = requireSample(scheduler, place, plan.scaleInput(state.x, call), state.x) as T;
-        watch.see(place, "the network's input", input);
-        const output = watch.over(place, () => denoise(input, timestep, call));
-        const take = () => plan.step(state, output, call, noise, stepOptions);
-        const stepped = stateOf(scheduler, place, take, state.x);
-        const x = restore(stepped.x as T, call);
-        watch.see(place, "the sampler's result", x);
-        return { output, next: { ...stepped, x } };
-      });
+      const { output, next } = await advance(state, call, place);
       const before = state.x;
       disposeUnless([next, before, output], state);
       state = next;
@@ -108,7 +106,32 @@ export async function* sample<T extends tf.Tensor = tf.Tensor4D>({
   } finally {
     tf.dispose(state);
   }
+
+  /** One call of the network, and the sampler's step. Borrows the state; the caller owns the results. */
+  async function advance(state: State, call: number, place: string): Promise<Advance<T>> {
+    const input = tf.tidy(() => requireSample(scheduler, place, plan.scaleInput(state.x, call), state.x) as T);
+    let output: T | undefined;
+    let made: Advance<T> | undefined;
+    try {
+      watch.see(place, "the network's input", input);
+      const one = (part: T, slice: Slice) => watch.over(place, () => denoise(part, plan.timesteps[call]!, call, slice));
+      const predicted = (output = await inSlices(input, one, { atOnce, signal }));
+      const next = tf.tidy(() => {
+        const take = () => plan.step(state, predicted, call, noise, stepOptions);
+        const stepped = stateOf(scheduler, place, take, state.x);
+        const x = restore(stepped.x as T, call);
+        watch.see(place, "the sampler's result", x);
+        return { ...stepped, x };
+      });
+      return (made = { output: predicted, next });
+    } finally {
+      disposeUnless([state, made ?? []] as tf.TensorContainer, [input, output ?? []]);
+    }
+  }
 }
+
+/** The network's output of a step, and the state after it. */
+type Advance<T extends tf.Tensor> = { output: T; next: State & { x: T } };
 
 /** A {@link PipelineStep} whose tensors are freed when the loop continues. */
 class CurrentStep<T extends tf.Tensor> implements PipelineStep<T> {

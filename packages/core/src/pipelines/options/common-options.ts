@@ -73,6 +73,11 @@ export const COMMON_OPTIONS = {
     flag: { usage: "--count N", help: "pictures of each prompt or class", most: 1000 },
   }),
   /**
+   * Most pictures that the networks take at once. A larger batch goes through them in slices, in each step, with the
+   * same result in less memory. Default: as many as the memory certainly holds.
+   */
+  batchSize: whole(1, { most: MOST_PICTURES }),
+  /**
    * Check every layer's output, and throw a NonFiniteLayerError at the first NaN or infinity, naming the step and the
    * layer. Slow. Default false, at no cost.
    */

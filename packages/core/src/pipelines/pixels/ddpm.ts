@@ -9,9 +9,12 @@ import { readsVariance } from "../options/sampler-checks.js";
 import { draw } from "../drawing/draw.js";
 import { FiniteWatch } from "../drawing/finite-watch.js";
 import { predictGuided, predictionIn } from "../drawing/guidance.js";
+import { picturesAtOnce } from "../drawing/drawing-memory.js";
 import { noiseOf } from "../drawing/noise-of.js";
 import { planDrawing } from "../drawing/plan-steps.js";
 import { sample } from "../drawing/sampling.js";
+import { rowsOfSlice, type Slice } from "../drawing/slices.js";
+import { pixelNeeds } from "./pixel-needs.js";
 import { UNet2DModel } from "../../models/unet/unet-2d.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
 import { requireFiniteTensors } from "../options/option-checks.js";
@@ -109,6 +112,7 @@ export class DDPMPipeline implements Pipeline<DDPMOptions, DDPMStep> {
     signal?.throwIfAborted();
     await requireFiniteTensors(checked);
     const plan = planDrawing(scheduler, checked.steps, { predictsVariance: predictsVariance(unet) });
+    const atOnce = picturesAtOnce(pixelNeeds(unet, checked.shape, isGuided), checked.batchSize);
     const watch = new FiniteWatch(this.parts, checked.debug);
     const dtype = unet.classLabels?.kind === "ids" ? "int32" : "float32";
     // With guidance the first half of the batch has no class.
@@ -116,14 +120,15 @@ export class DDPMPipeline implements Pipeline<DDPMOptions, DDPMStep> {
     const classLabels = told && tf.tensor1d(told, dtype);
     const guidance = isGuided ? { scale: guidanceScale, rescale: guidanceRescale } : undefined;
 
-    const denoise = (x: tf.Tensor4D, t: number) => {
-      const output = predictGuided(unet, x, (batch) => unet.forward(batch, t, { classLabels }), guidance);
+    const denoise = (x: tf.Tensor4D, t: number, _: number, slice: Slice) => {
+      const classes = classLabels && rowsOfSlice(classLabels, slice);
+      const output = predictGuided(unet, x, (batch) => unet.forward(batch, t, { classLabels: classes }), guidance);
       return readsVariance(scheduler) ? output : predictionIn(output, x);
     };
     const start = () => plan.start(latents ?? noise.normal(checked.shape));
     const stepOptions = { eta };
     try {
-      yield* sample({ scheduler, plan, start, denoise, noise, stepOptions, signal, watch, preview: toUnit });
+      yield* sample({ scheduler, plan, start, denoise, atOnce, noise, stepOptions, signal, watch, preview: toUnit });
     } finally {
       classLabels?.dispose();
     }

@@ -6,10 +6,13 @@ import type { ConditionalDenoiser } from "../../models/denoiser.js";
 import type { OptionTable } from "../options/option.js";
 import { FiniteWatch } from "../drawing/finite-watch.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
+import { floatBytes, textEncoderBytes } from "../../models/activation-memory.js";
 import { draw } from "../drawing/draw.js";
+import { picturesAtOnce } from "../drawing/drawing-memory.js";
 import { needsGuidance, predictGuided } from "../drawing/guidance.js";
 import { noiseOf } from "../drawing/noise-of.js";
 import { planDrawing } from "../drawing/plan-steps.js";
+import { pixelNeeds } from "./pixel-needs.js";
 import { keepPixelRange } from "./pixel-range.js";
 import { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
 import type { FolderKind, PartRequirements } from "../files/model-index.js";
@@ -18,11 +21,13 @@ import { requireFiniteTensors } from "../options/option-checks.js";
 import { disposeParts } from "../parts/dispose-parts.js";
 import { fixParts, liveParts } from "../parts/live-parts.js";
 import { sample } from "../drawing/sampling.js";
+import { rowsOfSlice, type Slice } from "../drawing/slices.js";
 import {
   type TextConditioning,
   encodePrompts,
   joinPrompts,
   repeatPrompts,
+  tokensOf,
 } from "../stable-diffusion/text-conditioning.js";
 import type { Pipeline } from "../pipeline.js";
 import type { Drawn } from "../pipeline-step.js";
@@ -126,6 +131,7 @@ export class PixelDiffusionPipeline implements Pipeline<PixelDiffusionOptions, P
     await requireFiniteTensors(checked);
     const isGuided = needsGuidance(guidanceScale);
     const plan = planDrawing(scheduler, checked.steps);
+    const atOnce = picturesAtOnce(pixelNeeds(unet, checked.shape, isGuided, this.#textBytes()), checked.batchSize);
     const watch = new FiniteWatch(this.parts, checked.debug);
     const conditioning = watch.over("Reading the prompts", () =>
       this.#read(checked.prompts, isGuided ? checked.negatives : [], checked.numImages),
@@ -133,15 +139,27 @@ export class PixelDiffusionPipeline implements Pipeline<PixelDiffusionOptions, P
 
     const { context, pooled: classLabels } = conditioning;
     const guidance = isGuided ? { scale: guidanceScale, rescale: guidanceRescale } : undefined;
-    const predict = (x: tf.Tensor4D, t: number) =>
-      predictGuided(unet, x, (batch) => unet.forward(batch, t, context, { classLabels }), guidance);
-    const denoise = (x: tf.Tensor4D, t: number) => keepPixelRange(predict(x, t), x, t, scheduler);
+    const predict = (x: tf.Tensor4D, t: number, slice: Slice) => {
+      const [states, classes] = [rowsOfSlice(context, slice), classLabels && rowsOfSlice(classLabels, slice)];
+      return predictGuided(unet, x, (batch) => unet.forward(batch, t, states, { classLabels: classes }), guidance);
+    };
+    const denoise = (x: tf.Tensor4D, t: number, _: number, slice: Slice) =>
+      keepPixelRange(predict(x, t, slice), x, t, scheduler);
     const start = () => plan.start(latents ?? noise.normal(checked.shape));
     try {
-      yield* sample({ scheduler, plan, start, denoise, noise, signal, watch, preview: toUnit });
+      yield* sample({ scheduler, plan, start, denoise, atOnce, noise, signal, watch, preview: toUnit });
     } finally {
       tf.dispose([conditioning.context, conditioning.pooled ?? []]);
     }
+  }
+
+  #textBytes() {
+    const { tokenizer, textEncoder, textEncoder2 } = this.parts;
+    const encoders = [textEncoder, ...(textEncoder2 ? [textEncoder2] : [])];
+    return {
+      reading: Math.max(...encoders.map(textEncoderBytes)),
+      states: floatBytes(tokensOf(tokenizer, textEncoder), textEncoder.config.hidden_size),
+    };
   }
 
   /** The text conditioning of a batch. With negative prompts, the first half of the batch holds these. */

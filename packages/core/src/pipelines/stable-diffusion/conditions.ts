@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { Plan, PlanRequest } from "@tfjs-diffusion/schedulers";
 import type { ConditionalDenoiserInputs } from "../../models/denoiser.js";
 import { composedParts } from "../../text/composed-prompt.js";
+import { rowsOfSlice, type Slice } from "../drawing/slices.js";
 import { PipelineOptionError } from "../options/errors.js";
 import { type PromptPlan, promptPlan, type PromptText } from "./prompt-plan.js";
 import {
@@ -99,13 +100,32 @@ export function conditionPerStep(encoder: PromptEncoder, request: ConditionReque
 }
 
 /** The inputs of the prompts, without those of the negative prompts. Borrows its argument. */
-export function promptedHalf({ context, inputs }: Condition): Condition {
-  const half = <T extends tf.Tensor>(x: T): T => tf.split<T>(x, 2)[1]!;
-  const halves = Object.entries(inputs).map(([name, value]) => [
+export function promptedHalf(condition: Condition): Condition {
+  return changed(condition, (x) => tf.split(x, 2)[1]!);
+}
+
+/** The inputs of a slice's pictures. Borrows its argument; runs in a tidy. */
+export function conditionOfSlice(condition: Condition, slice: Slice): Condition {
+  const inputs = changed(condition, (x) => rowsOfSlice(x, slice));
+  if (!condition.composition) return inputs;
+  const { weights, others } = condition.composition;
+  const { from, to, of } = slice;
+  const ofPictures = weights.map((each) =>
+    Array.from({ length: to - from }, (_, i) => each[Math.floor(((from + i) * each.length) / of)]!),
+  );
+  return {
+    ...inputs,
+    composition: { weights: ofPictures, others: others.map((other) => conditionOfSlice(other, slice)) },
+  };
+}
+
+/** The same change of all tensors of a condition. */
+function changed({ context, inputs }: Condition, change: (x: tf.Tensor) => tf.Tensor): Condition {
+  const values = Object.entries(inputs).map(([name, value]) => [
     name,
-    value instanceof tf.Tensor ? half(value) : value,
+    value instanceof tf.Tensor ? change(value) : value,
   ]);
-  return { context: half(context), inputs: Object.fromEntries(halves) as Condition["inputs"] };
+  return { context: change(context) as tf.Tensor3D, inputs: Object.fromEntries(values) as Condition["inputs"] };
 }
 
 /** The step of each call of the denoiser, counted from 1; calls before `first` are not made. */

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import type { BytesFrom } from "../../weights/open-bytes.js";
 import { needsGuidance } from "../drawing/guidance.js";
+import { rowsOfSlice } from "../drawing/slices.js";
 import type { StepWindow } from "../drawing/step-window.js";
 import type { FolderKind } from "../files/model-index.js";
 import type { StableDiffusionFileOptions } from "../files/pipeline-file.js";
@@ -22,7 +23,7 @@ import {
   withAllAxes,
 } from "./stable-diffusion-options.js";
 import type { Start, StartRequest } from "./stable-diffusion-starts.js";
-import type { Condition } from "./conditions.js";
+import { type Condition, conditionOfSlice } from "./conditions.js";
 import type { DenoiseRequest, StepDenoiser } from "./step-denoiser.js";
 import { repeatRows, type TextConditioning } from "./text-conditioning.js";
 
@@ -155,9 +156,9 @@ export class StableDiffusionInstructPix2PixPipeline extends StableDiffusionPipel
   protected override denoiser({ unet, conditionOf, isGuided, shown, checked }: DenoiseRequest): StepDenoiser {
     const { guidanceScale, freeU } = checked;
     const { imageGuidanceScale } = checked as Checked;
-    return (x, timestep, index) => {
-      const picture = shown!;
-      const { context, inputs } = conditionOf(index);
+    return (x, timestep, index, slice) => {
+      const picture = rowsOfSlice(shown!, slice);
+      const { context, inputs } = conditionOfSlice(conditionOf(index), slice);
       const predict = (batch: tf.Tensor4D, seen: tf.Tensor4D) =>
         unet.forward(tf.concat([batch, seen], 3), timestep, context, { ...inputs, ...(freeU && { freeU }) });
       if (!isGuided) return predict(x, picture);

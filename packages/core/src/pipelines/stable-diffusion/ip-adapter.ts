@@ -4,6 +4,7 @@ import type { CLIPVisionModelWithProjection } from "../../models/clip/clip-visio
 import type { ConditionalDenoiser, ContextAttention, ImageStates } from "../../models/denoiser.js";
 import { libraryAndClass } from "../../models/library-and-class.js";
 import type { IPAdapter } from "../../models/unet/ip-adapter.js";
+import { rowsOfSlice, type Slice } from "../drawing/slices.js";
 import { PipelineOptionError } from "../options/errors.js";
 import { requireOption, requireTensor } from "../options/option-checks.js";
 import { shown } from "../options/shown.js";
@@ -158,6 +159,20 @@ export function promptedStates(states: Record<string, ImageStates[]>): Record<st
     Object.entries(states).map(([name, all]) => [
       name,
       all.map(({ keys, values, mask }) => ({ keys: half(keys), values: half(values), mask })),
+    ]),
+  );
+}
+
+/** The states of a slice's pictures. Borrows its argument; runs in a tidy. */
+export function statesOfSlice(states: Record<string, ImageStates[]>, slice: Slice): Record<string, ImageStates[]> {
+  return Object.fromEntries(
+    Object.entries(states).map(([name, all]) => [
+      name,
+      all.map(({ keys, values, mask }) => ({
+        keys: rowsOfSlice(keys, slice),
+        values: rowsOfSlice(values, slice),
+        mask,
+      })),
     ]),
   );
 }

@@ -5,13 +5,14 @@ import type { Autoencoder } from "../../models/autoencoder/autoencoder.js";
 import type { ConditionalDenoiser } from "../../models/denoiser.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import { draw, lastLatents } from "../drawing/draw.js";
-import { requireRoomToDraw } from "../drawing/drawing-memory.js";
+import { picturesAtOnce } from "../drawing/drawing-memory.js";
 import { FiniteWatch } from "../drawing/finite-watch.js";
 import { guidanceEmbedding } from "../drawing/guidance.js";
 import { mayGuide } from "../drawing/step-guidance.js";
 import { noiseOf } from "../drawing/noise-of.js";
 import { planDrawing } from "../drawing/plan-steps.js";
 import { sample } from "../drawing/sampling.js";
+import { rowsOfSlice, type Slice } from "../drawing/slices.js";
 import { type StepWindow, stepWindow } from "../drawing/step-window.js";
 import { PipelineOptionError } from "../options/errors.js";
 import type { OptionTable } from "../options/option.js";
@@ -22,6 +23,7 @@ import type { Pipeline } from "../pipeline.js";
 import type { Drawn } from "../pipeline-step.js";
 import { adapterFeatures } from "./adapter.js";
 import { type Condition, conditionPerStep, type GivenPrompts, stepCount, stepCounter } from "./conditions.js";
+import { latentNeeds } from "./latent-needs.js";
 import { type LatentSpace, latentSpaces } from "./latent-space.js";
 import { finished, partToDraw } from "./picture-around.js";
 import { requireLoraSources, usePromptLoras } from "./prompt-loras.js";
@@ -104,8 +106,8 @@ export abstract class LatentPipeline<
     return this.#space.factor;
   }
 
-  /** Width and number of the text states, and number of layers of the text encoder. */
-  protected abstract textSizes(): Pick<NetworkSizes, "textWidth" | "textTokens" | "textLayers">;
+  /** Width and number of the text states, number of layers of the text encoder, and the bytes that it needs for a text. */
+  protected abstract textSizes(): Pick<NetworkSizes, "textWidth" | "textTokens" | "textLayers"> & { textBytes: number };
 
   /**
    * Encodes prompts, for example to mix them. The results can be given as options; the caller owns them.
@@ -157,10 +159,9 @@ export abstract class LatentPipeline<
     const [parts, space] = [{ ...this.parts }, this.#space];
     const decode = (latents: tf.Tensor4D) =>
       watchOf(parts, checked).over("Decoding", () => space.decodeUnclipped(latents));
-    return draw(this.#walk(checked), options, {
-      decode,
-      finish: (decoded) => finished(decoded, checked, space.factor),
-    });
+    const atOnce = this.#atOnce(checked, true);
+    const finish = (decoded: tf.Tensor4D, slice: Slice) => finished(decoded, checked, space.factor, slice);
+    return draw(this.#walk(checked, atOnce), options, { decode, finish, atOnce: () => atOnce });
   }
 
   /** Draws without decoding, to pass the latents to another pipeline; the caller owns them. */
@@ -174,10 +175,11 @@ export abstract class LatentPipeline<
    * @throws PipelineOptionError before any work, if an option is out of its range
    */
   async *steps(options: O): AsyncGenerator<StableDiffusionStep, void, undefined> {
-    yield* this.#walk(this.check(options));
+    const checked = this.check(options);
+    yield* this.#walk(checked, this.#atOnce(checked, false));
   }
 
-  async *#walk(checked: C): AsyncGenerator<StableDiffusionStep, void, undefined> {
+  async *#walk(checked: C, atOnce: number): AsyncGenerator<StableDiffusionStep, void, undefined> {
     const { scheduler = this.scheduler, signal, shape } = checked;
     const noise = noiseOf(checked);
     signal?.throwIfAborted();
@@ -190,7 +192,6 @@ export abstract class LatentPipeline<
       const adapters = namedInputs("ipAdapter", checked.ipAdapter);
       await requirePictures({ ...this.pictures(checked), ...picturesBeside(checked) });
       await requireFiniteTensors(checked);
-      this.#requireRoom(checked);
       returnLoras = await this.#borrowLoras(checked);
       const plan = planDrawing(scheduler, checked.steps);
       const { first, end } = stepWindow(scheduler, plan, checked);
@@ -240,6 +241,7 @@ export abstract class LatentPipeline<
         first,
         end,
         denoise,
+        atOnce,
         noise,
         signal,
         watch,
@@ -304,17 +306,16 @@ export abstract class LatentPipeline<
     }
   }
 
-  #requireRoom(checked: CheckedOptions): void {
-    const [pictures, rows, columns] = checked.shape;
-    const { unet, vae } = this.parts;
-    requireRoomToDraw(unet, {
-      batch: this.isGuided(checked) ? 2 * pictures : pictures,
-      pictures,
-      rows,
-      columns,
-      factor: this.factor,
-      decoderChannels: vae.config.block_out_channels[0]!,
-    });
+  /**
+   * How many pictures the networks take at once.
+   *
+   * @param isDecoded whether the latents become pictures
+   * @throws BackendMemoryError
+   */
+  #atOnce(checked: CheckedOptions, isDecoded: boolean): number {
+    const { shape, batchSize } = checked;
+    const drawing = { shape, factor: this.factor, isGuided: this.isGuided(checked), ...this.textSizes(), isDecoded };
+    return picturesAtOnce(latentNeeds(this.parts, drawing), batchSize);
   }
 
   /** Whether each step also calls the denoiser with the negative prompts. */

@@ -8,10 +8,11 @@ import { repeatRows } from "./text-conditioning.js";
 
 /**
  * Pictures with more latents than this are processed one by one, in bands of this many rows: the same result in less
- * memory.
+ * memory. So are batches with more latents than this together, without bands.
  */
 const LARGE = 64 * 64;
 const BAND_ROWS = 16;
+const LARGE_BATCH = 4 * LARGE;
 
 /**
  * The space that a latent diffusion model works in: its autoencoder's latents, shifted and scaled to a standard
@@ -42,8 +43,8 @@ export class LatentSpace {
    */
   encode(images: tf.Tensor4D, noise: NoiseSource, copies = 1): tf.Tensor4D {
     return tf.tidy(() => {
-      const [, height, width] = images.shape;
-      const encoded = this.vae.encode(images.mul<tf.Tensor4D>(2).sub(1), this.#pieces(height, width));
+      const [batch, height, width] = images.shape;
+      const encoded = this.vae.encode(images.mul<tf.Tensor4D>(2).sub(1), this.#pieces(batch, height, width));
       return drawn(encoded, noise, copies).sub<tf.Tensor4D>(this.#shift).mul(this.#scale);
     });
   }
@@ -54,8 +55,8 @@ export class LatentSpace {
    */
   encodeMean(images: tf.Tensor4D): tf.Tensor4D {
     return tf.tidy(() => {
-      const [, height, width] = images.shape;
-      const encoded = this.vae.encode(images.mul<tf.Tensor4D>(2).sub(1), this.#pieces(height, width));
+      const [batch, height, width] = images.shape;
+      const encoded = this.vae.encode(images.mul<tf.Tensor4D>(2).sub(1), this.#pieces(batch, height, width));
       return "latents" in encoded ? encoded.latents : encoded.mean;
     });
   }
@@ -68,9 +69,9 @@ export class LatentSpace {
   /** {@link decode}, about [-1, 1] as the autoencoder returns them. */
   decodeUnclipped(latents: tf.Tensor4D): tf.Tensor4D {
     return tf.tidy(() => {
-      const [, height, width] = latents.shape;
+      const [batch, height, width] = latents.shape;
       const z = latents.div<tf.Tensor4D>(this.#scale).add<tf.Tensor4D>(this.#shift);
-      return this.vae.decode(z, this.#pieces(height * this.factor, width * this.factor));
+      return this.vae.decode(z, this.#pieces(batch, height * this.factor, width * this.factor));
     });
   }
 
@@ -79,9 +80,10 @@ export class LatentSpace {
     return preview(latents, (this.#previewMap ??= previewMap(this)));
   }
 
-  #pieces(height: number, width: number) {
-    const isLarge = height * width > LARGE * this.factor ** 2;
-    return isLarge ? { bandRows: BAND_ROWS, oneByOne: true } : {};
+  #pieces(batch: number, height: number, width: number) {
+    const latents = (height * width) / this.factor ** 2;
+    if (latents > LARGE) return { bandRows: BAND_ROWS, oneByOne: true };
+    return batch * latents > LARGE_BATCH ? { oneByOne: true } : {};
   }
 }
 

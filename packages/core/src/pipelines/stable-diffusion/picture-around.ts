@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { toUnit } from "../../image/to-unit.js";
+import { rowsOfSlice, type Slice } from "../drawing/slices.js";
 import { binaryMask, blend, pasteBack } from "./inpainting.js";
 import { enlargedParts, type MaskCrop, reducedParts } from "./mask-crop.js";
 import { type CheckedOptions, withAllAxes } from "./stable-diffusion-options.js";
@@ -24,18 +25,23 @@ export async function partToDraw(checked: CheckedOptions, factor: number): Promi
 }
 
 /**
- * Decoded pictures about [-1, 1] to pictures in [0, 1]. With `pasteBack` they are the given picture outside the mask;
+ * Decoded pictures of a slice, about [-1, 1], to pictures in [0, 1]. With `pasteBack` they are the given picture outside the mask;
  * with `paddingMaskCrop` they are a part of it. The caller owns the result.
  *
  * @param factor pixels per latent, along each side
  */
-export async function finished(decoded: tf.Tensor4D, checked: CheckedOptions, factor: number): Promise<tf.Tensor4D> {
+export async function finished(
+  decoded: tf.Tensor4D,
+  checked: CheckedOptions,
+  factor: number,
+  slice: Slice,
+): Promise<tf.Tensor4D> {
   const { pasteBack: isPasted, maskBlur, paddingMaskCrop } = checked;
   const drawn = toUnit(decoded);
   if (!isPasted && paddingMaskCrop === undefined) return drawn;
   const held: tf.Tensor[] = [drawn];
   try {
-    const { image, mask } = paintedOf(checked);
+    const { image, mask } = paintedOf(checked, slice);
     held.push(image, mask);
     const crop = { image, mask, ...cropOf(checked, factor) };
     const whole = paddingMaskCrop === undefined ? drawn.clone() : await reducedParts(drawn, crop);
@@ -52,9 +58,13 @@ export async function finished(decoded: tf.Tensor4D, checked: CheckedOptions, fa
   }
 }
 
-function paintedOf({ image, mask }: CheckedOptions): Painted {
+/** The picture and the mask of all pictures, or of a slice; the caller owns them. */
+function paintedOf({ image, mask }: CheckedOptions, slice?: Slice): Painted {
   const [height, width] = image!.shape.slice(-3) as [number, number];
-  return { image: withAllAxes(image!, [height, width, 3]), mask: withAllAxes(mask!, [height, width, 1]) };
+  return tf.tidy(() => {
+    const whole = { image: withAllAxes(image!, [height, width, 3]), mask: withAllAxes(mask!, [height, width, 1]) };
+    return slice ? { image: rowsOfSlice(whole.image, slice), mask: rowsOfSlice(whole.mask, slice) } : whole;
+  });
 }
 
 function cropOf({ paddingMaskCrop, shape }: CheckedOptions, factor: number): Pick<MaskCrop, "padding" | "size"> {

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { textEncoderBytes } from "../../models/activation-memory.js";
 import type { AddOnFileOptions } from "../../adapters/add-on-file.js";
 import { LoraSet } from "../../adapters/lora.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "../../models/clip/clip-text-model.js";
@@ -281,6 +282,7 @@ export class StableDiffusionXLPipeline extends LatentPipeline<
       textTokens: tokensOf(tokenizer2, textEncoder2),
       textWidth: encoders.reduce((sum, { config }) => sum + config.hidden_size, 0),
       textLayers: Math.min(...encoders.map(({ config }) => config.num_hidden_layers)),
+      textBytes: Math.max(...encoders.map(textEncoderBytes)),
     };
   }
 

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { textEncoderBytes } from "../../models/activation-memory.js";
 import type { Scheduler } from "@tfjs-diffusion/schedulers";
 import type { AddOnFileOptions } from "../../adapters/add-on-file.js";
 import { LoraSet } from "../../adapters/lora.js";
@@ -240,7 +241,12 @@ export class StableDiffusionPipeline extends LatentPipeline<
   protected textSizes() {
     const { tokenizer, textEncoder } = this.parts;
     const { hidden_size, num_hidden_layers } = textEncoder.config;
-    return { textWidth: hidden_size, textLayers: num_hidden_layers, textTokens: tokensOf(tokenizer, textEncoder) };
+    return {
+      textWidth: hidden_size,
+      textLayers: num_hidden_layers,
+      textTokens: tokensOf(tokenizer, textEncoder),
+      textBytes: textEncoderBytes(textEncoder),
+    };
   }
 
   protected condition(checked: CheckedOptions, positive: TextConditioning, negative?: TextConditioning): Condition {

@@ -2,11 +2,12 @@ import * as tf from "@tensorflow/tfjs";
 import { guide, type Plan, rescaleGuidance } from "@tfjs-diffusion/schedulers";
 import type { ConditionalDenoiser, ImageStates } from "../../models/denoiser.js";
 import { needsGuidance, predictGuided } from "../drawing/guidance.js";
+import { rowsOfSlice, type Slice } from "../drawing/slices.js";
 import { guidanceAt } from "../drawing/step-guidance.js";
 import { isAdapted } from "./adapter.js";
-import { type Condition, type Composition, promptedHalf } from "./conditions.js";
+import { type Condition, type Composition, conditionOfSlice, promptedHalf } from "./conditions.js";
 import { type Control, controlResiduals } from "./control.js";
-import { promptedStates } from "./ip-adapter.js";
+import { promptedStates, statesOfSlice } from "./ip-adapter.js";
 import type { CheckedOptions } from "./stable-diffusion-options.js";
 import { repeatRows } from "./text-conditioning.js";
 
@@ -30,26 +31,28 @@ export interface DenoiseRequest {
   end: number;
 }
 
-/** Computes the denoiser's output for a call, with guidance applied; the caller owns it. */
-export type StepDenoiser = (x: tf.Tensor4D, timestep: number, index: number) => tf.Tensor4D;
+/** Computes the denoiser's output for a slice of a call's pictures, guided; the caller owns it. Runs in a tidy. */
+export type StepDenoiser = (x: tf.Tensor4D, timestep: number, index: number, slice: Slice) => tf.Tensor4D;
 
 /**
  * The denoiser with guidance and ControlNets. A step with guidance scale 1 computes only the half of the batch with the
  * prompts.
  */
 export function stepDenoiser(request: DenoiseRequest): StepDenoiser {
-  const { unet, conditionOf, isGuided, shown, controls, features, states, checked, plan, first, end } = request;
-  const hasStates = Object.keys(states).length > 0;
+  const { unet, conditionOf, isGuided, shown, controls, features, checked, plan, first, end } = request;
+  const hasStates = Object.keys(request.states).length > 0;
   const { freeU, pagScale, perturbedLayers, guidanceRescale: rescale } = checked;
-  return (x, timestep, index) => {
-    const condition = conditionOf(index);
+  return (x, timestep, index, slice) => {
+    const condition = conditionOfSlice(conditionOf(index), slice);
+    const seen = shown && rowsOfSlice(shown, slice);
+    const states = statesOfSlice(request.states, slice);
     const step = { index: index - first, total: end - first, timestep };
     const { alpha, sigma } = plan.levels[index]!;
     const scale = isGuided ? guidanceAt(checked, { ...step, noise: sigma / alpha }) : 1;
     const forward = (batch: tf.Tensor4D, { context, inputs }: Condition, isDoubled: boolean, isPerturbed = false) => {
       const call = { ...step, x: batch, context, inputs, isGuided: isDoubled };
       const residuals = controlResiduals(controls, call);
-      const channels = shown && (isDoubled ? tf.concat([shown, shown]) : shown);
+      const channels = seen && (isDoubled ? tf.concat([seen, seen]) : seen);
       const input = channels ? tf.concat([batch, channels], 3) : batch;
       const isAdded = features && isAdapted(checked.adapter!, step);
       const settings = {

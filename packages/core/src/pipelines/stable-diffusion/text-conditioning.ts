@@ -69,11 +69,10 @@ export function encodePrompts(
   { tokenizer, textEncoder, textEncoder2 }: TextEncoders,
   { clipSkip = 0, ...reading }: EncodePromptsOptions = {},
 ): TextConditioning {
-  return tf.tidy(() => {
-    const context = readChunks({ prompts, tokenizer, encoder: textEncoder }, reading, (ids) =>
-      tokenStates(textEncoder, ids, clipSkip),
-    );
-    const second = textEncoder2 && readPrompts({ prompts, tokenizer, encoder: textEncoder2 }, reading);
+  return inParts([{ prompts, tokenizer, encoder: textEncoder }], reading, ([reader], tokens) => {
+    const states = (ids: tf.Tensor2D) => tokenStates(textEncoder, ids, clipSkip);
+    const context = readChunks(reader!, { ...reading, tokens }, states);
+    const second = textEncoder2 && readPrompts({ ...reader!, encoder: textEncoder2 }, reading);
     return { context, pooled: second && textEncoder2.forward(second.ids).textEmbeds };
   });
 }
@@ -84,19 +83,46 @@ export function encodePrompts(
  */
 export function encodePromptsXL(
   readers: readonly PromptReader[],
-  { clipSkip = 0, tokens, ...reading }: EncodePromptsOptions = {},
+  { clipSkip = 0, ...reading }: EncodePromptsOptions = {},
 ): TextConditioning {
-  return tf.tidy(() => {
-    const length = tokens ?? tokensFor(readers, reading);
+  return inParts(readers, reading, (readers, tokens) => {
     let pooled: tf.Tensor2D | undefined;
     const states = readers.map((reader) =>
-      readChunks(reader, { ...reading, tokens: length }, (ids, chunk) => {
+      readChunks(reader, { ...reading, tokens }, (ids, chunk) => {
         const output: CLIPTextOutput & { textEmbeds?: tf.Tensor2D } = reader.encoder.forward(ids);
         if (chunk === 0) pooled = output.textEmbeds;
         return output.hiddenStates.at(-2 - clipSkip)!;
       }),
     );
     return { context: tf.concat(states, 2), pooled };
+  });
+}
+
+/** Most prompts that a text encoder reads at once: more take hundreds of megabytes, and no less time. */
+export const PROMPTS_AT_ONCE = 32;
+
+/** Encodes prompts, some at a time, all cut or padded to the same number of tokens. */
+function inParts(
+  readers: readonly PromptReader[],
+  reading: EncodePromptsOptions,
+  encode: (readers: PromptReader[], tokens: number) => TextConditioning,
+): TextConditioning {
+  return tf.tidy(() => {
+    const tokens = reading.tokens ?? tokensFor(readers, reading);
+    const parts: TextConditioning[] = [];
+    for (let from = 0; from < readers[0]!.prompts.length; from += PROMPTS_AT_ONCE) {
+      const some = readers.map(({ prompts, ...reader }) => ({
+        ...reader,
+        prompts: prompts.slice(from, from + PROMPTS_AT_ONCE),
+      }));
+      parts.push(tf.tidy(() => encode(some, tokens)));
+    }
+    if (parts.length === 1) return parts[0]!;
+    const pooled = parts.flatMap(({ pooled }) => pooled ?? []);
+    return {
+      context: tf.concat(parts.map(({ context }) => context)),
+      pooled: pooled.length > 0 ? tf.concat(pooled) : undefined,
+    };
   });
 }
 

@@ -9,6 +9,7 @@ import { needsGuidance } from "../drawing/guidance.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
 import { repeatRows } from "../stable-diffusion/text-conditioning.js";
 import { FiniteWatch } from "../drawing/finite-watch.js";
+import { picturesAtOnce } from "../drawing/drawing-memory.js";
 import { noiseOf } from "../drawing/noise-of.js";
 import {
   checkVariation,
@@ -27,6 +28,7 @@ import {
   VARIATION_KINDS,
   type UnCLIPImageVariationParts,
 } from "./unclip-parts.js";
+import { unclipNeeds } from "./unclip-needs.js";
 import { UnCLIPDrawingPipeline } from "./unclip-pipeline.js";
 import { requireFiniteTensors, requirePictures } from "../options/option-checks.js";
 import { decoderPlan, drawEmbeddings, stagePlan } from "./unclip-stages.js";
@@ -113,7 +115,9 @@ export class UnCLIPImageVariationPipeline extends UnCLIPDrawingPipeline<
     const { scheduler = parts.decoderScheduler } = checked;
     const { superResScheduler } = parts;
     const watch = new FiniteWatch(parts, checked.debug);
+    const isGuided = needsGuidance(guidanceScale);
     const run = {
+      atOnce: picturesAtOnce(unclipNeeds(parts, batch, isGuided), checked.batchSize),
       stages: {
         decoder: decoderPlan(scheduler, checked.steps, checked.stepsOption),
         superResolution: stagePlan(superResScheduler, checked.superResNumInferenceSteps, "superResNumInferenceSteps"),
@@ -122,7 +126,7 @@ export class UnCLIPImageVariationPipeline extends UnCLIPDrawingPipeline<
       signal,
       watch,
     };
-    const rows = needsGuidance(guidanceScale) ? 2 * batch : batch;
+    const rows = isGuided ? 2 * batch : batch;
     const states = watch.over("Reading the prompts", () => tf.tidy(() => repeatStates(this.textStates([""]), rows)));
     let imageEmbeddings: tf.Tensor2D | undefined;
     try {

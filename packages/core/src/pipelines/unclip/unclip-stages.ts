@@ -7,6 +7,7 @@ import type { FiniteWatch } from "../drawing/finite-watch.js";
 import { predictGuided, predictionIn } from "../drawing/guidance.js";
 import { planDrawing } from "../drawing/plan-steps.js";
 import { sample } from "../drawing/sampling.js";
+import { rowsOfSlice, type Slice } from "../drawing/slices.js";
 import { readsVariance } from "../options/sampler-checks.js";
 import type { UnCLIPStage, UnCLIPStep } from "./unclip-options.js";
 import type { UnCLIPDrawingParts } from "./unclip-parts.js";
@@ -36,6 +37,8 @@ export interface UnCLIPRun {
   noise: NoiseSource;
   signal: AbortSignal | undefined;
   watch: FiniteWatch;
+  /** Most pictures that the networks take at once. */
+  atOnce: number;
   /** The stages in the order in which they run. */
   stages: Partial<Record<UnCLIPStage, StagePlan>>;
 }
@@ -45,20 +48,20 @@ interface Stage<T extends tf.Tensor> {
   stage: UnCLIPStage;
   shape: T["shape"];
   start: T | undefined;
-  denoise: (x: T, timestep: number, index: number) => T;
+  denoise: (x: T, timestep: number, index: number, slice: Slice) => T;
   preview: (x: T) => tf.Tensor4D;
 }
 
 async function* walk<T extends tf.Tensor>(
   { stage, shape, start, denoise, preview }: Stage<T>,
-  { noise, signal, watch, stages }: UnCLIPRun,
+  { noise, signal, watch, stages, atOnce }: UnCLIPRun,
 ): UnCLIPSteps<T> {
   const { scheduler, plan } = stages[stage]!;
   const lengths = Object.values(stages).map(({ plan }) => plan.timesteps.length);
   const total = lengths.reduce((a, b) => a + b);
   const before = lengths.slice(0, Object.keys(stages).indexOf(stage)).reduce((a, b) => a + b, 0);
   const state = () => plan.start(start ?? noise.normal(shape));
-  const steps = sample<T>({ scheduler, plan, start: state, denoise, noise, signal, watch, preview });
+  const steps = sample<T>({ scheduler, plan, start: state, denoise, atOnce, noise, signal, watch, preview });
   let last: T | undefined;
   try {
     for await (const step of steps) {
@@ -85,9 +88,13 @@ export async function* runPrior(
 ): UnCLIPSteps<tf.Tensor2D> {
   const { textEmbeds: projEmbedding, hiddenStates, attentionMask } = states;
   const isGuided = projEmbedding.shape[0] !== shape[0];
-  const denoise = (x: tf.Tensor2D, t: number) => {
+  const denoise = (x: tf.Tensor2D, t: number, _: number, slice: Slice) => {
     const input = isGuided ? tf.concat([x, x]) : x;
-    const output = prior.forward(input, t, { projEmbedding, hiddenStates, attentionMask });
+    const output = prior.forward(input, t, {
+      projEmbedding: rowsOfSlice(projEmbedding, slice),
+      hiddenStates: rowsOfSlice(hiddenStates, slice),
+      attentionMask: rowsOfSlice(attentionMask, slice),
+    });
     if (!isGuided) return output;
     const [unconditional, conditional] = tf.split(output, 2) as [tf.Tensor2D, tf.Tensor2D];
     return guide(unconditional, conditional, scale);
@@ -167,8 +174,12 @@ async function* decode(
       ),
     })),
   );
-  const denoise = (x: tf.Tensor4D, t: number) => {
-    const call = (input: tf.Tensor4D) => decoder.forward(input, t, context, { classLabels, encoderAttentionMask });
+  const denoise = (x: tf.Tensor4D, t: number, _: number, slice: Slice) => {
+    const inputs = {
+      classLabels: rowsOfSlice(classLabels, slice),
+      encoderAttentionMask: rowsOfSlice(encoderAttentionMask, slice),
+    };
+    const call = (input: tf.Tensor4D) => decoder.forward(input, t, rowsOfSlice(context, slice), inputs);
     const output = predictGuided(decoder, x, call, isGuided ? { scale: guidanceScale } : undefined);
     return readsVariance(scheduler) ? output : predictionIn(output, x);
   };
@@ -188,9 +199,9 @@ async function* enlarge(
 ): UnCLIPSteps<tf.Tensor4D> {
   const upscaled = tf.tidy(() => resizeBicubic(small.clipByValue(-1, 1) as tf.Tensor4D, height, width));
   const last = run.stages.superResolution!.plan.timesteps.length - 1;
-  const denoise = (x: tf.Tensor4D, t: number, index: number) => {
+  const denoise = (x: tf.Tensor4D, t: number, index: number, slice: Slice) => {
     const network = index === last ? superResLast : superResFirst;
-    return predictGuided(network, x, () => network.forward(tf.concat([x, upscaled], 3), t));
+    return predictGuided(network, x, () => network.forward(tf.concat([x, rowsOfSlice(upscaled, slice)], 3), t));
   };
   const shape: [number, number, number, number] = [small.shape[0], height, width, channels];
   try {

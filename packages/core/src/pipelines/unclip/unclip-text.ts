@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import type { CLIPTextModelWithProjection } from "../../models/clip/clip-text-model.js";
 import type { CLIPTokenizer } from "../../text/tokenizer.js";
-import { readPrompts, repeatRows } from "../stable-diffusion/text-conditioning.js";
+import { PROMPTS_AT_ONCE, readPrompts, repeatRows } from "../stable-diffusion/text-conditioning.js";
 
 /** The encoding of N texts for unCLIP's networks. */
 export type TextStates = {
@@ -13,18 +13,29 @@ export type TextStates = {
   attentionMask: tf.Tensor2D;
 };
 
-/** Encodes texts, cut or padded to the encoder's length; the caller owns the result. */
-export function readTextStates(
-  prompts: string[],
-  { tokenizer, textEncoder: encoder }: { tokenizer: CLIPTokenizer; textEncoder: CLIPTextModelWithProjection },
-): TextStates {
+/** Encodes texts, some at a time, cut or padded to the encoder's length; the caller owns the result. */
+export function readTextStates(prompts: string[], encoders: TextStateEncoders): TextStates {
   return tf.tidy(() => {
-    const { ids, lengths } = readPrompts({ prompts, tokenizer, encoder });
-    const { textEmbeds, lastHiddenState: hiddenStates } = encoder.forward(ids);
-    const place = tf.range(0, ids.shape[1], 1, "int32");
-    const attentionMask = tf.less<tf.Tensor2D>(place, tf.tensor2d(lengths, [prompts.length, 1], "int32"));
-    return { textEmbeds, hiddenStates, attentionMask: attentionMask.toFloat() };
+    const parts: TextStates[] = [];
+    for (let from = 0; from < prompts.length; from += PROMPTS_AT_ONCE) {
+      parts.push(tf.tidy(() => readSome(prompts.slice(from, from + PROMPTS_AT_ONCE), encoders)));
+    }
+    return joinAll(parts);
   });
+}
+
+/** What reads the texts. */
+interface TextStateEncoders {
+  tokenizer: CLIPTokenizer;
+  textEncoder: CLIPTextModelWithProjection;
+}
+
+function readSome(prompts: string[], { tokenizer, textEncoder: encoder }: TextStateEncoders): TextStates {
+  const { ids, lengths } = readPrompts({ prompts, tokenizer, encoder });
+  const { textEmbeds, lastHiddenState: hiddenStates } = encoder.forward(ids);
+  const place = tf.range(0, ids.shape[1], 1, "int32");
+  const attentionMask = tf.less<tf.Tensor2D>(place, tf.tensor2d(lengths, [prompts.length, 1], "int32"));
+  return { textEmbeds, hiddenStates, attentionMask: attentionMask.toFloat() };
 }
 
 /** Each text `count` times in a row. Borrows its argument. */
@@ -38,9 +49,13 @@ export function repeatStates({ textEmbeds, hiddenStates, attentionMask }: TextSt
 
 /** Two batches of states in one, `a` first. Borrows its arguments. */
 export function joinStates(a: TextStates, b: TextStates): TextStates {
+  return joinAll([a, b]);
+}
+
+function joinAll(states: readonly TextStates[]): TextStates {
   return tf.tidy(() => ({
-    textEmbeds: tf.concat([a.textEmbeds, b.textEmbeds]),
-    hiddenStates: tf.concat([a.hiddenStates, b.hiddenStates]),
-    attentionMask: tf.concat([a.attentionMask, b.attentionMask]),
+    textEmbeds: tf.concat(states.map(({ textEmbeds }) => textEmbeds)),
+    hiddenStates: tf.concat(states.map(({ hiddenStates }) => hiddenStates)),
+    attentionMask: tf.concat(states.map(({ attentionMask }) => attentionMask)),
   }));
 }

@@ -6,6 +6,7 @@ import type { OptionTable } from "../options/option.js";
 import { needsGuidance } from "../drawing/guidance.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
 import { FiniteWatch } from "../drawing/finite-watch.js";
+import { picturesAtOnce } from "../drawing/drawing-memory.js";
 import { noiseOf } from "../drawing/noise-of.js";
 import { requireFiniteTensors, texts } from "../options/option-checks.js";
 import { liveParts } from "../parts/live-parts.js";
@@ -25,6 +26,7 @@ import {
   UNCLIP_KINDS,
   type UnCLIPParts,
 } from "./unclip-parts.js";
+import { unclipNeeds } from "./unclip-needs.js";
 import { UnCLIPDrawingPipeline } from "./unclip-pipeline.js";
 import { decoderPlan, drawEmbeddings, runPrior, stagePlan } from "./unclip-stages.js";
 import { joinStates, repeatStates, type TextStates } from "./unclip-text.js";
@@ -93,7 +95,10 @@ export class UnCLIPPipeline extends UnCLIPDrawingPipeline<UnCLIPParts, UnCLIPOpt
     signal?.throwIfAborted();
     await requireFiniteTensors(checked);
     const { scheduler = parts.decoderScheduler } = checked;
+    // Guidance is on or off for both stages together, as in the published pipeline; each has its own scale.
+    const isGuided = needsGuidance(Math.max(priorGuidanceScale, guidanceScale));
     const run = {
+      atOnce: picturesAtOnce(unclipNeeds(parts, batch, isGuided), checked.batchSize),
       stages: {
         prior: stagePlan(priorScheduler, checked.priorNumInferenceSteps, "priorNumInferenceSteps"),
         decoder: decoderPlan(scheduler, checked.steps, checked.stepsOption),
@@ -103,8 +108,6 @@ export class UnCLIPPipeline extends UnCLIPDrawingPipeline<UnCLIPParts, UnCLIPOpt
       signal,
       watch: new FiniteWatch(parts, checked.debug),
     };
-    // Guidance is on or off for both stages together, as in the published pipeline; each has its own scale.
-    const isGuided = needsGuidance(Math.max(priorGuidanceScale, guidanceScale));
     const states = run.watch.over("Reading the prompts", () => this.#read(checked, isGuided));
     let imageEmbeddings: tf.Tensor2D | undefined;
     try {

@@ -35,6 +35,24 @@ describe("diffusion inspect", () => {
     ]);
   });
 
+  it("says how much memory a drawing takes, and when WebAssembly cannot hold it", () => {
+    const part = { name: "unet", tensors: 1, parameters: 1e9, bytes: 2e9, dtypes: { F16: 1e9 } };
+    const described = (bytes: number) =>
+      describeReport({
+        kind: "pipeline folder",
+        parts: [part],
+        drawing: { width: 512, height: 256, bytes },
+        notes: [],
+      })
+        .split("\n")
+        .at(-1);
+    const weights = "  takes 4.0 GB of memory as float32";
+    expect(described(1e8)).toBe(`${weights}; drawing 512 x 256 pixels takes at least 100.0 MB more`);
+    expect(described(3e8)).toBe(
+      `${weights}; drawing 512 x 256 pixels takes at least 300.0 MB more, more than WebAssembly can hold: use the native backend or a graphics card`,
+    );
+  });
+
   it("identifies real files", async () => {
     const lora = await inspectCheckpoint(fixture("lora/peft/pytorch_lora_weights.safetensors"));
     expect(describeReport(lora)).toMatch(/^lora\n {2}unet {2}96 tensors, .*F32.*\nChanges 48 layers, at rank 4\.$/);

@@ -97,17 +97,25 @@ export function describeReport(report: CheckpointReport): string {
   return [...facts.filter(Boolean), ...rows, ...memoryOf(report), ...notes].join("\n");
 }
 
-/** The memory that the weights take when they are loaded; of several sets of a network's weights, one is loaded. */
-function memoryOf({ kind, parts }: CheckpointReport): string[] {
+/**
+ * The memory that the weights take when they are loaded, and a drawing besides; of several sets of a network's weights,
+ * one is loaded.
+ */
+function memoryOf({ kind, parts, drawing }: CheckpointReport): string[] {
   if (kind === "lora" || kind === "textual inversion") return []; // They change weights, and add few.
   const parameters = new Map(parts.map(({ name, parameters }) => [name, parameters]));
   const bytes = 4 * [...parameters.values()].reduce((sum, count) => sum + count, 0);
   if (bytes === 0) return [];
-  const place = bytes > WASM_BYTES ? "more than WebAssembly can hold: use the native backend or a graphics card" : "";
-  return [`  takes ${scaled(bytes, [" B", " KB", " MB", " GB"])} of memory as float32${place && `, ${place}`}`];
+  const units = [" B", " KB", " MB", " GB"];
+  const all = bytes + (drawing?.bytes ?? 0);
+  const place = all > WASM_BYTES ? ", more than WebAssembly can hold: use the native backend or a graphics card" : "";
+  const drawn =
+    drawing &&
+    `; drawing ${drawing.width} x ${drawing.height} pixels takes at least ${scaled(drawing.bytes, units)} more`;
+  return [`  takes ${scaled(bytes, units)} of memory as float32${drawn ?? ""}${place}`];
 }
 
-/** WebAssembly addresses 4 GiB, and a drawing needs some of it besides the weights. */
+/** WebAssembly addresses 4 GiB, and kernels need some of it. */
 const WASM_BYTES = 3.9 * 2 ** 30;
 
 function labelOf({ name, variant }: CheckpointPart): string {
