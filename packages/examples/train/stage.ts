@@ -34,20 +34,23 @@ export interface StageFiles {
 /** The options of the training loop that all stages share. */
 export function stageTraining(seed: number, stage: StageSettings) {
   const { steps, plannedSteps = steps, batchSize, learningRate, warmupSteps } = stage;
-  const plans = Object.entries(typeof plannedSteps === "number" ? { 0: plannedSteps } : plannedSteps)
-    .map(([from, totalSteps]) => ({
-      from: Number(from),
-      rate: warmupCosine({ learningRate, warmupSteps, totalSteps }),
-    }))
-    .reverse();
+  const cosine = (totalSteps: number) => warmupCosine({ learningRate, warmupSteps, totalSteps });
   const { weightDecay, beta2, gradientClip, emaDecay } = stage;
   return {
     steps,
     batchSize,
     seed,
     optimizer: { weightDecay, beta2 },
-    schedule: (step: number) => plans.find(({ from }) => step > from)!.rate(step),
+    schedule: typeof plannedSteps === "number" ? cosine(plannedSteps) : inTurn(plannedSteps, cosine),
     gradientClip,
     emaDecay,
   };
+}
+
+/** The rates of several plans, each from the step on that it is listed under. */
+function inTurn(plans: Readonly<Record<number, number>>, cosine: (totalSteps: number) => (step: number) => number) {
+  const turns = Object.entries(plans)
+    .map(([from, totalSteps]) => ({ from: Number(from), rate: cosine(totalSteps) }))
+    .reverse();
+  return (step: number) => turns.find(({ from }) => step > from)!.rate(step);
 }

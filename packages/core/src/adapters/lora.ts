@@ -1,4 +1,5 @@
 import { namedParameters, type Parameter } from "../nn/parameter.js";
+import { requireLive } from "../platform/disposed.js";
 import { warn } from "../platform/warn.js";
 import { someNames } from "../weights/left-overs.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
@@ -50,14 +51,20 @@ export interface LoadedLora {
 export class LoraSet {
   readonly #models: () => LoraModels;
   readonly #networks = new Map<object, NetworkLoras>();
+  #isDisposed = false;
 
   /** @param models the networks, or a function that returns the present ones */
   constructor(models: LoraModels | (() => LoraModels)) {
     this.#models = typeof models === "function" ? models : () => models;
   }
 
-  /** The networks that LoRAs are added to. */
+  /**
+   * The networks that LoRAs are added to.
+   *
+   * @throws DisposedError after {@link dispose}, as all other methods
+   */
   get models(): LoraModels {
+    requireLive(this.#isDisposed, "LoraSet", "make a new one, or load the pipeline again");
     return this.#models();
   }
 
@@ -126,6 +133,7 @@ export class LoraSet {
 
   /** Frees the kept weights, also for networks that were replaced. The networks' weights do not change. */
   dispose(): void {
+    this.#isDisposed = true;
     for (const network of this.#networks.values()) network.dispose();
     this.#networks.clear();
   }

@@ -58,11 +58,21 @@ export async function openPipeline(from: BytesFrom, options: OpenPipelineOptions
   const { revision, token, signal, onProgress, variant, dtype, classes, vae } = options;
   const source = { revision, token, signal, onProgress };
   const Kind = await classOfFolder(folder, source);
-  if (vae !== undefined && !("vae" in Kind.folder.parts))
+  const open = (Kind: PipelineClass): Promise<AnyPipeline> => {
+    if (vae === undefined || "vae" in Kind.folder.parts)
+      return Kind.fromPretrained(folder, { ...source, variant, dtype, classes, vae });
     throw new PipelineOptionError(
       `vae: the folder is of a ${Kind.folder.className}, which has no autoencoder; leave it out.`,
     );
-  return Kind.fromPretrained(folder, { ...source, variant, dtype, classes, vae });
+  };
+  try {
+    return await open(Kind);
+  } catch (error) {
+    // Another process may have saved another kind of pipeline there meanwhile.
+    const Now = await classOfFolder(folder, source).catch(() => Kind);
+    if (Now === Kind) throw error;
+    return open(Now);
+  }
 }
 
 /**

@@ -81,6 +81,20 @@ describe("A folder that is written anew", () => {
     expect(await readdir(place)).toEqual(["model"]);
   });
 
+  it("is one of twelve that are written at once, whole, and none fails", async () => {
+    const names = Array.from({ length: 12 }, (_, i) => String(i));
+    for (const name of names) await writeText(join(folder, "unet", `more ${name}`), "old");
+    const save = (text: string) =>
+      replaceFolder(folder, async (to) => {
+        for (const name of ["index.json", "unet/weights"]) await writeText(join(to, name), text);
+      });
+    await Promise.all(names.map(save));
+    expect(names).toContain(read("index.json"));
+    expect(read("unet", "weights")).toBe(read("index.json"));
+    expect(await readdir(join(folder, "unet"))).toHaveLength(13);
+    expect(await readdir(place)).toEqual(["model"]);
+  });
+
   it("is changed in place where it cannot be moved, as the working directory cannot", async () => {
     const before = process.cwd();
     process.chdir(folder);

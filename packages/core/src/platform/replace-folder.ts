@@ -26,7 +26,7 @@ export async function replaceFolder(folder: string, write: (to: string) => Promi
     const path = await realPath(folder);
     await sweepLeftovers(path);
     temporary = await temporaryFolder(path);
-    await linkFiles(path, temporary);
+    await cloneFolder(path, temporary);
     await write(temporary);
     await exchange(temporary, path);
   } catch (error) {
@@ -64,6 +64,37 @@ async function realPath(folder: string): Promise<string> {
   if (path === undefined) return withoutSlash(folder);
   if ((await stat(path)).isDirectory()) return path;
   throw new FileWriteError(`${folder} is a file. Give a folder, or a new name.`);
+}
+
+/** How often a folder is cloned anew that another process replaces meanwhile. */
+const MOST_CLONES = 20;
+
+/**
+ * Fills the empty folder `temporary` with the files at `path`. If another process replaces these meanwhile, it starts
+ * again: the clone would fail, or be a mixture.
+ */
+async function cloneFolder(path: string, temporary: string): Promise<void> {
+  const { mkdir, rm, stat } = await nodeFiles(`Writing ${path}`);
+  const identity = () =>
+    stat(path).then(
+      ({ dev, ino }) => `${dev} ${ino}`,
+      () => undefined,
+    );
+  for (let clones = 0; clones < MOST_CLONES; clones++) {
+    await recoverFolder(path);
+    const before = await identity();
+    try {
+      await linkFiles(path, temporary);
+      if ((await identity()) === before) return;
+    } catch (error) {
+      if ((await identity()) === before) throw error;
+    }
+    await rm(temporary, { recursive: true });
+    await mkdir(temporary);
+  }
+  throw new FileWriteError(
+    `${path} was replaced ${MOST_CLONES} times while it was copied. Wait until the other process has saved, and try again.`,
+  );
 }
 
 /** Fills a folder with the files of another folder, as hard links if the file system supports them, else as copies. */
@@ -110,7 +141,8 @@ async function exchange(temporary: string, path: string): Promise<void> {
     }
     try {
       await rename(temporary, path);
-      await flushFolder(joinPath(path, ".."));
+      // Not "path/..", because another process may have moved the folder away again.
+      await flushFolder(path.replace(/[^/\\]*$/, "") || ".");
       return await rm(old, { recursive: true, force: true });
     } catch (error) {
       if (codeOf(error) === "ENOTEMPTY" || codeOf(error) === "EEXIST") {

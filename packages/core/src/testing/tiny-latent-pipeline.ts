@@ -6,12 +6,8 @@ import { UNet2DConditionModel } from "../models/unet/unet-2d-condition.js";
 import { StableDiffusionPipeline } from "../pipelines/stable-diffusion/stable-diffusion.js";
 import { CLIPTokenizer } from "../text/tokenizer.js";
 
-/**
- * What a Stable Diffusion of random weights, the same on every backend, draws on the current one; and how many tensors
- * that leaves.
- */
-export async function drawTiny(size = { width: 16, height: 16 }): Promise<{ images: number[]; leaked: number }> {
-  const before = tf.memory().numTensors;
+/** A Stable Diffusion of random weights, the same on every backend. */
+export function tinyLatentPipeline(): StableDiffusionPipeline {
   const letters = [..."abcdefghijklmnopqrstuvwxyz"].flatMap((letter) => [letter, `${letter}</w>`]);
   const words = [...letters, "<|startoftext|>", "<|endoftext|>"];
   const groups = { norm_num_groups: 4 };
@@ -44,7 +40,13 @@ export async function drawTiny(size = { width: 16, height: 16 }): Promise<{ imag
     scheduler: schedulerFromConfig({ _class_name: "EulerDiscreteScheduler", beta_schedule: "scaled_linear" }),
   };
   [parts.unet, parts.vae, parts.textEncoder].forEach((network, i) => network.initialize(keyedNoise(i)));
-  const pipeline = new StableDiffusionPipeline(parts);
+  return new StableDiffusionPipeline(parts);
+}
+
+/** What {@link tinyLatentPipeline} draws on the current backend; and how many tensors that leaves. */
+export async function drawTiny(size = { width: 16, height: 16 }): Promise<{ images: number[]; leaked: number }> {
+  const before = tf.memory().numTensors;
+  const pipeline = tinyLatentPipeline();
   let images: number[];
   try {
     const drawn = await pipeline.generate({ prompt: "red", ...size, numInferenceSteps: 2 });

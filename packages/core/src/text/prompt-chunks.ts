@@ -1,3 +1,4 @@
+import { requireSynchronous } from "../platform/refused-promise.js";
 import { promptSections } from "./prompt-weights.js";
 import type { CLIPTokenizer } from "./tokenizer.js";
 
@@ -24,7 +25,7 @@ export interface PromptChunkOptions {
   /** If a chunk is full, up to this many tokens after its last comma move to the next chunk. Default 0. */
   commaPaddingBacktrack?: number;
   /** Called with the text that was cut off, if the prompt is too long. */
-  onTruncate?: (cut: string) => void;
+  onTruncate?: (cut: string) => unknown;
 }
 
 /**
@@ -64,7 +65,7 @@ export function splitPrompt(
   });
   if (chunks.length > most) {
     const cut = chunks.slice(most).flatMap((tokens) => tokens.map(({ id }) => id));
-    onTruncate?.(tokenizer.decode(cut));
+    requireSynchronous(onTruncate?.(tokenizer.decode(cut)));
   }
   return chunks.slice(0, most);
 }

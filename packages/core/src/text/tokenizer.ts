@@ -1,3 +1,4 @@
+import { requireSynchronous } from "../platform/refused-promise.js";
 import { type HubModelOptions, modelFolder } from "../hub/model-source.js";
 import { joinPath } from "../platform/files.js";
 import { BytePairEncoder } from "./byte-pairs.js";
@@ -22,7 +23,7 @@ export interface EncodeOptions {
   /** Token for the padding. Default: the tokenizer's own. */
   padToken?: string;
   /** Called with the text that was cut off, if the text is too long. */
-  onTruncate?: (cut: string) => void;
+  onTruncate?: (cut: string) => unknown;
 }
 
 /**
@@ -139,7 +140,7 @@ export class CLIPTokenizer {
     const pad = this.#idOf(padToken);
     const ids = this.tokenize(text, padToken);
     const kept = ids.slice(0, maxLength - 2);
-    if (kept.length < ids.length) onTruncate?.(this.decode(ids.slice(kept.length)));
+    if (kept.length < ids.length) requireSynchronous(onTruncate?.(this.decode(ids.slice(kept.length))));
     const encoded = [this.#idOf(this.bosToken), ...kept, this.#idOf(this.eosToken)];
     return encoded.concat(Array<number>(maxLength - encoded.length).fill(pad));
   }

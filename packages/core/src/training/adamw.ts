@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { requireLive } from "../platform/disposed.js";
 import { hasFusedKernel, runFused } from "../nn/fused-op.js";
 import { keepAll, ParameterBuckets } from "./buckets.js";
 
@@ -40,6 +41,7 @@ export class AdamW {
   #steps = 0;
   #moment1: tf.Tensor[];
   #moment2: tf.Tensor[];
+  #isDisposed = false;
 
   constructor(parameters: ReadonlyMap<string, tf.Variable> | ParameterBuckets, options: AdamWOptions = {}) {
     this.options = checkedAdamWOptions(options);
@@ -72,6 +74,7 @@ export class AdamW {
 
   /** Updates by the gradients of each bucket, joined or one by one. */
   #move(gradients: readonly (readonly tf.Tensor[])[], learningRate: number): void {
+    this.#requireLive();
     const { beta1, beta2, eps, weightDecay } = this.options;
     const n = this.#steps + 1;
     const inParts = updatesInParts();
@@ -98,6 +101,7 @@ export class AdamW {
 
   /** A copy of the moments and the step count, for a checkpoint. */
   async state(): Promise<AdamWState> {
+    this.#requireLive();
     return {
       steps: this.#steps,
       moment1: await this.#buckets.read(this.#moment1),
@@ -107,6 +111,7 @@ export class AdamW {
 
   /** Continues from a state, whose names and sizes must be those of the parameters. */
   load({ steps, moment1, moment2 }: AdamWState): void {
+    this.#requireLive();
     tf.dispose([this.#moment1, this.#moment2]);
     this.#steps = steps;
     this.#moment1 = keepAll(this.#buckets.fromArrays(moment1));
@@ -115,8 +120,13 @@ export class AdamW {
 
   /** Frees the moments; the parameters stay. */
   dispose(): void {
+    this.#isDisposed = true;
     tf.dispose([this.#moment1, this.#moment2]);
     if (this.#ownsBuckets) this.#buckets.dispose();
+  }
+
+  #requireLive(): void {
+    requireLive(this.#isDisposed, "AdamW", "make a new one");
   }
 }
 

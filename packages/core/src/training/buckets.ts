@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { requireLive } from "../platform/disposed.js";
 import { hasFusedKernel, runFused } from "../nn/fused-op.js";
 import { forgetRecorded, recordedStep } from "../nn/recorded.js";
 
@@ -22,6 +23,7 @@ export class ParameterBuckets {
   #values: tf.Tensor[] = [];
   /** The data of the parameters when {@link values} was joined. It differs after an assignment from outside. */
   #valuesOf: object[] = [];
+  #isDisposed = false;
 
   constructor(
     readonly parameters: ReadonlyMap<string, tf.Variable>,
@@ -36,6 +38,7 @@ export class ParameterBuckets {
 
   /** The values of the parameters, joined. They belong to this object, and are valid until the next {@link assign}. */
   get values(): readonly tf.Tensor[] {
+    this.#requireLive();
     const data = [...this.parameters.values()].map(({ dataId }) => dataId);
     if (data.length !== this.#valuesOf.length || data.some((id, i) => id !== this.#valuesOf[i])) {
       tf.dispose(this.#values);
@@ -52,6 +55,7 @@ export class ParameterBuckets {
 
   /** Sets every parameter to its own tensor, bucket by bucket. Takes over the tensors. */
   assignParts(parts: readonly (readonly tf.Tensor[])[]): void {
+    this.#requireLive();
     this.parts.forEach((variables, i) => variables.forEach((variable, k) => variable.assign(parts[i]![k]!)));
     tf.dispose(parts as tf.Tensor[][]);
     this.#forgetValues();
@@ -59,6 +63,7 @@ export class ParameterBuckets {
 
   /** Sets all parameters to joined values. Takes over `joined`. */
   assign(joined: tf.Tensor[]): void {
+    this.#requireLive();
     tf.tidy(() => {
       for (const [name, value] of this.split(joined)) this.parameters.get(name)!.assign(value);
     });
@@ -72,6 +77,7 @@ export class ParameterBuckets {
    * caller owns the result.
    */
   join(tensors: Readonly<Record<string, tf.Tensor>>): tf.Tensor[] {
+    this.#requireLive();
     return tf.tidy(() => {
       const groups = this.group(tensors);
       const given = Object.fromEntries(groups.flat().entries());
@@ -100,6 +106,7 @@ export class ParameterBuckets {
 
   /** The reverse of {@link join}; the caller owns the result. */
   split(joined: readonly tf.Tensor[]): Map<string, tf.Tensor> {
+    this.#requireLive();
     const shapesOf = ({ names }: Bucket) => names.map((name) => this.parameters.get(name)!.shape);
     const inputs = Object.fromEntries(joined.map((tensor, i) => [`joined ${i}`, tensor]));
     const parts = tf.tidy(() =>
@@ -143,8 +150,13 @@ export class ParameterBuckets {
 
   /** Frees the tensors of this object; the parameters stay. */
   dispose(): void {
+    this.#isDisposed = true;
     this.#forgetValues();
     forgetRecorded(this);
+  }
+
+  #requireLive(): void {
+    requireLive(this.#isDisposed, "ParameterBuckets", "make new ones");
   }
 
   #forgetValues(): void {

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { requireLive } from "../platform/disposed.js";
 import { hasFusedKernel, runFused } from "../nn/fused-op.js";
 import { forgetRecorded, recordedStep } from "../nn/recorded.js";
 import { keepAll, ParameterBuckets } from "./buckets.js";
@@ -13,6 +14,7 @@ export class Ema {
   readonly #ownsBuckets: boolean;
   #updates = 0;
   #average: tf.Tensor[];
+  #isDisposed = false;
 
   /** Starts from the current values of the parameters. */
   constructor(
@@ -28,6 +30,7 @@ export class Ema {
 
   /** Updates the average with the current values of the parameters. */
   update(): void {
+    this.#requireLive();
     const decay = Math.min(this.decay, (1 + this.#updates) / (10 + this.#updates));
     const values = averagesParts() ? this.#buckets.parts : this.#buckets.values.map((value) => [value]);
     const averaged = tf.tidy(() => {
@@ -44,11 +47,13 @@ export class Ema {
 
   /** The averages by parameter name; the caller owns them. */
   values(): Map<string, tf.Tensor> {
+    this.#requireLive();
     return this.#buckets.split(this.#average);
   }
 
   /** Runs `body` with the averages as the parameters' values, then restores the parameters' own values. */
   async use<T>(body: () => T | Promise<T>): Promise<T> {
+    this.#requireLive();
     const own = keepAll(this.#buckets.values.map((value) => value.clone()));
     this.#buckets.assign(this.#average.map((average) => average.clone()));
     try {
@@ -60,11 +65,13 @@ export class Ema {
 
   /** A copy of the average, for a checkpoint. */
   async state(): Promise<{ updates: number; average: Map<string, Float32Array> }> {
+    this.#requireLive();
     return { updates: this.#updates, average: await this.#buckets.read(this.#average) };
   }
 
   /** Continues from a state, whose names and sizes must be those of the parameters. */
   load({ updates, average }: { updates: number; average: ReadonlyMap<string, Float32Array> }): void {
+    this.#requireLive();
     tf.dispose(this.#average);
     this.#updates = updates;
     this.#average = keepAll(this.#buckets.fromArrays(average));
@@ -72,9 +79,14 @@ export class Ema {
 
   /** Frees the average; the parameters stay. */
   dispose(): void {
+    this.#isDisposed = true;
     tf.dispose(this.#average);
     forgetRecorded(this);
     if (this.#ownsBuckets) this.#buckets.dispose();
+  }
+
+  #requireLive(): void {
+    requireLive(this.#isDisposed, "Ema", "make a new one");
   }
 }
 

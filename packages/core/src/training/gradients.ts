@@ -1,20 +1,30 @@
 import * as tf from "@tensorflow/tfjs";
+import { isRefusedPromise } from "../platform/refused-promise.js";
 
 /**
  * The value of `loss` and its gradient for every parameter, by the parameter's name. A parameter that the loss does not
  * depend on is left out. The caller owns the tensors.
+ *
+ * @throws TypeError unless the loss is a scalar
  */
 export function parameterGradients(
   loss: () => tf.Scalar,
   parameters: ReadonlyMap<string, tf.Variable>,
 ): { loss: tf.Scalar; gradients: Record<string, tf.Tensor> } {
   const nameOf = new Map([...parameters].map(([name, variable]) => [variable.name, name]));
-  const { value, grads } = tf.variableGrads(loss, [...parameters.values()]);
+  const { value, grads } = tf.variableGrads(() => requireScalar(loss()), [...parameters.values()]);
   const gradients: Record<string, tf.Tensor> = {};
   for (const [variable, gradient] of Object.entries(grads)) {
     if (gradient) gradients[nameOf.get(variable)!] = gradient;
   }
   return { loss: value, gradients };
+}
+
+function requireScalar(loss: unknown): tf.Scalar {
+  if (loss instanceof tf.Tensor && loss.rank === 0) return loss as tf.Scalar;
+  const given = loss instanceof tf.Tensor ? `a tensor [${(loss as tf.Tensor).shape.join(", ")}]` : String(loss);
+  const remedy = isRefusedPromise(loss) ? "; it must not be asynchronous" : "";
+  throw new TypeError(`The loss is ${given}; return a scalar, such as the mean of all errors${remedy}.`);
 }
 
 /** Euclidean norm of all tensors taken as one vector; the caller owns it. */

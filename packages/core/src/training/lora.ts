@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { requireLive } from "../platform/disposed.js";
 import type { NoiseSource } from "@tfjs-diffusion/schedulers";
 import type { LoraPart } from "../adapters/lora-models.js";
 import type { Model } from "../models/model.js";
@@ -46,6 +47,7 @@ export class TrainableLora {
   readonly #rank: number;
   readonly #alpha: number;
   readonly #targets: readonly string[];
+  #isDisposed = false;
 
   /** @throws RangeError if the rank or alpha is not valid, or a target names no layer of the network */
   constructor(
@@ -79,6 +81,7 @@ export class TrainableLora {
 
   /** The trained variables, by the names that PEFT and diffusers use. They belong to the LoRA. */
   parameters(): Map<string, tf.Variable> {
+    this.#requireLive();
     return new Map(
       [...this.#pairs].flatMap(([module, { down, up }]) => [
         [`${this.#part}.${module}.lora_A.weight`, down] as const,
@@ -92,6 +95,7 @@ export class TrainableLora {
    * them.
    */
   within<T extends tf.TensorContainer>(body: () => T): T {
+    this.#requireLive();
     const pairs = [...this.#pairs.values()];
     return tf.tidy(() => {
       try {
@@ -125,8 +129,13 @@ export class TrainableLora {
 
   /** Frees the LoRA; the network stays as it is. */
   dispose(): void {
+    this.#isDisposed = true;
     for (const { down, up } of this.#pairs.values()) tf.dispose([down, up]);
     this.#pairs.clear();
+  }
+
+  #requireLive(): void {
+    requireLive(this.#isDisposed, "TrainableLora", "save it before, or make a new one");
   }
 }
 

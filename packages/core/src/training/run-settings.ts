@@ -32,7 +32,7 @@ export function runSettings(options: TrainOptions, optimizer: object): Json {
 /**
  * Why a run cannot continue from a checkpoint: each setting that changed, with both values. Empty if it can.
  *
- * More `steps` are allowed. The learning rate must be the same at the stored steps, or the schedule must be the same
+ * More `steps` are allowed, also where the caller's `settings` repeat them. The learning rate must be the same at the stored steps, or the schedule must be the same
  * except for its `totalSteps`. In the second case, finished steps keep their rates, and the following steps have the
  * rates of the longer schedule.
  */
@@ -47,14 +47,20 @@ export function settingsThatChanged(was: Json, options: TrainOptions, optimizer:
     changed.push(
       `steps: was ${JSON.stringify(stepsBefore)}, now ${options.steps}; a run can be made longer, not shorter`,
     );
-
   const rate = changedRate(ratesBefore, options);
-  if (rate === undefined) return changed;
-  if (!isRecord(scheduleBefore) || !isRecord(scheduleNow)) return [...changed, rate];
-  const named = settingsDifferences(scheduleBefore, scheduleNow, "schedule").filter(
-    (difference) => !(isLonger && difference.startsWith("schedule.totalSteps:")),
-  );
-  return [...changed, ...named];
+  if (rate !== undefined && isRecord(scheduleBefore) && isRecord(scheduleNow)) {
+    const named = settingsDifferences(scheduleBefore, scheduleNow, "schedule");
+    // The plan follows the steps, whose change is judged already.
+    changed.push(...named.filter((name) => stepsBefore === steps || !name.startsWith("schedule.totalSteps:")));
+  } else if (rate !== undefined) changed.push(rate);
+  const own = [...changed, `steps: was ${JSON.stringify(stepsBefore)}, now ${options.steps}`];
+  return changed.filter((difference) => !repeats(difference, own));
+}
+
+/** Whether this is a difference in the caller's settings that repeats one of the run's own options. */
+function repeats(difference: string, own: readonly string[]): boolean {
+  const [, option] = /^settings\.(.*)$/.exec(difference) ?? [];
+  return option !== undefined && own.some((other) => other === option || other === `schedule.${option}`);
 }
 
 /** The first of the stored rates that the schedule no longer gives. */

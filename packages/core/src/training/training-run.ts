@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { isRefusedPromise } from "../platform/refused-promise.js";
 import type { KeyedNoise } from "@tfjs-diffusion/schedulers";
 import { AdamW } from "./adamw.js";
 import { ParameterBuckets } from "./buckets.js";
@@ -37,8 +38,9 @@ export class TrainingRun {
     const step = this.step + 1;
     const learningRate = learningRateAt(schedule, step);
     if (!(learningRate >= 0 && learningRate < Infinity)) {
+      isRefusedPromise(learningRate);
       throw new RangeError(
-        `train: the schedule gives step ${step} the learning rate ${learningRate}; it must be 0 or more.`,
+        `train: the schedule gives step ${step} the learning rate ${String(learningRate)}; it must be 0 or more.`,
       );
     }
     const { loss, gradients: raw } = this.#batchGradients(step);

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { requireLive } from "../platform/disposed.js";
 import type { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip/clip-text-model.js";
 import type { Parameter } from "../nn/parameter.js";
 import type { CLIPTokenizer } from "../text/tokenizer.js";
@@ -35,6 +36,7 @@ export class TrainableWord {
   readonly #first: number;
   readonly #table: Parameter;
   readonly #vectors: tf.Variable<tf.Rank.R2>;
+  #isDisposed = false;
 
   /** @throws RangeError for a word that is known, no words to begin with, or a number of vectors below 1 */
   constructor({ tokenizer, textEncoder, token, like, vectors = 1 }: TrainableWordOptions) {
@@ -61,11 +63,13 @@ export class TrainableWord {
 
   /** The vectors [vectors, hidden_size], by the word's name. They belong to the word. */
   parameters(): Map<string, tf.Variable> {
+    this.#requireLive();
     return new Map([[this.#token, this.#vectors]]);
   }
 
   /** Runs `body`, which must be synchronous, with the current vectors in the encoder. Gradients reach them. */
   within<T extends tf.TensorContainer>(body: () => T): T {
+    this.#requireLive();
     return tf.tidy(() => {
       try {
         this.#table.standIn = this.#longer();
@@ -84,6 +88,7 @@ export class TrainableWord {
 
   /** Writes the word as diffusers does: its vectors, by its name. */
   async save(file: string): Promise<void> {
+    this.#requireLive();
     const data = async () => (await this.#vectors.data()) as Float32Array;
     const tensors = new Map([[this.#token, { dtype: "F32" as const, shape: this.#vectors.shape, data }]]);
     await writeSafetensors(file, tensors, { format: "pt" });
@@ -91,7 +96,13 @@ export class TrainableWord {
 
   /** Frees the word; the encoder keeps the vectors as they were learned. */
   dispose(): void {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
     tf.tidy(() => this.#table.assign(this.#longer()));
     this.#vectors.dispose();
+  }
+
+  #requireLive(): void {
+    requireLive(this.#isDisposed, "TrainableWord", "save it before; the encoder knows the word");
   }
 }

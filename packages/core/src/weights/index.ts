@@ -1,5 +1,6 @@
 /** `@tfjs-diffusion/core/weights`: safetensors files and model folders. */
 export type { Dtype, NumberArray } from "./dtypes.js";
+export { DisposedError } from "../platform/disposed.js";
 export { WeightsFormatError, WeightsMismatchError, WeightsReadError } from "./errors.js";
 export type { SaveOptions } from "./model-folder.js";
 export type { BytesFrom } from "./open-bytes.js";

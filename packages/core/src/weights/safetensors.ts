@@ -1,4 +1,5 @@
 import { decodeNumbers, type NumberArray, requireDecodable } from "./dtypes.js";
+import { requireLive } from "../platform/disposed.js";
 import { type BytesFrom, openBytes } from "./open-bytes.js";
 import type { ByteSource } from "./byte-source.js";
 import { WeightsFormatError } from "./errors.js";
@@ -13,7 +14,8 @@ export interface SafetensorsFile {
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   /**
    * A tensor's numbers. F16, BF16, F8_E4M3 and F8_E5M2 become float32, which represents each of them exactly.
-   * @throws RangeError for an unknown name; WeightsFormatError for a dtype that is not decoded here (F4, C64, …)
+   * @throws RangeError for an unknown name; WeightsFormatError for a dtype that is not decoded here (F4, C64, …);
+   *   DisposedError after {@link close}
    */
   read(name: string): Promise<NumberArray>;
   /** A tensor's bytes as in the file, in a new buffer. */
@@ -41,7 +43,11 @@ export async function openSafetensors(from: BytesFrom): Promise<SafetensorsFile>
         );
       return found;
     };
-    const readBytes = (name: string) => source.read(start + entry(name).begin, start + entry(name).end);
+    let isClosed = false;
+    const readBytes = async (name: string) => {
+      requireLive(isClosed, source.name, "open it again to read from it");
+      return source.read(start + entry(name).begin, start + entry(name).end);
+    };
     return {
       name: source.name,
       metadata,
@@ -51,7 +57,10 @@ export async function openSafetensors(from: BytesFrom): Promise<SafetensorsFile>
         const dtype = requireDecodable(entry(name).dtype, `${source.name}: tensor ${JSON.stringify(name)}`);
         return decodeNumbers(await readBytes(name), dtype);
       },
-      close: () => source.close(),
+      close: async () => {
+        isClosed = true;
+        await source.close();
+      },
     };
   } catch (error) {
     await source.close();

@@ -74,7 +74,7 @@ export class StableDiffusionDiffEditPipeline implements Pipeline<DiffEditOptions
     schedulers: DiffEditSchedulers = {},
   ) {
     this.parts = diffEditParts(pipeline.parts, schedulers);
-    fixParts(this);
+    fixParts(this, pipeline);
   }
 
   /** That of `parts`. */

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { guide } from "@tfjs-diffusion/schedulers";
 import type { DenoiserSizes } from "../../models/denoiser.js";
+import { isRefusedPromise } from "../../platform/refused-promise.js";
 import { PipelinePartsError } from "../options/errors.js";
 import { classNameOf, shown } from "../options/shown.js";
 
@@ -53,7 +54,7 @@ function requireOutput(network: object, output: unknown, shape: readonly number[
   if (output instanceof tf.Tensor && (output as tf.Tensor).shape.join() === shape.join()) return output as tf.Tensor4D;
   throw new PipelinePartsError(
     `The forward of the denoiser (class ${classNameOf(network)}) returned ${shown(output)}; expected a tensor ` +
-      `[${shape.join(", ")}], [B, H, W, outChannels]${output instanceof Promise ? ", and no promise: it must be synchronous" : ""}.`,
+      `[${shape.join(", ")}], [B, H, W, outChannels]${isRefusedPromise(output) ? ", and no promise: it must be synchronous" : ""}.`,
   );
 }
 

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import type { Scheduler, State } from "@tfjs-diffusion/schedulers";
+import { isRefusedPromise } from "../../platform/refused-promise.js";
 import { PipelineOptionError } from "../options/errors.js";
 import { shown } from "../options/shown.js";
 
@@ -21,6 +22,7 @@ export function stateOf(scheduler: Named, place: string, give: () => State, like
     if (!(error instanceof RangeError) || error instanceof PipelineOptionError) throw error;
     throw new PipelineOptionError(`${said(scheduler, place)} ${error.message}`, { cause: error });
   }
+  isRefusedPromise(state);
   const { x, history } = (state ?? {}) as Partial<State>;
   if (!Array.isArray(history) || !history.every((tensor) => tensor instanceof tf.Tensor)) {
     throw new PipelineOptionError(
@@ -34,6 +36,7 @@ export function stateOf(scheduler: Named, place: string, give: () => State, like
 /** @throws PipelineOptionError in the sampler's name, unless x is a tensor, of the shape of `like` */
 export function requireSample(scheduler: Named, place: string, x: unknown, like?: tf.Tensor): tf.Tensor {
   if (x instanceof tf.Tensor && (!like || (x as tf.Tensor).shape.join() === like.shape.join())) return x as tf.Tensor;
+  isRefusedPromise(x);
   throw new PipelineOptionError(
     `${said(scheduler, place)} the plan gave ${shown(x)} for x; expected a tensor${like ? ` [${like.shape.join(", ")}]` : ""}.`,
   );

@@ -1,3 +1,4 @@
+import { isRefusedPromise } from "../../platform/refused-promise.js";
 import { PipelineOptionError } from "../options/errors.js";
 import { shown } from "../options/shown.js";
 import { needsGuidance } from "./guidance.js";
@@ -38,9 +39,8 @@ export function guidanceAt(
   if (index < Math.trunc(from * total) || index >= Math.trunc(to * total)) return 1;
   const scale: unknown = guidanceFunction ? guidanceFunction(step) : guidanceScale;
   if (typeof scale === "number" && Number.isFinite(scale)) return scale;
-  // The error below says it all; a rejection that nobody handles would end the process.
-  if (scale instanceof Promise) scale.catch(() => {});
+  const remedy = isRefusedPromise(scale) ? "; it must not be asynchronous" : "";
   throw new PipelineOptionError(
-    `guidanceFunction: returned ${shown(scale)} for step ${index} of ${total}; expected a finite number.`,
+    `guidanceFunction: returned ${shown(scale)} for step ${index} of ${total}; expected a finite number${remedy}.`,
   );
 }

@@ -17,12 +17,14 @@ import { requireRoomForWeights } from "../../models/weights-memory.js";
 import type { Model } from "../../models/model.js";
 import { backendMemory } from "../../platform/backend-memory.js";
 import { joinPath } from "../../platform/files.js";
+import { readReplaced } from "../../platform/read-replaced.js";
 import { CLIPTokenizer } from "../../text/tokenizer.js";
 import { readConfig } from "../../weights/model-folder.js";
 import type { BytesFrom } from "../../weights/open-bytes.js";
 import { readJsonObject } from "../../weights/read-json.js";
 import {
   allowedClasses,
+  MODEL_INDEX,
   type PartRequirement,
   type PartRequirements,
   readModelIndex,
@@ -65,7 +67,8 @@ export class PipelineFolder {
 
   /**
    * Checks that the folder holds the parts that `required` names, and passes the folder to `build`. If `build` fails,
-   * the networks that it read are freed. If "owner/name" is not a local folder, it names a pipeline of the hub, and
+   * the networks that it read are freed. If another process saves over the folder meanwhile, it is read again, so that
+   * all parts are of one pipeline. If "owner/name" is not a local folder, it names a pipeline of the hub, and
    * these parts are downloaded.
    *
    * @throws PipelineFolderError if a part is missing, is of another class or is not used by this pipeline; HubError for
@@ -87,14 +90,20 @@ export class PipelineFolder {
       requireRoomForWeights(String(from), networks);
     }
     const folder = await modelFolder(from, { ...source, variant, parts: partsInUse(needed) });
-    const { present, settings } = await readModelIndex(folder, needed, Object.keys(classes ?? {}));
-    const opened = new PipelineFolder(folder, needed, present, settings, { variant, dtype, classes, vae });
-    try {
-      return await build(opened);
-    } catch (error) {
-      for (const network of opened.#networks) network.dispose();
-      throw error;
-    }
+    let networks: readonly Model[] = [];
+    const free = () => {
+      for (const network of networks) network.dispose();
+    };
+    const read = async () => {
+      const { present, settings } = await readModelIndex(folder, needed, Object.keys(classes ?? {}));
+      const opened = new PipelineFolder(folder, needed, present, settings, { variant, dtype, classes, vae });
+      networks = opened.#networks;
+      return build(opened).catch((error: unknown) => {
+        free();
+        throw error;
+      });
+    };
+    return readReplaced(folder, MODEL_INDEX, read, free);
   }
 
   /** A network. The cast to `M` is safe because the class of this part was checked. */

@@ -1,5 +1,6 @@
 import { isAutoencoder } from "../../models/autoencoder/autoencoder.js";
 import { isConditionalDenoiser, isDenoiser } from "../../models/denoiser.js";
+import { MissingWeightsError } from "../../nn/parameter.js";
 import { PipelinePartsError } from "../options/errors.js";
 import { A_SCHEDULER } from "../options/option.js";
 import { isScheduler } from "../options/sampler-checks.js";
@@ -81,15 +82,20 @@ export function liveParts<P extends object>(
 }
 
 /**
- * Keeps a pipeline's `parts` from being exchanged as a whole, which would take their checks away.
+ * Keeps a pipeline's `parts` from being exchanged as a whole, which would take their checks away, and from being used
+ * after {@link disposePipeline}. As every method reads the parts, this is the check of all methods.
  *
- * @throws PipelinePartsError at such an assignment
+ * @param owner the pipeline whose `dispose` frees the parts
+ * @throws PipelinePartsError at such an assignment, MissingWeightsError at such a use
  */
-export function fixParts(pipeline: { readonly parts: object }): void {
+export function fixParts(pipeline: { readonly parts: object }, owner: object = pipeline): void {
   const { parts } = pipeline;
   Object.defineProperty(pipeline, "parts", {
     enumerable: true,
-    get: () => parts,
+    get: () => {
+      if (!disposed.has(owner)) return parts;
+      throw new MissingWeightsError("This pipeline was disposed of: its weights are freed. Load it again to use it.");
+    },
     set: () => {
       throw new PipelinePartsError(
         "pipeline.parts cannot be exchanged as a whole. Assign one of its parts, such as pipeline.parts.scheduler; or " +
@@ -97,6 +103,16 @@ export function fixParts(pipeline: { readonly parts: object }): void {
       );
     },
   });
+}
+
+const disposed = new WeakSet<object>();
+
+/** Frees the weights of all parts that have any, and ends the use of the pipeline. A second call does nothing. */
+export function disposePipeline(pipeline: { readonly parts: object }): void {
+  if (disposed.has(pipeline)) return;
+  const { parts } = pipeline;
+  disposed.add(pipeline);
+  for (const part of Object.values(parts) as (Partial<{ dispose(): void }> | undefined)[]) part?.dispose?.();
 }
 
 function requireKinds<P extends object>(pipeline: string, parts: P, kinds: PartKinds<P>): void {

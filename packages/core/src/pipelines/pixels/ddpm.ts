@@ -18,8 +18,7 @@ import { pixelNeeds } from "./pixel-needs.js";
 import { UNet2DModel } from "../../models/unet/unet-2d.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
 import { requireFiniteTensors } from "../options/option-checks.js";
-import { disposeParts } from "../parts/dispose-parts.js";
-import { DENOISER, fixParts, liveParts, SCHEDULER } from "../parts/live-parts.js";
+import { DENOISER, disposePipeline, fixParts, liveParts, SCHEDULER } from "../parts/live-parts.js";
 import { requireDenoiser, requireSampler } from "../parts/part-checks.js";
 import type { Pipeline } from "../pipeline.js";
 import type { Drawn } from "../pipeline-step.js";
@@ -136,7 +135,7 @@ export class DDPMPipeline implements Pipeline<DDPMOptions, DDPMStep> {
 
   /** Frees the weights of the network. */
   dispose(): void {
-    disposeParts(this.parts);
+    disposePipeline(this);
   }
 }
 

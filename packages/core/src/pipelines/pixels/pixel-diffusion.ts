@@ -18,8 +18,7 @@ import { UNet2DConditionModel } from "../../models/unet/unet-2d-condition.js";
 import type { FolderKind, PartRequirements } from "../files/model-index.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
 import { requireFiniteTensors } from "../options/option-checks.js";
-import { disposeParts } from "../parts/dispose-parts.js";
-import { fixParts, liveParts } from "../parts/live-parts.js";
+import { disposePipeline, fixParts, liveParts } from "../parts/live-parts.js";
 import { sample } from "../drawing/sampling.js";
 import { rowsOfSlice, type Slice } from "../drawing/slices.js";
 import {
@@ -174,6 +173,6 @@ export class PixelDiffusionPipeline implements Pipeline<PixelDiffusionOptions, P
 
   /** Frees the weights of all networks. */
   dispose(): void {
-    disposeParts(this.parts);
+    disposePipeline(this);
   }
 }

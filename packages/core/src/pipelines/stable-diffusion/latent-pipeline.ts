@@ -17,8 +17,7 @@ import { type StepWindow, stepWindow } from "../drawing/step-window.js";
 import { PipelineOptionError } from "../options/errors.js";
 import type { OptionTable } from "../options/option.js";
 import { namedInputs, requireFiniteTensors, requirePictures, texts } from "../options/option-checks.js";
-import { disposeParts } from "../parts/dispose-parts.js";
-import { fixParts } from "../parts/live-parts.js";
+import { disposePipeline, fixParts } from "../parts/live-parts.js";
 import type { Pipeline } from "../pipeline.js";
 import type { Drawn } from "../pipeline-step.js";
 import { adapterFeatures } from "./adapter.js";
@@ -380,7 +379,7 @@ export abstract class LatentPipeline<
   /** Frees the weights of all networks. */
   dispose(): void {
     this.loras.dispose();
-    disposeParts(this.parts);
+    disposePipeline(this);
   }
 }
 

@@ -2,8 +2,7 @@ import type { Scheduler } from "@tfjs-diffusion/schedulers";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import { draw } from "../drawing/draw.js";
 import type { OptionTable } from "../options/option.js";
-import { disposeParts } from "../parts/dispose-parts.js";
-import { fixParts } from "../parts/live-parts.js";
+import { disposePipeline, fixParts } from "../parts/live-parts.js";
 import type { Pipeline, PipelineInput } from "../pipeline.js";
 import type { Drawn } from "../pipeline-step.js";
 import type { UnCLIPDrawingOptions, UnCLIPStep } from "./unclip-options.js";
@@ -60,6 +59,6 @@ export abstract class UnCLIPDrawingPipeline<
 
   /** Frees the weights of all networks. */
   dispose(): void {
-    disposeParts(this.parts);
+    disposePipeline(this);
   }
 }
