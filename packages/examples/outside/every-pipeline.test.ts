@@ -14,9 +14,9 @@ import {
   type UnCLIPPipeline,
   useBackend,
 } from "@tfjs-diffusion/core";
-import { DisposedError } from "@tfjs-diffusion/core/adapters";
 import { BackendMemoryError, limitMemory } from "@tfjs-diffusion/core/backend";
 import { MissingWeightsError } from "@tfjs-diffusion/core/nn";
+import { DisposedError } from "@tfjs-diffusion/core/weights";
 import { KINDS, type Needed, numbersOf, type Opened, optionsOf, whatItNeeds } from "./testing/every-kind.js";
 
 /** Pictures of a batch that is drawn in slices. */

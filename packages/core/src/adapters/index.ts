@@ -1,6 +1,5 @@
 /** `@tfjs-diffusion/core/adapters`: LoRAs and learned words (textual inversion). */
 export type { AddOnFileOptions } from "./add-on-file.js";
-export { DisposedError } from "../platform/disposed.js";
 export type { LoraModels } from "./lora-models.js";
 export type { LoraPart } from "./lora-models.js";
 export type { LoraSettings } from "./lora-settings.js";

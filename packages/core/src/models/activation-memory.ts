@@ -1,5 +1,3 @@
-import type { CLIPTextConfig } from "./clip/clip-config.js";
-import type { Autoencoder } from "./autoencoder/autoencoder.js";
 import type { DenoiserSizes } from "./denoiser.js";
 
 /** Bytes of a float32. */
@@ -30,9 +28,22 @@ export function denoiserBytes(network: DenoiserSizes, rows: number, columns: num
  * A lower limit for decoding one picture: the autoencoder's largest feature map, and the pixels. The last enlargement
  * gives the second level's channels at full size.
  */
-export function decoderBytes({ config }: Autoencoder, height: number, width: number): number {
+export function decoderBytes({ config }: AutoencoderSizes, height: number, width: number): number {
   const [first, second = first!] = config.block_out_channels;
   return floatBytes(height, width, second + 3);
+}
+
+/** What an autoencoder's config says about its sizes. */
+export interface AutoencoderSizes {
+  readonly config: { readonly block_out_channels: readonly number[] };
+}
+
+/** The sizes in a text encoder's config. */
+export interface TextEncoderSizes {
+  readonly max_position_embeddings: number;
+  readonly hidden_size: number;
+  readonly num_attention_heads: number;
+  readonly num_hidden_layers: number;
 }
 
 /** The sizes of a transformer, and of the sequence that it reads. */
@@ -48,7 +59,7 @@ export function transformerBytes({ tokens, width, heads }: TransformerSizes): nu
 }
 
 /** A lower limit for reading one text. */
-export function textEncoderBytes({ config }: { readonly config: CLIPTextConfig }): number {
+export function textEncoderBytes({ config }: { readonly config: TextEncoderSizes }): number {
   const { max_position_embeddings: tokens, hidden_size: width, num_attention_heads: heads } = config;
   // The states after each layer are part of the result.
   return transformerBytes({ tokens, width, heads }) + config.num_hidden_layers * floatBytes(tokens, width);

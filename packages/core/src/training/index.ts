@@ -19,7 +19,6 @@ export {
   type TrainingTarget,
 } from "./denoising-loss.js";
 export { denoisingErrors, type DenoisingErrorsOptions } from "./denoising-errors.js";
-export { DisposedError } from "../platform/disposed.js";
 export { ddimMove } from "./ddim-move.js";
 export { diagnose, type DiagnoseOptions, type Diagnosis } from "./diagnose.js";
 export type { Fault } from "./fault.js";

@@ -12,7 +12,7 @@ import { mayGuide } from "../drawing/step-guidance.js";
 import { noiseOf } from "../drawing/noise-of.js";
 import { planDrawing } from "../drawing/plan-steps.js";
 import { sample } from "../drawing/sampling.js";
-import { rowsOfSlice, type Slice } from "../drawing/slices.js";
+import type { Slice } from "../drawing/slices.js";
 import { type StepWindow, stepWindow } from "../drawing/step-window.js";
 import { PipelineOptionError } from "../options/errors.js";
 import type { OptionTable } from "../options/option.js";
