@@ -53,7 +53,7 @@ export interface TransformerSizes {
   heads: number;
 }
 
-/** A lower limit for a transformer that reads one sequence: the tensors of the running block, and attention's scores. */
+/** A lower limit for a transformer that reads one sequence: the tensors of the running block, and attention scores. */
 export function transformerBytes({ tokens, width, heads }: TransformerSizes): number {
   return MAPS_OF_A_BLOCK * floatBytes(tokens, width) + floatBytes(heads, tokens, tokens);
 }

@@ -27,7 +27,7 @@ export interface BackendMemory {
 let given: number | undefined;
 
 /**
- * Sets how much memory tensors may take, in bytes, from now on and on every backend: the memory of a graphics card, or a
+ * Sets how much memory tensors may take, in bytes, from now on and on every backend: that of a graphics card, or a
  * share of the computer's. What would certainly need more is refused before the work, and large batches are drawn in
  * slices that fit. Without an argument the default is restored: on WebAssembly what it can address, elsewhere no limit,
  * and slices as on WebAssembly.

@@ -1,4 +1,4 @@
-/** Thrown when something is used after its `dispose()` or `close()`. Networks and pipelines throw MissingWeightsError. */
+/** Thrown when something is used after `dispose()` or `close()`. Networks and pipelines throw MissingWeightsError. */
 export class DisposedError extends Error {
   override name = "DisposedError";
 }

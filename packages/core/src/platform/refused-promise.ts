@@ -8,7 +8,7 @@ export function isRefusedPromise(value: unknown): boolean {
   return true;
 }
 
-/** @throws TypeError for the promise of an asynchronous `onTruncate`: encoding is synchronous, and cannot wait for it */
+/** @throws TypeError for the promise of an asynchronous `onTruncate`: encoding is synchronous and cannot wait */
 export function requireSynchronous(returned: unknown): void {
   if (!isRefusedPromise(returned)) return;
   throw new TypeError(

@@ -32,9 +32,9 @@ export function runSettings(options: TrainOptions, optimizer: object): Json {
 /**
  * Why a run cannot continue from a checkpoint: each setting that changed, with both values. Empty if it can.
  *
- * More `steps` are allowed, also where the caller's `settings` repeat them. The learning rate must be the same at the stored steps, or the schedule must be the same
- * except for its `totalSteps`. In the second case, finished steps keep their rates, and the following steps have the
- * rates of the longer schedule.
+ * More `steps` are allowed, also where the caller's `settings` repeat them. The learning rate must be the same at the
+ * stored steps, or the schedule must be the same except for its `totalSteps`. In the second case, finished steps keep
+ * their rates, and the following steps have the rates of the longer schedule.
  */
 export function settingsThatChanged(was: Json, options: TrainOptions, optimizer: object): string[] {
   const now = runSettings(options, optimizer);

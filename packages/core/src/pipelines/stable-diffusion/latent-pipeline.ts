@@ -105,7 +105,7 @@ export abstract class LatentPipeline<
     return this.#space.factor;
   }
 
-  /** Width and number of the text states, number of layers of the text encoder, and the bytes that it needs for a text. */
+  /** Width and number of the text states; layers of the text encoder, and the bytes that it needs for a text. */
   protected abstract textSizes(): Pick<NetworkSizes, "textWidth" | "textTokens" | "textLayers"> & { textBytes: number };
 
   /**
