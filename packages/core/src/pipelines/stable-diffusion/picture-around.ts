@@ -25,8 +25,8 @@ export async function partToDraw(checked: CheckedOptions, factor: number): Promi
 }
 
 /**
- * Decoded pictures of a slice, about [-1, 1], to pictures in [0, 1]. With `pasteBack` they are the given picture outside
- * the mask; with `paddingMaskCrop` they are a part of it. The caller owns the result.
+ * Decoded pictures of a slice, about [-1, 1], to pictures in [0, 1]. With `pasteBack` they are the given picture
+ * outside the mask; with `paddingMaskCrop` they are a part of it. The caller owns the result.
  *
  * @param factor pixels per latent, along each side
  */
