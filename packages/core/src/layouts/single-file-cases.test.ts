@@ -1,7 +1,7 @@
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from "@jest/globals";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { schedulerFromConfig } from "@tfjs-diffusion/schedulers";
 import { AutoencoderKL } from "../models/autoencoder/autoencoder-kl.js";
@@ -98,9 +98,13 @@ function added({ add = {} }: Case): Tensors {
 const withCase = (path: string, name: string) =>
   changed(path, (tensors) => new Map([...tensors, ...added(CASES.get(name)!)]));
 
+/** Pipelines that are freed after each test. */
+const open: { dispose(): void }[] = [];
+afterEach(() => open.splice(0).forEach((pipeline) => pipeline.dispose()));
+
 async function opened(path: string, options: OpenPipelineOptions = {}) {
   const pipeline = await openPipeline(path, { config: path === sdFile ? sd : xl, ...options });
-  pipeline.dispose();
+  open.push(pipeline);
   return pipeline as StableDiffusionPipeline | StableDiffusionXLPipeline;
 }
 

@@ -410,7 +410,7 @@ describe("Stable Diffusion", () => {
       "strength: 0.1 of 3 steps is less than one",
     ],
     ["a sampler's name", { scheduler: "ddim" as never }, "scheduler: ddim; expected a scheduler"],
-    ["an image that is a list", { image: [[0, 1]] as never }, "image: 0,1; expected a tensor"],
+    ["an image that is a list", { image: [[0, 1]] as never }, "image: [a list of 2]; expected a tensor"],
     ["an image of another size", { image: tf.zeros([32, 36, 3]) }, "but the image has 36 x 32"],
     [
       "a mask of another size",
