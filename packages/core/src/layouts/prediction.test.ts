@@ -68,8 +68,9 @@ describe("What a single file's network predicts", () => {
       await file.close();
       const open = async (options: SingleFileOptions) => {
         const pipeline = await StableDiffusionPipeline.fromSingleFile(stated, { config: folder, ...options });
+        const { prediction_type } = pipeline.parts.scheduler.config;
         pipeline.dispose();
-        return pipeline.parts.scheduler.config.prediction_type;
+        return prediction_type;
       };
       const warn = jest.spyOn(console, "warn").mockImplementation(() => {});
       expect(await open({})).toBe("v_prediction");

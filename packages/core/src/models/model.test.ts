@@ -154,7 +154,7 @@ describe("a config", () => {
     [
       "a list where there is one value for all levels",
       () => new AutoencoderKL({ block_out_channels: [8], layers_per_block: [1] as never }),
-      /layers_per_block = \[1\]; expected one value for all levels/,
+      /layers_per_block = \[1\]; expected one value, not a list/,
     ],
     [
       "a kind of text projection without its width",

@@ -168,9 +168,10 @@ interface Learned extends Pick<TokenizerParts, "vocab" | "merges"> {
 async function readVocabAndMerges(folder: string): Promise<Learned> {
   const vocab = await readJson(folder, "vocab.json");
   const merges = await readText(joinPath(folder, "merges.txt")).catch((error: unknown) => {
-    throw new TokenizerFilesError(`${folder} has no readable merges.txt (${(error as Error).message}).`, {
-      cause: error,
-    });
+    throw new TokenizerFilesError(
+      `${folder} has no readable merges.txt (${(error as Error).message}). Copy the file again from the model's page.`,
+      { cause: error },
+    );
   });
   const found = wrongFileHint(merges);
   if (found) throw new TokenizerFilesError(`${joinPath(folder, "merges.txt")}: ${found}.`);

@@ -109,7 +109,7 @@ function expectedInPlaceOf(value: unknown, { expected, accepts, lists }: ConfigK
   }
   // Where a list is required, null may stand for all of it, but no single value for its items.
   if (accepts(value) && (lists !== "required" || value === null)) return undefined;
-  if (!lists && Array.isArray(value)) return `one value for all levels, not a list: ${expected}`;
+  if (!lists && Array.isArray(value)) return `one value, not a list: ${expected}`;
   return lists === "required" ? `a list of ${expected}` : expected;
 }
 
