@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import type { Model } from "../../models/model.js";
+import { PlatformError } from "../../platform/files.js";
 import { useTestBackend } from "../../testing/backend.js";
 import { bundleScript } from "../../testing/bundle-script.js";
 import { tinyTextToImage } from "../../testing/tiny-text-to-image.js";
@@ -57,20 +58,26 @@ it("A folder that another process saves again and again is read as one of its pi
     await new Promise((done) => writer.stdout.once("data", done));
     const before = tf.memory().numTensors;
     const [savesBefore, seen] = [saves, new Set<string>()];
-    for (let i = 0; i < READS; i++) {
-      const pipeline = (await openPipeline(target)) as PixelDiffusionPipeline;
+    for (let i = 0; i < READS || saves - savesBefore < 8; i++) {
+      const pipeline = (await openPipeline(target).catch(refusal)) as PixelDiffusionPipeline | undefined;
+      if (!pipeline) continue;
       const read = await marksOf(pipeline);
       pipeline.dispose();
       expect(marks).toContain(read);
       seen.add(read);
     }
-    expect(saves - savesBefore).toBeGreaterThan(5);
     expect(seen.size).toBeGreaterThan(1);
     expect(tf.memory().numTensors).toBe(before);
   } finally {
     await ended(writer);
   }
 }, 120_000);
+
+/** On a busy machine each of 20 reads may be overtaken by a save. Then the folder is refused, and not a mixture. */
+function refusal(error: unknown): undefined {
+  if (error instanceof PlatformError && /was replaced 20 times/.test(error.message)) return;
+  throw error;
+}
 
 function ended(child: ChildProcess): Promise<unknown> {
   const over = new Promise((done) => child.once("close", done));

@@ -3,6 +3,7 @@
  * Arguments: the folder, and the folders of the pipelines.
  */
 import { writeSync } from "node:fs";
+import { setTimeout } from "node:timers/promises";
 import { useBackend } from "../../../backend/use-backend.js";
 import { openPipeline } from "../../open-pipeline.js";
 
@@ -10,6 +11,9 @@ const [to, ...from] = process.argv.slice(2) as [string, ...string[]];
 await useBackend("cpu");
 const pipelines = await Promise.all(from.map((folder) => openPipeline(folder)));
 for (let i = 0; ; i++) {
+  const begin = performance.now();
   await pipelines[i % pipelines.length]!.savePretrained(to, { maxShardBytes: 8_000 });
   writeSync(1, "saved\n");
+  // Pauses of 0 to 3 times a save, so that a reader gets through on a busy machine, too.
+  await setTimeout((i % 4) * (performance.now() - begin));
 }
