@@ -58,7 +58,7 @@ it("A folder that another process saves again and again is read as one of its pi
     await new Promise((done) => writer.stdout.once("data", done));
     const before = tf.memory().numTensors;
     const [savesBefore, seen] = [saves, new Set<string>()];
-    for (let i = 0; i < READS || saves - savesBefore < 8; i++) {
+    for (let i = 0; i < READS || saves - savesBefore < 40; i++) {
       const pipeline = (await openPipeline(target).catch(refusal)) as PixelDiffusionPipeline | undefined;
       if (!pipeline) continue;
       const read = await marksOf(pipeline);
