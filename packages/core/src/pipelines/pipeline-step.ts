@@ -2,9 +2,12 @@ import type * as tf from "@tensorflow/tfjs";
 
 /** One call of the network. The tensors are valid until the next step; `clone()` those that you keep. */
 export interface PipelineStep<T extends tf.Tensor = tf.Tensor4D> {
-  /** Counts from 0 to `total` - 1. */
+  /** Which call, from 0 to `total` - 1. */
   readonly index: number;
   readonly total: number;
+  /** The sampler's step that this call is of, from 0 to `steps` - 1. A step of Heun, for example, takes two calls. */
+  readonly step: number;
+  readonly steps: number;
   /** The timestep that the network was called with. */
   readonly timestep: number;
   /** The sample after this step: latents, or pixels in a pipeline without an autoencoder. */

@@ -1,5 +1,4 @@
 import { isAddress, nodeFiles, PlatformError } from "./files.js";
-import { recoverFolder } from "./replace-folder.js";
 
 /** How often a folder is read anew that is replaced meanwhile. */
 const MOST_READS = 20;
@@ -19,6 +18,7 @@ export async function readReplaced<T>(
   discard: (result: T) => void,
 ): Promise<T> {
   if (isAddress(folder)) return read();
+  const { recoverFolder } = await import("./replace-folder.js");
   for (let reads = 0; reads < MOST_READS; reads++) {
     await recoverFolder(folder);
     const before = await identityOf(`${folder}/${mark}`);

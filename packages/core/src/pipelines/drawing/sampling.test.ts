@@ -12,6 +12,7 @@ import { sample } from "./sampling.js";
 const plan = {
   timesteps: [30, 20, 10],
   levels: [{}, {}, {}],
+  stepStarts: [0, 1, 2],
   start: (noise: tf.Tensor) => ({ x: noise.mul(2), history: [] }),
   scaleInput: (x: tf.Tensor, i: number) => x.mul(i + 1),
   step: ({ x, history }: { x: tf.Tensor; history: tf.Tensor[] }, output: tf.Tensor) => ({
@@ -36,7 +37,7 @@ describe("The sampling loop", () => {
     return tf.onesLike(input);
   };
   const start = (): State => plan.start(tf.ones([1, 2, 2, 1]));
-  const walk = (options: { first?: number; signal?: AbortSignal } = {}) =>
+  const walk = (options: { plan?: Plan; first?: number; end?: number; signal?: AbortSignal } = {}) =>
     sample({ scheduler, plan, start, denoise, noise, preview, ...options });
   const scheduler = { config: { _class_name: "Own" }, predictX0: (output: tf.Tensor, x: tf.Tensor) => x.sub(output) };
   const preview = (x: tf.Tensor4D) => x.tile<tf.Tensor4D>([1, 1, 1, 3]);
@@ -61,6 +62,20 @@ describe("The sampling loop", () => {
   it("starts in the middle of the plan if `first` is above 0", async () => {
     for await (const _ of walk({ first: 2 }));
     expect(asked).toEqual([{ input: 6, timestep: 10 }]);
+  });
+
+  it("counts the steps of a sampler that makes two calls a step", async () => {
+    const heun = { ...plan, stepStarts: [0, 2] };
+    const counts = async (window: { first?: number; end?: number }) => {
+      const seen: string[] = [];
+      for await (const { index, total, step, steps } of walk({ plan: heun, ...window })) {
+        seen.push(`${index}/${total} ${step}/${steps}`);
+      }
+      return seen;
+    };
+    expect(await counts({})).toEqual(["0/3 0/2", "1/3 0/2", "2/3 1/2"]);
+    expect(await counts({ first: 2 })).toEqual(["0/1 0/1"]);
+    expect(await counts({ end: 2 })).toEqual(["0/2 0/1", "1/2 0/1"]);
   });
 
   it("yields the network's output, and the clean sample that it implies", async () => {

@@ -77,29 +77,30 @@ export async function* sample<T extends tf.Tensor = tf.Tensor4D>({
   try {
     for (let call = first; call < end; call++) {
       const [index, total, timestep] = [call - first, end - first, plan.timesteps[call]!];
-      const place = `Step ${index + 1} of ${total} (timestep ${timestep})`;
+      const [step, steps] = [stepsOf(plan, first, call) - 1, stepsOf(plan, first, end - 1)];
+      const place = `Step ${step + 1} of ${steps} (timestep ${timestep})`;
       const { output, next } = await advance(state, call, place);
       const before = state.x;
       disposeUnless([next, before, output], state);
       state = next;
-      const step = new CurrentStep(
-        { index, total, timestep, latents: next.x, output },
+      const current = new CurrentStep(
+        { index, total, step, steps, timestep, latents: next.x, output },
         () => cleanSample(scheduler, predictionIn(output, next.x), before, plan.levels[call]!) as T,
         () => preview(next.x),
       );
       try {
         // The output, too: a sampler that clips its sample would hide it.
         for (const [what, x] of Object.entries({ "the network's output": output, "the latents": next.x })) {
-          const checked = { place, what, step: index };
+          const checked = { place, what, step };
           if (index < total - 1) requireFiniteAtHand(x, checked);
           else await requireFinite(x, checked);
         }
         await eventLoopTurn();
         signal?.throwIfAborted();
-        yield step;
+        yield current;
         signal?.throwIfAborted(); // Also after the last step, because decoding would follow.
       } finally {
-        step.end();
+        current.end();
         disposeUnless(state, [before, output]);
       }
     }
@@ -130,6 +131,11 @@ export async function* sample<T extends tf.Tensor = tf.Tensor4D>({
   }
 }
 
+/** How many steps the calls from `first` to `last` are of. */
+function stepsOf({ stepStarts }: Plan, first: number, last: number): number {
+  return 1 + stepStarts.filter((start) => first < start && start <= last).length;
+}
+
 /** The network's output of a step, and the state after it. */
 type Advance<T extends tf.Tensor> = { output: T; next: State & { x: T } };
 
@@ -138,6 +144,8 @@ class CurrentStep<T extends tf.Tensor> implements PipelineStep<T> {
   // Not readonly: a pipeline with several stages renumbers the steps over all stages.
   index: number;
   total: number;
+  step: number;
+  steps: number;
   readonly timestep: number;
   readonly latents: T;
   readonly output: T;
@@ -145,12 +153,14 @@ class CurrentStep<T extends tf.Tensor> implements PipelineStep<T> {
   #hasEnded = false;
 
   constructor(
-    { index, total, timestep, latents, output }: Omit<PipelineStep<T>, "x0" | "preview">,
+    { index, total, step, steps, timestep, latents, output }: Omit<PipelineStep<T>, "x0" | "preview">,
     readonly predictX0: () => T,
     readonly preview: () => tf.Tensor4D,
   ) {
     this.index = index;
     this.total = total;
+    this.step = step;
+    this.steps = steps;
     this.timestep = timestep;
     this.latents = latents;
     this.output = output;

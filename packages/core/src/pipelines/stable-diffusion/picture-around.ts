@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { toUnit } from "../../image/to-unit.js";
 import { rowsOfSlice, type Slice } from "../drawing/slices.js";
 import { binaryMask, blend, pasteBack } from "./inpainting.js";
-import { enlargedParts, type MaskCrop, reducedParts } from "./mask-crop.js";
+import type { MaskCrop } from "./mask-crop.js";
 import { type CheckedOptions, withAllAxes } from "./stable-diffusion-options.js";
 
 /** A picture and its mask, with all axes. */
@@ -16,6 +16,7 @@ type Painted = { image: tf.Tensor4D; mask: tf.Tensor4D };
  */
 export async function partToDraw(checked: CheckedOptions, factor: number): Promise<Partial<Painted>> {
   if (checked.paddingMaskCrop === undefined) return {};
+  const { enlargedParts } = await import("./mask-crop.js");
   const painted = paintedOf(checked);
   try {
     return await enlargedParts({ ...painted, ...cropOf(checked, factor) });
@@ -44,7 +45,8 @@ export async function finished(
     const { image, mask } = paintedOf(checked, slice);
     held.push(image, mask);
     const crop = { image, mask, ...cropOf(checked, factor) };
-    const whole = paddingMaskCrop === undefined ? drawn.clone() : await reducedParts(drawn, crop);
+    const whole =
+      paddingMaskCrop === undefined ? drawn.clone() : await (await import("./mask-crop.js")).reducedParts(drawn, crop);
     held.push(whole);
     return tf.tidy(() => {
       // As in diffusers, a soft mask mixes both pictures.

@@ -57,15 +57,17 @@ async function* walk<T extends tf.Tensor>(
   { noise, signal, watch, stages, atOnce }: UnCLIPRun,
 ): UnCLIPSteps<T> {
   const { scheduler, plan } = stages[stage]!;
-  const lengths = Object.values(stages).map(({ plan }) => plan.timesteps.length);
-  const total = lengths.reduce((a, b) => a + b);
-  const before = lengths.slice(0, Object.keys(stages).indexOf(stage)).reduce((a, b) => a + b, 0);
+  const plans = Object.values(stages).map(({ plan }) => plan);
+  const earlier = plans.slice(0, Object.keys(stages).indexOf(stage));
+  const [before, total] = [callsOf(earlier), callsOf(plans)];
+  const [stepsBefore, allSteps] = [stepsOf(earlier), stepsOf(plans)];
   const state = () => plan.start(start ?? noise.normal(shape));
   const steps = sample<T>({ scheduler, plan, start: state, denoise, atOnce, noise, signal, watch, preview });
   let last: T | undefined;
   try {
     for await (const step of steps) {
-      yield Object.assign(step, { stage, index: before + step.index, total });
+      const counts = { index: before + step.index, total, step: stepsBefore + step.step, steps: allSteps };
+      yield Object.assign(step, { stage, ...counts });
       if (step.index === before + plan.timesteps.length - 1) last = step.latents.clone();
     }
     return last!;
@@ -74,6 +76,9 @@ async function* walk<T extends tf.Tensor>(
     throw error;
   }
 }
+
+const callsOf = (plans: readonly Plan[]) => plans.reduce((sum, { timesteps }) => sum + timesteps.length, 0);
+const stepsOf = (plans: readonly Plan[]) => plans.reduce((sum, { stepStarts }) => sum + stepStarts.length, 0);
 
 /**
  * The prior (Ramesh et al. 2022, section 2.2): denoises an image embedding, conditioned on the text.

@@ -110,7 +110,11 @@ describe("unCLIP", () => {
   it("counts its steps over all stages, with a preview at each", async () => {
     const options = { priorNumInferenceSteps: 2, decoderNumInferenceSteps: 3, superResNumInferenceSteps: 2 };
     const told: unknown[] = [];
-    for await (const { stage, index, total, timestep, preview } of text.steps({ prompt: "a cube", ...options })) {
+    for await (const { stage, index, total, step, steps, timestep, preview } of text.steps({
+      prompt: "a cube",
+      ...options,
+    })) {
+      expect([step, steps]).toEqual([index, total]); // Its sampler makes one call a step.
       const shown = preview();
       told.push([stage, index, total, timestep, shown.shape[1]]);
       const [least, most] = [shown.min().dataSync()[0]!, shown.max().dataSync()[0]!];

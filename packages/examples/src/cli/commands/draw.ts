@@ -93,9 +93,9 @@ async function drawInBatches(
   try {
     const options = pipelineOptions(args, args.options, { scheduler, ...canvas });
     for (const [b, prompt] of batches.entries()) {
-      const onStep = ({ index, total }: { index: number; total: number }) => {
-        bar.setTotal(batches.length * total);
-        bar.update(b * total + index + 1);
+      const onStep = ({ step, steps }: { step: number; steps: number }) => {
+        bar.setTotal(batches.length * steps);
+        bar.update(b * steps + step + 1);
       };
       const noise = noiseOfBatch(args.seed, b);
       const { images, latents } = await pipeline.generate({ ...options, prompt, noise, signal, onStep });

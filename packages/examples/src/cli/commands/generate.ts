@@ -99,12 +99,11 @@ async function drawAll(drawing: Drawing, signal: AbortSignal): Promise<string[]>
     const files: string[] = [];
     for (let i = 0; i < total; i++) {
       const file = total === 1 ? drawing.path : numbered(drawing.path, i + 1, total);
-      let before = performance.now();
-      const onStep = ({ index, total: steps }: { index: number; total: number }) => {
-        const now = performance.now();
+      const began = performance.now();
+      const onStep = ({ step, steps }: { step: number; steps: number }) => {
+        const seconds = (performance.now() - began) / 1000;
         bar.setTotal(total * steps);
-        bar.update(i * steps + index + 1, { picture: `${i + 1}/${total}`, step: ((now - before) / 1000).toFixed(2) });
-        before = now;
+        bar.update(i * steps + step + 1, { picture: `${i + 1}/${total}`, step: (seconds / (step + 1)).toFixed(2) });
       };
       const subject = subjects[Math.floor(i / count)]!;
       await drawOne(drawing, { ...subject, seed: seed + (i % count), file }, { signal, onStep });
@@ -119,7 +118,7 @@ async function drawAll(drawing: Drawing, signal: AbortSignal): Promise<string[]>
 async function drawOne(
   { args, options: given, pipeline, scheduler, canvas, beside, backend }: Drawing,
   { seed, file, ...subject }: Subject & { seed: number; file: string },
-  watching: { signal: AbortSignal; onStep: (step: { index: number; total: number }) => void },
+  watching: { signal: AbortSignal; onStep: (step: { step: number; steps: number }) => void },
 ): Promise<void> {
   const options = { ...given, ...subject };
   const made = { scheduler: args.sampler && scheduler, ...beside, ...canvas };
