@@ -51,11 +51,12 @@ const CHAPTERS = [
   { chapter: 1, title: "Forward noising", x: 0, y: 1, after: [0] },
   { chapter: 2, title: "The best denoiser", x: 0, y: 2, after: [1] },
   { chapter: 3, title: "DDPM and DDIM", x: 0, y: 3, after: [2] },
-  { chapter: 4, title: "Score, SDE, ODE", x: -0.75, y: 4, after: [3] },
-  { chapter: 6, title: "Flow matching", x: -0.75, y: 5, after: [4] },
-  { chapter: 13, title: "Few steps", x: 0, y: 4, after: [3] },
-  { chapter: 10, title: "Guidance", x: 0.75, y: 4, after: [3] },
-  { chapter: 12, title: "Editing", x: 0.75, y: 5, after: [10] },
+  { chapter: 4, title: "Score, SDE, ODE", x: -0.62, y: 4, after: [3] },
+  { chapter: 6, title: "Flow matching", x: -0.62, y: 5, after: [4] },
+  { chapter: 13, title: "Few steps", x: -0.62, y: 6, after: [6] },
+  { chapter: 5, title: "In two dimensions", x: 0, y: 4.5, after: [3] },
+  { chapter: 10, title: "Guidance", x: 0.68, y: 4, after: [3] },
+  { chapter: 12, title: "Editing", x: 0.68, y: 5, after: [10] },
 ];
 const arrows = CHAPTERS.flatMap(({ x, y, after }) =>
   after.map((chapter) => {
@@ -70,10 +71,10 @@ const arrows = CHAPTERS.flatMap(({ x, y, after }) =>
 plot({
   caption:
     "The way through the book. An arrow says: read this before that.",
-  height: 380,
+  height: 460,
   axis: null,
   x: { domain: [-1.1, 1.1] },
-  y: { domain: [5.3, -0.3] },
+  y: { domain: [6.3, -0.3] },
   marks: [
     Plot.arrow(arrows, {
       x1: ({ from }: (typeof arrows)[number]) => from.x,
@@ -87,7 +88,7 @@ plot({
       y: "y",
       text: ({ chapter, title }: (typeof CHAPTERS)[number]) =>
         `${chapter}  ${title}`,
-      fontSize: 16,
+      fontSize: 13,
       fill: "#4269d0",
     }),
   ],
@@ -95,8 +96,8 @@ plot({
 
 // %% [markdown]
 // Chapters 1 to 3 are the trunk, and there are three ways on. The left one is for the mathematics: scores,
-// differential equations, flows. The right one is for drawing: guidance, then editing. In the middle, a network learns
-// to draw in one call.
+// differential equations, flows, and networks that draw in one call. The middle one is for building: training and
+// networks. The right one is for drawing: guidance, then editing.
 //
 // ## TensorFlow.js in ten minutes
 //
