@@ -224,7 +224,7 @@ const best = (x: tf.Tensor2D, name: Name, level: Level) =>
     const w = distances(x, name, level.alpha)
       .div(-2 * V)
       .softmax();
-    const place = tf.matMul(w as tf.Tensor2D, places);
+    const place = tf.matMul(w, places);
     const pull = (level.alpha * S ** 2) / V;
     return place.add<tf.Tensor2D>(
       x.sub(place.mul(level.alpha)).mul(pull),
@@ -488,10 +488,10 @@ const pictureFrom = (
   const level = { alpha: seen[0], sigma: seen[1] };
   const colors = { ε: ORANGE, "x₀": BLUE, v: GREEN, u: VIOLET };
   const arrows = TARGET_NAMES.map((name) => {
-    const [x, y] = TARGETS[name](level) as Point;
+    const [x, y] = TARGETS[name](level);
     return { name, x, y, color: colors[name] };
   });
-  const [vx, vy] = TARGETS.v(level) as Point;
+  const [vx, vy] = TARGETS.v(level);
   plot({
     caption:
       "What is seen (black), and four targets. The grey area between x and a target is its determinant; here it is that of v, a square.",
@@ -575,7 +575,7 @@ const LIBRARY = {
   u: "flow_prediction",
 } as const;
 for (const target of TARGET_NAMES) {
-  const [p, q] = TARGETS[target](at300) as Point;
+  const [p, q] = TARGETS[target](at300);
   const say = (x0: tf.Tensor, epsilon: tf.Tensor) =>
     x0.mul(p).add(epsilon.mul(q));
   const bestSaid = say(guess, guessedNoise);
@@ -708,8 +708,8 @@ function examples(count: number, source: KeyedNoise) {
         ({ sigma }) => sigma,
       ),
       target: mix(
-        (level, { target }) => TARGETS[target](level)[0]!,
-        (level, { target }) => TARGETS[target](level)[1]!,
+        (level, { target }) => TARGETS[target](level)[0],
+        (level, { target }) => TARGETS[target](level)[1],
       ),
     };
   });
@@ -1071,7 +1071,7 @@ const byBest = exactly(sampler(false));
 const drawn = [
   ...TASKS.map(({ name, target }, k) => ({
     drawing: name,
-    target: target as string,
+    target: target,
     free: onLine(free[k]!, name),
     clipped: onLine(clipped[k]!, name),
   })),
