@@ -1307,8 +1307,8 @@ for (const [target, size] of [
 // ## What to take along
 //
 // - A loss is a floor plus an excess. The floor belongs to the data and the noise; only the excess is the network's.
-// - $\varepsilon$, $x_0$, $v$ and $u$ are mixtures of picture and noise. One determinant, $\Delta = \alpha q - \sigma p$,
-//   turns each into the picture, and $\Delta^2/\sigma^2$ is what an error costs.
+// - $\varepsilon$, $x_0$, $v$ and $u$ are mixtures of picture and noise. One determinant,
+//   $\Delta = \alpha q - \sigma p$, turns each into the picture, and $\Delta^2/\sigma^2$ is what an error costs.
 // - The target is a weight in disguise. Weights move a network's attention, not the best answer.
 // - $\varepsilon$ fails where almost no picture is left. Clipping hides that for pictures, and harms other data.
 // - A schedule that keeps a little signal at its end draws grey pictures, the more so the larger they are.
@@ -1325,8 +1325,8 @@ for (const [target, size] of [
 // Replace a `todo` by your answer, and run the chapter again: `npm run chapter 5`. Each exercise is
 // judged on its own.
 //
-// **1.** The data are $\mathcal N(0, 0.5^2)$, and $\bar\alpha = 0.5$. What is the smallest possible mean squared error of
-// a network that names the noise?
+// **1.** The data are $\mathcal N(0, 0.5^2)$, and $\bar\alpha = 0.5$. What is the smallest possible mean squared error
+// of a network that names the noise?
 
 // %%
 const floorOfNoise: Answer = todo;

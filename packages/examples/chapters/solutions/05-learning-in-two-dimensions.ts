@@ -15,8 +15,8 @@ import {
 // ## floor of ε
 //
 // Seen through the noise, a Gaussian of variance $s^2$ keeps the variance $s^2\sigma^2 / (\alpha^2 s^2 + \sigma^2)$:
-// chapter 0 with $y = x/\alpha$. In $\varepsilon$ this error is $\mathrm{SNR} = \alpha^2/\sigma^2$ times as large. So the
-// floor is $\alpha^2 s^2 / (\alpha^2 s^2 + \sigma^2)$.
+// chapter 0 with $y = x/\alpha$. In $\varepsilon$ this error is $\mathrm{SNR} = \alpha^2/\sigma^2$ times as large. So
+// the floor is $\alpha^2 s^2 / (\alpha^2 s^2 + \sigma^2)$.
 
 // %%
 const s = 0.5;
