@@ -1268,8 +1268,8 @@ show(
 
 // %% [markdown]
 // Half of the variety in brightness is lost, although the denoiser is perfect. The cure moves the schedule so that its
-// last $\alpha$ is 0 (Lin et al. 2023, algorithm 1): subtract the last $\alpha$ from all, and stretch, so that the first
-// one stays.
+// last $\alpha$ is 0 (Lin et al. 2023, algorithm 1): subtract the last $\alpha$ from all, and stretch, so that the
+// first one stays.
 //
 // $$ \alpha_t' = (\alpha_t - \alpha_T)\, \frac{\alpha_0}{\alpha_0 - \alpha_T} . $$
 //
