@@ -2,12 +2,18 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import { schedulerFromConfig, SchedulerConfigError } from "@tfjs-diffusion/schedulers";
+import * as tf from "@tensorflow/tfjs";
+import { DDIMScheduler, schedulerFromConfig, SchedulerConfigError } from "@tfjs-diffusion/schedulers";
 import { AutoencoderKL } from "../../models/autoencoder/autoencoder-kl.js";
 import { ModelConfigError } from "../../models/errors.js";
+import type { UNet2DModel } from "../../models/unet/unet-2d.js";
 import { useTestBackend } from "../../testing/backend.js";
+import { loadFixture } from "../../testing/fixture.js";
 import { writeTinyStableDiffusion } from "../../testing/stable-diffusion.js";
 import { PipelineFolderError } from "./errors.js";
+import { DDPMPipeline } from "../pixels/ddpm.js";
+import { PixelDiffusionPipeline } from "../pixels/pixel-diffusion.js";
+import { tinyTextToImage } from "../../testing/tiny-text-to-image.js";
 import { StableDiffusionPipeline } from "../stable-diffusion/stable-diffusion.js";
 
 let folder: string;
@@ -38,6 +44,28 @@ describe("An option that asks for too much", () => {
     });
     expect(performance.now() - started).toBeLessThan(1000);
     expect(process.memoryUsage().rss - bytes).toBeLessThan(50e6);
+  });
+
+  it("is refused at once as a picture far larger than in training, whose attention would never end", async () => {
+    const unet = await loadFixture<UNet2DModel>("unet2d_ddpm_cifar");
+    const ddpm = new DDPMPipeline({ unet, scheduler: new DDIMScheduler() });
+    const pixels = new PixelDiffusionPipeline(tinyTextToImage());
+    const wide = { prompt: "a", width: 65_536 };
+    for (const [draw, most] of [
+      [() => ddpm.generate({ width: 65_536, height: 8 }), "65536 x 8 pixels; expected at most 65536 in all"],
+      [() => pixels.generate({ ...wide, height: 8 }), "65536 x 8 pixels; expected at most 65536 in all"],
+      [() => pipeline.generate({ ...wide, height: 32 }), "65536 x 32 pixels; expected at most 1048576 in all"],
+    ] as const) {
+      const [started, { numTensors }] = [performance.now(), tf.memory()];
+      await expect(draw()).rejects.toMatchObject({
+        name: "PipelineOptionError",
+        message: expect.stringContaining(`width x height: ${most}, which are 1024 times those of`),
+      });
+      expect(performance.now() - started).toBeLessThan(1000);
+      expect(tf.memory().numTensors).toBe(numTensors);
+    }
+    ddpm.dispose();
+    pixels.dispose();
   });
 
   it("is refused in a scheduler's config, too", () => {

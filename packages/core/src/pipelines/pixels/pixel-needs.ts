@@ -25,6 +25,7 @@ export function pixelNeeds(
     pictures,
     height,
     width,
+    trained: unet.sampleSize,
     running: batches * denoiserBytes(unet, height, width),
     kept: PICTURES_KEPT * floatBytes(height, width, channels) + batches * states,
     reading,

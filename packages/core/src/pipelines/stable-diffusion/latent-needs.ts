@@ -28,11 +28,13 @@ export function latentNeeds(
 ): DrawingNeeds {
   const [pictures, rows, columns, channels] = shape;
   const [height, width] = [rows * factor, columns * factor];
+  const trained = unet.sampleSize && ([unet.sampleSize[0] * factor, unet.sampleSize[1] * factor] as const);
+  const size = { pictures, height, width, trained };
   const batches = isGuided ? 2 : 1;
   const denoising = batches * denoiserBytes(unet, rows, columns);
   const states = batches * floatBytes(textTokens, textWidth);
   const kept = LATENTS_KEPT * floatBytes(rows, columns, channels) + states;
-  if (!isDecoded) return { pictures, height, width, running: denoising, kept, reading };
+  if (!isDecoded) return { ...size, running: denoising, kept, reading };
   const running = Math.max(denoising, decoderBytes(vae, height, width));
-  return { pictures, height, width, running, kept: kept + floatBytes(height, width, 3), reading };
+  return { ...size, running, kept: kept + floatBytes(height, width, 3), reading };
 }
