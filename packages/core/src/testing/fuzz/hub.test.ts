@@ -85,11 +85,16 @@ const FAULTS: readonly ((random: Random) => Fault)[] = [
     if (random.integer(2) === 0) response.write(contents.subarray(0, random.integer(contents.length)));
   },
   // One byte at a time.
-  () => (_, response, contents) => {
+  () => (request, response, contents) => {
     response.writeHead(200, { "content-length": contents.length });
     let at = 0;
-    const timer = setInterval(() => response.write(contents.subarray(at, ++at)), 20);
-    response.on("close", () => clearInterval(timer));
+    const timer = setInterval(() => {
+      if (at < contents.length) return response.write(contents.subarray(at, ++at));
+      clearInterval(timer);
+      response.end();
+    }, 20);
+    // Not the response's event, which does not come for an answer that waits behind another one.
+    request.socket.once("close", () => clearInterval(timer));
   },
   // To another origin, which sends the file, or something else, or back.
   (random) => (request, response) => {
