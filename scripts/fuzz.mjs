@@ -1,7 +1,8 @@
 /**
  * The long fault campaign: `npm run fuzz -- --minutes 60 [--seed 1]`. All mutants with stored verdicts, then random
- * configs, options, hubs and sizes until the minutes are over, then kills of saves, converts, downloads and trainings.
- * Each part also runs in `npm test`, for a few seconds. Prints the attempts of each part and their outcomes.
+ * configs, options, hubs and sizes until the minutes are over, then kills of saves, converts, downloads and trainings,
+ * and at last 1,000 steps, drawings that end early and a full memory on every backend that is here. Each part also runs
+ * in `npm test`, for a few seconds. Prints the attempts of each part and their outcomes.
  */
 import { parseArgs } from "node:util";
 import { spawnSync } from "node:child_process";
@@ -35,7 +36,8 @@ const fuzz = ["reference", "configs", "limits", "hub", "options"].map((name) => 
 const killed = ["pipelines/files", "hub", "training"].map((folder) => `${folder}/kill`);
 
 let failures = 0;
-for (const test of [...fuzz, ...killed]) {
+const ending = ["pipelines/endurance", "backend/native/memory-guard", "backend/wasm/memory-guard"];
+for (const test of [...fuzz, ...killed, ...ending]) {
   const { status } = spawnSync(process.execPath, [...jest, `packages/core/src/${test}.test.ts`], {
     env,
     stdio: "inherit",

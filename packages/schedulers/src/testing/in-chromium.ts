@@ -6,8 +6,9 @@ import { delimiter, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 
-/** The variable CHROMIUM, or the first Chromium or Chrome on the PATH. */
-function findChromium(): string | undefined {
+/** The variable CHROMIUM, or the first Chromium or Chrome on the PATH; undefined also if NO_BROWSER is set. */
+export function findChromium(): string | undefined {
+  if (process.env["NO_BROWSER"]) return undefined;
   const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
   const folders = (process.env["PATH"] ?? "").split(delimiter);
   const candidates = [process.env["CHROMIUM"], ...names.flatMap((name) => folders.map((folder) => join(folder, name)))];
@@ -15,12 +16,27 @@ function findChromium(): string | undefined {
 }
 
 /**
+ * In milliseconds of the browser's virtual clock, which jumps forward whenever the page waits, also for the graphics
+ * card. The page is printed when they are over: at once, if nothing is left to do.
+ */
+const VIRTUAL_TIME = 1e9;
+const NO_CHROMIUM = "no Chromium here; name one in CHROMIUM";
+/** The page did not write a result, because it takes too long or has crashed. */
+export const UNFINISHED = "the page did not finish";
+
+/**
  * Runs a TypeScript program in a headless browser. The program reads its input from `globalThis.given` and writes
  * `result:JSON:end` as the page's text. If that is impossible, `none` says why.
+ *
+ * @param seconds how long the page may take
  */
-export async function inChromium<T extends object>(entry: URL, given?: unknown): Promise<T | { none: string }> {
+export async function inChromium<T extends object>(
+  entry: URL,
+  given?: unknown,
+  seconds = 100,
+): Promise<T | { none: string }> {
   const browser = findChromium();
-  if (!browser || process.env["NO_BROWSER"]) return { none: "no Chromium here; name one in CHROMIUM" };
+  if (!browser) return { none: NO_CHROMIUM };
   const folder = mkdtempSync(join(tmpdir(), "in-chromium-"));
   try {
     const esbuild = createRequire(import.meta.url).resolve("esbuild/bin/esbuild");
@@ -36,13 +52,13 @@ export async function inChromium<T extends object>(entry: URL, given?: unknown):
       [
         ...["--headless", "--no-sandbox", "--disable-dev-shm-usage"],
         ...["--use-angle=swiftshader", "--enable-unsafe-swiftshader"],
-        ...[`--user-data-dir=${join(folder, "profile")}`, "--virtual-time-budget=60000", "--dump-dom"],
+        ...[`--user-data-dir=${join(folder, "profile")}`, `--virtual-time-budget=${VIRTUAL_TIME}`, "--dump-dom"],
         pathToFileURL(page).href,
       ],
-      { timeout: 100_000, maxBuffer: 2 ** 26 },
+      { timeout: seconds * 1000, maxBuffer: 2 ** 26 },
     );
     const found = /result:(.*):end/s.exec(stdout)?.[1];
-    return found ? (JSON.parse(found) as T) : { none: "the page did not finish" };
+    return found ? (JSON.parse(found) as T) : { none: UNFINISHED };
   } catch (error) {
     return { none: (error as Error).message.split("\n")[0]! };
   } finally {

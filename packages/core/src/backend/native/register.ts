@@ -3,15 +3,17 @@ import { fusedKernelName } from "../../nn/fused-op.js";
 import { registerRecorder } from "../../nn/recorded.js";
 import { fusedKernelsFor } from "../fused-kernels.js";
 import type { NativeBackend } from "./binding.js";
+import { guardNativeMemory } from "./memory-guard.js";
 import { NativeOps } from "./ops.js";
 import type { GraphFile } from "./recording/graph.js";
 import { GraphRecorder } from "./recording/recorder.js";
 
 /**
- * Registers kernels that fuse several operations with the native backend, and lets it run whole networks as graphs.
- * `graphFile` writes the graphs to files, from which TensorFlow reads them.
+ * Registers kernels that fuse several operations with the native backend, lets it run whole networks as graphs, and
+ * makes a full memory a typed error. `graphFile` writes the graphs to files, from which TensorFlow reads them.
  */
 export function completeNativeBackend(graphFile: GraphFile): void {
+  guardNativeMemory(tf.findBackend("tensorflow") as NativeBackend);
   registerRecorder("tensorflow", new GraphRecorder(graphFile));
   for (const [name, kernel] of Object.entries(fusedKernelsFor("native"))) {
     const kernelName = fusedKernelName(name);

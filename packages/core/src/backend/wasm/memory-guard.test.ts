@@ -1,43 +1,27 @@
 import { afterEach, beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { BackendMemoryError } from "../../platform/backend-memory.js";
+import { fillWasm } from "../../testing/endurance.js";
 import { drawTiny } from "../../testing/tiny-latent-pipeline.js";
 import { useBackend } from "../use-backend.js";
 import type { WasmBackend } from "./memory.js";
 
 const MIB = 2 ** 20;
 
-let filling: tf.TensorInfo[] = [];
+let empty = () => {};
 let backend: WasmBackend;
 beforeAll(async () => {
   await useBackend("wasm", { threads: 1 });
   backend = tf.backend() as WasmBackend;
 });
-afterEach(empty);
-
-function empty(): void {
-  for (const { dataId } of filling) backend.disposeData(dataId, true);
-  filling = [];
-}
-
-/** Takes the memory in blocks, whose pages are never touched, until there is no room for one of `smallest` bytes. */
-function fill(smallest: number): void {
-  for (let bytes = 512 * MIB; bytes >= smallest;) {
-    try {
-      filling.push(backend.makeOutput([bytes / 4], "float32"));
-    } catch (error) {
-      expect(error).toBeInstanceOf(BackendMemoryError);
-      bytes /= 2;
-    }
-  }
-}
+afterEach(() => empty());
 
 describe("The wasm backend with no memory left", () => {
   it("throws at every allocation, keeps the numbers of all tensors, and draws when there is room again", async () => {
     const before = await drawTiny();
     const kept = tf.range(0, 100_000);
     const tensors = tf.memory().numTensors;
-    fill(LARGE);
+    empty = fillWasm(LARGE);
     for (const ask of [
       () => tf.zeros([MIB]),
       () => tf.tensor1d(new Float32Array(MIB)),
@@ -60,12 +44,7 @@ describe("The wasm backend with no memory left", () => {
   it("ends a drawing with the error, which leaves nothing", async () => {
     const before = await drawTiny();
     const [tensors, ids] = [tf.memory().numTensors, backend.numDataIds()];
-    fill(LARGE);
-    const room = filling.splice(
-      filling.findIndex(({ shape }) => shape[0]! * 4 <= MIB),
-      1,
-    );
-    for (const { dataId } of room) backend.disposeData(dataId, true);
+    empty = fillWasm(LARGE, MIB);
     const failure = drawTiny({ width: 256, height: 256 });
     await expect(failure).rejects.toThrow(BackendMemoryError);
     empty();

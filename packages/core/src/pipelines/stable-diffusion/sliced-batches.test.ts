@@ -115,7 +115,7 @@ const CASES: Record<string, () => Partial<StableDiffusionOptions>> = {
 };
 
 /** [32, 32], of which the left half is marked. */
-const halfMask = () => tf.tidy(() => tf.concat([tf.ones([32, 16]), tf.zeros([32, 16])], 1) as tf.Tensor2D);
+const halfMask = () => tf.tidy(() => tf.concat<tf.Tensor2D>([tf.ones([32, 16]), tf.zeros([32, 16])], 1));
 
 /** The latents of each picture, and all pixels. */
 async function draw(
@@ -123,9 +123,9 @@ async function draw(
 ): Promise<{ latents: Float32Array[]; images: Float32Array }> {
   const asked = { ...PROMPTS, negativePrompt: "blurry", numInferenceSteps: 3, width: 32, height: 32, ...options };
   const drawn = await pipeline.generate(asked);
-  const latents = (await drawn.latents.data()) as Float32Array;
+  const latents = await drawn.latents.data<"float32">();
   const size = latents.length / drawn.latents.shape[0];
-  const images = (await drawn.images.data()) as Float32Array;
+  const images = await drawn.images.data<"float32">();
   tf.dispose(drawn);
   return { latents: Array.from({ length: 6 }, (_, i) => latents.slice(i * size, (i + 1) * size)), images };
 }
