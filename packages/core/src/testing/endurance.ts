@@ -101,7 +101,7 @@ function limited(): () => void {
 }
 
 /**
- * Takes all memory of wasm in blocks, whose pages are never touched, until there is no room for one of `smallest` bytes.
+ * Takes all memory of wasm in blocks, whose pages are never touched, until there is no room for `smallest` bytes.
  *
  * @param room a block of at most so many bytes is freed again
  * @returns a function that frees all blocks

@@ -4,7 +4,7 @@ import type { Binding, NativeBackend } from "./binding.js";
 /** What TensorFlow says if it finds no memory: TF_RESOURCE_EXHAUSTED is 8 in its C interface. */
 const EXHAUSTED = /Invalid TF_Status: 8\b/;
 
-/** Makes a failed allocation of TensorFlow a {@link BackendMemoryError}. Nothing is lost: its tensors are still there. */
+/** Makes a failed allocation of TensorFlow a {@link BackendMemoryError}. Its tensors are still there. */
 export function guardNativeMemory(backend: NativeBackend): void {
   const { binding } = backend;
   // The functions of the binding itself cannot be replaced.
