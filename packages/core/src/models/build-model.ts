@@ -1,5 +1,6 @@
 import { configFolder, type HubModelOptions, modelFolder } from "../hub/model-source.js";
 import { joinPath } from "../platform/files.js";
+import { readReplaced } from "../platform/read-replaced.js";
 import { readConfig, readModelFolder } from "../weights/model-folder.js";
 import { tellLeftOvers } from "../weights/left-overs.js";
 import { type BytesFrom, isSingleFile } from "../weights/open-bytes.js";
@@ -10,6 +11,9 @@ import { libraryAndClass } from "./library-and-class.js";
 import type { Model } from "./model.js";
 import type { CheckpointFamily } from "./published-configs.js";
 import { requireRoomForWeights } from "./weights-memory.js";
+
+/** Written anew by every save. */
+const CONFIG = "config.json";
 
 /** A class of networks, built from a config. */
 export type ModelClass = new (config: Record<string, unknown>) => Model;
@@ -76,7 +80,10 @@ export function buildModel(config: Readonly<Record<string, unknown>>, classes: M
   }
 }
 
-/** Like `loadModel`, for one of the given classes only. */
+/**
+ * Like `loadModel`, for one of the given classes only. If another process saves over the folder meanwhile, it is read
+ * again, so that config and weights are of one network.
+ */
 export async function openModel(
   from: BytesFrom,
   classes: ModelClasses,
@@ -85,15 +92,18 @@ export async function openModel(
   if (isSingleFile(from)) return openNetworkFile(from, classes, options);
   const { subfolder = "" } = options;
   const folder = joinPath(await modelFolder(from as string | URL, options), ...(subfolder === "" ? [] : [subfolder]));
-  const model = buildModel(await readConfig(folder), classes, joinPath(folder, "config.json"));
-  requireRoomForWeights(folder, [model]);
-  try {
-    await readModelFolder(folder, model.namedParameters(), options);
-  } catch (error) {
-    model.dispose();
-    throw error;
-  }
-  return model;
+  const read = async () => {
+    const model = buildModel(await readConfig(folder), classes, joinPath(folder, CONFIG));
+    requireRoomForWeights(folder, [model]);
+    try {
+      await readModelFolder(folder, model.namedParameters(), options);
+    } catch (error) {
+      model.dispose();
+      throw error;
+    }
+    return model;
+  };
+  return readReplaced(folder, CONFIG, read, (mixture) => mixture.dispose());
 }
 
 async function openNetworkFile(

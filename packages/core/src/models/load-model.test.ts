@@ -1,4 +1,5 @@
 import { copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { renameSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
@@ -174,6 +175,37 @@ describe("loadModel", () => {
       });
     expect(build).toThrow(ModelConfigError);
     expect(build).toThrow(message);
+  });
+
+  it("reads config and weights of one network if another process saves over the folder meanwhile", async () => {
+    const config = { sample_size: 8, block_out_channels: [8], down_block_types: ["DownBlock2D"], norm_num_groups: 4 };
+    const layers = { ...config, up_block_types: ["UpBlock2D"], mid_block_type: null } as const;
+    const saved = async (name: string, freq_shift: number) => {
+      const unet = new UNet2DModel({ ...(layers as object), freq_shift });
+      unet.initialize(keyedNoise(freq_shift));
+      await unet.save(join(folder, name));
+      const weight = unet.conv_in.weight.value.dataSync()[0];
+      unet.dispose();
+      return { freq_shift, weight };
+    };
+    await saved("target", 1);
+    const second = await saved("second", 2);
+    const before = tf.memory().numTensors;
+    /** Replaces the folder after its config was read, and before its weights are. */
+    class Overtaken extends UNet2DModel {
+      constructor(given: object) {
+        super(given);
+        if (this.config.freq_shift !== 1) return;
+        renameSync(join(folder, "target"), join(folder, "first"));
+        renameSync(join(folder, "second"), join(folder, "target"));
+      }
+    }
+    const classes = { UNet2DModel: Overtaken as never };
+    const unet = (await loadModel(join(folder, "target"), { classes })) as UNet2DModel;
+    const found = { freq_shift: unet.config.freq_shift, weight: unet.conv_in.weight.value.dataSync()[0] };
+    expect(found).toEqual(second);
+    unet.dispose();
+    expect(tf.memory().numTensors).toBe(before);
   });
 
   it("refuses an unknown class, and a config of another class", async () => {
