@@ -1,28 +1,26 @@
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { schedulerFromConfig } from "@tfjs-diffusion/schedulers";
-import { AutoencoderKL } from "../models/autoencoder/autoencoder-kl.js";
+import type { AutoencoderKL } from "../models/autoencoder/autoencoder-kl.js";
 import { loadModel } from "../models/load-model.js";
 import type { Model } from "../models/model.js";
-import { ControlNetModel } from "../models/unet/controlnet.js";
 import { openPipeline, type OpenPipelineOptions } from "../pipelines/open-pipeline.js";
-import { StableDiffusionPipeline } from "../pipelines/stable-diffusion/stable-diffusion.js";
+import type { StableDiffusionPipeline } from "../pipelines/stable-diffusion/stable-diffusion.js";
 import type { StableDiffusionXLPipeline } from "../pipelines/stable-diffusion/stable-diffusion-xl.js";
 import { useTestBackend } from "../testing/backend.js";
 import { fixturePath } from "../testing/fixture.js";
+import { readStored, type StoredTensors, writeChanged } from "../testing/stored-tensors.js";
 import {
   writeTinySingleFile,
   writeTinyStableDiffusion,
   writeTinyStableDiffusionXL,
 } from "../testing/stable-diffusion.js";
-import { openSafetensors } from "../weights/safetensors.js";
 import { type TensorToWrite, writeSafetensors } from "../weights/write-safetensors.js";
 import { folderToSingleFile } from "./convert-to-file.js";
 import { singleFileToFolder } from "./convert-to-folder.js";
-import { inspectCheckpoint } from "./inspect.js";
 
 /** A case of the fixture: what is changed in a tiny checkpoint, and what comes out. */
 interface Case {
@@ -65,27 +63,12 @@ beforeEach(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-type Tensors = Map<string, TensorToWrite>;
-
-async function tensorsOf(path: string): Promise<{ tensors: Tensors; metadata: Record<string, string> }> {
-  const file = await openSafetensors(path);
-  const tensors: Tensors = new Map();
-  for (const [name, { dtype, shape }] of file.tensors) tensors.set(name, { dtype, shape, data: await file.read(name) });
-  const { metadata } = file;
-  await file.close();
-  return { tensors, metadata };
-}
-
 /** A copy of a file with changes, by its path. */
-async function changed(path: string, change: (tensors: Tensors) => Tensors): Promise<string> {
-  const { tensors, metadata } = await tensorsOf(path);
-  const copy = join(folder, `changed-${count++}.safetensors`);
-  await writeSafetensors(copy, change(tensors), metadata);
-  return copy;
-}
+const changed = (path: string, change: (tensors: StoredTensors) => StoredTensors) =>
+  writeChanged(path, join(folder, `changed-${count++}.safetensors`), change);
 let count = 0;
 
-function added({ add = {} }: Case): Tensors {
+function added({ add = {} }: Case): StoredTensors {
   return new Map(
     Object.entries(add).map(([name, { dtype, shape, values }]) => {
       const size = shape.reduce((product, length) => product * length, 1);
@@ -156,7 +139,7 @@ describe("Marks in a file of XL", () => {
       await singleFileToFolder(await withCase(xlFile!, name), out, { config: xl });
       await folderToSingleFile(out, again);
       const marks = Object.keys(CASES.get(name)!.add!);
-      expect([...(await tensorsOf(again)).tensors.keys()]).toEqual(expect.arrayContaining(marks));
+      expect([...(await readStored(again)).tensors.keys()]).toEqual(expect.arrayContaining(marks));
       const { parts } = await opened(again);
       const written = JSON.parse(readFileSync(join(out, "scheduler/scheduler_config.json"), "utf8")) as Config;
       expect(parts.scheduler.config).toEqual(schedulerFromConfig(written).config);
@@ -198,7 +181,7 @@ describe("The scheduler of a config folder", () => {
   });
 
   it("yields to v_prediction in the file, with a warning", async () => {
-    const { tensors } = await tensorsOf(xlFile!);
+    const { tensors } = await readStored(xlFile!);
     const path = join(folder, "stated.safetensors");
     await writeSafetensors(path, tensors, { "modelspec.predict_key": "v" });
     const { parts } = await opened(path);
@@ -278,118 +261,5 @@ describe("A file with left-overs", () => {
     const vae = join(sd!, "vae");
     await expect(opened(path, { config: sd, vae })).rejects.toThrow("conv_out.bias is missing");
     expect(tf.memory().numTensors).toBe(before);
-  });
-});
-
-describe("One network as a file", () => {
-  const weights = (model: Model) => [...model.parameters()].map(([name, value]) => [name, value.dataSync()] as const);
-
-  async function expectSame(got: Model, expected: Model): Promise<void> {
-    expect(got.config).toEqual(expected.config);
-    expect(weights(got)).toEqual(weights(expected));
-    got.dispose();
-    expected.dispose();
-  }
-
-  it.each([
-    ["without its prefix", ""],
-    ["with its prefix", "first_stage_model."],
-  ])("an autoencoder opens %s, and its training is listed", async (_, kept) => {
-    const path = await changed(sdFile!, (tensors) => {
-      const own = [...tensors].filter(([name]) => name.startsWith("first_stage_model."));
-      const renamed = own.map(([name, tensor]) => [kept + name.slice("first_stage_model.".length), tensor] as const);
-      const left: TensorToWrite = { dtype: "F32", shape: [], data: new Float32Array(1) };
-      return new Map([...renamed, [`${kept}loss.logvar`, left]]);
-    });
-    const vae = await loadModel(path, { config: sd });
-    expect(vae).toBeInstanceOf(AutoencoderKL);
-    expect(warn.mock.calls).toEqual([[expect.stringContaining(`no use: ${kept}loss.logvar.`)]]);
-    await expectSame(vae, await loadModel(join(sd!, "vae"), { variant: "fp16" }));
-    expect(await inspectCheckpoint(path)).toMatchObject({ kind: "network", parts: [{ name: "vae" }] });
-    await expect(loadModel(path, { config: sd, strict: true })).rejects.toThrow("1 of its tensors have no use");
-  });
-
-  it("a ControlNet opens with the first code's names, with and without the prefix, and with diffusers'", async () => {
-    const from = fixturePath("controlnet");
-    const names = JSON.parse(readFileSync(fixturePath("single-file-cases/controlnet-names.json"), "utf8")) as Record<
-      string,
-      { diffusers: string; shape: number[] }
-    >;
-    const weightsFile = join(from, "diffusion_pytorch_model.safetensors");
-    for (const prefix of ["control_model.", ""]) {
-      const path = await changed(weightsFile, (tensors) => {
-        const renamed = Object.entries(names).map(([ldm, { diffusers, shape }]) => {
-          const { dtype, data } = tensors.get(diffusers)!;
-          return [prefix + ldm.slice("control_model.".length), { dtype, shape, data }] as const;
-        });
-        return new Map(renamed);
-      });
-      const model = await loadModel(path, { config: from });
-      expect(model).toBeInstanceOf(ControlNetModel);
-      await expectSame(model, await loadModel(from));
-      expect(await inspectCheckpoint(path)).toMatchObject({ kind: "network", parts: [{ name: "controlnet" }] });
-    }
-    await expectSame(await loadModel(weightsFile), await loadModel(from));
-    await expectSame(await loadModel(readFileSync(weightsFile), { config: from }), await loadModel(from));
-  });
-
-  it("a UNet and a text encoder open by the names of either code", async () => {
-    const part = (prefix: string) =>
-      changed(sdFile!, (tensors) => new Map([...tensors].filter(([name]) => name.startsWith(prefix))));
-    const unet = await loadModel(await part("model.diffusion_model."), { config: sd });
-    await expectSame(unet, await loadModel(join(sd!, "unet"), { variant: "fp16" }));
-    const text = await loadModel(await part("cond_stage_model.transformer."), { config: sd });
-    await expectSame(text, await loadModel(join(sd!, "text_encoder"), { variant: "fp16" }));
-    await expectSame(
-      await loadModel(join(sd!, "unet/diffusion_pytorch_model.safetensors")),
-      await loadModel(join(sd!, "unet")),
-    );
-    expect(warn).not.toHaveBeenCalled();
-  });
-
-  it("is asked for, where a file holds several", async () => {
-    await expect(loadModel(sdFile!, { config: sd })).rejects.toThrow("holds 3 networks (unet, vae, text_encoder)");
-    const vae = await loadModel(sdFile!, { config: sd, subfolder: "vae" });
-    await expectSame(vae, await loadModel(join(sd!, "vae"), { variant: "fp16" }));
-    await expect(loadModel(sdFile!, { subfolder: "controlnet" })).rejects.toThrow("holds no controlnet, but unet, vae");
-  });
-
-  it("is of no published size, or of a size that its names do not tell, and says so", async () => {
-    const lone = join(folder, "lone.safetensors");
-    mkdirSync(folder, { recursive: true });
-    cpSync(join(sd!, "unet/diffusion_pytorch_model.safetensors"), lone);
-    await expect(loadModel(lone)).rejects.toThrow("a UNet2DConditionModel of no published size");
-    const stray = await changed(lone, () => new Map([["x", { dtype: "F32", shape: [0], data: new Float32Array(0) }]]));
-    await expect(loadModel(stray)).rejects.toThrow("of no network that is known by its names, which are such as x");
-    cpSync(join(sd!, "vae/diffusion_pytorch_model.safetensors"), lone);
-    await expect(loadModel(lone)).rejects.toThrow("these are not the weights of this network");
-    expect(warn.mock.calls.flat().join()).toContain('give { family: "sdxl" }');
-  });
-});
-
-describe("An autoencoder of the caller's", () => {
-  it("takes the place of a folder's, by option and by assignment, and belongs to the pipeline", async () => {
-    const before = tf.memory().numTensors;
-    const file = join(sd!, "vae/diffusion_pytorch_model.fp16.safetensors");
-    const byFile = await StableDiffusionPipeline.fromPretrained(sd!, { vae: file });
-    const vae = (await loadModel(join(sd!, "vae"), { variant: "fp16" })) as AutoencoderKL;
-    const given = await StableDiffusionPipeline.fromPretrained(sd!, { vae });
-    expect(given.parts.vae).toBe(vae);
-    const assigned = await StableDiffusionPipeline.fromPretrained(sd!);
-    assigned.parts.vae.dispose();
-    assigned.parts.vae = byFile.parts.vae;
-    const settings = { prompt: "a boat", numInferenceSteps: 1, guidanceScale: 1 };
-    const drawings = await Promise.all([byFile, given, assigned].map((pipeline) => pipeline.generate(settings)));
-    const [first, ...others] = drawings.map(({ images }) => images.dataSync());
-    for (const other of others) expect(other).toEqual(first);
-    tf.dispose(drawings);
-    for (const pipeline of [byFile, given, assigned]) pipeline.dispose();
-    expect(tf.memory().numTensors).toBe(before);
-  });
-
-  it("is refused if it is no autoencoder", async () => {
-    await expect(StableDiffusionPipeline.fromPretrained(sd!, { vae: join(sd!, "unet") })).rejects.toThrow(
-      "known: AutoencoderKL, AutoencoderTiny",
-    );
   });
 });

@@ -153,7 +153,7 @@ export async function singleFileParts(file: SafetensorsFile, options: SingleFile
         name.startsWith(prefix) && isTextBuffer(name, textEncoders.get(part as "text_encoder")!.model),
     );
   tellLeftOvers(file.name, [...leftOvers(file, views, isText, ownVae), ...unused], strict);
-  vae ??= { model: await givenAutoencoder(file, family, options, marked) };
+  vae ??= { model: await givenAutoencoder(file, { ...options, family, pipeline: folder }, marked) };
   return { family, unet: stored, vae, textEncoders, schedulerConfig };
 }
 
@@ -194,11 +194,10 @@ function vaeView(file: SafetensorsFile, vae: AutoencoderKL, prefix: string): Sto
 /** Opens the autoencoder that is given in place of the file's. */
 async function givenAutoencoder(
   file: SafetensorsFile,
-  family: CheckpointFamily,
-  { vae, dtype, strict }: SingleFileOptions,
+  { vae, family, pipeline, dtype, strict }: SingleFileOptions & { family: CheckpointFamily; pipeline?: string },
   marked: Partial<AutoencoderKL["config"]>,
 ): Promise<Autoencoder> {
-  const model = await autoencoderFrom(vae!, { family, dtype, strict });
+  const model = await autoencoderFrom(vae!, { family, pipeline, dtype, strict });
   const { latents_mean = null } = model.config as { latents_mean?: unknown };
   if (!marked.latents_mean || latents_mean !== null) return model;
   if (model !== vae) model.dispose();

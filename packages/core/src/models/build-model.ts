@@ -49,6 +49,12 @@ export interface LoadModelOptions extends HubModelOptions, ModelFromConfigOption
   strict?: boolean;
 }
 
+/** The pipeline that a network is opened for. */
+export interface PipelineConfig {
+  /** Its folder. A file without a config of its own has that of the part in it, if there is one. */
+  pipeline?: string;
+}
+
 /**
  * Like `modelFromConfig`, for one of the given classes only. A bundle then holds these classes and no others.
  *
@@ -87,7 +93,7 @@ export function buildModel(config: Readonly<Record<string, unknown>>, classes: M
 export async function openModel(
   from: BytesFrom,
   classes: ModelClasses,
-  options: Omit<LoadModelOptions, "classes">,
+  options: Omit<LoadModelOptions, "classes"> & PipelineConfig,
 ): Promise<Model> {
   if (isSingleFile(from)) return openNetworkFile(from, classes, options);
   const { subfolder = "" } = options;
@@ -109,7 +115,7 @@ export async function openModel(
 async function openNetworkFile(
   from: BytesFrom,
   classes: ModelClasses,
-  { subfolder = "", dtype, strict, ...options }: Omit<LoadModelOptions, "classes">,
+  { subfolder = "", dtype, strict, ...options }: Omit<LoadModelOptions, "classes"> & PipelineConfig,
 ): Promise<Model> {
   const { configOfNetwork, networkIn, viewOfNetwork } = await import("./network-file.js");
   const file = await openSafetensors(from);

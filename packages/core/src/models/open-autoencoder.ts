@@ -1,6 +1,6 @@
 import type { BytesFrom } from "../weights/open-bytes.js";
 import { type Autoencoder, AUTOENCODERS, isAutoencoder } from "./autoencoder/autoencoder.js";
-import { type LoadModelOptions, openModel } from "./build-model.js";
+import { type LoadModelOptions, openModel, type PipelineConfig } from "./build-model.js";
 
 export type { Autoencoder };
 
@@ -11,7 +11,7 @@ export type { Autoencoder };
  */
 export async function autoencoderFrom(
   given: Autoencoder | BytesFrom,
-  { classes, ...options }: LoadModelOptions = {},
+  { classes, ...options }: LoadModelOptions & PipelineConfig = {},
 ): Promise<Autoencoder> {
   if (isAutoencoder(given)) return given;
   return (await openModel(given, { ...AUTOENCODERS, ...classes }, options)) as Autoencoder;

@@ -6,11 +6,13 @@ import type { AutoencoderKLConfig } from "./autoencoder/autoencoder-kl-config.js
 import { libraryAndClass } from "./library-and-class.js";
 import type { Model } from "./model.js";
 import type { ControlNetConfig } from "./unet/controlnet-config.js";
+import { firstT2IAdapterName } from "./unet/t2i-adapter-file.js";
+import type { T2IAdapterConfig } from "./unet/t2i-adapter.js";
 import type { UNet2DConditionConfig } from "./unet/unet-2d-condition-config.js";
 
 /**
  * The naming scheme of a network's tensors in a file: that of the library of its `config.json`; of the original latent
- * diffusion code; of OpenCLIP; or of transformers without `text_model.`, as in files that other programs wrote in 2022.
+ * diffusion code, or of T2I-Adapter's; of OpenCLIP; or of transformers without `text_model.`, as in files that other programs wrote in 2022.
  */
 export type StoredNames = "own" | "ldm" | "openclip" | "bare";
 
@@ -34,6 +36,8 @@ export function storedPiece(model: Model, names: StoredNames): (name: string) =>
     const hintBlocks = 2 * (conditioning_embedding_out_channels.length - 1);
     return (name) => ({ stored: ldmControlNetName(name, { layers_per_block, up_block_types: [], hintBlocks }) });
   }
+  if (className === "T2IAdapter")
+    return (name) => ({ stored: firstT2IAdapterName(name, model.config as T2IAdapterConfig) });
   throw new TypeError(`A ${model.constructor.name} has no names in latent diffusion's first code.`);
 }
 

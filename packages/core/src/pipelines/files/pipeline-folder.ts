@@ -15,6 +15,7 @@ import {
 import { type Autoencoder, autoencoderFrom } from "../../models/open-autoencoder.js";
 import { requireRoomForWeights } from "../../models/weights-memory.js";
 import type { Model } from "../../models/model.js";
+import type { CheckpointFamily } from "../../models/published-configs.js";
 import { backendMemory } from "../../platform/backend-memory.js";
 import { joinPath } from "../../platform/files.js";
 import { readReplaced } from "../../platform/read-replaced.js";
@@ -123,12 +124,14 @@ export class PipelineFolder {
     return { variant, dtype, classes: classes as ModelClasses | undefined };
   }
 
-  /** The autoencoder of the folder, or the one that was given in its place; a file of one has the folder's config. */
-  async autoencoder(): Promise<Autoencoder> {
+  /**
+   * The autoencoder of the folder, or the one that was given in its place. A file without a config of its own has the
+   * folder's, else that of the family.
+   */
+  async autoencoder(family: CheckpointFamily): Promise<Autoencoder> {
     const { vae } = this.options;
     if (vae === undefined) return this.model<Autoencoder>("vae");
-    const config = this.present.has("vae") ? this.folder : undefined;
-    const model = await autoencoderFrom(vae, { ...this.#loadOptions, config });
+    const model = await autoencoderFrom(vae, { ...this.#loadOptions, pipeline: this.folder, family });
     if (model !== vae) this.#networks.push(model);
     return model;
   }

@@ -152,7 +152,7 @@ export class StableDiffusionXLPipeline extends LatentPipeline<
           tokenizer2: await parts.tokenizer("tokenizer_2"),
           textEncoder: await parts.optionalModel<CLIPTextModel>("text_encoder"),
           textEncoder2: await parts.model<CLIPTextModelWithProjection>("text_encoder_2"),
-          vae: await parts.autoencoder(),
+          vae: await parts.autoencoder("sdxl"),
           unet: await parts.model<ConditionalDenoiser>("unet"),
           forceZerosForEmptyPrompt: parts.settings.force_zeros_for_empty_prompt !== false,
         }),

@@ -77,7 +77,7 @@ export async function readStableDiffusionParts(folder: PipelineFolder): Promise<
     scheduler: await folder.scheduler(),
     tokenizer: await folder.tokenizer(),
     textEncoder: await folder.model<CLIPTextModel>("text_encoder"),
-    vae: await folder.autoencoder(),
+    vae: await folder.autoencoder("sd1"),
     unet: await folder.model<ConditionalDenoiser>("unet"),
   };
 }
