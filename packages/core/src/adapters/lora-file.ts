@@ -51,7 +51,7 @@ export async function readLora(
   const source = await addOnFile(from, where);
   const file = await openSafetensors(source);
   try {
-    const beside = adapterConfig ? undefined : await settingsBeside(source);
+    const beside = adapterConfig ? undefined : await settingsBeside(source, file);
     return await readChanges(file, models, { given: adapterConfig, beside, strict });
   } finally {
     await file.close();

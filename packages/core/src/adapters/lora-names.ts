@@ -37,7 +37,7 @@ const PREFIXES: readonly (readonly [string, LoraPart])[] = [
 ];
 
 /** Files of PEFT and some others do not say which network they change: it is the first that has the module. */
-const PEFT_PREFIX = /^base_model\.model\./;
+export const PEFT_PREFIX = /^base_model\.model\./;
 
 /**
  * diffusers' first form: `….attn1.processor.to_q_lora.down.weight`; in text encoders

@@ -1,4 +1,4 @@
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { mkdtemp, readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -105,7 +105,10 @@ describe("The factor of a LoRA's product", () => {
     const path = await write("adapter_model.safetensors", "base_model.model.");
     const warned = jest.spyOn(console, "warn").mockImplementation(() => {});
     expect(await factors(path)).toEqual([1, 1]);
-    expect(warned.mock.calls.join()).toMatch(/There is no .*adapter_config.json/);
+    expect(warned).toHaveBeenCalledTimes(1);
+    expect(warned.mock.calls.join()).toMatch(
+      /no alpha, which PEFT writes to .*adapter_config.json; .* as if alpha were the rank/,
+    );
     warned.mockRestore();
     const config = {
       peft_type: "LORA",
@@ -126,9 +129,15 @@ describe("The factor of a LoRA's product", () => {
     const place = await mkdtemp(join(folder, "peft "));
     const path = join(place, "adapter_model.safetensors");
     renameSync(await write("adapter_model.safetensors", "base_model.model."), path);
+    // Other names, of the file or of its tensors, as people give them.
+    const [renamed, bare] = [join(place, "my style.safetensors"), join(place, "bare.safetensors")];
+    cpSync(path, renamed);
+    renameSync(await write("bare.safetensors", ""), bare);
     writeFileSync(join(place, "adapter_config.json"), JSON.stringify({ lora_alpha: 8, use_rslora: true }));
+    const requested: string[] = [];
     const server = createServer((request, response) => {
-      const name = basename(new URL(request.url!, "http://here").pathname);
+      const name = decodeURIComponent(basename(new URL(request.url!, "http://here").pathname));
+      requested.push(name);
       readFile(join(place, name)).then(
         (bytes) => void response.writeHead(200, { "content-length": bytes.length }).end(bytes),
         () => void response.writeHead(404).end(),
@@ -145,6 +154,11 @@ describe("The factor of a LoRA's product", () => {
     const environment = { ...process.env };
     process.env = { ...environment, HF_HOME: join(place, "home"), HF_ENDPOINT: hub.endpoint };
     try {
+      const renamedHttp = http.replace("adapter_model", "my%20style");
+      for (const from of [renamed, pathToFileURL(renamed), renamedHttp, `${renamedHttp}?a=/b#c`, bare])
+        expect([String(from), await factors(from)]).toEqual([String(from), [4, 4]]);
+      expect(await factors(http.replace("adapter_model", "bare"))).toEqual([1, 1]);
+      expect(requested.filter((name) => name === "adapter_config.json").length).toBe(4); // HEAD and GET of each.
       const [file, directory] = [pathToFileURL(path), pathToFileURL(place)];
       for (const from of [path, place, file, file.href, directory, directory.href, http, new URL(http), `${http}?a=1`])
         expect([String(from), await factors(from)]).toEqual([String(from), [4, 4]]);
@@ -152,7 +166,10 @@ describe("The factor of a LoRA's product", () => {
       expect(await factors("owner/name", { weightName: "later/adapter_model.safetensors" })).toEqual([0.5, 0.5]);
       // Bytes have no file next to them.
       const bytes = await readFile(path);
+      const warned = jest.spyOn(console, "warn").mockImplementation(() => {});
       expect(await factors(bytes)).toEqual([1, 1]);
+      expect(warned.mock.calls.join()).toMatch(/as if alpha were the rank .* Give its settings as \{ adapterConfig \}/);
+      warned.mockRestore();
       expect(await factors(new Blob([bytes]), { adapterConfig: { lora_alpha: 8 } })).toEqual([2, 2]);
     } finally {
       process.env = environment;

@@ -1,4 +1,4 @@
-import { fileExists, localPath, readText } from "../platform/files.js";
+import { fileExists, isAddress, localPath, readText } from "../platform/files.js";
 import { warn } from "../platform/warn.js";
 import { WeightsFormatError } from "../weights/errors.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
@@ -7,6 +7,7 @@ import { jsonObject } from "../weights/read-json.js";
 import type { SafetensorsFile } from "../weights/safetensors.js";
 import type { LoraGroup } from "./lora-groups.js";
 import type { LoraPart } from "./lora-models.js";
+import { PEFT_PREFIX } from "./lora-names.js";
 
 /** Settings of PEFT's LoraConfig, with their names there. */
 export type LoraSettings = Readonly<Record<string, unknown>>;
@@ -103,20 +104,33 @@ function disagreement(file: string, setting: string, found: string): WeightsForm
   return new WeightsFormatError(`${file}: its settings say ${setting}, but ${found}. Save it again with its program.`);
 }
 
-/** PEFT's file name, at the end of a path or of an address with or without a query. */
-const PEFT_FILE = /(^|[/\\])adapter_model\.safetensors(?=$|[?#])/;
+/** The name of a file at the end of a path, or of an address with or without a query. */
+const FILE_NAME = { path: /[^/\\]*$/, address: /[^/?#]*(?=(?:[?#].*)?$)/s };
+const PEFT_FILE = "adapter_model.safetensors";
 
 /**
- * The settings next to PEFT's own file, `adapter_model.safetensors`: at a path, a file: address, or on a server.
- * Undefined for other files, and, with a warning, if there are none.
+ * The settings in the `adapter_config.json` next to a file that does not have them inside: at a path, a file: address,
+ * or on a server. Servers are asked only for files with the names of PEFT, of the file or of its tensors. Undefined if
+ * there are none; for PEFT's own files with a warning.
  */
-export async function settingsBeside(from: BytesFrom): Promise<LoraSettings | undefined> {
-  if (typeof from !== "string" && !(from instanceof URL)) return undefined;
-  const place = await localPath(from);
-  if (!PEFT_FILE.test(place)) return undefined;
-  const config = place.replace(PEFT_FILE, "$1adapter_config.json");
-  if (await fileExists(config)) return parsed(config, await readText(config));
-  warn(`There is no ${config} with the alpha of this LoRA; it is added as if alpha were the rank.`);
+export async function settingsBeside(
+  from: BytesFrom,
+  { name, metadata, tensors }: Pick<SafetensorsFile, "name" | "metadata" | "tensors">,
+): Promise<LoraSettings | undefined> {
+  const names = [...tensors.keys()];
+  if (metadata.lora_adapter_metadata !== undefined || names.some((stored) => stored.endsWith(".alpha")))
+    return undefined;
+  const place = typeof from === "string" || from instanceof URL ? await localPath(from) : "data:";
+  const pattern = isAddress(place) ? FILE_NAME.address : FILE_NAME.path;
+  const isPeft = pattern.exec(place)?.[0] === PEFT_FILE || names.some((stored) => PEFT_PREFIX.test(stored));
+  const isAlone = /^(data|blob):/i.test(place) || (isAddress(place) && !isPeft);
+  const config = isAlone ? undefined : place.replace(pattern, "adapter_config.json");
+  if (config !== undefined && (await fileExists(config))) return parsed(config, await readText(config));
+  if (isPeft)
+    warn(
+      `${name}: has the names of PEFT, and no alpha, which PEFT writes to ${config ?? "adapter_config.json"}; it is added ` +
+        "as if alpha were the rank (alpha / rank = 1). Give its settings as { adapterConfig }.",
+    );
   return undefined;
 }
 

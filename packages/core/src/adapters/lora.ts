@@ -18,8 +18,7 @@ export interface LoadLoraOptions extends AddOnFileOptions {
   name?: string;
   /**
    * PEFT's settings of the LoRA (`lora_alpha`, `alpha_pattern`, `use_rslora`). Default: the settings in the file, as
-   * diffusers writes them, or the `adapter_config.json` next to PEFT's own file. Give them with the bytes of such a
-   * file.
+   * diffusers writes them, or the `adapter_config.json` next to it. Give them with the bytes of PEFT's own files.
    */
   adapterConfig?: LoraSettings;
   /** Refuse a file with unused tensors instead of listing them. Default false. */

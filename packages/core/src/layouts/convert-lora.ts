@@ -49,7 +49,7 @@ export async function convertLora(from: BytesFrom, to: string, options: ConvertL
     const models = await modelsFor(file, options.config);
     const { groups, unused, words } = checkedGroups(file, models, strict === true);
     const left = words.length === 0 ? unused : [...unused, ...words.map((word) => `the word ${word}`)];
-    const beside = adapterConfig ? undefined : await settingsBeside(from);
+    const beside = adapterConfig ? undefined : await settingsBeside(from, file);
     const changes: Change[] = [];
     for (const group of groups)
       changes.push({ ...group, scaling: await scalingOf(file, group, { given: adapterConfig, beside }) });

@@ -11,12 +11,18 @@ import type { SafetensorsFile } from "../weights/safetensors.js";
 import { type TensorToWrite, writeSafetensors } from "../weights/write-safetensors.js";
 import { FAMILIES, UNET_PREFIX, VAE_PREFIXES } from "./families.js";
 import { schedulerOfFolder } from "./file-scheduler.js";
+import { requireSchedulerKept } from "./lost-scheduler.js";
 import { marksOf } from "./scheduler-marks.js";
 
 /** Which weights of the folder to copy, and in which precision. */
 export interface ToFileOptions extends CopyOptions {
   /** Variant of the weights to read, such as "fp16". */
   variant?: string;
+  /**
+   * Write the file although it cannot say all of the folder's scheduler, with a warning that names what is lost.
+   * Default false: refuse it.
+   */
+  withoutScheduler?: boolean;
 }
 
 /**
@@ -24,7 +30,8 @@ export interface ToFileOptions extends CopyOptions {
  * programs open: the inverse of singleFileToFolder. Copies tensor by tensor, and checks everything before it writes
  * anything. Such a file holds no configs, vocabulary or scheduler, but for what marks say of it: see `scheduler-marks`.
  *
- * @throws WeightsFormatError if the parts are not of a known family; WeightsMismatchError, WeightsReadError for parts
+ * @throws WeightsFormatError if the parts are not of a known family, or for a scheduler that the file cannot say (see
+ *   `withoutScheduler`); WeightsMismatchError, WeightsReadError for parts
  *   that do not fit
  */
 export async function folderToSingleFile(folder: string, path: string, options: ToFileOptions = {}): Promise<void> {
@@ -41,10 +48,12 @@ export async function folderToSingleFile(folder: string, path: string, options: 
       const copies = tensorsToCopy(files, model.namedParameters(), options);
       for (const [stored, tensor] of gathered(copies, pieceOf(part, model, family))) tensors.set(stored, tensor);
     }
-    for (const [mark, tensor] of marksOf(folder, family, scheduler, await readConfig(joinPath(folder, "vae"))))
-      tensors.set(mark, tensor);
+    const marks = marksOf(folder, family, scheduler, await readConfig(joinPath(folder, "vae")));
     const predicts = scheduler.prediction_type === "v_prediction" ? "v" : "epsilon";
-    await writeSafetensors(path, tensors, { "modelspec.predict_key": predicts });
+    const metadata = { "modelspec.predict_key": predicts };
+    await requireSchedulerKept(folder, family, scheduler, { marks, metadata }, options.withoutScheduler === true);
+    for (const [mark, tensor] of marks) tensors.set(mark, tensor);
+    await writeSafetensors(path, tensors, metadata);
   } finally {
     await closeAll(opened);
   }
