@@ -156,7 +156,11 @@ describe("Marks in a file of XL", () => {
     await expect(folderToSingleFile(other, join(folder, "no"))).rejects.toThrow("a single file cannot say");
     write({ _class_name: "EDMEulerScheduler", prediction_type: "v_prediction", sigma_data: 0.5 });
     await expect(folderToSingleFile(other, join(folder, "no"))).rejects.toThrow("sigma_data 0.5");
+    write({ _class_name: "EulerDiscreteScheduler", beta_schedule: "linear", timestep_spacing: "leading" });
+    await expect(folderToSingleFile(other, join(folder, "no"))).rejects.toThrow('beta_schedule "linear"');
     expect(existsSync(join(folder, "no"))).toBe(false);
+    await folderToSingleFile(other, join(folder, "without"), { withoutScheduler: true });
+    expect(warn.mock.calls).toEqual([[expect.stringContaining('beta_schedule "linear"')]]);
   });
 });
 

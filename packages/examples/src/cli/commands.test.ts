@@ -662,6 +662,7 @@ describe("A command", () => {
   it("says which options are for single files only", async () => {
     expect(await draw("generate", sd, "a hat", "--prediction", "v_prediction")).toBe(2);
     expect(await runCommand(["convert", sd, join(out, "x"), "--ema"])).toBe(2);
+    expect(await runCommand(["convert", sd, join(out, "x"), "--without-scheduler"])).toBe(2);
     expect(complained.join()).toMatch(/--prediction is for single .safetensors files only.*--ema is for single/s);
   });
 

@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, it, jest } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { DDIMScheduler, replayNoise } from "@tfjs-diffusion/schedulers";
 import { folderToSingleFile } from "../../layouts/convert-to-file.js";
@@ -96,7 +96,10 @@ describe("Instructions for a picture", () => {
     const saved = join(folder, "pix2pix");
     await pipeline.savePretrained(saved);
     const file = join(folder, "pix2pix.safetensors");
+    const warn = jest.spyOn(console, "warn").mockImplementation(() => {});
     await folderToSingleFile(saved, file);
+    expect(warn.mock.calls).toEqual([[expect.stringContaining("the class of its scheduler, DDIMScheduler")]]);
+    warn.mockRestore();
     for (const from of [saved, file]) {
       const opened = await openPipeline(from, { config: from === file ? saved : undefined });
       expect(opened).toBeInstanceOf(StableDiffusionInstructPix2PixPipeline);
@@ -154,7 +157,10 @@ describe("A picture with its depths", () => {
     const saved = join(folder, "depth");
     await pipeline.savePretrained(saved);
     const file = join(folder, "depth.safetensors");
+    const warn = jest.spyOn(console, "warn").mockImplementation(() => {});
     await folderToSingleFile(saved, file);
+    expect(warn.mock.calls).toEqual([[expect.stringContaining("the class of its scheduler, DDIMScheduler")]]);
+    warn.mockRestore();
     for (const from of [saved, file]) {
       const opened = await openPipeline(from, { config: from === file ? saved : undefined });
       expect(opened).toBeInstanceOf(StableDiffusionDepth2ImgPipeline);

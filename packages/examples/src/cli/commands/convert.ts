@@ -34,6 +34,7 @@ export const CONVERT_HELP = `Writes a checkpoint in another form. It converts on
   --prediction epsilon|v_prediction   for single files that do not say what the network predicts
   --lora kohya|diffusers  the form to write a LoRA in
   --ema                   for single files: use the averaged weights
+  --without-scheduler     for a single file from a folder: leave out what it cannot say of the scheduler
   --force                 overwrite existing files
   --help                  this text
 `;
@@ -50,6 +51,7 @@ const OPTIONS = {
   prediction: TEXT,
   lora: TEXT,
   ema: FLAG,
+  "without-scheduler": FLAG,
   force: FLAG,
   help: { type: "boolean", short: "h", default: false },
 } as const;
@@ -67,6 +69,7 @@ export interface ConvertArguments {
   predictionType?: "epsilon" | "v_prediction";
   lora?: "kohya" | "diffusers";
   ema: boolean;
+  withoutScheduler: boolean;
   force: boolean;
 }
 
@@ -89,6 +92,7 @@ export function readConvertArguments(args: string[]): ConvertArguments | "help" 
     config: values.config,
     tokenizer: values.tokenizer,
     ema: values.ema,
+    withoutScheduler: values["without-scheduler"],
     force: values.force,
     dtype: ifGiven(precision, "dtype", values.dtype),
     maxShardBytes: ifGiven(bytes, "shard", values.shard),
@@ -120,6 +124,8 @@ export async function convert(args: string[]): Promise<void> {
     throw new UsageError("convert: both are single files; one of them must be a folder. For a LoRA give --lora.");
   if (wanted.lora !== undefined && !(isWeightsFile(from) && isWeightsFile(to)))
     throw new UsageError("convert: --lora is for a LoRA's file, to be written as another file.");
+  if (wanted.withoutScheduler && (isWeightsFile(from) || !isWeightsFile(to)))
+    throw new UsageError("convert: --without-scheduler is for a folder that is written as a single file.");
   if (!wanted.force && isTaken(to))
     throw new UsageError(`convert: ${to} already exists. Choose another path, or overwrite it with --force.`);
   const { config, tokenizer, predictionType, ema } = wanted;
@@ -144,8 +150,9 @@ async function write(from: string, to: string, wanted: ConvertArguments, signal:
       config: config && modelFrom(config),
       tokenizer: source && modelFrom(source),
     });
-  } else if (isWeightsFile(to)) await folderToSingleFile(from, to, { variant, dtype, signal });
-  else {
+  } else if (isWeightsFile(to)) {
+    await folderToSingleFile(from, to, { variant, dtype, signal, withoutScheduler: wanted.withoutScheduler });
+  } else {
     await withDownloadLine(from, (onProgress) =>
       convertFolder(from, to, { variant, dtype, maxShardBytes, saveVariant, signal, onProgress }),
     );
