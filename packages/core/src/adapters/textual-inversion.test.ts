@@ -64,7 +64,7 @@ it("adds words of one and of several vectors, as diffusers does, which are saved
 it("refuses known or missing words and vectors of another width, and changes nothing", async () => {
   const { vocab_size } = pipeline.parts.textEncoder.config;
   await expect(pipeline.loadTextualInversion(STYLE)).rejects.toThrow(
-    'does not name its word; give one, such as { token: "<my-style>" }',
+    'does not name its word; give one: pipeline.loadTextualInversion(file, "<my-style>")',
   );
   await expect(pipeline.loadTextualInversion(CAT, "cat</w>")).rejects.toThrow("is in the vocabulary already");
   await expect(pipeline.loadTextualInversion(CAT, " ")).rejects.toThrow("is empty");

@@ -5,20 +5,29 @@ import { isFloat } from "../weights/dtypes.js";
 import { WeightsMismatchError } from "../weights/errors.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
 import { float32 } from "../weights/parameters.js";
+import { tellLeftOvers } from "../weights/left-overs.js";
 import { openSafetensors, type SafetensorsFile } from "../weights/safetensors.js";
 import { addOnFile, type AddOnFileOptions } from "./add-on-file.js";
 import { bundledWord } from "./bundled-words.js";
+import { pathAndEnding } from "./lora-names.js";
 
-/** The options of {@link loadTextualInversion}. */
-export interface TextualInversionOptions extends AddOnFileOptions {
+/** A text encoder that learns words, and its tokenizer. */
+export interface WordReader {
   tokenizer: CLIPTokenizer;
   /** Its vocabulary grows by one token for each vector of the word. */
   textEncoder: CLIPTextModel | CLIPTextModelWithProjection;
+}
+
+/** Where to find the word, and what to call it. */
+export interface WordFileOptions extends AddOnFileOptions {
   /**
    * The word for prompts. Default: the name in the file, or all words of a LoRA's file.
    */
   token?: string;
 }
+
+/** The options of {@link loadTextualInversion}. */
+export interface TextualInversionOptions extends WordFileOptions, WordReader {}
 
 /** Names that are not the word: that of AUTOMATIC1111, and those of SDXL's two encoders. */
 const NAMELESS = new Set(["emb_params", "clip_l", "clip_g"]);
@@ -33,46 +42,76 @@ const NAMELESS = new Set(["emb_params", "clip_l", "clip_g"]);
  * @throws WeightsMismatchError if the file has no vectors of the encoder's width; RangeError if the word is missing or
  *   already in the vocabulary
  */
-export async function loadTextualInversion(from: BytesFrom, options: TextualInversionOptions): Promise<CLIPTokenizer> {
-  const { tokenizer, teach } = await readTextualInversion(from, options);
-  teach();
-  return tokenizer;
+export async function loadTextualInversion(
+  from: BytesFrom,
+  { tokenizer, textEncoder, ...options }: TextualInversionOptions,
+): Promise<CLIPTokenizer> {
+  const [taught] = await loadWords(from, [{ tokenizer, textEncoder }], options);
+  return taught!;
 }
 
 /**
- * {@link loadTextualInversion} in two steps, so that several encoders learn a word or none does: reading may throw;
- * `teach` changes the encoder and cannot fail.
+ * {@link loadTextualInversion} for several encoders: all of them learn the word, or none does. Tensors that none of them
+ * can use are listed in one warning.
+ *
+ * @returns a tokenizer for each encoder
  */
-export async function readTextualInversion(
+export async function loadWords(
   from: BytesFrom,
-  { tokenizer, textEncoder, token, ...where }: TextualInversionOptions,
-): Promise<{ tokenizer: CLIPTokenizer; teach: () => void }> {
+  readers: readonly WordReader[],
+  { token, ...where }: WordFileOptions,
+): Promise<CLIPTokenizer[]> {
   const file = await openSafetensors(await addOnFile(from, where));
   try {
-    const { hidden_size: width, vocab_size: first } = textEncoder.config;
-    const words = wordsOf(file, width, token);
-    const numbers: Float32Array[] = [];
-    let [taught, next] = [tokenizer, first];
-    for (const [word, stored] of words) {
-      const vectors = float32(await file.read(stored));
-      const ids = Array.from({ length: vectors.length / width }, (_, i) => next + i);
-      taught = taught.withToken(word, ids);
-      next += ids.length;
-      numbers.push(vectors);
-    }
-    const teach = () =>
-      tf.tidy(() => {
-        const vectors = numbers.map((each) => tf.tensor2d(each, [each.length / width, width]));
-        textEncoder.text_model.addTokens(tf.concat(vectors));
-      });
-    return { tokenizer: taught, teach };
+    const words = readers.map(({ textEncoder }) => wordsOf(file, textEncoder.config.hidden_size, token));
+    const taught: { tokenizer: CLIPTokenizer; teach: () => void }[] = [];
+    for (const [i, reader] of readers.entries()) taught.push(await lesson(file, reader, words[i]!));
+    tellLeftOvers(file.name, unusedNames(file, words.flat(), token));
+    // Everything before may throw; this cannot.
+    for (const { teach } of taught) teach();
+    return taught.map(({ tokenizer }) => tokenizer);
   } finally {
     await file.close();
   }
 }
 
+/** The tokenizer that knows the words, and the change of the encoder. */
+async function lesson(file: SafetensorsFile, { tokenizer, textEncoder }: WordReader, words: readonly Word[]) {
+  const { hidden_size: width, vocab_size: first } = textEncoder.config;
+  const numbers: Float32Array[] = [];
+  let [taught, next] = [tokenizer, first];
+  for (const [word, stored] of words) {
+    const vectors = float32(await file.read(stored));
+    const ids = Array.from({ length: vectors.length / width }, (_, i) => next + i);
+    taught = taught.withToken(word, ids);
+    next += ids.length;
+    numbers.push(vectors);
+  }
+  const teach = () =>
+    tf.tidy(() => {
+      const vectors = numbers.map((each) => tf.tensor2d(each, [each.length / width, width]));
+      textEncoder.text_model.addTokens(tf.concat(vectors));
+    });
+  return { tokenizer: taught, teach };
+}
+
+type Word = readonly [word: string, stored: string];
+
+/** What no encoder learns, apart from the other tensors of a LoRA, and its words that the caller did not ask for. */
+function unusedNames({ tensors }: SafetensorsFile, words: readonly Word[], token: string | undefined): string[] {
+  const used = new Set(words.map(([, stored]) => stored));
+  const learned = new Set([...used].map((stored) => bundledWord(stored)?.word));
+  const isBundle = !learned.has(undefined);
+  return [...tensors.keys()].filter((stored) => {
+    if (used.has(stored)) return false;
+    const word = bundledWord(stored)?.word;
+    if (!isBundle) return true;
+    return word === undefined ? !pathAndEnding(stored).ending : token === undefined || learned.has(word);
+  });
+}
+
 /** The words and their tensors, for an encoder of this width. */
-function wordsOf(file: SafetensorsFile, width: number, token: string | undefined): [word: string, stored: string][] {
+function wordsOf(file: SafetensorsFile, width: number, token: string | undefined): Word[] {
   const bundled = new Map<string, string[]>();
   for (const stored of file.tensors.keys()) {
     const found = bundledWord(stored);
@@ -82,7 +121,9 @@ function wordsOf(file: SafetensorsFile, width: number, token: string | undefined
     const stored = vectorsOfWidth(file, [...file.tensors.keys()], width);
     const word = token ?? (NAMELESS.has(stored) ? undefined : stored);
     if (word !== undefined) return [[word, stored]];
-    throw new RangeError(`${file.name} does not name its word; give one, such as { token: "<my-style>" }.`);
+    throw new RangeError(
+      `${file.name} does not name its word; give one: pipeline.loadTextualInversion(file, "<my-style>"), or the option { token: "<my-style>" } of loadTextualInversion.`,
+    );
   }
   const outputs = [...bundled.values()].flat().filter((stored) => stored.endsWith("_out"));
   if (outputs.length > 0) {
@@ -90,7 +131,7 @@ function wordsOf(file: SafetensorsFile, width: number, token: string | undefined
       `${file.name}: ${outputs.join(", ")} would be added to the text encoder's output, which is not supported. Train the word without it.`,
     );
   }
-  const words = [...bundled].map(([word, names]): [string, string] => [word, vectorsOfWidth(file, names, width)]);
+  const words = [...bundled].map(([word, names]): Word => [word, vectorsOfWidth(file, names, width)]);
   if (token === undefined) return words;
   const own = words.filter(([word]) => word === token);
   if (own.length > 0) return own;

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { textEncoderBytes } from "../../models/activation-memory.js";
 import type { AddOnFileOptions } from "../../adapters/add-on-file.js";
+import type { WordReader } from "../../adapters/textual-inversion.js";
 import { LoraSet } from "../../adapters/lora.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "../../models/clip/clip-text-model.js";
 import type { ConditionalDenoiser } from "../../models/denoiser.js";
@@ -192,20 +193,12 @@ export class StableDiffusionXLPipeline extends LatentPipeline<
    */
   async loadTextualInversion(from: BytesFrom, token?: string, where: AddOnFileOptions = {}): Promise<void> {
     const { tokenizer, textEncoder, tokenizer2, textEncoder2 } = this.parts;
-    const { readTextualInversion } = await import("../../adapters/textual-inversion.js");
-    const second = await readTextualInversion(from, {
-      tokenizer: tokenizer2,
-      textEncoder: textEncoder2,
-      token,
-      ...where,
-    });
-    if (tokenizer && textEncoder) {
-      const first = await readTextualInversion(from, { tokenizer, textEncoder, token, ...where });
-      first.teach();
-      this.parts.tokenizer = first.tokenizer;
-    }
-    second.teach();
-    this.parts.tokenizer2 = second.tokenizer;
+    const { loadWords } = await import("../../adapters/textual-inversion.js");
+    const readers: WordReader[] = [{ tokenizer: tokenizer2, textEncoder: textEncoder2 }];
+    if (tokenizer && textEncoder) readers.push({ tokenizer, textEncoder });
+    const [second, first] = await loadWords(from, readers, { token, ...where });
+    if (first) this.parts.tokenizer = first;
+    this.parts.tokenizer2 = second!;
   }
 
   /**
