@@ -2,7 +2,7 @@ import { WeightsFormatError } from "../../weights/errors.js";
 import type { SafetensorsFile } from "../../weights/safetensors.js";
 import type { T2IAdapterConfig } from "./t2i-adapter.js";
 
-/** Channels of the picture, and pixels along a side that become channels, by the channels that the first layer reads. */
+/** Channels of the picture, and pixels along a side that become channels, by the channels of the first layer. */
 const PICTURES: Readonly<Record<number, Pick<T2IAdapterConfig, "in_channels" | "downscale_factor">>> = {
   64: { in_channels: 1, downscale_factor: 8 },
   192: { in_channels: 3, downscale_factor: 8 },
