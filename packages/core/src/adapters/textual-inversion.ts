@@ -51,8 +51,8 @@ export async function loadTextualInversion(
 }
 
 /**
- * {@link loadTextualInversion} for several encoders: all of them learn the word, or none does. Tensors that none of them
- * can use are listed in one warning.
+ * {@link loadTextualInversion} for several encoders: all of them learn the word, or none does. Tensors that none of
+ * them can use are listed in one warning.
  *
  * @returns a tokenizer for each encoder
  */

@@ -9,8 +9,8 @@ import { MODEL_CLASSES } from "./model-classes.js";
  * names a model of the Hugging Face hub, which is downloaded into the cache that Python's libraries use (see
  * downloadFromHub).
  *
- * One `.safetensors` file with a UNet, autoencoder, ControlNet, T2I-Adapter, IP-Adapter or text encoder opens, too, with
- * the names of diffusers, transformers, latent diffusion's first code or OpenCLIP.
+ * One `.safetensors` file with a UNet, autoencoder, ControlNet, T2I-Adapter, IP-Adapter or text encoder opens, too,
+ * with the names of diffusers, transformers, latent diffusion's first code or OpenCLIP.
  *
  * @throws ModelConfigError for an unknown class or a config that is not supported; WeightsFormatError,
  *   WeightsMismatchError for files that do not fit; HubError for downloads

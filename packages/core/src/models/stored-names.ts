@@ -12,7 +12,8 @@ import type { UNet2DConditionConfig } from "./unet/unet-2d-condition-config.js";
 
 /**
  * The naming scheme of a network's tensors in a file: that of the library of its `config.json`; of the original latent
- * diffusion code, or of T2I-Adapter's; of OpenCLIP; or of transformers without `text_model.`, as in files that other programs wrote in 2022.
+ * diffusion code, or of T2I-Adapter's; of OpenCLIP; or of transformers without `text_model.`, as in files that other
+ * programs wrote in 2022.
  */
 export type StoredNames = "own" | "ldm" | "openclip" | "bare";
 
