@@ -55,6 +55,8 @@ const CHAPTERS = [
   { chapter: 6, title: "Flow matching", x: -0.62, y: 5, after: [4] },
   { chapter: 13, title: "Few steps", x: -0.62, y: 6, after: [6] },
   { chapter: 5, title: "In two dimensions", x: 0, y: 4.5, after: [3] },
+  { chapter: 7, title: "The UNet", x: 0, y: 5.5, after: [5] },
+  { chapter: 11, title: "Latents", x: 0, y: 6.5, after: [7] },
   { chapter: 10, title: "Guidance", x: 0.68, y: 4, after: [3] },
   { chapter: 12, title: "Editing", x: 0.68, y: 5, after: [10] },
 ];
@@ -71,10 +73,10 @@ const arrows = CHAPTERS.flatMap(({ x, y, after }) =>
 plot({
   caption:
     "The way through the book. An arrow says: read this before that.",
-  height: 460,
+  height: 480,
   axis: null,
   x: { domain: [-1.1, 1.1] },
-  y: { domain: [6.3, -0.3] },
+  y: { domain: [6.8, -0.3] },
   marks: [
     Plot.arrow(arrows, {
       x1: ({ from }: (typeof arrows)[number]) => from.x,
@@ -96,8 +98,8 @@ plot({
 
 // %% [markdown]
 // Chapters 1 to 3 are the trunk, and there are three ways on. The left one is for the mathematics: scores,
-// differential equations, flows, and networks that draw in one call. The middle one is for building: training and
-// networks. The right one is for drawing: guidance, then editing.
+// differential equations, flows, and networks that draw in one call. The middle one is for building: training,
+// networks, and Stable Diffusion from its parts. The right one is for drawing: guidance, then editing.
 //
 // ## TensorFlow.js in ten minutes
 //
