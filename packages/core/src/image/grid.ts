@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { requireResultSize } from "./picture-limits.js";
 
 /** Layout of a sheet of pictures. */
 export interface GridOptions {
@@ -12,9 +13,13 @@ export interface GridOptions {
   background?: number;
 }
 
-/** Pictures [B, H, W, C] side by side as one, [rows, columns, C]; the caller owns the result. */
+/**
+ * Pictures [B, H, W, C] side by side as one, [rows, columns, C]; the caller owns the result.
+ *
+ * @throws RangeError also for more than 2^26 pixels
+ */
 export function imageGrid(images: tf.Tensor4D, options: GridOptions = {}): tf.Tensor3D {
-  const [count, , , channels] = images.shape;
+  const [count, pictureHeight, pictureWidth, channels] = images.shape;
   if (count === 0) throw new RangeError("imageGrid: there is no picture; the tensor's first axis is 0.");
   const { columns = Math.ceil(Math.sqrt(count)), gap = 1, scale = 1, background = 1 } = options;
   for (const [name, value, least] of [
@@ -25,8 +30,10 @@ export function imageGrid(images: tf.Tensor4D, options: GridOptions = {}): tf.Te
     if (!Number.isInteger(value) || value < least)
       throw new RangeError(`imageGrid: ${name} is ${value}; it must be a whole number, ${least} or more.`);
   }
+  const rows = Math.ceil(count / columns);
+  const side = (pictures: number, size: number) => (pictures * (size + gap) + gap) * scale;
+  requireResultSize("imageGrid", side(rows, pictureHeight), side(columns, pictureWidth));
   return tf.tidy(() => {
-    const rows = Math.ceil(count / columns);
     const framed = tf.pad4d(
       images,
       [

@@ -8,6 +8,7 @@ import { ImageError } from "./image-error.js";
 import { decodePng } from "./png/decode-png.js";
 import { encodePng } from "./png/encode-png.js";
 import { pngTexts } from "./png/png-texts.js";
+import { resizeBicubic } from "./resize-bicubic.js";
 import { toUnit } from "./to-unit.js";
 
 beforeAll(async () => {
@@ -144,6 +145,16 @@ describe("A grid of pictures", () => {
   it("of nothing is refused", () => {
     const x = tf.zeros<tf.Rank.R4>([0, 1, 1, 3]);
     expect(() => imageGrid(x)).toThrow(/no picture/);
+    x.dispose();
+  });
+
+  it("is refused if it would be larger than the memory", () => {
+    const x = tf.zeros<tf.Rank.R4>([2, 3, 3, 1]);
+    expect(() => imageGrid(x, { columns: 1e9 })).toThrow(
+      /^imageGrid: 4000000001 x 5 pixels; at most 67108864 are made/,
+    );
+    expect(() => imageGrid(x, { scale: 1e6 })).toThrow(RangeError);
+    expect(() => resizeBicubic(x, 1e9, 1e9)).toThrow(/^resizeBicubic: 1000000000 x 1000000000 pixels; at most/);
     x.dispose();
   });
 });

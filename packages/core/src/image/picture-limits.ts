@@ -25,3 +25,12 @@ export function requirePictureSize(width: number, height: number, { maxPixels = 
     );
   }
 }
+
+/**
+ * @param what the function that makes a picture of this size
+ * @throws RangeError for more than 2^26 pixels
+ */
+export function requireResultSize(what: string, height: number, width: number): void {
+  if (height * width <= MAX_PIXELS) return;
+  throw new RangeError(`${what}: ${width} x ${height} pixels; at most ${MAX_PIXELS} are made. Give smaller numbers.`);
+}

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { requireResultSize } from "./picture-limits.js";
 import { CUBIC, resampleWeights } from "./resample-weights.js";
 
 /** How {@link resizeBicubic} rounds. */
@@ -14,6 +15,8 @@ export interface ResizeOptions {
  * Bicubic resizing (Keys 1981, a = -1/2) as Pillow and PyTorch (`antialias=True`) do it: see `resampleWeights`.
  *
  * images [B, H, W, C] -> [B, height, width, C]; the caller owns the result
+ *
+ * @throws RangeError for more than 2^26 pixels
  */
 export function resizeBicubic(
   images: tf.Tensor4D,
@@ -21,6 +24,7 @@ export function resizeBicubic(
   width: number,
   { eightBit = false }: ResizeOptions = {},
 ): tf.Tensor4D {
+  requireResultSize("resizeBicubic", height, width);
   const rounded = (x: tf.Tensor) => (eightBit ? x.add(0.5).floor().clipByValue(0, 255) : x);
   const levels = eightBit ? 255 : 1;
   const precision = eightBit ? 2 ** 22 : undefined;

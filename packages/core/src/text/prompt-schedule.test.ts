@@ -132,6 +132,11 @@ describe("BREAK", () => {
   });
 });
 
+it("A prompt of very many pieces is read", () => {
+  const long = "(a:1.1) ".repeat(150_000);
+  expect(promptSchedule(long, 2).map(({ prompt }) => prompt.length)).toEqual([long.length]);
+});
+
 it("A backslash before another character is dropped, and the character is text", () => {
   expect(parsePromptWeights("a \\| b \\x")).toEqual([{ text: "a | b x", weight: 1 }]);
 });

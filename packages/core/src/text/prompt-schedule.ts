@@ -56,7 +56,7 @@ class ScheduleParser {
     const nodes: Node[] = [];
     for (let at = 0; at < this.text.length;) {
       const { nodes: own, end } = this.#prompt(at);
-      nodes.push(...own);
+      for (const node of own) nodes.push(node); // There may be too many for the arguments of a call.
       at = end;
       if (at === this.text.length) break;
       if (!"[]():".includes(this.text[at]!)) return undefined;
@@ -71,7 +71,7 @@ class ScheduleParser {
     for (;;) {
       const next = this.#bracket(at) ?? this.#plain(at);
       if (!next) return { nodes, end: at };
-      nodes.push(...next.nodes);
+      for (const node of next.nodes) nodes.push(node);
       at = next.end;
     }
   }

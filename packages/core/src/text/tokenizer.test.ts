@@ -198,6 +198,11 @@ describe("CLIPTokenizer with OpenAI's vocabulary", () => {
     expect(() => tokenizer.withToken("cat</w>", [49408])).toThrow("in the vocabulary already");
   });
 
+  it("refuses what is not a text", () => {
+    expect(() => tokenizer.encode(5 as never)).toThrow("The tokenizer got a value of type number; give a text.");
+    expect(() => tokenizer.encode(undefined as never)).toThrow(TypeError);
+  });
+
   it("refuses a pad token that is not in the vocabulary", () => {
     expect(() => tokenizer.encode("a", { padToken: "<pad>" })).toThrow(/vocabulary has no "<pad>"/);
   });

@@ -151,8 +151,13 @@ export class CLIPTokenizer {
     return (this.#largestId ??= ids().reduce((a, b) => Math.max(a, b), -1));
   }
 
-  /** The tokens of a text itself, without start and end, and not cut off. */
+  /**
+   * The tokens of a text itself, without start and end, and not cut off.
+   *
+   * @throws TypeError for anything but a text
+   */
   tokenize(text: string, padToken: string = this.padToken): number[] {
+    if (typeof text !== "string") throw new TypeError(`The tokenizer got a value of type ${typeof text}; give a text.`);
     const specials = [...new Set([this.bosToken, this.eosToken, padToken])];
     const ids: number[] = [];
     for (const part of text.split(anyOf(specials))) {

@@ -1,12 +1,17 @@
-import { nodeFiles } from "../platform/files.js";
+import { nodeFiles, requireFile } from "../platform/files.js";
 import { FileWriteError, writeWhole } from "../platform/write-files.js";
+import { WeightsReadError } from "../weights/errors.js";
 import { CheckpointWriteError } from "./errors.js";
 
 /** Stores the bytes of a checkpoint. `write` replaces all of them or, if it fails, none. */
 export interface CheckpointStore {
   /** Its name in messages. */
   readonly name: string;
-  /** Undefined if there is no checkpoint. */
+  /**
+   * Undefined if there is no checkpoint.
+   *
+   * @throws WeightsReadError if it cannot be read
+   */
   read(): Promise<Uint8Array | undefined>;
   /** Replaces the stored bytes, completely or not at all. */
   write(bytes: Uint8Array): Promise<void>;
@@ -21,10 +26,14 @@ export function checkpointFile(path: string): CheckpointStore {
     name: path,
     async read() {
       try {
+        await requireFile(path);
         return new Uint8Array(await (await nodeFiles(`Reading ${path}`)).readFile(path));
       } catch (error) {
         if (isMissing(error)) return undefined;
-        throw error;
+        throw new WeightsReadError(
+          `The checkpoint ${path} cannot be read: ${(error as Error).message}. Check the path and its permissions.`,
+          { cause: error },
+        );
       }
     },
     async write(bytes) {

@@ -17,6 +17,7 @@ import {
 import { warmupCosine } from "./learning-rate.js";
 import { TinyTraining } from "./testing/tiny-training.js";
 import type { TrainingStep, TrainOptions } from "./train-options.js";
+import { WeightsReadError } from "../weights/errors.js";
 import { temporaryName } from "../platform/leftovers.js";
 import { train } from "./train.js";
 
@@ -307,6 +308,13 @@ describe("train with a checkpoint", () => {
     expect(readFileSync(file).equals(good)).toBe(true);
     for (const temporary of temporaries) rmSync(temporary, { force: true });
     expect((await run(tiny, { checkpoint: checkpoint() }))[0]!.step).toBe(4);
+  });
+
+  it("refuses a folder, and a device that would never end", async () => {
+    await expect(checkpointFile(folder).read()).rejects.toThrow(WeightsReadError);
+    await expect(checkpointFile(folder).read()).rejects.toThrow(/cannot be read: it is a folder\. Check the path/);
+    if (existsSync("/dev/zero"))
+      await expect(checkpointFile("/dev/zero").read()).rejects.toThrow(/it is a pipe or a device, not a file/);
   });
 
   it("replaces a file only as a whole, and keeps the previous one", async () => {

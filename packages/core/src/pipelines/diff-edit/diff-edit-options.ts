@@ -35,8 +35,8 @@ export type DiffEditSettings = Pick<
 
 /** Further options of `generateMask`. */
 const MASK_OPTIONS = {
-  /** Number of different noises whose differences are averaged, default 10. */
-  numMapsPerMask: whole(1, { default: 10 }),
+  /** Number of different noises whose differences are averaged, default 10, at most 1,000. */
+  numMapsPerMask: whole(1, { default: 10, most: 1000 }),
   /** How much noise to add to the picture before it is compared, 0 to 1, default 0.5. */
   maskEncodeStrength: between(0, 1, { default: 0.5 }),
   /** The mask holds what differs by more than half of this ratio times the mean difference, default 3. */

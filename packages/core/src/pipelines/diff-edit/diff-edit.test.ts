@@ -152,6 +152,7 @@ describe("DiffEdit", () => {
     const count = tf.memory().numTensors;
     const wrong: [Promise<unknown>, RegExp][] = [
       [look({ numMapsPerMask: 0 }), /^numMapsPerMask: 0/],
+      [look({ numMapsPerMask: 65_537 }), /^numMapsPerMask: 65537; expected a whole number, 1 or more, at most 1000/],
       [look({ maskThresholdingRatio: 0 }), /^maskThresholdingRatio: 0; expected a number above 0/],
       [look({ maskEncodeStrength: 2 }), /^maskEncodeStrength: 2/],
       [look({ source: {} }), /^prompt, promptEmbeds: neither is given/],

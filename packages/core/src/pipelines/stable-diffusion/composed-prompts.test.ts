@@ -163,6 +163,9 @@ describe("AND", () => {
     await expect(latentsOf({ prompt: "a", prompt2: prompt }, xl)).rejects.toThrow("prompt2: with AND, or a weight");
     expect(() => pipeline.encodePrompts([prompt], { weighting: true })).toThrow("has AND or a weight at its end");
 
+    const many = Array(101).fill("a cat").join(" AND ");
+    await expect(latentsOf({ prompt: many })).rejects.toThrow("prompt: AND joins 101 prompts; expected at most 100.");
+
     const distilled = await loadFixture<UNet2DConditionModel>("unet_lcm");
     const few = new StableDiffusionPipeline({ ...pipeline.parts, unet: distilled });
     await expect(latentsOf({ prompt }, few)).rejects.toThrow("this network was distilled with guidance");

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { requireResultSize } from "../../image/picture-limits.js";
 
 /**
  * A mask [B, H, W, 1] of 0 (keep) and 1 (repaint, values of 0.5 and more) from values in [0, 1]. The caller owns it.
@@ -72,7 +73,8 @@ export interface Borders {
  * A larger canvas around pictures [B, H, W, 3] or [H, W, 3] in [0, 1], to be filled by inpainting: the borders repeat
  * the picture's edge, and the mask is 1 there. The caller owns both.
  *
- * @throws RangeError unless the borders are whole numbers of pixels, 0 or more, and at least one is above 0
+ * @throws RangeError unless the borders are whole numbers of pixels, 0 or more, at least one of them above 0, and the
+ *   canvas has at most 2^26 pixels
  */
 export function outpaintCanvas(
   image: tf.Tensor4D | tf.Tensor3D,
@@ -85,6 +87,8 @@ export function outpaintCanvas(
         "give whole numbers of pixels, 0 or more, and at least one above 0.",
     );
   }
+  const [given, across] = image.shape.slice(-3) as [number, number];
+  requireResultSize("outpaintCanvas", top + given + bottom, left + across + right);
   return tf.tidy(() => {
     const pictures = image.rank === 3 ? image.expandDims<tf.Tensor4D>(0) : (image as tf.Tensor4D);
     const [batch, height, width] = pictures.shape;

@@ -32,7 +32,7 @@ import {
 import { isAutoencoder } from "../../models/autoencoder/autoencoder.js";
 import type { ConditionalDenoiser } from "../../models/denoiser.js";
 import { joinPath } from "../../platform/files.js";
-import { isComposed } from "../../text/composed-prompt.js";
+import { composedParts, isComposed } from "../../text/composed-prompt.js";
 import type { LoraTag } from "../../text/lora-tags.js";
 import { mayGuide } from "../drawing/step-guidance.js";
 import type { PipelineStep } from "../pipeline-step.js";
@@ -259,6 +259,7 @@ export function fitOptions(given: StableDiffusionOptions, options: Read, sizes: 
   const isRead = options.promptWeighting && Array.isArray(asGiven);
   const { prompts, loras } = isRead ? takeLoras(asGiven) : { prompts: asGiven, loras: [] };
   const hasAnd = isRead && (prompts as string[]).some(isComposed);
+  if (hasAnd) requireFewParts(prompts as string[]);
   if (hasAnd) requireComposable(options, sizes);
   const count = Array.isArray(prompts) ? prompts.length : prompts.shape[0];
   requireCount(count, numImages);
@@ -284,6 +285,15 @@ export function fitOptions(given: StableDiffusionOptions, options: Read, sizes: 
   if (image) requirePictureShape("image", image, [rows, columns, 3], shape[0]);
   if (mask) requirePictureShape("mask", mask, [rows, columns, 1], shape[0]);
   return { strength, steps, prompts, loraTags: loras, isComposed: hasAnd, negatives, shape, perturbedLayers };
+}
+
+/** The most prompts that AND joins. Each of them takes a call of the denoiser in every step. */
+const MOST_PARTS = 100;
+
+function requireFewParts(prompts: readonly string[]): void {
+  const most = Math.max(...prompts.map((prompt) => composedParts(prompt).length));
+  if (most > MOST_PARTS)
+    throw new PipelineOptionError(`prompt: AND joins ${most} prompts; expected at most ${MOST_PARTS}. Join fewer.`);
 }
 
 /** Checks ControlNets and adapters, with their pictures, against the denoiser. */

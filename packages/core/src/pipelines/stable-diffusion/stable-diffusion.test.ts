@@ -291,6 +291,7 @@ describe("Stable Diffusion", () => {
     expect(at(4, 0)).toEqual([...image.dataSync().slice(0, 3)]);
     expect(() => outpaintCanvas(image, { left: 1.5 })).toThrow("left 1.5; give whole numbers of pixels");
     expect(() => outpaintCanvas(image, {})).toThrow("at least one above 0");
+    expect(() => outpaintCanvas(image, { left: 1e9 })).toThrow(/^outpaintCanvas: 1\d+ x \d+ pixels; at most 67108864/);
     tf.dispose([image, mask, canvas.image, canvas.mask]);
   });
 

@@ -182,9 +182,13 @@ function layOut(reader: PromptReader, { tokens, ...reading }: EncodePromptsOptio
   });
 }
 
+/** Letters of a text in a warning. */
+const MOST_SHOWN = 1000;
+
 function warnOfCut(cut: string): void {
+  const shown = cut.length > MOST_SHOWN ? `${cut.slice(0, MOST_SHOWN)}…` : cut;
   warn(
-    `A prompt is too long for the text encoder; its end is cut off: "${cut}". Use fewer words, or a larger ` +
+    `A prompt is too long for the text encoder; its end is cut off: "${shown}". Use fewer words, or a larger ` +
       "maxEmbeddingsMultiples.",
   );
 }
