@@ -657,7 +657,7 @@ function twins(channels: readonly number[]) {
   for (const [name, parameter] of theirs.namedParameters())
     weights.get(name)!.assign(parameter.value);
   check(
-    `weights of ${channels.length} levels that theirs lacks`,
+    `tensors of weights, ours and theirs, ${channels.length} levels`,
     weights.size,
     theirs.namedParameters().size,
     0,
