@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it, jest } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { useBackend } from "../backend/use-backend.js";
 import type { Model } from "../models/model.js";
+import { MissingWeightsError } from "../nn/parameter.js";
 import { fixturePath, tinyLoraModels } from "../testing/fixture.js";
 import { LoraSet } from "./lora.js";
 
@@ -71,4 +72,15 @@ describe.each(["wasm", "cpu"])("On the %s backend, fuse and unfuse", (backend) =
     expect(bits()).toEqual(before);
     expect(tf.memory().numTensors).toBe(count);
   });
+});
+
+it("A LoRA is refused for networks that were disposed of, and leaves no tensor", async () => {
+  const models = await tinyLoraModels();
+  for (const network of Object.values(models)) network.dispose();
+  const before = tf.memory().numTensors;
+  const loras = new LoraSet(models);
+  const loading = loras.load(fixturePath("lora/peft/pytorch_lora_weights.safetensors"));
+  await expect(loading).rejects.toThrow(MissingWeightsError);
+  expect(loras.scales).toEqual({});
+  expect(tf.memory().numTensors).toBe(before);
 });

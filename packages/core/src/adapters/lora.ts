@@ -4,7 +4,7 @@ import { warn } from "../platform/warn.js";
 import { someNames } from "../weights/left-overs.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
 import type { AddOnFileOptions } from "./add-on-file.js";
-import type { LoraChange, LoraChanges } from "./lora-change.js";
+import { disposeChanges, type LoraChange, type LoraChanges } from "./lora-change.js";
 import { type LoraModels, partsOf } from "./lora-models.js";
 import { type LoraScale, requireScale } from "./lora-scale.js";
 import type { LoraSettings } from "./lora-settings.js";
@@ -88,7 +88,13 @@ export class LoraSet {
     this.#requireFree(name, models);
     const { readLora } = await import("./lora-file.js");
     const lora = await readLora(from, models, reading);
-    this.#requireFree(name, models); // Another LoRA may have taken the name while this one was read.
+    try {
+      this.#requireFree(name, models); // Another LoRA may have taken the name while this one was read.
+      for (const parameter of lora.changes.keys()) void parameter.value; // Throws if the network was disposed of.
+    } catch (error) {
+      disposeChanges(lora.changes);
+      throw error;
+    }
     for (const network of networksOf(models)) {
       const own = changesOf(network, lora.changes);
       if (own.size > 0) this.#of(network).add(name, scale, own);
