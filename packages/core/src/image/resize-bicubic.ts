@@ -1,12 +1,13 @@
 import * as tf from "@tensorflow/tfjs";
 import { requireResultSize } from "./picture-limits.js";
+import { isColumnsFirst } from "./resize-as-pillow.js";
 import { CUBIC, resampleWeights } from "./resample-weights.js";
 
 /** How {@link resizeBicubic} rounds. */
 export interface ResizeOptions {
   /**
-   * Round as Pillow does for 8-bit pictures: values in [0, 1] to multiples of 1 / 255 after each direction, weights to
-   * multiples of 2^-22. Default false.
+   * Round as Pillow does for 8-bit pictures: values in [0, 1] to multiples of 1 / 255 after each direction, in
+   * Pillow's order of directions, weights to multiples of 2^-22. Default false.
    */
   eightBit?: boolean;
 }
@@ -30,10 +31,20 @@ export function resizeBicubic(
   const precision = eightBit ? 2 ** 22 : undefined;
   return tf.tidy(() => {
     const [batch, rows, columns, channels] = images.shape;
-    const lines = rounded(images.mul(levels)).reshape<tf.Tensor3D>([batch * rows, columns, channels]);
-    const wide = rounded(tf.matMul(weights(columns, width, precision), lines)).reshape([batch, rows, width * channels]);
-    const tall = rounded(tf.matMul(weights(rows, height, precision), wide));
-    return tall.div(levels).reshape<tf.Tensor4D>([batch, height, width, channels]);
+    const widened = (x: tf.Tensor, lines: number) => {
+      const lined = x.reshape<tf.Tensor3D>([batch * lines, columns, channels]);
+      return rounded(tf.matMul(weights(columns, width, precision), lined));
+    };
+    const heightened = (x: tf.Tensor, places: number) => {
+      const whole = x.reshape<tf.Tensor3D>([batch, rows, places * channels]);
+      return rounded(tf.matMul(weights(rows, height, precision), whole));
+    };
+    const x = rounded(images.mul(levels));
+    const resized =
+      eightBit && isColumnsFirst([columns, rows], [width, height])
+        ? widened(heightened(x, columns), height)
+        : heightened(widened(x, rows), width);
+    return resized.div(levels).reshape<tf.Tensor4D>([batch, height, width, channels]);
   });
 }
 

@@ -150,7 +150,7 @@ describe("layers", () => {
   // numpy, float32 after each operation of diffusers' get_timestep_embedding: e = f32(-log(10000)) * arange(160) / 160,
   // w = f32(exp(e)), sin(f32(998 * w)). If the frequencies were rounded only once, these four would be off by 2e-5 to
   // 3e-5.
-  it("the sinusoid of time is rounded after each operation, as in PyTorch", () => {
+  it("the sinusoid of time is rounded after each operation, as PyTorch's formula is", () => {
     const wanted = { 12: -0.6222734115367047, 14: -0.3106759825012452, 15: -0.12003704996, 18: 0.7809845039560581 };
     const got = tf.tidy(() => timestepSinusoid(tf.tensor1d([998]), 320).dataSync());
     for (const [k, value] of Object.entries(wanted)) expect(Math.abs(got[160 + Number(k)]! - value)).toBeLessThan(1e-7);
