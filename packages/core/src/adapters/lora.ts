@@ -1,5 +1,6 @@
 import { namedParameters, type Parameter } from "../nn/parameter.js";
 import { requireLive } from "../platform/disposed.js";
+import { optionNames, requireKnownOptions } from "../platform/known-options.js";
 import { warn } from "../platform/warn.js";
 import { someNames } from "../weights/left-overs.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
@@ -24,6 +25,18 @@ export interface LoadLoraOptions extends AddOnFileOptions {
   /** Refuse a file with unused tensors instead of listing them. Default false. */
   strict?: boolean;
 }
+
+const LOAD_OPTIONS = optionNames<LoadLoraOptions>()({
+  scale: true,
+  name: true,
+  adapterConfig: true,
+  strict: true,
+  weightName: true,
+  revision: true,
+  token: true,
+  signal: true,
+  onProgress: true,
+});
 
 /** The result of {@link LoraSet.load}: what the file holds besides changes. */
 export interface LoadedLora {
@@ -82,6 +95,7 @@ export class LoraSet {
    *   name that is in use, and for an invalid scale
    */
   async load(from: BytesFrom, options: LoadLoraOptions = {}): Promise<LoadedLora> {
+    requireKnownOptions("loras.load", options, LOAD_OPTIONS);
     const { scale = 1, name = "default", ...reading } = options;
     const { models } = this;
     requireScale(name, scale, partsOf(models));

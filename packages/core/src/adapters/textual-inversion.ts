@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import type { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip/clip-text-model.js";
 import type { CLIPTokenizer } from "../text/tokenizer.js";
+import { optionNames, requireKnownOptions } from "../platform/known-options.js";
 import { isFloat } from "../weights/dtypes.js";
 import { WeightsMismatchError } from "../weights/errors.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
@@ -25,6 +26,14 @@ export interface WordFileOptions extends AddOnFileOptions {
    */
   token?: string;
 }
+
+const WORD_OPTIONS = optionNames<WordFileOptions>()({
+  token: true,
+  weightName: true,
+  revision: true,
+  signal: true,
+  onProgress: true,
+});
 
 /** The options of {@link loadTextualInversion}. */
 export interface TextualInversionOptions extends WordFileOptions, WordReader {}
@@ -59,8 +68,10 @@ export async function loadTextualInversion(
 export async function loadWords(
   from: BytesFrom,
   readers: readonly WordReader[],
-  { token, ...where }: WordFileOptions,
+  options: WordFileOptions,
 ): Promise<CLIPTokenizer[]> {
+  requireKnownOptions("loadTextualInversion", options, WORD_OPTIONS);
+  const { token, ...where } = options;
   const file = await openSafetensors(await addOnFile(from, where));
   try {
     const words = readers.map(({ textEncoder }) => wordsOf(file, textEncoder.config.hidden_size, token));

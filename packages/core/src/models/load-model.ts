@@ -1,7 +1,23 @@
+import { optionNames, requireKnownOptions } from "../platform/known-options.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
 import { buildModel, type LoadModelOptions, type ModelFromConfigOptions, openModel } from "./build-model.js";
 import type { Model } from "./model.js";
+import { PUBLISHED } from "./published-configs.js";
 import { MODEL_CLASSES } from "./model-classes.js";
+
+const LOAD_OPTIONS = optionNames<LoadModelOptions>()({
+  revision: true,
+  token: true,
+  signal: true,
+  onProgress: true,
+  classes: true,
+  variant: true,
+  dtype: true,
+  subfolder: true,
+  config: true,
+  family: true,
+  strict: true,
+});
 
 /**
  * Builds the network that a folder's `config.json` names (`_class_name` as diffusers writes it, `architectures` as
@@ -13,9 +29,14 @@ import { MODEL_CLASSES } from "./model-classes.js";
  * with the names of diffusers, transformers, latent diffusion's first code or OpenCLIP.
  *
  * @throws ModelConfigError for an unknown class or a config that is not supported; WeightsFormatError,
- *   WeightsMismatchError for files that do not fit; HubError for downloads
+ *   WeightsMismatchError for files that do not fit; HubError for downloads; RangeError for an unknown option or family
  */
-export function loadModel(from: BytesFrom, { classes, ...options }: LoadModelOptions = {}): Promise<Model> {
+export async function loadModel(from: BytesFrom, given: LoadModelOptions = {}): Promise<Model> {
+  requireKnownOptions("loadModel", given, LOAD_OPTIONS);
+  const { classes, ...options } = given;
+  const { family } = options;
+  if (family !== undefined && !Object.hasOwn(PUBLISHED, family))
+    throw new RangeError(`family: ${String(family)}; expected one of ${Object.keys(PUBLISHED).join(", ")}.`);
   return openModel(from, { ...MODEL_CLASSES, ...classes }, options);
 }
 

@@ -6,6 +6,7 @@ import type { CheckpointFamily } from "../models/published-configs.js";
 import { type BytesFrom, isSingleFile } from "../weights/open-bytes.js";
 import { openSafetensors } from "../weights/safetensors.js";
 import { differences, MODEL_INDEX, readClasses } from "./files/model-index.js";
+import { requireOpenOptions } from "./files/open-options.js";
 import type { FromPretrainedOptions } from "./files/pipeline-folder.js";
 import type { CommonOptions, TextOptions } from "./options/common-options.js";
 import { PipelineFolderError, PipelineOptionError } from "./options/errors.js";
@@ -53,6 +54,7 @@ export type AnyPipeline = TextPipeline | UnCLIPImageVariationPipeline | DDPMPipe
  * @throws PipelineFolderError if the folder does not hold a pipeline; the errors of the pipelines' fromPretrained
  */
 export async function openPipeline(from: BytesFrom, options: OpenPipelineOptions = {}): Promise<AnyPipeline> {
+  requireOpenOptions(options);
   if (isSingleFile(from)) return openFile(from, options);
   const folder = from as string | URL;
   const { revision, token, signal, onProgress, variant, dtype, classes, vae } = options;

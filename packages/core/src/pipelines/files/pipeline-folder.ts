@@ -31,6 +31,7 @@ import {
   readModelIndex,
   SCHEDULER_FILE,
 } from "./model-index.js";
+import { requireOpenOptions } from "./open-options.js";
 import type { PipelineParts, WritePipelineOptions } from "./save-pipeline-folder.js";
 
 /** How to find a pipeline's folder, and which of its weights to load. */
@@ -78,9 +79,12 @@ export class PipelineFolder {
   static async open<P>(
     from: string | URL,
     required: PartRequirements,
-    { variant, dtype, classes, vae, ...source }: LatentFolderOptions,
+    options: LatentFolderOptions,
     build: (folder: PipelineFolder) => Promise<P>,
   ): Promise<P> {
+    requireOpenOptions(options);
+    const { variant, dtype, classes, vae, revision, token, signal, onProgress } = options;
+    const source = { revision, token, signal, onProgress };
     const needed = vae === undefined ? required : { ...required, vae: { ...required.vae, optional: true } };
     if (backendMemory()) {
       // From the configs alone, before gigabytes are downloaded.

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { PipelineOptionError } from "./errors.js";
-import { MOST_PICTURES } from "./option.js";
+import { A_TENSOR, isOfNumbers, MOST_PICTURES } from "./option.js";
 
 /** @throws PipelineOptionError that says what was given and what is expected */
 export function requireOption(condition: boolean, option: string, value: unknown, expected: string): asserts condition {
@@ -19,8 +19,9 @@ export function requireBetween(option: string, value: number, least: number, mos
 /** Requires a tensor that is not disposed. */
 export function requireTensor(option: string, value: unknown): void {
   requireOption(value instanceof tf.Tensor, option, value, "a tensor");
-  const { isDisposed } = value as tf.Tensor;
-  requireOption(!isDisposed, option, "disposed of", "a tensor that is disposed of only after the drawing");
+  const { isDisposed, dtype } = value as tf.Tensor;
+  requireOption(!isDisposed, option, "disposed of", A_TENSOR);
+  requireOption(isOfNumbers(value as tf.Tensor), option, `a tensor of ${dtype}`, A_TENSOR);
 }
 
 /** How far a picture's values may lie outside [0, 1], because bicubic resizing overshoots. */

@@ -105,10 +105,18 @@ export function text<M extends OptionDetails<string | string[]>>(more?: M) {
   return option(`a string, or a list of strings, at most ${MOST_PICTURES}`, fits, withReader(more, { read: String }));
 }
 
-/** A tensor that is not disposed. The pipeline checks its shape. */
+/** A tensor of numbers that is not disposed. The pipeline checks its shape. */
 export function tensor<T extends tf.Tensor>() {
-  const fits = (value: unknown): value is T => value instanceof tf.Tensor && !value.isDisposed;
-  return option("a tensor that is disposed of only after the drawing", fits);
+  const fits = (value: unknown): value is T => value instanceof tf.Tensor && !value.isDisposed && isOfNumbers(value);
+  return option(A_TENSOR, fits);
+}
+
+/** What a tensor must be, in errors. */
+export const A_TENSOR = "a tensor of numbers (of true and false: toFloat()) that is disposed of only after the drawing";
+
+/** Whether a tensor holds numbers, and not true and false, or texts. */
+export function isOfNumbers({ dtype }: { dtype: string }): boolean {
+  return dtype === "float32" || dtype === "int32";
 }
 
 /** An object with a method of this name, such as a source of noise with `normal`. */

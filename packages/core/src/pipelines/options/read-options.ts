@@ -1,4 +1,4 @@
-import { nearestNote } from "../../platform/nearest-names.js";
+import { requireKnownOptions } from "../../platform/known-options.js";
 import { PipelineOptionError } from "./errors.js";
 import { type OptionTable, type ReadOptions, requireValue } from "./option.js";
 
@@ -36,12 +36,5 @@ function requireKnownNames(given: unknown, table: OptionTable): void {
       `options: ${JSON.stringify(given) ?? "undefined"}; give an object, such as ${example}.`,
     );
   }
-  const unknown = Object.keys(given).filter((name) => !Object.hasOwn(table, name));
-  if (unknown.length === 0) return;
-  const known = Object.keys(table).sort();
-  const refused = unknown.map((name) => `${name}${nearestNote(name, known, { spelling })}`).join(", ");
-  throw new PipelineOptionError(`${refused}: not an option of this pipeline; its options are ${known.join(", ")}.`);
+  requireKnownOptions("this pipeline", given, Object.keys(table), PipelineOptionError);
 }
-
-/** So that `numInferenceSteps` is found for `num_inference_steps`. */
-const spelling = (name: string) => name.replaceAll("_", "").toLowerCase();

@@ -3,8 +3,9 @@ import * as tf from "@tensorflow/tfjs";
 /** A value in an error message; lists inside lists are shortened. */
 export function shown(value: unknown, isInside = false): string {
   if (value instanceof tf.Tensor) {
-    const { isDisposed, shape } = value as tf.Tensor;
-    return isDisposed ? "a disposed tensor" : `a tensor [${shape.join(", ")}]`;
+    const { isDisposed, shape, dtype } = value as tf.Tensor;
+    const kind = dtype === "float32" || dtype === "int32" ? "" : ` of ${dtype}`;
+    return isDisposed ? "a disposed tensor" : `a tensor [${shape.join(", ")}]${kind}`;
   }
   if (Array.isArray(value)) return isInside ? `a list of ${value.length}` : listShown(value);
   if (value instanceof Promise) return "a promise";

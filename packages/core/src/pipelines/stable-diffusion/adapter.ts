@@ -1,5 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import type { T2IAdapter } from "../../models/unet/t2i-adapter.js";
+import { optionNames, requireKnownOptions } from "../../platform/known-options.js";
+import { PipelineOptionError } from "../options/errors.js";
 import { shown } from "../options/shown.js";
 import { requireBetween, requireOption } from "../options/option-checks.js";
 
@@ -14,8 +16,12 @@ export interface AdapterInput {
   factor?: number;
 }
 
+const KEYS = optionNames<AdapterInput>()({ model: true, image: true, scale: true, factor: true });
+
 /** Checks an adapter against the size in pixels of what is drawn. */
-export function checkAdapter({ model, image, scale = 1, factor = 1 }: AdapterInput, size: readonly number[]): void {
+export function checkAdapter(input: AdapterInput, size: readonly number[]): void {
+  requireKnownOptions("adapter", input, KEYS, PipelineOptionError);
+  const { model, image, scale = 1, factor = 1 } = input;
   const isAdapter = typeof model?.forward === "function" && "adapter" in model;
   requireOption(isAdapter, "adapter.model", shown(model), "a T2IAdapter, as loadModel gives");
   const { in_channels } = model.config;

@@ -4,7 +4,7 @@ import type { ConditionalDenoiserInputs } from "../../models/denoiser.js";
 import { composedParts } from "../../text/composed-prompt.js";
 import { rowsOfSlice, type Slice } from "../drawing/slices.js";
 import { PipelineOptionError } from "../options/errors.js";
-import { type PromptPlan, promptPlan, type PromptText } from "./prompt-plan.js";
+import { type PromptPlan, promptPlan, type PromptText, tellOfReading } from "./prompt-plan.js";
 import {
   type EncodePromptsOptions,
   type PromptReader,
@@ -95,6 +95,7 @@ export function conditionPerStep(encoder: PromptEncoder, request: ConditionReque
 
   function encoded(given: GivenPrompts, options: EncodePromptsOptions): Encoded {
     const plan = planOf(given, request);
+    if (plan && request.reading.weighting) tellOfReading(plan);
     return plan ? { plan, states: encoder.encode(plan.texts, options) } : { states: given as TextConditioning };
   }
 }

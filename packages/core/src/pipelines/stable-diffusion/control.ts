@@ -1,6 +1,8 @@
 import * as tf from "@tensorflow/tfjs";
 import { ControlNetModel } from "../../models/unet/controlnet.js";
 import type { ConditionalDenoiser, ConditionalDenoiserInputs } from "../../models/denoiser.js";
+import { optionNames, requireKnownOptions } from "../../platform/known-options.js";
+import { PipelineOptionError } from "../options/errors.js";
 import { requireBetween, requireOption } from "../options/option-checks.js";
 
 /** A control picture (edges, depth, a pose) and the ControlNet that reads it. Borrowed. */
@@ -20,15 +22,19 @@ export interface Control {
   guessMode?: boolean;
 }
 
+const KEYS = optionNames<Control>()({ model: true, image: true, scale: true, start: true, end: true, guessMode: true });
+
 /**
  * @throws PipelineOptionError before any work; height and width are those of the latents, `name` is the name of the
  *   option
  */
 export function checkControl(
   name: string,
-  { model, image, scale = 1, start = 0, end = 1 }: Control,
+  control: Control,
   { denoiser, height, width }: { denoiser: ConditionalDenoiser; height: number; width: number },
 ): void {
+  requireKnownOptions(name, control, KEYS, PipelineOptionError);
+  const { model, image, scale = 1, start = 0, end = 1 } = control;
   requireOption(model instanceof ControlNetModel, `${name}.model`, typeof model, "a ControlNetModel");
   // A ControlNet reads the denoiser's text states and adds to its feature maps, so their sizes must be equal.
   const same = (what: string, given: unknown, wanted: unknown) =>

@@ -1,6 +1,7 @@
 import type { ConditionalDenoiser } from "../../models/denoiser.js";
 import type { FreeU } from "../../models/free-u.js";
 import type { GuidanceStep } from "../drawing/step-guidance.js";
+import { requireKnownOptions } from "../../platform/known-options.js";
 import { PipelineOptionError } from "../options/errors.js";
 import { between, callback, type ReadOptions, text } from "../options/option.js";
 import { requireOption } from "../options/option-checks.js";
@@ -67,7 +68,10 @@ export function fitGuidance(options: Guidance, denoiser: ConditionalDenoiser): s
       `${guiding[0]}: this network was distilled with guidance and reads one guidanceScale; leave it out.`,
     );
   }
-  if (freeU) requireKnown("freeU", denoiser.isAdjustable === true);
+  if (freeU) {
+    requireKnownOptions("freeU", freeU, ["s1", "s2", "b1", "b2"], PipelineOptionError);
+    requireKnown("freeU", denoiser.isAdjustable === true);
+  }
   const withScale = "a pagScale with it";
   requireOption(pagAdaptiveScale === 0 || pagScale > 0, "pagAdaptiveScale", pagAdaptiveScale, withScale);
   requireOption(

@@ -4,6 +4,7 @@ import type { CLIPVisionModelWithProjection } from "../../models/clip/clip-visio
 import type { ConditionalDenoiser, ContextAttention, ImageStates } from "../../models/denoiser.js";
 import { libraryAndClass } from "../../models/library-and-class.js";
 import type { IPAdapter } from "../../models/unet/ip-adapter.js";
+import { optionNames, requireKnownOptions } from "../../platform/known-options.js";
 import { rowsOfSlice, type Slice } from "../drawing/slices.js";
 import { PipelineOptionError } from "../options/errors.js";
 import { requireOption, requireTensor } from "../options/option-checks.js";
@@ -30,6 +31,15 @@ export interface IPAdapterInput {
   mask?: tf.Tensor2D | tf.Tensor3D;
 }
 
+const KEYS = optionNames<IPAdapterInput>()({
+  model: true,
+  imageEncoder: true,
+  image: true,
+  imageEmbeds: true,
+  scale: true,
+  mask: true,
+});
+
 /** A drawing, for the checks of networks beside its denoiser. */
 export interface BesideDrawing {
   denoiser: ConditionalDenoiser;
@@ -47,6 +57,7 @@ export interface BesideDrawing {
  * @throws PipelineOptionError before any work
  */
 export function checkIPAdapter(name: string, input: IPAdapterInput, drawing: BesideDrawing): void {
+  requireKnownOptions(name, input, KEYS, PipelineOptionError);
   const { model, imageEncoder, image, imageEmbeds, scale = 1, mask } = input;
   requireOption(isOf(model, "IPAdapter"), `${name}.model`, shown(model), "an IPAdapter, as loadModel gives");
   const { denoiser, latents } = drawing;

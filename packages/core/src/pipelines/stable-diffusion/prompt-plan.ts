@@ -2,6 +2,7 @@ import { PipelineOptionError } from "../options/errors.js";
 import { requireNoTags } from "./prompt-loras.js";
 import { warn } from "../../platform/warn.js";
 import { isComposed } from "../../text/composed-prompt.js";
+import { parsePromptWeights } from "../../text/prompt-weights.js";
 import { promptSchedule, type ScheduledPrompt, unreadEditing } from "../../text/prompt-schedule.js";
 
 /** A prompt, and the prompt that XL's second text encoder reads instead. */
@@ -30,7 +31,6 @@ export function promptPlan(prompts: readonly PromptText[], steps: number, isEdit
     first: promptSchedule(prompt, steps),
     second: prompt2 === undefined ? undefined : promptSchedule(prompt2, steps),
   }));
-  for (const { first, second = [] } of schedules) warnOfUnread([...first, ...second]);
   const isSame = schedules.every(({ first, second }) => first.length === 1 && (second?.length ?? 1) === 1);
   if (isSame) {
     const texts = schedules.map(({ first, second }) => textOf(first, second, 1));
@@ -76,11 +76,23 @@ export function requireSameAtEachStep(prompts: readonly string[]): void {
   );
 }
 
-function warnOfUnread(schedule: readonly ScheduledPrompt[]): void {
-  const unread = schedule.map(({ prompt }) => unreadEditing(prompt)).find((part) => part !== undefined);
-  if (unread === undefined) return;
+/** Beyond this a picture only breaks: a number after a colon, such as a time of day, was taken as a weight. */
+const PLAUSIBLE_WEIGHT = 5;
+
+/** Warns once each of brackets that are read as text, and of texts that are hardly meant as weights. */
+export function tellOfReading({ texts }: PromptPlan): void {
+  const prompts = texts.flatMap(({ prompt, prompt2 }) => (prompt2 === undefined ? [prompt] : [prompt, prompt2]));
+  const unread = prompts.map(unreadEditing).find((part) => part !== undefined);
+  if (unread !== undefined) {
+    warn(
+      `In a prompt, ${unread} is read as text: its brackets are not valid prompt editing. Write [a:b:0.5], [a|b], or ` +
+        "a backslash before a character that is meant as text.",
+    );
+  }
+  const heavy = prompts.flatMap(parsePromptWeights).find(({ weight }) => Math.abs(weight) > PLAUSIBLE_WEIGHT);
+  if (heavy === undefined) return;
   warn(
-    `In a prompt, ${unread} is read as text: its brackets are not valid prompt editing. Write [a:b:0.5], [a|b], or ` +
-      "a backslash before a character that is meant as text.",
+    `In a prompt, "${heavy.text}" has the weight ${Number(heavy.weight.toPrecision(4))}, as in AUTOMATIC1111. If its ` +
+      "brackets are meant as text, write \\( and \\).",
   );
 }

@@ -36,6 +36,7 @@ import {
   requireTextWidth,
   requireVocabulary,
 } from "../parts/part-checks.js";
+import { requireOpenOptions } from "../files/open-options.js";
 import { openPipelineFile, type StableDiffusionFileOptions, tokenizerForFile } from "../files/pipeline-file.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
 import {
@@ -170,6 +171,7 @@ export class StableDiffusionXLPipeline extends LatentPipeline<
     from: BytesFrom,
     options: StableDiffusionXLFileOptions = {},
   ): Promise<StableDiffusionXLPipeline> {
+    requireOpenOptions(options);
     const tokenizer2 = await tokenizerForFile(from, options.tokenizer2, options.config, "tokenizer_2");
     const known = { pipeline: NAME, families: ["sdxl", "sdxl-refiner"] } as const;
     return openPipelineFile(from, options, known, async ({ family, unet, vae, textEncoders }, scheduler) => {

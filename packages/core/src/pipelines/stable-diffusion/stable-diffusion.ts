@@ -31,6 +31,7 @@ import {
   requireTextWidth,
   requireVocabulary,
 } from "../parts/part-checks.js";
+import { requireOpenOptions } from "../files/open-options.js";
 import { openPipelineFile, type StableDiffusionFileOptions, tokenizerForFile } from "../files/pipeline-file.js";
 import { type FromPretrainedOptions, PipelineFolder, writePipelineFolder } from "../files/pipeline-folder.js";
 import {
@@ -102,6 +103,7 @@ export async function openStableDiffusionFile<P>(
   { className }: FolderKind,
   build: (parts: StableDiffusionParts) => P,
 ): Promise<P> {
+  requireOpenOptions(options);
   const tokenizer = await tokenizerForFile(from, options.tokenizer, options.config);
   const known = { pipeline: className, families: ["sd1", "sd2"] } as const;
   return openPipelineFile(from, options, known, ({ unet, vae, textEncoders }, scheduler) => {
