@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
@@ -7,28 +6,13 @@ import type * as tf from "@tensorflow/tfjs";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { useTestBackend } from "../../testing/backend.js";
 import { fixturePath, Golden } from "../../testing/fixture.js";
+import { hasModules, PYTHON, runPython } from "../../testing/python.js";
 import { writeTinyStableDiffusion } from "../../testing/stable-diffusion.js";
 import { writeSafetensors } from "../../weights/write-safetensors.js";
 import { StableDiffusionPipeline } from "./stable-diffusion.js";
 
-/** A Python with torch, diffusers and transformers; the variable PYTHON names another than the one on the path. */
-const PYTHON = process.env["PYTHON"] ?? "python3";
-const hasDiffusers =
-  spawnSync(PYTHON, [
-    "-c",
-    "import importlib.util as u, sys; sys.exit(not (u.find_spec('diffusers') and u.find_spec('torch')))",
-  ]).status === 0;
-// Python is not part of this project; packages/core/README.md says how to run these tests.
+const hasDiffusers = hasModules("diffusers", "torch");
 const itWithPython = hasDiffusers ? it : it.skip;
-
-const script = (name: string) => join(import.meta.dirname, "../../testing", name);
-
-/** What a Python program prints last. */
-function runPython(...args: string[]): string {
-  const { stdout, stderr, status } = spawnSync(PYTHON, args, { encoding: "utf8" });
-  if (status !== 0) throw new Error(stderr);
-  return stdout.trim().split("\n").at(-1)!;
-}
 
 let folder: string;
 beforeAll(async () => {
@@ -82,7 +66,7 @@ itWithPython(
     );
     pipeline.dispose();
 
-    const difference = runPython(script("draw_with_diffusers.py"), saved, io);
+    const difference = runPython("draw_with_diffusers.py", saved, io);
     // Ten times torch's own noise floor of 2e-6 for whole runs, on pixels up to 1.
     expect(Number(difference)).toBeLessThan(2e-5);
   },
@@ -101,10 +85,7 @@ itWithPython(
     const base = await StableDiffusionPipeline.fromPretrained(tiny);
     await base.savePretrained(saved);
     base.dispose();
-    const call = JSON.parse(runPython(script("write_with_diffusers.py"), saved, out)) as Record<
-      string,
-      string | number
-    >;
+    const call = JSON.parse(runPython("write_with_diffusers.py", saved, out)) as Record<string, string | number>;
     const drawn = await Golden.read(relative(fixturePath(""), out), "drawn.safetensors");
     const pipeline = await StableDiffusionPipeline.fromPretrained(join(out, "model"), { variant: "fp16" });
     const request = {

@@ -48,7 +48,7 @@ export const PIX2PIX_OPTIONS = {
   paddingMaskCrop: refused(WHOLE),
   denoisingStart: refused(WHOLE),
   control: refused("this pipeline reads its picture without a ControlNet"),
-  ipAdapter: refused("this pipeline reads its picture without an adapter"),
+  ipAdapter: refused("an IP-Adapter beside InstructPix2Pix is not supported here, though diffusers has it"),
   adapter: refused("this pipeline reads its picture without an adapter"),
   guidanceRescale: refused(TWOFOLD),
   guidanceInterval: refused(TWOFOLD),
