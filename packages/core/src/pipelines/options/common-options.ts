@@ -54,8 +54,8 @@ export const COMMON_OPTIONS = {
     flag: { usage: "--seed N", help: "the same seed draws the same picture", most: Number.MAX_SAFE_INTEGER - 1000 },
   }),
   /**
-   * The source of random numbers, in place of `seed`, which is then not used. Default `keyedNoise(seed)`; `torchNoise(7)` draws what diffusers draws after
-   * `manual_seed(7)`, on the CPU.
+   * The source of random numbers, in place of `seed`, which is then not used. Default `keyedNoise(seed)`;
+   * `torchNoise(7)` draws what diffusers draws after `manual_seed(7)`, on the CPU.
    */
   noise: withMethod<NoiseSource>("normal", "a source of noise, such as keyedNoise(0) gives"),
   /** Standard normal noise to start from, [B, height, width, channels] of the samples; borrowed. */
