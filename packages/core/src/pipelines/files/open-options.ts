@@ -1,7 +1,30 @@
+import type { SchedulerClass } from "@tfjs-diffusion/schedulers";
+import type { LoadModelOptions, ModelClass } from "../../models/build-model.js";
+import type { Autoencoder } from "../../models/open-autoencoder.js";
 import { optionNames, requireKnownOptions } from "../../platform/known-options.js";
+import type { BytesFrom } from "../../weights/open-bytes.js";
 import { PipelineOptionError } from "../options/errors.js";
 import type { StableDiffusionFileOptions } from "./pipeline-file.js";
-import type { LatentFolderOptions } from "./pipeline-folder.js";
+
+/** How to find a pipeline's folder, and which of its weights to load. */
+export interface FromPretrainedOptions extends Omit<
+  LoadModelOptions,
+  "subfolder" | "classes" | "config" | "family" | "strict"
+> {
+  /**
+   * Your own classes of networks and schedulers by the `_class_name` in their config, such as `{ MyDenoiser,
+   * MyScheduler }`. They are looked up first.
+   */
+  classes?: Readonly<Record<string, ModelClass | SchedulerClass>>;
+}
+
+/** The same for a pipeline with an autoencoder. */
+export interface LatentFolderOptions extends FromPretrainedOptions {
+  /**
+   * Another autoencoder in place of the folder's: a network, or a file or folder of one. The pipeline then owns it.
+   */
+  vae?: Autoencoder | BytesFrom;
+}
 
 type OpenOptions = LatentFolderOptions & StableDiffusionFileOptions & { tokenizer2?: unknown };
 

@@ -31,28 +31,10 @@ import {
   readModelIndex,
   SCHEDULER_FILE,
 } from "./model-index.js";
-import { requireOpenOptions } from "./open-options.js";
+import { type LatentFolderOptions, requireOpenOptions } from "./open-options.js";
 import type { PipelineParts, WritePipelineOptions } from "./save-pipeline-folder.js";
 
-/** How to find a pipeline's folder, and which of its weights to load. */
-export interface FromPretrainedOptions extends Omit<
-  LoadModelOptions,
-  "subfolder" | "classes" | "config" | "family" | "strict"
-> {
-  /**
-   * Your own classes of networks and schedulers by the `_class_name` in their config, such as `{ MyDenoiser,
-   * MyScheduler }`. They are looked up first.
-   */
-  classes?: Readonly<Record<string, ModelClass | SchedulerClass>>;
-}
-
-/** The same for a pipeline with an autoencoder. */
-export interface LatentFolderOptions extends FromPretrainedOptions {
-  /**
-   * Another autoencoder in place of the folder's: a network, or a file or folder of one. The pipeline then owns it.
-   */
-  vae?: Autoencoder | BytesFrom;
-}
+export type { FromPretrainedOptions, LatentFolderOptions } from "./open-options.js";
 
 /** A folder in the layout of diffusers, whose parts are read one by one. */
 export class PipelineFolder {
