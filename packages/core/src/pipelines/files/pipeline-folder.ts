@@ -5,13 +5,7 @@ import {
   schedulerFromConfig,
 } from "@tfjs-diffusion/schedulers";
 import { configsOf, modelFolder } from "../../hub/model-source.js";
-import {
-  buildModel,
-  type LoadModelOptions,
-  type ModelClass,
-  type ModelClasses,
-  openModel,
-} from "../../models/build-model.js";
+import { buildModel, type ModelClasses, openModel } from "../../models/build-model.js";
 import { type Autoencoder, autoencoderFrom } from "../../models/open-autoencoder.js";
 import { requireRoomForWeights } from "../../models/weights-memory.js";
 import type { Model } from "../../models/model.js";
@@ -21,7 +15,6 @@ import { joinPath } from "../../platform/files.js";
 import { readReplaced } from "../../platform/read-replaced.js";
 import { CLIPTokenizer } from "../../text/tokenizer.js";
 import { readConfig } from "../../weights/model-folder.js";
-import type { BytesFrom } from "../../weights/open-bytes.js";
 import { readJsonObject } from "../../weights/read-json.js";
 import {
   allowedClasses,
