@@ -21,6 +21,7 @@ const guide: DefaultTheme.SidebarItem[] = [
       { text: "Recorded networks", link: "/recording" },
       { text: "Benchmarks", link: "/benchmarks" },
       { text: "Training", link: "/training" },
+      { text: "Two APIs: an image server", link: "/server" },
       { text: "Security", link: "/security" },
       { text: "Metrics", link: "/metrics" },
       { text: "The portraits model", link: "/portraits" },

@@ -4,7 +4,7 @@ import * as tf from "@tensorflow/tfjs";
 import { useBackend } from "../backend/use-backend.js";
 import { inChromium } from "../../../schedulers/src/testing/in-chromium.js";
 import { fixturePath } from "../testing/fixture.js";
-import { decodeImage, decodeMask } from "./decode-image.js";
+import { decodeImage, decodeMask, decodeOpacity, pictureSize } from "./decode-image.js";
 import { ImageError } from "./image-error.js";
 import { encodePng } from "./png/encode-png.js";
 import { buildPng, chunk } from "./testing/build-png.js";
@@ -128,6 +128,32 @@ function withChecksum(png: Buffer): Uint8Array {
   const end = at + png.readUInt32BE(at - 8);
   return Buffer.concat([png.subarray(0, at - 8), chunk("eXIf", png.subarray(at, end)), png.subarray(end + 4)]);
 }
+
+describe("A picture's header and opacity", () => {
+  it("tells its size by its header, whatever follows", async () => {
+    const grey = tf.fill<tf.Rank.R3>([3, 5, 1], 0.5);
+    const png = await encodePng(grey);
+    grey.dispose();
+    expect(pictureSize(png)).toEqual({ width: 5, height: 3 });
+    expect(pictureSize(png.subarray(0, 40))).toEqual({ width: 5, height: 3 });
+    const { width, height } = pictureSize(await file("lossy.webp"));
+    expect([height, width]).toEqual(expected["lossy.webp"]!.shape.slice(0, 2));
+    expect(() => pictureSize(png.subarray(0, 20))).toThrow(ImageError);
+    expect(() => pictureSize(Buffer.from("hello"))).toThrow(/not a readable PNG, JPEG or WebP/);
+  });
+
+  it("tells the opacity of its pixels, if they are not all opaque", async () => {
+    const layer = tf.tensor3d([1, 0, 0, 0, 1, 0, 0, 0.4, 1, 0, 0, 1], [1, 3, 4]);
+    const opacity = await decodeOpacity(await encodePng(layer));
+    layer.dispose();
+    const values = Array.from(opacity!.dataSync());
+    opacity!.dispose();
+    [0, 0.4, 1].forEach((value, i) => expect(values[i]).toBeCloseTo(value, 6));
+    const opaque = tf.ones<tf.Rank.R3>([1, 2, 4]);
+    expect(await decodeOpacity(await encodePng(opaque))).toBeUndefined();
+    opaque.dispose();
+  });
+});
 
 describe("A mask's file", () => {
   it("is 1 where it is white, and keeps greys", async () => {

@@ -2,10 +2,12 @@ import type * as tf from "@tensorflow/tfjs";
 import { fileFacts } from "./file-facts.js";
 import { ImageError } from "./image-error.js";
 import { type PictureLimits, requirePictureSize } from "./picture-limits.js";
-import { maskOf, overWhite, type Pixels } from "./pixels.js";
+import { maskOf, opacityOf, overWhite, type Pixels } from "./pixels.js";
 import { isPng } from "./png/chunks.js";
-import { pngPixels } from "./png/decode-png.js";
+import { pngPixels, pngSize } from "./png/decode-png.js";
 import { unpackFile } from "./unpack-file.js";
+
+const NOT_A_PICTURE = "this is not a readable PNG, JPEG or WebP file. Save it as one of them.";
 
 /**
  * A PNG, JPEG or WebP file as [H, W, 3] in [0, 1], turned as its EXIF data says. Greys become colours, transparent
@@ -29,10 +31,33 @@ export async function decodeMask(bytes: Uint8Array, limits: PictureLimits = {}):
   return maskOf(await filePixels(bytes, limits));
 }
 
+/**
+ * The opacity of a picture's pixels, [H, W, 1] in [0, 1]; undefined if all of them are opaque. The caller owns the
+ * result.
+ *
+ * @throws ImageError
+ */
+export async function decodeOpacity(bytes: Uint8Array, limits: PictureLimits = {}): Promise<tf.Tensor3D | undefined> {
+  return opacityOf(await filePixels(bytes, limits));
+}
+
+/**
+ * The size of the picture in a PNG, JPEG or WebP file, from its header. Nothing is decoded, so it is quick for pictures
+ * of any size. EXIF data, which may turn the picture, is not read.
+ *
+ * @throws ImageError if the file is of another kind
+ */
+export function pictureSize(bytes: Uint8Array): { width: number; height: number } {
+  if (isPng(bytes)) return pngSize(bytes);
+  const facts = fileFacts(bytes);
+  if (!facts) throw new ImageError(NOT_A_PICTURE);
+  return { width: facts.width, height: facts.height };
+}
+
 async function filePixels(bytes: Uint8Array, limits: PictureLimits): Promise<Pixels> {
   if (isPng(bytes)) return pngPixels(bytes, limits);
   const facts = fileFacts(bytes);
-  if (!facts) throw new ImageError("this is not a readable PNG, JPEG or WebP file. Save it as one of them.");
+  if (!facts) throw new ImageError(NOT_A_PICTURE);
   requirePictureSize(facts.width, facts.height, limits);
   return unpackFile(bytes, facts);
 }

@@ -1,7 +1,7 @@
 /** `@tfjs-diffusion/core/image`: picture files, sheets of pictures, resizing, and the input of CLIP's vision tower. */
 export { CLIPImageProcessor, type CLIPImageProcessorConfig } from "./clip-image-processor.js";
 export { type GridOptions, imageGrid } from "./grid.js";
-export { decodeImage, decodeMask } from "./decode-image.js";
+export { decodeImage, decodeMask, decodeOpacity, pictureSize } from "./decode-image.js";
 export { ImageError } from "./image-error.js";
 export type { PictureLimits } from "./picture-limits.js";
 export { decodePng } from "./png/decode-png.js";

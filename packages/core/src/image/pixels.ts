@@ -33,6 +33,12 @@ export function maskOf({ width, height, colours, alpha }: Pixels): tf.Tensor3D {
   return tf.tensor3d(values, [height, width, 1]);
 }
 
+/** The opacity [H, W, 1], or undefined if every pixel is opaque. The caller owns the result. */
+export function opacityOf({ width, height, alpha }: Pixels): tf.Tensor3D | undefined {
+  const isOpaque = alpha?.every((opacity) => opacity === 1) ?? true;
+  return isOpaque ? undefined : tf.tensor3d(alpha!, [height, width, 1]);
+}
+
 /** Pixels from bytes in the order red, green, blue, alpha. */
 export function fromBytes(width: number, height: number, bytes: Uint8ClampedArray): Pixels {
   const pixels: Pixels = { width, height, colours: new Float32Array(width * height * 3) };

@@ -19,6 +19,9 @@ const COMMANDS: Readonly<Record<string, (args: string[]) => Promise<void>>> = {
   inspect,
   live,
   profile,
+  // Loaded when it is used: the libraries of a server are many.
+  serve: async (args) => (await import("./commands/serve.js")).serve(args),
+  worker: async (args) => (await import("./commands/worker.js")).worker(args),
 };
 
 /** Runs a command line and returns its exit code: 0 done, 1 failed, 2 wrong arguments, 130 interrupted. */

@@ -19,6 +19,18 @@ export async function decodePng(bytes: Uint8Array, limits: PictureLimits = {}): 
   return overWhite(await pngPixels(bytes, limits));
 }
 
+/**
+ * The size in the header.
+ *
+ * @throws ImageError
+ */
+export function pngSize(bytes: Uint8Array): { width: number; height: number } {
+  const [header] = readChunks(bytes);
+  if (header?.type !== "IHDR") throw notReadable(NO_HEADER);
+  const { width, height } = parseHeader(header.data);
+  return { width, height };
+}
+
 /** @throws ImageError */
 export async function pngPixels(bytes: Uint8Array, limits: PictureLimits): Promise<Pixels> {
   const { header, palette, transparency, exif, data } = parts(bytes, limits);
@@ -28,6 +40,8 @@ export async function pngPixels(bytes: Uint8Array, limits: PictureLimits): Promi
     : fromSamples(header, samples, transparency);
   return exif ? upright(pixels, exifOrientation(exif)) : pixels;
 }
+
+const NO_HEADER = "it does not begin with one header, IHDR";
 
 interface Parts {
   header: PngHeader;
@@ -43,8 +57,7 @@ function parts(bytes: Uint8Array, limits: PictureLimits): Parts {
   const single = new Map<string, Uint8Array>();
   const data: Uint8Array[] = [];
   for (const chunk of readChunks(bytes)) {
-    if ((header === undefined) !== (chunk.type === "IHDR"))
-      throw notReadable("it does not begin with one header, IHDR");
+    if ((header === undefined) !== (chunk.type === "IHDR")) throw notReadable(NO_HEADER);
     if (chunk.type === "IHDR") {
       header = parseHeader(chunk.data);
       requirePictureSize(header.width, header.height, limits);

@@ -48,6 +48,7 @@ ${EDITS_HELP}
   npm start -- live                              draws while you type, in the terminal
   npm start -- generate MODEL "a prompt"         draws with Stable Diffusion and others: a folder, a file, a name on the hub
   npm start -- edit MODEL PICTURE "a prompt"     draws over a picture: all of it, parts of it, or beyond its borders
+  npm start -- serve                             draws over HTTP: OpenAI's image API and AUTOMATIC1111's
   npm start -- inspect PATH                      describes a checkpoint, or shows the settings of a picture
   npm start -- convert FROM TO                   writes a checkpoint in another form: file, folder, precision, shards
   npm start -- backends                          shows which backends of TensorFlow.js run here, and how fast

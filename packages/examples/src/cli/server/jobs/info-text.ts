@@ -1,0 +1,34 @@
+/** The settings of a picture, as far as the text below has words for them. */
+export interface PictureFacts {
+  prompt?: string;
+  negativePrompt?: string;
+  numInferenceSteps?: unknown;
+  guidanceScale?: unknown;
+  strength?: unknown;
+  seed: number;
+  width: number;
+  height: number;
+  model: string;
+  sampler: string;
+}
+
+/** A picture's settings in AUTOMATIC1111's text, which other programs read back from the PNG file. */
+export function infoText(facts: PictureFacts): string {
+  const { prompt = "", negativePrompt, width, height } = facts;
+  const settings = {
+    Steps: facts.numInferenceSteps,
+    Sampler: facts.sampler,
+    "CFG scale": facts.guidanceScale,
+    Seed: facts.seed,
+    Size: `${width}x${height}`,
+    Model: facts.model,
+    "Denoising strength": facts.strength,
+  };
+  const listed = Object.entries(settings).filter(([, value]) => value !== undefined);
+  const lines = [
+    prompt,
+    ...(negativePrompt ? [`Negative prompt: ${negativePrompt}`] : []),
+    listed.map(([name, value]) => `${name}: ${String(value)}`).join(", "),
+  ];
+  return lines.join("\n");
+}
