@@ -2,6 +2,7 @@ import { type HubModelOptions, modelFolder } from "../hub/model-source.js";
 import { libraryAndClass } from "../models/library-and-class.js";
 import { modelFromConfig } from "../models/load-model.js";
 import { MODEL_CLASSES } from "../models/model-classes.js";
+import { optionNames, requireKnownOptions } from "../platform/known-options.js";
 import { fileExists, joinPath, listFolder, readText } from "../platform/files.js";
 import { replaceFolder } from "../platform/replace-folder.js";
 import { writeText } from "../platform/write-files.js";
@@ -20,15 +21,26 @@ export interface ConvertFolderOptions
   saveVariant?: string;
 }
 
+const OPTIONS = optionNames<ConvertFolderOptions>()({
+  variant: true,
+  saveVariant: true,
+  dtype: true,
+  maxShardBytes: true,
+  signal: true,
+  onProgress: true,
+});
+
 /**
  * Writes a copy of a diffusers pipeline folder in another precision or other shards, tensor by tensor. Everything is
  * checked before anything is written, and at every moment `to` holds what was there or the whole copy. Networks of an
  * unknown class, such as safety checkers, are left out.
  *
  * @param from a folder, or a model of the hub
- * @throws WeightsFormatError if the folder has no index; those of loadModel for networks that do not fit
+ * @throws WeightsFormatError if the folder has no index; those of loadModel for networks that do not fit;
+ *   RangeError for an unknown option
  */
 export async function convertFolder(from: string, to: string, options: ConvertFolderOptions = {}): Promise<void> {
+  requireKnownOptions("convertFolder", options, OPTIONS);
   const { variant, saveVariant, dtype, maxShardBytes, signal, onProgress } = options;
   const folder = await modelFolder(from, { variant, signal, onProgress });
   const index = await readJsonObject(joinPath(folder, "model_index.json"), {

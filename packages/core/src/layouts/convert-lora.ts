@@ -7,6 +7,7 @@ import { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip/clip-
 import { type CheckpointFamily, PUBLISHED } from "../models/published-configs.js";
 import { UNet2DConditionModel } from "../models/unet/unet-2d-condition.js";
 import { fileExists, joinPath } from "../platform/files.js";
+import { optionNames, requireKnownOptions } from "../platform/known-options.js";
 import { WeightsFormatError } from "../weights/errors.js";
 import { tellLeftOvers } from "../weights/left-overs.js";
 import { readConfig } from "../weights/model-folder.js";
@@ -31,6 +32,8 @@ export interface ConvertLoraOptions {
   strict?: boolean;
 }
 
+const OPTIONS = optionNames<ConvertLoraOptions>()({ form: true, config: true, adapterConfig: true, strict: true });
+
 const NETWORKS = { UNet2DConditionModel, CLIPTextModel, CLIPTextModelWithProjection };
 
 /**
@@ -41,12 +44,14 @@ const NETWORKS = { UNet2DConditionModel, CLIPTextModel, CLIPTextModelWithProject
  *   not have; WeightsMismatchError if it is no LoRA of these networks
  */
 export async function convertLora(from: BytesFrom, to: string, options: ConvertLoraOptions): Promise<void> {
-  const { form, adapterConfig, strict } = options;
+  const given: Partial<ConvertLoraOptions> = (options as ConvertLoraOptions | undefined) ?? {}; // From JavaScript.
+  requireKnownOptions("convertLora", given, OPTIONS);
+  const { form, adapterConfig, strict } = given;
   if (form !== "kohya" && form !== "diffusers")
     throw new RangeError(`form: ${JSON.stringify(form)}; expected "kohya" or "diffusers".`);
   const file = await openSafetensors(from);
   try {
-    const models = await modelsFor(file, options.config);
+    const models = await modelsFor(file, given.config);
     const { groups, unused, words } = checkedGroups(file, models, strict === true);
     const left = words.length === 0 ? unused : [...unused, ...words.map((word) => `the word ${word}`)];
     const beside = adapterConfig ? undefined : await settingsBeside(from, file);

@@ -3,6 +3,7 @@ import type { Model } from "../models/model.js";
 import type { CheckpointFamily } from "../models/published-configs.js";
 import { storedPiece } from "../models/stored-names.js";
 import { fileExists, joinPath } from "../platform/files.js";
+import { optionNames, requireKnownOptions } from "../platform/known-options.js";
 import { type CopyOptions, tensorsToCopy } from "../weights/copy-tensors.js";
 import { WeightsFormatError } from "../weights/errors.js";
 import { closeAll, openModelFolder, readConfig } from "../weights/model-folder.js";
@@ -11,6 +12,7 @@ import type { SafetensorsFile } from "../weights/safetensors.js";
 import { type TensorToWrite, writeSafetensors } from "../weights/write-safetensors.js";
 import { FAMILIES, UNET_PREFIX, VAE_PREFIXES } from "./families.js";
 import { schedulerOfFolder } from "./file-scheduler.js";
+import { requireLatentsKept } from "./lost-latents.js";
 import { requireSchedulerKept } from "./lost-scheduler.js";
 import { marksOf } from "./scheduler-marks.js";
 
@@ -25,16 +27,19 @@ export interface ToFileOptions extends CopyOptions {
   withoutScheduler?: boolean;
 }
 
+const OPTIONS = optionNames<ToFileOptions>()({ dtype: true, signal: true, variant: true, withoutScheduler: true });
+
 /**
  * Writes a diffusers pipeline folder as one file in the layout of the original latent diffusion code, which other
  * programs open: the inverse of singleFileToFolder. Copies tensor by tensor, and checks everything before it writes
  * anything. Such a file holds no configs, vocabulary or scheduler, but for what marks say of it: see `scheduler-marks`.
  *
- * @throws WeightsFormatError if the parts are not of a known family, or for a scheduler that the file cannot say (see
- *   `withoutScheduler`); WeightsMismatchError, WeightsReadError for parts
- *   that do not fit
+ * @throws WeightsFormatError if the parts are not of a known family, for a scheduler that the file cannot say (see
+ *   `withoutScheduler`), or for an autoencoder that it cannot; WeightsMismatchError, WeightsReadError for parts that do
+ *   not fit; RangeError for an unknown option
  */
 export async function folderToSingleFile(folder: string, path: string, options: ToFileOptions = {}): Promise<void> {
+  requireKnownOptions("folderToSingleFile", options, OPTIONS);
   const family = await familyOfFolder(folder);
   const opened: SafetensorsFile[] = [];
   try {
@@ -48,7 +53,9 @@ export async function folderToSingleFile(folder: string, path: string, options: 
       const copies = tensorsToCopy(files, model.namedParameters(), options);
       for (const [stored, tensor] of gathered(copies, pieceOf(part, model, family))) tensors.set(stored, tensor);
     }
-    const marks = marksOf(folder, family, scheduler, await readConfig(joinPath(folder, "vae")));
+    const vae = await readConfig(joinPath(folder, "vae"));
+    const marks = marksOf(folder, family, scheduler, vae);
+    requireLatentsKept(folder, family, vae, marks);
     const predicts = scheduler.prediction_type === "v_prediction" ? "v" : "epsilon";
     const metadata = { "modelspec.predict_key": predicts };
     await requireSchedulerKept(folder, family, scheduler, { marks, metadata }, options.withoutScheduler === true);

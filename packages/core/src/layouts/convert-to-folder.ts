@@ -2,6 +2,7 @@ import { libraryAndClass } from "../models/library-and-class.js";
 import type { Model } from "../models/model.js";
 import type { CheckpointFamily } from "../models/published-configs.js";
 import { joinPath } from "../platform/files.js";
+import { optionNames, requireKnownOptions } from "../platform/known-options.js";
 import { replaceFolder } from "../platform/replace-folder.js";
 import { writeText } from "../platform/write-files.js";
 import { tensorsToCopy } from "../weights/copy-tensors.js";
@@ -24,6 +25,19 @@ export interface ToFolderOptions extends SingleFileOptions, Omit<SaveOptions, "d
    */
   tokenizer?: string;
 }
+
+const OPTIONS = optionNames<ToFolderOptions>()({
+  config: true,
+  predictionType: true,
+  ema: true,
+  dtype: true,
+  vae: true,
+  strict: true,
+  variant: true,
+  maxShardBytes: true,
+  signal: true,
+  tokenizer: true,
+});
 
 /** The pipeline class of diffusers for each family, and the other entries of its index. */
 const PIPELINES: Readonly<Record<CheckpointFamily, Record<string, unknown> & { _class_name: string }>> = {
@@ -52,13 +66,15 @@ const ABSENT: Readonly<Record<CheckpointFamily, string[]>> = {
  * memory. Everything is checked before anything is written, and at every moment the folder holds what was there or the
  * whole copy.
  *
- * @throws WeightsReadError without a vocabulary, which single files lack; the errors of loadSingleFile
+ * @throws WeightsReadError without a vocabulary, which single files lack; RangeError for an unknown option; the errors of
+ *   loadSingleFile
  */
 export async function singleFileToFolder(
   from: BytesFrom,
   folder: string,
   options: ToFolderOptions = {},
 ): Promise<void> {
+  requireKnownOptions("singleFileToFolder", options, OPTIONS);
   const { dtype, signal, variant, maxShardBytes } = options;
   const file = await openSafetensors(from);
   let opened: Model | undefined;

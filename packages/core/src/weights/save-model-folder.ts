@@ -1,11 +1,19 @@
 import type { Parameter } from "../nn/parameter.js";
 import { joinPath } from "../platform/files.js";
+import { optionNames, requireKnownOptions } from "../platform/known-options.js";
 import { replaceFolder } from "../platform/replace-folder.js";
 import { writeText } from "../platform/write-files.js";
 import { requireVariant, type SaveOptions, WEIGHT_FILES, type WeightsLibrary } from "./model-folder.js";
 import { parametersToTensors } from "./parameters.js";
 import { writeShards } from "./write-shards.js";
 import type { TensorToWrite } from "./write-safetensors.js";
+
+const OPTIONS = optionNames<SaveOptions>()({ dtype: true, variant: true, maxShardBytes: true });
+
+/** @throws RangeError for an option that saving does not have */
+export function requireSaveOptions(save: SaveOptions): void {
+  requireKnownOptions("saving", save, OPTIONS);
+}
 
 /**
  * Writes a network as diffusers' or transformers' save_pretrained does: `config.json` and safetensors files. At every
@@ -16,8 +24,10 @@ export async function saveModelFolder(
   library: WeightsLibrary,
   config: object,
   parameters: ReadonlyMap<string, Parameter>,
-  { dtype = "F32", ...options }: SaveOptions = {},
+  save: SaveOptions = {},
 ): Promise<void> {
+  requireSaveOptions(save);
+  const { dtype = "F32", ...options } = save;
   await writeModelFolder(folder, library, config, await parametersToTensors(parameters, dtype), options);
 }
 

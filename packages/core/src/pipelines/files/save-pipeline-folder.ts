@@ -5,6 +5,7 @@ import { joinPath } from "../../platform/files.js";
 import { replaceFolder } from "../../platform/replace-folder.js";
 import { removeFolder, writeText } from "../../platform/write-files.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
+import { requireSaveOptions } from "../../weights/save-model-folder.js";
 import { PipelinePartsError } from "../options/errors.js";
 import { MODEL_INDEX, SCHEDULER_FILE } from "./model-index.js";
 
@@ -25,6 +26,7 @@ export async function savePipelineFolder(
   parts: PipelineParts,
   { others, save }: WritePipelineOptions,
 ): Promise<void> {
+  requireSaveOptions(save ?? {});
   const index: Record<string, unknown> = { ...others };
   const present = Object.entries(parts).filter((entry): entry is [string, object] => entry[1] !== undefined);
   const writes = present.map(([name, part]) => ({ name, ...writeOf(name, part, save) }));

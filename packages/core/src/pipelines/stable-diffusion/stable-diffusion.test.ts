@@ -424,8 +424,8 @@ describe("Stable Diffusion", () => {
     ["no scheduler", { scheduler: null as never }, "scheduler: null; expected a scheduler"],
     ["text for a number", { guidanceRescale: "0.5" as never }, "guidanceRescale: 0.5; expected a number from 0 to 1"],
     ["latents of whole numbers", { latents: tf.zeros([1, 8, 8, 4], "int32") }, "latents: int32; expected float32"],
-    ["disposed latents", { latents: gone([1, 8, 8, 4]) }, "latents: a disposed tensor; expected a tensor that is"],
-    ["a disposed image", { image: gone([32, 32, 3]) }, "image: a disposed tensor; expected a tensor that is"],
+    ["disposed latents", { latents: gone([1, 8, 8, 4]) }, "latents: a disposed tensor; expected a tensor of numbers"],
+    ["a disposed image", { image: gone([32, 32, 3]) }, "image: a disposed tensor; expected a tensor of numbers"],
     [
       "an image of bytes",
       { image: tf.fill([32, 32, 3], 200, "int32") },
