@@ -31,7 +31,10 @@ afterAll(async () => {
 /** Downloads in a process of its own, which kills itself in the middle of change `killAt` to the file system. */
 function download(home: string, killAt?: number): Promise<{ folder: string; isKilled: boolean }> {
   const env = {
-    ...{ ...process.env, HF_HOME: home, HF_ENDPOINT: hub.endpoint, HF_TOKEN: "hf_t" },
+    ...process.env,
+    HF_HOME: home,
+    HF_ENDPOINT: hub.endpoint,
+    HF_TOKEN: "hf_t",
     ...(killAt !== undefined && { KILL_AT: String(killAt) }),
   };
   return new Promise((done, fail) => {

@@ -1,5 +1,5 @@
 import type * as tf from "@tensorflow/tfjs";
-import { fileFacts } from "./file-facts.js";
+import { fileHeader } from "./file-header.js";
 import { ImageError } from "./image-error.js";
 import { type PictureLimits, requirePictureSize } from "./picture-limits.js";
 import { maskOf, opacityOf, overWhite, type Pixels } from "./pixels.js";
@@ -49,15 +49,15 @@ export async function decodeOpacity(bytes: Uint8Array, limits: PictureLimits = {
  */
 export function pictureSize(bytes: Uint8Array): { width: number; height: number } {
   if (isPng(bytes)) return pngSize(bytes);
-  const facts = fileFacts(bytes);
-  if (!facts) throw new ImageError(NOT_A_PICTURE);
-  return { width: facts.width, height: facts.height };
+  const header = fileHeader(bytes);
+  if (!header) throw new ImageError(NOT_A_PICTURE);
+  return { width: header.width, height: header.height };
 }
 
 async function filePixels(bytes: Uint8Array, limits: PictureLimits): Promise<Pixels> {
   if (isPng(bytes)) return pngPixels(bytes, limits);
-  const facts = fileFacts(bytes);
-  if (!facts) throw new ImageError(NOT_A_PICTURE);
-  requirePictureSize(facts.width, facts.height, limits);
-  return unpackFile(bytes, facts);
+  const header = fileHeader(bytes);
+  if (!header) throw new ImageError(NOT_A_PICTURE);
+  requirePictureSize(header.width, header.height, limits);
+  return unpackFile(bytes, header);
 }

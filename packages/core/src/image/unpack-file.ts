@@ -1,6 +1,6 @@
 import type * as NodeFiles from "node:fs/promises";
 import { importInNode, isNode, requireFrom } from "../platform/node-only.js";
-import type { FileFacts } from "./file-facts.js";
+import type { FileHeader } from "./file-header.js";
 import { ImageError } from "./image-error.js";
 import { upright } from "./orientation.js";
 import { fromBytes, type Pixels } from "./pixels.js";
@@ -11,10 +11,10 @@ import { fromBytes, type Pixels } from "./pixels.js";
  *
  * @throws ImageError
  */
-export async function unpackFile(bytes: Uint8Array, facts: FileFacts): Promise<Pixels> {
-  if (facts.isAnimated) throw new ImageError("this is an animated WebP file. Save one of its pictures as PNG.");
-  const { width, height, data } = await (isNode ? inNode(bytes, facts) : inBrowser(bytes, facts));
-  return upright(fromBytes(width, height, data), facts.orientation);
+export async function unpackFile(bytes: Uint8Array, header: FileHeader): Promise<Pixels> {
+  if (header.isAnimated) throw new ImageError("this is an animated WebP file. Save one of its pictures as PNG.");
+  const { width, height, data } = await (isNode ? inNode(bytes, header) : inBrowser(bytes, header));
+  return upright(fromBytes(width, height, data), header.orientation);
 }
 
 /** A decoder compiled by Emscripten: a function that starts an instance with its own memory. */
@@ -33,7 +33,7 @@ const DECODERS = {
 /** A message that libjpeg also prints for complete files. */
 const HARMLESS = /extraneous bytes before marker/;
 
-async function inNode(bytes: Uint8Array, { format }: FileFacts): Promise<ImageData> {
+async function inNode(bytes: Uint8Array, { format }: FileHeader): Promise<ImageData> {
   const { path, more } = DECODERS[format];
   const { readFile } = await importInNode<typeof NodeFiles>("node:fs/promises");
   const { default: start } = await importInNode<{ default: StartDecoder }>(`${path}.js`);
@@ -55,7 +55,7 @@ async function inNode(bytes: Uint8Array, { format }: FileFacts): Promise<ImageDa
 }
 
 /** Some browsers turn some files by their EXIF data, so it is removed here. */
-async function inBrowser(bytes: Uint8Array, { format, exifAt }: FileFacts): Promise<ImageData> {
+async function inBrowser(bytes: Uint8Array, { format, exifAt }: FileHeader): Promise<ImageData> {
   const copy = new Uint8Array(bytes);
   if (exifAt !== undefined) copy.fill(0x20, exifAt, exifAt + 4);
   const bitmap = await createImageBitmap(new Blob([copy]), {

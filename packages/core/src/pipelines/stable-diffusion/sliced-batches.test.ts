@@ -104,13 +104,21 @@ const CASES: Record<string, () => Partial<StableDiffusionOptions>> = {
     ipAdapter: ofPicture(networks.base),
   }),
   "only-masked inpainting of one picture": () => ({
-    ...{ image: painted(1), mask: kept<tf.Tensor4D>(masks().slice([0], [1])), paddingMaskCrop: 3 },
+    image: painted(1),
+    mask: kept<tf.Tensor4D>(masks().slice([0], [1])),
+    paddingMaskCrop: 3,
   }),
   "only-masked inpainting of each picture by its own mask": () => ({
-    ...{ image: painted(6), mask: masks(), paddingMaskCrop: 3 },
+    image: painted(6),
+    mask: masks(),
+    paddingMaskCrop: 3,
   }),
   "only-masked inpainting of one picture by several masks, pasted back": () => ({
-    ...{ image: painted(1), mask: masks(), paddingMaskCrop: 3, pasteBack: true, maskBlur: 2 },
+    image: painted(1),
+    mask: masks(),
+    paddingMaskCrop: 3,
+    pasteBack: true,
+    maskBlur: 2,
   }),
 };
 

@@ -164,7 +164,13 @@ it(
       sentElsewhere = [];
       const cache = await mkdtemp(join(folder, "cache "));
       const settings: HubSettings = {
-        ...{ endpoint: hub.endpoint, cache, token: TOKEN, offline: false, timeout: 60, attempts: 3, pause: 1 },
+        endpoint: hub.endpoint,
+        cache,
+        token: TOKEN,
+        offline: false,
+        timeout: 60,
+        attempts: 3,
+        pause: 1,
       };
       answerElsewhere = (request, response) => {
         const contents = FILES["diffusion_pytorch_model.safetensors"];

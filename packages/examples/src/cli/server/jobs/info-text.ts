@@ -1,5 +1,5 @@
 /** The settings of a picture, as far as the text below has words for them. */
-export interface PictureFacts {
+export interface PictureSettings {
   prompt?: string;
   negativePrompt?: string;
   numInferenceSteps?: unknown;
@@ -13,7 +13,7 @@ export interface PictureFacts {
 }
 
 /** A picture's settings in AUTOMATIC1111's text, which other programs read back from the PNG file. */
-export function infoText(facts: PictureFacts): string {
+export function infoText(facts: PictureSettings): string {
   const { prompt = "", negativePrompt, width, height } = facts;
   const settings = {
     Steps: facts.numInferenceSteps,

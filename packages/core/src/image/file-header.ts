@@ -1,7 +1,7 @@
 import { exifOrientation, type Orientation, startsWith } from "./orientation.js";
 
 /** The properties of a JPEG or WebP file that can be read before its pixels are unpacked. */
-export interface FileFacts {
+export interface FileHeader {
   format: "JPEG" | "WebP";
   width: number;
   height: number;
@@ -12,16 +12,16 @@ export interface FileFacts {
 }
 
 /** Undefined for files of other kinds, and for files that are cut off before their size. */
-export function fileFacts(bytes: Uint8Array): FileFacts | undefined {
-  if (startsWith(bytes, "\xff\xd8\xff")) return jpegFacts(bytes);
-  if (startsWith(bytes, "RIFF") && startsWith(bytes.subarray(8), "WEBP")) return webpFacts(bytes);
+export function fileHeader(bytes: Uint8Array): FileHeader | undefined {
+  if (startsWith(bytes, "\xff\xd8\xff")) return jpegHeader(bytes);
+  if (startsWith(bytes, "RIFF") && startsWith(bytes.subarray(8), "WEBP")) return webpHeader(bytes);
   return undefined;
 }
 
 /** Reads the segments (ITU-T T.81, annex B) up to the pixels: the frame holds the size, APP1 may hold EXIF data. */
-function jpegFacts(bytes: Uint8Array): FileFacts | undefined {
+function jpegHeader(bytes: Uint8Array): FileHeader | undefined {
   const view = viewOf(bytes);
-  const facts: FileFacts = { format: "JPEG", width: 0, height: 0, orientation: 1, isAnimated: false };
+  const header: FileHeader = { format: "JPEG", width: 0, height: 0, orientation: 1, isAnimated: false };
   for (let at = 2; at + 4 <= bytes.length;) {
     const marker = bytes[at + 1]!;
     if (bytes[at] !== 0xff) return undefined;
@@ -32,13 +32,13 @@ function jpegFacts(bytes: Uint8Array): FileFacts | undefined {
     const length = view.getUint16(at + 2);
     const data = bytes.subarray(at + 4, at + 2 + length);
     if (marker === 0xe1 && startsWith(data, "Exif\0\0")) {
-      facts.orientation = exifOrientation(data);
-      facts.exifAt = at + 4;
+      header.orientation = exifOrientation(data);
+      header.exifAt = at + 4;
     }
     if (isFrame(marker) && data.length >= 5) {
-      facts.height = view.getUint16(at + 5);
-      facts.width = view.getUint16(at + 7);
-      return facts;
+      header.height = view.getUint16(at + 5);
+      header.width = view.getUint16(at + 7);
+      return header;
     }
     at += 2 + length;
   }
@@ -51,23 +51,23 @@ function isFrame(marker: number): boolean {
 }
 
 /** Reads the chunks (RFC 9649): the largest size in any of them, and EXIF data, which may follow the pixels. */
-function webpFacts(bytes: Uint8Array): FileFacts | undefined {
-  const facts: FileFacts = { format: "WebP", width: 0, height: 0, orientation: 1, isAnimated: false };
+function webpHeader(bytes: Uint8Array): FileHeader | undefined {
+  const header: FileHeader = { format: "WebP", width: 0, height: 0, orientation: 1, isAnimated: false };
   for (let at = 12; at + 8 <= bytes.length;) {
     const length = viewOf(bytes).getUint32(at + 4, true);
     const data = bytes.subarray(at + 8, at + 8 + length);
     const type = String.fromCharCode(...bytes.subarray(at, at + 4));
     if (type === "EXIF") {
-      facts.orientation = exifOrientation(data);
-      facts.exifAt = at;
+      header.orientation = exifOrientation(data);
+      header.exifAt = at;
     }
-    if (type === "ANIM") facts.isAnimated = true;
+    if (type === "ANIM") header.isAnimated = true;
     const [width, height] = webpSize(type, data);
-    facts.width = Math.max(facts.width, width);
-    facts.height = Math.max(facts.height, height);
+    header.width = Math.max(header.width, width);
+    header.height = Math.max(header.height, height);
     at += 8 + length + (length % 2);
   }
-  return facts.width === 0 ? undefined : facts;
+  return header.width === 0 ? undefined : header;
 }
 
 /** Width and height in an extended header or a lossy or lossless frame; zeros for other chunks. */
