@@ -22,6 +22,7 @@ const guide: DefaultTheme.SidebarItem[] = [
       { text: "Benchmarks", link: "/benchmarks" },
       { text: "Training", link: "/training" },
       { text: "Two APIs: an image server", link: "/server" },
+      { text: "More than one machine", link: "/scaling" },
       { text: "Security", link: "/security" },
       { text: "Metrics", link: "/metrics" },
       { text: "The portraits model", link: "/portraits" },

@@ -13,18 +13,18 @@ export interface PictureSettings {
 }
 
 /** A picture's settings in AUTOMATIC1111's text, which other programs read back from the PNG file. */
-export function infoText(facts: PictureSettings): string {
-  const { prompt = "", negativePrompt, width, height } = facts;
-  const settings = {
-    Steps: facts.numInferenceSteps,
-    Sampler: facts.sampler,
-    "CFG scale": facts.guidanceScale,
-    Seed: facts.seed,
+export function infoText(settings: PictureSettings): string {
+  const { prompt = "", negativePrompt, width, height } = settings;
+  const listedSettings = {
+    Steps: settings.numInferenceSteps,
+    Sampler: settings.sampler,
+    "CFG scale": settings.guidanceScale,
+    Seed: settings.seed,
     Size: `${width}x${height}`,
-    Model: facts.model,
-    "Denoising strength": facts.strength,
+    Model: settings.model,
+    "Denoising strength": settings.strength,
   };
-  const listed = Object.entries(settings).filter(([, value]) => value !== undefined);
+  const listed = Object.entries(listedSettings).filter(([, value]) => value !== undefined);
   const lines = [
     prompt,
     ...(negativePrompt ? [`Negative prompt: ${negativePrompt}`] : []),
