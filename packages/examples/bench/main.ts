@@ -7,6 +7,7 @@
  * - `-- recorder [part of a workload's name ...] [--rounds 8] [--backend wasm] [--threads 1] [--threads 2]`: what
  *   recording networks saves
  * - `-- card [--backend webgpu] [--peak 67] [--write]`: a graphics card's times, share of its peak, largest batches
+ * - `-- server [--backend wasm]`: requests that the image server answers
  * - `-- full-size [--backend wasm] [--folder FOLDER]`: Stable Diffusion 1.5 at its full size
  *
  * Each runner is a separate process. They run in turns, and the best time of each counts, because other work on the
@@ -22,6 +23,7 @@ import { measureOverhead } from "./overhead.js";
 import { measureRecorder } from "./recorder.js";
 import { candidatesFor, type Measured, measure } from "./measure.js";
 import { prepareReferences } from "./prepare.js";
+import { measureServer } from "./server.js";
 import { comparison, machine, print, writeComparison } from "./report.js";
 
 const { values, positionals } = parseArgs({
@@ -41,6 +43,7 @@ if (!Number.isInteger(rounds) || rounds < 1)
 if (positionals[0] !== "full-size" && values.folder !== undefined) throw new RangeError("--folder is for full-size.");
 if (positionals[0] !== "recorder" && values.threads !== undefined) throw new RangeError("--threads is for recorder.");
 if (positionals[0] === "full-size") await measureFullSize(values.backend, values.folder);
+else if (positionals[0] === "server") await measureServer(values.backend ?? "wasm");
 else if (positionals[0] === "card")
   await measureCard(
     values.backend ?? "webgpu",

@@ -44,7 +44,7 @@ const NETWORKS = { UNet2DConditionModel, CLIPTextModel, CLIPTextModelWithProject
  *   not have; WeightsMismatchError if it is no LoRA of these networks
  */
 export async function convertLora(from: BytesFrom, to: string, options: ConvertLoraOptions): Promise<void> {
-  const given: Partial<ConvertLoraOptions> = (options as ConvertLoraOptions | undefined) ?? {}; // From JavaScript.
+  const given: Partial<ConvertLoraOptions> = { ...options }; // Also where JavaScript gives none.
   requireKnownOptions("convertLora", given, OPTIONS);
   const { form, adapterConfig, strict } = given;
   if (form !== "kohya" && form !== "diffusers")

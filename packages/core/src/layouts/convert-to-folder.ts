@@ -66,8 +66,8 @@ const ABSENT: Readonly<Record<CheckpointFamily, string[]>> = {
  * memory. Everything is checked before anything is written, and at every moment the folder holds what was there or the
  * whole copy.
  *
- * @throws WeightsReadError without a vocabulary, which single files lack; RangeError for an unknown option; the errors of
- *   loadSingleFile
+ * @throws WeightsReadError without a vocabulary, which single files lack; RangeError for an unknown option; the errors
+ *   of loadSingleFile
  */
 export async function singleFileToFolder(
   from: BytesFrom,

@@ -2,7 +2,7 @@ import type { AutoencoderKLConfig } from "../models/autoencoder/autoencoder-kl-c
 import { type CheckpointFamily, PUBLISHED } from "../models/published-configs.js";
 import { WeightsFormatError } from "../weights/errors.js";
 
-/** What a pipeline does with latents before they are decoded; the original code's configs have it, and its files not. */
+/** What a pipeline does with latents before they are decoded: the original code has it in configs, not in files. */
 const OF_LATENTS = ["scaling_factor", "shift_factor", "latents_mean", "latents_std"] as const;
 
 /** Values of a config that lacks them. */

@@ -1,8 +1,12 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, jest } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
+import { convertFolder } from "../../layouts/convert-folder.js";
+import { convertLora } from "../../layouts/convert-lora.js";
+import { folderToSingleFile } from "../../layouts/convert-to-file.js";
+import { singleFileToFolder } from "../../layouts/convert-to-folder.js";
 import { loadModel } from "../../models/load-model.js";
 import { useTestBackend } from "../../testing/backend.js";
 import { fixturePath } from "../../testing/fixture.js";
@@ -39,6 +43,8 @@ async function errorOf(call: (options: object) => Promise<unknown>, options: obj
 
 const LORA = fixturePath("lora/kohya/pytorch_lora_weights.safetensors");
 const WORD = fixturePath("textual_inversion/learned_embeds.safetensors");
+/** A path at which nothing must be written. */
+const there = () => join(folder, "there");
 const draw = (options: object) => pipeline.generate({ prompt: "a", numInferenceSteps: 1, ...options });
 
 describe("A misspelt option is refused with its nearest name:", () => {
@@ -74,16 +80,33 @@ describe("A misspelt option is refused with its nearest name:", () => {
     ["control", draw, { control: { weight: 1 } }, "weight: not an option of control; its options are end, guessMode"],
     ["adapter", draw, { adapter: { factors: 1 } }, "factors (nearest: factor): not an option of adapter"],
     ["ipAdapter", draw, { ipAdapter: { images: [] } }, "images (nearest: image): not an option of ipAdapter"],
+    ["savePretrained", (o) => pipeline.savePretrained(there(), o), { dype: "F16" }, "dype (nearest: dtype)"],
+    ["a network's save", (o) => pipeline.parts.vae.save(there(), o), { maxShardSize: 1 }, "maxShardSize"],
+    ["convertFolder", (o) => convertFolder(folder, there(), o), { dtypes: "F16" }, "dtypes (nearest: dtype)"],
+    ["singleFileToFolder", (o) => singleFileToFolder(file, there(), o), { configs: "x" }, "configs (nearest: config)"],
+    ["folderToSingleFile", (o) => folderToSingleFile(folder, there(), o), { Variant: "x" }, "(nearest: variant)"],
+    [
+      "convertLora",
+      (o) => convertLora(LORA, there(), { form: "kohya", ...o }),
+      { adapter_config: {} },
+      "(nearest: adapterConfig)",
+    ],
     ["freeU", draw, { freeU: { s1: 1, s2: 1, b1: 1, b2: 1, b3: 1 } }, "b3"],
   ])("%s", async (_, call, options, message) => {
     const error = await errorOf(call, options);
     expect(error).toBeInstanceOf(RangeError);
     expect(error.message).toContain(message);
     expect(error.message).toContain("its options are");
+    expect(existsSync(there())).toBe(false);
   });
 });
 
 describe("A value of the wrong kind is refused before any work:", () => {
+  it("no options where one is needed", async () => {
+    const convert = convertLora as (from: string, to: string) => Promise<void>;
+    await expect(convert(LORA, there())).rejects.toThrow('form: undefined; expected "kohya" or "diffusers".');
+  });
+
   it("a family that is not known", async () => {
     const error = await errorOf((o) => loadModel(join(folder, "vae"), o), { family: "xl" });
     expect(error.message).toBe("family: xl; expected one of sd1, sd2, sdxl, sdxl-refiner.");
