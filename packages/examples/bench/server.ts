@@ -29,7 +29,7 @@ interface Load {
 export async function measureServer(backend: string): Promise<void> {
   const { at, stop } = await startServer(backend);
   console.log(`${machine()}; ${backend}, portraits of 10 steps, ${SECONDS} s each, at most ${WAITING} waiting\n`);
-  console.log("clients   drawn/s   p50 s   p99 s   drawn   429   others   lost");
+  console.log("clients   drawn/s   p50 s   p99 s   drawn      429   others   lost");
   try {
     await load(at, 1, 3); // Warms up.
     for (const clients of CLIENTS) console.log(row(clients, await load(at, clients, SECONDS)));
@@ -58,7 +58,7 @@ function row(clients: number, { duration, latency, errors, timeouts, statusCodeS
     [time(latency.p50), 8],
     [time(latency.p99), 8],
     [drawn, 8],
-    [refused, 6],
+    [refused, 9],
     [all - drawn - refused, 9],
     [errors + timeouts, 7],
   ];
