@@ -373,6 +373,14 @@ check(
   exactMean,
   (4 * exactDeviation) / Math.sqrt(SAMPLES) + 0.01,
 );
+const deviationOf = (values: readonly number[]) =>
+  Math.sqrt(
+    averageOf(values.map((x) => x ** 2)) - averageOf(values) ** 2,
+  );
+// Each step leaves out the uncertainty of its own guess: by the same
+// recursion, 250 steps end at 0.5853, 1000 steps at 0.5960. Four
+// standard errors are 0.027.
+check("and their deviation", deviationOf(told), 0.5853, 0.027);
 
 // %% [markdown]
 // The library does all three: replacement with any network, RePaint as a scheduler, and networks with nine input
