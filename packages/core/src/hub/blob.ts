@@ -5,7 +5,8 @@ import { joinPath, nodeFiles } from "../platform/files.js";
 import { HubError } from "./errors.js";
 import type { HubFile } from "./listing.js";
 import { type HeldLock, locked, LockLostError } from "./lock.js";
-import { LEAST_BYTES, request, retrying, shown } from "./request.js";
+import { LEAST_BYTES } from "../platform/steady-fetch.js";
+import { request, retrying, shown } from "./request.js";
 import type { HubSettings } from "./settings.js";
 
 /** A file to download, and its place in the cache. */

@@ -1,3 +1,4 @@
+import { LEAST_BYTES } from "../platform/steady-fetch.js";
 import { HubError } from "./errors.js";
 import type { HubSettings } from "./settings.js";
 
@@ -13,9 +14,6 @@ export interface RequestOptions {
   from?: number;
   signal?: AbortSignal;
 }
-
-/** A connection that is slower than this in each timeout (10 seconds by default) is given up. */
-export const LEAST_BYTES = 1024;
 
 /**
  * Requests an address once and passes the response to `read`. The token is sent only to the hub's own origin, even if

@@ -50,7 +50,7 @@ export async function requireSchedulerKept(
     return;
   }
   throw new WeightsFormatError(
-    `${said}, and would draw otherwise. Keep the folder, or leave the scheduler out ({ withoutScheduler: true }) and ` +
+    `${said}, and would draw otherwise. Keep the folder, or leave the scheduler out (withoutScheduler) and ` +
       "set it where you draw with the file.",
   );
 }

@@ -1,3 +1,4 @@
+import { steadyBytes, steadyFetch } from "./steady-fetch.js";
 import type * as NodeFiles from "node:fs/promises";
 import type * as NodeUrl from "node:url";
 import { importInNode, isNode } from "./node-only.js";
@@ -60,9 +61,17 @@ async function readAll(path: string): Promise<Uint8Array | ArrayBuffer> {
     return (await nodeFiles(`Reading ${path}`)).readFile(path);
   }
   const response = await fetched(path);
-  if (response.ok) return response.arrayBuffer();
+  if (response.ok) return read(response);
   await response.body?.cancel();
   throw new PlatformError(`the server answered ${response.status} ${response.statusText}`.trim());
+}
+
+async function read(response: Response): Promise<Uint8Array> {
+  try {
+    return await steadyBytes(response);
+  } catch (error) {
+    throw new PlatformError(`the connection failed (${(error as Error).message})`, { cause: error });
+  }
 }
 
 /**
@@ -106,7 +115,7 @@ export async function listFolder(path: string): Promise<string[]> {
 
 async function fetched(address: string, request?: RequestInit): Promise<Response> {
   try {
-    return await fetch(new URL(address, globalThis.location?.href), request);
+    return await steadyFetch(new URL(address, globalThis.location?.href), request);
   } catch (error) {
     const { message, cause } = error as { message: string; cause?: { message?: string } };
     throw new PlatformError(`it cannot be reached: ${cause?.message || message}`, { cause: error });

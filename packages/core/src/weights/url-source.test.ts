@@ -1,11 +1,19 @@
-import { createServer, type RequestListener, type Server } from "node:http";
+import { createServer, type RequestListener, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "@jest/globals";
+import { PATIENCE } from "../platform/steady-fetch.js";
 import { WeightsFormatError, WeightsReadError } from "./errors.js";
 import { openSafetensors } from "./safetensors.js";
 import { encodeSafetensors } from "./write-safetensors.js";
 
 const FILE = await encodeSafetensors({ x: { dtype: "F32", shape: [300], data: new Float32Array(300).fill(2) } });
+
+const drop: RequestListener = (_, response) => drip(response.writeHead(200, { "content-length": 1e7 }));
+/** Sends a byte each twentieth of a second. */
+function drip(response: ServerResponse): void {
+  const timer = setInterval(() => response.write("x"), 50);
+  response.on("close", () => clearInterval(timer));
+}
 
 let server: Server | undefined;
 async function serve(answer: RequestListener): Promise<string> {
@@ -93,6 +101,29 @@ describe("A file at an address", () => {
     const url = await serve(() => {});
     await new Promise((resolve) => server!.close(resolve));
     await expect(openSafetensors(url)).rejects.toThrow(/cannot be reached \(connect ECONNREFUSED/);
+  });
+
+  it.each<[string, RequestListener, RegExp]>([
+    ["no answer", () => undefined, /cannot be reached \(no answer in 0.3 seconds\)/],
+    ["an answer of a few bytes now and then", drop, /the connection broke \(only \d+ bytes in 0.3 seconds\)/],
+    [
+      "a part of a few bytes now and then",
+      (request, response) => {
+        response.writeHead(206, { "content-range": `bytes 0-7/${FILE.length}` });
+        drip(response);
+      },
+      /only \d+ bytes/,
+    ],
+  ])("is given up for %s", async (_, answer, message) => {
+    PATIENCE.milliseconds = 300;
+    try {
+      const url = await serve(answer);
+      const opened = openSafetensors(url);
+      await expect(opened).rejects.toThrow(WeightsReadError);
+      await expect(opened).rejects.toThrow(message);
+    } finally {
+      PATIENCE.milliseconds = 10_000;
+    }
   });
 
   it("is refused if it is an error page with status 200", async () => {

@@ -1,5 +1,6 @@
 import { type ByteSource, memorySource } from "./byte-source.js";
 import { WeightsReadError } from "./errors.js";
+import { steadyBytes, steadyFetch } from "../platform/steady-fetch.js";
 
 /** The largest file to read as a whole from a server without ranges. */
 const MOST_BYTES_WHOLE = 2 ** 31;
@@ -52,13 +53,15 @@ async function readRange(url: URL, begin: number, end: number, total: number): P
 
 async function fetchRange(url: URL, begin: number, end: number): Promise<Response> {
   const name = shownAddress(url);
-  const response = await fetch(url, { headers: { range: `bytes=${begin}-${end - 1}` } }).catch((error: unknown) => {
-    const { message, cause } = error as { message: string; cause?: { message?: string } };
-    const reason = cause?.message || message;
-    throw new WeightsReadError(`${name} cannot be reached (${reason}). Check the address and the connection.`, {
-      cause: error,
-    });
-  });
+  const response = await steadyFetch(url, { headers: { range: `bytes=${begin}-${end - 1}` } }).catch(
+    (error: unknown) => {
+      const { message, cause } = error as { message: string; cause?: { message?: string } };
+      const reason = cause?.message || message;
+      throw new WeightsReadError(`${name} cannot be reached (${reason}). Check the address and the connection.`, {
+        cause: error,
+      });
+    },
+  );
   if (!response.ok) {
     await response.body?.cancel();
     throw new WeightsReadError(
@@ -70,7 +73,7 @@ async function fetchRange(url: URL, begin: number, end: number): Promise<Respons
 
 async function bodyOf(response: Response, name: string): Promise<Uint8Array<ArrayBuffer>> {
   try {
-    return new Uint8Array(await response.arrayBuffer());
+    return await steadyBytes(response);
   } catch (error) {
     throw new WeightsReadError(`${name}: the connection broke (${(error as Error).message}). Try again.`, {
       cause: error,

@@ -14,6 +14,7 @@ import {
   CheckpointWriteError,
   DamagedCheckpointError,
   NonFiniteError,
+  TrainingLockedError,
 } from "@tfjs-diffusion/core/training";
 import {
   FileWriteError,
@@ -48,6 +49,7 @@ const EXPLAINED = [
   PlatformError,
   SchedulerConfigError,
   TokenizerFilesError,
+  TrainingLockedError,
   WeightsFormatError,
   WeightsMismatchError,
   WeightsReadError,
@@ -68,7 +70,7 @@ export function commandEnd(error: unknown): CommandEnd | undefined {
     return { code: 2, message: `${error.message}\nRun it with --help to see all options.` };
   if (!EXPLAINED.some((kind) => error instanceof kind)) return undefined;
   if (error instanceof PipelineOptionError) return { code: 1, message: inFlags(oneLine(error.message)) };
-  return { code: 1, message: oneLine((error as Error).message) };
+  return { code: 1, message: oneLine((error as Error).message).replace("(withoutScheduler)", "(--without-scheduler)") };
 }
 
 /** The message of a pipeline with its options named as on the command line: `--steps` for numInferenceSteps. */

@@ -123,7 +123,10 @@ export async function convert(args: string[]): Promise<void> {
   if (isWeightsFile(from) && isWeightsFile(to) && wanted.lora === undefined)
     throw new UsageError("convert: both are single files; one of them must be a folder. For a LoRA give --lora.");
   if (wanted.lora !== undefined && !(isWeightsFile(from) && isWeightsFile(to)))
-    throw new UsageError("convert: --lora is for a LoRA's file, to be written as another file.");
+    throw new UsageError(
+      `convert: --lora writes a LoRA's file as another file; ${isWeightsFile(from) ? to : from} is not the name of a ` +
+        ".safetensors file. In a folder, it is usually pytorch_lora_weights.safetensors.",
+    );
   if (wanted.withoutScheduler && (isWeightsFile(from) || !isWeightsFile(to)))
     throw new UsageError("convert: --without-scheduler is for a folder that is written as a single file.");
   if (!wanted.force && isTaken(to))
