@@ -8,6 +8,7 @@
  *   recording networks saves
  * - `-- card [--backend webgpu] [--peak 67] [--write]`: a graphics card's times, share of its peak, largest batches
  * - `-- server [--backend wasm]`: requests that the image server answers
+ * - `-- killed-workers`: what becomes of requests whose workers are killed (needs redis-server)
  * - `-- full-size [--backend wasm] [--folder FOLDER]`: Stable Diffusion 1.5 at its full size
  *
  * Each runner is a separate process. They run in turns, and the best time of each counts, because other work on the
@@ -19,6 +20,7 @@ import { RATIOS, WORKLOADS } from "./workloads.js";
 import { measureCard } from "./card.js";
 import { measureFullSize } from "./full-size.js";
 import { measureGrowth } from "./growth.js";
+import { measureKilledWorkers } from "./killed-workers.js";
 import { measureOverhead } from "./overhead.js";
 import { measureRecorder } from "./recorder.js";
 import { candidatesFor, type Measured, measure } from "./measure.js";
@@ -44,6 +46,7 @@ if (positionals[0] !== "full-size" && values.folder !== undefined) throw new Ran
 if (positionals[0] !== "recorder" && values.threads !== undefined) throw new RangeError("--threads is for recorder.");
 if (positionals[0] === "full-size") await measureFullSize(values.backend, values.folder);
 else if (positionals[0] === "server") await measureServer(values.backend ?? "wasm");
+else if (positionals[0] === "killed-workers") await measureKilledWorkers();
 else if (positionals[0] === "card")
   await measureCard(
     values.backend ?? "webgpu",

@@ -2,11 +2,10 @@
  * How many requests the image server answers: `npm run bench -- server`. autocannon asks it over HTTP, as many clients
  * at once: one, as many as the queue has room for, and ten times as many.
  */
-import { execFile, spawn } from "node:child_process";
-import { once } from "node:events";
+import { execFile } from "node:child_process";
 import { createRequire } from "node:module";
 import { promisify } from "node:util";
-import { packagePath } from "../src/package-folder.js";
+import { ended, serve } from "./programs.js";
 import { machine } from "./report.js";
 
 /** Requests that wait at most; one more is drawn. */
@@ -27,14 +26,15 @@ interface Load {
 
 /** Prints a row for each number of clients. */
 export async function measureServer(backend: string): Promise<void> {
-  const { at, stop } = await startServer(backend);
+  const limits = ["--waiting", `${WAITING}`, "--waiting-of-one", `${WAITING}`];
+  const server = await serve(["--backend", backend, ...limits]);
   console.log(`${machine()}; ${backend}, portraits of 10 steps, ${SECONDS} s each, at most ${WAITING} waiting\n`);
   console.log("clients   drawn/s   p50 s   p99 s   drawn      429   others   lost");
   try {
-    await load(at, 1, 3); // Warms up.
-    for (const clients of CLIENTS) console.log(row(clients, await load(at, clients, SECONDS)));
+    await load(server.at, 1, 3); // Warms up.
+    for (const clients of CLIENTS) console.log(row(clients, await load(server.at, clients, SECONDS)));
   } finally {
-    await stop();
+    await ended(server);
   }
 }
 
@@ -63,27 +63,4 @@ function row(clients: number, { duration, latency, errors, timeouts, statusCodeS
     [errors + timeouts, 7],
   ];
   return cells.map(([cell, width]) => String(cell).padStart(width)).join("");
-}
-
-async function startServer(backend: string): Promise<{ at: string; stop: () => Promise<void> }> {
-  const limits = ["--waiting", `${WAITING}`, "--waiting-of-one", `${WAITING}`];
-  const args = [packagePath("dist", "src", "cli", "main.js"), "serve", "--port", "0", "--backend", backend, ...limits];
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
-  let said = "";
-  const at = await new Promise<string>((resolve, reject) => {
-    child.stdout.on("data", (data: Buffer) => {
-      said += data.toString();
-      const [, address] = /Drawing on (http:\S+)/.exec(said) ?? [];
-      if (address !== undefined) resolve(address);
-    });
-    child.once("exit", () => reject(new Error(`The server did not start: ${said}`)));
-  });
-  return {
-    at,
-    async stop() {
-      const exit = once(child, "exit");
-      child.kill("SIGTERM");
-      await exit;
-    },
-  };
 }

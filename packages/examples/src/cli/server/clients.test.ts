@@ -9,7 +9,7 @@ import sdwebui from "node-sd-webui";
 import OpenAI, { BadRequestError, NotFoundError, RateLimitError } from "openai";
 import WebSocket from "ws";
 import { packagePath } from "../../package-folder.js";
-import { ended, type Program, serve } from "./testing/programs.js";
+import { ended, type Program, serve } from "../../../bench/programs.js";
 
 const PROMPT = "a smiling woman with a red hat";
 const STEPS = 3;

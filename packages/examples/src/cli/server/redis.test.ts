@@ -1,41 +1,26 @@
 /** Servers and workers as programs of their own, with a queue on Redis between them. */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { Queue } from "bullmq";
-import { Redis } from "ioredis";
-import { ended, type Program, serve, work } from "./testing/programs.js";
+import { ended, hasRedis, type OwnRedis, type Program, serve, startRedis, work } from "../../../bench/programs.js";
 
-const hasRedis = spawnSync("redis-server", ["--version"]).status === 0;
-if (!hasRedis)
+const isInstalled = hasRedis();
+if (!isInstalled)
   console.warn("No redis-server here: the tests of the queue on Redis are left out (apt-get install redis-server).");
 
 const PROMPT = "a smiling woman with a red hat";
 
-(hasRedis ? describe : describe.skip)("A server with workers on Redis", () => {
-  let folder: string;
-  let redis: ChildProcess;
-  let url: string;
+(isInstalled ? describe : describe.skip)("A server with workers on Redis", () => {
+  let redis: OwnRedis;
   let server: Program;
   const workers: Program[] = [];
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), "redis-"));
-    const port = await freePort();
-    url = `redis://127.0.0.1:${port}`;
-    redis = spawn("redis-server", ["--port", `${port}`, "--save", "", "--dir", folder], { stdio: "ignore" });
-    await answering(url);
-    server = await serve(["--waiting", "100", "--waiting-of-one", "100"], { REDIS_URL: url });
+    redis = await startRedis();
+    server = await serve(["--waiting", "100", "--waiting-of-one", "100"], { REDIS_URL: redis.url });
   });
   afterAll(async () => {
     await Promise.all([...workers, server].map(ended));
-    redis.kill();
-    await once(redis, "exit");
-    await rm(folder, { recursive: true, force: true });
+    await redis.stop();
   });
 
   const draw = (body: object, signal?: AbortSignal) =>
@@ -53,11 +38,11 @@ const PROMPT = "a smiling woman with a red hat";
   });
 
   it("draws on two workers, loses nothing when one is killed, and draws nothing twice", async () => {
-    workers.push(...(await Promise.all([work(url), work(url)])));
+    workers.push(...(await Promise.all([work(redis.url), work(redis.url)])));
     // One picture of each seed, drawn while both live, to compare with.
     const seeds = Array.from({ length: 12 }, (_, i) => i);
     const drawn = seeds.map((seed) => draw({ seed, steps: 8 }));
-    const queue = new Queue("tfjs-diffusion", { connection: { url } });
+    const queue = new Queue("tfjs-diffusion", { connection: { url: redis.url } });
     while ((await queue.getJobCounts("active")).active !== 2) await pause();
     workers[0]!.child.kill("SIGKILL");
     const answers = await Promise.all(drawn);
@@ -84,7 +69,7 @@ const PROMPT = "a smiling woman with a red hat";
 
   it("stops a drawing whose client has gone", async () => {
     const abort = new AbortController();
-    const queue = new Queue("tfjs-diffusion", { connection: { url } });
+    const queue = new Queue("tfjs-diffusion", { connection: { url: redis.url } });
     const answer = draw({ steps: 100, batch_size: 10 }, abort.signal);
     const outcome = expect(answer).rejects.toThrow();
     while ((await queue.getJobCounts("active")).active !== 1) await pause();
@@ -106,19 +91,3 @@ const PROMPT = "a smiling woman with a red hat";
 });
 
 const pause = (milliseconds = 10) => new Promise((resolve) => setTimeout(resolve, milliseconds));
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
-async function answering(url: string): Promise<void> {
-  const redis = new Redis(url, { maxRetriesPerRequest: null });
-  redis.on("error", () => undefined);
-  await redis.ping();
-  redis.disconnect();
-}

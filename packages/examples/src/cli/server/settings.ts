@@ -1,8 +1,7 @@
+import type { WaitingLimits } from "./jobs/room.js";
+
 /** The bounds of a server; each is an option of `serve`. */
-export interface ServerLimits {
-  /** Most jobs that wait, of all clients and of one. */
-  waiting: number;
-  waitingOfOne: number;
+export interface ServerLimits extends WaitingLimits {
   /** Most pictures of one request. */
   pictures: number;
   /** Most steps of a picture. */

@@ -7,10 +7,9 @@ import {
   DrawRequestError,
   type JobQueue,
   type ModelInfo,
-  QueueClosedError,
-  QueueFullError,
   type SubmitOptions,
 } from "./draw-job.js";
+import { requireRoom, type WaitingLimits } from "./room.js";
 
 const NAME = "tfjs-diffusion";
 /** Where workers say which models they have: the entry goes when its worker is gone. */
@@ -35,13 +34,6 @@ type DrawQueue = Queue<DrawJob, Result, "draw">;
 /** A connection of our own. Those that BullMQ makes from a URL it also closes. */
 const connectionTo = (url: string) => new Redis(url, { maxRetriesPerRequest: null });
 
-/** Limits of a {@link RedisQueue}. */
-export interface RedisQueueLimits {
-  /** Most waiting jobs, of all clients and of one. */
-  waiting: number;
-  waitingOfOne: number;
-}
-
 /**
  * Hands jobs to workers on this or other machines, by BullMQ. A job whose worker is killed is drawn by another one, and
  * only the worker that holds a job's lock can give its result.
@@ -50,14 +42,14 @@ export class RedisQueue implements JobQueue {
   readonly #redis: Redis;
   readonly #queue: DrawQueue;
   readonly #events: QueueEvents;
-  readonly #limits: RedisQueueLimits;
+  readonly #limits: WaitingLimits;
   /** How many jobs of each client are on their way, from this server. */
   readonly #ofClient = new Map<string, number>();
   readonly #onEvent = new Map<string, (event: DrawEvent) => void>();
   #isClosed = false;
   #seconds = 2;
 
-  private constructor(url: string, limits: RedisQueueLimits) {
+  private constructor(url: string, limits: WaitingLimits) {
     this.#redis = connectionTo(url);
     this.#queue = new Queue(NAME, { connection: { url } });
     this.#events = new QueueEvents(NAME, { connection: { url } });
@@ -68,7 +60,7 @@ export class RedisQueue implements JobQueue {
     this.#events.on("progress", ({ jobId, data }) => this.#onEvent.get(jobId)?.(data as DrawEvent));
   }
 
-  static async open(url: string, limits: RedisQueueLimits): Promise<RedisQueue> {
+  static async open(url: string, limits: WaitingLimits): Promise<RedisQueue> {
     const queue = new RedisQueue(url, limits);
     await queue.#events.waitUntilReady();
     return queue;
@@ -93,7 +85,8 @@ export class RedisQueue implements JobQueue {
   async submit(job: DrawJob, { client, signal, onEvent }: SubmitOptions): Promise<Result> {
     signal.throwIfAborted();
     const own = this.#ofClient.get(client) ?? 0;
-    await this.#requireRoom(own);
+    const { waiting } = await this.state();
+    requireRoom({ isClosed: this.#isClosed, waiting, own, secondsPerJob: this.#seconds }, this.#limits);
     this.#ofClient.set(client, own + 1);
     const began = performance.now();
     let added: Job<DrawJob, Result, "draw"> | undefined;
@@ -127,17 +120,6 @@ export class RedisQueue implements JobQueue {
     while (Date.now() < ends && this.#ofClient.size > 0) await new Promise((resolve) => setTimeout(resolve, 50));
     await Promise.all([this.#events.close(), this.#queue.close()]);
     this.#redis.disconnect();
-  }
-
-  /** @throws QueueClosedError, QueueFullError */
-  async #requireRoom(own: number): Promise<void> {
-    if (this.#isClosed) throw new QueueClosedError("The server is ending.");
-    const { waiting: most, waitingOfOne } = this.#limits;
-    const { waiting } = await this.state();
-    if (waiting < most && own < waitingOfOne) return;
-    const who = waiting < most ? `${own} of them are yours, as many as one client may have` : "the queue is full";
-    const retryAfter = Math.ceil(this.#seconds * (waiting + 1));
-    throw new QueueFullError(`${waiting} jobs wait, and ${who}. Try again in ${retryAfter} s.`, retryAfter);
   }
 
   /** Takes a job out of the queue, or tells its worker to stop. */

@@ -7,19 +7,16 @@ import {
   type JobQueue,
   type ModelInfo,
   QueueClosedError,
-  QueueFullError,
   type SubmitOptions,
 } from "./draw-job.js";
 import { FairQueue } from "./fair-queue.js";
+import { requireRoom, type WaitingLimits } from "./room.js";
 import type { FromThread, StartOfThread, ToThread } from "./thread-messages.js";
 
 /** How a {@link ThreadQueue} is set up. */
-export interface ThreadQueueSettings extends StartOfThread {
+export interface ThreadQueueSettings extends StartOfThread, WaitingLimits {
   /** How many jobs are drawn at once. Each thread has the models in memory. */
   threads: number;
-  /** Most waiting jobs, of all clients and of one. */
-  waiting: number;
-  waitingOfOne: number;
 }
 
 /** A job on its way. */
@@ -95,7 +92,15 @@ export class ThreadQueue implements JobQueue {
     const { client, signal } = options;
     return new Promise((resolve, reject) => {
       signal.throwIfAborted();
-      this.#requireRoom(client);
+      requireRoom(
+        {
+          isClosed: this.#isClosed,
+          waiting: this.#waiting.size(),
+          own: this.#waiting.size(client),
+          secondsPerJob: this.#seconds / this.#settings.threads,
+        },
+        this.#settings,
+      );
       const entry: Entry = { id: ++this.#lastId, job, options, began: 0, crashes: 0, resolve, reject };
       signal.addEventListener("abort", () => this.#stop(entry), { once: true });
       this.#waiting.push(client, entry);
@@ -112,17 +117,6 @@ export class ThreadQueue implements JobQueue {
     this.#threads.clear();
     for (const { running } of threads) running?.reject(new QueueClosedError("The server has ended."));
     await Promise.all(threads.map(({ worker }) => worker.terminate()));
-  }
-
-  /** @throws QueueClosedError, QueueFullError */
-  #requireRoom(client: string): void {
-    if (this.#isClosed) throw new QueueClosedError("The server is ending.");
-    const { waiting, waitingOfOne, threads } = this.#settings;
-    const [all, own] = [this.#waiting.size(), this.#waiting.size(client)];
-    if (all < waiting && own < waitingOfOne) return;
-    const who = all < waiting ? `${own} of them are yours, as many as one client may have` : "the queue is full";
-    const retryAfter = Math.ceil((this.#seconds * (all + 1)) / threads);
-    throw new QueueFullError(`${all} jobs wait, and ${who}. Try again in ${retryAfter} s.`, retryAfter);
   }
 
   #startThread(): Promise<void> {
