@@ -2,18 +2,18 @@
  * Packs what would be published, has publint and attw judge it, installs it with npm into an empty folder, and uses it
  * there from plain JavaScript and from TypeScript under both modern module resolutions.
  */
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import ts from "typescript";
-import { pnpm } from "./install.mjs";
+import { packAll } from "./packages.mjs";
 import { readmeCode } from "./readme.mjs";
 import { node, npmScript, root } from "./run.mjs";
 
 const folder = mkdtempSync(join(tmpdir(), "packed packages "));
 try {
   await must("tsc", ["node_modules/typescript/bin/tsc", "-b"]);
-  const tarballs = await pack(["schedulers", "core"]);
+  const tarballs = await packAll(join(folder, "tarballs"));
   for (const tarball of tarballs) {
     await must("publint", ["node_modules/publint/src/cli.js", tarball, "--strict"]);
     await must("attw", [
@@ -28,16 +28,6 @@ try {
   console.log("The packed packages install with npm and work from JavaScript and TypeScript.");
 } finally {
   rmSync(folder, { recursive: true, force: true });
-}
-
-async function pack(names) {
-  const packed = join(folder, "tarballs");
-  mkdirSync(packed);
-  for (const name of names) {
-    const code = await pnpm(["--dir", join("packages", name), "pack", "--pack-destination", packed]);
-    if (code !== 0) throw new Error(`pnpm pack of ${name} ended with ${code}.`);
-  }
-  return readdirSync(packed).map((file) => join(packed, file));
 }
 
 async function useFromOutside(tarballs) {
@@ -75,8 +65,6 @@ async function useFromOutside(tarballs) {
   }
   checkDeclarations(join(app, "use.ts"), join(app, "node_modules", "@types"));
   write("use.js", example);
-  // The example opens the model by its path here.
-  symlinkSync(join(root, "packages"), join(app, "packages"), "junction");
   await must("plain JavaScript", ["use.js"], app);
   // As people try things out. A thread that took over this option would not start.
   const twoThreads = `

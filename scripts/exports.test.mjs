@@ -30,7 +30,12 @@ describe("The entries of core", () => {
     const subpaths = Object.keys(exports).filter((path) => /^\.\/[a-z]+$/.test(path));
     expect(subpaths).toEqual(entries.map((name) => `./${name}`));
     for (const name of entries) {
-      expect(exports[`./${name}`]).toEqual({ types: `./dist/${name}/index.d.ts`, default: `./dist/${name}/index.js` });
+      const files = (dist) => ({ types: `${dist}/${name}/index.d.ts`, default: `${dist}/${name}/index.js` });
+      const module = files("./dist");
+      const expected = { "module-sync": module.default, require: files("./dist/cjs"), ...module };
+      expect(exports[`./${name}`]).toEqual(expected);
+      // The first condition that holds is taken: a Node that can require ES modules must not load both forms.
+      expect(Object.keys(exports[`./${name}`])).toEqual(Object.keys(expected));
     }
   });
 

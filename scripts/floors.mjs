@@ -114,7 +114,7 @@ export function sourceFiles() {
   return Object.keys(FLOORS).flatMap((name) =>
     readdirSync(join(root, "packages", name), { recursive: true })
       .map((file) => `${name}/${file.split(sep).join("/")}`)
-      .filter((file) => file.endsWith(".ts") && !/\/(node_modules|dist)\//.test(file)),
+      .filter((file) => /(?<!\.d)\.ts$/.test(file) && !/\/(node_modules|dist)\//.test(file)),
   );
 }
 

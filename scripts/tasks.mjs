@@ -26,6 +26,7 @@ export const tasks = {
   lint: { needs: "all", run: (args) => node(["scripts/lint.mjs", ...args]) },
   chapter: { needs: "all", program: "src/chapter/main.js" },
   mutate: { needs: "all", program: "src/chapter/mutate.js" },
+  pack: { needs: "all", run: async () => (await import("./packages.mjs")).pack() },
   docs: { needs: "all", run: (args) => node(["scripts/docs.mjs", ...args]) },
   bench: { needs: "all", program: "bench/main.js" },
   "bench:browser": { needs: "all", run: (args) => node(["scripts/bench-browser.mjs", ...args]) },

@@ -27,7 +27,9 @@ const DEFAULT_TIMEOUT_SECONDS = 10;
  *
  * @throws HubError if the endpoint or the token is not valid
  */
-export async function hubSettings(environment: NodeJS.ProcessEnv = process.env): Promise<HubSettings> {
+export async function hubSettings(
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<HubSettings> {
   const { homedir } = await importInNode<typeof NodeOs>("node:os");
   const path = (text: string) => text.replace(/^~(?=$|[/\\])/, () => homedir());
   const user = environment.XDG_CACHE_HOME || joinPath(homedir(), ".cache");

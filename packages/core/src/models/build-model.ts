@@ -4,6 +4,7 @@ import { readReplaced } from "../platform/read-replaced.js";
 import { readConfig, readModelFolder } from "../weights/model-folder.js";
 import { tellLeftOvers } from "../weights/left-overs.js";
 import { type BytesFrom, isSingleFile } from "../weights/open-bytes.js";
+import type { ModelFiles } from "../platform/model-files.js";
 import { readParameters, type WeightPrecision } from "../weights/parameters.js";
 import { openSafetensors } from "../weights/safetensors.js";
 import { ModelConfigError } from "./errors.js";
@@ -91,13 +92,13 @@ export function buildModel(config: Readonly<Record<string, unknown>>, classes: M
  * again, so that config and weights are of one network.
  */
 export async function openModel(
-  from: BytesFrom,
+  from: BytesFrom | ModelFiles,
   classes: ModelClasses,
   options: Omit<LoadModelOptions, "classes"> & PipelineConfig,
 ): Promise<Model> {
   if (isSingleFile(from)) return openNetworkFile(from, classes, options);
   const { subfolder = "" } = options;
-  const folder = joinPath(await modelFolder(from as string | URL, options), ...(subfolder === "" ? [] : [subfolder]));
+  const folder = joinPath(await modelFolder(from, options), ...(subfolder === "" ? [] : [subfolder]));
   const read = async () => {
     const model = buildModel(await readConfig(folder), classes, joinPath(folder, CONFIG));
     requireRoomForWeights(folder, [model]);

@@ -1,4 +1,5 @@
 import { optionNames, requireKnownOptions } from "../platform/known-options.js";
+import type { ModelFiles } from "../platform/model-files.js";
 import type { BytesFrom } from "../weights/open-bytes.js";
 import { buildModel, type LoadModelOptions, type ModelFromConfigOptions, openModel } from "./build-model.js";
 import type { Model } from "./model.js";
@@ -31,7 +32,7 @@ const LOAD_OPTIONS = optionNames<LoadModelOptions>()({
  * @throws ModelConfigError for an unknown class or a config that is not supported; WeightsFormatError,
  *   WeightsMismatchError for files that do not fit; HubError for downloads; RangeError for an unknown option or family
  */
-export async function loadModel(from: BytesFrom, given: LoadModelOptions = {}): Promise<Model> {
+export async function loadModel(from: BytesFrom | ModelFiles, given: LoadModelOptions = {}): Promise<Model> {
   requireKnownOptions("loadModel", given, LOAD_OPTIONS);
   const { classes, ...options } = given;
   const { family } = options;

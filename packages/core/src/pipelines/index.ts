@@ -14,6 +14,7 @@ export type { Drawn, PipelineStep } from "./pipeline-step.js";
 export type { CommonOptions, TextOptions } from "./options/common-options.js";
 export { type Flag, type Option, type OptionTable, takesOption } from "./options/option.js";
 export { guide } from "@tfjs-diffusion/schedulers";
+export type { ModelFiles, ModelPlace } from "../platform/model-files.js";
 export type { FromPretrainedOptions } from "./files/pipeline-folder.js";
 export { type Borders, outpaintCanvas, pasteBack } from "./stable-diffusion/inpainting.js";
 export type {

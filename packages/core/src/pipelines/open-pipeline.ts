@@ -4,6 +4,7 @@ import type { SingleFileOptions } from "../layouts/single-file.js";
 import { CLIP_VOCABULARY, tokenizersFor } from "../layouts/vocabulary.js";
 import type { CheckpointFamily } from "../models/published-configs.js";
 import { type BytesFrom, isSingleFile } from "../weights/open-bytes.js";
+import type { ModelFiles, ModelPlace } from "../platform/model-files.js";
 import { openSafetensors } from "../weights/safetensors.js";
 import { differences, MODEL_INDEX, readClasses } from "./files/model-index.js";
 import { requireOpenOptions } from "./files/open-options.js";
@@ -49,14 +50,18 @@ export type AnyPipeline = TextPipeline | UnCLIPImageVariationPipeline | DDPMPipe
 
 /**
  * Opens a model with the right pipeline: a folder of diffusers, a single `.safetensors` file, or a model of the hub by
- * its name. The kind is recognised by the names of the parts, or of the tensors in the file.
+ * its name; or the addresses of a folder's files ({@link ModelFiles}), as the npm packages of models export them. The
+ * kind is recognised by the names of the parts, or of the tensors in the file.
  *
  * @throws PipelineFolderError if the folder does not hold a pipeline; the errors of the pipelines' fromPretrained
  */
-export async function openPipeline(from: BytesFrom, options: OpenPipelineOptions = {}): Promise<AnyPipeline> {
+export async function openPipeline(
+  from: BytesFrom | ModelFiles,
+  options: OpenPipelineOptions = {},
+): Promise<AnyPipeline> {
   requireOpenOptions(options);
   if (isSingleFile(from)) return openFile(from, options);
-  const folder = from as string | URL;
+  const folder = from as ModelPlace;
   const { revision, token, signal, onProgress, variant, dtype, classes, vae } = options;
   const source = { revision, token, signal, onProgress };
   const Kind = await classOfFolder(folder, source);
@@ -83,8 +88,11 @@ export async function openPipeline(from: BytesFrom, options: OpenPipelineOptions
  *
  * @throws PipelineFolderError if the folder is not a pipeline's; WeightsFormatError for other files
  */
-export async function pipelineClassOf(from: BytesFrom, source: HubModelOptions = {}): Promise<PipelineClass> {
-  return isSingleFile(from) ? classOfKind(await kindOfFile(from)) : classOfFolder(from as string | URL, source);
+export async function pipelineClassOf(
+  from: BytesFrom | ModelFiles,
+  source: HubModelOptions = {},
+): Promise<PipelineClass> {
+  return isSingleFile(from) ? classOfKind(await kindOfFile(from)) : classOfFolder(from, source);
 }
 
 async function openFile(
@@ -126,7 +134,7 @@ const PIX2PIX_CHANNELS = 8;
 const DEPTH_CHANNELS = 5;
 
 /** The first class whose parts are those of the folder, of several the one that the folder names. */
-async function classOfFolder(from: string | URL, source: HubModelOptions): Promise<PipelineClass> {
+async function classOfFolder(from: ModelPlace, source: HubModelOptions): Promise<PipelineClass> {
   const folder = await modelFolder(from, { ...source, files: [MODEL_INDEX] });
   const { pipeline, parts } = await readClasses(folder);
   const named = PIPELINE_CLASSES.find(({ folder }) => folder.className === pipeline);

@@ -1,12 +1,9 @@
 import { steadyBytes, steadyFetch } from "./steady-fetch.js";
 import type * as NodeFiles from "node:fs/promises";
 import type * as NodeUrl from "node:url";
+import { PlatformError } from "./platform-error.js";
+import { fileAddress, namesInFiles } from "./model-files.js";
 import { importInNode, isNode } from "./node-only.js";
-
-/** Thrown when a file system is needed and there is none, as in a browser. */
-export class PlatformError extends Error {
-  override name = "PlatformError";
-}
 
 /** Node's file functions. `purpose` begins the error message where there is no file system. */
 export async function nodeFiles(purpose: string): Promise<typeof NodeFiles> {
@@ -33,7 +30,7 @@ export async function localPath(from: string | URL): Promise<string> {
 
 /** Whether a path is fetched as an address. In a browser all paths are; they may be relative to the page. */
 export function isAddress(path: string): boolean {
-  return !isNode || /^(https?|data|blob):/i.test(path);
+  return !isNode || /^(https?|data|blob|model-files):/i.test(path);
 }
 
 /**
@@ -56,11 +53,14 @@ export function decodeText(bytes: Uint8Array | ArrayBuffer): string {
 }
 
 async function readAll(path: string): Promise<Uint8Array | ArrayBuffer> {
-  if (!isAddress(path)) {
-    await requireFile(path);
-    return (await nodeFiles(`Reading ${path}`)).readFile(path);
+  const address = fileAddress(path);
+  if (address === undefined) throw new PlatformError("it is not among the given files");
+  const place = await localPath(address);
+  if (!isAddress(place)) {
+    await requireFile(place);
+    return (await nodeFiles(`Reading ${path}`)).readFile(place);
   }
-  const response = await fetched(path);
+  const response = await fetched(place);
   if (response.ok) return read(response);
   await response.body?.cancel();
   throw new PlatformError(`the server answered ${response.status} ${response.statusText}`.trim());
@@ -90,8 +90,10 @@ export async function requireFile(path: string | URL): Promise<void> {
 /**
  * Whether a file exists. For an address: whether the server answers with something other than an HTML page, because
  * some servers answer every request with a page.
+ * In a folder that is given by the addresses of its files: whether it is among them.
  */
 export async function fileExists(path: string): Promise<boolean> {
+  if (fileAddress(path) !== path) return fileAddress(path) !== undefined;
   if (isAddress(path)) {
     const head = await fetched(path, { method: "HEAD" });
     const isRefused = head.status === 405 || head.status === 501;
@@ -108,6 +110,8 @@ export async function fileExists(path: string): Promise<boolean> {
 
 /** The names in a folder. Empty if it cannot be read or is an address. */
 export async function listFolder(path: string): Promise<string[]> {
+  const given = namesInFiles(path);
+  if (given) return given;
   if (isAddress(path)) return [];
   const { readdir } = await nodeFiles(`Looking into ${path}`);
   return readdir(path).catch(() => []);

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, it } from "@jest/globals";
 import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PlatformError } from "./files.js";
+import { PlatformError } from "./platform-error.js";
 import { readReplaced } from "./read-replaced.js";
 
 let folder: string;

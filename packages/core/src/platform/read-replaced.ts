@@ -1,4 +1,5 @@
-import { isAddress, nodeFiles, PlatformError } from "./files.js";
+import { isAddress, nodeFiles } from "./files.js";
+import { PlatformError } from "./platform-error.js";
 
 /** How often a folder is read anew that is replaced meanwhile. */
 const MOST_READS = 20;

@@ -9,6 +9,7 @@ import {
   TOKENIZER_FILES,
   type TokenizerParts,
 } from "./tokenizer-files.js";
+import type { ModelPlace } from "../platform/model-files.js";
 
 /** How to find the files of a tokenizer. */
 export interface TokenizerFolderOptions extends HubModelOptions {
@@ -77,7 +78,7 @@ export class CLIPTokenizer {
    *
    * @throws TokenizerFilesError; HubError for downloads
    */
-  static async fromFolder(from: string | URL, options: TokenizerFolderOptions = {}): Promise<CLIPTokenizer> {
+  static async fromFolder(from: ModelPlace, options: TokenizerFolderOptions = {}): Promise<CLIPTokenizer> {
     const { subfolder, ...source } = options;
     const inside = (folder: string) => (subfolder === undefined ? folder : joinPath(folder, subfolder));
     const files = TOKENIZER_FILES.map((name) => joinPath(inside(""), name));

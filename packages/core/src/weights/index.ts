@@ -8,5 +8,5 @@ export { parametersToTensors, readParameters, type WeightPrecision } from "./par
 export type { TensorInfo } from "./safetensors-header.js";
 export { openSafetensors, type SafetensorsFile } from "./safetensors.js";
 export { encodeSafetensors, type TensorsToWrite, type TensorToWrite, writeSafetensors } from "./write-safetensors.js";
-export { PlatformError } from "../platform/files.js";
+export { PlatformError } from "../platform/platform-error.js";
 export { FileWriteError } from "../platform/write-files.js";

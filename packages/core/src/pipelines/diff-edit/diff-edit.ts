@@ -47,6 +47,7 @@ import {
 } from "../stable-diffusion/stable-diffusion.js";
 import { stepWindow } from "../drawing/step-window.js";
 import { repeatRows, tokensOf } from "../stable-diffusion/text-conditioning.js";
+import type { ModelPlace } from "../../platform/model-files.js";
 
 const INVERSE = "inverse_scheduler";
 const PARTS = {
@@ -103,7 +104,7 @@ export class StableDiffusionDiffEditPipeline implements Pipeline<DiffEditOptions
    *   HubError for downloads
    */
   static async fromPretrained(
-    from: string | URL,
+    from: ModelPlace,
     options: FromPretrainedOptions = {},
   ): Promise<StableDiffusionDiffEditPipeline> {
     return PipelineFolder.open(from, PARTS, options, async (folder) => {

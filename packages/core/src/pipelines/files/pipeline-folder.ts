@@ -26,6 +26,7 @@ import {
 } from "./model-index.js";
 import { type LatentFolderOptions, requireOpenOptions } from "./open-options.js";
 import type { PipelineParts, WritePipelineOptions } from "./save-pipeline-folder.js";
+import { isModelFiles, type ModelPlace } from "../../platform/model-files.js";
 
 export type { FromPretrainedOptions, LatentFolderOptions } from "./open-options.js";
 
@@ -52,7 +53,7 @@ export class PipelineFolder {
    *   downloads; BackendMemoryError before them, if the backend cannot hold the weights
    */
   static async open<P>(
-    from: string | URL,
+    from: ModelPlace,
     required: PartRequirements,
     options: LatentFolderOptions,
     build: (folder: PipelineFolder) => Promise<P>,
@@ -67,7 +68,7 @@ export class PipelineFolder {
       const { vae: _, ...others } = needed;
       const read = vae === undefined ? needed : others;
       const networks = configs === undefined ? [] : await unfilledNetworks(configs, read, classes as ModelClasses);
-      requireRoomForWeights(String(from), networks);
+      requireRoomForWeights(isModelFiles(from) ? "the model" : String(from), networks);
     }
     const folder = await modelFolder(from, { ...source, variant, parts: partsInUse(needed) });
     let networks: readonly Model[] = [];

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import type { Model } from "../../models/model.js";
-import { PlatformError } from "../../platform/files.js";
+import { PlatformError } from "../../platform/platform-error.js";
 import { useTestBackend } from "../../testing/backend.js";
 import { bundleScript } from "../../testing/bundle-script.js";
 import { tinyTextToImage } from "../../testing/tiny-text-to-image.js";

@@ -23,6 +23,7 @@ import { requireDenoiser, requireSampler } from "../parts/part-checks.js";
 import type { Pipeline } from "../pipeline.js";
 import type { Drawn } from "../pipeline-step.js";
 import { checkDDPM, DDIM_OPTIONS, DDPM_OPTIONS, type DDPMOptions, type DDPMStep } from "./ddpm-options.js";
+import type { ModelPlace } from "../../platform/model-files.js";
 
 const PARTS = { unet: { networks: { UNet2DModel } }, scheduler: {} };
 
@@ -75,7 +76,7 @@ export class DDPMPipeline implements Pipeline<DDPMOptions, DDPMStep> {
    * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit;
    *   HubError for downloads
    */
-  static async fromPretrained(from: string | URL, options: FromPretrainedOptions = {}): Promise<DDPMPipeline> {
+  static async fromPretrained(from: ModelPlace, options: FromPretrainedOptions = {}): Promise<DDPMPipeline> {
     return PipelineFolder.open(from, PARTS, options, async (folder) => {
       const scheduler = await folder.scheduler();
       return new this({ unet: await folder.model<Denoiser>("unet"), scheduler });

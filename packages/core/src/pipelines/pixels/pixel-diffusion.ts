@@ -37,6 +37,7 @@ import {
   type PixelDiffusionStep,
 } from "./pixel-diffusion-options.js";
 import { type PixelDiffusionParts, PART_KINDS, pictureShape, requireFittingParts } from "./pixel-diffusion-parts.js";
+import type { ModelPlace } from "../../platform/model-files.js";
 
 /** The parts as `model_index.json` names them, each in its subfolder. */
 const PARTS = {
@@ -81,10 +82,7 @@ export class PixelDiffusionPipeline implements Pipeline<PixelDiffusionOptions, P
    * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit;
    *   HubError for downloads
    */
-  static async fromPretrained(
-    from: string | URL,
-    options: FromPretrainedOptions = {},
-  ): Promise<PixelDiffusionPipeline> {
+  static async fromPretrained(from: ModelPlace, options: FromPretrainedOptions = {}): Promise<PixelDiffusionPipeline> {
     return PipelineFolder.open(
       from,
       PARTS,

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { bicubicResize } from "../../image/bicubic-resize.js";
+import type { ModelFiles } from "../../platform/model-files.js";
 import type { BytesFrom } from "../../weights/open-bytes.js";
 import type { StepWindow } from "../drawing/step-window.js";
 import type { FolderKind } from "../files/model-index.js";
@@ -70,7 +71,7 @@ export class StableDiffusionDepth2ImgPipeline extends StableDiffusionPipeline {
 
   /** As StableDiffusionPipeline's. */
   static override async fromPretrained(
-    from: BytesFrom,
+    from: BytesFrom | ModelFiles,
     options: FromPretrainedOptions & StableDiffusionFileOptions = {},
   ): Promise<StableDiffusionDepth2ImgPipeline> {
     return openStableDiffusion(from, options, this.folder, (parts) => new StableDiffusionDepth2ImgPipeline(parts));

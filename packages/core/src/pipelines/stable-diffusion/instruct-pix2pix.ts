@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import type { ModelFiles } from "../../platform/model-files.js";
 import type { BytesFrom } from "../../weights/open-bytes.js";
 import { needsGuidance } from "../drawing/guidance.js";
 import { rowsOfSlice } from "../drawing/slices.js";
@@ -87,7 +88,7 @@ export class StableDiffusionInstructPix2PixPipeline extends StableDiffusionPipel
 
   /** As StableDiffusionPipeline's. */
   static override async fromPretrained(
-    from: BytesFrom,
+    from: BytesFrom | ModelFiles,
     options: FromPretrainedOptions & StableDiffusionFileOptions = {},
   ): Promise<StableDiffusionInstructPix2PixPipeline> {
     return openStableDiffusion(

@@ -9,6 +9,7 @@ import { isComposed } from "../../text/composed-prompt.js";
 import { CLIPTokenizer } from "../../text/tokenizer.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import { type BytesFrom, isSingleFile } from "../../weights/open-bytes.js";
+import type { ModelFiles } from "../../platform/model-files.js";
 import type { OptionTable } from "../options/option.js";
 import { PipelineOptionError, PipelinePartsError } from "../options/errors.js";
 import { readOptions } from "../options/read-options.js";
@@ -139,12 +140,12 @@ export class StableDiffusionXLPipeline extends LatentPipeline<
    *   HubError for downloads
    */
   static async fromPretrained(
-    from: BytesFrom,
+    from: BytesFrom | ModelFiles,
     options: FromPretrainedOptions & StableDiffusionXLFileOptions = {},
   ): Promise<StableDiffusionXLPipeline> {
     if (isSingleFile(from)) return this.fromSingleFile(from, options);
     return PipelineFolder.open(
-      from as string | URL,
+      from,
       PARTS,
       options,
       async (parts) =>

@@ -8,6 +8,7 @@ import type { ConditionalDenoiser } from "../../models/denoiser.js";
 import { CLIPTokenizer } from "../../text/tokenizer.js";
 import type { SaveOptions } from "../../weights/model-folder.js";
 import { type BytesFrom, isSingleFile } from "../../weights/open-bytes.js";
+import type { ModelFiles } from "../../platform/model-files.js";
 import type { OptionTable } from "../options/option.js";
 import { readOptions } from "../options/read-options.js";
 import { AUTOENCODERS } from "../../models/autoencoder/autoencoder.js";
@@ -85,13 +86,13 @@ export async function readStableDiffusionParts(folder: PipelineFolder): Promise<
 
 /** Opens a folder or a single file as a pipeline that has these parts. */
 export async function openStableDiffusion<P>(
-  from: BytesFrom,
+  from: BytesFrom | ModelFiles,
   options: FromPretrainedOptions & StableDiffusionFileOptions,
   kind: FolderKind,
   build: (parts: StableDiffusionParts) => P,
 ): Promise<P> {
   if (isSingleFile(from)) return openStableDiffusionFile(from, options, kind, build);
-  return PipelineFolder.open(from as string | URL, kind.parts, options, async (folder) =>
+  return PipelineFolder.open(from, kind.parts, options, async (folder) =>
     build(await readStableDiffusionParts(folder)),
   );
 }
@@ -177,7 +178,7 @@ export class StableDiffusionPipeline extends LatentPipeline<
    *   HubError for downloads
    */
   static async fromPretrained(
-    from: BytesFrom,
+    from: BytesFrom | ModelFiles,
     options: FromPretrainedOptions & StableDiffusionFileOptions = {},
   ): Promise<StableDiffusionPipeline> {
     return openStableDiffusion(from, options, this.folder, (parts) => new StableDiffusionPipeline(parts));

@@ -33,6 +33,7 @@ import { UnCLIPDrawingPipeline } from "./unclip-pipeline.js";
 import { requireFiniteTensors, requirePictures } from "../options/option-checks.js";
 import { decoderPlan, drawEmbeddings, stagePlan } from "./unclip-stages.js";
 import { repeatStates } from "./unclip-text.js";
+import type { ModelPlace } from "../../platform/model-files.js";
 
 const NAME = "UnCLIPImageVariationPipeline";
 const PARTS = {
@@ -73,7 +74,7 @@ export class UnCLIPImageVariationPipeline extends UnCLIPDrawingPipeline<
    *   HubError for downloads
    */
   static async fromPretrained(
-    from: string | URL,
+    from: ModelPlace,
     options: FromPretrainedOptions = {},
   ): Promise<UnCLIPImageVariationPipeline> {
     return PipelineFolder.open(from, PARTS, options, async (folder) => {

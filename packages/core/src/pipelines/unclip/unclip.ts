@@ -30,6 +30,7 @@ import { unclipNeeds } from "./unclip-needs.js";
 import { UnCLIPDrawingPipeline } from "./unclip-pipeline.js";
 import { decoderPlan, drawEmbeddings, runPrior, stagePlan } from "./unclip-stages.js";
 import { joinStates, repeatStates, type TextStates } from "./unclip-text.js";
+import type { ModelPlace } from "../../platform/model-files.js";
 
 const NAME = "UnCLIPPipeline";
 const PARTS = {
@@ -66,7 +67,7 @@ export class UnCLIPPipeline extends UnCLIPDrawingPipeline<UnCLIPParts, UnCLIPOpt
    * @throws PipelineFolderError if a part is missing or is of another class, PipelinePartsError if they do not fit;
    *   HubError for downloads
    */
-  static async fromPretrained(from: string | URL, options: FromPretrainedOptions = {}): Promise<UnCLIPPipeline> {
+  static async fromPretrained(from: ModelPlace, options: FromPretrainedOptions = {}): Promise<UnCLIPPipeline> {
     return PipelineFolder.open(from, PARTS, options, async (folder) => {
       const priorScheduler = await folder.scheduler("prior_scheduler");
       const prior = await folder.model<PriorTransformer>("prior");

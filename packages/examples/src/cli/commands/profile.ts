@@ -9,7 +9,7 @@ import { traceLayers } from "@tfjs-diffusion/core/nn";
 import { parameterGradients } from "@tfjs-diffusion/core/training";
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import { kernelCosts } from "../../../bench/kernel-costs.js";
-import { packagePath } from "../../package-folder.js";
+import { shippedFolder } from "../options/shipped.js";
 import { modelFrom } from "../options/model-from.js";
 import { parseOptions, whole } from "../options/option-values.js";
 import { withDownloadLine } from "../terminal/download-line.js";
@@ -43,7 +43,7 @@ export async function profile(args: string[]): Promise<void> {
   const options = readOptions(args);
   if (options === "help") return console.log(PROFILE_HELP);
   const { name, detail } = await useBackend(options.backend);
-  const model = await openModel(options.model ? modelFrom(options.model) : packagePath("weights", "faces", "unet"));
+  const model = await openModel(options.model ? modelFrom(options.model) : join(shippedFolder("faces"), "unet"));
   const { forward, inputs } = examplePass(model, options.batch, options.tokens);
   try {
     const parameters = model.parameters();

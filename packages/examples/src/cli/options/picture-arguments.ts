@@ -103,7 +103,7 @@ ${helpRow("--sampler NAME", `another sampler than the model's own: ${[...SAMPLER
 A model takes only the options of its kind. An option that it does not take is refused before the weights are read.
 `;
 
-const MODELS = `MODEL is a folder in the layout of diffusers, a single .safetensors file, a model of this repository (${SHIPPED_NAMES.join(", ")}),
+const MODELS = `MODEL is a folder in the layout of diffusers, a single .safetensors file, a shipped model (${SHIPPED_NAMES.join(", ")}),
 or a name on the hub ("owner/name"), which is downloaded into the cache of Python's huggingface_hub. The environment
 variables HF_HOME, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE have the same meaning as there.`;
 

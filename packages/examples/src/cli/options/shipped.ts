@@ -1,4 +1,7 @@
-import { captionWords } from "../../../datasets/faces/index.js";
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname } from "node:path";
+import { captionWords } from "../../../datasets/faces/vocabulary.js";
 import { packagePath } from "../../package-folder.js";
 
 /** A trained model that comes with this repository. */
@@ -47,9 +50,11 @@ export const SHIPPED_NAMES = Object.keys(SHIPPED) as ShippedName[];
 /** LoRAs of the portraits that come with this repository. */
 export const SHIPPED_LORAS = ["few-steps", "sepia"] as const;
 
-/** The folder of a model that comes with this repository. */
+/** The folder of a model that comes with this repository; where the command is installed, its npm package. */
 export function shippedFolder(name: ShippedName): string {
-  return packagePath("weights", name);
+  const here = packagePath("weights", name);
+  if (existsSync(here)) return here;
+  return dirname(createRequire(import.meta.url).resolve(`@tfjs-diffusion/${name}/package.json`));
 }
 
 /** The folder of the shipped model that `text` names; undefined if there is no such model. */
