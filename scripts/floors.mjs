@@ -45,6 +45,7 @@ export const FLOORS = {
     ["src/pipelines/stable-diffusion"],
     ["src/pipelines/diff-edit", "src/pipelines/pixels", "src/pipelines/unclip"],
     ["src/pipelines"],
+    ["src/worker"],
     ["entries"],
   ],
   examples: [

@@ -18,6 +18,7 @@ const guide: DefaultTheme.SidebarItem[] = [
       { text: "Models and their weights", link: "/models" },
       { text: "Samplers", link: "/samplers" },
       { text: "Backends", link: "/backends" },
+      { text: "In a worker", link: "/worker" },
       { text: "Recorded networks", link: "/recording" },
       { text: "Benchmarks", link: "/benchmarks" },
       { text: "Training", link: "/training" },

@@ -3,7 +3,8 @@
  * docs/imports.md lists them.
  */
 export { type BackendName, type BackendOptions } from "./backend/candidate.js";
-export { BackendUnavailableError, type ChosenBackend, useBackend } from "./backend/use-backend.js";
+export { BackendUnavailableError } from "./backend/errors.js";
+export { type ChosenBackend, useBackend } from "./backend/use-backend.js";
 
 export type { Pipeline } from "./pipelines/pipeline.js";
 export {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
-import { BackendUnavailableError, useBackend } from "./use-backend.js";
+import { BackendUnavailableError } from "./errors.js";
+import { useBackend } from "./use-backend.js";
 
 describe("useBackend", () => {
   it("refuses an unknown name and lists the known ones", async () => {

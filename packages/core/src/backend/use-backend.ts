@@ -1,17 +1,13 @@
 import * as tf from "@tensorflow/tfjs";
 import { BACKEND_NAMES, type BackendName, type BackendOptions, type Candidate } from "./candidate.js";
 import { cpuCandidate } from "./cpu.js";
+import { BackendUnavailableError } from "./errors.js";
 import { setRecording } from "../nn/recorded.js";
 import { nodeCandidate, nodeGpuCandidate } from "./native/candidate.js";
 import { silenceBanner } from "./quiet.js";
 import { webglCandidate } from "./webgl.js";
 import { webgpuCandidate } from "./webgpu.js";
 import { wasmCandidate } from "./wasm/candidate.js";
-
-/** The requested backend does not run here, or no backend does. */
-export class BackendUnavailableError extends Error {
-  override name = "BackendUnavailableError";
-}
 
 /** The backend that useBackend started, and why better ones were not available. */
 export interface ChosenBackend {

@@ -7,7 +7,7 @@ export {
   pipelineClassOf,
   type TextPipeline,
 } from "./open-pipeline.js";
-export { NonFiniteResultError } from "./drawing/finite-results.js";
+export { NonFiniteResultError } from "./drawing/errors.js";
 export { PipelineFolderError, PipelineOptionError, PipelinePartsError } from "./options/errors.js";
 export type { Pipeline, PipelineInput } from "./pipeline.js";
 export type { Drawn, PipelineStep } from "./pipeline-step.js";

@@ -16,8 +16,8 @@ export interface PipelineStep<T extends tf.Tensor = tf.Tensor4D> {
   readonly output: T;
   /** The clean sample that `output` implies, not clipped. Computed when it is first read. */
   readonly x0: T;
-  /** A picture of `latents` to look at, [B, h, w, 3] in [0, 1]; the caller owns it. */
-  preview(): tf.Tensor4D;
+  /** A picture of `latents`, or of `x0`, to look at, [B, h, w, 3] in [0, 1]; the caller owns it. */
+  preview(sample?: T): tf.Tensor4D;
 }
 
 /** The result of `generate`; the caller owns both tensors. */

@@ -4,6 +4,14 @@ export const LEAST_BYTES = 1024;
 /** How long a server may be silent. Not readonly: tests are less patient. */
 export const PATIENCE = { milliseconds: 10_000 };
 
+const listeners = new Set<(bytes: number) => void>();
+
+/** Calls a listener with the size of each part of an answer that is read by {@link steadyBytes}, until it is stopped. */
+export function onBytesReceived(listener: (bytes: number) => void): () => void {
+  listeners.add(listener);
+  return () => void listeners.delete(listener);
+}
+
 /**
  * Like `fetch`, for servers that may never answer.
  *
@@ -39,6 +47,7 @@ export async function steadyBytes(response: Response): Promise<Uint8Array<ArrayB
     }
     if (part.done) return joined(parts);
     parts.push(part.value);
+    for (const listener of listeners) listener(part.value.byteLength);
     gained += part.value.byteLength;
     if (gained >= LEAST_BYTES) [since, gained] = [performance.now(), 0];
   }

@@ -1,18 +1,7 @@
 import type * as tf from "@tensorflow/tfjs";
 import { valuesAtHand } from "../../nn/time-embedding.js";
 import { countNonFinite } from "../options/option-checks.js";
-
-/** Thrown in place of a black picture: the numbers of a drawing became NaN or infinite. */
-export class NonFiniteResultError extends Error {
-  override name = "NonFiniteResultError";
-  constructor(
-    message: string,
-    /** The step that it was found in, from 0; undefined after the last step. */
-    readonly step: number | undefined,
-  ) {
-    super(message);
-  }
-}
+import { NonFiniteResultError } from "./errors.js";
 
 /** What is checked: the beginning of the message, the tensor's name in it, and the step, if it is one. */
 export interface CheckedResult {

@@ -86,7 +86,7 @@ export async function* sample<T extends tf.Tensor = tf.Tensor4D>({
       const current = new CurrentStep(
         { index, total, step, steps, timestep, latents: next.x, output },
         () => cleanSample(scheduler, predictionIn(output, next.x), before, plan.levels[call]!) as T,
-        () => preview(next.x),
+        (sample = next.x) => preview(sample),
       );
       try {
         // The output, too: a sampler that clips its sample would hide it.
@@ -155,7 +155,7 @@ class CurrentStep<T extends tf.Tensor> implements PipelineStep<T> {
   constructor(
     { index, total, step, steps, timestep, latents, output }: Omit<PipelineStep<T>, "x0" | "preview">,
     readonly predictX0: () => T,
-    readonly preview: () => tf.Tensor4D,
+    readonly preview: (sample?: T) => tf.Tensor4D,
   ) {
     this.index = index;
     this.total = total;
