@@ -95,6 +95,7 @@ export class WorkerClient<T extends Tasks> {
 
   /** Ends the worker, or closes the port. Calls that have not ended reject with a DisposedError. */
   close(): void {
+    for (const id of this.#pending.keys()) this.#send({ kind: "stop", id }); // A port's other end goes on otherwise.
     this.#fail(new DisposedError("WorkerClient: it was closed; make a new one, with a new worker."));
     if (this.#worker.terminate) void this.#worker.terminate();
     else this.#worker.close?.();
