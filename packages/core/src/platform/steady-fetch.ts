@@ -6,7 +6,7 @@ export const PATIENCE = { milliseconds: 10_000 };
 
 const listeners = new Set<(bytes: number) => void>();
 
-/** Calls a listener with the size of each part of an answer that is read by {@link steadyBytes}, until it is stopped. */
+/** Calls a listener with the size of each part that {@link steadyBytes} reads; returns a function that ends this. */
 export function onBytesReceived(listener: (bytes: number) => void): () => void {
   listeners.add(listener);
   return () => void listeners.delete(listener);

@@ -3,7 +3,7 @@ import type { LoadedPipeline, LoadProgress, LoadRequest, LoraRequest } from "./p
 import type { DrawProgress, DrawRequest, WorkerDrawing } from "./pipeline-requests.js";
 import type { TaskContext } from "./serve-tasks.js";
 
-/** Tasks that open a model and draw with it, for `serveTasks`. A page names them by their type, {@link PipelineTasks}. */
+/** Tasks that open a model and draw with it, for `serveTasks`. {@link PipelineTasks} is their type, for the page. */
 export function pipelineTasks() {
   let opened: OpenedPipeline | undefined;
 
