@@ -40,7 +40,7 @@ export interface LoadedPipeline {
   input: PipelineInput;
   /** Names of the options that it takes. */
   options: string[];
-  /** The config of its scheduler, to draw with another class: `{ ...scheduler, _class_name: "LMSDiscreteScheduler" }`. */
+  /** The config of its scheduler. To draw with another: `{ ...scheduler, _class_name: "LMSDiscreteScheduler" }`. */
   scheduler: Record<string, unknown>;
 }
 
