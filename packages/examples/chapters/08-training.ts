@@ -687,8 +687,8 @@ check(
 // %% [markdown]
 // The network has looked at 4800 pictures with noise. It is as good with strangers as somebody who knows a hundred
 // faces by heart. But it does not know them by heart: its losses on strangers and on its own pictures are nearly the
-// same. **So it is not overfitted, and not finished. More steps would help.** With a longer run, the shipped faces model
-// draws [sharp faces](./03-ddpm-and-ddim.md).
+// same. **So it is not overfitted, and not finished. More steps would help.** With a longer run, the shipped faces
+// model draws [sharp faces](./03-ddpm-and-ddim.md).
 //
 // At the end the average is no better than the last weights, because the rate has fallen to 0 and nothing trembles any
 // more. With a constant rate it would be.
@@ -860,8 +860,8 @@ check("right program: nothing like that", ofTarget(healthy), 0, 0);
 // %% [markdown]
 // It has an objection to the right program, too: the drawings are not like the data yet. We know: train longer.
 //
-// One fault is in the training itself, and is the most frequent of all: **a rate that is too large.** The loss jumps up in
-// the first steps, and stays where the ignorant denoiser is, or above.
+// One fault is in the training itself, and is the most frequent of all: **a rate that is too large.** The loss jumps up
+// in the first steps, and stays where the ignorant denoiser is, or above.
 
 // %%
 const wild = await train(newNetwork("wild"), album, {
@@ -940,8 +940,8 @@ const update: Update = (average, weight, d) =>
 await repair("a moving average", update);
 
 // %% [markdown]
-// **5.** *Reproduce the plot.* A weight jumps from 0 to 1 and stays there. Its average with $d = 0.9$ was 0. Answer with
-// the points `[n, average]` after $n = 0, 1, \dots, 30$ updates.
+// **5.** *Reproduce the plot.* A weight jumps from 0 to 1 and stays there. Its average with $d = 0.9$ was 0. Answer
+// with the points `[n, average]` after $n = 0, 1, \dots, 30$ updates.
 
 // %%
 const lateness: Answer<Points> = todo;

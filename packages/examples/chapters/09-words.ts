@@ -250,9 +250,9 @@ table(
 // ## Two towers
 //
 // A **text tower** turns ids into one vector, and a **vision tower** turns pixels into another one. Inside, both are
-// transformers: [attention](./07-the-unet.md) between tokens, or between patches of the picture. Both vectors are scaled
-// to length 1, so they are points on a sphere. How well do two points fit? We take the cosine of the angle between
-// them, which is their dot product.
+// transformers: [attention](./07-the-unet.md) between tokens, or between patches of the picture. Both vectors are
+// scaled to length 1, so they are points on a sphere. How well do two points fit? We take the cosine of the angle
+// between them, which is their dot product.
 
 // %% folded
 {
@@ -473,10 +473,10 @@ for (const [i, j] of [
 
 // %% [markdown]
 // And what does it learn? In the best case, the logit of a pair becomes the logarithm of how much more often the two
-// occur together than by chance, $\ln \frac{p(x, y)}{p(x)\,p(y)}$. Then the loss tells how much a caption says about its
-// picture: the *mutual information* $I$ is at least $\ln N - L$
-// ([van den Oord et al. 2018](https://arxiv.org/abs/1807.03748), appendix A.1). For two Gaussian numbers with the
-// correlation $\rho$ we know both:
+// occur together than by chance, $\ln \frac{p(x, y)}{p(x)\,p(y)}$. Then the loss tells how much a caption says about
+// its picture: the *mutual information* $I$ is at least $\ln N - L$ ([van den Oord et al.
+// 2018](https://arxiv.org/abs/1807.03748), appendix A.1). For two Gaussian numbers with the correlation $\rho$ we know
+// both:
 //
 // $$ \begin{aligned}
 //    I &= -\tfrac12 \ln(1 - \rho^2), \\
@@ -560,8 +560,8 @@ check("the ignorant one pays", Math.log(PAIRS) / perfect(1), 1.3, 0.05);
 // %% [markdown]
 // Now the towers play, with 64 pairs. There are two kinds of rounds. In an easy one the portraits are drawn at random,
 // and described in full. In a hard one they come in groups of eight that differ in one to four attributes only, and
-// their captions may be short, as in the training. The best scale has a property that we can check. The derivative of the loss by $s$ is zero there, and with the gradient
-// from above this means:
+// their captions may be short, as in the training. The best scale has a property that we can check. The derivative of
+// the loss by $s$ is zero there, and with the gradient from above this means:
 //
 // $$ \sum_{ij} \frac{p_{ij} + q_{ij}}{2}\, \cos_{ij} = \sum_i \cos_{ii} . $$
 //
@@ -790,9 +790,9 @@ check(
 // %% [markdown]
 // The towers see which colours are there. They are less sure whose they are. The reason is in the loss.
 //
-// **A bag of words.** Suppose the text tower adds up one vector for each word. Then "red hat, blue shirt" and "blue hat,
-// red shirt" are the same vector. Put both pairs into one round of two. With the logit difference $d$ between the two
-// pictures, the loss is
+// **A bag of words.** Suppose the text tower adds up one vector for each word. Then "red hat, blue shirt" and "blue
+// hat, red shirt" are the same vector. Put both pairs into one round of two. With the logit difference $d$ between the
+// two pictures, the loss is
 //
 // $$ \begin{aligned}
 //    L(d) &= \tfrac12 \ln 2 + \tfrac14 \ln(1 + e^{-d}) \\
@@ -835,9 +835,9 @@ check(
 // %% [markdown]
 // But how often does this happen? Only confusions teach. A bag of words confuses two captions if they have the same
 // words in another order. In a round of random portraits there is hardly ever such a pair, so binding is not worth
-// learning. That is known of the large CLIP, too
-// ([Yuksekgonul et al. 2022](https://arxiv.org/abs/2210.01936)). The remedy is a hard round, where colours are swapped on
-// purpose. We count captions that have a partner with the same words.
+// learning. That is known of the large CLIP, too ([Yuksekgonul et al. 2022](https://arxiv.org/abs/2210.01936)). The
+// remedy is a hard round, where colours are swapped on purpose. We count captions that have a partner with the same
+// words.
 
 // %%
 const ROUNDS = 10;

@@ -90,7 +90,8 @@ await solution(
 // %% [markdown]
 // ## a perfect player
 //
-// Until $s \approx \ln 63$ the loss falls along a straight line with the slope $-64/63$: the softmax is still undecided.
+// Until $s \approx \ln 63$ the loss falls along a straight line with the slope $-64/63$: the softmax is still
+// undecided.
 
 // %%
 const curve: Points = Array.from({ length: 17 }, (_, s) => [
