@@ -286,6 +286,7 @@ plot({
   caption:
     "Error of the slope for each width h. From the right it falls with h². Then rounding takes over.",
   height: 260,
+  marginLeft: 55,
   x: { label: "h", type: "log", ticks: 4, tickFormat: "~g" },
   y: {
     label: "error",
@@ -624,7 +625,7 @@ await image(tf.concat(sheets), {
     caption:
       "The loss of the batches (grey, mean of ten) and on strangers (orange), between three bounds that need no training.",
     height: 320,
-    x: { label: "step", ticks: 5 },
+    x: { label: "step", ticks: 4 },
     y: { label: "loss", domain: [0, 0.4], grid: true, ticks: 5 },
     marks: [
       Plot.ruleY(lines, {
