@@ -8,9 +8,6 @@
 // So a denoiser must know more than one step of one method. This chapter finds out what it knows: at every noise
 // level, the *slope of the density*. From that slope follow all the random and all the straight ways back, with one
 // short proof. And every sampler is a way to solve the same equation, more or less exactly.
-//
-// You need chapters [1](./01-forward-noising.md) to [3](./03-ddpm-and-ddim.md), and derivatives. The chapter runs
-// in a few seconds.
 
 // %% setup
 import * as Plot from "@observablehq/plot";

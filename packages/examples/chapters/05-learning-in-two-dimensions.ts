@@ -7,9 +7,6 @@
 // ([chapter 2](./02-the-best-denoiser.md)), and so has its loss. This chapter trains small networks on a letter, a
 // spiral and two moons, and measures how far each is from the best. Then it looks at four choices that every training
 // makes: what to predict, how to weight the noise levels, where the schedule ends, and whether to clip.
-//
-// You need chapters [2](./02-the-best-denoiser.md) and [3](./03-ddpm-and-ddim.md). The chapter trains six networks at
-// once and takes about twenty seconds.
 
 // %% setup
 import * as Plot from "@observablehq/plot";

@@ -7,9 +7,6 @@
 // on a straight line, and they learn a velocity. This chapter builds such a model from nothing. Then it shows, by
 // numbers, how much of it is new: the flow is the one of [chapter 4](./04-score-sde-ode.md) in other coordinates.
 // What is new is an idea for later: paths that are not straight at first can be *made* straight.
-//
-// You need chapters [2](./02-the-best-denoiser.md) and [4](./04-score-sde-ode.md). The chapter trains two small
-// networks and takes about fifteen seconds.
 
 // %% setup
 import * as Plot from "@observablehq/plot";

@@ -8,9 +8,6 @@
 // down to a small picture, come up again, and lay bridges across
 // ([Ronneberger et al. 2015](https://arxiv.org/abs/1505.04597)). We build it layer by layer and count what it costs.
 // Our weights are the library's, so both must give the same numbers. Then we take parts away and measure what is lost.
-//
-// You need chapters [0](./00-before-you-start.md) and [2](./02-the-best-denoiser.md). The chapter trains four small
-// networks and takes about twenty seconds.
 
 // %% setup
 import * as Plot from "@observablehq/plot";

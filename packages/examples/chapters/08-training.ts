@@ -7,9 +7,6 @@
 // tell the three apart. It checks the gradient with two evaluations. It rebuilds the optimiser and the average of the
 // weights, and shows that the library's do the same. It computes how low a loss can be. And in the end it breaks
 // everything on purpose, so that you know the faults by their looks.
-//
-// You need chapters [2](./02-the-best-denoiser.md), [3](./03-ddpm-and-ddim.md) and [7](./07-the-unet.md). The chapter
-// trains two networks and takes about fifty seconds.
 
 // %% setup
 import * as Plot from "@observablehq/plot";

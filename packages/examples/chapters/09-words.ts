@@ -8,9 +8,6 @@
 // ([Radford et al. 2021](https://arxiv.org/abs/2103.00020)), and its text half is what Stable Diffusion reads with.
 // This chapter cuts text into tokens by hand, derives the game's loss and what its temperature is for, and plays it
 // with the towers of this library. Then it looks for the game's weak spot: colours.
-//
-// You need chapters [0](./00-before-you-start.md) and [2](./02-the-best-denoiser.md). The chapter trains nothing and
-// takes about ten seconds.
 
 // %% setup
 import * as Plot from "@observablehq/plot";

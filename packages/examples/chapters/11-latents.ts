@@ -7,9 +7,6 @@
 // *latents*, and then does all its diffusion in this language
 // ([Rombach et al. 2022](https://arxiv.org/abs/2112.10752)). This chapter asks how short the language can be. It
 // measures what is saved. At its end, Stable Diffusion stands on one screen, and draws exactly what the library draws.
-//
-// You need chapters [3](./03-ddpm-and-ddim.md), [7](./07-the-unet.md) and [10](./10-guidance.md). The chapter uses the
-// portraits model of this library and takes about fifteen seconds.
 
 // %% setup
 import * as Plot from "@observablehq/plot";

@@ -8,9 +8,6 @@
 // chapter opens a file byte by byte and reads the network's sizes off the names. It translates the names into those of
 // the other layout, and adds a LoRA by hand. It counts the weights of Stable Diffusion, to the last of
 // 859,520,964. And it shows how to find the layer where two programs part.
-//
-// You need chapters [7](./07-the-unet.md), [9](./09-words.md) and [11](./11-latents.md). The chapter uses the portraits
-// model of this library and takes about ten seconds.
 
 // %% setup
 import * as Plot from "@observablehq/plot";

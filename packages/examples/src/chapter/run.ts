@@ -5,6 +5,7 @@ import ts from "typescript";
 import { markCells, parseCells, type Cell } from "./cells.js";
 import { ChapterError } from "./errors.js";
 import { beginChapter } from "./exercise.js";
+import { withHead } from "./head.js";
 import type { Output } from "./output.js";
 import { redirectOutput } from "./sink.js";
 
@@ -68,7 +69,7 @@ export async function runChapter(name: string): Promise<Run> {
   if (!isSolutions(name)) beginChapter(name);
   const marked = markCells(text, cells, (cell) => `enterCell(${cell})`);
   await importProgram(name, marked, "cells");
-  return { cells, outputs };
+  return { cells: isSolutions(name) ? cells : withHead(name, chapterNames(), cells), outputs };
 }
 
 /** Executes `text` as the chapter's program; `suffix` tells it from others in the same process. */
