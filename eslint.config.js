@@ -9,7 +9,6 @@ const WRITTEN_BY_TOOLS = [
   "docs/api/",
   "docs/chapters/",
   "docs/public/bench/",
-  "docs/public/draw/",
   "out/",
   "runs/",
   "coverage/",

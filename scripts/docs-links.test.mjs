@@ -8,7 +8,8 @@ const chapters = join(root, "packages", "examples", "chapters");
 
 /** Pages by the path they have in the site's folder: those that are written there, and the chapters' Markdown cells. */
 const pages = new Map([
-  ...readdirSync(docs)
+  ...["", "lab"]
+    .flatMap((folder) => readdirSync(join(docs, folder)).map((file) => join(folder, file)))
     .filter((file) => file.endsWith(".md"))
     .map((file) => [join(docs, file), readFileSync(join(docs, file), "utf8")]),
   ...readdirSync(chapters, { recursive: true })
@@ -29,7 +30,6 @@ const withoutCode = (markdown) => markdown.replace(/^```[^]*?^```/gm, "").replac
 /** Pages that `npm run docs` bundles (web-pages.mjs), by what they are made of. */
 const BUNDLED = {
   "bench/index.html": "packages/examples/bench/browser/index.html",
-  "draw/index.html": "packages/examples/page/index.html",
 };
 
 /** Targets of links in Markdown, in HTML and in a page's head, other than to other hosts. */

@@ -4,18 +4,19 @@
  *     npm run docs                everything, into docs/.vitepress/dist
  *     npm run docs -- --dev       the same pages in VitePress's development server, which follows edits of docs/*.md
  *     npm run docs -- --chapters  the chapters alone
+ *     npm run docs -- --quick     all but the chapters and the API reference, in half a minute; with --dev, too
+ *     npm run docs -- --to=FOLDER into this folder
  *
  * Nothing here needs a network.
  */
 import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
-import { buildBenchPage, buildDrawPage } from "./web-pages.mjs";
+import { join, relative, resolve } from "node:path";
+import { buildBenchPage, copyLabFiles } from "./web-pages.mjs";
 import { node, root } from "./run.mjs";
 
 const docs = join(root, "docs");
 const pages = join(docs, "chapters");
-const site = join(docs, ".vitepress", "dist");
 const compiled = join(root, "packages", "examples", "dist");
 const chapterTool = join(compiled, "src", "chapter", "main.js");
 
@@ -54,23 +55,26 @@ async function renderApi() {
 }
 
 const options = process.argv.slice(2);
-const known = ["--dev", "--chapters"];
-const unknown = options.find((option) => !known.includes(option));
+const known = ["--dev", "--chapters", "--quick"];
+const to = options.find((option) => option.startsWith("--to="))?.slice("--to=".length);
+const site = to === undefined ? join(docs, ".vitepress", "dist") : resolve(to);
+const unknown = options.find((option) => !known.includes(option) && !option.startsWith("--to="));
 if (unknown) {
-  console.error(`npm run docs: there is no option ${unknown}; the options are ${known.join(" and ")}.`);
+  console.error(`npm run docs: there is no option ${unknown}; the options are ${known.join(", ")} and --to=FOLDER.`);
   process.exit(1);
 }
 
-const chapters = await renderChapters();
+const isQuick = options.includes("--quick");
+const chapters = isQuick ? [] : await renderChapters();
 if (options.includes("--chapters")) process.exit(0);
-await renderApi();
+if (!isQuick) await renderApi();
 await buildBenchPage(join(docs, "public", "bench"));
-await buildDrawPage(join(docs, "public", "draw"));
+copyLabFiles(join(docs, "public"));
 const vitepress = "node_modules/vitepress/bin/vitepress.js";
 if (options.includes("--dev")) {
   process.exitCode = await node([vitepress, "dev", "docs"]);
 } else {
-  await run("VitePress", [vitepress, "build", "docs"]);
+  await run("VitePress", [vitepress, "build", "docs", "--outDir", site]);
   for (const { name } of chapters)
     for (const page of [name, `solutions/${name}`])
       copyFileSync(join(compiled, "chapters", `${page}.ipynb`), join(site, "chapters", `${page}.ipynb`));

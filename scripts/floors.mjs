@@ -52,7 +52,7 @@ export const FLOORS = {
     ["src", "datasets/faces", "minimal.ts"],
     ["datasets/portraits", "src/chapter", "src/cli/terminal", "src/cli/options"],
     ["datasets/portraits-2"],
-    ["datasets", "src/cli/files", "page"],
+    ["datasets", "src/cli/files", "lab/draw", "lab/schedules"],
     ["bench"],
     ["bench/browser", "bench/onnx"],
     ["bench/prepare.ts", "bench/runner.ts"],

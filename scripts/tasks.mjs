@@ -28,6 +28,7 @@ export const tasks = {
   mutate: { needs: "all", program: "src/chapter/mutate.js" },
   pack: { needs: "all", run: async () => (await import("./packages.mjs")).pack() },
   docs: { needs: "all", run: (args) => node(["scripts/docs.mjs", ...args]) },
+  "docs:screenshots": { needs: "all", run: (args) => node(["scripts/screenshots.mjs", ...args]) },
   bench: { needs: "all", program: "bench/main.js" },
   "bench:browser": { needs: "all", run: (args) => node(["scripts/bench-browser.mjs", ...args]) },
   samplers: { needs: "all", program: "bench/samplers.js" },

@@ -1,7 +1,7 @@
 /** Makes the pages that compute in the browser: bundled, with the WebAssembly and the weights that they load. */
-import { copyFileSync, cpSync, mkdirSync, rmSync } from "node:fs";
+import { copyFileSync, cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { build } from "esbuild";
 import { root } from "./run.mjs";
 
@@ -14,13 +14,18 @@ export function buildBenchPage(folder) {
   return buildPage(join(examples, "bench", "browser"), { "page.ts": "bench.js" }, folder);
 }
 
-/** The page that draws: packages/examples/page, with the portraits. */
-export async function buildDrawPage(folder) {
-  rmSync(folder, { recursive: true, force: true });
-  await buildPage(join(examples, "page"), { "draw.ts": "draw.js" }, folder);
-  cpSync(join(weights, "portraits"), join(folder, "portraits"), { recursive: true });
+/** What the lab's pages load: the portraits model, its LoRA for few steps, and TensorFlow.js's WebAssembly. */
+export function copyLabFiles(folder) {
+  const models = join(folder, "models");
+  rmSync(models, { recursive: true, force: true });
+  const isOfModel = (file) => basename(file) !== "package.json";
+  cpSync(join(weights, "portraits"), join(models, "portraits"), { recursive: true, filter: isOfModel });
+  // A tokenizer is asked for this file, and a browser prints an error for each file that is missing.
+  for (const part of ["tokenizer", "tokenizer_2"])
+    writeFileSync(join(models, "portraits", part, "added_tokens.json"), "{}\n");
   const lora = join(weights, "portraits-loras", "few-steps", "pytorch_lora_weights.safetensors");
-  copyFileSync(lora, join(folder, "few-steps.safetensors"));
+  copyFileSync(lora, join(models, "few-steps.safetensors"));
+  copyBinaries(join(folder, "wasm"));
 }
 
 async function buildPage(source, scripts, folder) {
@@ -40,6 +45,11 @@ async function buildPage(source, scripts, folder) {
     });
   }
   copyFileSync(join(source, "index.html"), join(folder, "index.html"));
+  copyBinaries(folder);
+}
+
+function copyBinaries(folder) {
+  mkdirSync(folder, { recursive: true });
   const require = createRequire(join(root, "packages", "core", "package.json"));
   const binaries = join(dirname(require.resolve("@tensorflow/tfjs-backend-wasm/package.json")), "dist");
   for (const file of BINARIES) copyFileSync(join(binaries, file), join(folder, file));

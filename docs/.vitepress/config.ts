@@ -32,23 +32,41 @@ const guide: DefaultTheme.SidebarItem[] = [
       { text: "Decisions", link: "/decisions" },
     ],
   },
+  {
+    text: "Lab",
+    items: [
+      { text: "Draw", link: "/lab/draw" },
+      { text: "Schedules", link: "/lab/schedules" },
+    ],
+  },
   { text: "Chapters", items: generated("chapters/sidebar.json") },
 ];
+
+/** A site that is not at the root of its host says where it is: DOCS_BASE=/tfjs-diffusion/ npm run docs */
+const BASE = process.env.DOCS_BASE ?? "/";
 
 export default defineConfig({
   title: "tfjs-diffusion",
   description: "Diffusion models from scratch in TypeScript on TensorFlow.js: read them, run them, train them.",
-  // A site that is not at the root of its host says where it is: DOCS_BASE=/tfjs-diffusion/ npm run docs
-  base: process.env.DOCS_BASE ?? "/",
+  base: BASE,
+  head: [["link", { rel: "icon", type: "image/svg+xml", href: `${BASE}favicon.svg` }]],
+  // `npm run docs -- --quick` builds the other pages alone.
+  ignoreDeadLinks: !existsSync(new URL("../chapters/sidebar.json", import.meta.url)),
   cleanUrls: false,
   lastUpdated: false,
-  markdown: { math: true },
+  // The usual themes' red is too pale for small letters (WCAG's AA).
+  markdown: { math: true, theme: { light: "github-light-high-contrast", dark: "github-dark-high-contrast" } },
   // Formulas and API tables make large pages, not slow ones.
-  vite: { build: { chunkSizeWarningLimit: 2000 } },
+  vite: {
+    build: { chunkSizeWarningLimit: 2000, target: "es2022" },
+    // The library loads some of its parts on demand, which only ES modules can.
+    worker: { format: "es" },
+  },
   themeConfig: {
     nav: [
       { text: "Getting started", link: "/getting-started" },
       { text: "Chapters", link: generated("chapters/sidebar.json")[0]?.link ?? "/", activeMatch: "/chapters/" },
+      { text: "Lab", link: "/lab/draw", activeMatch: "/lab/" },
       { text: "API", link: "/api/", activeMatch: "/api/" },
     ],
     sidebar: {

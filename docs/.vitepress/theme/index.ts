@@ -1,4 +1,5 @@
 import DefaultTheme from "vitepress/theme";
 import "./chapter.css";
+import "./lab/lab.css";
 
 export default DefaultTheme;

@@ -100,10 +100,12 @@ export async function openModel(
   const { subfolder = "" } = options;
   const folder = joinPath(await modelFolder(from, options), ...(subfolder === "" ? [] : [subfolder]));
   const read = async () => {
-    const model = buildModel(await readConfig(folder), classes, joinPath(folder, CONFIG));
+    const config = await readConfig(folder);
+    const model = buildModel(config, classes, joinPath(folder, CONFIG));
     requireRoomForWeights(folder, [model]);
     try {
-      await readModelFolder(folder, model.namedParameters(), options);
+      const { library } = libraryAndClass(config);
+      await readModelFolder(folder, model.namedParameters(), { ...options, library });
     } catch (error) {
       model.dispose();
       throw error;

@@ -36,14 +36,14 @@ export async function readConfig(folder: string): Promise<Record<string, unknown
 
 /**
  * Fills a network from the safetensors file or shards of a folder. `variant` chooses files such as
- * `model.fp16.safetensors`; `dtype` rounds the weights.
+ * `model.fp16.safetensors`; `dtype` rounds the weights; the names of `library` are tried first.
  */
 export async function readModelFolder(
   folder: string,
   parameters: ReadonlyMap<string, Parameter>,
-  { variant, dtype }: { variant?: string; dtype?: WeightPrecision } = {},
+  { variant, dtype, library }: { variant?: string; dtype?: WeightPrecision; library?: WeightsLibrary } = {},
 ): Promise<void> {
-  const files = await openModelFolder(folder, variant);
+  const files = await openModelFolder(folder, variant, library);
   try {
     await readParameters(files, parameters, { dtype });
   } finally {
@@ -52,10 +52,14 @@ export async function readModelFolder(
 }
 
 /** Opens a folder's safetensors file or shards; the caller closes them. */
-export async function openModelFolder(folder: string, variant?: string): Promise<SafetensorsFile[]> {
+export async function openModelFolder(
+  folder: string,
+  variant?: string,
+  library?: WeightsLibrary,
+): Promise<SafetensorsFile[]> {
   const files: SafetensorsFile[] = [];
   try {
-    for (const path of await weightFiles(folder, variant)) files.push(await openSafetensors(path));
+    for (const path of await weightFiles(folder, variant, library)) files.push(await openSafetensors(path));
     return files;
   } catch (error) {
     await closeAll(files);
@@ -73,11 +77,12 @@ export function requireVariant(variant: string | undefined): void {
   throw new RangeError(`variant: ${JSON.stringify(variant)}; expected letters, digits, - and _, such as "fp16".`);
 }
 
-async function weightFiles(folder: string, variant?: string): Promise<string[]> {
+async function weightFiles(folder: string, variant?: string, library: WeightsLibrary = "diffusers"): Promise<string[]> {
   requireVariant(variant);
   const suffix = variant ? `.${variant}` : "";
   const tried: string[] = [];
-  for (const base of Object.values(WEIGHT_FILES)) {
+  // On a web server, each name that is not there costs a request and prints an error in the browser.
+  for (const base of new Set([WEIGHT_FILES[library], ...Object.values(WEIGHT_FILES)])) {
     const single = `${base}${suffix}.safetensors`;
     if (await fileExists(joinPath(folder, single))) return [joinPath(folder, single)];
     // Older versions of diffusers and transformers put the variant at another position in the name.

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { schedulerFromConfig } from "@tfjs-diffusion/schedulers";
+import { schedulerFromConfig, torchNoise } from "@tfjs-diffusion/schedulers";
 import type { LoraSet } from "../adapters/lora.js";
 import { type ChosenBackend, useBackend } from "../backend/use-backend.js";
 import { isAutoencoder } from "../models/autoencoder/autoencoder.js";
@@ -54,7 +54,7 @@ export class OpenedPipeline {
 
   /** @throws PipelineOptionError before any work */
   async draw(request: DrawRequest, { signal, report }: TaskContext<DrawProgress>): Promise<WorkerDrawing> {
-    const { image, mask, scheduler, loras = {}, watch = [], ...plain } = request;
+    const { image, mask, scheduler, torchSeed, loras = {}, watch = [], ...plain } = request;
     const began = performance.now();
     for (const [name, scale] of Object.entries(loras)) this.#loras("loras").setScale(name, scale);
     const own: tf.Tensor[] = [];
@@ -65,6 +65,7 @@ export class OpenedPipeline {
         ...(image && { image: kept(imageOf(image)) }),
         ...(mask && { mask: kept(maskTensorOf(mask)) }),
         ...(scheduler && { scheduler: schedulerFromConfig(scheduler) }),
+        ...(torchSeed !== undefined && { noise: torchNoise(torchSeed) }),
         ...this.#previews(watch),
         signal,
         onStep: async (step: PipelineStep<tf.Tensor>) => report(await watched(step, watch)),

@@ -58,6 +58,8 @@ export interface DrawRequest extends PlainOptions<StableDiffusionXLOptions> {
   mask?: WorkerPicture;
   /** Config of a scheduler to use in place of the pipeline's own. */
   scheduler?: Readonly<Record<string, unknown>>;
+  /** In place of `seed`: the seed of PyTorch's generator, to draw what diffusers draws. */
+  torchSeed?: number;
   /** Scales of LoRAs, from now on. */
   loras?: Readonly<Record<string, number>>;
   /** What to report of each step: pictures of the sample x and of the clean sample x0, and their numbers. */

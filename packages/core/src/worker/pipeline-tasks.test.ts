@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { MessageChannel, Worker } from "node:worker_threads";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
+import { schedulerFromConfig, torchNoise } from "@tfjs-diffusion/schedulers";
 import { useBackend } from "../backend/use-backend.js";
 import { openPipeline } from "../pipelines/open-pipeline.js";
 import { PipelineFolderError, PipelineOptionError } from "../pipelines/options/errors.js";
@@ -57,13 +58,14 @@ describe("A model in a worker", () => {
     expect(loaded).toMatchObject({ backend: { name: "wasm" }, input: "text" });
     expect(loaded.options).toEqual(expect.arrayContaining(["prompt", "mask", "strength"]));
     const scheduler = { ...loaded.scheduler, _class_name: "EulerDiscreteScheduler" };
-    const { pictures, milliseconds } = await client.call("draw", { ...REQUEST, scheduler });
+    const request = { ...REQUEST, seed: undefined, torchSeed: 7, scheduler };
+    const { pictures, milliseconds } = await client.call("draw", request);
     expect(milliseconds).toBeGreaterThan(0);
 
     const pipeline = await openPipeline(folder);
-    const { schedulerFromConfig } = await import("@tfjs-diffusion/schedulers");
-    const own = { prompt: "a red cube", width: SIZE, height: SIZE, numInferenceSteps: 3, seed: 7 };
-    const drawn = await pipeline.generate({ ...own, scheduler: schedulerFromConfig(scheduler) });
+    const own = { prompt: "a red cube", width: SIZE, height: SIZE, numInferenceSteps: 3 };
+    const more = { noise: torchNoise(7), scheduler: schedulerFromConfig(scheduler) };
+    const drawn = await pipeline.generate({ ...own, ...more });
     expect(pictures).toEqual(await picturesOf(drawn.images));
     tf.dispose(drawn);
     pipeline.dispose();
