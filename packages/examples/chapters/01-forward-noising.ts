@@ -32,6 +32,64 @@ import {
 await useBackend("wasm", { threads: 1 });
 const noise = keyedNoise(2026);
 
+// %% folded
+{
+  const [BLUE, ORANGE] = ["#4269d0", "#d97706"];
+  const nodes = [
+    { x: 0, name: "x₀", note: "picture" },
+    { x: 1, name: "x₁", note: "" },
+    { x: 2, name: "x₂", note: "" },
+    { x: 3, name: "…", note: "" },
+    { x: 4, name: "xₜ", note: "" },
+    { x: 5, name: "…", note: "" },
+    { x: 6.2, name: "x₁₀₀₀", note: "noise" },
+  ];
+  const layers = [1, 2, 3, 4, 5, 6];
+  plot({
+    caption:
+      "A thousand thin layers (blue), one after the other, and the single jump (orange) that this chapter derives.",
+    height: 190,
+    axis: null,
+    x: { domain: [-0.5, 6.7] },
+    y: { domain: [-0.9, 1.6] },
+    marks: [
+      Plot.arrow([4], {
+        x1: 0,
+        y1: 0.4,
+        x2: (x: number) => x,
+        y2: 0.4,
+        bend: 32,
+        stroke: ORANGE,
+        strokeWidth: 2.5,
+        headLength: 8,
+      }),
+      Plot.arrow(layers, {
+        x1: (x: number) => x - 0.66,
+        y1: 0,
+        x2: (x: number) => x - 0.34,
+        y2: 0,
+        stroke: BLUE,
+        strokeWidth: 2,
+        headLength: 10,
+      }),
+      Plot.text(nodes, {
+        x: "x",
+        y: 0,
+        text: "name",
+        fontSize: 15,
+        fill: "currentColor",
+      }),
+      Plot.text(nodes, {
+        x: "x",
+        y: -0.6,
+        text: "note",
+        fontSize: 12,
+        fill: "currentColor",
+      }),
+    ],
+  });
+}
+
 // %% [markdown]
 // Our pictures are faces, 16 by 16 pixels, three colours a pixel: 768 numbers. A number is $-1$ for dark and $+1$ for
 // bright. Here are six of them, and one that we shall keep.

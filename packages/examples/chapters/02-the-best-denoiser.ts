@@ -32,6 +32,66 @@ const scheduler = new DDPMScheduler({
 });
 const { alphaBar } = scheduler;
 
+// %% folded
+{
+  const [BLUE, ORANGE] = ["#4269d0", "#d97706"];
+  const pictures = [
+    { x: -1.2, y: 0.9, chance: 0.08 },
+    { x: 1.3, y: 1.1, chance: 0.52 },
+    { x: 1.1, y: -0.9, chance: 0.35 },
+    { x: -0.9, y: -1, chance: 0.05 },
+  ];
+  type Known = (typeof pictures)[number];
+  const seen = { x: 0.25, y: 0.05 };
+  const mean = {
+    x: pictures.reduce((all, p) => all + p.chance * p.x, 0),
+    y: pictures.reduce((all, p) => all + p.chance * p.y, 0),
+  };
+  const label = (
+    { x, y }: { x: number; y: number },
+    text: string,
+    fill: string,
+    dy = -14,
+  ) => Plot.text([text], { x, y, dy, fill, fontSize: 13 });
+  plot({
+    caption:
+      "Four pictures (blue), each a point. The larger, the likelier it is behind the noisy one. The best answer (orange) lies between them.",
+    height: 300,
+    axis: null,
+    x: { domain: [-1.8, 1.8] },
+    y: { domain: [-1.5, 1.6] },
+    r: { type: "linear", domain: [0, 1], range: [0, 30] },
+    marks: [
+      Plot.link(pictures, {
+        x1: seen.x,
+        y1: seen.y,
+        x2: "x",
+        y2: "y",
+        stroke: BLUE,
+        strokeOpacity: 0.5,
+        strokeDasharray: "4 4",
+      }),
+      Plot.dot(pictures, {
+        x: "x",
+        y: "y",
+        r: ({ chance }: Known) => chance,
+        fill: BLUE,
+      }),
+      Plot.dot([seen], {
+        x: "x",
+        y: "y",
+        r: 6,
+        stroke: "currentColor",
+        fill: "none",
+        strokeWidth: 2,
+      }),
+      Plot.dot([mean], { x: "x", y: "y", r: 7, fill: ORANGE }),
+      label(seen, "what we see", "currentColor", 18),
+      label(mean, "the best answer", ORANGE, -18),
+    ],
+  });
+}
+
 // %% [markdown]
 // From [chapter 1](./01-forward-noising.md) we know how $x_t$ was made:
 // $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon$. "Best" shall mean:

@@ -57,6 +57,76 @@ const ddpm = new DDPMScheduler(config);
 const { alphaBar } = ddpm;
 const T = alphaBar.length;
 
+// %% folded
+{
+  const [BLUE, ORANGE] = ["#4269d0", "#d97706"];
+  const way = [
+    { x: 0, y: 1.9, guessX: 0.1, guessY: -0.2 },
+    { x: 0.06, y: 1.3, guessX: 0.5, guessY: -0.3 },
+    { x: 0.25, y: 0.75, guessX: 0.9, guessY: -0.5 },
+    { x: 0.52, y: 0.25, guessX: 1.15, guessY: -0.7 },
+    { x: 0.85, y: -0.25, guessX: 1.2, guessY: -0.75 },
+    { x: 1.2, y: -0.75, guessX: 1.2, guessY: -0.75 },
+  ];
+  const steps = way.slice(1).map((to, i) => ({ from: way[i]!, to }));
+  type Step = (typeof steps)[number];
+  const pictures = [
+    [-1.2, -0.75],
+    [1.2, -0.75],
+  ];
+  plot({
+    caption:
+      "From noise (above) to one of two pictures. At each point the machine's guess (dashed) is a blur of both. A small step (blue) goes towards it, and the next guess is clearer.",
+    height: 320,
+    axis: null,
+    x: { domain: [-1.7, 1.7] },
+    y: { domain: [-1.1, 2.2] },
+    marks: [
+      Plot.link(way.slice(0, -1), {
+        x1: "x",
+        y1: "y",
+        x2: "guessX",
+        y2: "guessY",
+        stroke: ORANGE,
+        strokeDasharray: "4 4",
+        strokeOpacity: 0.8,
+      }),
+      Plot.dot(way.slice(0, -1), {
+        x: "guessX",
+        y: "guessY",
+        r: 4,
+        fill: ORANGE,
+      }),
+      Plot.arrow(steps, {
+        x1: ({ from }: Step) => from.x,
+        y1: ({ from }: Step) => from.y,
+        x2: ({ to }: Step) => to.x,
+        y2: ({ to }: Step) => to.y,
+        stroke: BLUE,
+        strokeWidth: 2.5,
+        headLength: 7,
+      }),
+      Plot.dot(pictures, {
+        r: 8,
+        stroke: "currentColor",
+        strokeWidth: 2,
+      }),
+      Plot.text(pictures, {
+        text: () => "a picture",
+        dy: 22,
+        fontSize: 13,
+        fill: "currentColor",
+      }),
+      Plot.text([[0, 1.9]], {
+        text: () => "noise",
+        dy: -14,
+        fontSize: 13,
+        fill: "currentColor",
+      }),
+    ],
+  });
+}
+
 // %% [markdown]
 // (`prediction_type: "sample"` says that our denoiser answers with the picture $x_0$; `clip_sample`
 // would cut its answers to $[-1, 1]$, which ours never leave; `"trailing"` lets every plan, however

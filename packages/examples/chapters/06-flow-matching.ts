@@ -518,7 +518,10 @@ check(
 // guessed picture is an error of $\delta / t$ in the velocity. With $\mathrm{SNR} = (1-t)^2/t^2$, and so
 // $1/t = 1 + \sqrt{\mathrm{SNR}}$, the squared errors weigh
 //
-// $$ \varepsilon:\ \mathrm{SNR}, \qquad v:\ \mathrm{SNR} + 1, \qquad u:\ \bigl(\sqrt{\mathrm{SNR}} + 1\bigr)^2 . $$
+// $$ \begin{aligned}
+//    \varepsilon&:\ \mathrm{SNR}, \qquad v:\ \mathrm{SNR} + 1, \\
+//    u&:\ \bigl(\sqrt{\mathrm{SNR}} + 1\bigr)^2 .
+//    \end{aligned} $$
 //
 // The rest of the difference is which times are asked how often. These two, the weights and the times, are what is
 // left of the difference between a diffusion model and a flow model with Gaussian noise.

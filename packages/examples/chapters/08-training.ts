@@ -192,12 +192,13 @@ const noisy = (
 ): tf.Tensor4D =>
   x0.mul(column(times.map((t) => Math.sqrt(alphaBar[t]!)))).add(
     noise
-      .at(name, "ε")
+      .at(name)
+      .at("ε")
       .normal(x0.shape)
       .mul(column(times.map((t) => Math.sqrt(1 - alphaBar[t]!)))),
   );
 const timesOf = (count: number, name: string) => {
-  const random = noise.at(name, "t").random();
+  const random = noise.at(name).at("t").random();
   return Array.from({ length: count }, () => random.integer(1000));
 };
 /** The mean squared error of the guesses. */
@@ -228,7 +229,10 @@ check(
 // test that needs two evaluations. Walk a little way $h$ along the gradient $g$ itself, in both directions. The slope
 // must be the gradient's own length:
 //
-// $$ \frac{L(w + h\,\hat g) - L(w - h\,\hat g)}{2h} \approx \|g\|, \qquad \hat g = \frac{g}{\|g\|} . $$
+// $$ \begin{aligned}
+//    \hat g &= \frac{g}{\|g\|}, \\
+//    \|g\| &\approx \frac{L(w + h\,\hat g) - L(w - h\,\hat g)}{2h} .
+//    \end{aligned} $$
 //
 // It tests all weights at once. How large should $h$ be? The difference quotient is wrong by about $h^2$, because the
 // loss is curved. But the loss has only seven digits, and the rounding is divided by $h$. So the error falls with
@@ -262,7 +266,9 @@ const lossAt = (h: number) =>
   });
 const quotient = (h: number) => (lossAt(h) - lossAt(-h)) / (2 * h);
 const errorAt = (h: number) => Math.abs(quotient(h) - slope);
+// drawing
 const widths = Array.from({ length: 12 }, (_, i) => 0.2 / 2 ** i);
+// drawing
 const slopes = widths.map((h) => ({ h, error: errorAt(h) }));
 check(
   "slope along the gradient, over its length",
@@ -402,7 +408,7 @@ const early = (n: number) => Math.min(D, (1 + n) / (10 + n));
 const moving = tf.variable(tf.scalar(1));
 const libraryEma = new Ema(new Map([["w", moving]]), D);
 let ourAverage = 1;
-[3, -1, 4, 1, 5].forEach((value, n) => {
+[3, 9, 4, 1, 5].forEach((value, n) => {
   moving.assign(tf.scalar(value));
   libraryEma.update();
   [ourAverage] = averageOf([value], early(n), ourAverage) as [number];
@@ -654,8 +660,9 @@ await image(tf.concat(sheets), {
 }
 
 // %%
-const [beginning, end] = [moments[0]!, moments.at(-1)!];
+const end = moments.at(-1)!;
 const finalLoss = end.average;
+check("steps of the run", losses.length, STEPS, 0);
 const ownLoss = await ema.use(() => lossBy(denoise, known));
 check(
   "loss on strangers, over that of the ignorant",
@@ -912,7 +919,7 @@ const prediction: Answer = todo;
 predict(
   "the loss after 15 steps",
   prediction,
-  beginning.average / ignorance,
+  moments[0]!.average / ignorance,
   0.1,
 );
 

@@ -407,8 +407,10 @@ check(
 //
 // Now the flow. At the noise level $\sigma$ the two scores are $-x/(1+\sigma^2)$ and $-x/(\tfrac14+\sigma^2)$. Hence
 //
-// $$ \frac{dx}{d\sigma} = \hat\varepsilon_w = \sigma\,k(\sigma^2)\,x, \qquad
-//    k(\tau) = \frac{1-w}{1+\tau} + \frac{w}{\tfrac14+\tau} . $$
+// $$ \begin{aligned}
+//    \frac{dx}{d\sigma} &= \hat\varepsilon_w = \sigma\,k(\sigma^2)\,x, \\
+//    k(\tau) &= \frac{1-w}{1+\tau} + \frac{w}{\tfrac14+\tau} .
+//    \end{aligned} $$
 //
 // This is solved by one integral: $\ln x$ changes by
 // $\tfrac12\bigl[(1-w)\ln(1+\sigma^2) + w\ln(\tfrac14+\sigma^2)\bigr]$. From a large $\sigma$ down to 0, the standard
