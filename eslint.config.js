@@ -33,5 +33,9 @@ export default tseslint.config(
     },
   },
   { files: ["**/*.{js,mjs,cjs}"], languageOptions: { globals: globals.node } },
+  {
+    files: ["scripts/tools/**"],
+    languageOptions: { globals: { ...globals.browser, ...globals.worker, ...globals.jest } },
+  },
   prettier,
 );

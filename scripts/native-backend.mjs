@@ -77,7 +77,7 @@ async function main([folder = cacheFolder()]) {
   report(target, "is built");
 }
 
-/** The default of useBackend("node"): nativeCache() in packages/core/src/backend/native.ts. */
+/** Where useBackend("node") looks: cacheFolder("native") in packages/core/src/backend/optional-package.ts. */
 function cacheFolder() {
   return join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "tfjs-diffusion", "native");
 }

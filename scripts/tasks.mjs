@@ -26,6 +26,7 @@ export const tasks = {
   lint: { needs: "all", run: (args) => node(["scripts/lint.mjs", ...args]) },
   chapter: { needs: "all", program: "src/chapter/main.js" },
   mutate: { needs: "all", program: "src/chapter/mutate.js" },
+  add: { needs: "run", run: async (args) => (await import("./add.mjs")).add(args) },
   pack: { needs: "all", run: async () => (await import("./packages.mjs")).pack() },
   docs: { needs: "all", run: (args) => node(["scripts/docs.mjs", ...args]) },
   "docs:screenshots": { needs: "all", run: (args) => node(["scripts/screenshots.mjs", ...args]) },

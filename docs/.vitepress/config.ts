@@ -19,6 +19,7 @@ const guide: DefaultTheme.SidebarItem[] = [
       { text: "Samplers", link: "/samplers" },
       { text: "Backends", link: "/backends" },
       { text: "In a worker", link: "/worker" },
+      { text: "Tools", link: "/tools" },
       { text: "Recorded networks", link: "/recording" },
       { text: "Benchmarks", link: "/benchmarks" },
       { text: "Training", link: "/training" },

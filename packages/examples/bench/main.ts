@@ -1,21 +1,5 @@
-/**
- * Measures how fast the backends are on this machine, compared with ONNX Runtime.
- *
- * - `npm run bench [-- part of a workload's name ...] [--rounds 8] [--backend webgpu] [--write]`: all workloads
- * - `-- growth [--rounds 8] [--write]`: how cost grows, as a table and docs/public/growth.svg
- * - `-- overhead [--write]`: what a pass costs besides its kernels, and a step besides its gradients
- * - `-- recorder [part of a workload's name ...] [--rounds 8] [--backend wasm] [--threads 1] [--threads 2]`: what
- *   recording networks saves
- * - `-- card [--backend webgpu] [--peak 67] [--write]`: a graphics card's times, share of its peak, largest batches
- * - `-- server [--backend wasm]`: requests that the image server answers
- * - `-- killed-workers`: what becomes of requests whose workers are killed (needs redis-server)
- * - `-- full-size [--backend wasm] [--folder FOLDER]`: Stable Diffusion 1.5 at its full size
- *
- * Each runner is a separate process. They run in turns, and the best time of each counts, because other work on the
- * machine only adds time. Only ratios within one run are meaningful. `--write` puts the table into docs/benchmarks.md.
- */
+/** Measures how fast the backends are on this machine, compared with ONNX Runtime. */
 import { rm } from "node:fs/promises";
-import { parseArgs } from "node:util";
 import { RATIOS, WORKLOADS } from "./workloads.js";
 import { measureCard } from "./card.js";
 import { measureFullSize } from "./full-size.js";
@@ -23,27 +7,53 @@ import { measureGrowth } from "./growth.js";
 import { measureKilledWorkers } from "./killed-workers.js";
 import { measureOverhead } from "./overhead.js";
 import { measureRecorder } from "./recorder.js";
+import { parseOptions } from "../src/cli/options/option-values.js";
+import { UsageError } from "../src/cli/options/usage-error.js";
 import { candidatesFor, type Measured, measure } from "./measure.js";
 import { prepareReferences } from "./prepare.js";
 import { measureServer } from "./server.js";
 import { comparison, machine, print, writeComparison } from "./report.js";
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    backend: { type: "string" },
-    rounds: { type: "string", default: "8" },
-    write: { type: "boolean", default: false },
-    folder: { type: "string" },
-    peak: { type: "string" },
-    threads: { type: "string", multiple: true },
-  },
+const HELP = `Measures how fast the backends are on this machine, compared with ONNX Runtime.
+
+  npm run bench                         all workloads; words after -- choose those whose names contain one
+  npm run bench -- growth               how cost grows, as a table and docs/public/growth.svg
+  npm run bench -- overhead             what a pass costs besides its kernels, and a step besides its gradients
+  npm run bench -- recorder [WORD …]    what recording networks saves
+  npm run bench -- card                 a graphics card's times, share of its peak, largest batches
+  npm run bench -- server               requests that the image server answers
+  npm run bench -- killed-workers       what becomes of requests whose workers are killed (needs redis-server)
+  npm run bench -- full-size            Stable Diffusion 1.5 at its full size
+
+  --rounds N         how often each runner has its turn (default 8)
+  --backend NAME     default: webgpu for card, wasm for the others, all for the workloads
+  --threads N        for recorder; may be repeated (default 1 and 2)
+  --folder FOLDER    for full-size: where the weights are
+  --peak N           for card: its TFLOP/s by its data sheet
+  --write            put the table into docs/benchmarks.md
+
+Each runner is a separate process. They run in turns, and the best time of each counts, because other work on the
+machine only adds time. Only ratios within one run are meaningful.
+`;
+
+const { values, positionals } = parseOptions(process.argv.slice(2), {
+  backend: { type: "string" },
+  rounds: { type: "string", default: "8" },
+  write: { type: "boolean", default: false },
+  folder: { type: "string" },
+  peak: { type: "string" },
+  threads: { type: "string", multiple: true },
+  help: { type: "boolean", short: "h", default: false },
 });
+if (values.help) {
+  console.log(HELP);
+  process.exit();
+}
 const rounds = Number(values.rounds);
 if (!Number.isInteger(rounds) || rounds < 1)
-  throw new RangeError(`--rounds must be a whole number, 1 or more, not ${values.rounds}.`);
-if (positionals[0] !== "full-size" && values.folder !== undefined) throw new RangeError("--folder is for full-size.");
-if (positionals[0] !== "recorder" && values.threads !== undefined) throw new RangeError("--threads is for recorder.");
+  throw new UsageError(`--rounds must be a whole number, 1 or more, not ${values.rounds}.`);
+if (positionals[0] !== "full-size" && values.folder !== undefined) throw new UsageError("--folder is for full-size.");
+if (positionals[0] !== "recorder" && values.threads !== undefined) throw new UsageError("--threads is for recorder.");
 if (positionals[0] === "full-size") await measureFullSize(values.backend, values.folder);
 else if (positionals[0] === "server") await measureServer(values.backend ?? "wasm");
 else if (positionals[0] === "killed-workers") await measureKilledWorkers();
@@ -69,7 +79,7 @@ async function compare(parts: string[]): Promise<void> {
   const names = Object.keys(WORKLOADS).filter(
     (name) => parts.length === 0 || parts.some((part) => name.includes(part)),
   );
-  if (names.length === 0) throw new RangeError(`No workload is called ${parts.join(" or ")}.`);
+  if (names.length === 0) throw new UsageError(`No workload is called ${parts.join(" or ")}.`);
 
   console.log(`${machine()}; best of ${rounds}\n`);
   const references = await prepareReferences(names);

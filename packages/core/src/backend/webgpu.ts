@@ -2,7 +2,8 @@ import type Url from "node:url";
 import * as tf from "@tensorflow/tfjs";
 import type { Candidate } from "./candidate.js";
 import { isSoftwareDriver, softwareReason } from "./software-driver.js";
-import { importInNode, isNode, requireFrom } from "../platform/node-only.js";
+import { importInNode, isNode } from "../platform/node-only.js";
+import { optionalPackage } from "./optional-package.js";
 
 /** The parts of WebGPU that are used here; TypeScript's library does not have all their types. */
 interface Gpu {
@@ -60,14 +61,11 @@ async function loadCode(): Promise<void> {
   await importInstalled("@tensorflow/tfjs-backend-webgpu");
 }
 
-/** Imports an optional package, of either module system, from the place where this package is installed. */
+/** Imports an optional package, of either module system. */
 async function importInstalled<T>(packageName: string): Promise<T> {
-  const require = await requireFrom();
   const { pathToFileURL } = await importInNode<typeof Url>("node:url");
-  let file: string;
-  try {
-    file = require.resolve(packageName);
-  } catch {
+  const file = await optionalPackage(packageName);
+  if (file === undefined) {
     throw new Error(`${packageName} is not installed (npm install webgpu @tensorflow/tfjs-backend-webgpu).`);
   }
   return importInNode<T>(pathToFileURL(file).href);

@@ -70,10 +70,20 @@ export async function folderToSingleFile(folder: string, path: string, options: 
 async function familyOfFolder(folder: string): Promise<CheckpointFamily> {
   const has = (part: string) => fileExists(joinPath(folder, part, "config.json"));
   const [first, second] = [await has("text_encoder"), await has("text_encoder_2")];
+  if (first || second) await requireAutoencoder(folder);
   if (second) return first ? "sdxl" : "sdxl-refiner";
   if (first) return (await readConfig(joinPath(folder, "text_encoder"))).hidden_act === "gelu" ? "sd2" : "sd1";
   throw new WeightsFormatError(
     `${folder}: there is no text_encoder/config.json. Give the folder of a complete Stable Diffusion pipeline.`,
+  );
+}
+
+/** @throws WeightsFormatError */
+async function requireAutoencoder(folder: string): Promise<void> {
+  if (await fileExists(joinPath(folder, "vae", "config.json"))) return;
+  throw new WeightsFormatError(
+    `${folder}: there is no vae/config.json, and single files are of pipelines with an autoencoder only. ` +
+      "Convert it to a folder instead.",
   );
 }
 

@@ -97,6 +97,13 @@ describe("A folder as a single file", () => {
     expect(pad("tokenizer_2")).toContain('"pad_token": "!"');
   });
 
+  it("is refused without an autoencoder", async () => {
+    const faces = fixturePath("../../examples/weights/faces");
+    await expect(folderToSingleFile(faces, join(folder, "x.safetensors"))).rejects.toThrow(
+      /there is no vae\/config\.json.*Convert it to a folder instead\./,
+    );
+  });
+
   it("is refused without a text encoder, which determines the family", async () => {
     mkdirSync(join(folder, "empty"));
     await expect(folderToSingleFile(join(folder, "empty"), join(folder, "x.safetensors"))).rejects.toThrow(

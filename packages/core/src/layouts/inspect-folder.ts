@@ -2,9 +2,9 @@ import { type ConditionalDenoiser, type Denoiser, isConditionalDenoiser, isDenoi
 import { ModelConfigError } from "../models/errors.js";
 import { libraryAndClass } from "../models/library-and-class.js";
 import { modelFromConfig } from "../models/load-model.js";
-import { fileExists, joinPath, listFolder } from "../platform/files.js";
+import { fileExists, isAddress, joinPath, listFolder } from "../platform/files.js";
 import { WeightsReadError } from "../weights/errors.js";
-import { readConfig } from "../weights/model-folder.js";
+import { closeAll, openModelFolder, readConfig } from "../weights/model-folder.js";
 import { readJsonObject } from "../weights/read-json.js";
 import { openSafetensors } from "../weights/safetensors.js";
 import type { TensorInfo } from "../weights/safetensors-header.js";
@@ -46,7 +46,7 @@ async function pipelineReport(folder: string): Promise<CheckpointReport> {
     // The index must not lead out of the folder; a part is a plain name.
     if (!Array.isArray(entry) || typeof entry[1] !== "string" || !/^\w+$/.test(part)) continue;
     const inside = joinPath(folder, part);
-    if (!(await fileExists(inside))) report.notes.push(`${part} (${entry[1]}) is missing.`);
+    if (!isAddress(inside) && !(await fileExists(inside))) report.notes.push(`${part} (${entry[1]}) is missing.`);
     else if (await fileExists(joinPath(inside, "config.json"))) {
       const parts = await partsOf(inside, part, entry[1]);
       if (parts.length === 0) report.notes.push(`${part}: ${await noWeights(inside)}`);
@@ -129,7 +129,7 @@ const WEIGHTS_FILE = /^(?:diffusion_pytorch_model|model)(?:\.([^.]+?))?(?:-\d+-o
 
 /** One entry for each set of weights in a folder. */
 async function partsOf(folder: string, name: string, className: string): Promise<CheckpointPart[]> {
-  const sets = new Map<string | undefined, TensorInfo[]>();
+  const sets = isAddress(folder) ? await setOnServer(folder) : new Map<string | undefined, TensorInfo[]>();
   for (const fileName of await listFolder(folder)) {
     const match = WEIGHTS_FILE.exec(fileName);
     if (!match) continue;
@@ -138,6 +138,17 @@ async function partsOf(folder: string, name: string, className: string): Promise
     await file.close();
   }
   return [...sets].map(([variant, infos]) => ({ name, className, ...(variant && { variant }), ...totalsOf(infos) }));
+}
+
+/** The weights that opening the folder would read; a server does not list its files. */
+async function setOnServer(folder: string): Promise<Map<string | undefined, TensorInfo[]>> {
+  const files = await openModelFolder(folder).catch((error: unknown) => {
+    if (error instanceof WeightsReadError) return [];
+    throw error;
+  });
+  const infos = files.flatMap(({ tensors }) => [...tensors.values()]);
+  await closeAll(files);
+  return new Map(files.length > 0 ? [[undefined, infos]] : []);
 }
 
 async function noWeights(folder: string): Promise<string> {

@@ -1,4 +1,7 @@
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
@@ -145,6 +148,29 @@ describe("Inspecting a checkpoint", () => {
       ).toEqual(["fp16", undefined]);
     }
     expect(sets).toContainEqual(["unet", "fp16", "UNet2DConditionModel"]);
+  });
+
+  it("finds the same at an address, but for the variants, which a server does not list", async () => {
+    const server = createServer((request, response) => {
+      const [path, isHead] = [join(folder, request.url!), request.method === "HEAD"];
+      readFile(path).then(
+        (bytes) => response.end(isHead ? undefined : bytes),
+        () => response.writeHead(404).end(),
+      );
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    try {
+      const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      for (const part of ["pipeline", "pipeline/unet"]) {
+        const local = await inspectCheckpoint(join(folder, part));
+        const parts = local.parts.filter(({ variant }) => variant === undefined);
+        expect(await inspectCheckpoint(`${address}/${part}/`)).toEqual({ ...local, parts });
+      }
+      await expect(inspectCheckpoint(`${address}/elsewhere`)).rejects.toThrow(/the server answered 404/);
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
   });
 
   it("describes folders that draw from noise alone, of a class, and in stages", async () => {

@@ -3,6 +3,11 @@ export class ChapterError extends Error {
   override name = "ChapterError";
 }
 
+/** Thrown if there is no chapter of a name or number. */
+export class NoChapterError extends Error {
+  override name = "NoChapterError";
+}
+
 /** Thrown if a number of a chapter, or a reader's answer, is wrong. */
 export class CheckError extends Error {
   override name = "CheckError";

@@ -10,7 +10,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { chapterTitle } from "./cells.js";
-import { CheckError } from "./errors.js";
+import { CheckError, NoChapterError } from "./errors.js";
 import { attemptsSoFar, beginChapter, exerciseSummary, matchSolutions } from "./exercise.js";
 import { renderNotebook } from "./notebook.js";
 import { renderPage } from "./page.js";
@@ -74,13 +74,22 @@ async function runInTerminal(name: string): Promise<void> {
   if (attemptsSoFar().some(({ state }) => state === "wrong")) process.exitCode = 1;
 }
 
-const [command = "1", ...args] = process.argv.slice(2);
-if (command === "list") {
-  console.log(JSON.stringify(chapterNames().map((name) => ({ name, title: chapterTitle(readCells(name)) }))));
-} else if (command === "render") {
-  await render(findChapter(args[0] ?? ""), args[1] ?? "docs/chapters");
-} else if (command === "solutions") {
-  await runInTerminal(solutionsOf(findChapter(args[0] ?? "")));
-} else {
-  await runInTerminal(findChapter(command));
+async function run([command = "1", ...args]: string[]): Promise<void> {
+  if (command === "list") {
+    console.log(JSON.stringify(chapterNames().map((name) => ({ name, title: chapterTitle(readCells(name)) }))));
+  } else if (command === "render") {
+    await render(findChapter(args[0] ?? ""), args[1] ?? "docs/chapters");
+  } else if (command === "solutions") {
+    await runInTerminal(solutionsOf(findChapter(args[0] ?? "")));
+  } else {
+    await runInTerminal(findChapter(command));
+  }
+}
+
+try {
+  await run(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof NoChapterError)) throw error;
+  console.error(error.message);
+  process.exitCode = 2;
 }

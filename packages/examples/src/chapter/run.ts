@@ -3,7 +3,7 @@ import { join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import ts from "typescript";
 import { markCells, parseCells, type Cell } from "./cells.js";
-import { ChapterError } from "./errors.js";
+import { ChapterError, NoChapterError } from "./errors.js";
 import { beginChapter } from "./exercise.js";
 import { withHead } from "./head.js";
 import type { Output } from "./output.js";
@@ -37,7 +37,7 @@ export function findChapter(wanted: string): string {
   const name = names.find(
     (name) => name === plain || (/^\d+$/.test(plain) && Number(name.slice(0, 2)) === Number(plain)),
   );
-  if (!name) throw new ChapterError(`There is no chapter "${wanted}". The chapters are ${names.join(", ")}.`);
+  if (!name) throw new NoChapterError(`There is no chapter "${wanted}". The chapters are ${names.join(", ")}.`);
   return name;
 }
 

@@ -18,6 +18,8 @@ export interface Binding {
   /** The names of placeholders and results are separated by commas. */
   runSavedModel(session: number, inputs: number[], placeholders: string, results: string): Output[];
   deleteSavedModel(session: number): void;
+  /** Whether it computes on a graphics card. */
+  isUsingGpuDevice(): boolean;
   /** While operations are recorded (recording.ts): each later operation waits for these results. */
   runAfter?(ids: number[]): void;
   TF_FLOAT: number;

@@ -1,8 +1,8 @@
-import type * as Os from "node:os";
-import type * as Path from "node:path";
 import * as tf from "@tensorflow/tfjs";
+import type { NativeBackend } from "./binding.js";
 import type { Candidate, LoadedBackend } from "../candidate.js";
-import { importInNode, isNode, requireFrom } from "../../platform/node-only.js";
+import { isNode, requireFrom } from "../../platform/node-only.js";
+import { cacheFolder, optionalPackage, resolveBelow } from "../optional-package.js";
 import { quietly } from "../quiet.js";
 import { temporaryGraphFile } from "./recording/graph.js";
 import { completeNativeBackend } from "./register.js";
@@ -19,7 +19,8 @@ let loaded: NativePackage | undefined;
 
 async function loadNative(packageName: NativePackage): Promise<LoadedBackend> {
   if (!isNode) throw new Error("needs Node, and this is a browser.");
-  if (loaded && loaded !== packageName) {
+  const isForCard = packageName === "@tensorflow/tfjs-node-gpu";
+  if (loaded && loaded !== packageName && (isForCard || usesCard())) {
     throw new Error(`${loaded} is loaded already, and a process can hold only one of the two.`);
   }
   if (!loaded) {
@@ -30,12 +31,23 @@ async function loadNative(packageName: NativePackage): Promise<LoadedBackend> {
     completeNativeBackend(await temporaryGraphFile());
     loaded = packageName;
   }
+  if (isForCard && !usesCard()) {
+    throw new Error(
+      `${packageName} is installed, but TensorFlow finds no NVIDIA card: it needs a driver of version 450 or newer, ` +
+        "CUDA 11.2 and cuDNN 8.1.",
+    );
+  }
   return { registeredAs: "tensorflow" };
 }
 
+/** Whether TensorFlow computes on a graphics card. tfjs-node-gpu without a card is tfjs-node, on the processor. */
+function usesCard(): boolean {
+  return (tf.findBackend("tensorflow") as NativeBackend).binding.isUsingGpuDevice();
+}
+
 /**
- * The path of the package's main file: below the folder that `TFJS_NODE_MODULE` names, else installed beside this
- * package, else in the cache that `scripts/native-backend.mjs` fills.
+ * The path of the package's main file: below the folder that `TFJS_NODE_MODULE` names, else an optional package, else in
+ * the cache that `scripts/native-backend.mjs` fills.
  */
 async function findPackage(packageName: NativePackage): Promise<string> {
   const given = process.env["TFJS_NODE_MODULE"];
@@ -46,39 +58,16 @@ async function findPackage(packageName: NativePackage): Promise<string> {
       throw new Error(`TFJS_NODE_MODULE is ${given}, and ${given}/node_modules/${packageName} is not there.`);
     }
   }
-  const found =
-    (await resolveFrom(import.meta.url, packageName)) ?? (await resolveBelow(await nativeCache(), packageName));
+  const found = (await optionalPackage(packageName)) ?? (await resolveBelow(await cacheFolder("native"), packageName));
   if (found) return found;
   throw new Error(`${packageName} is not installed (${INSTALL_HINT[packageName]}).`);
 }
 
 const INSTALL_HINT: Record<NativePackage, string> = {
   "@tensorflow/tfjs-node": "npm install @tensorflow/tfjs-node, or docs/backends.md where that fails",
-  "@tensorflow/tfjs-node-gpu": "npm install @tensorflow/tfjs-node-gpu; it needs an NVIDIA card with CUDA",
+  "@tensorflow/tfjs-node-gpu":
+    "npm install @tensorflow/tfjs-node-gpu; it needs an NVIDIA card, CUDA 11.2 and cuDNN 8.1",
 };
-
-async function resolveBelow(folder: string, packageName: string): Promise<string | undefined> {
-  const path = await importInNode<typeof Path>("node:path");
-  return resolveFrom(path.resolve(folder, "index.js"), packageName);
-}
-
-async function resolveFrom(file: string, packageName: string): Promise<string | undefined> {
-  const require = await requireFrom(file);
-  try {
-    return require.resolve(packageName);
-  } catch {
-    return undefined;
-  }
-}
-
-/** `$XDG_CACHE_HOME/tfjs-diffusion/native`, by default below `~/.cache` (below `%LOCALAPPDATA%` on Windows). */
-async function nativeCache(): Promise<string> {
-  const { homedir } = await importInNode<typeof Os>("node:os");
-  const path = await importInNode<typeof Path>("node:path");
-  const { XDG_CACHE_HOME, LOCALAPPDATA } = process.env;
-  const caches = XDG_CACHE_HOME || (process.platform === "win32" && LOCALAPPDATA) || path.join(homedir(), ".cache");
-  return path.join(caches, "tfjs-diffusion", "native");
-}
 
 /** tfjs-node 4.22 calls two functions of `util` that Node 22 warns about and Node 23 removed. */
 async function restoreRemovedUtil(): Promise<void> {

@@ -11,8 +11,12 @@ export type OneDnnKernel = keyof typeof KERNELS;
 /** For each library, whether each kernel runs. */
 const found = new WeakMap<Binding, Map<OneDnnKernel, boolean>>();
 
-/** Whether this build of TensorFlow has `kernel`. It is tried once, on a tensor of zeros. */
+/**
+ * Whether this build of TensorFlow has `kernel`, for the processor. It is tried once, on a tensor of zeros. On a
+ * graphics card, where tensors would be copied to the processor and back, there is none.
+ */
 export function hasOneDnn(binding: Binding, kernel: OneDnnKernel): boolean {
+  if (binding.isUsingGpuDevice()) return false;
   const known = found.get(binding) ?? new Map<OneDnnKernel, boolean>();
   found.set(binding, known);
   if (!known.has(kernel)) known.set(kernel, runs(binding, kernel));
