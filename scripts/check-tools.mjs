@@ -4,8 +4,9 @@ import { NoBrowserError, reportOf, servePage } from "./page-report.mjs";
 import { checkTypes } from "./check-types.mjs";
 import { node } from "./run.mjs";
 
-/** The most seconds that a page's worker may take from its start to a picture. */
+/** The most seconds that a page's worker may take from its start to a picture; the best of a few, for busy machines. */
 const PAGE_SECONDS = 5;
+const TRIES = 3;
 
 /**
  * The programs of scripts/tools, by the names of their folders: `TOOLS[name](app)` runs that of a copy, `app`, where
@@ -43,16 +44,23 @@ const installed = (app, ...path) => join(app, "node_modules", ...path);
 
 /** Has a page draw in Chromium, as it comes: without flags, so that useBackend() must pass over software drivers. */
 async function seePage(what, site) {
+  for (let attempt = 1; attempt <= TRIES; attempt++) {
+    const report = await reportOfSite(site).catch((error) => error);
+    if (report instanceof NoBrowserError) return console.log(`${what}: built, and not run. ${report.message}`);
+    if (report instanceof Error) throw report;
+    const { name, passedOver = [], shape, seconds } = report;
+    if (String(shape) !== "1,32,32,3") throw new Error(`${what}: the page drew nothing. ${report.error}`);
+    const reasons = passedOver.map(({ name, reason }) => `${name}: ${reason}`).join(" ");
+    console.log(`${what}: ${name}, a picture after ${seconds.toFixed(1)} s. ${reasons}`);
+    if (seconds <= PAGE_SECONDS) return;
+  }
+  throw new Error(`${what}: more than ${PAGE_SECONDS} s in ${TRIES} tries.`);
+}
+
+async function reportOfSite(site) {
   const server = await servePage(site);
   try {
-    const report = await reportOf(server, { limitMs: 120_000 });
-    const reasons = report.passedOver?.map(({ name, reason }) => `${name}: ${reason}`).join(" ");
-    console.log(`${what}: ${report.error ?? `${report.name} after ${report.seconds?.toFixed(1)} s. ${reasons}`}`);
-    if (String(report.shape) !== "1,32,32,3") throw new Error(`${what}: the page drew nothing.`);
-    if (report.seconds > PAGE_SECONDS) throw new Error(`${what}: more than ${PAGE_SECONDS} s.`);
-  } catch (error) {
-    if (!(error instanceof NoBrowserError)) throw error;
-    console.log(`${what}: built, and not run. ${error.message}`);
+    return await reportOf(server, { limitMs: 120_000 });
   } finally {
     server.close();
   }

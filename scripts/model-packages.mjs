@@ -26,11 +26,11 @@ export function entriesOf(name) {
   const header = "// Written by scripts/model-packages.mjs.\n";
   const files = (here) =>
     filesOf(join(weights, name))
-      .map((file) => `  ${JSON.stringify(file)}: new URL(${JSON.stringify(`./${file}`)}, ${here}),\n`)
+      .map((file) => `  ${JSON.stringify(file)}: new URL(${JSON.stringify(`./${file}`)}, ${here}).href,\n`)
       .join("");
   const doc =
     `/**\n * ${description}\n * The address of each file by its path in the model's folder, for openPipeline.\n */\n` +
-    `export declare const ${name}: Readonly<Record<string, URL>>;\n`;
+    `export declare const ${name}: Readonly<Record<string, string>>;\n`;
   return [
     { file: "index.js", text: `${header}export const ${name} = {\n${files("import.meta.url")}};\n` },
     {

@@ -36,7 +36,9 @@ export async function inspectCheckpoint(from: BytesFrom): Promise<CheckpointRepo
 /** The address, if it is a folder of a model on a server. A file there may have any name. */
 async function folderAddress(from: BytesFrom): Promise<string | undefined> {
   const address = from instanceof URL ? from.href : from;
-  if (typeof address !== "string" || isSingleFile(address) || !/^https?:[^?#]*$/i.test(address)) return undefined;
+  if (typeof address !== "string" || !/^https?:[^?#]*$/i.test(address)) return undefined;
+  const isFile: boolean = isSingleFile(address);
+  if (isFile) return undefined;
   for (const name of ["model_index.json", "config.json"]) {
     if (await fileExists(joinPath(address, name))) return address.replace(/\/$/, "");
   }

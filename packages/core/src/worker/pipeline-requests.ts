@@ -20,8 +20,11 @@ type PlainOptions<Options> = {
 /** Opens a model, in place of the one before. */
 export interface LoadRequest
   extends Pick<BackendOptions, "threads" | "wasmPaths">, Pick<OpenPipelineOptions, "variant" | "dtype" | "revision"> {
-  /** A folder or file, its address (relative to the worker's script), or "owner/name" on the hub (Node only). */
-  from: string;
+  /**
+   * A folder or file, its address (relative to the worker's script), the addresses of its files, or "owner/name" on the
+   * hub (Node only).
+   */
+  from: string | Readonly<Record<string, string>>;
   /** Default: the fastest that loads. */
   backend?: BackendName;
 }
