@@ -3,8 +3,8 @@ import type * as Path from "node:path";
 import { importInNode, requireFrom } from "../platform/node-only.js";
 
 /**
- * The path of the main file of an optional package: installed beside this package, else in the folder that `npm run add`
- * of this repository fills. Undefined if it is in neither.
+ * The path of the main file of an optional package: installed beside this package, else in the folder that
+ * `npm run add` of this repository fills. Undefined if it is in neither.
  */
 export async function optionalPackage(packageName: string): Promise<string | undefined> {
   return (

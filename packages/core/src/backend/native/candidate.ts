@@ -46,8 +46,8 @@ function usesCard(): boolean {
 }
 
 /**
- * The path of the package's main file: below the folder that `TFJS_NODE_MODULE` names, else an optional package, else in
- * the cache that `scripts/native-backend.mjs` fills.
+ * The path of the package's main file: below the folder that `TFJS_NODE_MODULE` names, else an optional package, else
+ * in the cache that `scripts/native-backend.mjs` fills.
  */
 async function findPackage(packageName: NativePackage): Promise<string> {
   const given = process.env["TFJS_NODE_MODULE"];
