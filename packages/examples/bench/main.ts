@@ -7,11 +7,10 @@ import { measureGrowth } from "./growth.js";
 import { measureKilledWorkers } from "./killed-workers.js";
 import { measureOverhead } from "./overhead.js";
 import { measureRecorder } from "./recorder.js";
-import { parseOptions } from "../src/cli/options/option-values.js";
-import { UsageError } from "../src/cli/options/usage-error.js";
 import { candidatesFor, type Measured, measure } from "./measure.js";
 import { prepareReferences } from "./prepare.js";
 import { measureServer } from "./server.js";
+import { readArguments, refuse } from "./usage.js";
 import { comparison, machine, print, writeComparison } from "./report.js";
 
 const HELP = `Measures how fast the backends are on this machine, compared with ONNX Runtime.
@@ -36,24 +35,19 @@ Each runner is a separate process. They run in turns, and the best time of each 
 machine only adds time. Only ratios within one run are meaningful.
 `;
 
-const { values, positionals } = parseOptions(process.argv.slice(2), {
+const { values, positionals } = readArguments(HELP, {
   backend: { type: "string" },
   rounds: { type: "string", default: "8" },
   write: { type: "boolean", default: false },
   folder: { type: "string" },
   peak: { type: "string" },
   threads: { type: "string", multiple: true },
-  help: { type: "boolean", short: "h", default: false },
 });
-if (values.help) {
-  console.log(HELP);
-  process.exit();
-}
 const rounds = Number(values.rounds);
 if (!Number.isInteger(rounds) || rounds < 1)
-  throw new UsageError(`--rounds must be a whole number, 1 or more, not ${values.rounds}.`);
-if (positionals[0] !== "full-size" && values.folder !== undefined) throw new UsageError("--folder is for full-size.");
-if (positionals[0] !== "recorder" && values.threads !== undefined) throw new UsageError("--threads is for recorder.");
+  refuse(`--rounds must be a whole number, 1 or more, not ${values.rounds}.`);
+if (positionals[0] !== "full-size" && values.folder !== undefined) refuse("--folder is for full-size.");
+if (positionals[0] !== "recorder" && values.threads !== undefined) refuse("--threads is for recorder.");
 if (positionals[0] === "full-size") await measureFullSize(values.backend, values.folder);
 else if (positionals[0] === "server") await measureServer(values.backend ?? "wasm");
 else if (positionals[0] === "killed-workers") await measureKilledWorkers();
@@ -79,7 +73,7 @@ async function compare(parts: string[]): Promise<void> {
   const names = Object.keys(WORKLOADS).filter(
     (name) => parts.length === 0 || parts.some((part) => name.includes(part)),
   );
-  if (names.length === 0) throw new UsageError(`No workload is called ${parts.join(" or ")}.`);
+  if (names.length === 0) refuse(`No workload is called ${parts.join(" or ")}.`);
 
   console.log(`${machine()}; best of ${rounds}\n`);
   const references = await prepareReferences(names);

@@ -19,9 +19,8 @@ import {
   type Scheduler,
   schedulerFromConfig,
 } from "@tfjs-diffusion/schedulers";
-import { parseOptions } from "../src/cli/options/option-values.js";
-import { UsageError } from "../src/cli/options/usage-error.js";
 import { plotSvg } from "../src/plot-svg.js";
+import { readArguments, refuse } from "./usage.js";
 import { type Sampler, SAMPLERS } from "./samplers-table.js";
 
 const root = new URL("../../../../", import.meta.url);
@@ -44,12 +43,8 @@ const HELP = `Measures every sampler on data with a known exact solution, in abo
 
   npm run samplers     writes docs/public/samplers.svg, and the tables in packages/schedulers/README.md and
                        docs/samplers.md`;
-const { values, positionals } = parseOptions(process.argv.slice(2), { help: { type: "boolean", short: "h" } });
-if (values.help) {
-  console.log(HELP);
-  process.exit();
-}
-if (positionals.length > 0) throw new UsageError(`${positionals.join(" ")}: npm run samplers takes no words.`);
+const { positionals } = readArguments(HELP, {});
+if (positionals.length > 0) refuse(`${positionals.join(" ")}: npm run samplers takes no words.`);
 
 await useBackend("cpu");
 const measured = SAMPLERS.map((sampler) => ({ sampler, ...measure(sampler) }));
