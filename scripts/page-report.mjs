@@ -1,4 +1,4 @@
-/** Runs pages in headless Chromium. */
+/** Serves a page, and runs it in headless Chromium until it reports. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
