@@ -10,10 +10,10 @@ interface Head {
 }
 
 const HEADS: Readonly<Record<number, Head>> = {
-  0: { needs: [], seconds: 5 },
+  0: { needs: [], seconds: 3 },
   1: { needs: [0], seconds: 5 },
   2: { needs: [1], seconds: 5 },
-  3: { needs: [1, 2], seconds: 15 },
+  3: { needs: [1, 2], seconds: 20 },
   4: { needs: [1, 2, 3], seconds: 5 },
   5: { needs: [2, 3], seconds: 20 },
   6: { needs: [2, 4], seconds: 15 },
