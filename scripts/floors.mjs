@@ -65,9 +65,10 @@ export const FLOORS = {
     ["src/cli/commands"],
     ["src/cli"],
     ["train"],
-    ["train/faces", "train/portraits", "classifier", "plane"],
+    ["train/faces", "train/portraits", "classifier", "methods"],
+    ["methods/plane", "methods/faces"],
     ["train/portraits-2", "chapters", "chapters/solutions"],
-    ["train/faces.ts", "train/portraits.ts", "train/portraits-2.ts", "train/tune-portraits.ts", "plane/main.ts"],
+    ["train/faces.ts", "train/portraits.ts", "train/portraits-2.ts", "train/tune-portraits.ts", "methods/main.ts"],
     ["evaluate"],
   ],
 };

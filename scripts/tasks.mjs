@@ -36,7 +36,7 @@ export const tasks = {
   "train:faces": { needs: "all", program: "train/faces.js" },
   "train:portraits": { needs: "all", program: "train/portraits.js" },
   "train:portraits-2": { needs: "all", program: "train/portraits-2.js" },
-  "train:plane": { needs: "all", program: "plane/main.js" },
+  "train:methods": { needs: "all", program: "methods/main.js" },
   "tune:portraits": { needs: "all", program: "train/tune-portraits.js" },
   "eval:faces": { needs: "all", program: "evaluate/faces.js" },
   "eval:portraits": { needs: "all", program: "evaluate/portraits.js" },

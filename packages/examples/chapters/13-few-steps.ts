@@ -31,8 +31,9 @@ import {
   type Network,
 } from "@tfjs-diffusion/schedulers";
 import { loadClassifier } from "../classifier/classifier-files.js";
-import { learn } from "../plane/learn.js";
-import { PLANE_SETS } from "../plane/sets.js";
+import { learn } from "../methods/learn.js";
+import { PLANE_SETS } from "../methods/plane/sets.js";
+import { planeSubject } from "../methods/plane/study.js";
 import {
   check,
   exercise,
@@ -515,7 +516,12 @@ check(
 const RISING = karrasSigmas(18, MOST, LEAST).reverse();
 const data = { sigmaMin: LEAST, sigmaData: 0.53 };
 const network = await learn(
-  { set: PLANE_SETS.bells!, steps: 1500, batchSize: 256, seed: 5 },
+  {
+    subject: planeSubject(PLANE_SETS.bells!),
+    steps: 1500,
+    batchSize: 256,
+    seed: 5,
+  },
   {
     name: "student",
     learningRate: 3e-3,

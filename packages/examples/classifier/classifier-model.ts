@@ -65,12 +65,16 @@ export class FaceClassifier extends Model {
 
   /** Pixels [B, size, size, 3] in [-1, 1] to logits [B, sum of the numbers of values]. */
   forward(pixels: tf.Tensor4D): tf.Tensor2D {
+    return tf.tidy(() => this.heads.forward(this.features(pixels)));
+  }
+
+  /** What it knows of pictures before it decides: pixels [B, size, size, 3] in [-1, 1] to [B, hidden]. */
+  features(pixels: tf.Tensor4D): tf.Tensor2D {
     return tf.tidy(() => {
       const full = this.conv1.forward(pixels).relu<tf.Tensor4D>();
       const half = this.conv2.forward(full).relu<tf.Tensor4D>();
       const quarter = this.conv3.forward(half).relu<tf.Tensor4D>();
-      const hidden = this.hidden.forward(quarter.reshape<tf.Tensor2D>([pixels.shape[0], -1])).relu<tf.Tensor2D>();
-      return this.heads.forward(hidden);
+      return this.hidden.forward(quarter.reshape<tf.Tensor2D>([pixels.shape[0], -1])).relu<tf.Tensor2D>();
     });
   }
 

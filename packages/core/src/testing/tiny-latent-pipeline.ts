@@ -7,7 +7,10 @@ import { StableDiffusionPipeline } from "../pipelines/stable-diffusion/stable-di
 import { CLIPTokenizer } from "../text/tokenizer.js";
 
 /** A Stable Diffusion of random weights, the same on every backend. */
-export function tinyLatentPipeline(): StableDiffusionPipeline {
+export const tinyLatentPipeline = () => new StableDiffusionPipeline(tinyLatentParts());
+
+/** The parts of {@link tinyLatentPipeline}. */
+export function tinyLatentParts() {
   const letters = [..."abcdefghijklmnopqrstuvwxyz"].flatMap((letter) => [letter, `${letter}</w>`]);
   const words = [...letters, "<|startoftext|>", "<|endoftext|>"];
   const groups = { norm_num_groups: 4 };
@@ -40,7 +43,7 @@ export function tinyLatentPipeline(): StableDiffusionPipeline {
     scheduler: schedulerFromConfig({ _class_name: "EulerDiscreteScheduler", beta_schedule: "scaled_linear" }),
   };
   [parts.unet, parts.vae, parts.textEncoder].forEach((network, i) => network.initialize(keyedNoise(i)));
-  return new StableDiffusionPipeline(parts);
+  return parts;
 }
 
 /** What {@link tinyLatentPipeline} draws on the current backend; and how many tensors that leaves. */

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { keyedRandom } from "@tfjs-diffusion/schedulers";
 import { bundleScript } from "../testing/bundle-script.js";
+import { TINY_METHODS } from "./testing/tiny-methods.js";
 
 /**
  * Number of kills in a test run. A long run: `KILLS=1000 npm run jest -- packages/core/src/training/kill.test.ts`.
@@ -42,6 +43,8 @@ interface End {
 }
 
 interface Moment {
+  /** One of the tiny methods. Default: a tiny network. */
+  method?: string;
   /** Milliseconds after the first step. */
   killAfter?: number;
   signal?: NodeJS.Signals;
@@ -50,10 +53,13 @@ interface Moment {
 }
 
 /** Runs the training in the folder `run`, and kills it at the given moment. */
-function start(run: string, { killAfter, signal = "SIGKILL", killAt }: Moment = {}): Promise<End> {
+function start(run: string, { method, killAfter, signal = "SIGKILL", killAt }: Moment = {}): Promise<End> {
   return new Promise((done, fail) => {
     const env = { ...process.env, ...(killAt !== undefined && { KILL_AT: String(killAt) }) };
-    const child = spawn(process.execPath, [script, run], { env, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, [script, run, ...(method === undefined ? [] : [method])], {
+      env,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     let [output, errors] = ["", ""];
     child.stdout.on("data", (data: Buffer) => {
       if (output === "" && killAfter !== undefined) setTimeout(() => child.kill(signal), killAfter);
@@ -95,6 +101,26 @@ describe("a training that is killed", () => {
       expect(kills).toBe(KILLS);
     },
     120_000 + KILLS * 6_000,
+  );
+
+  it.each(Object.keys(TINY_METHODS))(
+    "is one of any method: %s",
+    async (method) => {
+      const whole = newRun(`${method}-whole`);
+      expect(await start(whole, { method })).toMatchObject({ code: 0, steps: 6 });
+      const run = newRun(`${method}-killed`);
+      const random = keyedRandom(SEED, "kills", method);
+      let kills = 0;
+      for (;;) {
+        const end = await start(run, { method, killAt: kills < 3 ? 1 + random.integer(12) : undefined });
+        if (end.code === 0) break;
+        expect(end).toMatchObject({ signal: "SIGKILL" });
+        kills++;
+      }
+      expect(kills).toBeGreaterThan(0);
+      expect(results(run)).toEqual(results(whole));
+    },
+    120_000,
   );
 
   // Windows has no SIGKILL.

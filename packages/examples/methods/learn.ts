@@ -2,12 +2,12 @@ import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { train, type TrainOptions, warmupCosine } from "@tfjs-diffusion/core/training";
 import { type KeyedNoise, keyedNoise } from "@tfjs-diffusion/schedulers";
-import { PlaneNetwork, type PlaneNetworkSizes } from "./network.js";
-import type { PlaneSet } from "./sets.js";
+import { withProgress } from "../src/cli/terminal/progress.js";
+import type { Batch, NetworkOptions, StudyNetwork, Subject } from "./subject.js";
 
 /** What all trainings of a run share. */
-export interface PlaneRun {
-  set: PlaneSet;
+export interface StudyRun<T extends tf.Tensor> {
+  subject: Subject<T>;
   /** Steps of each training. */
   steps: number;
   batchSize: number;
@@ -15,38 +15,33 @@ export interface PlaneRun {
   /** Folder of the checkpoints, from which a stopped run goes on. Default: none are written. */
   folder?: string;
   signal?: AbortSignal;
-}
-
-/** A batch of a set: points [B, 2], and the class of each. The caller owns the points. */
-export function batchOf(set: PlaneSet, size: number, noise: KeyedNoise): { x0: tf.Tensor2D; labels: number[] } {
-  const random = noise.at("data").random();
-  const points = Array.from({ length: size }, () => set.draw(random));
-  return { x0: tf.tensor2d(points.map(({ at }) => [...at])), labels: points.map(({ label }) => label) };
+  /** Shows a bar for each training. Default false. */
+  showsProgress?: boolean;
 }
 
 /** A training of one network. */
-export interface Lesson extends PlaneNetworkSizes {
+export interface Lesson<T extends tf.Tensor> extends NetworkOptions {
   /** Names its checkpoint. */
   name: string;
   /** Another network, to begin with its weights. */
-  from?: PlaneNetwork;
+  from?: StudyNetwork<T>;
   /** Mean loss of a batch. */
-  loss(network: PlaneNetwork, batch: { x0: tf.Tensor2D; labels: number[]; noise: KeyedNoise; step: number }): tf.Scalar;
+  loss(network: StudyNetwork<T>, batch: Batch<T> & { noise: KeyedNoise; step: number }): tf.Scalar;
   /** Share of the run's steps. Default 1. */
   share?: number;
   learningRate?: number;
 }
 
 /** Trains a network; at the end its weights are their average over the last steps. The caller owns it. */
-export async function learn(run: PlaneRun, lesson: Lesson): Promise<PlaneNetwork> {
-  const { set, batchSize, seed, folder, signal } = run;
-  const { name, from, loss, share = 1, learningRate = 2e-3, ...sizes } = lesson;
+export async function learn<T extends tf.Tensor>(run: StudyRun<T>, lesson: Lesson<T>): Promise<StudyNetwork<T>> {
+  const { subject, batchSize, seed, folder, signal, showsProgress = false } = run;
+  const { name, from, loss, share = 1, learningRate = 2e-3, ...options } = lesson;
   const steps = Math.max(1, Math.round(share * run.steps));
-  const network = new PlaneNetwork(keyedNoise(seed).at(name), { ...(from ? shapeOf(from) : {}), ...sizes });
+  const network = subject.network(keyedNoise(seed).at(name), { ...from?.options, ...options });
   if (from) copyWeights(from, network);
-  const options: TrainOptions = {
+  const training: TrainOptions = {
     parameters: network.parameters(),
-    loss: ({ step, noise }) => loss(network, { ...batchOf(set, batchSize, noise), noise: noise.at("loss"), step }),
+    loss: ({ step, noise }) => loss(network, { ...subject.batch(batchSize, noise), noise: noise.at("loss"), step }),
     steps,
     batchSize,
     seed,
@@ -62,7 +57,8 @@ export async function learn(run: PlaneRun, lesson: Lesson): Promise<PlaneNetwork
   };
   let averaged: tf.Tensor[] = [];
   try {
-    for await (const _ of train(options));
+    const made = train(training);
+    for await (const _ of showsProgress ? withProgress(made, { label: name, total: steps }) : made);
     [...network.parameters().values()].forEach((variable, i) => variable.assign(averaged[i]!));
     return network;
   } catch (error) {
@@ -73,13 +69,7 @@ export async function learn(run: PlaneRun, lesson: Lesson): Promise<PlaneNetwork
   }
 }
 
-const shapeOf = ({ classes, timeScale, layers }: PlaneNetwork): PlaneNetworkSizes => ({
-  classes,
-  timeScale,
-  width: layers[0]!.outFeatures,
-});
-
-function copyWeights(from: PlaneNetwork, to: PlaneNetwork): void {
+function copyWeights<T extends tf.Tensor>(from: StudyNetwork<T>, to: StudyNetwork<T>): void {
   const values = from.parameters();
   for (const [name, variable] of to.parameters()) variable.assign(values.get(name)!);
 }

@@ -22,22 +22,22 @@ import {
   type Scheduler,
   type TimeDistribution,
 } from "@tfjs-diffusion/schedulers";
-import { learn, type PlaneRun } from "./learn.js";
-import type { PlaneNetwork } from "./network.js";
+import { learn, type StudyRun } from "./learn.js";
+import type { StudyNetwork } from "./subject.js";
 
-/** A trained way to draw points. */
-export interface Drawer {
+/** A trained way to draw samples. */
+export interface Drawer<T extends tf.Tensor> {
   readonly name: string;
-  /** From standard normal noise [B, 2], borrowed, to samples [B, 2]; undefined if it cannot take so many steps. */
-  draw(start: tf.Tensor2D, steps: number, noise: KeyedNoise): tf.Tensor2D | undefined;
+  /** From standard normal noise, borrowed, to samples; undefined if it cannot take so many calls of the network. */
+  draw(start: T, calls: number, noise: KeyedNoise): T | undefined;
   /** Steps of training, in those of the run, including its teachers'. */
   readonly cost: number;
   /** How far its paths are from straight lines, where that is defined. */
   readonly straightness?: number;
 }
 
-/** Deviation of the sets, near enough. */
-const SIGMA_DATA = 0.5;
+/** Paths that straightness is measured on. */
+const STRAIGHTNESS_PATHS = 1000;
 /** Numbers of steps that progressive distillation teaches, each half of the last. */
 const HALVINGS = [16, 8, 4, 2, 1];
 /** Data beyond [-1, 1] are rare here, and clipping would hide what a sampler does. */
@@ -48,22 +48,22 @@ const DDIM = {
   clip_sample: false,
 } as const;
 const EDM = { timeScale: 1 };
-/** Noise levels of EDM: data of this size need no 80. */
-const [SIGMA_MIN, SIGMA_MAX] = [0.002, 20];
+/** The lowest noise level of EDM. */
+const SIGMA_MIN = 0.002;
 
 const as =
-  (network: PlaneNetwork): Network<tf.Tensor2D> =>
+  <T extends tf.Tensor>(network: StudyNetwork<T>): Network<T> =>
   (x, told) =>
     network.forward(x, told);
 const withPlan =
-  (scheduler: Scheduler, network: PlaneNetwork): Drawer["draw"] =>
+  <T extends tf.Tensor>(scheduler: Scheduler, network: StudyNetwork<T>): Drawer<T>["draw"] =>
   (start, steps, noise) =>
     runPlan(scheduler.plan(steps), as(network), start, noise);
 
-/** Trains every method on a set, one after the other. Each network is freed when its drawer has been used. */
-export async function* planeMethods(run: PlaneRun): AsyncGenerator<Drawer, void> {
-  const networks: PlaneNetwork[] = [];
-  const kept = (network: PlaneNetwork) => (networks.push(network), network);
+/** Trains every method on a subject, one after the other. The networks are freed at the end. */
+export async function* allMethods<T extends tf.Tensor>(run: StudyRun<T>): AsyncGenerator<Drawer<T>, void> {
+  const networks: StudyNetwork<T>[] = [];
+  const kept = (network: StudyNetwork<T>) => (networks.push(network), network);
   try {
     yield* diffusion(run, kept);
     yield* flow(run, kept);
@@ -73,10 +73,10 @@ export async function* planeMethods(run: PlaneRun): AsyncGenerator<Drawer, void>
   }
 }
 
-type Keep = (network: PlaneNetwork) => PlaneNetwork;
+type Keep<T extends tf.Tensor> = (network: StudyNetwork<T>) => StudyNetwork<T>;
 
 /** Ho et al. 2020 with epsilon; Salimans & Ho 2022 with v, and the students that halve its steps. */
-async function* diffusion(run: PlaneRun, kept: Keep): AsyncGenerator<Drawer, void> {
+async function* diffusion<T extends tf.Tensor>(run: StudyRun<T>, kept: Keep<T>): AsyncGenerator<Drawer<T>, void> {
   const epsilon = new DDIMScheduler({ ...DDIM, timestep_spacing: "leading", prediction_type: "epsilon" });
   const noise = kept(
     await learn(run, {
@@ -92,7 +92,7 @@ async function* diffusion(run: PlaneRun, kept: Keep): AsyncGenerator<Drawer, voi
   );
   yield { name: "v, DDIM", cost: 1, draw: withPlan(scheduler, teacher) };
 
-  const students = new Map<number, PlaneNetwork>();
+  const students = new Map<number, StudyNetwork<T>>();
   for (const steps of HALVINGS) {
     const from = teacher;
     teacher = kept(
@@ -118,10 +118,12 @@ async function* diffusion(run: PlaneRun, kept: Keep): AsyncGenerator<Drawer, voi
 }
 
 /** Lipman et al. 2023, the times of Esser et al. 2024, and the second flow of Liu et al. 2023. */
-async function* flow(run: PlaneRun, kept: Keep): AsyncGenerator<Drawer, void> {
+async function* flow<T extends tf.Tensor>(run: StudyRun<T>, kept: Keep<T>): AsyncGenerator<Drawer<T>, void> {
   const scheduler = new FlowMatchEulerDiscreteScheduler();
-  const start = keyedNoise(run.seed).at("straightness").normal([1000, 2]) as tf.Tensor2D;
-  const drawer = (name: string, cost: number, network: PlaneNetwork): Drawer => ({
+  const start = keyedNoise(run.seed)
+    .at("straightness")
+    .normal([STRAIGHTNESS_PATHS, ...run.subject.shape]) as T;
+  const drawer = (name: string, cost: number, network: StudyNetwork<T>): Drawer<T> => ({
     name,
     cost,
     draw: withPlan(scheduler, network),
@@ -140,7 +142,7 @@ async function* flow(run: PlaneRun, kept: Keep): AsyncGenerator<Drawer, void> {
       share: 0.5,
       learningRate: 1e-3,
       loss: (n, { x0: data, noise }) => {
-        const pairedNoise = noise.at("start").normal(data.shape) as tf.Tensor2D;
+        const pairedNoise = noise.at("start").normal(data.shape) as T;
         const x0 = runPlan(scheduler.plan(20), as(first), pairedNoise, noise);
         return denoisingLoss({ scheduler, model: as(n), x0, pairedNoise, noise });
       },
@@ -152,8 +154,9 @@ async function* flow(run: PlaneRun, kept: Keep): AsyncGenerator<Drawer, void> {
 }
 
 /** Karras et al. 2022, and the consistency functions of Song et al. 2023. */
-async function* edm(run: PlaneRun, kept: Keep): AsyncGenerator<Drawer, void> {
-  const denoiser = (network: PlaneNetwork) => preconditioned(as(network), SIGMA_DATA);
+async function* edm<T extends tf.Tensor>(run: StudyRun<T>, kept: Keep<T>): AsyncGenerator<Drawer<T>, void> {
+  const { sigmaData, sigmaMax } = run.subject;
+  const denoiser = (network: StudyNetwork<T>) => preconditioned(as(network), sigmaData);
   const teacher = kept(
     await learn(run, { name: "edm", ...EDM, loss: (n, batch) => edmLoss({ denoise: denoiser(n), ...batch }) }),
   );
@@ -163,13 +166,13 @@ async function* edm(run: PlaneRun, kept: Keep): AsyncGenerator<Drawer, void> {
     // Heun calls the network twice a step, and once in the last: 2 n - 1 calls.
     draw: (start, calls) => {
       const steps = Math.floor((calls + 1) / 2);
-      return edmHeun(denoiser(teacher), start, [...karrasSigmas(steps, SIGMA_MAX, SIGMA_MIN), 0]);
+      return edmHeun(denoiser(teacher), start, [...karrasSigmas(steps, sigmaMax, SIGMA_MIN), 0]);
     },
   };
 
-  const settings = { sigma_min: SIGMA_MIN, sigma_max: SIGMA_MAX, sigma_data: SIGMA_DATA, clip_denoised: false };
+  const settings = { sigma_min: SIGMA_MIN, sigma_max: sigmaMax, sigma_data: sigmaData, clip_denoised: false };
   const scheduler = new CMStochasticIterativeScheduler({ ...settings, num_train_timesteps: 40 });
-  const sigmas = karrasSigmas(18, SIGMA_MAX, SIGMA_MIN).reverse();
+  const sigmas = karrasSigmas(18, sigmaMax, SIGMA_MIN).reverse();
   for (const teaching of [true, false]) {
     const student = kept(
       await learn(run, {
@@ -180,7 +183,7 @@ async function* edm(run: PlaneRun, kept: Keep): AsyncGenerator<Drawer, void> {
         learningRate: 1e-3,
         loss: (n, batch) =>
           consistencyLoss({
-            student: consistencyFunction(as(n), { sigmaMin: SIGMA_MIN, sigmaData: SIGMA_DATA }),
+            student: consistencyFunction(as(n), { sigmaMin: SIGMA_MIN, sigmaData: sigmaData }),
             teacher: teaching ? denoiser(teacher) : undefined,
             sigmas,
             ...batch,

@@ -7,10 +7,11 @@ import { useBackend } from "@tfjs-diffusion/core";
 import { edmLoss, preconditioned, TrainingInterruptedError } from "@tfjs-diffusion/core/training";
 import { keyedNoise, keyedRandom } from "@tfjs-diffusion/schedulers";
 import { guidedMethods } from "./guidance.js";
-import { learn, type Lesson, type PlaneRun } from "./learn.js";
-import { planeMethods } from "./methods.js";
-import { PLANE_SETS } from "./sets.js";
-import { slicedDistance } from "./sliced-distance.js";
+import { PLANE_SETS } from "./plane/sets.js";
+import { slicedDistance } from "./plane/sliced-distance.js";
+import { planeSubject } from "./plane/study.js";
+import { learn, type Lesson, type StudyRun } from "./learn.js";
+import { allMethods } from "./methods.js";
 
 beforeAll(() => useBackend("wasm"));
 
@@ -45,14 +46,14 @@ describe("The sliced distance", () => {
 });
 
 describe("A training in the plane", () => {
-  const lesson: Lesson = {
+  const lesson: Lesson<tf.Tensor2D> = {
     name: "edm",
     timeScale: 1,
     width: 16,
     loss: (network, { x0, noise }) =>
       edmLoss({ denoise: preconditioned<tf.Tensor2D>((x, told) => network.forward(x, told)), x0, noise }),
   };
-  const weightsOf = async (run: PlaneRun) => {
+  const weightsOf = async (run: StudyRun<tf.Tensor2D>) => {
     const network = await learn(run, lesson);
     const values = [...network.parameters().values()].flatMap((variable) => [...variable.dataSync()]);
     network.dispose();
@@ -61,14 +62,14 @@ describe("A training in the plane", () => {
 
   it("that was stopped ends with the weights of one that was not, and frees what it makes", async () => {
     const folder = mkdtempSync(join(tmpdir(), "plane-"));
-    const run: PlaneRun = { set: moons, steps: 12, batchSize: 8, seed: 1 };
+    const run: StudyRun<tf.Tensor2D> = { subject: planeSubject(moons), steps: 12, batchSize: 8, seed: 1 };
     try {
       const before = tf.memory().numTensors;
       const whole = await weightsOf(run);
       const stop = new AbortController();
       const stopping = {
         ...lesson,
-        loss: (...[network, batch]: Parameters<Lesson["loss"]>) => {
+        loss: (...[network, batch]: Parameters<Lesson<tf.Tensor2D>["loss"]>) => {
           if (batch.step === 5) stop.abort();
           return lesson.loss(network, batch);
         },
@@ -85,9 +86,9 @@ describe("A training in the plane", () => {
 
   it("works for every method, whose drawers give samples and free what they make", async () => {
     const before = tf.memory().numTensors;
-    const run: PlaneRun = { set: moons, steps: 4, batchSize: 8, seed: 1 };
+    const run: StudyRun<tf.Tensor2D> = { subject: planeSubject(moons), steps: 4, batchSize: 8, seed: 1 };
     const names: string[] = [];
-    for await (const { name, draw } of planeMethods(run)) {
+    for await (const { name, draw } of allMethods(run)) {
       names.push(name);
       const start = keyedNoise(0).normal([16, 2]) as tf.Tensor2D;
       const held = tf.memory().numTensors;
