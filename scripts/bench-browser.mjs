@@ -1,7 +1,7 @@
 /**
  * Runs the benchmark's page in headless Chromium, cross-origin isolated, and prints what it found:
  *
- *     npm run bench:browser             CHROME=/path/to/chrome where it is not called chromium or google-chrome
+ *     npm run bench:browser             CHROMIUM=/path/to/it where it is not called chromium or google-chrome
  *     npm run bench:browser -- --serve  only serves the page, for a browser of your own
  */
 import { mkdtempSync, rmSync } from "node:fs";

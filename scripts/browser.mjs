@@ -11,9 +11,11 @@ export function findBrowser() {
   return candidates.find((file) => file && existsSync(file));
 }
 
+export const NO_BROWSER = "There is no Chromium here; name one in the variable CHROMIUM.";
+
 /** @throws Error if there is no browser */
 export async function openBrowser() {
   const executablePath = findBrowser();
-  if (!executablePath) throw new Error("There is no Chromium here; name one in the variable CHROMIUM.");
+  if (!executablePath) throw new Error(NO_BROWSER);
   return chromium.launch({ executablePath, args: ["--no-sandbox"] });
 }

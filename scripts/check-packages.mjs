@@ -5,6 +5,7 @@
  *     node scripts/check-packages.mjs
  *     node scripts/check-packages.mjs vite jest    only these tools
  */
+import { spawn } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -25,6 +26,7 @@ try {
     for (const tarball of tarballs) await judge(tarball);
     await drawAsTheReadme();
     await drawByCommand();
+    await drawByServer();
   }
   for (const name of names.length === 0 ? Object.keys(TOOLS) : names) await TOOLS[name](app);
   console.log("The packed packages install with npm, and work with the tools that were tried.");
@@ -56,6 +58,31 @@ async function drawByCommand() {
   const args = ["a smiling woman", "--count", "1", "--steps", "4", "--backend", "wasm", "--out", "woman.png"];
   await must("the command", [npmScript("npx"), "--no-install", "diffusion", ...args]);
   requirePng(join(app, "woman.png"));
+}
+
+/** `npx diffusion serve`, asked for a picture. */
+async function drawByServer() {
+  const args = [npmScript("npx"), "--no-install", "diffusion", "serve", "--port", "0", "--backend", "wasm"];
+  const server = spawn(process.execPath, args, { cwd: app, stdio: ["ignore", "pipe", "inherit"], detached: true });
+  const timer = setTimeout(() => process.kill(-server.pid), 120_000);
+  try {
+    let said = "";
+    for await (const part of server.stdout) {
+      said += part;
+      const [, at] = /Drawing on (http:[^ ,)]+)/.exec(said) ?? [];
+      if (!at) continue;
+      const body = JSON.stringify({ prompt: "a smiling woman", quality: "low", response_format: "b64_json" });
+      const headers = { "content-type": "application/json" };
+      const answer = await fetch(`${at}/v1/images/generations`, { method: "POST", headers, body });
+      const { data } = await answer.json();
+      writeFileSync(join(app, "served.png"), Buffer.from(data[0].b64_json, "base64"));
+      return requirePng(join(app, "served.png"));
+    }
+    throw new Error(`The server ended: ${said}`);
+  } finally {
+    clearTimeout(timer);
+    if (server.exitCode === null) process.kill(-server.pid); // npx, and the command that it started
+  }
 }
 
 function requirePng(file) {

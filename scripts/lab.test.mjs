@@ -9,7 +9,7 @@ import * as tf from "@tensorflow/tfjs";
 import { loadClassifier } from "../packages/examples/classifier/classifier-files.js";
 import { useBackend } from "../packages/core/src/index.js";
 import { pngTexts } from "../packages/core/src/image/index.js";
-import { findBrowser, openBrowser } from "./browser.mjs";
+import { findBrowser, NO_BROWSER, openBrowser } from "./browser.mjs";
 import { root } from "./run.mjs";
 import { serveFolder } from "./serve-folder.mjs";
 
@@ -21,7 +21,7 @@ const PICTURE = 'canvas[aria-label^="The clean picture"]';
 
 const isHere = findBrowser() !== undefined;
 const inBrowser = isHere ? describe : describe.skip;
-if (!isHere) console.warn("The lab's pages are not driven: there is no Chromium here; name one in CHROMIUM.");
+if (!isHere) console.warn(`The lab's pages are not driven. ${NO_BROWSER}`);
 
 let folder, server, browser, page, problems;
 beforeAll(async () => {

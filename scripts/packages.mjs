@@ -1,4 +1,7 @@
-/** The npm packages of this repository: `npm run pack` writes them into out/packages, as they would be published. */
+/**
+ * The npm packages of this repository: `npm run pack` writes them into out/packages, as they would be published, and
+ * `npm run release` publishes them.
+ */
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join, relative } from "node:path";
 import { pnpm } from "./install.mjs";
@@ -33,4 +36,9 @@ export async function pack() {
   console.log(archives.map((file) => relative(root, file)).join("\n"));
   console.log(`\nIn another folder: npm install "${folder}"/*.tgz @tensorflow/tfjs`);
   return 0;
+}
+
+/** The task: publishes the packages whose version is not on npm yet, or with --dry-run only says what would be sent. */
+export async function release(args) {
+  return pnpm(["publish", "--recursive", "--access", "public", "--no-git-checks", ...args]);
 }

@@ -6,6 +6,7 @@ import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { extname, join, normalize } from "node:path";
+import { findBrowser, NO_BROWSER } from "./browser.mjs";
 
 const TYPES = {
   ".html": "text/html",
@@ -53,7 +54,7 @@ export async function servePage(folder) {
  */
 export async function reportOf({ address, report }, { flags = [], limitMs }) {
   const profile = mkdtempSync(join(tmpdir(), "chromium-"));
-  const chrome = await startChromium([...flags, `--user-data-dir=${profile}`, address]);
+  const chrome = startChromium([...flags, `--user-data-dir=${profile}`, address]);
   const timer = setTimeout(() => chrome.kill(), limitMs);
   const ended = once(chrome, "exit").then(() => undefined);
   const found = await Promise.race([report, ended]);
@@ -65,18 +66,9 @@ export async function reportOf({ address, report }, { flags = [], limitMs }) {
   return found;
 }
 
-/** The first of the browsers that is there. */
-async function startChromium(options) {
-  const names = process.env.CHROME ? [process.env.CHROME] : ["chromium", "google-chrome", "chromium-browser", "chrome"];
-  for (const name of names) {
-    const chrome = spawn(name, ["--headless=new", "--no-sandbox", "--no-first-run", ...options], { stdio: "ignore" });
-    const started = await Promise.race([
-      once(chrome, "spawn").then(() => true),
-      once(chrome, "error").then(() => false),
-    ]);
-    if (started) return chrome;
-  }
-  throw new NoBrowserError(
-    `None of ${names.join(", ")} could be started: say where Chromium is with CHROME=/path/to/it.`,
-  );
+/** @throws NoBrowserError */
+function startChromium(options) {
+  const browser = findBrowser();
+  if (!browser) throw new NoBrowserError(NO_BROWSER);
+  return spawn(browser, ["--headless=new", "--no-sandbox", "--no-first-run", ...options], { stdio: "ignore" });
 }

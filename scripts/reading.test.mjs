@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { findBrowser, NO_BROWSER } from "./browser.mjs";
 import { root } from "./run.mjs";
 
 /** Under the repository, from where VitePress is found. Git ignores it. */
@@ -11,15 +12,8 @@ const chapter = "01-forward-noising";
 const tool = join(root, "packages", "examples", "dist", "src", "chapter", "main.js");
 const address = `http://localhost:${5300 + (process.pid % 500)}`;
 
-const chromium = [process.env.CHROME, "chromium", "google-chrome", "chromium-browser", "chrome"].find((name) => {
-  try {
-    if (name) execFileSync(name, ["--version"], { stdio: "ignore" });
-    return Boolean(name);
-  } catch {
-    return false;
-  }
-});
-if (!chromium) console.warn("scripts/reading.test.mjs is skipped: there is no Chromium. CHROME=/path/to/it names one.");
+const chromium = findBrowser();
+if (!chromium) console.warn(`scripts/reading.test.mjs is skipped. ${NO_BROWSER}`);
 
 /** Shows a page in a frame of the width asked for (a window has at least 500 pixels), and measures it. */
 const MEASURE = `<body><iframe id="frame" src="/chapters/${chapter}.html" style="border: 0; height: 9000px"></iframe>

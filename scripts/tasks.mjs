@@ -28,6 +28,7 @@ export const tasks = {
   mutate: { needs: "all", program: "src/chapter/mutate.js" },
   add: { needs: "run", run: async (args) => (await import("./add.mjs")).add(args) },
   pack: { needs: "all", run: async () => (await import("./packages.mjs")).pack() },
+  release: { needs: "all", run: async (args) => (await import("./packages.mjs")).release(args) },
   docs: { needs: "all", run: (args) => node(["scripts/docs.mjs", ...args]) },
   "docs:screenshots": { needs: "all", run: (args) => node(["scripts/screenshots.mjs", ...args]) },
   bench: { needs: "all", program: "bench/main.js" },

@@ -20,6 +20,7 @@ const guide: DefaultTheme.SidebarItem[] = [
       { text: "Backends", link: "/backends" },
       { text: "In a worker", link: "/worker" },
       { text: "Tools", link: "/tools" },
+      { text: "Releasing", link: "/releasing" },
       { text: "Recorded networks", link: "/recording" },
       { text: "Benchmarks", link: "/benchmarks" },
       { text: "Training", link: "/training" },

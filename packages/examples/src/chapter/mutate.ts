@@ -13,7 +13,7 @@ import { parseArgs } from "node:util";
 import { keyedRandom, permutation } from "@tfjs-diffusion/schedulers";
 import ts from "typescript";
 import { parseCells } from "./cells.js";
-import { ChapterError } from "./errors.js";
+import { ChapterError, NoChapterError } from "./errors.js";
 import { mutate, MutantRunner } from "./mutants.js";
 import { mutationsOf, type Mutation } from "./mutations.js";
 import { findChapter, SOURCES } from "./run.js";
@@ -29,7 +29,7 @@ const { values, positionals } = parseArgs({
     line: { type: "string" },
   },
 });
-const name = findChapter(positionals[0] ?? "1");
+const name = chapterOf(positionals[0] ?? "1");
 const [count, seed] = [values.count, values.seed].map(Number) as [number, number];
 if (!(Number.isSafeInteger(count) && count >= 0))
   throw new RangeError(`--count ${values.count}: give a whole number; 0 means all.`);
@@ -90,4 +90,15 @@ function drawn(all: readonly Mutation[], count: number, seed: number): Mutation[
   return Array.from(order.slice(0, count))
     .sort((i, j) => i - j)
     .map((i) => all[i]!);
+}
+
+/** The chapter of that number or name; ends the program if there is none. */
+function chapterOf(word: string): string {
+  try {
+    return findChapter(word);
+  } catch (error) {
+    if (!(error instanceof NoChapterError)) throw error;
+    console.error(error.message);
+    process.exit(2);
+  }
 }

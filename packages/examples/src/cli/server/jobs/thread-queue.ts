@@ -1,4 +1,4 @@
-import { Worker } from "node:worker_threads";
+import { SHARE_ENV, Worker } from "node:worker_threads";
 import { packagePath } from "../../../package-folder.js";
 import {
   type DrawJob,
@@ -126,6 +126,8 @@ export class ThreadQueue implements JobQueue {
     const worker = new Worker(packagePath("dist", "src", "cli", "server", "jobs", "draw-thread.js"), {
       workerData,
       execArgv: [],
+      // TensorFlow's library reads the process's own environment, not a thread's copy.
+      env: SHARE_ENV,
     });
     const thread: Thread = { worker, running: undefined };
     return new Promise((resolve, reject) => {
