@@ -83,7 +83,7 @@ const noise = keyedNoise(2026);
         x: "x",
         y: -0.6,
         text: "note",
-        fontSize: 12,
+        fontSize: 13,
         fill: "currentColor",
       }),
     ],

@@ -643,7 +643,7 @@ await image(tf.concat(sheets), {
         text: "name",
         textAnchor: "end",
         fill: "#4269d0",
-        fontSize: 12,
+        fontSize: 13,
       }),
       Plot.line(
         smooth.map((loss, i) => [i + 1, loss]),

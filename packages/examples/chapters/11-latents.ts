@@ -566,7 +566,7 @@ check("operations saved, a factor", saved, 17, 2);
         x: "x",
         y: ({ y }: { y: number }) => y - 0.13,
         text: "note",
-        fontSize: 11,
+        fontSize: 13,
         fill: "currentColor",
       }),
     ],
