@@ -1,8 +1,8 @@
 /** Serves a page, and runs it in headless Chromium until it reports. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { mkdtempSync } from "node:fs";
+import { readFile, rm } from "node:fs/promises";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { extname, join, normalize } from "node:path";
@@ -61,7 +61,8 @@ export async function reportOf({ address, report }, { flags = [], limitMs }) {
   clearTimeout(timer);
   chrome.kill();
   await ended;
-  rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+  // Processes of the browser that end after it still write there.
+  await rm(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   if (!found) throw new Error("The browser ended without a report.");
   return found;
 }

@@ -18,7 +18,8 @@ export function buildBenchPage(folder) {
 export function copyLabFiles(folder) {
   const models = join(folder, "models");
   rmSync(models, { recursive: true, force: true });
-  const isOfModel = (file) => basename(file) !== "package.json";
+  // The folder is an npm package, too, whose own files are of no use to a page.
+  const isOfModel = (file) => !/^(package\.json|README\.md|index\..*)$/.test(basename(file));
   cpSync(join(weights, "portraits"), join(models, "portraits"), { recursive: true, filter: isOfModel });
   // A tokenizer is asked for this file, and a browser prints an error for each file that is missing.
   for (const part of ["tokenizer", "tokenizer_2"])
