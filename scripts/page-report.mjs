@@ -2,18 +2,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync } from "node:fs";
-import { readFile, rm } from "node:fs/promises";
-import { createServer } from "node:http";
+import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { extname, join, normalize } from "node:path";
+import { join } from "node:path";
 import { findBrowser, NO_BROWSER } from "./browser.mjs";
-
-const TYPES = {
-  ".html": "text/html",
-  ".js": "text/javascript",
-  ".json": "application/json",
-  ".wasm": "application/wasm",
-};
+import { serveFolder } from "./serve-folder.mjs";
 
 /** Thrown where no Chromium is found. */
 export class NoBrowserError extends Error {}
@@ -25,26 +18,9 @@ export class NoBrowserError extends Error {}
 export async function servePage(folder) {
   let reported;
   const report = new Promise((resolve) => (reported = resolve));
-  const server = createServer(async (request, response) => {
-    response.setHeader("Cross-Origin-Opener-Policy", "same-origin");
-    response.setHeader("Cross-Origin-Embedder-Policy", "require-corp");
-    if (request.method === "POST") {
-      reported(JSON.parse(Buffer.concat(await request.toArray()).toString()));
-      return response.end();
-    }
-    const path = normalize(decodeURIComponent(new URL(request.url, "http://localhost").pathname));
-    const file = join(folder, path.endsWith("/") ? `${path}index.html` : path);
-    const bytes = path.includes("..") ? undefined : await readFile(file).catch(() => undefined);
-    if (!bytes) return response.writeHead(404).end();
-    response.writeHead(200, { "Content-Type": TYPES[extname(file)] ?? "application/octet-stream" }).end(bytes);
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const close = () => {
-    server.close();
-    server.closeAllConnections();
-  };
-  return { address: `http://127.0.0.1:${server.address().port}/`, report, close };
+  const headers = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
+  const { address, close } = await serveFolder(folder, { headers, onPost: reported });
+  return { address: `${address}/`, report, close };
 }
 
 /**

@@ -1,4 +1,4 @@
-/** A small web server for tests and screenshots of the site. */
+/** A small web server for pages that tests, benchmarks and screenshots open. */
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -15,9 +15,19 @@ const TYPES = {
   ".woff2": "font/woff2",
 };
 
-/** Serves a folder on a free port: { address, close }. */
-export async function serveFolder(folder) {
+/**
+ * Serves a folder on a free port: { address, close }.
+ *
+ * @param headers sent with every answer
+ * @param onPost gets what a page posts, as JSON
+ */
+export async function serveFolder(folder, { headers = {}, onPost } = {}) {
   const server = createServer(async (request, response) => {
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+    if (onPost && request.method === "POST") {
+      onPost(JSON.parse(Buffer.concat(await request.toArray()).toString()));
+      return response.end();
+    }
     const path = normalize(decodeURIComponent(new URL(request.url, "http://here").pathname));
     const file = join(folder, path.endsWith("/") ? `${path}index.html` : path);
     const bytes = file.startsWith(folder) && (await readFile(file).catch(() => undefined));

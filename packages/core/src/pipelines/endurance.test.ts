@@ -29,6 +29,7 @@ function expectSound({ drawn, ended, exhausted }: Endurance, steps: number): voi
 }
 
 describe("Many steps, drawings that end early and a full memory leave no tensor", () => {
+  // The native backend and Chromium are optional installations.
   (native === undefined ? it : it.skip)(
     "on the native backend",
     async () => {
