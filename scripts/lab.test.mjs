@@ -1,23 +1,16 @@
 /* global document -- in the page */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "@jest/globals";
-import * as tf from "@tensorflow/tfjs";
-import { loadClassifier } from "../packages/examples/classifier/classifier-files.js";
-import { useBackend } from "../packages/core/src/index.js";
 import { pngTexts } from "../packages/core/src/image/index.js";
 import { findBrowser, NO_BROWSER, openBrowser } from "./browser.mjs";
+import { drawn, openPage, pixels, redrawn, seen, violations } from "./lab-page.mjs";
 import { root } from "./run.mjs";
 import { serveFolder } from "./serve-folder.mjs";
 
 // The site is built for the tests; SITE names a folder in which it is built already.
-
-/** A drawing may take this long, on a busy machine. */
-const PATIENCE = 120_000;
-const PICTURE = 'canvas[aria-label^="The clean picture"]';
 
 const isHere = findBrowser() !== undefined;
 const inBrowser = isHere ? describe : describe.skip;
@@ -39,85 +32,22 @@ afterAll(async () => {
   if (folder) rmSync(folder, { recursive: true });
 });
 
-/** Opens a page, and notes what it complains of and whom it asks. */
-async function open(path, options = {}) {
-  page = await browser.newPage({ viewport: { width: 1280, height: 900 }, ...options });
-  page.setDefaultTimeout(PATIENCE);
-  problems = [];
-  page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
-  page.on("pageerror", (error) => problems.push(error.message));
-  page.on(
-    "response",
-    (response) => response.status() >= 400 && problems.push(`${response.status()} ${response.url()}`),
-  );
-  page.on("request", (request) => {
-    const url = request.url();
-    if (!/^(data|blob):/.test(url) && !url.startsWith(server.address)) problems.push(`a request to ${url}`);
-  });
-  await page.goto(`${server.address}${path}`);
-  return page;
+async function open(path, options) {
+  ({ page, problems } = await openPage(browser, server.address, path, options));
 }
 afterEach(async () => {
   await page?.close();
   page = undefined;
 });
 
-/** Waits until what is on the page was drawn with these settings. */
-const drawn = () => page.waitForFunction(() => document.querySelector(".lab[aria-busy=false][data-tensors]"));
-
-/** Does something that makes the page draw, and waits for the drawing. */
-async function redrawn(change) {
-  const before = await pixels();
-  await change();
-  await page.waitForFunction(
-    ([selector, old]) => document.querySelector(selector).toDataURL() !== old,
-    [PICTURE, before.url],
-  );
-  await page.waitForTimeout(400);
-  await drawn();
-  return pixels();
-}
-
-/** The shown picture: its address, to compare, and its bytes. */
-const pixels = (selector = PICTURE) =>
-  page.evaluate((selector) => {
-    const canvas = document.querySelector(selector);
-    const { width, height } = canvas;
-    return {
-      url: canvas.toDataURL(),
-      width,
-      data: [...canvas.getContext("2d").getImageData(0, 0, width, height).data],
-    };
-  }, selector);
-
-/** What the shipped classifier sees in a picture of 32 x 32. */
-async function seen({ width, data }) {
-  await useBackend("wasm");
-  const classifier = await loadClassifier(join(root, "packages/examples/weights/portraits-classifier"));
-  const picture = tf.tidy(() =>
-    tf.tensor4d(data, [1, width, width, 4]).slice([0, 0, 0, 0], [1, width, width, 3]).div(127.5).sub(1),
-  );
-  const [face] = await classifier.read(picture);
-  picture.dispose();
-  classifier.dispose();
-  return face;
-}
-
-/** Serious problems of accessibility, as axe-core finds them, but for VitePress's own search button. */
-async function violations() {
-  await page.addScriptTag({ path: createRequire(import.meta.url).resolve("axe-core/axe.min.js") });
-  const found = await page.evaluate(() => globalThis.axe.run({ exclude: [".DocSearch"] }));
-  return found.violations
-    .filter(({ impact }) => ["serious", "critical"].includes(impact))
-    .map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(" ")).join(", ")}`);
-}
-
 inBrowser("The lab's page that draws", () => {
   it("draws what is typed: the classifier sees it; nothing complains, and nobody else is asked", async () => {
     await open("/lab/draw.html");
-    await drawn();
-    expect(await seen(await pixels())).toMatchObject({ mouth: "smiling", hair: "long", hairColor: "blonde" });
-    const drawing = await redrawn(() => page.getByLabel("Sentence").fill("a man with short black hair and sunglasses"));
+    await drawn(page);
+    expect(await seen(await pixels(page))).toMatchObject({ mouth: "smiling", hair: "long", hairColor: "blonde" });
+    const drawing = await redrawn(page, () =>
+      page.getByLabel("Sentence").fill("a man with short black hair and sunglasses"),
+    );
     expect(await seen(drawing)).toMatchObject({ hair: "short", hairColor: "black", eyewear: "sunglasses" });
     expect(problems).toEqual([]);
   });
@@ -134,23 +64,23 @@ inBrowser("The lab's page that draws", () => {
     await page.waitForFunction(() => document.querySelector(".state").textContent.startsWith("Step 3 "));
     await page.getByRole("button", { name: "Stop" }).click();
     await page.getByText("Stopped.").waitFor();
-    const stopped = await pixels();
+    const stopped = await pixels(page);
     await page.waitForTimeout(1000);
-    expect((await pixels()).url).toBe(stopped.url);
+    expect((await pixels(page)).url).toBe(stopped.url);
     await page.getByRole("slider", { name: "Steps" }).fill("2");
-    await drawn();
-    expect((await pixels()).url).not.toBe(stopped.url);
+    await drawn(page);
+    expect((await pixels(page)).url).not.toBe(stopped.url);
   });
 
   it("shows every step again, and gives a PNG file with its settings", async () => {
     await open("/lab/draw.html#seed=5&steps=6");
-    await drawn();
-    const last = await pixels();
+    await drawn(page);
+    const last = await pixels(page);
     const scrub = page.getByLabel("From noise to the picture");
     await scrub.fill("0");
-    expect((await pixels()).url).not.toBe(last.url);
+    expect((await pixels(page)).url).not.toBe(last.url);
     await scrub.fill("5");
-    expect((await pixels()).url).toBe(last.url);
+    expect((await pixels(page)).url).toBe(last.url);
     const [file] = await Promise.all([page.waitForEvent("download"), page.getByText("Download PNG").click()]);
     const texts = pngTexts(readFileSync(await file.path()));
     expect(JSON.parse(texts.settings)).toMatchObject({ seed: 5, steps: 6 });
@@ -158,10 +88,10 @@ inBrowser("The lab's page that draws", () => {
 
   it("paints a part anew, keeps the rest, draws in four steps, and leaves no tensor after ten drawings", async () => {
     await open("/lab/draw.html#steps=4");
-    await drawn();
-    const first = await pixels();
+    await drawn(page);
+    const first = await pixels(page);
     await page.getByText("Begin from a picture").click();
-    const painted = await redrawn(async () => {
+    const painted = await redrawn(page, async () => {
       await page.getByRole("button", { name: "Take the drawing" }).click();
       await page.getByRole("button", { name: "lower half" }).click();
       await page.getByLabel("Sentence").fill("a man with a beard and a purple shirt");
@@ -170,10 +100,11 @@ inBrowser("The lab's page that draws", () => {
     expect(painted.data.slice(0, upper)).toEqual(first.data.slice(0, upper));
     expect(painted.data.slice(upper)).not.toEqual(first.data.slice(upper));
     await page.getByRole("button", { name: "Begin from noise again" }).click();
-    await redrawn(() => page.getByLabel("In four steps").check());
+    await redrawn(page, () => page.getByLabel("In four steps").check());
     const tensors = () => page.getAttribute(".lab", "data-tensors");
     const before = await tensors();
-    for (let i = 0; i < 10; i++) await redrawn(() => page.getByRole("button", { name: "Another face" }).click());
+    for (let i = 0; i < 10; i++)
+      await redrawn(page, () => page.getByRole("button", { name: "Another picture" }).click());
     expect(await tensors()).toBe(before);
     expect(problems).toEqual([]);
   });
@@ -183,9 +114,9 @@ inBrowser("The lab's page that draws", () => {
     async (colorScheme) => {
       for (const path of ["/lab/draw.html", "/lab/schedules.html", "/"]) {
         await open(path, { colorScheme, reducedMotion: "reduce" });
-        if (path !== "/lab/schedules.html") await drawn();
+        if (path !== "/lab/schedules.html") await drawn(page);
         for (const summary of await page.locator(".lab summary").all()) await summary.click();
-        expect(await violations()).toEqual([]);
+        expect(await violations(page)).toEqual([]);
         expect(problems).toEqual([]);
         await page.close();
       }
@@ -199,9 +130,9 @@ inBrowser("The lab's page of schedules", () => {
     await open("/lab/schedules.html#beta_schedule=squaredcos_cap_v2&steps=10");
     const picture = 'canvas[aria-label^="The picture with the noise"]';
     await page.waitForFunction((selector) => document.querySelector(selector)?.width === 32, picture);
-    const early = await pixels(picture);
+    const early = await pixels(page, picture);
     await page.getByRole("slider", { name: "Time" }).fill("900");
-    expect((await pixels('canvas[aria-label="The picture with the noise of t = 900"]')).url).not.toBe(early.url);
+    expect((await pixels(page, 'canvas[aria-label="The picture with the noise of t = 900"]')).url).not.toBe(early.url);
     await page.getByLabel("End with noise alone").check();
     await page.getByText("The config, as diffusers").click();
     const config = JSON.parse(await page.locator("pre code").first().textContent());

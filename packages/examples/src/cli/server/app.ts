@@ -20,9 +20,6 @@ import { webuiRoutes } from "./webui/routes.js";
 /** Longest name of a picture, model or route. */
 const LONGEST_PARAMETER = 200;
 
-/** Most bytes of a message to /live. */
-const LONGEST_MESSAGE = 2 ** 16;
-
 /** How long running drawings may take when the server ends, in milliseconds. */
 const GRACE = 30_000;
 /** How long the last answers may take after that, in milliseconds. */
@@ -68,7 +65,7 @@ export async function createServer(settings: ServerSettings, queue: JobQueue): P
   const { files, ...form } = { files: 4, fields: 30, parts: 40, fieldSize: 2 ** 17, fileSize: limits.body };
   await app.register(multipart, { limits: { ...form, files } });
   await app.register(websocket, {
-    options: { maxPayload: LONGEST_MESSAGE },
+    options: { maxPayload: limits.body },
     errorHandler: (_, socket) => socket.terminate(), // The default would log what any client can cause.
   });
   await app.register(swagger, {
@@ -98,6 +95,7 @@ function addOwnRoutes(app: FastifyInstance, { queue, metrics, stored }: ServerPa
   app.get("/metrics", { schema: { summary: "Counts and times, for Prometheus" } }, async (_, reply) =>
     reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
   );
+  app.get("/models", { schema: { summary: "The models, and what each can do" } }, () => queue.models());
   app.get("/openapi.json", { schema: { hide: true } }, () => app.swagger());
   app.get<{ Params: { name: string } }>(
     "/pictures/:name",

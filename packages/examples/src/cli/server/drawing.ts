@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Metrics } from "./metrics.js";
 import { ApiError, ClientGone } from "./errors.js";
 import type { DrawEvent, DrawJob, DrawnPicture, JobQueue, ModelInfo } from "./jobs/draw-job.js";
+import { SAMPLERS } from "./jobs/samplers.js";
 import type { ServerSettings } from "./settings.js";
 import type { StoredPictures } from "./stored-pictures.js";
 
@@ -59,6 +60,20 @@ export function requireOption(model: ModelInfo, option: string, param: string): 
   throw new ApiError(400, `The model '${model.id}' does not take '${param}'.`, {
     param,
     code: "unsupported_parameter",
+  });
+}
+
+/**
+ * The scheduler's keys of a sampler.
+ *
+ * @throws ApiError if there is no such sampler, or if it does not work with the model
+ */
+export function samplerNamed(model: ModelInfo, asked: string): Readonly<Record<string, unknown>> {
+  const name = Object.keys(SAMPLERS).find((each) => each.toLowerCase() === asked.toLowerCase());
+  if (name !== undefined && model.samplers.includes(name)) return SAMPLERS[name]!;
+  const why = name === undefined ? "there is no such sampler" : `it does not work with ${model.id}`;
+  throw new ApiError(404, `Sampler not found: ${asked}: ${why}. GET /sdapi/v1/samplers lists them.`, {
+    param: "sampler_name",
   });
 }
 

@@ -305,6 +305,10 @@ describe("Hostile messages of a live drawing", () => {
     ["has an unknown field", '{"prompt":"a","foo":1}', /'foo'/],
     ["asks for too many steps", '{"prompt":"a","steps":9999}', /steps/],
     ["asks for too many pixels", '{"prompt":"a","width":9999}', /too large/],
+    ["names an unknown sampler", '{"prompt":"a","sampler":"toString"}', /Sampler not found: toString/],
+    ["has a mask and no picture", '{"prompt":"a","mask":"AAAA"}', /'image'/],
+    ["names a file as its picture", '{"prompt":"a","image":"/etc/passwd.png"}', /URLs and paths are not read/],
+    ["sends a text as its picture", '{"prompt":"a","image":"aGVsbG8="}', /PNG/],
   ])("a message that %s", async (_, sent, expected) => {
     const socket = await open();
     socket.send(sent);

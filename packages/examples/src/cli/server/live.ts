@@ -4,10 +4,11 @@ import type { FastifyRequest } from "fastify";
 import { type Static, Type } from "typebox";
 import type { WebSocket } from "ws";
 import { apiErrorOf } from "./answers.js";
-import { drawPictures, modelOf, requireArea, requireOption, type ServerParts } from "./drawing.js";
+import { drawPictures, modelOf, requireArea, requireOption, samplerNamed, type ServerParts } from "./drawing.js";
 import { ApiError } from "./errors.js";
 import { clientOf } from "./guard.js";
 import type { DrawJob } from "./jobs/draw-job.js";
+import { pictureIn, STRENGTH } from "./sent-picture.js";
 
 /** A message of a client: what it wants to see now. */
 const Wish = Type.Object(
@@ -22,7 +23,13 @@ const Wish = Type.Object(
     guidance: Type.Optional(Type.Number({ minimum: 0, maximum: 100 })),
     width: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_536 })),
     height: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_536 })),
-    previews: Type.Optional(Type.Integer({ minimum: 0, maximum: 20 })),
+    /** One of the names that `/sdapi/v1/samplers` lists. */
+    sampler: Type.Optional(Type.String({ maxLength: 100 })),
+    /** A picture to begin from, in base64, and where it is white drawn anew; `strength` says how much. */
+    image: Type.Optional(Type.String()),
+    mask: Type.Optional(Type.String()),
+    strength: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
+    previews: Type.Optional(Type.Integer({ minimum: 0, maximum: 50 })),
   },
   { additionalProperties: false },
 );
@@ -79,7 +86,8 @@ class LiveDrawing {
         signal,
         onEvent: (event) => {
           if (event.type === "step" && event.preview !== undefined) {
-            this.#say({ type: "preview", id, png: event.preview, step: event.step + 1, steps: event.steps });
+            const { preview, step, steps, timestep } = event;
+            this.#say({ type: "preview", id, png: preview, step: step + 1, steps, timestep });
           }
         },
       });
@@ -124,18 +132,28 @@ async function jobOf(parts: ServerParts, wish: Wish): Promise<DrawJob> {
     throw new ApiError(400, `Invalid value for 'steps': at most ${limits.steps}.`, { param: "steps" });
   }
   requireArea(model, "width", width, height, limits.area);
+  const { image, mask } = wish;
+  if (image === undefined && (mask ?? wish.strength) !== undefined) {
+    throw new ApiError(400, "mask and strength need a picture to begin from: send 'image', too.", { param: "image" });
+  }
+  const given = {
+    negativePrompt: wish.negative_prompt,
+    guidanceScale: wish.guidance,
+    strength: image === undefined ? undefined : (wish.strength ?? STRENGTH),
+    width: wish.width,
+    height: wish.height,
+  };
+  const options = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  for (const option of Object.keys(options)) requireOption(model, option, option);
+  if (mask !== undefined) requireOption(model, "mask", "mask");
   return {
     model: model.id,
     count: 1,
     seed: wish.seed ?? randomInt(2 ** 32),
     previews: wish.previews ?? 0,
-    options: {
-      prompt: wish.prompt,
-      numInferenceSteps: steps,
-      ...(wish.width !== undefined && { width }),
-      ...(wish.height !== undefined && { height }),
-      ...(wish.negative_prompt !== undefined && { negativePrompt: wish.negative_prompt }),
-      ...(wish.guidance !== undefined && { guidanceScale: wish.guidance }),
-    },
+    ...(wish.sampler !== undefined && { scheduler: samplerNamed(model, wish.sampler) }),
+    ...(image !== undefined && { image: pictureIn("image", image, limits.sentPixels) }),
+    ...(mask !== undefined && { mask: { data: pictureIn("mask", mask, limits.sentPixels), redrawn: "white" } }),
+    options: { prompt: wish.prompt, numInferenceSteps: steps, ...(options as DrawJob["options"]) },
   };
 }

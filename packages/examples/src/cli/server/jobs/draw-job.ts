@@ -43,7 +43,7 @@ export interface DrawnPicture {
 
 /** What is told while a job is drawn. */
 export type DrawEvent =
-  | { type: "step"; picture: number; step: number; steps: number; preview?: string }
+  | { type: "step"; picture: number; step: number; steps: number; timestep: number; preview?: string }
   | { type: "picture"; index: number; picture: DrawnPicture };
 
 /** What a model can do, as its worker found out when it drew a first picture. */

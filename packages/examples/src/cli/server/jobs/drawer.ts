@@ -162,7 +162,8 @@ async function drawOne({ pipeline, job, own, size, index, scheduler }: Drawing, 
     signal,
     onStep: async (step: PreviewedStep) => {
       const preview = isPreviewed(step, job.previews) ? await previewOf(step, size) : undefined;
-      onEvent({ type: "step", picture: index, step: step.step, steps: step.steps, ...(preview && { preview }) });
+      const { step: count, steps, timestep } = step;
+      onEvent({ type: "step", picture: index, step: count, steps, timestep, ...(preview && { preview }) });
     },
   });
   latents.dispose();
@@ -179,6 +180,7 @@ async function drawOne({ pipeline, job, own, size, index, scheduler }: Drawing, 
 interface PreviewedStep {
   step: number;
   steps: number;
+  timestep: number;
   preview(): tf.Tensor4D;
 }
 

@@ -1,8 +1,7 @@
 import type { MultipartFile } from "@fastify/multipart";
-import { ImageError } from "@tfjs-diffusion/core";
-import { pictureSize } from "@tfjs-diffusion/core/image";
 import type { FastifyRequest } from "fastify";
 import { ApiError } from "../errors.js";
+import { requirePicture } from "../sent-picture.js";
 
 /** A form with files, as the edits and variations send it. */
 export interface Form {
@@ -66,16 +65,4 @@ function twice(param: string): ApiError {
     param,
     code: "invalid_value",
   });
-}
-
-/** @throws ApiError for what is no picture, and for one that is too large; its pixels are not unpacked here */
-export function requirePicture(param: string, bytes: Uint8Array, mostPixels: number): void {
-  try {
-    const { width, height } = pictureSize(bytes);
-    if (width * height <= mostPixels && width * height > 0) return;
-    throw new ImageError(`the picture is ${width}x${height}; at most ${mostPixels} pixels are read.`);
-  } catch (error) {
-    if (!(error instanceof ImageError)) throw error;
-    throw new ApiError(400, `Invalid picture in '${param}': ${error.message}`, { param, code: "invalid_image_file" });
-  }
 }

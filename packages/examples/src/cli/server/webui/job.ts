@@ -1,9 +1,9 @@
 import { randomInt } from "node:crypto";
-import { modelOf, requireArea, requireOption, type ServerParts } from "../drawing.js";
+import { modelOf, requireArea, requireOption, samplerNamed, type ServerParts } from "../drawing.js";
 import { ApiError } from "../errors.js";
 import type { DrawJob, ModelInfo } from "../jobs/draw-job.js";
-import { SAMPLERS, SPACINGS } from "../jobs/samplers.js";
-import { requirePicture } from "../openai/form.js";
+import { SPACINGS } from "../jobs/samplers.js";
+import { pictureIn, STRENGTH } from "../sent-picture.js";
 import type { ImageToImage, Overrides, TextToImage } from "./schemas.js";
 
 /** Settings of all later requests, which clients set by POST /options. */
@@ -13,8 +13,6 @@ export interface WebuiOptions {
   clipStop: number;
 }
 
-/** Redrawn share of a picture where a client gives none; AUTOMATIC1111's. */
-const STRENGTH = 0.75;
 /** Pixels that a mask is softened by where a client gives none; AUTOMATIC1111's. */
 const MASK_BLUR = 4;
 
@@ -88,15 +86,6 @@ function schedulerOf(model: ModelInfo, { sampler_name, sampler_index, scheduler 
   return sampler || spaced ? { ...sampler, ...spaced } : undefined;
 }
 
-function samplerNamed(model: ModelInfo, asked: string) {
-  const name = Object.keys(SAMPLERS).find((each) => each.toLowerCase() === asked.toLowerCase());
-  if (name !== undefined && model.samplers.includes(name)) return SAMPLERS[name]!;
-  const why = name === undefined ? "there is no such sampler" : `it does not work with ${model.id}`;
-  throw new ApiError(404, `Sampler not found: ${asked}: ${why}. GET /sdapi/v1/samplers lists them.`, {
-    param: "sampler_name",
-  });
-}
-
 function spacingNamed(asked: string) {
   const same = (text: string) => text.toLowerCase() === asked.toLowerCase();
   const found = Object.entries(SPACINGS).find(([name, { label }]) => same(name) || same(label));
@@ -127,14 +116,4 @@ function imagesOf(body: ImageToImage, sentPixels: number): Pick<DrawJob, "image"
   if (body.mask == null) return { image, fit };
   const redrawn = body.inpainting_mask_invert === 1 ? "black" : "white";
   return { image, fit, mask: { data: pictureIn("mask", body.mask, sentPixels), redrawn } };
-}
-
-/** The file of a text in base64, which may be a data URL. */
-export function pictureIn(param: string, text: string, sentPixels: number): string {
-  const base64 = text.replace(/^data:image\/\w+;base64,/, "");
-  if (!/^[A-Za-z0-9+/\s]+=*\s*$/.test(base64)) {
-    throw new ApiError(422, `${param}: expected a picture in base64. URLs and paths are not read.`, { param });
-  }
-  requirePicture(param, Buffer.from(base64, "base64"), sentPixels);
-  return base64;
 }

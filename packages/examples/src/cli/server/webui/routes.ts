@@ -7,7 +7,8 @@ import { drawPictures, modelOf, type ServerParts, untilGone } from "../drawing.j
 import { clientOf } from "../guard.js";
 import type { DrawJob, DrawnPicture, ModelInfo } from "../jobs/draw-job.js";
 import { SPACINGS } from "../jobs/samplers.js";
-import { jobOf, pictureIn, type WebuiOptions } from "./job.js";
+import { pictureIn } from "../sent-picture.js";
+import { jobOf, type WebuiOptions } from "./job.js";
 import { Progress } from "./progress.js";
 import { ImageToImage, Overrides, PngInfo, TextToImage } from "./schemas.js";
 
