@@ -50,9 +50,10 @@ export const FLOORS = {
   ],
   examples: [
     ["src", "datasets/faces", "minimal.ts"],
-    ["datasets/portraits", "src/chapter", "src/cli/terminal", "src/cli/options"],
+    ["datasets/portraits", "src/chapter", "src/cli/terminal"],
     ["datasets/portraits-2"],
-    ["datasets", "src/cli/files", "lab/draw", "lab/schedules"],
+    ["datasets", "src/cli/options", "lab/draw", "lab/schedules"],
+    ["src/cli/files"],
     ["bench"],
     ["bench/browser", "bench/onnx"],
     ["bench/prepare.ts", "bench/runner.ts"],

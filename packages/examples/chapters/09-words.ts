@@ -25,12 +25,14 @@ import {
 import { keyedNoise } from "@tfjs-diffusion/schedulers";
 import {
   ATTRIBUTES,
-  captionWords,
   faceExample,
   type Attribute,
   visible,
 } from "../datasets/faces/index.js";
-import { PORTRAITS } from "../datasets/portraits/index.js";
+import {
+  captionWords,
+  PORTRAITS_2,
+} from "../datasets/portraits-2/index.js";
 import {
   check,
   exercise,
@@ -61,7 +63,7 @@ const portraits = Array.from({ length: 256 }, (_, i) =>
     seed: 11,
     split: "seen",
     style: "full",
-    kind: PORTRAITS,
+    kind: PORTRAITS_2,
   }),
 );
 const pixelsOf = (some: readonly (typeof portraits)[number][]) =>
@@ -224,9 +226,8 @@ check(
 );
 check(
   "words of the captions that are more than one token",
-  captionWords("portraits").filter(
-    (word) => tokenizer.tokenize(word).length > 1,
-  ).length,
+  captionWords().filter((word) => tokenizer.tokenize(word).length > 1)
+    .length,
   0,
   0,
 );
@@ -571,7 +572,7 @@ const roundOf = (isHard: boolean) => {
     batchSize: PAIRS,
     groupSize: isHard ? 8 : 1,
     oneWording: !isHard,
-    kind: PORTRAITS,
+    kind: PORTRAITS_2,
   });
   const pictures = embedPictures(
     tf.tensor4d(pixels, [PAIRS, 32, 32, 3]),
@@ -844,7 +845,7 @@ const withPartner = (groupSize: number) => {
       batchSize: PAIRS,
       groupSize,
       oneWording: true,
-      kind: PORTRAITS,
+      kind: PORTRAITS_2,
     });
     const bags = captions.map((text) =>
       text.split(/[ ,]+/).sort().join(" "),

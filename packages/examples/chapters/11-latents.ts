@@ -28,7 +28,7 @@ import {
 import { DDIMScheduler, keyedNoise } from "@tfjs-diffusion/schedulers";
 import { kernelCosts } from "../bench/kernel-costs.js";
 import { faceBatch } from "../datasets/faces/index.js";
-import { PORTRAITS } from "../datasets/portraits/index.js";
+import { PORTRAITS_2 } from "../datasets/portraits-2/index.js";
 import {
   check,
   exercise,
@@ -60,7 +60,7 @@ const portraits = (count: number, seed: number) =>
     faceBatch(Array(count).keys(), {
       seed,
       split: "seen",
-      kind: PORTRAITS,
+      kind: PORTRAITS_2,
     }).pixels,
     [count, 32, 32, 3],
   );

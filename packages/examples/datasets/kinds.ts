@@ -2,7 +2,8 @@ import { type FaceKind, FACES } from "./faces/index.js";
 import { PORTRAITS } from "./portraits/index.js";
 import { PORTRAITS_2 } from "./portraits-2/index.js";
 
-const KINDS: Record<string, FaceKind> = { faces: FACES, portraits: PORTRAITS, "portraits-2": PORTRAITS_2 };
+/** The portraits are those that the shipped model was trained on; the first captions are those of its forerunner. */
+const KINDS: Record<string, FaceKind> = { faces: FACES, portraits: PORTRAITS_2, "portraits-1": PORTRAITS };
 
 export const KIND_NAMES = Object.keys(KINDS);
 

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { PORTRAITS } from "../datasets/portraits/index.js";
+import { PORTRAITS_2 } from "../datasets/portraits-2/index.js";
 import { distance, diversity, mean, saturation } from "./chart-numbers.js";
 import { captionsWithout, type Prompt, promptsOf } from "./prompts.js";
 import { type FaceReader, readings01, type Setting } from "./context.js";
@@ -37,7 +37,7 @@ export async function measureGuidance(settings: ChartSettings) {
   const descriptions = promptsOf(
     { purpose: "choosing", split: "seen", style: "short" },
     Math.ceil(settings.pictures / NOISES),
-    PORTRAITS,
+    PORTRAITS_2,
   );
   const prompts = descriptions.flatMap((prompt) => Array<Prompt>(NOISES).fill(prompt));
   return each([1, 2, 3, 5, 7, 9], (guidance) =>
@@ -102,7 +102,7 @@ export async function measureSamplers(settings: ChartSettings) {
 
 /** How many faces wear glasses when captions do not mention eyewear, with and without a negative prompt. */
 export async function measureNegative(settings: ChartSettings) {
-  const captions = captionsWithout("eyewear", settings.pictures, PORTRAITS);
+  const captions = captionsWithout("eyewear", settings.pictures, PORTRAITS_2);
   const cases = ["", "glasses"].flatMap((negative) => [2, 3, 5, 7].map((guidance) => ({ negative, guidance })));
   return each(cases, ({ negative, guidance }) =>
     drawn("negative", settings, { guidance, negative, steps: STEPS, seed: 0 }, captions, async (images) => {
@@ -143,7 +143,7 @@ async function drawn<R>(
 const texts = (prompts: readonly Prompt[]) => prompts.map(({ text }) => text);
 
 const fullPrompts = ({ pictures }: ChartSettings) =>
-  promptsOf({ purpose: "choosing", split: "held-out", style: "full" }, pictures, PORTRAITS);
+  promptsOf({ purpose: "choosing", split: "held-out", style: "full" }, pictures, PORTRAITS_2);
 
 /** Share of the requested attributes that the pictures show. */
 async function accuracy({ classifier }: ChartSettings, prompts: readonly Prompt[], images: tf.Tensor4D) {

@@ -22,7 +22,8 @@ import {
 import { type UNet2DConditionModel } from "@tfjs-diffusion/core/models";
 import { keyedRandom } from "@tfjs-diffusion/schedulers";
 import { caption, captionWith, type Face } from "../datasets/faces/index.js";
-import { PORTRAITS, renderPortrait } from "../datasets/portraits/index.js";
+import { PORTRAITS_2 } from "../datasets/portraits-2/index.js";
+import { renderPortrait } from "../datasets/portraits/index.js";
 import { loadClassifier } from "../classifier/classifier-files.js";
 import {
   type Change,
@@ -54,7 +55,7 @@ const count = countOption("pictures", options.pictures);
 const guidanceScale = guidanceOption("guidance", options.guidance);
 const numInferenceSteps = stepsOption("steps", options.steps);
 const batchSize = countOption("batch", options.batch);
-const { size } = PORTRAITS;
+const { size } = PORTRAITS_2;
 const STRENGTHS = [0.3, 0.5, 0.7, 0.9];
 /** A seed that no training and no other measurement uses. */
 const SEED = 501;
@@ -88,10 +89,10 @@ interface Edit extends Change {
 
 function editOf(index: number, change: (face: Face, random: ReturnType<typeof keyedRandom>) => Change): Edit {
   const random = keyedRandom(SEED, index);
-  const changed = change(PORTRAITS.sample(random), random);
+  const changed = change(PORTRAITS_2.sample(random), random);
   const { wording } = caption(changed.face, random, "full");
   const { text } = captionWith(changed.changed, wording);
-  return { ...changed, prompt: text, pixels: PORTRAITS.render(changed.face, random) };
+  return { ...changed, prompt: text, pixels: PORTRAITS_2.render(changed.face, random) };
 }
 
 /** Runs `body` on the edits in batches, with their pictures in [0, 1]. */

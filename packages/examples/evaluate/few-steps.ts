@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as tf from "@tensorflow/tfjs";
 import { encodePng, imageGrid, useBackend } from "@tfjs-diffusion/core";
-import { PORTRAITS } from "../datasets/portraits/index.js";
+import { PORTRAITS_2 } from "../datasets/portraits-2/index.js";
 import { loadClassifier } from "../classifier/classifier-files.js";
 import { promptsOf } from "./prompts.js";
 import { percent } from "../src/percent.js";
@@ -58,8 +58,8 @@ const WAYS: readonly Way[] = [
 const { name: backend } = await useBackend(options.backend);
 const classifier = await loadClassifier(classifierFolder);
 mkdirSync(out, { recursive: true });
-const settings = { kind: PORTRAITS, batch };
-const shown = promptsOf({ purpose: "reporting", split: "held-out", style: "full" }, 16, PORTRAITS).map(
+const settings = { kind: PORTRAITS_2, batch };
+const shown = promptsOf({ purpose: "reporting", split: "held-out", style: "full" }, 16, PORTRAITS_2).map(
   ({ text }) => text,
 );
 const rows: { title: string; cells: CellScores[] }[] = [];

@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as tf from "@tensorflow/tfjs";
 import { encodePng, imageGrid, useBackend } from "@tfjs-diffusion/core";
-import { PORTRAITS } from "../datasets/portraits/index.js";
+import { PORTRAITS_2 } from "../datasets/portraits-2/index.js";
 import { promptsOf } from "./prompts.js";
 import { openSampler } from "./sampler.js";
 import { sepia } from "../train/portraits/style.js";
@@ -35,7 +35,7 @@ const guidance = guidanceOption("guidance", options.guidance);
 const steps = stepsOption("steps", options.steps);
 
 const { name: backend } = await useBackend(options.backend);
-const prompts = promptsOf({ purpose: "reporting", split: "seen", style: "full" }, count, PORTRAITS);
+const prompts = promptsOf({ purpose: "reporting", split: "seen", style: "full" }, count, PORTRAITS_2);
 const rows: tf.Tensor4D[] = [];
 console.log(`${count} pictures from the same noise, guidance ${guidance}, DDIM ${steps} steps, backend ${backend}.
 

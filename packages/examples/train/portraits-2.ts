@@ -1,8 +1,8 @@
 /**
  * Trains one stage of the second portraits models: both roads from text to pictures, on captions as people type them.
  *
- *   npm run train:portraits-2 -- clip        both towers, from those of the first portraits model
- *   npm run train:portraits-2 -- unet        Stable Diffusion: the UNet and a text tower, from the first model's
+ *   npm run train:portraits-2 -- clip        both towers, from those of a portraits model
+ *   npm run train:portraits-2 -- unet        Stable Diffusion: the UNet and a text tower, from a portraits model's
  *   npm run train:portraits-2 -- prior       unCLIP: from a caption to CLIP's embedding of a picture
  *   npm run train:portraits-2 -- decoder     unCLIP: from the embedding to a picture of 16 x 16
  *   npm run train:portraits-2 -- enlarger    unCLIP: from there to 32 x 32
@@ -64,7 +64,7 @@ const { options, word: name = "" } = scriptOptions(
     count: { type: "boolean", default: false },
     /** Ends the stage after so many steps, and plans the learning rate for them. */
     steps: { type: "string" },
-    /** Default: the first model that is shipped. */
+    /** Default: the shipped portraits. */
     from: { type: "string" },
     out: { type: "string" },
     backend: { type: "string" },

@@ -38,7 +38,7 @@ describe("The options of a script", () => {
   it("name a data set", () => {
     expect(kindOption("portraits").size).toBe(32);
     expect(() => kindOption("cats")).toThrow(
-      new UsageError("--kind cats: expected one of faces, portraits, portraits-2."),
+      new UsageError("--kind cats: expected one of faces, portraits, portraits-1."),
     );
   });
 });

@@ -2,10 +2,10 @@
  * Tunes the finished portraits model on the same pictures:
  *
  *   npm run tune:portraits -- decoder      an autoencoder for more colours and wider pictures, from the same latents
- *   npm run tune:portraits -- style        a LoRA that draws in sepia npm run tune:portraits -- few-steps    a LoRA to
- *   draw in 1 to 4 steps, with LCMScheduler and without guidance npm run tune:portraits -- inpainting   a UNet of 9
- *   channels for inpainting npm run tune:portraits -- vision       a vision tower for the model's text tower, to
- *   measure the model
+ *   npm run tune:portraits -- style        a LoRA that draws in sepia
+ *   npm run tune:portraits -- few-steps    a LoRA to draw in 1 to 4 steps, with LCMScheduler and without guidance
+ *   npm run tune:portraits -- inpainting   a UNet of 9 channels for inpainting
+ *   npm run tune:portraits -- vision       a vision tower for the model's text tower, to measure the model
  *
  * The model is read from --model, runs/portraits/model; the result, checkpoints and loss curve go to --out,
  * runs/portraits/<what>. Ctrl-C saves and stops; the same command resumes. --quick: three steps, to see that it runs.

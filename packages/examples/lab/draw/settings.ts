@@ -1,5 +1,5 @@
 import type { WorkerPicture } from "@tfjs-diffusion/core/worker";
-import { captionWords } from "../../datasets/faces/vocabulary.js";
+import { captionWords } from "../../datasets/portraits-2/words.js";
 
 /** A model to draw with, and what can be set for it. */
 export interface DrawModel {
@@ -52,7 +52,7 @@ export const PORTRAITS: DrawModel = {
   name: "portraits",
   width: 32,
   height: 32,
-  steps: 12,
+  steps: 10,
   guidanceScale: 3,
   samplers: {
     DDIMScheduler: "DDIM",
@@ -64,7 +64,7 @@ export const PORTRAITS: DrawModel = {
     DDPMScheduler: "DDPM",
   },
   sampler: "DDIMScheduler",
-  words: captionWords("portraits"),
+  words: captionWords(),
   takes: { negativePrompt: true, guidanceScale: true, image: true, mask: true, fewSteps: true },
 };
 

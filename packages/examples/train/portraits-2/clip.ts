@@ -23,8 +23,8 @@ export interface ClipStageOptions extends StageFiles {
 }
 
 /**
- * Trains both towers of the first portraits model on the captions of the second, which hold more words. They know what
- * portraits look like already, so the lessons of a CLIP from scratch are not repeated.
+ * Trains both towers of a portraits model on the second captions, which may hold more words than it knows. The towers
+ * know what portraits look like already, so the lessons of a CLIP from scratch are not repeated.
  */
 export async function* trainClip2(options: ClipStageOptions): AsyncGenerator<TrainingStep, void> {
   const { settings, tokenizer, from, checkpoint, log, folder, signal } = options;

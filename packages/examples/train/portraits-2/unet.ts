@@ -10,14 +10,14 @@ import { takeValues } from "./other-vocabulary.js";
 import type { UnCLIPStageOptions } from "./prior.js";
 
 /**
- * Stable Diffusion's road: trains the UNet and the first text tower of the first portraits model on the second
- * captions. The autoencoder stays as it is; the second tower is the newly trained CLIP's.
+ * Stable Diffusion's road: trains the UNet and the first text tower of a portraits model on the second captions. The
+ * autoencoder stays as it is; the second tower is the newly trained CLIP's.
  */
 export async function* trainUnet2({
   from,
   ...options
 }: UnCLIPStageOptions & {
-  /** Folder of the first portraits model. */
+  /** Folder of the portraits model to begin with. */
   from: string;
 }): AsyncGenerator<TrainingStep, void> {
   const { settings, clipFolder, folder } = options;

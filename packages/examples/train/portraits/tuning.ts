@@ -5,7 +5,7 @@ import { CLIPTokenizer } from "@tfjs-diffusion/core";
 import { type AutoencoderKL, type UNet2DConditionModel } from "@tfjs-diffusion/core/models";
 import { dataOrder, train, TrainableLora, type TrainOptions, type TrainingStep } from "@tfjs-diffusion/core/training";
 import { keyedNoise, type Network } from "@tfjs-diffusion/schedulers";
-import { PORTRAITS } from "../../datasets/portraits/index.js";
+import { PORTRAITS_2 } from "../../datasets/portraits-2/index.js";
 import { tokenIds } from "../clip.js";
 import { trainingCaptions } from "../conditioning.js";
 import { type StageFiles, type StageSettings, stageTraining } from "../stage.js";
@@ -43,7 +43,7 @@ export class Tuning {
     stage: StageSettings & { trainingPictures: number },
   ): Promise<Tuning> {
     const tokenizer = await CLIPTokenizer.fromFolder(join(model, "tokenizer"));
-    const pictures = new TrainingPictures(PORTRAITS, settings.seed, stage.trainingPictures);
+    const pictures = new TrainingPictures(PORTRAITS_2, settings.seed, stage.trainingPictures);
     return new Tuning(await loadNetworks(model), pictures, settings, stage, tokenizer);
   }
 

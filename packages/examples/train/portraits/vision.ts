@@ -1,9 +1,15 @@
 import { join } from "node:path";
 import { CLIPTokenizer, loadModel } from "@tfjs-diffusion/core";
-import { CLIPModel, CLIPVisionModelWithProjection, type Model } from "@tfjs-diffusion/core/models";
+import {
+  CLIPModel,
+  type CLIPTextModelWithProjection,
+  type CLIPVisionConfig,
+  CLIPVisionModelWithProjection,
+  type Model,
+} from "@tfjs-diffusion/core/models";
 import { train, type TrainingStep } from "@tfjs-diffusion/core/training";
-import { keyedNoise } from "@tfjs-diffusion/schedulers";
-import { PORTRAITS } from "../../datasets/portraits/index.js";
+import { type KeyedNoise, keyedNoise } from "@tfjs-diffusion/schedulers";
+import { PORTRAITS_2 } from "../../datasets/portraits-2/index.js";
 import { contrastiveLoss } from "../clip.js";
 import { clipBatch } from "../clip-batch.js";
 import { copyParameters } from "../conditioning.js";
@@ -20,11 +26,9 @@ export async function* trainVision(options: TuningOptions): AsyncGenerator<Train
   const { seed, vision } = settings;
   const { groupSize, ...stage } = vision;
   const tokenizer = await CLIPTokenizer.fromFolder(join(model, "tokenizer_2"));
-  const clip = new CLIPModel(clipConfig());
+  const clip = await clipOf(model, clipConfig().vision_config, keyedNoise(seed).at("vision"));
   try {
-    clip.initialize(keyedNoise(seed).at("vision"));
-    await readTower(clip, join(model, "text_encoder_2"));
-    const batch = { batchSize: stage.batchSize, groupSize, oneWording: false, kind: PORTRAITS };
+    const batch = { batchSize: stage.batchSize, groupSize, oneWording: false, kind: PORTRAITS_2 };
     yield* train({
       ...stageTraining(seed, stage),
       parameters: new Map([...clip.parameters()].filter(([name]) => !name.startsWith("text_"))),
@@ -44,16 +48,27 @@ export async function* trainVision(options: TuningOptions): AsyncGenerator<Train
  * caller owns it.
  */
 export async function assembleClip(model: string, vision: string): Promise<CLIPModel> {
-  const clip = new CLIPModel(clipConfig());
-  clip.initialize(keyedNoise(0)); // Neither tower has the scale of the logits; its value changes no order.
-  await readTower(clip, join(model, "text_encoder_2"));
-  await readTower(clip, vision);
+  const tower = (await loadModel(vision)) as CLIPVisionModelWithProjection;
+  const clip = await clipOf(model, tower.config, keyedNoise(0));
+  moveTower(tower, clip);
   return clip;
 }
 
-/** Loads the weights of one tower of a CLIP from the folder of that tower. */
-async function readTower(clip: CLIPModel, folder: string): Promise<void> {
-  const tower: Model = await loadModel(folder);
+/**
+ * A CLIP with a model's second text tower. The vision tower and the scale of the logits, whose value changes no order,
+ * are new.
+ */
+async function clipOf(model: string, vision: Partial<CLIPVisionConfig>, noise: KeyedNoise): Promise<CLIPModel> {
+  const text = (await loadModel(join(model, "text_encoder_2"))) as CLIPTextModelWithProjection;
+  const { projection_dim } = text.config;
+  const clip = new CLIPModel({ ...clipConfig(), projection_dim, text_config: text.config, vision_config: vision });
+  clip.initialize(noise);
+  moveTower(text, clip);
+  return clip;
+}
+
+/** Gives a CLIP the values of one of its towers, and frees the tower. */
+function moveTower(tower: Model, clip: CLIPModel): void {
   const all = clip.parameters();
   for (const [name, value] of tower.parameters()) all.get(name)!.assign(value);
   tower.dispose();

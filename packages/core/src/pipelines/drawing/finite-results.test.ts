@@ -12,6 +12,7 @@ import { PixelDiffusionPipeline } from "../pixels/pixel-diffusion.js";
 import { StableDiffusionPipeline } from "../stable-diffusion/stable-diffusion.js";
 import type { StableDiffusionOptions } from "../stable-diffusion/stable-diffusion-options.js";
 import { UnCLIPPipeline } from "../unclip/unclip.js";
+import { StepChecks } from "./finite-results.js";
 
 let folder: string;
 let pipeline: StableDiffusionPipeline;
@@ -128,5 +129,49 @@ describe("A drawing that is not finite", () => {
     const unclip = await UnCLIPPipeline.fromPretrained(at);
     await expect(unclip.generate({ prompt: "a", priorGuidanceScale: 1e39 })).rejects.toThrow(/^Step \d+ of \d+/);
     unclip.dispose();
+  });
+});
+
+describe("The checks of the steps", () => {
+  /** A tensor that can only be read asynchronously, as on a graphics card; `arrive` ends the reading. */
+  function onCard(values: number[]) {
+    let arrive = () => {};
+    const read = new Promise<Float32Array>((resolve) => (arrive = () => resolve(Float32Array.from(values))));
+    const dataSync = () => {
+      throw new Error("only data() works here");
+    };
+    return { x: { dataSync, data: () => read } as unknown as tf.Tensor, arrive };
+  }
+
+  it("let a graphics card be one step behind, and no more", async () => {
+    const checks = new StepChecks();
+    const [one, two] = [onCard([1]), onCard([2])];
+    await checks.add("Step 1", 0, { x: one.x });
+    let isChecked = false;
+    const second = checks.add("Step 2", 1, { x: two.x }).then(() => (isChecked = true));
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(isChecked).toBe(false);
+    one.arrive();
+    await second;
+    let isEnded = false;
+    const end = checks.end().then(() => (isEnded = true));
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(isEnded).toBe(false);
+    two.arrive();
+    await end;
+  });
+
+  it("name the step that was not finite, although it is known later", async () => {
+    const checks = new StepChecks();
+    const [one, two] = [onCard([1, NaN]), onCard([2])];
+    await checks.add("Step 1", 0, { "the latents": one.x });
+    one.arrive();
+    await expect(checks.add("Step 2", 1, { "the latents": two.x })).rejects.toMatchObject({
+      message: expect.stringMatching(/^Step 1: 1 of 2 values of the latents/),
+      step: 0,
+    });
+    const at = tf.tensor1d([Infinity]);
+    await expect(checks.add("Step 3", 2, { x: at })).rejects.toThrow(/^Step 3: 1 of 1/);
+    at.dispose();
   });
 });

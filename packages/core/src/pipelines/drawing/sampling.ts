@@ -11,7 +11,7 @@ import {
 } from "@tfjs-diffusion/schedulers";
 import { eventLoopTurn } from "../../platform/event-loop.js";
 import type { PipelineStep } from "../pipeline-step.js";
-import { requireFinite, requireFiniteAtHand } from "./finite-results.js";
+import { StepChecks } from "./finite-results.js";
 import { FiniteWatch } from "./finite-watch.js";
 import { predictionIn } from "./guidance.js";
 import { requireSample, stateOf } from "./sampler-step.js";
@@ -55,7 +55,7 @@ export interface SamplingRun<T extends tf.Tensor> {
  * leaves the loop, throws or aborts. Between steps it yields to the event loop, so that timers, signals and the page
  * can run. Steps are counted from 0, even if sampling starts in the middle of the plan.
  *
- * @throws NonFiniteResultError at the first step whose output or sample is not finite; on a graphics card at the last
+ * @throws NonFiniteResultError at the first step whose output or sample is not finite; on a graphics card one step late
  */
 export async function* sample<T extends tf.Tensor = tf.Tensor4D>({
   scheduler,
@@ -74,6 +74,7 @@ export async function* sample<T extends tf.Tensor = tf.Tensor4D>({
 }: SamplingRun<T>): AsyncGenerator<CurrentStep<T>, void, undefined> {
   signal?.throwIfAborted();
   let state = tf.tidy(() => stateOf(scheduler, "before the first step", start));
+  const checks = new StepChecks();
   try {
     for (let call = first; call < end; call++) {
       const [index, total, timestep] = [call - first, end - first, plan.timesteps[call]!];
@@ -90,11 +91,8 @@ export async function* sample<T extends tf.Tensor = tf.Tensor4D>({
       );
       try {
         // The output, too: a sampler that clips its sample would hide it.
-        for (const [what, x] of Object.entries({ "the network's output": output, "the latents": next.x })) {
-          const checked = { place, what, step };
-          if (index < total - 1) requireFiniteAtHand(x, checked);
-          else await requireFinite(x, checked);
-        }
+        await checks.add(place, step, { "the network's output": output, "the latents": next.x });
+        if (index === total - 1) await checks.end();
         await eventLoopTurn();
         signal?.throwIfAborted();
         yield current;

@@ -11,7 +11,7 @@ describe("The command line", () => {
       shipped: "portraits",
       model: packagePath("weights", "portraits"),
       prompts: [],
-      options: { guidanceScale: SHIPPED.portraits.guidance, numInferenceSteps: 20 },
+      options: { guidanceScale: SHIPPED.portraits.guidance, numInferenceSteps: SHIPPED.portraits.steps },
       seed: 0,
       count: 4,
       paste: false,

@@ -24,7 +24,6 @@ const FLAGS = [
   "strength",
   "mask-blur",
 ] as const;
-const STEPS = 20;
 const COUNT = 4;
 
 export const HELP = `Draws faces from sentences.
@@ -32,7 +31,7 @@ export const HELP = `Draws faces from sentences.
   npm start                                      a sheet of examples
   npm start -- "a face with curly red hair"      what you ask for; several sentences give a row each
 
-${flagHelp(29, { guidance: ` (default ${SHIPPED.portraits.guidance})`, steps: ` (default ${STEPS})`, count: ` (default ${COUNT})` }, FLAGS)}
+${flagHelp(29, { guidance: ` (default ${SHIPPED.portraits.guidance})`, steps: ` (default ${SHIPPED.portraits.steps})`, count: ` (default ${COUNT})` }, FLAGS)}
 ${helpRow("--sampler NAME", `another sampler than the model's own: ${SAMPLERS.join(", ")}`, 29)}
   --init FILE.png              begin with this picture, scaled to 32 pixels, instead of noise; this, --mask, --outpaint
                                and --lora cannot be used with --model faces
@@ -73,7 +72,7 @@ export function readDrawArguments(args: string[]): DrawArguments | "help" | { wo
     shipped,
     model: shippedFolder(shipped),
     prompts: sentences(positionals),
-    options: withSteps({ guidanceScale: SHIPPED[shipped].guidance, ...options }, STEPS),
+    options: withSteps({ guidanceScale: SHIPPED[shipped].guidance, ...options }, SHIPPED[shipped].steps),
     seed,
     count,
     sampler: ifGiven(oneOf, "sampler", values.sampler, SAMPLERS),

@@ -2,14 +2,16 @@ import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import { captionWords } from "../../../datasets/faces/vocabulary.js";
+import { captionWords as portraitWords } from "../../../datasets/portraits-2/words.js";
 import { packagePath } from "../../package-folder.js";
 
 /** A trained model that comes with this repository. */
 export interface ShippedModel {
   /** Every word of the captions that it was trained on. */
   words: () => string[];
-  /** The guidance that suits it: the table of its page in the docs. */
+  /** The guidance that suits it, and the steps that are enough: the tables of its page in the docs. */
   guidance: number;
+  steps: number;
   /** What is drawn when nothing is asked for. */
   examples: readonly string[];
 }
@@ -17,8 +19,9 @@ export interface ShippedModel {
 /** The models that come with this repository, by their names on the command line; the first is the default. */
 export const SHIPPED = {
   portraits: {
-    words: () => captionWords("portraits"),
+    words: () => portraitWords(),
     guidance: 3,
+    steps: 10,
     examples: [
       "a smiling woman with long blonde hair and a striped red shirt on a gradient blue background",
       "a bald man with a beard and sunglasses on a dotted yellow background",
@@ -29,8 +32,9 @@ export const SHIPPED = {
     ],
   },
   faces: {
-    words: () => captionWords("faces"),
+    words: () => captionWords(),
     guidance: 3,
+    steps: 20,
     examples: [
       "a smiling woman with long blonde hair and a red shirt on a blue background",
       "a bald man with a beard and sunglasses on a yellow background",

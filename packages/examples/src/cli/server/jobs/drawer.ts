@@ -90,7 +90,7 @@ async function infoOf(id: string, pipeline: Pipeline<object>): Promise<ModelInfo
     tf.dispose([images, latents]);
     const shipped = Object.hasOwn(SHIPPED, id) ? SHIPPED[id as ShippedName] : undefined;
     const own = (name: string, fallback: number) => (options[name]?.default as number | undefined) ?? fallback;
-    const steps = shipped ? STEPS : own("numInferenceSteps", STEPS);
+    const steps = shipped?.steps ?? own("numInferenceSteps", STEPS);
     return {
       id,
       input,
