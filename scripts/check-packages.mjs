@@ -27,6 +27,7 @@ try {
     await drawAsTheReadme();
     await drawByCommand();
     await drawByServer();
+    await findWebgpu();
   }
   for (const name of names.length === 0 ? Object.keys(TOOLS) : names) await TOOLS[name](app);
   console.log("The packed packages install with npm, and work with the tools that were tried.");
@@ -75,6 +76,8 @@ async function drawByServer() {
       const headers = { "content-type": "application/json" };
       const answer = await fetch(`${at}/v1/images/generations`, { method: "POST", headers, body });
       const { data } = await answer.json();
+      const page = await (await fetch(at)).text();
+      if (!page.includes("<title>tfjs-diffusion: draw</title>")) throw new Error(`The server's page is ${page}.`);
       writeFileSync(join(app, "served.png"), Buffer.from(data[0].b64_json, "base64"));
       return requirePng(join(app, "served.png"));
     }
@@ -83,6 +86,26 @@ async function drawByServer() {
     clearTimeout(timer);
     if (server.exitCode === null) process.kill(-server.pid); // npx, and the command that it started
   }
+}
+
+/** The line of docs/backends.md in an npm project. Whether there is a graphics card is another matter. */
+async function findWebgpu() {
+  const packages = ["webgpu", "@tensorflow/tfjs-backend-webgpu"];
+  await must("npm install webgpu", [
+    npmScript("npm"),
+    "install",
+    "--no-audit",
+    "--no-fund",
+    "--loglevel=error",
+    ...packages,
+  ]);
+  const use = `
+    import { useBackend } from "@tfjs-diffusion/core";
+    const reason = await useBackend("webgpu").then(() => "it runs", (error) => error.message);
+    if (reason.includes("not installed")) throw new Error(reason);
+    console.log("WebGPU in an npm project:", reason);
+    process.exit();`;
+  await must("WebGPU in an npm project", ["--input-type=module", "-e", use]);
 }
 
 function requirePng(file) {

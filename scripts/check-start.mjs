@@ -1,6 +1,6 @@
 /**
  * `npm start` from a copy of this repository as a download would give it: no git, a space in its path, nothing
- * installed; then once more with no way to the network.
+ * installed; then once more with no way to the network. Then `npm run add` as docs/backends.md has it.
  */
 import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -15,6 +15,7 @@ try {
   cpSync(root, folder, { recursive: true, filter: (path) => !LEFT_OUT.test(relative(root, path)) });
   draw("first.png", {});
   draw("second.png", { HTTPS_PROXY: "http://127.0.0.1:9", npm_config_registry: "http://127.0.0.1:9/" });
+  addWebgpu();
   console.log("A fresh copy draws, in a path with spaces, without git; and once installed without the network.");
 } finally {
   rmSync(folder, { recursive: true, force: true });
@@ -35,4 +36,15 @@ function draw(name, environment) {
   if (png.subarray(1, 4).toString() !== "PNG" || width < 256 || height < 128) {
     throw new Error(`${name} is not a PNG of two pictures: ${width} x ${height}.`);
   }
+}
+
+/** Adds the packages for WebGPU to a cache of its own. Whether there is a graphics card is another matter. */
+function addWebgpu() {
+  const environment = { ...process.env, XDG_CACHE_HOME: join(folder, "cache") };
+  const npm = (...args) =>
+    execFileSync(process.execPath, [npmScript("npm"), ...args], { cwd: folder, env: environment, encoding: "utf8" });
+  if (!npm("start", "--", "backends").includes("webgpu is not installed")) throw new Error("WebGPU is there already.");
+  npm("run", "add", "--", "webgpu", "@tensorflow/tfjs-backend-webgpu");
+  const said = npm("start", "--", "backends");
+  if (said.includes("webgpu is not installed")) throw new Error(`npm run add has added nothing: ${said}`);
 }

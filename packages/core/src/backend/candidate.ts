@@ -24,6 +24,11 @@ export interface BackendOptions {
    * unchanged if left out. Set it to false to debug: each operation then goes through TensorFlow.js.
    */
   record?: boolean;
+  /**
+   * Bytes of the weights of the model that will run. Without a name, `useBackend` then leaves a graphics card aside in
+   * Node if the model is small: to submit its work would take longer than to compute it.
+   */
+  modelBytes?: number;
 }
 
 export type WasmFile =

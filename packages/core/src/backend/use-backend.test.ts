@@ -2,6 +2,7 @@ import { describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { BackendUnavailableError } from "./errors.js";
 import { useBackend } from "./use-backend.js";
+import { webgpuCandidate } from "./webgpu.js";
 
 describe("useBackend", () => {
   it("refuses an unknown name and lists the known ones", async () => {
@@ -12,6 +13,22 @@ describe("useBackend", () => {
     const refusal = useBackend("webgl");
     await expect(refusal).rejects.toBeInstanceOf(BackendUnavailableError);
     await expect(refusal).rejects.toThrow('useBackend("webgl"): needs a browser.');
+  });
+
+  it("leaves a graphics card aside in Node for a small model, unless it is asked for", async () => {
+    const small = { modelBytes: 12e6 };
+    await expect(webgpuCandidate.load(small, false)).rejects.toThrow(/^the model is small: submitting/);
+    for (const [options, isAskedFor] of [
+      [small, true],
+      [{ modelBytes: 2e9 }, false],
+      [{}, false],
+    ] as const) {
+      const reason = await webgpuCandidate.load(options, isAskedFor).then(
+        () => "it runs",
+        (error: Error) => error.message,
+      );
+      expect(reason).not.toContain("small");
+    }
   });
 
   it("starts wasm, computes on it, and can be asked again", async () => {

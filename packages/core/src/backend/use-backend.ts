@@ -29,8 +29,9 @@ const CANDIDATES: Candidate[] = [
 ];
 
 /**
- * Makes TensorFlow.js run on the backend `name`, or, without a name, on the best that loads here. Also registers the
- * kernels that training needs. Call it once, before the first tensor.
+ * Makes TensorFlow.js run on the backend `name`, or, without a name, on the best that loads here (for a model of
+ * `options.modelBytes`, if that is given). Also registers the kernels that training needs. Call it once, before the
+ * first tensor.
  *
  * `name` is one of {@link BACKEND_NAMES}; "tensorflow", which is TensorFlow.js's name for the native backend, means
  * "node".

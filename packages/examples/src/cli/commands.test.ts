@@ -87,6 +87,13 @@ async function writePicture(name: string, height: number, width: number, value: 
 }
 
 describe("diffusion generate", () => {
+  it("draws one picture first where nothing is asked for, and then the sheet of examples", async () => {
+    await expectDone(runCommand(["--steps", "1", "--count", "1", "--backend", "wasm", "--out", out]));
+    expect((await readdir(out)).sort()).toEqual(["examples.png", "first.png"]);
+    const drawn = said.filter((line) => line.startsWith("Drew "));
+    expect(drawn).toEqual([expect.stringMatching(/^Drew 1 picture .*first\.png$/), expect.stringMatching(/^Drew 6 /)]);
+  });
+
   it("draws with a folder, and writes the settings into the picture's file", async () => {
     await expectDone(draw("generate", sd, "a café, 猫", "--negative", "blurry", "--guidance", "3", "--seed", "5"));
     const [picture] = await pictures();

@@ -3,7 +3,7 @@ import type { NoiseSource } from "@tfjs-diffusion/schedulers";
 import { toUnit } from "../../image/to-unit.js";
 import type { AutoencoderKLConfig } from "../../models/autoencoder/autoencoder-kl-config.js";
 import type { Autoencoder } from "../../models/autoencoder/autoencoder.js";
-import { preview, previewMap } from "./preview.js";
+import { PreviewMap } from "./preview.js";
 import { repeatRows } from "./text-conditioning.js";
 
 /**
@@ -26,7 +26,7 @@ export class LatentSpace {
   /** One for all channels, or one for each. */
   readonly #scale: number | number[];
   readonly #shift: number | number[];
-  #previewMap: number[][] | undefined;
+  readonly #previewMap: PreviewMap;
 
   constructor(readonly vae: Autoencoder) {
     const { block_out_channels, latent_channels, scaling_factor, shift_factor } = vae.config;
@@ -35,6 +35,7 @@ export class LatentSpace {
     this.channels = latent_channels;
     this.#scale = latents_std?.map((deviation) => scaling_factor / deviation) ?? scaling_factor;
     this.#shift = latents_mean ?? shift_factor ?? 0;
+    this.#previewMap = new PreviewMap(this);
   }
 
   /**
@@ -75,9 +76,9 @@ export class LatentSpace {
     });
   }
 
-  /** A small picture of latents [B, h, w, C], [B, h, w, 3] in [0, 1], by {@link previewMap}; the caller owns it. */
+  /** A small picture of latents [B, h, w, C], [B, h, w, 3] in [0, 1], by a {@link PreviewMap}; the caller owns it. */
   preview(latents: tf.Tensor4D): tf.Tensor4D {
-    return preview(latents, (this.#previewMap ??= previewMap(this)));
+    return this.#previewMap.preview(latents);
   }
 
   #pieces(batch: number, height: number, width: number) {

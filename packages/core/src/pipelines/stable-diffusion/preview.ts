@@ -16,24 +16,45 @@ const SIZE = 16;
  * preview, 1 / factor the size of the decoded picture, for the cost of one small matrix product. It is computed once,
  * by least squares on decoded noise.
  */
-export function previewMap(space: DecodedSpace): number[][] {
-  const { inputs, pictures } = tf.tidy(() => {
-    const latents = keyedNoise(0).at("preview").normal([1, SIZE, SIZE, space.channels]) as tf.Tensor4D;
-    const colours = tf.avgPool(space.decode(latents), space.factor, space.factor, "valid");
-    return { inputs: withOne(latents.reshape([-1, space.channels])), pictures: colours.reshape<tf.Tensor2D>([-1, 3]) };
-  });
-  const map = leastSquares(inputs.arraySync(), pictures.arraySync());
-  tf.dispose([inputs, pictures]);
-  return map;
-}
+export class PreviewMap {
+  readonly #space: DecodedSpace;
+  #values: tf.backend_util.TypedArray | undefined;
 
-/** A preview of latents [B, h, w, C] by {@link previewMap}: [B, h, w, 3] in [0, 1]; the caller owns it. */
-export function preview(latents: tf.Tensor4D, map: number[][]): tf.Tensor4D {
-  return tf.tidy(() => {
-    const [batch, height, width, channels] = latents.shape;
-    const colours = tf.matMul(withOne(latents.reshape([-1, channels])), tf.tensor2d(map));
-    return colours.clipByValue(0, 1).reshape<tf.Tensor4D>([batch, height, width, 3]);
-  });
+  constructor(space: DecodedSpace) {
+    this.#space = space;
+  }
+
+  /** A preview of latents [B, h, w, C]: [B, h, w, 3] in [0, 1]; the caller owns it. */
+  preview(latents: tf.Tensor4D): tf.Tensor4D {
+    return tf.tidy(() => {
+      const [batch, height, width, channels] = latents.shape;
+      const map = this.#values ? tf.tensor2d(this.#values, [channels + 1, 3]) : this.#fit();
+      const colours = tf.matMul(withOne(latents.reshape([-1, channels])), map);
+      return colours.clipByValue(0, 1).reshape<tf.Tensor4D>([batch, height, width, 3]);
+    });
+  }
+
+  /** A graphics card's values come later. Until then the map is computed for each preview; there are few. */
+  #fit(): tf.Tensor2D {
+    const { channels, factor } = this.#space;
+    const latents = keyedNoise(0).at("preview").normal([1, SIZE, SIZE, channels]) as tf.Tensor4D;
+    const rows = withOne(latents.reshape([-1, channels]));
+    // Known before a card has them.
+    const known = latents.dataSync();
+    const inputs = Array.from({ length: SIZE * SIZE }, (_, k) => [
+      ...known.subarray(k * channels, (k + 1) * channels),
+      1,
+    ]);
+    const colours = tf.avgPool(this.#space.decode(latents), factor, factor, "valid");
+    const products = tf.matMul(rows, colours.reshape<tf.Tensor2D>([-1, 3]), true);
+    const map = tf.keep(tf.matMul<tf.Tensor2D>(tf.tensor2d(inverse(moments(inputs))), products));
+    void map
+      .data()
+      .then((values) => (this.#values = values))
+      .catch(() => undefined) // Such as a lost card: the next preview says so.
+      .finally(() => map.dispose());
+    return map;
+  }
 }
 
 function withOne(rows: tf.Tensor): tf.Tensor2D {
@@ -41,17 +62,19 @@ function withOne(rows: tf.Tensor): tf.Tensor2D {
 }
 
 /**
- * The M that minimises sum (X M - Y)^2, by the normal equations X'X M = X'Y. A small multiple of the identity is added,
- * so that they always have a solution.
+ * X'X of the normal equations X'X M = X'Y, which the M that minimises sum (X M - Y)^2 solves. A small multiple of the
+ * identity is added, so that they always have a solution.
  */
-function leastSquares(x: number[][], y: number[][]): number[][] {
-  const columns = x[0]!.length;
-  const product = (i: number, j: (row: number) => number) => x.reduce((sum, row, k) => sum + row[i]! * j(k), 0);
-  const system = Array.from({ length: columns }, (_, i) => [
-    ...Array.from({ length: columns }, (_, j) => product(i, (k) => x[k]![j]!) + (i === j ? 1e-6 * x.length : 0)),
-    ...y[0]!.map((_, j) => product(i, (k) => y[k]![j]!)),
-  ]);
-  // Gauss-Jordan; the matrix is positive definite, so its diagonal is never 0.
+function moments(x: number[][]): number[][] {
+  const columns = x[0]!.map((_, i) => i);
+  return columns.map((i) =>
+    columns.map((j) => x.reduce((sum, row) => sum + row[i]! * row[j]!, i === j ? 1e-6 * x.length : 0)),
+  );
+}
+
+/** The inverse by Gauss-Jordan; the matrix is positive definite, so its diagonal is never 0. */
+function inverse(matrix: number[][]): number[][] {
+  const system = matrix.map((row, i) => [...row, ...row.map((_, j) => (i === j ? 1 : 0))]);
   system.forEach((pivotRow, i) => {
     const pivot = pivotRow[i]!;
     pivotRow.forEach((value, j) => (pivotRow[j] = value / pivot));
@@ -60,5 +83,5 @@ function leastSquares(x: number[][], y: number[][]): number[][] {
       if (k !== i) row.forEach((value, j) => (row[j] = value - factor * pivotRow[j]!));
     });
   });
-  return system.map((row) => row.slice(columns));
+  return system.map((row) => row.slice(matrix.length));
 }

@@ -1,9 +1,10 @@
 import * as tf from "@tensorflow/tfjs";
-import { encodePng, imageGrid, type Pipeline, useBackend } from "@tfjs-diffusion/core";
+import { encodePng, imageGrid, type Pipeline } from "@tfjs-diffusion/core";
 import type { CLIPTokenizer } from "@tfjs-diffusion/core/text";
 import { type KeyedNoise, type Scheduler, keyedNoise } from "@tfjs-diffusion/schedulers";
 import { Presets, SingleBar } from "cli-progress";
 import type { DrawArguments } from "../options/arguments.js";
+import { backendFor } from "../options/backend-for.js";
 import { openModel, pipelineKind } from "../files/open-model.js";
 import { outputFile, writeOutput } from "../files/output-file.js";
 import { type Canvas, readCanvas } from "../files/read-picture.js";
@@ -31,28 +32,17 @@ export async function draw(args: DrawArguments): Promise<void> {
   const file = outputFile(args.out, args.prompts[0] ?? "examples");
 
   await pipelineKind({ ...args, prompts });
-  const { name, detail } = await useBackend(args.backend);
+  const { name, detail } = await backendFor(args.backend, args.model);
   const pipeline = await openModel(args);
   const canvas: Canvas = {};
   try {
     Object.assign(canvas, await readCanvas(args));
     for (const prompt of prompts) tokenizerOf(pipeline).encode(prompt, { onTruncate: warnOfTruncation });
     const scheduler = samplerNamed(args.sampler, pipeline.scheduler, args.options);
-    const started = performance.now();
-    const all = prompts.flatMap((prompt) => Array<string>(args.count).fill(prompt));
-    const drawing = { pipeline, scheduler, prompts: all, canvas, args };
-    const images = await untilStopped((signal) => drawInBatches(drawing, signal));
-    const seconds = (performance.now() - started) / 1000;
-
-    const columns = prompts.length > 1 ? args.count : Math.min(args.count, 8);
-    const count = images.shape[0];
-    // A single picture has no frame, so that --init can read the same pixels again.
-    const sheet = imageGrid(images, { columns, gap: count === 1 ? 0 : GAP, scale: SCALE });
-    await writeOutput(file, await encodePng(sheet));
-    await showInTerminal(images, prompts, args.count);
-    const drawn = count === 1 ? "1 picture" : `${count} pictures`;
-    console.log(`Drew ${drawn} in ${seconds.toFixed(1)} s on ${name}${detail ? ` (${detail})` : ""}: ${file}`);
-    tf.dispose([images, sheet]);
+    const drawing = { pipeline, scheduler, canvas, args, place: `${name}${detail ? ` (${detail})` : ""}` };
+    // Somebody who asks for nothing sees at once that it works, and then what it can do.
+    if (args.prompts.length === 0) await drawSheet(drawing, prompts.slice(0, 1), 1, outputFile(args.out, "first"));
+    await drawSheet(drawing, prompts, args.count, file);
   } finally {
     pipeline.dispose();
     tf.dispose([canvas.image ?? [], canvas.mask ?? []]);
@@ -72,13 +62,35 @@ function warnOfTruncation(cut: string): void {
 interface Drawing {
   pipeline: Pipeline<object>;
   scheduler: Scheduler;
-  prompts: string[];
   canvas: Canvas;
   args: DrawArguments;
+  /** The backend, in words. */
+  place: string;
+}
+
+/** Draws a row of pictures for each prompt, writes the file, and shows them. */
+async function drawSheet(drawing: Drawing, prompts: readonly string[], each: number, file: string): Promise<void> {
+  const started = performance.now();
+  const all = prompts.flatMap((prompt) => Array<string>(each).fill(prompt));
+  const images = await untilStopped((signal) => drawInBatches(drawing, all, signal));
+  const seconds = (performance.now() - started) / 1000;
+  const count = images.shape[0];
+  // A single picture has no frame, so that --init can read the same pixels again.
+  const columns = prompts.length > 1 ? each : Math.min(each, 8);
+  const sheet = imageGrid(images, { columns, gap: count === 1 ? 0 : GAP, scale: SCALE });
+  try {
+    await writeOutput(file, await encodePng(sheet));
+    await showInTerminal(images, prompts, each);
+  } finally {
+    tf.dispose([images, sheet]);
+  }
+  const drawn = count === 1 ? "1 picture" : `${count} pictures`;
+  console.log(`Drew ${drawn} in ${seconds.toFixed(1)} s on ${drawing.place}: ${file}`);
 }
 
 async function drawInBatches(
-  { pipeline, scheduler, prompts, canvas, args }: Drawing,
+  { pipeline, scheduler, canvas, args }: Drawing,
+  prompts: readonly string[],
   signal: AbortSignal,
 ): Promise<tf.Tensor4D> {
   const batches = Array.from({ length: Math.ceil(prompts.length / BATCH) }, (_, b) =>

@@ -1,12 +1,13 @@
 import { basename } from "node:path";
 import * as tf from "@tensorflow/tfjs";
-import { encodePng, type Pipeline, useBackend } from "@tfjs-diffusion/core";
+import { encodePng, type Pipeline } from "@tfjs-diffusion/core";
 import type { Scheduler } from "@tfjs-diffusion/schedulers";
 import { Presets, SingleBar } from "cli-progress";
 import { type Beside, disposeBeside, openBeside } from "../files/open-beside.js";
 import { openModel, pipelineKind } from "../files/open-model.js";
 import { numbered, outputFile, writeOutput } from "../files/output-file.js";
 import { type Canvas, readCanvas } from "../files/read-picture.js";
+import { backendFor } from "../options/backend-for.js";
 import { pipelineOptions, requireInput } from "../options/fit-to-pipeline.js";
 import {
   EDIT_HELP,
@@ -39,7 +40,7 @@ async function drawPictures(args: PictureArguments): Promise<void> {
   const { options: table } = await pipelineKind(args);
   const options = withSteps(args.options, table.numInferenceSteps!.default as number);
   const path = outputFile(args.out, args.prompts[0] ?? basename(args.model));
-  const { name, detail } = await useBackend(args.backend);
+  const { name, detail } = await backendFor(args.backend, args.model);
   const canvas = await readCanvas(args);
   const beside = await openBeside(args);
   const pipeline = await openModel(args);

@@ -3,7 +3,8 @@
  * after the other. Messages: see `thread-messages.ts`.
  */
 import { parentPort, workerData } from "node:worker_threads";
-import { useBackend } from "@tfjs-diffusion/core";
+import { backendFor } from "../../options/backend-for.js";
+import { modelFrom } from "../../options/model-from.js";
 import { Drawer } from "./drawer.js";
 import { DrawRequestError } from "./draw-job.js";
 import type { FromThread, StartOfThread, ToThread } from "./thread-messages.js";
@@ -12,7 +13,7 @@ const port = parentPort!;
 const { models, backend } = workerData as StartOfThread;
 const say = (message: FromThread) => port.postMessage(message);
 
-const { name } = await useBackend(backend);
+const { name } = await backendFor(backend, ...models.map(modelFrom));
 const drawer = await Drawer.open(models);
 let running: { id: number; abort: AbortController } | undefined;
 
