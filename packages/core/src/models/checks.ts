@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { valuesAtHand } from "../nn/time-embedding.js";
+import { valuesAtHand } from "../platform/values-at-once.js";
 import type { ClassLabels } from "./denoiser.js";
 import { ModelInputError } from "./errors.js";
 

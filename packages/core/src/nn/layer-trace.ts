@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { isLayer } from "./parameter.js";
+import { valuesAtOnce } from "../platform/values-at-once.js";
 
 /** Functions to call at every layer's forward pass, outer layers before inner ones. */
 export interface LayerListener {
@@ -101,7 +102,7 @@ export function checkLayersFinite(model: object, where = ""): () => void {
 
 /** How many values are NaN or infinite. */
 export function nonFiniteValues(tensor: tf.Tensor): number {
-  return tf.tidy(() => tf.sum(tf.logicalNot(tf.isFinite(tensor)).toInt()).dataSync()[0]!);
+  return tf.tidy(() => valuesAtOnce("checkLayersFinite", tf.sum(tf.logicalNot(tf.isFinite(tensor)).toInt()))[0]!);
 }
 
 function tensorsIn(output: unknown): tf.Tensor[] {

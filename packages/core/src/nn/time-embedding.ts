@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { type Activation, silu } from "./activations.js";
 import { Linear } from "./linear.js";
+import { valuesAtHand } from "../platform/values-at-once.js";
 
 /** The conventions in which published networks differ. */
 export interface SinusoidOptions {
@@ -51,15 +52,6 @@ export function timestepSinusoid(
     });
   });
   return tf.tensor2d(values, [known.length, features]);
-}
-
-/** A tensor's values, or undefined on a graphics card that can only be read asynchronously. */
-export function valuesAtHand(tensor: tf.Tensor): Float32Array | Int32Array | Uint8Array | undefined {
-  try {
-    return tensor.dataSync();
-  } catch {
-    return undefined;
-  }
 }
 
 /** Optional parts of a {@link TimestepEmbedding}. */

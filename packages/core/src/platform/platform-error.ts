@@ -1,4 +1,4 @@
-/** Thrown when a file system is needed and there is none, as in a browser. */
+/** Thrown for what a platform cannot do, such as files in a browser, or reading at once on WebGPU in Node. */
 export class PlatformError extends Error {
   override name = "PlatformError";
 }

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { impliedX0, type KeyedNoise, type Network, trainingExample } from "@tfjs-diffusion/schedulers";
 import { type ForwardProcess, trainingOf } from "./denoising-loss.js";
+import { valuesAtOnce } from "../platform/values-at-once.js";
 
 /** What {@link denoisingErrors} measures. */
 export interface DenoisingErrorsOptions<X extends tf.Tensor = tf.Tensor4D> {
@@ -33,7 +34,7 @@ export function denoisingErrors<X extends tf.Tensor = tf.Tensor4D>(options: Deno
         example.input,
         output,
       );
-      return implied.sub(x0).square().mean().dataSync()[0]!;
+      return valuesAtOnce("denoisingErrors", implied.sub(x0).square().mean())[0]!;
     }),
   );
 }

@@ -9,6 +9,7 @@ import {
   type TrainingRule,
 } from "@tfjs-diffusion/schedulers";
 import type { Fault } from "./fault.js";
+import { valuesAtOnce } from "../platform/values-at-once.js";
 
 /** How good a network is at one noise level. */
 export interface LevelReport {
@@ -101,7 +102,7 @@ function report<X extends tf.Tensor>({ model, x0, noise }: Subject<X>, level: Tr
       .mean();
     const loss = output.sub(target).square().mean().div(asked.mean());
     const corrected = unexplained(target, output, input).div(asked.mean());
-    const values = tf.stack([error, linearError, loss, linearLoss, loss.sub(corrected)]).dataSync();
+    const values = valuesAtOnce("diagnose", tf.stack([error, linearError, loss, linearLoss, loss.sub(corrected)]));
     const [e, le, l, ll, correctable] = values as unknown as [number, number, number, number, number];
     const { timestep } = level;
     return { timestep, sigma: a.ofNoise / a.ofX0, error: e, linearError: le, loss: l, linearLoss: ll, correctable };

@@ -4,6 +4,7 @@ import { type LevelReport, networkFaults } from "./diagnose-network.js";
 import { trainingOf } from "./denoising-loss.js";
 import type { Fault } from "./fault.js";
 import { trainingFlaws } from "./training-flaws.js";
+import { valuesAtOnce } from "../platform/values-at-once.js";
 
 /** The result of {@link diagnose}. */
 export interface Diagnosis {
@@ -45,7 +46,7 @@ export function diagnose<X extends tf.Tensor = tf.Tensor4D>(options: DiagnoseOpt
   if (!(x0.shape[0] >= 2)) throw new RangeError(`diagnose: ${x0.shape[0]} samples; give at least two, better 64.`);
   const rule = trainingOf(scheduler);
   const faults = dataFaults(x0, scheduler);
-  const largest = tf.tidy(() => x0.abs().max().dataSync()[0]!);
+  const largest = tf.tidy(() => valuesAtOnce("diagnose", x0.abs().max())[0]!);
   for (const evidence of trainingFlaws(scheduler, largest)) {
     const [, found, remedy] = /^(.*[.;]) ((?:Set|Raise) .*)$/.exec(evidence) ?? [evidence, evidence, ""];
     faults.push({ kind: "settings", evidence: found, remedy: remedy });
@@ -63,7 +64,7 @@ export function diagnose<X extends tf.Tensor = tf.Tensor4D>(options: DiagnoseOpt
 function rangeOf(x: tf.Tensor) {
   return tf.tidy(() => {
     const { mean, variance } = tf.moments(x);
-    const [m, v, least, largest] = tf.stack([mean, variance, x.min(), x.max()]).dataSync();
+    const [m, v, least, largest] = valuesAtOnce("diagnose", tf.stack([mean, variance, x.min(), x.max()]));
     return { mean: m!, deviation: Math.sqrt(v!), least: least!, largest: largest! };
   });
 }
@@ -100,7 +101,7 @@ function momentsApart(drawn: tf.Tensor, data: tf.Tensor): number {
   return tf.tidy(() => {
     const [a, b] = [tf.moments(drawn, 0), tf.moments(data, 0)];
     const apart = a.mean.sub(b.mean).square().add(a.variance.sqrt().sub(b.variance.sqrt()).square()).mean();
-    return apart.div(b.variance.mean()).dataSync()[0]!;
+    return valuesAtOnce("diagnose", apart.div(b.variance.mean()))[0]!;
   });
 }
 

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { impliedX0, type KeyedNoise, type Network } from "@tfjs-diffusion/schedulers";
 import { type ForwardProcess, trainingOf } from "./denoising-loss.js";
+import { valuesAtOnce } from "../platform/values-at-once.js";
 
 /** What {@link logLikelihood} needs. */
 export interface LikelihoodOptions<X extends tf.Tensor = tf.Tensor4D> {
@@ -92,7 +93,7 @@ export function logLikelihood<X extends tf.Tensor = tf.Tensor4D>(options: Likeli
       const squares = state.y.square().reshape([batch, -1]).sum(1);
       const last = squares.div(-2 * variance).sub((dimensions / 2) * Math.log(2 * Math.PI * variance));
       // Towards more noise, ln p falls by `change`. So ln p at the start is ln p at the end plus this loss.
-      return [...last.sub(state.change).dataSync()];
+      return [...valuesAtOnce("logLikelihood", last.sub(state.change))];
     });
   } finally {
     tf.dispose([state, directions]);

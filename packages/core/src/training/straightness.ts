@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { type Network, replayNoise, runPlan, type Scheduler } from "@tfjs-diffusion/schedulers";
+import { valuesAtOnce } from "../platform/values-at-once.js";
 
 /** What {@link straightness} needs. */
 export interface StraightnessOptions<X extends tf.Tensor = tf.Tensor4D> {
@@ -46,7 +47,7 @@ export function straightness<X extends tf.Tensor = tf.Tensor4D>(options: Straigh
           .mean()
           .mul(plan.sigmas[i]! - plan.sigmas[i + 1]!),
       );
-      return tf.addN(terms).dataSync()[0]! / (first - last);
+      return valuesAtOnce("straightness", tf.addN(terms))[0]! / (first - last);
     } finally {
       tf.dispose(velocities);
     }

@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { Network } from "@tfjs-diffusion/schedulers";
 import { ddimMove } from "./ddim-move.js";
 import { type ForwardProcess, trainingOf } from "./denoising-loss.js";
+import { valuesAtOnce } from "../platform/values-at-once.js";
 
 /** A point of the trajectories of a batch. */
 export interface TrajectoryPoint {
@@ -35,7 +36,7 @@ export function ddimTrajectory<X extends tf.Tensor = tf.Tensor4D>(
   const points: TrajectoryPoint[] = [];
   let here = x.clone();
   for (let timestep = from; timestep >= 0; timestep -= stride) {
-    points.push({ timestep, x: here.dataSync().slice() as Float32Array });
+    points.push({ timestep, x: valuesAtOnce("ddimTrajectory", here).slice() as Float32Array });
     const next = timestep - stride;
     const level = rule.at(timestep);
     const moved = tf.tidy(() => {
@@ -45,7 +46,7 @@ export function ddimTrajectory<X extends tf.Tensor = tf.Tensor4D>(
     here.dispose();
     here = moved;
   }
-  const end = here.dataSync().slice() as Float32Array;
+  const end = valuesAtOnce("ddimTrajectory", here).slice() as Float32Array;
   here.dispose();
   return { points, end };
 }

@@ -4,7 +4,7 @@ import { Embedding } from "../../nn/embedding.js";
 import { normal } from "../../nn/initializers.js";
 import { LayerNorm } from "../../nn/layer-norm.js";
 import { Linear } from "../../nn/linear.js";
-import { valuesAtHand } from "../../nn/time-embedding.js";
+import { valuesAtHand } from "../../platform/values-at-once.js";
 import { requireTensor } from "../checks.js";
 import { type CLIPTextConfig, clipTextConfig } from "./clip-config.js";
 import { CLIPEncoder } from "./clip-encoder.js";

@@ -1,5 +1,5 @@
 import type * as tf from "@tensorflow/tfjs";
-import { valuesAtHand } from "../../nn/time-embedding.js";
+import { valuesAtHand } from "../../platform/values-at-once.js";
 import { countNonFinite } from "../options/option-checks.js";
 import { NonFiniteResultError } from "./errors.js";
 
