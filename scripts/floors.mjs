@@ -19,7 +19,8 @@ export const FLOORS = {
     ["entries"],
   ],
   core: [
-    ["src/platform", "src/nn", "assembly/lib"],
+    ["src/platform", "assembly/lib"],
+    ["src/nn"],
     ["src/hub", "src/weights", "src/adapters/formats", "assembly"],
     ["src/text", "src/image", "src/models"],
     ["src/models/unet", "src/models/clip", "src/image/png"],
