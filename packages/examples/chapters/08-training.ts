@@ -897,6 +897,7 @@ for (const trained of [network, parrot]) trained.dispose();
 // - [Karras et al. 2023](https://arxiv.org/abs/2312.02696): averages of weights, chosen after the training.
 // - [Kadkhodaie et al. 2023](https://arxiv.org/abs/2310.02557): from which number of pictures on a network generalises.
 // - [Carlini et al. 2023](https://arxiv.org/abs/2301.13188): training pictures found in drawings of large models.
+// - [Appendix A](./91-gradients-by-hand.md): where gradients come from, and how to check each number.
 // - [Chapter 9](./09-words.md): how a network learns to read what to draw.
 //
 // ## Exercises
