@@ -5,7 +5,7 @@
 //
 // All learning in this book rests on such slopes, and a library computes them in silence. This appendix does it by
 // hand. First by the school's way, two neighbours and a quotient, and we find out how many digits that can give. Then
-// by a **tape** of thirty lines, which finds all slopes in one pass. The two check each other, and together they find a
+// by a **tape** of forty lines, which finds all slopes in one pass. The two check each other, and together they find a
 // mistake that we plant.
 
 // %% setup

@@ -26,6 +26,7 @@ const HEADS: Readonly<Record<number, Head>> = {
   13: { needs: [3, 4, 11], seconds: 20 },
   14: { needs: [7, 9, 11], seconds: 10 },
   91: { needs: [0, 2], seconds: 5 },
+  92: { needs: [0], seconds: 5 },
   93: { needs: [7], seconds: 10 },
 };
 
