@@ -45,6 +45,7 @@ export const tasks = {
   "eval:clip": { needs: "all", program: "evaluate/clip.js" },
   "eval:frechet": { needs: "all", program: "evaluate/frechet.js" },
   "eval:negative": { needs: "all", program: "evaluate/negative.js" },
+  "eval:own-parts": { needs: "all", program: "evaluate/own-parts.js" },
   "eval:style": { needs: "all", program: "evaluate/style.js" },
   "eval:charts": { needs: "all", program: "evaluate/charts.js" },
   "eval:few-steps": { needs: "all", program: "evaluate/few-steps.js" },

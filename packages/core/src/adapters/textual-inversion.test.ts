@@ -1,11 +1,12 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, expect, it } from "@jest/globals";
+import { afterAll, beforeAll, beforeEach, expect, it, jest } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { StableDiffusionPipeline } from "../pipelines/stable-diffusion/stable-diffusion.js";
 import { useTestBackend } from "../testing/backend.js";
 import { fixturePath, Golden } from "../testing/fixture.js";
+import { loadTextualInversion } from "./textual-inversion.js";
 import { writeTinyStableDiffusion } from "../testing/stable-diffusion.js";
 import { encodeSafetensors, type TensorToWrite } from "../weights/write-safetensors.js";
 
@@ -109,6 +110,25 @@ it("adds all words in the file of a LoRA, or the one that is named", async () =>
     "bundle_emb.a.clip_l_out": vectors(1, 1),
   });
   await expect(pipeline.loadTextualInversion(output)).rejects.toThrow("bundle_emb.a.clip_l_out would be added to");
+});
+
+it("takes the vectors of SDXL's files by their key, where those of both encoders have its width", async () => {
+  const { tokenizer, textEncoder } = pipeline.parts;
+  const vectors = (value: number) =>
+    ({ dtype: "F32", shape: [1, 16], data: new Float32Array(16).fill(value) }) as const;
+  const file = await encodeSafetensors({ clip_l: vectors(1), clip_g: vectors(2) });
+  const shared = { tokenizer, textEncoder, token: "<both>" };
+  await expect(loadTextualInversion(file, shared)).rejects.toThrow("expected one tensor [16]");
+  const { vocab_size: first } = textEncoder.config;
+  const warn = jest.spyOn(console, "warn").mockImplementation(() => undefined);
+  for (const [i, key] of (["clip_l", "clip_g"] as const).entries()) {
+    await loadTextualInversion(file, { ...shared, key });
+    const table = textEncoder.parameters().get("text_model.embeddings.token_embedding.weight")!;
+    expect([...table.slice([first + i, 0], [1, 1]).dataSync()]).toEqual([i + 1]);
+  }
+  // What the other encoder would take is told.
+  expect(warn.mock.calls.map(([text]) => String(text).split(": ").at(-1))).toEqual(["clip_g.", "clip_l."]);
+  warn.mockRestore();
 });
 
 it("refuses ids outside the vocabulary", () => {

@@ -17,7 +17,12 @@ export interface WordReader {
   tokenizer: CLIPTokenizer;
   /** Its vocabulary grows by one token for each vector of the word. */
   textEncoder: CLIPTextModel | CLIPTextModelWithProjection;
+  /** Which vectors it takes of a file for SDXL, where those of both encoders have its width. */
+  key?: SdxlWordKey;
 }
+
+/** The names of a word's vectors in SDXL's files: those of the first text encoder, and of the second. */
+export type SdxlWordKey = "clip_l" | "clip_g";
 
 /** Where to find the word, and what to call it. */
 export interface WordFileOptions extends AddOnFileOptions {
@@ -53,9 +58,9 @@ const NAMELESS = new Set(["emb_params", "clip_l", "clip_g"]);
  */
 export async function loadTextualInversion(
   from: BytesFrom,
-  { tokenizer, textEncoder, ...options }: TextualInversionOptions,
+  { tokenizer, textEncoder, key, ...options }: TextualInversionOptions,
 ): Promise<CLIPTokenizer> {
-  const [taught] = await loadWords(from, [{ tokenizer, textEncoder }], options);
+  const [taught] = await loadWords(from, [{ tokenizer, textEncoder, key }], options);
   return taught!;
 }
 
@@ -74,7 +79,7 @@ export async function loadWords(
   const { token, ...where } = options;
   const file = await openSafetensors(await addOnFile(from, where));
   try {
-    const words = readers.map(({ textEncoder }) => wordsOf(file, textEncoder.config.hidden_size, token));
+    const words = readers.map((reader) => wordsOf(file, reader, token));
     const taught: { tokenizer: CLIPTokenizer; teach: () => void }[] = [];
     for (const [i, reader] of readers.entries()) taught.push(await lesson(file, reader, words[i]!));
     tellLeftOvers(file.name, unusedNames(file, words.flat(), token));
@@ -121,15 +126,15 @@ function unusedNames({ tensors }: SafetensorsFile, words: readonly Word[], token
   });
 }
 
-/** The words and their tensors, for an encoder of this width. */
-function wordsOf(file: SafetensorsFile, width: number, token: string | undefined): Word[] {
+/** The words and their tensors, for this encoder. */
+function wordsOf(file: SafetensorsFile, reader: WordReader, token: string | undefined): Word[] {
   const bundled = new Map<string, string[]>();
   for (const stored of file.tensors.keys()) {
     const found = bundledWord(stored);
     if (found) bundled.set(found.word, [...(bundled.get(found.word) ?? []), stored]);
   }
   if (bundled.size === 0) {
-    const stored = vectorsOfWidth(file, [...file.tensors.keys()], width);
+    const stored = vectorsFor(reader, file, [...file.tensors.keys()]);
     const word = token ?? (NAMELESS.has(stored) ? undefined : stored);
     if (word !== undefined) return [[word, stored]];
     throw new RangeError(
@@ -142,7 +147,7 @@ function wordsOf(file: SafetensorsFile, width: number, token: string | undefined
       `${file.name}: ${outputs.join(", ")} would be added to the text encoder's output, which is not supported. Train the word without it.`,
     );
   }
-  const words = [...bundled].map(([word, names]): Word => [word, vectorsOfWidth(file, names, width)]);
+  const words = [...bundled].map(([word, names]): Word => [word, vectorsFor(reader, file, names)]);
   if (token === undefined) return words;
   const own = words.filter(([word]) => word === token);
   if (own.length > 0) return own;
@@ -150,12 +155,14 @@ function wordsOf(file: SafetensorsFile, width: number, token: string | undefined
   throw new RangeError(`${file.name} has no word ${token}; it has ${[...bundled.keys()].join(", ")}.`);
 }
 
-function vectorsOfWidth({ name, tensors }: SafetensorsFile, names: readonly string[], width: number): string {
+function vectorsFor({ textEncoder, key }: WordReader, { name, tensors }: SafetensorsFile, names: readonly string[]) {
+  const width = textEncoder.config.hidden_size;
   const candidates = names.map((key) => [key, tensors.get(key)!] as const);
   const fitting = candidates.filter(
     ([, { dtype, shape }]) => isFloat(dtype) && shape.at(-1) === width && shape.length <= 2 && shape[0]! > 0,
   );
-  if (fitting.length === 1) return fitting[0]![0];
+  const own = fitting.filter(([stored]) => fitting.length === 1 || stored.split(".").at(-1) === key);
+  if (own.length === 1) return own[0]![0];
   const found = candidates.map(([key, { dtype, shape }]) => `${key} [${shape.join(", ")}] ${dtype}`);
   throw new WeightsMismatchError(
     `${name}: expected one tensor [${width}] or [n, ${width}], of floats, the text encoder's width; it has ${found.slice(0, 5).join(", ") || "none"}` +

@@ -45,4 +45,4 @@ export type { BatchContext, LearningRate, TrainingStep, TrainOptions, WithEma } 
 export { trainingFlaws } from "./training-flaws.js";
 export { ddimTrajectory, type Trajectory, type TrajectoryPoint } from "./trajectory.js";
 export { withoutGradient } from "./without-gradient.js";
-export { TrainableWord, type TrainableWordOptions } from "./word.js";
+export { saveSdxlWord, TrainableWord, type TrainableWordOptions } from "./word.js";

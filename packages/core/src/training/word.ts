@@ -3,6 +3,7 @@ import { requireLive } from "../platform/disposed.js";
 import type { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip/clip-text-model.js";
 import type { Parameter } from "../nn/parameter.js";
 import type { CLIPTokenizer } from "../text/tokenizer.js";
+import type { SdxlWordKey } from "../adapters/textual-inversion.js";
 import { writeSafetensors } from "../weights/write-safetensors.js";
 
 /** Settings of a new {@link TrainableWord}. */
@@ -27,7 +28,8 @@ export interface TrainableWordOptions {
  *     train({ parameters: word.parameters(), loss, ... });
  *     await word.save("my-cat/learned_embeds.safetensors");
  *
- * `word.tokenizer` knows the word; the file is as diffusers writes it, and `loadTextualInversion` reads it.
+ * `word.tokenizer` knows the word; the file is as diffusers writes it, and `loadTextualInversion` reads it. Stable
+ * Diffusion XL has two text encoders: make a word for each, and write both with {@link saveSdxlWord}.
  */
 export class TrainableWord {
   /** A tokenizer with the word; the given tokenizer does not change. */
@@ -88,10 +90,7 @@ export class TrainableWord {
 
   /** Writes the word as diffusers does: its vectors, by its name. */
   async save(file: string): Promise<void> {
-    this.#requireLive();
-    const data = async () => (await this.#vectors.data()) as Float32Array;
-    const tensors = new Map([[this.#token, { dtype: "F32" as const, shape: this.#vectors.shape, data }]]);
-    await writeSafetensors(file, tensors, { format: "pt" });
+    await writeVectors(file, this.parameters());
   }
 
   /** Frees the word; the encoder keeps the vectors as they were learned. */
@@ -105,4 +104,21 @@ export class TrainableWord {
   #requireLive(): void {
     requireLive(this.#isDisposed, "TrainableWord", "save it before; the encoder knows the word");
   }
+}
+
+/**
+ * Writes a word of Stable Diffusion XL: what each of its text encoders learned, as `clip_l` and `clip_g` in one file.
+ * The file does not name the word, so give it when you load it: `pipeline.loadTextualInversion(file, "<my-cat>")`.
+ */
+export async function saveSdxlWord(file: string, words: Record<SdxlWordKey, TrainableWord>): Promise<void> {
+  const vectors = Object.entries(words).map(([key, word]) => [key, [...word.parameters().values()][0]!] as const);
+  await writeVectors(file, new Map(vectors));
+}
+
+async function writeVectors(file: string, named: ReadonlyMap<string, tf.Variable>): Promise<void> {
+  const tensors = [...named].map(([name, vectors]) => {
+    const data = async () => (await vectors.data()) as Float32Array;
+    return [name, { dtype: "F32" as const, shape: vectors.shape, data }] as const;
+  });
+  await writeSafetensors(file, new Map(tensors), { format: "pt" });
 }

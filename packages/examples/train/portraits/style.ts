@@ -10,7 +10,7 @@ import { Tuning, type TuningOptions, velocity } from "./tuning.js";
  * The layers that decide how a part of the picture looks: convolutions, projections, the values and outputs of
  * attention, and feed-forward outputs. Queries and keys are left out.
  */
-const TARGETS = ["conv_in", "conv1", "conv2", "conv_out", "proj_in", "to_v", "to_out.0", "net.2", "proj_out"];
+export const LOOKS = ["conv_in", "conv1", "conv2", "conv_out", "proj_in", "to_v", "to_out.0", "net.2", "proj_out"];
 
 /** A small LoRA learns to draw every face in sepia, for any colours in the caption (Hu et al. 2022). */
 export async function* trainStyle(options: TuningOptions): AsyncGenerator<TrainingStep, void> {
@@ -27,7 +27,7 @@ export async function* trainStyle(options: TuningOptions): AsyncGenerator<Traini
   try {
     yield* tuning.trainLora(
       options,
-      { label: "style", rank: settings.style.rank, targets: TARGETS },
+      { label: "style", rank: settings.style.rank, targets: LOOKS },
       (lora) =>
         ({ firstSample, noise }) => {
           const { indices, captions } = tuning.batch(firstSample);

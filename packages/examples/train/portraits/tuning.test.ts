@@ -3,11 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
-import { loadModel, LoraSet, useBackend } from "@tfjs-diffusion/core";
-import { AutoencoderKL, CLIPModel, type UNet2DConditionModel } from "@tfjs-diffusion/core/models";
+import { loadModel, LoraSet, openSafetensors, StableDiffusionXLPipeline, useBackend } from "@tfjs-diffusion/core";
+import { AutoencoderKL, CLIPModel, type ControlNetModel, type UNet2DConditionModel } from "@tfjs-diffusion/core/models";
 import { type TrainingStep } from "@tfjs-diffusion/core/training";
 import { keyedNoise, replayNoise } from "@tfjs-diffusion/schedulers";
 import { writeFixedParts } from "../folder.js";
+import { trainControl } from "./control.js";
 import { trainDecoder } from "./decoder.js";
 import { trainFewSteps } from "./few-steps.js";
 import { fixedParts } from "./folder.js";
@@ -15,8 +16,10 @@ import { shownAround, trainInpainting } from "./inpainting.js";
 import { newNetworks } from "./networks.js";
 import { clipConfig, TUNING_SETTINGS } from "./settings.js";
 import { trainStyle } from "./style.js";
+import { trainSubject } from "./subject.js";
 import { LORA_FILE, type TuningOptions } from "./tuning.js";
 import { assembleClip, trainVision } from "./vision.js";
+import { LU_WORD, trainWord, WORD_FILE } from "./word.js";
 
 const root = mkdtempSync(join(tmpdir(), "tuning-"));
 const model = join(root, "model");
@@ -73,6 +76,7 @@ describe("A finished model", () => {
   it.each([
     ["style", trainStyle],
     ["few-steps", trainFewSteps],
+    ["subject", trainSubject],
   ])("learns a LoRA, %s, that its pipeline can load and that changes what it draws", async (what, trainIt) => {
     const folder = await run(what, trainIt);
     const unet = (await loadModel(join(model, "unet"))) as UNet2DConditionModel;
@@ -85,6 +89,43 @@ describe("A finished model", () => {
     expect(bits()).toEqual(before);
     loras.dispose();
     unet.dispose();
+  });
+
+  it("learns a word, which its pipeline can load, with different vectors for its two encoders", async () => {
+    const file = join(await run("word", trainWord), WORD_FILE);
+    const pipeline = await StableDiffusionXLPipeline.fromPretrained(model);
+    const { textEncoder, textEncoder2 } = pipeline.parts;
+    const first = textEncoder2.config.vocab_size;
+    await pipeline.loadTextualInversion(file, LU_WORD);
+    expect(pipeline.parts.tokenizer2.tokenize(LU_WORD)).toEqual([first]);
+    const stored = await openSafetensors(file);
+    for (const [key, encoder] of [
+      ["clip_l", textEncoder!],
+      ["clip_g", textEncoder2],
+    ] as const) {
+      const table = encoder.parameters().get("text_model.embeddings.token_embedding.weight")!;
+      expect([...table.slice([first, 0], [1, -1]).dataSync()]).toEqual([...((await stored.read(key)) as Float32Array)]);
+    }
+    expect(await stored.read("clip_l")).not.toEqual(await stored.read("clip_g"));
+    await stored.close();
+    pipeline.dispose();
+  });
+
+  it("learns to draw along outlines, by a ControlNet that its pipeline can use", async () => {
+    const folder = await run("control", trainControl);
+    const control = (await loadModel(folder)) as ControlNetModel;
+    const pipeline = await StableDiffusionXLPipeline.fromPretrained(model);
+    const image = tf.ones<tf.Rank.R3>([32, 32, 3]);
+    const options = { prompt: "a woman", numInferenceSteps: 2, seed: 1 };
+    const [plain, controlled] = [
+      await pipeline.generate(options),
+      await pipeline.generate({ ...options, control: { model: control, image } }),
+    ];
+    const changed = tf.tidy(() => plain.latents.sub(controlled.latents).abs().max().dataSync()[0]!);
+    expect(changed).toBeGreaterThan(0);
+    tf.dispose([image, plain.images, plain.latents, controlled.images, controlled.latents]);
+    control.dispose();
+    pipeline.dispose();
   });
 
   it("learns to decode more colours from the same latents", async () => {

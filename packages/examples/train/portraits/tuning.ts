@@ -32,7 +32,7 @@ export class Tuning {
     readonly pictures: TrainingPictures,
     readonly settings: TuningSettings,
     readonly stage: StageSettings,
-    private readonly tokenizer: CLIPTokenizer,
+    readonly tokenizer: CLIPTokenizer,
   ) {
     this.#order = dataOrder(settings.seed, pictures.size);
   }
@@ -40,10 +40,10 @@ export class Tuning {
   static async open(
     model: string,
     settings: TuningSettings,
-    stage: StageSettings & { trainingPictures: number },
+    stage: StageSettings & { trainingPictures?: number },
   ): Promise<Tuning> {
     const tokenizer = await CLIPTokenizer.fromFolder(join(model, "tokenizer"));
-    const pictures = new TrainingPictures(PORTRAITS_2, settings.seed, stage.trainingPictures);
+    const pictures = new TrainingPictures(PORTRAITS_2, settings.seed, stage.trainingPictures ?? 1);
     return new Tuning(await loadNetworks(model), pictures, settings, stage, tokenizer);
   }
 
@@ -56,9 +56,9 @@ export class Tuning {
     return { indices: samples.map(this.#order), captions };
   }
 
-  /** The conditioning of the UNet by captions. The caller owns it. */
-  conditioning(captions: readonly string[]): PortraitConditioning {
-    return tf.tidy(() => conditioning(this.networks, tokenIds(this.tokenizer, captions)));
+  /** The conditioning of the UNet by captions, for a tokenizer with new words too. The caller owns it. */
+  conditioning(captions: readonly string[], tokenizer = this.tokenizer): PortraitConditioning {
+    return tf.tidy(() => conditioning(this.networks, tokenIds(tokenizer, captions)));
   }
 
   /** Trains with `loss`. `save` is run with the averaged weights, after each checkpoint. */

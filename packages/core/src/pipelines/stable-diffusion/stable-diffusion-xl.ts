@@ -197,8 +197,8 @@ export class StableDiffusionXLPipeline extends LatentPipeline<
   async loadTextualInversion(from: BytesFrom, token?: string, where: AddOnFileOptions = {}): Promise<void> {
     const { tokenizer, textEncoder, tokenizer2, textEncoder2 } = this.parts;
     const { loadWords } = await import("../../adapters/textual-inversion.js");
-    const readers: WordReader[] = [{ tokenizer: tokenizer2, textEncoder: textEncoder2 }];
-    if (tokenizer && textEncoder) readers.push({ tokenizer, textEncoder });
+    const readers: WordReader[] = [{ tokenizer: tokenizer2, textEncoder: textEncoder2, key: "clip_g" }];
+    if (tokenizer && textEncoder) readers.push({ tokenizer, textEncoder, key: "clip_l" });
     const [second, first] = await loadWords(from, readers, { token, ...where });
     if (first) this.parts.tokenizer = first;
     this.parts.tokenizer2 = second!;

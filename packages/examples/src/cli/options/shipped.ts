@@ -52,7 +52,7 @@ export type ShippedName = keyof typeof SHIPPED;
 export const SHIPPED_NAMES = Object.keys(SHIPPED) as ShippedName[];
 
 /** LoRAs of the portraits that come with this repository. */
-export const SHIPPED_LORAS = ["few-steps", "sepia"] as const;
+export const SHIPPED_LORAS = ["few-steps", "sepia", "zwx"] as const;
 
 /** The folder of a model that comes with this repository; where the command is installed, its npm package. */
 export function shippedFolder(name: ShippedName): string {
