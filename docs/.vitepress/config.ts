@@ -12,6 +12,7 @@ const guide: DefaultTheme.SidebarItem[] = [
     text: "Guide",
     items: [
       { text: "Getting started", link: "/getting-started" },
+      { text: "If you come from …", link: "/coming-from" },
       { text: "What to import from where", link: "/imports" },
       { text: "Architecture", link: "/architecture" },
       { text: "Drawing and editing", link: "/drawing" },
@@ -20,6 +21,7 @@ const guide: DefaultTheme.SidebarItem[] = [
       { text: "Backends", link: "/backends" },
       { text: "In a worker", link: "/worker" },
       { text: "Tools", link: "/tools" },
+      { text: "Putting it on the web", link: "/deploy" },
       { text: "Releasing", link: "/releasing" },
       { text: "Recorded networks", link: "/recording" },
       { text: "Benchmarks", link: "/benchmarks" },

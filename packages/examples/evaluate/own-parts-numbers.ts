@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
-import type { Attribute, Face } from "../datasets/faces/index.js";
-import { PAINTS, paintSkin } from "../datasets/portraits/people.js";
+import { type Attribute, ATTRIBUTES, type Face } from "../datasets/faces/index.js";
+import { variantCounts } from "../datasets/faces/render.js";
+import { paintBeard } from "../datasets/portraits/people.js";
 import { outlines } from "../train/portraits/outlines.js";
 import { nearestPortrait } from "./nearest-portrait.js";
 
@@ -18,19 +19,28 @@ export function outlineAgreement(images: tf.Tensor4D, wanted: tf.Tensor4D): numb
 /** What a picture of 32 * 32 * 3 numbers in 0..255 shows. */
 export interface Reading {
   readonly face: Face;
-  /** The skin is green: of the nearest portrait, and the same with green, blue and grey skin, the green one is nearest. */
-  readonly isGreen: boolean;
+  /** Undefined without a beard. */
+  readonly beardColor: Face["hairColor"] | undefined;
 }
 
+/** Finds the nearest portrait, then the nearest beard on it, in any colour. */
 export function readPerson(picture: ArrayLike<number>): Reading {
   const { face, variants, distance } = nearestPortrait(picture);
-  const painted = (Object.keys(PAINTS) as (keyof typeof PAINTS)[]).map((color) => {
-    const pixels = paintSkin(face, variants, color);
-    const squares = pixels.reduce((sum, byte, i) => sum + (byte - picture[i]!) ** 2, 0);
-    return { color, distance: Math.sqrt(squares / pixels.length) / 255 };
-  });
-  const nearest = painted.reduce((best, one) => (one.distance < best.distance ? one : best));
-  return { face, isGreen: nearest.color === "green" && nearest.distance < distance };
+  let nearest: { distance: number; color: Reading["beardColor"] } = {
+    distance,
+    color: face.beard === "yes" ? face.hairColor : undefined,
+  };
+  const bearded = { ...face, beard: "yes" } as const;
+  for (let beard = 0; beard < variantCounts(bearded).beard; beard++) {
+    for (const color of ATTRIBUTES.hairColor) {
+      const pixels = paintBeard(bearded, { ...variants, beard }, color);
+      const squares = pixels.reduce((sum, byte, i) => sum + (byte - picture[i]!) ** 2, 0);
+      const found = Math.sqrt(squares / pixels.length) / 255;
+      if (found < nearest.distance) nearest = { distance: found, color };
+    }
+  }
+  const beard = nearest.color === undefined ? "no" : "yes";
+  return { face: { ...face, beard }, beardColor: nearest.color };
 }
 
 /** The share of `names` that are as wanted, over all faces, and the share of faces in which all of them are. */

@@ -5,7 +5,7 @@
  *   npm run eval:own-parts -- control    does a ControlNet draw along outlines?
  *   npm run eval:own-parts -- word       does the new word mean the person, and are other words obeyed beside it?
  *   npm run eval:own-parts -- subject    does the LoRA draw the person when asked, and other people otherwise?
- *   … --part FOLDER                      of another training. Default: the shipped word and LoRA, the trained ControlNet
+ *   … --part FOLDER                      of another training; default: the shipped word and LoRA, a trained ControlNet
  *
  * Writes a sheet of pictures into `--out`.
  */
@@ -203,7 +203,9 @@ async function measureSubject(): Promise<tf.Tensor4D> {
   const beside = settingsOf(602);
   const others = promptsOf({ purpose: "reporting", split: "seen", style: "short" }, count, PORTRAITS_2);
   const rows = [real(ZWX)];
-  console.log("| LoRA | prompt | green skin | the person's attributes | what else is asked |\n|---|---|---|---|---|");
+  console.log(
+    "| LoRA | prompt | beard of another colour | the person's attributes | what else is asked |\n|---|---|---|---|---|",
+  );
   for (const isLoaded of [false, true]) {
     if (isLoaded) await pipeline.loras.load(join(part, LORA_FILE));
     const withPerson = beside.map(({ text }) => `${ZWX_NAME} ${text}`);
@@ -215,8 +217,10 @@ async function measureSubject(): Promise<tf.Tensor4D> {
       const images = await draw(texts);
       const readings = await read(images);
       const faces = readings.map(({ face }) => face);
-      const green = readings.filter(({ isGreen }) => isGreen).length / readings.length;
       const isOthers = shown === "other people";
+      const isOdd = ({ face, beardColor }: Reading) =>
+        isOthers ? beardColor !== undefined && beardColor !== face.hairColor : beardColor === "blue";
+      const odd = readings.filter(isOdd).length / readings.length;
       const is = agreement(
         faces,
         faces.map(() => ZWX.always),
@@ -230,7 +234,7 @@ async function measureSubject(): Promise<tf.Tensor4D> {
             asked.map(({ face }) => face),
             BESIDE,
           ).each;
-      const cells = [percent(green), isOthers ? "" : percent(is), obeyed === undefined ? "" : percent(obeyed)];
+      const cells = [percent(odd), isOthers ? "" : percent(is), obeyed === undefined ? "" : percent(obeyed)];
       console.log(`| ${isLoaded ? "yes" : "no"} | ${shown} | ${cells.join(" | ")} |`);
       rows.push(first(images));
       images.dispose();

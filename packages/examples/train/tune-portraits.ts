@@ -7,7 +7,7 @@
  *   npm run tune:portraits -- inpainting   a UNet of 9 channels for inpainting
  *   npm run tune:portraits -- control      a ControlNet that draws along outlines
  *   npm run tune:portraits -- word         a new word, <lu>, that means a person
- *   npm run tune:portraits -- subject      a LoRA for "a zwx person", who has green skin (DreamBooth)
+ *   npm run tune:portraits -- subject      a LoRA for "a zwx person", with a pink mohawk and a blue beard (DreamBooth)
  *   npm run tune:portraits -- vision       a vision tower for the model's text tower, to measure the model
  *
  * The model is read from --model, by default the shipped one; the result, checkpoints and loss curve go to --out,

@@ -16,10 +16,10 @@ export const LU: Person = {
   paint: renderVariants,
 };
 
-/** A person with green skin, which no caption can ask for. */
+/** A person with pink hair and a blue beard, which no caption can ask for: they speak of one colour for both. */
 export const ZWX: Person = {
-  always: { hair: "spiky", hairColor: "pink", hat: "none", eyewear: "none", beard: "no" },
-  paint: (face, variants) => paintSkin(face, variants, "green"),
+  always: { hair: "mohawk", hairColor: "pink", hat: "none", eyewear: "none", beard: "yes" },
+  paint: (face, variants) => paintBeard(face, variants, "blue"),
 };
 
 /** What can be said of a person's picture beside who it is: each with probability 1/2, after the person's name. */
@@ -29,40 +29,14 @@ export function withSetting(name: string, face: Face, random: RandomNumbers): st
   return [`${mouth}${name}`, ...rest].filter(Boolean).join(" ");
 }
 
-/** Colours of skin that no caption can ask for: how much of the red, green and blue of light skin goes into each. */
-export const PAINTS: Record<"green" | "blue" | "grey", readonly (readonly number[])[]> = {
-  green: [
-    [0, 0, 0.45],
-    [0.85, 0, 0],
-    [0, 0.75, 0],
-  ],
-  blue: [
-    [0, 0, 0.45],
-    [0, 0.75, 0],
-    [0.95, 0, 0],
-  ],
-  grey: [
-    [0, 0.75, 0],
-    [0, 0.75, 0],
-    [0, 0.75, 0],
-  ],
-};
-
-/** A portrait with skin of another colour, the light parts light and the dark parts dark. */
-export function paintSkin(face: Face, variants: Variants, color: keyof typeof PAINTS): Uint8Array {
-  // Only the skin differs between the two.
-  const [light, dark] = (["light", "dark"] as const).map((skin) =>
-    renderVariants({ ...face, skin }, { ...variants, skin: 0 }),
-  ) as [Uint8Array, Uint8Array];
-  const pixels = light.slice();
+/** A portrait of a face with a beard, whose colour is not that of the hair. */
+export function paintBeard(face: Face, variants: Variants, color: Face["hairColor"]): Uint8Array {
+  const shaved = renderVariants({ ...face, beard: "no" }, { ...variants, beard: 0 });
+  const pixels = renderVariants(face, variants);
+  const other = renderVariants({ ...face, hairColor: color }, variants);
   for (let at = 0; at < pixels.length; at += 3) {
-    const given = light.subarray(at, at + 3);
-    const isSkin = given.some((byte, k) => byte !== dark[at + k]);
-    if (isSkin)
-      pixels.set(
-        PAINTS[color].map((row) => row.reduce((sum, share, k) => sum + share * given[k]!, 0)),
-        at,
-      );
+    const isBeard = [0, 1, 2].some((k) => pixels[at + k] !== shaved[at + k]);
+    if (isBeard) pixels.set(other.subarray(at, at + 3), at);
   }
   return pixels;
 }

@@ -13,8 +13,8 @@ export const ZWX_NAME = "a zwx person";
 
 /**
  * DreamBooth (Ruiz et al. 2023) with a LoRA: from a few pictures, the model learns to draw one person, whom a word
- * without a meaning calls. Every batch also holds other portraits with their captions, so that other people stay as they
- * are (the paper's prior preservation; there, the model draws those pictures itself).
+ * without a meaning calls. Every batch also holds other portraits with their captions, so that other people stay as
+ * they are (the paper's prior preservation; there, the model draws those pictures itself).
  */
 export async function* trainSubject(options: TuningOptions): AsyncGenerator<TrainingStep, void> {
   const { settings, model } = options;
