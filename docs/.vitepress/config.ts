@@ -32,6 +32,7 @@ const guide: DefaultTheme.SidebarItem[] = [
       { text: "Metrics", link: "/metrics" },
       { text: "The portraits model", link: "/portraits" },
       { text: "The faces model", link: "/faces" },
+      { text: "For teachers", link: "/teachers" },
       { text: "Writing a chapter", link: "/writing-a-chapter" },
       { text: "Decisions", link: "/decisions" },
     ],

@@ -2,13 +2,17 @@
  * Runs a chapter in the terminal, or renders it:
  *
  *     node dist/src/chapter/main.js 1                      prints what the first chapter shows
+ *     node dist/src/chapter/main.js 1 --report             also writes how far the reader is, for a teacher
+ *     node dist/src/chapter/main.js reports FOLDER         prints a table of collected reports
  *     node dist/src/chapter/main.js solutions 1            prints its solutions
  *     node dist/src/chapter/main.js render 1 docs/chapters writes its page there, its notebook beside the code
  *     node dist/src/chapter/main.js list                   the chapters' names and titles, as JSON
  */
 import { mkdirSync, writeFileSync } from "node:fs";
+import { userInfo } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
 import { chapterTitle } from "./cells.js";
 import { CheckError, NoChapterError } from "./errors.js";
 import { attemptsSoFar, beginChapter, exerciseSummary, matchSolutions } from "./exercise.js";
@@ -25,6 +29,7 @@ import {
   solutionsOf,
   type Run,
 } from "./run.js";
+import { readReports, reportsTable, writeReport } from "./report.js";
 import { readScore } from "./score.js";
 import { redirectOutput, terminalSink } from "./sink.js";
 import { collectSolutions } from "./solution.js";
@@ -53,14 +58,21 @@ function write(name: string, run: Run, folder: string): void {
   writeFileSync(join(COMPILED, `${name}.ipynb`), `${JSON.stringify(renderNotebook(run), null, 1)}\n`);
 }
 
+/** Whether to write a report, and whose it is. */
+interface Reporting {
+  report?: boolean;
+  by?: string;
+}
+
 /**
  * Prints what the chapter shows, and how far the reader is with the exercises. A failed check ends it, with the
  * chapter's line and without a stack trace of this program.
  */
-async function runInTerminal(name: string): Promise<void> {
+async function runInTerminal(name: string, { report = false, by = "" }: Reporting = {}): Promise<void> {
   redirectOutput(terminalSink(basename(name)));
   if (!isSolutions(name)) beginChapter(name);
   process.setSourceMapsEnabled(true);
+  let isBroken = false;
   try {
     await import(pathToFileURL(join(COMPILED, `${name}.js`)).href);
   } catch (error) {
@@ -68,21 +80,52 @@ async function runInTerminal(name: string): Promise<void> {
     const line = /\d\d-[\w-]+\.ts:\d+/.exec(error.stack ?? "")?.[0] ?? name;
     console.error(`✗ ${error.message}\n  in ${line}`);
     process.exitCode = 1;
+    isBroken = true;
   }
   const summary = exerciseSummary();
   if (summary) console.log(`\n${summary}`);
+  if (report) {
+    const exercises = attemptsSoFar().map(({ name, state }) => ({ name, state }));
+    const file = join("out", "reports", `${name}.json`);
+    writeReport(file, { chapter: name, by, at: new Date().toISOString(), whole: !isBroken, exercises });
+    console.log(`Your report is in ${file}: it names the exercises and says whether they are right, by ${by}.`);
+  }
   if (attemptsSoFar().some(({ state }) => state === "wrong")) process.exitCode = 1;
 }
 
-async function run([command = "1", ...args]: string[]): Promise<void> {
+/** The reader's name on this machine, where it has one. */
+function readerName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return "";
+  }
+}
+
+function commandLine(args: string[]) {
+  try {
+    const options = { report: { type: "boolean" }, by: { type: "string", default: readerName() } } as const;
+    return parseArgs({ args, options, allowPositionals: true });
+  } catch (error) {
+    throw new NoChapterError(`${(error as Error).message.split(". ")[0]}. A chapter takes --report and --by NAME.`);
+  }
+}
+
+async function run(args: string[]): Promise<void> {
+  const { positionals, values } = commandLine(args);
+  const [command = "1", first, second] = positionals;
   if (command === "list") {
     console.log(JSON.stringify(chapterNames().map((name) => ({ name, title: chapterTitle(readCells(name)) }))));
   } else if (command === "render") {
-    await render(findChapter(args[0] ?? ""), args[1] ?? "docs/chapters");
+    await render(findChapter(first ?? ""), second ?? "docs/chapters");
   } else if (command === "solutions") {
-    await runInTerminal(solutionsOf(findChapter(args[0] ?? "")));
+    await runInTerminal(solutionsOf(findChapter(first ?? "")));
+  } else if (command === "reports") {
+    const { reports, others } = readReports(first ?? "out/reports");
+    console.log(reportsTable(reports));
+    if (others.length > 0) console.error(`Not reports of a chapter: ${others.join(", ")}.`);
   } else {
-    await runInTerminal(findChapter(command));
+    await runInTerminal(findChapter(command), values);
   }
 }
 
