@@ -32,7 +32,7 @@ import { promptsOf } from "./prompts.js";
 
 const PARTS: Record<string, { part: string; measure: () => Promise<tf.Tensor4D> }> = {
   control: { part: "runs/portraits/control/controlnet", measure: measureControl },
-  word: { part: packagePath("weights", "portraits-loras", "lu"), measure: measureWord },
+  word: { part: packagePath("weights", "portraits-words", "lu"), measure: measureWord },
   subject: { part: packagePath("weights", "portraits-loras", "zwx"), measure: measureSubject },
 };
 
