@@ -7,6 +7,30 @@ function generated(file: string): DefaultTheme.SidebarItem[] {
   return existsSync(url) ? JSON.parse(readFileSync(url, "utf8")) : [];
 }
 
+/**
+ * The API's sidebars: a page lists the names of its own module, and the other modules. With all names on each of its
+ * six hundred pages, the site would be five times as large.
+ */
+function apiSidebars(): DefaultTheme.SidebarMulti {
+  const packages = generated("api/typedoc-sidebar.json");
+  const isModule = ({ link }: DefaultTheme.SidebarItem) => link !== undefined && !link.endsWith(".md");
+  const modulesOf = ({ items = [] }: DefaultTheme.SidebarItem) => items.filter(isModule);
+  const others: DefaultTheme.SidebarItem[] = packages.map(({ text, link, ...rest }) => {
+    const items = modulesOf(rest).map(({ text, link }) => ({ text, link }));
+    return { text, link, ...(items.length > 0 && { items }) };
+  });
+  const modules = packages.flatMap((one) => (modulesOf(one).length > 0 ? modulesOf(one) : [one]));
+  const open = ({ text, items }: DefaultTheme.SidebarItem) => ({ text, items });
+  const own = modules.map(({ text, link, items = [] }) => [
+    link!,
+    [
+      { text, link, items: items.map(open) },
+      { text: "Other modules", items: others },
+    ],
+  ]);
+  return { ...Object.fromEntries(own), "/api/": others };
+}
+
 const guide: DefaultTheme.SidebarItem[] = [
   {
     text: "Guide",
@@ -58,6 +82,8 @@ export default defineConfig({
   // `npm run docs -- --quick` builds the other pages alone.
   ignoreDeadLinks: !existsSync(new URL("../chapters/sidebar.json", import.meta.url)),
   cleanUrls: false,
+  // The list of all pages in one file, not in each page.
+  metaChunk: true,
   lastUpdated: false,
   // The usual themes' red is too pale for small letters (WCAG's AA).
   markdown: { math: true, theme: { light: "github-light-high-contrast", dark: "github-dark-high-contrast" } },
@@ -75,7 +101,7 @@ export default defineConfig({
       { text: "API", link: "/api/", activeMatch: "/api/" },
     ],
     sidebar: {
-      "/api/": generated("api/typedoc-sidebar.json"),
+      ...apiSidebars(),
       "/": guide,
     },
     outline: [2, 3],
