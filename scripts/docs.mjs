@@ -76,7 +76,7 @@ if (options.includes("--dev")) {
 } else {
   await run("VitePress", [vitepress, "build", "docs", "--outDir", site]);
   for (const { name } of chapters)
-    for (const page of [name, `solutions/${name}`])
-      copyFileSync(join(compiled, "chapters", `${page}.ipynb`), join(site, "chapters", `${page}.ipynb`));
+    for (const file of [`${name}.ipynb`, `solutions/${name}.ipynb`, `${name}.slides.html`])
+      copyFileSync(join(compiled, "chapters", file), join(site, "chapters", file));
   console.log(`The site is in ${relative(root, site)}. Look at it with: npx vitepress preview docs`);
 }

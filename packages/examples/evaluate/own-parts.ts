@@ -199,43 +199,34 @@ async function measureWord(): Promise<tf.Tensor4D> {
 }
 
 async function measureSubject(): Promise<tf.Tensor4D> {
-  const own = Object.keys(ZWX.always) as Attribute[];
   const beside = settingsOf(602);
   const others = promptsOf({ purpose: "reporting", split: "seen", style: "short" }, count, PORTRAITS_2);
   const rows = [real(ZWX)];
-  console.log(
-    "| LoRA | prompt | beard of another colour | the person's attributes | what else is asked |\n|---|---|---|---|---|",
-  );
+  console.log("| LoRA | prompt | pink mohawk | blue beard | what else is asked |\n|---|---|---|---|---|");
   for (const isLoaded of [false, true]) {
     if (isLoaded) await pipeline.loras.load(join(part, LORA_FILE));
     const withPerson = beside.map(({ text }) => `${ZWX_NAME} ${text}`);
-    for (const [shown, texts, asked] of [
+    for (const [shown, texts, obeyed] of [
       [ZWX_NAME, beside.map(() => ZWX_NAME), undefined],
-      [`${ZWX_NAME} with a red shirt on a blue background, and others`, withPerson, beside],
-      ["other people", others.map(({ text }) => text), undefined],
+      [
+        `${ZWX_NAME} with a red shirt on a blue background, and others`,
+        withPerson,
+        (faces: Face[]) =>
+          agreement(
+            faces,
+            beside.map(({ face }) => face),
+            BESIDE,
+          ).each,
+      ],
+      ["other people", others.map(({ text }) => text), (faces: Face[]) => shareAsked(faces, others)],
     ] as const) {
       const images = await draw(texts);
       const readings = await read(images);
-      const faces = readings.map(({ face }) => face);
-      const isOthers = shown === "other people";
-      const isOdd = ({ face, beardColor }: Reading) =>
-        isOthers ? beardColor !== undefined && beardColor !== face.hairColor : beardColor === "blue";
-      const odd = readings.filter(isOdd).length / readings.length;
-      const is = agreement(
-        faces,
-        faces.map(() => ZWX.always),
-        own,
-      ).each;
-      const obeyed = isOthers
-        ? shareAsked(faces, others)
-        : asked &&
-          agreement(
-            faces,
-            asked.map(({ face }) => face),
-            BESIDE,
-          ).each;
-      const cells = [percent(odd), isOthers ? "" : percent(is), obeyed === undefined ? "" : percent(obeyed)];
-      console.log(`| ${isLoaded ? "yes" : "no"} | ${shown} | ${cells.join(" | ")} |`);
+      const share = (is: (reading: Reading) => boolean) => percent(readings.filter(is).length / readings.length);
+      const mohawk = share(({ face }) => face.hair === "mohawk" && face.hairColor === "pink");
+      const beard = share(({ beardColor }) => beardColor === "blue");
+      const asked = obeyed ? percent(obeyed(readings.map(({ face }) => face))) : "";
+      console.log(`| ${isLoaded ? "yes" : "no"} | ${shown} | ${mohawk} | ${beard} | ${asked} |`);
       rows.push(first(images));
       images.dispose();
     }

@@ -5,7 +5,8 @@
  *     node dist/src/chapter/main.js 1 --report             also writes how far the reader is, for a teacher
  *     node dist/src/chapter/main.js reports FOLDER         prints a table of collected reports
  *     node dist/src/chapter/main.js solutions 1            prints its solutions
- *     node dist/src/chapter/main.js render 1 docs/chapters writes its page there, its notebook beside the code
+ *     node dist/src/chapter/main.js render 1 docs/chapters writes its page there, its notebook and slides beside the
+ *                                                          code
  *     node dist/src/chapter/main.js list                   the chapters' names and titles, as JSON
  */
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -32,11 +33,12 @@ import {
 import { readReports, reportsTable, writeReport } from "./report.js";
 import { readScore } from "./score.js";
 import { redirectOutput, terminalSink } from "./sink.js";
+import { renderSlides } from "./slides.js";
 import { collectSolutions } from "./solution.js";
 
 /**
- * Executes a chapter and writes `<folder>/<name>.md` with its pictures, and the notebook to dist/chapters; the same
- * for its solutions, in folders `solutions`.
+ * Executes a chapter and writes `<folder>/<name>.md` with its pictures, and the notebook and slides to dist/chapters;
+ * the same for its solutions, without slides, in folders `solutions`.
  */
 async function render(name: string, folder: string): Promise<void> {
   write(name, await runChapter(name), folder);
@@ -55,6 +57,7 @@ function write(name: string, run: Run, folder: string): void {
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, content);
   }
+  if (!isSolutions(name)) writeFileSync(join(COMPILED, `${name}.slides.html`), renderSlides(run));
   writeFileSync(join(COMPILED, `${name}.ipynb`), `${JSON.stringify(renderNotebook(run), null, 1)}\n`);
 }
 

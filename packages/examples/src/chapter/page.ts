@@ -104,7 +104,8 @@ function footer(name: string, cells: readonly Cell[], score: Score | undefined):
     '<p class="chapter-source">',
     `This page is the file <code>packages/examples/chapters/${name}.ts</code>, executed when the site was built.`,
     ...scoreText(name, cells, score),
-    `Take it as a <a href="./${basename(name)}.ipynb" target="_self" download>Jupyter notebook</a>.`,
+    `Take it as a <a href="./${basename(name)}.ipynb" target="_self" download>Jupyter notebook</a>` +
+      (isSolutions(name) ? "." : `, or its figures as <a href="./${name}.slides.html" target="_self">slides</a>.`),
     "</p>",
   ].join("\n");
 }

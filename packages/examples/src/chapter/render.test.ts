@@ -4,6 +4,7 @@ import { renderNotebook } from "./notebook.js";
 import type { Output } from "./output.js";
 import { renderPage } from "./page.js";
 import { derivationDigest } from "./score.js";
+import { renderSlides } from "./slides.js";
 
 const OUTPUTS: Output[] = [
   { kind: "text", text: "1 < 2 & {{ x }}\n\nlast" },
@@ -121,5 +122,20 @@ describe("renderNotebook", () => {
     expect(table!["data"]).toHaveProperty(["text/plain"], "Numbers\na<b  c\n---  -\n  1  2");
     expect(Object.keys(plot!["data"] as object)).toEqual(["image/svg+xml", "text/plain"]);
     expect(image!["data"]).toEqual({ "image/png": "iVBORw==", "text/plain": '[A "face"]' });
+  });
+});
+
+describe("renderSlides", () => {
+  it("opens with the title and the question, and gives each figure and table a slide under its heading", () => {
+    const text = "// %% [markdown]\n// # Title\n//\n// **What is\n// <this>?**\n\n// %%\nx;\n";
+    const more = "\n// %% [markdown]\n// ## The `code` of [it](./02.md)\n\n// %%\ny;\n";
+    const html = renderSlides({ cells: parseCells(text + more), outputs: [[], [], [], OUTPUTS] });
+    const slides = [...html.matchAll(/<section class="(\w+)">([\s\S]*?)<\/section>/g)];
+    expect(slides.map(([, kind]) => kind)).toEqual(["title", "table", "plot", "image"]);
+    expect(slides[0]![2]).toBe("<h1>Title</h1><p>What is &lt;this&gt;?</p>");
+    for (const [, , content] of slides.slice(1)) expect(content).toContain("<h2>The <code>code</code> of it</h2>");
+    expect(slides[3]![2]).toContain('src="data:image/png;base64,iVBORw=="');
+    // It needs no other file.
+    expect(html).not.toMatch(/(?:src|href)="(?!data:)/);
   });
 });

@@ -662,7 +662,7 @@ describe("A command", () => {
   it("reports a missing LoRA before any work, and names the shipped ones", async () => {
     expect(await draw("generate", "/nowhere", "a hat", "--lora", "sepiaa:0.5")).toBe(2);
     expect(complained.join()).toContain(
-      "--lora sepiaa: no such file or folder. Give a path, or a shipped LoRA: few-steps or sepia.",
+      "--lora sepiaa: no such file or folder. Give a path, or a shipped LoRA: few-steps, sepia, zwx.",
     );
   });
 

@@ -196,7 +196,7 @@ export const TUNING_SETTINGS: Record<"full" | "quick", TuningSettings> = {
       emaDecay: 0.98,
       pictures: 12,
       trainingPictures: 1000,
-      others: 0.5,
+      others: 0.75,
       rank: 8,
     },
     vision: { ...LESSON, steps: 3000, emaDecay: 0.995, groupSize: 8 },

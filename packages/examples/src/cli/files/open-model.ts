@@ -87,7 +87,7 @@ function loraFrom(text: string): string {
   const found = existsSync(path) ? path : shippedLora(text);
   if (found !== undefined) return found;
   throw new UsageError(
-    `--lora ${text}: no such file or folder. Give a path, or a shipped LoRA: ${SHIPPED_LORAS.join(" or ")}.`,
+    `--lora ${text}: no such file or folder. Give a path, or a shipped LoRA: ${SHIPPED_LORAS.join(", ")}.`,
   );
 }
 

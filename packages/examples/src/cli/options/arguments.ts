@@ -36,7 +36,7 @@ ${helpRow("--sampler NAME", `another sampler than the model's own: ${SAMPLERS.jo
   --init FILE.png              begin with this picture, scaled to 32 pixels, instead of noise; this, --mask, --outpaint
                                and --lora cannot be used with --model faces
 ${EDITS_HELP}
-  --lora NAME[:SCALE]          add a LoRA: a file, a folder, or a shipped one, ${SHIPPED_LORAS.join(" or ")};
+  --lora NAME[:SCALE]          add a LoRA: a file, a folder, or a shipped one (${SHIPPED_LORAS.join(", ")});
                                use few-steps with --sampler lcm --steps 4 --guidance 1
   --model NAME                 ${SHIPPED_NAMES.join(" or ")} (default ${SHIPPED_NAMES[0]})
   --backend NAME               ${BACKEND_NAMES.join(", ")} (default: the best that loads here)

@@ -81,7 +81,7 @@ ${flagHelp(29, {
   height: ", the same",
 })}
 ${helpRow("--sampler NAME", `another sampler than the model's own: ${[...SAMPLER_CLASSES.keys()].join(", ")}`, 29)}
-  --lora FILE[:SCALE]          add a LoRA: a file, a folder, or for portraits ${SHIPPED_LORAS.join(" or ")}; can be repeated
+  --lora FILE[:SCALE]          add a LoRA: a file, a folder, or for portraits ${SHIPPED_LORAS.join(", ")}; can be repeated
   --textual-inversion FILE[:WORD]   add a word that the text encoder has learned; can be repeated
   --controlnet MODEL --control-image FILE.png [--control-scale N]   follow a picture of edges, depths or poses
   --adapter MODEL --adapter-image FILE.png [--adapter-scale N]      the same with a T2I-Adapter
