@@ -1,6 +1,8 @@
+import { existsSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs";
 import { type BackendName, BackendUnavailableError, useBackend } from "@tfjs-diffusion/core";
 import { BACKEND_NAMES } from "@tfjs-diffusion/core/backend";
+import { packagePath } from "../../package-folder.js";
 
 export interface BackendReport {
   name: BackendName;
@@ -20,6 +22,9 @@ export async function printBackends(): Promise<void> {
   }
 }
 
+/** How optional packages are installed: in a clone, npm cannot add to the node_modules that pnpm manages. */
+const INSTALL = existsSync(packagePath("..", "..", "pnpm-workspace.yaml")) ? "npm run add --" : "npm install";
+
 /** Starts the backend `name`, if it is available, and measures it. */
 export async function reportBackend(name: BackendName): Promise<BackendReport> {
   try {
@@ -27,7 +32,8 @@ export async function reportBackend(name: BackendName): Promise<BackendReport> {
     return { name, speed: await measureConvolution(), note: detail };
   } catch (error) {
     if (!(error instanceof BackendUnavailableError)) throw error;
-    return { name, note: error.message.replace(`useBackend("${name}"): `, "") };
+    const note = error.message.replace(`useBackend("${name}"): `, "").replaceAll("npm install", INSTALL);
+    return { name, note };
   }
 }
 
