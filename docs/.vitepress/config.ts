@@ -50,6 +50,7 @@ const guide: DefaultTheme.SidebarItem[] = [
       { text: "Recorded networks", link: "/recording" },
       { text: "Benchmarks", link: "/benchmarks" },
       { text: "Training", link: "/training" },
+      { text: "Which loss, which sampler", link: "/losses" },
       { text: "Two APIs: an image server", link: "/server" },
       { text: "More than one machine", link: "/scaling" },
       { text: "Security", link: "/security" },
