@@ -9,6 +9,9 @@ import { Tuning, type TuningOptions } from "./tuning.js";
 /** Widths of the layers that bring a control picture to the size of the latents, a quarter of its own. */
 export const CONTROL_WIDTHS = [16, 32, 64];
 
+/** Torch's initial weights make the signal of a control picture smaller with each layer; this keeps its size. */
+const GAIN = Math.sqrt(6);
+
 /**
  * Trains a ControlNet that draws a portrait along given outlines (Zhang et al. 2023). The model itself stays as it is.
  * Half of the captions are left out, as in the paper (section 3.3), so that the outlines must be read.
@@ -22,6 +25,9 @@ export async function* trainControl(options: TuningOptions): AsyncGenerator<Trai
     conditioning_embedding_out_channels: CONTROL_WIDTHS,
     noise: keyedNoise(settings.seed).at("control"),
   });
+  for (const [name, weight] of controlNet.parameters()) {
+    if (/cond_embedding\.(conv_in|blocks).*weight/.test(name)) tf.tidy(() => weight.assign(weight.mul(GAIN)));
+  }
   const latents = TrainingLatents.encode(vae, tuning.pictures);
   const scheduler = new DDIMScheduler(SCHEDULER_CONFIG);
   try {

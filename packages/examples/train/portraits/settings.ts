@@ -174,7 +174,7 @@ export const TUNING_SETTINGS: Record<"full" | "quick", TuningSettings> = {
       ...TUNING,
       steps: 1500,
       batchSize: 16,
-      learningRate: 1e-3,
+      learningRate: 2e-4,
       emaDecay: 0.99,
       trainingPictures: 10_000,
       captionDropout: 0.5,
