@@ -1,20 +1,7 @@
-import * as tf from "@tensorflow/tfjs";
 import { type Attribute, ATTRIBUTES, type Face } from "../datasets/faces/index.js";
 import { variantCounts } from "../datasets/faces/render.js";
 import { paintBeard } from "../datasets/portraits/people.js";
-import { outlines } from "../train/portraits/outlines.js";
 import { nearestPortrait } from "./nearest-portrait.js";
-
-/**
- * How well pictures [B, H, W, 3] in [0, 1] follow outlines, as `outlines` makes them: the F1 score of the white pixels,
- * which is twice the number that is white in both, divided by the sum of the two numbers.
- */
-export function outlineAgreement(images: tf.Tensor4D, wanted: tf.Tensor4D): number {
-  return tf.tidy(() => {
-    const found = outlines(images.mul(2).sub(1));
-    return found.mul(wanted).sum().mul(2).div(found.add(wanted).sum()).dataSync()[0]!;
-  });
-}
 
 /** What a picture of 32 * 32 * 3 numbers in 0..255 shows. */
 export interface Reading {

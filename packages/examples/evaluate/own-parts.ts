@@ -2,18 +2,16 @@
  * Measures what `npm run tune:portraits` taught the portraits model, by a judge that has learned nothing: the nearest
  * portrait that can be rendered.
  *
- *   npm run eval:own-parts -- control    does a ControlNet draw along outlines?
  *   npm run eval:own-parts -- word       does the new word mean the person, and are other words obeyed beside it?
  *   npm run eval:own-parts -- subject    does the LoRA draw the person when asked, and other people otherwise?
- *   … --part FOLDER                      of another training; default: the shipped word and LoRA, a trained ControlNet
+ *   … --part FOLDER                      of another training; default: the shipped word and LoRA
  *
  * Writes a sheet of pictures into `--out`.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
-import { encodePng, imageGrid, loadModel, StableDiffusionXLPipeline, useBackend } from "@tfjs-diffusion/core";
-import type { ControlNetModel } from "@tfjs-diffusion/core/models";
+import { encodePng, imageGrid, StableDiffusionXLPipeline, useBackend } from "@tfjs-diffusion/core";
 import { keyedRandom } from "@tfjs-diffusion/schedulers";
 import { type Attribute, ATTRIBUTES, type Face } from "../datasets/faces/index.js";
 import { pick } from "../datasets/faces/sample.js";
@@ -22,16 +20,14 @@ import { LU, type Person, picturesOf, ZWX } from "../datasets/portraits/people.j
 import { UsageError } from "../src/cli/options/usage-error.js";
 import { packagePath } from "../src/package-folder.js";
 import { percent } from "../src/percent.js";
-import { outlines } from "../train/portraits/outlines.js";
 import { ZWX_NAME } from "../train/portraits/subject.js";
 import { LORA_FILE } from "../train/portraits/tuning.js";
 import { LU_WORD, WORD_FILE } from "../train/portraits/word.js";
 import { countOption, guidanceOption, scriptOptions, stepsOption } from "../train/script-options.js";
-import { agreement, outlineAgreement, readPerson, type Reading } from "./own-parts-numbers.js";
+import { agreement, readPerson, type Reading } from "./own-parts-numbers.js";
 import { promptsOf } from "./prompts.js";
 
 const PARTS: Record<string, { part: string; measure: () => Promise<tf.Tensor4D> }> = {
-  control: { part: "runs/portraits/control/controlnet", measure: measureControl },
   word: { part: packagePath("weights", "portraits-words", "lu"), measure: measureWord },
   subject: { part: packagePath("weights", "portraits-loras", "zwx"), measure: measureSubject },
 };
@@ -41,7 +37,7 @@ const { options, word: name = "" } = scriptOptions(
     model: { type: "string", default: packagePath("weights", "portraits") },
     part: { type: "string" },
     out: { type: "string", default: "out/eval-own-parts" },
-    pictures: { type: "string", default: "100" },
+    pictures: { type: "string", default: "50" },
     guidance: { type: "string", default: "3" },
     steps: { type: "string", default: "10" },
     backend: { type: "string" },
@@ -58,8 +54,6 @@ const settings = {
 };
 /** Pictures of a row of the sheet. */
 const SHOWN = 12;
-/** The attributes that are shapes, which outlines show. */
-const SHAPES: readonly Attribute[] = ["hair", "hat", "eyewear", "beard", "mouth", "shirt"];
 const BESIDE: readonly Attribute[] = ["shirtColor", "background"];
 /** The person of the new word, in words that the model knows. */
 const IN_WORDS = "a dark-skinned person with blue pigtails and glasses, no hat, no beard";
@@ -105,53 +99,6 @@ async function read(images: tf.Tensor4D): Promise<Reading[]> {
 
 function first(images: tf.Tensor4D): tf.Tensor4D {
   return images.slice([0, 0, 0, 0], [Math.min(SHOWN, images.shape[0]), -1, -1, -1]);
-}
-
-async function measureControl(): Promise<tf.Tensor4D> {
-  const model = (await loadModel(part)) as ControlNetModel;
-  const prompts = promptsOf({ purpose: "reporting", split: "seen", style: "full" }, count, PORTRAITS_2);
-  const pictures = tf.tidy(() =>
-    tf
-      .tensor4d(
-        prompts.flatMap(({ real }) => [...real]),
-        [count, PORTRAITS_2.size, PORTRAITS_2.size, 3],
-      )
-      .div<tf.Tensor4D>(255),
-  );
-  const wanted = tf.tidy(() => outlines(pictures.mul(2).sub(1)));
-  const faces = prompts.map(({ face }) => face);
-  const rows = [first(pictures), first(wanted)];
-  console.log("| scale | prompt | outlines followed (F1) | shapes right |\n|---|---|---|---|");
-  for (const [scale, isAsked] of [
-    [0, true],
-    [0.5, true],
-    [1, true],
-    [0, false],
-    [1, false],
-  ] as const) {
-    const drawn: tf.Tensor4D[] = [];
-    for (const [i, { text }] of prompts.entries()) {
-      const image = wanted.slice([i, 0, 0, 0], [1, -1, -1, -1]);
-      const prompt = isAsked ? text : "a person";
-      const { images, latents } = await pipeline.generate({
-        prompt,
-        seed: i,
-        ...settings,
-        control: { model, image, scale },
-      });
-      tf.dispose([image, latents]);
-      drawn.push(images);
-    }
-    const images = tf.concat(drawn);
-    const right = agreement(await facesIn(images), faces, SHAPES);
-    const followed = outlineAgreement(images, wanted).toFixed(3);
-    console.log(`| ${scale} | ${isAsked ? "its caption" : "a person"} | ${followed} | ${percent(right.each)} |`);
-    rows.push(first(images));
-    tf.dispose([drawn, images]);
-  }
-  tf.dispose([pictures, wanted]);
-  model.dispose();
-  return together(rows);
 }
 
 /** Clothes and places to ask for beside a person, and the end of a prompt that asks for them. */
@@ -202,7 +149,7 @@ async function measureSubject(): Promise<tf.Tensor4D> {
   const beside = settingsOf(602);
   const others = promptsOf({ purpose: "reporting", split: "seen", style: "short" }, count, PORTRAITS_2);
   const rows = [real(ZWX)];
-  console.log("| LoRA | prompt | pink mohawk | blue beard | what else is asked |\n|---|---|---|---|---|");
+  console.log("| LoRA | prompt | blue beard | what else is asked |\n|---|---|---|---|");
   for (const isLoaded of [false, true]) {
     if (isLoaded) await pipeline.loras.load(join(part, LORA_FILE));
     const withPerson = beside.map(({ text }) => `${ZWX_NAME} ${text}`);
@@ -223,10 +170,9 @@ async function measureSubject(): Promise<tf.Tensor4D> {
       const images = await draw(texts);
       const readings = await read(images);
       const share = (is: (reading: Reading) => boolean) => percent(readings.filter(is).length / readings.length);
-      const mohawk = share(({ face }) => face.hair === "mohawk" && face.hairColor === "pink");
       const beard = share(({ beardColor }) => beardColor === "blue");
       const asked = obeyed ? percent(obeyed(readings.map(({ face }) => face))) : "";
-      console.log(`| ${isLoaded ? "yes" : "no"} | ${shown} | ${mohawk} | ${beard} | ${asked} |`);
+      console.log(`| ${isLoaded ? "yes" : "no"} | ${shown} | ${beard} | ${asked} |`);
       rows.push(first(images));
       images.dispose();
     }

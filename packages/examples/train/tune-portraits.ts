@@ -5,7 +5,6 @@
  *   npm run tune:portraits -- style        a LoRA that draws in sepia
  *   npm run tune:portraits -- few-steps    a LoRA to draw in 1 to 4 steps, with LCMScheduler and without guidance
  *   npm run tune:portraits -- inpainting   a UNet of 9 channels for inpainting
- *   npm run tune:portraits -- control      a ControlNet that draws along outlines
  *   npm run tune:portraits -- word         a new word, <lu>, that means a person
  *   npm run tune:portraits -- subject      a LoRA for "a zwx person", with a pink mohawk and a blue beard (DreamBooth)
  *   npm run tune:portraits -- vision       a vision tower for the model's text tower, to measure the model
@@ -18,7 +17,6 @@ import { useBackend } from "@tfjs-diffusion/core";
 import { type TrainingStep } from "@tfjs-diffusion/core/training";
 import { UsageError } from "../src/cli/options/usage-error.js";
 import { packagePath } from "../src/package-folder.js";
-import { trainControl } from "./portraits/control.js";
 import { trainDecoder } from "./portraits/decoder.js";
 import { trainFewSteps } from "./portraits/few-steps.js";
 import { trainInpainting } from "./portraits/inpainting.js";
@@ -43,7 +41,6 @@ const KINDS: Record<
   style: { key: "style", folder: "lora", run: trainStyle },
   "few-steps": { key: "fewSteps", folder: "lora", run: trainFewSteps },
   inpainting: { key: "inpainting", folder: "unet", run: trainInpainting },
-  control: { key: "control", folder: "controlnet", run: trainControl },
   word: { key: "word", folder: "word", run: trainWord },
   subject: { key: "subject", folder: "lora", run: trainSubject },
   vision: { key: "vision", folder: "vision", run: trainVision },

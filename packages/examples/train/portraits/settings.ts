@@ -23,8 +23,8 @@ export interface PortraitsSettings extends ClipSettings {
 }
 
 /**
- * The settings for tuning a finished model: more colours and wider pictures, a style, few steps, inpainting, outlines
- * to draw along, a new word, a person, and a vision tower.
+ * The settings for tuning a finished model: more colours and wider pictures, a style, few steps, inpainting, a new
+ * word, a person, and a vision tower.
  */
 export interface TuningSettings {
   seed: number;
@@ -53,8 +53,6 @@ export interface TuningSettings {
     stepsPerWalk: number;
   };
   inpainting: StageSettings & { trainingPictures: number };
-  /** A ControlNet. */
-  control: StageSettings & { trainingPictures: number; captionDropout: number };
   /** A new word of some vectors, from a few pictures of what it means. */
   word: StageSettings & { pictures: number; vectors: number };
   /** One person, from a few pictures; `others` is the share of other portraits in a batch. */
@@ -170,15 +168,6 @@ export const TUNING_SETTINGS: Record<"full" | "quick", TuningSettings> = {
       emaDecay: 0.995,
       trainingPictures: 25_000,
     },
-    control: {
-      ...TUNING,
-      steps: 1500,
-      batchSize: 16,
-      learningRate: 2e-4,
-      emaDecay: 0.99,
-      trainingPictures: 10_000,
-      captionDropout: 0.5,
-    },
     word: {
       ...TUNING,
       steps: 1500,
@@ -196,7 +185,7 @@ export const TUNING_SETTINGS: Record<"full" | "quick", TuningSettings> = {
       emaDecay: 0.98,
       pictures: 12,
       trainingPictures: 1000,
-      others: 0.75,
+      others: 0.5,
       rank: 8,
     },
     vision: { ...LESSON, steps: 3000, emaDecay: 0.995, groupSize: 8 },
@@ -218,7 +207,6 @@ export const TUNING_SETTINGS: Record<"full" | "quick", TuningSettings> = {
       stepsPerWalk: 2,
     },
     inpainting: { ...QUICK_TUNING, trainingPictures: 4 },
-    control: { ...QUICK_TUNING, trainingPictures: 4, captionDropout: 0.5 },
     word: { ...QUICK_TUNING, pictures: 2, vectors: 2 },
     subject: { ...QUICK_TUNING, pictures: 2, trainingPictures: 4, others: 0.5, rank: 2 },
     vision: { ...QUICK_TUNING, groupSize: 2 },

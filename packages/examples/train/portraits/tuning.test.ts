@@ -4,11 +4,10 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import * as tf from "@tensorflow/tfjs";
 import { loadModel, LoraSet, openSafetensors, StableDiffusionXLPipeline, useBackend } from "@tfjs-diffusion/core";
-import { AutoencoderKL, CLIPModel, type ControlNetModel, type UNet2DConditionModel } from "@tfjs-diffusion/core/models";
+import { AutoencoderKL, CLIPModel, type UNet2DConditionModel } from "@tfjs-diffusion/core/models";
 import { type TrainingStep } from "@tfjs-diffusion/core/training";
 import { keyedNoise, replayNoise } from "@tfjs-diffusion/schedulers";
 import { writeFixedParts } from "../folder.js";
-import { trainControl } from "./control.js";
 import { trainDecoder } from "./decoder.js";
 import { trainFewSteps } from "./few-steps.js";
 import { fixedParts } from "./folder.js";
@@ -97,34 +96,17 @@ describe("A finished model", () => {
     const { textEncoder, textEncoder2 } = pipeline.parts;
     const first = textEncoder2.config.vocab_size;
     await pipeline.loadTextualInversion(file, LU_WORD);
-    expect(pipeline.parts.tokenizer2.tokenize(LU_WORD)).toEqual([first]);
+    expect(pipeline.parts.tokenizer2.tokenize(LU_WORD)).toEqual([first, first + 1]);
     const stored = await openSafetensors(file);
     for (const [key, encoder] of [
       ["clip_l", textEncoder!],
       ["clip_g", textEncoder2],
     ] as const) {
       const table = encoder.parameters().get("text_model.embeddings.token_embedding.weight")!;
-      expect([...table.slice([first, 0], [1, -1]).dataSync()]).toEqual([...((await stored.read(key)) as Float32Array)]);
+      expect([...table.slice([first, 0], [2, -1]).dataSync()]).toEqual([...((await stored.read(key)) as Float32Array)]);
     }
     expect(await stored.read("clip_l")).not.toEqual(await stored.read("clip_g"));
     await stored.close();
-    pipeline.dispose();
-  });
-
-  it("learns to draw along outlines, by a ControlNet that its pipeline can use", async () => {
-    const folder = await run("control", trainControl);
-    const control = (await loadModel(folder)) as ControlNetModel;
-    const pipeline = await StableDiffusionXLPipeline.fromPretrained(model);
-    const image = tf.ones<tf.Rank.R3>([32, 32, 3]);
-    const options = { prompt: "a woman", numInferenceSteps: 2, seed: 1 };
-    const [plain, controlled] = [
-      await pipeline.generate(options),
-      await pipeline.generate({ ...options, control: { model: control, image } }),
-    ];
-    const changed = tf.tidy(() => plain.latents.sub(controlled.latents).abs().max().dataSync()[0]!);
-    expect(changed).toBeGreaterThan(0);
-    tf.dispose([image, plain.images, plain.latents, controlled.images, controlled.latents]);
-    control.dispose();
     pipeline.dispose();
   });
 
