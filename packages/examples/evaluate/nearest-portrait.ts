@@ -55,8 +55,11 @@ export function nearestPortrait(picture: ArrayLike<number>): Fit {
 /** What can be seen of the nearest portrait. */
 export const readPortrait = (picture: ArrayLike<number>): Partial<Face> => visible(nearestPortrait(picture).face);
 
-function distance({ face, variants }: Candidate, picture: ArrayLike<number>): number {
-  const pixels = renderVariants(face, variants);
+const distance = ({ face, variants }: Candidate, picture: ArrayLike<number>) =>
+  pixelDistance(renderVariants(face, variants), picture);
+
+/** The root mean square distance of two pictures of bytes, 1 from black to white. */
+export function pixelDistance(pixels: Uint8Array, picture: ArrayLike<number>): number {
   let sum = 0;
   for (let i = 0; i < pixels.length; i++) sum += (pixels[i]! - picture[i]!) ** 2;
   return Math.sqrt(sum / pixels.length) / 255;

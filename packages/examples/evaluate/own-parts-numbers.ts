@@ -1,7 +1,7 @@
 import { type Attribute, ATTRIBUTES, type Face } from "../datasets/faces/index.js";
 import { variantCounts } from "../datasets/faces/render.js";
 import { paintBeard } from "../datasets/portraits/people.js";
-import { nearestPortrait } from "./nearest-portrait.js";
+import { nearestPortrait, pixelDistance } from "./nearest-portrait.js";
 
 /** What a picture of 32 * 32 * 3 numbers in 0..255 shows. */
 export interface Reading {
@@ -20,9 +20,7 @@ export function readPerson(picture: ArrayLike<number>): Reading {
   const bearded = { ...face, beard: "yes" } as const;
   for (let beard = 0; beard < variantCounts(bearded).beard; beard++) {
     for (const color of ATTRIBUTES.hairColor) {
-      const pixels = paintBeard(bearded, { ...variants, beard }, color);
-      const squares = pixels.reduce((sum, byte, i) => sum + (byte - picture[i]!) ** 2, 0);
-      const found = Math.sqrt(squares / pixels.length) / 255;
+      const found = pixelDistance(paintBeard(bearded, { ...variants, beard }, color), picture);
       if (found < nearest.distance) nearest = { distance: found, color };
     }
   }

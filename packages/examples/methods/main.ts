@@ -4,7 +4,7 @@
  *
  *   npm run train:methods                     points of the plane, two half moons; under ten minutes
  *   npm run train:methods -- bells            other points: bells, spiral
- *   npm run train:methods -- faces            faces of 16 x 16 pixels; about an hour on the native backend
+ *   npm run train:methods -- faces            faces of 16 x 16 pixels; two hours of one core, native backend
  *   … --steps 500                             shorter trainings
  *
  * Checkpoints and sheets of pictures are in `--out`: Ctrl-C saves and stops, the same command goes on.
